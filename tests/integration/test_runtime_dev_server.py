@@ -1,0 +1,52 @@
+"""The embedded Temporal server, started the way `up` starts it."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+import pytest
+from temporalio.api.enums.v1 import IndexedValueType
+from temporalio.api.operatorservice.v1 import ListSearchAttributesRequest
+from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
+
+from contracts.errors import ErrorCode, OrchestratorError
+from runtime import dev_server
+from tests.support.temporal_server import free_port, running_temporal_server
+
+
+async def test_a_fresh_server_has_search_attributes_wal_and_thirty_days_of_retention(tmp_path: Path) -> None:
+    async with running_temporal_server(tmp_path) as address:
+        client = await dev_server.wait_healthy(address)
+        known = await client.operator_service.list_search_attributes(
+            ListSearchAttributesRequest(namespace="default")
+        )
+        keyword = IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD
+        for name in dev_server.SEARCH_ATTRIBUTES:
+            assert known.custom_attributes[name] == keyword
+
+        await dev_server.raise_retention(client, days=30)
+        await dev_server.raise_retention(client, days=30)
+        described = await client.workflow_service.describe_namespace(
+            DescribeNamespaceRequest(namespace="default")
+        )
+        assert described.config.workflow_execution_retention_ttl.seconds == 30 * 24 * 3600
+
+        dev_server.assert_wal(tmp_path / "temporal.db")
+
+
+async def test_an_address_where_nobody_listens_is_named_in_the_error() -> None:
+    address = f"127.0.0.1:{free_port()}"
+    with pytest.raises(OrchestratorError, match=address) as caught:
+        await dev_server.wait_healthy(address, timeout=0.3)
+    assert caught.value.code == ErrorCode.TEMPORAL_UNREACHABLE
+    assert caught.value.retryable
+
+
+async def test_a_server_that_cannot_bind_says_so_at_once(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        with pytest.raises(RuntimeError, match="ended with"):
+            async with running_temporal_server(tmp_path, port=taken.getsockname()[1]):
+                raise AssertionError("unreachable")

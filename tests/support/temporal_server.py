@@ -1,0 +1,71 @@
+"""A real Temporal server for tests: the one that the product embeds, on free ports and a temporary file."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+from runtime import dev_server
+
+_STOP_TIMEOUT_S = 10.0
+
+
+def free_port() -> int:
+    """A TCP port on the loopback that was free a moment ago."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@asynccontextmanager
+async def running_temporal_server(
+    directory: Path, *, port: int | None = None, ui_port: int | None = None, ready_timeout: float = 30.0
+) -> AsyncIterator[str]:
+    """Run the embedded server with its database in `directory`; yields its address `127.0.0.1:port`.
+
+    Its output is in `directory/temporal.log`. A second use with the same directory finds the same data.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    options = dev_server.DevServerOptions(
+        port=port or free_port(),
+        db_file=directory / "temporal.db",
+        ui_port=ui_port,
+        synchronous="NORMAL",
+    )
+    with (directory / "temporal.log").open("ab") as log:
+        process = await asyncio.create_subprocess_exec(
+            *dev_server.command(options), env=dev_server.environment(), stdout=log, stderr=log
+        )
+        try:
+            await _healthy(options.address, process, directory / "temporal.log", ready_timeout)
+            yield options.address
+        finally:
+            await stop_process(process)
+
+
+async def _healthy(address: str, process: asyncio.subprocess.Process, log: Path, timeout: float) -> None:
+    waiter = asyncio.ensure_future(dev_server.wait_healthy(address, timeout))
+    ended = asyncio.ensure_future(process.wait())
+    await asyncio.wait({waiter, ended}, return_when=asyncio.FIRST_COMPLETED)
+    if waiter.done():
+        ended.cancel()
+        waiter.result()
+        return
+    waiter.cancel()
+    raise RuntimeError(f"the Temporal server ended with {process.returncode}: {log.read_text()[-2000:]}")
+
+
+async def stop_process(process: asyncio.subprocess.Process) -> None:
+    """SIGTERM, then SIGKILL after ten seconds; nothing when it has ended already."""
+    if process.returncode is not None:
+        return
+    with suppress(ProcessLookupError):
+        process.terminate()
+    try:
+        await asyncio.wait_for(process.wait(), _STOP_TIMEOUT_S)
+    except TimeoutError:
+        process.kill()
+        await process.wait()
