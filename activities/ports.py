@@ -1,0 +1,162 @@
+"""The outside world as the activities see it. Adapters implement these; fakes share a contract test with them.
+
+Every method may be called again after a crash with the same arguments: it adopts what exists. Long ones are
+followed through `Follow`, which beats the heart, receives fine events and raises when the work is cancelled.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from contracts.agent_workers import SendMessageCommand, SendMessageResponse, TurnOutcome
+from contracts.artifacts import ArtifactRef
+from contracts.departments import DeployMessage, DeployResult, ScaffolderMessage
+from contracts.nouns import DeploymentDTO, DeploymentRecord, PortAllocationDTO
+from contracts.progress import FineEvent, Projection, ProjectionAck
+from contracts.steps import (
+    AnalysisRequest,
+    DeploymentPlan,
+    OperationRequest,
+    OperationResult,
+    ProbeRequest,
+    ProbeResult,
+    PublishRequest,
+    PublishResult,
+    PushedBranch,
+    ReleaseOutcome,
+    ReleaseRequest,
+    ReleaseVerdict,
+    ScaffoldResult,
+    TurnRequest,
+    VerificationRequest,
+    VerificationResult,
+    WorkspaceFile,
+    WorkspacePush,
+    WorkspaceReady,
+    WorkspaceRequest,
+)
+
+
+@dataclass(frozen=True)
+class Follow:
+    """How a long effect is followed by the activity that runs it.
+
+    `offset` is the number of bytes of output that an earlier attempt has already reported. `report` takes fine
+    events and the offset after them; it heartbeats, and is called at least once a second even without events.
+    """
+
+    offset: int
+    report: Callable[[list[FineEvent], int], Awaitable[None]]
+
+
+class Forge(Protocol):
+    """Repositories that carry our mark, shaped so that pull requests and protected branches fit later."""
+
+    async def scaffold(self, message: ScaffolderMessage) -> ScaffoldResult:
+        """Create or adopt the repository, generate the project once, push it; refuse a repository of others."""
+
+    async def publish(self, request: PublishRequest) -> PublishResult:
+        """Fast-forward main to a verified commit, or rebase the task branch when main has moved."""
+
+    async def read_files(
+        self, repository: str, commit: str | None, paths: list[str]
+    ) -> tuple[str, dict[str, str]]:
+        """The commit (None means the head of main) and the text of those of `paths` that exist in it."""
+
+
+class Workspaces(Protocol):
+    """Clones in which agents work. The agent commits locally; only the platform pushes."""
+
+    async def prepare(self, request: WorkspaceRequest) -> WorkspaceReady: ...
+
+    async def write_file(self, request: WorkspaceFile) -> None: ...
+
+    async def push(self, request: WorkspacePush) -> PushedBranch:
+        """Push the local head to the task branch, and compare what the remote has."""
+
+    async def remove(self, worker_id: str) -> None: ...
+
+
+class AgentRuntime(Protocol):
+    """Runs one turn of a CLI agent in its own place (a container, or a supervised process)."""
+
+    async def run_turn(self, request: TurnRequest, follow: Follow) -> TurnOutcome:
+        """Create or adopt the turn, follow it to its end. A second call never starts a second agent."""
+
+    async def stop_turn(self, request: TurnRequest) -> None:
+        """Stop the turn and everything that it started; return when nothing of it is left."""
+
+
+class Tester(Protocol):
+    """Runs a project's own checks at an exact commit in a clean copy, without the agent."""
+
+    async def verify(self, request: VerificationRequest, follow: Follow) -> VerificationResult: ...
+
+    async def stop(self, request: VerificationRequest) -> None: ...
+
+
+class DeployTarget(Protocol):
+    """Puts releases on servers, with Ansible. Idents derive from the release, so a repeated call adopts."""
+
+    async def release(
+        self, request: ReleaseRequest, environment: dict[str, dict[str, str]], follow: Follow
+    ) -> ReleaseOutcome:
+        """`environment` holds, for each service, the variables with their real values."""
+
+    async def stop_release(self, request: ReleaseRequest) -> None:
+        """Stop a running playbook of this release; nothing of it is left when this returns."""
+
+    async def revert(self, verdict: ReleaseVerdict, previous: DeploymentDTO | None) -> ReleaseOutcome:
+        """Return to `previous` (or to nothing) and clear away what the failed release started."""
+
+    async def probe(self, request: ProbeRequest) -> ProbeResult: ...
+
+    async def operate(
+        self, request: OperationRequest, release: DeploymentDTO | None, follow: Follow
+    ) -> OperationResult: ...
+
+
+class Platform(Protocol):
+    """The API, as activities see it: the database is reached through nothing else."""
+
+    async def apply_projection(self, projection: Projection) -> ProjectionAck: ...
+
+    async def post_events(self, task_id: str, events: list[FineEvent]) -> None: ...
+
+    async def generate_secrets(self, project_id: str, names: list[str]) -> None: ...
+
+    async def secret_names(self, project_id: str) -> list[str]: ...
+
+    async def reveal_secrets(self, refs: list[str]) -> dict[str, str]: ...
+
+    async def allocate_ports(self, project_id: str, services: list[str]) -> PortAllocationDTO: ...
+
+    async def record_release(self, release: DeploymentRecord) -> DeploymentDTO: ...
+
+    async def releases(self, project_id: str) -> list[DeploymentDTO]: ...
+
+
+class Departments(Protocol):
+    """Running workflows, reached by wire name: for effects that workflow code cannot have itself."""
+
+    async def send_message(
+        self, command: SendMessageCommand, beat: Callable[[], None]
+    ) -> SendMessageResponse:
+        """Send one message to a running agent worker, id = request_id; a repeated call attaches to the same."""
+
+    async def delete_worker(self, worker_id: str, request_id: str) -> None: ...
+
+    async def join_deploy(self, message: DeployMessage, beat: Callable[[], None]) -> DeployResult:
+        """Hand a message to the deploy that is running for its project, and wait for that message's result."""
+
+
+class PlanReader(Protocol):
+    """Reads what a commit needs to run."""
+
+    async def read(self, request: AnalysisRequest) -> DeploymentPlan: ...
+
+
+class ArtifactStore(Protocol):
+    """Content-addressed storage of large things."""
+
+    async def put(self, name: str, content: bytes, media_type: str = "text/plain") -> ArtifactRef: ...

@@ -1,0 +1,138 @@
+"""Agent workers: the life of one isolated place in which a CLI agent works."""
+
+from typing import Annotated, Literal
+
+from pydantic import AwareDatetime, Field
+
+from contracts.artifacts import ArtifactRef
+from contracts.base import Actor, CommitSha, Contract, Identifier, QueueMeta, Text, utc_now
+from contracts.states import AgentKind, AgentWorkerState
+
+
+class WorkerConfig(Contract):
+    name: str = Field(min_length=1, max_length=100)
+    agent: AgentKind
+    capabilities: list[str] = Field(default_factory=list, max_length=50)
+    env_vars: dict[str, str] = Field(default_factory=dict)
+    mount_session_volume: bool = False
+
+
+class CreateWorkerCommand(QueueMeta):
+    """Starts workflow `agent-worker`. `context` keys that we use: project_id, task_id, repository, branch."""
+
+    command: Literal["create"] = "create"
+    request_id: str = Field(max_length=200)
+    config: WorkerConfig
+    context: dict[str, str] = Field(default_factory=dict)
+    worker_id: Identifier | None = None
+    actor: Actor | None = None
+
+
+class SendMessageCommand(QueueMeta):
+    """One turn. `timeout` is in seconds; 1800 is what older producers mean, our own turns say 3600."""
+
+    command: Literal["send_message"] = "send_message"
+    request_id: str = Field(max_length=200)
+    worker_id: Identifier
+    message: Text
+    timeout: int = Field(default=1800, ge=1, le=86_400)
+
+
+class SendFileCommand(QueueMeta):
+    """`path` is inside the workspace of the agent worker."""
+
+    command: Literal["send_file"] = "send_file"
+    request_id: str = Field(max_length=200)
+    worker_id: Identifier
+    path: str = Field(min_length=1, max_length=500)
+    content: str = Field(max_length=100_000)
+
+
+class DeleteWorkerCommand(QueueMeta):
+    command: Literal["delete"] = "delete"
+    request_id: str = Field(max_length=200)
+    worker_id: Identifier
+
+
+WorkerCommand = Annotated[
+    CreateWorkerCommand | SendMessageCommand | SendFileCommand | DeleteWorkerCommand,
+    Field(discriminator="command"),
+]
+
+
+class TurnOutcome(Contract):
+    """What one turn left behind. `commit` is read from the repository by the platform, not claimed by the agent.
+
+    status: done (look at `commit`), question (`question` and `choices` are set) or failed.
+    """
+
+    status: Literal["done", "question", "failed"]
+    turn: int
+    summary: Text = ""
+    question: Text | None = None
+    choices: list[str] = Field(default_factory=list, max_length=10)
+    commit: CommitSha | None = None
+    base_commit: CommitSha | None = None
+    files_changed: list[str] = Field(default_factory=list)
+    session_id: str | None = None
+    fresh_context: bool = False
+    transcript: ArtifactRef | None = None
+    cost_usd: float | None = None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+
+
+class CreateWorkerResponse(Contract):
+    request_id: str
+    success: bool
+    worker_id: str | None = None
+    error: str | None = None
+
+
+class SendMessageResponse(Contract):
+    request_id: str
+    success: bool
+    response: str | None = None
+    error: str | None = None
+    outcome: TurnOutcome | None = None
+    error_code: str | None = None
+
+
+class SendFileResponse(Contract):
+    request_id: str
+    success: bool
+    error: str | None = None
+
+
+class DeleteWorkerResponse(Contract):
+    request_id: str
+    success: bool
+    error: str | None = None
+
+
+WorkerResponse = CreateWorkerResponse | SendMessageResponse | SendFileResponse | DeleteWorkerResponse
+
+
+class WorkerLifecycleEvent(Contract):
+    worker_id: str
+    type: Literal["started", "completed", "failed", "stopped"]
+    timestamp: AwareDatetime = Field(default_factory=utc_now)
+    detail: str | None = None
+
+
+class AgentWorkerStatus(Contract):
+    """Answer of the `status` query."""
+
+    worker_id: str
+    state: AgentWorkerState
+    turns: int = 0
+    current_request: str | None = None
+    session_id: str | None = None
+
+
+class AgentWorkerResult(Contract):
+    """Result of workflow `agent-worker`."""
+
+    worker_id: str
+    turns: int
+    state: AgentWorkerState

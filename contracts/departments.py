@@ -1,0 +1,137 @@
+"""Messages to the departments and their results."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, StringConstraints
+
+from contracts.artifacts import ArtifactRef
+from contracts.base import BaseMessage, BaseResult, CommitSha, Identifier, Text, UserId
+from contracts.project_spec import ProjectName, ProjectSpec
+from contracts.states import AgentKind, DeployAction, Module, ProjectStatus, ReleaseState
+
+RepositoryFullName = Annotated[
+    str, StringConstraints(pattern=r"^[A-Za-z0-9][\w.-]{0,99}/[A-Za-z0-9][\w.-]{0,99}$")
+]
+SecretRef = Annotated[str, StringConstraints(pattern=r"^secret://[A-Za-z0-9._/-]{1,300}$")]
+"""A reference to a value in the secret store, never the value."""
+
+
+class EngineeringMessage(BaseMessage):
+    """One wish to one verified commit. Input of workflow `engineering`."""
+
+    task_id: Identifier
+    project_id: Identifier
+    user_id: UserId
+    title: str | None = Field(default=None, max_length=200)
+    spec: ProjectSpec | None = None
+    spec_ref: ArtifactRef | None = None
+    reply_to: str | None = None
+    project_name: ProjectName | None = None
+    parent_task_id: Identifier | None = None
+    agent: AgentKind = AgentKind.SCRIPTED
+    max_rounds: int = Field(default=3, ge=1, le=10)
+    project_status: ProjectStatus = ProjectStatus.DRAFT
+    turn_timeout_s: int = Field(default=3600, ge=1, le=86_400)
+    question_reminder_s: int = Field(default=86_400, ge=1)
+
+
+class EngineeringResult(BaseResult):
+    files_changed: list[str] = Field(default_factory=list)
+    commit_sha: CommitSha | None = None
+    branch: str | None = None
+    error_code: str | None = None
+    summary: str | None = None
+
+
+class DeployMessage(BaseMessage):
+    """One commit to one live URL, or another action on what is deployed. Input of workflow `deploy`."""
+
+    task_id: Identifier
+    project_id: Identifier
+    user_id: UserId
+    action: DeployAction = DeployAction.DEPLOY
+    commit: CommitSha | None = None
+    release_id: Identifier | None = None
+    project_name: ProjectName | None = None
+    modules: list[Module] = Field(default_factory=list)
+    parent_task_id: Identifier | None = None
+    project_status: ProjectStatus = ProjectStatus.DRAFT
+    require_approval: bool = False
+    question_reminder_s: int = Field(default=86_400, ge=1)
+
+
+class DeployResult(BaseResult):
+    deployed_url: str | None = None
+    server_ip: str | None = None
+    port: int | None = None
+    commit_sha: CommitSha | None = None
+    release_id: str | None = None
+    release_state: ReleaseState | None = None
+    error_code: str | None = None
+    summary: str | None = None
+
+
+class DeliveryMessage(BaseMessage):
+    """One wish to one URL: engineering, then deploy. Input of workflow `delivery`."""
+
+    task_id: Identifier
+    project_id: Identifier
+    user_id: UserId
+    project_name: ProjectName
+    title: str | None = Field(default=None, max_length=200)
+    spec: ProjectSpec
+    agent: AgentKind = AgentKind.SCRIPTED
+    max_rounds: int = Field(default=3, ge=1, le=10)
+    project_status: ProjectStatus = ProjectStatus.DRAFT
+    require_approval: bool = False
+    turn_timeout_s: int = Field(default=3600, ge=1, le=86_400)
+
+
+class DeliveryResult(BaseResult):
+    deployed_url: str | None = None
+    commit_sha: CommitSha | None = None
+    release_id: str | None = None
+    error_code: str | None = None
+    summary: str | None = None
+
+
+class ScaffolderMessage(BaseMessage):
+    project_id: Identifier
+    repo_full_name: RepositoryFullName
+    project_name: str
+    modules: list[str]
+    description: Text = ""
+
+
+class ProvisionerMessage(BaseMessage):
+    server_handle: Identifier
+    force_reinstall: bool = False
+    is_recovery: bool = False
+
+
+class ProvisionerResult(BaseResult):
+    server_handle: str
+    server_ip: str | None = None
+    services_redeployed: int = 0
+    errors: list[str] | None = None
+
+
+class AnsibleDeployMessage(BaseMessage):
+    job_type: Literal["deploy"] = "deploy"
+    project_id: Identifier
+    project_name: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
+    repo_full_name: RepositoryFullName
+    server_ip: str
+    port: int = Field(ge=1, le=65535)
+    modules: list[str] | None = None
+    github_token_ref: SecretRef
+    secrets_ref: SecretRef
+
+
+class AnsibleDeployResult(BaseResult):
+    deployed_url: str | None = None
+    server_ip: str | None = None
+    port: int | None = None
+    stdout: str | None = None
+    stderr: str | None = None
+    exit_code: int | None = None

@@ -1,0 +1,138 @@
+"""Domain errors: a stable code, a class that decides the retry policy, a message for a person.
+
+One activity interceptor and one API handler translate them; nothing else maps errors.
+"""
+
+from enum import StrEnum
+from typing import Any
+
+MAX_MESSAGE = 2_000
+MAX_DETAIL = 4_000
+
+
+class ErrorClass(StrEnum):
+    """transient: 3 retries; upstream: 5 slow retries; permanent: none; fatal: our own broken invariant."""
+
+    TRANSIENT = "transient"
+    UPSTREAM = "upstream"
+    PERMANENT = "permanent"
+    FATAL = "fatal"
+
+
+class ErrorCode(StrEnum):
+    """Stable codes. A code is never renamed or reused."""
+
+    # what the caller sent
+    INVALID_INPUT = "INVALID_INPUT"
+    NOT_AUTHENTICATED = "NOT_AUTHENTICATED"
+    NOT_ALLOWED = "NOT_ALLOWED"
+    NOT_FOUND = "NOT_FOUND"
+    CONFLICT = "CONFLICT"
+    ALREADY_EXISTS = "ALREADY_EXISTS"
+    METHOD_NOT_ALLOWED = "METHOD_NOT_ALLOWED"
+    PAYLOAD_TOO_LARGE = "PAYLOAD_TOO_LARGE"
+    STALE_PROJECTION = "STALE_PROJECTION"
+    # questions
+    QUESTION_CLOSED = "QUESTION_CLOSED"
+    QUESTION_NOT_YOURS = "QUESTION_NOT_YOURS"
+    QUESTION_WRONG_CHOICE = "QUESTION_WRONG_CHOICE"
+    # workflows
+    WORKFLOW_NOT_RUNNING = "WORKFLOW_NOT_RUNNING"
+    WORKFLOW_BUSY = "WORKFLOW_BUSY"
+    # engineering
+    SCAFFOLD_FAILED = "SCAFFOLD_FAILED"
+    REPOSITORY_FOREIGN = "REPOSITORY_FOREIGN"
+    REPOSITORY_DIVERGED = "REPOSITORY_DIVERGED"
+    COMMIT_NOT_ON_REMOTE = "COMMIT_NOT_ON_REMOTE"
+    GIT_FAILED = "GIT_FAILED"
+    AGENT_FAILED = "AGENT_FAILED"
+    AGENT_LOST = "AGENT_LOST"
+    AGENT_SESSION_UNKNOWN = "AGENT_SESSION_UNKNOWN"
+    TESTS_FAILED = "TESTS_FAILED"
+    TESTER_LOST = "TESTER_LOST"
+    STOPPED_BY_PERSON = "STOPPED_BY_PERSON"
+    # deploy
+    ENV_CONTRACT_INVALID = "ENV_CONTRACT_INVALID"
+    SECRET_MISSING = "SECRET_MISSING"
+    NO_SERVER = "NO_SERVER"
+    NO_PORT = "NO_PORT"
+    PLAYBOOK_FAILED = "PLAYBOOK_FAILED"
+    PLAYBOOK_LOST = "PLAYBOOK_LOST"
+    PROBE_FAILED = "PROBE_FAILED"
+    NOTHING_TO_ROLL_BACK = "NOTHING_TO_ROLL_BACK"
+    NOT_DEPLOYED = "NOT_DEPLOYED"
+    # platform
+    TEMPORAL_UNREACHABLE = "TEMPORAL_UNREACHABLE"
+    API_UNREACHABLE = "API_UNREACHABLE"
+    ARTIFACT_DISK_FULL = "ARTIFACT_DISK_FULL"
+    ARTIFACT_NOT_FOUND = "ARTIFACT_NOT_FOUND"
+    PAYLOAD_KEY_UNKNOWN = "PAYLOAD_KEY_UNKNOWN"
+    PAYLOAD_TAMPERED = "PAYLOAD_TAMPERED"
+    KEY_FILE_UNSAFE = "KEY_FILE_UNSAFE"
+    SETTINGS_INVALID = "SETTINGS_INVALID"
+    PROCESS_FAILED = "PROCESS_FAILED"
+    INTERNAL = "INTERNAL"
+
+
+HTTP_STATUS: dict[ErrorCode, int] = {
+    ErrorCode.INVALID_INPUT: 422,
+    ErrorCode.NOT_AUTHENTICATED: 401,
+    ErrorCode.NOT_ALLOWED: 403,
+    ErrorCode.NOT_FOUND: 404,
+    ErrorCode.METHOD_NOT_ALLOWED: 405,
+    ErrorCode.CONFLICT: 409,
+    ErrorCode.ALREADY_EXISTS: 409,
+    ErrorCode.PAYLOAD_TOO_LARGE: 413,
+    ErrorCode.STALE_PROJECTION: 409,
+    ErrorCode.QUESTION_CLOSED: 409,
+    ErrorCode.QUESTION_NOT_YOURS: 403,
+    ErrorCode.QUESTION_WRONG_CHOICE: 422,
+    ErrorCode.WORKFLOW_NOT_RUNNING: 409,
+    ErrorCode.WORKFLOW_BUSY: 409,
+    ErrorCode.NOTHING_TO_ROLL_BACK: 409,
+    ErrorCode.NOT_DEPLOYED: 409,
+    ErrorCode.ARTIFACT_NOT_FOUND: 404,
+    ErrorCode.TEMPORAL_UNREACHABLE: 503,
+    ErrorCode.API_UNREACHABLE: 503,
+    ErrorCode.ARTIFACT_DISK_FULL: 507,
+}
+
+
+class OrchestratorError(Exception):
+    """An expected failure.
+
+    `message` is for a person and says what to do next; `details` is bounded and for an operator. Neither may
+    hold a secret value.
+    """
+
+    def __init__(
+        self,
+        code: ErrorCode,
+        message: str,
+        *,
+        error_class: ErrorClass = ErrorClass.PERMANENT,
+        details: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = bounded(message, MAX_MESSAGE)
+        self.error_class = error_class
+        self.details = {key: bounded(str(value), MAX_DETAIL) for key, value in (details or {}).items()}
+
+    @property
+    def http_status(self) -> int:
+        """The HTTP status that this code answers with."""
+        return HTTP_STATUS.get(self.code, 500)
+
+    @property
+    def retryable(self) -> bool:
+        """Whether doing the same again can help."""
+        return self.error_class in {ErrorClass.TRANSIENT, ErrorClass.UPSTREAM}
+
+
+def bounded(text: str, limit: int) -> str:
+    """`text`, cut in the middle to `limit` characters: the start says what, the end says why."""
+    if len(text) <= limit:
+        return text
+    half = (limit - 20) // 2
+    return f"{text[:half]}\n[… cut …]\n{text[-half:]}"

@@ -1,0 +1,85 @@
+"""Names of everything outside, derived from ids that the caller minted: a retry finds what exists."""
+
+import hashlib
+import re
+from uuid import uuid4
+
+from contracts.states import TaskKind
+
+_PREFIX = {TaskKind.DELIVERY: "dlv", TaskKind.ENGINEERING: "eng", TaskKind.DEPLOY: "dep"}
+
+
+def new_task_id(kind: TaskKind) -> str:
+    """A fresh task id such as `eng-1f9a2b3c4d5e`."""
+    return f"{_PREFIX[kind]}-{uuid4().hex[:12]}"
+
+
+def child_task_id(parent_task_id: str, kind: TaskKind) -> str:
+    """The task id of a delivery's step; the same for every replay and retry."""
+    return f"{_PREFIX[kind]}-{parent_task_id.removeprefix('dlv-')}"
+
+
+def task_id_for_request(kind: TaskKind, request_id: str) -> str:
+    """The task id that belongs to a caller's request id: a repeated request names the same task."""
+    return f"{_PREFIX[kind]}-{hashlib.sha256(request_id.encode()).hexdigest()[:12]}"
+
+
+def delivery_workflow_id(project_id: str, task_id: str) -> str:
+    return f"delivery/{project_id}/{task_id}"
+
+
+def engineering_workflow_id(task_id: str) -> str:
+    return f"engineering/{task_id}"
+
+
+def deploy_workflow_id(project_id: str) -> str:
+    return f"deploy/{project_id}"
+
+
+def agent_worker_workflow_id(worker_id: str) -> str:
+    return f"worker/{worker_id}"
+
+
+def worker_id_for_task(task_id: str) -> str:
+    return task_id
+
+
+def turn_name(worker_id: str, turn: int) -> str:
+    """Name of the container or supervised process of one turn."""
+    return f"turn-{worker_id}-{turn}"
+
+
+def verification_name(task_id: str, commit: str) -> str:
+    """Name of the Tester's run: one per task and commit."""
+    return f"test-{task_id}-{commit[:12]}"
+
+
+def playbook_ident(release_id: str, phase: str) -> str:
+    """Ident of a detached playbook run."""
+    return f"play-{release_id}-{phase}"
+
+
+def release_id_for_task(task_id: str) -> str:
+    return f"rel-{task_id.removeprefix('dep-')}"
+
+
+def question_id(task_id: str, number: int) -> str:
+    return f"q-{task_id}-{number}"
+
+
+def work_branch(task_id: str) -> str:
+    return f"task/{task_id}"
+
+
+def repository_name(user_id: int, project_name: str) -> str:
+    """`org/repo`: one namespace per owner, so that equal names of two people never meet."""
+    return f"u{user_id}/{project_name}"
+
+
+def project_slug(project_name: str) -> str:
+    """snake_case form of a project name, for Ansible and directories."""
+    return re.sub(r"[^a-z0-9]+", "_", project_name.lower()).strip("_") or "project"
+
+
+def secret_ref(project_id: str, name: str) -> str:
+    return f"secret://projects/{project_id}/{name}"

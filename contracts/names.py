@@ -1,0 +1,60 @@
+"""Wire names: what other processes and old histories know us by. A name here is never changed, only added."""
+
+from typing import Final
+
+
+class Queue:
+    ORCHESTRATOR: Final = "orchestrator"
+    AGENTS: Final = "agents"
+    INFRA: Final = "infra"
+    ALL: Final = ("orchestrator", "agents", "infra")
+
+
+class WorkflowName:
+    DELIVERY: Final = "delivery"
+    ENGINEERING: Final = "engineering"
+    DEPLOY: Final = "deploy"
+    AGENT_WORKER: Final = "agent-worker"
+    ALL: Final = ("delivery", "engineering", "deploy", "agent-worker")
+
+
+class ActivityName:
+    PROJECTION_APPLY: Final = "projection.apply"
+    REPOSITORY_SCAFFOLD: Final = "repository.scaffold"
+    WORKSPACE_PREPARE: Final = "workspace.prepare"
+    WORKSPACE_WRITE_FILE: Final = "workspace.write_file"
+    WORKSPACE_PUSH: Final = "workspace.push"
+    WORKSPACE_REMOVE: Final = "workspace.remove"
+    AGENT_RUN_TURN: Final = "agent.run_turn"
+    AGENT_WORKER_CLOSE: Final = "agent_worker.close"
+    DEPLOYMENT_JOIN: Final = "deployment.join"
+    DEPLOYMENT_OPERATE: Final = "deployment.operate"
+    DEPLOYMENT_REVERT: Final = "deployment.revert"
+    DEPLOYMENT_CHOOSE: Final = "deployment.choose"
+
+
+class UpdateName:
+    ANSWER: Final = "answer"
+    SUBMIT: Final = "submit"
+    OUTCOME: Final = "outcome"
+    SEND_MESSAGE: Final = "send_message"
+    SEND_FILE: Final = "send_file"
+    DELETE: Final = "delete"
+
+
+class QueryName:
+    STATUS: Final = "status"
+
+
+class GraphName:
+    ENGINEERING: Final = "engineering-graph"
+    DEVOPS: Final = "devops-graph"
+
+
+class SearchAttribute:
+    PROJECT_ID: Final = "ProjectId"
+    TASK_ID: Final = "TaskId"
+    USER_ID: Final = "UserId"
+    STAGE: Final = "Stage"
+    SERVER_HANDLE: Final = "ServerHandle"
+    ALL: Final = ("ProjectId", "TaskId", "UserId", "Stage", "ServerHandle")

@@ -1,0 +1,397 @@
+"""The API's nouns: every route's body and reply is one of these."""
+
+from typing import Literal
+
+from pydantic import AwareDatetime, Field, SecretStr
+
+from contracts.artifacts import ArtifactRef
+from contracts.base import Actor, CommitSha, Contract, Identifier, Text, UserId
+from contracts.departments import RepositoryFullName
+from contracts.progress import FineEvent, StreamedEvent
+from contracts.project_spec import ProjectName, ProjectSpec, SecretName
+from contracts.questions import QuestionDTO
+from contracts.states import (
+    AgentKind,
+    DeployAction,
+    IncidentStatus,
+    IncidentType,
+    Module,
+    ProjectStatus,
+    ReleaseState,
+    Role,
+    ServerStatus,
+    TaskKind,
+    TaskState,
+)
+from contracts.steps import ServicePort, ServiceProcess
+
+# Users and access
+
+
+class UserCreate(Contract):
+    """`user_id` is the Telegram user id."""
+
+    user_id: UserId
+    role: Literal[Role.ADMIN, Role.MEMBER] = Role.MEMBER
+    name: str = Field(default="", max_length=200)
+
+
+class UserDTO(Contract):
+    user_id: UserId
+    role: Role
+    name: str = ""
+    created_at: AwareDatetime
+
+
+class UserCreated(Contract):
+    """`api_key` is shown once; only its hash is stored."""
+
+    user: UserDTO
+    api_key: str
+
+
+class TokenRequest(Contract):
+    """A short-lived token for an agent: one project, listed commands (such as `task.show`), seconds to live."""
+
+    project_id: Identifier
+    commands: list[str] = Field(min_length=1, max_length=50)
+    ttl_s: int = Field(default=3600, ge=10, le=86_400)
+
+
+class TokenCreated(Contract):
+    token: str
+    expires_at: AwareDatetime
+    commands: list[str]
+
+
+class WhoAmI(Contract):
+    actor: Actor
+    project_id: str | None = None
+    commands: list[str] | None = None
+
+
+# Projects
+
+
+class ProjectCreate(Contract):
+    """`id` is minted by the caller, so that a repeated create is the same create."""
+
+    id: Identifier
+    name: ProjectName
+    title: str = Field(default="", max_length=200)
+    description: Text = ""
+    modules: list[Module] = Field(default_factory=lambda: [Module.BACKEND], min_length=1)
+    spec: ProjectSpec | None = None
+
+
+class ProjectUpdate(Contract):
+    title: str | None = Field(default=None, max_length=200)
+    description: Text | None = None
+    spec: ProjectSpec | None = None
+    archived: bool | None = None
+
+
+class ProjectDTO(Contract):
+    id: Identifier
+    name: ProjectName
+    title: str = ""
+    description: str = ""
+    modules: list[Module]
+    status: ProjectStatus
+    owner_id: UserId
+    spec: ProjectSpec | None = None
+    repository: RepositoryFullName | None = None
+    url: str | None = None
+    created_at: AwareDatetime
+    updated_at: AwareDatetime
+
+
+class ProjectResponse(Contract):
+    """A project with what belongs to it now."""
+
+    project: ProjectDTO
+    active_release: "DeploymentDTO | None" = None
+    open_questions: list[QuestionDTO] = Field(default_factory=list)
+
+
+class ProjectList(Contract):
+    items: list[ProjectDTO]
+
+
+# Tasks
+
+
+class TaskDTO(Contract):
+    """A projection of one workflow, for people. `waiting_for` says for whom or what, when state is waiting."""
+
+    id: Identifier
+    kind: TaskKind
+    project_id: Identifier
+    user_id: UserId
+    workflow_id: str
+    run_id: str = ""
+    title: str = ""
+    state: TaskState
+    stage: str = ""
+    waiting_for: str | None = None
+    parent_task_id: str | None = None
+    result: dict[str, str | int | None] = Field(default_factory=dict)
+    error_code: str | None = None
+    error: str | None = None
+    artifacts: list[ArtifactRef] = Field(default_factory=list)
+    created_at: AwareDatetime
+    updated_at: AwareDatetime
+    web_url: str | None = None
+
+
+class TaskList(Contract):
+    items: list[TaskDTO]
+
+
+class EngineeringStart(Contract):
+    """Start work on a wish. `request_id` is minted by the caller: the same id is the same task."""
+
+    request_id: str = Field(min_length=1, max_length=200)
+    project_id: Identifier
+    wish: Text = ""
+    spec: ProjectSpec | None = None
+    title: str | None = Field(default=None, max_length=200)
+    agent: AgentKind | None = None
+    max_rounds: int = Field(default=3, ge=1, le=10)
+
+
+class DeliveryStart(EngineeringStart):
+    """Engineering, then deploy."""
+
+    require_approval: bool = False
+
+
+class DeployStart(Contract):
+    """An action on what a project has deployed; `commit` None means the newest published one."""
+
+    request_id: str = Field(min_length=1, max_length=200)
+    project_id: Identifier
+    action: DeployAction = DeployAction.DEPLOY
+    commit: CommitSha | None = None
+    release_id: Identifier | None = None
+    require_approval: bool = False
+
+
+class StartedTask(Contract):
+    """`joined` is true when an equal piece of work was already running: `task_id` is that one's.
+
+    `queued` is true when it waits behind another deploy of the same project.
+    """
+
+    task_id: Identifier
+    workflow_id: str
+    joined: bool = False
+    queued: bool = False
+    web_url: str | None = None
+
+
+class CancelAccepted(Contract):
+    task_id: str
+    message: str = ""
+
+
+class EventBatch(Contract):
+    """Fine events of one task, posted by the running activity."""
+
+    task_id: Identifier
+    events: list[FineEvent] = Field(max_length=500)
+
+
+class EventsAccepted(Contract):
+    """`stored` counts rows that were new."""
+
+    stored: int
+
+
+class EventList(Contract):
+    items: list[StreamedEvent]
+
+
+# Questions
+
+
+class QuestionList(Contract):
+    items: list[QuestionDTO]
+
+
+class AnswerRequest(Contract):
+    """A person's answer over HTTP. `secrets` go to the secret store and never into a workflow."""
+
+    answer_id: str = Field(min_length=1, max_length=200)
+    text: Text = ""
+    plan_hash: str | None = None
+    secrets: dict[SecretName, SecretStr] = Field(default_factory=dict)
+
+
+# Secrets
+
+
+class SecretWrite(Contract):
+    """The value is write-only: no route ever returns it to a person or an agent."""
+
+    value: SecretStr = Field(max_length=65_536)
+
+
+class SecretDTO(Contract):
+    name: SecretName
+    ref: str
+    source: Literal["user", "generated"]
+    updated_at: AwareDatetime
+
+
+class SecretList(Contract):
+    items: list[SecretDTO]
+
+
+class SecretGenerate(Contract):
+    """Platform only. Make a random value for every name that has none; values that exist never change."""
+
+    names: list[SecretName] = Field(max_length=100)
+
+
+class SecretNames(Contract):
+    """Platform only: which names have a value."""
+
+    present: list[str]
+
+
+class SecretReveal(Contract):
+    """Platform only: the values that a deployment needs, by reference."""
+
+    refs: list[str] = Field(min_length=1, max_length=100)
+
+
+class SecretValues(Contract):
+    values: dict[str, str]
+
+
+# Servers, ports, releases, incidents
+
+
+class ServerCreate(Contract):
+    handle: Identifier
+    public_ip: str = Field(min_length=1, max_length=100)
+    ssh_user: str = Field(default="root", max_length=64)
+    status: ServerStatus = ServerStatus.PENDING_SETUP
+    ram_mb: int = Field(default=0, ge=0)
+    disk_mb: int = Field(default=0, ge=0)
+    port_from: int = Field(default=18000, ge=1, le=65535)
+    port_to: int = Field(default=18999, ge=1, le=65535)
+
+
+class ServerUpdate(Contract):
+    status: ServerStatus | None = None
+    ram_mb: int | None = Field(default=None, ge=0)
+    disk_mb: int | None = Field(default=None, ge=0)
+
+
+class ServerDTO(Contract):
+    handle: Identifier
+    public_ip: str
+    ssh_user: str
+    status: ServerStatus
+    ram_mb: int
+    disk_mb: int
+    port_from: int
+    port_to: int
+    created_at: AwareDatetime
+
+
+class ServerList(Contract):
+    items: list[ServerDTO]
+
+
+class PortAllocationRequest(Contract):
+    """Platform only. Idempotent: a project's service keeps its server and port."""
+
+    project_id: Identifier
+    services: list[str] = Field(min_length=1, max_length=20)
+    server_handle: Identifier | None = None
+
+
+class PortAllocationDTO(Contract):
+    project_id: Identifier
+    server_handle: Identifier
+    server_ip: str
+    ports: list[ServicePort]
+
+
+class PortAllocationList(Contract):
+    items: list[PortAllocationDTO]
+
+
+class DeploymentRecord(Contract):
+    """Platform only: what is known of a release. Written before the effect; the same id is the same release."""
+
+    id: Identifier
+    project_id: Identifier
+    task_id: Identifier
+    commit: CommitSha
+    state: ReleaseState
+    server_handle: Identifier | None = None
+    url: str | None = None
+    services: list[ServiceProcess] = Field(default_factory=list)
+    error_code: str | None = None
+    error: str | None = Field(default=None, max_length=4_000)
+    log: ArtifactRef | None = None
+
+
+class DeploymentDTO(DeploymentRecord):
+    """`number` counts the releases of a project from 1."""
+
+    number: int
+    created_at: AwareDatetime
+    updated_at: AwareDatetime
+
+
+class DeploymentList(Contract):
+    items: list[DeploymentDTO]
+
+
+class IncidentDTO(Contract):
+    id: Identifier
+    server_handle: Identifier
+    type: IncidentType
+    status: IncidentStatus
+    detected_at: AwareDatetime
+    resolved_at: AwareDatetime | None = None
+    details: Text = ""
+
+
+class IncidentList(Contract):
+    items: list[IncidentDTO]
+
+
+# The platform itself
+
+
+class Health(Contract):
+    status: Literal["ok", "degraded"]
+    version: str
+    database: bool
+    temporal: bool
+
+
+class Problem(Contract):
+    """RFC 9457 problem details. `code` is stable; `detail` says what to do."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    request_id: str
+    errors: list[dict[str, str]] = Field(default_factory=list)
+
+
+class ArtifactContent(Contract):
+    """A slice of a text artifact; `next_offset` is None at the end. Offsets are in bytes."""
+
+    ref: ArtifactRef
+    text: str
+    next_offset: int | None = None

@@ -1,0 +1,79 @@
+"""Progress: milestones of a workflow and fine events of a running activity, read as one ordered stream."""
+
+from typing import Literal
+
+from pydantic import AwareDatetime, Field
+
+from contracts.artifacts import ArtifactRef
+from contracts.base import Contract, Identifier, utc_now
+from contracts.questions import QuestionDTO
+from contracts.states import ProjectStatus, TaskKind, TaskState
+
+ProgressType = Literal["started", "progress", "completed", "failed"]
+
+
+class ProgressEvent(Contract):
+    """What people see while work runs."""
+
+    type: ProgressType
+    request_id: str
+    task_id: str | None = None
+    timestamp: AwareDatetime = Field(default_factory=utc_now)
+    message: str | None = Field(default=None, max_length=4_000)
+    progress_pct: int | None = Field(default=None, ge=0, le=100)
+    current_step: str | None = Field(default=None, max_length=200)
+    error: str | None = Field(default=None, max_length=4_000)
+    error_type: str | None = None
+
+
+class FineEvent(Contract):
+    """One line of an agent, a test run or a playbook. The same `key` posted again is the same row.
+
+    `key` is built from the source (agent worker or task), the turn and the offset.
+    """
+
+    key: str = Field(min_length=1, max_length=300)
+    event: ProgressEvent
+
+
+class StreamedEvent(Contract):
+    """An event as the API's stream delivers it: `seq` only grows within a task and is the SSE id."""
+
+    seq: int
+    task_id: str
+    grain: Literal["milestone", "fine"]
+    event: ProgressEvent
+
+
+class Projection(Contract):
+    """The state of one workflow, written by itself; the API rejects a lower `seq` of the same workflow.
+
+    `seq` is in microseconds of workflow time or one more than the last, whichever is higher: it grows across
+    continue-as-new and reset.
+    """
+
+    workflow_id: str = Field(max_length=300)
+    run_id: str = Field(default="", max_length=100)
+    seq: int = Field(ge=0)
+    task_id: Identifier
+    project_id: Identifier
+    user_id: int
+    kind: TaskKind
+    state: TaskState
+    title: str = Field(default="", max_length=200)
+    stage: str = Field(default="", max_length=100)
+    parent_task_id: Identifier | None = None
+    waiting_for: str | None = Field(default=None, max_length=500)
+    project_status: ProjectStatus | None = None
+    milestone: ProgressEvent | None = None
+    question: QuestionDTO | None = None
+    result: dict[str, str | int | None] = Field(default_factory=dict)
+    error_code: str | None = None
+    error: str | None = Field(default=None, max_length=4_000)
+    artifacts: list[ArtifactRef] = Field(default_factory=list, max_length=50)
+
+
+class ProjectionAck(Contract):
+    """`accepted` is false when the API already holds this or a later state; that is no error."""
+
+    accepted: bool

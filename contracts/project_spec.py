@@ -1,0 +1,59 @@
+"""What to build: written by the Product Owner or a person, shown before it is built, hashed for approvals."""
+
+import hashlib
+from typing import Annotated, Literal
+
+from pydantic import Field, StringConstraints
+
+from contracts.base import Contract, ShortText, Text
+from contracts.states import Module
+
+FieldType = Literal["string", "text", "integer", "number", "boolean", "date", "datetime"]
+ProjectName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,62}$")]
+"""Kebab-case; becomes the repository and service name."""
+SecretName = Annotated[str, StringConstraints(pattern=r"^[A-Z_][A-Z0-9_]{0,99}$")]
+
+
+class EntityField(Contract):
+    name: ShortText
+    type: FieldType = "string"
+    required: bool = True
+
+
+class Entity(Contract):
+    name: ShortText
+    fields: list[EntityField] = Field(default_factory=list, max_length=50)
+
+
+class EntryPoint(Contract):
+    kind: Literal["http", "telegram"]
+    commands: list[ShortText] = Field(default_factory=list, max_length=50)
+    routes: list[ShortText] = Field(default_factory=list, max_length=100)
+    port: int | None = Field(default=None, ge=1, le=65535)
+
+
+class Infrastructure(Contract):
+    """Minimum memory and disk in MB."""
+
+    min_ram_mb: int = Field(default=256, ge=64, le=1_048_576)
+    min_disk_mb: int = Field(default=512, ge=64, le=10_485_760)
+    ports: list[int] = Field(default_factory=list, max_length=20)
+
+
+class ProjectSpec(Contract):
+    """The wish, in a form that can be checked."""
+
+    version: Literal["1"] = "1"
+    name: ProjectName
+    description: Text = ""
+    modules: list[Module] = Field(default_factory=lambda: [Module.BACKEND], min_length=1)
+    entry_points: list[EntryPoint] = Field(default_factory=list, max_length=20)
+    data: list[Entity] = Field(default_factory=list, max_length=50)
+    secrets_required: list[SecretName] = Field(default_factory=list, max_length=50)
+    infrastructure: Infrastructure = Field(default_factory=Infrastructure)
+    acceptance: list[ShortText] = Field(default_factory=list, max_length=50)
+    non_goals: list[ShortText] = Field(default_factory=list, max_length=50)
+
+    def fingerprint(self) -> str:
+        """SHA-256 of the canonical JSON: an approval names the spec that it approved."""
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()

@@ -1,0 +1,138 @@
+"""Every state, role and kind that crosses a boundary."""
+
+from enum import StrEnum
+
+
+class Role(StrEnum):
+    ADMIN = "admin"
+    MEMBER = "member"
+    AGENT = "agent"
+
+
+class ActorVia(StrEnum):
+    TELEGRAM = "telegram"
+    CLI = "cli"
+    API = "api"
+    AGENT = "agent"
+    SCHEDULE = "schedule"
+
+
+class ResultStatus(StrEnum):
+    SUCCESS = "success"
+    FAILED = "failed"
+    ERROR = "error"
+
+
+class TaskKind(StrEnum):
+    DELIVERY = "delivery"
+    ENGINEERING = "engineering"
+    DEPLOY = "deploy"
+
+
+class TaskState(StrEnum):
+    QUEUED = "queued"
+    RUNNING = "running"
+    WAITING = "waiting"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def is_final(self) -> bool:
+        return self in {TaskState.COMPLETED, TaskState.FAILED, TaskState.CANCELLED}
+
+
+class ProjectStatus(StrEnum):
+    DRAFT = "draft"
+    SCAFFOLDING = "scaffolding"
+    SCAFFOLDED = "scaffolded"
+    SCAFFOLD_FAILED = "scaffold_failed"
+    DEVELOPING = "developing"
+    TESTING = "testing"
+    DEPLOYING = "deploying"
+    ACTIVE = "active"
+    FAILED = "failed"
+    ARCHIVED = "archived"
+
+
+class QuestionState(StrEnum):
+    OPEN = "open"
+    ANSWERED = "answered"
+    EXPIRED = "expired"
+    WITHDRAWN = "withdrawn"
+
+
+class QuestionKind(StrEnum):
+    CLARIFICATION = "clarification"
+    APPROVAL = "approval"
+    SECRET = "secret"
+    BUDGET = "budget"
+
+
+class ReleaseState(StrEnum):
+    PENDING = "pending"
+    BUILDING = "building"
+    STARTING = "starting"
+    PROBING = "probing"
+    ACTIVE = "active"
+    SUPERSEDED = "superseded"
+    ROLLED_BACK = "rolled_back"
+    FAILED = "failed"
+    REMOVED = "removed"
+
+
+class AgentWorkerState(StrEnum):
+    CREATING = "creating"
+    IDLE = "idle"
+    RUNNING = "running"
+    WAITING = "waiting"
+    LOST = "lost"
+    FAILED = "failed"
+    DELETED = "deleted"
+
+
+class ServerStatus(StrEnum):
+    DISCOVERED = "discovered"
+    PENDING_SETUP = "pending_setup"
+    PROVISIONING = "provisioning"
+    READY = "ready"
+    IN_USE = "in_use"
+    ERROR = "error"
+    MAINTENANCE = "maintenance"
+    RESERVED = "reserved"
+    FORCE_REBUILD = "force_rebuild"
+    MISSING = "missing"
+    DECOMMISSIONED = "decommissioned"
+
+
+class IncidentStatus(StrEnum):
+    DETECTED = "detected"
+    RECOVERING = "recovering"
+    RESOLVED = "resolved"
+    FAILED = "failed"
+
+
+class IncidentType(StrEnum):
+    SERVER_UNREACHABLE = "server_unreachable"
+    PROVISIONING_FAILED = "provisioning_failed"
+    SERVICE_DOWN = "service_down"
+    RESOURCE_EXHAUSTED = "resource_exhausted"
+
+
+class AgentKind(StrEnum):
+    CLAUDE_CODE = "claude-code"
+    FACTORY_DROID = "factory-droid"
+    SCRIPTED = "scripted"
+
+
+class DeployAction(StrEnum):
+    DEPLOY = "deploy"
+    ROLLBACK = "rollback"
+    STOP = "stop"
+    RESTART = "restart"
+    REMOVE = "remove"
+
+
+class Module(StrEnum):
+    BACKEND = "backend"
+    TG_BOT = "tg_bot"

@@ -1,0 +1,295 @@
+"""Input and output of each activity: one model in, one model out."""
+
+from typing import Literal
+
+from pydantic import ConfigDict, Field
+
+from contracts.agent_workers import TurnOutcome
+from contracts.artifacts import ArtifactRef
+from contracts.base import CommitSha, Contract, Identifier, Text
+from contracts.departments import RepositoryFullName
+from contracts.states import AgentKind, DeployAction
+
+
+class Step(Contract):
+    """Crosses a workflow boundary only: it grows with defaults, and a field of a newer build is ignored."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class ScaffoldResult(Step):
+    """`adopted` says that an earlier run had already done it."""
+
+    repo_full_name: RepositoryFullName
+    commit: CommitSha
+    template_version: str
+    adopted: bool = False
+
+
+class WorkspaceRequest(Step):
+    """A clone of `repository` on `branch` for one agent worker. Running it again keeps what is there."""
+
+    worker_id: Identifier
+    repository: RepositoryFullName
+    branch: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,150}$")
+
+
+class WorkspaceReady(Step):
+    worker_id: str
+    base_commit: CommitSha
+    host_queue: str
+
+
+class WorkspaceFile(Step):
+    worker_id: Identifier
+    path: str = Field(min_length=1, max_length=500)
+    content: str = Field(max_length=100_000)
+
+
+class WorkspacePush(Step):
+    worker_id: Identifier
+    repository: RepositoryFullName
+    branch: str
+    base_commit: CommitSha
+
+
+class PushedBranch(Step):
+    """`commit` is what the remote answered after the push; `base_commit` when nothing was committed."""
+
+    commit: CommitSha
+    base_commit: CommitSha
+    files_changed: list[str] = Field(default_factory=list)
+
+
+class WorkspaceRemoval(Step):
+    worker_id: Identifier
+
+
+class Done(Step):
+    """An effect without a result of its own."""
+
+    ok: bool = True
+
+
+class TurnRequest(Step):
+    """One turn of a CLI agent. `timeout_s` is in seconds."""
+
+    worker_id: Identifier
+    turn: int = Field(ge=1)
+    request_id: str
+    task_id: Identifier
+    project_id: Identifier
+    agent: AgentKind
+    message: Text
+    session_id: str | None = None
+    timeout_s: int = Field(default=3600, ge=1)
+    env_vars: dict[str, str] = Field(default_factory=dict)
+
+
+class TurnResult(Step):
+    """`outcome.commit` is filled after the platform has pushed and compared the remote."""
+
+    outcome: TurnOutcome
+
+
+class VerificationRequest(Step):
+    """Run the project's own checks at exactly `commit`, in a clean copy, without the agent."""
+
+    task_id: Identifier
+    project_id: Identifier
+    repository: RepositoryFullName
+    commit: CommitSha
+    timeout_s: int = Field(default=1800, ge=1)
+
+
+class VerificationResult(Step):
+    """`failure_class`: code goes back to the Developer; infrastructure is retried, never shown to the agent.
+
+    `fingerprint` names the failure, so that the same failure twice is recognised. `evidence` is bounded.
+    """
+
+    commit: CommitSha
+    passed: bool
+    exit_code: int | None = None
+    failure_class: Literal["code", "infrastructure"] | None = None
+    fingerprint: str | None = None
+    evidence: str = Field(default="", max_length=8_000)
+    report: ArtifactRef | None = None
+    duration_ms: int = 0
+
+
+class PublishRequest(Step):
+    """Fast-forward the main branch to the verified `commit`."""
+
+    task_id: Identifier
+    project_id: Identifier
+    repository: RepositoryFullName
+    branch: str
+    commit: CommitSha
+    base_commit: CommitSha
+
+
+class PublishResult(Step):
+    """status: published (the remote's main is `commit`), rebased (main had moved; `commit` is new on the task
+    branch and must be verified again) or conflict (`conflict` lists the files)."""
+
+    status: Literal["published", "rebased", "conflict"]
+    commit: CommitSha
+    files_changed: list[str] = Field(default_factory=list)
+    conflict: list[str] = Field(default_factory=list)
+
+
+class EnvEntry(Step):
+    """One line of the typed environment contract `env.contract.yaml`."""
+
+    name: str = Field(pattern=r"^[A-Z_][A-Z0-9_]{0,99}$")
+    source: Literal["literal", "derived", "generated_secret", "user_secret", "allocation"]
+    consumers: list[str] = Field(default_factory=list)
+    required: bool = True
+    value: str | None = Field(default=None, max_length=2_000)
+    description: str = Field(default="", max_length=500)
+
+
+class ServiceProcess(Step):
+    """One module as it is started: argv, health path and what its body must contain."""
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")
+    command: list[str] = Field(min_length=1, max_length=30)
+    health_path: str = Field(default="/health", max_length=200)
+    health_contains: str = Field(default="", max_length=500)
+
+
+class DeploymentPlan(Step):
+    """What one commit needs to run: read from the commit itself, no values of secrets."""
+
+    commit: CommitSha
+    services: list[ServiceProcess]
+    environment: list[EnvEntry]
+
+
+class AnalysisRequest(Step):
+    project_id: Identifier
+    repository: RepositoryFullName
+    commit: CommitSha | None = None
+
+
+class SecretsCheck(Step):
+    """Make sure that every secret of the plan has a value; generated ones are stored before first use."""
+
+    project_id: Identifier
+    entries: list[EnvEntry]
+
+
+class SecretsReady(Step):
+    """`missing` are names of user secrets without a value."""
+
+    missing: list[str] = Field(default_factory=list)
+
+
+class AllocationWish(Step):
+    project_id: Identifier
+    release_id: Identifier
+    task_id: Identifier
+    commit: CommitSha
+    services: list[ServiceProcess]
+
+
+class ServicePort(Step):
+    service: str
+    port: int = Field(ge=1, le=65535)
+
+
+class Allocation(Step):
+    """Where a project lives: the same answer for every repetition."""
+
+    server_handle: Identifier
+    server_ip: str
+    ports: list[ServicePort]
+    previous_release_id: str | None = None
+    previous_commit: CommitSha | None = None
+
+
+class ReleaseRequest(Step):
+    """Put exactly this commit on the server and switch to it once its candidate has answered."""
+
+    project_id: Identifier
+    project_name: str
+    task_id: Identifier
+    repository: RepositoryFullName
+    release_id: Identifier
+    plan: DeploymentPlan
+    allocation: Allocation
+    timeout_s: int = Field(default=1800, ge=1)
+
+
+class ReleaseOutcome(Step):
+    """`switched` says whether the public address already points to the new release."""
+
+    ok: bool
+    switched: bool = False
+    error_code: str | None = None
+    error: str | None = Field(default=None, max_length=4_000)
+    log: ArtifactRef | None = None
+
+
+class ProbeRequest(Step):
+    """Ask from outside: 200, the expected body, the expected release, and no restart in between."""
+
+    project_id: Identifier
+    project_name: str
+    release_id: Identifier
+    plan: DeploymentPlan
+    allocation: Allocation
+
+
+class ProbeResult(Step):
+    ok: bool
+    url: str
+    status_code: int | None = None
+    restarts: int = 0
+    error: str | None = Field(default=None, max_length=2_000)
+
+
+class ReleaseVerdict(Step):
+    """Make a release the active one, or return to the one before it and record why."""
+
+    project_id: Identifier
+    project_name: str
+    task_id: Identifier
+    release_id: Identifier
+    allocation: Allocation | None = None
+    url: str | None = None
+    switched: bool = False
+    cancelled: bool = False
+    error_code: str | None = None
+    error: str | None = Field(default=None, max_length=4_000)
+    log: ArtifactRef | None = None
+
+
+class ReleaseChoice(Step):
+    """Which recorded release a rollback goes to; None means the one before the active one."""
+
+    project_id: Identifier
+    release_id: Identifier | None = None
+
+
+class ChosenRelease(Step):
+    release_id: Identifier
+    commit: CommitSha
+    current_release_id: str | None = None
+
+
+class OperationRequest(Step):
+    """stop, restart or remove what a project has running."""
+
+    project_id: Identifier
+    project_name: str
+    task_id: Identifier
+    action: DeployAction
+
+
+class OperationResult(Step):
+    ok: bool
+    url: str | None = None
+    error: str | None = Field(default=None, max_length=4_000)
+    log: ArtifactRef | None = None
