@@ -58,9 +58,7 @@ class Forge(Protocol):
     async def publish(self, request: PublishRequest) -> PublishResult:
         """Fast-forward main to a verified commit, or rebase the task branch when main has moved."""
 
-    async def read_files(
-        self, repository: str, commit: str | None, paths: list[str]
-    ) -> tuple[str, dict[str, str]]:
+    async def read_files(self, repository: str, commit: str | None, paths: list[str]) -> tuple[str, dict[str, str]]:
         """The commit (None means the head of main) and the text of those of `paths` that exist in it."""
 
 
@@ -139,9 +137,7 @@ class Platform(Protocol):
 class Departments(Protocol):
     """Running workflows, reached by wire name: for effects that workflow code cannot have itself."""
 
-    async def send_message(
-        self, command: SendMessageCommand, beat: Callable[[], None]
-    ) -> SendMessageResponse:
+    async def send_message(self, command: SendMessageCommand, beat: Callable[[], None]) -> SendMessageResponse:
         """Send one message to a running agent worker, id = request_id; a repeated call attaches to the same."""
 
     async def delete_worker(self, worker_id: str, request_id: str) -> None: ...

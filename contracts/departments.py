@@ -9,9 +9,7 @@ from contracts.base import BaseMessage, BaseResult, CommitSha, Identifier, Text,
 from contracts.project_spec import ProjectName, ProjectSpec
 from contracts.states import AgentKind, DeployAction, Module, ProjectStatus, ReleaseState
 
-RepositoryFullName = Annotated[
-    str, StringConstraints(pattern=r"^[A-Za-z0-9][\w.-]{0,99}/[A-Za-z0-9][\w.-]{0,99}$")
-]
+RepositoryFullName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][\w.-]{0,99}/[A-Za-z0-9][\w.-]{0,99}$")]
 SecretRef = Annotated[str, StringConstraints(pattern=r"^secret://[A-Za-z0-9._/-]{1,300}$")]
 """A reference to a value in the secret store, never the value."""
 
