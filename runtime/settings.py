@@ -1,0 +1,225 @@
+"""Settings of the platform: read once by a program's entry point and passed down from there.
+
+Every field has the environment variable `ORCHESTRATOR_<FIELD>`; `DATABASE_URL` and
+`ANTHROPIC_API_KEY` are understood under their usual names. The Temporal address
+and its credentials come from Temporal's own environment configuration, see `runtime.temporal_client`.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from contracts.errors import ErrorClass, ErrorCode, OrchestratorError
+from contracts.states import AgentKind
+
+PREFIX = "ORCHESTRATOR_"
+_URL_SCHEMES = ("postgresql+asyncpg://", "postgresql://", "postgres://")
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+def _default_home() -> Path:
+    data_home = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
+    return Path(data_home).expanduser() / "codegen-orchestrator"
+
+
+class Settings(BaseSettings):
+    """Immutable; making one reads the environment and touches nothing on the disk."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_nested_delimiter="__",
+        extra="forbid",
+        frozen=True,
+        populate_by_name=True,
+        hide_input_in_errors=True,
+    )
+
+    home: Path = Field(default_factory=_default_home)
+    api_host: str = "127.0.0.1"
+    api_port: Port = 8180
+    ui_port: Port = 8233
+    temporal_port: Port = 7233
+    postgres_port: int = Field(default=0, ge=0, le=65535, description="0: a unix socket where possible")
+    database_url: SecretStr | None = Field(
+        default=None,
+        validation_alias=AliasChoices("database_url", "ORCHESTRATOR_DATABASE_URL", "DATABASE_URL"),
+        description="None: the embedded server",
+    )
+    anthropic_api_key: SecretStr | None = Field(
+        default=None, validation_alias=AliasChoices("anthropic_api_key", "ANTHROPIC_API_KEY")
+    )
+    agent_kind: AgentKind | None = Field(default=None, description="None: scripted without a model key")
+    admin_user_id: int = Field(default=1, ge=1)
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    log_json: bool = False
+    public_host: str = Field(default="127.0.0.1", min_length=1)
+    service_port_min: Port = 18000
+    service_port_max: Port = 18999
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments win over the environment, and that over the file."""
+        return init_settings, env_settings, dotenv_settings
+
+    @field_validator("home")
+    @classmethod
+    def _absolute(cls, value: Path) -> Path:
+        expanded = value.expanduser()
+        if not expanded.is_absolute():
+            raise ValueError("use an absolute path")
+        return expanded
+
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _upper(cls, value: object) -> object:
+        return value.upper() if isinstance(value, str) else value
+
+    @field_validator("database_url")
+    @classmethod
+    def _asyncpg(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is None:
+            return None
+        url = value.get_secret_value()
+        for scheme in _URL_SCHEMES:
+            if url.startswith(scheme):
+                return SecretStr(f"postgresql+asyncpg://{url.removeprefix(scheme)}")
+        raise ValueError("use postgresql://user:password@host:port/name")
+
+    @field_validator("database_url", "anthropic_api_key", "agent_kind", mode="before")
+    @classmethod
+    def _empty_is_unset(cls, value: object) -> object:
+        return None if value == "" else value
+
+    @model_validator(mode="after")
+    def _ports_in_order(self) -> Self:
+        if self.service_port_min > self.service_port_max:
+            raise ValueError("ORCHESTRATOR_SERVICE_PORT_MIN is above ORCHESTRATOR_SERVICE_PORT_MAX; swap the two")
+        return self
+
+    @property
+    def agent(self) -> AgentKind:
+        """The agent that new work uses: the one asked for, else by whether there is a model key."""
+        if self.agent_kind is not None:
+            return self.agent_kind
+        return AgentKind.CLAUDE_CODE if self.anthropic_api_key else AgentKind.SCRIPTED
+
+    @property
+    def api_url(self) -> str:
+        return f"http://{self.api_host}:{self.api_port}"
+
+    @property
+    def temporal_address(self) -> str:
+        """Address of the embedded Temporal server."""
+        return f"127.0.0.1:{self.temporal_port}"
+
+    @property
+    def ui_url(self) -> str:
+        return f"http://127.0.0.1:{self.ui_port}"
+
+    @property
+    def forge_dir(self) -> Path:
+        """Bare repositories of the local forge."""
+        return self.home / "forge"
+
+    @property
+    def artifacts_dir(self) -> Path:
+        return self.home / "artifacts"
+
+    @property
+    def runs_dir(self) -> Path:
+        """Detached runs: testers and playbooks."""
+        return self.home / "runs"
+
+    @property
+    def agents_dir(self) -> Path:
+        """Workspaces and homes of agent workers in the process runtime."""
+        return self.home / "agents"
+
+    @property
+    def services_dir(self) -> Path:
+        """Release directories of services on the local target."""
+        return self.home / "services"
+
+    @property
+    def postgres_dir(self) -> Path:
+        return self.home / "postgres"
+
+    @property
+    def temporal_db_file(self) -> Path:
+        return self.home / "temporal" / "temporal.db"
+
+    @property
+    def logs_dir(self) -> Path:
+        return self.home / "logs"
+
+    @property
+    def processes_dir(self) -> Path:
+        """What `up` started: process ids and start times."""
+        return self.home / "processes"
+
+    @property
+    def codec_key_file(self) -> Path:
+        """Keys of workflow payloads."""
+        return self.home / "keys" / "payload.json"
+
+    @property
+    def vault_key_file(self) -> Path:
+        """Keys of stored secrets."""
+        return self.home / "keys" / "vault.json"
+
+    @property
+    def api_service_key_file(self) -> Path:
+        """The key with which the platform's own processes talk to the API."""
+        return self.home / "keys" / "api-service.key"
+
+
+def load_settings(env_file: Path | None = None) -> Settings:
+    """Settings from the environment and, if given, from a file of `NAME=value` lines (unknown names refused).
+
+    Raises OrchestratorError SETTINGS_INVALID that names each bad variable; values are never shown.
+    """
+    if env_file is not None and not env_file.is_file():
+        raise _invalid(f"The settings file {env_file} does not exist.")
+    try:
+        # pydantic-settings understands this private argument; its mypy plugin knows it as well.
+        return Settings(_env_file=env_file)
+    except ValidationError as error:
+        raise _invalid("\n".join(_explain(error))) from None
+
+
+def _explain(error: ValidationError) -> list[str]:
+    lines = ["The settings are not valid:"]
+    for problem in error.errors(include_url=False, include_input=False):
+        reason = problem["msg"].removeprefix("Value error, ")
+        variable = _variable(problem["loc"])
+        if problem["type"] == "extra_forbidden":
+            reason = "there is no such setting; remove it from the settings file or correct its name"
+        lines.append(f"  {variable}: {reason}" if variable else f"  {reason}")
+    return [*lines, "Correct the variable or unset it to use the default."]
+
+
+def _variable(location: tuple[int | str, ...]) -> str:
+    if not location:
+        return ""
+    name = str(location[0])
+    known = name if name in Settings.model_fields else name.lower().removeprefix(PREFIX.lower())
+    if known in Settings.model_fields and name.upper() not in {"DATABASE_URL", "ANTHROPIC_API_KEY"}:
+        return f"{PREFIX}{known.upper()}"
+    return name.upper()
+
+
+def _invalid(message: str) -> OrchestratorError:
+    return OrchestratorError(ErrorCode.SETTINGS_INVALID, message, error_class=ErrorClass.PERMANENT)
