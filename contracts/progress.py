@@ -74,6 +74,10 @@ class Projection(Contract):
 
 
 class ProjectionAck(Contract):
-    """`accepted` is false when the API already holds this or a later state; that is no error."""
+    """`accepted` is false when the API already holds this or a later state; that is no error.
+
+    `closed` says that the task had already ended in an earlier run: a repeated request must not run again.
+    """
 
     accepted: bool
+    closed: bool = False
