@@ -1,0 +1,121 @@
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+PY     := $(BIN)/python
+PYTEST := $(PY) -m pytest
+READY  := $(VENV)/.ready
+SOAK_MINUTES ?= 10
+CHAOS_SEED   ?= 1
+
+# Makes "make check" run one step, and say what to do when it is red. $(1) title, $(2) command, $(3) advice.
+define step
+@printf '\n== %s\n' '$(1)'; $(2) || { printf '\n%s is red. %s\n' '$(1)' '$(3)' >&2; exit 1; }
+endef
+
+.PHONY: help
+help: ## Show this list
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk 'BEGIN {FS = ":.*## "} {printf "  %-16s %s\n", $$1, $$2}'
+
+# --- the environment -------------------------------------------------------------------------------------------
+
+.PHONY: install
+install: $(READY) ## Set up .venv from the pinned, hashed requirements (every other target does this itself)
+
+# The stamp is written last: an interrupted installation is repeated, a finished one is skipped.
+$(READY): requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo "This needs Python 3.11 or newer, and '$(PYTHON)' is $$($(PYTHON) --version 2>&1 || true)." >&2; \
+	  echo "Install one and name it: make $(MAKECMDGOALS) PYTHON=python3.12" >&2; exit 1; }
+	@echo "== setting up $(VENV) (only now, and when requirements.txt or pyproject.toml change)"
+	@$(PY) -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv $(VENV)
+	@$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
+	@$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+.PHONY: lock
+lock: $(READY) ## Resolve requirements.txt again after a change of dependencies in pyproject.toml
+	@$(PY) -m pip install --quiet --disable-pip-version-check uv
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+	  --no-emit-index-url --no-emit-find-links --all-extras pyproject.toml requirements.in -o requirements.txt
+	@! grep -n '://' requirements.txt || { echo "requirements.txt must not name a host" >&2; exit 1; }
+
+# --- the product -----------------------------------------------------------------------------------------------
+
+demo up down: export ORCHESTRATOR_HOME ?= $(CURDIR)/.orchestrator
+
+.PHONY: demo up down
+demo: $(READY) ## One sentence to a live URL on this machine: no Docker, no key, no account
+	@$(BIN)/orchestrator demo
+
+up: $(READY) ## Start the platform in the foreground of this terminal
+	@$(BIN)/orchestrator up
+
+down: $(READY) ## Stop what "up" or "demo" started
+	@$(BIN)/orchestrator down
+
+# --- checks ----------------------------------------------------------------------------------------------------
+
+.PHONY: check fmt
+check: $(READY) ## Format, lint, types, import rules, contracts, fingerprints; edits nothing
+	$(call step,Format,$(PY) -m ruff format --check --quiet .,Run: make fmt)
+	$(call step,Lint,$(PY) -m ruff check --quiet .,Fix what it names; "make fmt" repairs the mechanical part.)
+	$(call step,Types,$(PY) -m mypy,Fix the types instead of silencing them; an ignore needs its reason beside it.)
+	$(call step,Import rules,$(BIN)/lint-imports --no-cache,Move the code to the layer that may know it: docs/contracts.md has the table.)
+	$(call step,JSON Schemas,$(PY) -m contracts.schema_export --check,Run: $(PY) -m contracts.schema_export --write  and commit the result.)
+	$(call step,Contract compatibility,$(PY) -m contracts.schema_export --compat,Contracts only grow: docs/contracts.md says how to change one.)
+	$(call step,Workflow fingerprints,$(PY) -m workflows.fingerprints --check,See the text above: patch; or record a golden history; then --write.)
+	@printf '\nAll checks are green.\n'
+
+fmt: $(READY) ## Format the code and repair what the linter can repair
+	@$(PY) -m ruff format .
+	@$(PY) -m ruff check --fix .
+
+# --- tests, from cheap to expensive ----------------------------------------------------------------------------
+
+.PHONY: test test-unit test-contracts test-workflow test-replay test-integration test-e2e test-chaos
+test: check test-unit test-contracts test-workflow test-replay test-integration test-e2e test-chaos ## Everything, in order of cost
+	@printf '\nAll tests are green.\n'
+
+test-unit: $(READY) ## Pure code, seconds
+	$(PYTEST) tests/unit -n 2 --dist loadfile
+
+test-contracts: $(READY) ## Messages, schemas, older producers, import rules
+	$(PYTEST) tests/contract
+
+test-workflow: $(READY) ## Workflows on a real Temporal server, with the workflow cache and without it
+	$(PYTEST) tests/workflow
+	TEST_WORKFLOW_CACHE=0 $(PYTEST) tests/workflow
+
+test-replay: $(READY) ## Golden histories under today's code
+	$(PYTEST) tests/replay
+
+test-integration: $(READY) ## Parts against the real outside: PostgreSQL, git, processes, Ansible
+	$(PYTEST) tests/integration
+
+test-e2e: $(READY) chromium ## The whole product, the command line, the browser
+	$(PYTEST) tests/e2e
+
+test-chaos: $(READY) ## Kill processes in the middle, count the effects from outside
+	$(PYTEST) tests/chaos -m "not soak"
+
+# In CI a skipped test is a failure (tests/conftest.py), so CI installs the browser; elsewhere its tests say why they skip.
+.PHONY: chromium
+chromium:
+	@if ! command -v chromium >/dev/null; then \
+	  if [ "$${CI:-}" = true ]; then apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium >/dev/null; \
+	  else echo "NOTE: no chromium here, so the browser tests will be SKIPPED. On Debian: apt-get install chromium"; fi; fi
+
+.PHONY: soak bench
+soak: $(READY) ## Seeded chaos rounds for SOAK_MINUTES (10); a failure prints its seed
+	$(PY) -m tests.support.soak --minutes $(SOAK_MINUTES) --seed $(CHAOS_SEED)
+
+bench: $(READY) ## Benchmarks
+	@if compgen -G 'benchmarks/*.py' >/dev/null; then \
+	  for program in benchmarks/*.py; do \
+	    name=$$(basename "$$program" .py); [ "$$name" = __init__ ] || $(PY) -m "benchmarks.$$name"; done; \
+	else echo "There are no benchmarks yet: benchmarks/ is empty."; fi

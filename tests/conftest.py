@@ -1,0 +1,51 @@
+"""Rules and fixtures of every suite: in CI a skipped test is a failure; seeds and the cache size come from outside."""
+
+import os
+
+import pytest
+
+_IN_CI = os.environ.get("CI", "").lower() in {"true", "1"}
+
+
+class SkippedIsFailed:
+    """A test that is skipped where it matters proves nothing: under CI=true the session fails and says which."""
+
+    def __init__(self) -> None:
+        self.skipped: list[str] = []
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.skipped and not hasattr(report, "wasxfail"):
+            self.skipped.append(report.nodeid)
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        if report.skipped:
+            self.skipped.append(report.nodeid)
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        if self.skipped and session.exitstatus in {pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED}:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        if self.skipped:
+            terminalreporter.section("skipped under CI=true, which is a failure", red=True)
+            for nodeid in self.skipped:
+                terminalreporter.line(nodeid)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # With xdist only the controller sees every report; its workers keep their own exit status.
+    if _IN_CI and not hasattr(config, "workerinput"):
+        config.pluginmanager.register(SkippedIsFailed(), "skipped-is-failed")
+
+
+@pytest.fixture(scope="session")
+def chaos_seed() -> int:
+    """Seed of this round's fault schedule: `make soak` gives every round another one."""
+    return int(os.environ.get("CHAOS_SEED", "1"))
+
+
+@pytest.fixture(scope="session")
+def max_cached_workflows() -> int:
+    """Workflow cache of the Temporal workers under test; 0 makes every workflow task a replay."""
+    return int(os.environ.get("TEST_WORKFLOW_CACHE", "1000"))
