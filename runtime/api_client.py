@@ -1,0 +1,433 @@
+"""Typed HTTP client of the platform's API: the way of activities, the command line and agents to the database.
+
+Every method takes and returns models of `contracts`; a refusal arrives as the OrchestratorError that the API raised.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from types import TracebackType
+from typing import Any, Self, TypeVar
+from urllib.parse import quote
+
+import httpx
+from httpx_sse import SSEError, aconnect_sse
+from pydantic import BaseModel, SecretStr, ValidationError
+from pydantic_core import to_jsonable_python
+from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_exponential_jitter
+
+from contracts.errors import ErrorClass, ErrorCode, OrchestratorError, bounded
+from contracts.nouns import (
+    AnswerRequest,
+    ArtifactContent,
+    CancelAccepted,
+    DeliveryStart,
+    DeploymentDTO,
+    DeploymentList,
+    DeploymentRecord,
+    DeployStart,
+    EngineeringStart,
+    EventBatch,
+    EventList,
+    EventsAccepted,
+    Health,
+    PortAllocationDTO,
+    PortAllocationRequest,
+    Problem,
+    ProjectCreate,
+    ProjectDTO,
+    ProjectList,
+    ProjectResponse,
+    ProjectUpdate,
+    QuestionList,
+    SecretDTO,
+    SecretGenerate,
+    SecretList,
+    SecretNames,
+    SecretReveal,
+    SecretValues,
+    SecretWrite,
+    ServerCreate,
+    ServerDTO,
+    ServerList,
+    ServerUpdate,
+    StartedTask,
+    TaskDTO,
+    TaskList,
+    TokenCreated,
+    TokenRequest,
+    UserCreate,
+    UserCreated,
+    UserDTO,
+    WhoAmI,
+)
+from contracts.progress import FineEvent, Projection, ProjectionAck, StreamedEvent
+from contracts.questions import AnswerAccepted, QuestionDTO
+
+Model = TypeVar("Model", bound=BaseModel)
+
+# The server sends a comment every 15 s; three missed ones mean that the connection is dead.
+_STREAM_SILENCE_S = 45.0
+_RECONNECTIONS = 10
+_BY_STATUS = {
+    401: ErrorCode.NOT_AUTHENTICATED,
+    403: ErrorCode.NOT_ALLOWED,
+    404: ErrorCode.NOT_FOUND,
+    405: ErrorCode.METHOD_NOT_ALLOWED,
+    409: ErrorCode.CONFLICT,
+    413: ErrorCode.PAYLOAD_TOO_LARGE,
+    400: ErrorCode.INVALID_INPUT,
+    422: ErrorCode.INVALID_INPUT,
+    502: ErrorCode.API_UNREACHABLE,
+    503: ErrorCode.API_UNREACHABLE,
+    504: ErrorCode.API_UNREACHABLE,
+}
+
+
+class ApiClient:
+    """One connection pool to one API, with one key.
+
+    `timeout_s` bounds each request in seconds. Calls that may be repeated without a second effect are tried up
+    to `attempts` times on a transient failure; the others once. Raises OrchestratorError: the API's own code, or
+    API_UNREACHABLE (transient) when there is no answer.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        token: str,
+        *,
+        timeout_s: float = 10.0,
+        attempts: int = 4,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        self._base_url = base_url.rstrip("/")
+        self._timeout_s = timeout_s
+        self._attempts = attempts
+        try:
+            self._http = httpx.AsyncClient(
+                base_url=self._base_url,
+                headers={"Authorization": f"Bearer {token}", "Accept": "application/json"},
+                timeout=httpx.Timeout(timeout_s),
+                transport=transport,
+                trust_env=False,
+            )
+        except (httpx.InvalidURL, UnicodeError, ValueError) as error:
+            raise OrchestratorError(
+                ErrorCode.SETTINGS_INVALID,
+                "The API's address or key has characters that HTTP does not allow; "
+                "check ORCHESTRATOR_API_URL and ORCHESTRATOR_TOKEN.",
+            ) from error
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close the connections; a second call does nothing."""
+        await self._http.aclose()
+
+    # The platform itself
+
+    async def health(self) -> Health:
+        return await self._get("/health", Health)
+
+    async def whoami(self) -> WhoAmI:
+        return await self._get("/whoami", WhoAmI)
+
+    async def create_user(self, body: UserCreate) -> UserCreated:
+        return await self._post("/users", UserCreated, body, repeatable=False)
+
+    async def users(self) -> list[UserDTO]:
+        return await self._get_items("/users", UserDTO)
+
+    async def create_token(self, body: TokenRequest) -> TokenCreated:
+        return await self._post("/tokens", TokenCreated, body, repeatable=False)
+
+    # Projects and their secrets
+
+    async def create_project(self, body: ProjectCreate) -> ProjectDTO:
+        return await self._post("/projects", ProjectDTO, body)
+
+    async def projects(self, *, include_archived: bool = False) -> list[ProjectDTO]:
+        params = {"include_archived": "true"} if include_archived else {}
+        return (await self._get("/projects", ProjectList, params)).items
+
+    async def project(self, project_id: str) -> ProjectResponse:
+        return await self._get(f"/projects/{_part(project_id)}", ProjectResponse)
+
+    async def update_project(self, project_id: str, body: ProjectUpdate) -> ProjectDTO:
+        return await self._request("PATCH", f"/projects/{_part(project_id)}", ProjectDTO, body)
+
+    async def secrets(self, project_id: str) -> list[SecretDTO]:
+        return (await self._get(f"/projects/{_part(project_id)}/secrets", SecretList)).items
+
+    async def set_secret(self, project_id: str, name: str, value: SecretStr) -> SecretDTO:
+        path = f"/projects/{_part(project_id)}/secrets/{_part(name)}"
+        return await self._request("PUT", path, SecretDTO, SecretWrite(value=value))
+
+    async def delete_secret(self, project_id: str, name: str) -> None:
+        await self._send("DELETE", f"/projects/{_part(project_id)}/secrets/{_part(name)}")
+
+    # Work
+
+    async def start_engineering(self, body: EngineeringStart) -> StartedTask:
+        return await self._post("/engineering", StartedTask, body)
+
+    async def start_delivery(self, body: DeliveryStart) -> StartedTask:
+        return await self._post("/deliveries", StartedTask, body)
+
+    async def start_deploy(self, body: DeployStart) -> StartedTask:
+        return await self._post("/deploys", StartedTask, body)
+
+    async def tasks(
+        self, *, project_id: str | None = None, state: str | None = None, limit: int = 100
+    ) -> list[TaskDTO]:
+        wanted = {"project_id": project_id, "state": state, "limit": str(limit)}
+        params = {name: value for name, value in wanted.items() if value is not None}
+        return (await self._get("/tasks", TaskList, params)).items
+
+    async def task(self, task_id: str) -> TaskDTO:
+        return await self._get(f"/tasks/{_part(task_id)}", TaskDTO)
+
+    async def cancel_task(self, task_id: str) -> CancelAccepted:
+        return await self._post(f"/tasks/{_part(task_id)}/cancel", CancelAccepted, None)
+
+    async def events(self, task_id: str, *, after: int = 0, limit: int = 500) -> list[StreamedEvent]:
+        """Stored events of a task with a `seq` above `after`, oldest first."""
+        params = {"after": str(after), "limit": str(limit)}
+        return (await self._get(f"/tasks/{_part(task_id)}/events", EventList, params)).items
+
+    async def watch(self, task_id: str, after: int = 0) -> AsyncIterator[StreamedEvent]:
+        """Events of a task in order, each once, until the task is final; resumes by itself after a cut.
+
+        Raises API_UNREACHABLE when the API stays away for ten reconnections (half a minute) in a row.
+        """
+        failures = 0
+        while True:
+            try:
+                async for event in self._stream(task_id, after):
+                    failures = 0
+                    if event.seq > after:
+                        after = event.seq
+                        yield event
+                if (await self.task(task_id)).state.is_final:
+                    for event in await self.events(task_id, after=after):
+                        yield event
+                    return
+            except (httpx.TransportError, SSEError, OrchestratorError) as error:
+                failures += 1
+                if isinstance(error, OrchestratorError) and not (error.retryable and failures <= _RECONNECTIONS):
+                    raise
+                if failures > _RECONNECTIONS:
+                    raise self._unreachable(error) from error
+            await _pause(failures)
+
+    async def _stream(self, task_id: str, after: int) -> AsyncIterator[StreamedEvent]:
+        timeout = httpx.Timeout(self._timeout_s, read=_STREAM_SILENCE_S)
+        headers = {"Last-Event-ID": str(after)} if after else {}
+        path = f"/tasks/{_part(task_id)}/stream"
+        async with aconnect_sse(self._http, "GET", path, headers=headers, timeout=timeout) as source:
+            if source.response.status_code != httpx.codes.OK:
+                await source.response.aread()
+                raise _refusal(source.response)
+            async for message in source.aiter_sse():
+                if message.data and message.event in {"message", "progress"}:
+                    yield _parsed(StreamedEvent, message.data)
+
+    async def artifact(self, task_id: str, sha256: str, offset: int = 0) -> ArtifactContent:
+        """A slice of a task's artifact from `offset` bytes on."""
+        path = f"/tasks/{_part(task_id)}/artifacts/{_part(sha256)}"
+        return await self._get(path, ArtifactContent, {"offset": str(offset)})
+
+    # Questions
+
+    async def questions(self, *, project_id: str | None = None, state: str | None = "open") -> list[QuestionDTO]:
+        wanted = {"project_id": project_id, "state": state}
+        params = {name: value for name, value in wanted.items() if value is not None}
+        return (await self._get("/questions", QuestionList, params)).items
+
+    async def question(self, question_id: str) -> QuestionDTO:
+        return await self._get(f"/questions/{_part(question_id)}", QuestionDTO)
+
+    async def answer(self, question_id: str, body: AnswerRequest) -> AnswerAccepted:
+        return await self._post(f"/questions/{_part(question_id)}/answer", AnswerAccepted, body)
+
+    # Servers
+
+    async def create_server(self, body: ServerCreate) -> ServerDTO:
+        return await self._post("/servers", ServerDTO, body, repeatable=False)
+
+    async def servers(self) -> list[ServerDTO]:
+        return (await self._get("/servers", ServerList)).items
+
+    async def update_server(self, handle: str, body: ServerUpdate) -> ServerDTO:
+        return await self._request("PATCH", f"/servers/{_part(handle)}", ServerDTO, body)
+
+    async def releases(self, project_id: str) -> list[DeploymentDTO]:
+        """The releases of a project, newest first."""
+        return (await self._get(f"/projects/{_part(project_id)}/releases", DeploymentList)).items
+
+    # What only the platform's own processes may call
+
+    async def apply_projection(self, projection: Projection) -> ProjectionAck:
+        return await self._request("PUT", "/internal/projections", ProjectionAck, projection)
+
+    async def post_events(self, task_id: str, events: list[FineEvent]) -> None:
+        """Store fine events; those whose key is known already are left as they are."""
+        if events:
+            await self._post("/internal/events", EventsAccepted, EventBatch(task_id=task_id, events=events))
+
+    async def generate_secrets(self, project_id: str, names: list[str]) -> None:
+        path = f"/internal/projects/{_part(project_id)}/secrets/generate"
+        await self._post(path, SecretNames, SecretGenerate(names=names))
+
+    async def secret_names(self, project_id: str) -> list[str]:
+        return (await self._get(f"/internal/projects/{_part(project_id)}/secrets", SecretNames)).present
+
+    async def reveal_secrets(self, refs: list[str]) -> dict[str, str]:
+        if not refs:
+            return {}
+        return (await self._post("/internal/secrets/reveal", SecretValues, SecretReveal(refs=refs))).values
+
+    async def allocate_ports(self, project_id: str, services: list[str]) -> PortAllocationDTO:
+        body = PortAllocationRequest(project_id=project_id, services=services)
+        return await self._post("/internal/ports", PortAllocationDTO, body)
+
+    async def record_release(self, release: DeploymentRecord) -> DeploymentDTO:
+        return await self._request("PUT", "/internal/releases", DeploymentDTO, release)
+
+    # How a request is made
+
+    async def _get(self, path: str, reply: type[Model], params: Mapping[str, str] | None = None) -> Model:
+        return _parsed(reply, (await self._send("GET", path, params=params)).content)
+
+    async def _get_items(self, path: str, item: type[Model]) -> list[Model]:
+        raw = (await self._send("GET", path)).json()
+        return [item.model_validate(entry) for entry in (raw["items"] if isinstance(raw, dict) else raw)]
+
+    async def _post(self, path: str, reply: type[Model], body: BaseModel | None, *, repeatable: bool = True) -> Model:
+        return await self._request("POST", path, reply, body, repeatable=repeatable)
+
+    async def _request(
+        self, method: str, path: str, reply: type[Model], body: BaseModel | None, *, repeatable: bool = True
+    ) -> Model:
+        return _parsed(reply, (await self._send(method, path, body=body, repeatable=repeatable)).content)
+
+    async def _send(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: BaseModel | None = None,
+        params: Mapping[str, str] | None = None,
+        repeatable: bool = True,
+    ) -> httpx.Response:
+        payload = None if body is None else _revealed(body.model_dump(mode="python", warnings=False))
+        attempts = AsyncRetrying(
+            stop=stop_after_attempt(self._attempts if repeatable else 1),
+            wait=wait_exponential_jitter(multiplier=0.1, max=2.0, jitter=0.1),
+            retry=retry_if_exception(lambda error: isinstance(error, OrchestratorError) and error.retryable),
+            reraise=True,
+        )
+        async for attempt in attempts:
+            with attempt:
+                return await self._once(method, path, payload, params)
+        raise AssertionError("tenacity always runs one attempt")
+
+    async def _once(self, method: str, path: str, payload: object, params: Mapping[str, str] | None) -> httpx.Response:
+        try:
+            response = await self._http.request(method, path, json=payload, params=params)
+        except httpx.TransportError as error:
+            raise self._unreachable(error) from error
+        if response.is_error or response.is_redirect:
+            raise _refusal(response)
+        return response
+
+    def _unreachable(self, error: Exception) -> OrchestratorError:
+        return OrchestratorError(
+            ErrorCode.API_UNREACHABLE,
+            f"No answer from the API at {self._base_url}. Start the platform with `orchestrator up`, "
+            "or run `orchestrator doctor` to see what is missing.",
+            error_class=ErrorClass.TRANSIENT,
+            details={"cause": f"{type(error).__name__}: {error}"},
+        )
+
+
+def _part(value: str) -> str:
+    """One path segment: nothing in an id can leave its place in the path."""
+    try:
+        quoted = quote(value, safe="")
+    except UnicodeEncodeError:
+        quoted = ""
+    if not quoted or value in {".", ".."} or len(value) > 300:
+        raise OrchestratorError(ErrorCode.INVALID_INPUT, "That is not an id: it is empty, too long or not text.")
+    return quoted
+
+
+def _revealed(value: object) -> object:
+    """JSON values of a dumped model, with the real text of secrets: the body is their only way to the store."""
+    if isinstance(value, SecretStr):
+        return value.get_secret_value()
+    if isinstance(value, dict):
+        return {key: _revealed(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_revealed(item) for item in value]
+    jsonable: object = to_jsonable_python(value)
+    return jsonable
+
+
+def _parsed(reply: type[Model], content: bytes | str) -> Model:
+    try:
+        return reply.model_validate_json(content)
+    except ValidationError as error:
+        raise OrchestratorError(
+            ErrorCode.INTERNAL,
+            "The API answered something that this program does not understand. "
+            "Are both of the same version? Compare `orchestrator doctor`.",
+            error_class=ErrorClass.FATAL,
+            details={"reply": reply.__name__, "problems": str(error.errors(include_input=False, include_url=False))},
+        ) from None
+
+
+def _refusal(response: httpx.Response) -> OrchestratorError:
+    """The error that the API raised, from its problem document; by status when there is none."""
+    try:
+        problem = Problem.model_validate_json(response.content)
+    except ValidationError:
+        return _without_problem(response)
+    details: dict[str, Any] = {"request_id": problem.request_id}
+    if problem.errors:
+        details["errors"] = problem.errors
+    known = problem.code in ErrorCode.__members__
+    code = ErrorCode(problem.code) if known else _by_status(response.status_code)
+    return OrchestratorError(code, problem.detail or problem.title, error_class=_class_of(response), details=details)
+
+
+def _without_problem(response: httpx.Response) -> OrchestratorError:
+    return OrchestratorError(
+        _by_status(response.status_code),
+        f"The server at {response.url.host}:{response.url.port} answered {response.status_code} without saying why. "
+        "Is that address really the platform's API? See `orchestrator doctor`.",
+        error_class=_class_of(response),
+        details={"body": bounded(response.text, 500)},
+    )
+
+
+def _by_status(status: int) -> ErrorCode:
+    return _BY_STATUS.get(status, ErrorCode.INTERNAL)
+
+
+def _class_of(response: httpx.Response) -> ErrorClass:
+    temporary = response.status_code >= 500 or response.status_code in {408, 425, 429}
+    return ErrorClass.TRANSIENT if temporary else ErrorClass.PERMANENT
+
+
+async def _pause(failures: int) -> None:
+    """Before the next connection: a server that cuts every stream at once must not be hammered."""
+    await asyncio.sleep(min(5.0, 0.2 * 2**failures))

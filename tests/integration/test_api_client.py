@@ -1,0 +1,161 @@
+"""The typed API client against a real socket whose replies the test decides."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+
+import pytest
+from pydantic import SecretStr
+
+from contracts.errors import ErrorClass, ErrorCode, OrchestratorError
+from contracts.nouns import AnswerRequest, UserCreate
+from runtime.api_client import ApiClient
+
+Reply = bytes
+Handler = Callable[[str, dict[str, str], bytes, asyncio.StreamWriter], Awaitable[None]]
+NOW = datetime.now(UTC).isoformat()
+
+
+@asynccontextmanager
+async def server(handler: Handler) -> AsyncIterator[str]:
+    """A server that gives each request to `handler` and closes the connection after its reply."""
+
+    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        request = (await reader.readline()).decode().rsplit(" ", 1)[0]
+        headers: dict[str, str] = {}
+        while (line := (await reader.readline()).decode().strip()) != "":
+            name, _, value = line.partition(":")
+            headers[name.lower()] = value.strip()
+        body = await reader.readexactly(int(headers.get("content-length", "0")))
+        await handler(request, headers, body, writer)
+        await writer.drain()
+        writer.close()
+
+    listening = await asyncio.start_server(connected, "127.0.0.1", 0)
+    try:
+        yield f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}"
+    finally:
+        listening.close()
+
+
+def write_json(writer: asyncio.StreamWriter, document: object, status: int = 200) -> None:
+    content = json.dumps(document).encode()
+    head = f"HTTP/1.1 {status} X\r\nContent-Type: application/json\r\nContent-Length: {len(content)}\r\n"
+    writer.write(f"{head}Connection: close\r\n\r\n".encode() + content)
+
+
+def problem(code: str, detail: str, status: int) -> dict[str, object]:
+    return {
+        "type": "about:blank",
+        "title": "No",
+        "status": status,
+        "detail": detail,
+        "code": code,
+        "request_id": "r-1",
+        "errors": [],
+    }
+
+
+def task_document(state: str) -> dict[str, object]:
+    return {
+        "id": "dlv-1",
+        "kind": "delivery",
+        "project_id": "p-1",
+        "user_id": 1,
+        "workflow_id": "delivery/p-1/dlv-1",
+        "state": state,
+        "created_at": NOW,
+        "updated_at": NOW,
+    }
+
+
+def sse(seq: int) -> bytes:
+    event = {"type": "progress", "request_id": "r", "timestamp": NOW, "message": f"line {seq}"}
+    data = json.dumps({"seq": seq, "task_id": "dlv-1", "grain": "fine", "event": event})
+    return f"id: {seq}\ndata: {data}\n\n".encode()
+
+
+async def test_a_problem_document_arrives_as_the_error_with_the_same_code() -> None:
+    async def refuse(request: str, headers: dict[str, str], body: bytes, writer: asyncio.StreamWriter) -> None:
+        write_json(writer, problem("QUESTION_CLOSED", "It was answered.", 409), 409)
+
+    async with server(refuse) as url, ApiClient(url, "t") as client:
+        with pytest.raises(OrchestratorError, match="It was answered") as caught:
+            await client.answer("q-1", AnswerRequest(answer_id="a"))
+    assert caught.value.code is ErrorCode.QUESTION_CLOSED
+    assert not caught.value.retryable
+
+
+async def test_a_foreign_server_is_told_apart_from_the_platform() -> None:
+    async def refuse(request: str, headers: dict[str, str], body: bytes, writer: asyncio.StreamWriter) -> None:
+        write_json(writer, {"hello": "world"}, 404)
+
+    async with server(refuse) as url, ApiClient(url, "t") as client:
+        with pytest.raises(OrchestratorError, match="really the platform's API") as caught:
+            await client.task("dlv-1")
+    assert caught.value.code is ErrorCode.NOT_FOUND
+
+
+async def test_nobody_listening_is_a_transient_error_that_says_what_to_do() -> None:
+    async with ApiClient("http://127.0.0.1:1", "t", attempts=2) as client:
+        with pytest.raises(OrchestratorError, match="orchestrator up") as caught:
+            await client.health()
+    assert caught.value.code is ErrorCode.API_UNREACHABLE
+    assert caught.value.error_class is ErrorClass.TRANSIENT
+
+
+async def test_only_calls_that_may_be_repeated_are_tried_again() -> None:
+    seen: list[str] = []
+
+    async def fail_first(request: str, headers: dict[str, str], body: bytes, writer: asyncio.StreamWriter) -> None:
+        seen.append(request)
+        if len(seen) == 1 or request.startswith("POST /users"):
+            write_json(writer, problem("INTERNAL", "Try again.", 503), 503)
+        else:
+            write_json(writer, task_document("running"))
+
+    async with server(fail_first) as url, ApiClient(url, "t") as client:
+        assert (await client.task("dlv-1")).id == "dlv-1"
+        with pytest.raises(OrchestratorError):
+            await client.create_user(UserCreate(user_id=5))
+    assert seen == ["GET /tasks/dlv-1", "GET /tasks/dlv-1", "POST /users"]
+
+
+async def test_a_secret_travels_as_its_value_and_an_id_stays_one_path_segment() -> None:
+    seen: list[tuple[str, bytes]] = []
+
+    async def store(request: str, headers: dict[str, str], body: bytes, writer: asyncio.StreamWriter) -> None:
+        seen.append((request, body))
+        write_json(writer, {"name": "TOKEN", "ref": "secret://x", "source": "user", "updated_at": NOW})
+
+    async with server(store) as url, ApiClient(url, "t") as client:
+        await client.set_secret("../admin?x=1", "TOKEN", SecretStr("s3cr3t"))
+        with pytest.raises(OrchestratorError, match="not an id"):
+            await client.delete_secret("..", "TOKEN")
+    assert seen == [("PUT /projects/..%2Fadmin%3Fx%3D1/secrets/TOKEN", b'{"value":"s3cr3t"}')]
+
+
+async def test_a_stream_that_is_cut_goes_on_with_nothing_missing_and_nothing_doubled() -> None:
+    resumed_from: list[str | None] = []
+
+    async def cut(request: str, headers: dict[str, str], body: bytes, writer: asyncio.StreamWriter) -> None:
+        if request == "GET /tasks/dlv-1":
+            write_json(writer, task_document("completed"))
+        elif request.startswith("GET /tasks/dlv-1/events"):
+            write_json(writer, {"items": []})
+        else:
+            resumed_from.append(headers.get("last-event-id"))
+            start = int(headers.get("last-event-id", "0"))
+            # An event that the client has already, two new ones, and on the first two connections a torn one.
+            content = b"".join(sse(seq) for seq in range(max(1, start), start + 3))
+            torn = b"id: 77\ndata: {" if len(resumed_from) < 3 else b""
+            length = len(content) + (1000 if torn else 0)
+            head = f"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: {length}\r\n\r\n"
+            writer.write(head.encode() + content + torn)
+
+    async with server(cut) as url, ApiClient(url, "t") as client:
+        seen = [event.seq async for event in client.watch("dlv-1")]
+    assert seen == [1, 2, 3, 4, 5, 6]
+    assert resumed_from == [None, "2", "4"]
