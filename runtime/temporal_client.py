@@ -50,20 +50,21 @@ async def connect(
     identity: str | None = None,
     runtime: Runtime | None = None,
 ) -> Client:
-    """A client with our data converter.
+    """A client with our data converter, whose workers refuse too large payloads as well.
 
     Raises OrchestratorError TEMPORAL_UNREACHABLE (transient) when there is no connection within five seconds.
     """
     from temporalio.client import Client
 
     from runtime.converter import build_data_converter
+    from runtime.payload_limit import PayloadLimitInterceptor
 
     config = connect_config(settings)
     address = config["target_host"]
     attempt = Client.connect(
         **config,
         data_converter=build_data_converter(keyring),
-        interceptors=interceptors,
+        interceptors=[PayloadLimitInterceptor(), *interceptors],
         plugins=plugins,
         identity=identity or f"{os.getpid()}@{socket.gethostname()}",
         runtime=runtime,
