@@ -1,0 +1,114 @@
+"""Reads from a commit how its services start (`service.yaml`) and what they need (`env.contract.yaml`)."""
+
+from typing import TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from activities.ports import Forge
+from activities.rules_environment import check_contract
+from contracts.errors import ErrorCode, OrchestratorError
+from contracts.steps import AnalysisRequest, DeploymentPlan, EnvEntry, ServiceProcess
+
+MANIFEST = "service.yaml"
+CONTRACT = "env.contract.yaml"
+MAX_BYTES = 64 * 1024
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+class _Module(BaseModel):
+    """One module as the manifest writes it."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    name: str
+    command: list[str]
+    health_path: str = "/health"
+    health_body: str = ""
+
+
+class _Manifest(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+    modules: list[_Module] = Field(min_length=1, max_length=20)
+
+
+class _Entry(EnvEntry):
+    """Unlike the step, the file is an edge: a misspelt key is an error."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class _Contract(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+    entries: list[_Entry] = Field(default_factory=list, max_length=200)
+
+
+class ForgePlanReader:
+    """Implements `PlanReader` over a forge. Reading twice gives the same answer for the same commit."""
+
+    def __init__(self, forge: Forge) -> None:
+        self._forge = forge
+
+    async def read(self, request: AnalysisRequest) -> DeploymentPlan:
+        """Raises OrchestratorError ENV_CONTRACT_INVALID that names the file, the place and what to change."""
+        commit, files = await self._forge.read_files(request.repository, request.commit, [MANIFEST, CONTRACT])
+        manifest = _parse(MANIFEST, files, _Manifest)
+        contract = _parse(CONTRACT, files, _Contract)
+        names = [module.name for module in manifest.modules]
+        if len(set(names)) != len(names):
+            raise _invalid(f"{MANIFEST}: two modules have the same name.")
+        environment = [EnvEntry(**entry.model_dump()) for entry in contract.entries]
+        check_contract(names, environment)
+        return DeploymentPlan(commit=commit, services=_services(manifest), environment=environment)
+
+
+def _services(manifest: _Manifest) -> list[ServiceProcess]:
+    services = []
+    for module in manifest.modules:
+        if not module.health_path.startswith("/"):
+            raise _invalid(f"{MANIFEST}: health_path of {module.name} must start with a slash.")
+        try:
+            services.append(
+                ServiceProcess(
+                    name=module.name,
+                    command=module.command,
+                    health_path=module.health_path,
+                    health_contains=module.health_body,
+                )
+            )
+        except ValidationError as error:
+            raise _invalid(f"{MANIFEST}: module {module.name}: {_explain(error)}") from None
+    return services
+
+
+def _parse(path: str, files: dict[str, str], model: type[Model]) -> Model:
+    if path not in files:
+        raise _invalid(f"{path} is missing at the root of the repository; it says what the project needs to run.")
+    try:
+        return model.model_validate(_load(path, files[path]))
+    except ValidationError as error:
+        raise _invalid(f"{path}: {_explain(error)}") from None
+
+
+def _load(path: str, text: str) -> object:
+    if len(text.encode()) > MAX_BYTES:
+        raise _invalid(f"{path} is larger than {MAX_BYTES // 1024} KB.")
+    try:
+        return yaml.safe_load(text)
+    except (yaml.YAMLError, RecursionError) as error:
+        mark = getattr(error, "problem_mark", None)
+        place = f" (line {mark.line + 1})" if mark else ""
+        raise _invalid(f"{path} is not valid YAML{place}.") from None
+
+
+def _explain(error: ValidationError) -> str:
+    """The first few problems, without the values: a misplaced one could be a secret."""
+    problems = error.errors(include_input=False, include_url=False, include_context=False)
+    return "; ".join(f"{'.'.join(map(str, item['loc'])) or 'the file'}: {item['msg']}" for item in problems[:3])
+
+
+def _invalid(message: str) -> OrchestratorError:
+    return OrchestratorError(ErrorCode.ENV_CONTRACT_INVALID, message)

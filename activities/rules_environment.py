@@ -1,0 +1,164 @@
+"""From the typed environment contract of a commit to the variables of each service. Pure: no I/O, no clock.
+
+A derived value is made from others at every rendering and stored nowhere, so that an address and the password
+inside it can never disagree.
+"""
+
+import ipaddress
+import re
+from collections.abc import Mapping
+
+from contracts.errors import ErrorCode, OrchestratorError
+from contracts.steps import Allocation, DeploymentPlan, EnvEntry
+
+SECRET_SOURCES = frozenset({"generated_secret", "user_secret"})
+PLATFORM_NAMES = frozenset({"PORT", "HOST", "DATA_DIR", "RELEASE_ID", "RELEASE_PHASE", "APP_COMMIT"})
+"""Set by the platform for every service. The target fills DATA_DIR and RELEASE_PHASE (candidate or live)."""
+
+_PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
+_FACTS = frozenset({"project_name", "host", "port", "service", "release_id", "commit"})
+
+
+def check_contract(services: list[str], entries: list[EnvEntry]) -> None:
+    """Raises OrchestratorError ENV_CONTRACT_INVALID that names the entry and says what to change."""
+    names = [entry.name for entry in entries]
+    for name in names:
+        if names.count(name) > 1:
+            raise _invalid(f"{name} is listed twice; keep one entry.")
+    for entry in entries:
+        _check_entry(entry, services)
+        _check_placeholders(entry, services, {other.name: other for other in entries}, ())
+
+
+def render_environment(
+    plan: DeploymentPlan,
+    allocation: Allocation,
+    secrets: Mapping[str, str],
+    *,
+    project_name: str,
+    release_id: str,
+) -> dict[str, dict[str, str]]:
+    """For each service of `plan`, its variables with real values.
+
+    `secrets` holds generated and user secrets by name. Raises SECRET_MISSING for a required secret without a
+    value, NO_PORT for a service without one, ENV_CONTRACT_INVALID for a required entry without a value.
+    """
+    check_contract([service.name for service in plan.services], plan.environment)
+    ports = {item.service: item.port for item in allocation.ports}
+    for service in plan.services:
+        if service.name not in ports:
+            raise OrchestratorError(ErrorCode.NO_PORT, f"Service {service.name} has no port allocated.")
+    facts = {
+        "project_name": project_name,
+        "host": allocation.server_ip,
+        "release_id": release_id,
+        "commit": plan.commit,
+        **{f"{service}_port": str(port) for service, port in ports.items()},
+    }
+    return {
+        service.name: _for_service(
+            service.name, plan, facts | {"service": service.name, "port": str(ports[service.name])}, secrets
+        )
+        for service in plan.services
+    }
+
+
+def sensitive_names(entries: list[EnvEntry]) -> set[str]:
+    """Names whose values are secret: secrets themselves and everything that is derived from one."""
+    sensitive = {entry.name for entry in entries if entry.source in SECRET_SOURCES}
+    derived = [entry for entry in entries if entry.source == "derived"]
+    for _ in derived:
+        sensitive |= {entry.name for entry in derived if sensitive & set(_PLACEHOLDER.findall(entry.value or ""))}
+    return sensitive
+
+
+def bind_address(server_ip: str) -> str:
+    """The address that a service listens on: a loopback server stays private, a public one may be behind NAT."""
+    if server_ip == "localhost":
+        return "127.0.0.1"
+    try:
+        return server_ip if ipaddress.ip_address(server_ip).is_loopback else "0.0.0.0"
+    except ValueError:
+        return "0.0.0.0"
+
+
+def _for_service(
+    service: str, plan: DeploymentPlan, facts: Mapping[str, str], secrets: Mapping[str, str]
+) -> dict[str, str]:
+    entries = {entry.name: entry for entry in plan.environment}
+    values: dict[str, str] = {}
+    for entry in plan.environment:
+        if entry.consumers and service not in entry.consumers:
+            continue
+        value = _value(entry, entries, facts, secrets)
+        if value is not None:
+            values[entry.name] = value
+        elif entry.required:
+            raise _missing(entry)
+    platform = {
+        "PORT": facts["port"],
+        "HOST": bind_address(facts["host"]),
+        "RELEASE_ID": facts["release_id"],
+        "APP_COMMIT": plan.commit,
+    }
+    return values | platform
+
+
+def _value(
+    entry: EnvEntry, entries: Mapping[str, EnvEntry], facts: Mapping[str, str], secrets: Mapping[str, str]
+) -> str | None:
+    if entry.source in SECRET_SOURCES:
+        return secrets.get(entry.name)
+    if entry.source == "allocation":
+        return facts[f"{entry.value}_port"] if entry.value else facts["port"]
+    if entry.source == "literal" or entry.value is None:
+        return entry.value
+    parts = {name: _part(name, entries, facts, secrets) for name in _PLACEHOLDER.findall(entry.value)}
+    if None in parts.values():
+        return None
+    return _PLACEHOLDER.sub(lambda match: str(parts[match[1]]), entry.value)
+
+
+def _part(
+    name: str, entries: Mapping[str, EnvEntry], facts: Mapping[str, str], secrets: Mapping[str, str]
+) -> str | None:
+    return _value(entries[name], entries, facts, secrets) if name in entries else facts[name]
+
+
+def _check_entry(entry: EnvEntry, services: list[str]) -> None:
+    unknown = sorted(set(entry.consumers) - set(services))
+    if unknown:
+        raise _invalid(f"{entry.name} names the consumer {unknown[0]}, which service.yaml does not have.")
+    if entry.name in PLATFORM_NAMES and (entry.name, entry.source) != ("PORT", "allocation"):
+        raise _invalid(f"{entry.name} is set by the platform; remove the entry or choose another name.")
+    if entry.source in SECRET_SOURCES and entry.value is not None:
+        raise _invalid(f"{entry.name} is a secret and must not have a value in the repository; remove the value.")
+    if entry.source == "allocation" and entry.value is not None and entry.value not in services:
+        raise _invalid(f"{entry.name} asks for the port of {entry.value}, which service.yaml does not have.")
+    if entry.required and entry.value is None and entry.source in {"literal", "derived"}:
+        raise _invalid(f"{entry.name} is required and {entry.source}, but has no value.")
+
+
+def _check_placeholders(
+    entry: EnvEntry, services: list[str], entries: Mapping[str, EnvEntry], path: tuple[str, ...]
+) -> None:
+    if entry.source != "derived":
+        return
+    if entry.name in path:
+        raise _invalid(f"{' -> '.join([*path, entry.name])}: a derived value must not depend on itself.")
+    known = _FACTS | {f"{service}_port" for service in services} | set(entries)
+    for name in _PLACEHOLDER.findall(entry.value or ""):
+        if name not in known:
+            raise _invalid(f"{entry.name} uses {{{name}}}; known are {', '.join(sorted(known - {entry.name}))}.")
+        if name in entries:
+            _check_placeholders(entries[name], services, entries, (*path, entry.name))
+
+
+def _missing(entry: EnvEntry) -> OrchestratorError:
+    if entry.source in SECRET_SOURCES:
+        return OrchestratorError(ErrorCode.SECRET_MISSING, f"The secret {entry.name} has no value yet.")
+    return _invalid(f"{entry.name} is required, but what it is derived from has no value.")
+
+
+def _invalid(message: str) -> OrchestratorError:
+    return OrchestratorError(ErrorCode.ENV_CONTRACT_INVALID, f"env.contract.yaml: {message}")
