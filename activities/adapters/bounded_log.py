@@ -1,0 +1,60 @@
+"""The output of one run: bounded, and never a reason for the run to fail."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+CAP_BYTES = 20 * 1024 * 1024
+_CUT = b"\n[output cut here: the log has reached its limit]\n"
+
+
+class BoundedLog:
+    """Appends up to `cap` bytes and says where it cut.
+
+    With `rotate` (services that run for months) a full log becomes `<name>.1` and a new one begins, so that the
+    latest output is what is kept; offsets then start again at 0.
+    """
+
+    def __init__(self, path: Path, *, cap: int = CAP_BYTES, rotate: bool = False) -> None:
+        self._path = path
+        self._cap = cap
+        self._rotate = rotate
+        self._closed = False
+        self._open()
+
+    def write(self, chunk: bytes) -> None:
+        if self._closed:
+            return
+        room = self._cap - self._size
+        if len(chunk) <= room:
+            self._append(chunk)
+            return
+        self._append(chunk[:room])
+        if self._rotate:
+            os.close(self._file)
+            os.replace(self._path, self._path.with_name(self._path.name + ".1"))
+            self._open()
+            self.write(chunk[room : room + self._cap])
+            return
+        self._append(_CUT)
+        self.close()
+
+    def close(self) -> None:
+        if not self._closed:
+            self._closed = True
+            os.close(self._file)
+
+    def _open(self) -> None:
+        self._file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        self._size = 0
+
+    def _append(self, chunk: bytes) -> None:
+        try:
+            while chunk:
+                written = os.write(self._file, chunk)
+                self._size += written
+                chunk = chunk[written:]
+        except OSError:
+            # A full disk must not end the run: the output is lost, the exit code is not.
+            self._size += len(chunk)
