@@ -15,8 +15,8 @@ from runtime.settings import Settings
 
 REDACTED = "[redacted]"
 _SECRET_KEY = re.compile(r"token|secret|password|passwd|api_?key|authorization|credential|private_?key", re.I)
-# Counters and references are named after what they count or point to, and are not secret.
-_HARMLESS_KEY = re.compile(r"_(ref|id|name|names|count|used|in|out|total)$|^(secret|token)s?_(ref|name)|tokens$", re.I)
+# References are named after what they point to, and are not secret themselves.
+_REFERENCE_KEY = re.compile(r"_(ref|refs|id|ids|name|names|file)$", re.IGNORECASE)
 _MIN_SECRET_LENGTH = 6
 # httpx logs each request's URL, aiosqlite and asyncio each step; none is of use below a warning.
 _NOISY = ("httpx", "httpcore", "asyncio", "urllib3")
@@ -105,7 +105,7 @@ def _rendering(as_json: bool, *, colors: bool) -> list[structlog.typing.Processo
 
 
 def _clean(key: str, value: Any) -> Any:  # noqa: ANN401 - any value can be logged
-    if _SECRET_KEY.search(key) and not _HARMLESS_KEY.search(key) and value not in (None, ""):
+    if _is_secret(key, value):
         return REDACTED
     if isinstance(value, str):
         return redact_text(value)
@@ -116,3 +116,10 @@ def _clean(key: str, value: Any) -> Any:  # noqa: ANN401 - any value can be logg
     if value is None or isinstance(value, bool | int | float):
         return value
     return redact_text(str(value))
+
+
+def _is_secret(key: str, value: Any) -> bool:  # noqa: ANN401 - any value can be logged
+    if value in (None, "") or not _SECRET_KEY.search(key) or _REFERENCE_KEY.search(key):
+        return False
+    # A number of tokens is a count; a number as a password is still a password.
+    return not ("token" in key.lower() and isinstance(value, int | float))

@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
+from temporalio.client import Client, WorkflowFailureError, WorkflowHandle, WorkflowUpdateFailedError
 from temporalio.exceptions import ActivityError, ApplicationError
 from temporalio.worker import Replayer, Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from contracts.errors import ErrorCode, OrchestratorError
-from runtime import keyring, temporal_client
+from runtime import keyring, private_files, temporal_client
 from runtime.converter import build_data_converter
 from runtime.keyring import KeyRing
 from runtime.payload_limit import PayloadLimitInterceptor
@@ -117,6 +118,16 @@ async def test_a_workflow_that_passes_on_too_much_fails_instead_of_retrying_for_
     assert not any(event.HasField("workflow_task_failed_event_attributes") for event in history.events)
 
 
+async def test_an_update_with_a_too_large_answer_fails_and_the_workflow_goes_on(platform: Platform) -> None:
+    handle = await platform.start("test.conversation", "hello")
+    with pytest.raises(WorkflowUpdateFailedError) as caught:
+        await handle.execute_update("repeat_too_much")
+    assert isinstance(caught.value.cause, ApplicationError)
+    assert caught.value.cause.type == "PAYLOAD_TOO_LARGE"
+    await handle.signal("say", "stop")
+    assert await handle.result() == ["hello"]
+
+
 async def test_a_failure_with_a_huge_message_is_cut_and_reported(platform: Platform) -> None:
     failure = await failure_of(await platform.start("test.oversized", "failure"))
     assert isinstance(failure, ActivityError)
@@ -180,3 +191,31 @@ async def test_a_client_without_the_key_is_told_so(platform: Platform, tmp_path:
     with pytest.raises(OrchestratorError, match="key file") as caught:
         await Client(**config).get_workflow_handle(handle.id).result()
     assert caught.value.code == ErrorCode.PAYLOAD_KEY_UNKNOWN
+
+
+async def test_a_worker_without_the_key_waits_for_the_key_file_and_then_goes_on(
+    platform: Platform, tmp_path: Path
+) -> None:
+    restored = tmp_path / "payload.json"
+    keyring.create_if_absent(restored)
+    config = platform.client.config()
+    config["data_converter"] = build_data_converter(KeyRing.load(restored))
+    handle = await platform.client.start_workflow(
+        "test.conversation",
+        "stop",
+        id=f"test/{uuid4()}",
+        task_queue=f"queue-{uuid4()}",
+        task_timeout=timedelta(seconds=1),  # also the pause after a failed task
+    )
+    description = await handle.describe()
+    async with Worker(
+        Client(**config), task_queue=description.task_queue, workflows=WORKFLOWS, workflow_runner=sandbox()
+    ):
+        await eventually(lambda: _has_failed_task(handle), message="the workflow task's failure")
+        private_files.replace(restored, platform.key_file.read_text())
+        assert await handle.result() == []
+
+
+async def _has_failed_task(handle: WorkflowHandle[object, object]) -> bool:
+    events = (await handle.fetch_history()).events
+    return any(event.HasField("workflow_task_failed_event_attributes") for event in events)

@@ -76,6 +76,10 @@ class ConversationWorkflow:
     def say(self, text: str) -> None:
         self.heard.append(text)
 
+    @workflow.update
+    def repeat_too_much(self) -> str:
+        return NO_SPACE_IN_HISTORY
+
     @workflow.query
     def transcript(self) -> list[str]:
         return self.said

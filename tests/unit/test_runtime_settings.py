@@ -1,0 +1,115 @@
+"""Settings: read once, explained when wrong, silent about secrets, and without any effect on the disk."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from contracts.errors import ErrorCode, OrchestratorError
+from contracts.states import AgentKind
+from runtime.settings import load_settings
+
+NAMES = ("ANTHROPIC_API_KEY", "DATABASE_URL", "ORCHESTRATOR_DATABASE_URL", "ORCHESTRATOR_HOME", "XDG_DATA_HOME")
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in NAMES:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+
+
+def test_defaults_live_under_the_users_data_home_and_nothing_is_made(tmp_path: Path) -> None:
+    settings = load_settings()
+    assert settings.home == tmp_path / ".local" / "share" / "codegen-orchestrator"
+    assert settings.codec_key_file == settings.home / "keys" / "payload.json"
+    assert settings.api_url == "http://127.0.0.1:8180"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_xdg_data_home_and_orchestrator_home_move_everything(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", "/data")
+    assert load_settings().forge_dir == Path("/data/codegen-orchestrator/forge")
+    monkeypatch.setenv("ORCHESTRATOR_HOME", "/srv/orchestrator")
+    assert load_settings().forge_dir == Path("/srv/orchestrator/forge")
+
+
+def test_the_agent_is_scripted_until_there_is_a_model_key_or_a_choice(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert load_settings().agent == AgentKind.SCRIPTED
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "")
+    assert load_settings().agent == AgentKind.SCRIPTED
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-something")
+    assert load_settings().agent == AgentKind.CLAUDE_CODE
+    monkeypatch.setenv("ORCHESTRATOR_AGENT_KIND", "factory-droid")
+    assert load_settings().agent == AgentKind.FACTORY_DROID
+
+
+@pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+asyncpg"])
+@pytest.mark.parametrize("name", ["DATABASE_URL", "ORCHESTRATOR_DATABASE_URL"])
+def test_a_database_url_of_any_usual_form_becomes_an_asyncpg_url(
+    monkeypatch: pytest.MonkeyPatch, name: str, scheme: str
+) -> None:
+    monkeypatch.setenv(name, f"{scheme}://user:hidden@db/name")
+    url = load_settings().database_url
+    assert url is not None
+    assert url.get_secret_value() == "postgresql+asyncpg://user:hidden@db/name"
+    assert "hidden" not in repr(load_settings())
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("ORCHESTRATOR_API_PORT", "eighty"),
+        ("ORCHESTRATOR_API_PORT", "70000"),
+        ("ORCHESTRATOR_HOME", "relative/path"),
+        ("ORCHESTRATOR_LOG_LEVEL", "chatty"),
+        ("ORCHESTRATOR_AGENT_KIND", "parrot"),
+        ("DATABASE_URL", "mysql://user:hidden@db/name"),
+    ],
+)
+def test_a_bad_value_is_explained_by_the_name_of_its_variable(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(OrchestratorError) as caught:
+        load_settings()
+    assert caught.value.code == ErrorCode.SETTINGS_INVALID
+    assert name in caught.value.message
+    assert "Correct the variable" in caught.value.message
+    assert "hidden" not in caught.value.message
+
+
+def test_a_port_range_upside_down_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ORCHESTRATOR_SERVICE_PORT_MIN", "19000")
+    with pytest.raises(OrchestratorError, match="ORCHESTRATOR_SERVICE_PORT_MIN is above"):
+        load_settings()
+
+
+def test_an_unknown_name_in_a_settings_file_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "orchestrator.env"
+    file.write_text("ORCHESTRATOR_API_PORT=9000\nDATABASE_URL=postgresql://u:p@h/d\n")
+    assert load_settings(file).api_port == 9000
+    file.write_text("ORCHESTRATOR_API_PROT=9000\n")
+    with pytest.raises(OrchestratorError, match="ORCHESTRATOR_API_PROT: there is no such setting"):
+        load_settings(file)
+
+
+def test_a_settings_file_that_does_not_exist_is_named(tmp_path: Path) -> None:
+    with pytest.raises(OrchestratorError, match=r"nowhere\.env does not exist"):
+        load_settings(tmp_path / "nowhere.env")
+
+
+def test_settings_cannot_be_changed_afterwards() -> None:
+    with pytest.raises(ValidationError, match="frozen"):
+        load_settings().api_port = 1
+
+
+def test_the_runtime_modules_that_the_command_line_imports_do_not_load_temporal() -> None:
+    modules = "runtime.settings, runtime.logging, runtime.temporal_client, runtime.dev_server, runtime.postgres"
+    script = f"import sys, {modules}; print([m for m in ('temporalio', 'asyncpg') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
