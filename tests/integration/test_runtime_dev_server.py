@@ -18,18 +18,14 @@ from tests.support.temporal_server import free_port, running_temporal_server
 async def test_a_fresh_server_has_search_attributes_wal_and_thirty_days_of_retention(tmp_path: Path) -> None:
     async with running_temporal_server(tmp_path) as address:
         client = await dev_server.wait_healthy(address)
-        known = await client.operator_service.list_search_attributes(
-            ListSearchAttributesRequest(namespace="default")
-        )
+        known = await client.operator_service.list_search_attributes(ListSearchAttributesRequest(namespace="default"))
         keyword = IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD
         for name in dev_server.SEARCH_ATTRIBUTES:
             assert known.custom_attributes[name] == keyword
 
         await dev_server.raise_retention(client, days=30)
         await dev_server.raise_retention(client, days=30)
-        described = await client.workflow_service.describe_namespace(
-            DescribeNamespaceRequest(namespace="default")
-        )
+        described = await client.workflow_service.describe_namespace(DescribeNamespaceRequest(namespace="default"))
         assert described.config.workflow_execution_retention_ttl.seconds == 30 * 24 * 3600
 
         dev_server.assert_wal(tmp_path / "temporal.db")

@@ -36,7 +36,5 @@ async def eventually(
             refusal = error
         if clock() >= deadline:
             what = message or getattr(predicate, "__name__", "the condition")
-            raise AssertionError(
-                f"{what} did not hold within {timeout:g} s; last value: {value!r}"
-            ) from refusal
+            raise AssertionError(f"{what} did not hold within {timeout:g} s; last value: {value!r}") from refusal
         await asyncio.sleep(interval)
