@@ -140,8 +140,12 @@ class Supervision:
         self._reap()
 
     def _tree(self) -> set[int]:
+        """Every process of this run. A run that was started from inside this one is not part of it."""
         self._reap()
-        return process_table.descendants([os.getpid()], process_table.entries())
+        table = process_table.entries()
+        below = process_table.descendants([os.getpid()], table)
+        runs = {pid for pid in below if _supervises(pid, self._run_dir.parent)}
+        return below - runs - process_table.descendants(runs, table)
 
     def _reap(self) -> None:
         while True:
@@ -258,6 +262,22 @@ def _drop_to(uid: int, gid: int) -> None:
 def _prctl(option: int) -> None:
     if ctypes.CDLL(None, use_errno=True).prctl(option, 1, 0, 0, 0) != 0:
         raise OSError(ctypes.get_errno(), "prctl failed")
+
+
+def _supervises(pid: int, runs_dir: Path) -> bool:
+    """Whether `pid` is the supervisor of another run of this directory: that run has its own name and its own end.
+
+    A playbook starts services that way. The record decides, which only the platform can write.
+    """
+    try:
+        argv = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")
+        if __spec__ is None or __spec__.name not in argv:
+            return False
+        run_dir = Path(argv[argv.index(__spec__.name) + 1])
+        record = json.loads((run_dir / "status.json").read_text())
+    except (OSError, ValueError, IndexError):
+        return False
+    return bool(run_dir.parent == runs_dir and record["supervisor_pid"] == pid)
 
 
 def _ticks(pid: int) -> int | None:
