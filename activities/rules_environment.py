@@ -16,7 +16,7 @@ PLATFORM_NAMES = frozenset({"PORT", "HOST", "DATA_DIR", "RELEASE_ID", "RELEASE_P
 """Set by the platform for every service. The target fills DATA_DIR and RELEASE_PHASE (candidate or live)."""
 
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
-_FACTS = frozenset({"project_name", "host", "port", "service", "release_id", "commit"})
+_FACTS = frozenset({"project_id", "project_name", "host", "port", "service", "release_id", "commit"})
 
 
 def check_contract(services: list[str], entries: list[EnvEntry]) -> None:
@@ -30,11 +30,12 @@ def check_contract(services: list[str], entries: list[EnvEntry]) -> None:
         _check_placeholders(entry, services, {other.name: other for other in entries}, ())
 
 
-def render_environment(
+def render(
     plan: DeploymentPlan,
     allocation: Allocation,
     secrets: Mapping[str, str],
     *,
+    project_id: str,
     project_name: str,
     release_id: str,
 ) -> dict[str, dict[str, str]]:
@@ -49,6 +50,7 @@ def render_environment(
         if service.name not in ports:
             raise OrchestratorError(ErrorCode.NO_PORT, f"Service {service.name} has no port allocated.")
     facts = {
+        "project_id": project_id,
         "project_name": project_name,
         "host": allocation.server_ip,
         "release_id": release_id,

@@ -1,0 +1,88 @@
+"""HTTP probes: one strict look at a service, and several from outside as its users see it.
+
+Standard library only: playbook modules import it. No redirect is followed, no proxy used, no large body read.
+"""
+
+import asyncio
+import http.client
+import json
+from dataclasses import dataclass
+
+TIMEOUT_S = 3.0
+MAX_BODY = 64 * 1024
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """What a healthy service answers: 200, this text in the body, this release."""
+
+    path: str
+    contains: str
+    release_id: str
+
+
+@dataclass(frozen=True)
+class Look:
+    """One answer, or why there was none. `answered` tells a wrong answer from nobody there."""
+
+    ok: bool
+    status_code: int | None = None
+    error: str | None = None
+
+    @property
+    def answered(self) -> bool:
+        return self.status_code is not None
+
+
+async def look(host: str, port: int, expected: Expectation, timeout_s: float = TIMEOUT_S) -> Look:
+    """Ask once. Never raises for what the other side does: the reason is in `error`."""
+    try:
+        status, body = await asyncio.wait_for(
+            asyncio.to_thread(_get, host, port, expected.path, timeout_s), timeout_s * 2
+        )
+    except TimeoutError:
+        return Look(False, error=f"no answer within {timeout_s:g} s")
+    except (OSError, http.client.HTTPException) as error:
+        return Look(False, error=f"no HTTP answer ({type(error).__name__})")
+    return judge(status, body, expected)
+
+
+def judge(status: int, body: bytes, expected: Expectation) -> Look:
+    """Pure: whether an answer is the expected one, and if not, why."""
+    if status != 200:
+        return Look(False, status, f"{expected.path} answered {status} instead of 200")
+    if len(body) > MAX_BODY:
+        return Look(False, status, f"{expected.path} answered more than {MAX_BODY // 1024} KB")
+    text = body.decode(errors="replace")
+    if expected.contains not in text:
+        return Look(False, status, f"{expected.path} answered without {expected.contains!r}: {text[:200]!r}")
+    release = _release_in(text)
+    if release is None and expected.release_id not in text:
+        return Look(False, status, f"{expected.path} does not say which release answers: {text[:200]!r}")
+    if release is not None and release != expected.release_id:
+        return Look(False, status, f"another release answered: {release[:100]!r} instead of {expected.release_id!r}")
+    return Look(True, status)
+
+
+def url_host(host: str) -> str:
+    """`host` as it stands in a URL."""
+    return f"[{host}]" if ":" in host else host
+
+
+def _release_in(text: str) -> str | None:
+    try:
+        body = json.loads(text)
+    except ValueError:
+        return None
+    value = body.get("release") if isinstance(body, dict) else None
+    return None if value is None else str(value)
+
+
+def _get(host: str, port: int, path: str, timeout_s: float) -> tuple[int, bytes]:
+    connection = http.client.HTTPConnection(host, port, timeout=timeout_s)
+    try:
+        connection.request("GET", path, headers={"User-Agent": "orchestrator-probe", "Connection": "close"})
+        response = connection.getresponse()
+        return response.status, response.read(MAX_BODY + 1)
+    finally:
+        connection.close()

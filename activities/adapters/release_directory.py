@@ -1,0 +1,202 @@
+"""Release directories of one project: `services/<slug>/{releases/<release_id>, current, data}`.
+
+Standard library only: playbook modules import it. Every function may be killed anywhere and called again.
+"""
+
+import fcntl
+import hashlib
+import json
+import os
+import secrets
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from contracts.errors import ErrorCode, OrchestratorError
+from contracts.ids import project_slug
+
+MANIFEST = "release.json"
+"""Written last: a release directory without it is unfinished."""
+SERVED = "served"
+"""Marks a release that has answered at the public address: it may be returned to, and is never cleared away."""
+_OWNER = ".project"
+
+
+@dataclass(frozen=True)
+class ProjectPlace:
+    """Where one project lives on this server."""
+
+    root: Path
+
+    @property
+    def slug(self) -> str:
+        return self.root.name
+
+    @property
+    def data(self) -> Path:
+        """Survives every release."""
+        return self.root / "data"
+
+    @property
+    def current(self) -> Path:
+        return self.root / "current"
+
+    @property
+    def stopped(self) -> Path:
+        """Exists while a person wants the project to stay stopped, also over a reboot."""
+        return self.root / "stopped"
+
+    def release(self, release_id: str) -> Path:
+        return self.root / "releases" / release_id
+
+    def scratch(self, release_id: str) -> Path:
+        """DATA_DIR of a candidate, which must not touch live data."""
+        return self.root / "candidates" / release_id
+
+
+def claim_place(services_dir: Path, project_id: str, project_name: str) -> ProjectPlace:
+    """The project's own directory, created on first use.
+
+    Two owners may use one name: who comes second gets a suffix from the project id, for ever the same.
+    """
+    slug = project_slug(project_name)
+    suffix = hashlib.sha256(project_id.encode()).hexdigest()[:8]
+    for root in (services_dir / slug, services_dir / f"{slug}_{suffix}"):
+        root.mkdir(mode=0o755, parents=True, exist_ok=True)
+        draft = root / f"{_OWNER}.{secrets.token_hex(4)}"
+        draft.write_text(project_id)
+        try:
+            os.link(draft, root / _OWNER)
+        except FileExistsError:
+            if (root / _OWNER).read_text() != project_id:
+                continue
+        finally:
+            draft.unlink()
+        return ProjectPlace(root)
+    raise OrchestratorError(ErrorCode.CONFLICT, f"The service directory of {slug} belongs to another project.")
+
+
+@contextmanager
+def changing(place: ProjectPlace) -> Iterator[None]:
+    """One change at a time per project, also when the orphan of a killed playbook is still at work."""
+    with (place.root / ".lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def check_out(place: ProjectPlace, git_dir: Path, commit: str, release_id: str) -> bool:
+    """Exactly the files of `commit` in the release directory; False when a finished release is there already."""
+    release = place.release(release_id)
+    manifest = read_manifest(place, release_id)
+    if manifest is not None:
+        if manifest["commit"] != commit:
+            raise OrchestratorError(ErrorCode.CONFLICT, f"Release {release_id} exists with another commit.")
+        return False
+    shutil.rmtree(release, ignore_errors=True)
+    (release / "app").mkdir(parents=True)
+    index = release / ".index"
+    # Not `git archive`: that honours export-ignore and export-subst, and would not be exactly the commit.
+    _git(git_dir, release / "app", index, "read-tree", f"{commit}^{{commit}}")
+    _git(git_dir, release / "app", index, "checkout-index", "--all", "--force")
+    index.unlink()
+    return True
+
+
+def finish_release(place: ProjectPlace, release_id: str, manifest: dict[str, Any]) -> None:
+    """Record what the release is; from now on it is complete."""
+    write_private(place.release(release_id) / MANIFEST, json.dumps(manifest))
+
+
+def read_manifest(place: ProjectPlace, release_id: str) -> dict[str, Any] | None:
+    try:
+        manifest: dict[str, Any] = json.loads((place.release(release_id) / MANIFEST).read_text())
+    except FileNotFoundError:
+        return None
+    return manifest
+
+
+def current_release(place: ProjectPlace) -> str | None:
+    """The id of the release that `current` points to."""
+    try:
+        return Path(os.readlink(place.current)).name
+    except FileNotFoundError:
+        return None
+
+
+def make_current(place: ProjectPlace, release_id: str) -> None:
+    """Flip `current` in one atomic step, and mark the release as one that has served."""
+    (place.release(release_id) / SERVED).touch()
+    draft = place.root / f".current.{secrets.token_hex(4)}"
+    draft.symlink_to(Path("releases") / release_id)
+    os.replace(draft, place.current)
+    place.stopped.unlink(missing_ok=True)
+
+
+def clear_unserved(place: ProjectPlace, release_id: str) -> None:
+    """Remove what a release left that never served: its directory and its scratch data."""
+    shutil.rmtree(place.scratch(release_id), ignore_errors=True)
+    release = place.release(release_id)
+    if not (release / SERVED).exists():
+        shutil.rmtree(release, ignore_errors=True)
+
+
+def remove_place(place: ProjectPlace, services_dir: Path) -> Path | None:
+    """Releases and environment files go; data is moved to `.removed/<slug>-<time>`, whose path is returned."""
+    kept = None
+    if place.data.is_dir() and any(place.data.iterdir()):
+        removed = services_dir / ".removed"
+        removed.mkdir(mode=0o700, exist_ok=True)
+        kept = removed / f"{place.slug}-{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(2)}"
+        os.rename(place.data, kept)
+    shutil.rmtree(place.root, ignore_errors=True)
+    return kept
+
+
+def write_environment(place: ProjectPlace, release_id: str, service: str, values: dict[str, str]) -> None:
+    """`NAME="value"` lines, readable for the platform only; values are JSON strings, so they may hold newlines."""
+    directory = place.release(release_id) / "env"
+    directory.mkdir(mode=0o700, exist_ok=True)
+    lines = [f"{name}={json.dumps(value)}\n" for name, value in sorted(values.items())]
+    write_private(directory / f"{service}.env", "".join(lines))
+
+
+def read_environment(place: ProjectPlace, release_id: str, service: str) -> dict[str, str]:
+    text = (place.release(release_id) / "env" / f"{service}.env").read_text()
+    pairs = (line.split("=", 1) for line in text.splitlines())
+    return {name: json.loads(value) for name, value in pairs}
+
+
+def write_private(path: Path, text: str) -> None:
+    """Atomically, mode 0600 from its first byte."""
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(draft, path)
+
+
+def _git(git_dir: Path, work_tree: Path, index: Path, *arguments: str) -> None:
+    environment = {
+        "PATH": os.defpath,
+        "GIT_INDEX_FILE": str(index),
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "GIT_CONFIG_GLOBAL": os.devnull,
+        "GIT_CONFIG_COUNT": "1",
+        "GIT_CONFIG_KEY_0": "safe.directory",
+        "GIT_CONFIG_VALUE_0": "*",
+    }
+    command = ["git", "-c", "core.bare=false", "-c", f"core.hooksPath={os.devnull}"]
+    done = subprocess.run(
+        [*command, f"--git-dir={git_dir}", f"--work-tree={work_tree}", *arguments],
+        env=environment, cwd=work_tree, capture_output=True, text=True, errors="replace", check=False,
+    )  # fmt: skip
+    if done.returncode != 0:
+        raise OrchestratorError(
+            ErrorCode.GIT_FAILED, f"The commit cannot be checked out: {done.stderr.strip()[-500:]}"
+        )
