@@ -1,0 +1,85 @@
+"""What the agent does wrong when it is told to, and how it takes that back.
+
+Every fault is a file or an insertion of its own, so that a later turn without the directive finds and removes it.
+"""
+
+from collections.abc import Collection, Mapping
+
+from .workspace import Workspace, WorkspaceError
+
+BROKEN_TEST_PATH = "tests/test_agent_promise.py"
+BROKEN_TEST = '''"""Left failing by the scripted agent, which was told to."""
+
+
+def test_the_agent_keeps_its_promise() -> None:
+    assert 1 + 1 == 3, "left failing on purpose"
+'''
+ATTEMPT = "# repair attempt without an effect: "
+
+HEALTH = {
+    "backend": (
+        "services/backend/routes/health.py",
+        "    settings = request.app.state.settings\n",
+        '    if settings.app_env == "production":\n        raise RuntimeError("told to answer badly in production")\n',
+    ),
+    "tg_bot": (
+        "services/tg_bot/health.py",
+        "        alive = not task.done()\n",
+        '        if settings.app_env == "production":\n'
+        '            raise web.HTTPInternalServerError(text="told to answer badly in production")\n',
+    ),
+}
+START = {
+    "backend": (
+        "services/backend/__main__.py",
+        "        return 2\n",
+        '    if settings.app_env == "production":\n'
+        '        raise SystemExit("told to crash at the start in production")\n',
+    ),
+    "tg_bot": (
+        "services/tg_bot/__main__.py",
+        "        return 2\n",
+        '    if settings.app_env == "production":\n'
+        '        raise SystemExit("told to crash at the start in production")\n',
+    ),
+}
+INSERTIONS = {"broken-health": HEALTH, "crash-on-start": START}
+
+
+def edits(workspace: Workspace, told: Collection[str], repairing: bool) -> dict[str, str | None]:
+    """Contents of files to write; None removes one. Raises WorkspaceError when the place is not there any more."""
+    changed: dict[str, str | None] = dict(_insertions(workspace, told))
+    before = workspace.read(BROKEN_TEST_PATH)
+    after = _test(before, told, repairing)
+    if after != before:
+        changed[BROKEN_TEST_PATH] = after
+    return changed
+
+
+def _test(before: str | None, told: Collection[str], repairing: bool) -> str | None:
+    if "always-broken" in told:
+        attempts = before.count(ATTEMPT) if before else 0
+        return f"{before}{ATTEMPT}{attempts + 1}\n" if before and repairing else before or BROKEN_TEST
+    return BROKEN_TEST if "broken-tests" in told and not repairing else None
+
+
+def _insertions(workspace: Workspace, told: Collection[str]) -> dict[str, str]:
+    changed: dict[str, str] = {}
+    for directive, places in INSERTIONS.items():
+        for module in workspace.modules:
+            path, anchor, text = places[module]
+            wanted = directive in told and module == workspace.modules[0]
+            content = changed.get(path) or workspace.read(path) or ""
+            if wanted:
+                changed |= _inserted(path, content, anchor, text)
+            elif anchor + text in content:
+                changed[path] = content.replace(anchor + text, anchor, 1)
+    return changed
+
+
+def _inserted(path: str, content: str, anchor: str, text: str) -> Mapping[str, str]:
+    if anchor + text in content:
+        return {}
+    if anchor not in content:
+        raise WorkspaceError(f"{path} has changed: the place for the fault is not there")
+    return {path: content.replace(anchor, anchor + text, 1)}

@@ -1,0 +1,84 @@
+"""The repository that the agent works in."""
+
+import os
+import subprocess
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+IDENTITY = {"user.name": "Scripted agent", "user.email": "scripted-agent@localhost"}
+GIT_TIMEOUT_S = 120
+
+
+class WorkspaceError(Exception):
+    """The workspace is not what the agent needs, or git refused; the text says what."""
+
+
+class Workspace:
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    @property
+    def modules(self) -> tuple[str, ...]:
+        return tuple(name for name in ("backend", "tg_bot") if (self.root / "services" / name).is_dir())
+
+    def read(self, path: str) -> str | None:
+        """None when there is no such file."""
+        file = self.root / path
+        return file.read_text(encoding="utf-8") if file.is_file() else None
+
+    def write(self, path: str, content: str) -> None:
+        """Replace the file in one step. Raises WorkspaceError for Python that does not compile."""
+        if path.endswith(".py"):
+            try:
+                compile(content, path, "exec")
+            except SyntaxError as error:
+                raise WorkspaceError(f"{path} would not compile: {error}") from error
+        file = self.root / path
+        if not file.resolve().is_relative_to(self.root.resolve()):
+            raise WorkspaceError(f"{path} leads out of the workspace")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        temporary = file.with_name(f".{file.name}.writing")
+        temporary.write_text(content, encoding="utf-8")
+        temporary.replace(file)
+
+    def remove(self, path: str) -> None:
+        (self.root / path).unlink(missing_ok=True)
+
+    def commit(self, paths: Iterable[str], message: str) -> str | None:
+        """Commit exactly these paths; the commit id, or None when nothing in them differs from HEAD."""
+        known = [path for path in paths if (self.root / path).exists() or self._tracked(path)]
+        if not known:
+            return None
+        self._git("add", "--all", "--", *known)
+        if not self._git("diff", "--cached", "--name-only", "--", *known):
+            return None
+        self._git(*self._identity(), "commit", "--quiet", "--message", message, "--", *known)
+        return self._git("rev-parse", "HEAD")
+
+    def uncommitted(self, paths: Iterable[str]) -> list[str]:
+        """Which of the paths differ from HEAD: a turn that was killed may have left them."""
+        return [path for path in paths if self._git("status", "--porcelain", "--", path)]
+
+    def _tracked(self, path: str) -> bool:
+        return bool(self._git("ls-files", "--", path))
+
+    def _identity(self) -> list[str]:
+        missing = {key: value for key, value in IDENTITY.items() if not self._configured(key)}
+        return [part for key, value in missing.items() for part in ("-c", f"{key}={value}")]
+
+    def _configured(self, key: str) -> bool:
+        done = subprocess.run(["git", "config", key], cwd=self.root, capture_output=True, check=False)
+        return done.returncode == 0 and bool(done.stdout.strip())
+
+    def _git(self, *arguments: str) -> str:
+        environment: Mapping[str, str] = {**os.environ, "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
+        try:
+            done = subprocess.run(
+                ["git", *arguments], cwd=self.root, env=environment, capture_output=True, text=True,
+                timeout=GIT_TIMEOUT_S, check=False,
+            )  # fmt: skip
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise WorkspaceError(f"git {arguments[0]}: {error}") from error
+        if done.returncode != 0:
+            raise WorkspaceError(f"git {arguments[0]}: {(done.stderr or done.stdout).strip()[:500]}")
+        return done.stdout.strip()

@@ -1,0 +1,1 @@
+"""Copier templates that ship with the platform."""

@@ -1,0 +1,1 @@
+"""The modules of the project; each starts with `python -m services.<module>`."""
