@@ -43,6 +43,10 @@ class UserDTO(Contract):
     created_at: AwareDatetime
 
 
+class UserList(Contract):
+    items: list[UserDTO]
+
+
 class UserCreated(Contract):
     """`api_key` is shown once; only its hash is stored."""
 
