@@ -261,22 +261,31 @@ class ReleaseVerdict(Step):
     url: str | None = None
     switched: bool = False
     cancelled: bool = False
+    rollback: bool = False
+    commit: CommitSha | None = None
+    previous_release_id: str | None = None
     error_code: str | None = None
     error: str | None = Field(default=None, max_length=4_000)
     log: ArtifactRef | None = None
 
 
 class ReleaseChoice(Step):
-    """Which recorded release a rollback goes to; None means the one before the active one."""
+    """What exactly a deploy or a rollback means.
+
+    deploy: `commit`, or the head of main when it is None, under the id `release_id`. rollback: the recorded release
+    `release_id`, or the one before the active one when it is None.
+    """
 
     project_id: Identifier
+    repository: RepositoryFullName
+    action: DeployAction
+    commit: CommitSha | None = None
     release_id: Identifier | None = None
 
 
 class ChosenRelease(Step):
     release_id: Identifier
     commit: CommitSha
-    current_release_id: str | None = None
 
 
 class OperationRequest(Step):

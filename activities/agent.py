@@ -1,0 +1,22 @@
+"""Turns of a CLI agent."""
+
+from dataclasses import dataclass
+
+from temporalio import activity
+
+from activities.following import follow, or_stop
+from activities.ports import AgentRuntime, Platform
+from contracts.names import ActivityName
+from contracts.steps import TurnRequest, TurnResult
+
+
+@dataclass(frozen=True)
+class AgentActivities:
+    runtime: AgentRuntime
+    platform: Platform
+
+    @activity.defn(name=ActivityName.AGENT_RUN_TURN)
+    async def run_turn(self, request: TurnRequest) -> TurnResult:
+        """Run one turn to its end; a second run adopts the turn that the first one started."""
+        turn = self.runtime.run_turn(request, follow(self.platform, request.task_id))
+        return TurnResult(outcome=await or_stop(turn, lambda: self.runtime.stop_turn(request)))

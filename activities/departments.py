@@ -1,0 +1,27 @@
+"""Talking to running workflows: what workflow code cannot do itself."""
+
+from dataclasses import dataclass
+
+from temporalio import activity
+
+from activities.ports import Departments
+from contracts.agent_workers import DeleteWorkerCommand
+from contracts.departments import DeployMessage, DeployResult
+from contracts.names import ActivityName
+from contracts.steps import Done
+
+
+@dataclass(frozen=True)
+class DepartmentActivities:
+    departments: Departments
+
+    @activity.defn(name=ActivityName.AGENT_WORKER_CLOSE)
+    async def close_worker(self, command: DeleteWorkerCommand) -> Done:
+        """Let an agent worker end; a second run finds it ended."""
+        await self.departments.delete_worker(command.worker_id, command.request_id)
+        return Done()
+
+    @activity.defn(name=ActivityName.DEPLOYMENT_JOIN)
+    async def join_deploy(self, message: DeployMessage) -> DeployResult:
+        """Wait for a deploy that runs under another parent; a second run attaches to the same."""
+        return await self.departments.join_deploy(message, activity.heartbeat)

@@ -1,0 +1,286 @@
+"""The nodes of the devops graph, and the operations on what is deployed."""
+
+from dataclasses import dataclass
+from typing import Any, TypedDict
+
+from temporalio import activity
+
+from activities import rules_environment
+from activities.following import follow, or_stop
+from activities.ports import DeployTarget, Forge, PlanReader, Platform
+from contracts import ids
+from contracts.errors import ErrorCode, OrchestratorError
+from contracts.names import ActivityName
+from contracts.nouns import DeploymentDTO, DeploymentRecord
+from contracts.states import DeployAction, ReleaseState
+from contracts.steps import (
+    Allocation,
+    AnalysisRequest,
+    ChosenRelease,
+    DeploymentPlan,
+    OperationRequest,
+    OperationResult,
+    ProbeRequest,
+    ReleaseChoice,
+    ReleaseOutcome,
+    ReleaseRequest,
+    ReleaseVerdict,
+)
+
+
+class DevopsState(TypedDict, total=False):
+    """What the devops graph knows; `plan`, `allocation` and `release` are models in their JSON form."""
+
+    task_id: str
+    project_id: str
+    project_name: str
+    repository: str
+    release_id: str
+    commit: str
+    rollback: bool
+    require_approval: bool
+    plan: dict[str, Any]
+    missing: list[str]
+    asked_for: list[str]
+    allocation: dict[str, Any]
+    approved: bool
+    stopped: bool
+    release: dict[str, Any]
+    probe_ok: bool
+    probe_error: str | None
+    url: str
+    status: str
+    error_code: str | None
+    error: str | None
+    log: dict[str, Any] | None
+
+
+@dataclass(frozen=True)
+class DevopsNodes:
+    forge: Forge
+    plans: PlanReader
+    platform: Platform
+    target: DeployTarget
+
+    async def analyse(self, state: DevopsState) -> DevopsState:
+        """Read what the commit needs to run; a second run reads the same."""
+        request = AnalysisRequest(
+            project_id=state["project_id"], repository=state["repository"], commit=state["commit"]
+        )
+        return {"plan": (await self.plans.read(request)).model_dump(mode="json")}
+
+    async def resolve(self, state: DevopsState) -> DevopsState:
+        """Store generated values before first use and name what only a person can give."""
+        plan = DeploymentPlan.model_validate(state["plan"])
+        generated = [entry.name for entry in plan.environment if entry.source == "generated_secret"]
+        if generated:
+            await self.platform.generate_secrets(state["project_id"], generated)
+        present = set(await self.platform.secret_names(state["project_id"]))
+        wanted = [entry.name for entry in plan.environment if entry.source == "user_secret" and entry.required]
+        return {"missing": [name for name in wanted if name not in present]}
+
+    async def allocate(self, state: DevopsState) -> DevopsState:
+        """Server and ports, and the release's row; a second run gets the same."""
+        plan = DeploymentPlan.model_validate(state["plan"])
+        project_id = state["project_id"]
+        granted = await self.platform.allocate_ports(project_id, [service.name for service in plan.services])
+        active = _active(await self.platform.releases(project_id))
+        await self.platform.record_release(_record(state, ReleaseState.PENDING, server=granted.server_handle))
+        allocation = Allocation(
+            server_handle=granted.server_handle,
+            server_ip=granted.server_ip,
+            ports=granted.ports,
+            previous_release_id=active.id if active else None,
+            previous_commit=active.commit if active else None,
+        )
+        return {"allocation": allocation.model_dump(mode="json")}
+
+    async def deploy(self, state: DevopsState) -> DevopsState:
+        """Put the release on the server and switch to it; a second run adopts the first one's playbook."""
+        request = _release_request(state)
+        await self.platform.record_release(
+            _record(state, ReleaseState.STARTING, server=request.allocation.server_handle)
+        )
+        secrets = await self._secrets(request)
+        environment = rules_environment.render(
+            request.plan,
+            request.allocation,
+            secrets,
+            project_id=request.project_id,
+            project_name=request.project_name,
+            release_id=request.release_id,
+        )
+        work = self.target.release(request, environment, follow(self.platform, request.task_id))
+        outcome = await or_stop(work, lambda: self.target.stop_release(request))
+        return {
+            "release": outcome.model_dump(mode="json"),
+            "error_code": outcome.error_code,
+            "error": outcome.error,
+            "log": outcome.log.model_dump(mode="json") if outcome.log else None,
+        }
+
+    async def _secrets(self, request: ReleaseRequest) -> dict[str, str]:
+        present = set(await self.platform.secret_names(request.project_id))
+        secret = {"generated_secret", "user_secret"}
+        names = [entry.name for entry in request.plan.environment if entry.source in secret and entry.name in present]
+        refs = {ids.secret_ref(request.project_id, name): name for name in names}
+        values = await self.platform.reveal_secrets(list(refs)) if refs else {}
+        return {refs[ref]: value for ref, value in values.items()}
+
+    async def probe(self, state: DevopsState) -> DevopsState:
+        """Ask the URL from outside, as its users will."""
+        await self.platform.record_release(_record(state, ReleaseState.PROBING))
+        request = ProbeRequest(
+            project_id=state["project_id"],
+            project_name=state["project_name"],
+            release_id=state["release_id"],
+            plan=DeploymentPlan.model_validate(state["plan"]),
+            allocation=Allocation.model_validate(state["allocation"]),
+        )
+        result = await self.target.probe(request)
+        return {
+            "probe_ok": result.ok,
+            "url": result.url,
+            "error_code": None if result.ok else ErrorCode.PROBE_FAILED.value,
+            "error": result.error,
+        }
+
+    async def promote(self, state: DevopsState) -> DevopsState:
+        """Make the release the active one in the books; a second run finds it so."""
+        allocation = Allocation.model_validate(state["allocation"])
+        await self.platform.record_release(
+            _record(state, ReleaseState.ACTIVE, server=allocation.server_handle, url=state["url"])
+        )
+        if state.get("rollback") and allocation.previous_release_id not in {None, state["release_id"]}:
+            await self._mark(state["project_id"], str(allocation.previous_release_id), ReleaseState.ROLLED_BACK)
+        return {"status": "active"}
+
+    async def roll_back(self, state: DevopsState) -> DevopsState:
+        """Return to the release before this one, if there is one, and record why."""
+        outcome = ReleaseOutcome.model_validate(state.get("release") or {"ok": False})
+        verdict = ReleaseVerdict(
+            project_id=state["project_id"],
+            project_name=state["project_name"],
+            task_id=state["task_id"],
+            release_id=state["release_id"],
+            allocation=Allocation.model_validate(state["allocation"]),
+            switched=outcome.switched,
+            commit=state["commit"],
+            rollback=state.get("rollback", False),
+            error_code=state.get("error_code"),
+            error=state.get("error"),
+            log=outcome.log,
+        )
+        await self.revert(verdict)
+        return {"status": "reverted"}
+
+    @activity.defn(name=ActivityName.DEPLOYMENT_REVERT)
+    async def revert(self, verdict: ReleaseVerdict) -> ReleaseOutcome:
+        """Clear away a release that failed or was cancelled; the one before it serves. Repeatable."""
+        releases = await self.platform.releases(verdict.project_id)
+        mine = next((release for release in releases if release.id == verdict.release_id), None)
+        if mine is not None and mine.state is ReleaseState.ACTIVE and not verdict.rollback:
+            return ReleaseOutcome(ok=True, switched=True)
+        previous_id = verdict.previous_release_id
+        if verdict.allocation is not None:
+            previous_id = verdict.allocation.previous_release_id
+        previous = next((release for release in releases if release.id == previous_id), _active(releases))
+        outcome = await self.target.revert(verdict, previous)
+        if mine is not None and mine.state is not ReleaseState.ACTIVE:
+            await self.platform.record_release(_failed(mine, verdict))
+        return outcome
+
+    @activity.defn(name=ActivityName.DEPLOYMENT_CHOOSE)
+    async def choose(self, choice: ReleaseChoice) -> ChosenRelease:
+        """The exact commit and release that a message means."""
+        if choice.action is DeployAction.ROLLBACK:
+            return _earlier(await self.platform.releases(choice.project_id), choice.release_id)
+        commit, _ = await self.forge.read_files(choice.repository, choice.commit, [])
+        if choice.release_id is None:
+            raise OrchestratorError(ErrorCode.INTERNAL, "A deploy needs a release id.")
+        return ChosenRelease(release_id=choice.release_id, commit=commit)
+
+    @activity.defn(name=ActivityName.DEPLOYMENT_OPERATE)
+    async def operate(self, request: OperationRequest) -> OperationResult:
+        """stop, restart or remove; a second run finds it done."""
+        active = _active(await self.platform.releases(request.project_id))
+        if active is None:
+            raise OrchestratorError(ErrorCode.NOT_DEPLOYED, "Nothing of this project is deployed; deploy it first.")
+        result = await self.target.operate(request, active, follow(self.platform, request.task_id))
+        if result.ok and request.action is DeployAction.REMOVE:
+            await self._mark(request.project_id, active.id, ReleaseState.REMOVED)
+        return result
+
+    async def _mark(self, project_id: str, release_id: str, state: ReleaseState) -> None:
+        for release in await self.platform.releases(project_id):
+            if release.id == release_id:
+                await self.platform.record_release(_as_record(release).model_copy(update={"state": state}))
+
+
+def _active(releases: list[DeploymentDTO]) -> DeploymentDTO | None:
+    return next((release for release in releases if release.state is ReleaseState.ACTIVE), None)
+
+
+def _earlier(releases: list[DeploymentDTO], release_id: str | None) -> ChosenRelease:
+    active = _active(releases)
+    proven = {ReleaseState.SUPERSEDED, ReleaseState.ROLLED_BACK}
+    if release_id is not None:
+        found = next((release for release in releases if release.id == release_id), None)
+        if found is None:
+            raise OrchestratorError(ErrorCode.NOT_FOUND, f"There is no release {release_id}; see `deploy status`.")
+        if found.state not in proven:
+            raise OrchestratorError(
+                ErrorCode.NOTHING_TO_ROLL_BACK, f"Release {release_id} is {found.state.value}; choose one that served."
+            )
+        return ChosenRelease(release_id=found.id, commit=found.commit)
+    earlier = [
+        release
+        for release in sorted(releases, key=lambda release: release.number, reverse=True)
+        if release.state in proven and (active is None or release.number < active.number)
+    ]
+    if not earlier:
+        raise OrchestratorError(
+            ErrorCode.NOTHING_TO_ROLL_BACK, "There is no earlier release that served; nothing to go back to."
+        )
+    return ChosenRelease(release_id=earlier[0].id, commit=earlier[0].commit)
+
+
+def _release_request(state: DevopsState) -> ReleaseRequest:
+    return ReleaseRequest(
+        project_id=state["project_id"],
+        project_name=state["project_name"],
+        task_id=state["task_id"],
+        repository=state["repository"],
+        release_id=state["release_id"],
+        plan=DeploymentPlan.model_validate(state["plan"]),
+        allocation=Allocation.model_validate(state["allocation"]),
+    )
+
+
+def _record(
+    state: DevopsState, release_state: ReleaseState, *, server: str | None = None, url: str | None = None
+) -> DeploymentRecord:
+    plan = DeploymentPlan.model_validate(state["plan"])
+    return DeploymentRecord(
+        id=state["release_id"],
+        project_id=state["project_id"],
+        task_id=state["task_id"],
+        commit=state["commit"],
+        state=release_state,
+        server_handle=server or state.get("allocation", {}).get("server_handle"),
+        url=url,
+        services=plan.services,
+    )
+
+
+def _as_record(release: DeploymentDTO) -> DeploymentRecord:
+    return DeploymentRecord.model_validate(release.model_dump(exclude={"number", "created_at", "updated_at"}))
+
+
+def _failed(release: DeploymentDTO, verdict: ReleaseVerdict) -> DeploymentRecord:
+    if verdict.rollback:
+        state = ReleaseState.SUPERSEDED
+    else:
+        state = ReleaseState.ROLLED_BACK if verdict.switched else ReleaseState.FAILED
+    update = {"state": state, "error_code": verdict.error_code, "error": verdict.error, "log": verdict.log}
+    return _as_record(release).model_copy(update=update)

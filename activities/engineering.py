@@ -1,0 +1,140 @@
+"""The nodes of the engineering graph that touch the outside world.
+
+State is JSON-plain; models are rebuilt at the entry of each node.
+"""
+
+from dataclasses import dataclass
+from typing import Any, TypedDict
+
+from temporalio import activity
+
+from activities.following import follow, or_stop
+from activities.ports import Departments, Forge, Platform, Tester
+from contracts.agent_workers import SendMessageCommand, TurnOutcome
+from contracts.errors import ErrorClass, ErrorCode, OrchestratorError
+from contracts.steps import PublishRequest, VerificationRequest, VerificationResult
+
+
+class EngineeringState(TypedDict, total=False):
+    """What the engineering graph knows. `verified_base` is the last commit that is not new any more."""
+
+    task_id: str
+    project_id: str
+    repository: str
+    worker_id: str
+    branch: str
+    base_commit: str
+    verified_base: str
+    turn_timeout_s: int
+    max_rounds: int
+    round: int
+    turn: int
+    prompt: str
+    turn_status: str
+    summary: str
+    question: str | None
+    choices: list[str]
+    commit: str
+    files_changed: list[str]
+    artifacts: list[dict[str, Any]]
+    passed: bool
+    fingerprint: str | None
+    last_fingerprint: str | None
+    same_failure: bool
+    evidence: str
+    publish_status: str
+    conflict: list[str]
+    answer: str
+
+
+@dataclass(frozen=True)
+class EngineeringNodes:
+    departments: Departments
+    tester: Tester
+    forge: Forge
+    platform: Platform
+
+    async def develop(self, state: EngineeringState) -> EngineeringState:
+        """One turn of the Developer; a second run attaches to the turn of the first by its request id."""
+        turn = state.get("turn", 0) + 1
+        command = SendMessageCommand(
+            request_id=f"{state['task_id']}/turn/{turn}",
+            worker_id=state["worker_id"],
+            message=state["prompt"],
+            timeout=state["turn_timeout_s"],
+        )
+        response = await self.departments.send_message(command, activity.heartbeat)
+        if response.outcome is None:
+            code = ErrorCode(response.error_code) if response.error_code else ErrorCode.AGENT_FAILED
+            raise OrchestratorError(code, response.error or "The agent worker gave no result.")
+        return _after_turn(state, turn, response.outcome)
+
+    async def verify(self, state: EngineeringState) -> EngineeringState:
+        """Run the project's own checks at the commit; a second run adopts the first one's run."""
+        request = VerificationRequest(
+            task_id=state["task_id"],
+            project_id=state["project_id"],
+            repository=state["repository"],
+            commit=state["commit"],
+        )
+        work = self.tester.verify(request, follow(self.platform, request.task_id))
+        return _after_verification(state, await or_stop(work, lambda: self.tester.stop(request)))
+
+    async def publish(self, state: EngineeringState) -> EngineeringState:
+        """Bring the verified commit to main; a second run finds it there."""
+        request = PublishRequest(
+            task_id=state["task_id"],
+            project_id=state["project_id"],
+            repository=state["repository"],
+            branch=state["branch"],
+            commit=state["commit"],
+            base_commit=state["base_commit"],
+        )
+        result = await self.forge.publish(request)
+        update: EngineeringState = {
+            "publish_status": result.status,
+            "commit": result.commit,
+            "conflict": result.conflict,
+        }
+        if result.files_changed:
+            update["files_changed"] = result.files_changed[:500]
+        return update
+
+
+def _after_turn(state: EngineeringState, turn: int, outcome: TurnOutcome) -> EngineeringState:
+    artifacts = list(state.get("artifacts", []))
+    if outcome.transcript:
+        artifacts.append(outcome.transcript.model_dump(mode="json"))
+    return {
+        "turn": turn,
+        "round": state.get("round", 0) + 1,
+        "turn_status": outcome.status,
+        "summary": outcome.summary[:2_000],
+        "question": outcome.question,
+        "choices": outcome.choices,
+        "commit": outcome.commit or "",
+        "files_changed": outcome.files_changed[:500],
+        "artifacts": artifacts[-20:],
+        "publish_status": "",
+    }
+
+
+def _after_verification(state: EngineeringState, result: VerificationResult) -> EngineeringState:
+    if result.failure_class == "infrastructure":
+        raise OrchestratorError(
+            ErrorCode.TESTER_LOST,
+            f"The tests could not be run, which is no fault of the code: {result.evidence[-500:]}",
+            error_class=ErrorClass.TRANSIENT,
+        )
+    artifacts = list(state.get("artifacts", []))
+    if result.report:
+        artifacts.append(result.report.model_dump(mode="json"))
+    return {
+        "passed": result.passed,
+        "last_fingerprint": state.get("fingerprint"),
+        "fingerprint": result.fingerprint,
+        "same_failure": bool(result.fingerprint) and result.fingerprint == state.get("fingerprint"),
+        "evidence": "" if result.passed else result.evidence,
+        "verified_base": result.commit if not result.passed else state["verified_base"],
+        "artifacts": artifacts[-20:],
+    }

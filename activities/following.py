@@ -1,0 +1,74 @@
+"""Following a long effect from an activity: heartbeat, fine events, and where the last attempt had got to."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import structlog
+from temporalio import activity
+
+from activities.ports import Follow, Platform
+from contracts.errors import OrchestratorError
+from contracts.progress import FineEvent
+
+log = structlog.get_logger(__name__)
+
+_MAX_PENDING = 2_000
+"""Events kept while the API is away; older ones are dropped then, the whole transcript is in the artifact store."""
+
+_BATCH = 200
+
+_Result = TypeVar("_Result")
+
+
+class _Reporter:
+    """Beats the heart with the offset up to which the API has the events."""
+
+    def __init__(self, platform: Platform, task_id: str, offset: int) -> None:
+        self._platform = platform
+        self._task_id = task_id
+        self._delivered = offset
+        self._pending: list[FineEvent] = []
+
+    async def report(self, events: list[FineEvent], offset: int) -> None:
+        self._pending = [*self._pending, *events][-_MAX_PENDING:]
+        if not self._pending or await self._post():
+            self._delivered = offset
+        activity.heartbeat(self._delivered)
+
+    async def _post(self) -> bool:
+        """Post what is pending. The API being away never disturbs the work itself: it is tried again."""
+        try:
+            while self._pending:
+                await self._platform.post_events(self._task_id, self._pending[:_BATCH])
+                self._pending = self._pending[_BATCH:]
+        except OrchestratorError as error:
+            log.warning("fine events wait for the API", code=error.code, pending=len(self._pending))
+            return False
+        return True
+
+
+def follow(platform: Platform, task_id: str) -> Follow:
+    """The `Follow` of the running activity, going on where its last attempt stopped."""
+    details = activity.info().heartbeat_details
+    offset = int(details[0]) if details else 0
+    return Follow(offset=offset, report=_Reporter(platform, task_id, offset).report)
+
+
+def cancel_requested() -> bool:
+    """Whether a person wants this to stop, as opposed to a Temporal worker that shuts down.
+
+    In the second case the outside thing is left alone: the next attempt adopts it.
+    """
+    details = activity.cancellation_details()
+    return details is not None and details.cancel_requested
+
+
+async def or_stop(work: Awaitable[_Result], stop: Callable[[], Awaitable[None]]) -> _Result:
+    """The result of `work`; when a person cancels it, `stop` first ends the outside thing, confirmed."""
+    try:
+        return await work
+    except asyncio.CancelledError:
+        if cancel_requested():
+            await asyncio.shield(stop())
+        raise

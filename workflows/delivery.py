@@ -1,0 +1,169 @@
+"""Delivery: one wish to one URL: engineering, then deploy.
+
+Both are child workflows, so cancel flows down and is confirmed upwards; questions are answered where they were
+asked. If the project's deploy is already running under somebody else, the delivery hands its commit over and
+waits for the result. The final state is written on success, failure and cancellation.
+"""
+
+from temporalio import workflow
+from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes
+from temporalio.exceptions import WorkflowAlreadyStartedError, is_cancelled_exception
+from temporalio.workflow import ChildWorkflowCancellationType, ParentClosePolicy
+
+with workflow.unsafe.imports_passed_through():
+    from activities.departments import DepartmentActivities
+    from contracts import ids
+    from contracts.departments import (
+        DeliveryMessage,
+        DeliveryResult,
+        DeployMessage,
+        DeployResult,
+        EngineeringMessage,
+        EngineeringResult,
+    )
+    from contracts.names import SearchAttribute, WorkflowName
+    from contracts.states import ResultStatus, TaskKind, TaskState
+    from workflows import failures, options
+    from workflows.ledger import Ledger
+
+
+@workflow.defn(name=WorkflowName.DELIVERY)
+class DeliveryWorkflow:
+    @workflow.init
+    def __init__(self, message: DeliveryMessage) -> None:
+        self._message = message
+        self._started_ms = workflow.time_ns() // 1_000_000
+        self._ledger = Ledger(
+            kind=TaskKind.DELIVERY,
+            task_id=message.task_id,
+            project_id=message.project_id,
+            user_id=message.user_id,
+            title=message.title or message.spec.description or message.project_name,
+            request_id=message.request_id,
+        )
+
+    @workflow.run
+    async def run(self, message: DeliveryMessage) -> DeliveryResult:
+        try:
+            await self._ledger.open(f"Delivery of {message.project_name} has started.")
+            self._ledger.stage("engineering", "Engineering turns the wish into a verified commit.", percent=5)
+            built = await self._engineer()
+            self._ledger.stage("deploy", f"Deploy brings commit {str(built.commit_sha)[:12]} online.", percent=60)
+            live = await self._deploy(built)
+            return await self._complete(built, live)
+        except failures.ENDINGS as error:
+            await self._record_end(error)
+            raise
+
+    # Phases ----------------------------------------------------------------------------------------------
+
+    async def _engineer(self) -> EngineeringResult:
+        message = self._message
+        request = EngineeringMessage(
+            task_id=ids.child_task_id(message.task_id, TaskKind.ENGINEERING),
+            request_id=f"{message.request_id}/engineering",
+            correlation_id=message.correlation_id,
+            timestamp=workflow.now(),
+            actor=message.actor,
+            project_id=message.project_id,
+            project_name=message.project_name,
+            user_id=message.user_id,
+            title=message.title,
+            spec=message.spec,
+            agent=message.agent,
+            max_rounds=message.max_rounds,
+            turn_timeout_s=message.turn_timeout_s,
+            parent_task_id=message.task_id,
+        )
+        result: EngineeringResult = await workflow.execute_child_workflow(
+            WorkflowName.ENGINEERING,
+            request,
+            id=ids.engineering_workflow_id(request.task_id),
+            result_type=EngineeringResult,
+            cancellation_type=ChildWorkflowCancellationType.WAIT_CANCELLATION_COMPLETED,
+            parent_close_policy=ParentClosePolicy.REQUEST_CANCEL,
+            search_attributes=self._attributes(request.task_id),
+            static_summary=f"Engineering: {message.project_name}",
+        )
+        return result
+
+    async def _deploy(self, built: EngineeringResult) -> DeployResult:
+        message = self._message
+        request = DeployMessage(
+            task_id=ids.child_task_id(message.task_id, TaskKind.DEPLOY),
+            request_id=f"{message.request_id}/deploy",
+            correlation_id=message.correlation_id,
+            timestamp=workflow.now(),
+            actor=message.actor,
+            project_id=message.project_id,
+            project_name=message.project_name,
+            user_id=message.user_id,
+            commit=built.commit_sha,
+            require_approval=message.require_approval,
+            parent_task_id=message.task_id,
+        )
+        try:
+            return await self._deploy_as_child(request)
+        except WorkflowAlreadyStartedError:
+            self._ledger.note("A deploy of this project is running; waiting for its turn.")
+            return await self._join_deploy(request)
+
+    async def _deploy_as_child(self, request: DeployMessage) -> DeployResult:
+        result: DeployResult = await workflow.execute_child_workflow(
+            WorkflowName.DEPLOY,
+            request,
+            id=ids.deploy_workflow_id(request.project_id),
+            result_type=DeployResult,
+            cancellation_type=ChildWorkflowCancellationType.WAIT_CANCELLATION_COMPLETED,
+            parent_close_policy=ParentClosePolicy.REQUEST_CANCEL,
+            search_attributes=self._attributes(request.task_id),
+            static_summary=f"Deploy: {self._message.project_name}",
+        )
+        return result
+
+    async def _complete(self, built: EngineeringResult, live: DeployResult) -> DeliveryResult:
+        await self._ledger.finish(
+            TaskState.COMPLETED,
+            f"{self._message.project_name} is live at {live.deployed_url}.",
+            result={
+                "deployed_url": live.deployed_url,
+                "commit_sha": live.commit_sha or built.commit_sha,
+                "release_id": live.release_id,
+                "summary": built.summary,
+            },
+        )
+        return DeliveryResult(
+            request_id=self._message.request_id,
+            status=ResultStatus.SUCCESS,
+            duration_ms=workflow.time_ns() // 1_000_000 - self._started_ms,
+            deployed_url=live.deployed_url,
+            commit_sha=built.commit_sha,
+            release_id=live.release_id,
+            summary=built.summary,
+        )
+
+    async def _record_end(self, error: BaseException) -> None:
+        if is_cancelled_exception(error):
+            await self._ledger.finish(TaskState.CANCELLED, "Cancelled; everything below has stopped.")
+            return
+        code, message = failures.code_and_message(error)
+        await self._ledger.finish(TaskState.FAILED, f"Delivery failed: {message}", error_code=code, error=message)
+
+    def _attributes(self, task_id: str) -> TypedSearchAttributes:
+        values = {
+            SearchAttribute.PROJECT_ID: self._message.project_id,
+            SearchAttribute.TASK_ID: task_id,
+            SearchAttribute.USER_ID: str(self._message.user_id),
+            SearchAttribute.STAGE: "queued",
+        }
+        pairs = [SearchAttributePair(SearchAttributeKey.for_keyword(name), value) for name, value in values.items()]
+        return TypedSearchAttributes(pairs)
+
+    # Activities ------------------------------------------------------------------------------------------
+
+    async def _join_deploy(self, request: DeployMessage) -> DeployResult:
+        return await workflow.execute_activity_method(
+            DepartmentActivities.join_deploy,
+            request,
+            **options.named(options.WAIT_FOR_WORKFLOW, "Wait for the deploy that is running"),
+        )

@@ -1,0 +1,387 @@
+"""Deploy: one project's releases, one at a time: from a commit to a URL that answered from outside.
+
+Update `submit` hands over another message while one runs: the same work joins it, other work waits its turn.
+Update `outcome` waits for the result of one message; `answer` goes straight here. Cancel stops the playbook, puts
+the previous release back and is confirmed. The final state of every task is written on success, failure and
+cancellation.
+"""
+
+from datetime import timedelta
+from typing import Any
+
+from temporalio import workflow
+from temporalio.exceptions import is_cancelled_exception
+
+with workflow.unsafe.imports_passed_through():
+    from activities.deployment import DevopsNodes
+    from contracts import ids
+    from contracts.artifacts import ArtifactRef
+    from contracts.departments import DeployMessage, DeployResult
+    from contracts.errors import ErrorCode
+    from contracts.names import GraphName, UpdateName, WorkflowName
+    from contracts.nouns import StartedTask
+    from contracts.questions import AnswerAccepted, AnswerCommand
+    from contracts.states import (
+        DeployAction,
+        ProjectStatus,
+        QuestionKind,
+        ReleaseState,
+        ResultStatus,
+        TaskKind,
+        TaskState,
+    )
+    from contracts.steps import (
+        Allocation,
+        ChosenRelease,
+        OperationRequest,
+        OperationResult,
+        ReleaseChoice,
+        ReleaseVerdict,
+    )
+    from workflows import failures, options, rules
+    from workflows.graph_run import run_graph
+    from workflows.ledger import Ledger, Sequence
+
+_STAGES = {
+    "analyse": ("analysing", 10, "Reading what the commit needs to run."),
+    "resolve": ("resolving", 20, "Resolving secrets."),
+    "allocate": ("allocating", 30, "Allocating server and ports."),
+    "deploy": ("deploying", 45, "Ansible puts the release on the server."),
+    "probe": ("probing", 80, "Asking the URL from outside."),
+    "promote": ("promoting", 95, "The release answers; recording it as the active one."),
+    "roll_back": ("rolling back", 90, "Returning to the previous release."),
+}
+_GRAPH_ACTIONS = frozenset({DeployAction.DEPLOY, DeployAction.ROLLBACK})
+
+
+@workflow.defn(name=WorkflowName.DEPLOY)
+class DeployWorkflow:
+    @workflow.init
+    def __init__(self, message: DeployMessage) -> None:
+        self._sequence = Sequence()
+        self._waiting: list[DeployMessage] = [message]
+        self._current: DeployMessage | None = None
+        self._chosen: ChosenRelease | None = None
+        self._state: dict[str, Any] = {}
+        self._ledger = self._ledger_of(message)
+        self._results: dict[str, DeployResult] = {}
+        self._failures: dict[str, BaseException] = {}
+
+    @workflow.run
+    async def run(self, message: DeployMessage) -> DeployResult:
+        try:
+            while self._waiting:
+                await self._perform(self._waiting.pop(0))
+                await workflow.wait_condition(lambda: bool(self._waiting) or workflow.all_handlers_finished())
+        except failures.ENDINGS as error:
+            if is_cancelled_exception(error):
+                await self._cancel_what_waits()
+            raise
+        finally:
+            await workflow.wait_condition(workflow.all_handlers_finished)
+        return self._result_of_run(message)
+
+    # Handlers --------------------------------------------------------------------------------------------
+
+    @workflow.update(name=UpdateName.SUBMIT)
+    def submit(self, message: DeployMessage) -> StartedTask:
+        return self._take_in(message)
+
+    def _take_in(self, message: DeployMessage) -> StartedTask:
+        workflow_id = workflow.info().workflow_id
+        known = [*([self._current] if self._current else []), *self._waiting]
+        for other in known:
+            if other.task_id == message.task_id:
+                return StartedTask(task_id=other.task_id, workflow_id=workflow_id, queued=other in self._waiting)
+            if self._is_same_work(other, message):
+                return StartedTask(task_id=other.task_id, workflow_id=workflow_id, joined=True)
+        self._waiting.append(message)
+        return StartedTask(task_id=message.task_id, workflow_id=workflow_id, queued=True)
+
+    @submit.validator
+    def _may_submit(self, message: DeployMessage) -> None:
+        if ids.deploy_workflow_id(message.project_id) != workflow.info().workflow_id:
+            raise failures.failure(ErrorCode.INVALID_INPUT, "This workflow deploys another project.")
+        if len(self._waiting) >= 20:
+            raise failures.failure(ErrorCode.WORKFLOW_BUSY, "Twenty deploys of this project wait already.")
+
+    @workflow.update(name=UpdateName.OUTCOME)
+    async def outcome(self, message: DeployMessage) -> DeployResult:
+        """The result of a message, handing it over first if it is not known here."""
+        task_id = message.task_id
+        if task_id not in self._results and task_id not in self._failures:
+            task_id = self._take_in(message).task_id
+        await workflow.wait_condition(lambda: task_id in self._results or task_id in self._failures)
+        if task_id in self._failures:
+            raise failures.failure(*failures.code_and_message(self._failures[task_id]))
+        return self._results[task_id]
+
+    @workflow.update(name=UpdateName.ANSWER)
+    def answer(self, command: AnswerCommand) -> AnswerAccepted:
+        self._ledger.accept(command)
+        return AnswerAccepted(question_id=command.question_id, message="Thank you; the deploy goes on.")
+
+    @answer.validator
+    def _may_answer(self, command: AnswerCommand) -> None:
+        refusal = rules.refusal(self._ledger.question, self._ledger.asked, command)
+        if refusal:
+            raise failures.failure(*refusal)
+
+    def _is_same_work(self, other: DeployMessage, message: DeployMessage) -> bool:
+        """Equal work is joined. "The newest" joins only what has not yet looked which commit that is."""
+        if (other.action, other.release_id) != (message.action, message.release_id):
+            return False
+        if other is self._current and self._chosen is not None:
+            return message.action is DeployAction.DEPLOY and message.commit == self._chosen.commit
+        return other.commit == message.commit
+
+    # Phases ----------------------------------------------------------------------------------------------
+
+    async def _perform(self, message: DeployMessage) -> None:
+        self._current, self._chosen, self._state = message, None, {}
+        if self._ledger.task_id != message.task_id:
+            self._ledger = self._ledger_of(message)
+        try:
+            acknowledged = await self._ledger.open(f"{message.action.value.capitalize()} has started.")
+            if acknowledged.closed:
+                raise failures.failure(ErrorCode.CONFLICT, "This request has been carried out already.")
+            self._results[message.task_id] = await self._carry_out(message)
+        except failures.ENDINGS as error:
+            if is_cancelled_exception(error):
+                await self._record_cancellation(message)
+                raise
+            self._failures[message.task_id] = error
+            await self._record_failure(error)
+        finally:
+            self._current = None
+
+    async def _carry_out(self, message: DeployMessage) -> DeployResult:
+        if message.action not in _GRAPH_ACTIONS:
+            return await self._operate(message)
+        self._ledger.stage("choosing", "Looking up which commit that is.", percent=5)
+        self._chosen = await self._choose(message)
+        joined = self._just_deployed(message, self._chosen)
+        if joined is not None:
+            return await self._complete(
+                message, joined, f"Release {joined.release_id} of this commit has just gone live."
+            )
+        return await self._release(message, self._chosen)
+
+    def _just_deployed(self, message: DeployMessage, chosen: ChosenRelease) -> DeployResult | None:
+        """The release of the same commit that went live while this message waited: one commit, one release."""
+        latest = next(reversed(self._results.values()), None)
+        same = latest is not None and latest.release_state is ReleaseState.ACTIVE and latest.commit_sha == chosen.commit
+        return latest if same and message.action is DeployAction.DEPLOY else None
+
+    async def _release(self, message: DeployMessage, chosen: ChosenRelease) -> DeployResult:
+        self._state = self._first_state(message, chosen)
+        self._state = await run_graph(GraphName.DEVOPS, self._state, entered=self._entered, interrupted=self._ask)
+        if self._state.get("status") == "active":
+            result = self._result(message, self._state)
+            return await self._complete(message, result, f"Live at {result.deployed_url}, commit {chosen.commit[:12]}.")
+        if self._state.get("stopped"):
+            raise failures.failure(ErrorCode.STOPPED_BY_PERSON, "Stopped by a person's answer; nothing was deployed.")
+        code = str(self._state.get("error_code") or ErrorCode.PLAYBOOK_FAILED.value)
+        kept = "; the previous release serves on" if self._previous_release() else ""
+        raise failures.failure(code, f"{self._state.get('error') or 'The release failed'}{kept}")
+
+    def _first_state(self, message: DeployMessage, chosen: ChosenRelease) -> dict[str, Any]:
+        return {
+            "task_id": message.task_id,
+            "project_id": message.project_id,
+            "project_name": self._project_name(message),
+            "repository": self._repository(message),
+            "release_id": chosen.release_id,
+            "commit": chosen.commit,
+            "rollback": message.action is DeployAction.ROLLBACK,
+            "require_approval": message.require_approval,
+        }
+
+    def _entered(self, node: str, state: dict[str, Any]) -> None:
+        self._state = {**self._state, **state}
+        if node not in _STAGES:
+            return
+        stage, percent, text = _STAGES[node]
+        project_status = ProjectStatus.DEPLOYING if node == "deploy" else None
+        reason = f" {state.get('error')}" if node == "roll_back" and state.get("error") else ""
+        self._ledger.stage(stage, text + reason, percent=percent, project_status=project_status)
+
+    async def _ask(self, interrupt: dict[str, Any], state: dict[str, Any]) -> str:
+        message = self._current
+        if message is None:
+            raise failures.failure(ErrorCode.INTERNAL, "A question without a message.")
+        reminder = timedelta(seconds=message.question_reminder_s)
+        if interrupt["kind"] == "approval":
+            text = f"Deploy commit {state['commit'][:12]} of {state['project_name']} to {self._server(state)}?"
+            answer = await self._ledger.ask(
+                QuestionKind.APPROVAL,
+                text,
+                choices=[rules.APPROVE, rules.STOP],
+                reminder=reminder,
+                plan_hash=state["commit"],
+            )
+            return answer.text
+        names = [str(name) for name in interrupt["names"]]
+        text = f"The service needs {', '.join(names)}. Set it with `orchestrator secret set`, or answer this question."
+        answer = await self._ledger.ask(
+            QuestionKind.SECRET, text, choices=[rules.STOP], reminder=reminder, secret_names=names
+        )
+        return answer.text
+
+    async def _operate(self, message: DeployMessage) -> DeployResult:
+        action = message.action.value
+        self._ledger.stage(action, f"Carrying out: {action}.", percent=30)
+        done = await self._run_operation(message)
+        if not done.ok:
+            raise failures.failure(ErrorCode.PLAYBOOK_FAILED, done.error or f"{action} failed")
+        result = DeployResult(
+            request_id=message.request_id, status=ResultStatus.SUCCESS, deployed_url=done.url, summary=f"{action}: done"
+        )
+        return await self._complete(message, result, f"{action.capitalize()}: done.")
+
+    # Ends ------------------------------------------------------------------------------------------------
+
+    async def _complete(self, message: DeployMessage, result: DeployResult, text: str) -> DeployResult:
+        live = result.release_state is ReleaseState.ACTIVE
+        await self._ledger.finish(
+            TaskState.COMPLETED,
+            text,
+            result={
+                "deployed_url": result.deployed_url,
+                "commit_sha": result.commit_sha,
+                "release_id": result.release_id,
+                "server_ip": result.server_ip,
+                "port": result.port,
+            },
+            project_status=ProjectStatus.ACTIVE if live else None,
+            artifacts=self._artifacts(),
+        )
+        return result.model_copy(update={"request_id": message.request_id})
+
+    async def _record_failure(self, error: BaseException) -> None:
+        code, message = failures.code_and_message(error)
+        if code == ErrorCode.CONFLICT and not self._state:
+            return  # the task had ended in an earlier run; what it says stays as it is
+        if self._in_flight():
+            await self._revert(cancelled=False, code=code, error=message)
+        await self._ledger.finish(
+            TaskState.FAILED,
+            f"Deploy failed: {message}",
+            error_code=code,
+            error=message,
+            project_status=ProjectStatus.FAILED,
+            artifacts=self._artifacts(),
+        )
+
+    async def _record_cancellation(self, message: DeployMessage) -> None:
+        self._ledger.note("Cancelling: stopping the playbook and returning to the previous release.")
+        if self._in_flight():
+            await self._revert(cancelled=True, code=None, error="Cancelled by a person.")
+        await self._ledger.finish(
+            TaskState.CANCELLED, "Cancelled; nothing of it is left running.", artifacts=self._artifacts()
+        )
+
+    async def _cancel_what_waits(self) -> None:
+        for message in self._waiting:
+            ledger = self._ledger_of(message)
+            await ledger.open("Waiting behind a deploy that was cancelled.")
+            await ledger.finish(TaskState.CANCELLED, "Cancelled before it had started.")
+            self._failures[message.task_id] = failures.failure(ErrorCode.STOPPED_BY_PERSON, "Cancelled.")
+
+    def _in_flight(self) -> bool:
+        """Whether something of a release may be on the server that neither `promote` nor `roll_back` has settled."""
+        return "allocation" in self._state and not self._state.get("status")
+
+    def _result_of_run(self, message: DeployMessage) -> DeployResult:
+        if message.task_id in self._failures:
+            raise failures.failure(*failures.code_and_message(self._failures[message.task_id]))
+        return self._results[message.task_id]
+
+    # Reading the state -----------------------------------------------------------------------------------
+
+    def _ledger_of(self, message: DeployMessage) -> Ledger:
+        what = message.commit[:12] if message.commit else (message.release_id or "the newest commit")
+        return Ledger(
+            kind=TaskKind.DEPLOY,
+            task_id=message.task_id,
+            project_id=message.project_id,
+            user_id=message.user_id,
+            title=f"{message.action.value.capitalize()} {self._project_name(message)}: {what}",
+            request_id=message.request_id,
+            parent_task_id=message.parent_task_id,
+            sequence=self._sequence,
+        )
+
+    def _project_name(self, message: DeployMessage) -> str:
+        return message.project_name or message.project_id
+
+    def _repository(self, message: DeployMessage) -> str:
+        return ids.repository_name(message.user_id, self._project_name(message))
+
+    def _server(self, state: dict[str, Any]) -> str:
+        return str(state.get("allocation", {}).get("server_handle", "the server"))
+
+    def _previous_release(self) -> str | None:
+        return (self._state.get("allocation") or {}).get("previous_release_id")
+
+    def _artifacts(self) -> list[ArtifactRef]:
+        log = self._state.get("log")
+        return [ArtifactRef.model_validate(log)] if log else []
+
+    def _result(self, message: DeployMessage, state: dict[str, Any]) -> DeployResult:
+        allocation = Allocation.model_validate(state["allocation"])
+        return DeployResult(
+            request_id=message.request_id,
+            status=ResultStatus.SUCCESS,
+            deployed_url=state["url"],
+            server_ip=allocation.server_ip,
+            port=allocation.ports[0].port if allocation.ports else None,
+            commit_sha=state["commit"],
+            release_id=state["release_id"],
+            release_state=ReleaseState.ACTIVE,
+        )
+
+    # Activities ------------------------------------------------------------------------------------------
+
+    async def _choose(self, message: DeployMessage) -> ChosenRelease:
+        rollback = message.action is DeployAction.ROLLBACK
+        choice = ReleaseChoice(
+            project_id=message.project_id,
+            repository=self._repository(message),
+            action=message.action,
+            commit=message.commit,
+            release_id=message.release_id if rollback else ids.release_id_for_task(message.task_id),
+        )
+        return await workflow.execute_activity_method(
+            DevopsNodes.choose, choice, **options.named(options.CHOOSE, f"Look up the commit to {message.action.value}")
+        )
+
+    async def _run_operation(self, message: DeployMessage) -> OperationResult:
+        request = OperationRequest(
+            project_id=message.project_id,
+            project_name=self._project_name(message),
+            task_id=message.task_id,
+            action=message.action,
+        )
+        return await workflow.execute_activity_method(
+            DevopsNodes.operate, request, **options.named(options.PLAYBOOK, f"{message.action.value} the service")
+        )
+
+    async def _revert(self, *, cancelled: bool, code: str | None, error: str) -> None:
+        release = self._state.get("release") or {}
+        verdict = ReleaseVerdict(
+            project_id=self._state["project_id"],
+            project_name=self._state["project_name"],
+            task_id=self._state["task_id"],
+            release_id=self._state["release_id"],
+            allocation=Allocation.model_validate(self._state["allocation"]),
+            switched=bool(release.get("switched", True)),
+            cancelled=cancelled,
+            rollback=bool(self._state.get("rollback")),
+            commit=self._state["commit"],
+            error_code=code,
+            error=error,
+        )
+        await workflow.execute_activity_method(
+            DevopsNodes.revert, verdict, **options.named(options.REVERT, "Return to the previous release")
+        )

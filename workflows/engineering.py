@@ -1,0 +1,269 @@
+"""Engineering: from a wish to a commit that the remote has and whose tests we ran.
+
+Life: scaffold -> agent worker -> engineering graph (plan, develop, verify, publish; a person where it is stuck).
+Update `answer` goes straight here; cancel stops the agent and the tests, confirmed. The final state is written on
+success, failure and cancellation.
+"""
+
+from datetime import timedelta
+from typing import Any
+
+from temporalio import workflow
+from temporalio.exceptions import FailureError, is_cancelled_exception
+from temporalio.workflow import ParentClosePolicy
+
+with workflow.unsafe.imports_passed_through():
+    from activities.departments import DepartmentActivities
+    from activities.repository import RepositoryActivities
+    from contracts import ids
+    from contracts.agent_workers import (
+        AgentWorkerResult,
+        CreateWorkerCommand,
+        DeleteWorkerCommand,
+        WorkerConfig,
+    )
+    from contracts.artifacts import ArtifactRef
+    from contracts.departments import EngineeringMessage, EngineeringResult, ScaffolderMessage
+    from contracts.errors import ErrorCode
+    from contracts.names import GraphName, UpdateName, WorkflowName
+    from contracts.questions import AnswerAccepted, AnswerCommand
+    from contracts.states import ProjectStatus, QuestionKind, ResultStatus, TaskKind, TaskState
+    from contracts.steps import ScaffoldResult
+    from workflows import failures, options, rules
+    from workflows.graph_run import run_graph
+    from workflows.ledger import Ledger
+
+_STAGES = {
+    "develop": ("developing", 35, ProjectStatus.DEVELOPING),
+    "verify": ("testing", 65, ProjectStatus.TESTING),
+    "publish": ("publishing", 85, None),
+}
+
+
+@workflow.defn(name=WorkflowName.ENGINEERING)
+class EngineeringWorkflow:
+    @workflow.init
+    def __init__(self, message: EngineeringMessage) -> None:
+        self._message = message
+        self._name = rules.project_name(message)
+        self._repository = ids.repository_name(message.user_id, self._name)
+        self._worker_id = ids.worker_id_for_task(message.task_id)
+        self._worker: workflow.ChildWorkflowHandle[Any, AgentWorkerResult] | None = None
+        self._scaffolded = False
+        self._artifacts: list[ArtifactRef] = []
+        self._started_ms = workflow.time_ns() // 1_000_000
+        self._ledger = Ledger(
+            kind=TaskKind.ENGINEERING,
+            task_id=message.task_id,
+            project_id=message.project_id,
+            user_id=message.user_id,
+            title=message.title or rules.spec_of(message).description or self._name,
+            request_id=message.request_id,
+            parent_task_id=message.parent_task_id,
+        )
+
+    @workflow.run
+    async def run(self, message: EngineeringMessage) -> EngineeringResult:
+        try:
+            await self._ledger.open(f"Engineering has started on {self._name}.")
+            scaffold = await self._scaffold()
+            await self._start_agent_worker()
+            state = await self._develop_until_published(scaffold)
+            await self._close_agent_worker()
+            return await self._complete(state)
+        except failures.ENDINGS as error:
+            if is_cancelled_exception(error):
+                await self._record_cancellation()
+            else:
+                await self._record_failure(error)
+            raise
+        finally:
+            await workflow.wait_condition(workflow.all_handlers_finished)
+
+    # Handlers --------------------------------------------------------------------------------------------
+
+    @workflow.update(name=UpdateName.ANSWER)
+    def answer(self, command: AnswerCommand) -> AnswerAccepted:
+        self._ledger.accept(command)
+        return AnswerAccepted(question_id=command.question_id, message="Thank you; the work goes on.")
+
+    @answer.validator
+    def _may_answer(self, command: AnswerCommand) -> None:
+        refusal = rules.refusal(self._ledger.question, self._ledger.asked, command)
+        if refusal:
+            raise failures.failure(*refusal)
+
+    # Phases ----------------------------------------------------------------------------------------------
+
+    async def _scaffold(self) -> ScaffoldResult:
+        self._ledger.stage(
+            "scaffolding", "Generating the project.", percent=10, project_status=ProjectStatus.SCAFFOLDING
+        )
+        result = await self._generate()
+        self._scaffolded = True
+        found = "found as it was" if result.adopted else f"from template {result.template_version}"
+        self._ledger.stage(
+            "scaffolding",
+            f"The repository {result.repo_full_name} is ready, {found}.",
+            percent=20,
+            project_status=ProjectStatus.SCAFFOLDED,
+        )
+        return result
+
+    async def _develop_until_published(self, scaffold: ScaffoldResult) -> dict[str, Any]:
+        state = await run_graph(
+            GraphName.ENGINEERING, self._first_state(scaffold), entered=self._entered, interrupted=self._ask
+        )
+        self._artifacts = [ArtifactRef.model_validate(ref) for ref in state.get("artifacts", [])]
+        if state.get("publish_status") == "published":
+            return state
+        raise failures.failure(ErrorCode.STOPPED_BY_PERSON, "Stopped by a person's answer; nothing was published.")
+
+    def _first_state(self, scaffold: ScaffoldResult) -> dict[str, Any]:
+        return {
+            "task_id": self._message.task_id,
+            "project_id": self._message.project_id,
+            "repository": self._repository,
+            "worker_id": self._worker_id,
+            "branch": ids.work_branch(self._message.task_id),
+            "base_commit": scaffold.commit,
+            "verified_base": scaffold.commit,
+            "turn_timeout_s": self._message.turn_timeout_s,
+            "max_rounds": self._message.max_rounds,
+        }
+
+    def _entered(self, node: str, state: dict[str, Any]) -> None:
+        if node not in _STAGES:
+            return
+        stage, percent, project_status = _STAGES[node]
+        texts = {
+            "develop": f"The Developer works, turn {state.get('turn', 0) + 1}.",
+            "verify": f"The Tester runs the project's own checks at {str(state.get('commit'))[:12]}.",
+            "publish": "The checks are green; publishing the commit.",
+        }
+        self._ledger.stage(stage, texts[node], percent=percent, project_status=project_status)
+
+    async def _ask(self, interrupt: dict[str, Any], state: dict[str, Any]) -> str:
+        self._artifacts = [ArtifactRef.model_validate(ref) for ref in state.get("artifacts", [])]
+        answer = await self._ledger.ask(
+            QuestionKind.CLARIFICATION,
+            str(interrupt["question"]),
+            choices=[str(choice) for choice in interrupt["choices"]],
+            reminder=timedelta(seconds=self._message.question_reminder_s),
+        )
+        return answer.text
+
+    async def _complete(self, state: dict[str, Any]) -> EngineeringResult:
+        commit, branch = str(state["commit"]), str(state["branch"])
+        summary = str(state.get("summary") or "")
+        await self._ledger.finish(
+            TaskState.COMPLETED,
+            f"Commit {commit[:12]} is on main, its checks are green. {summary}",
+            result={"commit_sha": commit, "branch": branch, "repository": self._repository, "summary": summary},
+            artifacts=self._artifacts,
+        )
+        return EngineeringResult(
+            request_id=self._message.request_id,
+            status=ResultStatus.SUCCESS,
+            duration_ms=workflow.time_ns() // 1_000_000 - self._started_ms,
+            files_changed=list(state.get("files_changed", [])),
+            commit_sha=commit,
+            branch=branch,
+            summary=summary,
+        )
+
+    async def _record_cancellation(self) -> None:
+        self._ledger.note("Cancelling: stopping the agent and the tests.")
+        await self._cancel_agent_worker()
+        status = ProjectStatus.SCAFFOLDED if self._scaffolded else ProjectStatus.DRAFT
+        await self._ledger.finish(
+            TaskState.CANCELLED,
+            "Cancelled; the agent and the tests have stopped.",
+            project_status=status,
+            artifacts=self._artifacts,
+        )
+
+    async def _record_failure(self, error: BaseException) -> None:
+        code, message = failures.code_and_message(error)
+        await self._cancel_agent_worker()
+        status = ProjectStatus.FAILED if self._scaffolded else ProjectStatus.SCAFFOLD_FAILED
+        await self._ledger.finish(
+            TaskState.FAILED,
+            f"Engineering failed: {message}",
+            error_code=code,
+            error=message,
+            project_status=status,
+            artifacts=self._artifacts,
+        )
+
+    # Agent worker ----------------------------------------------------------------------------------------
+
+    async def _start_agent_worker(self) -> None:
+        command = CreateWorkerCommand(
+            request_id=f"{self._message.task_id}/create",
+            correlation_id=self._message.correlation_id,
+            timestamp=workflow.now(),
+            worker_id=self._worker_id,
+            actor=self._message.actor,
+            config=WorkerConfig(name=self._name, agent=self._message.agent, capabilities=["git", "python"]),
+            context={
+                "project_id": self._message.project_id,
+                "task_id": self._message.task_id,
+                "repository": self._repository,
+                "branch": ids.work_branch(self._message.task_id),
+                "task_markdown": rules.task_markdown(self._message),
+            },
+        )
+        self._worker = await workflow.start_child_workflow(
+            WorkflowName.AGENT_WORKER,
+            command,
+            id=ids.agent_worker_workflow_id(self._worker_id),
+            result_type=AgentWorkerResult,
+            parent_close_policy=ParentClosePolicy.REQUEST_CANCEL,
+            static_summary=f"Agent worker ({self._message.agent.value}) for {self._name}",
+        )
+
+    async def _close_agent_worker(self) -> None:
+        if self._worker is None:
+            return
+        await workflow.execute_activity_method(
+            DepartmentActivities.close_worker,
+            DeleteWorkerCommand(
+                request_id=f"{self._message.task_id}/delete",
+                worker_id=self._worker_id,
+                correlation_id=self._message.correlation_id,
+                timestamp=workflow.now(),
+            ),
+            **options.named(options.SHORT, "Close the agent worker"),
+        )
+        await self._worker
+
+    async def _cancel_agent_worker(self) -> None:
+        """Stop the agent worker and wait until it has confirmed that nothing of it runs."""
+        if self._worker is None or self._worker.done():
+            return
+        self._worker.cancel()
+        try:
+            await self._worker
+        except FailureError as error:
+            if not is_cancelled_exception(error):
+                self._ledger.note(f"The agent worker ended with: {failures.code_and_message(error)[1]}")
+
+    # Activities ------------------------------------------------------------------------------------------
+
+    async def _generate(self) -> ScaffoldResult:
+        spec = rules.spec_of(self._message)
+        return await workflow.execute_activity_method(
+            RepositoryActivities.scaffold,
+            ScaffolderMessage(
+                request_id=f"{self._message.task_id}/scaffold",
+                correlation_id=self._message.correlation_id,
+                timestamp=workflow.now(),
+                project_id=self._message.project_id,
+                repo_full_name=self._repository,
+                project_name=self._name,
+                modules=[module.value for module in spec.modules],
+                description=spec.description,
+            ),
+            **options.named(options.REPOSITORY, f"Scaffold {self._repository}"),
+        )

@@ -1,0 +1,34 @@
+"""Reading failures: what went wrong, in words and as a code, from under Temporal's wrappers."""
+
+import asyncio
+
+from temporalio.exceptions import ActivityError, ApplicationError, ChildWorkflowError, FailureError, TimeoutError
+
+from contracts.errors import MAX_MESSAGE, ErrorCode, bounded
+
+ENDINGS = (FailureError, asyncio.CancelledError)
+"""How a workflow's work can end early. Anything else is a bug of ours: the workflow task is retried until a fixed
+build replays it, and nothing is lost."""
+
+
+def root_cause(error: BaseException) -> BaseException:
+    """The failure under `ActivityError` and `ChildWorkflowError`, whose own text says nothing."""
+    while isinstance(error, ActivityError | ChildWorkflowError) and error.__cause__ is not None:
+        error = error.__cause__
+    return error
+
+
+def code_and_message(error: BaseException) -> tuple[str, str]:
+    """A stable code and a bounded message for a person."""
+    cause = root_cause(error)
+    if isinstance(cause, ApplicationError):
+        return cause.type or ErrorCode.INTERNAL.value, bounded(cause.message, MAX_MESSAGE)
+    if isinstance(cause, TimeoutError):
+        return ErrorCode.PROCESS_FAILED.value, f"A step took longer than it may: {cause.message}"
+    message = cause.message if isinstance(cause, FailureError) else str(cause)
+    return ErrorCode.INTERNAL.value, bounded(message, MAX_MESSAGE)
+
+
+def failure(code: str, message: str) -> ApplicationError:
+    """The failure that a workflow ends with: shown as Failed, with a code that parents and people read."""
+    return ApplicationError(message, type=code, non_retryable=True)

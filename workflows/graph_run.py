@@ -1,0 +1,37 @@
+"""Driving a LangGraph graph from a workflow: stages as nodes start, interrupts as questions."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.types import Command
+from temporalio.langgraph import graph
+
+# A person may be asked many times; each round is a handful of nodes.
+_RECURSION_LIMIT = 500
+
+
+async def run_graph(
+    name: str,
+    state: dict[str, Any],
+    *,
+    entered: Callable[[str, dict[str, Any]], None],
+    interrupted: Callable[[dict[str, Any], dict[str, Any]], Awaitable[str]],
+) -> dict[str, Any]:
+    """Run a graph to its end and return its last state.
+
+    `entered(node, state)` is called as a node starts; `interrupted(value, state)` gives the answer to an interrupt.
+    Temporal is the checkpointer: the saver in memory is rebuilt by replay.
+    """
+    app = graph(name).compile(checkpointer=InMemorySaver())
+    config: Any = {"configurable": {"thread_id": name}, "recursion_limit": _RECURSION_LIMIT}
+    pending: Any = state
+    while True:
+        async for event in app.astream(pending, config, stream_mode="tasks", durability="sync"):
+            if "triggers" in event:
+                entered(event["name"], event["input"])
+        snapshot = await app.aget_state(config)
+        interrupts = [found for task in snapshot.tasks for found in task.interrupts]
+        if not interrupts:
+            return dict(snapshot.values)
+        pending = Command(resume=await interrupted(interrupts[0].value, dict(snapshot.values)))

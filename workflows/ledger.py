@@ -1,0 +1,265 @@
+"""What the world sees of a workflow: its projection, its stage, its details in the Web UI, its question.
+
+A workflow owns one ledger per task. Writing never delays the business: projections leave in order from one
+background task, and the end of a task waits for the last of them.
+"""
+
+import asyncio
+from datetime import timedelta
+
+from temporalio import workflow
+from temporalio.common import SearchAttributeKey
+from temporalio.exceptions import ActivityError
+
+with workflow.unsafe.imports_passed_through():
+    from activities.projection import ProjectionActivities
+    from contracts import ids
+    from contracts.artifacts import ArtifactRef
+    from contracts.base import Actor
+    from contracts.errors import bounded
+    from contracts.names import SearchAttribute
+    from contracts.progress import ProgressEvent, ProgressType, Projection, ProjectionAck
+    from contracts.questions import AnswerCommand, QuestionDTO
+    from contracts.states import ProjectStatus, QuestionKind, QuestionState, TaskKind, TaskState
+    from workflows import options
+
+_STAGE = SearchAttributeKey.for_keyword(SearchAttribute.STAGE)
+
+
+class Sequence:
+    """Numbers that only grow within a workflow id, across continue-as-new and reset."""
+
+    def __init__(self) -> None:
+        self._last = 0
+
+    def next(self) -> int:
+        """Microseconds of workflow time, or one more than the last."""
+        self._last = max(self._last + 1, workflow.time_ns() // 1000)
+        return self._last
+
+
+class Ledger:
+    """The visible record of one task of a workflow."""
+
+    def __init__(
+        self,
+        *,
+        kind: TaskKind,
+        task_id: str,
+        project_id: str,
+        user_id: int,
+        title: str,
+        request_id: str,
+        parent_task_id: str | None = None,
+        sequence: Sequence | None = None,
+    ) -> None:
+        self._sequence = sequence or Sequence()
+        self._request_id = request_id
+        self._base = {
+            "kind": kind,
+            "task_id": task_id,
+            "project_id": project_id,
+            "user_id": user_id,
+            "title": title[:200],
+            "parent_task_id": parent_task_id,
+        }
+        self.task_id, self._project_id, self._user_id = task_id, project_id, user_id
+        self._state = TaskState.QUEUED
+        self._stage = "queued"
+        self._lines: list[str] = [f"**{title or task_id}**", ""]
+        self._outbox: asyncio.Queue[Projection] = asyncio.Queue()
+        self._pump: asyncio.Task[None] | None = None
+        self._questions = 0
+        self.question: QuestionDTO | None = None
+        self.asked: set[str] = set()
+        self._answer: AnswerCommand | None = None
+
+    async def open(self, message: str) -> ProjectionAck:
+        """The first projection creates the task's row. `closed` in the answer: it had ended in an earlier run."""
+        self._state, self._stage = TaskState.RUNNING, "started"
+        self._tell(message)
+        return await self._write(self._projection(self._event("started", message)))
+
+    def stage(self, stage: str, message: str, *, percent: int, project_status: ProjectStatus | None = None) -> None:
+        """Enter a stage: a milestone, a search attribute, a line in the details."""
+        if stage != self._stage:
+            workflow.upsert_search_attributes([_STAGE.value_set(stage)])
+        self._stage, self._state = stage, TaskState.RUNNING
+        self._tell(message)
+        event = self._event("progress", message, percent)
+        self._send(self._projection(event, project_status=project_status))
+
+    def note(self, message: str) -> None:
+        """A milestone within the present stage."""
+        self._tell(message)
+        self._send(self._projection(self._event("progress", message)))
+
+    async def finish(
+        self,
+        state: TaskState,
+        message: str,
+        *,
+        result: dict[str, str | int | None] | None = None,
+        error_code: str | None = None,
+        error: str | None = None,
+        project_status: ProjectStatus | None = None,
+        artifacts: list[ArtifactRef] | None = None,
+    ) -> None:
+        """Write the final state, after everything that was said before it."""
+        if self.question is not None:
+            self._close_question(QuestionState.WITHDRAWN)
+        self._state, self._stage = state, state.value
+        workflow.upsert_search_attributes([_STAGE.value_set(state.value)])
+        self._tell(message)
+        event = self._event("completed" if state is TaskState.COMPLETED else "failed", message, error=error)
+        if state is TaskState.COMPLETED:
+            event = event.model_copy(update={"progress_pct": 100})
+        projection = self._projection(event, project_status=project_status).model_copy(
+            update={
+                "result": result or {},
+                "error_code": error_code,
+                "error": bounded(error, 4_000) if error else None,
+                "artifacts": artifacts or [],
+            }
+        )
+        self._send(projection)
+        await self.flush()
+
+    async def flush(self) -> None:
+        """Wait until the API has everything that was said so far."""
+        if self._pump is not None:
+            await asyncio.shield(self._pump)
+
+    # Questions -------------------------------------------------------------------------------------------
+
+    async def ask(
+        self,
+        kind: QuestionKind,
+        text: str,
+        *,
+        choices: list[str],
+        reminder: timedelta,
+        secret_names: list[str] | None = None,
+        plan_hash: str | None = None,
+    ) -> AnswerCommand:
+        """Put a question to a person and wait, as long as it takes. Silence holds; reminders are milestones."""
+        self._open_question(kind, text, choices, secret_names or [], plan_hash)
+        while self._answer is None:
+            try:
+                await workflow.wait_condition(lambda: self._answer is not None, timeout=reminder)
+            except TimeoutError:
+                self._send(self._projection(self._event("progress", f"Still waiting for an answer: {text}")))
+        answer, self._answer = self._answer, None
+        self._state = TaskState.RUNNING
+        return answer
+
+    def accept(self, command: AnswerCommand) -> None:
+        """Take a validated answer; the waiting main loop goes on."""
+        self._answer = command
+        self._close_question(QuestionState.ANSWERED, command.actor, command.text)
+
+    def _open_question(
+        self, kind: QuestionKind, text: str, choices: list[str], secret_names: list[str], plan_hash: str | None
+    ) -> None:
+        self._questions += 1
+        self._state = TaskState.WAITING
+        self.question = QuestionDTO(
+            id=ids.question_id(self.task_id, self._questions),
+            workflow_id=workflow.info().workflow_id,
+            task_id=self.task_id,
+            project_id=self._project_id,
+            user_id=self._user_id,
+            kind=kind,
+            text=text,
+            choices=choices,
+            secret_names=secret_names,
+            plan_hash=plan_hash,
+            created_at=workflow.now(),
+        )
+        self.asked.add(self.question.id)
+        self._tell(f"❓ Waiting for an answer to `{self.question.id}`: {text}")
+        self._send(self._projection(self._event("progress", f"Question: {text}"), question=self.question))
+
+    def _close_question(self, state: QuestionState, actor: Actor | None = None, text: str = "") -> None:
+        if self.question is None:
+            return
+        closed = self.question.model_copy(
+            update={
+                "state": state,
+                "answer": text[:4_000] or None,
+                "answered_by": actor.user_id if actor else None,
+                "closed_at": workflow.now(),
+            }
+        )
+        self.question = None
+        self._state = TaskState.RUNNING
+        message = f"Answered: {text}" if text else f"The question is {state.value}."
+        self._tell(message)
+        self._send(self._projection(self._event("progress", message), question=closed))
+
+    # Writing ---------------------------------------------------------------------------------------------
+
+    def _event(
+        self, type_: ProgressType, message: str, percent: int | None = None, error: str | None = None
+    ) -> ProgressEvent:
+        return ProgressEvent(
+            type=type_,
+            request_id=self._request_id,
+            task_id=self.task_id,
+            timestamp=workflow.now(),
+            message=bounded(message, 4_000),
+            progress_pct=percent,
+            current_step=self._stage,
+            error=bounded(error, 4_000) if error else None,
+        )
+
+    def _projection(
+        self,
+        event: ProgressEvent,
+        *,
+        project_status: ProjectStatus | None = None,
+        question: QuestionDTO | None = None,
+    ) -> Projection:
+        waiting = self.question if self._state is TaskState.WAITING else None
+        return Projection(
+            workflow_id=workflow.info().workflow_id,
+            run_id=workflow.info().run_id,
+            seq=self._sequence.next(),
+            state=self._state,
+            stage=self._stage,
+            waiting_for=bounded(f"a person, question {waiting.id}: {waiting.text}", 500) if waiting else None,
+            project_status=project_status,
+            milestone=event,
+            question=question,
+            **self._base,
+        )
+
+    def _tell(self, message: str) -> None:
+        line = " ".join(message.split())
+        self._lines.append(f"- `{workflow.now():%H:%M:%S}` {bounded(line, 400)}")
+        header, recent = self._lines[:2], self._lines[2:][-30:]
+        workflow.set_current_details("\n".join([*header, f"Stage: **{self._stage}**", "", *recent]))
+
+    def _send(self, projection: Projection) -> None:
+        self._outbox.put_nowait(projection)
+        if self._pump is None or self._pump.done():
+            self._pump = asyncio.create_task(self._drain())
+
+    async def _drain(self) -> None:
+        while not self._outbox.empty():
+            projection = self._outbox.get_nowait()
+            try:
+                await self._write(projection)
+            except ActivityError as error:
+                # The API being away is retried for ever; this is a projection that it will never take. The work
+                # goes on, and the operator reads why a line is missing.
+                workflow.logger.error(
+                    "a projection was refused", extra={"seq": projection.seq, "why": str(error.cause)}
+                )
+
+    async def _write(self, projection: Projection) -> ProjectionAck:
+        return await workflow.execute_activity_method(
+            ProjectionActivities.apply,
+            projection,
+            **options.named(options.PROJECTION, f"Show: {projection.stage}"),
+        )

@@ -1,0 +1,123 @@
+"""Every timeout and retry of the workflows, each with its reason."""
+
+from datetime import timedelta
+from typing import Any
+
+from temporalio.common import RetryPolicy
+from temporalio.workflow import ActivityCancellationType, ActivityConfig
+
+from contracts.errors import ErrorCode
+from contracts.names import Queue
+
+# Which error is worth a retry is decided by its class, in one place (`workers.interceptors`), which also bounds
+# the number of tries. This policy stays unbounded on purpose: an attempt that ends because a Temporal worker was
+# killed says nothing about the work, and the next attempt adopts what the last one started.
+BY_ERROR_CLASS = RetryPolicy(
+    initial_interval=timedelta(seconds=1),
+    backoff_coefficient=2.0,
+    maximum_interval=timedelta(seconds=20),
+    non_retryable_error_types=["PayloadsTooLarge", ErrorCode.PAYLOAD_TOO_LARGE.value],
+)
+
+# A dead Temporal worker is noticed after this long. Activities beat once a second; the rest is slack for two
+# cores that are busy with twenty jobs.
+HEARTBEAT = timedelta(seconds=15)
+
+# An own write through the API: milliseconds, or the API is down and the next attempt finds it again.
+PROJECTION = ActivityConfig(
+    task_queue=Queue.ORCHESTRATOR,
+    start_to_close_timeout=timedelta(seconds=15),
+    retry_policy=BY_ERROR_CLASS,
+)
+
+# Copier and git on local disks take seconds; a remote forge may take a minute.
+REPOSITORY = ActivityConfig(
+    task_queue=Queue.AGENTS,
+    start_to_close_timeout=timedelta(minutes=5),
+    retry_policy=BY_ERROR_CLASS,
+    cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+)
+
+# A turn is bounded by its own timeout (an hour by default), which the runtime enforces; this bound only catches a
+# runtime that does not. Cancellation is complete when nothing of the turn is left.
+TURN = ActivityConfig(
+    start_to_close_timeout=timedelta(hours=25),
+    heartbeat_timeout=HEARTBEAT,
+    retry_policy=BY_ERROR_CLASS,
+    cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+)
+
+# Waiting for another workflow: as long as its longest turn.
+WAIT_FOR_WORKFLOW = ActivityConfig(
+    task_queue=Queue.ORCHESTRATOR,
+    start_to_close_timeout=timedelta(hours=25),
+    heartbeat_timeout=HEARTBEAT,
+    retry_policy=BY_ERROR_CLASS,
+)
+
+# Closing an agent worker or choosing a release: one short message.
+SHORT = ActivityConfig(
+    task_queue=Queue.ORCHESTRATOR,
+    start_to_close_timeout=timedelta(seconds=60),
+    retry_policy=BY_ERROR_CLASS,
+)
+
+# Reading a commit from the forge, or the recorded releases.
+CHOOSE = ActivityConfig(
+    task_queue=Queue.AGENTS,
+    start_to_close_timeout=timedelta(seconds=60),
+    retry_policy=BY_ERROR_CLASS,
+)
+
+# A project's own checks: 30 minutes by default, enforced by the Tester; an hour catches a Tester that hangs.
+VERIFICATION = ActivityConfig(
+    task_queue=Queue.AGENTS,
+    start_to_close_timeout=timedelta(hours=1),
+    heartbeat_timeout=HEARTBEAT,
+    retry_policy=BY_ERROR_CLASS,
+    cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+)
+
+# A playbook run: 30 minutes by default, enforced by the runner; see VERIFICATION.
+PLAYBOOK = ActivityConfig(
+    task_queue=Queue.INFRA,
+    start_to_close_timeout=timedelta(hours=1),
+    heartbeat_timeout=HEARTBEAT,
+    retry_policy=BY_ERROR_CLASS,
+    cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+)
+
+# Looking at a URL a few times, from outside.
+PROBE = ActivityConfig(
+    task_queue=Queue.INFRA,
+    start_to_close_timeout=timedelta(minutes=2),
+    heartbeat_timeout=HEARTBEAT,
+    retry_policy=BY_ERROR_CLASS,
+    cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+)
+
+# The node that waits for a turn: it only talks to the agent worker, which stops the turn itself when it is closed.
+DEVELOP = WAIT_FOR_WORKFLOW
+
+# Going back is never cancelled half-way, and takes as long as stopping and starting processes.
+REVERT = ActivityConfig(
+    task_queue=Queue.INFRA,
+    start_to_close_timeout=timedelta(minutes=10),
+    retry_policy=BY_ERROR_CLASS,
+    cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+)
+
+
+def named(config: ActivityConfig, summary: str) -> ActivityConfig:
+    """`config` with the words that people read on the timeline."""
+    return ActivityConfig(**{**config, "summary": " ".join(summary.split())[:180]})
+
+
+def on_queue(config: ActivityConfig, queue: str) -> ActivityConfig:
+    """`config` on a queue that is known only when it runs, such as that of one host."""
+    return ActivityConfig(**{**config, "task_queue": queue})
+
+
+def node(config: ActivityConfig, summary: str) -> dict[str, Any]:
+    """Metadata of a graph node that runs as an activity."""
+    return {"execute_in": "activity", **named(config, summary)}

@@ -1,0 +1,151 @@
+"""Pure decisions of the workflows: no I/O, no clock, no randomness."""
+
+import json
+from typing import Any
+
+from contracts import ids
+from contracts.base import MAX_TEXT
+from contracts.departments import EngineeringMessage
+from contracts.errors import ErrorCode, bounded
+from contracts.project_spec import ProjectSpec
+from contracts.questions import AnswerCommand, QuestionDTO
+from contracts.states import QuestionKind, QuestionState, Role
+
+STOP_WORDS = frozenset({"stop", "cancel", "стоп", "отмена"})
+RETRY = "retry"
+STOP = "stop"
+APPROVE = "approve"
+
+
+def is_stop(answer: str) -> bool:
+    """Whether an answer ends the work instead of steering it."""
+    return answer.strip().lower() in STOP_WORDS
+
+
+def project_name(message: EngineeringMessage) -> str:
+    if message.project_name:
+        return message.project_name
+    if message.spec:
+        return message.spec.name
+    return ids.project_slug(message.project_id).replace("_", "-")
+
+
+def spec_of(message: EngineeringMessage) -> ProjectSpec:
+    """The spec of a message; one that carries only a title still says what is wanted."""
+    return message.spec or ProjectSpec(name=project_name(message), description=message.title or "")
+
+
+def task_markdown(message: EngineeringMessage) -> str:
+    """TASK.md: the wish in words and as a spec that can be checked."""
+    spec = spec_of(message)
+    acceptance = "\n".join(f"- {line}" for line in spec.acceptance) or "- The project's own checks pass."
+    return (
+        f"# {message.title or spec.name}\n\n{spec.description}\n\n## Acceptance\n{acceptance}\n\n"
+        f"## Specification\n```json\n{json.dumps(spec.model_dump(mode='json'), ensure_ascii=False, indent=2)}\n```\n"
+    )
+
+
+FIRST_PROMPT = (
+    "Read TASK.md and AGENTS.md, then complete the task. Run the project's own checks (`make check test`) and "
+    "commit your work locally. Never push. If something essential is unclear, ask instead of guessing."
+)
+
+
+def repair_prompt(evidence: str) -> str:
+    """The message of a turn after red checks."""
+    return bounded(
+        "The project's own checks failed at your commit, in a clean copy. Repair the cause, run "
+        f"`make check test` again and commit.\n\n## Evidence\n{evidence}",
+        MAX_TEXT,
+    )
+
+
+def guided_prompt(question: str, answer: str, evidence: str) -> str:
+    """The message of a turn after a person's answer."""
+    parts = [FIRST_PROMPT, f"## Your question\n{question}", f"## Answer from the person\n{answer}"]
+    if evidence:
+        parts.append(f"## Evidence\n{evidence}")
+    return bounded("\n\n".join(parts), MAX_TEXT)
+
+
+def after_turn(state: dict[str, Any]) -> str:
+    """verify what was committed, or ask a person: an agent that claims success without a commit is not believed."""
+    if state.get("turn_status") == "done" and state.get("commit") and state["commit"] != state.get("verified_base"):
+        return "verify"
+    return "ask"
+
+
+def after_verification(state: dict[str, Any]) -> str:
+    """publish, another round, or a person: after the last round, or for the same failure twice."""
+    if state.get("passed"):
+        return "publish"
+    same_failure = bool(state.get("fingerprint")) and state.get("fingerprint") == state.get("last_fingerprint")
+    if same_failure or int(state.get("round", 0)) >= int(state.get("max_rounds", 3)):
+        return "ask"
+    return "develop"
+
+
+def after_publish(state: dict[str, Any]) -> str:
+    """done, or verify again what was rebased, or a person for a conflict."""
+    return {"published": "end", "rebased": "verify"}.get(str(state.get("publish_status")), "ask")
+
+
+def engineering_question(state: dict[str, Any]) -> tuple[str, list[str]]:
+    """The text and the choices of the question that the state calls for."""
+    if state.get("publish_status") == "conflict":
+        files = ", ".join(state.get("conflict", []))
+        return f"The main branch has moved and conflicts with this work in: {files}. What should happen?", [RETRY, STOP]
+    if state.get("turn_status") == "question":
+        return str(state.get("question") or "The agent needs more details."), list(state.get("choices", []))
+    if state.get("turn_status") == "failed":
+        return (
+            f"The agent could not finish: {state.get('summary') or 'no reason given'}. Try again (you may add advice), "
+            "or stop?",
+            [RETRY, STOP],
+        )
+    if not state.get("commit") or state.get("commit") == state.get("verified_base"):
+        return (
+            f"The agent says that it is done but committed nothing: {state.get('summary') or 'no summary'}. "
+            "Try again (you may add advice), or stop?",
+            [RETRY, STOP],
+        )
+    reason = "the same failure came twice" if state.get("same_failure") else f"after {state.get('round')} rounds"
+    return (
+        bounded(f"The project's checks are still red, {reason}:\n\n{state.get('evidence', '')}\n\n", 3_000)
+        + "Try again (you may add advice), or stop?",
+        [RETRY, STOP],
+    )
+
+
+def refusal(question: QuestionDTO | None, asked: set[str], command: AnswerCommand) -> tuple[ErrorCode, str] | None:
+    """Why an answer cannot be taken, or None: right person, still open, same plan, a possible choice."""
+    if question is None or question.id != command.question_id:
+        if command.question_id in asked:
+            return ErrorCode.QUESTION_CLOSED, "This question has been answered already; the first answer counts."
+        return ErrorCode.NOT_FOUND, "There is no such question here; see `orchestrator question list`."
+    if question.state is not QuestionState.OPEN:
+        return ErrorCode.QUESTION_CLOSED, "This question is closed; the first answer counts."
+    if command.actor.role is not Role.ADMIN and command.actor.user_id != question.user_id:
+        return ErrorCode.QUESTION_NOT_YOURS, "Only the owner of the project or an admin may answer this question."
+    if command.actor.role is Role.AGENT:
+        return ErrorCode.QUESTION_NOT_YOURS, "An agent may not answer a question that is put to a person."
+    return _unfit(question, command)
+
+
+def _unfit(question: QuestionDTO, command: AnswerCommand) -> tuple[ErrorCode, str] | None:
+    text = command.text.strip()
+    if question.plan_hash and command.plan_hash and command.plan_hash != question.plan_hash:
+        return ErrorCode.CONFLICT, "The plan has changed since this question was shown; look at it again."
+    if question.kind is QuestionKind.SECRET:
+        if command.secret_stored or is_stop(text):
+            return None
+        names = ", ".join(question.secret_names)
+        return (
+            ErrorCode.QUESTION_WRONG_CHOICE,
+            f"A secret is never sent as text. Set it with `orchestrator secret set` ({names}), or say stop.",
+        )
+    if question.kind in {QuestionKind.APPROVAL, QuestionKind.BUDGET} and text.lower() not in question.choices:
+        return ErrorCode.QUESTION_WRONG_CHOICE, f"Answer with one of: {', '.join(question.choices)}."
+    if not text or len(text) > 4_000:
+        return ErrorCode.QUESTION_WRONG_CHOICE, "An answer needs between 1 and 4,000 characters."
+    return None
