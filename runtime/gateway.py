@@ -3,6 +3,7 @@
 One of the only two ways to talk to the platform; the other is `runtime.api_client`.
 """
 
+import contextlib
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any, TypeVar
@@ -47,7 +48,10 @@ _Model = TypeVar("_Model", bound=BaseModel)
 
 
 class WorkflowDescription(Contract):
-    """What the Temporal server knows of one workflow. Times are ISO 8601, UTC."""
+    """What the Temporal server knows of one workflow. Times are ISO 8601, UTC.
+
+    `project_id` and `task_id` are its search attributes; None when it has none.
+    """
 
     workflow_id: str
     run_id: str
@@ -55,6 +59,8 @@ class WorkflowDescription(Contract):
     status: str
     started_at: str | None = None
     closed_at: str | None = None
+    project_id: str | None = None
+    task_id: str | None = None
 
 
 class QueuePollers(Contract):
@@ -136,6 +142,8 @@ class Gateway:
             status=status.name.lower(),
             started_at=found.start_time.isoformat(),
             closed_at=found.close_time.isoformat() if found.close_time else None,
+            project_id=found.typed_search_attributes.get(_keyword(SearchAttribute.PROJECT_ID)),
+            task_id=found.typed_search_attributes.get(_keyword(SearchAttribute.TASK_ID)),
         )
 
     async def pollers(self, queues: Sequence[str] = Queue.ALL) -> list[QueuePollers]:
@@ -177,10 +185,9 @@ class Gateway:
     async def _start_once(
         self, name: str, workflow_id: str, message: EngineeringMessage | DeliveryMessage, summary: str
     ) -> StartedTask:
-        try:
+        # the id was minted by the caller: one that exists is the very start that is being repeated
+        with contextlib.suppress(WorkflowAlreadyStartedError):
             await self._start(name, workflow_id, message, summary, WorkflowIDReusePolicy.REJECT_DUPLICATE)
-        except WorkflowAlreadyStartedError:
-            pass  # the id was minted by the caller: this is the start that he repeats
         return self._started(message.task_id, workflow_id)
 
     async def _start(
@@ -232,9 +239,11 @@ def search_attributes(project_id: str, task_id: str, user_id: int) -> TypedSearc
         SearchAttribute.USER_ID: str(user_id),
         SearchAttribute.STAGE: "queued",
     }
-    return TypedSearchAttributes(
-        [SearchAttributePair(SearchAttributeKey.for_keyword(name), value) for name, value in values.items()]
-    )
+    return TypedSearchAttributes([SearchAttributePair(_keyword(name), value) for name, value in values.items()])
+
+
+def _keyword(name: str) -> SearchAttributeKey[str]:
+    return SearchAttributeKey.for_keyword(name)
 
 
 def _one_line(text: str) -> str:
@@ -253,7 +262,7 @@ def _has_just_closed(error: BaseException) -> bool:
 
 def _from_failure(error: WorkflowUpdateFailedError) -> OrchestratorError:
     cause = error.cause
-    if isinstance(cause, ApplicationError) and cause.type in ErrorCode.__members__:
+    if isinstance(cause, ApplicationError) and cause.type and cause.type in ErrorCode.__members__:
         return OrchestratorError(ErrorCode(cause.type), cause.message)
     if isinstance(cause, ApplicationError) and cause.type == "AcceptedUpdateCompletedWorkflow":
         return OrchestratorError(ErrorCode.WORKFLOW_NOT_RUNNING, "This work has just ended.")
