@@ -1,0 +1,73 @@
+"""The import rules of the layout are checked, and a planted violation of each is seen."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PACKAGES = ("contracts", "workflows", "activities", "runtime", "workers", "api", "cli")
+LINT = "import sys; from importlinter.cli import lint_imports; sys.exit(lint_imports(no_logo=True, cache_dir=None))"
+
+
+@pytest.fixture
+def copy_of_the_source(tmp_path: Path) -> Path:
+    """The packages with their rules, and nothing else, in a place where they may be broken."""
+    for package in PACKAGES:
+        shutil.copytree(
+            ROOT / package, tmp_path / package, ignore=lambda _, names: [n for n in names if not _is_source(n)]
+        )
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    return tmp_path
+
+
+def _is_source(name: str) -> bool:
+    return name.endswith(".py") or ("." not in name and name != "__pycache__")
+
+
+def _lint(directory: Path) -> tuple[int, str]:
+    run = subprocess.run(
+        [sys.executable, "-c", LINT],
+        cwd=directory,
+        env={**os.environ, "PYTHONPATH": str(directory)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return run.returncode, run.stdout + run.stderr
+
+
+def test_the_source_keeps_the_rules(copy_of_the_source: Path) -> None:
+    status, output = _lint(copy_of_the_source)
+    assert status == 0, output
+
+
+@pytest.mark.parametrize(
+    ("place", "forbidden", "rule"),
+    [
+        ("contracts/planted.py", "import runtime", "contracts import nothing of ours"),
+        ("workflows/planted.py", "import activities.adapters", "workflows know contracts and activity classes only"),
+        ("workflows/planted.py", "import runtime", "workflows know contracts and activity classes only"),
+        ("workflows/planted.py", "import httpx", "workflow code imports no SDK of the outside world"),
+        ("activities/repository.py", "import workflows", "activities know contracts and ports only"),
+        ("activities/repository.py", "import runtime", "only adapters know the runtime"),
+        ("activities/planted.py", "import activities.adapters", "only workers know adapters"),
+        ("activities/adapters/planted.py", "import workflows", "activities know contracts and ports only"),
+        ("activities/adapters/planted.py", "import activities.repository", "adapters know no activity area"),
+        ("runtime/planted.py", "import activities.ports", "runtime knows contracts only"),
+        ("workers/planted.py", "import api", "workers compose everything but the doors"),
+        ("api/planted.py", "import workflows", "the api knows contracts and runtime"),
+        ("api/planted.py", "import cli", "the doors are independent"),
+        ("cli/planted.py", "import activities.ports", "the cli knows contracts and runtime"),
+        ("runtime/planted.py", "import sqlalchemy", "the ORM lives in the api"),
+    ],
+)
+def test_a_planted_violation_is_seen(place: str, forbidden: str, rule: str, copy_of_the_source: Path) -> None:
+    target = copy_of_the_source / place
+    target.write_text((target.read_text() if target.exists() else "") + f"\n{forbidden}\n")
+    status, output = _lint(copy_of_the_source)
+    assert status != 0
+    assert any(rule in line and "BROKEN" in line for line in output.splitlines()), output
