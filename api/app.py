@@ -1,0 +1,106 @@
+"""The HTTP API: thin routes over the database, and the door to workflows."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+
+from api import problems
+from api.auth import hash_secret
+from api.database import make_engine, make_sessions
+from api.event_hub import EventHub
+from api.gateway_link import GatewayLink, WorkflowGateway
+from api.middleware import BodyGuard, RequestContext
+from api.routers import (
+    artifacts,
+    departments,
+    health,
+    internal,
+    project_secrets,
+    projects,
+    questions,
+    releases,
+    servers,
+    tasks,
+    tokens,
+    users,
+)
+from api.state import Platform
+from api.vault import Vault
+from contracts.errors import ErrorCode, OrchestratorError
+from contracts.nouns import Problem
+from runtime import private_files
+from runtime.artifacts import DirectoryArtifactStore
+from runtime.keyring import KeyRing
+from runtime.settings import Settings
+
+_ROUTERS = (
+    health,
+    users,
+    tokens,
+    projects,
+    project_secrets,
+    departments,
+    tasks,
+    artifacts,
+    questions,
+    releases,
+    servers,
+)
+
+
+def create_app(settings: Settings, *, database_url: str, gateway: WorkflowGateway | None = None) -> FastAPI:
+    """The application. Nothing is opened before its lifespan begins.
+
+    `database_url` is for SQLAlchemy with asyncpg; the schema must be there (`api.migrate`). Without `gateway`, Temporal
+    is connected by the first request that needs it. The vault's key file must exist (`api.bootstrap`).
+    """
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        platform = _open(settings, database_url, gateway)
+        app.state.platform = platform
+        platform.hub.start()
+        try:
+            yield
+        finally:
+            await platform.hub.close()
+            await platform.engine.dispose()
+
+    app = FastAPI(
+        title="Codegen orchestrator",
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        responses={"4XX": {"model": Problem}, "5XX": {"model": Problem}},
+    )
+    problems.install(app)
+    for module in (*_ROUTERS, internal):
+        app.include_router(module.router)
+    app.add_middleware(BodyGuard)
+    # Added last, so it is the outermost.
+    app.add_middleware(RequestContext)
+    return app
+
+
+def _open(settings: Settings, database_url: str, gateway: WorkflowGateway | None) -> Platform:
+    engine = make_engine(database_url)
+    return Platform(
+        settings=settings,
+        engine=engine,
+        sessions=make_sessions(engine),
+        gateway=GatewayLink(settings, gateway),
+        hub=EventHub(engine),
+        vault=Vault(KeyRing.load(settings.vault_key_file)),
+        artifacts=DirectoryArtifactStore(settings.artifacts_dir),
+        platform_key_hash=_platform_key_hash(settings),
+    )
+
+
+def _platform_key_hash(settings: Settings) -> str | None:
+    try:
+        return hash_secret(private_files.read(settings.api_service_key_file).strip())
+    except OrchestratorError as error:
+        if error.code is not ErrorCode.NOT_FOUND:
+            raise
+        return None

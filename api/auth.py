@@ -1,0 +1,188 @@
+"""Who is asking, and what each route lets them do.
+
+A route declares its access by one of `person`, `agents_may`, `admin_only` or `platform_only`; a test walks the routes.
+"""
+
+import hashlib
+import hmac
+import secrets
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Annotated, Literal
+
+from fastapi import Depends, Header, Request
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col
+
+from api.database import Session
+from api.problems import permanent
+from api.state import Platform, ThePlatform
+from api.tables import AgentTokenRow, ApiKeyRow, UserRow
+from contracts.base import Actor, utc_now
+from contracts.errors import ErrorCode
+from contracts.states import ActorVia, Role
+
+_SECRET_BYTES = 32
+_SCHEME = "bearer "
+
+AGENT_COMMANDS = frozenset(
+    {
+        "artifact.show",
+        "deploy.start",
+        "deploy.status",
+        "engineering.start",
+        "engineering.status",
+        "project.list",
+        "project.show",
+        "question.list",
+        "question.show",
+        "release.list",
+        "secret.list",
+        "task.cancel",
+        "task.list",
+        "task.logs",
+        "task.show",
+        "task.watch",
+    }
+)
+"""What a scoped token may ever be allowed; a command that no route declares is refused when the token is made."""
+
+Via = Annotated[Literal["api", "cli", "telegram"], Header(alias="X-Orchestrator-Via")]
+
+
+@dataclass(frozen=True)
+class Caller:
+    """`project_id` and `commands` are set for a scoped token; `platform` is our own processes, which are no person."""
+
+    user_id: int
+    role: Role
+    via: ActorVia
+    project_id: str | None = None
+    commands: frozenset[str] | None = None
+    platform: bool = False
+
+    @property
+    def sees_all(self) -> bool:
+        """Whether other owners' things are visible."""
+        return self.platform or (self.role is Role.ADMIN and self.commands is None)
+
+    @property
+    def actor(self) -> Actor:
+        """This caller as workflows know people."""
+        return Actor(user_id=self.user_id, role=self.role, via=self.via)
+
+
+def new_secret(prefix: str) -> str:
+    """A key or token: 256 random bits after a prefix that says what it is."""
+    return f"{prefix}_{secrets.token_urlsafe(_SECRET_BYTES)}"
+
+
+def hash_secret(secret: str) -> str:
+    """What is stored of a key or token."""
+    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+async def _caller(request: Request, platform: ThePlatform, session: Session, via: Via = "api") -> Caller:
+    header = request.headers.get("authorization", "")
+    if not header.lower().startswith(_SCHEME):
+        raise permanent(ErrorCode.NOT_AUTHENTICATED, "Send your key as `Authorization: Bearer <key>`.")
+    digest = hash_secret(header[len(_SCHEME) :].strip())
+    caller = _as_platform(platform, digest) or await _as_user(session, digest, ActorVia(via))
+    caller = caller or await _as_agent(session, digest)
+    if caller is None:
+        raise permanent(ErrorCode.NOT_AUTHENTICATED, "This key is unknown, or the token has expired.")
+    return caller
+
+
+AnyCaller = Annotated[Caller, Depends(_caller)]
+
+
+def _as_platform(platform: Platform, digest: str) -> Caller | None:
+    known = platform.platform_key_hash
+    # Hashes of equal length, compared in constant time.
+    if known is None or not hmac.compare_digest(known, digest):
+        return None
+    return Caller(platform.settings.admin_user_id, Role.ADMIN, ActorVia.SCHEDULE, platform=True)
+
+
+async def _as_user(session: AsyncSession, digest: str, via: ActorVia) -> Caller | None:
+    statement = select(UserRow).join(ApiKeyRow, col(ApiKeyRow.user_id) == col(UserRow.user_id))
+    user = (await session.scalars(statement.where(col(ApiKeyRow.key_hash) == digest))).one_or_none()
+    return None if user is None else Caller(user.user_id, Role(user.role), via)
+
+
+async def _as_agent(session: AsyncSession, digest: str) -> Caller | None:
+    token = await session.get(AgentTokenRow, digest)
+    if token is None or token.expires_at <= utc_now():
+        return None
+    return Caller(token.user_id, Role.AGENT, ActorVia.AGENT, token.project_id, frozenset(token.commands))
+
+
+@dataclass(frozen=True)
+class Access:
+    """A route's rule. As a dependency it returns the caller, or refuses."""
+
+    kind: Literal["person", "admin", "platform"]
+    commands: frozenset[str] = frozenset()
+
+    def __call__(self, caller: AnyCaller, request: Request) -> Caller:
+        if not self._allows(caller, request.method):
+            raise permanent(ErrorCode.NOT_ALLOWED, self._refusal(caller))
+        return caller
+
+    def _allows(self, caller: Caller, method: str) -> bool:
+        if caller.platform:
+            # The platform may look at everything, and acts only through its own routes: it is no person.
+            return self.kind == "platform" or method == "GET"
+        if caller.commands is not None:
+            return bool(self.commands & caller.commands)
+        return self.kind == "person" or (self.kind == "admin" and caller.role is Role.ADMIN)
+
+    def _refusal(self, caller: Caller) -> str:
+        if caller.commands is not None:
+            wanted = " or ".join(f"`{command}`" for command in sorted(self.commands))
+            return f"This token may not do that{f'; it would need {wanted}' if wanted else ''}."
+        return {
+            "person": "Only a person may do that.",
+            "admin": "Only an admin may do that.",
+            "platform": "Only the platform's own processes may do that.",
+        }[self.kind]
+
+
+def agents_may(*commands: str) -> Access:
+    """People, and agents whose token lists one of `commands`."""
+    unknown = set(commands) - AGENT_COMMANDS
+    assert not unknown, f"unknown commands: {unknown}"
+    return Access("person", frozenset(commands))
+
+
+person = Access("person")
+admin_only = Access("admin")
+platform_only = Access("platform")
+
+Person = Annotated[Caller, Depends(person)]
+Admin = Annotated[Caller, Depends(admin_only)]
+
+
+def issue_token(
+    session: AsyncSession, *, user_id: int, project_id: str, commands: list[str], ttl_s: int
+) -> tuple[str, AgentTokenRow]:
+    """Make a scoped token for a project of `user_id`; raises INVALID_INPUT for a command that agents never get."""
+    unknown = sorted(set(commands) - AGENT_COMMANDS)
+    if unknown:
+        raise permanent(
+            ErrorCode.INVALID_INPUT,
+            f"Agents cannot be allowed {', '.join(map(ascii, unknown))[:300]}. "
+            f"Possible are: {', '.join(sorted(AGENT_COMMANDS))}.",
+        )
+    token = new_secret("agent")
+    row = AgentTokenRow(
+        token_hash=hash_secret(token),
+        user_id=user_id,
+        project_id=project_id,
+        commands=sorted(set(commands)),
+        expires_at=utc_now() + timedelta(seconds=ttl_s),
+    )
+    session.add(row)
+    return token, row

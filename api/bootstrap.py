@@ -1,0 +1,73 @@
+"""First things: keys, the first admin and the local server. Every step may be done again."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from api.auth import hash_secret, new_secret
+from api.database import make_engine, make_sessions
+from api.tables import ApiKeyRow, ServerRow, UserRow
+from contracts.base import utc_now
+from contracts.states import Role, ServerStatus
+from runtime import keyring, private_files
+from runtime.settings import Settings
+
+LOCAL_SERVER = "local"
+
+
+@dataclass(frozen=True)
+class Bootstrapped:
+    """Where the keys are; their content is not repeated here."""
+
+    admin_user_id: int
+    admin_key_file: Path
+    platform_key_file: Path
+
+
+async def bootstrap(settings: Settings, database_url: str) -> Bootstrapped:
+    """Make what is missing: key files (mode 0600), the first admin with that key, and the server `local`.
+
+    The schema must be there. A second call changes nothing, except that the local server takes the settings' address
+    and range of ports, and a key file that was replaced by hand is registered. Raises KEY_FILE_UNSAFE.
+    """
+    keyring.create_if_absent(settings.vault_key_file)
+    keyring.create_if_absent(settings.codec_key_file)
+    private_files.create(settings.api_service_key_file, new_secret("platform"))
+    admin_key_file = settings.home / "keys" / "admin.key"
+    private_files.create(admin_key_file, new_secret("user"))
+    engine = make_engine(database_url)
+    try:
+        async with make_sessions(engine).begin() as session:
+            await _ensure_admin(session, settings.admin_user_id, private_files.read(admin_key_file).strip())
+            await _ensure_local_server(session, settings)
+    finally:
+        await engine.dispose()
+    return Bootstrapped(settings.admin_user_id, admin_key_file, settings.api_service_key_file)
+
+
+async def _ensure_admin(session: AsyncSession, user_id: int, key: str) -> None:
+    user = insert(UserRow).values(user_id=user_id, role=Role.ADMIN.value, name="admin", created_at=utc_now())
+    await session.execute(user.on_conflict_do_update(index_elements=["user_id"], set_={"role": Role.ADMIN.value}))
+    row = insert(ApiKeyRow).values(key_hash=hash_secret(key), user_id=user_id, created_at=utc_now())
+    # With another admin id in the settings, the same key file becomes that admin's.
+    await session.execute(row.on_conflict_do_update(index_elements=["key_hash"], set_={"user_id": user_id}))
+
+
+async def _ensure_local_server(session: AsyncSession, settings: Settings) -> None:
+    address = {
+        "public_ip": settings.public_host,
+        "port_from": settings.service_port_min,
+        "port_to": settings.service_port_max,
+    }
+    row = insert(ServerRow).values(
+        handle=LOCAL_SERVER,
+        ssh_user="",
+        status=ServerStatus.READY.value,
+        ram_mb=0,
+        disk_mb=0,
+        created_at=utc_now(),
+        **address,
+    )
+    await session.execute(row.on_conflict_do_update(index_elements=["handle"], set_=address))

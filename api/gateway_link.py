@@ -1,0 +1,63 @@
+"""The way to workflows, connected on first use: the API serves everything else while Temporal is down."""
+
+import asyncio
+from typing import Protocol
+
+from contracts.departments import DeliveryMessage, DeployMessage, EngineeringMessage
+from contracts.errors import OrchestratorError
+from contracts.nouns import StartedTask
+from contracts.questions import AnswerAccepted, AnswerCommand
+from runtime.gateway import Gateway, WorkflowDescription
+from runtime.keyring import KeyRing
+from runtime.settings import Settings
+from runtime.temporal_client import connect
+
+
+class WorkflowGateway(Protocol):
+    """What the API needs of `runtime.gateway.Gateway`."""
+
+    async def start_engineering(self, message: EngineeringMessage) -> StartedTask: ...
+
+    async def start_delivery(self, message: DeliveryMessage) -> StartedTask: ...
+
+    async def start_deploy(self, message: DeployMessage) -> StartedTask: ...
+
+    async def answer(self, workflow_id: str, command: AnswerCommand, update_id: str) -> AnswerAccepted: ...
+
+    async def cancel(self, workflow_id: str) -> None: ...
+
+    async def describe(self, workflow_id: str) -> WorkflowDescription | None: ...
+
+    async def reachable(self) -> bool: ...
+
+    def web_url_for(self, workflow_id: str, run_id: str | None = None) -> str: ...
+
+
+class GatewayLink:
+    """One gateway for the process; a failed connection is tried again by the next request that needs it."""
+
+    def __init__(self, settings: Settings, gateway: WorkflowGateway | None = None) -> None:
+        self._settings = settings
+        self._gateway = gateway
+        self._connecting = asyncio.Lock()
+
+    async def get(self) -> WorkflowGateway:
+        """The gateway; raises OrchestratorError TEMPORAL_UNREACHABLE within five seconds."""
+        if self._gateway is None:
+            async with self._connecting:
+                if self._gateway is None:
+                    keyring = KeyRing.load(self._settings.codec_key_file)
+                    client = await connect(self._settings, keyring=keyring, identity="api")
+                    self._gateway = Gateway(client, self._settings.ui_url)
+        return self._gateway
+
+    async def reachable(self) -> bool:
+        """Whether Temporal answers now."""
+        try:
+            return await (await self.get()).reachable()
+        except OrchestratorError:
+            return False
+
+    def web_url(self, workflow_id: str, run_id: str | None) -> str | None:
+        """The page of a workflow in the Web UI; None as long as nothing has been connected."""
+        return None if self._gateway is None else self._gateway.web_url_for(workflow_id, run_id)

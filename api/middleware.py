@@ -1,0 +1,147 @@
+"""The outermost layer: request ids, a limit on bodies, and text that PostgreSQL cannot hold."""
+
+import json
+import re
+import uuid
+
+import structlog
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api.problems import problem_response
+from contracts.errors import ErrorCode
+
+MAX_BODY_BYTES = 1_000_000
+_REQUEST_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}\Z")
+# An escaped NUL or surrogate, or digits enough for a number beyond bigint: worth a closer look at the document.
+_SUSPICIOUS = re.compile(rb"\\u0000|\\u[dD][89a-fA-F]|[0-9]{19}")
+_BIGINT = 2**63
+
+log = structlog.get_logger(__name__)
+
+
+class RequestContext:
+    """Gives each request an id (a valid X-Request-ID of the caller is kept) and answers what nobody expected."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        given = Headers(scope=scope).get("x-request-id", "")
+        request_id = given if _REQUEST_ID.match(given) else str(uuid.uuid4())
+        scope["request_id"] = request_id
+        started = False
+
+        async def send_with_id(message: Message) -> None:
+            nonlocal started
+            if message["type"] == "http.response.start":
+                started = True
+                MutableHeaders(scope=message)["X-Request-ID"] = request_id
+            await send(message)
+
+        with structlog.contextvars.bound_contextvars(request_id=request_id):
+            try:
+                await self._app(scope, receive, send_with_id)
+            except Exception:
+                log.exception("unexpected error", method=scope["method"], path=scope["path"][:300])
+                if started:
+                    raise
+                await _internal(request_id)(scope, receive, send_with_id)
+
+
+def _internal(request_id: str) -> ASGIApp:
+    return problem_response(
+        ErrorCode.INTERNAL, "Something is broken in the platform. Tell an admin this request id.", request_id
+    )
+
+
+class BodyGuard:
+    """Reads the body once, refuses more than 1 MB, NUL characters, lone surrogates and numbers beyond bigint."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["method"] in {"GET", "HEAD", "OPTIONS"}:
+            await self._app(scope, receive, send)
+            return
+        body = await _read(scope, receive)
+        request_id = str(scope.get("request_id", ""))
+        if body is None:
+            refusal = problem_response(
+                ErrorCode.PAYLOAD_TOO_LARGE, f"A body may have at most {MAX_BODY_BYTES} bytes.", request_id
+            )
+            await refusal(scope, receive, send)
+        elif (where := _unstorable(body)) is not None:
+            detail = "The request holds a NUL character, half of a surrogate pair, or a number beyond 64 bits."
+            refusal = problem_response(
+                ErrorCode.INVALID_INPUT, detail, request_id, errors=[{"field": where, "message": detail}]
+            )
+            await refusal(scope, receive, send)
+        else:
+            await self._app(scope, _replay(body, receive), send)
+
+
+async def _read(scope: Scope, receive: Receive) -> bytes | None:
+    """The whole body; None when it is too large, which the announced length may already say."""
+    announced = Headers(scope=scope).get("content-length", "")
+    if announced.isdigit() and int(announced[:20]) > MAX_BODY_BYTES:
+        return None
+    chunks: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] != "http.request":
+            return b"".join(chunks)
+        chunks.append(message.get("body", b""))
+        size += len(chunks[-1])
+        if size > MAX_BODY_BYTES:
+            return None
+        if not message.get("more_body"):
+            return b"".join(chunks)
+
+
+def _replay(body: bytes, receive: Receive) -> Receive:
+    sent = False
+
+    async def replayed() -> Message:
+        nonlocal sent
+        if sent:
+            return await receive()
+        sent = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return replayed
+
+
+def _unstorable(body: bytes) -> str | None:
+    """Where in the JSON document something stands that the database cannot hold; None when all is well."""
+    if not _SUSPICIOUS.search(body):
+        return None
+    try:
+        return _first_bad(json.loads(body), "body")
+    except (ValueError, RecursionError):
+        # Not a document that anybody could read: the framework's own answer to that is the right one.
+        return None
+
+
+def _first_bad(value: object, where: str) -> str | None:
+    if isinstance(value, str):
+        return where if not _is_text(value) else None
+    if isinstance(value, int):
+        return where if not -_BIGINT <= value < _BIGINT else None
+    if isinstance(value, list):
+        return next((bad for item in value if (bad := _first_bad(item, f"{where}[]")) is not None), None)
+    if isinstance(value, dict):
+        if not all(_is_text(key) for key in value):
+            return where
+        items = value.items()
+        return next((bad for key, item in items if (bad := _first_bad(item, f"{where}.{key[:50]}")) is not None), None)
+    return None
+
+
+def _is_text(text: str) -> bool:
+    return "\x00" not in text and not any("\ud800" <= character <= "\udfff" for character in text)

@@ -1,0 +1,10 @@
+"""Run by Alembic, always with a connection that `api.migrate` has opened."""
+
+from alembic import context
+
+from api.tables import METADATA
+
+connection = context.config.attributes["connection"]
+context.configure(connection=connection, target_metadata=METADATA, transaction_per_migration=False)
+with context.begin_transaction():
+    context.run_migrations()

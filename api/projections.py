@@ -1,0 +1,115 @@
+"""Projections: what workflows say of themselves, applied once and in order."""
+
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from api import task_events
+from api.problems import not_found, permanent
+from api.routers.projects import active_release
+from api.tables import ProjectRow, QuestionRow, TaskRow
+from contracts import ids
+from contracts.base import utc_now
+from contracts.errors import ErrorCode
+from contracts.progress import FineEvent, Projection
+from contracts.questions import QuestionDTO
+from contracts.states import ProjectStatus, QuestionState
+
+_HAS_REPOSITORY = {
+    ProjectStatus.SCAFFOLDED,
+    ProjectStatus.DEVELOPING,
+    ProjectStatus.TESTING,
+    ProjectStatus.DEPLOYING,
+    ProjectStatus.ACTIVE,
+}
+
+
+async def apply(session: AsyncSession, projection: Projection) -> bool:
+    """Whether it was news. An equal or lower `seq` of the same workflow and task changes nothing."""
+    project = await session.get(ProjectRow, projection.project_id, with_for_update=True, populate_existing=True)
+    if project is None:
+        raise not_found("project", projection.project_id)
+    await _insert_if_absent(session, projection)
+    task = await task_events.lock_task(session, projection.task_id)
+    if task is None:
+        raise not_found("task", projection.task_id)
+    if (task.workflow_id, task.project_id) != (projection.workflow_id, projection.project_id):
+        raise permanent(ErrorCode.CONFLICT, f"The task {task.id!r} belongs to another workflow or project.")
+    if projection.seq <= task.seq:
+        return False
+    _update_task(task, projection)
+    await _update_project(session, project, projection)
+    if projection.question is not None:
+        await _upsert_question(session, projection, projection.question)
+    if projection.milestone is not None:
+        key = f"{projection.workflow_id}:{projection.seq}"
+        milestone = FineEvent(key=key[-300:], event=projection.milestone)
+        await task_events.append(session, task, task_events.MILESTONE, [milestone])
+    await task_events.notify(session, task.id)
+    return True
+
+
+async def _insert_if_absent(session: AsyncSession, projection: Projection) -> None:
+    now = utc_now()
+    statement = insert(TaskRow).values(
+        id=projection.task_id,
+        kind=projection.kind.value,
+        project_id=projection.project_id,
+        user_id=projection.user_id,
+        workflow_id=projection.workflow_id,
+        state=projection.state.value,
+        seq=-1,
+        last_event_seq=0,
+        run_id="",
+        title="",
+        stage="",
+        result={},
+        artifacts=[],
+        created_at=now,
+        updated_at=now,
+    )
+    await session.execute(statement.on_conflict_do_nothing(index_elements=["id"]))
+
+
+def _update_task(task: TaskRow, projection: Projection) -> None:
+    task.seq = projection.seq
+    task.run_id = projection.run_id
+    task.state = projection.state.value
+    task.title = projection.title or task.title
+    task.stage = projection.stage
+    task.waiting_for = projection.waiting_for
+    task.parent_task_id = projection.parent_task_id or task.parent_task_id
+    # Results, once known, stay: a later stage speaks of its own only.
+    task.result = {**task.result, **projection.result}
+    task.error_code = projection.error_code
+    task.error = projection.error
+    known = {artifact["uri"] for artifact in task.artifacts}
+    new = [artifact.model_dump(mode="json") for artifact in projection.artifacts if artifact.uri not in known]
+    task.artifacts = [*task.artifacts, *new]
+    task.updated_at = utc_now()
+
+
+async def _update_project(session: AsyncSession, project: ProjectRow, projection: Projection) -> None:
+    """A live project stays `active` and an archived one `archived`, whatever happens to a later task."""
+    wanted = projection.project_status
+    project.updated_at = utc_now()
+    if wanted is None or project.status == ProjectStatus.ARCHIVED:
+        return
+    if wanted in _HAS_REPOSITORY and project.repository is None:
+        project.repository = ids.repository_name(project.owner_id, project.name)
+    live = await active_release(session, project.id) is not None
+    project.status = ProjectStatus.ACTIVE if live else wanted.value
+
+
+async def _upsert_question(session: AsyncSession, projection: Projection, question: QuestionDTO) -> None:
+    if (question.task_id, question.project_id) != (projection.task_id, projection.project_id):
+        raise permanent(ErrorCode.CONFLICT, f"The question {question.id!r} names another task or project.")
+    row = await session.get(QuestionRow, question.id, populate_existing=True)
+    values = question.model_dump()
+    if row is None:
+        session.add(QuestionRow(**values))
+    elif (row.task_id, row.project_id) != (question.task_id, question.project_id):
+        raise permanent(ErrorCode.CONFLICT, f"The question {question.id!r} is another task's.")
+    elif row.state == QuestionState.OPEN:
+        # A closed question stays as it was closed.
+        for name, value in values.items():
+            setattr(row, name, value)

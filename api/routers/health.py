@@ -1,0 +1,39 @@
+"""Is it alive?"""
+
+from importlib.metadata import PackageNotFoundError, version
+
+from fastapi import APIRouter
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
+
+from api.state import Platform, ThePlatform
+from contracts.nouns import Health
+
+router = APIRouter(tags=["platform"])
+
+
+@router.get("/health")
+@router.get("/healthz", include_in_schema=False)
+async def health(platform: ThePlatform) -> Health:
+    """Always answers; `degraded` says that the database or Temporal does not."""
+    database, temporal = await _database(platform), await platform.gateway.reachable()
+    return Health(
+        status="ok" if database and temporal else "degraded", version=_version(), database=database, temporal=temporal
+    )
+
+
+async def _database(platform: Platform) -> bool:
+    try:
+        async with platform.engine.connect() as connection:
+            await connection.execute(text("SELECT 1"))
+    except (SQLAlchemyError, OSError):
+        return False
+    return True
+
+
+def _version() -> str:
+    try:
+        return version("codegen-orchestrator")
+    except PackageNotFoundError:
+        # A source tree that was never installed.
+        return "0+source"

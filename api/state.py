@@ -1,0 +1,36 @@
+"""What one API process holds while it runs; made by the application's lifespan, never at import."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Request
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from api.database import Sessions
+from api.event_hub import EventHub
+from api.gateway_link import GatewayLink
+from api.vault import Vault
+from runtime.artifacts import DirectoryArtifactStore
+from runtime.settings import Settings
+
+
+@dataclass(frozen=True)
+class Platform:
+    """`platform_key_hash` is None when there is no key file: then nobody is the platform."""
+
+    settings: Settings
+    engine: AsyncEngine
+    sessions: Sessions
+    gateway: GatewayLink
+    hub: EventHub
+    vault: Vault
+    artifacts: DirectoryArtifactStore
+    platform_key_hash: str | None
+
+
+def _platform(request: Request) -> Platform:
+    platform: Platform = request.app.state.platform
+    return platform
+
+
+ThePlatform = Annotated[Platform, Depends(_platform)]

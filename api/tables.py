@@ -1,0 +1,240 @@
+"""The database's tables. States are stored as their text, documents of the contracts as JSONB.
+
+What crosses the HTTP boundary is never a row: `api.replies` turns rows into models of `contracts`.
+"""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    DateTime,
+    ForeignKey,
+    Index,
+    LargeBinary,
+    String,
+    Text,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlmodel import Field, SQLModel
+
+from contracts.base import utc_now
+
+Document = dict[str, Any]
+
+ID = String(100)
+STATE = String(30)
+NAMING = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    "pk": "pk_%(table_name)s",
+}
+METADATA = SQLModel.metadata
+METADATA.naming_convention = NAMING
+
+
+def _time() -> Any:  # noqa: ANN401 - SQLModel's Field is a value of the field's own type
+    return Field(default_factory=utc_now, sa_column=Column(DateTime(timezone=True), nullable=False))
+
+
+def _json(*, nullable: bool = False, **options: Any) -> Any:  # noqa: ANN401 - see _time
+    return Field(sa_column=Column(JSONB(none_as_null=True), nullable=nullable), **options)
+
+
+class UserRow(SQLModel, table=True):
+    __tablename__ = "users"
+
+    user_id: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
+    role: str = Field(sa_column=Column(STATE, nullable=False))
+    name: str = Field(sa_column=Column(String(200), nullable=False))
+    created_at: datetime = _time()
+
+
+class ApiKeyRow(SQLModel, table=True):
+    """`key_hash` is the SHA-256 of 256 random bits: there is nothing to guess, so no slow hash is needed."""
+
+    __tablename__ = "api_keys"
+
+    key_hash: str = Field(sa_column=Column(String(64), primary_key=True))
+    user_id: int = Field(sa_column=Column(ForeignKey("users.user_id"), nullable=False, index=True))
+    created_at: datetime = _time()
+
+
+class AgentTokenRow(SQLModel, table=True):
+    __tablename__ = "agent_tokens"
+
+    token_hash: str = Field(sa_column=Column(String(64), primary_key=True))
+    user_id: int = Field(sa_column=Column(ForeignKey("users.user_id"), nullable=False))
+    project_id: str = Field(sa_column=Column(ForeignKey("projects.id"), nullable=False))
+    commands: list[str] = _json()
+    expires_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False, index=True))
+    created_at: datetime = _time()
+
+
+class ProjectRow(SQLModel, table=True):
+    """`create_hash` is the fingerprint of the body that created it: the same id again must mean the same."""
+
+    __tablename__ = "projects"
+    __table_args__ = (UniqueConstraint("owner_id", "name"),)
+
+    id: str = Field(sa_column=Column(ID, primary_key=True))
+    owner_id: int = Field(sa_column=Column(ForeignKey("users.user_id"), nullable=False))
+    name: str = Field(sa_column=Column(String(63), nullable=False))
+    title: str = Field(sa_column=Column(String(200), nullable=False))
+    description: str = Field(sa_column=Column(Text, nullable=False))
+    modules: list[str] = _json()
+    spec: Document | None = _json(default=None, nullable=True)
+    status: str = Field(sa_column=Column(STATE, nullable=False))
+    repository: str | None = Field(default=None, sa_column=Column(String(201)))
+    url: str | None = Field(default=None, sa_column=Column(Text))
+    create_hash: str = Field(sa_column=Column(String(64), nullable=False))
+    created_at: datetime = _time()
+    updated_at: datetime = _time()
+
+
+class TaskRow(SQLModel, table=True):
+    """`seq` is the last accepted projection; `last_event_seq` the newest event of the task's stream."""
+
+    __tablename__ = "tasks"
+    __table_args__ = (
+        Index("ix_tasks_project_id_created_at", "project_id", "created_at"),
+        Index("ix_tasks_artifacts", "artifacts", postgresql_using="gin"),
+    )
+
+    id: str = Field(sa_column=Column(ID, primary_key=True))
+    kind: str = Field(sa_column=Column(STATE, nullable=False))
+    project_id: str = Field(sa_column=Column(ForeignKey("projects.id"), nullable=False))
+    user_id: int = Field(sa_column=Column(BigInteger, nullable=False))
+    workflow_id: str = Field(sa_column=Column(String(300), nullable=False))
+    run_id: str = Field(default="", sa_column=Column(String(100), nullable=False))
+    seq: int = Field(sa_column=Column(BigInteger, nullable=False))
+    last_event_seq: int = Field(default=0, sa_column=Column(BigInteger, nullable=False))
+    title: str = Field(default="", sa_column=Column(String(200), nullable=False))
+    state: str = Field(sa_column=Column(STATE, nullable=False))
+    stage: str = Field(default="", sa_column=Column(String(100), nullable=False))
+    waiting_for: str | None = Field(default=None, sa_column=Column(String(500)))
+    parent_task_id: str | None = Field(default=None, sa_column=Column(ID))
+    result: Document = _json(default_factory=dict)
+    error_code: str | None = Field(default=None, sa_column=Column(Text))
+    error: str | None = Field(default=None, sa_column=Column(Text))
+    artifacts: list[Document] = _json(default_factory=list)
+    created_at: datetime = _time()
+    updated_at: datetime = _time()
+
+
+class EventRow(SQLModel, table=True):
+    """One milestone or fine event. `seq` is given under the task's row lock, so a reader never misses a lower one."""
+
+    __tablename__ = "events"
+    __table_args__ = (UniqueConstraint("task_id", "grain", "key"),)
+
+    task_id: str = Field(sa_column=Column(ForeignKey("tasks.id"), primary_key=True))
+    seq: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
+    grain: str = Field(sa_column=Column(String(10), nullable=False))
+    key: str = Field(sa_column=Column(String(400), nullable=False))
+    event: Document = _json()
+    created_at: datetime = _time()
+
+
+class QuestionRow(SQLModel, table=True):
+    """`answer_id` is the caller's id of the answer that the workflow accepted through this API."""
+
+    __tablename__ = "questions"
+    __table_args__ = (Index("ix_questions_project_id_state", "project_id", "state"),)
+
+    id: str = Field(sa_column=Column(ID, primary_key=True))
+    workflow_id: str = Field(sa_column=Column(String(300), nullable=False))
+    task_id: str = Field(sa_column=Column(ForeignKey("tasks.id"), nullable=False))
+    project_id: str = Field(sa_column=Column(ForeignKey("projects.id"), nullable=False))
+    user_id: int = Field(sa_column=Column(BigInteger, nullable=False))
+    kind: str = Field(sa_column=Column(STATE, nullable=False))
+    state: str = Field(sa_column=Column(STATE, nullable=False))
+    text: str = Field(sa_column=Column(Text, nullable=False))
+    choices: list[str] = _json(default_factory=list)
+    secret_names: list[str] = _json(default_factory=list)
+    plan_hash: str | None = Field(default=None, sa_column=Column(Text))
+    answer: str | None = Field(default=None, sa_column=Column(Text))
+    answered_by: int | None = Field(default=None, sa_column=Column(BigInteger))
+    answer_id: str | None = Field(default=None, sa_column=Column(String(200)))
+    created_at: datetime = _time()
+    closed_at: datetime | None = Field(default=None, sa_column=Column(DateTime(timezone=True)))
+
+
+class SecretRow(SQLModel, table=True):
+    """A value under its own data key, and the data key under the vault's master key `key_id`."""
+
+    __tablename__ = "secrets"
+
+    project_id: str = Field(sa_column=Column(ForeignKey("projects.id"), primary_key=True))
+    name: str = Field(sa_column=Column(String(100), primary_key=True))
+    source: str = Field(sa_column=Column(String(10), nullable=False))
+    key_id: str = Field(sa_column=Column(String(100), nullable=False, index=True))
+    wrapped_key: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    ciphertext: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    updated_at: datetime = _time()
+
+
+class ServerRow(SQLModel, table=True):
+    __tablename__ = "servers"
+
+    handle: str = Field(sa_column=Column(ID, primary_key=True))
+    public_ip: str = Field(sa_column=Column(String(100), nullable=False))
+    ssh_user: str = Field(sa_column=Column(String(64), nullable=False))
+    status: str = Field(sa_column=Column(STATE, nullable=False))
+    ram_mb: int = Field(sa_column=Column(BigInteger, nullable=False))
+    disk_mb: int = Field(sa_column=Column(BigInteger, nullable=False))
+    port_from: int = Field(sa_column=Column(BigInteger, nullable=False))
+    port_to: int = Field(sa_column=Column(BigInteger, nullable=False))
+    created_at: datetime = _time()
+
+
+class PortAllocationRow(SQLModel, table=True):
+    """A project's service keeps its server and port for good."""
+
+    __tablename__ = "port_allocations"
+    __table_args__ = (UniqueConstraint("server_handle", "port"),)
+
+    project_id: str = Field(sa_column=Column(ForeignKey("projects.id"), primary_key=True))
+    service: str = Field(sa_column=Column(String(100), primary_key=True))
+    server_handle: str = Field(sa_column=Column(ForeignKey("servers.handle"), nullable=False))
+    port: int = Field(sa_column=Column(BigInteger, nullable=False))
+    created_at: datetime = _time()
+
+
+class ReleaseRow(SQLModel, table=True):
+    __tablename__ = "releases"
+    __table_args__ = (
+        UniqueConstraint("project_id", "number"),
+        Index("uq_releases_one_active", "project_id", unique=True, postgresql_where=text("state = 'active'")),
+    )
+
+    id: str = Field(sa_column=Column(ID, primary_key=True))
+    project_id: str = Field(sa_column=Column(ForeignKey("projects.id"), nullable=False))
+    number: int = Field(sa_column=Column(BigInteger, nullable=False))
+    task_id: str = Field(sa_column=Column(ID, nullable=False))
+    commit: str = Field(sa_column=Column(String(40), nullable=False))
+    state: str = Field(sa_column=Column(STATE, nullable=False))
+    server_handle: str | None = Field(default=None, sa_column=Column(ForeignKey("servers.handle")))
+    url: str | None = Field(default=None, sa_column=Column(Text))
+    services: list[Document] = _json(default_factory=list)
+    error_code: str | None = Field(default=None, sa_column=Column(Text))
+    error: str | None = Field(default=None, sa_column=Column(Text))
+    log: Document | None = _json(default=None, nullable=True)
+    created_at: datetime = _time()
+    updated_at: datetime = _time()
+
+
+class IncidentRow(SQLModel, table=True):
+    __tablename__ = "incidents"
+
+    id: str = Field(sa_column=Column(ID, primary_key=True))
+    server_handle: str = Field(sa_column=Column(ForeignKey("servers.handle"), nullable=False, index=True))
+    type: str = Field(sa_column=Column(STATE, nullable=False))
+    status: str = Field(sa_column=Column(STATE, nullable=False))
+    detected_at: datetime = _time()
+    resolved_at: datetime | None = Field(default=None, sa_column=Column(DateTime(timezone=True)))
+    details: str = Field(default="", sa_column=Column(Text, nullable=False))

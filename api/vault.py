@@ -1,0 +1,142 @@
+"""Secrets at rest: each value under its own AES-256-GCM data key, each data key under the vault's master key."""
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from sqlalchemy import delete, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col
+
+from api.tables import SecretRow
+from contracts.base import utc_now
+from contracts.errors import ErrorClass, ErrorCode, OrchestratorError
+from runtime.keyring import KeyRing
+
+_KEY_BITS = 256
+_NONCE_BYTES = 12
+_GENERATED_BYTES = 32
+
+
+@dataclass(frozen=True)
+class Sealed:
+    """What the database holds of one value."""
+
+    key_id: str
+    wrapped_key: bytes
+    ciphertext: bytes
+
+
+class Vault:
+    """Stores and reads values. Nothing here logs, and no error holds a value."""
+
+    def __init__(self, keyring: KeyRing) -> None:
+        self._keyring = keyring
+
+    def seal(self, project_id: str, name: str, value: str) -> Sealed:
+        """Encrypt for exactly this project and name: the ciphertext opens nowhere else."""
+        associated = _associated(project_id, name)
+        data_key = AESGCM.generate_key(_KEY_BITS)
+        key_id, master = self._keyring.active
+        return Sealed(
+            key_id=key_id,
+            wrapped_key=_encrypt(master, data_key, associated),
+            ciphertext=_encrypt(data_key, value.encode(), associated),
+        )
+
+    def open(self, project_id: str, name: str, sealed: Sealed) -> str:
+        """The value; raises PAYLOAD_KEY_UNKNOWN without its master key, PAYLOAD_TAMPERED when it was changed."""
+        associated = _associated(project_id, name)
+        data_key = _decrypt(self._keyring.key(sealed.key_id), sealed.wrapped_key, associated)
+        return _decrypt(data_key, sealed.ciphertext, associated).decode()
+
+    async def write(self, session: AsyncSession, project_id: str, name: str, value: str) -> SecretRow:
+        """Store what a person gave; it replaces what was there."""
+        sealed = self.seal(project_id, name, value)
+        row = _row(project_id, name, "user", sealed)
+        statement = insert(SecretRow).values(**row)
+        statement = statement.on_conflict_do_update(
+            index_elements=["project_id", "name"], set_={key: row[key] for key in row if key not in _IDENTITY}
+        )
+        # populate_existing: an identity that this session has already read would keep its old columns otherwise.
+        written = await session.scalars(statement.returning(SecretRow), execution_options={"populate_existing": True})
+        return written.one()
+
+    async def generate(self, session: AsyncSession, project_id: str, names: Sequence[str]) -> None:
+        """Give each name without a value a random one; an existing value stays, however many ask at once."""
+        # In one order everywhere, so that two requests at once never wait for each other.
+        for name in sorted(set(names)):
+            sealed = self.seal(project_id, name, secrets.token_urlsafe(_GENERATED_BYTES))
+            statement = insert(SecretRow).values(**_row(project_id, name, "generated", sealed))
+            await session.execute(statement.on_conflict_do_nothing(index_elements=["project_id", "name"]))
+
+    async def reveal(self, session: AsyncSession, project_id: str, name: str) -> str | None:
+        """The value, or None when there is none."""
+        row = await session.get(SecretRow, (project_id, name))
+        return None if row is None else self.open(project_id, name, _sealed(row))
+
+    async def delete(self, session: AsyncSession, project_id: str, name: str) -> bool:
+        """Whether there was a value."""
+        statement = delete(SecretRow).where(col(SecretRow.project_id) == project_id, col(SecretRow.name) == name)
+        return len((await session.scalars(statement.returning(col(SecretRow.name)))).all()) > 0
+
+    async def rewrap(self, session: AsyncSession) -> int:
+        """Put every data key under the active master key; the values' ciphertexts stay. Returns how many changed."""
+        active, master = self._keyring.active
+        rows = await session.scalars(select(SecretRow).where(col(SecretRow.key_id) != active).with_for_update())
+        changed = 0
+        for row in rows:
+            associated = _associated(row.project_id, row.name)
+            data_key = _decrypt(self._keyring.key(row.key_id), row.wrapped_key, associated)
+            row.wrapped_key, row.key_id = _encrypt(master, data_key, associated), active
+            changed += 1
+        return changed
+
+
+async def names_with_value(session: AsyncSession, project_id: str) -> set[str]:
+    """Names of a project's secrets that have a value."""
+    names = await session.scalars(select(col(SecretRow.name)).where(col(SecretRow.project_id) == project_id))
+    return set(names)
+
+
+_IDENTITY = {"project_id", "name"}
+
+
+def _row(project_id: str, name: str, source: str, sealed: Sealed) -> dict[str, object]:
+    return {
+        "project_id": project_id,
+        "name": name,
+        "source": source,
+        "key_id": sealed.key_id,
+        "wrapped_key": sealed.wrapped_key,
+        "ciphertext": sealed.ciphertext,
+        "updated_at": utc_now(),
+    }
+
+
+def _sealed(row: SecretRow) -> Sealed:
+    return Sealed(key_id=row.key_id, wrapped_key=row.wrapped_key, ciphertext=row.ciphertext)
+
+
+def _associated(project_id: str, name: str) -> bytes:
+    return f"{project_id}/{name}".encode()
+
+
+def _encrypt(key: bytes, plain: bytes, associated: bytes) -> bytes:
+    nonce = secrets.token_bytes(_NONCE_BYTES)
+    return nonce + AESGCM(key).encrypt(nonce, plain, associated)
+
+
+def _decrypt(key: bytes, sealed: bytes, associated: bytes) -> bytes:
+    try:
+        return AESGCM(key).decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], associated)
+    except InvalidTag:
+        raise OrchestratorError(
+            ErrorCode.PAYLOAD_TAMPERED,
+            "A stored secret does not open: its row or the vault's key file was changed. Set the secret again, "
+            "or restore the key file that belongs to this database.",
+            error_class=ErrorClass.FATAL,
+        ) from None
