@@ -60,6 +60,7 @@ from contracts.nouns import (
     UserCreate,
     UserCreated,
     UserDTO,
+    UserList,
     WhoAmI,
 )
 from contracts.progress import FineEvent, Projection, ProjectionAck, StreamedEvent
@@ -144,7 +145,7 @@ class ApiClient:
         return await self._post("/users", UserCreated, body, repeatable=False)
 
     async def users(self) -> list[UserDTO]:
-        return await self._get_items("/users", UserDTO)
+        return (await self._get("/users", UserList)).items
 
     async def create_token(self, body: TokenRequest) -> TokenCreated:
         return await self._post("/tokens", TokenCreated, body, repeatable=False)
@@ -233,6 +234,8 @@ class ApiClient:
         headers = {"Last-Event-ID": str(after)} if after else {}
         path = f"/tasks/{_part(task_id)}/stream"
         async with aconnect_sse(self._http, "GET", path, headers=headers, timeout=timeout) as source:
+            if source.response.status_code == httpx.codes.NO_CONTENT:
+                return
             if source.response.status_code != httpx.codes.OK:
                 await source.response.aread()
                 raise _refusal(source.response)
@@ -306,10 +309,6 @@ class ApiClient:
 
     async def _get(self, path: str, reply: type[Model], params: Mapping[str, str] | None = None) -> Model:
         return _parsed(reply, (await self._send("GET", path, params=params)).content)
-
-    async def _get_items(self, path: str, item: type[Model]) -> list[Model]:
-        raw = (await self._send("GET", path)).json()
-        return [item.model_validate(entry) for entry in (raw["items"] if isinstance(raw, dict) else raw)]
 
     async def _post(self, path: str, reply: type[Model], body: BaseModel | None, *, repeatable: bool = True) -> Model:
         return await self._request("POST", path, reply, body, repeatable=repeatable)

@@ -1,0 +1,101 @@
+"""The `orchestrator` program: runs one command and turns every ending into a documented exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    code = run(sys.argv[1:])
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except BrokenPipeError:
+        os._exit(code)
+    # A short program that has used temporalio may crash while the interpreter is torn down.
+    os._exit(code)
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command and return its exit code; expected failures are told in one line."""
+    import typer
+
+    from cli.app import app
+
+    as_json = "--json" in arguments
+    if os.environ.get("ORCHESTRATOR_DEBUG"):
+        return _invoked(app, arguments)
+    try:
+        _check_text(arguments)
+        return _invoked(app, arguments)
+    except typer.TyperException as error:
+        return _usage(error, as_json)
+    except typer.Abort:
+        return _told("INTERRUPTED", "Interrupted.", {}, as_json, 130)
+    except BrokenPipeError:
+        return _reader_has_gone()
+    except BaseException as error:  # noqa: BLE001 - the last line of defence: nobody gets a traceback
+        return _failed(error, as_json)
+
+
+def _invoked(app: object, arguments: Sequence[str]) -> int:
+    import typer
+
+    assert isinstance(app, typer.Typer)
+    command = typer.main.get_command(app)
+    result = command.main(args=list(arguments), prog_name="orchestrator", standalone_mode=False)
+    return int(result) if isinstance(result, int) else 0
+
+
+def _check_text(arguments: Sequence[str]) -> None:
+    from contracts.errors import ErrorCode, OrchestratorError
+
+    if any("\ud800" <= char <= "\udfff" for argument in arguments for char in argument):
+        raise OrchestratorError(ErrorCode.INVALID_INPUT, "An argument is not valid UTF-8 text.")
+
+
+def _usage(error: object, as_json: bool) -> int:
+    import typer
+
+    assert isinstance(error, typer.TyperException)
+    if type(error).__name__ == "NoArgsIsHelpError":
+        sys.stderr.write(error.format_message() + "\n")
+        return 2
+    where = getattr(getattr(error, "ctx", None), "command_path", "orchestrator")
+    problem = error.format_message().strip()
+    message = f"{problem if problem.endswith(('.', '?', ')')) else problem + '.'} See `{where} --help`."
+    return _told("INVALID_INPUT", message, {}, as_json, 2)
+
+
+def _failed(error: BaseException, as_json: bool) -> int:
+    from cli.exits import ExitCode, exit_code_for
+    from contracts.errors import OrchestratorError
+
+    if isinstance(error, OrchestratorError):
+        return _told(error.code.value, error.message, error.details, as_json, exit_code_for(error.code))
+    if isinstance(error, KeyboardInterrupt):
+        return _told("INTERRUPTED", "Interrupted.", {}, as_json, ExitCode.INTERRUPTED)
+    if isinstance(error, SystemExit):
+        return error.code if isinstance(error.code, int) else ExitCode.INTERNAL
+    message = f"This should not have happened ({type(error).__name__}). ORCHESTRATOR_DEBUG=1 shows where."
+    return _told("INTERNAL", message, {"cause": str(error)[:500]}, as_json, ExitCode.INTERNAL)
+
+
+def _told(code: str, message: str, details: dict[str, str], as_json: bool, exit_code: int) -> int:
+    from cli.output import write_error
+
+    write_error(code, message, details, as_json=as_json)
+    return int(exit_code)
+
+
+def _reader_has_gone() -> int:
+    """Whoever read our output has enough (`… | head`); later writes must not fail again."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0
+
+
+if __name__ == "__main__":
+    main()

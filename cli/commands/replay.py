@@ -1,0 +1,43 @@
+"""`orchestrator replay`: do the installed workflows still agree with recorded histories?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli.options import AsJson
+
+
+def replay(
+    files: Annotated[list[Path] | None, typer.Argument(metavar="[FILE]...", help="Histories as JSON files.")] = None,
+    query: Annotated[
+        str | None, typer.Option("--query", metavar="QUERY", help="Replay what Temporal finds, e.g. ProjectId='notes'.")
+    ] = None,
+    as_json: AsJson = False,
+) -> int:
+    """Replay histories with the installed workflow code; ends with 1 when one does not fit."""
+    import subprocess
+    import sys
+
+    from cli import inputs
+
+    if not files and query is None:
+        raise inputs.refuse("Name history files, or say --query to replay what Temporal holds.")
+    for file in files or []:
+        if not file.is_file():
+            raise inputs.refuse(f"There is no history file {str(file)!r}.")
+    arguments = [*(str(file.absolute()) for file in files or [])]
+    if query is not None:
+        arguments += ["--query", inputs.text(query, "The query", 2000)]
+    arguments += ["--json"] if as_json else []
+    from cli.endpoints import child_environment, effective_settings
+    from cli.parts import environment
+
+    done = subprocess.run(
+        [sys.executable, "-m", "workers.replay", *arguments],
+        env=environment(child_environment(effective_settings())),
+        check=False,
+    )
+    return done.returncode

@@ -1,0 +1,48 @@
+"""Everything that was recorded of a task."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cli.watching import Steps
+from contracts.errors import ErrorCode, OrchestratorError
+
+if TYPE_CHECKING:
+    from cli.output import Output
+    from contracts.artifacts import ArtifactRef
+    from contracts.nouns import TaskDTO
+    from runtime.api_client import ApiClient
+
+_PAGE = 500
+
+
+async def show_events(api: ApiClient, task: TaskDTO, out: Output) -> None:
+    """All stored events, page by page."""
+    steps, after = Steps(out), 0
+    while events := await api.events(task.id, after=after, limit=_PAGE):
+        for event in events:
+            out.document({"event": event.model_dump(mode="json")})
+            steps.show(event)
+        after = events[-1].seq
+
+
+async def show_artifacts(api: ApiClient, task: TaskDTO, out: Output) -> None:
+    """The text of each artifact; one that is gone is said and does not hide the others."""
+    for ref in task.artifacts:
+        out.say()
+        out.say(f"--- {ref.uri.rsplit('/', 1)[-1]} ({ref.size_bytes} bytes)", style="bold")
+        try:
+            await _show_text(api, task, ref, out)
+        except OrchestratorError as error:
+            if error.code not in {ErrorCode.NOT_FOUND, ErrorCode.ARTIFACT_NOT_FOUND}:
+                raise
+            out.say(f"({error.message})")
+
+
+async def _show_text(api: ApiClient, task: TaskDTO, ref: ArtifactRef, out: Output) -> None:
+    offset: int | None = 0
+    while offset is not None:
+        part = await api.artifact(task.id, ref.sha256, offset)
+        out.document({"artifact": ref.uri, "offset": offset, "text": part.text})
+        out.say(part.text)
+        offset = part.next_offset

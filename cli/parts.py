@@ -1,0 +1,178 @@
+"""The four long-lived parts of a platform on one host: how each is started, and what tells that it is well."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cli.endpoints import child_environment
+from cli.processes import Command, ProcessBook
+from contracts.errors import ErrorCode, OrchestratorError
+
+if TYPE_CHECKING:
+    from runtime.settings import Settings
+
+POSTGRES, TEMPORAL, API, WORKERS = "postgres", "temporal", "api", "workers"
+START_ORDER = (POSTGRES, TEMPORAL, API, WORKERS)
+_WORKERS_GRACE_S = 30.0
+
+
+def environment(extra: Mapping[str, str]) -> dict[str, str]:
+    """The environment of a process of ours. The scripts of this installation (`git` hooks, `ansible`) come first."""
+    scripts = str(Path(sys.executable).parent)
+    path = os.environ.get("PATH", os.defpath)
+    return {**os.environ, "PATH": path if path.startswith(scripts) else f"{scripts}{os.pathsep}{path}", **extra}
+
+
+@dataclass(frozen=True)
+class Listener:
+    """A port that a part listens on, and how a person moves it."""
+
+    port: int
+    setting: str
+
+
+class Parts:
+    """What belongs to this home. Making one starts nothing and connects to nothing."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.book = ProcessBook(settings.processes_dir, settings.logs_dir)
+
+    @property
+    def has_own_postgres(self) -> bool:
+        return self.settings.database_url is None
+
+    @cached_property
+    def temporal_target(self) -> str:
+        """The address that Temporal's own configuration names, else the embedded server's."""
+        from runtime.temporal_client import connect_config
+
+        return str(connect_config(self.settings)["target_host"])
+
+    @property
+    def has_own_temporal(self) -> bool:
+        return self.temporal_target == self.settings.temporal_address
+
+    @property
+    def names(self) -> list[str]:
+        """The parts that are ours to run, in the order of their start."""
+        foreign = set() if self.has_own_postgres else {POSTGRES}
+        foreign |= set() if self.has_own_temporal else {TEMPORAL}
+        return [name for name in START_ORDER if name not in foreign]
+
+    @property
+    def ready_file(self) -> Path:
+        """The workers write it once every queue is polled."""
+        return self.settings.processes_dir / "workers.ready"
+
+    def listeners(self, name: str) -> list[Listener]:
+        """The ports that must be free before a part starts."""
+        settings = self.settings
+        if name == TEMPORAL:
+            return [
+                Listener(settings.temporal_port, "ORCHESTRATOR_TEMPORAL_PORT"),
+                Listener(settings.ui_port, "ORCHESTRATOR_UI_PORT"),
+            ]
+        return [Listener(settings.api_port, "ORCHESTRATOR_API_PORT")] if name == API else []
+
+    def command(self, name: str) -> Command:
+        """How to start a part now; preparing PostgreSQL's directory takes seconds the first time."""
+        if name == POSTGRES:
+            return self._postgres()
+        if name == TEMPORAL:
+            return self._temporal()
+        if name == API:
+            return self.module("api")
+        self.ready_file.unlink(missing_ok=True)
+        return self.module("workers", grace_s=_WORKERS_GRACE_S)
+
+    def module(self, *arguments: str, grace_s: float = 15.0) -> Command:
+        """A program of this installation, with exactly these settings."""
+        extra = {
+            **child_environment(self.settings),
+            "DATABASE_URL": self.database_url,
+            "ORCHESTRATOR_READY_FILE": str(self.ready_file),
+        }
+        return Command(
+            argv=[sys.executable, "-m", *arguments], env=environment(extra), cwd=_installation(), grace_s=grace_s
+        )
+
+    @property
+    def database_url(self) -> str:
+        """Of PostgreSQL, with its password; for the environment of our own processes."""
+        if self.settings.database_url is not None:
+            return self.settings.database_url.get_secret_value()
+        from runtime import postgres
+
+        return postgres.prepare(self.settings.postgres_dir, self.settings.postgres_port).url
+
+    def _postgres(self) -> Command:
+        from runtime import postgres
+
+        prepared = postgres.prepare(self.settings.postgres_dir, self.settings.postgres_port)
+        return Command(
+            argv=prepared.argv,
+            env=prepared.env,
+            cwd=prepared.cwd,
+            user_id=prepared.user_id,
+            group_id=prepared.group_id,
+            stop_signal=postgres.STOP_SIGNAL,
+            adopt_pid=prepared.running_pid,
+        )
+
+    def _temporal(self) -> Command:
+        from runtime import dev_server
+
+        settings = self.settings
+        settings.temporal_db_file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        options = dev_server.DevServerOptions(
+            port=settings.temporal_port, ui_port=settings.ui_port, db_file=settings.temporal_db_file
+        )
+        return Command(
+            argv=dev_server.command(options), env=dev_server.environment(), cwd=settings.temporal_db_file.parent
+        )
+
+    # Health
+
+    async def wait_healthy(self, name: str, timeout_s: float) -> None:
+        """Wait until a part does its work.
+
+        Raises OrchestratorError PROCESS_FAILED (or TEMPORAL_UNREACHABLE) with the end of the part's log.
+        """
+        from cli import health
+
+        await health.wait(self, name, timeout_s)
+
+    def check_ports(self, name: str) -> None:
+        """Raises OrchestratorError CONFLICT that names the busy port and the setting that moves it."""
+        for listener in self.listeners(name):
+            if _is_busy(listener.port):
+                raise OrchestratorError(
+                    ErrorCode.CONFLICT,
+                    f"Port {listener.port} on this host is used by another program, and {name} needs it. "
+                    f"Stop that program, or choose others: `orchestrator up --port-base 18180`, "
+                    f"or {listener.setting}.",
+                    details={"port": listener.port, "setting": listener.setting},
+                )
+
+
+def _is_busy(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return True
+    return False
+
+
+def _installation() -> Path:
+    """Where our packages are: a source tree that is not installed has to be the current directory."""
+    return Path(__file__).resolve().parent.parent

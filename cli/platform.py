@@ -1,0 +1,202 @@
+"""One way to the platform with two backends.
+
+Things are read and written over HTTP by both. They differ only in how workflows are started, answered and
+cancelled: inside an agent worker over HTTP as well, on the platform's own host straight through the gateway.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from contracts.base import Actor
+    from contracts.nouns import (
+        AnswerRequest,
+        CancelAccepted,
+        DeliveryStart,
+        DeployStart,
+        EngineeringStart,
+        ProjectDTO,
+        StartedTask,
+        TaskDTO,
+    )
+    from contracts.project_spec import ProjectSpec
+    from contracts.questions import AnswerAccepted, QuestionDTO
+    from runtime.api_client import ApiClient
+    from runtime.gateway import Gateway
+    from runtime.settings import Settings
+
+
+class Platform(Protocol):
+    """What every command works with. All methods raise OrchestratorError."""
+
+    @property
+    def api(self) -> ApiClient: ...
+
+    async def start_engineering(self, body: EngineeringStart) -> StartedTask: ...
+
+    async def start_delivery(self, body: DeliveryStart) -> StartedTask: ...
+
+    async def start_deploy(self, body: DeployStart) -> StartedTask: ...
+
+    async def cancel(self, task: TaskDTO) -> CancelAccepted: ...
+
+    async def answer(self, question: QuestionDTO, body: AnswerRequest) -> AnswerAccepted: ...
+
+
+class HttpPlatform:
+    """Everything over HTTP, with whatever the token allows."""
+
+    def __init__(self, api: ApiClient) -> None:
+        self.api = api
+
+    async def start_engineering(self, body: EngineeringStart) -> StartedTask:
+        return await self.api.start_engineering(body)
+
+    async def start_delivery(self, body: DeliveryStart) -> StartedTask:
+        return await self.api.start_delivery(body)
+
+    async def start_deploy(self, body: DeployStart) -> StartedTask:
+        return await self.api.start_deploy(body)
+
+    async def cancel(self, task: TaskDTO) -> CancelAccepted:
+        return await self.api.cancel_task(task.id)
+
+    async def answer(self, question: QuestionDTO, body: AnswerRequest) -> AnswerAccepted:
+        return await self.api.answer(question.id, body)
+
+
+class OperatorPlatform:
+    """Workflows through the gateway, which is connected on first use; Temporal away is told within five seconds."""
+
+    def __init__(self, api: ApiClient, settings: Settings) -> None:
+        self.api = api
+        self._settings = settings
+        self._gateway: Gateway | None = None
+
+    async def gateway(self) -> Gateway:
+        """Raises OrchestratorError TEMPORAL_UNREACHABLE, or NOT_FOUND before the first `up`."""
+        if self._gateway is None:
+            from runtime.gateway import Gateway
+            from runtime.keyring import KeyRing
+            from runtime.temporal_client import connect
+
+            keyring = KeyRing.load(self._settings.codec_key_file)
+            client = await connect(self._settings, keyring=keyring, identity="cli")
+            self._gateway = Gateway(client, self._settings.ui_url)
+        return self._gateway
+
+    async def start_engineering(self, body: EngineeringStart) -> StartedTask:
+        from contracts.departments import EngineeringMessage
+        from contracts.ids import task_id_for_request
+        from contracts.states import TaskKind
+
+        actor, project = await self._who_and_what(body.project_id)
+        message = EngineeringMessage(
+            request_id=body.request_id,
+            actor=actor,
+            task_id=task_id_for_request(TaskKind.ENGINEERING, f"{body.project_id}/{body.request_id}"),
+            project_id=project.id,
+            project_name=project.name,
+            project_status=project.status,
+            user_id=project.owner_id,
+            title=body.title,
+            spec=_spec(body, project),
+            agent=body.agent or self._settings.agent,
+            max_rounds=body.max_rounds,
+        )
+        return await (await self.gateway()).start_engineering(message)
+
+    async def start_delivery(self, body: DeliveryStart) -> StartedTask:
+        from contracts.departments import DeliveryMessage
+        from contracts.ids import task_id_for_request
+        from contracts.states import TaskKind
+
+        actor, project = await self._who_and_what(body.project_id)
+        message = DeliveryMessage(
+            request_id=body.request_id,
+            actor=actor,
+            task_id=task_id_for_request(TaskKind.DELIVERY, f"{body.project_id}/{body.request_id}"),
+            project_id=project.id,
+            project_name=project.name,
+            project_status=project.status,
+            user_id=project.owner_id,
+            title=body.title,
+            spec=_spec(body, project),
+            agent=body.agent or self._settings.agent,
+            max_rounds=body.max_rounds,
+            require_approval=body.require_approval,
+        )
+        return await (await self.gateway()).start_delivery(message)
+
+    async def start_deploy(self, body: DeployStart) -> StartedTask:
+        from contracts.departments import DeployMessage
+        from contracts.ids import task_id_for_request
+        from contracts.states import TaskKind
+
+        actor, project = await self._who_and_what(body.project_id)
+        message = DeployMessage(
+            request_id=body.request_id,
+            actor=actor,
+            task_id=task_id_for_request(TaskKind.DEPLOY, f"{body.project_id}/{body.request_id}"),
+            project_id=project.id,
+            project_name=project.name,
+            project_status=project.status,
+            modules=project.modules,
+            user_id=project.owner_id,
+            action=body.action,
+            commit=body.commit,
+            release_id=body.release_id,
+            require_approval=body.require_approval,
+        )
+        return await (await self.gateway()).start_deploy(message)
+
+    async def cancel(self, task: TaskDTO) -> CancelAccepted:
+        from contracts.nouns import CancelAccepted
+
+        await (await self.gateway()).cancel(task.workflow_id)
+        return CancelAccepted(task_id=task.id, message="Asked to cancel; the task confirms it.")
+
+    async def answer(self, question: QuestionDTO, body: AnswerRequest) -> AnswerAccepted:
+        from contracts.questions import AnswerCommand
+
+        for name, value in body.secrets.items():
+            await self.api.set_secret(question.project_id, name, value)
+        command = AnswerCommand(
+            question_id=question.id,
+            actor=await self._actor(),
+            text=body.text,
+            plan_hash=body.plan_hash,
+            secret_stored=bool(body.secrets),
+        )
+        return await (await self.gateway()).answer(question.workflow_id, command, body.answer_id)
+
+    async def _actor(self) -> Actor:
+        from contracts.states import ActorVia
+
+        known = (await self.api.whoami()).actor
+        return known.model_copy(update={"via": ActorVia.CLI})
+
+    async def _who_and_what(self, project_id: str) -> tuple[Actor, ProjectDTO]:
+        from contracts.errors import ErrorCode, OrchestratorError
+        from contracts.states import ProjectStatus
+
+        project = (await self.api.project(project_id)).project
+        if project.status is ProjectStatus.ARCHIVED:
+            raise OrchestratorError(ErrorCode.CONFLICT, f"The project {project.name} is archived; nothing was started.")
+        return await self._actor(), project
+
+
+def _spec(body: EngineeringStart, project: ProjectDTO) -> ProjectSpec:
+    """As the API decides: the given spec, else one from the wish, else what the project was created with."""
+    from contracts.errors import ErrorCode, OrchestratorError
+    from contracts.project_spec import ProjectSpec
+
+    if body.spec is not None:
+        return body.spec.model_copy(update={"name": project.name})
+    if not body.wish.strip() and project.spec is not None:
+        return project.spec.model_copy(update={"name": project.name})
+    sentence = body.wish if body.wish.strip() else project.description
+    if not sentence.strip():
+        raise OrchestratorError(ErrorCode.INVALID_INPUT, "Say what to build: give a wish or a spec.")
+    return ProjectSpec(name=project.name, description=sentence, modules=project.modules)

@@ -1,0 +1,103 @@
+"""`orchestrator status`: what runs, what works, what waits."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from cli.exits import ExitCode
+from cli.health import trouble_of
+from cli.parts import START_ORDER, TEMPORAL, Parts
+from cli.stack import SUPERVISOR, urls
+from contracts.errors import OrchestratorError
+
+if TYPE_CHECKING:
+    from cli.output import Output
+    from contracts.nouns import TaskDTO
+    from contracts.questions import QuestionDTO
+    from runtime.settings import Settings
+
+_OPEN = ("queued", "running", "waiting")
+
+
+async def show_status(settings: Settings, out: Output) -> ExitCode:
+    """Everything at one glance; UNREACHABLE when a part is missing or unwell."""
+    parts = Parts(settings)
+    troubles = dict(
+        zip(START_ORDER, await asyncio.gather(*(_trouble(parts, name) for name in START_ORDER)), strict=True)
+    )
+    well = not any(troubles.values())
+    tasks, questions = await _work(settings) if troubles["api"] is None else ([], [])
+    out.document(
+        {
+            "well": well,
+            "parts": {
+                name: {"ok": not trouble, "trouble": trouble, "pid": _pid(parts, name)}
+                for name, trouble in troubles.items()
+            },
+            **urls(parts),
+            "tasks": [task.model_dump(mode="json") for task in tasks],
+            "questions": [question.model_dump(mode="json") for question in questions],
+        }
+    )
+    rows = [(name, "ok" if not trouble else trouble, _pid(parts, name)) for name, trouble in troubles.items()]
+    out.table(("PART", "HEALTH", "PID"), rows, empty="")
+    _tell(parts, out, tasks, questions, well=well)
+    return ExitCode.OK if well else ExitCode.UNREACHABLE
+
+
+async def summary_line(parts: Parts) -> str:
+    """The parts and counts of work, for a live line."""
+    names = parts.names
+    troubles = await asyncio.gather(*(_trouble(parts, name) for name in names))
+    text = "  ".join(
+        f"{name} {'ok' if not trouble else trouble}" for name, trouble in zip(names, troubles, strict=True)
+    )
+    try:
+        tasks, questions = await _work(parts.settings)
+    except OrchestratorError:
+        return text
+    return f"{text}  ·  tasks {len(tasks)}  ·  open questions {len(questions)}"
+
+
+async def _trouble(parts: Parts, name: str) -> str | None:
+    if name in parts.names and parts.book.record(name) is None:
+        return "not running"
+    trouble = await trouble_of(parts, name)
+    return trouble
+
+
+async def _work(settings: Settings) -> tuple[list[TaskDTO], list[QuestionDTO]]:
+    from cli.session import admin_key
+    from runtime.api_client import ApiClient
+
+    async with ApiClient(settings.api_url, admin_key(settings), attempts=1, timeout_s=5) as api:
+        found = await asyncio.gather(*(api.tasks(state=state) for state in _OPEN), api.questions())
+    *by_state, questions = found
+    return [task for tasks in by_state for task in tasks], questions  # type: ignore[misc,return-value]  # gather has no type for a mixed list
+
+
+def _pid(parts: Parts, name: str) -> int | None:
+    record = parts.book.record(name)
+    return record.pid if record else None
+
+
+def _tell(parts: Parts, out: Output, tasks: list[TaskDTO], questions: list[QuestionDTO], *, well: bool) -> None:
+    from cli.tables import show_questions, show_tasks
+
+    out.say()
+    out.facts(
+        [
+            ("API", parts.settings.api_url),
+            ("Temporal Web UI", parts.settings.ui_url if TEMPORAL in parts.names else None),
+            ("Home", parts.settings.home),
+            ("Supervised", "yes" if parts.book.record(SUPERVISOR) else "no: a part that ends is not started again"),
+        ]
+    )
+    out.say()
+    show_tasks(tasks, out) if tasks else out.say("No work in progress.")
+    if questions:
+        out.say()
+        show_questions(questions, out)
+    if not well:
+        out.say("Next: orchestrator up --detach", style="bold")

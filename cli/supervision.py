@@ -1,0 +1,119 @@
+"""Keeps the parts running: one that ends is started again, with growing pauses; a signal stops all in order."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from typing import TYPE_CHECKING
+
+from cli.exits import ExitCode
+from cli.parts import START_ORDER, Parts, environment
+from cli.processes import Command, ended
+from contracts.errors import OrchestratorError
+
+if TYPE_CHECKING:
+    from cli.output import Output
+
+_FIRST_PAUSE_S = 1.0
+_LONGEST_PAUSE_S = 30.0
+_STEADY_S = 60.0
+_LOOK_S = 5.0
+
+
+async def stay(parts: Parts, out: Output) -> ExitCode:
+    """Watch until SIGINT, SIGTERM or SIGHUP, then stop the parts in order. The caller holds the supervisor's record."""
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        loop.add_signal_handler(number, stopping.set)
+    watchers = [asyncio.create_task(_keep(parts, name, out)) for name in parts.names]
+    if not out.as_json and out.console.is_terminal:
+        watchers.append(asyncio.create_task(_status_line(parts, out)))
+    await stopping.wait()
+    for watcher in watchers:
+        watcher.cancel()
+    await asyncio.gather(*watchers, return_exceptions=True)
+    await _stop_all(parts, out)
+    return ExitCode.OK
+
+
+async def start_in_background(parts: Parts) -> None:
+    """A small process without a terminal that does the same as a foreground `up`."""
+    from cli.endpoints import child_environment
+
+    command = Command(
+        argv=[sys.executable, "-m", "cli.supervision"],
+        env=environment(child_environment(parts.settings)),
+        cwd=parts.module("cli").cwd,
+        grace_s=90.0,
+    )
+    parts.book.start("supervisor", command)
+
+
+async def _keep(parts: Parts, name: str, out: Output) -> None:
+    """Start the part again whenever it ends."""
+    loop = asyncio.get_running_loop()
+    pause = _FIRST_PAUSE_S
+    while True:
+        since = loop.time()
+        if (record := parts.book.record(name)) is not None:
+            await ended(record)
+        if loop.time() - since > _STEADY_S:
+            pause = _FIRST_PAUSE_S
+        out.say(f"{name} has ended; starting it again in {pause:g} s. Its log: {parts.book.log_file(name)}")
+        await asyncio.sleep(pause)
+        pause = min(_LONGEST_PAUSE_S, pause * 2)
+        try:
+            await _start_again(parts, name)
+        except (OrchestratorError, OSError) as error:
+            out.say(f"{name} could not be started: {error}")
+        else:
+            out.say(f"{name} runs again.")
+
+
+async def _start_again(parts: Parts, name: str) -> None:
+    if parts.book.record(name) is None:
+        parts.check_ports(name)
+        parts.book.start(name, await asyncio.to_thread(parts.command, name))
+    await parts.wait_healthy(name, 60.0)
+
+
+async def _stop_all(parts: Parts, out: Output) -> None:
+    for name in reversed(START_ORDER):
+        if (pid := await parts.book.stop(name)) is not None:
+            out.say(f"Stopped {name} (pid {pid}).")
+    parts.ready_file.unlink(missing_ok=True)
+    record = parts.book.record("supervisor")
+    if record is not None and record.pid == os.getpid():
+        parts.book.forget("supervisor")
+    out.say("Everything has stopped; deployed services keep running.")
+
+
+async def _status_line(parts: Parts, out: Output) -> None:
+    """One live line: the parts and the work in progress."""
+    from cli.platform_status import summary_line
+
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    with out.console.status("running") as line:
+        while True:
+            minutes, seconds = divmod(int(loop.time() - began), 60)
+            line.update(f"{minutes}:{seconds:02d}  {await summary_line(parts)}")
+            await asyncio.sleep(_LOOK_S)
+
+
+def main() -> None:
+    """Entry point of the background supervisor."""
+    from cli.endpoints import effective_settings
+    from cli.output import Output
+
+    code = asyncio.run(stay(Parts(effective_settings()), Output(as_json=False)))
+    sys.stdout.flush()
+    # temporalio was used for health checks; the interpreter's tear-down may crash after it.
+    os._exit(code)
+
+
+if __name__ == "__main__":
+    main()
