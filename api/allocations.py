@@ -48,7 +48,7 @@ async def read(session: AsyncSession, projects: Select[str], project_id: str | N
     if project_id is not None:
         statement = statement.where(col(PortAllocationRow.project_id) == project_id)
     grouped: dict[str, tuple[ServerRow, list[PortAllocationRow]]] = {}
-    for row, server in (await session.execute(statement)).tuples():
+    for row, server in await session.execute(statement):
         grouped.setdefault(row.project_id, (server, []))[1].append(row)
     return [_reply(server, rows) for server, rows in grouped.values()]
 

@@ -1,0 +1,92 @@
+"""The API's description: only models of the contracts, and every route says who may call it."""
+
+from pathlib import Path
+
+import pytest
+from fastapi import FastAPI
+from fastapi.routing import APIRoute
+from pydantic import BaseModel
+
+from api import auth
+from api.app import create_app
+from contracts import (
+    agent_workers,
+    artifacts,
+    base,
+    departments,
+    nouns,
+    progress,
+    project_spec,
+    questions,
+    states,
+    steps,
+)
+from runtime.settings import Settings
+
+PUBLIC = {"/health", "/healthz"}
+FOR_EVERY_KEY = {"/whoami"}
+MODULES = (agent_workers, artifacts, base, departments, nouns, progress, project_spec, questions, states, steps)
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory: pytest.TempPathFactory) -> FastAPI:
+    home: Path = tmp_path_factory.mktemp("home")
+    return create_app(Settings(home=home), database_url="postgresql+asyncpg://nobody@127.0.0.1:1/none")
+
+
+def routes(app: FastAPI) -> list[APIRoute]:
+    found: list[APIRoute] = []
+    pending = list(app.router.routes)
+    while pending:
+        route = pending.pop()
+        if isinstance(route, APIRoute):
+            found.append(route)
+        else:
+            pending.extend(getattr(getattr(route, "original_router", None), "routes", []))
+    assert len(found) > 40
+    return found
+
+
+def access_rules(route: APIRoute) -> list[auth.Access]:
+    rules, pending = [], [route.dependant]
+    while pending:
+        dependant = pending.pop()
+        if isinstance(dependant.call, auth.Access):
+            rules.append(dependant.call)
+        pending.extend(dependant.dependencies)
+    return rules
+
+
+def test_the_description_uses_only_models_of_the_contracts(app: FastAPI) -> None:
+    known = {name for module in MODULES for name in vars(module)}
+    used = set(app.openapi()["components"]["schemas"])
+    assert used - known == set()
+    assert {"Problem", "ProjectCreate", "TaskDTO", "Projection"} <= used
+
+
+def test_every_body_and_every_reply_is_a_model_of_the_contracts(app: FastAPI) -> None:
+    for route in routes(app):
+        bodies = [parameter.field_info.annotation for parameter in route.dependant.body_params]
+        for model in [*bodies, route.response_model]:
+            if model is None:
+                assert route.status_code == 204 or route.path.endswith("/stream"), route.path
+            else:
+                assert isinstance(model, type), route.path
+                assert issubclass(model, BaseModel), route.path
+                assert model.__module__.startswith("contracts."), route.path
+
+
+def test_every_route_declares_exactly_one_rule_of_access(app: FastAPI) -> None:
+    for route in routes(app):
+        rules = access_rules(route)
+        if route.path in PUBLIC | FOR_EVERY_KEY:
+            assert rules == [], route.path
+        elif route.path.startswith("/internal"):
+            assert rules == [auth.platform_only], route.path
+        else:
+            assert len(rules) == 1, route.path
+
+
+def test_every_command_that_an_agent_may_have_belongs_to_a_route(app: FastAPI) -> None:
+    declared = {command for route in routes(app) for rule in access_rules(route) for command in rule.commands}
+    assert declared == auth.AGENT_COMMANDS
