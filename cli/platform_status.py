@@ -40,7 +40,7 @@ async def show_status(settings: Settings, out: Output) -> ExitCode:
             "questions": [question.model_dump(mode="json") for question in questions],
         }
     )
-    rows = [(name, "ok" if not trouble else trouble, _pid(parts, name)) for name, trouble in troubles.items()]
+    rows = [(name, trouble if trouble else "ok", _pid(parts, name)) for name, trouble in troubles.items()]
     out.table(("PART", "HEALTH", "PID"), rows, empty="")
     _tell(parts, out, tasks, questions, well=well)
     return ExitCode.OK if well else ExitCode.UNREACHABLE
@@ -51,7 +51,7 @@ async def summary_line(parts: Parts) -> str:
     names = parts.names
     troubles = await asyncio.gather(*(_trouble(parts, name) for name in names))
     text = "  ".join(
-        f"{name} {'ok' if not trouble else trouble}" for name, trouble in zip(names, troubles, strict=True)
+        f"{name} {trouble if trouble else 'ok'}" for name, trouble in zip(names, troubles, strict=True)
     )
     try:
         tasks, questions = await _work(parts.settings)
@@ -63,8 +63,7 @@ async def summary_line(parts: Parts) -> str:
 async def _trouble(parts: Parts, name: str) -> str | None:
     if name in parts.names and parts.book.record(name) is None:
         return "not running"
-    trouble = await trouble_of(parts, name)
-    return trouble
+    return await trouble_of(parts, name)
 
 
 async def _work(settings: Settings) -> tuple[list[TaskDTO], list[QuestionDTO]]:
@@ -72,9 +71,8 @@ async def _work(settings: Settings) -> tuple[list[TaskDTO], list[QuestionDTO]]:
     from runtime.api_client import ApiClient
 
     async with ApiClient(settings.api_url, admin_key(settings), attempts=1, timeout_s=5) as api:
-        found = await asyncio.gather(*(api.tasks(state=state) for state in _OPEN), api.questions())
-    *by_state, questions = found
-    return [task for tasks in by_state for task in tasks], questions  # type: ignore[misc,return-value]  # gather has no type for a mixed list
+        by_state = await asyncio.gather(*(api.tasks(state=state) for state in _OPEN))
+        return [task for tasks in by_state for task in tasks], await api.questions()
 
 
 def _pid(parts: Parts, name: str) -> int | None:
@@ -95,7 +93,10 @@ def _tell(parts: Parts, out: Output, tasks: list[TaskDTO], questions: list[Quest
         ]
     )
     out.say()
-    show_tasks(tasks, out) if tasks else out.say("No work in progress.")
+    if tasks:
+        show_tasks(tasks, out)
+    else:
+        out.say("No work in progress.")
     if questions:
         out.say()
         show_questions(questions, out)

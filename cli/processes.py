@@ -156,24 +156,27 @@ async def ended(record: Record, timeout_s: float | None = None) -> bool:
 
 
 async def _until_gone(record: Record) -> None:
-    if start_time(record.pid) == record.started and hasattr(os, "pidfd_open"):
-        await _by_descriptor(record.pid)
-    while start_time(record.pid) == record.started:
-        # Only where the system has no process descriptors.
-        await asyncio.sleep(_POLL_S)
+    if hasattr(os, "pidfd_open"):
+        await _by_descriptor(record)
+    else:
+        # Where the system has no process descriptors there is nothing to wait on but the process list.
+        while start_time(record.pid) == record.started:  # noqa: ASYNC110
+            await asyncio.sleep(_POLL_S)
     _reap(record.pid)
 
 
-async def _by_descriptor(pid: int) -> None:
+async def _by_descriptor(record: Record) -> None:
     try:
-        descriptor = os.pidfd_open(pid)
+        descriptor = os.pidfd_open(record.pid)
     except ProcessLookupError:
         return
     gone = asyncio.Event()
     loop = asyncio.get_running_loop()
     loop.add_reader(descriptor, gone.set)
     try:
-        await gone.wait()
+        # The descriptor may already be of a later process with the same pid.
+        if start_time(record.pid) == record.started:
+            await gone.wait()
     finally:
         loop.remove_reader(descriptor)
         os.close(descriptor)

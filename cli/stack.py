@@ -57,7 +57,7 @@ async def start_missing(parts: Parts, out: Output) -> list[str]:
         await _raise_retention(parts)
     if API in started or parts.book.record(API) is None:
         _step(out, 4, "Database schema and first administrator", "migrations")
-        await _run_once(parts, "api", "migrate")
+        # It migrates first, and may be repeated.
         await _run_once(parts, "api", "bootstrap")
     else:
         _step(out, 4, "Database schema: the API runs on it", "migrations")
@@ -166,7 +166,8 @@ async def _run_once(parts: Parts, *arguments: str) -> None:
     if await process.wait() != 0:
         raise OrchestratorError(
             ErrorCode.PROCESS_FAILED,
-            f"`{' '.join(arguments)}` ended with {process.returncode}. Its log is {log}:\n{parts.book.last_words(name)}",
+            f"`{' '.join(arguments)}` ended with {process.returncode}. Its log is {log}:\n"
+            f"{parts.book.last_words(name)}",
         )
 
 

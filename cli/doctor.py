@@ -1,0 +1,213 @@
+"""`orchestrator doctor`: each thing that the platform needs: found, version, reachable, what to do."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import platform as host
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from cli.exits import ExitCode
+from cli.parts import API, POSTGRES, TEMPORAL, WORKERS, Parts
+from contracts.errors import OrchestratorError
+
+if TYPE_CHECKING:
+    from cli.output import Output
+    from runtime.settings import Settings
+
+Verdict = Literal["ok", "missing", "problem", "optional"]
+_PROGRAM_S = 10.0
+_LOW_DISK_MB = 2_000
+_NEEDED_PYTHON = (3, 11)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """`optional` is worth knowing and no fault; `advice` says what to do."""
+
+    part: str
+    verdict: Verdict
+    found: str
+    advice: str = ""
+
+
+async def examine(settings: Settings, out: Output) -> ExitCode:
+    """Everything is looked at even when something fails; FAILED when a needed part is missing or broken."""
+    parts = Parts(settings)
+    local = await asyncio.gather(*(asyncio.to_thread(check) for check in _local_checks(settings)))
+    findings = [*local, *await _running(parts)]
+    bad = [finding for finding in findings if finding.verdict in {"missing", "problem"}]
+    out.document({"healthy": not bad, "findings": [asdict(finding) for finding in findings]})
+    rows = [(finding.part, finding.verdict, finding.found, finding.advice) for finding in findings]
+    out.table(("PART", "VERDICT", "FOUND", "WHAT TO DO"), rows, empty="")
+    out.say(f"{len(bad)} of {len(findings)} need attention." if bad else "Everything that is needed is there.")
+    return ExitCode.FAILED if bad else ExitCode.OK
+
+
+def _local_checks(settings: Settings) -> list[Callable[[], Finding]]:
+    return [
+        _python,
+        lambda: _program("git", ["--version"], "apt install git"),
+        lambda: _program("make", ["--version"], "apt install make"),
+        _temporal_program,
+        _postgres_programs,
+        lambda: _program("ansible-playbook", ["--version"], "reinstall codegen-orchestrator"),
+        lambda: _package("ansible-runner"),
+        lambda: _package("copier"),
+        lambda: _agent_program("claude", settings),
+        lambda: _agent_program("droid", settings),
+        _docker,
+        lambda: _disk(settings),
+        lambda: _keys(settings),
+        lambda: _unprivileged_turns(),
+    ]
+
+
+def _python() -> Finding:
+    fine = sys.version_info >= _NEEDED_PYTHON
+    return Finding("python", "ok" if fine else "problem", host.python_version(), "" if fine else "use Python 3.11+")
+
+
+def _program(name: str, arguments: list[str], advice: str) -> Finding:
+    path = _which(name)
+    if path is None:
+        return Finding(name, "missing", "not found", advice)
+    said = _ask([path, *arguments])
+    return Finding(name, "ok", said) if said else Finding(name, "problem", f"{path} does not run", advice)
+
+
+def _which(name: str) -> str | None:
+    bundled = Path(sys.executable).parent / name
+    return str(bundled) if os.access(bundled, os.X_OK) else shutil.which(name)
+
+
+def _ask(argv: list[str]) -> str:
+    """The first line that a program says about itself; empty when it does not run."""
+    try:
+        done = subprocess.run(
+            argv,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=_PROGRAM_S,
+            check=False,
+            stdin=subprocess.DEVNULL,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    lines = done.stdout.strip().splitlines()
+    return lines[0][:80] if done.returncode == 0 and lines else ""
+
+
+def _temporal_program() -> Finding:
+    from runtime.dev_server import temporal_program
+
+    try:
+        program = temporal_program()
+    except OrchestratorError as error:
+        return Finding("temporal program", "missing", "not found", error.message)
+    said = _ask([str(program), "--version"])
+    return Finding("temporal program", "ok" if said else "problem", said or "does not run")
+
+
+def _postgres_programs() -> Finding:
+    from runtime.postgres import programs_dir
+
+    try:
+        said = _ask([str(programs_dir() / "postgres"), "--version"])
+    except OrchestratorError as error:
+        return Finding("PostgreSQL programs", "missing", "not found", error.message)
+    return Finding("PostgreSQL programs", "ok" if said else "problem", said or "do not run")
+
+
+def _package(name: str) -> Finding:
+    try:
+        return Finding(name, "ok", version(name))
+    except PackageNotFoundError:
+        return Finding(name, "missing", "not installed", "reinstall codegen-orchestrator")
+
+
+def _agent_program(name: str, settings: Settings) -> Finding:
+    path = shutil.which(name)
+    if path is None:
+        return Finding(f"agent {name}", "optional", "not on PATH", f"new work uses: {settings.agent.value}")
+    return Finding(f"agent {name}", "ok", _ask([path, "--version"]) or path)
+
+
+def _docker() -> Finding:
+    path = shutil.which("docker")
+    if path is None:
+        return Finding("docker", "optional", "not found", "not needed")
+    said = _ask([path, "version", "--format", "{{.Server.Version}}"])
+    return Finding("docker", "ok" if said else "optional", said or "installed, no daemon reachable", "not needed")
+
+
+def _disk(settings: Settings) -> Finding:
+    place = next(path for path in (settings.home, *settings.home.parents) if path.exists())
+    free_mb = shutil.disk_usage(place).free // 1_000_000
+    if free_mb < _LOW_DISK_MB:
+        return Finding("disk", "problem", f"{free_mb} MB free at {place}", f"free at least {_LOW_DISK_MB} MB")
+    return Finding("disk", "ok", f"{free_mb} MB free at {place}")
+
+
+def _keys(settings: Settings) -> Finding:
+    from cli.session import admin_key_file
+
+    files = (settings.codec_key_file, settings.vault_key_file, settings.api_service_key_file, admin_key_file(settings))
+    there = [path for path in files if path.exists()]
+    if not there:
+        return Finding("key files", "optional", "none yet", "`orchestrator up` makes them")
+    open_ones = [path for path in there if path.stat().st_mode & 0o077]
+    if open_ones:
+        return Finding("key files", "problem", "others may read them", f"chmod 600 {' '.join(map(str, open_ones))}")
+    return Finding("key files", "ok", f"{len(there)} in {settings.codec_key_file.parent}, mode 0600")
+
+
+def _unprivileged_turns() -> Finding:
+    """Some agent programs refuse root, and none should have it."""
+    if os.geteuid() != 0:
+        return Finding("agent user", "ok", "turns run as you, not as root")
+    can_add = shutil.which("useradd") is not None
+    said = "running as root; turns can drop to another user" if can_add else "running as root, `useradd` not found"
+    return Finding("agent user", "ok" if can_add else "problem", said, "" if can_add else "run as an ordinary user")
+
+
+async def _running(parts: Parts) -> list[Finding]:
+    from cli.health import trouble_of
+
+    names = {POSTGRES: "PostgreSQL", TEMPORAL: "Temporal server", API: "API", WORKERS: "Temporal workers"}
+    findings = []
+    for name, title in names.items():
+        stopped = name in parts.names and parts.book.record(name) is None
+        trouble = "not running" if stopped else await trouble_of(parts, name)
+        advice = "orchestrator up --detach" if stopped else f"see {parts.book.log_file(name)}"
+        findings.append(
+            Finding(title, "ok" if not trouble else "problem", trouble or "reachable", advice if trouble else "")
+        )
+    if findings[1].verdict == "ok":
+        findings.append(await _pollers(parts))
+    return findings
+
+
+async def _pollers(parts: Parts) -> Finding:
+    from runtime.gateway import Gateway
+    from runtime.keyring import KeyRing
+    from runtime.temporal_client import connect
+
+    try:
+        client = await connect(parts.settings, keyring=KeyRing.load(parts.settings.codec_key_file), identity="cli")
+        found = await Gateway(client, parts.settings.ui_url).pollers()
+    except OrchestratorError as error:
+        return Finding("task queues", "problem", error.message)
+    unpolled = [queue.queue for queue in found if not queue.activity_pollers]
+    said = ", ".join(f"{queue.queue} {queue.workflow_pollers}+{queue.activity_pollers}" for queue in found)
+    if unpolled:
+        return Finding("task queues", "problem", f"nobody polls {', '.join(unpolled)}", "orchestrator up --detach")
+    return Finding("task queues", "ok", f"pollers (workflows+activities): {said}")
