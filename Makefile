@@ -68,7 +68,7 @@ check: $(READY) ## Format, lint, types, import rules, contracts, fingerprints; e
 	$(call step,Import rules,$(BIN)/lint-imports --no-cache,Move the code to the layer that may know it: docs/contracts.md has the table.)
 	$(call step,JSON Schemas,$(PY) -m contracts.schema_export --check,Run: $(PY) -m contracts.schema_export --write  and commit the result.)
 	$(call step,Contract compatibility,$(PY) -m contracts.schema_export --compat,Contracts only grow: docs/contracts.md says how to change one.)
-	$(call step,Workflow fingerprints,$(PY) -m workflows.fingerprints --check,See the text above: patch; or record a golden history; then --write.)
+	$(call step,Workflow fingerprints,$(PY) -m tests.support.fingerprints --check,See the text above: patch; or record a golden history; then --write.)
 	@printf '\nAll checks are green.\n'
 
 fmt: $(READY) ## Format the code and repair what the linter can repair
