@@ -197,6 +197,4 @@ def _git(git_dir: Path, work_tree: Path, index: Path, *arguments: str) -> None:
         env=environment, cwd=work_tree, capture_output=True, text=True, errors="replace", check=False,
     )  # fmt: skip
     if done.returncode != 0:
-        raise OrchestratorError(
-            ErrorCode.GIT_FAILED, f"The commit cannot be checked out: {done.stderr.strip()[-500:]}"
-        )
+        raise OrchestratorError(ErrorCode.GIT_FAILED, f"The commit cannot be checked out: {done.stderr.strip()[-500:]}")

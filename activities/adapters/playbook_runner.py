@@ -1,0 +1,195 @@
+"""Detached playbook runs with a fixed ident: create or adopt, follow, stop.
+
+`ansible-runner run` is the main process of a supervised run whose name is the ident. Compared with
+`ansible-runner start`, which detaches by itself: the exit code is recorded atomically also when the runner is
+killed, two starts at once give one run, a stop reaches every process (Ansible's workers have sessions of their
+own), and waiting costs nothing. Both outlive the Temporal worker.
+"""
+
+import asyncio
+import json
+import os
+import shutil
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import activities
+from activities.adapters.release_directory import write_private
+from activities.adapters.supervision import RunStatus, SupervisedCommand, Supervisor
+from activities.ports import Follow
+from contracts.errors import ErrorClass, ErrorCode, OrchestratorError, bounded
+from contracts.progress import FineEvent, ProgressEvent
+
+_SOURCE_ROOT = Path(activities.__file__).resolve().parent.parent
+PLAYBOOKS = _SOURCE_ROOT / "infra" / "playbooks"
+_FOLLOW_S = 0.5
+_MAX_LOG = 5_000_000
+_PASSED_ON = ("PIP_", "UV_", "SSL_CERT_", "REQUESTS_CA_", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "TMPDIR")
+"""What building an environment needs to reach the package registry."""
+
+
+@dataclass(frozen=True)
+class Playbook:
+    """One run. `secret_files` (name to text) exist with mode 0600 while it runs, beside `variables` as JSON.
+
+    A variable may name a secret file's path through `PlaybookRunner.path`.
+    """
+
+    ident: str
+    playbook: str
+    task_id: str
+    variables: dict[str, str] = field(default_factory=dict, repr=False)
+    secret_files: dict[str, str] = field(default_factory=dict, repr=False)
+    timeout_s: int = 1800
+
+
+@dataclass(frozen=True)
+class PlaybookResult:
+    """`failure` is what the failed module returned (`msg`, `code`); `log` is the whole output."""
+
+    ok: bool
+    exit_code: int | None
+    timed_out: bool
+    stopped: bool
+    task: str | None
+    failure: dict[str, Any]
+    log: bytes
+
+
+class PlaybookRunner:
+    """Runs playbooks of `infra/playbooks` on this machine. `home` is the state directory of the platform."""
+
+    def __init__(self, home: Path, supervisor: Supervisor, python: str = sys.executable) -> None:
+        self._root = home / "playbooks"
+        self._supervisor = supervisor
+        self._python = python
+
+    def path(self, ident: str, name: str) -> Path:
+        """Where the secret file `name` of a run is while it runs."""
+        return self._root / ident / "secret" / name
+
+    async def run(self, playbook: Playbook, follow: Follow) -> PlaybookResult:
+        """Start or adopt the run and follow it to its end; events are keyed `<ident>:<counter>`.
+
+        A finished run is adopted with its result, a lost one (its supervisor was killed, or a reboot) runs again
+        from the start. Cancelling the caller leaves the run alone. Raises PLAYBOOK_LOST (transient) when the run
+        is lost while it is followed.
+        """
+        status = self._supervisor.status(playbook.ident)
+        if status.state == "lost":
+            await self.stop(playbook.ident)
+        if status.state in {"absent", "lost"}:
+            await asyncio.to_thread(self._prepare, playbook)
+            await self._supervisor.start(self._command(playbook))
+        status = await self._follow(playbook, follow)
+        await asyncio.to_thread(self._forget_secrets, playbook.ident)
+        if status.state != "exited":
+            raise OrchestratorError(
+                ErrorCode.PLAYBOOK_LOST, "The playbook was lost while it ran.", error_class=ErrorClass.TRANSIENT
+            )
+        return await asyncio.to_thread(self._result, playbook.ident, status)
+
+    async def stop(self, ident: str, grace_s: float = 2.0) -> None:
+        """Stop the run and everything that it started; its secrets and its name are gone when this returns."""
+        await self._supervisor.stop(ident, grace_s=grace_s)
+        await asyncio.to_thread(self._supervisor.remove, ident)
+        await asyncio.to_thread(shutil.rmtree, self._root / ident, ignore_errors=True)
+
+    def sweep(self) -> None:
+        """Forget the secrets of runs that ended while nobody followed them. For a start of the platform."""
+        for root in self._root.glob("*"):
+            if self._supervisor.status(root.name).state != "running":
+                self._forget_secrets(root.name)
+
+    def _prepare(self, playbook: Playbook) -> None:
+        root = self._root / playbook.ident
+        shutil.rmtree(root, ignore_errors=True)
+        for name in ("env", "inventory", "secret"):
+            (root / name).mkdir(mode=0o700, parents=True, exist_ok=True)
+        root.chmod(0o700)
+        write_private(root / "inventory" / "hosts", "local ansible_connection=local\n")
+        variables = playbook.variables | {"ansible_python_interpreter": self._python}
+        write_private(root / "env" / "extravars", json.dumps(variables))
+        for name, text in playbook.secret_files.items():
+            write_private(root / "secret" / name, text)
+
+    def _forget_secrets(self, ident: str) -> None:
+        for name in ("secret", "env"):
+            shutil.rmtree(self._root / ident / name, ignore_errors=True)
+
+    def _command(self, playbook: Playbook) -> SupervisedCommand:
+        root = self._root / playbook.ident
+        argv = [self._python, "-m", "ansible_runner", "run", str(root), "--ident", playbook.ident]
+        argv += ["--playbook", playbook.playbook, "--project-dir", str(PLAYBOOKS)]
+        passed_on = {name: value for name, value in os.environ.items() if name.upper().startswith(_PASSED_ON)}
+        env = passed_on | {
+            "PATH": f"{Path(self._python).parent}:{os.defpath}",
+            "HOME": str(root),
+            "LANG": "C.UTF-8",
+            "PYTHONPATH": str(_SOURCE_ROOT),
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "ANSIBLE_HOME": str(root / "ansible"),
+            "ANSIBLE_LIBRARY": str(PLAYBOOKS / "library"),
+            "ANSIBLE_PIPELINING": "1",
+            "ANSIBLE_NOCOLOR": "1",
+            "ANSIBLE_DEPRECATION_WARNINGS": "0",
+        }
+        return SupervisedCommand(playbook.ident, argv, root, env, timeout_s=playbook.timeout_s)
+
+    async def _follow(self, playbook: Playbook, follow: Follow) -> RunStatus:
+        offset = follow.offset
+        ended = asyncio.ensure_future(self._supervisor.wait(playbook.ident))
+        try:
+            while True:
+                await asyncio.wait({ended}, timeout=_FOLLOW_S)
+                finished = ended.done()
+                found = await asyncio.to_thread(self._events, playbook.ident, offset)
+                offset = max([offset, *(counter for counter, _ in found)])
+                await follow.report(_fine_events(playbook, found), offset)
+                if finished:
+                    return ended.result()
+        finally:
+            ended.cancel()
+
+    def _events(self, ident: str, after: int) -> list[tuple[int, dict[str, Any]]]:
+        """Events with a counter above `after`, in order."""
+        directory = self._root / ident / "artifacts" / ident / "job_events"
+        found = []
+        for file in directory.glob("*.json"):
+            counter = file.name.partition("-")[0]
+            if counter.isdigit() and int(counter) > after and not file.stem.endswith("-partial"):
+                found.append((int(counter), json.loads(file.read_text())))
+        return sorted(found, key=lambda event: event[0])
+
+    def _result(self, ident: str, status: RunStatus) -> PlaybookResult:
+        failed = [event for _, event in self._events(ident, 0) if event["event"] == "runner_on_failed"]
+        data = failed[-1]["event_data"] if failed else {}
+        log, _ = self._supervisor.read_output(ident, 0, _MAX_LOG)
+        return PlaybookResult(
+            ok=status.exit_code == 0 and not status.timed_out,
+            exit_code=status.exit_code,
+            timed_out=status.timed_out,
+            stopped=status.stopped,
+            task=data.get("task"),
+            failure={key: data.get("res", {}).get(key) for key in ("msg", "code", "error_class")},
+            log=log,
+        )
+
+
+def _fine_events(playbook: Playbook, events: list[tuple[int, dict[str, Any]]]) -> list[FineEvent]:
+    """What people want to see: each task as it starts, and why one failed."""
+    fine = []
+    for counter, event in events:
+        data = event.get("event_data", {})
+        if event["event"] == "playbook_on_task_start":
+            told = ProgressEvent(type="progress", request_id=playbook.ident, message=str(data.get("name")))
+        elif event["event"] == "runner_on_failed":
+            why = str(data.get("res", {}).get("msg") or "the task failed")
+            told = ProgressEvent(type="failed", request_id=playbook.ident, error=bounded(why, 3_900))
+        else:
+            continue
+        step = {"task_id": playbook.task_id, "current_step": str(data.get("task", ""))[:200]}
+        fine.append(FineEvent(key=f"{playbook.ident}:{counter}", event=told.model_copy(update=step)))
+    return fine
