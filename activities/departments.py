@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from temporalio import activity
 
+from activities.following import beating
 from activities.ports import Departments
 from contracts.agent_workers import DeleteWorkerCommand
 from contracts.departments import DeployMessage, DeployResult
@@ -24,4 +25,4 @@ class DepartmentActivities:
     @activity.defn(name=ActivityName.DEPLOYMENT_JOIN)
     async def join_deploy(self, message: DeployMessage) -> DeployResult:
         """Wait for a deploy that runs under another parent; a second run attaches to the same."""
-        return await self.departments.join_deploy(message, activity.heartbeat)
+        return await beating(self.departments.join_deploy(message))

@@ -6,7 +6,7 @@ from typing import Any, TypedDict
 from temporalio import activity
 
 from activities import rules_environment
-from activities.following import follow, or_stop
+from activities.following import beating, follow, or_stop
 from activities.ports import DeployTarget, Forge, PlanReader, Platform
 from contracts import ids
 from contracts.errors import ErrorCode, OrchestratorError
@@ -137,7 +137,7 @@ class DevopsNodes:
             plan=DeploymentPlan.model_validate(state["plan"]),
             allocation=Allocation.model_validate(state["allocation"]),
         )
-        result = await self.target.probe(request)
+        result = await beating(self.target.probe(request))
         return {
             "probe_ok": result.ok,
             "url": result.url,

@@ -6,9 +6,7 @@ State is JSON-plain; models are rebuilt at the entry of each node.
 from dataclasses import dataclass
 from typing import Any, TypedDict
 
-from temporalio import activity
-
-from activities.following import follow, or_stop
+from activities.following import beating, follow, or_stop
 from activities.ports import Departments, Forge, Platform, Tester
 from contracts.agent_workers import SendMessageCommand, TurnOutcome
 from contracts.errors import ErrorClass, ErrorCode, OrchestratorError
@@ -63,7 +61,7 @@ class EngineeringNodes:
             message=state["prompt"],
             timeout=state["turn_timeout_s"],
         )
-        response = await self.departments.send_message(command, activity.heartbeat)
+        response = await beating(self.departments.send_message(command))
         if response.outcome is None:
             code = ErrorCode(response.error_code) if response.error_code else ErrorCode.AGENT_FAILED
             raise OrchestratorError(code, response.error or "The agent worker gave no result.")

@@ -17,6 +17,7 @@ _MAX_PENDING = 2_000
 """Events kept while the API is away; older ones are dropped then, the whole transcript is in the artifact store."""
 
 _BATCH = 200
+_BEAT_S = 1.0
 
 _Result = TypeVar("_Result")
 
@@ -53,6 +54,17 @@ def follow(platform: Platform, task_id: str) -> Follow:
     details = activity.info().heartbeat_details
     offset = int(details[0]) if details else 0
     return Follow(offset=offset, report=_Reporter(platform, task_id, offset).report)
+
+
+async def beating(work: Awaitable[_Result]) -> _Result:
+    """The result of `work`, beating the heart once a second, so that cancellation and a dead worker are noticed."""
+    task = asyncio.ensure_future(work)
+    try:
+        while not (await asyncio.wait({task}, timeout=_BEAT_S))[0]:
+            activity.heartbeat()
+        return task.result()
+    finally:
+        task.cancel()
 
 
 def cancel_requested() -> bool:

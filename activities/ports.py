@@ -137,12 +137,12 @@ class Platform(Protocol):
 class Departments(Protocol):
     """Running workflows, reached by wire name: for effects that workflow code cannot have itself."""
 
-    async def send_message(self, command: SendMessageCommand, beat: Callable[[], None]) -> SendMessageResponse:
+    async def send_message(self, command: SendMessageCommand) -> SendMessageResponse:
         """Send one message to a running agent worker, id = request_id; a repeated call attaches to the same."""
 
     async def delete_worker(self, worker_id: str, request_id: str) -> None: ...
 
-    async def join_deploy(self, message: DeployMessage, beat: Callable[[], None]) -> DeployResult:
+    async def join_deploy(self, message: DeployMessage) -> DeployResult:
         """Hand a message to the deploy that is running for its project, and wait for that message's result."""
 
 

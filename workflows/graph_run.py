@@ -1,14 +1,23 @@
 """Driving a LangGraph graph from a workflow: stages as nodes start, interrupts as questions."""
 
-from collections.abc import Awaitable, Callable
-from typing import Any
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
+from typing import Any, cast
 
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.types import Command
+from temporalio import workflow
 from temporalio.langgraph import graph
 
 # A person may be asked many times; each round is a handful of nodes.
 _RECURSION_LIMIT = 500
+
+
+def _stop_if_cancelled() -> None:
+    """A step that ended well in the very moment of a cancel swallows it; the next step must not begin."""
+    if workflow.cancellation_reason() is not None:
+        raise asyncio.CancelledError
 
 
 async def run_graph(
@@ -27,9 +36,13 @@ async def run_graph(
     config: Any = {"configurable": {"thread_id": name}, "recursion_limit": _RECURSION_LIMIT}
     pending: Any = state
     while True:
-        async for event in app.astream(pending, config, stream_mode="tasks", durability="sync"):
-            if "triggers" in event:
-                entered(event["name"], event["input"])
+        stream = app.astream(pending, config, stream_mode="tasks", durability="sync")
+        # langgraph declares an iterator; it is a generator, which must be closed when a cancel leaves it half-way
+        async with aclosing(cast(AsyncGenerator[dict[str, Any], None], stream)) as events:
+            async for event in events:
+                if "triggers" in event:
+                    _stop_if_cancelled()
+                    entered(event["name"], event["input"])
         snapshot = await app.aget_state(config)
         interrupts = [found for task in snapshot.tasks for found in task.interrupts]
         if not interrupts:

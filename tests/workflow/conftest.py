@@ -1,0 +1,33 @@
+"""One Temporal server for the suite; a world and Temporal workers of its own for each test."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from temporalio.client import Client
+
+from runtime import keyring
+from runtime.converter import build_data_converter
+from runtime.payload_limit import PayloadLimitInterceptor
+from tests.support.temporal_server import running_temporal_server
+from tests.support.workflow_world import World, working
+
+
+@pytest.fixture(scope="session")
+async def client(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Client]:
+    directory: Path = tmp_path_factory.mktemp("temporal")
+    key_file = directory / "keys" / "payload-keys.json"
+    keyring.create_if_absent(key_file)
+    async with running_temporal_server(directory) as address:
+        yield await Client.connect(
+            address,
+            data_converter=build_data_converter(keyring.KeyRing.load(key_file)),
+            interceptors=[PayloadLimitInterceptor()],
+        )
+
+
+@pytest.fixture
+async def world(client: Client, max_cached_workflows: int) -> AsyncIterator[World]:
+    world = World(client)
+    async with working(world, max_cached_workflows=max_cached_workflows):
+        yield world

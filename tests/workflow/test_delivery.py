@@ -1,0 +1,70 @@
+"""Delivery: one wish to one URL, and the words that people see on the way."""
+
+import asyncio
+
+import pytest
+from temporalio.client import WorkflowFailureError
+
+from contracts import ids
+from contracts.departments import DeliveryResult
+from contracts.errors import ErrorCode
+from contracts.states import TaskKind, TaskState
+from tests.support.eventually import eventually
+from tests.support.fakes import Step
+from tests.support.workflow_world import World
+
+
+async def test_a_wish_becomes_a_url(world: World) -> None:
+    message = world.delivery()
+    started = await world.gateway.start_delivery(message)
+    result = DeliveryResult.model_validate(await world.handle(started.workflow_id).result())
+    assert result.deployed_url == "http://127.0.0.1:18000"
+    assert result.commit_sha == world.forge.main
+    tasks = [
+        message.task_id,
+        *(ids.child_task_id(message.task_id, kind) for kind in (TaskKind.ENGINEERING, TaskKind.DEPLOY)),
+    ]
+    assert [world.platform.state(task) for task in tasks] == [TaskState.COMPLETED] * 3
+
+
+async def test_a_deploy_that_is_running_already_is_waited_for(world: World) -> None:
+    world.target.step = Step(held=True)
+    other = await world.gateway.start_deploy(world.deploy(commit="a" * 40))
+    await asyncio.wait_for(world.target.step.started.wait(), 15)
+    message = world.delivery()
+    started = await world.gateway.start_delivery(message)
+    deploy_task = ids.child_task_id(message.task_id, TaskKind.DEPLOY)
+
+    def handed_over() -> bool:
+        return any("waiting for its turn" in str(p.milestone) for p in world.platform.of(message.task_id))
+
+    await eventually(handed_over, timeout=20)
+    world.target.step.released.set()
+    result = DeliveryResult.model_validate(await world.handle(started.workflow_id).result())
+    await world.handle(other.workflow_id).result()
+    assert world.target.serving == result.release_id == ids.release_id_for_task(deploy_task)
+
+
+async def test_a_failed_deploy_fails_the_delivery_with_its_reason(world: World) -> None:
+    world.target.unhealthy.add("x")
+    message = world.delivery()
+    world.target.on_release = lambda request: world.target.unhealthy.add(request.plan.commit)
+    started = await world.gateway.start_delivery(message)
+    with pytest.raises(WorkflowFailureError):
+        await world.handle(started.workflow_id).result()
+    last = world.platform.of(message.task_id)[-1]
+    assert (last.state, last.error_code) == (TaskState.FAILED, ErrorCode.PROBE_FAILED)
+    assert "answered 500" in str(last.error)
+
+
+async def test_the_web_ui_shows_business_words(world: World) -> None:
+    message = world.delivery()
+    started = await world.gateway.start_delivery(message)
+    handle = world.handle(started.workflow_id)
+    await handle.result()
+    description = await handle.describe()
+    assert await description.static_summary() == "Delivery: A notes service: title, text"
+    assert "task" in str(await description.static_details())
+    attributes = {pair.key.name: pair.value for pair in description.typed_search_attributes}
+    assert attributes["ProjectId"] == world.project_id
+    assert attributes["Stage"] == "completed"

@@ -1,0 +1,103 @@
+"""What happens around every activity: context for the logs, and the one translation of errors into retries."""
+
+import asyncio
+import random
+from collections import OrderedDict
+from datetime import timedelta
+from typing import Any
+
+import structlog
+from temporalio import activity
+from temporalio.exceptions import ApplicationError, FailureError
+from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
+
+from contracts.errors import ErrorClass, ErrorCode, OrchestratorError
+
+log = structlog.get_logger(__name__)
+
+_DELAYS: dict[ErrorClass, tuple[float, ...]] = {
+    ErrorClass.TRANSIENT: (1, 2, 4),
+    ErrorClass.UPSTREAM: (5, 10, 20, 60, 60),
+}
+"""Seconds before each retry; their number is the number of retries."""
+
+_OUTAGES = frozenset({ErrorCode.API_UNREACHABLE, ErrorCode.TEMPORAL_UNREACHABLE, ErrorCode.ARTIFACT_DISK_FULL})
+"""Our own parts being away is nobody's fault: tried until they are back, at most this many seconds apart."""
+
+_OUTAGE_DELAY_S = 10.0
+_REMEMBERED = 10_000
+
+
+class ErrorTranslation(Interceptor):
+    """Turns domain errors into Temporal failures with the same code; bounds retries by error class."""
+
+    def __init__(self) -> None:
+        self._failures: OrderedDict[tuple[str, str], int] = OrderedDict()
+
+    def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:
+        return _Translating(next, self)
+
+    def count(self) -> int:
+        """How often this activity has failed by itself; attempts that ended with their worker do not count."""
+        info = activity.info()
+        key = (info.workflow_run_id or "", info.activity_id)
+        self._failures[key] = self._failures.pop(key, 0) + 1
+        while len(self._failures) > _REMEMBERED:
+            self._failures.popitem(last=False)
+        return self._failures[key]
+
+    def forget(self) -> None:
+        info = activity.info()
+        self._failures.pop((info.workflow_run_id or "", info.activity_id), None)
+
+
+class _Translating(ActivityInboundInterceptor):
+    def __init__(self, next: ActivityInboundInterceptor, memory: ErrorTranslation) -> None:
+        super().__init__(next)
+        self._memory = memory
+
+    async def execute_activity(self, input: ExecuteActivityInput) -> Any:  # noqa: ANN401 - the type of the base class
+        info = activity.info()
+        with structlog.contextvars.bound_contextvars(
+            workflow_id=info.workflow_id, activity=info.activity_type, attempt=info.attempt
+        ):
+            try:
+                result = await super().execute_activity(input)
+            except (asyncio.CancelledError, FailureError):
+                raise
+            except OrchestratorError as error:
+                raise self._translated(error) from error
+            except Exception as error:
+                log.exception("unexpected error in an activity")
+                raise self._translated(_unexpected(error)) from error
+        self._memory.forget()
+        return result
+
+    def _translated(self, error: OrchestratorError) -> ApplicationError:
+        delay = self._delay(error)
+        log.warning("activity failed", code=error.code.value, message=error.message, retry_in_s=delay)
+        return ApplicationError(
+            error.message,
+            error.details,
+            type=error.code.value,
+            non_retryable=delay is None,
+            next_retry_delay=timedelta(seconds=delay) if delay is not None else None,
+        )
+
+    def _delay(self, error: OrchestratorError) -> float | None:
+        failures = self._memory.count()
+        if error.code in _OUTAGES:
+            return _jittered(min(float(failures), _OUTAGE_DELAY_S))
+        delays = _DELAYS.get(error.error_class, ())
+        if failures > len(delays):
+            return None
+        asked = float(error.details.get("retry_after_s", 0) or 0)
+        return max(asked, _jittered(delays[failures - 1]))
+
+
+def _jittered(seconds: float) -> float:
+    return seconds * random.uniform(0.8, 1.2)
+
+
+def _unexpected(error: Exception) -> OrchestratorError:
+    return OrchestratorError(ErrorCode.INTERNAL, f"{type(error).__name__}: {error}", error_class=ErrorClass.TRANSIENT)

@@ -1,0 +1,139 @@
+"""The composition root: the one place that knows which class stands behind which port."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from temporalio.client import Client
+from temporalio.langgraph import LangGraphPlugin
+from temporalio.worker import PollerBehaviorAutoscaling, Worker
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
+
+from activities.agent import AgentActivities
+from activities.departments import DepartmentActivities
+from activities.deployment import DevopsNodes
+from activities.engineering import EngineeringNodes
+from activities.ports import (
+    AgentRuntime,
+    Departments,
+    DeployTarget,
+    Forge,
+    PlanReader,
+    Platform,
+    Tester,
+    Workspaces,
+)
+from activities.projection import ProjectionActivities
+from activities.repository import RepositoryActivities
+from contracts.names import GraphName, Queue
+from workers.interceptors import ErrorTranslation
+from workflows.agent_worker import AgentWorkerWorkflow
+from workflows.delivery import DeliveryWorkflow
+from workflows.deploy import DeployWorkflow
+from workflows.engineering import EngineeringWorkflow
+from workflows.graphs.devops import build_devops_graph
+from workflows.graphs.engineering import build_engineering_graph
+
+WORKFLOWS: list[type] = [DeliveryWorkflow, EngineeringWorkflow, DeployWorkflow, AgentWorkerWorkflow]
+
+# Loaded once for all workflows instead of once per run. Ours hold no state and touch nothing at import; `workflows`
+# itself stays inside the sandbox.
+PASSED_THROUGH = ("contracts", "activities")
+
+# After a dead worker its runs are handed over this soon (the default is ten seconds).
+_STICKY = timedelta(seconds=2)
+
+# Heartbeats are not held back longer than this, so a cancellation reaches an activity in well under a second.
+_HEARTBEAT_THROTTLE = timedelta(seconds=1)
+
+# Longer than a heartbeat, so that an activity can tell the server that it is being handed over.
+_GRACE = timedelta(seconds=10)
+
+_SLOTS = {
+    Queue.ORCHESTRATOR: 300,  # light: most of them wait for another workflow
+    Queue.AGENTS: 40,  # each may be a container of a gigabyte, or a test run
+    Queue.INFRA: 20,  # each is an Ansible process
+}
+
+
+@dataclass(frozen=True)
+class Ports:
+    """Everything outside, behind its port."""
+
+    forge: Forge
+    workspaces: Workspaces
+    runtime: AgentRuntime
+    tester: Tester
+    plans: PlanReader
+    target: DeployTarget
+    platform: Platform
+    departments: Departments
+
+
+def build_langgraph_plugin(ports: Ports) -> LangGraphPlugin:
+    """A fresh plugin over fresh graphs: each serves once."""
+    engineering = EngineeringNodes(ports.departments, ports.tester, ports.forge, ports.platform)
+    devops = DevopsNodes(ports.forge, ports.plans, ports.platform, ports.target)
+    return LangGraphPlugin(
+        graphs={
+            GraphName.ENGINEERING: build_engineering_graph(engineering),
+            GraphName.DEVOPS: build_devops_graph(devops),
+        },
+        default_activity_options={"start_to_close_timeout": timedelta(minutes=5)},
+    )
+
+
+def build_activities(ports: Ports) -> list[Any]:
+    """Every activity that is not a node of a graph."""
+    projection = ProjectionActivities(ports.platform)
+    repository = RepositoryActivities(ports.forge, ports.workspaces)
+    agent = AgentActivities(ports.runtime, ports.platform)
+    departments = DepartmentActivities(ports.departments)
+    devops = DevopsNodes(ports.forge, ports.plans, ports.platform, ports.target)
+    return [
+        projection.apply,
+        repository.scaffold,
+        repository.prepare,
+        repository.write_file,
+        repository.push,
+        repository.remove,
+        agent.run_turn,
+        departments.close_worker,
+        departments.join_deploy,
+        devops.revert,
+        devops.choose,
+        devops.operate,
+    ]
+
+
+def build_runner() -> SandboxedWorkflowRunner:
+    """The sandbox stays on."""
+    return SandboxedWorkflowRunner(restrictions=SandboxRestrictions.default.with_passthrough_modules(*PASSED_THROUGH))
+
+
+def build_workers(
+    client: Client, ports: Ports, queues: Sequence[str] = Queue.ALL, *, max_cached_workflows: int = 1000
+) -> list[Worker]:
+    """One Temporal worker per queue; workflows run on `orchestrator` only."""
+    plugin, translation = build_langgraph_plugin(ports), ErrorTranslation()
+    return [
+        Worker(
+            client,
+            task_queue=queue,
+            workflows=WORKFLOWS if queue == Queue.ORCHESTRATOR else [],
+            activities=build_activities(ports),
+            plugins=[plugin],
+            interceptors=[translation],
+            workflow_runner=build_runner(),
+            max_cached_workflows=max_cached_workflows,
+            max_concurrent_activities=_SLOTS.get(queue, _SLOTS[Queue.AGENTS]),
+            workflow_task_poller_behavior=PollerBehaviorAutoscaling(),
+            activity_task_poller_behavior=PollerBehaviorAutoscaling(),
+            sticky_queue_schedule_to_start_timeout=_STICKY,
+            max_heartbeat_throttle_interval=_HEARTBEAT_THROTTLE,
+            default_heartbeat_throttle_interval=_HEARTBEAT_THROTTLE,
+            graceful_shutdown_timeout=_GRACE,
+        )
+        for queue in queues
+    ]
