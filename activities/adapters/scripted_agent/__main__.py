@@ -26,7 +26,5 @@ def load(folder: Path) -> str:
 
 
 if __name__ == "__main__":
-    # A workspace is not the place for this program's compiled files.
-    sys.dont_write_bytecode = True
     package_name = load(Path(__file__).resolve().parent)
     sys.exit(importlib.import_module(f"{package_name}.cli").main())

@@ -59,7 +59,9 @@ def edits(workspace: Workspace, told: Collection[str], repairing: bool) -> dict[
 def _test(before: str | None, told: Collection[str], repairing: bool) -> str | None:
     if "always-broken" in told:
         attempts = before.count(ATTEMPT) if before else 0
-        return f"{before}{ATTEMPT}{attempts + 1}\n" if before and repairing else before or BROKEN_TEST
+        # Every repair changes something, so that it makes a commit; the failure stays the same.
+        gap = "" if attempts else "\n\n"
+        return f"{before}{gap}{ATTEMPT}{attempts + 1}\n" if before and repairing else before or BROKEN_TEST
     return BROKEN_TEST if "broken-tests" in told and not repairing else None
 
 

@@ -37,13 +37,15 @@ WITH_FIELDS = re.compile(
 _VERB = (
     r"(?:(?:that|which|it|котор\w+|она|он)\s+)?(?:(?:should|will|must|должн\w+|будет)\s+)?"
     r"(?:answer(?:s|ing)?|repl(?:y|ies|ying)|responds?|says?|returns?|sends?|"
-    r"отвеча\w+|ответит|пишет|говорит|возвращает|присылает|выводит)(?:\s+(?:with|back))?"
+    r"отвеча\w+|ответит|пишет|говорит|возвращает|присылает|выводит)\b(?:\s+(?:with|back)\b)?"
 )
+_NO_ROUTE = "".join(f"(?<!{method} )" for method in ("GET", "POST", "PUT", "PATCH", "DELETE"))
 _QUOTED = "«(?P<q1>[^»]+)»|“(?P<q2>[^”]+)”|\"(?P<q3>[^\"]+)\"|'(?P<q4>[^'\n]+)'(?!\\w)"
 _NEXT = r",?\s+(?:and|и|а)\s+(?:an?\s+)?(?:commands?\s+|команд\w*\s+)?/\w|,\s*/\w"
 _PLAIN = rf"(?P<plain>[^\n;]+?)(?=\s*\.?\s*(?:$|;)|\.\s|{_NEXT})"
 REPLY = re.compile(
-    rf"(?<![\w/])/(?P<name>\w+)\s*[,:–—-]*\s*{_VERB}\s*[:–—-]?\s*(?:{_QUOTED}|{_PLAIN})", re.IGNORECASE | re.MULTILINE
+    rf"{_NO_ROUTE}(?<![\w/])/(?P<name>\w+)\s*[,:–—-]*\s*{_VERB}\s*[:–—-]?\s*(?:{_QUOTED}|{_PLAIN})",
+    re.IGNORECASE | re.MULTILINE,
 )
 _QUOTES = ("q1", "q2", "q3", "q4", "plain")
 MAX_REPLY = 4_000

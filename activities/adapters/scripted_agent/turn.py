@@ -72,6 +72,10 @@ class Turn:
             wish = wish_of(self.task, self.session.answers)
         except WishError as error:
             return self._ask(questions.bad_name(self.language, error.name))
+        paths = {name for one in wish.entities for name in (one.path, one.singular)}
+        if "tg_bot" not in self.workspace.modules:
+            # `/notes returns the list` speaks of the route.
+            wish.commands = [one for one in wish.commands if one.name not in paths]
         refused = self._refusal(wish)
         if refused:
             return self._ask(refused)

@@ -119,19 +119,20 @@ def has_section(prompt: str, title: str) -> bool:
 def safe_name(name: str, shown: str) -> str:
     """Raises WishError unless the name can stand in Python, in SQL and in a path."""
     bad = len(name) > MAX_NAME or not IDENTIFIER.fullmatch(name)
-    if bad or keyword.iskeyword(name) or (keyword.issoftkeyword(name) and name != "type"):
+    if bad or keyword.iskeyword(name) or keyword.iskeyword(name.capitalize()):
         raise WishError(shown)
     return name
 
 
 def checked_fields(fields: Iterable[Field], shown: str) -> tuple[Field, ...]:
     """Raises WishError for a name that a model keeps for itself, a repeated one, none or too many."""
-    checked: list[Field] = []
+    checked: dict[str, Field] = {}
     for one in fields:
-        repeated = one.name in {known.name for known in checked}
-        if one.name in TAKEN_FIELDS or one.name.startswith("model_") or repeated:
+        # SQLite does not tell columns apart by case.
+        folded = one.name.lower()
+        if folded in TAKEN_FIELDS or folded.startswith("model_") or folded in checked:
             raise WishError(one.name)
-        checked.append(one)
+        checked[folded] = one
     if not 0 < len(checked) <= MAX_FIELDS:
         raise WishError(shown)
-    return tuple(checked)
+    return tuple(checked.values())

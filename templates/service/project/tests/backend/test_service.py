@@ -26,6 +26,16 @@ def test_a_new_release_adds_its_columns_to_an_existing_table(settings: Settings)
     prepare(settings.data_dir, [newer])
 
 
+@pytest.mark.parametrize("value", ['"\\ud800"', "Infinity", "1", "[]"])
+def test_a_refused_value_answers_422_even_when_it_fits_no_json(
+    client: TestClient, value: str
+) -> None:
+    body = f'{{"title": {value}}}'
+    answer = client.post("/examples", content=body, headers={"Content-Type": "application/json"})
+    assert answer.status_code == 422
+    assert answer.json()["detail"][0]["loc"] == ["body", "title"]
+
+
 def test_the_admin_status_needs_the_admin_token(client: TestClient) -> None:
     assert client.get("/admin/status").status_code == 401
     answer = client.get("/admin/status", headers={"Authorization": "Bearer test-token"})
