@@ -52,7 +52,6 @@ class PlaybookResult:
     ok: bool
     exit_code: int | None
     timed_out: bool
-    stopped: bool
     task: str | None
     failure: dict[str, Any]
     log: bytes
@@ -75,7 +74,7 @@ class PlaybookRunner:
 
         A finished run is adopted with its result, a lost one (its supervisor was killed, or a reboot) runs again
         from the start. Cancelling the caller leaves the run alone. Raises PLAYBOOK_LOST (transient) when the run
-        is lost while it is followed.
+        is lost, killed or stopped by somebody else while it is followed: the next call begins anew.
         """
         status = self._supervisor.status(playbook.ident)
         if status.state == "lost":
@@ -85,7 +84,8 @@ class PlaybookRunner:
             await self._supervisor.start(self._command(playbook))
         status = await self._follow(playbook, follow)
         await asyncio.to_thread(self._forget_secrets, playbook.ident)
-        if status.state != "exited":
+        if status.state != "exited" or _killed(status):
+            await self.stop(playbook.ident)
             raise OrchestratorError(
                 ErrorCode.PLAYBOOK_LOST, "The playbook was lost while it ran.", error_class=ErrorClass.TRANSIENT
             )
@@ -129,10 +129,8 @@ class PlaybookRunner:
             "HOME": str(root),
             "LANG": "C.UTF-8",
             "PYTHONPATH": str(_SOURCE_ROOT),
-            "PYTHONDONTWRITEBYTECODE": "1",
             "ANSIBLE_HOME": str(root / "ansible"),
-            "ANSIBLE_LIBRARY": str(PLAYBOOKS / "library"),
-            "ANSIBLE_PIPELINING": "1",
+            "ANSIBLE_ACTION_PLUGINS": str(PLAYBOOKS / "action_plugins"),
             "ANSIBLE_NOCOLOR": "1",
             "ANSIBLE_DEPRECATION_WARNINGS": "0",
         }
@@ -171,11 +169,14 @@ class PlaybookRunner:
             ok=status.exit_code == 0 and not status.timed_out,
             exit_code=status.exit_code,
             timed_out=status.timed_out,
-            stopped=status.stopped,
             task=data.get("task"),
-            failure={key: data.get("res", {}).get(key) for key in ("msg", "code", "error_class")},
+            failure={key: data.get("res", {}).get(key) for key in ("msg", "code")},
             log=log,
         )
+
+
+def _killed(status: RunStatus) -> bool:
+    return (status.exit_code or 0) < 0 and not status.timed_out
 
 
 def _fine_events(playbook: Playbook, events: list[tuple[int, dict[str, Any]]]) -> list[FineEvent]:

@@ -1,6 +1,6 @@
 """Release directories of one project: `services/<slug>/{releases/<release_id>, current, data}`.
 
-Standard library only: playbook modules import it. Every function may be killed anywhere and called again.
+Standard library only: playbook actions import it. Every function may be killed anywhere and called again.
 """
 
 import fcntl

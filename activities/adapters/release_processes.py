@@ -1,6 +1,6 @@
 """The supervised processes of one project: a candidate on a private port, then the switch to the public one.
 
-Light to import: playbook modules use it. Every function may be killed anywhere and called again: names are fixed,
+Light to import: playbook actions use it. Every function may be killed anywhere and called again: names are fixed,
 so what runs is adopted, and a project never has two processes of one service at its public address.
 """
 
