@@ -50,9 +50,7 @@ async def summary_line(parts: Parts) -> str:
     """The parts and counts of work, for a live line."""
     names = parts.names
     troubles = await asyncio.gather(*(_trouble(parts, name) for name in names))
-    text = "  ".join(
-        f"{name} {trouble if trouble else 'ok'}" for name, trouble in zip(names, troubles, strict=True)
-    )
+    text = "  ".join(f"{name} {trouble if trouble else 'ok'}" for name, trouble in zip(names, troubles, strict=True))
     try:
         tasks, questions = await _work(parts.settings)
     except OrchestratorError:

@@ -51,6 +51,9 @@ async def start_missing(parts: Parts, out: Output) -> list[str]:
     settings, started = parts.settings, []
     _step(out, 1, "Keys and directories", "directories")
     _prepare_home(settings)
+    for name in parts.names:
+        if parts.book.record(name) is None:
+            parts.check_ports(name)
     for number, name, title in ((2, POSTGRES, "PostgreSQL"), (3, TEMPORAL, "Temporal server")):
         started += await _ensure(parts, out, number, name, title)
     if TEMPORAL in parts.names:
@@ -97,7 +100,6 @@ async def _ensure(parts: Parts, out: Output, number: int, name: str, title: str)
         await parts.wait_healthy(name, _TIMEOUTS_S[name])
         return []
     _step(out, number, f"{title}: starting", name)
-    parts.check_ports(name)
     command = await asyncio.to_thread(parts.command, name)
     parts.book.start(name, command)
     await parts.wait_healthy(name, _TIMEOUTS_S[name])

@@ -87,7 +87,7 @@ _BY_STATUS = {
 
 
 class ApiClient:
-    """One connection pool to one API, with one key.
+    """One connection pool to one API, with one key (an empty one only sees its health).
 
     `timeout_s` bounds each request in seconds. Calls that may be repeated without a second effect are tried up
     to `attempts` times on a transient failure; the others once. Raises OrchestratorError: the API's own code, or
@@ -109,7 +109,7 @@ class ApiClient:
         try:
             self._http = httpx.AsyncClient(
                 base_url=self._base_url,
-                headers={"Authorization": f"Bearer {token}", "Accept": "application/json"},
+                headers={"Accept": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {}),
                 timeout=httpx.Timeout(timeout_s),
                 transport=transport,
                 trust_env=False,
