@@ -11,7 +11,10 @@ Sessions = async_sessionmaker[AsyncSession]
 
 def make_engine(url: str) -> AsyncEngine:
     """A pool of connections to `url`; a connection that the server has dropped is replaced before its use."""
-    return create_async_engine(url, pool_pre_ping=True, pool_size=10, max_overflow=20, pool_timeout=10)
+    # hide_parameters: the values of a statement that failed are nobody's business in a log.
+    return create_async_engine(
+        url, pool_pre_ping=True, pool_size=10, max_overflow=20, pool_timeout=10, hide_parameters=True
+    )
 
 
 def make_sessions(engine: AsyncEngine) -> Sessions:

@@ -27,13 +27,15 @@ async def lock_task(session: AsyncSession, task_id: str) -> TaskRow | None:
 
 async def append(session: AsyncSession, task: TaskRow, grain: str, events: Sequence[FineEvent]) -> int:
     """Add those events whose key is new, to a task that this transaction has locked; returns how many."""
+    # The first of equal keys counts.
     fresh = {event.key: event for event in reversed(events)}
-    known = await session.scalars(
+    stored = await session.scalars(
         select(col(EventRow.key)).where(
             col(EventRow.task_id) == task.id, col(EventRow.grain) == grain, col(EventRow.key).in_(list(fresh))
         )
     )
-    new = [key for key in dict.fromkeys(event.key for event in events) if key in fresh.keys() - set(known)]
+    known = set(stored)
+    new = [key for key in dict.fromkeys(event.key for event in events) if key not in known]
     for number, key in enumerate(new, start=task.last_event_seq + 1):
         document = fresh[key].event.model_dump(mode="json")
         session.add(EventRow(task_id=task.id, seq=number, grain=grain, key=key, event=document))

@@ -113,7 +113,7 @@ async def stream_events(
     closed = await task_events.is_closed(session, task_id)
     if start and closed and not await task_events.read(session, task_id, start, 1):
         return Response(status_code=204)
-    return EventSourceResponse(_messages(platform, task_id, start), ping=HEARTBEAT_S)
+    return EventSourceResponse(_messages(platform, task_id, start), ping=HEARTBEAT_S, sep="\n")
 
 
 async def _messages(platform: Platform, task_id: str, after: int) -> AsyncIterator[ServerSentEvent]:

@@ -1,0 +1,62 @@
+"""The schema: up, down, up, and exactly what the tables say."""
+
+import asyncio
+from pathlib import Path
+
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, inspect
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from api import migrate
+from api.bootstrap import bootstrap
+from api.tables import METADATA
+from runtime import private_files
+from runtime.settings import Settings
+from tests.support.api import new_database
+
+
+def differences(connection: Connection) -> list[object]:
+    context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
+    return list(compare_metadata(context, METADATA))
+
+
+async def looked_at(url: str, look) -> object:
+    engine = create_async_engine(url)
+    async with engine.connect() as connection:
+        found = await connection.run_sync(look)
+    await engine.dispose()
+    return found
+
+
+async def test_every_step_goes_up_and_down_and_up_again() -> None:
+    url = await new_database()
+    scripts = await looked_at(url, lambda plain: ScriptDirectory.from_config(migrate.configuration(plain)))
+    assert isinstance(scripts, ScriptDirectory)
+    revisions = [script.revision for script in reversed(list(scripts.walk_revisions()))]
+    for number, revision in enumerate(revisions):
+        await migrate.upgrade(url, revision)
+        await migrate.downgrade(url, revisions[number - 1] if number else "base")
+        await migrate.upgrade(url, revision)
+    assert await looked_at(url, differences) == []
+    await migrate.downgrade(url, "base")
+    assert await looked_at(url, lambda plain: inspect(plain).get_table_names()) == ["alembic_version"]
+
+
+async def test_two_processes_may_migrate_at_once() -> None:
+    url = await new_database()
+    await asyncio.gather(*(migrate.upgrade(url) for _ in range(4)))
+    assert await looked_at(url, differences) == []
+
+
+async def test_a_second_bootstrap_changes_nothing_and_keys_are_private(tmp_path: Path) -> None:
+    url = await new_database()
+    await migrate.upgrade(url)
+    settings = Settings(home=tmp_path / "home", admin_user_id=7)
+    first = await bootstrap(settings, url)
+    keys = {path: path.read_bytes() for path in (tmp_path / "home" / "keys").iterdir() if path.is_file()}
+    assert await bootstrap(settings, url) == first
+    assert {path: path.read_bytes() for path in keys} == keys
+    assert {oct(path.stat().st_mode & 0o777) for path in keys} == {"0o600"}
+    assert private_files.read(first.admin_key_file) != private_files.read(first.platform_key_file)

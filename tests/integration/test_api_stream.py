@@ -1,0 +1,155 @@
+"""The stream of a task: ordered, complete, resumable while others write."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator
+from uuid import uuid4
+
+import httpx
+import pytest
+import pytest_asyncio
+from httpx_sse import aconnect_sse
+
+from contracts.progress import StreamedEvent
+from tests.support.api import Api, fine_event, milestone, running_api, served
+from tests.support.eventually import eventually
+
+
+@pytest_asyncio.fixture(scope="module")
+async def api(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Api]:
+    async with running_api(tmp_path_factory.mktemp("api")) as running:
+        await running.state.hub.wait_listening()
+        yield running
+
+
+@pytest_asyncio.fixture(scope="module")
+async def web(api: Api) -> AsyncIterator[httpx.AsyncClient]:
+    async with served(api.app) as url, httpx.AsyncClient(base_url=url, headers=api.admin, timeout=20) as client:
+        yield client
+
+
+async def new_task(api: Api) -> tuple[str, str]:
+    project_id = await api.new_project(api.admin)
+    return await api.new_task(project_id), project_id
+
+
+async def post(api: Api, task_id: str, *keys: str) -> int:
+    body = {"task_id": task_id, "events": [fine_event(key) for key in keys]}
+    reply = await api.http.post("/internal/events", json=body, headers=api.platform)
+    assert reply.status_code == 200, reply.text
+    return int(reply.json()["stored"])
+
+
+async def read_stream(web: httpx.AsyncClient, task_id: str, after: int = 0, limit: int = 10**9) -> list[StreamedEvent]:
+    """Events until the stream ends, or until `limit` of them: then the connection is cut."""
+    headers = {"Last-Event-ID": str(after)} if after else {}
+    events: list[StreamedEvent] = []
+    async with aconnect_sse(web, "GET", f"/tasks/{task_id}/stream", headers=headers) as source:
+        if source.response.status_code == 204:
+            return events
+        async for message in source.aiter_sse():
+            if not message.data:  # httpx-sse makes an empty event of each heartbeat comment
+                continue
+            events.append(StreamedEvent.model_validate_json(message.data))
+            assert message.id == str(events[-1].seq)
+            if len(events) >= limit:
+                break
+    return events
+
+
+async def test_a_cut_stream_resumes_with_nothing_missing_and_nothing_doubled_while_writers_run(
+    api: Api, web: httpx.AsyncClient
+) -> None:
+    task_id, project_id = await new_task(api)
+    written: list[str] = []
+
+    async def write(writer: int) -> None:
+        for batch in range(15):
+            keys = [f"w{writer}:{batch}:{line}" for line in range(random.randint(1, 5))]
+            await post(api, task_id, *keys)
+            # A retry after a crash: the same keys once more, with a new one between them.
+            await post(api, task_id, keys[0], f"w{writer}:{batch}:late", *keys)
+            written.extend([*keys, f"w{writer}:{batch}:late"])
+
+    async def follow_with_cuts() -> list[StreamedEvent]:
+        seen: list[StreamedEvent] = []
+        while True:
+            part = await read_stream(web, task_id, seen[-1].seq if seen else 0, limit=random.randint(1, 40))
+            seen.extend(part)
+            if part and part[-1].event.type == "completed":
+                return seen
+
+    async with asyncio.timeout(60):
+        readers = [asyncio.create_task(follow_with_cuts()) for _ in range(3)]
+        await asyncio.gather(*(write(number) for number in range(4)))
+        await api.project_task(task_id, project_id, seq=9, state="completed", milestone=milestone("done", "completed"))
+        for seen in await asyncio.gather(*readers):
+            assert [event.seq for event in seen] == list(range(1, len(seen) + 1))
+            assert sorted(event.event.message or "" for event in seen) == sorted([*written, "done"])
+
+
+async def test_a_stream_ends_after_the_last_milestone_and_then_says_that_there_is_no_more(
+    api: Api, web: httpx.AsyncClient
+) -> None:
+    task_id, project_id = await new_task(api)
+    reading = asyncio.create_task(read_stream(web, task_id))
+    await post(api, task_id, "one")
+    await api.project_task(task_id, project_id, seq=5, state="failed", milestone=milestone("it broke", "failed"))
+    events = await asyncio.wait_for(reading, 10)
+    assert [event.event.message for event in events] == ["one", "it broke"]
+    reply = await web.get(f"/tasks/{task_id}/stream", headers={"Last-Event-ID": "2"})
+    assert reply.status_code == 204
+
+
+async def test_a_waiting_reader_is_woken_and_does_not_hold_a_connection_of_the_pool(
+    api: Api, web: httpx.AsyncClient
+) -> None:
+    tasks = [await new_task(api) for _ in range(40)]
+    readings = [asyncio.create_task(read_stream(web, task_id, limit=1)) for task_id, _ in tasks]
+    await eventually(lambda: len(api.state.hub._waiting) >= len(tasks))
+    assert (await api.http.get("/health")).json()["database"] is True
+    for task_id, _ in tasks:
+        await post(api, task_id, "hello")
+    for events in await asyncio.wait_for(asyncio.gather(*readings), 20):
+        assert events[0].event.message == "hello"
+    await eventually(lambda: not api.state.hub._waiting, message="every subscription was given back")
+
+
+async def test_readers_go_on_after_the_listening_connection_was_lost(api: Api, web: httpx.AsyncClient) -> None:
+    task_id, _ = await new_task(api)
+    reading = asyncio.create_task(read_stream(web, task_id, limit=1))
+    await eventually(lambda: task_id in api.state.hub._waiting)
+    killed = await api.rows(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'LISTEN%'"
+    )
+    assert len(killed) == 1
+    await post(api, task_id, "written while nobody listened")
+    assert (await asyncio.wait_for(reading, 15))[0].event.message == "written while nobody listened"
+
+
+async def test_a_reader_never_misses_a_lower_number_that_commits_later(api: Api) -> None:
+    task_id, _ = await new_task(api)
+    await asyncio.gather(*(post(api, task_id, *(f"{n}:{line}" for line in range(5))) for n in range(20)))
+    numbers = [row["seq"] for row in await api.rows("SELECT seq FROM events WHERE task_id = $1 ORDER BY seq", task_id)]
+    assert numbers == list(range(1, 101))
+
+
+async def test_a_batch_that_is_posted_again_is_the_same_rows(api: Api) -> None:
+    task_id, _ = await new_task(api)
+    assert await post(api, task_id, "a", "b", "a") == 2
+    assert await post(api, task_id, "a", "b") == 0
+    assert await post(api, task_id, "b", "c") == 1
+    listed = (await api.http.get(f"/tasks/{task_id}/events?after=1&limit=1", headers=api.admin)).json()["items"]
+    assert [(event["seq"], event["event"]["message"]) for event in listed] == [(2, "b")]
+
+
+async def test_events_of_an_unknown_task_leave_no_orphan(api: Api) -> None:
+    body = {"task_id": f"eng-{uuid4().hex[:12]}", "events": [fine_event("a")]}
+    reply = await api.http.post("/internal/events", json=body, headers=api.platform)
+    assert (reply.status_code, reply.json()["code"]) == (404, "NOT_FOUND")
+
+
+async def test_another_owner_cannot_listen(api: Api, web: httpx.AsyncClient) -> None:
+    task_id, _ = await new_task(api)
+    _, stranger = await api.new_user()
+    assert (await web.get(f"/tasks/{task_id}/stream", headers=stranger)).status_code == 404
