@@ -1,0 +1,57 @@
+"""Outside names derive from ids that the caller minted: the same input is the same name, another is another."""
+
+import pytest
+
+from contracts import ids, names
+from contracts.states import TaskKind
+
+
+@pytest.mark.parametrize("kind", list(TaskKind))
+def test_a_repeated_request_names_the_same_task(kind: TaskKind) -> None:
+    first = ids.task_id_for_request(kind, "request-1")
+    assert ids.task_id_for_request(kind, "request-1") == first
+    assert ids.task_id_for_request(kind, "request-2") != first
+
+
+def test_two_new_tasks_have_two_ids() -> None:
+    assert ids.new_task_id(TaskKind.DEPLOY) != ids.new_task_id(TaskKind.DEPLOY)
+
+
+def test_the_steps_of_a_delivery_keep_its_number() -> None:
+    assert ids.child_task_id("dlv-abc", TaskKind.ENGINEERING) == "eng-abc"
+    assert ids.child_task_id("dlv-abc", TaskKind.DEPLOY) == "dep-abc"
+
+
+def test_workflow_ids_are_words_that_a_person_can_search() -> None:
+    assert ids.delivery_workflow_id("p-1", "dlv-1") == "delivery/p-1/dlv-1"
+    assert ids.engineering_workflow_id("eng-1") == "engineering/eng-1"
+    assert ids.deploy_workflow_id("p-1") == "deploy/p-1"
+    assert ids.agent_worker_workflow_id("w-1") == "worker/w-1"
+
+
+def test_equal_project_names_of_two_people_are_two_repositories() -> None:
+    assert ids.repository_name(1, "blog") != ids.repository_name(2, "blog")
+
+
+def test_every_turn_and_every_verified_commit_has_a_name_of_its_own() -> None:
+    assert ids.turn_name("w-1", 1) != ids.turn_name("w-1", 2)
+    assert ids.verification_name("eng-1", "a" * 40) != ids.verification_name("eng-1", "b" * 40)
+    assert ids.playbook_ident("rel-1", "release") != ids.playbook_ident("rel-1", "revert")
+
+
+@pytest.mark.parametrize(("name", "slug"), [("my-blog", "my_blog"), ("Blog 2", "blog_2"), ("--", "project")])
+def test_a_slug_is_snake_case_and_never_empty(name: str, slug: str) -> None:
+    assert ids.project_slug(name) == slug
+
+
+def test_a_secret_reference_names_project_and_secret() -> None:
+    assert ids.secret_ref("p-1", "BOT_TOKEN") == "secret://projects/p-1/BOT_TOKEN"
+
+
+@pytest.mark.parametrize(
+    "names_of_a_kind", [names.WorkflowName, names.ActivityName, names.UpdateName, names.QueryName, names.GraphName]
+)
+def test_wire_names_are_different_from_each_other(names_of_a_kind: type) -> None:
+    values = [value for key, value in vars(names_of_a_kind).items() if key.isupper() and isinstance(value, str)]
+    assert len(values) == len(set(values))
+    assert values
