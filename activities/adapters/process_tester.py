@@ -1,0 +1,282 @@
+"""The Tester as supervised processes of this machine: the project's own checks, in a clean copy, without the agent.
+
+The packages of a project come from an environment shared by all projects with the same requirements. The platform
+builds it (wheels only, plain names only), and the tests run as another user that cannot write to it. Where the
+platform cannot drop to another user, a hostile test could change the shared environment: that is the limit of the
+`process` runtime.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import sys
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from pathlib import Path
+
+import activities
+from activities.adapters.file_lock import file_lock
+from activities.adapters.git import Git, temporary_directory
+from activities.adapters.line_follower import LineFollower
+from activities.adapters.local_forge import LocalBareForge
+from activities.adapters.requirements_check import FILES, requirement_files, unsafe_requirement
+from activities.adapters.supervision import RunAs, RunStatus, SupervisedCommand, Supervisor
+from activities.adapters.unprivileged import UnprivilegedUsers, give
+from activities.adapters.verification_report import CheckedOutput, code_failure, judge, registry_trouble
+from activities.ports import ArtifactStore, Follow
+from contracts.errors import ErrorClass, ErrorCode, OrchestratorError, bounded
+from contracts.ids import verification_name
+from contracts.progress import FineEvent
+from contracts.steps import VerificationRequest, VerificationResult
+
+_SOURCE_ROOT = Path(activities.__file__).resolve().parent.parent
+_SETUP = "-setup"
+_SETUP_TIMEOUT_S = 1200
+_INSTALLER_VARIABLES = ("PIP_", "UV_", "SSL_", "HTTP_", "HTTPS_", "NO_PROXY", "http_", "https_", "no_proxy", "HOME")
+_MAX_LOG = 32 * 1024 * 1024
+_SHOWN = ("FAILED ", "ERROR ", "make: ***", "make[")
+
+
+@dataclass(frozen=True)
+class _Place:
+    """The directories of one verification."""
+
+    root: Path
+
+    @property
+    def project(self) -> Path:
+        return self.root / "project"
+
+    @property
+    def home(self) -> Path:
+        return self.root / "home"
+
+
+class _Refused(Exception):
+    """The project cannot be tested as it is; the Developer can repair it."""
+
+    def __init__(self, verdict: CheckedOutput) -> None:
+        super().__init__(verdict.evidence)
+        self.verdict = verdict
+
+
+class ProcessTester:
+    """Implements `Tester`. One run per task and commit, `test-<task>-<commit>`, adopted by every repetition."""
+
+    def __init__(
+        self,
+        supervisor: Supervisor,
+        forge: LocalBareForge,
+        work_dir: Path,
+        caches_dir: Path,
+        users: UnprivilegedUsers,
+        artifacts: ArtifactStore,
+        python: str = sys.executable,
+    ) -> None:
+        self._supervisor = supervisor
+        self._forge = forge
+        self._work_dir = work_dir
+        self._venvs = caches_dir / "venvs"
+        self._users = users
+        self._artifacts = artifacts
+        self._python = python
+
+    async def verify(self, request: VerificationRequest, follow: Follow) -> VerificationResult:
+        """Run or adopt `make setup check test` at the commit, and judge what it printed.
+
+        A verdict `infrastructure` forgets the run, so that the next call tries again; any other verdict is the
+        same for every later call. Raises OrchestratorError: TESTER_LOST (transient: tests may be repeated) when the
+        run's supervisor was killed, PROCESS_FAILED (transient) when packages cannot be had, STOPPED_BY_PERSON.
+        """
+        name = verification_name(request.task_id, request.commit)
+        try:
+            if self._supervisor.status(name).state == "absent":
+                await self._begin(request, name, follow)
+        except _Refused as refused:
+            await self._clear(name)
+            return await self._result(request, refused.verdict, refused.verdict.evidence.encode(), None)
+        follower = LineFollower(
+            self._supervisor, follow, f"{request.task_id}:{request.commit[:12]}", request.task_id, request.task_id
+        )
+        status, _ = await follower.follow(name, _shown)
+        await self._clear(name)
+        self._raise_unless_ended(name, status)
+        output, _ = self._supervisor.read_output(name, 0, _MAX_LOG)
+        for path, shown in ((self._place(name).project, b"."), (self._venvs, b"venvs"), (self._work_dir, b"")):
+            output = output.replace(str(path).encode(), shown)
+        verdict = judge(
+            output.decode(errors="replace"), status.exit_code, timed_out=status.timed_out, timeout_s=request.timeout_s
+        )
+        if verdict.failure_class == "infrastructure":
+            self._supervisor.remove(name)
+        return await self._result(request, verdict, output, status)
+
+    async def stop(self, request: VerificationRequest) -> None:
+        """Stop the tests and all that they started; nothing of it is left when this returns."""
+        name = verification_name(request.task_id, request.commit)
+        for one in (name + _SETUP, name):
+            await self._supervisor.stop(one)
+        await self._clear(name)
+
+    async def _begin(self, request: VerificationRequest, name: str, follow: Follow) -> None:
+        place, user = self._place(name), self._users.for_owner(f"tester-{request.project_id}")
+        if shutil.which("make") is None:
+            raise OrchestratorError(
+                ErrorCode.PROCESS_FAILED, "The program make is missing: install it (apt install make)."
+            )
+        async with self._locked(name):
+            if self._supervisor.status(name).state != "absent":
+                return
+            await self._check_out(request, place)
+            venv = await self._environment(name, place, follow)
+            await asyncio.to_thread(give, place.root, user)
+            await self._supervisor.start(self._command(request, name, place, venv, user))
+
+    def _command(
+        self, request: VerificationRequest, name: str, place: _Place, venv: Path, user: RunAs | None
+    ) -> SupervisedCommand:
+        environment = {
+            "PATH": os.environ.get("PATH", os.defpath),
+            "HOME": str(place.home),
+            "TMPDIR": str(place.home),
+            "LANG": "C.UTF-8",
+            "CI": "1",
+            "NO_COLOR": "1",
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "PYTEST_ADDOPTS": "-rfE --color=no -p no:cacheprovider",
+        }
+        argv = ["make", "setup", "check", "test", f"VENV={venv}", f"PYTHON={self._python}"]
+        return SupervisedCommand(name, argv, place.project, environment, request.timeout_s, user=user)
+
+    async def _check_out(self, request: VerificationRequest, place: _Place) -> None:
+        """Exactly the commit's files, from the forge; whatever an earlier attempt left is replaced."""
+        bare = self._forge.path(request.repository)
+        if not bare.is_dir() or await Git(bare).commit_of(request.commit) is None:
+            raise OrchestratorError(
+                ErrorCode.COMMIT_NOT_ON_REMOTE, f"The forge does not have the commit {request.commit[:12]}."
+            )
+        async with temporary_directory(self._work_dir / ".drafts") as directory:
+            draft = directory / "project"
+            await Git(directory).run(
+                "clone", "--quiet", "--shared", "--no-checkout", "--template=", "--", str(bare), str(draft)
+            )
+            await Git(draft).run("checkout", "--quiet", "--detach", request.commit, "--")
+            await asyncio.to_thread(shutil.rmtree, draft / ".git")
+            await asyncio.to_thread(shutil.rmtree, place.root, ignore_errors=True)
+            place.home.mkdir(parents=True)
+            os.rename(draft, place.project)
+        if not (place.project / "Makefile").is_file():
+            raise _Refused(code_failure("There is no Makefile with the targets setup, check and test."))
+
+    async def _environment(self, name: str, place: _Place, follow: Follow) -> Path:
+        """The shared environment with the project's packages, built once for all that want the same."""
+        files = requirement_files(place.project)
+        for file in files:
+            unsafe = unsafe_requirement(file)
+            if unsafe is not None:
+                reason = f"{file.name} may hold package names and versions only; this line is something else: {unsafe}"
+                raise _Refused(code_failure(reason))
+        setup = name + _SETUP
+        argv = [
+            sys.executable, "-m", "activities.adapters.venv_cache",
+            "--cache", str(self._venvs), "--python", self._python, *map(str, files),
+        ]  # fmt: skip
+        known = {key: value for key, value in os.environ.items() if key.startswith(_INSTALLER_VARIABLES)}
+        known |= {"PATH": os.environ.get("PATH", os.defpath), "PYTHONPATH": str(_SOURCE_ROOT), "LANG": "C.UTF-8"}
+        await self._supervisor.start(SupervisedCommand(setup, argv, self._work_dir, known, _SETUP_TIMEOUT_S))
+        status, _ = await LineFollower(self._supervisor, _beats_only(follow), setup, "", "").follow(setup, lambda _: [])
+        output = self._supervisor.read_output(setup, 0, _MAX_LOG)[0].decode(errors="replace")
+        if status.stopped:
+            raise _stopped()
+        self._supervisor.remove(setup)
+        if status.state == "exited" and status.exit_code == 0:
+            venv = Path(output.strip().splitlines()[-1])
+            await _stamp(venv, place.project)
+            return venv
+        raise _setup_failure(status, output)
+
+    def _raise_unless_ended(self, name: str, status: RunStatus) -> None:
+        if status.state == "lost":
+            self._supervisor.remove(name)
+            raise OrchestratorError(
+                ErrorCode.TESTER_LOST,
+                "The tests were killed from outside; they are started again.",
+                error_class=ErrorClass.TRANSIENT,
+            )
+        if status.stopped:
+            raise _stopped()
+
+    async def _result(
+        self, request: VerificationRequest, verdict: CheckedOutput, output: bytes, status: RunStatus | None
+    ) -> VerificationResult:
+        report = await self._artifacts.put(f"tests-{request.commit[:12]}.log", output)
+        return VerificationResult(
+            commit=request.commit,
+            passed=verdict.passed,
+            exit_code=None if status is None else status.exit_code,
+            failure_class=verdict.failure_class,
+            fingerprint=verdict.fingerprint,
+            evidence=verdict.evidence,
+            report=report,
+            duration_ms=_duration_ms(status),
+        )
+
+    async def _clear(self, name: str) -> None:
+        """Remove the copy; the run's record stays. A lost run's orphans go first: they still write there."""
+        if self._supervisor.status(name).state == "lost":
+            await self._supervisor.stop(name)
+        await asyncio.to_thread(shutil.rmtree, self._place(name).root, ignore_errors=True)
+
+    def _place(self, name: str) -> _Place:
+        return _Place(self._work_dir / name)
+
+    def _locked(self, name: str) -> AbstractAsyncContextManager[None]:
+        return file_lock(self._work_dir / ".locks" / f"{name}.lock")
+
+
+def _beats_only(follow: Follow) -> Follow:
+    """The heart beats while packages are installed; offsets belong to the tests' output."""
+
+    async def report(_: list[FineEvent], __: int) -> None:
+        await follow.report([], follow.offset)
+
+    return Follow(0, report)
+
+
+def _setup_failure(status: RunStatus, output: str) -> Exception:
+    gone = status.state == "lost" or status.timed_out or (status.exit_code or 0) < 0
+    if gone or registry_trouble(output):
+        return OrchestratorError(
+            ErrorCode.PROCESS_FAILED,
+            f"The project's packages could not be installed on this machine: {bounded(output.strip(), 1000)}",
+            error_class=ErrorClass.TRANSIENT,
+        )
+    return _Refused(code_failure("The packages in the requirement files cannot be installed.", output))
+
+
+async def _stamp(venv: Path, project: Path) -> None:
+    """Tell the project's Makefile that its environment is ready: it names the stamp after a checksum."""
+    content = b"".join((project / name).read_bytes() for name in FILES if (project / name).is_file())
+    process = await asyncio.create_subprocess_exec(
+        "cksum", stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
+    )
+    output, _ = await process.communicate(content)
+    (venv / f".ready-{output.decode().split()[0]}").touch()
+
+
+def _shown(line: bytes) -> list[str]:
+    text = line.decode(errors="replace")
+    summary = text.startswith("=") and (" passed" in text or " failed" in text or " error" in text)
+    return [bounded(text, 500)] if summary or text.startswith(_SHOWN) else []
+
+
+def _duration_ms(status: RunStatus | None) -> int:
+    if status is None or status.started_at is None or status.finished_at is None:
+        return 0
+    return round((status.finished_at - status.started_at).total_seconds() * 1000)
+
+
+def _stopped() -> OrchestratorError:
+    return OrchestratorError(ErrorCode.STOPPED_BY_PERSON, "The tests were stopped.")

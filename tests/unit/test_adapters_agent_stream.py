@@ -1,0 +1,130 @@
+"""Streams and lines of agents, which are never to be trusted."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from activities.adapters.agent_clis import ClaudeCode, ScriptedAgent, StreamJson
+from activities.adapters.bounded_log import BoundedLog
+from activities.adapters.line_follower import LineSplitter
+from activities.adapters.unprivileged import blocked_at
+
+
+def encoded(**event: object) -> bytes:
+    return json.dumps(event).encode()
+
+
+def test_a_result_gives_text_usage_and_session() -> None:
+    reader = StreamJson()
+    reader.feed(encoded(type="system", subtype="init", session_id="s1"))
+    usage = {"input_tokens": 1, "cache_read_input_tokens": 2, "output_tokens": 3}
+    reader.feed(
+        encoded(type="result", subtype="success", result="done", total_cost_usd=0.5, usage=usage, session_id="s2")
+    )
+    report = reader.report
+    assert (report.session_id, report.text, report.is_error, report.finished) == ("s2", "done", False, True)
+    assert (report.cost_usd, report.input_tokens, report.output_tokens) == (0.5, 3, 3)
+
+
+def test_an_error_result_is_an_error_even_when_it_looks_fine() -> None:
+    reader = StreamJson()
+    reader.feed(encoded(type="result", subtype="error_max_turns", is_error=False))
+    assert reader.report.is_error
+
+
+def test_tool_calls_are_shown_with_what_they_touch() -> None:
+    blocks = [{"type": "tool_use", "name": "Write", "input": {"file_path": "a.py", "content": "x" * 9999}}]
+    assert StreamJson().feed(encoded(type="assistant", message={"content": blocks})) == ["Write: a.py"]
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.floats() | st.text(),
+        lambda inner: (
+            st.lists(inner)
+            | st.dictionaries(
+                st.sampled_from(
+                    [
+                        "type",
+                        "message",
+                        "content",
+                        "usage",
+                        "result",
+                        "errors",
+                        "input",
+                        "session_id",
+                        "input_tokens",
+                        "text",
+                    ]
+                ),
+                inner,
+            )
+        ),
+    )
+)
+def test_any_json_is_survived(value: object) -> None:
+    for kind in ("result", "assistant", "system"):
+        reader = StreamJson()
+        reader.feed(json.dumps(value).encode())
+        reader.feed(
+            json.dumps({"type": kind, "message": value, "usage": value, "result": value, "errors": value}).encode()
+        )
+        reader.feed(json.dumps({"type": "assistant", "message": {"content": value}}).encode())
+        assert len(reader.report.text) <= 20_000
+
+
+@given(st.binary())
+def test_any_bytes_are_survived(line: bytes) -> None:
+    StreamJson().feed(line)
+
+
+@given(st.lists(st.binary(max_size=20)), st.integers(1, 7))
+def test_lines_and_their_offsets_do_not_depend_on_how_the_output_was_cut(lines: list[bytes], size: int) -> None:
+    whole = b"\n".join(lines)
+    splitter = LineSplitter()
+    found = [line for start in range(0, len(whole), size) for line in splitter.feed(whole[start : start + size])]
+    found += splitter.last()
+    assert all(whole[offset : offset + len(line)] == line for offset, line in found)
+    assert b"\n".join(line for _, line in found) == whole.removesuffix(b"\n") or whole in (b"", b"\n")
+
+
+def test_the_real_agent_is_called_headless_and_resumes() -> None:
+    argv = ClaudeCode(Path("/bin/claude")).argv("hi", "s1", privileged=False)
+    assert argv[:3] == ["/bin/claude", "-p", "hi"]
+    assert argv[-2:] == ["--resume", "s1"]
+    assert "--dangerously-skip-permissions" in argv
+
+
+def test_the_scripted_agent_asks_for_no_permissions_as_root() -> None:
+    assert "--dangerously-skip-permissions" not in ScriptedAgent().argv("hi", None, privileged=True)
+    assert "--dangerously-skip-permissions" in ScriptedAgent().argv("hi", None, privileged=False)
+
+
+def test_a_log_is_cut_once_and_says_so(tmp_path: Path) -> None:
+    log = BoundedLog(tmp_path / "log", cap=10)
+    for _ in range(5):
+        log.write(b"abcd")
+    assert (tmp_path / "log").read_bytes().startswith(b"abcdabcdab\n[output cut here")
+    assert (tmp_path / "log").stat().st_size < 100
+
+
+def test_the_log_of_a_service_keeps_the_latest_output(tmp_path: Path) -> None:
+    log = BoundedLog(tmp_path / "log", cap=10, rotate=True)
+    log.write(b"0123456789")
+    log.write(b"new")
+    assert (tmp_path / "log").read_bytes() == b"new"
+    assert (tmp_path / "log.1").read_bytes() == b"0123456789"
+
+
+@pytest.mark.parametrize(("mode", "blocked"), [(0o700, True), (0o711, False), (0o755, False)])
+def test_a_path_is_reachable_when_others_may_enter_every_part(tmp_path: Path, mode: int, blocked: bool) -> None:
+    gate = tmp_path / "gate"
+    (gate / "inside").mkdir(parents=True)
+    gate.chmod(mode)
+    found = blocked_at(gate / "inside")
+    assert (found == gate) is blocked or (found is not None and found in gate.parents)
