@@ -120,7 +120,8 @@ async def test_readers_go_on_after_the_listening_connection_was_lost(api: Api, w
     reading = asyncio.create_task(read_stream(web, task_id, limit=1))
     await eventually(lambda: task_id in api.state.hub._waiting)
     killed = await api.rows(
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'LISTEN%'"
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+        "WHERE datname = current_database() AND query LIKE 'LISTEN%'"
     )
     assert len(killed) == 1
     await post(api, task_id, "written while nobody listened")

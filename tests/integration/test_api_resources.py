@@ -1,0 +1,224 @@
+"""Projects, ports, releases, servers and artifacts: repeated and simultaneous requests have one effect."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+from uuid import uuid4
+
+import pytest
+import pytest_asyncio
+
+from tests.support.api import Api, release, running_api
+
+
+@pytest_asyncio.fixture(scope="module")
+async def api(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Api]:
+    async with running_api(tmp_path_factory.mktemp("api")) as running:
+        yield running
+
+
+@pytest_asyncio.fixture
+async def project_id(api: Api) -> str:
+    return await api.new_project(api.admin)
+
+
+async def test_a_project_created_again_by_its_id_is_the_same_project(api: Api) -> None:
+    body = {"id": f"p-{uuid4().hex}", "name": f"n{uuid4().hex[:8]}", "title": "Books"}
+    replies = await asyncio.gather(*(api.http.post("/projects", json=body, headers=api.admin) for _ in range(8)))
+    assert {reply.status_code for reply in replies} == {201}
+    assert len({reply.text for reply in replies}) == 1
+    assert len(await api.rows("SELECT 1 FROM projects WHERE id = $1", body["id"])) == 1
+
+
+async def test_the_same_id_with_another_content_or_owner_is_a_conflict(api: Api) -> None:
+    body = {"id": f"p-{uuid4().hex}", "name": f"n{uuid4().hex[:8]}"}
+    await api.http.post("/projects", json=body, headers=api.admin)
+    _, stranger = await api.new_user()
+    for changed, headers in (({**body, "title": "other"}, api.admin), (body, stranger)):
+        reply = await api.http.post("/projects", json=changed, headers=headers)
+        assert (reply.status_code, reply.json()["code"]) == (409, "CONFLICT")
+
+
+async def test_a_project_created_again_after_a_change_is_still_the_same_project(api: Api) -> None:
+    body = {"id": f"p-{uuid4().hex}", "name": f"n{uuid4().hex[:8]}"}
+    await api.http.post("/projects", json=body, headers=api.admin)
+    await api.http.patch(f"/projects/{body['id']}", json={"title": "changed"}, headers=api.admin)
+    reply = await api.http.post("/projects", json=body, headers=api.admin)
+    assert (reply.status_code, reply.json()["title"]) == (201, "changed")
+
+
+async def test_a_name_is_unique_for_its_owner_only(api: Api) -> None:
+    name = f"n{uuid4().hex[:8]}"
+    await api.new_project(api.admin, name=name)
+    reply = await api.http.post("/projects", json={"id": f"p-{uuid4().hex}", "name": name}, headers=api.admin)
+    assert (reply.status_code, reply.json()["code"]) == (409, "ALREADY_EXISTS")
+    _, other = await api.new_user()
+    await api.new_project(other, name=name)
+
+
+async def test_an_archived_project_leaves_the_list_and_comes_back(api: Api, project_id: str) -> None:
+    async def listed(query: str = "") -> bool:
+        items = (await api.http.get(f"/projects{query}", headers=api.admin)).json()["items"]
+        return project_id in {item["id"] for item in items}
+
+    for _ in range(2):
+        reply = await api.http.patch(f"/projects/{project_id}", json={"archived": True}, headers=api.admin)
+        assert reply.json()["status"] == "archived"
+    assert not await listed()
+    assert await listed("?include_archived=true")
+    reply = await api.http.patch(f"/projects/{project_id}", json={"archived": False}, headers=api.admin)
+    assert reply.json()["status"] == "draft"
+    assert await listed()
+
+
+async def allocate(api: Api, project_id: str, *services: str, **fields: Any) -> dict[str, Any]:
+    body = {"project_id": project_id, "services": list(services), **fields}
+    reply = await api.http.post("/internal/ports", json=body, headers=api.platform)
+    return dict(reply.json())
+
+
+async def new_server(api: Api, **fields: Any) -> str:
+    body = {"handle": f"s-{uuid4().hex[:8]}", "public_ip": "10.0.0.9", "status": "ready", **fields}
+    reply = await api.http.post("/servers", json=body, headers=api.admin)
+    assert reply.status_code == 201, reply.text
+    return str(body["handle"])
+
+
+async def test_parallel_allocations_never_share_a_port_and_repeat_themselves(api: Api) -> None:
+    handle = await new_server(api, port_from=20000, port_to=20039)
+    projects = [await api.new_project(api.admin) for _ in range(20)]
+    wanted = [(project, service) for project in projects for service in (("backend",), ("backend", "tg_bot"))]
+    await asyncio.gather(*(allocate(api, project, *services, server_handle=handle) for project, services in wanted))
+    finals = [await allocate(api, project, "backend", "tg_bot") for project in projects]
+    ports = [port["port"] for final in finals for port in final["ports"]]
+    assert sorted(ports) == list(range(20000, 20040))
+    assert {final["server_handle"] for final in finals} == {handle}
+    assert [await allocate(api, project, "backend", "tg_bot") for project in projects] == finals
+    full = await allocate(api, await api.new_project(api.admin), "backend", server_handle=handle)
+    assert full["code"] == "NO_PORT"
+    assert len(await api.rows("SELECT 1 FROM port_allocations WHERE server_handle = $1", handle)) == 40
+
+
+async def test_a_server_that_is_not_ready_gets_nothing_new_but_keeps_its_projects(api: Api, project_id: str) -> None:
+    handle = await new_server(api, port_from=21000, port_to=21009)
+    first = await allocate(api, project_id, "backend", server_handle=handle)
+    await api.http.patch(f"/servers/{handle}", json={"status": "maintenance"}, headers=api.admin)
+    assert await allocate(api, project_id, "backend") == first
+    other = await allocate(api, await api.new_project(api.admin), "backend", server_handle=handle)
+    assert other["code"] == "NO_SERVER"
+    moved = await allocate(api, project_id, "backend", server_handle="local")
+    assert moved["code"] == "CONFLICT"
+
+
+async def test_a_server_is_created_once_by_its_handle(api: Api) -> None:
+    body = {"handle": f"s-{uuid4().hex[:8]}", "public_ip": "10.0.0.1"}
+    assert (await api.http.post("/servers", json=body, headers=api.admin)).status_code == 201
+    assert (await api.http.post("/servers", json=body, headers=api.admin)).status_code == 201
+    other = {**body, "public_ip": "10.0.0.2"}
+    assert (await api.http.post("/servers", json=other, headers=api.admin)).json()["code"] == "CONFLICT"
+    backwards = {**body, "handle": "s-x", "port_from": 2, "port_to": 1}
+    assert (await api.http.post("/servers", json=backwards, headers=api.admin)).status_code == 422
+
+
+async def test_a_member_sees_the_servers_that_their_projects_use(api: Api) -> None:
+    _, member = await api.new_user()
+    project_id = await api.new_project(member)
+    handle = await new_server(api, port_from=22000, port_to=22009)
+    assert (await api.http.get(f"/servers/{handle}", headers=member)).status_code == 404
+    allocated = await allocate(api, project_id, "backend", server_handle=handle)
+    assert (await api.http.get(f"/servers/{handle}", headers=member)).json()["status"] == "in_use"
+    listed = (await api.http.get("/allocations", headers=member)).json()["items"]
+    assert listed == [allocated]
+
+
+async def record(api: Api, body: dict[str, Any], state: str, **fields: Any) -> dict[str, Any]:
+    reply = await api.http.put("/internal/releases", json={**body, "state": state, **fields}, headers=api.platform)
+    return dict(reply.json())
+
+
+async def states(api: Api, project_id: str) -> dict[str, str]:
+    items = (await api.http.get(f"/projects/{project_id}/releases", headers=api.admin)).json()["items"]
+    return {item["id"]: item["state"] for item in items}
+
+
+async def project(api: Api, project_id: str) -> dict[str, Any]:
+    return dict((await api.http.get(f"/projects/{project_id}", headers=api.admin)).json())
+
+
+async def test_a_new_active_release_supersedes_the_former_and_moves_the_address(api: Api, project_id: str) -> None:
+    first, second = release(project_id), release(project_id)
+    for body, url in ((first, "http://x:1"), (second, "http://x:2")):
+        for state in ("pending", "building", "starting", "probing"):
+            assert (await record(api, body, state))["state"] == state
+        assert (await record(api, body, "active", url=url, server_handle="local"))["state"] == "active"
+    assert await states(api, project_id) == {first["id"]: "superseded", second["id"]: "active"}
+    shown = await project(api, project_id)
+    assert (shown["project"]["url"], shown["project"]["status"]) == ("http://x:2", "active")
+    assert shown["active_release"]["number"] == 2
+
+
+async def test_a_rollback_makes_the_earlier_release_active_again(api: Api, project_id: str) -> None:
+    first, second = release(project_id), release(project_id)
+    for body in (first, second):
+        await record(api, body, "pending")
+        await record(api, body, "active", url=f"http://{body['id']}")
+    await record(api, first, "starting")
+    await record(api, first, "active")
+    await record(api, second, "rolled_back", error="asked for")
+    assert await states(api, project_id) == {first["id"]: "active", second["id"]: "rolled_back"}
+    assert (await project(api, project_id))["project"]["url"] == f"http://{first['id']}"
+
+
+async def test_illegal_steps_of_a_release_are_conflicts_and_change_nothing(api: Api, project_id: str) -> None:
+    body = release(project_id)
+    assert (await record(api, body, "active"))["code"] == "CONFLICT"
+    await record(api, body, "pending")
+    await record(api, body, "failed", error="broken")
+    for state in ("active", "probing", "superseded"):
+        assert (await record(api, body, state))["code"] == "CONFLICT"
+    assert (await record(api, {**body, "commit": "f" * 40}, "failed"))["code"] == "CONFLICT"
+    other = await api.new_project(api.admin)
+    assert (await record(api, {**body, "project_id": other}, "failed"))["code"] == "CONFLICT"
+    again = await record(api, body, "failed")
+    assert (again["state"], again["error"], again["number"]) == ("failed", "broken", 1)
+
+
+async def test_two_releases_at_once_leave_exactly_one_active(api: Api, project_id: str) -> None:
+    bodies = [release(project_id) for _ in range(6)]
+    await asyncio.gather(*(record(api, body, "pending") for body in bodies))
+    await asyncio.gather(*(record(api, body, "active") for body in bodies))
+    final = list((await states(api, project_id)).values())
+    assert sorted(final) == ["active", *["superseded"] * 5]
+    items = (await api.http.get(f"/projects/{project_id}/releases", headers=api.admin)).json()["items"]
+    assert [item["number"] for item in items] == [6, 5, 4, 3, 2, 1]
+
+
+async def test_a_removed_release_takes_the_address_away(api: Api, project_id: str) -> None:
+    body = release(project_id)
+    await record(api, body, "pending")
+    await record(api, body, "active", url="http://x")
+    await record(api, body, "removed")
+    shown = await project(api, project_id)
+    assert (shown["project"]["url"], shown["project"]["status"], shown["active_release"]) == (None, "scaffolded", None)
+
+
+async def test_an_artifact_is_read_in_slices_that_keep_characters_whole(api: Api, project_id: str) -> None:
+    text = "".join(f"строка {number} 🔑\n" for number in range(50))
+    ref = await api.state.artifacts.put("log.txt", text.encode())
+    task_id = await api.new_task(project_id, artifacts=[ref.model_dump()])
+    for path in (f"/artifacts/{ref.sha256}/log.txt", f"/tasks/{task_id}/artifacts/{ref.sha256}"):
+        read, offset = "", 0
+        while offset is not None:
+            reply = await api.http.get(f"{path}?offset={offset}&limit=7", headers=api.admin)
+            assert reply.status_code == 200, reply.text
+            read, offset = read + reply.json()["text"], reply.json()["next_offset"]
+        assert read == text
+    _, stranger = await api.new_user()
+    assert (await api.http.get(f"/artifacts/{ref.sha256}/log.txt", headers=stranger)).status_code == 404
+    assert (await api.http.get(f"/artifacts/{ref.sha256}/other.txt", headers=api.admin)).status_code == 404
+
+
+async def test_the_log_of_a_release_can_be_read_by_its_owner(api: Api, project_id: str) -> None:
+    ref = await api.state.artifacts.put("playbook.log", uuid4().hex.encode())
+    await record(api, release(project_id), "failed", log=ref.model_dump())
+    assert (await api.http.get(f"/artifacts/{ref.sha256}/playbook.log", headers=api.admin)).status_code == 200
