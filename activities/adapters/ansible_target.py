@@ -19,7 +19,6 @@ from activities.adapters.release_directory import ProjectPlace, claim_place
 from activities.adapters.release_processes import (
     ReleasedService,
     ReleaseProcesses,
-    changing,
     load_release,
     redact,
     secret_values,
@@ -103,7 +102,7 @@ class AnsibleProcessTarget:
         """Stop the playbook and its candidate; the release before it serves, what is unfinished is removed."""
         await self._runner.stop(_ident(request.release_id, request.task_id))
         place = await self._place(request.project_id, request.project_name)
-        async with changing(place):
+        async with directory.holding(place.lock):
             before = directory.current_release(place)
             if before == request.release_id:
                 before = request.allocation.previous_release_id
@@ -117,7 +116,7 @@ class AnsibleProcessTarget:
         await self._runner.stop(_ident(verdict.release_id, verdict.task_id))
         place = await self._place(verdict.project_id, verdict.project_name)
         try:
-            async with changing(place):
+            async with directory.holding(place.lock):
                 await self._return_to(place, verdict.release_id, previous.id if previous else None)
         except OrchestratorError as error:
             if error.retryable:
@@ -152,7 +151,7 @@ class AnsibleProcessTarget:
         if request.action not in actions:
             raise OrchestratorError(ErrorCode.INVALID_INPUT, f"{request.action.value} is not such an operation.")
         try:
-            async with changing(place):
+            async with directory.holding(place.lock):
                 return OperationResult(ok=True, url=await actions[request.action]())
         except OrchestratorError as error:
             if error.retryable:
@@ -171,7 +170,7 @@ class AnsibleProcessTarget:
             current = directory.current_release(place)
             if current is None or place.stopped.exists():
                 continue
-            async with changing(place):
+            async with directory.holding(place.lock):
                 started += await self._processes(place).restore(load_release(place, current))
         return started
 

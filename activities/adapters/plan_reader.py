@@ -61,8 +61,9 @@ class ForgePlanReader:
         if len(set(names)) != len(names):
             raise _invalid(f"{MANIFEST}: two modules have the same name.")
         environment = [EnvEntry(**entry.model_dump()) for entry in contract.entries]
+        services = _services(manifest)
         check_contract(names, environment)
-        return DeploymentPlan(commit=commit, services=_services(manifest), environment=environment)
+        return DeploymentPlan(commit=commit, services=services, environment=environment)
 
 
 def _services(manifest: _Manifest) -> list[ServiceProcess]:

@@ -11,12 +11,13 @@ import json
 import os
 import shutil
 import sys
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import activities
-from activities.adapters.release_directory import write_private
+from activities.adapters.release_directory import holding, write_private
 from activities.adapters.supervision import RunStatus, SupervisedCommand, Supervisor
 from activities.ports import Follow
 from contracts.errors import ErrorClass, ErrorCode, OrchestratorError, bounded
@@ -76,12 +77,8 @@ class PlaybookRunner:
         from the start. Cancelling the caller leaves the run alone. Raises PLAYBOOK_LOST (transient) when the run
         is lost, killed or stopped by somebody else while it is followed: the next call begins anew.
         """
-        status = self._supervisor.status(playbook.ident)
-        if status.state == "lost":
-            await self.stop(playbook.ident)
-        if status.state in {"absent", "lost"}:
-            await asyncio.to_thread(self._prepare, playbook)
-            await self._supervisor.start(self._command(playbook))
+        # Shielded: half a start would be invisible to the stop that follows a cancellation.
+        await asyncio.shield(asyncio.ensure_future(self._begin(playbook)))
         status = await self._follow(playbook, follow)
         await asyncio.to_thread(self._forget_secrets, playbook.ident)
         if status.state != "exited" or _killed(status):
@@ -93,13 +90,32 @@ class PlaybookRunner:
 
     async def stop(self, ident: str, grace_s: float = 2.0) -> None:
         """Stop the run and everything that it started; its secrets and its name are gone when this returns."""
+        async with self._starting():
+            pass
+        await self._clear(ident, grace_s)
+
+    async def _begin(self, playbook: Playbook) -> None:
+        """Create or adopt. The lock keeps two starters from writing the files of one run at once."""
+        async with self._starting():
+            state = self._supervisor.status(playbook.ident).state
+            if state == "lost":
+                await self._clear(playbook.ident, 0)
+            if state in {"absent", "lost"}:
+                await asyncio.to_thread(self._prepare, playbook)
+                await self._supervisor.start(self._command(playbook))
+
+    def _starting(self) -> AbstractAsyncContextManager[None]:
+        self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return holding(self._root / ".lock")
+
+    async def _clear(self, ident: str, grace_s: float) -> None:
         await self._supervisor.stop(ident, grace_s=grace_s)
         await asyncio.to_thread(self._supervisor.remove, ident)
         await asyncio.to_thread(shutil.rmtree, self._root / ident, ignore_errors=True)
 
     def sweep(self) -> None:
         """Forget the secrets of runs that ended while nobody followed them. For a start of the platform."""
-        for root in self._root.glob("*"):
+        for root in self._root.glob("*/"):
             if self._supervisor.status(root.name).state != "running":
                 self._forget_secrets(root.name)
 

@@ -3,6 +3,7 @@
 Standard library only: playbook actions import it. Every function may be killed anywhere and called again.
 """
 
+import asyncio
 import fcntl
 import hashlib
 import json
@@ -10,8 +11,8 @@ import os
 import secrets
 import shutil
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -45,6 +46,11 @@ class ProjectPlace:
     @property
     def current(self) -> Path:
         return self.root / "current"
+
+    @property
+    def lock(self) -> Path:
+        """Held by whoever changes the project."""
+        return self.root / ".lock"
 
     @property
     def stopped(self) -> Path:
@@ -84,9 +90,33 @@ def claim_place(services_dir: Path, project_id: str, project_name: str) -> Proje
 @contextmanager
 def changing(place: ProjectPlace) -> Iterator[None]:
     """One change at a time per project, also when the orphan of a killed playbook is still at work."""
-    with (place.root / ".lock").open("w") as file:
+    with locked(place.lock):
+        yield
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Blocks until nobody else holds `path`; a killed holder lets go."""
+    with path.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
+
+
+@asynccontextmanager
+async def holding(path: Path) -> AsyncIterator[None]:
+    """`locked` without blocking the loop."""
+    lock = locked(path)
+    entering = asyncio.ensure_future(asyncio.to_thread(lock.__enter__))
+    try:
+        await asyncio.shield(entering)
+    except asyncio.CancelledError:
+        # The thread still waits for the lock: let go of it when it comes.
+        entering.add_done_callback(lambda done: done.exception() or lock.__exit__(None, None, None))
+        raise
+    try:
+        yield
+    finally:
+        lock.__exit__(None, None, None)
 
 
 def check_out(place: ProjectPlace, git_dir: Path, commit: str, release_id: str) -> bool:

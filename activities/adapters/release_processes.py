@@ -8,8 +8,6 @@ import asyncio
 import os
 import shutil
 import socket
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -273,17 +271,6 @@ class ReleaseProcesses:
     def _own(self, path: Path) -> None:
         if self.user is not None:
             os.chown(path, self.user.uid, self.user.gid)
-
-
-@asynccontextmanager
-async def changing(place: ProjectPlace) -> AsyncIterator[None]:
-    """`release_directory.changing` without blocking the loop."""
-    lock = directory.changing(place)
-    await asyncio.to_thread(lock.__enter__)
-    try:
-        yield
-    finally:
-        lock.__exit__(None, None, None)
 
 
 def secret_values(values: dict[str, str], sensitive: list[str]) -> list[str]:

@@ -1,0 +1,98 @@
+"""How a detached playbook is followed and bounded."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from activities.ports import Follow
+from contracts.errors import ErrorCode
+from contracts.progress import FineEvent
+from tests.support.sample_service import SECRET, Recorder, SampleProject, free_port
+
+SLOW_START = "import time; time.sleep(20)"
+
+
+@dataclass
+class Clocked(Recorder):
+    """Remembers when it was called."""
+
+    moments: list[float] = field(default_factory=list)
+
+    async def report(self, events: list[FineEvent], offset: int) -> None:
+        self.moments.append(time.monotonic())
+        await super().report(events, offset)
+
+
+@pytest.fixture
+async def project(tmp_path: Path) -> AsyncIterator[SampleProject]:
+    sample = SampleProject(tmp_path, free_port())
+    yield sample
+    await sample.stop_everything()
+    assert sample.processes() == []
+
+
+async def test_the_heart_beats_at_least_once_a_second(project: SampleProject) -> None:
+    project.start_timeout_s = 2.0
+    request = await project.request(project.commit("v1", prologue=SLOW_START))
+    recorder = Clocked()
+    outcome = await project.target.release(request, project.environment(request), recorder.follow)
+    assert outcome.error_code == ErrorCode.PROBE_FAILED
+    gaps = [later - earlier for earlier, later in zip(recorder.moments, recorder.moments[1:], strict=False)]
+    assert max(gaps) < 1.0, gaps
+
+
+async def test_an_attempt_goes_on_behind_the_events_of_the_last_one(project: SampleProject) -> None:
+    request = await project.request(project.commit("v1"))
+    first, second = Recorder(), Recorder()
+    await project.target.release(request, project.environment(request), first.follow)
+    assert first.offset > 0
+    middle = Follow(offset=int(first.events[1].key.rpartition(":")[2]), report=second.report)
+    await project.target.release(request, project.environment(request), middle)
+    assert [event.key for event in second.events] == [event.key for event in first.events[2:]]
+    assert second.offset == first.offset
+
+
+async def test_a_playbook_that_takes_too_long_is_ended_and_told(project: SampleProject) -> None:
+    project.start_timeout_s = 60.0
+    request = await project.request(project.commit("v1", prologue=SLOW_START), timeout_s=4)
+    outcome = await project.target.release(request, project.environment(request), Recorder().follow)
+    assert (outcome.ok, outcome.error_code) == (False, ErrorCode.PLAYBOOK_FAILED)
+    assert "longer than 4 s" in str(outcome.error)
+    await project.target.stop_release(request)
+    assert project.service_runs() == []
+
+
+async def test_a_package_that_cannot_be_installed_is_told(project: SampleProject) -> None:
+    commit = project.commit("v1", requirements__txt="no-such-package-of-nobody @ file:///nowhere/at-all.whl\n")
+    request = await project.request(commit)
+    outcome = await project.target.release(request, project.environment(request), Recorder().follow)
+    assert outcome.error_code == ErrorCode.PLAYBOOK_FAILED
+    assert "Install the packages" in str(outcome.error)
+    assert project.service_runs() == []
+
+
+async def test_a_caller_that_is_cancelled_leaves_the_playbook_for_the_next(project: SampleProject) -> None:
+    request = await project.request(project.commit("v1"))
+    task = asyncio.ensure_future(project.target.release(request, project.environment(request), Recorder().follow))
+    await asyncio.wait({task}, timeout=0.05)
+    task.cancel()
+    await asyncio.wait({task})
+    outcome = await project.target.release(request, project.environment(request), Recorder().follow)
+    assert outcome.ok, outcome.error
+
+
+async def test_the_sweep_at_start_forgets_secrets_of_playbooks_that_ended_unseen(project: SampleProject) -> None:
+    request = await project.request(project.commit("v1"))
+    task = asyncio.ensure_future(project.target.release(request, project.environment(request), Recorder().follow))
+    await asyncio.wait({task}, timeout=1.0)
+    task.cancel()
+    await asyncio.wait({task})
+    run = next(path.name for path in (project.home / "runs").iterdir() if path.name.startswith("play-"))
+    await project.supervisor.wait(run)
+    await project.target.restore_services()
+    files = [file for file in (project.home / "playbooks").rglob("*") if file.is_file()]
+    assert not any(SECRET in file.read_text(errors="replace") for file in files)

@@ -1,0 +1,99 @@
+"""Reading service.yaml and env.contract.yaml from a commit."""
+
+from dataclasses import dataclass, field
+
+import pytest
+
+from activities.adapters.plan_reader import MAX_BYTES, ForgePlanReader
+from contracts.errors import ErrorCode, OrchestratorError
+from contracts.steps import AnalysisRequest, DeploymentPlan
+
+COMMIT = "a" * 40
+MANIFEST = """
+version: "1"
+name: blog
+modules:
+  - name: backend
+    command: ["{python}", "-m", "services.backend"]
+    health_path: /health
+    health_body: '"status":"ok"'
+    port: 8000
+"""
+CONTRACT = """
+version: "1"
+entries:
+  - name: SECRET_KEY
+    source: generated_secret
+    consumers: [backend]
+"""
+
+
+@dataclass
+class FakeFiles:
+    files: dict[str, str] = field(default_factory=dict)
+
+    async def read_files(self, repository: str, commit: str | None, paths: list[str]) -> tuple[str, dict[str, str]]:
+        return commit or COMMIT, {path: self.files[path] for path in paths if path in self.files}
+
+
+async def read(manifest: str | None = MANIFEST, contract: str | None = CONTRACT) -> DeploymentPlan:
+    named = {"service.yaml": manifest, "env.contract.yaml": contract}
+    reader = ForgePlanReader(FakeFiles({path: text for path, text in named.items() if text is not None}))  # type: ignore[arg-type]  # the reading part of the port is all that is needed
+    return await reader.read(AnalysisRequest(project_id="p-1", repository="u1/blog"))
+
+
+async def refusal(manifest: str | None = MANIFEST, contract: str | None = CONTRACT) -> str:
+    with pytest.raises(OrchestratorError) as caught:
+        await read(manifest, contract)
+    assert caught.value.code is ErrorCode.ENV_CONTRACT_INVALID
+    return caught.value.message
+
+
+async def test_a_plan_holds_the_services_and_the_environment_of_the_commit() -> None:
+    plan = await read()
+    assert plan.commit == COMMIT
+    assert plan.services[0].command == ["{python}", "-m", "services.backend"]
+    assert plan.services[0].health_contains == '"status":"ok"'
+    assert (plan.environment[0].name, plan.environment[0].required) == ("SECRET_KEY", True)
+
+
+async def test_a_missing_file_is_named() -> None:
+    assert "service.yaml is missing" in await refusal(manifest=None)
+    assert "env.contract.yaml is missing" in await refusal(contract=None)
+
+
+@pytest.mark.parametrize(
+    "text", ["entries: [", "- a\n- b", "just words", "", "entries: 3", "!!python/object:os.system {}"]
+)
+async def test_what_is_no_contract_is_refused(text: str) -> None:
+    assert "env.contract.yaml" in await refusal(contract=text)
+
+
+async def test_an_unknown_source_names_its_entry_without_its_value() -> None:
+    message = await refusal(contract="entries: [{name: A, source: vault, value: hunter2}]")
+    assert "entries.0.source" in message
+    assert "hunter2" not in message
+
+
+async def test_a_misspelt_key_is_refused() -> None:
+    assert "requird" in await refusal(contract="entries: [{name: A, source: literal, value: x, requird: false}]")
+
+
+async def test_duplicate_names_unknown_consumers_and_secret_values_are_refused() -> None:
+    twice = "entries: [{name: A, source: literal, value: x}, {name: A, source: literal, value: y}]"
+    assert "listed twice" in await refusal(contract=twice)
+    stranger = "entries: [{name: A, source: literal, value: x, consumers: [bot]}]"
+    assert "consumer bot" in await refusal(contract=stranger)
+    told = "entries: [{name: A, source: user_secret, value: hunter2}]"
+    assert "must not have a value" in await refusal(contract=told)
+
+
+async def test_a_too_large_file_is_refused() -> None:
+    assert "larger than" in await refusal(contract="#" * (MAX_BYTES + 1))
+
+
+async def test_manifest_mistakes_name_the_module() -> None:
+    assert "two modules" in await refusal(manifest=MANIFEST + MANIFEST.split("modules:")[1])
+    assert "slash" in await refusal(manifest=MANIFEST.replace("/health\n", "health\n"))
+    assert "Backend-1" in await refusal(manifest=MANIFEST.replace("name: backend", "name: Backend-1"))
+    assert "modules" in await refusal(manifest="modules: []")
