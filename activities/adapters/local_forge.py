@@ -101,6 +101,8 @@ class LocalBareForge:
         return found, files
 
     def _locked(self, repository: str) -> AbstractAsyncContextManager[None]:
+        # Only the platform reads here: agents see their own project, in their workspace.
+        self._forge_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         return file_lock(self._forge_dir / ".locks" / f"{repository.replace('/', '__')}.lock")
 
     async def _create(self, repository: Path, project_id: str) -> None:

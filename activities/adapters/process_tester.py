@@ -165,7 +165,8 @@ class ProcessTester:
             await Git(draft).run("checkout", "--quiet", "--detach", request.commit, "--")
             await asyncio.to_thread(shutil.rmtree, draft / ".git")
             await asyncio.to_thread(shutil.rmtree, place.root, ignore_errors=True)
-            place.home.mkdir(parents=True)
+            place.root.mkdir(mode=0o700, parents=True)
+            place.home.mkdir()
             os.rename(draft, place.project)
         if not (place.project / "Makefile").is_file():
             raise _Refused(code_failure("There is no Makefile with the targets setup, check and test."))

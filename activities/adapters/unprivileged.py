@@ -25,9 +25,10 @@ class UnprivilegedUsers:
     the status of every run says who it ran as.
     """
 
-    def __init__(self, reachable: Iterable[Path] = ()) -> None:
-        interpreter = [Path(sys.executable), Path(sysconfig.get_path("stdlib"))]
-        self._reachable = [*interpreter, *reachable]
+    def __init__(self, reachable: Iterable[Path] = (), interpreter: Path | None = None) -> None:
+        """`interpreter`: the Python of the programs, when it is not the platform's own."""
+        own = [Path(sys.executable), Path(sysconfig.get_path("stdlib"))]
+        self._reachable = [*(own if interpreter is None else [interpreter]), *reachable]
 
     def for_owner(self, owner: str) -> RunAs | None:
         """The user to drop to, or None: run as ourselves."""

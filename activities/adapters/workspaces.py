@@ -127,6 +127,7 @@ class LocalWorkspaces:
                 str(draft),
             )
             await _set_up(Git(draft), request.branch, start)
+            draft.chmod(0o700)
             await asyncio.to_thread(give, draft, self._users.for_owner(request.worker_id))
             prepared = _Prepared(request.repository, request.branch, base)
             self._save(request.worker_id, prepared)
