@@ -63,6 +63,9 @@ def database_url(settings: Settings) -> str:
 
 def serve(settings: Settings, url: str) -> None:
     """Answer HTTP until SIGTERM or SIGINT; open streams are given five seconds to end."""
+    # Said here in one line; inside of the server's start it would be a traceback.
+    for path in (settings.vault_key_file, settings.codec_key_file):
+        keyring.KeyRing.load(path)
     uvicorn.run(
         create_app(settings, database_url=url),
         host=settings.api_host,

@@ -9,7 +9,7 @@ from api import problems
 from api.auth import hash_secret
 from api.database import make_engine, make_sessions
 from api.event_hub import EventHub
-from api.gateway_link import GatewayLink, WorkflowGateway
+from api.gateway_link import GatewayLink, WorkflowGateway, fixed_gateway, temporal_gateway
 from api.middleware import BodyGuard, RequestContext
 from api.routers import (
     artifacts,
@@ -53,7 +53,7 @@ def create_app(settings: Settings, *, database_url: str, gateway: WorkflowGatewa
     """The application. Nothing is opened before its lifespan begins.
 
     `database_url` is for SQLAlchemy with asyncpg; the schema must be there (`api.migrate`). Without `gateway`, Temporal
-    is connected by the first request that needs it. The vault's key file must exist (`api.bootstrap`).
+    is connected by the first request that needs it. The key files must exist (`api.bootstrap`).
     """
 
     @asynccontextmanager
@@ -89,7 +89,7 @@ def _open(settings: Settings, database_url: str, gateway: WorkflowGateway | None
         settings=settings,
         engine=engine,
         sessions=make_sessions(engine),
-        gateway=GatewayLink(settings, gateway),
+        gateway=GatewayLink(temporal_gateway(settings) if gateway is None else fixed_gateway(gateway)),
         hub=EventHub(engine),
         vault=Vault(KeyRing.load(settings.vault_key_file)),
         artifacts=DirectoryArtifactStore(settings.artifacts_dir),

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Annotated, Literal
 
-from fastapi import Depends, Header, Request
-from sqlalchemy import select
+from fastapi import Depends, Header, Request, Security
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -24,7 +25,6 @@ from contracts.errors import ErrorCode
 from contracts.states import ActorVia, Role
 
 _SECRET_BYTES = 32
-_SCHEME = "bearer "
 
 AGENT_COMMANDS = frozenset(
     {
@@ -48,6 +48,7 @@ AGENT_COMMANDS = frozenset(
 )
 """What a scoped token may ever be allowed; a command that no route declares is refused when the token is made."""
 
+Key = Annotated[HTTPAuthorizationCredentials | None, Security(HTTPBearer(auto_error=False))]
 Via = Annotated[Literal["api", "cli", "telegram"], Header(alias="X-Orchestrator-Via")]
 
 
@@ -83,11 +84,10 @@ def hash_secret(secret: str) -> str:
     return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-async def _caller(request: Request, platform: ThePlatform, session: Session, via: Via = "api") -> Caller:
-    header = request.headers.get("authorization", "")
-    if not header.lower().startswith(_SCHEME):
+async def _caller(key: Key, platform: ThePlatform, session: Session, via: Via = "api") -> Caller:
+    if key is None:
         raise permanent(ErrorCode.NOT_AUTHENTICATED, "Send your key as `Authorization: Bearer <key>`.")
-    digest = hash_secret(header[len(_SCHEME) :].strip())
+    digest = hash_secret(key.credentials.strip())
     caller = _as_platform(platform, digest) or await _as_user(session, digest, ActorVia(via))
     caller = caller or await _as_agent(session, digest)
     if caller is None:
@@ -165,10 +165,13 @@ Person = Annotated[Caller, Depends(person)]
 Admin = Annotated[Caller, Depends(admin_only)]
 
 
-def issue_token(
+async def issue_token(
     session: AsyncSession, *, user_id: int, project_id: str, commands: list[str], ttl_s: int
 ) -> tuple[str, AgentTokenRow]:
-    """Make a scoped token for a project of `user_id`; raises INVALID_INPUT for a command that agents never get."""
+    """Make a scoped token for a project of `user_id`, and forget the expired ones.
+
+    Raises INVALID_INPUT for a command that agents never get.
+    """
     unknown = sorted(set(commands) - AGENT_COMMANDS)
     if unknown:
         raise permanent(
@@ -176,6 +179,7 @@ def issue_token(
             f"Agents cannot be allowed {', '.join(map(ascii, unknown))[:300]}. "
             f"Possible are: {', '.join(sorted(AGENT_COMMANDS))}.",
         )
+    await session.execute(delete(AgentTokenRow).where(col(AgentTokenRow.expires_at) < utc_now()))
     token = new_secret("agent")
     row = AgentTokenRow(
         token_hash=hash_secret(token),

@@ -13,6 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 CHANNEL = "task_events"
 _FIRST_PAUSE_S = 0.1
 _LONGEST_PAUSE_S = 5.0
+_ALIVE_INTERVAL_S = 30.0
+_ANSWER_TIMEOUT_S = 5.0
 
 log = structlog.get_logger(__name__)
 
@@ -76,7 +78,12 @@ class EventHub:
             await connection.add_listener(CHANNEL, self._notified)
             self._listening.set()
             self._wake_all()
-            await lost.wait()
+            while not lost.is_set():
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(lost.wait(), _ALIVE_INTERVAL_S)
+                    break
+                # A peer that vanished without a word is noticed here, and here only.
+                await connection.execute("SELECT 1", timeout=_ANSWER_TIMEOUT_S)
             log.warning("the connection that listens for events was lost")
         finally:
             connection.terminate()

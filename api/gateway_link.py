@@ -1,6 +1,7 @@
 """The way to workflows, connected on first use: the API serves everything else while Temporal is down."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from contracts.departments import DeliveryMessage, DeployMessage, EngineeringMessage
@@ -36,19 +37,20 @@ class WorkflowGateway(Protocol):
 class GatewayLink:
     """One gateway for the process; a failed connection is tried again by the next request that needs it."""
 
-    def __init__(self, settings: Settings, gateway: WorkflowGateway | None = None) -> None:
-        self._settings = settings
-        self._gateway = gateway
-        self._connecting = asyncio.Lock()
+    def __init__(self, connect: Callable[[], Awaitable[WorkflowGateway]]) -> None:
+        self._connect = connect
+        self._gateway: WorkflowGateway | None = None
+        self._attempt: asyncio.Future[WorkflowGateway] | None = None
 
     async def get(self) -> WorkflowGateway:
-        """The gateway; raises OrchestratorError TEMPORAL_UNREACHABLE within five seconds."""
+        """The gateway; raises OrchestratorError TEMPORAL_UNREACHABLE within five seconds.
+
+        Requests that come at the same time share one attempt, so that none waits for the failures of others.
+        """
         if self._gateway is None:
-            async with self._connecting:
-                if self._gateway is None:
-                    keyring = KeyRing.load(self._settings.codec_key_file)
-                    client = await connect(self._settings, keyring=keyring, identity="api")
-                    self._gateway = Gateway(client, self._settings.ui_url)
+            if self._attempt is None or self._attempt.done():
+                self._attempt = asyncio.ensure_future(self._connect())
+            self._gateway = await asyncio.shield(self._attempt)
         return self._gateway
 
     async def reachable(self) -> bool:
@@ -61,3 +63,22 @@ class GatewayLink:
     def web_url(self, workflow_id: str, run_id: str | None) -> str | None:
         """The page of a workflow in the Web UI; None as long as nothing has been connected."""
         return None if self._gateway is None else self._gateway.web_url_for(workflow_id, run_id)
+
+
+def temporal_gateway(settings: Settings) -> Callable[[], Awaitable[WorkflowGateway]]:
+    """Connects to Temporal when called. Raises NOT_FOUND here and now when there is no key file for payloads."""
+    keyring = KeyRing.load(settings.codec_key_file)
+
+    async def connected() -> WorkflowGateway:
+        return Gateway(await connect(settings, keyring=keyring, identity="api"), settings.ui_url)
+
+    return connected
+
+
+def fixed_gateway(gateway: WorkflowGateway) -> Callable[[], Awaitable[WorkflowGateway]]:
+    """A gateway that is connected already."""
+
+    async def connected() -> WorkflowGateway:
+        return gateway
+
+    return connected

@@ -69,7 +69,7 @@ def _request_id(request: Request) -> str:
 async def _expected(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, OrchestratorError)
     if error.http_status >= 500:
-        log.error("request failed", code=error.code.value, error_message=error.message, **error.details)
+        log.error("request failed", code=error.code.value, error_message=error.message, details=error.details)
     return problem_response(error.code, error.message, _request_id(request))
 
 

@@ -7,6 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.auth import Caller, agents_may
 from api.database import Session
+from api.gateway_link import WorkflowGateway
 from api.problems import not_found, permanent
 from api.scope import find_working_project
 from api.state import Platform, ThePlatform
@@ -47,7 +48,7 @@ async def start_engineering(
         max_rounds=body.max_rounds,
         project_status=ProjectStatus(project.status),
     )
-    return await (await platform.gateway.get()).start_engineering(message)
+    return await (await _gateway(session, platform)).start_engineering(message)
 
 
 @router.post("/deliveries", status_code=202)
@@ -73,7 +74,7 @@ async def start_delivery(body: DeliveryStart, session: Session, caller: Delivers
         project_status=ProjectStatus(project.status),
         require_approval=body.require_approval,
     )
-    return await (await platform.gateway.get()).start_delivery(message)
+    return await (await _gateway(session, platform)).start_delivery(message)
 
 
 @router.post("/deploys", status_code=202)
@@ -98,7 +99,13 @@ async def start_deploy(body: DeployStart, session: Session, caller: Deploys, pla
         project_status=ProjectStatus(project.status),
         require_approval=body.require_approval,
     )
-    return await (await platform.gateway.get()).start_deploy(message)
+    return await (await _gateway(session, platform)).start_deploy(message)
+
+
+async def _gateway(session: AsyncSession, platform: Platform) -> WorkflowGateway:
+    # Nothing is read any more: no connection is held while Temporal takes its time.
+    await session.commit()
+    return await platform.gateway.get()
 
 
 def _task_id(kind: TaskKind, body: EngineeringStart | DeployStart) -> str:

@@ -107,7 +107,7 @@ async def record_release(body: DeploymentRecord, session: Session) -> Deployment
 async def create_agent_token(body: TokenRequest, session: Session) -> TokenCreated:
     """A scoped token for an agent that works on a project, in the name of its owner."""
     project = await _require_project(session, body.project_id)
-    token, row = issue_token(
+    token, row = await issue_token(
         session, user_id=project.owner_id, project_id=project.id, commands=body.commands, ttl_s=body.ttl_s
     )
     return TokenCreated(token=token, expires_at=row.expires_at, commands=row.commands)

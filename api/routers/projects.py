@@ -107,7 +107,8 @@ async def _inserted(session: AsyncSession, body: ProjectCreate, caller: Caller) 
 
 
 def _fingerprint(body: ProjectCreate) -> str:
-    return hashlib.sha256(body.model_dump_json().encode()).hexdigest()
+    # Without defaults: a field that a later version adds does not change what was asked for.
+    return hashlib.sha256(body.model_dump_json(exclude_defaults=True).encode()).hexdigest()
 
 
 async def _archive(session: AsyncSession, row: ProjectRow, *, archived: bool) -> None:

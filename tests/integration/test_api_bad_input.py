@@ -6,11 +6,12 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any
 from uuid import uuid4
 
+import httpx
 import pytest
 import pytest_asyncio
 
 from api.middleware import MAX_BODY_BYTES
-from tests.support.api import Api, Headers, projection, release, running_api
+from tests.support.api import Api, Headers, projection, release, running_api, served
 from tests.unit.test_api_openapi import routes
 
 TABLES = (
@@ -250,3 +251,11 @@ async def test_what_nobody_expected_is_a_problem_with_the_request_id_and_no_trac
     assert reply.json()["code"] == "INTERNAL"
     assert reply.json()["request_id"] == "trace-me"
     assert "secret detail" not in reply.text
+
+
+async def test_a_large_body_is_refused_clearly_on_a_real_connection(api: Api) -> None:
+    async with served(api.app) as url, httpx.AsyncClient(base_url=url, headers=api.admin) as client:
+        for size in (MAX_BODY_BYTES + 1, 20 * MAX_BODY_BYTES):
+            reply = await client.post("/projects", content=b" " * size)
+            assert (reply.status_code, reply.json()["code"]) == (413, "PAYLOAD_TOO_LARGE")
+        assert (await client.get("/projects")).status_code == 200
