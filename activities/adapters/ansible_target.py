@@ -25,6 +25,7 @@ from activities.adapters.release_processes import (
 )
 from activities.adapters.release_steps import ReleaseOrder
 from activities.adapters.supervision import RunAs, Supervisor
+from activities.adapters.unprivileged import UnprivilegedUsers
 from activities.ports import ArtifactStore, Follow
 from activities.rules_environment import bind_address, sensitive_names
 from contracts.errors import ErrorCode, OrchestratorError, bounded
@@ -52,8 +53,8 @@ _MAX_NAME = 150
 
 class AnsibleProcessTarget:
     """Implements `DeployTarget`. `home` is the state directory of the platform; bare repositories are in
-    `forge_dir` as `<org>/<name>.git`. `service_user` is whom services run as (None: the platform's own user).
-    `start_timeout_s` is how long a service may take until its first answer, in seconds.
+    `forge_dir` as `<org>/<name>.git`. `users` are whom services run as: one for each project, where the platform
+    may drop to it. `start_timeout_s` is how long a service may take until its first answer, in seconds.
     """
 
     def __init__(
@@ -64,7 +65,7 @@ class AnsibleProcessTarget:
         forge_dir: Path | None = None,
         runs_dir: Path | None = None,
         start_timeout_s: float = 30.0,
-        service_user: RunAs | None = None,
+        users: UnprivilegedUsers | None = None,
         python: str = sys.executable,
     ) -> None:
         self._services_dir = home / "services"
@@ -73,7 +74,7 @@ class AnsibleProcessTarget:
         self._runs_dir = runs_dir or home / "runs"
         self._artifacts = artifacts
         self._start_timeout_s = start_timeout_s
-        self._user = service_user
+        self._users = users or UnprivilegedUsers([home])
         self._runner = PlaybookRunner(home, Supervisor(self._runs_dir), python)
 
     async def release(
@@ -178,6 +179,7 @@ class AnsibleProcessTarget:
         self, request: ReleaseRequest, place: ProjectPlace, environment: dict[str, dict[str, str]]
     ) -> Playbook:
         ident = _ident(request.release_id, request.task_id)
+        user = self._user(place)
         order = ReleaseOrder(
             release_id=request.release_id,
             commit=request.plan.commit,
@@ -190,7 +192,7 @@ class AnsibleProcessTarget:
             bind=bind_address(request.allocation.server_ip),
             services=[asdict(service) for service in _services(request.plan, request.allocation)],
             start_timeout_s=self._start_timeout_s,
-            user={"uid": self._user.uid, "gid": self._user.gid} if self._user else None,
+            user={"uid": user.uid, "gid": user.gid} if user else None,
         )
         return Playbook(
             ident=ident,
@@ -254,7 +256,10 @@ class AnsibleProcessTarget:
         return ProbeResult(ok=error is None, url=url, status_code=status_code, restarts=last.restarts, error=error)
 
     def _processes(self, place: ProjectPlace) -> ReleaseProcesses:
-        return ReleaseProcesses(self._runs_dir, place, self._start_timeout_s, self._user)
+        return ReleaseProcesses(self._runs_dir, place, self._start_timeout_s, self._user(place))
+
+    def _user(self, place: ProjectPlace) -> RunAs | None:
+        return self._users.for_owner(f"service-{place.slug}")
 
     async def _place(self, project_id: str, project_name: str) -> ProjectPlace:
         return await asyncio.to_thread(claim_place, self._services_dir, project_id, project_name)

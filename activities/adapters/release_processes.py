@@ -16,6 +16,7 @@ from activities.adapters import release_directory as directory
 from activities.adapters.probe import Expectation, look
 from activities.adapters.release_directory import ProjectPlace
 from activities.adapters.supervision import RunAs, RunStatus, SupervisedCommand, Supervisor
+from activities.adapters.unprivileged import give
 from contracts.errors import ErrorClass, ErrorCode, OrchestratorError, bounded
 
 LOOPBACK = "127.0.0.1"
@@ -92,7 +93,7 @@ class ReleaseProcesses:
         await self.stop_candidates()
         scratch = self.place.scratch(release.release_id)
         scratch.mkdir(parents=True)
-        self._own(scratch)
+        give(scratch, self.user)
         try:
             await _all(self._try_service(release, service, scratch) for service in release.services)
         finally:
@@ -118,7 +119,7 @@ class ReleaseProcesses:
     async def start_release(self, release: Release) -> None:
         """Start (or adopt) every service at the public address, and look at it strictly, twice."""
         self.place.data.mkdir(parents=True, exist_ok=True)
-        self._own(self.place.data)
+        give(self.place.data, self.user)
         await _all(self._start_live(release, service) for service in release.services)
 
     async def restore(self, release: Release) -> list[str]:
@@ -267,10 +268,6 @@ class ReleaseProcesses:
     async def _stop(self, name: str) -> None:
         await self.supervisor.stop(name, grace_s=_STOP_GRACE_S)
         await asyncio.to_thread(self.supervisor.remove, name)
-
-    def _own(self, path: Path) -> None:
-        if self.user is not None:
-            os.chown(path, self.user.uid, self.user.gid)
 
 
 def secret_values(values: dict[str, str], sensitive: list[str]) -> list[str]:

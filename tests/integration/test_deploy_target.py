@@ -2,21 +2,27 @@
 
 import asyncio
 import json
+import os
 import time
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import httpx
 import pytest
 
 from activities.adapters import release_directory as directory
+from activities.adapters.unprivileged import UnprivilegedUsers
 from contracts.base import utc_now
 from contracts.errors import ErrorCode
 from contracts.nouns import DeploymentDTO
 from contracts.states import DeployAction, ReleaseState
 from contracts.steps import OperationRequest, ReleaseOutcome, ReleaseRequest, ReleaseVerdict
 from tests.support.eventually import eventually
-from tests.support.sample_service import SECRET, Recorder, SampleProject, foreign_listener, free_port
+from tests.support.sample_service import MANIFEST, SECRET, Recorder, SampleProject, foreign_listener, free_port
+
+SYSTEM_PYTHON = "/usr/bin/python3"
 
 
 @pytest.fixture
@@ -28,17 +34,17 @@ async def project(tmp_path: Path) -> AsyncIterator[SampleProject]:
 
 
 async def deploy(
-    project: SampleProject, commit: str, previous: str | None = None, **arguments: str
+    project: SampleProject, commit: str, previous: str | None = None, release_id: str = ""
 ) -> tuple[ReleaseRequest, ReleaseOutcome, Recorder]:
-    request = await project.request(commit, previous=previous, **arguments)
+    request = await project.request(commit, previous=previous, release_id=release_id)
     recorder = Recorder()
     outcome = await project.target.release(request, project.environment(request), recorder.follow)
     return request, outcome, recorder
 
 
-async def health(project: SampleProject) -> dict[str, str]:
+async def health(project: SampleProject) -> dict[str, object]:
     async with httpx.AsyncClient(trust_env=False) as client:
-        answer: dict[str, str] = (await client.get(f"{project.url}/health", timeout=3)).json()
+        answer: dict[str, object] = (await client.get(f"{project.url}/health", timeout=3)).json()
         return answer
 
 
@@ -261,12 +267,32 @@ async def test_services_are_started_again_after_they_were_all_lost(project: Samp
     await project.stop_everything()
     assert await project.target.restore_services() == [name]
     assert await project.target.restore_services() == []
-    await eventually(lambda: health_or_none(project), timeout=10)
+    await eventually(partial(answers, project), timeout=10)
     assert (await health(project))["release"] == request.release_id
 
 
-async def health_or_none(project: SampleProject) -> dict[str, str] | None:
+def answers(project: SampleProject) -> bool:
     try:
-        return await health(project)
+        return httpx.get(f"{project.url}/health", timeout=3, trust_env=False).status_code == 200
     except httpx.HTTPError:
-        return None
+        return False
+
+
+@pytest.mark.skipif(
+    os.geteuid() != 0 or not Path(SYSTEM_PYTHON).exists(), reason="needs root and a Python that everybody may run"
+)
+async def test_services_run_as_a_user_of_their_own_that_cannot_read_the_platforms_files() -> None:
+    with TemporaryDirectory() as directory_name:
+        home = Path(directory_name)
+        home.chmod(0o711)
+        key = home / "vault.key"
+        key.touch(mode=0o600)
+        project = SampleProject(home, free_port(), users=UnprivilegedUsers([home], Path(SYSTEM_PYTHON)))
+        look_around = f"body['uid'] = os.getuid(); body['key'] = os.access({str(key)!r}, os.R_OK)"
+        commit = project.commit("v1", answer=look_around, service__yaml=MANIFEST.replace("{python}", SYSTEM_PYTHON))
+        _, outcome, _ = await deploy(project, commit)
+        assert outcome.ok, outcome.error
+        answer = await health(project)
+        await project.stop_everything()
+    assert answer["uid"] not in {0, "0"}
+    assert answer["key"] is False

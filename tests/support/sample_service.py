@@ -9,13 +9,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import cast
 from uuid import uuid4
 
 from activities.adapters.ansible_target import AnsibleProcessTarget
 from activities.adapters.plan_reader import ForgePlanReader
 from activities.adapters.release_directory import ProjectPlace
 from activities.adapters.supervision import Supervisor
-from activities.ports import Follow
+from activities.adapters.unprivileged import UnprivilegedUsers
+from activities.ports import Follow, Forge
 from activities.rules_environment import render
 from contracts.ids import project_slug
 from contracts.progress import FineEvent
@@ -103,6 +105,7 @@ class SampleProject:
     project_id: str = field(default_factory=lambda: f"p-{uuid4().hex[:8]}")
     name: str = field(default_factory=lambda: f"blog-{uuid4().hex[:8]}")
     start_timeout_s: float = 8.0
+    users: UnprivilegedUsers | None = None
 
     @property
     def repository(self) -> str:
@@ -114,7 +117,7 @@ class SampleProject:
 
     @property
     def target(self) -> AnsibleProcessTarget:
-        return AnsibleProcessTarget(self.home, self.artifacts, start_timeout_s=self.start_timeout_s)
+        return AnsibleProcessTarget(self.home, self.artifacts, start_timeout_s=self.start_timeout_s, users=self.users)
 
     @property
     def artifacts(self) -> DirectoryArtifactStore:
@@ -140,14 +143,20 @@ class SampleProject:
             "env.contract.yaml": CONTRACT,
             "requirements.txt": "# none\n",
         } | {name.replace("__", "."): text for name, text in files.items()}
+        with tempfile.TemporaryDirectory() as tree:
+            for name, text in content.items():
+                Path(tree, name).write_text(text)
+            return self.commit_tree(Path(tree), version)
+
+    def commit_tree(self, tree: Path, message: str = "sample") -> str:
+        """The files of `tree` over what is on main, as one commit."""
         if not self.git_dir.exists():
             _git("init", "--quiet", "--bare", "--initial-branch=main", str(self.git_dir), cwd=self.home)
         with tempfile.TemporaryDirectory() as clone:
             _git("clone", "--quiet", str(self.git_dir), clone, cwd=self.home)
-            for name, text in content.items():
-                Path(clone, name).write_text(text)
+            shutil.copytree(tree, clone, dirs_exist_ok=True)
             _git("add", "-A", cwd=Path(clone))
-            _git("commit", "--quiet", "--allow-empty", "-m", version, cwd=Path(clone))
+            _git("commit", "--quiet", "--allow-empty", "-m", message, cwd=Path(clone))
             _git("push", "--quiet", "origin", "HEAD:main", cwd=Path(clone))
             return _git("rev-parse", "HEAD", cwd=Path(clone))
 
@@ -155,7 +164,7 @@ class SampleProject:
         self, commit: str, release_id: str = "", previous: str | None = None, task_id: str = "", timeout_s: int = 60
     ) -> ReleaseRequest:
         identity = uuid4().hex[:8]
-        plan = await ForgePlanReader(GitFiles(self.git_dir)).read(
+        plan = await ForgePlanReader(cast(Forge, GitFiles(self.git_dir))).read(
             AnalysisRequest(project_id=self.project_id, repository=self.repository, commit=commit)
         )
         return ReleaseRequest(
@@ -174,11 +183,11 @@ class SampleProject:
             timeout_s=timeout_s,
         )
 
-    def environment(self, request: ReleaseRequest) -> dict[str, dict[str, str]]:
+    def environment(self, request: ReleaseRequest, secrets: dict[str, str] | None = None) -> dict[str, dict[str, str]]:
         return render(
             request.plan,
             request.allocation,
-            {"API_TOKEN": SECRET},
+            secrets or {"API_TOKEN": SECRET},
             project_id=self.project_id,
             project_name=self.name,
             release_id=request.release_id,
