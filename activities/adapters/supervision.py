@@ -221,7 +221,8 @@ def _locked(run_dir: Path) -> int:
     Never unlocked explicitly: a supervisor that inherited the descriptor must keep the lock.
     """
     while True:
-        run_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        run_dir.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        run_dir.mkdir(mode=0o700, exist_ok=True)
         try:
             lock = os.open(run_dir / "start.lock", os.O_RDWR | os.O_CREAT, 0o600)
         except FileNotFoundError:

@@ -168,7 +168,7 @@ async def test_agents_and_tests_run_as_users_of_their_own(reachable_directory: P
         assert (await chain.push(base)).commit != base
         workspace = reachable_directory / "workspaces" / chain.task
         assert {path.lstat().st_uid for path in workspace.rglob("*")} == {user.uid}
-        for forbidden in ("forge", "artifacts"):
+        for forbidden in ("forge", "runs"):
             assert not can_list(user.uid, reachable_directory / forbidden)
         assert can_list(user.uid, workspace)
     finally:
