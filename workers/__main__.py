@@ -1,0 +1,131 @@
+"""`python -m workers [QUEUE …]`: poll task queues until told to stop."""
+
+import argparse
+import asyncio
+import os
+import signal
+import sys
+from datetime import timedelta
+from pathlib import Path
+
+import structlog
+from temporalio.client import Client
+from temporalio.runtime import Runtime, TelemetryConfig
+from temporalio.worker import Worker
+from tenacity import AsyncRetrying, retry_if_exception_type, retry_if_result, stop_never, wait_fixed
+
+from contracts.errors import OrchestratorError
+from contracts.names import Queue
+from runtime import private_files, temporal_client
+from runtime.api_client import ApiClient
+from runtime.gateway import Gateway
+from runtime.keyring import KeyRing
+from runtime.logging import configure_logging
+from runtime.settings import Settings, load_settings
+from workers.local import build_ports
+from workers.wiring import build_workers
+
+log = structlog.get_logger(__name__)
+
+_HEARTBEAT = timedelta(seconds=10)
+"""How often this process tells the server that it lives: a dead one is known well within a minute."""
+
+_RECONNECT_S = 1.0
+
+
+async def run(settings: Settings, queues: list[str]) -> None:
+    """Poll `queues` until SIGTERM or SIGINT, then let running activities hand themselves over."""
+    client = await _connected(settings)
+    stop = _stop_event()
+    async with ApiClient(settings.api_url, _platform_key(settings)) as api:
+        workers = build_workers(client, build_ports(settings, client, api), queues)
+        polling = asyncio.create_task(_poll(workers))
+        announcing = asyncio.create_task(_announce(Gateway(client, settings.ui_url), queues))
+        stopping = asyncio.create_task(_when(stop))
+        await asyncio.wait([polling, stopping], return_when=asyncio.FIRST_COMPLETED)
+        announcing.cancel()
+        if not polling.done():
+            log.info("stopping: running activities are handed over")
+            await asyncio.gather(*(worker.shutdown() for worker in workers))
+        await polling
+
+
+async def _poll(workers: list[Worker]) -> None:
+    await asyncio.gather(*(worker.run() for worker in workers))
+
+
+async def _when(stop: asyncio.Event) -> None:
+    await stop.wait()
+
+
+async def _connected(settings: Settings) -> Client:
+    """A client, as soon as the server is there. Nothing runs yet, so a signal may end the process meanwhile."""
+    runtime = Runtime(telemetry=TelemetryConfig(), worker_heartbeat_interval=_HEARTBEAT)
+    keyring = KeyRing.load(settings.codec_key_file)
+    async for attempt in AsyncRetrying(
+        retry=retry_if_exception_type(OrchestratorError), wait=wait_fixed(_RECONNECT_S), stop=stop_never
+    ):
+        with attempt:
+            return await temporal_client.connect(settings, keyring=keyring, runtime=runtime)
+    raise AssertionError("unreachable: the retries never stop")
+
+
+async def _announce(gateway: Gateway, queues: list[str]) -> None:
+    """Say that we are ready once the server has seen a poller on every queue."""
+    retrying = AsyncRetrying(
+        retry=retry_if_result(lambda ready: not ready) | retry_if_exception_type(OrchestratorError),
+        wait=wait_fixed(0.1),
+        stop=stop_never,
+    )
+
+    async def polled() -> bool:
+        found = await gateway.pollers(queues)
+        needs_workflows = {Queue.ORCHESTRATOR}
+        return all(
+            queue.activity_pollers > 0 and (queue.queue not in needs_workflows or queue.workflow_pollers > 0)
+            for queue in found
+        )
+
+    await retrying(polled)
+    ready_file = os.environ.get("ORCHESTRATOR_READY_FILE")
+    if ready_file:
+        Path(ready_file).write_text(f"{os.getpid()}\n")
+    log.info("ready", queues=queues)
+
+
+def _platform_key(settings: Settings) -> str:
+    try:
+        return private_files.read(settings.api_service_key_file).strip()
+    except OrchestratorError as error:
+        raise OrchestratorError(
+            error.code, f"{error.message} `orchestrator up` makes the platform's API key (python -m api bootstrap)."
+        ) from error
+
+
+def _stop_event() -> asyncio.Event:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    return stop
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m workers", description=__doc__)
+    parser.add_argument("queues", nargs="*", default=list(Queue.ALL), help="task queues to poll (default: all)")
+    queues = parser.parse_args().queues
+    code = 0
+    try:
+        settings = load_settings()
+        configure_logging(settings, "workers")
+        asyncio.run(run(settings, queues))
+    except OrchestratorError as error:
+        sys.stderr.write(f"{error.code}: {error.message}\n")
+        code = 1
+    sys.stderr.flush()
+    # Interpreters that end with the Temporal core loaded crash now and then on their way out.
+    os._exit(code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,116 @@
+"""`python -m workers.replay FILE… | --query QUERY`: does the installed workflow code agree with histories?"""
+
+import argparse
+import asyncio
+import json
+import os
+import sys
+from collections.abc import AsyncIterator, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from temporalio.client import WorkflowHistory
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.worker import Replayer
+
+from contracts.errors import OrchestratorError
+from runtime import temporal_client
+from runtime.converter import build_data_converter
+from runtime.keyring import KeyRing
+from runtime.payload_limit import PayloadLimitInterceptor
+from runtime.settings import load_settings
+from workers.wiring import WORKFLOWS, Ports, build_langgraph_plugin, build_runner
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """`failure` is None when today's code issues the same commands as the history."""
+
+    workflow_id: str
+    failure: str | None
+
+
+def load(path: Path) -> WorkflowHistory:
+    """A history from a file, as `temporal workflow show --output json` writes it."""
+    text = path.read_text()
+    workflow_id = str(json.loads(text).get("workflowId") or path.stem)
+    return WorkflowHistory.from_json(workflow_id, text)
+
+
+def build_replayer(keyring: KeyRing | None = None) -> Replayer:
+    """A replayer with the same converter, sandbox and plugins as the workers; it has no effects."""
+    # Replay runs no activity, so that nothing is behind the ports.
+    nothing = cast(Any, None)
+    ports = Ports(nothing, nothing, nothing, nothing, nothing, nothing, nothing, nothing)
+    return Replayer(
+        workflows=WORKFLOWS,
+        plugins=[build_langgraph_plugin(ports)],
+        interceptors=[PayloadLimitInterceptor()],
+        # Without keys only histories in the clear can be read, such as the golden ones.
+        data_converter=build_data_converter(keyring) if keyring else pydantic_data_converter,
+        workflow_runner=build_runner(),
+    )
+
+
+async def replay(histories: AsyncIterator[WorkflowHistory], keyring: KeyRing | None = None) -> list[Verdict]:
+    """Replay each history; a failure is a verdict and no exception."""
+    verdicts = []
+    async with build_replayer(keyring).workflow_replay_iterator(histories) as results:
+        async for result in results:
+            failure = None if result.replay_failure is None else str(result.replay_failure)
+            verdicts.append(Verdict(result.history.workflow_id, failure))
+    return verdicts
+
+
+async def each(histories: Iterable[WorkflowHistory]) -> AsyncIterator[WorkflowHistory]:
+    for history in histories:
+        yield history
+
+
+async def _run(files: list[Path], query: str | None) -> list[Verdict]:
+    settings = load_settings()
+    keyring = KeyRing.load(settings.codec_key_file) if settings.codec_key_file.exists() else None
+    verdicts = await replay(each(load(file) for file in files), keyring) if files else []
+    if query is not None and keyring is not None:
+        client = await temporal_client.connect(settings, keyring=keyring)
+        verdicts += await replay(client.list_workflows(query or None).map_histories(), keyring)
+    return verdicts
+
+
+def _say(verdicts: list[Verdict], as_json: bool) -> None:
+    for verdict in verdicts:
+        if as_json:
+            line = json.dumps({"workflow_id": verdict.workflow_id, "failure": verdict.failure})
+        else:
+            line = f"{'ok' if verdict.failure is None else 'FAILED'}  {verdict.workflow_id}"
+            line += f"\n    {verdict.failure}" if verdict.failure else ""
+        sys.stdout.write(line + "\n")
+    failed = sum(verdict.failure is not None for verdict in verdicts)
+    if not as_json:
+        sys.stdout.write(f"{len(verdicts)} replayed, {failed} failed\n")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m workers.replay", description=__doc__)
+    parser.add_argument("files", nargs="*", type=Path)
+    parser.add_argument("--query", help="a Temporal list filter; empty for everything")
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    code = 0
+    try:
+        verdicts = asyncio.run(_run(options.files, options.query))
+        _say(verdicts, options.json)
+        code = 1 if any(verdict.failure is not None for verdict in verdicts) else 0
+    except (OrchestratorError, OSError, ValueError) as error:
+        message = error.message if isinstance(error, OrchestratorError) else str(error)
+        sys.stderr.write(f"The histories cannot be replayed: {message}\n")
+        code = 2
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # Interpreters that end with the Temporal core loaded crash now and then on their way out.
+    os._exit(code)
+
+
+if __name__ == "__main__":
+    main()
