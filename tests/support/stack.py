@@ -1,0 +1,212 @@
+"""The whole product as a person runs it: `orchestrator up` in a home of its own, used through its command line."""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import psutil
+from temporalio.client import Client
+
+from contracts.states import TaskState
+from runtime import temporal_client
+from runtime.keyring import KeyRing
+from runtime.settings import Settings
+from tests.support.eventually import eventually
+from tests.support.temporal_server import free_port
+
+ROOT = Path(__file__).resolve().parents[2]
+FINAL = {state.value for state in TaskState if state.is_final}
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a command printed and how it ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+@dataclass(frozen=True)
+class Stack:
+    """One home with its platform. Ports are its own, so that several may run side by side."""
+
+    home: Path
+    port_base: int
+    service_port_min: int
+
+    @property
+    def env(self) -> dict[str, str]:
+        kept = {name: value for name, value in os.environ.items() if name in {"PATH", "HOME", "LANG", "CI"}}
+        pip = {name: value for name, value in os.environ.items() if name.startswith(("PIP_", "SSL_", "VIRTUAL_ENV"))}
+        return {
+            **kept,
+            **pip,
+            "ORCHESTRATOR_HOME": str(self.home),
+            "ORCHESTRATOR_API_PORT": str(self.port_base),
+            "ORCHESTRATOR_UI_PORT": str(self.port_base + 1),
+            "ORCHESTRATOR_TEMPORAL_PORT": str(self.port_base + 2),
+            "ORCHESTRATOR_SERVICE_PORT_MIN": str(self.service_port_min),
+            "ORCHESTRATOR_SERVICE_PORT_MAX": str(self.service_port_min + 99),
+            "COLUMNS": "200",
+        }
+
+    @property
+    def settings(self) -> Settings:
+        return Settings(
+            home=self.home,
+            api_port=self.port_base,
+            ui_port=self.port_base + 1,
+            temporal_port=self.port_base + 2,
+            service_port_min=self.service_port_min,
+            service_port_max=self.service_port_min + 99,
+        )
+
+    async def cli(
+        self, *arguments: str, stdin: str = "", timeout: float = 120, env: dict[str, str] | None = None
+    ) -> Said:
+        """Run one command to its end."""
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "cli",
+            *arguments,
+            cwd=ROOT,
+            env={**self.env, **(env or {})},
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        try:
+            out, err = await asyncio.wait_for(process.communicate(stdin.encode()), timeout)
+        except TimeoutError:
+            process.kill()
+            await process.wait()
+            raise
+        return Said(process.returncode or 0, out.decode(), err.decode())
+
+    async def ok(self, *arguments: str, stdin: str = "", timeout: float = 120) -> Any:
+        """The JSON document of a command that must succeed."""
+        said = await self.cli(*arguments, "--json", stdin=stdin, timeout=timeout)
+        assert said.code == 0, f"{arguments}: {said.code}\n{said.out}\n{said.err}"
+        return said.json
+
+    async def new_project(self, name: str | None = None, *modules: str) -> str:
+        """A project of its own; returns its id."""
+        flags = [flag for module in modules for flag in ("--module", module)]
+        return str((await self.ok("project", "create", name or f"p{uuid4().hex[:8]}", *flags))["id"])
+
+    async def task(self, task_id: str) -> dict[str, Any]:
+        return dict(await self.ok("task", "show", task_id))
+
+    async def finished(self, task_id: str, timeout: float = 180) -> dict[str, Any]:
+        """The task once it has ended, however it ended."""
+
+        async def ended() -> dict[str, Any] | None:
+            task = await self.task(task_id)
+            return task if task["state"] in FINAL else None
+
+        return await eventually(ended, timeout, interval=0.3, message=f"the end of {task_id}")  # type: ignore[return-value]
+
+    async def at_stage(self, task_id: str, stage: str, timeout: float = 90) -> None:
+        """Wait until a task is in a stage; fails when it ends before."""
+
+        async def there() -> bool:
+            task = await self.task(task_id)
+            assert task["state"] not in FINAL or task["stage"] == stage, f"ended before {stage}: {task}"
+            return bool(task["stage"] == stage)
+
+        await eventually(there, timeout, interval=0.1, message=f"{task_id} in {stage}")
+
+    async def question(self, project_id: str, timeout: float = 90, *, other_than: str = "") -> dict[str, Any]:
+        """The open question of a project."""
+
+        async def asked() -> dict[str, Any] | None:
+            found = (await self.ok("question", "list"))["items"]
+            mine = [q for q in found if q["project_id"] == project_id and q["id"] != other_than]
+            return mine[0] if mine else None
+
+        return await eventually(asked, timeout, interval=0.3, message="a question")  # type: ignore[return-value]
+
+    def pid_of(self, part: str) -> int:
+        """The process id of a part, from the record that `up` keeps."""
+        return int(json.loads((self.home / "processes" / f"{part}.json").read_text())["pid"])
+
+    async def kill(self, part: str) -> None:
+        """SIGKILL one part and wait until its supervisor has brought it back."""
+        pid = self.pid_of(part)
+        os.kill(pid, signal.SIGKILL)
+        await eventually(lambda: self.pid_of(part) != pid, 60, message=f"{part} restarted")
+
+    async def client(self) -> Client:
+        keyring = KeyRing.load(self.settings.codec_key_file)
+        return await temporal_client.connect(self.settings, keyring=keyring)
+
+    def admin_key(self) -> str:
+        return (self.home / "keys" / "admin.key").read_text().strip()
+
+    def http(self) -> httpx.AsyncClient:
+        return httpx.AsyncClient(
+            base_url=f"http://127.0.0.1:{self.port_base}", headers={"Authorization": f"Bearer {self.admin_key()}"}
+        )
+
+    def agent_runs(self) -> list[dict[str, Any]]:
+        """The scripted agent's own log: one `start` and one `end` for each of its runs."""
+        logs = [self.home / "logs" / "scripted-agent.jsonl", *self.home.glob("agents/homes/*/scripted-agent.jsonl")]
+        lines = [line for log in logs if log.exists() for line in log.read_text().splitlines()]
+        return [json.loads(line) for line in lines]
+
+    def processes(self) -> list[psutil.Process]:
+        """Every process that was started for this home, however deep."""
+        found = []
+        for process in psutil.process_iter(["pid", "cmdline"]):
+            if str(self.home) in " ".join(process.info["cmdline"] or []) or _of_home(process, self.home):
+                found.append(process)
+        return found
+
+
+def _of_home(process: psutil.Process, home: Path) -> bool:
+    try:
+        return str(home) in process.cwd()
+    except (psutil.Error, OSError):
+        return False
+
+
+def _free_base(count: int) -> int:
+    """A port with `count` free ones behind it, a moment ago."""
+    while True:
+        base = free_port()
+        if base + count < 60_000 and all(_is_free(port) for port in range(base, base + count)):
+            return base
+
+
+def _is_free(port: int) -> bool:
+    import socket
+
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) != 0
+
+
+@asynccontextmanager
+async def running_stack(home: Path) -> AsyncIterator[Stack]:
+    """`orchestrator up --detach`, and `down --services` at the end."""
+    stack = Stack(home, _free_base(3), _free_base(100))
+    try:
+        said = await stack.cli("up", "--detach", timeout=180)
+        assert said.code == 0, said.out + said.err
+        yield stack
+    finally:
+        await stack.cli("down", "--services", timeout=120)
