@@ -89,7 +89,13 @@ class Supervisor:
         cannot be executed is a run that exited with 127 and says why in its output.
         """
         _checked(command.name)
-        return await asyncio.to_thread(self._start, command)
+        starting = asyncio.ensure_future(asyncio.to_thread(self._start, command))
+        try:
+            return await asyncio.shield(starting)
+        except asyncio.CancelledError:
+            # Decided before we leave, so that a stop that follows finds the run.
+            await asyncio.wait({starting})
+            raise
 
     def status(self, name: str) -> RunStatus:
         record = self._record(name)

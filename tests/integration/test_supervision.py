@@ -159,6 +159,18 @@ async def test_a_stop_ends_a_tree_that_ignores_term(supervisor: Supervisor) -> N
     assert (stopped.state, stopped.exit_code, stopped.stopped) == ("exited", -signal.SIGKILL, True)
 
 
+async def test_a_stop_after_a_cancelled_start_leaves_nothing(supervisor: Supervisor) -> None:
+    for _ in range(5):
+        name = fresh("run")
+        starting = asyncio.ensure_future(supervisor.start(command(name, "sleep", "600")))
+        await asyncio.sleep(0)
+        starting.cancel()
+        await asyncio.gather(starting, return_exceptions=True)
+        await supervisor.stop(name)
+        assert carriers(name) == []
+        assert supervisor.status(name).state in {"exited", "absent"}
+
+
 async def test_a_stop_lets_a_polite_command_finish(supervisor: Supervisor) -> None:
     name = fresh("run")
     await supervisor.start(
