@@ -236,6 +236,24 @@ async def test_cancelling_a_release_leaves_nothing_of_it(project: SampleProject)
     assert (await health(project))["version"] == "v1"
 
 
+async def test_cancelling_in_the_middle_of_the_switch_brings_the_previous_release_back(project: SampleProject) -> None:
+    first, _, _ = await deploy(project, project.commit("v1"))
+    slow = project.commit("v2", prologue="import time; time.sleep(1)")
+    request = await project.request(slow, previous=first.release_id)
+    task = asyncio.ensure_future(project.target.release(request, project.environment(request), Recorder().follow))
+    new = f"svc-{project.place.slug}-backend-{request.release_id}"
+    await eventually(lambda: new in project.service_runs(), timeout=30)
+    began = time.monotonic()
+    task.cancel()
+    await project.target.stop_release(request)
+    assert time.monotonic() - began < 10
+    assert (await health(project))["version"] == "v1"
+    assert project.service_runs() == [f"svc-{project.place.slug}-backend-{first.release_id}"]
+    assert directory.current_release(project.place) == first.release_id
+    assert [path.name for path in (project.place.root / "releases").iterdir()] == [first.release_id]
+    assert not any("ansible" in line for line in project.processes())
+
+
 async def test_two_projects_of_one_name_have_their_own_places(tmp_path: Path) -> None:
     first = directory.claim_place(tmp_path, "p-1", "blog")
     second = directory.claim_place(tmp_path, "p-2", "blog")
