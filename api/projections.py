@@ -10,9 +10,9 @@ from api.tables import ProjectRow, QuestionRow, TaskRow
 from contracts import ids
 from contracts.base import utc_now
 from contracts.errors import ErrorCode
-from contracts.progress import FineEvent, Projection
+from contracts.progress import FineEvent, Projection, ProjectionAck
 from contracts.questions import QuestionDTO
-from contracts.states import ProjectStatus, QuestionState
+from contracts.states import ProjectStatus, QuestionState, TaskState
 
 _HAS_REPOSITORY = {
     ProjectStatus.SCAFFOLDED,
@@ -23,8 +23,11 @@ _HAS_REPOSITORY = {
 }
 
 
-async def apply(session: AsyncSession, projection: Projection) -> bool:
-    """Whether it was news. An equal or lower `seq` of the same workflow and task changes nothing."""
+async def apply(session: AsyncSession, projection: Projection) -> ProjectionAck:
+    """Take what is news. An equal or lower `seq` of the same workflow and task changes nothing.
+
+    What has ended in one run stays as it ended: another run is told that the task is closed.
+    """
     project = await session.get(ProjectRow, projection.project_id, with_for_update=True, populate_existing=True)
     if project is None:
         raise not_found("project", projection.project_id)
@@ -34,8 +37,10 @@ async def apply(session: AsyncSession, projection: Projection) -> bool:
         raise not_found("task", projection.task_id)
     if (task.workflow_id, task.project_id) != (projection.workflow_id, projection.project_id):
         raise permanent(ErrorCode.CONFLICT, f"The task {task.id!r} belongs to another workflow or project.")
+    if TaskState(task.state).is_final and task.seq >= 0 and task.run_id != projection.run_id:
+        return ProjectionAck(accepted=False, closed=True)
     if projection.seq <= task.seq:
-        return False
+        return ProjectionAck(accepted=False)
     _update_task(task, projection)
     await _update_project(session, project, projection)
     if projection.question is not None:
@@ -45,7 +50,7 @@ async def apply(session: AsyncSession, projection: Projection) -> bool:
         milestone = FineEvent(key=key[-300:], event=projection.milestone)
         await task_events.append(session, task, task_events.MILESTONE, [milestone])
     await task_events.notify(session, task.id)
-    return True
+    return ProjectionAck(accepted=True)
 
 
 async def _insert_if_absent(session: AsyncSession, projection: Projection) -> None:

@@ -13,15 +13,16 @@ from contracts.states import ProjectStatus, ReleaseState
 
 _IN_PROGRESS = {ReleaseState.PENDING, ReleaseState.BUILDING, ReleaseState.STARTING, ReleaseState.PROBING}
 _ENDED = {ReleaseState.FAILED, ReleaseState.ROLLED_BACK, ReleaseState.REMOVED}
-# A release that once was live may come back by a rollback; a failed or removed one never does.
-_AFTER_LIVE = _IN_PROGRESS | _ENDED | {ReleaseState.ACTIVE}
+_LIVE_AGAIN = _IN_PROGRESS | _ENDED | {ReleaseState.ACTIVE}
 
 _NEXT: dict[ReleaseState, set[ReleaseState]] = {
-    # Any order among these: a step that is done again after a crash says so again.
-    **{state: _IN_PROGRESS | _ENDED | {ReleaseState.ACTIVE} for state in _IN_PROGRESS},
+    # Any order among these: a step that is done again after a crash says so again. Superseded is what a rollback
+    # that failed goes back to.
+    **{state: _LIVE_AGAIN | {ReleaseState.SUPERSEDED} for state in _IN_PROGRESS},
     ReleaseState.ACTIVE: {ReleaseState.SUPERSEDED, *_ENDED},
-    ReleaseState.SUPERSEDED: _AFTER_LIVE,
-    ReleaseState.ROLLED_BACK: _AFTER_LIVE,
+    # A release that served may come back by a rollback; a failed or removed one never does.
+    ReleaseState.SUPERSEDED: _LIVE_AGAIN,
+    ReleaseState.ROLLED_BACK: _LIVE_AGAIN,
     ReleaseState.FAILED: {ReleaseState.REMOVED},
     ReleaseState.REMOVED: set(),
 }
@@ -78,7 +79,8 @@ def _check_same(row: ReleaseRow, given: DeploymentRecord) -> None:
     if (row.project_id, row.commit) != (given.project_id, given.commit):
         raise permanent(ErrorCode.CONFLICT, f"The release {given.id!r} is another project's, or of another commit.")
     before = ReleaseState(row.state)
-    if given.state is not before and given.state not in _NEXT[before]:
+    legal = given.state in _NEXT[before] and (row.served or given.state is not ReleaseState.SUPERSEDED)
+    if given.state is not before and not legal:
         raise permanent(ErrorCode.CONFLICT, f"A release that is {before.value} cannot become {given.state.value}.")
 
 
@@ -100,6 +102,9 @@ def _update(row: ReleaseRow, given: DeploymentRecord) -> None:
     for name in _KEPT_WHEN_ABSENT:
         if document[name]:
             setattr(row, name, document[name])
+    if given.state is ReleaseState.ACTIVE:
+        # What serves has no error, whatever an earlier attempt to go back to it had said.
+        row.served, row.error_code, row.error = True, None, None
 
 
 async def _update_project(session: AsyncSession, project: ProjectRow, row: ReleaseRow, before: ReleaseState) -> None:

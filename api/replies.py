@@ -55,7 +55,7 @@ def server(row: ServerRow) -> ServerDTO:
 
 
 def release(row: ReleaseRow) -> DeploymentDTO:
-    return DeploymentDTO.model_validate(_columns(row))
+    return DeploymentDTO.model_validate(_columns(row, "served"))
 
 
 def incident(row: IncidentRow) -> IncidentDTO:

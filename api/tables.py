@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
     DateTime,
     ForeignKey,
@@ -206,6 +207,8 @@ class PortAllocationRow(SQLModel, table=True):
 
 
 class ReleaseRow(SQLModel, table=True):
+    """`served` says that it once was the active one: only such a release can be gone back to."""
+
     __tablename__ = "releases"
     __table_args__ = (
         UniqueConstraint("project_id", "number"),
@@ -218,6 +221,7 @@ class ReleaseRow(SQLModel, table=True):
     task_id: str = Field(sa_column=Column(ID, nullable=False))
     commit: str = Field(sa_column=Column(String(40), nullable=False))
     state: str = Field(sa_column=Column(STATE, nullable=False))
+    served: bool = Field(default=False, sa_column=Column(Boolean, nullable=False))
     server_handle: str | None = Field(default=None, sa_column=Column(ForeignKey("servers.handle")))
     url: str | None = Field(default=None, sa_column=Column(Text))
     services: list[Document] = _json(default_factory=list)

@@ -17,7 +17,7 @@ from contracts.departments import DeliveryMessage, DeployMessage, EngineeringMes
 from contracts.errors import ErrorCode
 from contracts.nouns import DeliveryStart, DeployStart, EngineeringStart, StartedTask
 from contracts.project_spec import ProjectSpec
-from contracts.states import DeployAction, Module, ProjectStatus, TaskKind
+from contracts.states import DeployAction, Module, TaskKind
 
 router = APIRouter(tags=["work"])
 
@@ -46,7 +46,6 @@ async def start_engineering(
         project_name=project.name,
         agent=body.agent or platform.settings.agent,
         max_rounds=body.max_rounds,
-        project_status=ProjectStatus(project.status),
     )
     return await (await _gateway(session, platform)).start_engineering(message)
 
@@ -71,7 +70,6 @@ async def start_delivery(body: DeliveryStart, session: Session, caller: Delivers
         spec=_spec(body, project),
         agent=body.agent or platform.settings.agent,
         max_rounds=body.max_rounds,
-        project_status=ProjectStatus(project.status),
         require_approval=body.require_approval,
     )
     return await (await _gateway(session, platform)).start_delivery(message)
@@ -95,8 +93,6 @@ async def start_deploy(body: DeployStart, session: Session, caller: Deploys, pla
         commit=body.commit,
         release_id=body.release_id,
         project_name=project.name,
-        modules=[Module(module) for module in project.modules],
-        project_status=ProjectStatus(project.status),
         require_approval=body.require_approval,
     )
     return await (await _gateway(session, platform)).start_deploy(message)

@@ -41,7 +41,7 @@ _REF = re.compile(r"secret://projects/([A-Za-z0-9][A-Za-z0-9._-]{0,99})/([A-Z_][
 @router.put("/projections")
 async def apply_projection(body: Projection, session: Session) -> ProjectionAck:
     """Task, project status, question and milestone in one step; a repetition is not accepted and changes nothing."""
-    return ProjectionAck(accepted=await projections.apply(session, body))
+    return await projections.apply(session, body)
 
 
 @router.post("/events")

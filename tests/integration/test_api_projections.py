@@ -151,3 +151,24 @@ async def test_a_projection_for_an_unknown_project_leaves_nothing(api: Api) -> N
     )
     assert reply.status_code == 404
     assert await api.rows("SELECT * FROM tasks WHERE id = $1", task_id) == []
+
+
+async def test_what_has_ended_in_one_run_is_closed_for_another(api: Api, project_id: str) -> None:
+    task_id = await api.new_task(project_id)
+    await api.project_task(task_id, project_id, seq=5, state="completed", milestone=milestone("done", "completed"))
+    before = await api.rows("SELECT * FROM tasks WHERE id = $1", task_id)
+    again = projection(
+        task_id, project_id, seq=99, run_id="run-2", project_status="failed", milestone=milestone("again")
+    )
+    reply = await api.http.put("/internal/projections", json=again, headers=api.platform)
+    assert reply.json() == {"accepted": False, "closed": True}
+    assert await api.rows("SELECT * FROM tasks WHERE id = $1", task_id) == before
+    repeated = projection(task_id, project_id, seq=5, state="completed")
+    reply = await api.http.put("/internal/projections", json=repeated, headers=api.platform)
+    assert reply.json() == {"accepted": False, "closed": False}
+
+
+async def test_a_running_task_goes_on_in_the_next_run(api: Api, project_id: str) -> None:
+    task_id = await api.new_task(project_id)
+    assert await api.project_task(task_id, project_id, seq=2, run_id="run-2", stage="later")
+    assert (await task(api, task_id))["run_id"] == "run-2"

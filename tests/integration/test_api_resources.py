@@ -169,6 +169,28 @@ async def test_a_rollback_makes_the_earlier_release_active_again(api: Api, proje
     assert (await project(api, project_id))["project"]["url"] == f"http://{first['id']}"
 
 
+async def test_a_rollback_that_fails_leaves_everything_as_it_was(api: Api, project_id: str) -> None:
+    first, second = release(project_id), release(project_id)
+    for body in (first, second):
+        await record(api, body, "pending")
+        await record(api, body, "active", url=f"http://{body['id']}")
+    for state in ("pending", "starting", "probing"):
+        await record(api, first, state)
+    back = await record(api, first, "superseded", error="did not answer")
+    assert (back["state"], back["error"]) == ("superseded", "did not answer")
+    assert await states(api, project_id) == {first["id"]: "superseded", second["id"]: "active"}
+    assert (await project(api, project_id))["project"]["url"] == f"http://{second['id']}"
+    for state in ("pending", "active"):
+        again = await record(api, first, state)
+    assert (again["state"], again["error"]) == ("active", None)
+
+
+async def test_a_release_that_never_served_is_not_something_to_go_back_to(api: Api, project_id: str) -> None:
+    body = release(project_id)
+    await record(api, body, "pending")
+    assert (await record(api, body, "superseded"))["code"] == "CONFLICT"
+
+
 async def test_illegal_steps_of_a_release_are_conflicts_and_change_nothing(api: Api, project_id: str) -> None:
     body = release(project_id)
     assert (await record(api, body, "active"))["code"] == "CONFLICT"

@@ -106,6 +106,7 @@ def upgrade() -> None:
         sa.Column("task_id", sa.String(length=100), nullable=False),
         sa.Column("commit", sa.String(length=40), nullable=False),
         sa.Column("state", sa.String(length=30), nullable=False),
+        sa.Column("served", sa.Boolean(), nullable=False),
         sa.Column("server_handle", sa.String(length=100), nullable=True),
         sa.Column("url", sa.Text(), nullable=True),
         sa.Column("services", postgresql.JSONB(), nullable=False),
