@@ -7,7 +7,7 @@ from pydantic import Field, StringConstraints
 from contracts.artifacts import ArtifactRef
 from contracts.base import BaseMessage, BaseResult, CommitSha, Identifier, Text, UserId
 from contracts.project_spec import ProjectName, ProjectSpec
-from contracts.states import AgentKind, DeployAction, Module, ProjectStatus, ReleaseState
+from contracts.states import AgentKind, DeployAction, ReleaseState
 
 RepositoryFullName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][\w.-]{0,99}/[A-Za-z0-9][\w.-]{0,99}$")]
 SecretRef = Annotated[str, StringConstraints(pattern=r"^secret://[A-Za-z0-9._/-]{1,300}$")]
@@ -28,7 +28,6 @@ class EngineeringMessage(BaseMessage):
     parent_task_id: Identifier | None = None
     agent: AgentKind = AgentKind.SCRIPTED
     max_rounds: int = Field(default=3, ge=1, le=10)
-    project_status: ProjectStatus = ProjectStatus.DRAFT
     turn_timeout_s: int = Field(default=3600, ge=1, le=86_400)
     question_reminder_s: int = Field(default=86_400, ge=1)
 
@@ -51,9 +50,7 @@ class DeployMessage(BaseMessage):
     commit: CommitSha | None = None
     release_id: Identifier | None = None
     project_name: ProjectName | None = None
-    modules: list[Module] = Field(default_factory=list)
     parent_task_id: Identifier | None = None
-    project_status: ProjectStatus = ProjectStatus.DRAFT
     require_approval: bool = False
     question_reminder_s: int = Field(default=86_400, ge=1)
 
@@ -80,7 +77,6 @@ class DeliveryMessage(BaseMessage):
     spec: ProjectSpec
     agent: AgentKind = AgentKind.SCRIPTED
     max_rounds: int = Field(default=3, ge=1, le=10)
-    project_status: ProjectStatus = ProjectStatus.DRAFT
     require_approval: bool = False
     turn_timeout_s: int = Field(default=3600, ge=1, le=86_400)
 

@@ -71,6 +71,8 @@ class DirectoryArtifactStore:
         draft = self._root / "drafts" / secrets.token_hex(12)
         with _disk_errors():
             try:
+                # Transcripts and logs are for the platform alone: agents with a user of their own must not read them.
+                private_files.make_directory(self._root)
                 private_files.make_directory(draft.parent)
                 sha256, size = _write_synced(draft, content)
                 final = self._path(sha256)

@@ -51,10 +51,7 @@ class Settings(BaseSettings):
         validation_alias=AliasChoices("database_url", "ORCHESTRATOR_DATABASE_URL", "DATABASE_URL"),
         description="None: the embedded server",
     )
-    anthropic_api_key: SecretStr | None = Field(
-        default=None, validation_alias=AliasChoices("anthropic_api_key", "ANTHROPIC_API_KEY")
-    )
-    agent_kind: AgentKind | None = Field(default=None, description="None: scripted without a model key")
+    agent: AgentKind = Field(default=AgentKind.SCRIPTED, description="what new work uses when nobody names one")
     admin_user_id: int = Field(default=1, ge=1)
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_json: bool = False
@@ -98,7 +95,7 @@ class Settings(BaseSettings):
                 return SecretStr(f"postgresql+asyncpg://{url.removeprefix(scheme)}")
         raise ValueError("use postgresql://user:password@host:port/name")
 
-    @field_validator("database_url", "anthropic_api_key", "agent_kind", mode="before")
+    @field_validator("database_url", mode="before")
     @classmethod
     def _empty_is_unset(cls, value: object) -> object:
         return None if value == "" else value
@@ -108,13 +105,6 @@ class Settings(BaseSettings):
         if self.service_port_min > self.service_port_max:
             raise ValueError("ORCHESTRATOR_SERVICE_PORT_MIN is above ORCHESTRATOR_SERVICE_PORT_MAX; swap the two")
         return self
-
-    @property
-    def agent(self) -> AgentKind:
-        """The agent that new work uses: the one asked for, else by whether there is a model key."""
-        if self.agent_kind is not None:
-            return self.agent_kind
-        return AgentKind.CLAUDE_CODE if self.anthropic_api_key else AgentKind.SCRIPTED
 
     @property
     def api_url(self) -> str:

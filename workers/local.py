@@ -1,11 +1,8 @@
 """The ports of an installation without Docker: local forge, supervised processes, Ansible on this machine."""
 
-import shutil
-from pathlib import Path
-
 from temporalio.client import Client
 
-from activities.adapters.agent_clis import AgentCli, ClaudeCode, ScriptedAgent
+from activities.adapters.agent_clis import AgentCli, ScriptedAgent
 from activities.adapters.ansible_target import AnsibleProcessTarget
 from activities.adapters.copier_scaffold import CopierScaffolder
 from activities.adapters.local_forge import LocalBareForge
@@ -29,7 +26,8 @@ def build_ports(settings: Settings, client: Client, api: ApiClient) -> Ports:
     supervisor = Supervisor(settings.runs_dir)
     artifacts = DirectoryArtifactStore(settings.artifacts_dir)
     forge = LocalBareForge(settings.forge_dir, CopierScaffolder())
-    clis = _agent_clis(settings)
+    # Real agents come with the model proxy: a model key never enters the place where an agent works.
+    clis: list[AgentCli] = [ScriptedAgent(run_log=settings.logs_dir / "scripted-agent.jsonl")]
     agents = UnprivilegedUsers([settings.agents_dir, *(program for cli in clis for program in cli.programs)])
     workspaces_dir = settings.agents_dir / "workspaces"
     return Ports(
@@ -44,11 +42,3 @@ def build_ports(settings: Settings, client: Client, api: ApiClient) -> Ports:
         platform=api,
         departments=TemporalDepartments(client),
     )
-
-
-def _agent_clis(settings: Settings) -> list[AgentCli]:
-    scripted = ScriptedAgent(run_log=settings.logs_dir / "scripted-agent.jsonl")
-    claude, key = shutil.which("claude"), settings.anthropic_api_key
-    if claude is None or key is None:
-        return [scripted]
-    return [scripted, ClaudeCode(Path(claude), {"ANTHROPIC_API_KEY": key.get_secret_value()})]

@@ -13,7 +13,7 @@ from contracts.errors import ErrorCode, OrchestratorError
 from contracts.states import AgentKind
 from runtime.settings import load_settings
 
-NAMES = ("ANTHROPIC_API_KEY", "DATABASE_URL", "ORCHESTRATOR_DATABASE_URL", "ORCHESTRATOR_HOME", "XDG_DATA_HOME")
+NAMES = ("DATABASE_URL", "ORCHESTRATOR_DATABASE_URL", "ORCHESTRATOR_HOME", "XDG_DATA_HOME")
 
 
 @pytest.fixture(autouse=True)
@@ -38,13 +38,9 @@ def test_xdg_data_home_and_orchestrator_home_move_everything(monkeypatch: pytest
     assert load_settings().forge_dir == Path("/srv/orchestrator/forge")
 
 
-def test_the_agent_is_scripted_until_there_is_a_model_key_or_a_choice(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_agent_is_scripted_until_another_one_is_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
     assert load_settings().agent == AgentKind.SCRIPTED
-    monkeypatch.setenv("ANTHROPIC_API_KEY", "")
-    assert load_settings().agent == AgentKind.SCRIPTED
-    monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-something")
-    assert load_settings().agent == AgentKind.CLAUDE_CODE
-    monkeypatch.setenv("ORCHESTRATOR_AGENT_KIND", "factory-droid")
+    monkeypatch.setenv("ORCHESTRATOR_AGENT", "factory-droid")
     assert load_settings().agent == AgentKind.FACTORY_DROID
 
 
@@ -67,7 +63,7 @@ def test_a_database_url_of_any_usual_form_becomes_an_asyncpg_url(
         ("ORCHESTRATOR_API_PORT", "70000"),
         ("ORCHESTRATOR_HOME", "relative/path"),
         ("ORCHESTRATOR_LOG_LEVEL", "chatty"),
-        ("ORCHESTRATOR_AGENT_KIND", "parrot"),
+        ("ORCHESTRATOR_AGENT", "parrot"),
         ("DATABASE_URL", "mysql://user:hidden@db/name"),
     ],
 )
