@@ -109,6 +109,9 @@ class DeployTarget(Protocol):
 
     async def probe(self, request: ProbeRequest) -> ProbeResult: ...
 
+    async def restore_services(self) -> list[str]:
+        """Start what should run and does not, as after a restart of the machine; the names of what was started."""
+
     async def operate(
         self, request: OperationRequest, release: DeploymentDTO | None, follow: Follow
     ) -> OperationResult: ...

@@ -1,9 +1,9 @@
 """What to build: written by the Product Owner or a person, shown before it is built, hashed for approvals."""
 
 import hashlib
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, StringConstraints, model_validator
 
 from contracts.base import Contract, ShortText, Text
 from contracts.states import Module
@@ -11,6 +11,9 @@ from contracts.states import Module
 FieldType = Literal["string", "text", "integer", "number", "boolean", "date", "datetime"]
 ProjectName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,62}$")]
 """Kebab-case; becomes the repository and service name."""
+MAX_SPEC_BYTES = 48_000
+"""A spec travels in messages and in TASK.md; larger wishes are several wishes."""
+
 SecretName = Annotated[str, StringConstraints(pattern=r"^[A-Z_][A-Z0-9_]{0,99}$")]
 
 
@@ -53,6 +56,13 @@ class ProjectSpec(Contract):
     infrastructure: Infrastructure = Field(default_factory=Infrastructure)
     acceptance: list[ShortText] = Field(default_factory=list, max_length=50)
     non_goals: list[ShortText] = Field(default_factory=list, max_length=50)
+
+    @model_validator(mode="after")
+    def _fits_into_a_task(self) -> Self:
+        size = len(self.model_dump_json().encode())
+        if size > MAX_SPEC_BYTES:
+            raise ValueError(f"the spec has {size} bytes; at most {MAX_SPEC_BYTES} fit, so split the wish")
+        return self
 
     def fingerprint(self) -> str:
         """SHA-256 of the canonical JSON: an approval names the spec that it approved."""

@@ -38,7 +38,11 @@ async def run(settings: Settings, queues: list[str]) -> None:
     client = await _connected(settings)
     stop = _stop_event()
     async with ApiClient(settings.api_url, _platform_key(settings)) as api:
-        workers = build_workers(client, build_ports(settings, client, api), queues)
+        ports = build_ports(settings, client, api)
+        if Queue.INFRA in queues:
+            restored = await ports.target.restore_services()
+            log.info("services are up", restored=restored)
+        workers = build_workers(client, ports, queues)
         polling = asyncio.create_task(_poll(workers))
         announcing = asyncio.create_task(_announce(Gateway(client, settings.ui_url), queues))
         stopping = asyncio.create_task(_when(stop))

@@ -20,7 +20,7 @@ from runtime.converter import build_data_converter
 from runtime.keyring import KeyRing
 from runtime.payload_limit import PayloadLimitInterceptor
 from runtime.settings import load_settings
-from workers.wiring import WORKFLOWS, Ports, build_langgraph_plugin, build_runner
+from workers.wiring import WORKFLOW_FAILURES, WORKFLOWS, Ports, build_langgraph_plugin, build_runner
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,7 @@ def build_replayer(keyring: KeyRing | None = None) -> Replayer:
         # Without keys only histories in the clear can be read, such as the golden ones.
         data_converter=build_data_converter(keyring) if keyring else pydantic_data_converter,
         workflow_runner=build_runner(),
+        workflow_failure_exception_types=WORKFLOW_FAILURES,
     )
 
 

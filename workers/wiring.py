@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from pydantic import ValidationError
 from temporalio.client import Client
 from temporalio.langgraph import LangGraphPlugin
 from temporalio.worker import PollerBehaviorAutoscaling, Worker
@@ -36,6 +37,9 @@ from workflows.graphs.devops import build_devops_graph
 from workflows.graphs.engineering import build_engineering_graph
 
 WORKFLOWS: list[type] = [DeliveryWorkflow, EngineeringWorkflow, DeployWorkflow, AgentWorkerWorkflow]
+
+# A value that fits no contract fails the run, with words; as an unknown exception it would be retried for ever.
+WORKFLOW_FAILURES: list[type[BaseException]] = [ValidationError]
 
 # Loaded once for all workflows instead of once per run. Ours hold no state and touch nothing at import; `workflows`
 # itself stays inside the sandbox.
@@ -126,6 +130,7 @@ def build_workers(
             plugins=[plugin],
             interceptors=[translation],
             workflow_runner=build_runner(),
+            workflow_failure_exception_types=WORKFLOW_FAILURES,
             max_cached_workflows=max_cached_workflows,
             max_concurrent_activities=_SLOTS.get(queue, _SLOTS[Queue.AGENTS]),
             workflow_task_poller_behavior=PollerBehaviorAutoscaling(),

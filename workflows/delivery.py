@@ -6,7 +6,6 @@ waits for the result. The final state is written on success, failure and cancell
 """
 
 from temporalio import workflow
-from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes
 from temporalio.exceptions import WorkflowAlreadyStartedError, is_cancelled_exception
 from temporalio.workflow import ChildWorkflowCancellationType, ParentClosePolicy
 
@@ -21,10 +20,11 @@ with workflow.unsafe.imports_passed_through():
         EngineeringMessage,
         EngineeringResult,
     )
-    from contracts.names import SearchAttribute, WorkflowName
+    from contracts.names import WorkflowName
     from contracts.states import ResultStatus, TaskKind, TaskState
     from workflows import failures, options
     from workflows.ledger import Ledger
+    from workflows.visibility import attributes
 
 
 @workflow.defn(name=WorkflowName.DELIVERY)
@@ -82,7 +82,7 @@ class DeliveryWorkflow:
             result_type=EngineeringResult,
             cancellation_type=ChildWorkflowCancellationType.WAIT_CANCELLATION_COMPLETED,
             parent_close_policy=ParentClosePolicy.REQUEST_CANCEL,
-            search_attributes=self._attributes(request.task_id),
+            search_attributes=attributes(request.project_id, request.task_id, request.user_id),
             static_summary=f"Engineering: {message.project_name}",
         )
         return result
@@ -116,7 +116,7 @@ class DeliveryWorkflow:
             result_type=DeployResult,
             cancellation_type=ChildWorkflowCancellationType.WAIT_CANCELLATION_COMPLETED,
             parent_close_policy=ParentClosePolicy.REQUEST_CANCEL,
-            search_attributes=self._attributes(request.task_id),
+            search_attributes=attributes(request.project_id, request.task_id, request.user_id),
             static_summary=f"Deploy: {self._message.project_name}",
         )
         return result
@@ -148,16 +148,6 @@ class DeliveryWorkflow:
             return
         code, message = failures.code_and_message(error)
         await self._ledger.finish(TaskState.FAILED, f"Delivery failed: {message}", error_code=code, error=message)
-
-    def _attributes(self, task_id: str) -> TypedSearchAttributes:
-        values = {
-            SearchAttribute.PROJECT_ID: self._message.project_id,
-            SearchAttribute.TASK_ID: task_id,
-            SearchAttribute.USER_ID: str(self._message.user_id),
-            SearchAttribute.STAGE: "queued",
-        }
-        pairs = [SearchAttributePair(SearchAttributeKey.for_keyword(name), value) for name, value in values.items()]
-        return TypedSearchAttributes(pairs)
 
     # Activities ------------------------------------------------------------------------------------------
 

@@ -32,6 +32,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows import failures, options, rules
     from workflows.graph_run import run_graph
     from workflows.ledger import Ledger
+    from workflows.visibility import attributes
 
 _STAGES = {
     "develop": ("developing", 35, ProjectStatus.DEVELOPING),
@@ -220,6 +221,7 @@ class EngineeringWorkflow:
             id=ids.agent_worker_workflow_id(self._worker_id),
             result_type=AgentWorkerResult,
             parent_close_policy=ParentClosePolicy.REQUEST_CANCEL,
+            search_attributes=attributes(self._message.project_id, self._message.task_id, self._message.user_id),
             static_summary=f"Agent worker ({self._message.agent.value}) for {self._name}",
         )
 

@@ -2,13 +2,16 @@
 
 import asyncio
 
+from pydantic import ValidationError
 from temporalio.exceptions import ActivityError, ApplicationError, ChildWorkflowError, FailureError, TimeoutError
 
 from contracts.errors import MAX_MESSAGE, ErrorCode, bounded
 
-ENDINGS = (FailureError, asyncio.CancelledError)
-"""How a workflow's work can end early. Anything else is a bug of ours: the workflow task is retried until a fixed
-build replays it, and nothing is lost."""
+ENDINGS = (FailureError, asyncio.CancelledError, ValidationError)
+"""How a workflow's work can end early; a value that fits no contract is one of them.
+
+Anything else is a bug of ours: the workflow task is retried until a fixed build replays it, and nothing is lost.
+"""
 
 
 def root_cause(error: BaseException) -> BaseException:

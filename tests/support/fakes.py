@@ -299,6 +299,9 @@ class FakeTarget:
         ok = request.plan.commit not in self.unhealthy
         return ProbeResult(ok=ok, url=url, status_code=200 if ok else 500, error=None if ok else "answered 500")
 
+    async def restore_services(self) -> list[str]:
+        return []
+
     async def operate(
         self, request: OperationRequest, release: DeploymentDTO | None, follow: Follow
     ) -> OperationResult:

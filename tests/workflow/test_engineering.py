@@ -187,3 +187,16 @@ async def test_a_passing_trouble_is_retried_without_a_word_to_the_agent(world: W
     message = world.engineering()
     await result_of(world, (await world.gateway.start_engineering(message)).workflow_id)
     assert {turn.turn for turn in world.runtime.attempts} == {1}
+
+
+async def test_a_value_that_fits_no_contract_fails_the_task_with_words(world: World) -> None:
+    world.runtime.scripts = [TurnOutcome(status="question", turn=1, question="Which?", choices=["x" * 30] * 10)]
+    message = world.engineering()
+    started = await world.gateway.start_engineering(message)
+    question = await question_of(world, message.task_id)
+    # a choice list of a well-behaved agent is taken as it is; one of the workflow's own models is not
+    world.forge.publish_results = [PublishResult.model_construct(status="published", commit="not-a-commit")]
+    await world.answer(started.workflow_id, question, "x")
+    with pytest.raises(WorkflowFailureError):
+        await world.handle(started.workflow_id).result()
+    assert world.platform.state(message.task_id) is TaskState.FAILED

@@ -32,7 +32,8 @@ async def run(settings: Settings) -> int:
     bot = create_bot(settings)
     link = polling.Link()
     bot.session.middleware(link.watch)
-    task = asyncio.create_task(polling.poll(create_dispatcher(), bot))
+    poll = polling.stand_by() if settings.is_candidate else polling.poll(create_dispatcher(), bot)
+    task = asyncio.create_task(poll)
     for signum in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(signum, task.cancel)
     server = await health.start(settings, link, task)

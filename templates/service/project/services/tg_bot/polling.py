@@ -29,6 +29,11 @@ class Link:
         return answer
 
 
+async def stand_by() -> None:
+    """Only be there: Telegram allows one poller, and a candidate runs beside the release that serves."""
+    await asyncio.Event().wait()
+
+
 async def poll(dispatcher: Dispatcher, bot: Bot) -> None:
     """Run until cancelled. The dispatcher retries while it polls; its first call is retried here."""
     while True:

@@ -6,7 +6,7 @@ from aiogram.methods import GetMe
 from aiohttp.test_utils import TestClient, TestServer
 
 from services.tg_bot import handlers, health
-from services.tg_bot.polling import Link
+from services.tg_bot.polling import Link, stand_by
 from services.tg_bot.settings import Settings, SettingsError
 
 TOKEN = "42:TEST"
@@ -63,3 +63,12 @@ async def test_the_link_follows_the_last_call() -> None:
     with pytest.raises(TelegramNetworkError):
         await link.watch(unreachable, None, GetMe())
     assert not link.up
+
+
+async def test_a_candidate_stands_by_without_asking_telegram() -> None:
+    settings = Settings.from_env({"TELEGRAM_BOT_TOKEN": TOKEN, "RELEASE_PHASE": "candidate"})
+    assert settings.is_candidate
+    task = asyncio.create_task(stand_by())
+    await asyncio.wait([task], timeout=0.01)
+    assert not task.done()
+    task.cancel()
