@@ -11,9 +11,10 @@ if TYPE_CHECKING:
     from cli.output import Output
     from cli.platform import Platform
     from contracts.nouns import ProjectDTO, TaskDTO
+    from contracts.states import AgentKind
     from runtime.settings import Settings
 
-DEFAULT_SENTENCE = "A service for notes: each note has a title, a text and whether it is done."
+DEFAULT_SENTENCE = "Make a notes service: title, text"
 _BASE_NAME = "notes"
 _MANY = 1000
 
@@ -40,36 +41,52 @@ async def _deliver(settings: Settings, platform: Platform, sentence: str, out: O
 
     out.say()
     out.say(f"The wish: {sentence}", style="bold")
-    _say_who_works(settings, out)
+    agent = _agent(settings)
+    _say_who_works(settings, agent, out)
     project = await _new_project(platform, sentence)
     out.document({"project": project.model_dump(mode="json")})
     out.say(f"Project {project.name} ({project.id})")
     started = await platform.start_delivery(
-        DeliveryStart(request_id=new_id(), project_id=project.id, wish=sentence, title=sentence[:200])
+        DeliveryStart(request_id=new_id(), project_id=project.id, wish=sentence, title=sentence[:200], agent=agent)
     )
     out.document({"started": started.model_dump(mode="json")})
     await appeared(platform.api, started)
     out.say(f"Run in the Web UI: {started.web_url}")
     out.say()
-    code = await follow(platform.api, started.task_id, out)
+    code = await follow(platform.api, started.task_id, out, until_question=True)
     task = await platform.api.task(started.task_id)
+    if not task.state.is_final:
+        out.say(f"It waits for your answer, as long as it takes. After that: orchestrator task watch {task.id}")
+        return ExitCode.FAILED
     if task.state is not TaskState.COMPLETED:
         out.say(f"The demo did not reach a URL. Next: orchestrator task logs {task.id}; orchestrator doctor")
         return code or ExitCode.FAILED
     return await _ask_service(project, task, out)
 
 
-def _say_who_works(settings: Settings, out: Output) -> None:
+def _agent(settings: Settings) -> AgentKind:
+    """The agent of the settings, unless its program is missing."""
+    import shutil
+
     from contracts.states import AgentKind
 
-    out.document({"agent": settings.agent.value})
-    if settings.agent is AgentKind.SCRIPTED:
-        out.say(
-            "No model key is set, so a scripted agent stands in for a model: a program that understands simple "
-            "sentences. Everything else is real. Set ANTHROPIC_API_KEY to use a model."
-        )
-    else:
-        out.say(f"The agent is {settings.agent.value}, with your model key.")
+    programs = {AgentKind.CLAUDE_CODE: "claude", AgentKind.FACTORY_DROID: "droid"}
+    program = programs.get(settings.agent)
+    return AgentKind.SCRIPTED if program and shutil.which(program) is None else settings.agent
+
+
+def _say_who_works(settings: Settings, agent: AgentKind, out: Output) -> None:
+    from contracts.states import AgentKind
+
+    out.document({"agent": agent.value})
+    if agent is not AgentKind.SCRIPTED:
+        out.say(f"The agent is {agent.value}, with your model key.")
+        return
+    missing = "No model key is set" if settings.agent is agent else f"The program of {settings.agent.value} is missing"
+    out.say(
+        f"{missing}, so a scripted agent stands in for a model: a program that understands simple sentences. "
+        "Everything else is real. Set ANTHROPIC_API_KEY, with `claude` on PATH, to use a model."
+    )
 
 
 async def _new_project(platform: Platform, sentence: str) -> ProjectDTO:

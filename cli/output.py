@@ -64,7 +64,8 @@ class Output:
 
         table = Table(box=None, pad_edge=False, header_style="bold")
         for header in headers:
-            table.add_column(header, overflow="fold")
+            # Ids stay whole, so that they can be copied; the last column has the long texts.
+            table.add_column(header, overflow="fold", no_wrap=header != headers[-1])
         for row in rows:
             table.add_row(*(Text(clean("" if cell is None else cell)) for cell in row))
         if table.row_count:

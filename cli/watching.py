@@ -20,18 +20,26 @@ _LOOK_AGAIN_S = 0.2
 _LAST_WORDS_S = 5.0
 
 
-async def follow(api: ApiClient, task_id: str, out: Output, *, after: int = 0) -> ExitCode:
+async def follow(
+    api: ApiClient, task_id: str, out: Output, *, after: int = 0, until_question: bool = False
+) -> ExitCode:
     """Print the events of the task and of the work below it until it is final, then its result.
 
+    With `until_question` it ends, with FAILED, as soon as a person is asked: the work keeps waiting.
     With --json each event is one document, each new question another, and the last one is `{"task": …}`.
     """
     steps = Steps(out)
     asked: set[str] = set()
-    async for event in merged_events(api, await api.task(task_id), after):
+    watched = await api.task(task_id)
+    if watched.state.value == "queued":
+        out.say(f"{task_id} is queued; it begins when a Temporal worker picks it up (`orchestrator status`).")
+    async for event in merged_events(api, watched, after):
         out.document({"event": event.model_dump(mode="json")})
         steps.show(event)
         if event.grain == "milestone" and (event.event.message or "").startswith("Question"):
             await _show_new_questions(api, task_id, asked, out)
+            if until_question and asked:
+                return ExitCode.FAILED
     task = await api.task(task_id)
     out.document({"task": task.model_dump(mode="json")})
     show_ending(task, out)
