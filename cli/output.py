@@ -55,17 +55,17 @@ class Output:
             sys.stdout.write(json.dumps(value, default=str) + "\n")
             sys.stdout.flush()
 
-    def table(self, headers: Sequence[str], rows: Iterable[Sequence[object]], *, empty: str) -> None:
-        """Rows under headers; the sentence `empty` when there are none."""
+    def table(self, headers: Sequence[str], rows: Iterable[Sequence[object]], *, empty: str, whole: int = 1) -> None:
+        """Rows under headers, the first `whole` columns unbroken; the sentence `empty` when there are none."""
         if self.as_json:
             return
         from rich.table import Table
         from rich.text import Text
 
         table = Table(box=None, pad_edge=False, header_style="bold")
-        for header in headers:
-            # Ids stay whole, so that they can be copied; the last column has the long texts.
-            table.add_column(header, overflow="fold", no_wrap=header != headers[-1])
+        for number, header in enumerate(headers):
+            # Ids stay whole, so that they can be copied.
+            table.add_column(header, overflow="fold", no_wrap=number < whole)
         for row in rows:
             table.add_row(*(Text(clean("" if cell is None else cell)) for cell in row))
         if table.row_count:

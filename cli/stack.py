@@ -73,18 +73,17 @@ async def take_down(settings: Settings, out: Output, *, services: bool) -> ExitC
     """Stop what runs of this home, the last started first. A second call finds nothing to stop."""
     parts = Parts(settings)
     stopped_services = await _stop_services(parts, out) if services else []
-    stopped: dict[str, object] = {}
-    running = [name for name in STOP_ORDER if parts.book.record(name) is not None]
-    for name in running:
-        pid = await parts.book.stop(name) or None
-        stopped[name] = pid
-        out.say(f"Stopped {name}" + (f" (pid {pid})." if pid else " (it had ended)."))
+    running = {name: record.pid for name in STOP_ORDER if (record := parts.book.record(name)) is not None}
+    for name, pid in running.items():
+        # The supervisor stops the other parts itself; then there is nothing left to do for them here.
+        await parts.book.stop(name)
+        out.say(f"Stopped {name} (pid {pid}).")
     parts.ready_file.unlink(missing_ok=True)
     if not running:
         out.say("Nothing of this home is running.")
     elif not services:
         out.say("Deployed services keep running; `orchestrator down --services` stops them too.")
-    out.document({"stopped": stopped, "services": stopped_services})
+    out.document({"stopped": running, "services": stopped_services})
     return ExitCode.OK
 
 

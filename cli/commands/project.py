@@ -70,7 +70,12 @@ def list_projects(
         items = [item for item in found if include_archived or item.status is not ProjectStatus.ARCHIVED]
         out.document(ProjectList(items=items))
         rows = [(item.name, item.id, item.status.value, item.url) for item in items]
-        out.table(("NAME", "ID", "STATUS", "URL"), rows, empty="No projects yet. Next: orchestrator project create")
+        out.table(
+            ("NAME", "ID", "STATUS", "URL"),
+            rows,
+            empty="No projects yet. Next: orchestrator project create NAME",
+            whole=2,
+        )
 
     session.run(work, as_json=as_json)
 

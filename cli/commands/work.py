@@ -171,7 +171,7 @@ def deploy_status(project: ProjectArgument, as_json: AsJson = False) -> None:
             (item.number, item.id, item.state.value, item.commit[:12], item.url, item.error_code) for item in releases
         ]
         empty = f"Nothing is deployed yet. Next: orchestrator deploy start {found.name}"
-        out.table(("NO", "RELEASE", "STATE", "COMMIT", "URL", "ERROR"), rows, empty=empty)
+        out.table(("NO", "RELEASE", "STATE", "COMMIT", "URL", "ERROR"), rows, empty=empty, whole=2)
 
     session.run(work, as_json=as_json)
 

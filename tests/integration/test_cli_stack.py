@@ -1,0 +1,125 @@
+"""`up`, `status` and `down` with real processes: one platform per home, found again and stopped in order."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from cli.processes import start_time
+from tests.support.eventually import eventually
+
+pytestmark = pytest.mark.timeout(240)
+
+
+class Home:
+    """One home and the programs that are run on it."""
+
+    def __init__(self, path: Path, port_base: int) -> None:
+        self.path = path
+        self.port_base = port_base
+        kept = {k: v for k, v in os.environ.items() if not k.startswith(("ORCHESTRATOR_", "TEMPORAL_", "DATABASE_"))}
+        self.environment = {**kept, "ORCHESTRATOR_HOME": str(path)}
+
+    def begin(self, *arguments: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "cli", *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=self.environment,
+        )
+
+    def run(self, *arguments: str) -> tuple[int, list[dict[str, object]], str]:
+        process = self.begin(*arguments, "--json")
+        out, err = process.communicate(timeout=150)
+        return process.returncode, [json.loads(line) for line in out.splitlines()], err
+
+    def pid(self, name: str) -> int:
+        return int(json.loads((self.path / "processes" / f"{name}.json").read_text())["pid"])
+
+    def pids(self) -> dict[str, int]:
+        return {name: self.pid(name) for name in ("postgres", "temporal", "api", "workers")}
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Iterator[Home]:
+    made = Home(tmp_path / "home", free_ports(3))
+    yield made
+    made.run("down")
+
+
+def free_ports(count: int) -> int:
+    """The first of `count` neighbouring ports that are free now."""
+    while True:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            base = int(probe.getsockname()[1])
+        if base + count < 65_000 and all(_is_free(base + number) for number in range(count)):
+            return base
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+async def test_two_ups_make_one_platform_that_heals_and_is_stopped_without_a_rest(home: Home) -> None:
+    both = [home.begin("up", "--detach", "--json", "--port-base", str(home.port_base)) for _ in range(2)]
+    endings = [process.communicate(timeout=150) for process in both]
+    assert [process.returncode for process in both] == [0, 0], endings
+    ready = [json.loads(out.splitlines()[-1]) for out, _ in endings]
+    assert sorted(len(document["started"]) for document in ready) == [0, 4]
+
+    code, documents, _ = home.run("status")
+    assert code == 0
+    assert documents[0]["well"] is True
+    assert home.run("project", "create", "notes")[0] == 0
+    assert home.run("project", "create", "notes")[0] == 5
+
+    before = home.pids()
+    os.kill(before["api"], signal.SIGKILL)
+    await eventually(lambda: home.run("status")[0] == 0 and home.pid("api") != before["api"], timeout=60)
+    assert home.run("project", "show", "notes")[0] == 0
+
+    after = home.pids()
+    code, documents, _ = home.run("down")
+    assert code == 0
+    assert documents[-1]["stopped"] == {"supervisor": documents[-1]["stopped"]["supervisor"], **after}
+    assert [start_time(pid) for pid in after.values()] == [None] * 4
+    assert home.run("down")[1][-1]["stopped"] == {}
+
+
+async def test_ctrl_c_in_the_foreground_stops_all_parts_in_order(home: Home) -> None:
+    foreground = home.begin("up", "--port-base", str(home.port_base))
+    await eventually(lambda: (home.path / "processes" / "supervisor.json").exists(), timeout=120)
+    pids = home.pids()
+    foreground.send_signal(signal.SIGINT)
+    out, err = foreground.communicate(timeout=90)
+    assert foreground.returncode == 0, err
+    stopped = [line.split()[1] for line in out.splitlines() if line.startswith("Stopped")]
+    assert stopped == ["workers", "api", "temporal", "postgres"]
+    assert [start_time(pid) for pid in pids.values()] == [None] * 4
+
+
+async def test_a_port_of_another_program_is_named_before_anything_starts(home: Home) -> None:
+    with socket.socket() as foreign:
+        foreign.bind(("127.0.0.1", home.port_base + 1))
+        foreign.listen()
+        code, documents, _ = home.run("up", "--detach", "--port-base", str(home.port_base))
+    assert code == 5
+    error = documents[-1]["error"]
+    assert isinstance(error, dict)
+    assert str(home.port_base + 1) in error["message"]
+    assert "ORCHESTRATOR_UI_PORT" in error["message"]
+    assert home.run("down")[1][-1]["stopped"] == {}
