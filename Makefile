@@ -49,8 +49,9 @@ lock: $(READY) ## Resolve requirements.txt again after a change of dependencies 
 demo up down: export ORCHESTRATOR_HOME ?= $(CURDIR)/.orchestrator
 
 .PHONY: demo up down
-demo: $(READY) ## One sentence to a live URL on this machine: no Docker, no key, no account
-	@$(BIN)/orchestrator demo
+demo: export WISH ?=
+demo: $(READY) ## One sentence to a live URL on this machine (WISH="..." for your own): no Docker, no key, no account
+	@$(BIN)/orchestrator demo $${WISH:+"$$WISH"}
 
 up: $(READY) ## Start the platform in the foreground of this terminal
 	@$(BIN)/orchestrator up

@@ -3,6 +3,7 @@
 import os
 
 import pytest
+import structlog
 
 _IN_CI = os.environ.get("CI", "").lower() in {"true", "1"}
 
@@ -34,6 +35,9 @@ class SkippedIsFailed:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # structlog's own default draws tracebacks with all local variables, which takes seconds for each.
+    plain = [structlog.processors.format_exc_info, structlog.processors.KeyValueRenderer(key_order=["event"])]
+    structlog.configure(processors=plain)
     # With xdist only the controller sees every report; its workers keep their own exit status.
     if _IN_CI and not hasattr(config, "workerinput"):
         config.pluginmanager.register(SkippedIsFailed(), "skipped-is-failed")
