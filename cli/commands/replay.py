@@ -22,6 +22,8 @@ def replay(
     import sys
 
     from cli import inputs
+    from cli.exits import ExitCode
+    from cli.output import clean
 
     if not files and query is None:
         raise inputs.refuse("Name history files, or say --query to replay what Temporal holds.")
@@ -38,6 +40,13 @@ def replay(
     done = subprocess.run(
         [sys.executable, "-m", "workers.replay", *arguments],
         env=environment(child_environment(effective_settings())),
+        stderr=subprocess.PIPE,
+        text=True,
+        errors="replace",
         check=False,
     )
+    if done.returncode not in {ExitCode.OK, ExitCode.FAILED}:
+        lines = done.stderr.strip().splitlines()
+        raise inputs.refuse(lines[-1] if lines else f"The replay ended with {done.returncode}.")
+    sys.stderr.write(clean(done.stderr))
     return done.returncode
