@@ -223,12 +223,11 @@ def _active(releases: list[DeploymentDTO]) -> DeploymentDTO | None:
 
 def _earlier(releases: list[DeploymentDTO], release_id: str | None) -> ChosenRelease:
     active = _active(releases)
-    proven = {ReleaseState.SUPERSEDED, ReleaseState.ROLLED_BACK}
     if release_id is not None:
         found = next((release for release in releases if release.id == release_id), None)
         if found is None:
             raise OrchestratorError(ErrorCode.NOT_FOUND, f"There is no release {release_id}; see `deploy status`.")
-        if found.state not in proven:
+        if found.state not in {ReleaseState.SUPERSEDED, ReleaseState.ROLLED_BACK}:
             raise OrchestratorError(
                 ErrorCode.NOTHING_TO_ROLL_BACK, f"Release {release_id} is {found.state.value}; choose one that served."
             )
@@ -236,7 +235,8 @@ def _earlier(releases: list[DeploymentDTO], release_id: str | None) -> ChosenRel
     earlier = [
         release
         for release in sorted(releases, key=lambda release: release.number, reverse=True)
-        if release.state in proven and (active is None or release.number < active.number)
+        # one that somebody has rolled back from is a choice only by name
+        if release.state is ReleaseState.SUPERSEDED and (active is None or release.number < active.number)
     ]
     if not earlier:
         raise OrchestratorError(
@@ -281,6 +281,6 @@ def _failed(release: DeploymentDTO, verdict: ReleaseVerdict) -> DeploymentRecord
     if verdict.rollback:
         state = ReleaseState.SUPERSEDED
     else:
-        state = ReleaseState.ROLLED_BACK if verdict.switched else ReleaseState.FAILED
+        state = ReleaseState.FAILED
     update = {"state": state, "error_code": verdict.error_code, "error": verdict.error, "log": verdict.log}
     return _as_record(release).model_copy(update=update)

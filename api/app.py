@@ -13,6 +13,7 @@ from api.gateway_link import GatewayLink, WorkflowGateway, fixed_gateway, tempor
 from api.middleware import BodyGuard, RequestContext
 from api.routers import (
     artifacts,
+    codec,
     departments,
     health,
     internal,
@@ -24,9 +25,11 @@ from api.routers import (
     tasks,
     tokens,
     users,
+    web_ui,
 )
 from api.state import Platform
 from api.vault import Vault
+from api.web_sessions import WebSessions
 from contracts.errors import ErrorCode, OrchestratorError
 from contracts.nouns import Problem
 from runtime import private_files
@@ -46,6 +49,8 @@ _ROUTERS = (
     questions,
     releases,
     servers,
+    codec,
+    web_ui,
 )
 
 
@@ -64,6 +69,7 @@ def create_app(settings: Settings, *, database_url: str, gateway: WorkflowGatewa
         try:
             yield
         finally:
+            await platform.web_ui.aclose()
             await platform.hub.close()
             await platform.engine.dispose()
 
@@ -85,6 +91,7 @@ def create_app(settings: Settings, *, database_url: str, gateway: WorkflowGatewa
 
 def _open(settings: Settings, database_url: str, gateway: WorkflowGateway | None) -> Platform:
     engine = make_engine(database_url)
+    platform_key_hash = _platform_key_hash(settings)
     return Platform(
         settings=settings,
         engine=engine,
@@ -93,7 +100,9 @@ def _open(settings: Settings, database_url: str, gateway: WorkflowGateway | None
         hub=EventHub(engine),
         vault=Vault(KeyRing.load(settings.vault_key_file)),
         artifacts=DirectoryArtifactStore(settings.artifacts_dir),
-        platform_key_hash=_platform_key_hash(settings),
+        platform_key_hash=platform_key_hash,
+        web_sessions=WebSessions(settings, platform_key_hash),
+        web_ui=web_ui.connection(settings),
     )
 
 

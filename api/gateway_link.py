@@ -70,7 +70,7 @@ def temporal_gateway(settings: Settings) -> Callable[[], Awaitable[WorkflowGatew
     keyring = KeyRing.load(settings.codec_key_file)
 
     async def connected() -> WorkflowGateway:
-        return Gateway(await connect(settings, keyring=keyring, identity="api"), settings.ui_url)
+        return Gateway(await connect(settings, keyring=keyring, identity="api"), settings.web_ui_url)
 
     return connected
 

@@ -14,7 +14,9 @@ from contracts.errors import ErrorCode
 
 MAX_BODY_BYTES = 1_000_000
 MAX_INTERNAL_BODY_BYTES = 8_000_000
-"""Batches of fine events: 500 of them may say 4,000 characters each."""
+"""Batches of fine events: 500 of them may say 4,000 characters each. The Web UI decodes a page of payloads at once."""
+_LARGE = ("/internal/", "/codec/")
+_QUIET = ("/internal/", "/health", "/codec/", "/namespaces", "/api/v1", "/_app")
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}\Z")
 # An escaped NUL or surrogate, or digits enough for a number beyond bigint: worth a closer look at the document.
@@ -60,7 +62,7 @@ class RequestContext:
 
 def _log_request(scope: Scope, status: int, seconds: float) -> None:
     # The platform's own calls come by the hundred; people's are worth a line each.
-    quiet = status < 500 and scope["path"].startswith(("/internal/", "/health"))
+    quiet = status < 500 and scope["path"].startswith(_QUIET)
     write = log.debug if quiet else log.info
     write("request", method=scope["method"], path=scope["path"][:300], status=status, ms=round(seconds * 1000))
 
@@ -81,7 +83,7 @@ class BodyGuard:
         if scope["type"] != "http" or scope["method"] in {"GET", "HEAD", "OPTIONS"}:
             await self._app(scope, receive, send)
             return
-        limit = MAX_INTERNAL_BODY_BYTES if scope["path"].startswith("/internal/") else MAX_BODY_BYTES
+        limit = MAX_INTERNAL_BODY_BYTES if scope["path"].startswith(_LARGE) else MAX_BODY_BYTES
         body = await _read(scope, receive, limit)
         request_id = str(scope.get("request_id", ""))
         if body is None:

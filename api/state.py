@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated
 
+import httpx
 from fastapi import Depends, Request
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -10,6 +11,7 @@ from api.database import Sessions
 from api.event_hub import EventHub
 from api.gateway_link import GatewayLink
 from api.vault import Vault
+from api.web_sessions import WebSessions
 from runtime.artifacts import DirectoryArtifactStore
 from runtime.settings import Settings
 
@@ -26,6 +28,8 @@ class Platform:
     vault: Vault
     artifacts: DirectoryArtifactStore
     platform_key_hash: str | None
+    web_sessions: WebSessions
+    web_ui: httpx.AsyncClient
 
 
 def _platform(request: Request) -> Platform:

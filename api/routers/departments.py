@@ -17,7 +17,7 @@ from contracts.departments import DeliveryMessage, DeployMessage, EngineeringMes
 from contracts.errors import ErrorCode
 from contracts.nouns import DeliveryStart, DeployStart, EngineeringStart, StartedTask
 from contracts.project_spec import ProjectSpec
-from contracts.states import DeployAction, Module, TaskKind
+from contracts.states import DeployAction, Module, Role, TaskKind
 
 router = APIRouter(tags=["work"])
 
@@ -79,7 +79,7 @@ async def start_delivery(body: DeliveryStart, session: Session, caller: Delivers
 async def start_deploy(body: DeployStart, session: Session, caller: Deploys, platform: ThePlatform) -> StartedTask:
     """Deploy, roll back, stop, restart or remove. The same request id for the same project is the same task."""
     project = await find_working_project(session, caller, body.project_id)
-    await _check_deploy(session, body)
+    await _check_deploy(session, caller, body)
     task_id = _task_id(TaskKind.DEPLOY, body)
     if (known := await _started_before(session, platform, task_id)) is not None:
         return known
@@ -136,7 +136,9 @@ def _spec_of_sentence(sentence: str, project: ProjectRow) -> ProjectSpec:
     return ProjectSpec(name=project.name, description=sentence, modules=modules)
 
 
-async def _check_deploy(session: AsyncSession, body: DeployStart) -> None:
+async def _check_deploy(session: AsyncSession, caller: Caller, body: DeployStart) -> None:
+    if caller.actor.role is Role.AGENT and body.action not in {DeployAction.DEPLOY, DeployAction.RESTART}:
+        raise permanent(ErrorCode.NOT_ALLOWED, "An agent may deploy and restart; ask a person for anything else.")
     if body.release_id is None:
         return
     if body.action is not DeployAction.ROLLBACK:

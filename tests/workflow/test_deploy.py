@@ -105,7 +105,7 @@ async def test_a_release_that_does_not_answer_is_taken_back(world: World) -> Non
     task_id, code = await failed(world, commit=B)
     assert code == ErrorCode.PROBE_FAILED
     assert world.target.serving == good.release_id
-    assert world.platform.books[ids.release_id_for_task(task_id)].state is ReleaseState.ROLLED_BACK
+    assert world.platform.books[ids.release_id_for_task(task_id)].state is ReleaseState.FAILED
 
 
 async def test_a_first_release_that_fails_leaves_nothing(world: World) -> None:

@@ -1,0 +1,65 @@
+"""Temporal's remote codec protocol, decoding only: the Web UI shows what is stored encrypted.
+
+There is no `/codec/encode`: nothing is started or signalled through the Web UI with data of its own.
+"""
+
+import structlog
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+from google.protobuf import json_format
+from starlette.concurrency import run_in_threadpool
+from temporalio.api.common.v1 import Payload, Payloads
+
+from api.problems import permanent
+from api.state import Platform
+from api.web_sessions import WebSessions
+from contracts.errors import ErrorCode, OrchestratorError
+from runtime.codec import EncryptionCodec
+from runtime.keyring import KeyRing
+
+router = APIRouter()
+
+log = structlog.get_logger(__name__)
+
+
+async def decode(request: Request) -> Response:
+    """The payloads of the body, decrypted. What this installation has no key for stays as it is.
+
+    Refuses another origin than the Web UI's (403 NOT_ALLOWED), a browser that is not logged in (401) and a body that
+    is not a list of payloads (422).
+    """
+    platform: Platform = request.app.state.platform
+    require_login(platform.web_sessions, request)
+    payloads = _parsed(await request.body())
+    codec = EncryptionCodec(KeyRing.load(platform.settings.codec_key_file))
+    decoded = Payloads(payloads=[await _decoded(codec, payload) for payload in payloads])
+    text = await run_in_threadpool(json_format.MessageToJson, decoded, indent=None)
+    return Response(text, media_type="application/json", headers={"Cache-Control": "no-store"})
+
+
+def require_login(sessions: WebSessions, request: Request) -> None:
+    """Only a script of the Web UI, in a browser that is logged in."""
+    if not sessions.is_own_origin(request):
+        raise permanent(ErrorCode.NOT_ALLOWED, "Only the Web UI of this address may do that.")
+    if not sessions.is_open(request):
+        raise permanent(ErrorCode.NOT_AUTHENTICATED, "Log in with the link that `orchestrator up` prints.")
+
+
+def _parsed(body: bytes) -> list[Payload]:
+    try:
+        return list(json_format.Parse(body, Payloads(), ignore_unknown_fields=True).payloads)
+    except (json_format.ParseError, UnicodeDecodeError, RecursionError):
+        raise permanent(ErrorCode.INVALID_INPUT, 'Send {"payloads": [...]} as Temporal writes them.') from None
+
+
+async def _decoded(codec: EncryptionCodec, payload: Payload) -> Payload:
+    try:
+        return (await codec.decode([payload]))[0]
+    except OrchestratorError as error:
+        # One unreadable value must not hide the others of its page.
+        log.warning("a payload cannot be decrypted", code=error.code.value, **error.details)
+        return payload
+
+
+# Plain routes: they speak Temporal's protocol, not the API's, and are entered by cookie instead of by key.
+router.add_route("/codec/decode", decode, methods=["POST"])

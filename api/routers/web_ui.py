@@ -1,0 +1,149 @@
+"""The Temporal Web UI behind a login, at the API's own address: so its scripts reach the codec with the cookie."""
+
+import html
+from collections.abc import AsyncIterator
+from urllib.parse import quote
+
+import httpx
+import structlog
+from fastapi import APIRouter, Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
+from starlette.background import BackgroundTask
+
+from api.auth import Admin
+from api.problems import permanent, problem_response
+from api.routers.codec import require_login
+from api.state import Platform, ThePlatform
+from api.web_sessions import SESSION_TTL
+from contracts.errors import ErrorCode
+from contracts.nouns import WebUiTicket
+from runtime.settings import Settings
+
+router = APIRouter(tags=["platform"])
+
+log = structlog.get_logger(__name__)
+
+HOME = "/namespaces/default/workflows"
+PATHS = ("/namespaces", "/api/v1", "/_app", "/i18n", "/select-namespace", "/import", "/nexus")
+"""Where the Web UI lives; none of them is a route of the API."""
+
+_TIMEOUT = httpx.Timeout(5, read=120)
+# Belong to one connection, or are for this side only.
+_NOT_FORWARDED = {
+    "host",
+    "connection",
+    "content-length",
+    "transfer-encoding",
+    "accept-encoding",
+    "origin",
+    "keep-alive",
+}
+_NOT_RETURNED = {"connection", "content-length", "content-encoding", "transfer-encoding", "keep-alive"}
+
+
+def connection(settings: Settings) -> httpx.AsyncClient:
+    """To the Web UI on this host. An open page holds a request or two while it waits for news."""
+    limits = httpx.Limits(max_connections=500, max_keepalive_connections=50)
+    return httpx.AsyncClient(base_url=settings.ui_url, timeout=_TIMEOUT, limits=limits, trust_env=False)
+
+
+@router.post("/web-ui-tickets", status_code=201)
+async def create_ticket(platform: ThePlatform, caller: Admin) -> WebUiTicket:
+    """A link that logs one browser in to the Web UI with readable payloads; it works once, within 30 minutes.
+
+    Whoever opens it reads the payloads of every project, so only an admin gets one.
+    """
+    ticket, expires_at = platform.web_sessions.new_ticket()
+    log.info("a link to the readable Web UI was made", user_id=caller.user_id)
+    return WebUiTicket(url=f"{platform.settings.web_ui_url}/ui-login?ticket={ticket}", expires_at=expires_at)
+
+
+async def login(request: Request) -> Response:
+    """Exchange a ticket for the cookie, and go to the Web UI (or to its page `next`)."""
+    platform: Platform = request.app.state.platform
+    sessions = platform.web_sessions
+    session = sessions.redeem(request.query_params.get("ticket", ""))
+    if session is None and not sessions.is_open(request):
+        raise permanent(
+            ErrorCode.NOT_AUTHENTICATED,
+            "This link is too old or was used already. `orchestrator up` prints a new one.",
+        )
+    wanted = request.query_params.get("next", "")
+    target = quote(wanted, safe="/%?=&") if wanted.startswith("/namespaces/") else HOME
+    reply = RedirectResponse(target, 303, {"Cache-Control": "no-store"})
+    if session is not None:
+        # Lax: a link in a chat leads to a readable page, while another site's scripts are never logged in.
+        age = int(SESSION_TTL.total_seconds())
+        reply.set_cookie(sessions.cookie, session, max_age=age, path="/", httponly=True, samesite="lax")
+    return reply
+
+
+async def forward(request: Request) -> Response:
+    """Pass a request on to the Web UI; without a login, say how to get one."""
+    platform: Platform = request.app.state.platform
+    if not platform.web_sessions.is_open(request):
+        return _not_logged_in(request, platform)
+    if request.method != "GET":
+        require_login(platform.web_sessions, request)
+    return await _forwarded(request, platform)
+
+
+async def _forwarded(request: Request, platform: Platform) -> Response:
+    cookie = platform.web_sessions.cookie
+    headers = [(name, value) for name, value in request.headers.items() if name not in _NOT_FORWARDED | {"cookie"}]
+    kept = "; ".join(f"{name}={value}" for name, value in request.cookies.items() if name != cookie)
+    # The raw path: workflow ids contain escaped slashes.
+    target = request.scope["raw_path"] + (b"?" + request.scope["query_string"] if request.url.query else b"")
+    built = platform.web_ui.build_request(
+        request.method,
+        httpx.URL(platform.settings.ui_url).copy_with(raw_path=target),
+        headers=[*headers, *([("cookie", kept)] if kept else [])],
+        content=await request.body(),
+    )
+    try:
+        reply = await platform.web_ui.send(built, stream=True)
+    except httpx.HTTPError as error:
+        log.warning("the Web UI does not answer", cause=type(error).__name__)
+        return problem_response(
+            ErrorCode.TEMPORAL_UNREACHABLE,
+            "The Temporal Web UI does not answer. See `orchestrator status`.",
+            _id(request),
+        )
+    streamed = StreamingResponse(_content(reply), reply.status_code, background=BackgroundTask(reply.aclose))
+    pairs = reply.headers.multi_items()
+    streamed.raw_headers = [(k.encode(), v.encode("latin-1")) for k, v in pairs if k.lower() not in _NOT_RETURNED]
+    return streamed
+
+
+async def _content(reply: httpx.Response) -> AsyncIterator[bytes]:
+    async for chunk in reply.aiter_bytes():
+        yield chunk
+
+
+def _not_logged_in(request: Request, platform: Platform) -> Response:
+    if "text/html" not in request.headers.get("accept", ""):
+        return problem_response(
+            ErrorCode.NOT_AUTHENTICATED, "Log in with the link that `orchestrator up` prints.", _id(request)
+        )
+    query = f"?{request.url.query}" if request.url.query else ""
+    sealed = f"{platform.settings.ui_url}{request.scope['raw_path'].decode('latin-1')}{query}"
+    return HTMLResponse(_PAGE.format(sealed=html.escape(sealed, quote=True)), 401, {"Cache-Control": "no-store"})
+
+
+def _id(request: Request) -> str:
+    return str(request.scope.get("request_id", ""))
+
+
+_PAGE = """<!doctype html>
+<html lang="en"><meta charset="utf-8"><title>Log in to the Web UI</title>
+<style>body {{ font: 16px/1.6 sans-serif; max-width: 40rem; margin: 4rem auto; padding: 0 1rem }}</style>
+<h1>This browser is not logged in</h1>
+<p>On the platform's host, run <code>orchestrator up</code> again. It starts nothing twice, and prints a link under
+<b>Temporal Web UI</b>. Open that link in this browser, then come back to this page.</p>
+<p><a href="{sealed}">Go on without a login</a>: ids, stages and times are readable, everything else is encrypted.</p>
+"""
+
+router.add_route("/ui-login", login, methods=["GET"])
+for _path in PATHS:
+    for _route in (_path, f"{_path}/{{rest:path}}"):
+        router.add_route(_route, forward, methods=["GET", "POST", "PUT", "PATCH", "DELETE"])
