@@ -278,9 +278,6 @@ def _as_record(release: DeploymentDTO) -> DeploymentRecord:
 
 
 def _failed(release: DeploymentDTO, verdict: ReleaseVerdict) -> DeploymentRecord:
-    if verdict.rollback:
-        state = ReleaseState.SUPERSEDED
-    else:
-        state = ReleaseState.FAILED
+    state = ReleaseState.SUPERSEDED if verdict.rollback else ReleaseState.FAILED
     update = {"state": state, "error_code": verdict.error_code, "error": verdict.error, "log": verdict.log}
     return _as_record(release).model_copy(update=update)

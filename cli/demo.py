@@ -11,18 +11,17 @@ if TYPE_CHECKING:
     from cli.output import Output
     from cli.platform import Platform
     from contracts.nouns import ProjectDTO, TaskDTO
-    from contracts.states import AgentKind
     from runtime.settings import Settings
 
-DEFAULT_SENTENCE = "Make a notes service: title, text"
-_BASE_NAME = "notes"
+DEFAULT_SENTENCE = "Make a notes service: title, text, done:bool"
+_BASE_NAME = "demo"
 _MANY = 1000
 
 
 async def run_demo(settings: Settings, sentence: str, out: Output) -> ExitCode:
     """Bring the platform up when needed, deliver the sentence as a new project, and ask the URL.
 
-    Each run makes a project of its own (notes, notes-2, …), so that a second run works as well.
+    Each run makes a project of its own (demo, demo-2, …), so that a second run works as well.
     """
     from cli.session import open_platform
     from cli.stack import bring_up
@@ -41,13 +40,12 @@ async def _deliver(settings: Settings, platform: Platform, sentence: str, out: O
 
     out.say()
     out.say(f"The wish: {sentence}", style="bold")
-    agent = _agent(settings)
-    _say_who_works(settings, agent, out)
+    _say_who_works(settings, out)
     project = await _new_project(platform, sentence)
     out.document({"project": project.model_dump(mode="json")})
     out.say(f"Project {project.name} ({project.id})")
     started = await platform.start_delivery(
-        DeliveryStart(request_id=new_id(), project_id=project.id, wish=sentence, title=sentence[:200], agent=agent)
+        DeliveryStart(request_id=new_id(), project_id=project.id, wish=sentence, title=sentence[:200])
     )
     out.document({"started": started.model_dump(mode="json")})
     await appeared(platform.api, started)
@@ -64,33 +62,19 @@ async def _deliver(settings: Settings, platform: Platform, sentence: str, out: O
     return await _ask_service(project, task, out)
 
 
-def _agent(settings: Settings) -> AgentKind:
-    """The agent of the settings, unless its program is missing."""
-    import shutil
-
+def _say_who_works(settings: Settings, out: Output) -> None:
     from contracts.states import AgentKind
 
-    programs = {AgentKind.CLAUDE_CODE: "claude", AgentKind.FACTORY_DROID: "droid"}
-    program = programs.get(settings.agent)
-    return AgentKind.SCRIPTED if program and shutil.which(program) is None else settings.agent
-
-
-def _say_who_works(settings: Settings, agent: AgentKind, out: Output) -> None:
-    from contracts.states import AgentKind
-
-    out.document({"agent": agent.value})
-    if agent is not AgentKind.SCRIPTED:
-        out.say(f"The agent is {agent.value}, with your model key.")
-        return
-    missing = "No model key is set" if settings.agent is agent else f"The program of {settings.agent.value} is missing"
-    out.say(
-        f"{missing}, so a scripted agent stands in for a model: a program that understands simple sentences. "
-        "Everything else is real. Set ANTHROPIC_API_KEY, with `claude` on PATH, to use a model."
-    )
+    out.document({"agent": settings.agent.value})
+    if settings.agent is AgentKind.SCRIPTED:
+        out.say(
+            "A scripted agent stands in for a model: a program that understands simple sentences, and asks when it "
+            "does not. Everything else is real."
+        )
 
 
 async def _new_project(platform: Platform, sentence: str) -> ProjectDTO:
-    """The first free name of notes, notes-2, …; of two demos at once each gets its own."""
+    """The first free name of demo, demo-2, …; of two demos at once each gets its own."""
     from contracts.base import new_id
     from contracts.nouns import ProjectCreate
 
