@@ -10,6 +10,7 @@ from datetime import timedelta
 from typing import Any
 
 from temporalio import workflow
+from temporalio.common import SearchAttributeKey
 from temporalio.exceptions import is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
@@ -18,7 +19,7 @@ with workflow.unsafe.imports_passed_through():
     from contracts.artifacts import ArtifactRef
     from contracts.departments import DeployMessage, DeployResult
     from contracts.errors import ErrorCode
-    from contracts.names import GraphName, UpdateName, WorkflowName
+    from contracts.names import GraphName, SearchAttribute, UpdateName, WorkflowName
     from contracts.nouns import StartedTask
     from contracts.questions import AnswerAccepted, AnswerCommand
     from contracts.states import (
@@ -51,6 +52,7 @@ _STAGES = {
     "promote": ("promoting", 95, "The release answers; recording it as the active one."),
     "roll_back": ("rolling back", 90, "Returning to the previous release."),
 }
+_SERVER = SearchAttributeKey.for_keyword(SearchAttribute.SERVER_HANDLE)
 _GRAPH_ACTIONS = frozenset({DeployAction.DEPLOY, DeployAction.ROLLBACK})
 
 
@@ -203,6 +205,8 @@ class DeployWorkflow:
             return
         stage, percent, text = _STAGES[node]
         project_status = ProjectStatus.DEPLOYING if node == "deploy" else None
+        if node == "deploy":
+            workflow.upsert_search_attributes([_SERVER.value_set(self._server(state))])
         reason = f" {state.get('error')}" if node == "roll_back" and state.get("error") else ""
         self._ledger.stage(stage, text + reason, percent=percent, project_status=project_status)
 

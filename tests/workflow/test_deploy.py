@@ -34,6 +34,9 @@ async def test_a_commit_becomes_a_url(world: World) -> None:
     assert result.deployed_url == "http://127.0.0.1:18000"
     assert result.commit_sha == world.forge.main
     assert world.target.serving == result.release_id
+    found = await world.deploy_handle().describe()
+    attributes = {pair.key.name: pair.value for pair in found.typed_search_attributes}
+    assert attributes["ServerHandle"] == "local"
     assert world.platform.books[str(result.release_id)].state is ReleaseState.ACTIVE
     assert world.platform.secrets == {"SECRET_KEY": "generated-SECRET_KEY"}
 
