@@ -83,7 +83,7 @@ class OperatorPlatform:
 
             keyring = KeyRing.load(self._settings.codec_key_file)
             client = await connect(self._settings, keyring=keyring, identity="cli")
-            self._gateway = Gateway(client, self._settings.ui_url)
+            self._gateway = Gateway(client, self._settings.web_ui_url)
         return self._gateway
 
     async def start_engineering(self, body: EngineeringStart) -> StartedTask:

@@ -381,6 +381,13 @@ class Health(Contract):
     temporal: bool
 
 
+class WebUiTicket(Contract):
+    """A link that logs one browser in to the Web UI with readable payloads, once, until `expires_at`."""
+
+    url: str
+    expires_at: AwareDatetime
+
+
 class Problem(Contract):
     """RFC 9457 problem details. `code` is stable; `detail` says what to do."""
 

@@ -24,7 +24,7 @@ router = APIRouter(tags=["platform"])
 log = structlog.get_logger(__name__)
 
 HOME = "/namespaces/default/workflows"
-PATHS = ("/namespaces", "/api/v1", "/_app", "/i18n", "/select-namespace", "/import", "/nexus")
+PATHS = ("/namespaces", "/api/v1", "/_app", "/i18n", "/select-namespace", "/import", "/nexus", "/render")
 """Where the Web UI lives; none of them is a route of the API."""
 
 _TIMEOUT = httpx.Timeout(5, read=120)
