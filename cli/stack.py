@@ -35,11 +35,12 @@ async def bring_up(settings: Settings, out: Output, *, detach: bool) -> ExitCode
     async with _alone(parts, out):
         supervised = parts.book.record(SUPERVISOR) is not None
         fresh = await start_missing(parts, out)
+        login = await _login_link(settings) if parts.has_own_temporal else None
         if not supervised and not detach:
             parts.book.write(SUPERVISOR, os.getpid())
         elif not supervised:
             await supervision.start_in_background(parts)
-    await _tell_ready(parts, out, fresh=fresh)
+    _tell_ready(parts, out, fresh=fresh, login=login)
     if supervised or detach:
         return ExitCode.OK
     out.say("Ctrl-C stops everything in order.")
@@ -233,9 +234,8 @@ def _step(out: Output, number: int, text: str, name: str) -> None:
     out.say(f"{number}  {text}")
 
 
-async def _tell_ready(parts: Parts, out: Output, *, fresh: list[str]) -> None:
+def _tell_ready(parts: Parts, out: Output, *, fresh: list[str], login: str | None) -> None:
     settings = parts.settings
-    login = await _login_link(settings) if parts.has_own_temporal else None
     out.document(
         {"ready": True, "started": fresh, **urls(parts), "web_ui_login_url": login, "home": str(settings.home)}
     )

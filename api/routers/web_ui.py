@@ -144,6 +144,7 @@ _PAGE = """<!doctype html>
 """
 
 router.add_route("/ui-login", login, methods=["GET"])
+router.add_route("/", forward, methods=["GET"])
 for _path in PATHS:
     for _route in (_path, f"{_path}/{{rest:path}}"):
         router.add_route(_route, forward, methods=["GET", "POST", "PUT", "PATCH", "DELETE"])

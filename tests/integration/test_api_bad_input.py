@@ -156,7 +156,7 @@ async def test_what_is_no_json_is_refused_clearly(api: Api, project_id: str) -> 
         b"NaN",
     ]
     for (method, path), content in itertools.product(operations(api), raw):
-        if method not in {"POST", "PUT", "PATCH"} or path.endswith(("/cancel", "/keys")):
+        if method not in {"POST", "PUT", "PATCH"} or path.endswith(("/cancel", "/keys", "/web-ui-tickets")):
             continue
         url = path.format(project_id=project_id, name="NAME", question_id="q-x", handle="local")
         for kind in ("application/json", "text/plain", "application/x-www-form-urlencoded"):
