@@ -12,7 +12,7 @@ from google.protobuf import json_format
 from starlette.routing import Route
 from temporalio.api.common.v1 import Payload, Payloads
 
-from api.routers.web_ui import PATHS
+from api.routers.web_ui import HOME, PATHS
 from api.web_sessions import SESSION_TTL, TICKET_TTL, WebSessions
 from runtime import keyring
 from runtime.codec import EncryptionCodec
@@ -174,6 +174,8 @@ async def test_the_web_ui_itself_is_behind_the_login(api: Api, origin: Headers) 
     assert page.status_code == 401
     assert "orchestrator up" in page.text
     assert f'href="{api.settings.ui_url}/namespaces/default/workflows/a%2Fb?x=%22"' in page.text
+    assert_refused(await api.http.get("/"), 404, "NOT_FOUND")
+    assert (await api.http.get("/", headers={"Accept": "text/html"})).headers["location"] == HOME
     cookie = await logged_in(api)
     assert_refused(await api.http.post("/api/v1/x", headers=cookie), 403, "NOT_ALLOWED")
     # Logged in, the request goes on to the Web UI; none runs in this test.
