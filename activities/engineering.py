@@ -35,6 +35,7 @@ class EngineeringState(TypedDict, total=False):
     commit: str
     files_changed: list[str]
     artifacts: list[dict[str, Any]]
+    tested: bool
     passed: bool
     fingerprint: str | None
     last_fingerprint: str | None
@@ -114,6 +115,7 @@ def _after_turn(state: EngineeringState, turn: int, outcome: TurnOutcome) -> Eng
         "files_changed": outcome.files_changed[:500],
         "artifacts": artifacts[-20:],
         "publish_status": "",
+        "tested": False,
     }
 
 
@@ -128,6 +130,7 @@ def _after_verification(state: EngineeringState, result: VerificationResult) -> 
     if result.report:
         artifacts.append(result.report.model_dump(mode="json"))
     return {
+        "tested": True,
         "passed": result.passed,
         "last_fingerprint": state.get("fingerprint"),
         "fingerprint": result.fingerprint,

@@ -61,6 +61,7 @@ class AgentWorkerWorkflow:
         try:
             await self._prepare()
             while not self._deleted:
+                failures.stop_if_cancelled()
                 self._state = AgentWorkerState.IDLE
                 await workflow.wait_condition(lambda: bool(self._deleted or self._inbox or self._files))
                 await self._work_off()
@@ -140,6 +141,7 @@ class AgentWorkerWorkflow:
         while self._files:
             await self._take_file(self._files.pop(0))
         while self._inbox and not self._deleted:
+            failures.stop_if_cancelled()
             await self._take_turn(self._inbox.pop(0))
 
     async def _take_file(self, command: SendFileCommand) -> None:

@@ -73,6 +73,7 @@ class DeployWorkflow:
     async def run(self, message: DeployMessage) -> DeployResult:
         try:
             while self._waiting:
+                failures.stop_if_cancelled()
                 await self._perform(self._waiting.pop(0))
                 await workflow.wait_condition(lambda: bool(self._waiting) or workflow.all_handlers_finished())
         except failures.ENDINGS as error:

@@ -68,6 +68,7 @@ class EngineeringWorkflow:
         try:
             await self._ledger.open(f"Engineering has started on {self._name}.")
             scaffold = await self._scaffold()
+            failures.stop_if_cancelled()
             await self._start_agent_worker()
             state = await self._develop_until_published(scaffold)
             await self._close_agent_worker()

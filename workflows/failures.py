@@ -3,6 +3,7 @@
 import asyncio
 
 from pydantic import ValidationError
+from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError, ChildWorkflowError, FailureError, TimeoutError
 
 from contracts.errors import MAX_MESSAGE, ErrorCode, bounded
@@ -12,6 +13,12 @@ ENDINGS = (FailureError, asyncio.CancelledError, ValidationError)
 
 Anything else is a bug of ours: the workflow task is retried until a fixed build replays it, and nothing is lost.
 """
+
+
+def stop_if_cancelled() -> None:
+    """A step that ended well in the very moment of a cancel swallows it; the next step must not begin."""
+    if workflow.cancellation_reason() is not None:
+        raise asyncio.CancelledError
 
 
 def root_cause(error: BaseException) -> BaseException:
