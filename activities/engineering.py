@@ -6,11 +6,14 @@ State is JSON-plain; models are rebuilt at the entry of each node.
 from dataclasses import dataclass
 from typing import Any, TypedDict
 
-from activities.following import beating, follow, or_stop
+from temporalio import activity
+
+from activities.following import beating, follow, or_stop, to_the_end
 from activities.ports import Departments, Forge, Platform, Tester
 from contracts.agent_workers import SendMessageCommand, TurnOutcome
 from contracts.errors import ErrorClass, ErrorCode, OrchestratorError
-from contracts.steps import PublishRequest, VerificationRequest, VerificationResult
+from contracts.names import ActivityName
+from contracts.steps import Done, PublishRequest, VerificationRequest, VerificationResult
 
 
 class EngineeringState(TypedDict, total=False):
@@ -79,6 +82,12 @@ class EngineeringNodes:
         work = self.tester.verify(request, follow(self.platform, request.task_id))
         return _after_verification(state, await or_stop(work, lambda: self.tester.stop(request)))
 
+    @activity.defn(name=ActivityName.VERIFICATION_STOP)
+    async def stop_tests(self, request: VerificationRequest) -> Done:
+        """Stop tests that nobody follows any more; a second run finds them stopped."""
+        await to_the_end(self.tester.stop(request))
+        return Done()
+
     async def publish(self, state: EngineeringState) -> EngineeringState:
         """Bring the verified commit to main; a second run finds it there."""
         request = PublishRequest(
@@ -89,7 +98,7 @@ class EngineeringNodes:
             commit=state["commit"],
             base_commit=state["base_commit"],
         )
-        result = await self.forge.publish(request)
+        result = await to_the_end(self.forge.publish(request))
         update: EngineeringState = {
             "publish_status": result.status,
             "commit": result.commit,

@@ -4,7 +4,15 @@ import asyncio
 
 from pydantic import ValidationError
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, ApplicationError, ChildWorkflowError, FailureError, TimeoutError
+from temporalio.exceptions import (
+    ActivityError,
+    ApplicationError,
+    CancelledError,
+    ChildWorkflowError,
+    FailureError,
+    TimeoutError,
+    is_cancelled_exception,
+)
 
 from contracts.errors import MAX_MESSAGE, ErrorCode, bounded
 
@@ -26,6 +34,27 @@ def root_cause(error: BaseException) -> BaseException:
     while isinstance(error, ActivityError | ChildWorkflowError) and error.__cause__ is not None:
         error = error.__cause__
     return error
+
+
+def is_cancellation(error: BaseException) -> bool:
+    """Whether the work ended because somebody cancelled it, heard or unheard."""
+    return is_cancelled_exception(error) or cancelled_unheard(error)
+
+
+def cancelled_unheard(error: BaseException) -> bool:
+    """Whether a cancel met a step whose Temporal worker was dead, or whose next attempt had not begun.
+
+    Temporal does not try such a step again, so nobody has stopped what it started outside.
+    """
+    if workflow.cancellation_reason() is None:
+        return False
+    step: BaseException | None = error
+    while isinstance(step, ActivityError | ChildWorkflowError):
+        if isinstance(step, ActivityError):
+            never_begun = isinstance(step.cause, CancelledError) and step.started_event_id == 0
+            return never_begun or isinstance(step.cause, TimeoutError)
+        step = step.cause
+    return False
 
 
 def code_and_message(error: BaseException) -> tuple[str, str]:
