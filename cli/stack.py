@@ -243,7 +243,7 @@ def _tell_ready(parts: Parts, out: Output, *, fresh: list[str], login: str | Non
     out.facts(
         [
             ("   API", settings.api_url),
-            ("   API documentation", f"{settings.api_url}/docs"),
+            ("   API description", f"{settings.api_url}/openapi.json"),
             ("   Temporal Web UI", login or f"of {parts.temporal_target}"),
             ("   ", "open it once per browser: it logs in, and works within 30 minutes" if login else None),
             ("   Web UI, encrypted", settings.ui_url if login else None),
@@ -265,4 +265,4 @@ async def _login_link(settings: Settings) -> str:
 def urls(parts: Parts) -> dict[str, object]:
     """Where people look."""
     api = parts.settings.api_url
-    return {"api_url": api, "docs_url": f"{api}/docs", "web_ui_url": parts.settings.web_ui_url}
+    return {"api_url": api, "openapi_url": f"{api}/openapi.json", "web_ui_url": parts.settings.web_ui_url}
