@@ -85,6 +85,7 @@ class DeliveryWorkflow:
             parent_close_policy=ParentClosePolicy.REQUEST_CANCEL,
             search_attributes=attributes(request.project_id, request.task_id, request.user_id),
             static_summary=f"Engineering: {message.project_name}",
+            static_details=self._details(request.task_id),
         )
         return result
 
@@ -119,6 +120,7 @@ class DeliveryWorkflow:
             parent_close_policy=ParentClosePolicy.REQUEST_CANCEL,
             search_attributes=attributes(request.project_id, request.task_id, request.user_id),
             static_summary=f"Deploy: {self._message.project_name}",
+            static_details=self._details(request.task_id),
         )
         return result
 
@@ -149,6 +151,13 @@ class DeliveryWorkflow:
             return
         code, message = failures.code_and_message(error)
         await self._ledger.finish(TaskState.FAILED, f"Delivery failed: {message}", error_code=code, error=message)
+
+    def _details(self, task_id: str) -> str:
+        message = self._message
+        return (
+            f"Project `{message.project_id}`, task `{task_id}` of delivery `{message.task_id}`, asked by user "
+            f"{message.user_id}.\n\n> {' '.join(message.spec.description.split())[:180]}"
+        )
 
     # Activities ------------------------------------------------------------------------------------------
 
