@@ -5,9 +5,30 @@ from collections.abc import AsyncIterator
 import pytest
 
 from tests.support.stack import Stack, running_stack
+from tests.support.stories import Stories
+from tests.support.story import Story
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "story(name): the scenario of tests.support.scenarios that the test judges")
 
 
 @pytest.fixture(scope="session")
 async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack]:
     async with running_stack(tmp_path_factory.mktemp("platform") / "home") as stack:
         yield stack
+
+
+@pytest.fixture(scope="session")
+async def stories(request: pytest.FixtureRequest, stack: Stack) -> AsyncIterator[Stories]:
+    """Everything that the selected tests judge, begun together."""
+    markers = [item.get_closest_marker("story") for item in request.session.items]
+    stories = Stories(stack, [marker.args[0] for marker in markers if marker is not None])
+    yield stories
+    await stories.close()
+
+
+@pytest.fixture
+async def story(request: pytest.FixtureRequest, stories: Stories) -> Story:
+    """The told story that the test's marker names."""
+    return await stories.get(request.node.get_closest_marker("story").args[0])

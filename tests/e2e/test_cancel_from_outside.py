@@ -1,0 +1,78 @@
+"""Cancel in each phase: confirmed within ten seconds, nothing of the work is left, the task says so."""
+
+import pytest
+
+from tests.support.story import Cancelled, Story
+
+pytestmark = pytest.mark.timeout(300)
+
+WITHIN_S = 10
+
+
+def judge(cancelled: Cancelled) -> None:
+    assert cancelled.task["state"] == "cancelled"
+    assert cancelled.seconds < WITHIN_S
+    assert cancelled.left == []
+
+
+@pytest.mark.story("cancel-scaffold")
+async def test_while_the_repository_is_made(story: Story) -> None:
+    judge(story.seen["cancelled"])
+    assert len(await story.outside.commits()) <= 1
+
+
+@pytest.mark.story("cancel-turn")
+async def test_in_the_agents_turn(story: Story) -> None:
+    assert story.seen["cancelled"].before, "the agent's child was at work"
+    judge(story.seen["cancelled"])
+    assert await story.status() == "scaffolded"
+    assert len(await story.outside.commits()) == 1
+
+
+@pytest.mark.story("cancel-tests")
+async def test_while_the_tests_run(story: Story) -> None:
+    assert story.seen["cancelled"].before, "the checks were at work"
+    judge(story.seen["cancelled"])
+    assert len(await story.outside.commits()) == 1, "nothing was published"
+
+
+@pytest.mark.story("unclear")
+async def test_while_a_person_is_asked(story: Story) -> None:
+    judge(story.seen["cancelled"])
+    question = await story.stack.get(f"/questions/{story.seen['question']['id']}")
+    assert question["state"] == "withdrawn"
+
+
+@pytest.mark.story("missing-secret")
+async def test_while_a_secret_is_asked_for_the_release_serves_on(story: Story) -> None:
+    judge(story.seen["cancelled"])
+    health, status, current = story.seen["after cancel"]
+    assert health["release"] == current["release_id"]
+    assert status == "active"
+
+
+@pytest.mark.story("cancel-playbook")
+async def test_in_the_playbook_the_previous_release_serves_on(story: Story) -> None:
+    assert story.seen["cancelled"].before, "the playbook was at work"
+    judge(story.seen["cancelled"])
+    health, status, current = story.seen["after cancel"]
+    assert health["release"] == current["release_id"] == story.seen["live"]["release_id"]
+    assert status == "active"
+    assert story.outside.releases() == [story.seen["live"]["release_id"]]
+    assert story.seen["behind"]["state"] == "cancelled", "what waited behind it has not begun"
+
+
+@pytest.mark.story("cancel-delivery-in-engineering")
+async def test_of_a_delivery_reaches_the_agent(story: Story) -> None:
+    assert story.seen["cancelled"].before, "the agent's child was at work"
+    judge(story.seen["cancelled"])
+    assert story.seen["engineering"]["state"] == "cancelled"
+
+
+@pytest.mark.story("cancel-delivery-in-deploy")
+async def test_of_a_delivery_reaches_the_playbook(story: Story) -> None:
+    assert story.seen["cancelled"].before, "the playbook was at work"
+    judge(story.seen["cancelled"])
+    assert story.seen["deploy"]["state"] == "cancelled"
+    assert story.outside.releases() == []
+    assert len(await story.outside.commits()) == 2, "what engineering had published stays"

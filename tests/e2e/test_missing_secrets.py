@@ -1,0 +1,57 @@
+"""A secret that only a person has: asked for, waited for, used, and nowhere to be read."""
+
+import hashlib
+import stat
+
+import pytest
+
+from tests.support.outside import files_with
+from tests.support.scenarios_of_deploy import SECRET
+from tests.support.story import Story
+
+pytestmark = [pytest.mark.timeout(300), pytest.mark.story("missing-secret")]
+
+GENERATED = ("ADMIN_TOKEN", "SECRET_KEY")
+
+
+def digest(value: str) -> str:
+    return hashlib.sha256(value.encode()).hexdigest()[:12]
+
+
+async def test_the_deploy_asks_and_waits(story: Story) -> None:
+    assert story.seen["question"]["kind"] == "secret"
+    assert story.seen["question"]["secret_names"] == [SECRET]
+    assert story.seen["waiting"]["state"] == "waiting"
+    assert story.seen["task"]["state"] == "completed"
+
+
+async def test_a_secret_is_not_taken_as_text(story: Story) -> None:
+    refused = story.seen["as text"]
+    assert (refused.code, refused.json["error"]["code"]) == (2, "QUESTION_WRONG_CHOICE")
+
+
+async def test_the_service_has_what_was_set_and_then_what_was_answered(story: Story) -> None:
+    first, second = story.seen["values"]
+    assert story.seen["status"] == {SECRET: True, "sha256": digest(first)}
+    assert story.seen["second status"] == {SECRET: True, "sha256": digest(second)}
+
+
+async def test_generated_values_stay_the_same_for_ever(story: Story) -> None:
+    before, after = story.seen["environment"], story.seen["second environment"]
+    assert all(before[name] and before[name] == after[name] for name in GENERATED)
+    assert len({before[name] for name in GENERATED}) == len(GENERATED)
+
+
+@pytest.mark.parametrize("which", [0, 1])
+async def test_the_value_is_only_in_the_private_environment_of_its_release(story: Story, which: int) -> None:
+    found = files_with(story.stack, story.seen["values"][which])
+    assert len(found) == 1, found
+    assert found[0].startswith(f"services/{story.name}/releases/")
+    assert stat.S_IMODE((story.stack.home / found[0]).stat().st_mode) == 0o600
+
+
+async def test_generated_values_are_only_in_private_environments(story: Story) -> None:
+    for name in GENERATED:
+        found = files_with(story.stack, story.seen["environment"][name].strip('"'))
+        assert found, name
+        assert all(one.startswith(f"services/{story.name}/releases/") and one.endswith(".env") for one in found), found

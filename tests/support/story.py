@@ -1,0 +1,160 @@
+"""One scenario while it runs: what was started, what was seen on the way."""
+
+import fcntl
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from contracts import ids
+from contracts.states import TaskKind
+from tests.support.eventually import eventually
+from tests.support.outside import Outside, answer, processes_of
+from tests.support.stack import Said, Stack
+
+ENTITY = "A library with books: title, author, year:int"
+SECOND_ENTITY = "A shop with offers: label, price:int"
+
+
+@dataclass(frozen=True)
+class Cancelled:
+    """A confirmed cancellation: the task, how long it took, what worked before and what was left."""
+
+    task: dict[str, Any]
+    seconds: float
+    before: list[str]
+    left: list[str]
+
+
+@dataclass(frozen=True)
+class Person:
+    """Somebody else than the administrator, who has a key and talks HTTP."""
+
+    stack: Stack
+    user_id: int
+    key: str
+
+    @property
+    def env(self) -> dict[str, str]:
+        return {"ORCHESTRATOR_API_URL": f"http://127.0.0.1:{self.stack.port_base}", "ORCHESTRATOR_TOKEN": self.key}
+
+    async def cli(self, *arguments: str, stdin: str = "") -> Said:
+        return await self.stack.cli(*arguments, "--json", stdin=stdin, env=self.env)
+
+
+@dataclass
+class Story:
+    """`tasks` are worth a golden history, by its name; `seen` is for those who judge."""
+
+    stack: Stack
+    project: str
+    name: str
+    tasks: dict[str, str] = field(default_factory=dict)
+    seen: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def outside(self) -> Outside:
+        return Outside(self.stack, self.name)
+
+    @classmethod
+    async def begin(cls, stack: Stack, *modules: str) -> "Story":
+        """A project of its own."""
+        name = f"p{uuid4().hex[:8]}"
+        return cls(stack, await stack.new_project(name, *modules), name)
+
+    async def start(self, kind: str, history: str, *arguments: str) -> str:
+        """`delivery|engineering start`; returns the task's id."""
+        started = await self.stack.ok(kind, "start", "--project", self.project, *arguments)
+        self.tasks[history] = started["task_id"]
+        return str(started["task_id"])
+
+    async def built(self, history: str, wish: str) -> str:
+        """Engineering that must succeed; returns the commit."""
+        return str(
+            (await self.ended(await self.start("engineering", history, wish), "completed"))["result"]["commit_sha"]
+        )
+
+    async def deploy(self, history: str, *arguments: str, action: str = "start") -> str:
+        """`deploy …`; returns the task's id."""
+        started = await self.stack.ok("deploy", action, self.project, *arguments)
+        self.tasks[history] = started["task_id"]
+        return str(started["task_id"])
+
+    async def deployed(self, history: str, *arguments: str, action: str = "start") -> dict[str, Any]:
+        """A deploy that must succeed."""
+        return await self.ended(await self.deploy(history, *arguments, action=action), "completed")
+
+    async def ended(self, task_id: str, state: str) -> dict[str, Any]:
+        """The task at its end, which must be this one."""
+        task = await self.stack.finished(task_id)
+        assert task["state"] == state, task
+        return task
+
+    async def answered(self, text: str, *, other_than: str = "") -> dict[str, Any]:
+        """Wait for the question and answer it; returns the question."""
+        question = await self.stack.question(self.project, other_than=other_than)
+        await self.stack.ok("answer", question["id"], text)
+        return question
+
+    async def status(self) -> str:
+        """The project's status."""
+        return str((await self.stack.get(f"/projects/{self.project}"))["project"]["status"])
+
+    async def health(self) -> dict[str, Any]:
+        """What the project's URL answers now."""
+        return await answer(str(self.seen["url"]))
+
+    async def working(self, mark: str, *words: str) -> list[str]:
+        """Wait for processes of a task or a release, those whose line has one of `words`."""
+
+        def found() -> list[str]:
+            return [line for line in processes_of(self.stack, mark) if not words or any(word in line for word in words)]
+
+        return await eventually(found, 60, message=f"processes of {mark}")
+
+    async def cancel(
+        self, task_id: str, *, before: list[str] | None = None, meanwhile: Callable[[], Awaitable[None]] | None = None
+    ) -> Cancelled:
+        """`task cancel`, and what is left of the task and the work below it when the task says cancelled."""
+        began = time.monotonic()
+        await self.stack.ok("task", "cancel", task_id)
+        if meanwhile is not None:
+            await meanwhile()
+        task = await self.stack.finished(task_id, 30)
+        seconds = time.monotonic() - began
+        return Cancelled(task, seconds, before or [], processes_of(self.stack, task_id.partition("-")[2]))
+
+
+def below(delivery: str) -> tuple[str, str, str]:
+    """Engineering task, deploy task and release of a delivery."""
+    deploy = ids.child_task_id(delivery, TaskKind.DEPLOY)
+    return ids.child_task_id(delivery, TaskKind.ENGINEERING), deploy, ids.release_id_for_task(deploy)
+
+
+async def new_person(stack: Stack) -> Person:
+    """A member with an id of its own."""
+    user_id = uuid4().int % 2**40 + 2
+    made = await stack.ok("user", "add", str(user_id))
+    return Person(stack, user_id, made["api_key"])
+
+
+async def milestones(stack: Stack, task_id: str) -> list[str]:
+    """What people were told of a task, in order."""
+    items = (await stack.get(f"/tasks/{task_id}/events"))["items"]
+    return [one["event"]["message"] for one in items if one["grain"] == "milestone"]
+
+
+@asynccontextmanager
+async def held(lock: Path) -> AsyncIterator[Callable[[], Awaitable[None]]]:
+    """Hold a lock file as another process would, so that a step stays where it is; yields what lets go of it."""
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with lock.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+
+        async def let_go() -> None:
+            fcntl.flock(file, fcntl.LOCK_UN)
+
+        yield let_go
