@@ -9,7 +9,7 @@ BIN    := $(VENV)/bin
 PY     := $(BIN)/python
 PYTEST := $(PY) -m pytest
 READY  := $(VENV)/.ready
-SOAK_MINUTES ?= 10
+SOAK_MINUTES ?= 6
 CHAOS_SEED   ?= 1
 
 # Makes "make check" run one step, and say what to do when it is red. $(1) title, $(2) command, $(3) advice.
@@ -112,7 +112,7 @@ chromium:
 	  else echo "NOTE: no chromium here, so the browser tests will be SKIPPED. On Debian: apt-get install chromium"; fi; fi
 
 .PHONY: soak bench
-soak: $(READY) ## Seeded chaos rounds for SOAK_MINUTES (10); a failure prints its seed
+soak: $(READY) ## Seeded chaos rounds for SOAK_MINUTES (6); a failure prints its seed
 	$(PY) -m tests.support.soak --minutes $(SOAK_MINUTES) --seed $(CHAOS_SEED)
 
 bench: $(READY) ## Benchmarks

@@ -17,6 +17,7 @@ from tests.support.chaos import (
     leftovers,
     running,
     runs,
+    service_processes,
     unclaimed_agents,
 )
 from tests.support.eventually import eventually
@@ -75,15 +76,23 @@ async def test_a_killed_api_and_a_killed_temporal_server_change_nothing(stack: S
     await assert_same_end(stack, delivery, unkilled)
 
 
-async def test_a_cancel_reaches_an_agent_whose_worker_was_killed(stack: Stack) -> None:
-    delivery = await deliver(stack, f"{SENTENCE} [agent:hang]")
-    await running(stack, delivery.work[TURN])
+@pytest.mark.parametrize(
+    ("phase", "sentence"),
+    [
+        pytest.param(TURN, f"{SENTENCE} [agent:hang]", id="the agent's turn"),
+        pytest.param(TESTS, SENTENCE, id="the Tester", marks=pytest.mark.soak),
+        pytest.param(PLAYBOOK, SENTENCE, id="the playbook", marks=pytest.mark.soak),
+    ],
+)
+async def test_a_cancel_reaches_what_a_killed_worker_had_started(stack: Stack, phase: int, sentence: str) -> None:
+    delivery = await deliver(stack, sentence)
+    await running(stack, delivery.work[phase])
     killing = asyncio.create_task(kill(stack, "workers"))
     await stack.ok("task", "cancel", delivery.task_id)
     task = await end_of(stack, delivery.task_id, 30)
     await killing
     assert task["state"] == "cancelled", task
-    for part in (delivery.engineering, delivery.task_id):
-        assert (await stack.task(part))["state"] == "cancelled"
+    step = delivery.deploy if phase == PLAYBOOK else delivery.engineering
+    assert (await stack.task(step))["state"] == "cancelled"
     await eventually(lambda: leftovers(stack, delivery) == (), 5, message="nothing left of the cancelled work")
-    assert not (stack.home / "services" / delivery.slug).exists()
+    assert service_processes(stack, delivery) == [], "a playbook that ended meanwhile was not taken back"

@@ -258,8 +258,8 @@ async def gather_evidence(stack: Stack, delivery: Delivery) -> Evidence:
         commits=await _commits(stack.home / "forge" / "u1" / f"{delivery.project}.git"),
         turns=len(runs(stack, delivery.work[0])),
         agent_starts=sum(1 for run in stack.agent_runs() if run["event"] == "start" and run["session"] in sessions),
-        release_dirs=_names(stack.home / "services" / delivery.slug / "releases"),
-        service_processes=len(_processes_of(stack, f"svc-{delivery.slug}-")),
+        release_dirs=release_directories(stack, delivery),
+        service_processes=len(service_processes(stack, delivery)),
         answering=await _answering(task_rows),
         milestones=tuple(_milestone(one) for one in events if one["grain"] == "milestone"),
         repeated=_repeated_lines(events),
@@ -307,7 +307,13 @@ def _sessions(stack: Stack, delivery: Delivery) -> set[str]:
     return {session for sessions in found for session in sessions}
 
 
-def _names(directory: Path) -> tuple[str, ...]:
+def service_processes(stack: Stack, delivery: Delivery) -> list[int]:
+    """Living processes of the deployed service, its candidate included."""
+    return sorted(_processes_of(stack, f"svc-{delivery.slug}-"))
+
+
+def release_directories(stack: Stack, delivery: Delivery) -> tuple[str, ...]:
+    directory = stack.home / "services" / delivery.slug / "releases"
     return tuple(sorted(one.name for one in directory.iterdir())) if directory.is_dir() else ()
 
 
