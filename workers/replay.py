@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import base64
 import json
 import os
 import sys
@@ -32,10 +33,27 @@ class Verdict:
 
 
 def load(path: Path) -> WorkflowHistory:
-    """A history from a file, as `temporal workflow show --output json` writes it."""
-    text = path.read_text()
-    workflow_id = str(json.loads(text).get("workflowId") or path.stem)
-    return WorkflowHistory.from_json(workflow_id, text)
+    """A history from a file, as `temporal workflow show --output json` writes it.
+
+    A payload may also stand there in the clear, as `{"json": value}`.
+    """
+    document = json.loads(path.read_text())
+    if not isinstance(document, dict):
+        raise ValueError(f"{path.name} is no history")
+    workflow_id = str(document.get("workflowId") or path.stem)
+    return WorkflowHistory.from_json(workflow_id, json.dumps(_encoded(document)))
+
+
+def _encoded(node: object) -> object:
+    """The same document with the payloads that stand in the clear as Temporal writes them."""
+    if isinstance(node, list):
+        return [_encoded(value) for value in node]
+    if not isinstance(node, dict):
+        return node
+    if set(node) == {"json"}:
+        data = base64.b64encode(json.dumps(node["json"], ensure_ascii=False).encode()).decode()
+        return {"metadata": {"encoding": base64.b64encode(b"json/plain").decode()}, "data": data}
+    return {key: _encoded(value) for key, value in node.items()}
 
 
 def build_replayer(keyring: KeyRing | None = None) -> Replayer:
