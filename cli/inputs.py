@@ -53,6 +53,29 @@ def identifier(value: str, what: str) -> str:
         ) from None
 
 
+def project_name(value: str) -> str:
+    """A name that can be a repository and a service."""
+    import re
+
+    if not re.fullmatch(r"[a-z][a-z0-9-]{0,62}", value):
+        raise refuse(
+            "NAME is lower-case Latin letters, digits and dashes, begins with a letter and has at most "
+            "63 characters, such as `notes`. Write it for people with --title."
+        )
+    return value
+
+
+def on_this_host(command: str) -> None:
+    """Refuse a command about this host's platform while the environment says to use another one's API."""
+    import os
+
+    if os.environ.get("ORCHESTRATOR_API_URL"):
+        raise refuse(
+            f"`orchestrator {command}` is about the platform on this host, and ORCHESTRATOR_API_URL names an API; "
+            "nothing was done. Unset ORCHESTRATOR_API_URL to use it."
+        )
+
+
 def text(value: str, what: str, limit: int = 20_000) -> str:
     """Free text: lines and tabs are fine, other control characters are not."""
     if len(value) > limit:

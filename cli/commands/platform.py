@@ -20,10 +20,12 @@ def up(
     """Start what is missing of the platform, in numbered steps; Ctrl-C stops it in order."""
     import asyncio
 
+    from cli import inputs
     from cli.endpoints import effective_settings
     from cli.output import Output
     from cli.stack import bring_up
 
+    inputs.on_this_host("up")
     return asyncio.run(bring_up(effective_settings(port_base), Output(as_json=as_json), detach=detach))
 
 
@@ -34,10 +36,12 @@ def down(
     """Stop all parts of this home, in order. Deployed services keep running; a second call changes nothing."""
     import asyncio
 
+    from cli import inputs
     from cli.endpoints import effective_settings
     from cli.output import Output
     from cli.stack import take_down
 
+    inputs.on_this_host("down")
     return asyncio.run(take_down(effective_settings(), Output(as_json=as_json), services=services))
 
 
@@ -45,10 +49,12 @@ def status(as_json: AsJson = False) -> int:
     """Parts with their health, URLs, work in progress and open questions; ends with 6 when a part is missing."""
     import asyncio
 
+    from cli import inputs
     from cli.endpoints import effective_settings
     from cli.output import Output
     from cli.platform_status import show_status
 
+    inputs.on_this_host("status")
     return asyncio.run(show_status(effective_settings(), Output(as_json=as_json)))
 
 
@@ -64,6 +70,7 @@ def demo(
     from cli.endpoints import effective_settings
     from cli.output import Output
 
+    inputs.on_this_host("demo")
     wish = inputs.text(sentence, "The sentence")
     return asyncio.run(run_demo(effective_settings(), wish, Output(as_json=as_json)))
 
@@ -72,8 +79,10 @@ def doctor(as_json: AsJson = False) -> int:
     """Each part: found, version, reachable, what to do. Ends with 1 when something needed is missing."""
     import asyncio
 
+    from cli import inputs
     from cli.doctor import examine
     from cli.endpoints import effective_settings
     from cli.output import Output
 
+    inputs.on_this_host("doctor")
     return asyncio.run(examine(effective_settings(), Output(as_json=as_json)))

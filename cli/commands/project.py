@@ -39,7 +39,7 @@ def create(
     body = inputs.build(
         ProjectCreate,
         id=new_id() if project_id is None else project_id,
-        name=name,
+        name=inputs.project_name(name),
         title=inputs.text(title, "The title", 200),
         description=inputs.text(description, "The description"),
         modules=module or (wish.modules if wish else [Module.BACKEND]),

@@ -28,7 +28,7 @@ def replay(
     if not files and query is None:
         raise inputs.refuse("Name history files, or say --query to replay what Temporal holds.")
     for file in files or []:
-        if not file.is_file():
+        if not _is_file(file):
             raise inputs.refuse(f"There is no history file {str(file)!r}.")
     arguments = [*(str(file.absolute()) for file in files or [])]
     if query is not None:
@@ -50,3 +50,11 @@ def replay(
         raise inputs.refuse(lines[-1] if lines else f"The replay ended with {done.returncode}.")
     sys.stderr.write(clean(done.stderr))
     return done.returncode
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        # Longer than a path can be, or with a NUL: no file has that name.
+        return False

@@ -178,3 +178,24 @@ def test_status_and_down_of_an_empty_home_are_quiet_and_change_nothing(
 def test_a_traceback_is_shown_only_on_request() -> None:
     done = orchestrator(["task", "show", "../x"], ORCHESTRATOR_DEBUG="1")
     assert "Traceback" in done.stderr
+
+
+@pytest.mark.parametrize("command", ["up", "down", "status", "demo", "doctor"])
+def test_a_command_about_this_host_is_refused_while_another_api_is_named(command: str, tmp_path: Path) -> None:
+    done = orchestrator([command], ORCHESTRATOR_API_URL="http://127.0.0.1:1", ORCHESTRATOR_TOKEN="t")
+    assert done.returncode == 2
+    assert "Unset ORCHESTRATOR_API_URL" in done.stderr
+    assert not (tmp_path / "home").exists()
+
+
+@pytest.mark.parametrize("name", ["парк", "$(id)", "[red]", "", "x" * 64])
+def test_a_bad_project_name_is_explained_in_words(name: str) -> None:
+    done = orchestrator(["project", "create", name])
+    assert done.returncode == 2
+    assert "lower-case Latin letters" in done.stderr
+
+
+def test_a_history_path_that_is_too_long_is_refused_as_input() -> None:
+    done = orchestrator(["replay", "x" * 5000])
+    assert done.returncode == 2
+    assert "no history file" in done.stderr
