@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 from cli.watching import Steps
 from contracts.errors import ErrorCode, OrchestratorError
+from contracts.ids import child_task_id
+from contracts.states import TaskKind
 
 if TYPE_CHECKING:
     from cli.output import Output
@@ -37,6 +39,20 @@ async def show_artifacts(api: ApiClient, task: TaskDTO, out: Output) -> None:
             if error.code not in {ErrorCode.NOT_FOUND, ErrorCode.ARTIFACT_NOT_FOUND}:
                 raise
             out.say(f"({error.message})")
+
+
+async def point_below(api: ApiClient, task: TaskDTO, out: Output) -> None:
+    """A delivery keeps its transcripts and logs with the engineering and the deploy that it started."""
+    if task.kind is not TaskKind.DELIVERY or out.as_json:
+        return
+    for kind in (TaskKind.ENGINEERING, TaskKind.DEPLOY):
+        try:
+            below = await api.task(child_task_id(task.id, kind))
+        except OrchestratorError as error:
+            if error.code is not ErrorCode.NOT_FOUND:
+                raise
+        else:
+            out.say(f"Its {kind.value} is {below.state.value}: orchestrator task logs {below.id}")
 
 
 async def _show_text(api: ApiClient, task: TaskDTO, ref: ArtifactRef, out: Output) -> None:

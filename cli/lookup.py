@@ -26,7 +26,7 @@ async def find_project(api: ApiClient, name_or_id: str) -> ProjectDTO:
             ErrorCode.NOT_FOUND, f"There is no project {wanted!r}. `orchestrator project list` shows yours."
         )
     if len(found) > 1:
-        listed = ", ".join(project.id for project in found)
+        listed = ", ".join(f"{project.id} (user {project.owner_id})" for project in found)
         raise OrchestratorError(ErrorCode.CONFLICT, f"Several projects are named {wanted!r}; use an id: {listed}.")
     return found[0]
 

@@ -18,7 +18,15 @@ _DIRECTION_MARKS = frozenset("\u200e\u200f\u061c\u202a\u202b\u202c\u202d\u202e\u
 
 def clean(text: object) -> str:
     """`text` without anything that a terminal obeys: escapes, control characters, direction marks, surrogates."""
-    return "".join(_REPLACEMENT if _obeyed(char) else char for char in str(text))
+    # The logs of programs that wrote to a terminal end their lines with both; alone, a return overwrites its line.
+    lines = str(text).replace("\r\n", "\n")
+    return "".join(_REPLACEMENT if _obeyed(char) else char for char in lines)
+
+
+def shortened(text: str, limit: int) -> str:
+    """One line of at most `limit` characters, with an ellipsis where something is left out."""
+    line = " ".join(text.split())
+    return line if len(line) <= limit else line[: limit - 1].rstrip() + "\N{HORIZONTAL ELLIPSIS}"
 
 
 def _obeyed(char: str) -> bool:

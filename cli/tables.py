@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from cli.output import shortened
+
 if TYPE_CHECKING:
     from cli.output import Output
     from contracts.nouns import TaskDTO
@@ -12,15 +14,24 @@ if TYPE_CHECKING:
 
 def show_tasks(tasks: list[TaskDTO], out: Output) -> None:
     rows = [
-        (task.id, task.kind.value, task.state.value, task.stage, task.waiting_for or task.error_code, task.title[:60])
+        (
+            task.id,
+            task.kind.value,
+            task.state.value,
+            task.stage,
+            shortened(task.waiting_for or task.error_code or "", 60),
+            shortened(task.title, 60),
+        )
         for task in tasks
     ]
     out.table(("TASK", "KIND", "STATE", "STAGE", "NOTE", "TITLE"), rows, empty="No tasks.")
 
 
 def show_questions(questions: list[QuestionDTO], out: Output) -> None:
-    rows = [(item.id, item.kind.value, item.state.value, item.task_id, item.text[:120]) for item in questions]
+    rows = [(item.id, item.kind.value, item.state.value, item.task_id, shortened(item.text, 120)) for item in questions]
     out.table(("QUESTION", "KIND", "STATE", "TASK", "TEXT"), rows, empty="No questions.")
+    if open_one := next((item for item in questions if item.state.value == "open"), None):
+        out.say(f"Next: orchestrator question show {open_one.id}")
 
 
 def show_question(question: QuestionDTO, out: Output) -> None:

@@ -168,22 +168,27 @@ def ending_code(task: TaskDTO) -> ExitCode:
 
 
 def show_ending(task: TaskDTO, out: Output) -> None:
-    """The result of a finished task, or the failed stage, and the next command to run."""
+    """The result of a finished task, or why it failed, and the next command to run."""
     from contracts.states import TaskState
 
     if task.state is TaskState.COMPLETED:
         out.say(f"{task.id} completed", style="bold green")
         out.facts(_result_facts(task))
     elif task.state is TaskState.FAILED:
-        out.say(f"{task.id} failed in {task.stage or 'an unknown stage'}: {task.error_code}", style="bold red")
+        out.say(f"{task.id} failed{_where(task)}: {task.error_code}", style="bold red")
         out.say(task.error or "No reason was recorded.")
         out.say(f"Next: orchestrator task logs {task.id}")
     elif task.state is TaskState.CANCELLED:
-        out.say(f"{task.id} was cancelled in {task.stage or 'its first stage'}", style="bold yellow")
+        out.say(f"{task.id} was cancelled{_where(task)}", style="bold yellow")
     else:
         out.say(f"{task.id} is {task.state.value}: {task.waiting_for or task.stage}")
     if task.web_url:
         out.say(f"Run: {task.web_url}")
+
+
+def _where(task: TaskDTO) -> str:
+    """The stage, where it says more than the state does."""
+    return f" in {task.stage}" if task.stage and task.stage != task.state.value else ""
 
 
 def _result_facts(task: TaskDTO) -> list[tuple[str, object]]:

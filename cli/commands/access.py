@@ -41,6 +41,9 @@ def add(
         out.document(made)
         out.say(f"Added user {made.user.user_id} as {made.user.role.value}.")
         out.say(f"API key (shown only now): {made.api_key}")
+        out.say(
+            "Next, in that person's shell: export ORCHESTRATOR_API_URL=<URL of this API> ORCHESTRATOR_TOKEN=<the key>"
+        )
 
     session.run(work, as_json=as_json)
 

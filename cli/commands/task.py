@@ -98,7 +98,7 @@ def cancel(task: TaskArgument, as_json: AsJson = False) -> None:
 def logs(task: TaskArgument, as_json: AsJson = False) -> None:
     """All events of a task, then the text of its artifacts (transcripts, test reports, playbook output)."""
     from cli import inputs, session
-    from cli.logs import show_artifacts, show_events
+    from cli.logs import point_below, show_artifacts, show_events
 
     wanted = inputs.identifier(task, "TASK")
 
@@ -106,6 +106,7 @@ def logs(task: TaskArgument, as_json: AsJson = False) -> None:
         found = await platform.api.task(wanted)
         await show_events(platform.api, found, out)
         await show_artifacts(platform.api, found, out)
+        await point_below(platform.api, found, out)
 
     session.run(work, as_json=as_json)
 

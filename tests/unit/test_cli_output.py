@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from cli.output import Output, clean, write_error
+from cli.output import Output, clean, shortened, write_error
 
 
 @pytest.mark.parametrize(
@@ -46,3 +46,12 @@ def test_an_error_message_from_the_server_cannot_colour_the_terminal(capsys: pyt
     shown = capsys.readouterr().err
     assert "\x1b" not in shown
     assert "[red]x[/red]" in shown
+
+
+def test_the_line_ends_of_a_terminal_log_are_line_ends() -> None:
+    assert clean("one\r\ntwo\r\n") == "one\ntwo\n"
+
+
+def test_what_is_left_out_of_a_line_is_marked() -> None:
+    assert shortened("a question\nof two lines", 60) == "a question of two lines"
+    assert shortened("watered:bool", 9) == "watered:…"
