@@ -71,6 +71,8 @@ def test_flags_and_marked_fields_may_be_left_out() -> None:
         ("бот с командой /hello, которая отвечает Привет", [("hello", "Привет")]),
         ('a bot: /hello answers "Hi; there. ok" and /bye says Bye!', [("hello", "Hi; there. ok"), ("bye", "Bye!")]),
         ("команда /time отвечает «Пора: 5 минут»", [("time", "Пора: 5 минут")]),
+        ("A bot that answers /tide with 'high at noon'", [("tide", "high at noon")]),
+        ("бот, который отвечает на команду /tide «в полдень»", [("tide", "в полдень")]),
     ],
 )
 def test_a_command_is_understood(sentence: str, expected: list[tuple[str, str]]) -> None:

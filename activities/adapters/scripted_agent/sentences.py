@@ -47,13 +47,21 @@ REPLY = re.compile(
     rf"{_NO_ROUTE}(?<![\w/])/(?P<name>\w+)\s*[,:–—-]*\s*{_VERB}\s*[:–—-]?\s*(?:{_QUOTED}|{_PLAIN})",
     re.IGNORECASE | re.MULTILINE,
 )
+# The same with the verb first, only where the reply is in quotes: `answers /hello with "Hi"`.
+REPLY_TO = re.compile(
+    rf"(?:answer(?:s|ing)?|repl(?:y|ies|ying)|responds?|отвеча\w+|ответит)\s+(?:to\s+|на\s+)?(?:an?\s+|the\s+)?"
+    rf"(?:commands?\s+|команд\w*\s+)?/(?P<name>\w+)\s*(?:with|by|saying|текстом|фразой|словами)?\s*[:–—-]?\s*(?:{_QUOTED})",
+    re.IGNORECASE,
+)
 _QUOTES = ("q1", "q2", "q3", "q4", "plain")
 MAX_REPLY = 4_000
 
 
 def understand(text: str) -> Wish:
     """The wish in a text; empty when nothing was understood. Raises WishError for a name that cannot be built."""
-    commands = [_command(found) for found in REPLY.finditer(text)]
+    first = [_command(found) for found in REPLY_TO.finditer(text)]
+    text = REPLY_TO.sub(" ", text)
+    commands = [*first, *(_command(found) for found in REPLY.finditer(text))]
     rest = BULLETS.sub(_one_line, REPLY.sub(" ", text))
     entities = [entity for clause in _clauses(rest) if (entity := _entity_in(clause))]
     return Wish(entities=_merged(entities), commands=list({one.name: one for one in commands}.values()))
@@ -126,7 +134,7 @@ def _field(item: str, found: "re.Match[str] | None") -> Field:
 
 
 def _command(found: "re.Match[str]") -> Command:
-    return command(found["name"], next(text for group in _QUOTES if (text := found[group])))
+    return command(found["name"], next(text for group, text in found.groupdict().items() if group in _QUOTES and text))
 
 
 def _one_line(found: "re.Match[str]") -> str:
