@@ -67,7 +67,7 @@ async def record(stack: Stack, story: Story) -> list[Path]:
 
 async def _runs(stack: Stack, story: Story) -> AsyncIterator[tuple[str, str, str, str | None]]:
     """Workflow, name, workflow id and run of every task of a story and of the work below it."""
-    for name, task_id in story.tasks.items():
+    for name, task_id in story.tasks:
         for one in (task_id, *below(task_id)[:2]) if task_id.startswith("dlv-") else (task_id,):
             async with stack.http() as http:
                 reply = await http.get(f"/tasks/{one}")
@@ -95,7 +95,8 @@ class Clear:
         if isinstance(node, dict):
             if isinstance(node.get("metadata"), dict) and "encoding" in node["metadata"]:
                 return await self._payload(node)
-            return {key: self._anonymous(key, await self._plain(value)) for key, value in node.items()}
+            kept = {key: value for key, value in node.items() if not _is_noise(key, value)}
+            return {key: self._anonymous(key, await self._plain(value)) for key, value in kept.items()}
         if isinstance(node, list):
             return [await self._plain(value) for value in node]
         return self._without_places(node)
@@ -126,6 +127,11 @@ class Clear:
         return value
 
 
+def _is_noise(key: str, value: object) -> bool:
+    """What the server keeps for itself, and what says nothing."""
+    return key in {"taskId", "workerVersion"} or (key in {"header", "priority"} and not value) or value == "0s"
+
+
 def _encoded(payload: Payload) -> dict[str, Any]:
     metadata = {key: base64.b64encode(value).decode() for key, value in payload.metadata.items()}
     data = base64.b64encode(payload.data).decode()
@@ -134,14 +140,16 @@ def _encoded(payload: Payload) -> dict[str, Any]:
 
 def text_of(document: dict[str, Any]) -> str:
     """One event per line, so that two histories can be compared by eye."""
-    lines = (json.dumps(event, ensure_ascii=False, sort_keys=True) for event in document["events"])
+    lines = (
+        json.dumps(event, ensure_ascii=False, sort_keys=True, separators=(",", ":")) for event in document["events"]
+    )
     head = json.dumps(document["workflowId"])
     return f'{{"workflowId": {head}, "events": [\n' + ",\n".join(lines) + "\n]}\n"
 
 
 async def _record_all(names: list[str]) -> int:
     with tempfile.TemporaryDirectory(prefix="histories-") as directory:
-        async with running_stack(Path(directory) / "home") as stack:
+        async with running_stack(Path(directory) / "platform") as stack:
             stories, failed = Stories(stack, names), 0
             for name in names:
                 try:

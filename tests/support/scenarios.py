@@ -153,7 +153,7 @@ async def side_by_side(stack: Stack) -> Story:
         other.cli("delivery", "start", "--project", made.json["id"], SECOND_ENTITY),
     )
     theirs = begun[1].json["task_id"]
-    story.tasks["side-by-side-other"] = theirs
+    story.tasks.append(("side-by-side-other", theirs))
     mine, other_task = await asyncio.gather(story.ended(begun[0], "completed"), story.ended(theirs, "completed"))
     story.seen["mine"], story.seen["theirs"] = mine, other_task
     story.seen["their forge"] = Outside(stack, story.name, owner=other.user_id)

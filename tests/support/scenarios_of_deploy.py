@@ -80,7 +80,7 @@ async def two_at_once(stack: Stack) -> Story:
     equal = await asyncio.gather(*(stack.ok(*start, older) for _ in range(2)))
     later = await stack.ok(*start, newer)
     story.seen |= {"older": older, "newer": newer, "equal": equal, "later": later}
-    story.tasks["two-at-once"] = equal[0]["task_id"]
+    story.tasks.append(("two-at-once", equal[0]["task_id"]))
     done = [await story.ended(one["task_id"], "completed") for one in (*equal, later)]
     story.seen["done"], story.seen["url"] = done, done[-1]["result"]["deployed_url"]
     story.seen["health"] = await story.health()

@@ -47,12 +47,12 @@ class Person:
 
 @dataclass
 class Story:
-    """`tasks` are worth a golden history, by its name; `seen` is for those who judge."""
+    """`tasks` are what a golden history may be recorded of, with its name; `seen` is for those who judge."""
 
     stack: Stack
     project: str
     name: str
-    tasks: dict[str, str] = field(default_factory=dict)
+    tasks: list[tuple[str, str]] = field(default_factory=list)
     seen: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -68,7 +68,7 @@ class Story:
     async def start(self, kind: str, history: str, *arguments: str) -> str:
         """`delivery|engineering start`; returns the task's id."""
         started = await self.stack.ok(kind, "start", "--project", self.project, *arguments)
-        self.tasks[history] = started["task_id"]
+        self.tasks.append((history, started["task_id"]))
         return str(started["task_id"])
 
     async def built(self, history: str, wish: str) -> str:
@@ -80,7 +80,7 @@ class Story:
     async def deploy(self, history: str, *arguments: str, action: str = "start") -> str:
         """`deploy …`; returns the task's id."""
         started = await self.stack.ok("deploy", action, self.project, *arguments)
-        self.tasks[history] = started["task_id"]
+        self.tasks.append((history, started["task_id"]))
         return str(started["task_id"])
 
     async def deployed(self, history: str, *arguments: str, action: str = "start") -> dict[str, Any]:
