@@ -130,9 +130,11 @@ class OperatorPlatform:
     async def start_deploy(self, body: DeployStart) -> StartedTask:
         from contracts.departments import DeployMessage
         from contracts.ids import task_id_for_request
-        from contracts.states import TaskKind
+        from contracts.states import DeployAction, TaskKind
 
-        actor, project = await self._who_and_what(body.project_id)
+        # What an archived project left running can still be ended.
+        ending = body.action in {DeployAction.STOP, DeployAction.REMOVE}
+        actor, project = await self._who_and_what(body.project_id, archived_too=ending)
         message = DeployMessage(
             request_id=body.request_id,
             actor=actor,
@@ -173,12 +175,12 @@ class OperatorPlatform:
         known = (await self.api.whoami()).actor
         return known.model_copy(update={"via": ActorVia.CLI})
 
-    async def _who_and_what(self, project_id: str) -> tuple[Actor, ProjectDTO]:
+    async def _who_and_what(self, project_id: str, *, archived_too: bool = False) -> tuple[Actor, ProjectDTO]:
         from contracts.errors import ErrorCode, OrchestratorError
         from contracts.states import ProjectStatus
 
         project = (await self.api.project(project_id)).project
-        if project.status is ProjectStatus.ARCHIVED:
+        if project.status is ProjectStatus.ARCHIVED and not archived_too:
             raise OrchestratorError(ErrorCode.CONFLICT, f"The project {project.name} is archived; nothing was started.")
         return await self._actor(), project
 

@@ -18,7 +18,8 @@ async def stop_all(platform: Platform, out: Output) -> list[str]:
     from contracts.states import DeployAction
 
     stopped = []
-    for project in await platform.api.projects():
+    # An archived project may still serve: archiving only takes it out of the lists.
+    for project in await platform.api.projects(include_archived=True):
         if (await platform.api.project(project.id)).active_release is None:
             continue
         body = DeployStart(request_id=new_id(), project_id=project.id, action=DeployAction.STOP)
