@@ -6,10 +6,11 @@ import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException
 
+from api.database import database_away, is_away
 from contracts.errors import ErrorClass, ErrorCode, OrchestratorError, bounded
 from contracts.nouns import Problem
 
@@ -113,14 +114,10 @@ async def _database(request: Request, error: Exception) -> JSONResponse:
         return problem_response(
             ErrorCode.INVALID_INPUT, "A value is outside of what can be stored.", _request_id(request)
         )
-    if isinstance(error, OperationalError | InterfaceError | PoolTimeoutError):
+    if is_away(error):
         log.error("the database does not answer", cause=type(error).__name__, sqlstate=sqlstate)
-        return problem_response(
-            ErrorCode.INTERNAL,
-            "The database does not answer. Try again; `orchestrator doctor` says what is missing.",
-            _request_id(request),
-            status=503,
-        )
+        away = database_away()
+        return problem_response(away.code, away.message, _request_id(request))
     raise error
 
 
