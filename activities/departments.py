@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from temporalio import activity
 
-from activities.following import beating
+from activities.following import beating, to_the_end
 from activities.ports import Departments
 from contracts.agent_workers import DeleteWorkerCommand
 from contracts.departments import DeployMessage, DeployResult
@@ -26,3 +26,9 @@ class DepartmentActivities:
     async def join_deploy(self, message: DeployMessage) -> DeployResult:
         """Wait for a deploy that runs under another parent; a second run attaches to the same."""
         return await beating(self.departments.join_deploy(message))
+
+    @activity.defn(name=ActivityName.DEPLOYMENT_WITHDRAW)
+    async def withdraw_deploy(self, message: DeployMessage) -> Done:
+        """Take a deploy back that was handed over; a second run finds it taken back."""
+        await to_the_end(self.departments.withdraw_deploy(message))
+        return Done()

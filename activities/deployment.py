@@ -52,6 +52,7 @@ class DevopsState(TypedDict, total=False):
     status: str
     error_code: str | None
     error: str | None
+    revert_error: str | None
     log: dict[str, Any] | None
 
 
@@ -157,22 +158,22 @@ class DevopsNodes:
 
     async def roll_back(self, state: DevopsState) -> DevopsState:
         """Return to the release before this one, if there is one, and record why."""
-        outcome = ReleaseOutcome.model_validate(state.get("release") or {"ok": False})
+        release = ReleaseOutcome.model_validate(state.get("release") or {"ok": False})
         verdict = ReleaseVerdict(
             project_id=state["project_id"],
             project_name=state["project_name"],
             task_id=state["task_id"],
             release_id=state["release_id"],
             allocation=Allocation.model_validate(state["allocation"]),
-            switched=outcome.switched,
+            switched=release.switched,
             commit=state["commit"],
             rollback=state.get("rollback", False),
             error_code=state.get("error_code"),
             error=state.get("error"),
-            log=outcome.log,
+            log=release.log,
         )
-        await self.revert(verdict)
-        return {"status": "reverted"}
+        outcome = await self.revert(verdict)
+        return {"status": "reverted", "revert_error": None if outcome.ok else outcome.error or "no reason given"}
 
     @activity.defn(name=ActivityName.DEPLOYMENT_REVERT)
     async def revert(self, verdict: ReleaseVerdict) -> ReleaseOutcome:
@@ -182,15 +183,19 @@ class DevopsNodes:
     async def _revert(self, verdict: ReleaseVerdict) -> ReleaseOutcome:
         releases = await self.platform.releases(verdict.project_id)
         mine = next((release for release in releases if release.id == verdict.release_id), None)
-        if mine is not None and mine.state is ReleaseState.ACTIVE and not verdict.rollback:
+        if mine is not None and mine.state is ReleaseState.ACTIVE:
             return ReleaseOutcome(ok=True, switched=True)
+        if mine is None or mine.state is ReleaseState.PENDING:
+            # nothing of it has reached the server, whose present state is not touched
+            if mine is not None:
+                await self.platform.record_release(_failed(mine, verdict))
+            return ReleaseOutcome(ok=True)
         previous_id = verdict.previous_release_id
         if verdict.allocation is not None:
             previous_id = verdict.allocation.previous_release_id
         previous = next((release for release in releases if release.id == previous_id), _active(releases))
         outcome = await self.target.revert(verdict, previous)
-        if mine is not None and mine.state is not ReleaseState.ACTIVE:
-            await self.platform.record_release(_failed(mine, verdict))
+        await self.platform.record_release(_failed(mine, verdict))
         return outcome
 
     @activity.defn(name=ActivityName.DEPLOYMENT_CHOOSE)
@@ -205,8 +210,15 @@ class DevopsNodes:
 
     @activity.defn(name=ActivityName.DEPLOYMENT_OPERATE)
     async def operate(self, request: OperationRequest) -> OperationResult:
-        """stop, restart or remove; a second run finds it done."""
-        active = _active(await self.platform.releases(request.project_id))
+        """stop, restart or remove, never left half-way; a second run finds it done."""
+        return await to_the_end(self._operate(request))
+
+    async def _operate(self, request: OperationRequest) -> OperationResult:
+        releases = await self.platform.releases(request.project_id)
+        active = _active(releases)
+        removed = any(release.state is ReleaseState.REMOVED for release in releases)
+        if active is None and removed and request.action is DeployAction.REMOVE and activity.info().attempt > 1:
+            return OperationResult(ok=True)  # the attempt before this one had got that far
         if active is None:
             raise OrchestratorError(ErrorCode.NOT_DEPLOYED, "Nothing of this project is deployed; deploy it first.")
         result = await self.target.operate(request, active, follow(self.platform, request.task_id))

@@ -65,6 +65,9 @@ async def beating(work: Awaitable[_Result]) -> _Result:
         return task.result()
     finally:
         task.cancel()
+        await asyncio.wait({task}, timeout=_BEAT_S)
+        if task.done() and not task.cancelled():
+            task.exception()  # how it took the cancel is of no interest
 
 
 async def to_the_end(work: Awaitable[_Result]) -> _Result:
@@ -106,5 +109,5 @@ async def or_stop(work: Awaitable[_Result], stop: Callable[[], Awaitable[None]])
         return await work
     except asyncio.CancelledError:
         if cancel_requested():
-            await asyncio.shield(stop())
+            await to_the_end(stop())
         raise

@@ -148,6 +148,9 @@ class Departments(Protocol):
     async def join_deploy(self, message: DeployMessage) -> DeployResult:
         """Hand a message to the deploy that is running for its project, and wait for that message's result."""
 
+    async def withdraw_deploy(self, message: DeployMessage) -> None:
+        """Take a message back, whether it waits or runs; return when nothing of it is left. Repeatable."""
+
 
 class PlanReader(Protocol):
     """Reads what a commit needs to run."""

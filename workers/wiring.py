@@ -108,6 +108,7 @@ def build_activities(ports: Ports) -> list[Any]:
         engineering.stop_tests,
         departments.close_worker,
         departments.join_deploy,
+        departments.withdraw_deploy,
         devops.revert,
         devops.choose,
         devops.operate,

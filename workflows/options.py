@@ -65,6 +65,16 @@ SHORT = ActivityConfig(
     retry_policy=BY_ERROR_CLASS,
 )
 
+# Writing a release into the books. A cancel waits for the answer: who goes back must know what the books say.
+RECORD = ActivityConfig(
+    **{**SHORT, "cancellation_type": ActivityCancellationType.WAIT_CANCELLATION_COMPLETED},
+)
+
+# Waiting for a deploy that runs already. A cancel waits until nothing is sent any more: what follows takes it back.
+JOIN = ActivityConfig(
+    **{**WAIT_FOR_WORKFLOW, "cancellation_type": ActivityCancellationType.WAIT_CANCELLATION_COMPLETED},
+)
+
 # Reading a commit from the forge, or the recorded releases; see SHORT.
 CHOOSE = ActivityConfig(
     task_queue=Queue.AGENTS,

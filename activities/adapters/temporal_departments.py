@@ -3,7 +3,13 @@
 from typing import TypeVar
 
 from pydantic import BaseModel
-from temporalio.client import Client, WorkflowUpdateFailedError, WorkflowUpdateHandle, WorkflowUpdateStage
+from temporalio.client import (
+    Client,
+    WorkflowUpdateFailedError,
+    WorkflowUpdateHandle,
+    WorkflowUpdateRPCTimeoutOrCancelledError,
+    WorkflowUpdateStage,
+)
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
@@ -17,6 +23,7 @@ from contracts.agent_workers import (
 from contracts.departments import DeployMessage, DeployResult
 from contracts.errors import ErrorClass, ErrorCode, OrchestratorError
 from contracts.names import UpdateName
+from contracts.steps import Done
 
 _GONE = frozenset({RPCStatusCode.NOT_FOUND})
 _Model = TypeVar("_Model", bound=BaseModel)
@@ -50,6 +57,15 @@ class TemporalDepartments:
         workflow_id = ids.deploy_workflow_id(message.project_id)
         return await self._update(workflow_id, UpdateName.OUTCOME, message, message.request_id, DeployResult)
 
+    async def withdraw_deploy(self, message: DeployMessage) -> None:
+        """Take a message back; a run that has ended has nothing of it any more."""
+        workflow_id = ids.deploy_workflow_id(message.project_id)
+        try:
+            await self._update(workflow_id, UpdateName.WITHDRAW, message, f"{message.request_id}/withdraw", Done)
+        except OrchestratorError as error:
+            if error.code is not ErrorCode.WORKFLOW_NOT_RUNNING:
+                raise
+
     async def _update(
         self, workflow_id: str, name: str, argument: BaseModel, update_id: str, result_type: type[_Model]
     ) -> _Model:
@@ -65,6 +81,8 @@ class TemporalDepartments:
             return await update.result()
         except WorkflowUpdateFailedError as error:
             raise _refused(error) from error
+        except WorkflowUpdateRPCTimeoutOrCancelledError as error:
+            raise _no_answer(str(error), workflow_id) from error
         except RPCError as error:
             raise _unreachable(error, workflow_id) from error
 
@@ -83,9 +101,13 @@ def _unreachable(error: RPCError, workflow_id: str) -> OrchestratorError:
         return OrchestratorError(
             ErrorCode.WORKFLOW_NOT_RUNNING, "The workflow has ended.", details={"workflow_id": workflow_id}
         )
+    return _no_answer(error.message, workflow_id)
+
+
+def _no_answer(why: str, workflow_id: str) -> OrchestratorError:
     return OrchestratorError(
         ErrorCode.TEMPORAL_UNREACHABLE,
-        f"The Temporal server does not answer: {error.message}",
+        f"The Temporal server does not answer: {why}",
         error_class=ErrorClass.TRANSIENT,
         details={"workflow_id": workflow_id},
     )

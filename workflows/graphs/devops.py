@@ -54,11 +54,11 @@ def build_devops_graph(nodes: DevopsNodes) -> StateGraph[Any, Any, Any, Any]:
     graph.add_node("analyse", nodes.analyse, metadata=options.node(options.REPOSITORY, "Read what the commit needs"))
     graph.add_node("resolve", nodes.resolve, metadata=options.node(options.SHORT, "Resolve secrets"))
     graph.add_node("ask_secrets", ask_secrets, metadata=_IN_WORKFLOW)
-    graph.add_node("allocate", nodes.allocate, metadata=options.node(options.SHORT, "Allocate server and ports"))
+    graph.add_node("allocate", nodes.allocate, metadata=options.node(options.RECORD, "Allocate server and ports"))
     graph.add_node("approve", approve, metadata=_IN_WORKFLOW)
     graph.add_node("deploy", nodes.deploy, metadata=options.node(options.PLAYBOOK, "Ansible: put the release there"))
     graph.add_node("probe", nodes.probe, metadata=options.node(options.PROBE, "Probe the URL from outside"))
-    graph.add_node("promote", nodes.promote, metadata=options.node(options.SHORT, "Record the active release"))
+    graph.add_node("promote", nodes.promote, metadata=options.node(options.RECORD, "Record the active release"))
     graph.add_node(
         "roll_back", nodes.roll_back, metadata=options.node(options.REVERT, "Return to the previous release")
     )
