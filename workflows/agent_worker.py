@@ -57,6 +57,9 @@ class AgentWorkerWorkflow:
         self._session_id: str | None = None
         self._ready: WorkspaceReady | None = None
         self._deleted = False
+        self._over = False
+        self._why = (ErrorCode.WORKFLOW_NOT_RUNNING.value, "The agent worker has ended before this was done.")
+        self._turn_task: asyncio.Task[TurnOutcome] | None = None
 
     @workflow.run
     async def run(self, command: CreateWorkerCommand) -> AgentWorkerResult:
@@ -73,8 +76,10 @@ class AgentWorkerWorkflow:
                 raise asyncio.CancelledError from error
             if not is_cancelled_exception(error):
                 self._state = AgentWorkerState.FAILED
+                self._why = failures.code_and_message(error)
             raise
         finally:
+            self._over = True
             self._refuse_the_rest()
             await self._remove_workspace()
             await workflow.wait_condition(workflow.all_handlers_finished)
@@ -109,6 +114,8 @@ class AgentWorkerWorkflow:
     @workflow.update(name=UpdateName.DELETE)
     def delete(self, command: DeleteWorkerCommand) -> DeleteWorkerResponse:
         self._deleted = True
+        if self._turn_task is not None:
+            self._turn_task.cancel()
         return DeleteWorkerResponse(request_id=command.request_id, success=True)
 
     @delete.validator
@@ -129,7 +136,7 @@ class AgentWorkerWorkflow:
     def _refuse_when_over(self, worker_id: str) -> None:
         if worker_id != self._worker_id:
             raise failures.failure(ErrorCode.NOT_FOUND, f"This is agent worker {self._worker_id}.")
-        if self._deleted or self._state in {AgentWorkerState.DELETED, AgentWorkerState.FAILED}:
+        if self._deleted or self._over:
             raise failures.failure(ErrorCode.WORKFLOW_NOT_RUNNING, "This agent worker has ended; create another.")
 
     # Phases ----------------------------------------------------------------------------------------------
@@ -164,13 +171,15 @@ class AgentWorkerWorkflow:
         self._turns += 1
         self._state, self._current = AgentWorkerState.RUNNING, command.request_id
         workflow.set_current_details(f"Agent worker `{self._worker_id}`: turn {self._turns}")
+        self._turn_task = asyncio.create_task(self._turn_and_push(command))
         try:
-            outcome = await self._turn_and_push(command)
+            outcome = await self._turn_task
         except ActivityError as error:
-            if failures.cancelled_unheard(error):
+            if failures.cancelled_unheard(error) or self._deleted:
                 await self._stop_turn(command)
-                raise
-            if is_cancelled_exception(error):
+            if failures.is_cancellation(error):
+                if self._deleted and workflow.cancellation_reason() is None:
+                    return  # whoever waits for it is told at the end
                 raise
             code, message = failures.code_and_message(error)
             answer = SendMessageResponse(request_id=command.request_id, success=False, error=message, error_code=code)
@@ -181,8 +190,9 @@ class AgentWorkerWorkflow:
                 response=outcome.summary,
                 outcome=outcome,
             )
+        finally:
+            self._turn_task, self._current = None, None
         self._answers[command.request_id] = answer
-        self._current = None
 
     async def _turn_and_push(self, command: SendMessageCommand) -> TurnOutcome:
         outcome = await self._run_turn(command)
@@ -199,13 +209,14 @@ class AgentWorkerWorkflow:
         )
 
     def _refuse_the_rest(self) -> None:
-        """Whoever still waits is told that nothing more will come."""
-        over = "The agent worker has ended before this was done."
-        for request_id in sorted(self._known - set(self._answers) - set(self._file_answers)):
-            self._answers[request_id] = SendMessageResponse(
-                request_id=request_id, success=False, error=over, error_code=ErrorCode.WORKFLOW_NOT_RUNNING
+        """Whoever still waits is told that nothing more will come, and why."""
+        code, over = self._why
+        for request_id in sorted(self._known):
+            message = SendMessageResponse(request_id=request_id, success=False, error=over, error_code=code)
+            self._answers.setdefault(request_id, message)
+            self._file_answers.setdefault(
+                request_id, SendFileResponse(request_id=request_id, success=False, error=over)
             )
-            self._file_answers[request_id] = SendFileResponse(request_id=request_id, success=False, error=over)
 
     # Activities ------------------------------------------------------------------------------------------
 
@@ -273,8 +284,13 @@ class AgentWorkerWorkflow:
         )
 
     async def _remove_workspace(self) -> None:
-        await workflow.execute_activity_method(
-            RepositoryActivities.remove,
-            WorkspaceRemoval(worker_id=self._worker_id),
-            **options.named(options.REPOSITORY, "Remove the workspace"),
-        )
+        """One that cannot be removed undoes nothing of what was done in it."""
+        try:
+            await workflow.execute_activity_method(
+                RepositoryActivities.remove,
+                WorkspaceRemoval(worker_id=self._worker_id),
+                **options.named(options.REPOSITORY, "Remove the workspace"),
+            )
+        except ActivityError as error:
+            if not failures.is_cancellation(error):
+                workflow.logger.error("a workspace was left behind", extra={"why": str(error.cause)})

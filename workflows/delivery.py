@@ -5,8 +5,10 @@ asked. If the project's deploy is already running under somebody else, the deliv
 waits for the result. The final state is written on success, failure and cancellation.
 """
 
+import asyncio
+
 from temporalio import workflow
-from temporalio.exceptions import WorkflowAlreadyStartedError, is_cancelled_exception
+from temporalio.exceptions import ActivityError, WorkflowAlreadyStartedError
 from temporalio.workflow import ChildWorkflowCancellationType, ParentClosePolicy
 
 with workflow.unsafe.imports_passed_through():
@@ -20,6 +22,7 @@ with workflow.unsafe.imports_passed_through():
         EngineeringMessage,
         EngineeringResult,
     )
+    from contracts.errors import ErrorCode
     from contracts.names import WorkflowName
     from contracts.states import ResultStatus, TaskKind, TaskState
     from workflows import failures, options
@@ -54,6 +57,8 @@ class DeliveryWorkflow:
             return await self._complete(built, live)
         except failures.ENDINGS as error:
             await self._record_end(error)
+            if failures.is_cancellation(error):
+                raise asyncio.CancelledError from error
             raise
 
     # Phases ----------------------------------------------------------------------------------------------
@@ -104,11 +109,19 @@ class DeliveryWorkflow:
             require_approval=message.require_approval,
             parent_task_id=message.task_id,
         )
-        try:
-            return await self._deploy_as_child(request)
-        except WorkflowAlreadyStartedError:
-            self._ledger.note("A deploy of this project is running; waiting for its turn.")
-            return await self._join_deploy(request)
+        while True:
+            try:
+                return await self._deploy_as_child(request)
+            except WorkflowAlreadyStartedError:
+                self._ledger.note("A deploy of this project is running; waiting for its turn.")
+            try:
+                return await self._join_deploy(request)
+            except ActivityError as error:
+                if failures.is_cancellation(error):
+                    await self._withdraw_deploy(request)
+                    raise
+                if failures.code_and_message(error)[0] != ErrorCode.WORKFLOW_NOT_RUNNING:
+                    raise
 
     async def _deploy_as_child(self, request: DeployMessage) -> DeployResult:
         result: DeployResult = await workflow.execute_child_workflow(
@@ -146,7 +159,7 @@ class DeliveryWorkflow:
         )
 
     async def _record_end(self, error: BaseException) -> None:
-        if is_cancelled_exception(error):
+        if failures.is_cancellation(error):
             await self._ledger.finish(TaskState.CANCELLED, "Cancelled; everything below has stopped.")
             return
         code, message = failures.code_and_message(error)
@@ -165,5 +178,12 @@ class DeliveryWorkflow:
         return await workflow.execute_activity_method(
             DepartmentActivities.join_deploy,
             request,
-            **options.named(options.WAIT_FOR_WORKFLOW, "Wait for the deploy that is running"),
+            **options.named(options.JOIN, "Wait for the deploy that is running"),
+        )
+
+    async def _withdraw_deploy(self, request: DeployMessage) -> None:
+        await workflow.execute_activity_method(
+            DepartmentActivities.withdraw_deploy,
+            request,
+            **options.named(options.WAIT_FOR_WORKFLOW, "Take the deploy back"),
         )

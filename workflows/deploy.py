@@ -1,9 +1,9 @@
 """Deploy: one project's releases, one at a time: from a commit to a URL that answered from outside.
 
 Update `submit` hands over another message while one runs: the same work joins it, other work waits its turn.
-Update `outcome` waits for the result of one message; `answer` goes straight here. Cancel stops the playbook, puts
-the previous release back and is confirmed. The final state of every task is written on success, failure and
-cancellation.
+Update `outcome` waits for the result of one message, `withdraw` takes one back; `answer` goes straight here. Cancel
+stops the playbook, puts the previous release back and is confirmed. The final state of every task is written on
+success, failure and cancellation.
 """
 
 import asyncio
@@ -12,6 +12,7 @@ from typing import Any
 
 from temporalio import workflow
 from temporalio.common import SearchAttributeKey
+from temporalio.exceptions import ActivityError
 
 with workflow.unsafe.imports_passed_through():
     from activities.deployment import DevopsNodes
@@ -34,12 +35,14 @@ with workflow.unsafe.imports_passed_through():
     from contracts.steps import (
         Allocation,
         ChosenRelease,
+        Done,
         OperationRequest,
         OperationResult,
         ReleaseChoice,
+        ReleaseOutcome,
         ReleaseVerdict,
     )
-    from workflows import failures, options, rules
+    from workflows import failures, options, patches, rules
     from workflows.graph_run import run_graph
     from workflows.ledger import Ledger, Sequence
 
@@ -65,7 +68,11 @@ class DeployWorkflow:
         self._current: DeployMessage | None = None
         self._chosen: ChosenRelease | None = None
         self._state: dict[str, Any] = {}
+        self._reached: set[str] = set()
+        self._work: asyncio.Task[None] | None = None
+        self._withdrawn = ""
         self._ledger = self._ledger_of(message)
+        self._ledgers: dict[str, Ledger] = {message.task_id: self._ledger}
         self._results: dict[str, DeployResult] = {}
         self._failures: dict[str, BaseException] = {}
 
@@ -74,7 +81,7 @@ class DeployWorkflow:
         try:
             while self._waiting:
                 failures.stop_if_cancelled()
-                await self._perform(self._waiting.pop(0))
+                await self._perform_next(self._waiting.pop(0))
                 await workflow.wait_condition(lambda: bool(self._waiting) or workflow.all_handlers_finished())
         except failures.ENDINGS as error:
             if failures.is_cancellation(error):
@@ -92,6 +99,8 @@ class DeployWorkflow:
 
     def _take_in(self, message: DeployMessage) -> StartedTask:
         workflow_id = workflow.info().workflow_id
+        if self._has_ended(message.task_id):
+            return StartedTask(task_id=message.task_id, workflow_id=workflow_id)
         known = [*([self._current] if self._current else []), *self._waiting]
         for other in known:
             if other.task_id == message.task_id:
@@ -99,6 +108,9 @@ class DeployWorkflow:
             if self._is_same_work(other, message):
                 return StartedTask(task_id=other.task_id, workflow_id=workflow_id, joined=True)
         self._waiting.append(message)
+        self._ledgers[message.task_id] = self._ledger_of(message)
+        if patches.queued_is_seen():
+            self._ledgers[message.task_id].queue("Waiting behind another deploy of this project.")
         return StartedTask(task_id=message.task_id, workflow_id=workflow_id, queued=True)
 
     @submit.validator
@@ -111,13 +123,27 @@ class DeployWorkflow:
     @workflow.update(name=UpdateName.OUTCOME)
     async def outcome(self, message: DeployMessage) -> DeployResult:
         """The result of a message, handing it over first if it is not known here."""
-        task_id = message.task_id
-        if task_id not in self._results and task_id not in self._failures:
-            task_id = self._take_in(message).task_id
-        await workflow.wait_condition(lambda: task_id in self._results or task_id in self._failures)
+        task_id = self._take_in(message).task_id
+        await workflow.wait_condition(lambda: self._has_ended(task_id))
         if task_id in self._failures:
             raise failures.failure(*failures.code_and_message(self._failures[task_id]))
         return self._results[task_id]
+
+    def _has_ended(self, task_id: str) -> bool:
+        return task_id in self._results or task_id in self._failures
+
+    @workflow.update(name=UpdateName.WITHDRAW)
+    async def withdraw(self, message: DeployMessage) -> Done:
+        """Cancel one message, whether it waits or runs; what others have asked for goes on."""
+        waiting = next((other for other in self._waiting if other.task_id == message.task_id), None)
+        if waiting is not None:
+            self._waiting.remove(waiting)
+            await self._cancel_waiting(waiting)
+        elif self._work is not None and self._current is not None and self._current.task_id == message.task_id:
+            self._withdrawn = message.task_id
+            self._work.cancel()
+            await workflow.wait_condition(lambda: self._has_ended(message.task_id))
+        return Done()
 
     @workflow.update(name=UpdateName.ANSWER)
     def answer(self, command: AnswerCommand) -> AnswerAccepted:
@@ -126,7 +152,8 @@ class DeployWorkflow:
 
     @answer.validator
     def _may_answer(self, command: AnswerCommand) -> None:
-        refusal = rules.refusal(self._ledger.question, self._ledger.asked, command)
+        asked = {question for ledger in self._ledgers.values() for question in ledger.asked}
+        refusal = rules.refusal(self._ledger.question, asked, command)
         if refusal:
             raise failures.failure(*refusal)
 
@@ -140,23 +167,37 @@ class DeployWorkflow:
 
     # Phases ----------------------------------------------------------------------------------------------
 
+    async def _perform_next(self, message: DeployMessage) -> None:
+        """Carry one message out in a task of its own, so that it can be withdrawn alone."""
+        self._work = asyncio.create_task(self._perform(message))
+        try:
+            await self._work
+        except asyncio.CancelledError:
+            failures.stop_if_cancelled()
+            if self._withdrawn != message.task_id:
+                raise
+
     async def _perform(self, message: DeployMessage) -> None:
-        self._current, self._chosen, self._state = message, None, {}
-        if self._ledger.task_id != message.task_id:
-            self._ledger = self._ledger_of(message)
+        self._current, self._chosen, self._state, self._reached = message, None, {}, set()
+        self._ledger = self._ledgers[message.task_id]
         try:
             acknowledged = await self._ledger.open(f"{message.action.value.capitalize()} has started.")
             if acknowledged.closed:
-                raise failures.failure(ErrorCode.CONFLICT, "This request has been carried out already.")
+                # what the task says of its end stays as it is
+                ended = failures.failure(ErrorCode.CONFLICT, "This request has been carried out already.")
+                self._failures[message.task_id] = ended
+                return
             self._results[message.task_id] = await self._carry_out(message)
         except failures.ENDINGS as error:
             if failures.is_cancellation(error):
                 await self._record_cancellation(message)
                 raise asyncio.CancelledError from error
-            self._failures[message.task_id] = error
-            await self._record_failure(error)
+            await self._record_failure(message, error)
         finally:
             self._current = None
+            if not self._has_ended(message.task_id):
+                unwritten = failures.failure(ErrorCode.INTERNAL, "The end of this deploy could not be written.")
+                self._failures[message.task_id] = unwritten
 
     async def _carry_out(self, message: DeployMessage) -> DeployResult:
         if message.action not in _GRAPH_ACTIONS:
@@ -185,8 +226,12 @@ class DeployWorkflow:
         if self._state.get("stopped"):
             raise failures.failure(ErrorCode.STOPPED_BY_PERSON, "Stopped by a person's answer; nothing was deployed.")
         code = str(self._state.get("error_code") or ErrorCode.PLAYBOOK_FAILED.value)
-        kept = "; the previous release serves on" if self._previous_release() else ""
-        raise failures.failure(code, f"{self._state.get('error') or 'The release failed'}{kept}")
+        raise failures.failure(code, f"{self._state.get('error') or 'The release failed'}{self._what_serves()}")
+
+    def _what_serves(self) -> str:
+        if self._state.get("revert_error"):
+            return f"; returning to the previous release failed: {self._state['revert_error']}"
+        return "; the previous release serves on" if self._previous_release() else ""
 
     def _first_state(self, message: DeployMessage, chosen: ChosenRelease) -> dict[str, Any]:
         return {
@@ -201,7 +246,10 @@ class DeployWorkflow:
         }
 
     def _entered(self, node: str, state: dict[str, Any]) -> None:
+        if self._withdrawn == self._state["task_id"]:
+            raise asyncio.CancelledError  # see failures.stop_if_cancelled
         self._state = {**self._state, **state}
+        self._reached.add(node)
         if node not in _STAGES:
             return
         stage, percent, text = _STAGES[node]
@@ -227,7 +275,8 @@ class DeployWorkflow:
             )
             return answer.text
         names = [str(name) for name in interrupt["names"]]
-        text = f"The service needs {', '.join(names)}. Set it with `orchestrator secret set`, or answer this question."
+        command = f"orchestrator secret set {state['project_name']} {names[0]}"
+        text = f"The service needs {', '.join(names)}. Set it with `{command}`, or answer this question."
         answer = await self._ledger.ask(
             QuestionKind.SECRET, text, choices=[rules.STOP], reminder=reminder, secret_names=names
         )
@@ -263,39 +312,65 @@ class DeployWorkflow:
         )
         return result.model_copy(update={"request_id": message.request_id})
 
-    async def _record_failure(self, error: BaseException) -> None:
-        code, message = failures.code_and_message(error)
-        if code == ErrorCode.CONFLICT and not self._state:
-            return  # the task had ended in an earlier run; what it says stays as it is
+    async def _record_failure(self, message: DeployMessage, error: BaseException) -> None:
+        code, text = failures.code_and_message(error)
         if self._in_flight():
-            await self._revert(cancelled=False, code=code, error=message)
+            await self._put_back(cancelled=False, code=code, error=text)
+            if self._state.get("revert_error"):
+                text = f"{self._state.get('error') or text}{self._what_serves()}"
         await self._ledger.finish(
             TaskState.FAILED,
-            f"Deploy failed: {message}",
+            f"Deploy failed: {text}",
             error_code=code,
-            error=message,
-            project_status=ProjectStatus.FAILED,
+            error=text,
+            project_status=self._status_after_failure(message, code),
             artifacts=self._artifacts(),
         )
+        self._failures[message.task_id] = failures.failure(code, text)
+
+    def _status_after_failure(self, message: DeployMessage, code: str) -> ProjectStatus | None:
+        """None when the project is as it was: nothing was tried, only asked for."""
+        tried = message.action is DeployAction.DEPLOY and code != ErrorCode.STOPPED_BY_PERSON
+        return ProjectStatus.FAILED if tried or "deploy" in self._reached else None
 
     async def _record_cancellation(self, message: DeployMessage) -> None:
         self._ledger.note("Cancelling: stopping the playbook and returning to the previous release.")
         if self._in_flight():
-            await self._revert(cancelled=True, code=None, error="Cancelled by a person.")
+            await self._put_back(cancelled=True, code=None, error="Cancelled by a person.")
+        broken = self._what_serves() if self._state.get("revert_error") else "; nothing of it is left running"
         await self._ledger.finish(
-            TaskState.CANCELLED, "Cancelled; nothing of it is left running.", artifacts=self._artifacts()
+            TaskState.CANCELLED,
+            f"Cancelled{broken}.",
+            project_status=ProjectStatus.SCAFFOLDED if "deploy" in self._reached else None,
+            artifacts=self._artifacts(),
         )
+        self._failures[message.task_id] = failures.failure(ErrorCode.STOPPED_BY_PERSON, "Cancelled.")
 
     async def _cancel_what_waits(self) -> None:
-        for message in self._waiting:
-            ledger = self._ledger_of(message)
+        while self._waiting:
+            await self._cancel_waiting(self._waiting.pop(0))
+
+    async def _cancel_waiting(self, message: DeployMessage) -> None:
+        ledger = self._ledgers[message.task_id]
+        if not patches.queued_is_seen():
             await ledger.open("Waiting behind a deploy that was cancelled.")
-            await ledger.finish(TaskState.CANCELLED, "Cancelled before it had started.")
-            self._failures[message.task_id] = failures.failure(ErrorCode.STOPPED_BY_PERSON, "Cancelled.")
+        await ledger.finish(TaskState.CANCELLED, "Cancelled before it had started.")
+        self._failures[message.task_id] = failures.failure(ErrorCode.STOPPED_BY_PERSON, "Cancelled.")
 
     def _in_flight(self) -> bool:
-        """Whether something of a release may be on the server that neither `promote` nor `roll_back` has settled."""
-        return "allocation" in self._state and not self._state.get("status")
+        """Whether there may be something of a release that neither `promote` nor `roll_back` has settled."""
+        return "allocate" in self._reached and not self._state.get("status")
+
+    async def _put_back(self, *, cancelled: bool, code: str | None, error: str) -> None:
+        """Return to the previous release; that this fails is told, and ends the task all the same."""
+        try:
+            outcome = await self._revert(cancelled=cancelled, code=code, error=error)
+        except ActivityError as trouble:
+            # one that a cancel has met is done nevertheless: going back is never left half-way
+            if not failures.is_cancellation(trouble):
+                self._state["revert_error"] = failures.code_and_message(trouble)[1]
+        else:
+            self._state["revert_error"] = None if outcome.ok else outcome.error or "no reason given"
 
     def _result_of_run(self, message: DeployMessage) -> DeployResult:
         if message.task_id in self._failures:
@@ -305,13 +380,15 @@ class DeployWorkflow:
     # Reading the state -----------------------------------------------------------------------------------
 
     def _ledger_of(self, message: DeployMessage) -> Ledger:
-        what = message.commit[:12] if message.commit else (message.release_id or "the newest commit")
+        unnamed = {DeployAction.DEPLOY: ": the newest commit", DeployAction.ROLLBACK: ": the release before"}
+        named = message.commit[:12] if message.commit else message.release_id
+        what = f": {named}" if named else unnamed.get(message.action, "")
         return Ledger(
             kind=TaskKind.DEPLOY,
             task_id=message.task_id,
             project_id=message.project_id,
             user_id=message.user_id,
-            title=f"{message.action.value.capitalize()} {self._project_name(message)}: {what}",
+            title=f"{message.action.value.capitalize()} {self._project_name(message)}{what}",
             request_id=message.request_id,
             parent_task_id=message.parent_task_id,
             sequence=self._sequence,
@@ -372,14 +449,14 @@ class DeployWorkflow:
             DevopsNodes.operate, request, **options.named(options.PLAYBOOK, f"{message.action.value} the service")
         )
 
-    async def _revert(self, *, cancelled: bool, code: str | None, error: str) -> None:
-        release = self._state.get("release") or {}
+    async def _revert(self, *, cancelled: bool, code: str | None, error: str) -> ReleaseOutcome:
+        release, allocation = self._state.get("release") or {}, self._state.get("allocation")
         verdict = ReleaseVerdict(
             project_id=self._state["project_id"],
             project_name=self._state["project_name"],
             task_id=self._state["task_id"],
             release_id=self._state["release_id"],
-            allocation=Allocation.model_validate(self._state["allocation"]),
+            allocation=Allocation.model_validate(allocation) if allocation else None,
             switched=bool(release.get("switched", True)),
             cancelled=cancelled,
             rollback=bool(self._state.get("rollback")),
@@ -387,6 +464,6 @@ class DeployWorkflow:
             error_code=code,
             error=error,
         )
-        await workflow.execute_activity_method(
+        return await workflow.execute_activity_method(
             DevopsNodes.revert, verdict, **options.named(options.REVERT, "Return to the previous release")
         )

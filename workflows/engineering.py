@@ -192,8 +192,8 @@ class EngineeringWorkflow:
         )
 
     async def _record_failure(self, error: BaseException) -> None:
-        code, message = failures.code_and_message(error)
         await self._cancel_agent_worker()
+        code, message = failures.code_and_message(self._reason(error))
         status = ProjectStatus.FAILED if self._scaffolded else ProjectStatus.SCAFFOLD_FAILED
         await self._ledger.finish(
             TaskState.FAILED,
@@ -203,6 +203,14 @@ class EngineeringWorkflow:
             project_status=status,
             artifacts=self._artifacts,
         )
+
+    def _reason(self, error: BaseException) -> BaseException:
+        """That the agent worker has ended says less than why it has."""
+        worker = self._worker
+        if failures.code_and_message(error)[0] != ErrorCode.WORKFLOW_NOT_RUNNING or worker is None:
+            return error
+        ended = worker.exception() if worker.done() and not worker.cancelled() else None
+        return ended if ended is not None and not is_cancelled_exception(ended) else error
 
     # Agent worker ----------------------------------------------------------------------------------------
 

@@ -5,6 +5,7 @@ background task, and the end of a task waits for the last of them.
 """
 
 import asyncio
+import contextlib
 from datetime import timedelta
 
 from temporalio import workflow
@@ -80,6 +81,10 @@ class Ledger:
         self._tell(message)
         return await self._write(self._projection(self._event("started", message)))
 
+    def queue(self, message: str) -> None:
+        """Let people see what has to wait. The details in the Web UI stay those of what runs."""
+        self._send(self._projection(self._event("progress", message)))
+
     def stage(self, stage: str, message: str, *, percent: int, project_status: ProjectStatus | None = None) -> None:
         """Enter a stage: a milestone, a search attribute, a line in the details."""
         if stage != self._stage:
@@ -105,10 +110,12 @@ class Ledger:
         project_status: ProjectStatus | None = None,
         artifacts: list[ArtifactRef] | None = None,
     ) -> None:
-        """Write the final state, after everything that was said before it."""
+        """Write the final state, after everything that was said before it. From here on a cancel comes too late."""
         if self.question is not None:
             self._close_question(QuestionState.WITHDRAWN)
-        self._state, self._stage = state, state.value
+        self._state = state
+        if state is TaskState.COMPLETED:
+            self._stage = state.value  # otherwise it says where the work ended
         workflow.upsert_search_attributes([_STAGE.value_set(state.value)])
         self._tell(message)
         event = self._event("completed" if state is TaskState.COMPLETED else "failed", message, error=error)
@@ -126,9 +133,10 @@ class Ledger:
         await self.flush()
 
     async def flush(self) -> None:
-        """Wait until the API has everything that was said so far."""
-        if self._pump is not None:
-            await asyncio.shield(self._pump)
+        """Wait until the API has everything that was said so far; a cancel does not cut it short."""
+        while self._pump is not None and not self._pump.done():
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.shield(self._pump)
 
     # Questions -------------------------------------------------------------------------------------------
 

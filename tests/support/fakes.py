@@ -77,15 +77,23 @@ class FakePlatform:
     events: dict[str, FineEvent] = field(default_factory=dict)
     last_seq: dict[str, int] = field(default_factory=dict)
     refusals: int = 0
+    slow_state: TaskState | None = None
+    step: Step = field(default_factory=Step)
+    allocation_step: Step = field(default_factory=Step)
+    record_step: Step = field(default_factory=Step)
+    record_errors: dict[ReleaseState, Exception] = field(default_factory=dict)
+    lost_replies: dict[ReleaseState, Exception] = field(default_factory=dict)
 
     async def apply_projection(self, projection: Projection) -> ProjectionAck:
+        if projection.state is self.slow_state:
+            await self.step.pass_through()
         final = [p for p in self.projections if p.task_id == projection.task_id and p.state.is_final]
         if final and final[0].run_id != projection.run_id:
             return ProjectionAck(accepted=False, closed=True)
-        if self.last_seq.get(projection.workflow_id, -1) >= projection.seq:
+        if self.last_seq.get(projection.task_id, -1) >= projection.seq:
             self.refusals += 1
             return ProjectionAck(accepted=False)
-        self.last_seq[projection.workflow_id] = projection.seq
+        self.last_seq[projection.task_id] = projection.seq
         self.projections.append(projection)
         return ProjectionAck(accepted=True)
 
@@ -118,6 +126,18 @@ class FakePlatform:
         return PortAllocationDTO(project_id=project_id, server_handle="local", server_ip="127.0.0.1", ports=ports)
 
     async def record_release(self, release: DeploymentRecord) -> DeploymentDTO:
+        if release.state in self.record_errors:
+            raise self.record_errors[release.state]
+        recorded = self._recorded(release)
+        if release.state in self.lost_replies:
+            raise self.lost_replies.pop(release.state)
+        if release.state is ReleaseState.ACTIVE:
+            await self.record_step.pass_through()
+        if release.state is ReleaseState.PENDING:
+            await self.allocation_step.pass_through()
+        return recorded
+
+    def _recorded(self, release: DeploymentRecord) -> DeploymentDTO:
         known = self.books.get(release.id)
         number = known.number if known else len(self.books) + 1
         if release.state is ReleaseState.ACTIVE:
@@ -138,6 +158,7 @@ class FakeForge:
     main: str = field(default_factory=lambda: sha("scaffold"))
     scaffold_step: Step = field(default_factory=Step)
     publish_results: list[PublishResult] = field(default_factory=list)
+    read_error: Exception | None = None
 
     async def scaffold(self, message: ScaffolderMessage) -> ScaffoldResult:
         await self.scaffold_step.pass_through()
@@ -152,6 +173,8 @@ class FakeForge:
         return PublishResult(status="published", commit=request.commit, files_changed=["services/backend/notes.py"])
 
     async def read_files(self, repository: str, commit: str | None, paths: list[str]) -> tuple[str, dict[str, str]]:
+        if self.read_error:
+            raise self.read_error
         return commit or self.main, {}
 
 
@@ -161,8 +184,13 @@ class FakeWorkspaces:
     files: dict[str, str] = field(default_factory=dict)
     removed: list[str] = field(default_factory=list)
     base: str = field(default_factory=lambda: sha("scaffold"))
+    prepare_error: Exception | None = None
+    remove_error: Exception | None = None
+    remove_step: Step = field(default_factory=Step)
 
     async def prepare(self, request: WorkspaceRequest) -> WorkspaceReady:
+        if self.prepare_error:
+            raise self.prepare_error
         self.heads.setdefault(request.worker_id, self.base)
         return WorkspaceReady(worker_id=request.worker_id, base_commit=self.base, host_queue="agents")
 
@@ -177,6 +205,9 @@ class FakeWorkspaces:
         )
 
     async def remove(self, worker_id: str) -> None:
+        await self.remove_step.pass_through()
+        if self.remove_error:
+            raise self.remove_error
         self.removed.append(worker_id)
 
 
@@ -271,6 +302,8 @@ class FakeTarget:
     reverted: list[ReleaseVerdict] = field(default_factory=list)
     operations: list[str] = field(default_factory=list)
     on_release: Callable[[ReleaseRequest], None] | None = None
+    revert_error: Exception | None = None
+    operate_step: Step = field(default_factory=Step)
 
     async def release(
         self, request: ReleaseRequest, environment: dict[str, dict[str, str]], follow: Follow
@@ -290,6 +323,8 @@ class FakeTarget:
 
     async def revert(self, verdict: ReleaseVerdict, previous: DeploymentDTO | None) -> ReleaseOutcome:
         self.reverted.append(verdict)
+        if self.revert_error:
+            raise self.revert_error
         self.serving = previous.id if previous else None
         return ReleaseOutcome(ok=True)
 
@@ -305,5 +340,6 @@ class FakeTarget:
     async def operate(
         self, request: OperationRequest, release: DeploymentDTO | None, follow: Follow
     ) -> OperationResult:
+        await self.operate_step.pass_through(follow)
         self.operations.append(request.action.value)
         return OperationResult(ok=True)

@@ -11,7 +11,7 @@ from temporalio.worker import Worker
 from activities.adapters.temporal_departments import TemporalDepartments
 from contracts import ids
 from contracts.base import Actor
-from contracts.departments import DeliveryMessage, DeployMessage, EngineeringMessage
+from contracts.departments import DeliveryMessage, DeployMessage, DeployResult, EngineeringMessage
 from contracts.errors import OrchestratorError
 from contracts.project_spec import ProjectSpec
 from contracts.questions import AnswerAccepted, AnswerCommand
@@ -25,12 +25,25 @@ from tests.support.fakes import (
     FakeTarget,
     FakeTester,
     FakeWorkspaces,
+    Step,
 )
 from workers.wiring import Ports, build_workers
 
 OWNER = Actor(user_id=1001, role=Role.MEMBER, via=ActorVia.CLI)
 STRANGER = Actor(user_id=2002, role=Role.MEMBER, via=ActorVia.CLI)
 ADMIN = Actor(user_id=1, role=Role.ADMIN, via=ActorVia.CLI)
+
+
+class SlowDepartments(TemporalDepartments):
+    """The real ones; joining can be held up."""
+
+    def __init__(self, client: Client) -> None:
+        super().__init__(client)
+        self.join_step = Step()
+
+    async def join_deploy(self, message: DeployMessage) -> DeployResult:
+        await self.join_step.pass_through()
+        return await super().join_deploy(message)
 
 
 @dataclass
@@ -49,6 +62,7 @@ class World:
     def __post_init__(self) -> None:
         self.runtime = FakeAgentRuntime(self.workspaces)
         self.gateway = Gateway(self.client, "http://127.0.0.1:1")
+        self.departments = SlowDepartments(self.client)
 
     def ports(self) -> Ports:
         return Ports(
@@ -59,7 +73,7 @@ class World:
             plans=self.plans,
             target=self.target,
             platform=self.platform,
-            departments=TemporalDepartments(self.client),
+            departments=self.departments,
         )
 
     def spec(self) -> ProjectSpec:
