@@ -7,6 +7,7 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from tests.support.chaos import Evidence, deliver, end_of, gather_evidence, judge
+from tests.support.eventually import eventually
 from tests.support.stack import Stack, running_stack
 
 SENTENCE = "A library with books: title, author, year:int"
@@ -19,6 +20,7 @@ async def stack() -> AsyncIterator[Stack]:
     with TemporaryDirectory(prefix="chaos-") as directory:
         async with running_stack(Path(directory) / "home") as stack:
             yield stack
+        await eventually(lambda: stack.processes() == [], 15, message="nothing of the platform left after `down`")
 
 
 @pytest.fixture(scope="session")
