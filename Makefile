@@ -96,7 +96,7 @@ test-replay: $(READY) ## Golden histories under today's code
 	$(PYTEST) tests/replay
 
 test-integration: $(READY) ## Parts against the real outside: PostgreSQL, git, processes, Ansible
-	$(PYTEST) tests/integration
+	$(PYTEST) tests/integration -n 2 --dist loadfile
 
 test-e2e: $(READY) chromium ## The whole product, the command line, the browser
 	$(PYTEST) tests/e2e
