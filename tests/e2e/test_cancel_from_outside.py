@@ -76,3 +76,11 @@ async def test_of_a_delivery_reaches_the_playbook(story: Story) -> None:
     assert story.seen["deploy"]["state"] == "cancelled"
     assert story.outside.releases() == []
     assert len(await story.outside.commits()) == 2, "what engineering had published stays"
+
+
+@pytest.mark.story("approval")
+async def test_of_a_delivery_that_waits_behind_a_deploy_takes_its_place_back(story: Story) -> None:
+    judge(story.seen["cancelled"])
+    assert story.seen["behind"] in ([], ["cancelled"]), "its deploy does not run later"
+    before, after = story.seen["current before and after"]
+    assert after == before

@@ -80,7 +80,7 @@ async def two_at_once(stack: Stack) -> Story:
     equal = await asyncio.gather(*(stack.ok(*start, older) for _ in range(2)))
     later = await stack.ok(*start, newer)
     story.seen |= {"older": older, "newer": newer, "equal": equal, "later": later}
-    story.tasks.append(("two-at-once", equal[0]["task_id"]))
+    story.tasks.append(("two-at-once-queued-seen", equal[0]["task_id"]))
     done = [await story.ended(one["task_id"], "completed") for one in (*equal, later)]
     story.seen["done"], story.seen["url"] = done, done[-1]["result"]["deployed_url"]
     story.seen["health"] = await story.health()
@@ -91,7 +91,7 @@ async def approval(stack: Stack) -> Story:
     """A deploy waits for an approval; a delivery that comes meanwhile waits behind it and then has its turn."""
     story = await Story.begin(stack)
     commit = await story.built("before-approval", ENTITY)
-    deploy = await story.deploy("approval", "--approve")
+    deploy = await story.deploy("approval-queued-seen", "--approve")
     asked = await stack.question(story.project)
     story.seen["commit"], story.seen["question"] = commit, asked
     delivery = await story.start("delivery", "joins-a-deploy", SECOND_ENTITY)
@@ -107,12 +107,18 @@ async def approval(stack: Stack) -> Story:
 
 
 async def _a_plan_that_is_declined(story: Story) -> None:
-    """Stopped at the approval, after the allocation."""
+    """Stopped at the approval, after the allocation; a delivery that waited behind it is cancelled before that."""
     before = story.outside.current()
     task_id = await story.deploy("declined", "--approve")
-    await story.answered("stop", other_than=story.seen["question"]["id"])
+    asked = await story.stack.question(story.project, other_than=story.seen["question"]["id"])
+    delivery = await story.start("delivery", "cancel-behind-a-deploy", SECOND_ENTITY)
+    await story.stack.at_stage(delivery, "deploy")
+    story.seen["cancelled"] = await story.cancel(delivery)
+    await story.stack.ok("answer", asked["id"], "stop")
     story.seen["declined"] = await story.ended(task_id, "failed")
     story.seen["current before and after"] = (before, story.outside.current())
+    tasks = (await story.stack.get("/tasks", project_id=story.project, kind="deploy"))["items"]
+    story.seen["behind"] = [task["state"] for task in tasks if task["id"] == below(delivery)[1]]
 
 
 async def missing_secret(stack: Stack) -> Story:
@@ -163,7 +169,7 @@ async def cancel_playbook(stack: Stack) -> Story:
     story.seen["url"], story.seen["live"] = live["result"]["deployed_url"], live["result"]
     second = await story.built("second-before-cancel", SECOND_ENTITY)
     async with held(story.outside.place / ".lock") as let_go:
-        task_id = await story.deploy("cancel-playbook", "--commit", second)
+        task_id = await story.deploy("cancel-playbook-queued-seen", "--commit", second)
         release = ids.release_id_for_task(task_id)
         before = await story.working(f"play-{release}", " play-")
         behind = await stack.ok("deploy", "start", story.project, "--commit", first)
