@@ -252,9 +252,10 @@ async def test_an_agent_worker_that_is_deleted_stops_its_turn_and_tells_who_wait
     started = await world.gateway.start_engineering(message)
     await asyncio.wait_for(world.runtime.step.started.wait(), SOON_S)
     await world.departments.delete_worker(message.task_id, uuid4().hex)
-    assert await ended(world, ids.agent_worker_workflow_id(message.task_id)) is None
-    assert world.runtime.step.stopped.is_set()
     assert await ended(world, started.workflow_id) is not None
+    await ended(world, ids.agent_worker_workflow_id(message.task_id))
+    assert world.runtime.step.stopped.is_set()
+    assert world.workspaces.removed == [message.task_id]
     last = world.platform.of(message.task_id)[-1]
     assert (last.state, last.error_code) == (TaskState.FAILED, ErrorCode.WORKFLOW_NOT_RUNNING)
 
