@@ -77,7 +77,7 @@ async def test_a_wish_becomes_the_departments_message(api: Api) -> None:
         "member",
         "cli",
     )
-    assert (message.project_id, message.require_approval, message.project_status) == (project_id, True, "draft")
+    assert (message.project_id, message.require_approval) == (project_id, True)
     assert message.spec.description == "A blog"
     assert message.spec.name == message.project_name
     assert [module.value for module in message.spec.modules] == ["backend", "tg_bot"]

@@ -143,9 +143,11 @@ def test_the_module_telegram_is_the_templates_tg_bot() -> None:
     assert isinstance(engineering, EngineeringMessage)
     assert engineering.spec is not None
     assert engineering.spec.modules == [Module.TG_BOT, Module.BACKEND]
-    deploy = normalise(ENGINEERING | {"modules": ["telegram"]}, queue="deploy:queue").message
-    assert isinstance(deploy, DeployMessage)
-    assert deploy.modules == [Module.TG_BOT]
+    ansible = normalise(
+        ANSIBLE | {"github_token_ref": "secret://a", "secrets_ref": "secret://b", "modules": ["telegram"]}
+    ).message
+    assert isinstance(ansible, AnsibleDeployMessage)
+    assert ansible.modules == ["tg_bot"]
 
 
 def test_the_callers_own_message_is_not_changed() -> None:
