@@ -11,6 +11,7 @@ from api.database import make_engine, make_sessions
 from api.event_hub import EventHub
 from api.gateway_link import GatewayLink, WorkflowGateway, fixed_gateway, temporal_gateway
 from api.middleware import BodyGuard, RequestContext
+from api.queue_watch import QueueWatch
 from api.routers import (
     artifacts,
     codec,
@@ -20,6 +21,7 @@ from api.routers import (
     project_secrets,
     projects,
     questions,
+    queues,
     releases,
     servers,
     tasks,
@@ -47,6 +49,7 @@ _ROUTERS = (
     tasks,
     artifacts,
     questions,
+    queues,
     releases,
     servers,
     codec,
@@ -66,9 +69,11 @@ def create_app(settings: Settings, *, database_url: str, gateway: WorkflowGatewa
         platform = _open(settings, database_url, gateway)
         app.state.platform = platform
         platform.hub.start()
+        platform.queues.start()
         try:
             yield
         finally:
+            await platform.queues.close()
             await platform.web_ui.aclose()
             await platform.hub.close()
             await platform.engine.dispose()
@@ -92,11 +97,13 @@ def create_app(settings: Settings, *, database_url: str, gateway: WorkflowGatewa
 def _open(settings: Settings, database_url: str, gateway: WorkflowGateway | None) -> Platform:
     engine = make_engine(database_url)
     platform_key_hash = _platform_key_hash(settings)
+    link = GatewayLink(temporal_gateway(settings) if gateway is None else fixed_gateway(gateway))
     return Platform(
         settings=settings,
         engine=engine,
         sessions=make_sessions(engine),
-        gateway=GatewayLink(temporal_gateway(settings) if gateway is None else fixed_gateway(gateway)),
+        gateway=link,
+        queues=QueueWatch(link),
         hub=EventHub(engine),
         vault=Vault(KeyRing.load(settings.vault_key_file)),
         artifacts=DirectoryArtifactStore(settings.artifacts_dir),

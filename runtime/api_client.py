@@ -41,6 +41,7 @@ from contracts.nouns import (
     ProjectResponse,
     ProjectUpdate,
     QuestionList,
+    QueueList,
     SecretDTO,
     SecretGenerate,
     SecretList,
@@ -137,6 +138,10 @@ class ApiClient:
 
     async def health(self) -> Health:
         return await self._get("/health", Health)
+
+    async def queues(self) -> QueueList:
+        """Task queues as the API saw them last, with what is wrong with them."""
+        return await self._get("/queues", QueueList)
 
     async def whoami(self) -> WhoAmI:
         return await self._get("/whoami", WhoAmI)

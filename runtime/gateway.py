@@ -37,6 +37,8 @@ from contracts.errors import ErrorClass, ErrorCode, OrchestratorError
 from contracts.names import Queue, SearchAttribute, UpdateName, WorkflowName
 from contracts.nouns import StartedTask
 from contracts.questions import AnswerAccepted, AnswerCommand
+from runtime import task_queues
+from runtime.task_queues import QueueFacts, QueueWaits
 
 _RPC_TIMEOUT = timedelta(seconds=5)
 """A person waits at the other end: the server answers in milliseconds or is said to be unreachable."""
@@ -156,6 +158,20 @@ class Gateway:
             )
             for queue in queues
         ]
+
+    async def queue_facts(self, names: Sequence[str] = Queue.ALL) -> list[QueueFacts]:
+        """Workers, pollers and backlog of each queue, and of every other queue that a worker announces."""
+        try:
+            return await task_queues.read_facts(self._client, names)
+        except RPCError as error:
+            raise _translated(error, "task queues") from error
+
+    async def queue_waits(self, queues: Sequence[str]) -> QueueWaits:
+        """Which open workflows wait on one of `queues`; a description per open workflow, so only for dead queues."""
+        try:
+            return await task_queues.read_waits(self._client, queues)
+        except RPCError as error:
+            raise _translated(error, "open workflows") from error
 
     async def _count_pollers(self, queue: str, kind: TaskQueueType.ValueType) -> int:
         request = DescribeTaskQueueRequest(
