@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 from temporalio import activity
 
-from activities.following import follow, or_stop
+from activities.following import follow, or_stop, to_the_end
 from activities.ports import AgentRuntime, Platform
 from contracts.names import ActivityName
-from contracts.steps import TurnRequest, TurnResult
+from contracts.steps import Done, TurnRequest, TurnResult
 
 
 @dataclass(frozen=True)
@@ -20,3 +20,9 @@ class AgentActivities:
         """Run one turn to its end; a second run adopts the turn that the first one started."""
         turn = self.runtime.run_turn(request, follow(self.platform, request.task_id))
         return TurnResult(outcome=await or_stop(turn, lambda: self.runtime.stop_turn(request)))
+
+    @activity.defn(name=ActivityName.AGENT_STOP_TURN)
+    async def stop_turn(self, request: TurnRequest) -> Done:
+        """Stop a turn that nobody follows any more; a second run finds it stopped."""
+        await to_the_end(self.runtime.stop_turn(request))
+        return Done()

@@ -6,7 +6,7 @@ from typing import Any, TypedDict
 from temporalio import activity
 
 from activities import rules_environment
-from activities.following import beating, follow, or_stop
+from activities.following import beating, follow, or_stop, to_the_end
 from activities.ports import DeployTarget, Forge, PlanReader, Platform
 from contracts import ids
 from contracts.errors import ErrorCode, OrchestratorError
@@ -67,7 +67,7 @@ class DevopsNodes:
         request = AnalysisRequest(
             project_id=state["project_id"], repository=state["repository"], commit=state["commit"]
         )
-        return {"plan": (await self.plans.read(request)).model_dump(mode="json")}
+        return {"plan": (await to_the_end(self.plans.read(request))).model_dump(mode="json")}
 
     async def resolve(self, state: DevopsState) -> DevopsState:
         """Store generated values before first use and name what only a person can give."""
@@ -177,6 +177,9 @@ class DevopsNodes:
     @activity.defn(name=ActivityName.DEPLOYMENT_REVERT)
     async def revert(self, verdict: ReleaseVerdict) -> ReleaseOutcome:
         """Clear away a release that failed or was cancelled; the one before it serves. Repeatable."""
+        return await to_the_end(self._revert(verdict))
+
+    async def _revert(self, verdict: ReleaseVerdict) -> ReleaseOutcome:
         releases = await self.platform.releases(verdict.project_id)
         mine = next((release for release in releases if release.id == verdict.release_id), None)
         if mine is not None and mine.state is ReleaseState.ACTIVE and not verdict.rollback:

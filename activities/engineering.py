@@ -6,11 +6,14 @@ State is JSON-plain; models are rebuilt at the entry of each node.
 from dataclasses import dataclass
 from typing import Any, TypedDict
 
-from activities.following import beating, follow, or_stop
+from temporalio import activity
+
+from activities.following import beating, follow, or_stop, to_the_end
 from activities.ports import Departments, Forge, Platform, Tester
 from contracts.agent_workers import SendMessageCommand, TurnOutcome
 from contracts.errors import ErrorClass, ErrorCode, OrchestratorError
-from contracts.steps import PublishRequest, VerificationRequest, VerificationResult
+from contracts.names import ActivityName
+from contracts.steps import Done, PublishRequest, VerificationRequest, VerificationResult
 
 
 class EngineeringState(TypedDict, total=False):
@@ -35,6 +38,7 @@ class EngineeringState(TypedDict, total=False):
     commit: str
     files_changed: list[str]
     artifacts: list[dict[str, Any]]
+    tested: bool
     passed: bool
     fingerprint: str | None
     last_fingerprint: str | None
@@ -78,6 +82,12 @@ class EngineeringNodes:
         work = self.tester.verify(request, follow(self.platform, request.task_id))
         return _after_verification(state, await or_stop(work, lambda: self.tester.stop(request)))
 
+    @activity.defn(name=ActivityName.VERIFICATION_STOP)
+    async def stop_tests(self, request: VerificationRequest) -> Done:
+        """Stop tests that nobody follows any more; a second run finds them stopped."""
+        await to_the_end(self.tester.stop(request))
+        return Done()
+
     async def publish(self, state: EngineeringState) -> EngineeringState:
         """Bring the verified commit to main; a second run finds it there."""
         request = PublishRequest(
@@ -88,7 +98,7 @@ class EngineeringNodes:
             commit=state["commit"],
             base_commit=state["base_commit"],
         )
-        result = await self.forge.publish(request)
+        result = await to_the_end(self.forge.publish(request))
         update: EngineeringState = {
             "publish_status": result.status,
             "commit": result.commit,
@@ -114,6 +124,7 @@ def _after_turn(state: EngineeringState, turn: int, outcome: TurnOutcome) -> Eng
         "files_changed": outcome.files_changed[:500],
         "artifacts": artifacts[-20:],
         "publish_status": "",
+        "tested": False,
     }
 
 
@@ -128,6 +139,7 @@ def _after_verification(state: EngineeringState, result: VerificationResult) -> 
     if result.report:
         artifacts.append(result.report.model_dump(mode="json"))
     return {
+        "tested": True,
         "passed": result.passed,
         "last_fingerprint": state.get("fingerprint"),
         "fingerprint": result.fingerprint,

@@ -67,6 +67,30 @@ async def beating(work: Awaitable[_Result]) -> _Result:
         task.cancel()
 
 
+async def to_the_end(work: Awaitable[_Result]) -> _Result:
+    """The result of short `work` that is never left half-way; beats, so that a dead worker is noticed.
+
+    A cancellation by a person takes effect when the work has ended. A worker that shuts down ends it: the next
+    attempt does it again.
+    """
+    task = asyncio.ensure_future(work)
+    cancelled = False
+    try:
+        while not task.done():
+            activity.heartbeat()
+            try:
+                await asyncio.wait({task}, timeout=_BEAT_S)
+            except asyncio.CancelledError:
+                if not cancel_requested():
+                    raise
+                cancelled = True
+    finally:
+        task.cancel()
+    if cancelled:
+        raise asyncio.CancelledError
+    return task.result()
+
+
 def cancel_requested() -> bool:
     """Whether a person wants this to stop, as opposed to a Temporal worker that shuts down.
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from temporalio import activity
 
+from activities.following import to_the_end
 from activities.ports import Forge, Workspaces
 from contracts.departments import ScaffolderMessage
 from contracts.names import ActivityName
@@ -27,26 +28,26 @@ class RepositoryActivities:
     @activity.defn(name=ActivityName.REPOSITORY_SCAFFOLD)
     async def scaffold(self, message: ScaffolderMessage) -> ScaffoldResult:
         """Create the repository and generate the project; a second run adopts both."""
-        return await self.forge.scaffold(message)
+        return await to_the_end(self.forge.scaffold(message))
 
     @activity.defn(name=ActivityName.WORKSPACE_PREPARE)
     async def prepare(self, request: WorkspaceRequest) -> WorkspaceReady:
         """Clone the repository for one agent worker; a second run keeps what is there."""
-        return await self.workspaces.prepare(request)
+        return await to_the_end(self.workspaces.prepare(request))
 
     @activity.defn(name=ActivityName.WORKSPACE_WRITE_FILE)
     async def write_file(self, request: WorkspaceFile) -> Done:
         """Write one file; a second run writes the same."""
-        await self.workspaces.write_file(request)
+        await to_the_end(self.workspaces.write_file(request))
         return Done()
 
     @activity.defn(name=ActivityName.WORKSPACE_PUSH)
     async def push(self, request: WorkspacePush) -> PushedBranch:
         """Push the work branch and compare the remote; a second run finds it there."""
-        return await self.workspaces.push(request)
+        return await to_the_end(self.workspaces.push(request))
 
     @activity.defn(name=ActivityName.WORKSPACE_REMOVE)
     async def remove(self, request: WorkspaceRemoval) -> Done:
         """Remove the workspace; a second run finds nothing to remove."""
-        await self.workspaces.remove(request.worker_id)
+        await to_the_end(self.workspaces.remove(request.worker_id))
         return Done()

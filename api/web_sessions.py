@@ -55,7 +55,11 @@ class WebSessions:
 
     def is_open(self, request: Request) -> bool:
         """Whether this browser is logged in."""
-        expires, _, seal = request.cookies.get(self.cookie, "").partition(".")
+        return self.knows(request.cookies.get(self.cookie, ""))
+
+    def knows(self, session: str) -> bool:
+        """Whether `session` was made here and has not expired."""
+        expires, _, seal = session.partition(".")
         # Compared as bytes: a cookie may hold what is no ASCII.
         genuine = hmac.compare_digest(self._seal(expires).encode(), seal.encode("utf-8", "surrogatepass"))
         return genuine and int(expires) > self._clock()

@@ -59,7 +59,7 @@ async def _deliver(settings: Settings, platform: Platform, sentence: str, out: O
     if task.state is not TaskState.COMPLETED:
         out.say(f"The demo did not reach a URL. Next: orchestrator task logs {task.id}; orchestrator doctor")
         return code or ExitCode.FAILED
-    return await _ask_service(project, task, out)
+    return await _ask_service(settings, project, task, out)
 
 
 def _say_who_works(settings: Settings, out: Output) -> None:
@@ -93,7 +93,21 @@ async def _new_project(platform: Platform, sentence: str) -> ProjectDTO:
     raise OrchestratorError(ErrorCode.CONFLICT, f"There are {_MANY} demo projects; archive some of them.")
 
 
-async def _ask_service(project: ProjectDTO, task: TaskDTO, out: Output) -> ExitCode:
+def _shell_setup(settings: Settings) -> list[str]:
+    """What a shell needs before the commands below work in it."""
+    import os
+    import shutil
+    import sys
+
+    lines = []
+    if shutil.which("orchestrator") is None:
+        lines.append(f"export PATH={os.path.dirname(sys.executable)}:$PATH")
+    if "ORCHESTRATOR_HOME" in os.environ:
+        lines.append(f"export ORCHESTRATOR_HOME={settings.home}")
+    return lines
+
+
+async def _ask_service(settings: Settings, project: ProjectDTO, task: TaskDTO, out: Output) -> ExitCode:
     """The proof: what the deployed service answers now."""
     from cli.service_check import visit
 
@@ -109,6 +123,8 @@ async def _ask_service(project: ProjectDTO, task: TaskDTO, out: Output) -> ExitC
         out.say(f"  {answer.method} {answer.path} -> {answer.status}  {answer.excerpt}")
     out.say()
     out.say("Next:")
+    for line in _shell_setup(settings):
+        out.say(f"  {line}")
     out.say(f"  orchestrator project show {project.name}")
     out.say(f"  orchestrator task show {task.id}")
     out.say(f'  orchestrator delivery start --project {project.name} --watch "…"   (change it)')

@@ -133,7 +133,11 @@ class Parts:
         settings = self.settings
         settings.temporal_db_file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         options = dev_server.DevServerOptions(
-            port=settings.temporal_port, ui_port=settings.ui_port, db_file=settings.temporal_db_file
+            port=settings.temporal_port,
+            ui_port=settings.ui_port,
+            # Relative to where the UI is opened: behind the API's login that is the API; elsewhere nothing decodes.
+            ui_codec_endpoint="/codec",
+            db_file=settings.temporal_db_file,
         )
         return Command(
             argv=dev_server.command(options), env=dev_server.environment(), cwd=settings.temporal_db_file.parent

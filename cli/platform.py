@@ -83,7 +83,7 @@ class OperatorPlatform:
 
             keyring = KeyRing.load(self._settings.codec_key_file)
             client = await connect(self._settings, keyring=keyring, identity="cli")
-            self._gateway = Gateway(client, self._settings.ui_url)
+            self._gateway = Gateway(client, self._settings.web_ui_url)
         return self._gateway
 
     async def start_engineering(self, body: EngineeringStart) -> StartedTask:
@@ -156,14 +156,14 @@ class OperatorPlatform:
     async def answer(self, question: QuestionDTO, body: AnswerRequest) -> AnswerAccepted:
         from contracts.questions import AnswerCommand
 
-        for name, value in body.secrets.items():
-            await self.api.set_secret(question.project_id, name, value)
+        if body.secrets:
+            # Whoever stores the values also tells the workflow: a second answer would come too late.
+            return await self.api.answer(question.id, body)
         command = AnswerCommand(
             question_id=question.id,
             actor=await self._actor(),
             text=body.text,
             plan_hash=body.plan_hash,
-            secret_stored=bool(body.secrets),
         )
         return await (await self.gateway()).answer(question.workflow_id, command, body.answer_id)
 

@@ -85,7 +85,7 @@ def _tell(parts: Parts, out: Output, tasks: list[TaskDTO], questions: list[Quest
     out.facts(
         [
             ("API", parts.settings.api_url),
-            ("Temporal Web UI", parts.settings.ui_url if TEMPORAL in parts.names else None),
+            ("Temporal Web UI", parts.settings.web_ui_url if TEMPORAL in parts.names else None),
             ("Home", parts.settings.home),
             ("Supervised", "yes" if parts.book.record(SUPERVISOR) else "no: a part that ends is not started again"),
         ]

@@ -35,11 +35,12 @@ async def bring_up(settings: Settings, out: Output, *, detach: bool) -> ExitCode
     async with _alone(parts, out):
         supervised = parts.book.record(SUPERVISOR) is not None
         fresh = await start_missing(parts, out)
+        login = await _login_link(settings) if parts.has_own_temporal else None
         if not supervised and not detach:
             parts.book.write(SUPERVISOR, os.getpid())
         elif not supervised:
             await supervision.start_in_background(parts)
-    _tell_ready(parts, out, fresh=fresh)
+    _tell_ready(parts, out, fresh=fresh, login=login)
     if supervised or detach:
         return ExitCode.OK
     out.say("Ctrl-C stops everything in order.")
@@ -233,15 +234,19 @@ def _step(out: Output, number: int, text: str, name: str) -> None:
     out.say(f"{number}  {text}")
 
 
-def _tell_ready(parts: Parts, out: Output, *, fresh: list[str]) -> None:
+def _tell_ready(parts: Parts, out: Output, *, fresh: list[str], login: str | None) -> None:
     settings = parts.settings
-    out.document({"ready": True, "started": fresh, **urls(parts), "home": str(settings.home)})
+    out.document(
+        {"ready": True, "started": fresh, **urls(parts), "web_ui_login_url": login, "home": str(settings.home)}
+    )
     out.say("7  Ready" if fresh else "7  Ready; everything was running already", style="bold green")
     out.facts(
         [
             ("   API", settings.api_url),
             ("   API documentation", f"{settings.api_url}/docs"),
-            ("   Temporal Web UI", settings.ui_url if parts.has_own_temporal else f"of {parts.temporal_target}"),
+            ("   Temporal Web UI", login or f"of {parts.temporal_target}"),
+            ("   ", "open it once per browser: it logs in, and works within 30 minutes" if login else None),
+            ("   Web UI, encrypted", settings.ui_url if login else None),
             ("   Keys", settings.codec_key_file.parent),
             ("   Logs", settings.logs_dir),
         ]
@@ -249,7 +254,15 @@ def _tell_ready(parts: Parts, out: Output, *, fresh: list[str]) -> None:
     out.say('Next: orchestrator demo "A notes service", or orchestrator project create NAME')
 
 
+async def _login_link(settings: Settings) -> str:
+    from cli.session import admin_key
+    from runtime.api_client import ApiClient
+
+    async with ApiClient(settings.api_url, admin_key(settings)) as api:
+        return (await api.web_ui_ticket()).url
+
+
 def urls(parts: Parts) -> dict[str, object]:
     """Where people look."""
     api = parts.settings.api_url
-    return {"api_url": api, "docs_url": f"{api}/docs", "web_ui_url": parts.settings.ui_url}
+    return {"api_url": api, "docs_url": f"{api}/docs", "web_ui_url": parts.settings.web_ui_url}

@@ -26,6 +26,8 @@ class ActivityName:
     WORKSPACE_PUSH: Final = "workspace.push"
     WORKSPACE_REMOVE: Final = "workspace.remove"
     AGENT_RUN_TURN: Final = "agent.run_turn"
+    AGENT_STOP_TURN: Final = "agent.stop_turn"
+    VERIFICATION_STOP: Final = "verification.stop"
     AGENT_WORKER_CLOSE: Final = "agent_worker.close"
     DEPLOYMENT_JOIN: Final = "deployment.join"
     DEPLOYMENT_OPERATE: Final = "deployment.operate"

@@ -420,6 +420,13 @@ class QueueList(Contract):
     looked_at: AwareDatetime | None = None
 
 
+class WebUiTicket(Contract):
+    """A link that logs one browser in to the Web UI with readable payloads, once, until `expires_at`."""
+
+    url: str
+    expires_at: AwareDatetime
+
+
 class Problem(Contract):
     """RFC 9457 problem details. `code` is stable; `detail` says what to do."""
 

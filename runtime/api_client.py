@@ -62,6 +62,7 @@ from contracts.nouns import (
     UserCreated,
     UserDTO,
     UserList,
+    WebUiTicket,
     WhoAmI,
 )
 from contracts.progress import FineEvent, Projection, ProjectionAck, StreamedEvent
@@ -145,6 +146,10 @@ class ApiClient:
 
     async def whoami(self) -> WhoAmI:
         return await self._get("/whoami", WhoAmI)
+
+    async def web_ui_ticket(self) -> WebUiTicket:
+        """A link that logs one browser in to the Web UI; each call makes another."""
+        return await self._post("/web-ui-tickets", WebUiTicket, None, repeatable=False)
 
     async def create_user(self, body: UserCreate) -> UserCreated:
         return await self._post("/users", UserCreated, body, repeatable=False)

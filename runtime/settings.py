@@ -116,7 +116,13 @@ class Settings(BaseSettings):
         return f"127.0.0.1:{self.temporal_port}"
 
     @property
+    def web_ui_url(self) -> str:
+        """Where people open the Temporal Web UI: behind the API's login, with readable payloads."""
+        return self.api_url
+
+    @property
     def ui_url(self) -> str:
+        """The Web UI itself, without a login; it shows payloads as they are stored, encrypted."""
         return f"http://127.0.0.1:{self.ui_port}"
 
     @property

@@ -94,6 +94,7 @@ def build_activities(ports: Ports) -> list[Any]:
     repository = RepositoryActivities(ports.forge, ports.workspaces)
     agent = AgentActivities(ports.runtime, ports.platform)
     departments = DepartmentActivities(ports.departments)
+    engineering = EngineeringNodes(ports.departments, ports.tester, ports.forge, ports.platform)
     devops = DevopsNodes(ports.forge, ports.plans, ports.platform, ports.target)
     return [
         projection.apply,
@@ -103,6 +104,8 @@ def build_activities(ports: Ports) -> list[Any]:
         repository.push,
         repository.remove,
         agent.run_turn,
+        agent.stop_turn,
+        engineering.stop_tests,
         departments.close_worker,
         departments.join_deploy,
         devops.revert,

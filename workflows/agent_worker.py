@@ -5,6 +5,8 @@ Started by `engineering` (or by a `create` command). Updates: `send_message` ans
 platform pushes the work branch and compares the remote. Cancelling it stops the running turn, confirmed.
 """
 
+import asyncio
+
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, is_cancelled_exception
 
@@ -61,11 +63,14 @@ class AgentWorkerWorkflow:
         try:
             await self._prepare()
             while not self._deleted:
+                failures.stop_if_cancelled()
                 self._state = AgentWorkerState.IDLE
                 await workflow.wait_condition(lambda: bool(self._deleted or self._inbox or self._files))
                 await self._work_off()
             self._state = AgentWorkerState.DELETED
         except ActivityError as error:
+            if failures.cancelled_unheard(error):
+                raise asyncio.CancelledError from error
             if not is_cancelled_exception(error):
                 self._state = AgentWorkerState.FAILED
             raise
@@ -140,13 +145,14 @@ class AgentWorkerWorkflow:
         while self._files:
             await self._take_file(self._files.pop(0))
         while self._inbox and not self._deleted:
+            failures.stop_if_cancelled()
             await self._take_turn(self._inbox.pop(0))
 
     async def _take_file(self, command: SendFileCommand) -> None:
         try:
             await self._write(WorkspaceFile(worker_id=self._worker_id, path=command.path, content=command.content))
         except ActivityError as error:
-            if is_cancelled_exception(error):
+            if failures.is_cancellation(error):
                 raise
             _, message = failures.code_and_message(error)
             answer = SendFileResponse(request_id=command.request_id, success=False, error=message)
@@ -161,6 +167,9 @@ class AgentWorkerWorkflow:
         try:
             outcome = await self._turn_and_push(command)
         except ActivityError as error:
+            if failures.cancelled_unheard(error):
+                await self._stop_turn(command)
+                raise
             if is_cancelled_exception(error):
                 raise
             code, message = failures.code_and_message(error)
@@ -220,8 +229,8 @@ class AgentWorkerWorkflow:
             RepositoryActivities.write_file, file, **options.named(options.REPOSITORY, f"Write {file.path}")
         )
 
-    async def _run_turn(self, command: SendMessageCommand) -> TurnOutcome:
-        request = TurnRequest(
+    def _turn(self, command: SendMessageCommand) -> TurnRequest:
+        return TurnRequest(
             worker_id=self._worker_id,
             turn=self._turns,
             request_id=command.request_id,
@@ -233,13 +242,26 @@ class AgentWorkerWorkflow:
             timeout_s=command.timeout,
             env_vars=self._command.config.env_vars,
         )
-        queue = self._ready.host_queue if self._ready else Queue.AGENTS
+
+    @property
+    def _host_queue(self) -> str:
+        return self._ready.host_queue if self._ready else Queue.AGENTS
+
+    async def _run_turn(self, command: SendMessageCommand) -> TurnOutcome:
+        request, queue = self._turn(command), self._host_queue
         result = await workflow.execute_activity_method(
             AgentActivities.run_turn,
             request,
             **options.named(options.on_queue(options.TURN, queue), f"Turn {self._turns} of {request.agent.value}"),
         )
         return result.outcome
+
+    async def _stop_turn(self, command: SendMessageCommand) -> None:
+        await workflow.execute_activity_method(
+            AgentActivities.stop_turn,
+            self._turn(command),
+            **options.named(options.on_queue(options.STOP, self._host_queue), f"Stop turn {self._turns}"),
+        )
 
     async def _push(self, base_commit: str) -> PushedBranch:
         return await workflow.execute_activity_method(

@@ -48,6 +48,7 @@ class DeliveryWorkflow:
             await self._ledger.open(f"Delivery of {message.project_name} has started.")
             self._ledger.stage("engineering", "Engineering turns the wish into a verified commit.", percent=5)
             built = await self._engineer()
+            failures.stop_if_cancelled()
             self._ledger.stage("deploy", f"Deploy brings commit {str(built.commit_sha)[:12]} online.", percent=60)
             live = await self._deploy(built)
             return await self._complete(built, live)

@@ -6,12 +6,12 @@ the previous release back and is confirmed. The final state of every task is wri
 cancellation.
 """
 
+import asyncio
 from datetime import timedelta
 from typing import Any
 
 from temporalio import workflow
 from temporalio.common import SearchAttributeKey
-from temporalio.exceptions import is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
     from activities.deployment import DevopsNodes
@@ -73,10 +73,11 @@ class DeployWorkflow:
     async def run(self, message: DeployMessage) -> DeployResult:
         try:
             while self._waiting:
+                failures.stop_if_cancelled()
                 await self._perform(self._waiting.pop(0))
                 await workflow.wait_condition(lambda: bool(self._waiting) or workflow.all_handlers_finished())
         except failures.ENDINGS as error:
-            if is_cancelled_exception(error):
+            if failures.is_cancellation(error):
                 await self._cancel_what_waits()
             raise
         finally:
@@ -149,9 +150,9 @@ class DeployWorkflow:
                 raise failures.failure(ErrorCode.CONFLICT, "This request has been carried out already.")
             self._results[message.task_id] = await self._carry_out(message)
         except failures.ENDINGS as error:
-            if is_cancelled_exception(error):
+            if failures.is_cancellation(error):
                 await self._record_cancellation(message)
-                raise
+                raise asyncio.CancelledError from error
             self._failures[message.task_id] = error
             await self._record_failure(error)
         finally:

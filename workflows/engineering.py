@@ -5,6 +5,7 @@ Update `answer` goes straight here; cancel stops the agent and the tests, confir
 success, failure and cancellation.
 """
 
+import asyncio
 from datetime import timedelta
 from typing import Any
 
@@ -14,6 +15,7 @@ from temporalio.workflow import ParentClosePolicy
 
 with workflow.unsafe.imports_passed_through():
     from activities.departments import DepartmentActivities
+    from activities.engineering import EngineeringNodes
     from activities.repository import RepositoryActivities
     from contracts import ids
     from contracts.agent_workers import (
@@ -28,7 +30,7 @@ with workflow.unsafe.imports_passed_through():
     from contracts.names import GraphName, UpdateName, WorkflowName
     from contracts.questions import AnswerAccepted, AnswerCommand
     from contracts.states import ProjectStatus, QuestionKind, ResultStatus, TaskKind, TaskState
-    from contracts.steps import ScaffoldResult
+    from contracts.steps import ScaffoldResult, VerificationRequest
     from workflows import failures, options, rules
     from workflows.graph_run import run_graph
     from workflows.ledger import Ledger
@@ -51,6 +53,7 @@ class EngineeringWorkflow:
         self._worker_id = ids.worker_id_for_task(message.task_id)
         self._worker: workflow.ChildWorkflowHandle[Any, AgentWorkerResult] | None = None
         self._scaffolded = False
+        self._verified = ""
         self._artifacts: list[ArtifactRef] = []
         self._started_ms = workflow.time_ns() // 1_000_000
         self._ledger = Ledger(
@@ -68,15 +71,16 @@ class EngineeringWorkflow:
         try:
             await self._ledger.open(f"Engineering has started on {self._name}.")
             scaffold = await self._scaffold()
+            failures.stop_if_cancelled()
             await self._start_agent_worker()
             state = await self._develop_until_published(scaffold)
             await self._close_agent_worker()
             return await self._complete(state)
         except failures.ENDINGS as error:
-            if is_cancelled_exception(error):
-                await self._record_cancellation()
-            else:
-                await self._record_failure(error)
+            if failures.is_cancellation(error):
+                await self._record_cancellation(unheard=failures.cancelled_unheard(error))
+                raise asyncio.CancelledError from error
+            await self._record_failure(error)
             raise
         finally:
             await workflow.wait_condition(workflow.all_handlers_finished)
@@ -136,6 +140,7 @@ class EngineeringWorkflow:
     def _entered(self, node: str, state: dict[str, Any]) -> None:
         if node not in _STAGES:
             return
+        self._verified = str(state.get("commit") or "")
         stage, percent, project_status = _STAGES[node]
         texts = {
             "develop": f"The Developer works, turn {state.get('turn', 0) + 1}.",
@@ -173,8 +178,10 @@ class EngineeringWorkflow:
             summary=summary,
         )
 
-    async def _record_cancellation(self) -> None:
+    async def _record_cancellation(self, *, unheard: bool) -> None:
         self._ledger.note("Cancelling: stopping the agent and the tests.")
+        if unheard and self._verified:
+            await self._stop_tests(self._verified)
         await self._cancel_agent_worker()
         status = ProjectStatus.SCAFFOLDED if self._scaffolded else ProjectStatus.DRAFT
         await self._ledger.finish(
@@ -252,6 +259,18 @@ class EngineeringWorkflow:
                 self._ledger.note(f"The agent worker ended with: {failures.code_and_message(error)[1]}")
 
     # Activities ------------------------------------------------------------------------------------------
+
+    async def _stop_tests(self, commit: str) -> None:
+        await workflow.execute_activity_method(
+            EngineeringNodes.stop_tests,
+            VerificationRequest(
+                task_id=self._message.task_id,
+                project_id=self._message.project_id,
+                repository=self._repository,
+                commit=commit,
+            ),
+            **options.named(options.STOP, "Stop the tests"),
+        )
 
     async def _generate(self) -> ScaffoldResult:
         spec = rules.spec_of(self._message)

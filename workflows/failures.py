@@ -3,7 +3,16 @@
 import asyncio
 
 from pydantic import ValidationError
-from temporalio.exceptions import ActivityError, ApplicationError, ChildWorkflowError, FailureError, TimeoutError
+from temporalio import workflow
+from temporalio.exceptions import (
+    ActivityError,
+    ApplicationError,
+    CancelledError,
+    ChildWorkflowError,
+    FailureError,
+    TimeoutError,
+    is_cancelled_exception,
+)
 
 from contracts.errors import MAX_MESSAGE, ErrorCode, bounded
 
@@ -14,11 +23,38 @@ Anything else is a bug of ours: the workflow task is retried until a fixed build
 """
 
 
+def stop_if_cancelled() -> None:
+    """A step that ended well in the very moment of a cancel swallows it; the next step must not begin."""
+    if workflow.cancellation_reason() is not None:
+        raise asyncio.CancelledError
+
+
 def root_cause(error: BaseException) -> BaseException:
     """The failure under `ActivityError` and `ChildWorkflowError`, whose own text says nothing."""
     while isinstance(error, ActivityError | ChildWorkflowError) and error.__cause__ is not None:
         error = error.__cause__
     return error
+
+
+def is_cancellation(error: BaseException) -> bool:
+    """Whether the work ended because somebody cancelled it, heard or unheard."""
+    return is_cancelled_exception(error) or cancelled_unheard(error)
+
+
+def cancelled_unheard(error: BaseException) -> bool:
+    """Whether a cancel met a step whose Temporal worker was dead, or whose next attempt had not begun.
+
+    Temporal does not try such a step again, so nobody has stopped what it started outside.
+    """
+    if workflow.cancellation_reason() is None:
+        return False
+    step: BaseException | None = error
+    while isinstance(step, ActivityError | ChildWorkflowError):
+        if isinstance(step, ActivityError):
+            never_begun = isinstance(step.cause, CancelledError) and step.started_event_id == 0
+            return never_begun or isinstance(step.cause, TimeoutError)
+        step = step.cause
+    return False
 
 
 def code_and_message(error: BaseException) -> tuple[str, str]:

@@ -1,23 +1,17 @@
 """Driving a LangGraph graph from a workflow: stages as nodes start, interrupts as questions."""
 
-import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from typing import Any, cast
 
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.types import Command
-from temporalio import workflow
 from temporalio.langgraph import graph
+
+from workflows import failures
 
 # A person may be asked many times; each round is a handful of nodes.
 _RECURSION_LIMIT = 500
-
-
-def _stop_if_cancelled() -> None:
-    """A step that ended well in the very moment of a cancel swallows it; the next step must not begin."""
-    if workflow.cancellation_reason() is not None:
-        raise asyncio.CancelledError
 
 
 async def run_graph(
@@ -41,7 +35,7 @@ async def run_graph(
         async with aclosing(cast(AsyncGenerator[dict[str, Any], None], stream)) as events:
             async for event in events:
                 if "triggers" in event:
-                    _stop_if_cancelled()
+                    failures.stop_if_cancelled()
                     entered(event["name"], event["input"])
         snapshot = await app.aget_state(config)
         interrupts = [found for task in snapshot.tasks for found in task.interrupts]

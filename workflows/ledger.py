@@ -261,5 +261,5 @@ class Ledger:
         return await workflow.execute_activity_method(
             ProjectionActivities.apply,
             projection,
-            **options.named(options.PROJECTION, f"Show: {projection.stage}"),
+            **options.named(options.PROJECTION, f"Progress: {projection.stage}"),
         )

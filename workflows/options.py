@@ -30,10 +30,12 @@ PROJECTION = ActivityConfig(
     retry_policy=BY_ERROR_CLASS,
 )
 
-# Copier and git on local disks take seconds; a remote forge may take a minute.
+# Copier and git on local disks take seconds; a remote forge may take a minute. It beats: without that a killed
+# Temporal worker would hold the work up for the whole five minutes.
 REPOSITORY = ActivityConfig(
     task_queue=Queue.AGENTS,
     start_to_close_timeout=timedelta(minutes=5),
+    heartbeat_timeout=HEARTBEAT,
     retry_policy=BY_ERROR_CLASS,
     cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
 )
@@ -55,17 +57,26 @@ WAIT_FOR_WORKFLOW = ActivityConfig(
     retry_policy=BY_ERROR_CLASS,
 )
 
-# Closing an agent worker or choosing a release: one short message.
+# Closing an agent worker, or an own write through the API: one short message. As long as this is how long a killed
+# Temporal worker holds the work up.
 SHORT = ActivityConfig(
     task_queue=Queue.ORCHESTRATOR,
-    start_to_close_timeout=timedelta(seconds=60),
+    start_to_close_timeout=timedelta(seconds=20),
     retry_policy=BY_ERROR_CLASS,
 )
 
-# Reading a commit from the forge, or the recorded releases.
+# Reading a commit from the forge, or the recorded releases; see SHORT.
 CHOOSE = ActivityConfig(
     task_queue=Queue.AGENTS,
-    start_to_close_timeout=timedelta(seconds=60),
+    start_to_close_timeout=timedelta(seconds=20),
+    retry_policy=BY_ERROR_CLASS,
+)
+
+# Stopping what nobody follows any more: as long as a process tree may take to end.
+STOP = ActivityConfig(
+    task_queue=Queue.AGENTS,
+    start_to_close_timeout=timedelta(minutes=2),
+    heartbeat_timeout=HEARTBEAT,
     retry_policy=BY_ERROR_CLASS,
 )
 
@@ -99,10 +110,11 @@ PROBE = ActivityConfig(
 # The node that waits for a turn: it only talks to the agent worker, which stops the turn itself when it is closed.
 DEVELOP = WAIT_FOR_WORKFLOW
 
-# Going back is never cancelled half-way, and takes as long as stopping and starting processes.
+# Going back is never cancelled half-way, and takes as long as stopping and starting processes. It beats.
 REVERT = ActivityConfig(
     task_queue=Queue.INFRA,
     start_to_close_timeout=timedelta(minutes=10),
+    heartbeat_timeout=HEARTBEAT,
     retry_policy=BY_ERROR_CLASS,
     cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
 )

@@ -103,9 +103,10 @@ def engineering_question(state: dict[str, Any]) -> tuple[str, list[str]]:
             "or stop?",
             [RETRY, STOP],
         )
-    if not state.get("commit") or state.get("commit") == state.get("verified_base"):
+    if not state.get("tested"):
+        summary = str(state.get("summary") or "no summary").rstrip(".")
         return (
-            f"The agent says that it is done but committed nothing: {state.get('summary') or 'no summary'}. "
+            f"The agent says that it is done but committed nothing: {summary}. "
             "Try again (you may add advice), or stop?",
             [RETRY, STOP],
         )

@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 import httpx
 import structlog
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
 from starlette.background import BackgroundTask
 
@@ -24,7 +24,7 @@ router = APIRouter(tags=["platform"])
 log = structlog.get_logger(__name__)
 
 HOME = "/namespaces/default/workflows"
-PATHS = ("/namespaces", "/api/v1", "/_app", "/i18n", "/select-namespace", "/import", "/nexus")
+PATHS = ("/namespaces", "/api/v1", "/_app", "/i18n", "/select-namespace", "/import", "/nexus", "/render")
 """Where the Web UI lives; none of them is a route of the API."""
 
 _TIMEOUT = httpx.Timeout(5, read=120)
@@ -78,6 +78,13 @@ async def login(request: Request) -> Response:
     return reply
 
 
+async def home(request: Request) -> Response:
+    """A person who opens the bare address, or the logo's link, wants the Web UI; for programs there is nothing here."""
+    if not _is_person(request):
+        raise HTTPException(404)
+    return RedirectResponse(HOME, 303)
+
+
 async def forward(request: Request) -> Response:
     """Pass a request on to the Web UI; without a login, say how to get one."""
     platform: Platform = request.app.state.platform
@@ -121,13 +128,17 @@ async def _content(reply: httpx.Response) -> AsyncIterator[bytes]:
 
 
 def _not_logged_in(request: Request, platform: Platform) -> Response:
-    if "text/html" not in request.headers.get("accept", ""):
+    if not _is_person(request):
         return problem_response(
             ErrorCode.NOT_AUTHENTICATED, "Log in with the link that `orchestrator up` prints.", _id(request)
         )
     query = f"?{request.url.query}" if request.url.query else ""
     sealed = f"{platform.settings.ui_url}{request.scope['raw_path'].decode('latin-1')}{query}"
     return HTMLResponse(_PAGE.format(sealed=html.escape(sealed, quote=True)), 401, {"Cache-Control": "no-store"})
+
+
+def _is_person(request: Request) -> bool:
+    return "text/html" in request.headers.get("accept", "")
 
 
 def _id(request: Request) -> str:
@@ -144,6 +155,7 @@ _PAGE = """<!doctype html>
 """
 
 router.add_route("/ui-login", login, methods=["GET"])
+router.add_route("/", home, methods=["GET"])
 for _path in PATHS:
     for _route in (_path, f"{_path}/{{rest:path}}"):
         router.add_route(_route, forward, methods=["GET", "POST", "PUT", "PATCH", "DELETE"])

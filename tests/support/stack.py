@@ -5,11 +5,11 @@ import json
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from uuid import uuid4
 
 import httpx
@@ -24,6 +24,7 @@ from tests.support.eventually import eventually
 from tests.support.temporal_server import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
+T = TypeVar("T")
 FINAL = {state.value for state in TaskState if state.is_final}
 
 
@@ -112,34 +113,60 @@ class Stack:
     async def task(self, task_id: str) -> dict[str, Any]:
         return dict(await self.ok("task", "show", task_id))
 
+    async def get(self, path: str, **params: str) -> dict[str, Any]:
+        """One document of the API, as the administrator sees it; an AssertionError for anything but 200."""
+        async with self.http() as http:
+            return await _document(http, path, params)
+
+    async def wait(
+        self,
+        path: str,
+        found: Callable[[dict[str, Any]], T | None],
+        timeout: float,
+        *,
+        message: str,
+        **params: str,
+    ) -> T:
+        """Ask the API, without a process for each look, until `found` makes something of its document."""
+        seen: list[T] = []
+        async with self.http() as http:
+
+            async def look() -> bool:
+                value = found(await _document(http, path, params))
+                if value:
+                    seen.append(value)
+                return bool(seen)
+
+            _: bool = await eventually(look, timeout, interval=0.1, message=message)
+        return seen[0]
+
     async def finished(self, task_id: str, timeout: float = 180) -> dict[str, Any]:
         """The task once it has ended, however it ended."""
 
-        async def ended() -> dict[str, Any] | None:
-            task = await self.task(task_id)
+        def ended(task: dict[str, Any]) -> dict[str, Any] | None:
             return task if task["state"] in FINAL else None
 
-        return await eventually(ended, timeout, interval=0.3, message=f"the end of {task_id}")  # type: ignore[return-value]
+        return await self.wait(f"/tasks/{task_id}", ended, timeout, message=f"the end of {task_id}")
 
     async def at_stage(self, task_id: str, stage: str, timeout: float = 90) -> None:
         """Wait until a task is in a stage; fails when it ends before."""
 
-        async def there() -> bool:
-            task = await self.task(task_id)
-            assert task["state"] not in FINAL or task["stage"] == stage, f"ended before {stage}: {task}"
+        def there(task: dict[str, Any]) -> bool:
+            if task["state"] in FINAL and task["stage"] != stage:
+                # No AssertionError, which would count as "not yet".
+                raise RuntimeError(f"ended before {stage}: {task}")
             return bool(task["stage"] == stage)
 
-        await eventually(there, timeout, interval=0.1, message=f"{task_id} in {stage}")
+        await self.wait(f"/tasks/{task_id}", there, timeout, message=f"{task_id} in {stage}")
 
     async def question(self, project_id: str, timeout: float = 90, *, other_than: str = "") -> dict[str, Any]:
         """The open question of a project."""
 
-        async def asked() -> dict[str, Any] | None:
-            found = (await self.ok("question", "list"))["items"]
-            mine = [q for q in found if q["project_id"] == project_id and q["id"] != other_than]
-            return mine[0] if mine else None
+        def asked(found: dict[str, Any]) -> dict[str, Any] | None:
+            return next((dict(q) for q in found["items"] if q["id"] != other_than), None)
 
-        return await eventually(asked, timeout, interval=0.3, message="a question")  # type: ignore[return-value]
+        path = "/questions"
+        return await self.wait(path, asked, timeout, message="a question", project_id=project_id, state="open")
 
     def pid_of(self, part: str) -> int:
         """The process id of a part, from the record that `up` keeps."""
@@ -176,6 +203,12 @@ class Stack:
             if str(self.home) in " ".join(process.info["cmdline"] or []) or _of_home(process, self.home):
                 found.append(process)
         return found
+
+
+async def _document(http: httpx.AsyncClient, path: str, params: dict[str, str]) -> dict[str, Any]:
+    reply = await http.get(path, params=params)
+    assert reply.status_code == 200, f"{path}: {reply.status_code} {reply.text}"
+    return dict(reply.json())
 
 
 def _of_home(process: psutil.Process, home: Path) -> bool:

@@ -1,0 +1,144 @@
+"""The Temporal Web UI in a real Chromium, as the person who waits for a delivery reads it.
+
+With WEB_UI_SCREENSHOTS=DIRECTORY the pages are saved as the pictures of docs/web-ui.md.
+"""
+
+import os
+import re
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from playwright.async_api import Page, expect
+
+from tests.support.browser import SIZE, WebUi, login_link, new_page
+from tests.support.stack import Stack
+
+WISH = "A library with books: title, author, year:int"
+CIPHERTEXT = re.compile(r"[A-Za-z0-9+/]{60,}")
+
+
+@dataclass(frozen=True)
+class Delivered:
+    """A delivery that has ended, and the ids of its runs."""
+
+    project_id: str
+    task_id: str
+    url: str
+
+    @property
+    def delivery(self) -> str:
+        return f"delivery/{self.project_id}/{self.task_id}"
+
+    @property
+    def engineering(self) -> str:
+        return f"engineering/{self.task_id.replace('dlv-', 'eng-')}"
+
+    @property
+    def deploy(self) -> str:
+        return f"deploy/{self.project_id}"
+
+    @property
+    def worker(self) -> str:
+        return f"worker/{self.task_id.replace('dlv-', 'eng-')}"
+
+
+@pytest.fixture(scope="module")
+async def delivered(stack: Stack) -> Delivered:
+    project = await stack.new_project(f"library-{uuid4().hex[:6]}")
+    started = await stack.ok("delivery", "start", "--project", project, WISH)
+    task = await stack.finished(started["task_id"])
+    assert task["state"] == "completed", task
+    return Delivered(project, started["task_id"], task["result"]["deployed_url"])
+
+
+@pytest.fixture
+async def page() -> AsyncIterator[Page]:
+    async with new_page() as page:
+        yield page
+
+
+@pytest.fixture
+async def readable(stack: Stack, page: Page) -> WebUi:
+    """The Web UI behind the login, logged in."""
+    ui = WebUi(page, stack.settings.web_ui_url)
+    await ui.log_in(await login_link(stack))
+    return ui
+
+
+async def keep_picture(page: Page, name: str, from_heading: str = "") -> None:
+    if directory := os.environ.get("WEB_UI_SCREENSHOTS"):
+        await page.set_viewport_size(SIZE)
+        if from_heading:
+            heading = page.get_by_role("heading", name=from_heading, exact=True)
+            await heading.evaluate("heading => heading.scrollIntoView({block: 'center'})")
+        await page.screenshot(path=Path(directory) / f"{name}.png", animations="disabled")
+
+
+async def test_the_runs_of_a_project_are_found_by_its_id_and_have_business_ids(
+    readable: WebUi, delivered: Delivered
+) -> None:
+    await readable.search(f'ProjectId = "{delivered.project_id}"')
+    await readable.sees(delivered.delivery, delivered.engineering, delivered.deploy, delivered.worker)
+    await expect(readable.page.get_by_test_id("workflow-count")).to_have_text(re.compile(r"\b4\b"))
+    await keep_picture(readable.page, "web-ui-list")
+    await readable.search(f'ProjectId = "{delivered.project_id}" AND Stage = "completed" AND WorkflowType = "deploy"')
+    await expect(readable.page.get_by_text(delivered.engineering)).to_have_count(0)
+    await readable.sees(delivered.deploy)
+
+
+async def test_the_timeline_speaks_of_the_work_in_business_words(readable: WebUi, delivered: Delivered) -> None:
+    await readable.open_run(delivered.engineering)
+    await readable.sees(
+        "Developer: one turn of the agent", "Tester: the project's checks", "Publish the verified commit"
+    )
+    words = await readable.bars()
+    assert any(re.fullmatch(r"repository\.scaffold • Scaffold u1/library-\w+", text) for text in words), words
+    assert not any(CIPHERTEXT.search(text) for text in words), words
+    await keep_picture(readable.page, "web-ui-timeline", "Timeline")
+    await readable.open_run(delivered.deploy)
+    await readable.bars()
+    await readable.sees("Resolve secrets", "Ansible: put the release there", "Probe the URL from outside")
+
+
+async def test_the_details_are_readable_markdown(readable: WebUi, delivered: Delivered) -> None:
+    await readable.open_run(delivered.delivery)
+    await readable.open_tab("user-metadata")
+    await expect(readable.markdown(0).locator("body")).to_contain_text(f"Delivery: {WISH}")
+    await expect(readable.markdown(1).locator("blockquote")).to_have_text(WISH)
+    current = readable.markdown(2)
+    await expect(current.locator("strong")).to_have_text([WISH, "completed"])
+    await expect(current.locator("li")).to_have_count(4)
+    await expect(current.locator("li a")).to_have_attribute("href", delivered.url)
+    await keep_picture(readable.page, "web-ui-details")
+
+
+async def test_without_a_login_ids_are_readable_and_everything_else_is_sealed(
+    stack: Stack, page: Page, delivered: Delivered
+) -> None:
+    ui = WebUi(page, stack.settings.ui_url)
+    await ui.search(f'ProjectId = "{delivered.project_id}"')
+    await ui.sees(delivered.delivery, delivered.engineering)
+    await ui.open_run(delivered.delivery)
+    await expect(page.get_by_test_id("input-and-result")).to_contain_text(CIPHERTEXT)
+    assert WISH not in await page.inner_text("body")
+    assert not any("Engineering:" in text for text in await ui.bars())
+    await keep_picture(page, "web-ui-encrypted", "Timeline")
+
+
+async def test_the_link_of_a_task_says_how_to_log_in_and_is_readable_after_that(
+    stack: Stack, page: Page, delivered: Delivered
+) -> None:
+    link = (await stack.task(delivered.task_id))["web_url"]
+    await page.goto(link)
+    await expect(page.get_by_role("heading")).to_have_text("This browser is not logged in")
+    await expect(page.get_by_role("link")).to_have_attribute(
+        "href", re.compile(re.escape(f"{stack.settings.ui_url}/namespaces/default/workflows/delivery%2F"))
+    )
+    await keep_picture(page, "web-ui-login")
+    ui = WebUi(page, stack.settings.web_ui_url)
+    await ui.log_in(await login_link(stack))
+    await page.goto(link, wait_until="commit")
+    await expect(page.get_by_test_id("input-and-result")).to_contain_text(WISH)

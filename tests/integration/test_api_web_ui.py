@@ -1,0 +1,192 @@
+"""The readable Web UI: who may log in, and what a codec decodes for whom."""
+
+import base64
+import json
+from collections.abc import AsyncIterator
+from uuid import uuid4
+
+import httpx
+import pytest
+import pytest_asyncio
+from google.protobuf import json_format
+from starlette.routing import Route
+from temporalio.api.common.v1 import Payload, Payloads
+
+from api.routers.web_ui import HOME, PATHS
+from api.web_sessions import SESSION_TTL, TICKET_TTL, WebSessions
+from runtime import keyring
+from runtime.codec import EncryptionCodec
+from runtime.keyring import KeyRing
+from tests.support.api import Api, Headers, running_api
+
+TEXT = "Developer: one turn of the agent"
+
+
+@pytest_asyncio.fixture(scope="module")
+async def api(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Api]:
+    async with running_api(tmp_path_factory.mktemp("api")) as running:
+        yield running
+
+
+@pytest.fixture
+def origin(api: Api) -> Headers:
+    return {"Origin": api.settings.web_ui_url}
+
+
+async def sealed(api: Api) -> str:
+    """One payload as the Temporal server has it, in the body that the Web UI sends."""
+    codec = EncryptionCodec(KeyRing.load(api.settings.codec_key_file))
+    clear = Payload(metadata={"encoding": b"json/plain"}, data=json.dumps(TEXT).encode())
+    return json_format.MessageToJson(Payloads(payloads=await codec.encode([clear])))
+
+
+async def ticket(api: Api) -> str:
+    reply = await api.http.post("/web-ui-tickets", headers=api.admin)
+    assert reply.status_code == 201, reply.text
+    return str(reply.json()["url"]).removeprefix(api.settings.web_ui_url)
+
+
+async def logged_in(api: Api) -> Headers:
+    """The cookie of a browser that has opened a link."""
+    reply = await api.http.get(await ticket(api))
+    api.http.cookies.clear()
+    assert reply.status_code == 303, reply.text
+    return {"Cookie": reply.headers["set-cookie"].split(";")[0]}
+
+
+def assert_refused(reply: httpx.Response, status: int, code: str) -> None:
+    assert (reply.status_code, reply.json()["code"]) == (status, code), reply.text
+    assert reply.headers["content-type"] == "application/problem+json"
+    assert TEXT not in reply.text
+
+
+async def test_a_browser_that_is_logged_in_reads_the_payloads(api: Api, origin: Headers) -> None:
+    cookie = await logged_in(api)
+    for key_of in ("today", "before a rotation"):
+        body = await sealed(api)
+        if key_of != "today":
+            keyring.rotate(api.settings.codec_key_file)
+        reply = await api.http.post("/codec/decode", content=body, headers=origin | cookie)
+        assert reply.status_code == 200, reply.text
+        assert reply.headers["cache-control"] == "no-store"
+        assert "access-control-allow-origin" not in reply.headers
+        assert json.loads(base64.b64decode(reply.json()["payloads"][0]["data"])) == TEXT
+
+
+async def test_without_the_cookie_nothing_is_decoded(api: Api, origin: Headers) -> None:
+    cookie = await logged_in(api)
+    name, _, value = cookie["Cookie"].partition("=")
+    for forged in ("", f"{name}=", f"{name}=x", f"{name}=9999999999.{value.partition('.')[2]}", f"{name}=é.é"):
+        headers = origin | ({"Cookie": forged} if forged else {})
+        encoded = httpx.Headers(headers, encoding="latin-1")
+        assert_refused(
+            await api.http.post("/codec/decode", content=await sealed(api), headers=encoded), 401, "NOT_AUTHENTICATED"
+        )
+
+
+async def test_a_key_of_the_api_is_no_login_for_the_codec(api: Api, origin: Headers) -> None:
+    reply = await api.http.post("/codec/decode", content=await sealed(api), headers=origin | api.admin)
+    assert_refused(reply, 401, "NOT_AUTHENTICATED")
+
+
+@pytest.mark.parametrize("other", ["http://127.0.0.1:18000", "https://evil.test", "null", ""])
+async def test_the_page_of_another_origin_gets_nothing_although_the_browser_is_logged_in(api: Api, other: str) -> None:
+    headers = await logged_in(api) | ({"Origin": other} if other else {})
+    assert_refused(await api.http.post("/codec/decode", content=await sealed(api), headers=headers), 403, "NOT_ALLOWED")
+    asked = await api.http.options("/codec/decode", headers=headers | {"Access-Control-Request-Method": "POST"})
+    assert "access-control-allow-origin" not in asked.headers
+
+
+@pytest.mark.parametrize("body", ["", "{}x", '{"payloads": 3}', '{"payloads": [{"data": 7}]}', "\udcff", "[" * 9999])
+async def test_what_is_no_list_of_payloads_is_refused(api: Api, origin: Headers, body: str) -> None:
+    content = body.encode("utf-8", "surrogateescape")
+    reply = await api.http.post("/codec/decode", content=content, headers=origin | await logged_in(api))
+    assert_refused(reply, 422, "INVALID_INPUT")
+
+
+async def test_one_payload_without_a_key_stays_sealed_and_hides_no_other(api: Api, origin: Headers) -> None:
+    payloads = json_format.Parse(await sealed(api), Payloads())
+    foreign = payloads.payloads.add()
+    foreign.CopyFrom(payloads.payloads[0])
+    foreign.metadata["encryption-key-id"] = b"key-of-somebody-else"
+    body = json_format.MessageToJson(payloads)
+    reply = await api.http.post("/codec/decode", content=body, headers=origin | await logged_in(api))
+    decoded = json_format.Parse(reply.content, Payloads()).payloads
+    assert json.loads(decoded[0].data) == TEXT
+    assert decoded[1] == foreign
+
+
+async def test_nothing_is_encoded(api: Api, origin: Headers) -> None:
+    reply = await api.http.post("/codec/encode", content="{}", headers=origin | await logged_in(api))
+    assert_refused(reply, 404, "NOT_FOUND")
+
+
+async def test_a_link_works_once(api: Api) -> None:
+    link = await ticket(api)
+    first = await api.http.get(link)
+    api.http.cookies.clear()
+    assert first.status_code == 303
+    assert {"HttpOnly", "SameSite=lax", "Path=/"} <= set(first.headers["set-cookie"].split("; "))
+    second = await api.http.get(link)
+    assert_refused(second, 401, "NOT_AUTHENTICATED")
+    assert "set-cookie" not in second.headers
+    assert "orchestrator up" in second.json()["detail"]
+
+
+async def test_a_link_leads_only_into_the_web_ui(api: Api) -> None:
+    for wanted, target in (
+        ("/namespaces/default/workflows/engineering%2Feng-1", "/namespaces/default/workflows/engineering/eng-1"),
+        ("https://evil.test", "/namespaces/default/workflows"),
+        ("//evil.test", "/namespaces/default/workflows"),
+    ):
+        reply = await api.http.get(f"{await ticket(api)}&next={wanted}")
+        api.http.cookies.clear()
+        assert reply.headers["location"] == target
+
+
+async def test_only_an_admin_gets_a_link(api: Api) -> None:
+    _, member = await api.new_user()
+    assert_refused(await api.http.post("/web-ui-tickets", headers=member), 403, "NOT_ALLOWED")
+    assert_refused(await api.http.post("/web-ui-tickets", headers=api.platform), 403, "NOT_ALLOWED")
+    assert_refused(await api.http.post("/web-ui-tickets"), 401, "NOT_AUTHENTICATED")
+
+
+def test_links_and_sessions_end_with_their_time_and_sessions_outlive_a_restart(api: Api) -> None:
+    now = [1_000_000.0]
+    sessions = WebSessions(api.settings, "of this installation", clock=lambda: now[0])
+    late, (good, _) = sessions.new_ticket()[0], sessions.new_ticket()
+    session = sessions.redeem(good)
+    assert session is not None
+    restarted = WebSessions(api.settings, "of this installation", clock=lambda: now[0])
+    elsewhere = WebSessions(api.settings, "of another installation", clock=lambda: now[0])
+    assert restarted.knows(session)
+    assert not elsewhere.knows(session)
+    now[0] += TICKET_TTL.total_seconds() + 1
+    assert sessions.redeem(late) is None
+    now[0] += SESSION_TTL.total_seconds()
+    assert not sessions.knows(session)
+
+
+async def test_the_web_ui_itself_is_behind_the_login(api: Api, origin: Headers) -> None:
+    for path in (*PATHS, f"/api/v1/namespaces/default/workflows/{uuid4().hex}"):
+        assert_refused(await api.http.get(path), 401, "NOT_AUTHENTICATED")
+    page = await api.http.get("/namespaces/default/workflows/a%2Fb?x=%22", headers={"Accept": "text/html"})
+    assert page.status_code == 401
+    assert "orchestrator up" in page.text
+    assert f'href="{api.settings.ui_url}/namespaces/default/workflows/a%2Fb?x=%22"' in page.text
+    assert_refused(await api.http.get("/"), 404, "NOT_FOUND")
+    assert (await api.http.get("/", headers={"Accept": "text/html"})).headers["location"] == HOME
+    cookie = await logged_in(api)
+    assert_refused(await api.http.post("/api/v1/x", headers=cookie), 403, "NOT_ALLOWED")
+    # Logged in, the request goes on to the Web UI; none runs in this test.
+    assert_refused(await api.http.get("/namespaces", headers=cookie), 503, "TEMPORAL_UNREACHABLE")
+
+
+def test_these_are_the_only_routes_that_are_entered_by_cookie(api: Api) -> None:
+    plain, pending = set(), list(api.app.router.routes)
+    while pending:
+        route = pending.pop()
+        pending.extend(getattr(getattr(route, "original_router", None), "routes", []))
+        if type(route) is Route and not route.path.startswith("/openapi"):
+            plain.add(route.path)
+    assert plain == {"/", "/codec/decode", "/ui-login", *PATHS, *(f"{path}/{{rest:path}}" for path in PATHS)}

@@ -1,0 +1,92 @@
+"""A real Chromium without a screen, and the Temporal Web UI in it as a person reads it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+from playwright.async_api import FrameLocator, Page, ViewportSize, async_playwright, expect
+
+from tests.support.stack import Stack
+
+CHROMIUM = Path("/usr/bin/chromium")
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+# The Web UI is four hundred small modules, and the two cores are shared.
+PATIENCE_MS = 45_000
+SIZE: ViewportSize = {"width": 1280, "height": 800}
+
+
+@asynccontextmanager
+async def new_page() -> AsyncIterator[Page]:
+    """A page of 1280 by 800 in a fresh browser: no cookie, no stored setting."""
+    expect.set_options(timeout=PATIENCE_MS)
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        try:
+            context = await browser.new_context(viewport=SIZE, timezone_id="UTC")
+            context.set_default_timeout(PATIENCE_MS)
+            yield await context.new_page()
+        finally:
+            await browser.close()
+
+
+async def login_link(stack: Stack) -> str:
+    """The link that a repeated `up` prints."""
+    said = await stack.cli("up", "--detach", "--json")
+    assert said.code == 0, said.err
+    return str(json.loads(said.out.splitlines()[-1])["web_ui_login_url"])
+
+
+@dataclass(frozen=True)
+class WebUi:
+    """The Web UI under an address, in one page."""
+
+    page: Page
+    url: str
+
+    async def log_in(self, link: str) -> None:
+        await self.page.goto(link, wait_until="commit")
+        await self.page.wait_for_url("**/namespaces/default/workflows", wait_until="commit")
+
+    async def search(self, query: str) -> None:
+        """The list of the workflows that a query finds."""
+        await self.page.goto(f"{self.url}/namespaces/default/workflows?query={quote(query)}", wait_until="commit")
+
+    async def open_run(self, workflow_id: str) -> None:
+        """The newest run of a workflow id, at its timeline."""
+        path = f"/namespaces/default/workflows/{quote(workflow_id, safe='')}"
+        await self.page.goto(self.url + path, wait_until="commit")
+        await self.page.wait_for_url("**/timeline", wait_until="commit")
+        await expect(self.page.get_by_test_id("workflow-id-heading")).to_contain_text(workflow_id)
+
+    async def open_tab(self, name: str) -> None:
+        """One of the run's tabs, such as `user-metadata`."""
+        await self.page.get_by_test_id(f"{name}-tab").click()
+
+    async def sees(self, *texts: str) -> None:
+        """Wait until every text is visible."""
+        for text in texts:
+            await expect(self.page.get_by_text(text).first).to_be_visible()
+
+    def markdown(self, number: int) -> FrameLocator:
+        """A rendered text of the tab `user-metadata`: 0 summary, 1 details, 2 current details."""
+        return self.page.frame_locator("iframe").nth(number)
+
+    async def bars(self) -> list[str]:
+        """The words on the bars of the timeline; only those in sight are drawn, so the page is made tall."""
+        await self.page.set_viewport_size({"width": 1280, "height": 2_400})
+        bars = self.page.locator("button.event")
+        await expect(bars.first).to_be_attached()
+        return [" ".join(text.split()) for text in await bars.all_text_contents()]
