@@ -43,6 +43,9 @@ from runtime.task_queues import QueueFacts, QueueWaits
 _RPC_TIMEOUT = timedelta(seconds=5)
 """A person waits at the other end: the server answers in milliseconds or is said to be unreachable."""
 
+_HEALTH_TIMEOUT = timedelta(seconds=2)
+"""Whoever asks for health waits for several answers, and gives up after four seconds."""
+
 _UPDATE_TIMEOUT = timedelta(seconds=20)
 """Updates need a live Temporal worker; hand-over after a dead one takes 2-10 s."""
 
@@ -184,9 +187,9 @@ class Gateway:
         return len(found.pollers)
 
     async def reachable(self) -> bool:
-        """Whether the Temporal server answers within 5 s."""
+        """Whether the Temporal server answers within 2 s."""
         try:
-            return await self._client.service_client.check_health(timeout=_RPC_TIMEOUT)
+            return await self._client.service_client.check_health(timeout=_HEALTH_TIMEOUT)
         except RPCError:
             return False
 

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from temporalio.envconfig import ClientConnectConfig
     from temporalio.runtime import Runtime
 
-CONNECT_TIMEOUT_S = 5.0
+CONNECT_TIMEOUT_S = 3.5
+"""A person is told within five seconds; a command needs about one of them to start."""
 
 
 def connect_config(settings: Settings) -> ClientConnectConfig:
@@ -52,7 +53,7 @@ async def connect(
 ) -> Client:
     """A client with our data converter, whose workers refuse too large payloads as well.
 
-    Raises OrchestratorError TEMPORAL_UNREACHABLE (transient) when there is no connection within five seconds.
+    Raises OrchestratorError TEMPORAL_UNREACHABLE (transient) when there is no connection within `CONNECT_TIMEOUT_S`.
     """
     from temporalio.client import Client
 
