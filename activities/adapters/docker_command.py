@@ -9,6 +9,7 @@ import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from contracts.errors import ErrorClass, ErrorCode, OrchestratorError, bounded
 
@@ -34,19 +35,26 @@ class Reply:
         return self.code != 0 and any(word in self.error for word in _ABSENT)
 
 
-async def run(argv: Sequence[str], *, stdin: bytes | int | None = None, timeout_s: float = 60.0) -> Reply:
-    """Run a program to its end. `stdin` is its input, or a file descriptor to read from.
+async def run(argv: Sequence[str], *, stdin: bytes | Path | None = None, timeout_s: float = 60.0) -> Reply:
+    """Run a program to its end. `stdin` is its input, or a file with it.
 
     Raises OrchestratorError PROCESS_FAILED (transient) after `timeout_s` seconds; a program whose caller is
     cancelled or gives up is killed.
     """
-    given = stdin if isinstance(stdin, int) else asyncio.subprocess.PIPE if stdin else asyncio.subprocess.DEVNULL
+    file = os.open(stdin, os.O_RDONLY) if isinstance(stdin, Path) else None
+    nothing = asyncio.subprocess.PIPE if stdin else asyncio.subprocess.DEVNULL
     try:
         process = await asyncio.create_subprocess_exec(
-            *argv, stdin=given, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+            *argv,
+            stdin=nothing if file is None else file,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
         )
     except FileNotFoundError:
         raise OrchestratorError(ErrorCode.PROCESS_FAILED, f"There is no program {argv[0]} on this machine.") from None
+    finally:
+        if file is not None:
+            os.close(file)
     try:
         output, error = await asyncio.wait_for(
             process.communicate(stdin if isinstance(stdin, bytes) else None), timeout_s
@@ -64,7 +72,7 @@ async def run(argv: Sequence[str], *, stdin: bytes | int | None = None, timeout_
     return Reply(process.returncode or 0, output, error.decode(errors="replace"))
 
 
-async def ask(*arguments: str, stdin: bytes | int | None = None, timeout_s: float = 60.0) -> Reply:
+async def ask(*arguments: str, stdin: bytes | Path | None = None, timeout_s: float = 60.0) -> Reply:
     """`docker <arguments>`, whatever it answers. Raises (transient) only when the engine cannot be reached."""
     reply = await run([program(), *arguments], stdin=stdin, timeout_s=timeout_s)
     if reply.code != 0 and any(word in reply.error for word in _UNREACHABLE):
@@ -76,7 +84,7 @@ async def ask(*arguments: str, stdin: bytes | int | None = None, timeout_s: floa
     return reply
 
 
-async def do(*arguments: str, stdin: bytes | int | None = None, timeout_s: float = 60.0) -> str:
+async def do(*arguments: str, stdin: bytes | Path | None = None, timeout_s: float = 60.0) -> str:
     """`docker <arguments>`; its output. Raises PROCESS_FAILED with what the engine said."""
     reply = await ask(*arguments, stdin=stdin, timeout_s=timeout_s)
     if reply.code != 0:

@@ -40,7 +40,7 @@ async def outcome_of(
     log = redact(result.log.decode(errors="replace"), secrets)
     reference = await artifacts.put("playbook.log", log.encode())
     if result.ok:
-        return ReleaseOutcome(ok=True, switched=True, log=reference)
+        return ReleaseOutcome(ok=True, switched=True, log=reference, image=result.image)
     code, error = _reason(result, request)
     return ReleaseOutcome(
         ok=False, switched=False, error_code=code, error=bounded(redact(error, secrets), 3_900), log=reference

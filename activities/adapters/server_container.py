@@ -223,10 +223,10 @@ async def _load_base_image(name: str) -> None:
     """The image that projects start from, without a registry."""
     if (await docker.ask("exec", name, "docker", "image", "inspect", BASE_IMAGE)).code == 0:
         return
-    with tempfile.NamedTemporaryFile() as file:
-        await docker.do("save", "--output", file.name, BASE_IMAGE, timeout_s=300)
-        with Path(file.name).open("rb") as archive:
-            await docker.do("exec", "--interactive", name, "docker", "load", stdin=archive.fileno(), timeout_s=300)
+    with tempfile.TemporaryDirectory() as directory:
+        archive = Path(directory, "image.tar")
+        await docker.do("save", "--output", str(archive), BASE_IMAGE, timeout_s=300)
+        await docker.do("exec", "--interactive", name, "docker", "load", stdin=archive, timeout_s=300)
 
 
 async def _wait(name: str, *command: str) -> None:
