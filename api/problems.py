@@ -113,20 +113,26 @@ async def _database(request: Request, error: Exception) -> JSONResponse:
         return problem_response(
             ErrorCode.INVALID_INPUT, "A value is outside of what can be stored.", _request_id(request)
         )
-    if isinstance(error, OperationalError | InterfaceError | PoolTimeoutError):
+    lost = isinstance(error, DBAPIError) and error.connection_invalidated
+    if lost or isinstance(error, OperationalError | InterfaceError | PoolTimeoutError):
         log.error("the database does not answer", cause=type(error).__name__, sqlstate=sqlstate)
-        return problem_response(
-            ErrorCode.INTERNAL,
-            "The database does not answer. Try again; `orchestrator doctor` says what is missing.",
-            _request_id(request),
-            status=503,
-        )
+        unreachable = database_unreachable()
+        return problem_response(unreachable.code, unreachable.message, _request_id(request))
     raise error
 
 
 def _is_bad_value(error: DBAPIError, sqlstate: str) -> bool:
     # asyncpg refuses some values before it sends them; those errors carry no SQLSTATE.
     return sqlstate.startswith(_DATA_EXCEPTION) or "invalid input for query argument" in str(error.orig)
+
+
+def database_unreachable() -> OrchestratorError:
+    """PostgreSQL is away or starts: whoever repeats until it is back loses nothing."""
+    return OrchestratorError(
+        ErrorCode.DATABASE_UNREACHABLE,
+        "The database does not answer. Try again; `orchestrator doctor` says what is missing.",
+        error_class=ErrorClass.TRANSIENT,
+    )
 
 
 def permanent(code: ErrorCode, message: str) -> OrchestratorError:

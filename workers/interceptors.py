@@ -24,6 +24,7 @@ _DELAYS: dict[ErrorClass, tuple[float, ...]] = {
 _OUTAGES = frozenset(
     {
         ErrorCode.API_UNREACHABLE,
+        ErrorCode.DATABASE_UNREACHABLE,
         ErrorCode.TEMPORAL_UNREACHABLE,
         ErrorCode.ARTIFACT_DISK_FULL,
         ErrorCode.DOCKER_UNREACHABLE,

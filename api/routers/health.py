@@ -7,6 +7,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
 from api.state import Platform, ThePlatform
+from contracts.errors import OrchestratorError
 from contracts.nouns import Health
 
 router = APIRouter(tags=["platform"])
@@ -26,7 +27,7 @@ async def _database(platform: Platform) -> bool:
     try:
         async with platform.engine.connect() as connection:
             await connection.execute(text("SELECT 1"))
-    except (SQLAlchemyError, OSError):
+    except (SQLAlchemyError, OSError, OrchestratorError):
         return False
     return True
 
