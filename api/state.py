@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from api.database import Sessions
 from api.event_hub import EventHub
 from api.gateway_link import GatewayLink
+from api.metrics import ApiMetrics
 from api.queue_watch import QueueWatch
 from api.vault import Vault
 from api.web_sessions import WebSessions
@@ -26,6 +27,7 @@ class Platform:
     sessions: Sessions
     gateway: GatewayLink
     queues: QueueWatch
+    metrics: ApiMetrics
     hub: EventHub
     vault: Vault
     artifacts: DirectoryArtifactStore

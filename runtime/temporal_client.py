@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from temporalio.envconfig import ClientConnectConfig
     from temporalio.runtime import Runtime
 
-CONNECT_TIMEOUT_S = 3.5
-"""A person is told within five seconds; a command needs about one of them to start."""
+CONNECT_TIMEOUT_S = 2.5
+"""A person is told within five seconds; a command needs one or two of them to start."""
 
 
 def connect_config(settings: Settings) -> ClientConnectConfig:
@@ -57,6 +57,7 @@ async def connect(
     """
     from temporalio.client import Client
 
+    from runtime import telemetry
     from runtime.converter import build_data_converter
     from runtime.payload_limit import PayloadLimitInterceptor
 
@@ -65,7 +66,7 @@ async def connect(
     attempt = Client.connect(
         **config,
         data_converter=build_data_converter(keyring),
-        interceptors=[PayloadLimitInterceptor(), *interceptors],
+        interceptors=[PayloadLimitInterceptor(), *telemetry.client_interceptors(identity or "workers"), *interceptors],
         plugins=plugins,
         identity=identity or f"{os.getpid()}@{socket.gethostname()}",
         runtime=runtime,
