@@ -126,10 +126,6 @@ class DockerContainerEngine:
         state = await self.inspect(spec.name)
         if state is None:
             raise _refused(f"The container {spec.name} vanished while it was created.", ErrorClass.TRANSIENT)
-        if MARK not in state.labels:
-            raise OrchestratorError(
-                ErrorCode.CONFLICT, f"There is a container {spec.name} that is not ours; rename or remove it."
-            )
         return state
 
     async def start(self, name: str) -> None:
@@ -137,8 +133,19 @@ class DockerContainerEngine:
         await self._call(lambda api: api.start(name))
 
     async def inspect(self, name: str) -> ContainerState | None:
+        """The container's state; None when there is none, or when it is being removed.
+
+        Raises CONFLICT for a container that does not carry our mark: it is never started, stopped or removed.
+        """
         found = await self._found(lambda api: api.inspect_container(name))
-        return None if found is None else _state(name, found)
+        if found is None:
+            return None
+        state = _state(name, found)
+        if MARK not in state.labels:
+            raise OrchestratorError(
+                ErrorCode.CONFLICT, f"There is a container {name} that is not ours; rename or remove it."
+            )
+        return None if state.status == "removing" else state
 
     async def wait(self, name: str, timeout_s: float) -> bool:
         """Whether the container is not running, as soon as that is so and at the latest after `timeout_s`."""
@@ -163,7 +170,8 @@ class DockerContainerEngine:
 
     async def remove(self, name: str) -> None:
         """Kill and remove it with its anonymous volumes; removing what is gone is fine."""
-        await self._found(lambda api: api.remove_container(name, force=True, v=True))
+        if await self.inspect(name) is not None:
+            await self._found(lambda api: api.remove_container(name, force=True, v=True))
 
     async def names(self, labels: dict[str, str]) -> list[str]:
         """Our containers with all of these labels, running or not."""
@@ -176,7 +184,13 @@ class DockerContainerEngine:
 
         With `follow` until the container ends or the engine closes the stream. `write` runs in another thread.
         """
-        stream = await self._found(lambda api: api.logs(name, stream=True, follow=follow))
+        try:
+            stream = await self._found(lambda api: api.logs(name, stream=True, follow=follow))
+        except OrchestratorError as error:
+            if error.code is not ErrorCode.CONFLICT:
+                raise
+            # It is being removed at this moment.
+            stream = None
         if stream is None:
             return skip
         copying = asyncio.get_running_loop().run_in_executor(self._followers, _copy, stream, skip, write)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass
 from typing import Literal
@@ -60,9 +61,10 @@ def parsed_claim(content: bytes | None) -> ClaimedOutcome | None:
 
 
 def shared_transcript(request: TurnRequest, content: bytes) -> bytes:
-    """The whole output of a turn without the values of its secret variables."""
+    """The whole output of a turn without the values of its secret variables, plain or as JSON writes them."""
     for secret in secrets_of(request):
-        content = content.replace(secret.encode(), b"[hidden]")
+        for form in (secret, json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]):
+            content = content.replace(form.encode(), b"[hidden]")
     return content
 
 
