@@ -15,6 +15,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import httpx
 import pytest
 import pytest_asyncio
 
@@ -25,6 +26,7 @@ from contracts.names import Queue
 from contracts.states import TaskKind
 from tests.support.eventually import eventually
 from tests.support.stack import ROOT, Stack, running_stack
+from tests.support.temporal_server import free_port
 
 pytestmark = pytest.mark.timeout(400)
 
@@ -38,15 +40,19 @@ class Workers:
 
     stack: Stack
     running: dict[str, asyncio.subprocess.Process] = field(default_factory=dict)
+    metrics: str = field(default_factory=lambda: f"127.0.0.1:{free_port()}")
 
     async def start(self, queue: str) -> None:
         """Start the worker of a queue, and wait until it polls."""
         ready = self.stack.home / f"{queue}.ready"
         ready.unlink(missing_ok=True)
+        extra = {"ORCHESTRATOR_READY_FILE": str(ready)}
+        if queue == Queue.INFRA:
+            extra["ORCHESTRATOR_WORKERS_METRICS"] = self.metrics
         with (self.stack.home / "logs" / f"workers-{queue}.log").open("ab") as log:
             self.running[queue] = await asyncio.create_subprocess_exec(
                 sys.executable, "-m", "workers", queue,
-                cwd=ROOT, env=environment({**self.stack.env, "ORCHESTRATOR_READY_FILE": str(ready)}),
+                cwd=ROOT, env=environment({**self.stack.env, **extra}),
                 stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log,
             )  # fmt: skip
         process = self.running[queue]
@@ -163,3 +169,10 @@ async def _everybody_says_it(stack: Stack, queue: str, delivery: str, died: date
 
 def _unwrapped(table: str) -> str:
     return " ".join(table.split())
+
+
+async def test_a_worker_process_shows_the_metrics_of_its_queue(workers: Workers) -> None:
+    async with httpx.AsyncClient() as prometheus:
+        text = (await prometheus.get(f"http://{workers.metrics}/metrics")).text
+    assert "temporal_worker_task_slots_available" in text
+    assert 'task_queue="infra"' in text
