@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 from pathlib import Path
 
 from activities.adapters.agent_clis import AgentCli
+from activities.adapters.clones import workspace_missing
 from activities.adapters.container_runs import (
     ContainerRuns,
     beating,
@@ -35,7 +37,6 @@ from activities.adapters.turn_outcome import (
 from activities.ports import ArtifactStore, Follow
 from contracts.agent_workers import TurnOutcome
 from contracts.artifacts import ArtifactRef
-from contracts.errors import ErrorCode, OrchestratorError
 from contracts.ids import turn_name
 from contracts.steps import TurnRequest
 
@@ -111,15 +112,14 @@ class DockerAgentRuntime:
         return EndedTurn(name, status, reader.report, offset), transcript
 
     async def _begin(self, request: TurnRequest, name: str, session_id: str | None) -> RunStatus:
-        status = await self._runs.status(name)
+        status, door = await asyncio.gather(self._runs.status(name), self._engine.inspect(door_name(request.worker_id)))
         if status.state != "absent":
             return status
-        if await self._engine.inspect(door_name(request.worker_id)) is None:
-            raise OrchestratorError(
-                ErrorCode.NOT_FOUND, f"The workspace of {request.worker_id} is not on this machine."
-            )
-        await self._engine.ensure_network(self._network)
-        hidden, spec = await self._spec(request, name, session_id)
+        if door is None:
+            raise workspace_missing(request.worker_id)
+        (hidden, spec), _ = await asyncio.gather(
+            self._spec(request, name, session_id), self._engine.ensure_network(self._network)
+        )
 
         async def fill() -> None:
             if hidden:

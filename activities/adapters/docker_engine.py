@@ -120,6 +120,7 @@ class DockerContainerEngine:
         """Create the container, or adopt ours of that name; one that is not ours is refused with CONFLICT."""
         try:
             await self._call(lambda api: api.create_container(**_creation(api, spec)))
+            return ContainerState(spec.name, "created", 0, False, None, None, {MARK: "1", **spec.labels})
         except OrchestratorError as error:
             if error.code is not ErrorCode.ALREADY_EXISTS:
                 raise

@@ -47,8 +47,8 @@ elif ! answers; then
     rm -f /var/run/docker.pid
     echo "== starting dockerd"
     # Its own session and no open files of ours: it must outlive whoever asked for it. It is no process of one CI run
-    # either: the next run uses it again.
-    env -u ORCHESTRATOR_CI_RUN setsid dockerd >>"$LOG" 2>&1 </dev/null &
+    # either: the next run uses it again. With live-restore, containers outlive an engine that is killed.
+    env -u ORCHESTRATOR_CI_RUN setsid dockerd --live-restore >>"$LOG" 2>&1 </dev/null &
   fi
 fi
 wait_for_engine
