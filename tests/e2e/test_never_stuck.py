@@ -68,7 +68,9 @@ class Workers:
 
 @pytest_asyncio.fixture(scope="module")
 async def workers() -> AsyncIterator[Workers]:
-    with TemporaryDirectory(prefix="never-stuck-") as directory:
+    with TemporaryDirectory(prefix="never-stuck-") as directory, pytest.MonkeyPatch.context() as chosen:
+        # A turn is seen to begin by its process, wherever Docker can be reached.
+        chosen.setenv("ORCHESTRATOR_RUNTIME", "process")
         async with running_stack(Path(directory) / "home") as stack:
             await _without_workers(stack)
             workers = Workers(stack)
