@@ -312,6 +312,10 @@ class ApiClient:
         body = PortAllocationRequest(project_id=project_id, services=services)
         return await self._post("/internal/ports", PortAllocationDTO, body)
 
+    async def register_server(self, server: ServerCreate) -> ServerDTO:
+        """Platform only: a server that the platform runs itself; the same handle is brought up to date."""
+        return await self._request("PUT", "/internal/servers", ServerDTO, server)
+
     async def record_release(self, release: DeploymentRecord) -> DeploymentDTO:
         return await self._request("PUT", "/internal/releases", DeploymentDTO, release)
 

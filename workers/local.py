@@ -7,7 +7,6 @@ import structlog
 from temporalio.client import Client
 
 from activities.adapters.agent_clis import AgentCli, ScriptedAgent
-from activities.adapters.ansible_target import AnsibleProcessTarget
 from activities.adapters.container_runs import ContainerRuns
 from activities.adapters.copier_scaffold import CopierScaffolder
 from activities.adapters.docker_agent import DockerAgentRuntime
@@ -29,6 +28,7 @@ from contracts.names import Queue
 from runtime.api_client import ApiClient
 from runtime.artifacts import DirectoryArtifactStore
 from runtime.settings import Settings
+from workers.targets import build_target
 from workers.wiring import Ports
 
 log = structlog.get_logger(__name__)
@@ -51,7 +51,8 @@ def build_ports(settings: Settings, client: Client, api: ApiClient) -> Ports:
     """Every port with its local adapter. Asks the Docker Engine for at most a second whether it can be used."""
     artifacts = DirectoryArtifactStore(settings.artifacts_dir)
     forge = LocalBareForge(settings.forge_dir, CopierScaffolder())
-    build = containers if uses_docker(settings) else processes
+    in_containers = uses_docker(settings)
+    build = containers if in_containers else processes
     places = build(settings, forge, artifacts)
     return Ports(
         forge=forge,
@@ -59,7 +60,7 @@ def build_ports(settings: Settings, client: Client, api: ApiClient) -> Ports:
         runtime=places.runtime,
         tester=places.tester,
         plans=ForgePlanReader(forge),
-        target=AnsibleProcessTarget(settings.home, artifacts),
+        target=build_target(settings, artifacts, api, in_containers=in_containers),
         platform=api,
         departments=TemporalDepartments(client),
     )

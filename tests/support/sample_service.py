@@ -217,6 +217,41 @@ class SampleProject:
         names = [path.name for path in (self.home / "runs").glob("svc-*")]
         return sorted(name for name in names if self.supervisor.status(name).state == "running")
 
+    async def live(self) -> dict[str, str]:
+        """What serves the project, by name, each with something that changes when it is started anew."""
+        return {name: str(self.supervisor.status(name).pid) for name in self.service_runs() if "-cand-" not in name}
+
+    async def candidates(self) -> list[str]:
+        return [name for name in self.service_runs() if "-cand-" in name]
+
+    async def releases(self) -> set[str]:
+        """Ids of the releases that are kept."""
+        return {path.name for path in (self.place.root / "releases").glob("*")}
+
+    async def starts(self) -> list[str]:
+        """The releases that have started with the live data, in order."""
+        return (self.place.data / "started").read_text().split()
+
+    async def built(self, release_id: str) -> str:
+        """Something that changes when the release is built again."""
+        return str((self.place.release(release_id) / "app" / "backend.py").stat().st_ino)
+
+    async def left(self) -> list[str]:
+        """What is there of the project besides kept data."""
+        return [str(path) for path in self.place.root.glob("*")] + self.service_runs()
+
+    async def kept_data(self) -> list[str]:
+        """The files that a removal has kept."""
+        return [path.name for path in (self.home / "services" / ".removed").rglob("*") if path.is_file()]
+
+    async def seen_by_others(self) -> str:
+        """What everybody on the machine can see of it: command lines."""
+        return "\n".join(self.processes())
+
+    async def clean_up(self) -> None:
+        await self.stop_everything()
+        assert self.processes() == []
+
     def processes(self) -> list[str]:
         """Command lines of every living process that belongs to this state directory."""
         found = []
