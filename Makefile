@@ -59,6 +59,11 @@ up: $(READY) ## Start the platform in the foreground of this terminal
 down: $(READY) ## Stop what "up" or "demo" started
 	@$(BIN)/orchestrator down
 
+.PHONY: docker
+docker: ## Check for a Docker Engine and its base image (DOCKER=install installs both, on Debian and as root)
+	@infra/docker/ensure_docker.sh
+	@infra/docker/ensure_base_image.sh
+
 # --- checks ----------------------------------------------------------------------------------------------------
 
 .PHONY: check fmt

@@ -6,7 +6,7 @@ from typing import Any, TypedDict
 from temporalio import activity
 
 from activities import rules_environment
-from activities.following import beating, follow, or_stop, to_the_end
+from activities.following import beating, followed, or_stop, to_the_end
 from activities.ports import DeployTarget, Forge, PlanReader, Platform
 from contracts import ids
 from contracts.errors import ErrorCode, OrchestratorError
@@ -111,7 +111,9 @@ class DevopsNodes:
             project_name=request.project_name,
             release_id=request.release_id,
         )
-        work = self.target.release(request, environment, follow(self.platform, request.task_id))
+        work = followed(
+            self.platform, request.task_id, lambda follow: self.target.release(request, environment, follow)
+        )
         outcome = await or_stop(work, lambda: self.target.stop_release(request))
         return {
             "release": outcome.model_dump(mode="json"),
@@ -221,7 +223,9 @@ class DevopsNodes:
             return OperationResult(ok=True)  # the attempt before this one had got that far
         if active is None:
             raise OrchestratorError(ErrorCode.NOT_DEPLOYED, "Nothing of this project is deployed; deploy it first.")
-        result = await self.target.operate(request, active, follow(self.platform, request.task_id))
+        result = await followed(
+            self.platform, request.task_id, lambda follow: self.target.operate(request, active, follow)
+        )
         if result.ok and request.action is DeployAction.REMOVE:
             await self._mark(request.project_id, active.id, ReleaseState.REMOVED)
         return result

@@ -8,7 +8,7 @@ from typing import Any, TypedDict
 
 from temporalio import activity
 
-from activities.following import beating, follow, or_stop, to_the_end
+from activities.following import beating, followed, or_stop, to_the_end
 from activities.ports import Departments, Forge, Platform, Tester
 from contracts.agent_workers import SendMessageCommand, TurnOutcome
 from contracts.errors import ErrorClass, ErrorCode, OrchestratorError
@@ -79,7 +79,7 @@ class EngineeringNodes:
             repository=state["repository"],
             commit=state["commit"],
         )
-        work = self.tester.verify(request, follow(self.platform, request.task_id))
+        work = followed(self.platform, request.task_id, lambda follow: self.tester.verify(request, follow))
         return _after_verification(state, await or_stop(work, lambda: self.tester.stop(request)))
 
     @activity.defn(name=ActivityName.VERIFICATION_STOP)

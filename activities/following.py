@@ -37,6 +37,12 @@ class _Reporter:
             self._delivered = offset
         activity.heartbeat(self._delivered)
 
+    async def deliver(self) -> None:
+        """Bring what is still pending to the API, however long it is away: the end of a log says the most."""
+        while self._pending and not await self._post():
+            activity.heartbeat(self._delivered)
+            await asyncio.sleep(_BEAT_S)
+
     async def _post(self) -> bool:
         """Post what is pending. The API being away never disturbs the work itself: it is tried again."""
         try:
@@ -45,15 +51,24 @@ class _Reporter:
                 self._pending = self._pending[_BATCH:]
         except OrchestratorError as error:
             log.warning("fine events wait for the API", code=error.code, pending=len(self._pending))
+            if not error.retryable:
+                # what the API will never take must not hold up the work
+                self._pending = []
             return False
         return True
 
 
-def follow(platform: Platform, task_id: str) -> Follow:
-    """The `Follow` of the running activity, going on where its last attempt stopped."""
+async def followed(platform: Platform, task_id: str, work: Callable[[Follow], Awaitable[_Result]]) -> _Result:
+    """The result of `work`, once the API has everything that it reported.
+
+    The work gets the `Follow` of the running activity, which goes on where the last attempt stopped.
+    """
     details = activity.info().heartbeat_details
     offset = int(details[0]) if details else 0
-    return Follow(offset=offset, report=_Reporter(platform, task_id, offset).report)
+    reporter = _Reporter(platform, task_id, offset)
+    result = await work(Follow(offset=offset, report=reporter.report))
+    await reporter.deliver()
+    return result
 
 
 async def beating(work: Awaitable[_Result]) -> _Result:

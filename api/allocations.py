@@ -3,13 +3,15 @@
 from collections.abc import Sequence
 
 from sqlalchemy import Select, func, select
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from api.problems import not_found, permanent
 from api.tables import PortAllocationRow, ProjectRow, ServerRow
+from contracts.base import utc_now
 from contracts.errors import ErrorCode
-from contracts.nouns import PortAllocationDTO, PortAllocationRequest
+from contracts.nouns import PortAllocationDTO, PortAllocationRequest, ServerCreate
 from contracts.states import ServerStatus
 from contracts.steps import ServicePort
 
@@ -35,6 +37,20 @@ async def allocate(session: AsyncSession, request: PortAllocationRequest) -> Por
         server.status = ServerStatus.IN_USE
     await session.flush()
     return _reply(server, [row for row in kept if row.service in set(request.services)])
+
+
+async def register(session: AsyncSession, server: ServerCreate) -> ServerRow:
+    """Insert the server, or bring its address, range and status up to date. Ready means in use for one that is."""
+    content = server.model_dump(mode="json")
+    statement = insert(ServerRow).values(**content, created_at=utc_now()).on_conflict_do_nothing()
+    await session.execute(statement)
+    row = await session.get_one(ServerRow, server.handle, with_for_update=True, populate_existing=True)
+    in_use = row.status == ServerStatus.IN_USE and server.status is ServerStatus.READY
+    for name, value in content.items():
+        if name != "status" or not in_use:
+            setattr(row, name, value)
+    await session.flush()
+    return row
 
 
 async def read(session: AsyncSession, projects: Select[str], project_id: str | None) -> list[PortAllocationDTO]:

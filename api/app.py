@@ -10,16 +10,20 @@ from api.auth import hash_secret
 from api.database import make_engine, make_sessions
 from api.event_hub import EventHub
 from api.gateway_link import GatewayLink, WorkflowGateway, fixed_gateway, temporal_gateway
+from api.metrics import ApiMetrics, RequestMetrics
 from api.middleware import BodyGuard, RequestContext
+from api.queue_watch import QueueWatch
 from api.routers import (
     artifacts,
     codec,
     departments,
     health,
     internal,
+    metrics,
     project_secrets,
     projects,
     questions,
+    queues,
     releases,
     servers,
     tasks,
@@ -39,6 +43,7 @@ from runtime.settings import Settings
 
 _ROUTERS = (
     health,
+    metrics,
     users,
     tokens,
     projects,
@@ -47,6 +52,7 @@ _ROUTERS = (
     tasks,
     artifacts,
     questions,
+    queues,
     releases,
     servers,
     codec,
@@ -61,14 +67,18 @@ def create_app(settings: Settings, *, database_url: str, gateway: WorkflowGatewa
     is connected by the first request that needs it. The key files must exist (`api.bootstrap`).
     """
 
+    measured = ApiMetrics()
+
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        platform = _open(settings, database_url, gateway)
+        platform = _open(settings, database_url, gateway, measured)
         app.state.platform = platform
         platform.hub.start()
+        platform.queues.start()
         try:
             yield
         finally:
+            await platform.queues.close()
             await platform.web_ui.aclose()
             await platform.hub.close()
             await platform.engine.dispose()
@@ -84,19 +94,25 @@ def create_app(settings: Settings, *, database_url: str, gateway: WorkflowGatewa
     for module in (*_ROUTERS, internal):
         app.include_router(module.router)
     app.add_middleware(BodyGuard)
+    app.add_middleware(RequestMetrics, metrics=measured)
     # Added last, so it is the outermost.
     app.add_middleware(RequestContext)
     return app
 
 
-def _open(settings: Settings, database_url: str, gateway: WorkflowGateway | None) -> Platform:
+def _open(settings: Settings, database_url: str, gateway: WorkflowGateway | None, measured: ApiMetrics) -> Platform:
     engine = make_engine(database_url)
     platform_key_hash = _platform_key_hash(settings)
+    link = GatewayLink(temporal_gateway(settings) if gateway is None else fixed_gateway(gateway))
+    queues = QueueWatch(link)
+    measured.watch(queues)
     return Platform(
         settings=settings,
         engine=engine,
         sessions=make_sessions(engine),
-        gateway=GatewayLink(temporal_gateway(settings) if gateway is None else fixed_gateway(gateway)),
+        gateway=link,
+        queues=queues,
+        metrics=measured,
         hub=EventHub(engine),
         vault=Vault(KeyRing.load(settings.vault_key_file)),
         artifacts=DirectoryArtifactStore(settings.artifacts_dir),

@@ -1,7 +1,7 @@
 """The way to workflows, connected on first use: the API serves everything else while Temporal is down."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
 from contracts.departments import DeliveryMessage, DeployMessage, EngineeringMessage
@@ -11,6 +11,7 @@ from contracts.questions import AnswerAccepted, AnswerCommand
 from runtime.gateway import Gateway, WorkflowDescription
 from runtime.keyring import KeyRing
 from runtime.settings import Settings
+from runtime.task_queues import QueueFacts, QueueWaits
 from runtime.temporal_client import connect
 
 
@@ -30,6 +31,10 @@ class WorkflowGateway(Protocol):
     async def describe(self, workflow_id: str) -> WorkflowDescription | None: ...
 
     async def reachable(self) -> bool: ...
+
+    async def queue_facts(self, names: Sequence[str]) -> list[QueueFacts]: ...
+
+    async def queue_waits(self, queues: Sequence[str]) -> QueueWaits: ...
 
     def web_url_for(self, workflow_id: str, run_id: str | None = None) -> str: ...
 

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from api.queue_watch import Stall
 from api.tables import (
     EventRow,
     IncidentRow,
@@ -27,8 +28,9 @@ def project(row: ProjectRow) -> ProjectDTO:
     return ProjectDTO.model_validate(_columns(row, "create_hash"))
 
 
-def task(row: TaskRow, web_url: str | None) -> TaskDTO:
-    return TaskDTO.model_validate({**_columns(row, "seq", "last_event_seq"), "web_url": web_url})
+def task(row: TaskRow, web_url: str | None, stall: Stall | None = None) -> TaskDTO:
+    stalled = {"stalled_queue": stall.queue, "stalled_since": stall.since} if stall else {}
+    return TaskDTO.model_validate({**_columns(row, "seq", "last_event_seq"), "web_url": web_url, **stalled})
 
 
 def event(row: EventRow) -> StreamedEvent:

@@ -67,6 +67,7 @@ def _task(
     platform: Platform, described: WorkflowDescription, project: ProjectRow, kind: TaskKind, task_id: str
 ) -> TaskDTO:
     started = datetime.fromisoformat(described.started_at) if described.started_at else utc_now()
+    stall = platform.queues.stall(described.workflow_id, task_id)
     return TaskDTO(
         id=task_id,
         kind=kind,
@@ -79,4 +80,6 @@ def _task(
         created_at=started,
         updated_at=started,
         web_url=platform.gateway.web_url(described.workflow_id, described.run_id),
+        stalled_queue=stall.queue if stall else None,
+        stalled_since=stall.since if stall else None,
     )

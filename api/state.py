@@ -10,6 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from api.database import Sessions
 from api.event_hub import EventHub
 from api.gateway_link import GatewayLink
+from api.metrics import ApiMetrics
+from api.queue_watch import QueueWatch
 from api.vault import Vault
 from api.web_sessions import WebSessions
 from runtime.artifacts import DirectoryArtifactStore
@@ -24,6 +26,8 @@ class Platform:
     engine: AsyncEngine
     sessions: Sessions
     gateway: GatewayLink
+    queues: QueueWatch
+    metrics: ApiMetrics
     hub: EventHub
     vault: Vault
     artifacts: DirectoryArtifactStore

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 def main() -> None:
     """Entry point of the console script."""
     code = run(sys.argv[1:])
+    _send_traces()
     try:
         sys.stdout.flush()
         sys.stderr.flush()
@@ -17,6 +18,12 @@ def main() -> None:
         os._exit(code)
     # A short program that has used temporalio may crash while the interpreter is torn down.
     os._exit(code)
+
+
+def _send_traces() -> None:
+    # Without Temporal there was nothing to trace; then the module is not even loaded.
+    if telemetry := sys.modules.get("runtime.telemetry"):
+        telemetry.flush()
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -19,12 +19,18 @@ from cli.parts import API, POSTGRES, TEMPORAL, WORKERS, Parts
 from contracts.errors import OrchestratorError
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from cli.output import Output
+    from contracts.nouns import QueueDTO
     from runtime.settings import Settings
+    from runtime.task_queues import QueueFacts
 
 Verdict = Literal["ok", "missing", "problem", "optional"]
 _PROGRAM_S = 10.0
 _LOW_DISK_MB = 2_000
+_BEAT_S = 25.0
+"""A Temporal worker tells every ten seconds that it lives."""
 _NEEDED_PYTHON = (3, 11)
 
 
@@ -192,22 +198,47 @@ async def _running(parts: Parts) -> list[Finding]:
             Finding(title, "ok" if not trouble else "problem", trouble or "reachable", advice if trouble else "")
         )
     if findings[1].verdict == "ok":
-        findings.append(await _pollers(parts))
+        findings += await _queues(parts, api=findings[2].verdict == "ok")
     return findings
 
 
-async def _pollers(parts: Parts) -> Finding:
+async def _queues(parts: Parts, *, api: bool) -> list[Finding]:
+    """One finding for each task queue, as the server describes it now; the API has watched for how long."""
+    try:
+        found = await _seen_now(parts)
+        watched = {queue.name: queue.unserved_since for queue in (await _watched(parts) if api else [])}
+    except OrchestratorError as error:
+        return [Finding("task queues", "problem", error.message)]
+    return [_queue(queue, watched.get(queue.name)) for queue in found]
+
+
+async def _watched(parts: Parts) -> list[QueueDTO]:
+    from cli.session import admin_key
+    from runtime.api_client import ApiClient
+
+    async with ApiClient(parts.settings.api_url, admin_key(parts.settings), attempts=1, timeout_s=5) as api:
+        return (await api.queues()).items
+
+
+async def _seen_now(parts: Parts) -> list[QueueFacts]:
     from runtime.gateway import Gateway
     from runtime.keyring import KeyRing
     from runtime.temporal_client import connect
 
-    try:
-        client = await connect(parts.settings, keyring=KeyRing.load(parts.settings.codec_key_file), identity="cli")
-        found = await Gateway(client, parts.settings.ui_url).pollers()
-    except OrchestratorError as error:
-        return Finding("task queues", "problem", error.message)
-    unpolled = [queue.queue for queue in found if not queue.activity_pollers]
-    said = ", ".join(f"{queue.queue} {queue.workflow_pollers}+{queue.activity_pollers}" for queue in found)
-    if unpolled:
-        return Finding("task queues", "problem", f"nobody polls {', '.join(unpolled)}", "orchestrator up --detach")
-    return Finding("task queues", "ok", f"pollers (workflows+activities): {said}")
+    client = await connect(parts.settings, keyring=KeyRing.load(parts.settings.codec_key_file), identity="cli")
+    return await Gateway(client, parts.settings.ui_url).queue_facts()
+
+
+def _queue(found: QueueFacts, unserved_since: datetime | None) -> Finding:
+    from cli.tables import moment
+    from contracts.base import utc_now
+
+    title, pollers = f"queue {found.name}", found.workflow_pollers + found.activity_pollers
+    live = sum(worker.polling and (utc_now() - worker.beat_at).total_seconds() < _BEAT_S for worker in found.workers)
+    oldest = f", the oldest for {found.oldest_waiting_s:.0f} s" if found.oldest_waiting_s is not None else ""
+    said = f"{live} workers, {pollers} pollers, {found.backlog} waiting{oldest}"
+    if unserved_since:
+        said = f"{said}; UNSERVED since {moment(unserved_since)}"
+    if unserved_since or not (live or pollers):
+        return Finding(title, "problem", said, f"orchestrator up --detach, or python -m workers {found.name}")
+    return Finding(title, "ok", said)

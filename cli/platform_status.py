@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from cli.exits import ExitCode
@@ -10,6 +11,7 @@ from cli.health import trouble_of
 from cli.parts import START_ORDER, TEMPORAL, Parts
 from cli.stack import SUPERVISOR, urls
 from contracts.errors import OrchestratorError
+from contracts.nouns import QueueList
 
 if TYPE_CHECKING:
     from cli.output import Output
@@ -26,8 +28,8 @@ async def show_status(settings: Settings, out: Output) -> ExitCode:
     troubles = dict(
         zip(START_ORDER, await asyncio.gather(*(_trouble(parts, name) for name in START_ORDER)), strict=True)
     )
-    well = not any(troubles.values())
-    tasks, questions = await _work(settings) if troubles["api"] is None else ([], [])
+    work = await _work(settings) if await _answers(parts) else _Work()
+    well = not any(troubles.values()) and not work.queues.alerts
     out.document(
         {
             "well": well,
@@ -36,13 +38,15 @@ async def show_status(settings: Settings, out: Output) -> ExitCode:
                 for name, trouble in troubles.items()
             },
             **urls(parts),
-            "tasks": [task.model_dump(mode="json") for task in tasks],
-            "questions": [question.model_dump(mode="json") for question in questions],
+            "tasks": [task.model_dump(mode="json") for task in work.tasks],
+            "questions": [question.model_dump(mode="json") for question in work.questions],
+            "queues": [queue.model_dump(mode="json") for queue in work.queues.items],
+            "alerts": [alert.model_dump(mode="json") for alert in work.queues.alerts],
         }
     )
     rows = [(name, trouble if trouble else "ok", _pid(parts, name)) for name, trouble in troubles.items()]
     out.table(("PART", "HEALTH", "PID"), rows, empty="")
-    _tell(parts, out, tasks, questions, well=well)
+    _tell(parts, out, work, well=well)
     return ExitCode.OK if well else ExitCode.UNREACHABLE
 
 
@@ -52,10 +56,11 @@ async def summary_line(parts: Parts) -> str:
     troubles = await asyncio.gather(*(_trouble(parts, name) for name in names))
     text = "  ".join(f"{name} {trouble if trouble else 'ok'}" for name, trouble in zip(names, troubles, strict=True))
     try:
-        tasks, questions = await _work(parts.settings)
+        work = await _work(parts.settings)
     except OrchestratorError:
         return text
-    return f"{text}  ·  tasks {len(tasks)}  ·  open questions {len(questions)}"
+    alerts = "".join(f"  ·  ALERT {alert.kind} {alert.subject}" for alert in work.queues.alerts)
+    return f"{text}  ·  tasks {len(work.tasks)}  ·  open questions {len(work.questions)}{alerts}"
 
 
 async def _trouble(parts: Parts, name: str) -> str | None:
@@ -64,13 +69,33 @@ async def _trouble(parts: Parts, name: str) -> str | None:
     return await trouble_of(parts, name)
 
 
-async def _work(settings: Settings) -> tuple[list[TaskDTO], list[QuestionDTO]]:
+@dataclass(frozen=True)
+class _Work:
+    """What is going on; empty when nobody can tell."""
+
+    tasks: list[TaskDTO] = field(default_factory=list)
+    questions: list[QuestionDTO] = field(default_factory=list)
+    queues: QueueList = field(default_factory=lambda: QueueList(items=[]))
+
+
+async def _answers(parts: Parts) -> bool:
+    """Whether the API can tell of work, although it may miss Temporal."""
+    from runtime.api_client import ApiClient
+
+    try:
+        async with ApiClient(parts.settings.api_url, "", attempts=1, timeout_s=5) as api:
+            return (await api.health()).database
+    except OrchestratorError:
+        return False
+
+
+async def _work(settings: Settings) -> _Work:
     from cli.session import admin_key
     from runtime.api_client import ApiClient
 
     async with ApiClient(settings.api_url, admin_key(settings), attempts=1, timeout_s=5) as api:
         by_state = await asyncio.gather(*(api.tasks(state=state) for state in _OPEN))
-        return [task for tasks in by_state for task in tasks], await api.questions()
+        return _Work([task for tasks in by_state for task in tasks], await api.questions(), await api.queues())
 
 
 def _pid(parts: Parts, name: str) -> int | None:
@@ -78,8 +103,8 @@ def _pid(parts: Parts, name: str) -> int | None:
     return record.pid if record else None
 
 
-def _tell(parts: Parts, out: Output, tasks: list[TaskDTO], questions: list[QuestionDTO], *, well: bool) -> None:
-    from cli.tables import show_questions, show_tasks
+def _tell(parts: Parts, out: Output, work: _Work, *, well: bool) -> None:
+    from cli.tables import show_alerts, show_questions, show_queues, show_tasks
 
     out.say()
     out.facts(
@@ -91,12 +116,15 @@ def _tell(parts: Parts, out: Output, tasks: list[TaskDTO], questions: list[Quest
         ]
     )
     out.say()
-    if tasks:
-        show_tasks(tasks, out)
+    show_queues(work.queues.items, out)
+    show_alerts(work.queues.alerts, out)
+    out.say()
+    if work.tasks:
+        show_tasks(work.tasks, out)
     else:
         out.say("No work in progress.")
-    if questions:
+    if work.questions:
         out.say()
-        show_questions(questions, out)
+        show_questions(work.questions, out)
     if not well:
         out.say("Next: orchestrator up --detach", style="bold")

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 SUPERVISOR = "supervisor"
 STOP_ORDER = (SUPERVISOR, *reversed(START_ORDER))
-_TIMEOUTS_S = {POSTGRES: 30.0, TEMPORAL: 30.0, API: 40.0, WORKERS: 60.0}
+# The first start of the workers may have to build the image of the local server.
+_TIMEOUTS_S = {POSTGRES: 30.0, TEMPORAL: 30.0, API: 40.0, WORKERS: 300.0}
 _LOCK_S = 180.0
 _RETENTION_DAYS = 30
 

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 from cli.output import shortened
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from cli.output import Output
-    from contracts.nouns import TaskDTO
+    from contracts.nouns import AlertDTO, QueueDTO, TaskDTO
     from contracts.questions import QuestionDTO
 
 
@@ -19,12 +21,50 @@ def show_tasks(tasks: list[TaskDTO], out: Output) -> None:
             task.kind.value,
             task.state.value,
             task.stage,
-            shortened(task.waiting_for or task.error_code or "", 60),
+            shortened(_note(task) or "", 60),
             shortened(task.title, 60),
         )
         for task in tasks
     ]
     out.table(("TASK", "KIND", "STATE", "STAGE", "NOTE", "TITLE"), rows, empty="No tasks.")
+
+
+def stall_note(task: TaskDTO) -> str | None:
+    """Why a task stands still although it runs; None when a Temporal worker serves it."""
+    if task.stalled_queue is None:
+        return None
+    since = f" since {moment(task.stalled_since)}" if task.stalled_since else ""
+    return f"no Temporal worker on queue {task.stalled_queue}{since}"
+
+
+def _note(task: TaskDTO) -> str | None:
+    return stall_note(task) or task.waiting_for or task.error_code
+
+
+def show_queues(queues: list[QueueDTO], out: Output) -> None:
+    """Who serves each task queue, and what waits in it."""
+    rows = [
+        (
+            queue.name,
+            queue.workers,
+            queue.pollers,
+            queue.backlog,
+            f"{queue.oldest_waiting_s:.0f} s" if queue.oldest_waiting_s is not None else None,
+            f"UNSERVED since {moment(queue.unserved_since)}" if queue.unserved_since else None,
+        )
+        for queue in queues
+    ]
+    out.table(("QUEUE", "WORKERS", "POLLERS", "BACKLOG", "OLDEST", "NOTE"), rows, empty="No task queue was seen yet.")
+
+
+def show_alerts(alerts: list[AlertDTO], out: Output) -> None:
+    for alert in alerts:
+        out.say(f"ALERT {alert.kind} since {moment(alert.since)}: {alert.message}", style="bold red")
+
+
+def moment(time: datetime) -> str:
+    """A point in time as people of this place read it."""
+    return time.astimezone().isoformat(sep=" ", timespec="seconds")
 
 
 def show_questions(questions: list[QuestionDTO], out: Output) -> None:

@@ -126,7 +126,10 @@ class ProjectList(Contract):
 
 
 class TaskDTO(Contract):
-    """A projection of one workflow, for people. `waiting_for` says for whom or what, when state is waiting."""
+    """A projection of one workflow, for people. `waiting_for` says for whom or what, when state is waiting.
+
+    `stalled_queue` names the task queue that it waits on and that no live Temporal worker serves since `stalled_since`.
+    """
 
     id: Identifier
     kind: TaskKind
@@ -146,6 +149,8 @@ class TaskDTO(Contract):
     created_at: AwareDatetime
     updated_at: AwareDatetime
     web_url: str | None = None
+    stalled_queue: str | None = None
+    stalled_since: AwareDatetime | None = None
 
 
 class TaskList(Contract):
@@ -379,6 +384,40 @@ class Health(Contract):
     version: str
     database: bool
     temporal: bool
+
+
+class QueueDTO(Contract):
+    """A Temporal task queue, as it was looked at last.
+
+    `workers` counts those that live, `pollers` the connections that the server remembers (for minutes). `backlog` and
+    `oldest_waiting_s` (seconds) are the server's estimates. `seen_at` is the newest sign of a worker.
+    `unserved_since` is set while work waits and no worker lives.
+    """
+
+    name: str
+    workers: int
+    pollers: int
+    backlog: int
+    oldest_waiting_s: float | None = None
+    seen_at: AwareDatetime | None = None
+    unserved_since: AwareDatetime | None = None
+
+
+class AlertDTO(Contract):
+    """Something that a person has to put right; it disappears by itself once that is done."""
+
+    kind: Literal["queue_unserved", "temporal_unreachable"]
+    subject: str
+    since: AwareDatetime
+    message: str
+
+
+class QueueList(Contract):
+    """`looked_at` is when the Temporal server answered last; None when it never has."""
+
+    items: list[QueueDTO]
+    alerts: list[AlertDTO] = Field(default_factory=list)
+    looked_at: AwareDatetime | None = None
 
 
 class WebUiTicket(Contract):

@@ -223,10 +223,14 @@ class ReleaseRequest(Step):
 
 
 class ReleaseOutcome(Step):
-    """`switched` says whether the public address already points to the new release."""
+    """`switched` says whether the public address already points to the new release.
+
+    `image` is the id of the container image that serves; None on a target without images.
+    """
 
     ok: bool
     switched: bool = False
+    image: str | None = None
     error_code: str | None = None
     error: str | None = Field(default=None, max_length=4_000)
     log: ArtifactRef | None = None

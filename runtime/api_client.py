@@ -41,6 +41,7 @@ from contracts.nouns import (
     ProjectResponse,
     ProjectUpdate,
     QuestionList,
+    QueueList,
     SecretDTO,
     SecretGenerate,
     SecretList,
@@ -138,6 +139,10 @@ class ApiClient:
 
     async def health(self) -> Health:
         return await self._get("/health", Health)
+
+    async def queues(self) -> QueueList:
+        """Task queues as the API saw them last, with what is wrong with them."""
+        return await self._get("/queues", QueueList)
 
     async def whoami(self) -> WhoAmI:
         return await self._get("/whoami", WhoAmI)
@@ -306,6 +311,10 @@ class ApiClient:
     async def allocate_ports(self, project_id: str, services: list[str]) -> PortAllocationDTO:
         body = PortAllocationRequest(project_id=project_id, services=services)
         return await self._post("/internal/ports", PortAllocationDTO, body)
+
+    async def register_server(self, server: ServerCreate) -> ServerDTO:
+        """Platform only: a server that the platform runs itself; the same handle is brought up to date."""
+        return await self._request("PUT", "/internal/servers", ServerDTO, server)
 
     async def record_release(self, release: DeploymentRecord) -> DeploymentDTO:
         return await self._request("PUT", "/internal/releases", DeploymentDTO, release)

@@ -37,9 +37,14 @@ from contracts.errors import ErrorClass, ErrorCode, OrchestratorError
 from contracts.names import Queue, SearchAttribute, UpdateName, WorkflowName
 from contracts.nouns import StartedTask
 from contracts.questions import AnswerAccepted, AnswerCommand
+from runtime import task_queues
+from runtime.task_queues import QueueFacts, QueueWaits
 
 _RPC_TIMEOUT = timedelta(seconds=5)
 """A person waits at the other end: the server answers in milliseconds or is said to be unreachable."""
+
+_HEALTH_TIMEOUT = timedelta(seconds=2)
+"""Whoever asks for health waits for several answers, and gives up after four seconds."""
 
 _UPDATE_TIMEOUT = timedelta(seconds=20)
 """Updates need a live Temporal worker; hand-over after a dead one takes 2-10 s."""
@@ -157,6 +162,20 @@ class Gateway:
             for queue in queues
         ]
 
+    async def queue_facts(self, names: Sequence[str] = Queue.ALL) -> list[QueueFacts]:
+        """Workers, pollers and backlog of each queue, and of every other queue that a worker announces."""
+        try:
+            return await task_queues.read_facts(self._client, names)
+        except RPCError as error:
+            raise _translated(error, "task queues") from error
+
+    async def queue_waits(self, queues: Sequence[str]) -> QueueWaits:
+        """Which open workflows wait on one of `queues`; a description per open workflow, so only for dead queues."""
+        try:
+            return await task_queues.read_waits(self._client, queues)
+        except RPCError as error:
+            raise _translated(error, "open workflows") from error
+
     async def _count_pollers(self, queue: str, kind: TaskQueueType.ValueType) -> int:
         request = DescribeTaskQueueRequest(
             namespace=self._client.namespace, task_queue=TaskQueue(name=queue), task_queue_type=kind
@@ -168,9 +187,9 @@ class Gateway:
         return len(found.pollers)
 
     async def reachable(self) -> bool:
-        """Whether the Temporal server answers within 5 s."""
+        """Whether the Temporal server answers within 2 s."""
         try:
-            return await self._client.service_client.check_health(timeout=_RPC_TIMEOUT)
+            return await self._client.service_client.check_health(timeout=_HEALTH_TIMEOUT)
         except RPCError:
             return False
 

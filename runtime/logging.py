@@ -12,6 +12,7 @@ from typing import Any
 import structlog
 
 from runtime.settings import Settings
+from runtime.telemetry import add_trace_ids
 
 REDACTED = "[redacted]"
 _SECRET_KEY = re.compile(r"token|secret|password|passwd|api_?key|authorization|credential|private_?key", re.I)
@@ -93,6 +94,7 @@ def _shared_processors(component: str) -> list[structlog.typing.Processor]:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.StackInfoRenderer(),
         add_component,
+        add_trace_ids,
     ]
 
 

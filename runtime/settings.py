@@ -52,6 +52,9 @@ class Settings(BaseSettings):
         description="None: the embedded server",
     )
     agent: AgentKind = Field(default=AgentKind.SCRIPTED, description="what new work uses when nobody names one")
+    runtime: Literal["auto", "docker", "process"] = Field(
+        default="auto", description="where agents work and tests run; auto: containers when Docker can be used"
+    )
     admin_user_id: int = Field(default=1, ge=1)
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_json: bool = False
@@ -143,6 +146,11 @@ class Settings(BaseSettings):
     def agents_dir(self) -> Path:
         """Workspaces and homes of agent workers in the process runtime."""
         return self.home / "agents"
+
+    @property
+    def containers_dir(self) -> Path:
+        """What the platform knows about containers of agents and tests, where they run in containers."""
+        return self.home / "containers"
 
     @property
     def services_dir(self) -> Path:

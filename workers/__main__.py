@@ -10,13 +10,13 @@ from pathlib import Path
 
 import structlog
 from temporalio.client import Client
-from temporalio.runtime import Runtime, TelemetryConfig
+from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
 from temporalio.worker import Worker
 from tenacity import AsyncRetrying, retry_if_exception_type, retry_if_result, stop_never, wait_fixed
 
 from contracts.errors import OrchestratorError
 from contracts.names import Queue
-from runtime import private_files, temporal_client
+from runtime import private_files, telemetry, temporal_client
 from runtime.api_client import ApiClient
 from runtime.gateway import Gateway
 from runtime.keyring import KeyRing
@@ -64,7 +64,7 @@ async def _when(stop: asyncio.Event) -> None:
 
 async def _connected(settings: Settings) -> Client:
     """A client, as soon as the server is there. Nothing runs yet, so a signal may end the process meanwhile."""
-    runtime = Runtime(telemetry=TelemetryConfig(), worker_heartbeat_interval=_HEARTBEAT)
+    runtime = Runtime(telemetry=TelemetryConfig(metrics=_metrics()), worker_heartbeat_interval=_HEARTBEAT)
     keyring = KeyRing.load(settings.codec_key_file)
     async for attempt in AsyncRetrying(
         retry=retry_if_exception_type(OrchestratorError), wait=wait_fixed(_RECONNECT_S), stop=stop_never
@@ -72,6 +72,14 @@ async def _connected(settings: Settings) -> Client:
         with attempt:
             return await temporal_client.connect(settings, keyring=keyring, runtime=runtime)
     raise AssertionError("unreachable: the retries never stop")
+
+
+def _metrics() -> PrometheusConfig | None:
+    """Where this process shows Temporal's own metrics; nowhere unless the environment names `host:port`."""
+    address = os.environ.get("ORCHESTRATOR_WORKERS_METRICS")
+    if not address:
+        return None
+    return PrometheusConfig(bind_address=address, counters_total_suffix=True, durations_as_seconds=True)
 
 
 async def _announce(gateway: Gateway, queues: list[str]) -> None:
@@ -127,6 +135,7 @@ def main() -> None:
         sys.stderr.write(f"{error.code}: {error.message}\n")
         code = 1
     sys.stderr.flush()
+    telemetry.flush()
     # Interpreters that end with the Temporal core loaded crash now and then on their way out.
     os._exit(code)
 

@@ -21,7 +21,15 @@ _DELAYS: dict[ErrorClass, tuple[float, ...]] = {
 }
 """Seconds before each retry; their number is the number of retries."""
 
-_OUTAGES = frozenset({ErrorCode.API_UNREACHABLE, ErrorCode.TEMPORAL_UNREACHABLE, ErrorCode.ARTIFACT_DISK_FULL})
+_OUTAGES = frozenset(
+    {
+        ErrorCode.API_UNREACHABLE,
+        ErrorCode.DATABASE_UNREACHABLE,
+        ErrorCode.TEMPORAL_UNREACHABLE,
+        ErrorCode.ARTIFACT_DISK_FULL,
+        ErrorCode.DOCKER_UNREACHABLE,
+    }
+)
 """Our own parts being away is nobody's fault: tried until they are back, at most this many seconds apart."""
 
 _OUTAGE_DELAY_S = 10.0

@@ -25,7 +25,7 @@ def write_inside(root: Path, path: str, content: bytes, owner: RunAs | None = No
 
     Raises OrchestratorError INVALID_INPUT for a path that leaves `root`, meets a link, or touches `.git`.
     """
-    parts = _parts(path)
+    parts = plain_parts(path)
     try:
         with _folder(root, parts[:-1], owner) as folder:
             draft = f".{secrets.token_hex(8)}.writing"
@@ -40,16 +40,16 @@ def write_inside(root: Path, path: str, content: bytes, owner: RunAs | None = No
                 os.unlink(draft, dir_fd=folder)
                 raise
     except OSError as error:
-        raise _refused(path, error.strerror or "it cannot be written") from error
+        raise write_refused(path, error.strerror or "it cannot be written") from error
 
 
 def read_inside(root: Path, path: str, limit: int) -> bytes | None:
     """At most `limit` bytes of a regular file below `root`; None when there is none, or it is larger."""
     try:
-        with _folder(root, _parts(path)[:-1], None, create=False) as folder:
+        with _folder(root, plain_parts(path)[:-1], None, create=False) as folder:
             # Not waiting: a planted pipe must not hold us.
             flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-            with os.fdopen(os.open(_parts(path)[-1], flags, dir_fd=folder), "rb") as stream:
+            with os.fdopen(os.open(plain_parts(path)[-1], flags, dir_fd=folder), "rb") as stream:
                 facts = os.fstat(stream.fileno())
                 if not stat.S_ISREG(facts.st_mode) or facts.st_size > limit:
                     return None
@@ -83,13 +83,14 @@ def _make(part: str, folder: int, owner: RunAs | None) -> None:
         os.chown(part, owner.uid, owner.gid, dir_fd=folder, follow_symlinks=False)
 
 
-def _parts(path: str) -> list[str]:
+def plain_parts(path: str) -> list[str]:
+    """The parts of a path that is plainly inside; raises OrchestratorError INVALID_INPUT for any other."""
     parts = path.split("/")
     bad = PurePosixPath(path).is_absolute() or any(one.lower() in _FORBIDDEN or "\0" in one for one in parts)
     if bad or len(path) > 500:
-        raise _refused(path, "it must be a plain path inside the workspace")
+        raise write_refused(path, "it must be a plain path inside the workspace")
     return parts
 
 
-def _refused(path: str, why: str) -> OrchestratorError:
+def write_refused(path: str, why: str) -> OrchestratorError:
     return OrchestratorError(ErrorCode.INVALID_INPUT, f"The file {path[:200]!r} was not written: {why}.")

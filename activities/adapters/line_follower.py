@@ -1,12 +1,13 @@
-"""Follows the output of a supervised run, line by line, from the beginning, to its end."""
+"""Follows the output of a run (a supervised process, a container), line by line, from the beginning, to its end."""
 
 from __future__ import annotations
 
 import asyncio
 import re
 from collections.abc import Callable
+from typing import Protocol
 
-from activities.adapters.supervision import RunStatus, Supervisor
+from activities.adapters.supervision import RunStatus
 from activities.ports import Follow
 from contracts.progress import FineEvent, ProgressEvent
 
@@ -21,6 +22,14 @@ _MAX_EVENTS = 200
 def readable(text: str) -> str:
     """Without colours and control characters, which neither a database nor a terminal should be given."""
     return _CONTROL.sub("", text)
+
+
+class Followed(Protocol):
+    """What can be followed: its output by offset, and its end."""
+
+    def read_output(self, name: str, offset: int, limit: int = 65536) -> tuple[bytes, int]: ...
+
+    async def wait(self, name: str) -> RunStatus: ...
 
 
 class LineSplitter:
@@ -56,8 +65,8 @@ class LineFollower:
     Events are keyed `<key>:<offset>`; `base` is added to offsets, for a run that goes on after another one.
     """
 
-    def __init__(self, supervisor: Supervisor, follow: Follow, key: str, request_id: str, task_id: str) -> None:
-        self._supervisor = supervisor
+    def __init__(self, source: Followed, follow: Follow, key: str, request_id: str, task_id: str) -> None:
+        self._source = source
         self._follow = follow
         self._key = key
         self._request_id = request_id
@@ -66,11 +75,11 @@ class LineFollower:
     async def follow(self, name: str, shown: Callable[[bytes], list[str]], base: int = 0) -> tuple[RunStatus, int]:
         """Report until the run has ended, at least twice a second; return its end and the offset after it."""
         splitter, offset = LineSplitter(), 0
-        ended = asyncio.ensure_future(self._supervisor.wait(name))
+        ended = asyncio.ensure_future(self._source.wait(name))
         try:
             while True:
                 done = ended.done()
-                chunk, offset = self._supervisor.read_output(name, offset, _CHUNK)
+                chunk, offset = self._source.read_output(name, offset, _CHUNK)
                 lines = splitter.feed(chunk) if chunk else []
                 if done and not chunk:
                     await self._report(splitter.last(), shown, base, base + offset)

@@ -35,7 +35,8 @@ _PASSED_ON = ("PIP_", "UV_", "SSL_CERT_", "REQUESTS_CA_", "HTTP_PROXY", "HTTPS_P
 class Playbook:
     """One run. `secret_files` (name to text) exist with mode 0600 while it runs, beside `variables` as JSON.
 
-    A variable may name a secret file's path through `PlaybookRunner.path`.
+    A variable may name a secret file's path through `PlaybookRunner.path`. `host` holds the inventory variables of
+    the server that it is for, None means this machine.
     """
 
     ident: str
@@ -44,11 +45,15 @@ class Playbook:
     variables: dict[str, str] = field(default_factory=dict, repr=False)
     secret_files: dict[str, str] = field(default_factory=dict, repr=False)
     timeout_s: int = 1800
+    host: dict[str, str | int | bool] | None = None
 
 
 @dataclass(frozen=True)
 class PlaybookResult:
-    """`failure` is what the failed module returned (`msg`, `code`); `log` is the whole output."""
+    """`failure` is what the failed module returned (`msg`, `code`); `log` is the whole output.
+
+    `image` is the container image that a task said it has made or found.
+    """
 
     ok: bool
     exit_code: int | None
@@ -56,6 +61,7 @@ class PlaybookResult:
     task: str | None
     failure: dict[str, Any]
     log: bytes
+    image: str | None = None
 
 
 class PlaybookRunner:
@@ -75,7 +81,8 @@ class PlaybookRunner:
 
         A finished run is adopted with its result, a lost one (its supervisor was killed, or a reboot) runs again
         from the start. Cancelling the caller leaves the run alone. Raises PLAYBOOK_LOST (transient) when the run
-        is lost, killed or stopped by somebody else while it is followed: the next call begins anew.
+        is lost, killed or stopped by somebody else while it is followed, or when its server could not be reached:
+        the next call begins anew.
         """
         # Shielded: half a start would be invisible to the stop that follows a cancellation.
         await asyncio.shield(asyncio.ensure_future(self._begin(playbook)))
@@ -85,6 +92,11 @@ class PlaybookRunner:
             await self.stop(playbook.ident)
             raise OrchestratorError(
                 ErrorCode.PLAYBOOK_LOST, "The playbook was lost while it ran.", error_class=ErrorClass.TRANSIENT
+            )
+        if status.exit_code and await asyncio.to_thread(self._was_unreachable, playbook.ident):
+            await self.stop(playbook.ident)
+            raise OrchestratorError(
+                ErrorCode.PLAYBOOK_LOST, "The server could not be reached.", error_class=ErrorClass.TRANSIENT
             )
         return await asyncio.to_thread(self._result, playbook.ident, status)
 
@@ -125,9 +137,10 @@ class PlaybookRunner:
         for name in ("env", "inventory", "secret"):
             (root / name).mkdir(mode=0o700, parents=True, exist_ok=True)
         root.chmod(0o700)
-        write_private(root / "inventory" / "hosts", "local ansible_connection=local\n")
-        variables = playbook.variables | {"ansible_python_interpreter": self._python}
-        write_private(root / "env" / "extravars", json.dumps(variables))
+        host = playbook.host or {"ansible_connection": "local", "ansible_python_interpreter": self._python}
+        inventory = {"all": {"hosts": {"server": host}}}
+        write_private(root / "inventory" / "hosts.json", json.dumps(inventory))
+        write_private(root / "env" / "extravars", json.dumps(playbook.variables))
         for name, text in playbook.secret_files.items():
             write_private(root / "secret" / name, text)
 
@@ -177,8 +190,13 @@ class PlaybookRunner:
                 found.append((int(counter), json.loads(file.read_text())))
         return sorted(found, key=lambda event: event[0])
 
+    def _was_unreachable(self, ident: str) -> bool:
+        return any(event["event"] == "runner_on_unreachable" for _, event in self._events(ident, 0))
+
     def _result(self, ident: str, status: RunStatus) -> PlaybookResult:
-        failed = [event for _, event in self._events(ident, 0) if event["event"] == "runner_on_failed"]
+        events = [event for _, event in self._events(ident, 0)]
+        failed = [event for event in events if event["event"] == "runner_on_failed"]
+        done = [event["event_data"].get("res", {}) for event in events if event["event"] == "runner_on_ok"]
         data = failed[-1]["event_data"] if failed else {}
         log, _ = self._supervisor.read_output(ident, 0, _MAX_LOG)
         return PlaybookResult(
@@ -188,6 +206,7 @@ class PlaybookRunner:
             task=data.get("task"),
             failure={key: data.get("res", {}).get(key) for key in ("msg", "code")},
             log=log,
+            image=next((answer["image"] for answer in reversed(done) if answer.get("image")), None),
         )
 
 
@@ -202,7 +221,7 @@ def _fine_events(playbook: Playbook, events: list[tuple[int, dict[str, Any]]]) -
         data = event.get("event_data", {})
         if event["event"] == "playbook_on_task_start":
             told = ProgressEvent(type="progress", request_id=playbook.ident, message=str(data.get("name")))
-        elif event["event"] == "runner_on_failed":
+        elif event["event"] in {"runner_on_failed", "runner_on_unreachable"}:
             why = str(data.get("res", {}).get("msg") or "the task failed")
             told = ProgressEvent(type="failed", request_id=playbook.ident, error=bounded(why, 3_900))
         else:

@@ -18,25 +18,35 @@ from pathlib import Path
 
 import activities
 from activities.adapters.file_lock import file_lock
-from activities.adapters.git import Git, temporary_directory
+from activities.adapters.git import temporary_directory
 from activities.adapters.line_follower import LineFollower
 from activities.adapters.local_forge import LocalBareForge
-from activities.adapters.requirements_check import FILES, requirement_files, unsafe_requirement
+from activities.adapters.requirements_check import FILES
 from activities.adapters.supervision import RunAs, RunStatus, SupervisedCommand, Supervisor
 from activities.adapters.unprivileged import UnprivilegedUsers, give
-from activities.adapters.verification_report import CheckedOutput, code_failure, judge, registry_trouble
+from activities.adapters.verification_report import judge
+from activities.adapters.verification_steps import (
+    MAX_LOG,
+    SETUP_TIMEOUT_S,
+    Refused,
+    beats_only,
+    check_out,
+    plain_requirements,
+    refuse_without_makefile,
+    setup_failure,
+    shown_line,
+    tests_lost,
+    tests_stopped,
+    verification_result,
+)
 from activities.ports import ArtifactStore, Follow
-from contracts.errors import ErrorClass, ErrorCode, OrchestratorError, bounded
+from contracts.errors import ErrorCode, OrchestratorError
 from contracts.ids import verification_name
-from contracts.progress import FineEvent
 from contracts.steps import VerificationRequest, VerificationResult
 
 _SOURCE_ROOT = Path(activities.__file__).resolve().parent.parent
 _SETUP = "-setup"
-_SETUP_TIMEOUT_S = 1200
 _INSTALLER_VARIABLES = ("PIP_", "UV_", "SSL_", "HTTP_", "HTTPS_", "NO_PROXY", "http_", "https_", "no_proxy", "HOME")
-_MAX_LOG = 32 * 1024 * 1024
-_SHOWN = ("FAILED ", "ERROR ", "make: ***", "make[")
 
 
 @dataclass(frozen=True)
@@ -52,14 +62,6 @@ class _Place:
     @property
     def home(self) -> Path:
         return self.root / "home"
-
-
-class _Refused(Exception):
-    """The project cannot be tested as it is; the Developer can repair it."""
-
-    def __init__(self, verdict: CheckedOutput) -> None:
-        super().__init__(verdict.evidence)
-        self.verdict = verdict
 
 
 class ProcessTester:
@@ -94,16 +96,18 @@ class ProcessTester:
         try:
             if self._supervisor.status(name).state == "absent":
                 await self._begin(request, name, follow)
-        except _Refused as refused:
+        except Refused as refused:
             await self._clear(name)
-            return await self._result(request, refused.verdict, refused.verdict.evidence.encode(), None)
+            return await verification_result(
+                self._artifacts, request, refused.verdict, refused.verdict.evidence.encode(), None
+            )
         follower = LineFollower(
             self._supervisor, follow, f"{request.task_id}:{request.commit[:12]}", request.task_id, request.task_id
         )
-        status, _ = await follower.follow(name, _shown)
+        status, _ = await follower.follow(name, shown_line)
         await self._clear(name)
         self._raise_unless_ended(name, status)
-        output, _ = self._supervisor.read_output(name, 0, _MAX_LOG)
+        output, _ = self._supervisor.read_output(name, 0, MAX_LOG)
         for path, shown in ((self._place(name).project, b"."), (self._venvs, b"venvs"), (self._work_dir, b"")):
             output = output.replace(str(path).encode(), shown)
         verdict = judge(
@@ -111,7 +115,7 @@ class ProcessTester:
         )
         if verdict.failure_class == "infrastructure":
             self._supervisor.remove(name)
-        return await self._result(request, verdict, output, status)
+        return await verification_result(self._artifacts, request, verdict, output, status)
 
     async def stop(self, request: VerificationRequest) -> None:
         """Stop the tests and all that they started; nothing of it is left when this returns."""
@@ -152,33 +156,17 @@ class ProcessTester:
 
     async def _check_out(self, request: VerificationRequest, place: _Place) -> None:
         """Exactly the commit's files, from the forge; whatever an earlier attempt left is replaced."""
-        bare = self._forge.path(request.repository)
-        if not bare.is_dir() or await Git(bare).commit_of(request.commit) is None:
-            raise OrchestratorError(
-                ErrorCode.COMMIT_NOT_ON_REMOTE, f"The forge does not have the commit {request.commit[:12]}."
-            )
         async with temporary_directory(self._work_dir / ".drafts") as directory:
-            draft = directory / "project"
-            await Git(directory).run(
-                "clone", "--quiet", "--shared", "--no-checkout", "--template=", "--", str(bare), str(draft)
-            )
-            await Git(draft).run("checkout", "--quiet", "--detach", request.commit, "--")
-            await asyncio.to_thread(shutil.rmtree, draft / ".git")
+            draft = await check_out(self._forge, request, directory)
             await asyncio.to_thread(shutil.rmtree, place.root, ignore_errors=True)
             place.root.mkdir(mode=0o700, parents=True)
             place.home.mkdir()
             os.rename(draft, place.project)
-        if not (place.project / "Makefile").is_file():
-            raise _Refused(code_failure("There is no Makefile with the targets setup, check and test."))
+        refuse_without_makefile(place.project)
 
     async def _environment(self, name: str, place: _Place, follow: Follow) -> Path:
         """The shared environment with the project's packages, built once for all that want the same."""
-        files = requirement_files(place.project)
-        for file in files:
-            unsafe = unsafe_requirement(file)
-            if unsafe is not None:
-                reason = f"{file.name} may hold package names and versions only; this line is something else: {unsafe}"
-                raise _Refused(code_failure(reason))
+        files = plain_requirements(place.project)
         setup = name + _SETUP
         argv = [
             sys.executable, "-m", "activities.adapters.venv_cache",
@@ -186,43 +174,24 @@ class ProcessTester:
         ]  # fmt: skip
         known = {key: value for key, value in os.environ.items() if key.startswith(_INSTALLER_VARIABLES)}
         known |= {"PATH": os.environ.get("PATH", os.defpath), "PYTHONPATH": str(_SOURCE_ROOT), "LANG": "C.UTF-8"}
-        await self._supervisor.start(SupervisedCommand(setup, argv, self._work_dir, known, _SETUP_TIMEOUT_S))
-        status, _ = await LineFollower(self._supervisor, _beats_only(follow), setup, "", "").follow(setup, lambda _: [])
-        output = self._supervisor.read_output(setup, 0, _MAX_LOG)[0].decode(errors="replace")
+        await self._supervisor.start(SupervisedCommand(setup, argv, self._work_dir, known, SETUP_TIMEOUT_S))
+        status, _ = await LineFollower(self._supervisor, beats_only(follow), setup, "", "").follow(setup, lambda _: [])
+        output = self._supervisor.read_output(setup, 0, MAX_LOG)[0].decode(errors="replace")
         if status.stopped:
-            raise _stopped()
+            raise tests_stopped()
         self._supervisor.remove(setup)
         if status.state == "exited" and status.exit_code == 0:
             venv = Path(output.strip().splitlines()[-1])
             await _stamp(venv, place.project)
             return venv
-        raise _setup_failure(status, output)
+        raise setup_failure(status, output)
 
     def _raise_unless_ended(self, name: str, status: RunStatus) -> None:
         if status.state == "lost":
             self._supervisor.remove(name)
-            raise OrchestratorError(
-                ErrorCode.TESTER_LOST,
-                "The tests were killed from outside; they are started again.",
-                error_class=ErrorClass.TRANSIENT,
-            )
+            raise tests_lost()
         if status.stopped:
-            raise _stopped()
-
-    async def _result(
-        self, request: VerificationRequest, verdict: CheckedOutput, output: bytes, status: RunStatus | None
-    ) -> VerificationResult:
-        report = await self._artifacts.put(f"tests-{request.commit[:12]}.log", output)
-        return VerificationResult(
-            commit=request.commit,
-            passed=verdict.passed,
-            exit_code=None if status is None else status.exit_code,
-            failure_class=verdict.failure_class,
-            fingerprint=verdict.fingerprint,
-            evidence=verdict.evidence,
-            report=report,
-            duration_ms=_duration_ms(status),
-        )
+            raise tests_stopped()
 
     async def _clear(self, name: str) -> None:
         """Remove the copy; the run's record stays. A lost run's orphans go first: they still write there."""
@@ -237,26 +206,6 @@ class ProcessTester:
         return file_lock(self._work_dir / ".locks" / f"{name}.lock")
 
 
-def _beats_only(follow: Follow) -> Follow:
-    """The heart beats while packages are installed; offsets belong to the tests' output."""
-
-    async def report(_: list[FineEvent], __: int) -> None:
-        await follow.report([], follow.offset)
-
-    return Follow(0, report)
-
-
-def _setup_failure(status: RunStatus, output: str) -> Exception:
-    gone = status.state == "lost" or status.timed_out or (status.exit_code or 0) < 0
-    if gone or registry_trouble(output):
-        return OrchestratorError(
-            ErrorCode.PROCESS_FAILED,
-            f"The project's packages could not be installed on this machine: {bounded(output.strip(), 1000)}",
-            error_class=ErrorClass.TRANSIENT,
-        )
-    return _Refused(code_failure("The packages in the requirement files cannot be installed.", output))
-
-
 async def _stamp(venv: Path, project: Path) -> None:
     """Tell the project's Makefile that its environment is ready: it names the stamp after a checksum."""
     content = b"".join((project / name).read_bytes() for name in FILES if (project / name).is_file())
@@ -265,19 +214,3 @@ async def _stamp(venv: Path, project: Path) -> None:
     )
     output, _ = await process.communicate(content)
     (venv / f".ready-{output.decode().split()[0]}").touch()
-
-
-def _shown(line: bytes) -> list[str]:
-    text = line.decode(errors="replace")
-    summary = text.startswith("=") and (" passed" in text or " failed" in text or " error" in text)
-    return [bounded(text, 500)] if summary or text.startswith(_SHOWN) else []
-
-
-def _duration_ms(status: RunStatus | None) -> int:
-    if status is None or status.started_at is None or status.finished_at is None:
-        return 0
-    return round((status.finished_at - status.started_at).total_seconds() * 1000)
-
-
-def _stopped() -> OrchestratorError:
-    return OrchestratorError(ErrorCode.STOPPED_BY_PERSON, "The tests were stopped.")

@@ -122,19 +122,31 @@ async def holding(path: Path) -> AsyncIterator[None]:
 def check_out(place: ProjectPlace, git_dir: Path, commit: str, release_id: str) -> bool:
     """Exactly the files of `commit` in the release directory; False when a finished release is there already."""
     release = place.release(release_id)
-    manifest = read_manifest(place, release_id)
-    if manifest is not None:
-        if manifest["commit"] != commit:
-            raise OrchestratorError(ErrorCode.CONFLICT, f"Release {release_id} exists with another commit.")
+    if recorded_release(place, release_id, commit) is not None:
         return False
     shutil.rmtree(release, ignore_errors=True)
     (release / "app").mkdir(parents=True)
-    index = release / ".index"
-    # Not `git archive`: that honours export-ignore and export-subst, and would not be exactly the commit.
-    _git(git_dir, release / "app", index, "read-tree", f"{commit}^{{commit}}")
-    _git(git_dir, release / "app", index, "checkout-index", "--all", "--force")
-    index.unlink()
+    export_commit(git_dir, commit, release / "app")
     return True
+
+
+def export_commit(git_dir: Path, commit: str, target: Path) -> None:
+    """Exactly the files of `commit` in the directory `target`, which exists and is empty. Raises GIT_FAILED."""
+    index = target.parent / f".index.{secrets.token_hex(4)}"
+    try:
+        # Not `git archive`: that honours export-ignore and export-subst, and would not be exactly the commit.
+        _git(git_dir, target, index, "read-tree", f"{commit}^{{commit}}")
+        _git(git_dir, target, index, "checkout-index", "--all", "--force")
+    finally:
+        index.unlink(missing_ok=True)
+
+
+def recorded_release(place: ProjectPlace, release_id: str, commit: str) -> dict[str, Any] | None:
+    """The manifest of a finished release. Raises CONFLICT when it was made from another commit."""
+    manifest = read_manifest(place, release_id)
+    if manifest is not None and manifest["commit"] != commit:
+        raise OrchestratorError(ErrorCode.CONFLICT, f"Release {release_id} exists with another commit.")
+    return manifest
 
 
 def finish_release(place: ProjectPlace, release_id: str, manifest: dict[str, Any]) -> None:

@@ -10,7 +10,8 @@ from typing import Any
 
 from activities.adapters import release_directory as directory
 from activities.adapters.release_directory import ProjectPlace
-from activities.adapters.release_processes import ReleasedService, ReleaseProcesses, load_release
+from activities.adapters.release_processes import ReleaseProcesses
+from activities.adapters.release_services import ReleasedService, load_release
 from activities.adapters.supervision import RunAs
 from activities.adapters.venv_cache import ensure_venv
 

@@ -26,7 +26,8 @@ _KILLED = re.compile(r"\*\*\* .*(?:\bKilled\b|Error 137\b)")
 _DISK_FULL = re.compile(r"No space left on device|Disk quota exceeded")
 _NO_REGISTRY = re.compile(
     r"No matching distribution found|Max retries exceeded|Temporary failure in name resolution|"
-    r"NewConnectionError|ReadTimeoutError|Connection (?:refused|reset)|network is unreachable",
+    r"NewConnectionError|ReadTimeoutError|Connection (?:refused|reset)|network is unreachable|"
+    r"Could not install packages due to an (?:OSError|EnvironmentError)",
     re.IGNORECASE,
 )
 _OTHER_VERSIONS = re.compile(r"\(from versions: (?!none\))[^)]+\)")

@@ -26,6 +26,8 @@ from contracts.nouns import (
     SecretNames,
     SecretReveal,
     SecretValues,
+    ServerCreate,
+    ServerDTO,
     TokenCreated,
     TokenRequest,
 )
@@ -95,6 +97,12 @@ async def reveal_secrets(body: SecretReveal, session: Session, platform: ThePlat
 async def allocate_ports(body: PortAllocationRequest, session: Session) -> PortAllocationDTO:
     """The same answer for every repetition."""
     return await allocations.allocate(session, body)
+
+
+@router.put("/servers")
+async def register_server(body: ServerCreate, session: Session) -> ServerDTO:
+    """A server that the platform runs itself: insert or update by handle; one that is in use stays so while ready."""
+    return replies.server(await allocations.register(session, body))
 
 
 @router.put("/releases")

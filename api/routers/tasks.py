@@ -122,4 +122,6 @@ async def _messages(platform: Platform, task_id: str, after: int) -> AsyncIterat
 
 
 def _reply(row: TaskRow, platform: Platform) -> TaskDTO:
-    return replies.task(row, platform.gateway.web_url(row.workflow_id, row.run_id or None))
+    # A deploy's workflow serves one task after another: what is over does not wait for anything.
+    stall = None if TaskState(row.state).is_final else platform.queues.stall(row.workflow_id, row.id)
+    return replies.task(row, platform.gateway.web_url(row.workflow_id, row.run_id or None), stall)

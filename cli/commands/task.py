@@ -112,6 +112,7 @@ def logs(task: TaskArgument, as_json: AsJson = False) -> None:
 
 
 def _describe(task: TaskDTO, out: Output) -> None:
+    from cli.tables import stall_note
     from cli.watching import show_ending
 
     out.facts(
@@ -122,6 +123,7 @@ def _describe(task: TaskDTO, out: Output) -> None:
             ("State", task.state.value),
             ("Stage", task.stage),
             ("Waiting for", task.waiting_for),
+            ("Stalled", stall_note(task)),
             ("Project", task.project_id),
             ("Parent", task.parent_task_id),
             ("Workflow", task.workflow_id),

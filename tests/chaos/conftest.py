@@ -17,7 +17,9 @@ SENTENCE = "A library with books: title, author, year:int"
 async def stack() -> AsyncIterator[Stack]:
     # Not below pytest's own directory: another pytest that starts meanwhile closes that for the database's user,
     # and the database is started again here.
-    with TemporaryDirectory(prefix="chaos-") as directory:
+    with TemporaryDirectory(prefix="chaos-") as directory, pytest.MonkeyPatch.context() as environment:
+        # What is counted here is processes; containers have a suite of their own.
+        environment.setenv("ORCHESTRATOR_RUNTIME", "process")
         async with running_stack(Path(directory) / "home") as stack:
             yield stack
         await eventually(lambda: stack.processes() == [], 15, message="nothing of the platform left after `down`")

@@ -156,6 +156,7 @@ async def test_internal_routes_are_closed_to_everybody_but_the_platform(api: Api
         ("POST", f"/internal/projects/{mine.project_id}/secrets/generate", {"names": ["X"]}),
         ("GET", f"/internal/projects/{mine.project_id}/secrets", None),
         ("POST", "/internal/ports", {"project_id": mine.project_id, "services": ["a"]}),
+        ("PUT", "/internal/servers", {"handle": "mine", "public_ip": "10.0.0.9"}),
         ("PUT", "/internal/releases", release(mine.project_id)),
         ("POST", "/internal/tokens", {"project_id": mine.project_id, "commands": ["task.show"]}),
     ]

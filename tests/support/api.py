@@ -8,7 +8,7 @@ import functools
 import shutil
 import subprocess
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,6 +32,7 @@ from contracts.questions import AnswerAccepted, AnswerCommand
 from runtime import postgres, private_files
 from runtime.gateway import WorkflowDescription
 from runtime.settings import Settings
+from runtime.task_queues import QueueFacts, QueueWait, QueueWaits
 
 Headers = dict[str, str]
 
@@ -90,6 +91,8 @@ class RecordingGateway:
     described: dict[str, WorkflowDescription] = field(default_factory=dict)
     refusal: OrchestratorError | None = None
     is_reachable: bool = True
+    facts: list[QueueFacts] = field(default_factory=list)
+    waits: list[QueueWait] = field(default_factory=list)
 
     async def start_engineering(self, message: EngineeringMessage) -> StartedTask:
         return self._start(message, engineering_workflow_id(message.task_id))
@@ -115,6 +118,14 @@ class RecordingGateway:
 
     async def reachable(self) -> bool:
         return self.is_reachable
+
+    async def queue_facts(self, names: Sequence[str]) -> list[QueueFacts]:
+        self._refuse()
+        return self.facts
+
+    async def queue_waits(self, queues: Sequence[str]) -> QueueWaits:
+        self._refuse()
+        return QueueWaits(items=[wait for wait in self.waits if wait.queue in queues])
 
     def web_url_for(self, workflow_id: str, run_id: str | None = None) -> str:
         return f"http://ui.test/{workflow_id}"

@@ -17,7 +17,7 @@ from activities.adapters.plan_reader import ForgePlanReader
 from activities.adapters.release_directory import ProjectPlace
 from activities.adapters.supervision import Supervisor
 from activities.adapters.unprivileged import UnprivilegedUsers
-from activities.ports import Follow, Forge
+from activities.ports import DeployTarget, Follow, Forge
 from activities.rules_environment import render
 from contracts.ids import project_slug
 from contracts.progress import FineEvent
@@ -106,6 +106,8 @@ class SampleProject:
     name: str = field(default_factory=lambda: f"blog-{uuid4().hex[:8]}")
     start_timeout_s: float = 8.0
     users: UnprivilegedUsers | None = None
+    server_handle: str = "local"
+    server_ip: str = "127.0.0.1"
 
     @property
     def repository(self) -> str:
@@ -116,7 +118,7 @@ class SampleProject:
         return self.home / "forge" / f"{self.repository}.git"
 
     @property
-    def target(self) -> AnsibleProcessTarget:
+    def target(self) -> DeployTarget:
         return AnsibleProcessTarget(self.home, self.artifacts, start_timeout_s=self.start_timeout_s, users=self.users)
 
     @property
@@ -129,20 +131,28 @@ class SampleProject:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"http://{self.server_ip}:{self.port}"
 
     @property
     def supervisor(self) -> Supervisor:
         return Supervisor(self.home / "runs")
 
+    def build_files(self) -> dict[str, str]:
+        """What the target needs in a repository besides the manifest."""
+        return {}
+
     def commit(self, version: str, *, prologue: str = "", answer: str = "pass", **files: str) -> str:
         """A commit whose backend says `version`; `files` by name with `__` for the dot replace or add files."""
-        content = {
-            "backend.py": APP.format(version=version, prologue=prologue, answer=answer),
-            "service.yaml": MANIFEST,
-            "env.contract.yaml": CONTRACT,
-            "requirements.txt": "# none\n",
-        } | {name.replace("__", "."): text for name, text in files.items()}
+        content = (
+            self.build_files()
+            | {
+                "backend.py": APP.format(version=version, prologue=prologue, answer=answer),
+                "service.yaml": MANIFEST,
+                "env.contract.yaml": CONTRACT,
+                "requirements.txt": "# none\n",
+            }
+            | {name.replace("__", "."): text for name, text in files.items()}
+        )
         with tempfile.TemporaryDirectory() as tree:
             for name, text in content.items():
                 Path(tree, name).write_text(text)
@@ -175,8 +185,8 @@ class SampleProject:
             release_id=release_id or f"rel-{identity}",
             plan=plan,
             allocation=Allocation(
-                server_handle="local",
-                server_ip="127.0.0.1",
+                server_handle=self.server_handle,
+                server_ip=self.server_ip,
                 ports=[ServicePort(service=service.name, port=self.port) for service in plan.services],
                 previous_release_id=previous,
             ),
@@ -206,6 +216,41 @@ class SampleProject:
         """Names of the project's supervised services that run."""
         names = [path.name for path in (self.home / "runs").glob("svc-*")]
         return sorted(name for name in names if self.supervisor.status(name).state == "running")
+
+    async def live(self) -> dict[str, str]:
+        """What serves the project, by name, each with something that changes when it is started anew."""
+        return {name: str(self.supervisor.status(name).pid) for name in self.service_runs() if "-cand-" not in name}
+
+    async def candidates(self) -> list[str]:
+        return [name for name in self.service_runs() if "-cand-" in name]
+
+    async def releases(self) -> set[str]:
+        """Ids of the releases that are kept."""
+        return {path.name for path in (self.place.root / "releases").glob("*")}
+
+    async def starts(self) -> list[str]:
+        """The releases that have started with the live data, in order."""
+        return (self.place.data / "started").read_text().split()
+
+    async def built(self, release_id: str) -> str:
+        """Something that changes when the release is built again."""
+        return str((self.place.release(release_id) / "app" / "backend.py").stat().st_ino)
+
+    async def left(self) -> list[str]:
+        """What is there of the project besides kept data."""
+        return [str(path) for path in self.place.root.glob("*")] + self.service_runs()
+
+    async def kept_data(self) -> list[str]:
+        """The files that a removal has kept."""
+        return [path.name for path in (self.home / "services" / ".removed").rglob("*") if path.is_file()]
+
+    async def seen_by_others(self) -> str:
+        """What everybody on the machine can see of it: command lines."""
+        return "\n".join(self.processes())
+
+    async def clean_up(self) -> None:
+        await self.stop_everything()
+        assert self.processes() == []
 
     def processes(self) -> list[str]:
         """Command lines of every living process that belongs to this state directory."""

@@ -51,7 +51,8 @@ class Stack:
 
     @property
     def env(self) -> dict[str, str]:
-        kept = {name: value for name, value in os.environ.items() if name in {"PATH", "HOME", "LANG", "CI"}}
+        passed = {"PATH", "HOME", "LANG", "CI", "ORCHESTRATOR_RUNTIME"}
+        kept = {name: value for name, value in os.environ.items() if name in passed}
         pip = {name: value for name, value in os.environ.items() if name.startswith(("PIP_", "SSL_", "VIRTUAL_ENV"))}
         return {
             **kept,

@@ -1,0 +1,258 @@
+"""Runs as containers: created or adopted by name, followed, stopped. What `supervision` is for processes.
+
+The engine is the truth about a run; `<records_dir>/<name>.json` only remembers what the engine cannot say: that a
+container was started (so that a vanished one is lost and not started again) and that it was stopped by us.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import os
+import shlex
+import tarfile
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+from typing import Any, TypeVar
+from uuid import uuid4
+
+from activities.adapters.bounded_log import BoundedLog
+from activities.adapters.docker_engine import ContainerSpec, ContainerState, DockerContainerEngine
+from activities.adapters.file_lock import file_lock
+from activities.adapters.supervision import RunStatus
+from activities.ports import Follow
+from contracts.errors import ErrorClass, ErrorCode, OrchestratorError
+
+TIMEOUT_LABEL = "codegen-orchestrator.timeout-s"
+_LAUNCHER = "/usr/local/bin/worker-run"
+_ENVIRONMENT = ".environment"
+_ENDED_BY_TIMEOUT = {124, 137}
+_ENDED_FROM_OUTSIDE = {137, 143, 255}
+"""Exit codes of a container that somebody killed or stopped, or whose engine went away."""
+_WAIT_S = 5.0
+_BEAT_S = 0.5
+_T = TypeVar("_T")
+
+
+class ContainerRuns:
+    """All runs of one records directory. Any number of processes may use it at once."""
+
+    def __init__(self, engine: DockerContainerEngine, records_dir: Path) -> None:
+        self.engine = engine
+        self._records_dir = records_dir
+
+    async def start(
+        self, spec: ContainerSpec, timeout_s: int, fill: Callable[[], Awaitable[None]] | None = None
+    ) -> RunStatus:
+        """Create the run, or adopt the one of that name, whatever its state: never a second container.
+
+        `fill` puts files into the container before it starts; it is called again after a crash in the middle. The
+        command ends after `timeout_s` seconds even when nobody follows it. A container that was started and has
+        vanished is `lost`, for good.
+        """
+        starting = asyncio.ensure_future(self._start(_bounded(spec, timeout_s), fill))
+        try:
+            return await asyncio.shield(starting)
+        except asyncio.CancelledError:
+            # Decided before we leave, so that a stop that follows finds the run.
+            await asyncio.wait({starting})
+            raise
+
+    async def status(self, name: str) -> RunStatus:
+        record, state = self._record(name), await self.engine.inspect(name)
+        if state is None and record:
+            stopped = bool(record.get("stopped"))
+            return RunStatus(name, "exited" if stopped else "lost", stopped=stopped)
+        if state is None or state.status == "created":
+            return RunStatus(name, "absent")
+        if state.is_running:
+            return RunStatus(name, "running", started_at=state.started_at)
+        return _ended(name, state, stopped=bool(record.get("stopped")))
+
+    @asynccontextmanager
+    async def output(self, name: str) -> AsyncIterator[RunOutput]:
+        """The output of a run, to be followed from its beginning; the copy is gone afterwards."""
+        copies = self._records_dir / ".output"
+        copies.mkdir(mode=0o700, parents=True, exist_ok=True)
+        copy = copies / f"{name}.{uuid4().hex}"
+        log = BoundedLog(copy)
+        try:
+            yield RunOutput(self, name, copy, log)
+        finally:
+            log.close()
+            copy.unlink(missing_ok=True)
+
+    async def stop(self, name: str, grace_s: float = 5.0) -> RunStatus:
+        """TERM, after `grace_s` KILL; nothing of it runs when this returns. Stopping what has ended changes nothing."""
+        async with self._locked(name):
+            state = await self.engine.inspect(name)
+            if state is not None and state.is_running:
+                self._save(name, {**self._record(name), "stopped": True})
+                await self.engine.stop(name, grace_s)
+        return await self.status(name)
+
+    async def remove(self, name: str) -> None:
+        """Remove the container and forget the run, so that its name is free; ends what still runs."""
+        async with self._locked(name):
+            await self.engine.remove(name)
+            self._path(name).unlink(missing_ok=True)
+
+    def names(self, labels: dict[str, str]) -> list[str]:
+        """Runs that were started with all of these labels, also those whose container is gone."""
+        found = []
+        for path in self._records_dir.glob("*.json"):
+            known = self._record(path.stem).get("labels", {})
+            if all(known.get(key) == value for key, value in labels.items()):
+                found.append(path.stem)
+        return sorted(found)
+
+    async def _start(self, spec: ContainerSpec, fill: Callable[[], Awaitable[None]] | None) -> RunStatus:
+        async with self._locked(spec.name):
+            state = await self.engine.inspect(spec.name)
+            if state is None and self._record(spec.name):
+                return await self.status(spec.name)
+            if state is None:
+                state = await self.engine.create(spec)
+            if state.status == "created":
+                if fill is not None:
+                    await fill()
+                # Written first: whatever happens from here on, nobody starts this run again from nothing.
+                self._save(spec.name, {"labels": spec.labels})
+                await self.engine.start(spec.name)
+        return await self.status(spec.name)
+
+    def _locked(self, name: str) -> AbstractAsyncContextManager[None]:
+        return file_lock(self._records_dir / ".locks" / f"{name}.lock")
+
+    def _path(self, name: str) -> Path:
+        return self._records_dir / f"{name}.json"
+
+    def _record(self, name: str) -> dict[str, Any]:
+        try:
+            record: dict[str, Any] = json.loads(self._path(name).read_text())
+        except FileNotFoundError:
+            return {}
+        return record
+
+    def _save(self, name: str, record: dict[str, Any]) -> None:
+        draft = self._path(name).with_suffix(".draft")
+        draft.write_text(json.dumps({**record, "started": True}))
+        os.replace(draft, self._path(name))
+
+
+class RunOutput:
+    """Implements `Followed` for one container: its output is copied to a file, where offsets mean bytes."""
+
+    def __init__(self, runs: ContainerRuns, name: str, copy: Path, log: BoundedLog) -> None:
+        self._runs = runs
+        self._name = name
+        self._copy = copy
+        self._log = log
+
+    def read_output(self, name: str, offset: int, limit: int = 65536) -> tuple[bytes, int]:
+        """Output from byte `offset` and the offset after it; empty when there is nothing more (yet)."""
+        with self._copy.open("rb") as file:
+            file.seek(offset)
+            chunk = file.read(limit)
+        return chunk, offset + len(chunk)
+
+    async def wait(self, name: str) -> RunStatus:
+        """Copy the output until the container has ended, also across a restart of the engine's connection."""
+        engine, seen = self._runs.engine, 0
+        while (status := await self._runs.status(self._name)).state == "running":
+            seen = await engine.copy_output(self._name, seen, self._log.write)
+            await engine.wait(self._name, _WAIT_S)
+        # A stream that broke looks like one that ended: what is missing is asked for once more.
+        await engine.copy_output(self._name, seen, self._log.write, follow=False)
+        return status
+
+
+async def beating(follow: Follow, work: Awaitable[_T]) -> _T:
+    """The result of `work`, with a report without events at least twice a second meanwhile."""
+    task = asyncio.ensure_future(work)
+    try:
+        while not (await asyncio.wait({task}, timeout=_BEAT_S))[0]:
+            await follow.report([], follow.offset)
+        return task.result()
+    finally:
+        if not task.done():
+            task.cancel()
+            await asyncio.wait({task})
+
+
+def environment_file(directory: str) -> str:
+    """Where the launcher looks for variables that must not be seen in the engine's records."""
+    return f"{directory}/{_ENVIRONMENT}"
+
+
+def environment_archive(variables: dict[str, str]) -> bytes:
+    """A tar archive with the launcher's file of variables."""
+    lines = "".join(f"export {name}={shlex.quote(value)}\n" for name, value in variables.items())
+    return archive_of({_ENVIRONMENT: lines.encode()}, mode=0o600)
+
+
+def archive_of(files: dict[str, bytes], *, mode: int = 0o644, folders: bool = False) -> bytes:
+    """A tar archive of files, all of the container's user; with `folders` also the directories on their way."""
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as archive:
+        for path, content in files.items():
+            for folder in reversed(PurePosixPath(path).parents[:-1]) if folders else []:
+                member = owned(tarfile.TarInfo(str(folder)))
+                member.type, member.mode = tarfile.DIRTYPE, 0o755
+                archive.addfile(member)
+            member = owned(tarfile.TarInfo(path))
+            member.size, member.mode = len(content), mode
+            archive.addfile(member, io.BytesIO(content))
+    return out.getvalue()
+
+
+def pack(directory: Path, target: Path) -> None:
+    """Write what is in `directory` as the tar archive `target`, all of the container's user."""
+    with tarfile.open(target, mode="w") as archive:
+        archive.add(directory, arcname=".", filter=owned)
+
+
+def owned(member: tarfile.TarInfo) -> tarfile.TarInfo:
+    member.uid = member.gid = 1000
+    member.uname = member.gname = ""
+    return member
+
+
+def _bounded(spec: ContainerSpec, timeout_s: int) -> ContainerSpec:
+    home = spec.environment.get("HOME", "/home/worker")
+    return replace(
+        spec,
+        argv=[_LAUNCHER, str(timeout_s), environment_file(home), *spec.argv],
+        labels={**spec.labels, TIMEOUT_LABEL: str(timeout_s)},
+    )
+
+
+def _ended(name: str, state: ContainerState, stopped: bool) -> RunStatus:
+    code = state.exit_code
+    duration = (state.finished_at - state.started_at).total_seconds() if state.started_at and state.finished_at else 0.0
+    limit = state.labels.get(TIMEOUT_LABEL, "")
+    timed_out = code in _ENDED_BY_TIMEOUT and limit.isdigit() and duration >= int(limit)
+    foreign = code in _ENDED_FROM_OUTSIDE and not (stopped or timed_out or state.out_of_memory)
+    return RunStatus(
+        name,
+        "lost" if foreign else "exited",
+        exit_code=code,
+        started_at=state.started_at,
+        finished_at=state.finished_at,
+        timed_out=timed_out,
+        stopped=stopped,
+        run_as_uid=1000,
+    )
+
+
+def failed_to_run(what: str, output: bytes) -> OrchestratorError:
+    """A short container of the platform's own did not do its work."""
+    return OrchestratorError(
+        ErrorCode.PROCESS_FAILED,
+        f"{what} failed in its container.",
+        error_class=ErrorClass.TRANSIENT,
+        details={"output": output.decode(errors="replace")},
+    )

@@ -1,0 +1,86 @@
+"""What pip inside a container needs to install as pip on this machine does: the same sources, the same certificates."""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from activities.adapters.docker_engine import Bind
+
+_OPTIONS = frozenset(
+    {
+        "index-url", "extra-index-url", "find-links", "no-index", "cert", "client-cert", "trusted-host", "proxy",
+        "timeout", "default-timeout", "retries", "prefer-binary", "only-binary",
+    }
+)  # fmt: skip
+"""Where packages come from. Options that say where they go (target, prefix, user) stay outside."""
+_SECTIONS = ("global", "install", ":env:")
+_VARIABLES = (
+    "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY",
+    "NO_PROXY", "all_proxy", "ALL_PROXY",
+)  # fmt: skip
+_LIST_TIMEOUT_S = 30
+_TOO_HIGH = 2
+
+
+@dataclass(frozen=True)
+class InstallerAccess:
+    """`environment` may hold credentials of a package index: never put it where others can read it."""
+
+    environment: dict[str, str]
+    binds: tuple[Bind, ...]
+
+
+async def installer_access() -> InstallerAccess:
+    """From pip's own configuration (files and PIP_ variables) and the usual variables of this process."""
+    variables = {name: os.environ[name] for name in _VARIABLES if os.environ.get(name)}
+    variables |= _configured(await _pip_configuration())
+    paths = sorted({path for name, value in variables.items() for path in _paths(name, value)})
+    binds = tuple(Bind(str(path), str(path), read_only=True, host_path=True) for path in paths)
+    return InstallerAccess(variables, binds)
+
+
+async def _pip_configuration() -> str:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "pip", "config", "list",
+        stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        output, _ = await asyncio.wait_for(process.communicate(), _LIST_TIMEOUT_S)
+    except TimeoutError:
+        process.kill()
+        await process.wait()
+        return ""
+    return output.decode(errors="replace")
+
+
+def _configured(listing: str) -> dict[str, str]:
+    """Lines `section.option='value'`, as variables; a later section wins over an earlier one."""
+    known: dict[str, str] = {}
+    for section in _SECTIONS:
+        for line in listing.splitlines():
+            key, _, value = line.partition("=")
+            option = key.removeprefix(f"{section}.").replace("_", "-")
+            if key.startswith(f"{section}.") and option in _OPTIONS:
+                known[f"PIP_{option.upper().replace('-', '_')}"] = str(ast.literal_eval(value))
+    return known
+
+
+def _paths(name: str, value: str) -> list[Path]:
+    """Absolute paths in a value, those of file URLs too, which exist here.
+
+    The pages of a local index point to files beside it, so its parent is what is needed.
+    """
+    found = []
+    for word in value.split():
+        path = Path(word.removeprefix("file://"))
+        if not path.is_absolute() or not path.exists():
+            continue
+        needed = path.parent if name.endswith("INDEX_URL") and path.is_dir() else path
+        # Never the root of the machine, or a top-level directory of it.
+        found.append(needed if len(needed.parts) > _TOO_HIGH else path)
+    return [path for path in found if len(path.parts) > _TOO_HIGH]

@@ -1,0 +1,70 @@
+"""The part of this code that runs on servers, as one file: a zip archive that Python executes.
+
+Its name carries the hash of its content, so that a server never runs an old one for a new platform.
+"""
+
+import hashlib
+import io
+import zipfile
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from activities.adapters.remote_shell import ServerAccess, run_on
+from contracts.errors import ErrorClass, ErrorCode, OrchestratorError
+
+_ROOT = Path(__file__).resolve().parents[2]
+_ADAPTERS = (
+    "container_steps", "docker_command", "probe", "process_table", "release_containers", "release_directory",
+    "release_services", "supervision", "unprivileged",
+)  # fmt: skip
+_FILES = (
+    *(f"contracts/{name}.py" for name in ("__init__", "errors", "ids", "states")),
+    "activities/__init__.py",
+    "activities/adapters/__init__.py",
+    *(f"activities/adapters/{name}.py" for name in _ADAPTERS),
+)
+_MAIN = "import sys\nfrom activities.adapters.container_steps import main\nsys.exit(main())\n"
+_DIRECTORY = "/opt/orchestrator"
+
+
+@dataclass(frozen=True)
+class ReleaseKit:
+    """`path` is where it is on every server."""
+
+    path: str
+    content: bytes
+
+    async def install(self, access: ServerAccess) -> None:
+        """Put it on the server unless it is there."""
+        if (await run_on(access, f"test -f {self.path}")).code == 0:
+            return
+        draft = f"{self.path}.new"
+        script = f"mkdir -p {_DIRECTORY} && cat > {draft} && mv {draft} {self.path}"
+        reply = await run_on(access, f"sh -c '{script}'", stdin=self.content)
+        if reply.code != 0:
+            raise OrchestratorError(
+                ErrorCode.PROCESS_FAILED,
+                f"The release program cannot be put on {access.handle}: {reply.error[-500:]}",
+                error_class=ErrorClass.TRANSIENT,
+            )
+
+    @property
+    def command(self) -> str:
+        return f"/usr/bin/python3 -I {self.path}"
+
+
+@cache
+def release_kit() -> ReleaseKit:
+    """The kit of this platform's code: the same bytes for the same code."""
+    target = io.BytesIO()
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in _FILES:
+            _add(archive, name, (_ROOT / name).read_bytes())
+        _add(archive, "__main__.py", _MAIN.encode())
+    content = target.getvalue()
+    return ReleaseKit(f"{_DIRECTORY}/release-{hashlib.sha256(content).hexdigest()[:16]}.pyz", content)
+
+
+def _add(archive: zipfile.ZipFile, name: str, content: bytes) -> None:
+    archive.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), content, zipfile.ZIP_DEFLATED)

@@ -1,0 +1,243 @@
+"""A server in a container of this machine: systemd, SSH with one key, sudo, and a Docker Engine of its own.
+
+Create or adopt by name: the container comes back with the outer engine, its address is fixed, and what is deployed
+to it lives in volumes.
+"""
+
+import asyncio
+import contextlib
+import hashlib
+import ipaddress
+import json
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from activities.adapters import docker_command as docker
+from activities.adapters.release_directory import holding
+from activities.adapters.remote_shell import ServerAccess
+from contracts.errors import ErrorClass, ErrorCode, OrchestratorError
+
+NETWORK = "orchestrator-servers"
+BASE_IMAGE = "debian:bookworm-slim"
+LABEL = "codegen-orchestrator.server"
+USER = "orchestrator"
+_DOCKERFILE = Path(__file__).resolve().parents[2] / "infra" / "images" / "server.Dockerfile"
+# SYS_TIME among others must never stay in: a server that sets its time zone would move the clock of the host.
+_DROPPED = ("SYS_RESOURCE", "SYS_TIME", "SYS_MODULE", "SYS_BOOT", "SYS_RAWIO")
+_BUILD_S = 1800.0
+_START_S = 90.0
+_LOOK_EVERY_S = 0.2
+
+
+@dataclass(frozen=True)
+class LocalServers:
+    """The local servers of one installation. `home` is its state directory."""
+
+    home: Path
+
+    def container(self, handle: str) -> str:
+        """Two installations on one machine have servers of their own."""
+        return f"orchestrator-server-{handle}-{hashlib.sha256(str(self.home).encode()).hexdigest()[:8]}"
+
+    async def access(self, handle: str) -> ServerAccess:
+        """Create or adopt the server, start it if it is stopped, and wait until SSH and its engine answer.
+
+        Takes about 3 s for a new one when the image is there, a minute more for the first image. Raises
+        OrchestratorError PROCESS_FAILED, transient when the engine is not there or the server does not get well.
+        """
+        keys = self.home / "keys" / "ssh"
+        keys.mkdir(mode=0o700, parents=True, exist_ok=True)
+        async with holding(keys / f".{handle}.lock"):
+            return await self._ensure(handle, keys)
+
+    async def remove(self, handle: str) -> None:
+        """The container, its volumes and keys are gone. For servers that nobody needs any more; repeatable."""
+        name = self.container(handle)
+        await docker.ask("rm", "--force", "--volumes", name)
+        for volume in _volumes(name):
+            await docker.ask("volume", "rm", "--force", volume)
+        for file in (self.home / "keys" / "ssh").glob(f"{handle}*"):
+            file.unlink()
+
+    async def _ensure(self, handle: str, keys: Path) -> ServerAccess:
+        name, key = self.container(handle), keys / handle
+        if not key.with_suffix(".pub").exists():
+            await _new_key(key, f"{USER}@{name}")
+        known_hosts = keys / f"{handle}.known_hosts"
+        if not await _exists(name):
+            known_hosts.unlink(missing_ok=True)
+            await self._create(name, handle)
+        if await docker.do("inspect", "--format", "{{.State.Status}}", name) == "created":
+            await _configure_engine(name)
+        # Starting what runs changes nothing.
+        await docker.do("start", name)
+        await _wait(name, "systemctl", "is-active", "--quiet", "ssh.service")
+        await _wait(name, "docker", "info")
+        address = await _address(name)
+        access = ServerAccess(handle, address, 22, USER, key, known_hosts)
+        await _authorise(name, key)
+        await _learn_host_key(name, access)
+        await _load_base_image(name)
+        return access
+
+    async def _create(self, name: str, handle: str) -> None:
+        image = await _ensure_image()
+        await _ensure_network()
+        for address in await _free_addresses():
+            reply = await docker.ask(*_creation(name, handle, image, address, await _cgroup_version()))
+            if reply.code == 0:
+                return
+            await docker.ask("rm", "--force", name)
+            if "Address already in use" not in reply.error:
+                raise OrchestratorError(ErrorCode.PROCESS_FAILED, f"The server cannot be made: {reply.error[-500:]}")
+        raise OrchestratorError(ErrorCode.PROCESS_FAILED, f"The network {NETWORK} has no free address.")
+
+
+def _creation(name: str, handle: str, image: str, address: str, cgroup_version: str) -> list[str]:
+    images, data = _volumes(name)
+    arguments = ["create", "--name", name, "--hostname", handle, "--label", f"{LABEL}={handle}"]
+    arguments += ["--network", NETWORK, "--ip", address, "--restart", "unless-stopped"]
+    arguments += ["--cap-add", "ALL", *(part for one in _DROPPED for part in ("--cap-drop", one))]
+    arguments += ["--security-opt", "seccomp=unconfined", "--device-cgroup-rule", "a *:* rwm"]
+    arguments += ["--tmpfs", "/run", "--tmpfs", "/run/lock", "--volume", "/sys/fs/cgroup:/sys/fs/cgroup:rw"]
+    if cgroup_version == "2":
+        arguments += ["--cgroupns", "host"]
+    arguments += ["--volume", f"{images}:/var/lib/docker", "--volume", f"{data}:/srv"]
+    return [*arguments, "--log-opt", "max-size=10m", image]
+
+
+def _volumes(name: str) -> tuple[str, str]:
+    return f"{name}-docker", f"{name}-srv"
+
+
+async def _ensure_image() -> str:
+    """The image under a tag that changes with its Dockerfile: an old one is never taken for the new."""
+    content = _DOCKERFILE.read_bytes()
+    tag = f"orchestrator-server:{hashlib.sha256(content).hexdigest()[:16]}"
+    if (await docker.ask("image", "inspect", tag)).code != 0:
+        # The network of the host, so that names of package registries resolve as they do here.
+        build = ("build", "--network", "host", "--force-rm", "--label", f"{LABEL}=image", "--tag", tag, "-")
+        await docker.do(*build, stdin=content, timeout_s=_BUILD_S)
+    return tag
+
+
+async def _ensure_network() -> None:
+    """Only a network whose range we chose gives fixed addresses; the first range that nobody uses is taken."""
+    if (await docker.ask("network", "inspect", NETWORK)).code == 0:
+        return
+    for number in range(213, 245):
+        reply = await docker.ask(
+            "network", "create", "--driver", "bridge", "--label", f"{LABEL}=network",
+            "--subnet", f"10.{number}.0.0/24", NETWORK,
+        )  # fmt: skip
+        if reply.code == 0 or "already exists" in reply.error:
+            return
+        if "overlaps" not in reply.error:
+            raise OrchestratorError(ErrorCode.PROCESS_FAILED, f"The network cannot be made: {reply.error[-500:]}")
+    raise OrchestratorError(ErrorCode.PROCESS_FAILED, f"Every range for the network {NETWORK} is in use.")
+
+
+async def _free_addresses() -> list[str]:
+    """Addresses that no server has, running or not: the engine itself does not keep those of stopped ones."""
+    network = json.loads(await docker.do("network", "inspect", NETWORK))[0]
+    names = (await docker.do("ps", "--all", "--quiet", "--filter", f"label={LABEL}")).split()
+    taken = {network["IPAM"]["Config"][0].get("Gateway")} | {await _address(name) for name in names}
+    hosts = [str(host) for host in ipaddress.ip_network(network["IPAM"]["Config"][0]["Subnet"]).hosts()]
+    return [host for host in hosts[1:] if host not in taken]
+
+
+async def _address(name: str) -> str:
+    form = f'{{{{(index .NetworkSettings.Networks "{NETWORK}").IPAMConfig.IPv4Address}}}}'
+    return await docker.do("inspect", "--format", form, name)
+
+
+async def _cgroup_version() -> str:
+    return await docker.do("info", "--format", "{{.CgroupVersion}}")
+
+
+async def _exists(name: str) -> bool:
+    """Whether our container is there; one of that name that is not ours is refused."""
+    reply = await docker.ask("inspect", "--format", f'{{{{index .Config.Labels "{LABEL}"}}}}', name)
+    if reply.absent:
+        return False
+    if not reply.text:
+        raise OrchestratorError(ErrorCode.CONFLICT, f"There is a container {name} that is not ours; rename it.")
+    return True
+
+
+async def _configure_engine(name: str) -> None:
+    """What runs inside asks the same name servers as this machine; the embedded one of a network is not for it."""
+    servers = _name_servers()
+    if not servers:
+        return
+    with tempfile.TemporaryDirectory() as directory:
+        file = Path(directory, "daemon.json")
+        file.write_text(json.dumps({"dns": servers}))
+        await docker.do("cp", str(file), f"{name}:/etc/docker/daemon.json")
+
+
+def _name_servers() -> list[str]:
+    for file in (Path("/etc/resolv.conf"), Path("/run/systemd/resolve/resolv.conf")):
+        with contextlib.suppress(OSError):
+            words = [line.split() for line in file.read_text().splitlines()]
+            found = [word[1] for word in words if len(word) > 1 and word[0] == "nameserver"]
+            outside = [address for address in found if not address.startswith("127.") and address != "::1"]
+            if outside:
+                return outside
+    return []
+
+
+async def _new_key(key: Path, comment: str) -> None:
+    """Stored with mode 0600 before anybody trusts it; a half-made pair is made anew."""
+    for file in (key, key.with_suffix(".pub")):
+        file.unlink(missing_ok=True)
+    reply = await docker.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", comment, "-f", str(key)])
+    if reply.code != 0:
+        raise OrchestratorError(ErrorCode.PROCESS_FAILED, f"No SSH key could be made: {reply.error[-500:]}")
+
+
+async def _authorise(name: str, key: Path) -> None:
+    """Exactly our key may log in, and the host keys exist."""
+    folder = f"/home/{USER}/.ssh"
+    script = (
+        f"install -d -m 700 -o {USER} -g {USER} {folder} && cat > {folder}/.new"
+        f" && chown {USER}: {folder}/.new && chmod 600 {folder}/.new && mv {folder}/.new {folder}/authorized_keys"
+    )
+    public = key.with_suffix(".pub").read_bytes()
+    await docker.do("exec", "--interactive", name, "sh", "-c", script, stdin=public)
+
+
+async def _learn_host_key(name: str, access: ServerAccess) -> None:
+    """Once, and through the engine instead of the network: nobody can stand in between."""
+    if access.known_hosts_file.exists():
+        return
+    public = await docker.do("exec", name, "cat", "/etc/ssh/ssh_host_ed25519_key.pub")
+    kind, key = public.split()[:2]
+    draft = access.known_hosts_file.with_suffix(".draft")
+    draft.write_text(f"{access.host} {kind} {key}\n")
+    draft.replace(access.known_hosts_file)
+
+
+async def _load_base_image(name: str) -> None:
+    """The image that projects start from, without a registry."""
+    if (await docker.ask("exec", name, "docker", "image", "inspect", BASE_IMAGE)).code == 0:
+        return
+    with tempfile.TemporaryDirectory() as directory:
+        archive = Path(directory, "image.tar")
+        await docker.do("save", "--output", str(archive), BASE_IMAGE, timeout_s=300)
+        await docker.do("exec", "--interactive", name, "docker", "load", stdin=archive, timeout_s=300)
+
+
+async def _wait(name: str, *command: str) -> None:
+    """Ask inside until the answer is yes: a container has no event for what becomes ready in it."""
+    loop = asyncio.get_running_loop()
+    give_up = loop.time() + _START_S
+    while (reply := await docker.ask("exec", name, *command)).code != 0:
+        if loop.time() > give_up:
+            raise OrchestratorError(
+                ErrorCode.PROCESS_FAILED,
+                f"The server {name} does not get well: {' '.join(command)}: {(reply.error or reply.text)[-500:]}",
+                error_class=ErrorClass.TRANSIENT,
+            )
+        await asyncio.sleep(_LOOK_EVERY_S)

@@ -1,0 +1,16 @@
+"""Prometheus metrics, for whoever runs the platform."""
+
+from fastapi import APIRouter
+from fastapi.responses import Response
+from prometheus_client import CONTENT_TYPE_LATEST
+
+from api.auth import Admin
+from api.state import ThePlatform
+
+router = APIRouter(tags=["platform"])
+
+
+@router.get("/metrics", include_in_schema=False)
+async def show_metrics(_caller: Admin, platform: ThePlatform) -> Response:
+    """Of this process; scrape it with an administrator's key (`authorization: credentials_file`)."""
+    return Response(platform.metrics.text(), media_type=CONTENT_TYPE_LATEST)

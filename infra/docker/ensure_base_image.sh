@@ -1,0 +1,48 @@
+#!/usr/bin/env bash
+# Makes sure that the image debian:bookworm-slim exists: from a registry where one can be reached, otherwise made with
+# debootstrap under the same tag. With CI=true or DOCKER=install it installs debootstrap. A second run changes nothing.
+set -euo pipefail
+
+TAG=debian:bookworm-slim
+SUITE=bookworm
+MIRROR=${DEBIAN_MIRROR:-http://deb.debian.org/debian}
+PULL_S=60
+
+if docker image inspect "$TAG" >/dev/null 2>&1; then
+  exit 0
+fi
+
+echo "== getting $TAG"
+if timeout "$PULL_S" docker pull --quiet "$TAG" 2>/dev/null; then
+  exit 0
+fi
+
+echo "== no registry: making $TAG with debootstrap (half a minute)"
+if ! command -v debootstrap >/dev/null; then
+  if [ "${CI:-}" != true ] && [ "${DOCKER:-}" != install ]; then
+    echo "The program debootstrap is missing: apt-get install debootstrap, or DOCKER=install make docker" >&2
+    exit 1
+  fi
+  apt-get update -qq
+  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends debootstrap >/dev/null
+fi
+
+if [ "$(id -u)" -ne 0 ]; then
+  echo "debootstrap needs root: sudo make docker" >&2
+  exit 1
+fi
+
+root=$(mktemp -d)
+trap 'rm -rf --one-file-system "$root"' EXIT
+debootstrap --variant=minbase "$SUITE" "$root" "$MIRROR" >"$root.log" 2>&1 || {
+  tail -n 20 "$root.log" >&2
+  rm -f "$root.log"
+  exit 1
+}
+rm -f "$root.log"
+rm -rf "$root"/var/cache/apt/archives/*.deb "$root"/var/lib/apt/lists/*
+# Imported under another tag first: a broken import must not leave the right one.
+tar -C "$root" --numeric-owner -c . | docker import --change 'CMD ["bash"]' - "$TAG-draft" >/dev/null
+docker run --rm --network none "$TAG-draft" true
+docker tag "$TAG-draft" "$TAG"
+docker rmi "$TAG-draft" >/dev/null

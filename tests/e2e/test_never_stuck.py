@@ -1,0 +1,180 @@
+"""A task queue that loses its Temporal worker is named within a minute, with what waits on it; then work goes on.
+
+Here every queue has a worker process of its own, as on several hosts, and nobody starts a dead one again.
+"""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import httpx
+import pytest
+import pytest_asyncio
+
+from cli.parts import environment
+from cli.processes import start_time
+from contracts.ids import child_task_id
+from contracts.names import Queue
+from contracts.states import TaskKind
+from tests.support.eventually import eventually
+from tests.support.stack import ROOT, Stack, running_stack
+from tests.support.temporal_server import free_port
+
+pytestmark = pytest.mark.timeout(400)
+
+PROMISED_S = 60.0
+WISH = "A library with books: title, author, year:int [agent:slow=4]"
+
+
+@dataclass
+class Workers:
+    """One Temporal worker process for each queue."""
+
+    stack: Stack
+    running: dict[str, asyncio.subprocess.Process] = field(default_factory=dict)
+    metrics: str = field(default_factory=lambda: f"127.0.0.1:{free_port()}")
+
+    async def start(self, queue: str) -> None:
+        """Start the worker of a queue, and wait until it polls."""
+        ready = self.stack.home / f"{queue}.ready"
+        ready.unlink(missing_ok=True)
+        extra = {"ORCHESTRATOR_READY_FILE": str(ready)}
+        if queue == Queue.INFRA:
+            extra["ORCHESTRATOR_WORKERS_METRICS"] = self.metrics
+        with (self.stack.home / "logs" / f"workers-{queue}.log").open("ab") as log:
+            self.running[queue] = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "workers", queue,
+                cwd=ROOT, env=environment({**self.stack.env, **extra}),
+                stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log,
+            )  # fmt: skip
+        process = self.running[queue]
+        await eventually(lambda: ready.exists() or process.returncode is not None, 60, message=f"a worker on {queue}")
+        assert process.returncode is None, Path(log.name).read_text()[-3000:]
+
+    async def stop(self, queue: str, how: signal.Signals = signal.SIGKILL) -> None:
+        process = self.running.pop(queue)
+        if process.returncode is None:
+            process.send_signal(how)
+        await process.wait()
+
+
+@pytest_asyncio.fixture(scope="module")
+async def workers() -> AsyncIterator[Workers]:
+    with TemporaryDirectory(prefix="never-stuck-") as directory, pytest.MonkeyPatch.context() as chosen:
+        # A turn is seen to begin by its process, wherever Docker can be reached.
+        chosen.setenv("ORCHESTRATOR_RUNTIME", "process")
+        async with running_stack(Path(directory) / "home") as stack:
+            await _without_workers(stack)
+            workers = Workers(stack)
+            try:
+                await asyncio.gather(*(workers.start(queue) for queue in Queue.ALL))
+                yield workers
+                missing = set(Queue.ALL) - set(workers.running)
+                await asyncio.gather(*(workers.start(queue) for queue in missing))
+                # services are stopped through the platform
+                await stack.cli("down", "--services")
+            finally:
+                for queue in list(workers.running):
+                    await workers.stop(queue)
+
+
+async def _without_workers(stack: Stack) -> None:
+    """Nobody starts the stack's own workers again."""
+    for part, how in (("supervisor", signal.SIGKILL), ("workers", signal.SIGTERM)):
+        pid = stack.pid_of(part)
+        os.kill(pid, how)
+        await eventually(partial(_has_ended, pid), 40, message=f"the end of {part}")
+
+
+def _has_ended(pid: int) -> bool:
+    return start_time(pid) is None
+
+
+@pytest.mark.parametrize(
+    ("queue", "how"),
+    [(Queue.AGENTS, signal.SIGKILL), (Queue.ORCHESTRATOR, signal.SIGTERM)],
+    ids=["agents, killed", "orchestrator, told to stop"],
+)
+async def test_a_queue_without_its_worker_is_named_within_a_minute_and_goes_on_with_it(
+    workers: Workers, queue: str, how: signal.Signals, record_property: Callable[[str, object], None]
+) -> None:
+    stack = workers.stack
+    project = await stack.new_project()
+    delivery = (await stack.ok("delivery", "start", "--project", project, WISH))["task_id"]
+    engineering = child_task_id(delivery, TaskKind.ENGINEERING)
+    await _a_turn_begins(stack, engineering)
+
+    died, clock = datetime.now(UTC), asyncio.get_running_loop().time
+    began = clock()
+    await workers.stop(queue, how)
+    for task in (engineering, delivery):
+        found = await stack.wait(
+            f"/tasks/{task}", _stalled, PROMISED_S - (clock() - began), message=f"{task} naming its queue"
+        )
+        assert found["stalled_queue"] == queue
+    named_s = clock() - began
+    record_property("named_after_s", round(named_s, 1))
+    await _everybody_says_it(stack, queue, delivery, died)
+    assert clock() - began < PROMISED_S + 15, "the commands themselves take their time"
+
+    await workers.start(queue)
+    task = await stack.finished(delivery)
+    assert task["state"] == "completed", task
+    assert task["stalled_queue"] is None
+    await stack.wait("/queues", lambda found: not found["alerts"], 15, message="no alert any more")
+    sys.stdout.write(f"{queue}: named {named_s:.1f} s after the end of its worker\n")
+
+
+async def _a_turn_begins(stack: Stack, engineering: str) -> None:
+    def begun() -> bool:
+        return any((stack.home / "runs").glob(f"turn-{engineering}-*/status.json"))
+
+    await eventually(begun, 90, message="the agent's turn")
+
+
+def _stalled(task: dict[str, Any]) -> dict[str, Any] | None:
+    return task if task["stalled_queue"] else None
+
+
+async def _everybody_says_it(stack: Stack, queue: str, delivery: str, died: datetime) -> None:
+    report = await stack.get("/queues")
+    [alert] = [alert for alert in report["alerts"] if alert["subject"] == queue]
+    assert alert["kind"] == "queue_unserved"
+    since = datetime.fromisoformat(alert["since"])
+    assert abs((since - died).total_seconds()) < 15, "since the last sign of life"
+    [entry] = [entry for entry in report["items"] if entry["name"] == queue]
+    assert (entry["workers"], entry["unserved_since"]) == (0, alert["since"])
+    assert all(not other["unserved_since"] for other in report["items"] if other["name"] != queue)
+
+    note = f"no Temporal worker on queue {queue} since {since.astimezone().isoformat(sep=' ', timespec='seconds')}"
+    shown, listed, status, doctor = await asyncio.gather(
+        stack.cli("task", "show", delivery), stack.cli("task", "list"), stack.cli("status"), stack.cli("doctor")
+    )
+    assert f"no Temporal worker on queue {queue} since" in shown.out
+    assert queue in _unwrapped(listed.out)
+    assert "UNSERVED" in _unwrapped(status.out), note
+    assert "ALERT queue_unserved" in status.out
+    assert queue in status.out
+    assert "UNSERVED" in _unwrapped(doctor.out)
+    assert status.code == 6
+    log = (stack.home / "logs" / "api.log").read_text()
+    assert "a task queue has work and no live Temporal worker" in log
+
+
+def _unwrapped(table: str) -> str:
+    return " ".join(table.split())
+
+
+async def test_a_worker_process_shows_the_metrics_of_its_queue(workers: Workers) -> None:
+    async with httpx.AsyncClient() as prometheus:
+        text = (await prometheus.get(f"http://{workers.metrics}/metrics")).text
+    assert "temporal_worker_task_slots_available" in text
+    assert 'task_queue="infra"' in text

@@ -1,0 +1,128 @@
+"""The server in a container and what is special about services that run there as containers."""
+
+import json
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import httpx
+import pytest
+
+from activities.adapters import docker_command as docker
+from activities.adapters.remote_shell import run_on
+from activities.adapters.server_container import LocalServers
+from contracts.errors import ErrorCode, OrchestratorError
+from contracts.steps import ReleaseOutcome, ReleaseRequest, ServicePort
+from tests.support.container_service import ContainerProject, OneServer, no_engine
+from tests.support.eventually import eventually
+from tests.support.generated_project import generate
+from tests.support.sample_service import Recorder, free_port
+
+pytestmark = pytest.mark.timeout(400)  # a shared machine may be slow, and the first test makes the server
+
+CAP_SYS_TIME = 25
+VALUES = {
+    "SECRET_KEY": "generated-key-of-the-service",
+    "ADMIN_TOKEN": "generated-token-of-the-admin",
+    "TELEGRAM_BOT_TOKEN": "123456:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+}
+
+
+@pytest.fixture
+async def project(tmp_path: Path, container_server: OneServer) -> AsyncIterator[ContainerProject]:
+    obstacle = no_engine()
+    if obstacle is not None:
+        pytest.skip(obstacle)
+    access = await container_server.prepare()
+    sample = ContainerProject(
+        tmp_path, free_port(), server_handle=container_server.handle, server_ip=access.host,
+        server=container_server, start_timeout_s=30.0,
+    )  # fmt: skip
+    yield sample
+    await sample.clean_up()
+
+
+async def deploy(project: ContainerProject, commit: str, previous: str | None = None) -> ReleaseOutcome:
+    request = await project.request(commit, previous=previous, timeout_s=300)
+    return await project.target.release(request, project.environment(request), Recorder().follow)
+
+
+async def answers(project: ContainerProject) -> bool:
+    async with httpx.AsyncClient(trust_env=False) as client:
+        try:
+            return (await client.get(f"{project.url}/health", timeout=2)).status_code == 200
+        except httpx.HTTPError:
+            return False
+
+
+async def test_a_server_cannot_move_the_clock_of_its_host(project: ContainerProject) -> None:
+    effective = (await project.server.run("grep CapEff /proc/1/status")).split()[1]
+    assert not int(effective, 16) >> CAP_SYS_TIME & 1
+
+
+async def test_a_server_with_another_host_key_is_refused(project: ContainerProject, tmp_path: Path) -> None:
+    access = await project.server.access(project.server.handle)
+    impostor = tmp_path / "known_hosts"
+    kind = "ssh-ed25519"
+    key = "AAAAC3NzaC1lZDI1NTE5AAAAIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIII"
+    impostor.write_text(f"{access.host} {kind} {key}\n")
+    with pytest.raises(OrchestratorError, match="cannot be reached over SSH"):
+        await run_on(replace(access, known_hosts_file=impostor), "true")
+    assert access.key_file.stat().st_mode & 0o777 == 0o600
+
+
+async def test_a_service_has_no_rights_and_comes_back_with_its_server(project: ContainerProject) -> None:
+    status = "open('/proc/self/status').read()"
+    look_around = f"body['uid'] = os.getuid(); body['caps'] = {status}.split('CapEff:')[1].split()[0]"
+    outcome = await deploy(project, project.commit("v1", answer=look_around))
+    assert outcome.ok, outcome.error
+    async with httpx.AsyncClient(trust_env=False) as client:
+        answer = (await client.get(f"{project.url}/health")).json()
+    assert answer["uid"] >= 20_000
+    assert int(answer["caps"], 16) == 0
+    server = LocalServers(project.server.home)
+    before = await project.server.access(project.server.handle)
+    await docker.do("restart", "--time", "10", server.container(project.server.handle))
+    assert await project.server.access(project.server.handle) == before
+
+    async def is_back() -> bool:
+        return await answers(project)
+
+    _: bool = await eventually(is_back, timeout=60)
+
+
+async def test_a_release_that_cannot_be_built_says_why_and_the_old_one_serves(project: ContainerProject) -> None:
+    assert (await deploy(project, project.commit("v1"))).ok
+    before = await project.live()
+    broken = "FROM debian:bookworm-slim\nRUN echo the compiler is missing && exit 3\n"
+    outcome = await deploy(project, project.commit("v2", Dockerfile=broken))
+    assert (outcome.ok, outcome.error_code) == (False, ErrorCode.PLAYBOOK_FAILED)
+    assert "the compiler is missing" in str(outcome.error)
+    assert await project.live() == before
+
+
+@pytest.mark.parametrize("modules", [["backend", "tg_bot"], ["backend"], ["tg_bot"]], ids="-".join)
+async def test_the_image_of_the_template_is_built_and_serves(project: ContainerProject, modules: list[str]) -> None:
+    tree = generate(project.home / "generated", modules)
+    contract = tree / "env.contract.yaml"
+    contract.write_text(contract.read_text().replace("https://api.telegram.org", "http://127.0.0.1:9"))
+    request = await project.request(project.commit_tree(tree), timeout_s=390)
+    ports = [ServicePort(service=name, port=project.port if name == modules[0] else free_port()) for name in modules]
+    request = request.model_copy(update={"allocation": request.allocation.model_copy(update={"ports": ports})})
+    outcome = await project.target.release(request, project.environment(request, VALUES), Recorder().follow)
+    assert outcome.ok, outcome.error
+    probe = await project.target.probe(project.probe_request(request))
+    assert (probe.ok, probe.url) == (True, project.url), probe.error
+    await assert_image_is_clean(project, request)
+
+
+async def assert_image_is_clean(project: ContainerProject, request: ReleaseRequest) -> None:
+    """Nothing of the build is in it: no certificates or index of this machine, no package manager's cache."""
+    tag = f"svc-{project.slug}:{request.release_id}"
+    look = "ls -A /build /root/.cache /var/lib/apt/lists 2>/dev/null; find / -xdev -name pip.conf 2>/dev/null"
+    found = await project.server.run(f'docker run --rm --network none --user 0 --entrypoint sh {tag} -c "{look}"')
+    assert ".registry" not in found
+    assert "pip.conf" not in found
+    assert "ca.crt" not in found
+    labels = json.loads(await project.server.run(f"docker image inspect --format '{{{{json .Config.Labels}}}}' {tag}"))
+    assert labels["orchestrator.commit"] == request.plan.commit

@@ -1,0 +1,207 @@
+"""What only containers promise: no power over the machine, no secret in the engine's records, nothing doubled."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from activities.adapters.agent_clis import ScriptedAgent
+from activities.adapters.container_runs import ContainerRuns
+from activities.adapters.docker_agent import DockerAgentRuntime
+from activities.adapters.docker_engine import ContainerSpec, DockerContainerEngine, obstacle
+from activities.adapters.docker_images import BASE_IMAGE
+from contracts.departments import ScaffolderMessage
+from contracts.errors import ErrorClass, ErrorCode, OrchestratorError
+from contracts.ids import turn_name
+from tests.support.eventually import eventually
+from tests.support.runtimes import MAKEFILE, REPOSITORY, Bench, DockerRuntime, docker
+
+IN_CI = os.environ.get("CI", "").lower() in {"true", "1"}
+
+pytestmark = pytest.mark.timeout(300)
+
+
+@pytest.fixture
+async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
+    problem = obstacle(BASE_IMAGE, timeout_s=5)
+    if problem is not None:
+        assert not IN_CI, f"CI needs Docker, but {problem}"
+        pytest.skip(f"NOT TESTED IN CONTAINERS: {problem}")
+    one = Bench.make(tmp_path, "docker")
+    yield one
+    await one.runtime.close()
+
+
+def inspected(bench: Bench, turn: int = 1) -> dict[str, dict[str, object]]:
+    found: list[dict[str, dict[str, object]]] = json.loads(docker("inspect", turn_name(bench.worker, turn)))
+    return found[0]
+
+
+async def test_an_agent_has_no_power_over_the_machine(bench: Bench) -> None:
+    await bench.prepare()
+    look = (
+        "id -u; grep -E 'CapEff|CapBnd|NoNewPrivs' /proc/self/status; touch /etc/x 2>&1;"
+        " touch /tmp/x && echo writable; ls /var/run/docker.sock 2>&1; mount | grep -c 'cgroup.*rw,' "
+    )
+    seen = await bench.told(look, turn=1)
+    assert seen.startswith("1000\n")
+    assert seen.count("0000000000000000") == 2
+    assert "NoNewPrivs:\t1" in seen
+    assert "Read-only file system" in seen
+    assert "writable" in seen
+    assert "docker.sock': No such file" in seen
+    host = inspected(bench)["HostConfig"]
+    assert (host["Memory"], host["PidsLimit"], host["Privileged"]) == (2 * 1024**3, 1024, False)
+    assert (host["NetworkMode"], host["CapDrop"]) == ("orchestrator-agents", ["ALL"])
+    assert {str(mount["Type"]) for mount in inspected(bench)["Mounts"]} == {"volume"}  # type: ignore[index] # a list
+
+
+async def test_the_engine_records_no_value_of_the_agents_variables(bench: Bench) -> None:
+    await bench.prepare()
+    variables = {"SHOP_TOKEN": "token-of-the-agent", "SHOP_NAME": "name-of-the-shop"}
+    await bench.turn({"runs": ["echo $SHOP_NAME; ls -A ~"]}, env_vars=variables)
+    assert bench.said[-1].startswith("0: name-of-the-shop")
+    assert ".environment" not in bench.said[-1]
+    records = json.dumps(inspected(bench))
+    assert "token-of-the-agent" not in records
+    assert "name-of-the-shop" not in records
+
+
+async def test_a_container_that_vanished_is_lost_and_never_started_again(bench: Bench) -> None:
+    await bench.prepare()
+    request = bench.request({"hangs": True})
+    running = asyncio.ensure_future(bench.runtime.agent().run_turn(request, bench.follow()))
+    await eventually(lambda: bench.said == ["thinking"])
+    docker("rm", "--force", turn_name(bench.worker, 1))
+    for attempt in (running, bench.runtime.agent().run_turn(request, bench.follow())):
+        with pytest.raises(OrchestratorError) as lost:
+            await attempt
+        assert (lost.value.code, lost.value.retryable) == (ErrorCode.AGENT_LOST, False)
+    assert turn_name(bench.worker, 1) not in docker("ps", "--all", "--format", "{{.Names}}")
+
+
+async def test_a_turn_that_was_created_and_not_started_is_started_once(bench: Bench) -> None:
+    await bench.prepare()
+    runtime = bench.runtime
+    assert isinstance(runtime, DockerRuntime)
+    request = bench.request({})
+    _, spec = await runtime.agent()._spec(request, turn_name(bench.worker, 1), None)
+    created = ContainerSpec(**{**vars(spec), "argv": ["/usr/local/bin/worker-run", "60", "/none", *spec.argv]})
+    await runtime.engine.create(created)
+    assert (await bench.turn({})).status == "done"
+    assert await bench.told("wc -l < ~/runs.log") == "2"
+
+
+async def test_a_container_of_somebody_else_is_left_alone(bench: Bench) -> None:
+    await bench.prepare()
+    name = turn_name(bench.worker, 1)
+    docker("create", "--name", name, BASE_IMAGE, "true")
+    try:
+        with pytest.raises(OrchestratorError) as refused:
+            await bench.turn({})
+        assert refused.value.code is ErrorCode.CONFLICT
+        assert "Created" in docker("ps", "--all", "--filter", f"name={name}", "--format", "{{.Status}}")
+    finally:
+        docker("rm", "--force", name)
+
+
+async def test_what_the_agent_planted_does_not_run_outside_its_container(bench: Bench, tmp_path: Path) -> None:
+    base = (await bench.prepare()).base_commit
+    plant = (
+        f"printf '#!/bin/sh\\ntouch {tmp_path}/ran /workspace/ran\\nexit 1\\n' > /home/worker/evil;"
+        " chmod +x /home/worker/evil; git config core.fsmonitor /home/worker/evil;"
+        " git config uploadpack.packObjectsHook /home/worker/evil; git config pack.packSizeLimit 1;"
+        " echo x > f; git add f; git commit --quiet --no-verify --message f; git rev-parse HEAD"
+    )
+    await bench.told(plant)
+    head = await bench.told("git -c core.fsmonitor=false rev-parse HEAD", turn=91)
+    pushed = await bench.runtime.workspaces().push(bench.pushing(base))
+    assert pushed.commit == head
+    assert not (tmp_path / "ran").exists()
+
+
+async def test_an_outcome_that_is_a_link_or_too_large_is_no_outcome(bench: Bench) -> None:
+    await bench.prepare()
+    for number, plant in enumerate(["ln -s /etc/passwd $f", "head -c 300000 /dev/zero > $f", "mkfifo $f", "mkdir $f"]):
+        done = await bench.turn({"runs": [f"f=$ORCHESTRATOR_OUTCOME; {plant}"]}, turn=number + 1)
+        assert (done.status, done.summary) == ("done", "all good")
+
+
+async def test_a_flood_of_output_ends_neither_the_turn_nor_the_follower(bench: Bench) -> None:
+    await bench.prepare()
+    flood = "print('y' * 9_000_000); print('\\n' * 20_000)"
+    done = await bench.turn({"tells": f"exec({flood!r}) or 'still here'"})
+    assert done.status == "done"
+    assert "still here" in bench.said
+
+
+async def test_removing_a_worker_leaves_no_container_and_no_volume(bench: Bench) -> None:
+    await bench.prepare()
+    await bench.turn({})
+    request = bench.request({"hangs": True}, turn=2)
+    running = asyncio.ensure_future(bench.runtime.agent().run_turn(request, bench.follow()))
+    await eventually(lambda: len(bench.said) == 2)
+    await bench.runtime.workspaces().remove(bench.worker)
+    with pytest.raises(OrchestratorError):
+        await running
+    assert bench.worker not in docker("ps", "--all", "--format", "{{.Names}}")
+    assert bench.worker not in docker("volume", "ls", "--quiet")
+
+
+async def test_the_tests_have_no_network_and_cannot_change_the_shared_packages(bench: Bench) -> None:
+    script = "cat /proc/net/route | wc -l; touch /venv/x; echo '= 1 passed ='"
+    result = await bench.verify(bench.verification({"Makefile": MAKEFILE.format(script)}))
+    assert result.report is not None
+    output = (await bench.artifacts.read(result.report)).decode()
+    assert "1\n" in output
+    assert "Read-only file system" in output
+
+
+async def test_packages_are_installed_once_and_found_by_the_projects_own_makefile(bench: Bench) -> None:
+    makefile = MAKEFILE.format("$(VENV)/bin/python -c 'import iniconfig'; echo '= 1 passed ='")
+    files = {"Makefile": makefile, "requirements.txt": "iniconfig\n"}
+    first = await bench.verify(bench.verification(files))
+    assert first.passed, first.evidence
+    builds = docker("ps", "--all", "--filter", "label=codegen-orchestrator.kind=setup", "--format", "{{.ID}}")
+    assert (await bench.verify(bench.verification(files))).passed
+    assert docker("ps", "--all", "--filter", "label=codegen-orchestrator.kind=setup", "--format", "{{.ID}}") == builds
+
+
+async def test_a_package_that_does_not_exist_is_the_projects_fault(bench: Bench) -> None:
+    files = {"Makefile": MAKEFILE.format("true"), "requirements.txt": "iniconfig==0.0.999\n"}
+    result = await bench.verify(bench.verification(files))
+    assert (result.passed, result.failure_class) == (False, "code")
+    assert "cannot be installed" in result.evidence
+
+
+async def test_a_wish_becomes_a_verified_commit_without_leaving_containers(bench: Bench) -> None:
+    runtime = bench.runtime
+    assert isinstance(runtime, DockerRuntime)
+    await bench.forge.scaffold(
+        ScaffolderMessage(project_id="p1", repo_full_name=REPOSITORY, project_name="shop", modules=["backend"])
+    )
+    base = (await bench.prepare()).base_commit
+    agent = ScriptedAgent(Path("/opt/scripted_agent"), Path("/usr/bin/python3"))
+    turn = bench.request({}).model_copy(update={"message": "Make a notes service: title, text"})
+    done = await DockerAgentRuntime(runtime.runs(), runtime.images(), [agent], bench.artifacts).run_turn(
+        turn, bench.follow()
+    )
+    assert done.status == "done", done.summary
+    pushed = await runtime.workspaces().push(bench.pushing(base))
+    assert "services/backend/models/note.py" in pushed.files_changed
+    result = await bench.verify(bench.verification_of(pushed.commit, timeout_s=200))
+    assert result.passed, result.evidence
+
+
+async def test_an_engine_that_does_not_answer_is_named_with_what_to_do(tmp_path: Path) -> None:
+    runs = ContainerRuns(DockerContainerEngine(f"unix://{tmp_path}/no.sock", patience_s=0.1), tmp_path / "runs")
+    with pytest.raises(OrchestratorError) as away:
+        await runs.status("turn-x-1")
+    assert (away.value.code, away.value.error_class) == (ErrorCode.DOCKER_UNREACHABLE, ErrorClass.TRANSIENT)
+    assert "systemctl start docker" in away.value.message
+    assert obstacle(BASE_IMAGE, f"unix://{tmp_path}/no.sock") is not None
