@@ -100,7 +100,7 @@ test-workflow: $(READY) ## Workflows on a real Temporal server, with the workflo
 test-replay: $(READY) ## Golden histories under today's code
 	$(PYTEST) tests/replay
 
-test-integration: $(READY) ## Parts against the real outside: PostgreSQL, git, processes, Ansible
+test-integration: $(READY) engine ## Parts against the real outside: PostgreSQL, git, processes, Ansible
 	$(PYTEST) tests/integration -n 2 --dist loadfile
 
 test-e2e: $(READY) chromium ## The whole product, the command line, the browser
@@ -108,6 +108,11 @@ test-e2e: $(READY) chromium ## The whole product, the command line, the browser
 
 test-chaos: $(READY) ## Kill processes in the middle, count the effects from outside
 	$(PYTEST) tests/chaos -m "not soak"
+
+# In CI the tests of containers are required; elsewhere they say why they skip.
+.PHONY: engine
+engine:
+	@if [ "$${CI:-}" = true ]; then infra/docker/ensure_docker.sh && infra/docker/ensure_base_image.sh; fi
 
 # In CI a skipped test is a failure (tests/conftest.py), so CI installs the browser; elsewhere its tests say why they skip.
 .PHONY: chromium

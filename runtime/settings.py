@@ -53,7 +53,7 @@ class Settings(BaseSettings):
     )
     agent: AgentKind = Field(default=AgentKind.SCRIPTED, description="what new work uses when nobody names one")
     runtime: Literal["auto", "docker", "process"] = Field(
-        default="auto", description="where agents work and tests run; auto: containers when Docker can be used"
+        default="process", description="where agents work and tests run; auto: containers when Docker can be used"
     )
     admin_user_id: int = Field(default=1, ge=1)
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"

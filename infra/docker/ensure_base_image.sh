@@ -5,7 +5,7 @@ set -euo pipefail
 
 TAG=debian:bookworm-slim
 SUITE=bookworm
-MIRROR=${DEBIAN_MIRROR:-http://deb.debian.org/debian}
+MIRROR=${DEBIAN_MIRROR:-}
 PULL_S=60
 
 if docker image inspect "$TAG" >/dev/null 2>&1; then
@@ -34,7 +34,7 @@ fi
 
 root=$(mktemp -d)
 trap 'rm -rf --one-file-system "$root"' EXIT
-debootstrap --variant=minbase "$SUITE" "$root" "$MIRROR" >"$root.log" 2>&1 || {
+debootstrap --variant=minbase "$SUITE" "$root" ${MIRROR:+"$MIRROR"} >"$root.log" 2>&1 || {
   tail -n 20 "$root.log" >&2
   rm -f "$root.log"
   exit 1
