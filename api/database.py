@@ -35,7 +35,7 @@ def make_engine(url: str) -> AsyncEngine:
 
 def database_away() -> OrchestratorError:
     return OrchestratorError(
-        ErrorCode.API_UNREACHABLE,
+        ErrorCode.DATABASE_UNREACHABLE,
         "The API's database does not answer. Try again; `orchestrator doctor` says what is missing.",
         error_class=ErrorClass.TRANSIENT,
     )

@@ -21,7 +21,7 @@ async def test_a_missing_server_is_an_outage(tmp_path: Path) -> None:
     with pytest.raises(OrchestratorError) as refused:
         async with engine.connect() as connection:
             await connection.execute(text("SELECT 1"))
-    assert refused.value.code is ErrorCode.API_UNREACHABLE
+    assert refused.value.code is ErrorCode.DATABASE_UNREACHABLE
     assert (refused.value.retryable, refused.value.http_status) == (True, 503)
 
 
