@@ -63,6 +63,7 @@ down: $(READY) ## Stop what "up" or "demo" started
 docker: ## Check for a Docker Engine and its base image (DOCKER=install installs both, on Debian and as root)
 	@infra/docker/ensure_docker.sh
 	@infra/docker/ensure_base_image.sh
+	@[ ! -x $(PY) ] || $(PY) -m activities.adapters.server_container
 
 # --- checks ----------------------------------------------------------------------------------------------------
 

@@ -74,7 +74,8 @@ class _Translating(ActivityInboundInterceptor):
             except (asyncio.CancelledError, FailureError):
                 raise
             except OrchestratorError as error:
-                raise self._translated(error) from error
+                # Its causes and their stacks would make it too large for the server, which then hides its code.
+                raise self._translated(error) from None
             except Exception as error:
                 log.exception("unexpected error in an activity")
                 raise self._translated(_unexpected(error)) from error

@@ -290,6 +290,10 @@ class DockerContainerEngine:
         repository, _, version = tag.partition(":")
         await self._call(lambda api: api.tag(image, repository, version))
 
+    async def remove_tag(self, tag: str) -> None:
+        """Forget a tag; the image stays while it has another one."""
+        await self._found(lambda api: api.remove_image(tag, noprune=True))
+
     async def build_image(self, context: bytes, tag: str, arguments: dict[str, str]) -> None:
         """Build from a tar archive with a Dockerfile. Raises PROCESS_FAILED with the end of the build's output."""
 

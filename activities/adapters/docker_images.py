@@ -64,6 +64,7 @@ class DockerImages:
         await self._engine.build_image(context, draft, proxies)
         await self._smoke(draft)
         await self._engine.tag_image(draft, tag)
+        await self._engine.remove_tag(draft)
         log.info("built the worker image", tag=tag)
 
     async def _smoke(self, image: str) -> None:

@@ -1,7 +1,7 @@
 """A server in a container of this machine: systemd, SSH with one key, sudo, and a Docker Engine of its own.
 
 Create or adopt by name: the container comes back with the outer engine, its address is fixed, and what is deployed
-to it lives in volumes.
+to it lives in volumes. `python -m activities.adapters.server_container` builds the image ahead of its first use.
 """
 
 import asyncio
@@ -9,6 +9,7 @@ import contextlib
 import hashlib
 import ipaddress
 import json
+import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,7 +83,7 @@ class LocalServers:
         return access
 
     async def _create(self, name: str, handle: str) -> None:
-        image = await _ensure_image()
+        image = await ensure_image()
         await _ensure_network()
         for address in await _free_addresses():
             reply = await docker.ask(*_creation(name, handle, image, address, await _cgroup_version()))
@@ -111,7 +112,7 @@ def _volumes(name: str) -> tuple[str, str]:
     return f"{name}-docker", f"{name}-srv"
 
 
-async def _ensure_image() -> str:
+async def ensure_image() -> str:
     """The image under a tag that changes with its Dockerfile: an old one is never taken for the new."""
     content = _DOCKERFILE.read_bytes()
     tag = f"orchestrator-server:{hashlib.sha256(content).hexdigest()[:16]}"
@@ -241,3 +242,17 @@ async def _wait(name: str, *command: str) -> None:
                 error_class=ErrorClass.TRANSIENT,
             )
         await asyncio.sleep(_LOOK_EVERY_S)
+
+
+def main() -> int:
+    try:
+        tag = asyncio.run(ensure_image())
+    except OrchestratorError as error:
+        sys.stderr.write(f"{error.code}: {error.message}\n")
+        return 1
+    sys.stdout.write(f"The image {tag} is there.\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

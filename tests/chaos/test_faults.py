@@ -21,6 +21,7 @@ import psutil
 import pytest
 
 from contracts.errors import ErrorCode
+from runtime.temporal_client import CONNECT_TIMEOUT_S
 from tests.chaos.conftest import SENTENCE
 from tests.support.chaos import (
     Delivery,
@@ -41,7 +42,7 @@ TURN, TESTS, _PLAYBOOK = range(3)
 SLOW = f"{SENTENCE} [agent:slow=6]"
 ENDS_WITHIN_S = 150
 TOLD_WITHIN_S = 5.0
-"""On a machine on which a command starts within a second; what a busy one needs beyond that is measured and allowed."""
+"""On a machine that is free. A busy one takes its time to start a command, which is measured and allowed twice."""
 
 
 async def assert_same_end(stack: Stack, delivery: Delivery, unkilled: Evidence) -> None:
@@ -145,8 +146,9 @@ async def disk_is_full(stack: Stack, delivery: Delivery) -> bool:
     client = await stack.client()
     async for found in client.list_workflows(f"TaskId = '{delivery.engineering}' AND ExecutionStatus = 'Running'"):
         raw = (await client.get_workflow_handle(found.id).describe()).raw_description
-        codes = {one.last_failure.application_failure_info.type for one in raw.pending_activities}
-        if ErrorCode.ARTIFACT_DISK_FULL in codes:
+        if ErrorCode.ARTIFACT_DISK_FULL in {
+            one.last_failure.application_failure_info.type for one in raw.pending_activities
+        }:
             return True
     return False
 
@@ -180,7 +182,7 @@ def _run(*command: str) -> subprocess.CompletedProcess[str]:
 async def told_within(stack: Stack) -> float:
     began = time.monotonic()
     await stack.ok("project", "list")
-    return TOLD_WITHIN_S + max(0.0, time.monotonic() - began - 1.0)
+    return max(TOLD_WITHIN_S, CONNECT_TIMEOUT_S + 2 * (time.monotonic() - began))
 
 
 @pytest.mark.parametrize("silent", [False, True], ids=["nobody listens", "somebody listens and says nothing"])

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from activities.adapters import docker_images
 from activities.adapters.agent_clis import ScriptedAgent
 from activities.adapters.container_runs import ContainerRuns
 from activities.adapters.docker_agent import DockerAgentRuntime
@@ -205,3 +206,26 @@ async def test_an_engine_that_does_not_answer_is_named_with_what_to_do(tmp_path:
     assert (away.value.code, away.value.error_class) == (ErrorCode.DOCKER_UNREACHABLE, ErrorClass.TRANSIENT)
     assert "systemctl start docker" in away.value.message
     assert obstacle(BASE_IMAGE, f"unix://{tmp_path}/no.sock") is not None
+
+
+async def test_an_image_is_built_and_tried_before_it_has_its_tag(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runtime = bench.runtime
+    assert isinstance(runtime, DockerRuntime)
+    good = await runtime.images().worker()
+    broken = tmp_path / "images"
+    broken.mkdir()
+    # What is built is there, and is no place to work in: the smoke test must say so.
+    (broken / "worker.Dockerfile").write_text(f"FROM {good}\nCOPY --chown=0:0 scripted_agent /opt/other\nUSER 0:0\n")
+    (broken / "worker-run.sh").write_text(f"#!/bin/sh\n# {bench.worker}\nexit 1\n")
+    monkeypatch.setattr(docker_images, "_IMAGES", broken)
+    monkeypatch.setattr(docker_images, "_SMOKE", "test -e /nowhere")
+    tags = docker("images", "--format", "{{.Tag}}", docker_images.REPOSITORY).split()
+    with pytest.raises(OrchestratorError) as refused:
+        await runtime.images().worker()
+    assert refused.value.code is ErrorCode.PROCESS_FAILED
+    now = docker("images", "--format", "{{.Tag}}", docker_images.REPOSITORY).split()
+    drafts = [tag for tag in now if tag not in tags]
+    assert all(tag.endswith("-draft") for tag in drafts)
+    docker("rmi", *(f"{docker_images.REPOSITORY}:{tag}" for tag in drafts))

@@ -16,12 +16,15 @@ import httpx
 import psutil
 from temporalio.client import Client
 
+from activities.adapters.server_container import LocalServers
 from contracts.states import TaskState
 from runtime import temporal_client
 from runtime.keyring import KeyRing
 from runtime.settings import Settings
+from tests.support.container_service import no_engine
 from tests.support.eventually import eventually
 from tests.support.temporal_server import free_port
+from workers.targets import CONTAINER_SERVER
 
 ROOT = Path(__file__).resolve().parents[2]
 T = TypeVar("T")
@@ -236,11 +239,14 @@ def _is_free(port: int) -> bool:
 
 @asynccontextmanager
 async def running_stack(home: Path) -> AsyncIterator[Stack]:
-    """`orchestrator up --detach`, and `down --services` at the end."""
+    """`orchestrator up --detach`, and `down --services` at the end; its server in a container goes with it."""
     stack = Stack(home, _free_base(3), _free_base(100))
     try:
-        said = await stack.cli("up", "--detach", timeout=180)
+        # The first start on a machine builds the image of that server.
+        said = await stack.cli("up", "--detach", timeout=400)
         assert said.code == 0, said.out + said.err
         yield stack
     finally:
         await stack.cli("down", "--services", timeout=120)
+        if no_engine() is None:
+            await LocalServers(home).remove(CONTAINER_SERVER)
