@@ -22,7 +22,7 @@ Sessions = async_sessionmaker[AsyncSession]
 def make_engine(url: str) -> AsyncEngine:
     """A pool of connections to `url`; a connection that the server has dropped is replaced before its use.
 
-    A server that does not take a connection raises OrchestratorError API_UNREACHABLE, transient: whoever asks the API
+    A server that does not take a connection raises OrchestratorError DATABASE_UNREACHABLE, transient: whoever asks the API
     waits for it as for the API itself.
     """
     # hide_parameters: the values of a statement that failed are nobody's business in a log.
