@@ -3,7 +3,9 @@
 import asyncio
 import json
 import os
+import random
 import signal
+import socket
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -23,8 +25,11 @@ from runtime.keyring import KeyRing
 from runtime.settings import Settings
 from tests.support.container_service import no_engine
 from tests.support.eventually import eventually
+<<<<<<< HEAD
 from tests.support.temporal_server import free_port
 from workers.targets import CONTAINER_SERVER
+=======
+>>>>>>> main
 
 ROOT = Path(__file__).resolve().parents[2]
 T = TypeVar("T")
@@ -223,18 +228,21 @@ def _of_home(process: psutil.Process, home: Path) -> bool:
 
 
 def _free_base(count: int) -> int:
-    """A port with `count` free ones behind it, a moment ago."""
+    """A port with `count` free ones behind it, a moment ago; outgoing connections get theirs from above."""
     while True:
-        base = free_port()
-        if base + count < 60_000 and all(_is_free(port) for port in range(base, base + count)):
+        base = random.randrange(20_000, 32_000 - count)
+        if all(_is_free(port) for port in range(base, base + count)):
             return base
 
 
 def _is_free(port: int) -> bool:
-    import socket
-
     with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) != 0
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
 
 
 @asynccontextmanager
