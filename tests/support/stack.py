@@ -25,11 +25,7 @@ from runtime.keyring import KeyRing
 from runtime.settings import Settings
 from tests.support.container_service import no_engine
 from tests.support.eventually import eventually
-<<<<<<< HEAD
-from tests.support.temporal_server import free_port
 from workers.targets import CONTAINER_SERVER
-=======
->>>>>>> main
 
 ROOT = Path(__file__).resolve().parents[2]
 T = TypeVar("T")
