@@ -68,7 +68,7 @@ class AnsibleContainerTarget:
         *,
         forge_dir: Path | None = None,
         runs_dir: Path | None = None,
-        start_timeout_s: float = 30.0,
+        start_timeout_s: float = 60.0,
         python: str = sys.executable,
     ) -> None:
         self._forge_dir = forge_dir or home / "forge"

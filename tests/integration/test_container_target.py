@@ -36,7 +36,7 @@ async def project(tmp_path: Path, container_server: OneServer) -> AsyncIterator[
     access = await container_server.prepare()
     sample = ContainerProject(
         tmp_path, free_port(), server_handle=container_server.handle, server_ip=access.host,
-        server=container_server, start_timeout_s=30.0,
+        server=container_server, start_timeout_s=90.0,
     )  # fmt: skip
     yield sample
     await sample.clean_up()
