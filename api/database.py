@@ -22,8 +22,8 @@ Sessions = async_sessionmaker[AsyncSession]
 def make_engine(url: str) -> AsyncEngine:
     """A pool of connections to `url`; a connection that the server has dropped is replaced before its use.
 
-    A server that does not take a connection raises OrchestratorError DATABASE_UNREACHABLE, transient: whoever asks the API
-    waits for it as for the API itself.
+    A server that does not take a connection raises OrchestratorError DATABASE_UNREACHABLE, transient: whoever asks
+    the API waits for it as for the API itself.
     """
     # hide_parameters: the values of a statement that failed are nobody's business in a log.
     engine = create_async_engine(
