@@ -73,6 +73,7 @@ def valid_bodies(project_id: str) -> dict[str, dict[str, Any]]:
         "POST /questions/{question_id}/answer": {"answer_id": "a", "text": "t", "secrets": {"X": "v"}},
         "POST /servers": {"handle": "s-1", "public_ip": "10.0.0.1", "ram_mb": 1, "port_from": 1, "port_to": 2},
         "PATCH /servers/{handle}": {"status": "ready", "ram_mb": 1, "disk_mb": 1},
+        "PUT /internal/servers": {"handle": "s-2", "public_ip": "10.0.0.2", "ram_mb": 1, "port_from": 1, "port_to": 2},
         "PUT /internal/projections": projection("t-1", project_id, seq=1, question=question, milestone=event),
         "POST /internal/events": {"task_id": "t-1", "events": [{"key": "k", "event": event}]},
         "POST /internal/projects/{project_id}/secrets/generate": {"names": ["X"]},
