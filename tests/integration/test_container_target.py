@@ -119,7 +119,7 @@ async def test_the_image_of_the_template_is_built_and_serves(project: ContainerP
 async def assert_image_is_clean(project: ContainerProject, request: ReleaseRequest) -> None:
     """Nothing of the build is in it: no certificates or index of this machine, no package manager's cache."""
     tag = f"svc-{project.slug}:{request.release_id}"
-    look = "ls -A /build /root/.cache /var/lib/apt/lists 2>/dev/null; find / -xdev -name pip.conf 2>/dev/null"
+    look = "ls -A /build /var/lib/apt/lists; cd && ls -A .cache; find / -xdev -name pip.conf 2>&1"
     found = await project.server.run(f'docker run --rm --network none --user 0 --entrypoint sh {tag} -c "{look}"')
     assert ".registry" not in found
     assert "pip.conf" not in found
