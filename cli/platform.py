@@ -135,6 +135,7 @@ class OperatorPlatform:
         # What an archived project left running can still be ended.
         ending = body.action in {DeployAction.STOP, DeployAction.REMOVE}
         actor, project = await self._who_and_what(body.project_id, archived_too=ending)
+        await self._check_release(body)
         message = DeployMessage(
             request_id=body.request_id,
             actor=actor,
@@ -148,6 +149,17 @@ class OperatorPlatform:
             require_approval=body.require_approval,
         )
         return await (await self.gateway()).start_deploy(message)
+
+    async def _check_release(self, body: DeployStart) -> None:
+        """As the API does over HTTP: an unknown release is refused before anything starts."""
+        from contracts.errors import ErrorCode, OrchestratorError
+
+        if body.release_id is None:
+            return
+        if all(release.id != body.release_id for release in await self.api.releases(body.project_id)):
+            raise OrchestratorError(
+                ErrorCode.NOT_FOUND, f"This project has no release {body.release_id}; see `orchestrator deploy status`."
+            )
 
     async def cancel(self, task: TaskDTO) -> CancelAccepted:
         from contracts.nouns import CancelAccepted
