@@ -330,7 +330,8 @@ class DeployWorkflow:
 
     def _status_after_failure(self, message: DeployMessage, code: str) -> ProjectStatus | None:
         """None when the project is as it was: nothing was tried, only asked for."""
-        tried = message.action is DeployAction.DEPLOY and code != ErrorCode.STOPPED_BY_PERSON
+        deploys = message.action is DeployAction.DEPLOY and code != ErrorCode.STOPPED_BY_PERSON
+        tried = deploys and self._chosen is not None  # a commit that does not exist is a slip of the pen
         return ProjectStatus.FAILED if tried or "deploy" in self._reached else None
 
     async def _record_cancellation(self, message: DeployMessage) -> None:

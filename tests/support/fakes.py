@@ -158,6 +158,7 @@ class FakeForge:
     main: str = field(default_factory=lambda: sha("scaffold"))
     scaffold_step: Step = field(default_factory=Step)
     publish_results: list[PublishResult] = field(default_factory=list)
+    unknown: set[str] = field(default_factory=set)
     read_error: Exception | None = None
 
     async def scaffold(self, message: ScaffolderMessage) -> ScaffoldResult:
@@ -175,6 +176,8 @@ class FakeForge:
     async def read_files(self, repository: str, commit: str | None, paths: list[str]) -> tuple[str, dict[str, str]]:
         if self.read_error:
             raise self.read_error
+        if commit in self.unknown:
+            raise OrchestratorError(ErrorCode.NOT_FOUND, f"{repository} has no commit {commit}.")
         return commit or self.main, {}
 
 

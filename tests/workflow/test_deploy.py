@@ -203,3 +203,10 @@ async def test_stop_restart_and_remove_act_on_the_active_release(world: World) -
     assert world.platform.books[str(result.release_id)].state is ReleaseState.REMOVED
     _, code = await failed(world, action=DeployAction.STOP)
     assert code == ErrorCode.NOT_DEPLOYED
+
+
+async def test_a_commit_that_does_not_exist_leaves_the_project_as_it_is(world: World) -> None:
+    world.forge.unknown.add(A)
+    task_id, code = await failed(world, commit=A)
+    assert code == ErrorCode.NOT_FOUND
+    assert [p.project_status for p in world.platform.of(task_id) if p.project_status] == []
