@@ -46,14 +46,15 @@ lock: $(READY) ## Resolve requirements.txt again after a change of dependencies 
 
 # --- the product -----------------------------------------------------------------------------------------------
 
+# DOCKER=install (or CI=true) installs Docker Engine and the base image first; otherwise what is there is used.
 demo up down: export ORCHESTRATOR_HOME ?= $(CURDIR)/.orchestrator
 
 .PHONY: demo up down
 demo: export WISH ?=
-demo: $(READY) ## One sentence to a live URL on this machine (WISH="..." for your own): no Docker, no key, no account
+demo: $(READY) engine ## One sentence to a live URL on this machine (WISH="..." for your own), in containers where Docker answers
 	@$(BIN)/orchestrator demo $${WISH:+"$$WISH"}
 
-up: $(READY) ## Start the platform in the foreground of this terminal
+up: $(READY) engine ## Start the platform in the foreground of this terminal
 	@$(BIN)/orchestrator up
 
 down: $(READY) ## Stop what "up" or "demo" started
@@ -104,16 +105,17 @@ test-replay: $(READY) ## Golden histories under today's code
 test-integration: $(READY) engine ## Parts against the real outside: PostgreSQL, git, processes, Ansible
 	$(PYTEST) tests/integration -n 2 --dist loadfile
 
-test-e2e: $(READY) chromium ## The whole product, the command line, the browser
+test-e2e: $(READY) engine chromium ## The whole product, the command line, the browser
 	$(PYTEST) tests/e2e
 
-test-chaos: $(READY) ## Kill processes in the middle, count the effects from outside
+test-chaos: $(READY) engine ## Kill processes in the middle, count the effects from outside
 	$(PYTEST) tests/chaos -m "not soak"
 
-# In CI the tests of containers are required; elsewhere they say why they skip.
+# In CI containers are required; elsewhere their tests say why they skip, and the product works with processes.
 .PHONY: engine
 engine:
-	@if [ "$${CI:-}" = true ]; then infra/docker/ensure_docker.sh && infra/docker/ensure_base_image.sh; fi
+	@if [ "$${CI:-}" = true ] || [ "$${DOCKER:-}" = install ]; then \
+	  infra/docker/ensure_docker.sh && infra/docker/ensure_base_image.sh; fi
 
 # In CI a skipped test is a failure (tests/conftest.py), so CI installs the browser; elsewhere its tests say why they skip.
 .PHONY: chromium
@@ -123,7 +125,7 @@ chromium:
 	  else echo "NOTE: no chromium here, so the browser tests will be SKIPPED. On Debian: apt-get install chromium"; fi; fi
 
 .PHONY: soak bench
-soak: $(READY) ## Seeded chaos rounds for SOAK_MINUTES (6); a failure prints its seed
+soak: $(READY) engine ## Seeded chaos rounds for SOAK_MINUTES (6); a failure prints its seed
 	$(PY) -m tests.support.soak --minutes $(SOAK_MINUTES) --seed $(CHAOS_SEED)
 
 bench: $(READY) ## Benchmarks

@@ -78,6 +78,9 @@ class Workspaces(Protocol):
 class AgentRuntime(Protocol):
     """Runs one turn of a CLI agent in its own place (a container, or a supervised process)."""
 
+    async def get_ready(self) -> None:
+        """Get what every turn needs, such as an image, so that the first need not wait for it; repeatable."""
+
     async def run_turn(self, request: TurnRequest, follow: Follow) -> TurnOutcome:
         """Create or adopt the turn, follow it to its end. A second call never starts a second agent."""
 

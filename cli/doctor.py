@@ -149,10 +149,11 @@ def _agent_program(name: str, settings: Settings) -> Finding:
 
 def _docker() -> Finding:
     path = shutil.which("docker")
+    without = "agents, tests and services are processes; `make docker` says how to get containers"
     if path is None:
-        return Finding("docker", "optional", "not found", "not needed")
+        return Finding("docker", "optional", "not found", without)
     said = _ask([path, "version", "--format", "{{.Server.Version}}"])
-    return Finding("docker", "ok" if said else "optional", said or "installed, no daemon reachable", "not needed")
+    return Finding("docker", "ok", said) if said else Finding("docker", "optional", "no engine answers", without)
 
 
 def _disk(settings: Settings) -> Finding:

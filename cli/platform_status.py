@@ -104,6 +104,7 @@ def _pid(parts: Parts, name: str) -> int | None:
 
 
 def _tell(parts: Parts, out: Output, work: _Work, *, well: bool) -> None:
+    from cli.stack import places_of
     from cli.tables import show_alerts, show_questions, show_queues, show_tasks
 
     out.say()
@@ -111,6 +112,7 @@ def _tell(parts: Parts, out: Output, work: _Work, *, well: bool) -> None:
         [
             ("API", parts.settings.api_url),
             ("Temporal Web UI", parts.settings.web_ui_url if TEMPORAL in parts.names else None),
+            ("Work happens in", places_of(parts.settings)),
             ("Home", parts.settings.home),
             ("Supervised", "yes" if parts.book.record(SUPERVISOR) else "no: a part that ends is not started again"),
         ]

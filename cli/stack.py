@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from cli.exits import ExitCode
+from cli.images import get_base_image
 from cli.parts import API, POSTGRES, START_ORDER, TEMPORAL, WORKERS, Parts
 from contracts.errors import ErrorCode, OrchestratorError
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 SUPERVISOR = "supervisor"
 STOP_ORDER = (SUPERVISOR, *reversed(START_ORDER))
-# The first start of the workers may have to build the image of the local server.
+# The first start of the workers may have to build the images of the local server and of agents.
 _TIMEOUTS_S = {POSTGRES: 30.0, TEMPORAL: 30.0, API: 40.0, WORKERS: 300.0}
 _LOCK_S = 180.0
 _RETENTION_DAYS = 30
@@ -67,6 +68,8 @@ async def start_missing(parts: Parts, out: Output) -> list[str]:
     else:
         _step(out, 4, "Database schema: the API runs on it", "migrations")
     started += await _ensure(parts, out, 5, API, "API")
+    if parts.book.record(WORKERS) is None:
+        await get_base_image(parts, out)
     started += await _ensure(parts, out, 6, WORKERS, "Temporal workers")
     return started
 
@@ -238,7 +241,14 @@ def _step(out: Output, number: int, text: str, name: str) -> None:
 def _tell_ready(parts: Parts, out: Output, *, fresh: list[str], login: str | None) -> None:
     settings = parts.settings
     out.document(
-        {"ready": True, "started": fresh, **urls(parts), "web_ui_login_url": login, "home": str(settings.home)}
+        {
+            "ready": True,
+            "started": fresh,
+            **urls(parts),
+            "web_ui_login_url": login,
+            "home": str(settings.home),
+            "places": places_of(settings),
+        }
     )
     out.say("7  Ready" if fresh else "7  Ready; everything was running already", style="bold green")
     out.facts(
@@ -248,11 +258,19 @@ def _tell_ready(parts: Parts, out: Output, *, fresh: list[str], login: str | Non
             ("   Temporal Web UI", login or f"of {parts.temporal_target}"),
             ("   ", "open it once per browser: it logs in, and works within 30 minutes" if login else None),
             ("   Web UI, encrypted", settings.ui_url if login else None),
+            ("   Work happens in", places_of(settings)),
             ("   Keys", settings.codec_key_file.parent),
             ("   Logs", settings.logs_dir),
         ]
     )
     out.say('Next: orchestrator demo "A notes service", or orchestrator project create NAME')
+
+
+def places_of(settings: Settings) -> str | None:
+    from runtime.places import Places
+
+    places = Places.read(settings.places_file)
+    return places.shown if places else None
 
 
 async def _login_link(settings: Settings) -> str:

@@ -53,7 +53,7 @@ class Settings(BaseSettings):
     )
     agent: AgentKind = Field(default=AgentKind.SCRIPTED, description="what new work uses when nobody names one")
     runtime: Literal["auto", "docker", "process"] = Field(
-        default="process", description="where agents work and tests run; auto: containers when Docker can be used"
+        default="auto", description="where agents work and tests run; auto: containers when Docker can be used"
     )
     admin_user_id: int = Field(default=1, ge=1)
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
@@ -173,6 +173,11 @@ class Settings(BaseSettings):
     def processes_dir(self) -> Path:
         """What `up` started: process ids and start times."""
         return self.home / "processes"
+
+    @property
+    def places_file(self) -> Path:
+        """Where agents, tests and services are on this machine."""
+        return self.processes_dir / "places"
 
     @property
     def codec_key_file(self) -> Path:

@@ -16,14 +16,17 @@ from tenacity import AsyncRetrying, retry_if_exception_type, retry_if_result, st
 
 from contracts.errors import OrchestratorError
 from contracts.names import Queue
+from contracts.states import ServerStatus
 from runtime import private_files, telemetry, temporal_client
 from runtime.api_client import ApiClient
 from runtime.gateway import Gateway
 from runtime.keyring import KeyRing
 from runtime.logging import configure_logging
+from runtime.places import Places
 from runtime.settings import Settings, load_settings
-from workers.local import build_ports
-from workers.wiring import build_workers
+from workers.local import Choice, build_ports, choose
+from workers.targets import CONTAINER_SERVER
+from workers.wiring import Ports, build_workers
 
 log = structlog.get_logger(__name__)
 
@@ -38,10 +41,11 @@ async def run(settings: Settings, queues: list[str]) -> None:
     client = await _connected(settings)
     stop = _stop_event()
     async with ApiClient(settings.api_url, _platform_key(settings)) as api:
-        ports = build_ports(settings, client, api)
-        if Queue.INFRA in queues:
-            restored = await ports.target.restore_services()
-            log.info("services are up", restored=restored)
+        choice = choose(settings)
+        ports = build_ports(settings, client, api, in_containers=choice.in_containers)
+        await asyncio.gather(_restore(ports, queues), _get_ready(ports, queues))
+        if Queue.AGENTS in queues:
+            await _tell_places(settings, choice, api)
         workers = build_workers(client, ports, queues)
         polling = asyncio.create_task(_poll(workers))
         announcing = asyncio.create_task(_announce(Gateway(client, settings.ui_url), queues))
@@ -52,6 +56,34 @@ async def run(settings: Settings, queues: list[str]) -> None:
             log.info("stopping: running activities are handed over")
             await asyncio.gather(*(worker.shutdown() for worker in workers))
         await polling
+
+
+async def _restore(ports: Ports, queues: list[str]) -> None:
+    if Queue.INFRA in queues:
+        restored = await ports.target.restore_services()
+        log.info("services are up", restored=restored)
+
+
+async def _get_ready(ports: Ports, queues: list[str]) -> None:
+    """The first turn need not wait for an image. What cannot be had now is tried again by the turn that needs it."""
+    if Queue.AGENTS not in queues:
+        return
+    try:
+        await ports.runtime.get_ready()
+    except OrchestratorError as error:
+        log.warning("agents cannot work yet", reason=error.message)
+
+
+async def _tell_places(settings: Settings, choice: Choice, api: ApiClient) -> None:
+    """So that people see where their work happens, and why there."""
+    ready = {server.handle for server in await api.servers() if server.status is ServerStatus.READY}
+    places = Places(
+        work="containers" if choice.in_containers else "processes",
+        services="containers" if CONTAINER_SERVER in ready else "processes",
+        reason=choice.reason,
+    )
+    places.write(settings.places_file)
+    log.info("agents, tests and services have their places", **places.model_dump())
 
 
 async def _poll(workers: list[Worker]) -> None:

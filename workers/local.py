@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-import structlog
 from temporalio.client import Client
 
 from activities.adapters.agent_clis import AgentCli, ScriptedAgent
@@ -27,11 +26,10 @@ from contracts.errors import ErrorCode, OrchestratorError
 from contracts.names import Queue
 from runtime.api_client import ApiClient
 from runtime.artifacts import DirectoryArtifactStore
+from runtime.places import Places
 from runtime.settings import Settings
 from workers.targets import build_target
 from workers.wiring import Ports
-
-log = structlog.get_logger(__name__)
 
 _SCRIPTED_AGENT_IN_IMAGE = Path("/opt/scripted_agent")
 _PYTHON_IN_IMAGE = Path("/usr/bin/python3")
@@ -39,7 +37,15 @@ _ANSWER_S = 1.0
 
 
 @dataclass(frozen=True)
-class Places:
+class Choice:
+    """Whether agents and tests get containers, and why."""
+
+    in_containers: bool
+    reason: str
+
+
+@dataclass(frozen=True)
+class Workshop:
     """Where agents work and tests run."""
 
     workspaces: Workspaces
@@ -47,18 +53,17 @@ class Places:
     tester: Tester
 
 
-def build_ports(settings: Settings, client: Client, api: ApiClient) -> Ports:
-    """Every port with its local adapter. Asks the Docker Engine for at most a second whether it can be used."""
+def build_ports(settings: Settings, client: Client, api: ApiClient, *, in_containers: bool) -> Ports:
+    """Every port with its local adapter."""
     artifacts = DirectoryArtifactStore(settings.artifacts_dir)
     forge = LocalBareForge(settings.forge_dir, CopierScaffolder())
-    in_containers = uses_docker(settings)
     build = containers if in_containers else processes
-    places = build(settings, forge, artifacts)
+    workshop = build(settings, forge, artifacts)
     return Ports(
         forge=forge,
-        workspaces=places.workspaces,
-        runtime=places.runtime,
-        tester=places.tester,
+        workspaces=workshop.workspaces,
+        runtime=workshop.runtime,
+        tester=workshop.tester,
         plans=ForgePlanReader(forge),
         target=build_target(settings, artifacts, api, in_containers=in_containers),
         platform=api,
@@ -66,47 +71,64 @@ def build_ports(settings: Settings, client: Client, api: ApiClient) -> Ports:
     )
 
 
-def uses_docker(settings: Settings) -> bool:
-    """Whether agents and tests get containers; says so in the log, with the reason.
+def choose(settings: Settings) -> Choice:
+    """Containers or processes. Asks the Docker Engine for at most a second whether it can be used.
 
-    Raises OrchestratorError SETTINGS_INVALID when containers are asked for and cannot be had.
+    With `auto` open work stays where it began: an engine that is away for a while is waited for, and processes are
+    left only when no agent works in them. Raises OrchestratorError SETTINGS_INVALID when containers are asked for
+    and cannot be had.
     """
     if settings.runtime == "process":
-        log.info("agents and tests run as processes", reason="ORCHESTRATOR_RUNTIME=process")
-        return False
+        return Choice(False, "ORCHESTRATOR_RUNTIME=process")
     problem = obstacle(BASE_IMAGE, timeout_s=_ANSWER_S)
+    before = Places.read(settings.places_file)
     if problem is None:
-        log.info("agents and tests run in containers", reason=f"the Docker Engine answers and has {BASE_IMAGE}")
-        return True
+        return _containers_if_free(settings, before)
+    if before is not None and before.work == "containers":
+        return Choice(True, f"as before, but {problem}; ORCHESTRATOR_RUNTIME=process does without")
     if settings.runtime == "docker":
         raise OrchestratorError(
             ErrorCode.SETTINGS_INVALID, f"ORCHESTRATOR_RUNTIME is docker, but {problem}. Run: make docker"
         )
-    log.info("agents and tests run as processes", reason=problem)
-    return False
+    return Choice(False, problem)
 
 
-def processes(settings: Settings, forge: LocalBareForge, artifacts: DirectoryArtifactStore) -> Places:
+def _containers_if_free(settings: Settings, before: Places | None) -> Choice:
+    if settings.runtime == "auto" and before is not None and before.work == "processes" and _has_workspaces(settings):
+        return Choice(False, "agents still work in processes; a start after they have ended uses containers")
+    return Choice(True, f"the Docker Engine answers and has {BASE_IMAGE}")
+
+
+def _has_workspaces(settings: Settings) -> bool:
+    directory = _workspaces_dir(settings)
+    return directory.is_dir() and any(one.is_dir() and not one.name.startswith(".") for one in directory.iterdir())
+
+
+def _workspaces_dir(settings: Settings) -> Path:
+    return settings.agents_dir / "workspaces"
+
+
+def processes(settings: Settings, forge: LocalBareForge, artifacts: DirectoryArtifactStore) -> Workshop:
     """Supervised processes of this machine."""
     home, supervisor = settings.home, Supervisor(settings.runs_dir)
     # Real agents come with the model proxy: a model key never enters the place where an agent works.
     clis: list[AgentCli] = [ScriptedAgent(run_log=settings.logs_dir / "scripted-agent.jsonl")]
     agents = UnprivilegedUsers([settings.agents_dir, *(program for cli in clis for program in cli.programs)])
-    workspaces_dir = settings.agents_dir / "workspaces"
-    return Places(
+    workspaces_dir = _workspaces_dir(settings)
+    return Workshop(
         LocalWorkspaces(workspaces_dir, forge, agents, Queue.AGENTS),
         ProcessAgentRuntime(supervisor, settings.agents_dir / "homes", workspaces_dir, clis, agents, artifacts),
         ProcessTester(supervisor, forge, home / "verifications", home / "caches", UnprivilegedUsers([home]), artifacts),
     )
 
 
-def containers(settings: Settings, forge: LocalBareForge, artifacts: DirectoryArtifactStore) -> Places:
+def containers(settings: Settings, forge: LocalBareForge, artifacts: DirectoryArtifactStore) -> Workshop:
     """Containers of this machine's engine; the image is built when it is first needed."""
     engine = DockerContainerEngine()
     runs = ContainerRuns(engine, settings.containers_dir / "runs")
     images = DockerImages(engine, settings.containers_dir / "locks")
     clis: list[AgentCli] = [ScriptedAgent(_SCRIPTED_AGENT_IN_IMAGE, _PYTHON_IN_IMAGE)]
-    return Places(
+    return Workshop(
         DockerWorkspaces(runs, images, forge, settings.containers_dir / "workspaces", Queue.AGENTS),
         DockerAgentRuntime(runs, images, clis, artifacts),
         DockerTester(runs, images, forge, settings.containers_dir / "verifications", artifacts),

@@ -3,9 +3,11 @@
 from dataclasses import dataclass
 
 import structlog
+from tenacity import AsyncRetrying, retry_if_exception, stop_after_delay, wait_fixed
 
 from activities.adapters.ansible_container_target import AnsibleContainerTarget
 from activities.adapters.ansible_target import AnsibleProcessTarget
+from activities.adapters.remote_shell import ServerAccess
 from activities.adapters.server_container import LocalServers
 from activities.ports import ArtifactStore, DeployTarget, Follow
 from contracts.errors import OrchestratorError
@@ -31,6 +33,7 @@ _PORTS = 10_000
 """The server in a container has all its ports to itself. The widest range is given out first, so it comes before
 `local` for new projects; a project stays where it lives."""
 _LAST_PORT = 65_535
+_PATIENCE_S = 30.0
 
 
 @dataclass(frozen=True)
@@ -67,14 +70,15 @@ class TargetByServer:
     async def restore_services(self) -> list[str]:
         """Start what should run, and tell the API whether new projects may go to the server in a container.
 
-        A server that does not get well costs nothing but itself: new projects go to processes then.
+        A server that does not get well costs nothing but itself: new projects go to processes then. An engine that
+        is starting again gets half a minute.
         """
         started = await self.processes.restore_services()
         if not self.in_containers:
             await self._close()
             return started
         try:
-            access = await self.servers.access(CONTAINER_SERVER)
+            access = await self._access()
         except OrchestratorError as error:
             log.warning("new projects are deployed as processes", reason=error.message)
             await self._close()
@@ -82,6 +86,12 @@ class TargetByServer:
         await self.api.register_server(self._server(access.host, ServerStatus.READY))
         log.info("new projects are deployed as containers", server=CONTAINER_SERVER, address=access.host)
         return started + await self.containers.restore_services()
+
+    async def _access(self) -> ServerAccess:
+        retrying = AsyncRetrying(
+            retry=retry_if_exception(_may_pass), wait=wait_fixed(1), stop=stop_after_delay(_PATIENCE_S), reraise=True
+        )
+        return await retrying(self.servers.access, CONTAINER_SERVER)
 
     async def _close(self) -> None:
         known = [server for server in await self.api.servers() if server.handle == CONTAINER_SERVER]
@@ -100,6 +110,10 @@ class TargetByServer:
 
     def _of(self, handle: str | None) -> DeployTarget:
         return self.containers if handle == CONTAINER_SERVER else self.processes
+
+
+def _may_pass(error: BaseException) -> bool:
+    return isinstance(error, OrchestratorError) and error.retryable
 
 
 def _server_of(release: DeploymentDTO | None) -> str | None:

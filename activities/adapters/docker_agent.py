@@ -68,6 +68,10 @@ class DockerAgentRuntime:
         self._limits = limits or Limits()
         self._network = network
 
+    async def get_ready(self) -> None:
+        """Build the worker image if it is missing: about a minute, once on a machine."""
+        await self._images.worker()
+
     async def run_turn(self, request: TurnRequest, follow: Follow) -> TurnOutcome:
         """Start or adopt the turn and follow it to its end; never a second agent for the same turn.
 

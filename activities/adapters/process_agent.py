@@ -60,6 +60,9 @@ class ProcessAgentRuntime:
         self._artifacts = artifacts
         self._path = path or os.environ.get("PATH", os.defpath)
 
+    async def get_ready(self) -> None:
+        """Nothing: the programs of agents are on this machine."""
+
     async def run_turn(self, request: TurnRequest, follow: Follow) -> TurnOutcome:
         """Start or adopt the turn and follow it to its end; never a second agent for the same turn.
 

@@ -58,7 +58,7 @@ async def test_in_the_playbook_the_previous_release_serves_on(story: Story) -> N
     health, status, current = story.seen["after cancel"]
     assert health["release"] == current["release_id"] == story.seen["live"]["release_id"]
     assert status == "active"
-    assert story.outside.releases() == [story.seen["live"]["release_id"]]
+    assert await story.outside.releases() == [story.seen["live"]["release_id"]]
     assert story.seen["behind"]["state"] == "cancelled", "what waited behind it has not begun"
 
 
@@ -74,7 +74,7 @@ async def test_of_a_delivery_reaches_the_playbook(story: Story) -> None:
     assert story.seen["cancelled"].before, "the playbook was at work"
     judge(story.seen["cancelled"])
     assert story.seen["deploy"]["state"] == "cancelled"
-    assert story.outside.releases() == []
+    assert await story.outside.releases() == []
     assert len(await story.outside.commits()) == 2, "what engineering had published stays"
 
 

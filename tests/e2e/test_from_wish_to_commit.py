@@ -30,8 +30,8 @@ async def test_the_verified_commit_is_on_the_forge_and_the_agent_ran_once(story:
 async def test_the_url_answers_with_exactly_this_commit(story: Story) -> None:
     result = story.seen["task"]["result"]
     assert (await story.health())["release"] == result["release_id"]
-    assert story.outside.releases() == [result["release_id"]]
-    assert story.outside.current()["commit"] == result["commit_sha"]
+    assert await story.outside.releases() == [result["release_id"]]
+    assert (await story.outside.current())["commit"] == result["commit_sha"]
 
 
 @pytest.mark.story("happy")

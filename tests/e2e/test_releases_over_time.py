@@ -26,7 +26,7 @@ async def test_a_failed_release_has_its_logs_attached(story: Story) -> None:
     assert logs.code == 0
     assert "Start a candidate and look at its health" in logs.out
     assert story.seen["broken deploy"]["artifacts"]
-    assert processes_of(story.stack, story.seen["broken release"]) == []
+    assert await processes_of(story.stack, story.seen["broken release"]) == []
 
 
 @pytest.mark.story("releases")
@@ -65,8 +65,8 @@ async def test_a_first_release_that_crashes_serves_nothing_and_says_why(story: S
     assert story.seen["deploy"]["error_code"] == "PROBE_FAILED"
     assert "told to crash at the start" in story.seen["logs"].out
     assert story.seen["status"] == "failed"
-    assert story.outside.current() == {}
-    assert processes_of(story.stack, story.seen["release"]) == []
+    assert await story.outside.current() == {}
+    assert await processes_of(story.stack, story.seen["release"]) == []
 
 
 @pytest.mark.story("two-at-once")
@@ -77,8 +77,8 @@ async def test_two_equal_starts_at_once_are_one_release_and_a_newer_commit_is_no
     assert story.seen["later"]["task_id"] != one["task_id"]
     first, _, later = (task["result"] for task in story.seen["done"])
     assert (first["commit_sha"], later["commit_sha"]) == (story.seen["older"], story.seen["newer"])
-    assert story.outside.releases() == sorted([first["release_id"], later["release_id"]])
+    assert await story.outside.releases() == sorted([first["release_id"], later["release_id"]])
     assert story.seen["health"]["release"] == later["release_id"]
-    assert story.outside.current()["commit"] == story.seen["newer"]
-    running = [line for line in processes_of(story.stack, f"svc-{story.name}") if "services.backend" in line]
+    assert (await story.outside.current())["commit"] == story.seen["newer"]
+    running = [line for line in await processes_of(story.stack, f"svc-{story.name}") if "services.backend" in line]
     assert len(running) == 1, "the earlier release has stopped"

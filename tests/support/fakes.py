@@ -222,6 +222,10 @@ class FakeAgentRuntime:
     scripts: list[TurnOutcome | Exception] = field(default_factory=list)
     step: Step = field(default_factory=Step)
     turns: list[TurnRequest] = field(default_factory=list)
+
+    async def get_ready(self) -> None:
+        """There is nothing to get."""
+
     attempts: list[TurnRequest] = field(default_factory=list)
     stopped: list[TurnRequest] = field(default_factory=list)
     done: dict[str, TurnOutcome] = field(default_factory=dict)

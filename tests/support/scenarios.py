@@ -8,9 +8,9 @@ from collections.abc import Awaitable, Callable
 
 from runtime import keyring
 from tests.support import scenarios_of_deploy as deploys
-from tests.support.outside import Outside, answer
+from tests.support.outside import Outside, answer, held
 from tests.support.stack import Said, Stack
-from tests.support.story import ENTITY, SECOND_ENTITY, Story, below, held, milestones, new_person
+from tests.support.story import ENTITY, SECOND_ENTITY, Story, below, milestones, new_person
 
 Scenario = Callable[[Stack], Awaitable[Story]]
 
@@ -134,7 +134,7 @@ async def cancel_delivery_in_engineering(stack: Stack) -> Story:
 async def cancel_delivery_in_deploy(stack: Stack) -> Story:
     """Cancelling the whole reaches the playbook at the bottom."""
     story = await Story.begin(stack)
-    async with held(story.outside.place / ".lock") as let_go:
+    async with story.outside.place.held() as let_go:
         task_id = await story.start("delivery", "cancel-in-deploy", ENTITY)
         _, deploy, release = below(task_id)
         before = await story.working(f"play-{release}", " play-")

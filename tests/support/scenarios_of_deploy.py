@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from contracts import ids
 from tests.support.outside import answer
 from tests.support.stack import Stack
-from tests.support.story import ENTITY, SECOND_ENTITY, Story, below, held, milestones
+from tests.support.story import ENTITY, SECOND_ENTITY, Story, below, milestones
 
 SECRET = "PAYMENT_KEY"
 
@@ -32,7 +32,7 @@ async def _a_broken_iteration(story: Story) -> None:
     story.seen["broken"] = await story.ended(task_id, "failed")
     story.seen["broken deploy"] = await story.stack.task(deploy)
     story.seen["broken logs"] = await story.stack.cli("task", "logs", deploy)
-    story.seen["after broken"] = (await story.health(), await story.status(), story.outside.current())
+    story.seen["after broken"] = (await story.health(), await story.status(), await story.outside.current())
 
 
 async def _an_iteration_that_a_person_stops(story: Story) -> None:
@@ -43,10 +43,10 @@ async def _an_iteration_that_a_person_stops(story: Story) -> None:
 
 
 async def _back_to_the_first(story: Story) -> None:
-    story.seen["live before rollback"] = (await story.health(), story.outside.current())
+    story.seen["live before rollback"] = (await story.health(), await story.outside.current())
     rolled_back = await story.deployed("rollback", action="rollback")
     story.seen["rolled back"] = rolled_back["result"]
-    story.seen["after rollback"] = (await story.health(), await story.status(), story.outside.current())
+    story.seen["after rollback"] = (await story.health(), await story.status(), await story.outside.current())
 
 
 async def _stop_restart_remove(story: Story) -> None:
@@ -55,7 +55,7 @@ async def _stop_restart_remove(story: Story) -> None:
     await story.deployed("restart", action="restart")
     story.seen["after restart"] = await story.health()
     await story.deployed("remove", "--yes", action="remove")
-    story.seen["after remove"] = (await story.health(), story.outside.releases())
+    story.seen["after remove"] = (await story.health(), await story.outside.releases())
     story.seen["rollback of nothing"] = await story.stack.cli("deploy", "rollback", story.project, "--watch", "--json")
 
 
@@ -97,7 +97,7 @@ async def approval(stack: Stack) -> Story:
     delivery = await story.start("delivery", "joins-a-deploy", SECOND_ENTITY)
     await stack.at_stage(delivery, "deploy")
     story.seen["wrong"] = await stack.cli("answer", asked["id"], "perhaps", "--json")
-    story.seen["not yet live"] = story.outside.releases()
+    story.seen["not yet live"] = await story.outside.releases()
     await stack.ok("answer", asked["id"], "approve")
     story.seen["approved"] = await story.ended(deploy, "completed")
     story.seen["delivered"] = await story.ended(delivery, "completed")
@@ -108,7 +108,7 @@ async def approval(stack: Stack) -> Story:
 
 async def _a_plan_that_is_declined(story: Story) -> None:
     """Stopped at the approval, after the allocation; a delivery that waited behind it is cancelled before that."""
-    before = story.outside.current()
+    before = await story.outside.current()
     task_id = await story.deploy("declined", "--approve")
     asked = await story.stack.question(story.project, other_than=story.seen["question"]["id"])
     delivery = await story.start("delivery", "cancel-behind-a-deploy", SECOND_ENTITY)
@@ -116,7 +116,7 @@ async def _a_plan_that_is_declined(story: Story) -> None:
     story.seen["cancelled"] = await story.cancel(delivery)
     await story.stack.ok("answer", asked["id"], "stop")
     story.seen["declined"] = await story.ended(task_id, "failed")
-    story.seen["current before and after"] = (before, story.outside.current())
+    story.seen["current before and after"] = (before, await story.outside.current())
     tasks = (await story.stack.get("/tasks", project_id=story.project, kind="deploy"))["items"]
     story.seen["behind"] = [task["state"] for task in tasks if task["id"] == below(delivery)[1]]
 
@@ -134,7 +134,7 @@ async def missing_secret(stack: Stack) -> Story:
     story.seen["url"] = task["result"]["deployed_url"]
     story.seen["values"] = [value]
     story.seen["status"] = await answer(story.seen["url"], "/secret-status")
-    story.seen["environment"] = story.outside.environment()
+    story.seen["environment"] = await story.outside.environment()
     await _given_with_the_answer(story)
     await _cancelled_while_it_is_asked(story)
     return story
@@ -150,7 +150,7 @@ async def _given_with_the_answer(story: Story) -> None:
     await story.ended(task_id, "completed")
     story.seen["values"].append(value)
     story.seen["second status"] = await answer(story.seen["url"], "/secret-status")
-    story.seen["second environment"] = story.outside.environment()
+    story.seen["second environment"] = await story.outside.environment()
 
 
 async def _cancelled_while_it_is_asked(story: Story) -> None:
@@ -158,7 +158,7 @@ async def _cancelled_while_it_is_asked(story: Story) -> None:
     task_id = await story.deploy("cancel-waiting-for-a-secret")
     await story.stack.question(story.project)
     story.seen["cancelled"] = await story.cancel(task_id)
-    story.seen["after cancel"] = (await story.health(), await story.status(), story.outside.current())
+    story.seen["after cancel"] = (await story.health(), await story.status(), await story.outside.current())
 
 
 async def cancel_playbook(stack: Stack) -> Story:
@@ -168,7 +168,7 @@ async def cancel_playbook(stack: Stack) -> Story:
     live = await story.deployed("live-before-cancel")
     story.seen["url"], story.seen["live"] = live["result"]["deployed_url"], live["result"]
     second = await story.built("second-before-cancel", SECOND_ENTITY)
-    async with held(story.outside.place / ".lock") as let_go:
+    async with story.outside.place.held() as let_go:
         task_id = await story.deploy("cancel-playbook-queued-seen", "--commit", second)
         release = ids.release_id_for_task(task_id)
         before = await story.working(f"play-{release}", " play-")
@@ -176,7 +176,7 @@ async def cancel_playbook(stack: Stack) -> Story:
         story.seen["cancelled"] = await story.cancel(task_id, before=before, meanwhile=let_go)
     story.seen["behind"] = await stack.finished(behind["task_id"], 10)
     story.seen["release"] = release
-    story.seen["after cancel"] = (await story.health(), await story.status(), story.outside.current())
+    story.seen["after cancel"] = (await story.health(), await story.status(), await story.outside.current())
     return story
 
 

@@ -8,8 +8,8 @@ import signal
 import socket
 import sys
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 from uuid import uuid4
@@ -23,12 +23,14 @@ from contracts.states import TaskState
 from runtime import temporal_client
 from runtime.keyring import KeyRing
 from runtime.settings import Settings
+from tests.support import engine
 from tests.support.container_service import no_engine
 from tests.support.eventually import eventually
 from workers.targets import CONTAINER_SERVER
 
 ROOT = Path(__file__).resolve().parents[2]
 T = TypeVar("T")
+CONTAINER_STARTS = "container-starts.log"
 FINAL = {state.value for state in TaskState if state.is_final}
 
 
@@ -52,10 +54,12 @@ class Stack:
     home: Path
     port_base: int
     service_port_min: int
+    server: str = ""
+    """The container that services are deployed to; empty when the platform works with processes."""
 
     @property
     def env(self) -> dict[str, str]:
-        passed = {"PATH", "HOME", "LANG", "CI", "ORCHESTRATOR_RUNTIME"}
+        passed = {"PATH", "HOME", "LANG", "CI", "DOCKER_HOST", "ORCHESTRATOR_RUNTIME"}
         kept = {name: value for name, value in os.environ.items() if name in passed}
         pip = {name: value for name, value in os.environ.items() if name.startswith(("PIP_", "SSL_", "VIRTUAL_ENV"))}
         return {
@@ -201,6 +205,10 @@ class Stack:
         lines = [line for log in logs if log.exists() for line in log.read_text().splitlines()]
         return [json.loads(line) for line in lines]
 
+    def container_starts(self) -> list[str]:
+        """Names of the containers that the engine started since this platform began, one for each start."""
+        return (self.home.parent / CONTAINER_STARTS).read_text().split()
+
     def processes(self) -> list[psutil.Process]:
         """Every process that was started for this home, however deep."""
         found = []
@@ -244,13 +252,13 @@ def _is_free(port: int) -> bool:
 @asynccontextmanager
 async def running_stack(home: Path) -> AsyncIterator[Stack]:
     """`orchestrator up --detach`, and `down --services` at the end; its server in a container goes with it."""
-    stack = Stack(home, _free_base(3), _free_base(100))
-    try:
+    async with AsyncExitStack() as cleanup:
+        if no_engine() is None:
+            await cleanup.enter_async_context(engine.starts_written(home.parent / CONTAINER_STARTS))
+            cleanup.push_async_callback(LocalServers(home).remove, CONTAINER_SERVER)
+        stack = Stack(home, _free_base(3), _free_base(100))
+        cleanup.push_async_callback(stack.cli, "down", "--services", timeout=120)
         # The first start on a machine builds the image of that server.
         said = await stack.cli("up", "--detach", timeout=400)
         assert said.code == 0, said.out + said.err
-        yield stack
-    finally:
-        await stack.cli("down", "--services", timeout=120)
-        if no_engine() is None:
-            await LocalServers(home).remove(CONTAINER_SERVER)
+        yield replace(stack, server=await engine.server_of(home))

@@ -1,11 +1,8 @@
 """One scenario while it runs: what was started, what was seen on the way."""
 
-import fcntl
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -110,8 +107,9 @@ class Story:
     async def working(self, mark: str, *words: str) -> list[str]:
         """Wait for processes of a task or a release, those whose line has one of `words`."""
 
-        def found() -> list[str]:
-            return [line for line in processes_of(self.stack, mark) if not words or any(word in line for word in words)]
+        async def found() -> list[str]:
+            lines = await processes_of(self.stack, mark)
+            return [line for line in lines if not words or any(word in line for word in words)]
 
         return await eventually(found, 60, message=f"processes of {mark}")
 
@@ -126,7 +124,7 @@ class Story:
             await meanwhile()
         task = await self.stack.finished(task_id, 30)
         seconds = time.monotonic() - began
-        return Cancelled(task, seconds, before or [], processes_of(self.stack, task_id.partition("-")[2]))
+        return Cancelled(task, seconds, before or [], await processes_of(self.stack, task_id.partition("-")[2]))
 
 
 def below(delivery: str) -> tuple[str, str, str]:
@@ -146,16 +144,3 @@ async def milestones(stack: Stack, task_id: str) -> list[str]:
     """What people were told of a task, in order."""
     items = (await stack.get(f"/tasks/{task_id}/events"))["items"]
     return [one["event"]["message"] for one in items if one["grain"] == "milestone"]
-
-
-@asynccontextmanager
-async def held(lock: Path) -> AsyncIterator[Callable[[], Awaitable[None]]]:
-    """Hold a lock file as another process would, so that a step stays where it is; yields what lets go of it."""
-    lock.parent.mkdir(parents=True, exist_ok=True)
-    with lock.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-
-        async def let_go() -> None:
-            fcntl.flock(file, fcntl.LOCK_UN)
-
-        yield let_go

@@ -8,6 +8,7 @@ from typing import Literal
 import pytest
 
 from contracts.errors import ErrorCode, OrchestratorError
+from runtime.places import Places
 from runtime.settings import Settings
 from workers import local
 
@@ -23,13 +24,15 @@ def no_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("no_engine")
 def test_without_an_engine_everything_runs_as_processes(tmp_path: Path) -> None:
-    assert not local.uses_docker(settings(tmp_path, "auto"))
+    choice = local.choose(settings(tmp_path, "auto"))
+    assert not choice.in_containers
+    assert "no.sock" in choice.reason or "answer" in choice.reason
 
 
 @pytest.mark.usefixtures("no_engine")
 def test_containers_that_are_asked_for_and_cannot_be_had_stop_the_start(tmp_path: Path) -> None:
     with pytest.raises(OrchestratorError) as refused:
-        local.uses_docker(settings(tmp_path, "docker"))
+        local.choose(settings(tmp_path, "docker"))
     assert refused.value.code is ErrorCode.SETTINGS_INVALID
     assert "make docker" in refused.value.message
 
@@ -38,5 +41,29 @@ def test_processes_that_are_asked_for_are_given_whatever_docker_says(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(local, "obstacle", lambda *_, **__: None)
-    assert not local.uses_docker(settings(tmp_path, "process"))
-    assert local.uses_docker(settings(tmp_path, "auto"))
+    assert not local.choose(settings(tmp_path, "process")).in_containers
+    assert local.choose(settings(tmp_path, "auto")).in_containers
+
+
+@pytest.mark.usefixtures("no_engine")
+@pytest.mark.parametrize("runtime", ["auto", "docker"])
+def test_open_work_in_containers_waits_for_an_engine_that_is_away(
+    tmp_path: Path, runtime: Literal["auto", "docker"]
+) -> None:
+    chosen = settings(tmp_path, runtime)
+    Places(work="containers", services="containers", reason="an earlier start").write(chosen.places_file)
+    assert local.choose(chosen).in_containers
+    assert not local.choose(settings(tmp_path, "process")).in_containers
+
+
+def test_open_work_in_processes_ends_there_before_containers_are_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(local, "obstacle", lambda *_, **__: None)
+    chosen = settings(tmp_path, "auto")
+    Places(work="processes", services="processes", reason="an earlier start").write(chosen.places_file)
+    workspace = tmp_path / "agents" / "workspaces" / "eng-1"
+    workspace.mkdir(parents=True)
+    assert not local.choose(chosen).in_containers
+    workspace.rmdir()
+    assert local.choose(chosen).in_containers

@@ -1,0 +1,51 @@
+"""The same sentence in containers, where Docker answers, and in processes, where it does not."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tests.support import engine
+from tests.support.container_service import no_engine
+from tests.support.outside import Outside, agent_starts, answer, processes_of
+from tests.support.stack import Stack, running_stack
+from tests.support.story import ENTITY, Story, below
+
+pytestmark = pytest.mark.timeout(600)
+
+
+@pytest.fixture
+async def without_docker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Stack]:
+    """A platform that finds no engine, as on a machine that has none."""
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/no-engine.sock")
+    async with running_stack(tmp_path / "platform" / "home") as stack:
+        yield stack
+
+
+async def test_without_an_engine_a_sentence_becomes_a_service_of_processes(without_docker: Stack) -> None:
+    stack, name = without_docker, "library"
+    status = await stack.cli("status")
+    assert "Work happens in" in status.out
+    assert "processes (the Docker Engine does not answer" in status.out
+    started = await stack.ok("delivery", "start", "--project", await stack.new_project(name), ENTITY)
+    task = await stack.finished(started["task_id"])
+    assert task["state"] == "completed", task
+    engineering, _, release = below(task["id"])
+    assert agent_starts(stack, engineering) == {"1": 1}
+    assert [line for line in await processes_of(stack, f"svc-{name}") if "services.backend" in line]
+    assert await Outside(stack, name).releases() == [release]
+    assert (await answer(task["result"]["deployed_url"]))["release"] == release
+
+
+@pytest.mark.story("happy")
+@pytest.mark.skipif(no_engine() is not None, reason="NOT TESTED: containers need a Docker Engine")
+async def test_with_an_engine_turn_tests_and_service_are_containers(story: Story) -> None:
+    stack = story.stack
+    engineering, _, release = below(story.seen["task"]["id"])
+    status = await stack.cli("status")
+    assert "containers (the Docker Engine answers" in status.out
+    started = [name for name in stack.container_starts() if engineering in name]
+    assert sum(name.startswith("turn-") for name in started) == 1
+    assert sum(name.startswith("test-") for name in started) == 1
+    assert len(await engine.there(stack.server, f"svc-{story.name}-backend-{release}")) == 1
+    assert [line for line in await processes_of(stack, f"svc-{story.name}") if not line.startswith("[svc-")] == []

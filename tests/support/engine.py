@@ -1,0 +1,64 @@
+"""What the Docker Engines of a platform say: the one of this machine, and the one on its server in a container."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from activities.adapters import docker_command
+from activities.adapters.server_container import LocalServers
+from contracts.errors import OrchestratorError
+from workers.targets import CONTAINER_SERVER
+
+
+async def server_of(home: Path) -> str:
+    """The container that is the server of this home; empty when it has none."""
+    name = LocalServers(home).container(CONTAINER_SERVER)
+    try:
+        reply = await docker_command.ask("inspect", "--format", "{{.State.Running}}", name)
+    except OrchestratorError:
+        return ""
+    return name if reply.text == "true" else ""
+
+
+async def on_server(server: str, *command: str) -> str:
+    """What a command says that root runs on the server; empty when it fails."""
+    reply = await docker_command.ask("exec", server, *command)
+    return reply.text if reply.code == 0 else ""
+
+
+async def here(mark: str) -> list[str]:
+    """The processes of running containers of this machine that have `mark` in their name, a line each."""
+    names = await docker_command.do("ps", "--filter", f"name={mark}", "--format", "{{.Names}}")
+    found = []
+    for name in names.split():
+        # One that ends at this moment has no processes any more.
+        reply = await docker_command.ask("top", name, "-eo", "pid,args")
+        found += [f"[{name}] {line}" for line in reply.text.splitlines()[1:]]
+    return found
+
+
+async def there(server: str, mark: str) -> list[str]:
+    """The running containers of the server that have `mark` in their name, a line each with their command."""
+    form = "[{{.Names}}] {{.Command}}"
+    said = await docker_command.do(
+        "exec", server, "docker", "ps", "--no-trunc", "--filter", f"name={mark}", "--format", form
+    )
+    return said.splitlines()
+
+
+@asynccontextmanager
+async def starts_written(file: Path) -> AsyncIterator[None]:
+    """Write the name of each container that this machine's engine starts; its own word, not the platform's."""
+    with file.open("wb") as log:
+        process = await asyncio.create_subprocess_exec(
+            docker_command.program(), "events", "--filter", "type=container", "--filter", "event=start",
+            "--format", "{{.Actor.Attributes.name}}",
+            stdout=log, stderr=asyncio.subprocess.DEVNULL,
+        )  # fmt: skip
+        try:
+            yield
+        finally:
+            if process.returncode is None:
+                process.terminate()
+            await process.wait()
