@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from hashlib import sha256
@@ -255,6 +256,17 @@ def test_always_broken_leaves_the_same_failure_after_every_repair(backend: Works
     made = backend.make("check", "test")
     assert "1 failed" in made.stdout
     assert "test_the_agent_keeps_its_promise" in made.stdout
+
+
+def test_slow_tests_take_the_time_they_were_told_and_are_taken_back_later(backend: Workspace) -> None:
+    backend.task("Make a notes service: title [agent:slow-tests=1.5]")
+    backend.turn()
+    began = time.monotonic()
+    backend.passes()
+    assert time.monotonic() - began > 1.5
+    backend.task("Make a notes service: title, text")
+    backend.turn()
+    assert not (backend.project / "tests" / "test_agent_patience.py").exists()
 
 
 @pytest.mark.parametrize("directive", ["broken-health", "crash-on-start"])

@@ -114,7 +114,7 @@ async def cancel_turn(stack: Stack) -> Story:
 async def cancel_tests(stack: Stack) -> Story:
     """Cancelled while the Tester runs the project's checks."""
     story = await Story.begin(stack)
-    task_id = await story.start("engineering", "cancel-tests", ENTITY)
+    task_id = await story.start("engineering", "cancel-tests", f"{ENTITY} [agent:slow-tests=100]")
     before = await story.working(f"test-{task_id}", "make", "pytest", "ruff")
     story.seen["cancelled"] = await story.cancel(task_id, before=before)
     return story

@@ -14,6 +14,15 @@ BROKEN_TEST = '''"""Left failing by the scripted agent, which was told to."""
 def test_the_agent_keeps_its_promise() -> None:
     assert 1 + 1 == 3, "left failing on purpose"
 '''
+SLOW_TEST_PATH = "tests/test_agent_patience.py"
+SLOW_TEST = '''"""Left slow by the scripted agent, which was told to."""
+
+import time
+
+
+def test_that_takes_its_time() -> None:
+    time.sleep({seconds:g})
+'''
 ATTEMPT = "# repair attempt without an effect: "
 
 HEALTH = {
@@ -46,13 +55,19 @@ START = {
 INSERTIONS = {"broken-health": HEALTH, "crash-on-start": START}
 
 
-def edits(workspace: Workspace, told: Collection[str], repairing: bool) -> dict[str, str | None]:
+def edits(
+    workspace: Workspace, told: Collection[str], repairing: bool, slow_tests_s: float | None = None
+) -> dict[str, str | None]:
     """Contents of files to write; None removes one. Raises WorkspaceError when the place is not there any more."""
     changed: dict[str, str | None] = dict(_insertions(workspace, told))
-    before = workspace.read(BROKEN_TEST_PATH)
-    after = _test(before, told, repairing)
-    if after != before:
-        changed[BROKEN_TEST_PATH] = after
+    broken = workspace.read(BROKEN_TEST_PATH)
+    slow = None if slow_tests_s is None else SLOW_TEST.format(seconds=slow_tests_s)
+    for path, before, after in (
+        (BROKEN_TEST_PATH, broken, _test(broken, told, repairing)),
+        (SLOW_TEST_PATH, workspace.read(SLOW_TEST_PATH), slow),
+    ):
+        if after != before:
+            changed[path] = after
     return changed
 
 

@@ -102,7 +102,8 @@ class Turn:
         secrets = [name for name in self.told.get("needs-secret", []) if SECRET.fullmatch(name)]
         edits |= secret_status.contract(self.workspace, [*wish.secrets, *secrets])
         edits |= secret_status.route(self.workspace, secrets)
-        return edits | misbehaviour.edits(self.workspace, self.told.keys(), self.repairing)
+        slow = _seconds(self.told["slow-tests"][0]) if "slow-tests" in self.told else None
+        return edits | misbehaviour.edits(self.workspace, self.told.keys(), self.repairing, slow)
 
     def _grown(self, entity: Entity) -> Entity:
         """An entity that exists keeps the fields that it has: rows of earlier releases use them."""
