@@ -78,23 +78,6 @@ def ident(request: ReleaseRequest) -> str:
     return playbook_ident(request.release_id, request.task_id)
 
 
-@pytest.mark.parametrize("moment", ["candidate", "switch"])
-async def test_a_killed_caller_finds_its_playbook_again(project: SampleProject, moment: str) -> None:
-    request = await project.request(project.commit("v1", prologue="import time; time.sleep(1)"))
-    caller = await start_caller(project, request)
-    if moment == "candidate":
-        await eventually(lambda: [name for name in project.service_runs() if "-cand-" in name], timeout=30)
-    else:
-        await eventually(lambda: [name for name in project.service_runs() if "-cand-" not in name], timeout=30)
-    caller.kill()
-    await caller.wait()
-    first = project.supervisor.status(ident(request))
-    assert first.state == "running", "the playbook outlives its caller"
-    await release(project, request)
-    assert project.supervisor.status(ident(request)).pid == first.pid, "adopted, not run again"
-    await assert_serves_once(project, request)
-
-
 async def test_a_finished_playbook_is_adopted_with_its_result_and_the_same_events(project: SampleProject) -> None:
     request = await project.request(project.commit("v1"))
     once = await release(project, request)
