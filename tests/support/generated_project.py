@@ -25,7 +25,7 @@ import httpx
 ROOT = Path(__file__).parents[2]
 TEMPLATE = ROOT / "templates" / "service"
 AGENT = ROOT / "activities" / "adapters" / "scripted_agent"
-START_S = 20.0
+START_S = 60.0
 
 
 def generate(target: Path, modules: Sequence[str] | str, template: Path = TEMPLATE, **answers: str) -> Path:
