@@ -43,7 +43,8 @@ fi
 if [ -d /run/systemd/system ]; then
   systemctl start docker
 elif ! answers; then
-  if ! pgrep -x dockerd >/dev/null; then
+  # Engines inside of containers are processes of this machine too, and not the one that is looked for.
+  if ! pgrep --ns $$ --nslist pid -x dockerd >/dev/null; then
     rm -f /var/run/docker.pid
     echo "== starting dockerd"
     # Its own session and no open files of ours: it must outlive whoever asked for it. It is no process of one CI run

@@ -1,36 +1,84 @@
 """One platform for the whole suite, and one delivery on it that nobody disturbs: what the others are compared with."""
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
 
-from tests.support.chaos import Evidence, deliver, end_of, gather_evidence, judge
+from tests.support.chaos import Evidence, judge
+from tests.support.chaos_containers import ContainerTraces
+from tests.support.chaos_run import deliver, end_of, gather_evidence
+from tests.support.chaos_traces import ProcessTraces, Traces, looking
+from tests.support.container_service import no_engine
 from tests.support.eventually import eventually
 from tests.support.stack import Stack, running_stack
 
 SENTENCE = "A library with books: title, author, year:int"
+FIRST_ENDS_WITHIN_S = 300
+"""The first deploy to a new server installs the packages that all services start from."""
 
 
-@pytest.fixture(scope="session")
-async def stack() -> AsyncIterator[Stack]:
+@asynccontextmanager
+async def platform(runtime: str) -> AsyncIterator[Stack]:
     # Not below pytest's own directory: another pytest that starts meanwhile closes that for the database's user,
     # and the database is started again here.
     with TemporaryDirectory(prefix="chaos-") as directory, pytest.MonkeyPatch.context() as environment:
-        # What is counted here is processes; containers have a suite of their own.
-        environment.setenv("ORCHESTRATOR_RUNTIME", "process")
+        environment.setenv("ORCHESTRATOR_RUNTIME", runtime)
         async with running_stack(Path(directory) / "home") as stack:
             yield stack
         await eventually(lambda: stack.processes() == [], 15, message="nothing of the platform left after `down`")
 
 
-@pytest.fixture(scope="session")
-async def unkilled(stack: Stack) -> Evidence:
-    delivery = await deliver(stack, SENTENCE)
-    task = await end_of(stack, delivery.task_id, 90)
+async def undisturbed(traces: Traces) -> Evidence:
+    delivery = await deliver(traces.stack, SENTENCE)
+    task = await end_of(traces.stack, delivery.task_id, FIRST_ENDS_WITHIN_S)
     assert task["state"] == "completed", task
-    evidence = await gather_evidence(stack, delivery)
-    assert (evidence.commits, evidence.turns, evidence.service_processes) == (2, 1, 1), evidence
+    evidence = await gather_evidence(traces, delivery)
+    assert (evidence.commits, evidence.turns, evidence.services) == (2, 1, 1), evidence
     assert judge(evidence, evidence, delivery.release) == []
     return evidence
+
+
+@asynccontextmanager
+async def container_platform() -> AsyncIterator[ContainerTraces]:
+    """A platform whose agents, tests and services are containers."""
+    async with platform("docker") as stack:
+        traces = ContainerTraces(stack)
+        with looking(traces.look):
+            yield traces
+
+
+@pytest.fixture(scope="session")
+async def containers() -> AsyncIterator[ContainerTraces]:
+    if (obstacle := no_engine()) is not None:
+        pytest.skip(f"NOT TESTED: {obstacle}")
+    async with container_platform() as traces:
+        yield traces
+
+
+@pytest.fixture(scope="session")
+async def unkilled_in_containers(containers: ContainerTraces) -> Evidence:
+    evidence = await undisturbed(containers)
+    assert evidence.release_images == 1
+    return evidence
+
+
+@pytest.fixture(scope="session")
+async def processes() -> AsyncIterator[ProcessTraces]:
+    """A platform whose agents, tests and services are processes."""
+    async with platform("process") as stack:
+        traces = ProcessTraces(stack)
+        with looking(traces.look):
+            yield traces
+
+
+@pytest.fixture(scope="session")
+async def stack(processes: ProcessTraces) -> Stack:
+    return processes.stack
+
+
+@pytest.fixture(scope="session")
+async def unkilled(processes: ProcessTraces) -> Evidence:
+    return await undisturbed(processes)

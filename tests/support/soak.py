@@ -1,54 +1,88 @@
-"""Chaos for a while: rounds of the chaos suite, each with its own seed, until the time is up.
+"""Many random kills while deliveries are under way all the time; ends with the table of docs/reliability.md.
 
-Run as `python -m tests.support.soak --minutes 10 --seed 1`. At least one round runs; the first round that fails
-ends the run with its exit code and prints the seed that repeats it.
+Run as `python -m tests.support.soak --kills 100 --minutes 25 --seed 1 --report FILE`. It is red when anything was
+lost, doubled, stuck, orphaned or different, or when there was not time for all kills; it prints the seed.
 """
 
 import argparse
-import os
-import subprocess
+import asyncio
+import shutil
 import sys
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import TextIO
 
-SOAK_TEST_TIMEOUT_S = 900
-"""Limit of one soak test: the longest has several kills and the recovery after each."""
+from tests.chaos.conftest import container_platform, undisturbed
+from tests.support.chaos_kills import DOCKER, PARTS, spared_engine
+from tests.support.chaos_soak import Plan, Result, Say, Soak
+from tests.support.container_service import no_engine
+from tests.support.soak_report import report_of, write_report
+
+_LOGS = Path("build", "soak")
 
 
-def run_round(seed: int) -> int:
-    """One round of tests/chaos with this seed; returns pytest's exit code."""
-    command = [sys.executable, "-m", "pytest", "tests/chaos", "-q", f"--timeout={SOAK_TEST_TIMEOUT_S}"]
-    return subprocess.run(command, env={**os.environ, "CHAOS_SEED": str(seed)}, check=False).returncode
+def teller(log: TextIO) -> Say:
+    """Says a line at once on the screen and in the log, with the time."""
+
+    def say(line: str) -> None:
+        text = f"{datetime.now().astimezone():%H:%M:%S} {line}\n"
+        sys.stdout.write(text)
+        sys.stdout.flush()
+        log.write(text)
+        log.flush()
+
+    return say
 
 
-def soak(
-    minutes: float,
-    first_seed: int,
-    *,
-    round_of: Callable[[int], int] = run_round,
-    clock: Callable[[], float] = time.monotonic,
-    say: Callable[[str], None] = print,
-) -> int:
-    """Run rounds until `minutes` have passed; 0 when all were green, else the exit code of the red one."""
-    started, seed = clock(), first_seed
-    while True:
-        say(f"== soak round {seed - first_seed + 1}, seed {seed}")
-        status = round_of(seed)
-        if status != 0:
-            say(f"== red with seed {seed}; repeat it with: make soak SOAK_MINUTES=0 CHAOS_SEED={seed}")
-            return status
-        seed += 1
-        if clock() - started >= minutes * 60:
-            say(f"== {seed - first_seed} rounds were green in {(clock() - started) / 60:.1f} minutes")
-            return 0
+def plan_of(kills: int, minutes: float, seed: int, say: Say) -> Plan:
+    reason = spared_engine()
+    if reason is not None:
+        say(f"NOT TESTED: no kills of the Docker daemon: {reason}")
+    return Plan(seed, tuple(part for part in PARTS if part != DOCKER or reason is None), kills, minutes)
+
+
+async def soak(plan: Plan, say: Say) -> Result:
+    say(f"seed {plan.seed}: {plan.kills} kills of {', '.join(plan.parts)}, {plan.lanes} deliveries at once")
+    async with container_platform() as traces:
+        say("one delivery that nobody disturbs")
+        unkilled = await undisturbed(traces)
+        result = await Soak(traces, unkilled, plan, say).run()
+        if not result.is_green:
+            shutil.copytree(traces.stack.home / "logs", _LOGS / f"logs-of-seed-{plan.seed}", dirs_exist_ok=True)
+    return result
+
+
+def tell(result: Result, say: Say) -> None:
+    say("deliveries:\n" + "\n".join(f"  {account.row}" for account in result.accounts))
+    for stray in result.strays:
+        say(f"orphan: {stray}")
+    missing = result.plan.kills - len(result.recoveries)
+    if missing > 0:
+        say(f"{missing} kills are missing: {result.plan.minutes:g} minutes were not enough")
+    seed = f"make soak CHAOS_SEED={result.plan.seed}"
+    say("green" if result.is_green else f"red; repeat it with: {seed}. Logs: {_LOGS}")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--minutes", type=float, default=10.0)
+    parser.add_argument("--kills", type=int, default=100)
+    parser.add_argument("--minutes", type=float, default=25.0, help="no kill after that (default: 25)")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--report", type=Path, default=_LOGS / "report.md")
     options = parser.parse_args(arguments)
-    return soak(options.minutes, options.seed)
+    if (obstacle := no_engine()) is not None:
+        sys.stderr.write(f"NOT TESTED: the soak run needs containers: {obstacle}\n")
+        return 1
+    _LOGS.mkdir(parents=True, exist_ok=True)
+    with (_LOGS / f"seed-{options.seed}.log").open("w") as log:
+        say = teller(log)
+        result = asyncio.run(soak(plan_of(options.kills, options.minutes, options.seed, say), say))
+        tell(result, say)
+        text = report_of(result, datetime.now().astimezone())
+        write_report(text, options.report)
+        say(f"written to {options.report}:\n\n{text}")
+    return 0 if result.is_green else 1
 
 
 if __name__ == "__main__":

@@ -1,0 +1,80 @@
+"""One part of the platform is killed at a named point of a delivery; seen from outside nothing is lost or doubled."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from tests.chaos.conftest import SENTENCE
+from tests.support.chaos import Evidence, judge
+from tests.support.chaos_campaign import (
+    PLAYBOOK,
+    TESTS,
+    TURN,
+    Campaign,
+    Point,
+    accepted,
+    after_the_tests,
+    in_run,
+    in_stage,
+)
+from tests.support.chaos_containers import ContainerTraces
+from tests.support.chaos_kills import DOCKER, spared_engine
+
+pytestmark = pytest.mark.timeout(600)
+
+SLOW = "[agent:slow=5]"
+"""A turn that a kill surely hits."""
+_TURN = ("in the agent's turn", in_run(TURN, 0.5))
+_TESTS = ("in the Tester", in_run(TESTS, 0.3))
+_PLAYBOOK = ("in the playbook", in_run(PLAYBOOK, 2.0))
+POINTS = [
+    Point("just after the start", accepted, ("workers",)),
+    Point("while scaffolding", in_stage("engineering", "scaffolding"), ("workers",)),
+    Point(*_TURN, ("workers",), SLOW),
+    Point(*_TESTS, ("workers",)),
+    Point("after the tests", after_the_tests, ("workers",)),
+    Point(*_PLAYBOOK, ("workers",)),
+    Point("just after the switch", in_stage("deploy", "probing"), ("workers",)),
+    Point(*_TURN, ("api",), SLOW),
+    Point(*_PLAYBOOK, ("api",)),
+    Point(*_TURN, ("temporal",), SLOW),
+    Point(*_TESTS, ("temporal",)),
+    Point(*_TURN, ("postgres",), SLOW),
+    Point(*_PLAYBOOK, ("postgres",)),
+    Point(*_TURN, (DOCKER,), SLOW),
+    Point(*_TESTS, (DOCKER,)),
+    Point(*_PLAYBOOK, (DOCKER,)),
+    Point(*_TURN, ("workers", DOCKER), SLOW),
+    Point(*_PLAYBOOK, ("temporal", "postgres")),
+]
+
+
+@pytest.fixture(scope="module")
+async def campaign(
+    containers: ContainerTraces, unkilled_in_containers: Evidence, request: pytest.FixtureRequest
+) -> AsyncIterator[Campaign]:
+    """All points that this session asks for, under way since the first of them is asked for."""
+    wanted = [
+        item.callspec.params["point"]
+        for item in request.session.items
+        if isinstance(item, pytest.Function) and item.path == request.path and hasattr(item, "callspec")
+    ]
+    campaign = Campaign(containers, SENTENCE)
+    campaign.begin([point for point in wanted if DOCKER not in point.victims or spared_engine() is None])
+    yield campaign
+    await campaign.close()
+
+
+@pytest.mark.parametrize("point", POINTS, ids=[point.name for point in POINTS])
+async def test_a_kill_changes_nothing(campaign: Campaign, unkilled_in_containers: Evidence, point: Point) -> None:
+    if DOCKER in point.victims and (reason := spared_engine()) is not None:
+        pytest.skip(f"NOT TESTED: {reason}")
+    outcome = await campaign.outcome(point)
+    print("\n".join(outcome.story))  # noqa: T201 - shown with a failure
+    assert outcome.task["state"] == "completed", outcome.task
+    assert judge(outcome.evidence, unkilled_in_containers, outcome.delivery.release) == []
+    assert outcome.instances == ([outcome.struck] if outcome.struck else []), "started again instead of adopted"
+
+
+async def test_nothing_is_left_of_what_was_killed(campaign: Campaign, containers: ContainerTraces) -> None:
+    assert containers.strays() == ()
