@@ -9,7 +9,9 @@ BIN    := $(VENV)/bin
 PY     := $(BIN)/python
 PYTEST := $(PY) -m pytest
 READY  := $(VENV)/.ready
-SOAK_MINUTES ?= 6
+SOAK_KILLS   ?= 100
+SOAK_MINUTES ?= 25
+SOAK_REPORT  ?= build/soak/report.md
 CHAOS_SEED   ?= 1
 
 # Makes "make check" run one step, and say what to do when it is red. $(1) title, $(2) command, $(3) advice.
@@ -108,8 +110,8 @@ test-integration: $(READY) engine ## Parts against the real outside: PostgreSQL,
 test-e2e: $(READY) engine chromium ## The whole product, the command line, the browser
 	$(PYTEST) tests/e2e
 
-test-chaos: $(READY) engine ## Kill processes in the middle, count the effects from outside
-	$(PYTEST) tests/chaos -m "not soak"
+test-chaos: $(READY) engine ## Kill parts at named points, count the effects from outside
+	$(PYTEST) tests/chaos -n 2 --dist loadgroup --durations=30
 
 # In CI containers are required; elsewhere their tests say why they skip, and the product works with processes.
 .PHONY: engine
@@ -125,8 +127,8 @@ chromium:
 	  else echo "NOTE: no chromium here, so the browser tests will be SKIPPED. On Debian: apt-get install chromium"; fi; fi
 
 .PHONY: soak bench
-soak: $(READY) engine ## Seeded chaos rounds for SOAK_MINUTES (6); a failure prints its seed
-	$(PY) -m tests.support.soak --minutes $(SOAK_MINUTES) --seed $(CHAOS_SEED)
+soak: $(READY) engine ## SOAK_KILLS (100) random kills in at most SOAK_MINUTES (25), by CHAOS_SEED (1); the table goes to SOAK_REPORT
+	$(PY) -m tests.support.soak --kills $(SOAK_KILLS) --minutes $(SOAK_MINUTES) --seed $(CHAOS_SEED) --report $(SOAK_REPORT)
 
 bench: $(READY) ## Benchmarks
 	@if compgen -G 'benchmarks/*.py' >/dev/null; then \

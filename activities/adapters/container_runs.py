@@ -16,7 +16,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
-from typing import Any, TypeVar
+from typing import IO, Any, TypeVar
 from uuid import uuid4
 
 from activities.adapters.bounded_log import BoundedLog
@@ -74,16 +74,18 @@ class ContainerRuns:
 
     @asynccontextmanager
     async def output(self, name: str) -> AsyncIterator[RunOutput]:
-        """The output of a run, to be followed from its beginning; the copy is gone afterwards."""
+        """The output of a run, to be followed from its beginning; the copy goes with whoever follows."""
         copies = self._records_dir / ".output"
         copies.mkdir(mode=0o700, parents=True, exist_ok=True)
-        copy = copies / f"{name}.{uuid4().hex}"
-        log = BoundedLog(copy)
-        try:
-            yield RunOutput(self, name, copy, log)
-        finally:
-            log.close()
-            copy.unlink(missing_ok=True)
+        path = copies / f"{name}.{uuid4().hex}"
+        log = BoundedLog(path)
+        with path.open("rb") as copy:
+            # A file without a name: nothing is left of it when this process is killed.
+            path.unlink()
+            try:
+                yield RunOutput(self, name, copy, log)
+            finally:
+                log.close()
 
     async def stop(self, name: str, grace_s: float = 5.0) -> RunStatus:
         """TERM, after `grace_s` KILL; nothing of it runs when this returns. Stopping what has ended changes nothing."""
@@ -146,7 +148,7 @@ class ContainerRuns:
 class RunOutput:
     """Implements `Followed` for one container: its output is copied to a file, where offsets mean bytes."""
 
-    def __init__(self, runs: ContainerRuns, name: str, copy: Path, log: BoundedLog) -> None:
+    def __init__(self, runs: ContainerRuns, name: str, copy: IO[bytes], log: BoundedLog) -> None:
         self._runs = runs
         self._name = name
         self._copy = copy
@@ -154,9 +156,7 @@ class RunOutput:
 
     def read_output(self, name: str, offset: int, limit: int = 65536) -> tuple[bytes, int]:
         """Output from byte `offset` and the offset after it; empty when there is nothing more (yet)."""
-        with self._copy.open("rb") as file:
-            file.seek(offset)
-            chunk = file.read(limit)
+        chunk = os.pread(self._copy.fileno(), limit, offset)
         return chunk, offset + len(chunk)
 
     async def wait(self, name: str) -> RunStatus:

@@ -9,20 +9,26 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+_LOOK_EVERY_S = 0.02
+
 
 @asynccontextmanager
 async def file_lock(path: Path) -> AsyncIterator[None]:
     """Hold `path` (made when absent, never removed). The event loop is free while it waits."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-    waiting = asyncio.ensure_future(asyncio.to_thread(fcntl.flock, descriptor, fcntl.LOCK_EX))
     try:
-        await asyncio.shield(waiting)
-    except asyncio.CancelledError:
-        # The thread still waits for the lock; whenever it gets it, nobody wants it any more.
-        waiting.add_done_callback(lambda _: os.close(descriptor))
-        raise
-    try:
+        # Looks instead of waiting in a thread: enough waiters would leave no thread for the work of the holder.
+        while not _taken(descriptor):  # noqa: ASYNC110 - other processes set no event of ours
+            await asyncio.sleep(_LOOK_EVERY_S)
         yield
     finally:
         os.close(descriptor)
+
+
+def _taken(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -8,6 +8,7 @@ commits are fetched into a repository of our own, and read there.
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import os
 import shutil
 import tempfile
@@ -17,6 +18,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from activities.adapters.file_lock import file_lock
 from contracts.errors import ErrorClass, ErrorCode, OrchestratorError, bounded
 
 _CONFIG = Path(__file__).with_name("platform.gitconfig")
@@ -140,13 +142,37 @@ class Git:
 
 @asynccontextmanager
 async def temporary_directory(parent: Path) -> AsyncIterator[Path]:
-    """A directory under `parent` (so that a rename stays on one disk) that is gone afterwards."""
+    """A directory under `parent` (so that a rename stays on one disk) that is gone afterwards.
+
+    Its maker holds a lock on it: those of makers that were killed go with the next call.
+    """
     parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    directory = Path(tempfile.mkdtemp(dir=parent))
+    async with file_lock(parent.with_name(f"{parent.name}.lock")):
+        await asyncio.to_thread(_remove_abandoned, parent)
+        directory = Path(tempfile.mkdtemp(dir=parent))
+        held = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+        fcntl.flock(held, fcntl.LOCK_EX)
     try:
         yield directory
     finally:
         await asyncio.to_thread(shutil.rmtree, directory, ignore_errors=True)
+        os.close(held)
+
+
+def _remove_abandoned(parent: Path) -> None:
+    for directory in parent.glob("*/"):
+        try:
+            found = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+        except FileNotFoundError:
+            continue
+        try:
+            fcntl.flock(found, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            continue
+        else:
+            shutil.rmtree(directory, ignore_errors=True)
+        finally:
+            os.close(found)
 
 
 def _failed(arguments: tuple[str, ...], stderr: str, kind: ErrorClass) -> OrchestratorError:

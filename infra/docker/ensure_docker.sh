@@ -9,11 +9,28 @@ LOG=${DOCKERD_LOG:-/var/log/dockerd.log}
 answers() { docker version --format '{{.Server.Version}}' >/dev/null 2>&1; }
 may_install() { [ "${CI:-}" = true ] || [ "${DOCKER:-}" = install ]; }
 
+# Engines inside of containers are processes of this machine too, and not the one that is looked for.
+runs() { pgrep --ns $$ --nslist pid -x dockerd >/dev/null; }
+
+start_unless_it_runs() {
+  if [ -d /run/systemd/system ]; then
+    systemctl start docker
+  elif ! runs; then
+    rm -f /var/run/docker.pid
+    echo "== starting dockerd"
+    # Its own session and no open files of ours: it must outlive whoever asked for it. It is no process of one CI run
+    # either: the next run uses it again. With live-restore, containers outlive an engine that is killed.
+    env -u ORCHESTRATOR_CI_RUN setsid dockerd --live-restore >>"$LOG" 2>&1 </dev/null &
+  fi
+}
+
 wait_for_engine() {
   local until=$((SECONDS + WAIT_S))
-  # A connection that is refused returns at once, so this waits between two looks.
   until answers; do
     [ "$SECONDS" -lt "$until" ] || { echo "The Docker Engine did not answer within $WAIT_S s; see $LOG." >&2; return 1; }
+    # Asked again each time: an engine that was killed is a process for a moment longer.
+    start_unless_it_runs
+    # A connection that is refused returns at once, so this waits between two looks.
     sleep 0.5
   done
 }
@@ -40,16 +57,4 @@ if ! command -v dockerd >/dev/null; then
 fi
 
 # The package may have started it already, and an engine that is starting holds its pid file.
-if [ -d /run/systemd/system ]; then
-  systemctl start docker
-elif ! answers; then
-  # Engines inside of containers are processes of this machine too, and not the one that is looked for.
-  if ! pgrep --ns $$ --nslist pid -x dockerd >/dev/null; then
-    rm -f /var/run/docker.pid
-    echo "== starting dockerd"
-    # Its own session and no open files of ours: it must outlive whoever asked for it. It is no process of one CI run
-    # either: the next run uses it again. With live-restore, containers outlive an engine that is killed.
-    env -u ORCHESTRATOR_CI_RUN setsid dockerd --live-restore >>"$LOG" 2>&1 </dev/null &
-  fi
-fi
 wait_for_engine

@@ -21,12 +21,12 @@ FIRST_ENDS_WITHIN_S = 300
 
 
 @asynccontextmanager
-async def platform(runtime: str) -> AsyncIterator[Stack]:
+async def platform(runtime: str, *, stop_services: bool = True) -> AsyncIterator[Stack]:
     # Not below pytest's own directory: another pytest that starts meanwhile closes that for the database's user,
     # and the database is started again here.
     with TemporaryDirectory(prefix="chaos-") as directory, pytest.MonkeyPatch.context() as environment:
         environment.setenv("ORCHESTRATOR_RUNTIME", runtime)
-        async with running_stack(Path(directory) / "home") as stack:
+        async with running_stack(Path(directory) / "home", stop_services=stop_services) as stack:
             yield stack
         await eventually(lambda: stack.processes() == [], 15, message="nothing of the platform left after `down`")
 
@@ -44,7 +44,7 @@ async def undisturbed(traces: Traces) -> Evidence:
 @asynccontextmanager
 async def container_platform() -> AsyncIterator[ContainerTraces]:
     """A platform whose agents, tests and services are containers."""
-    async with platform("docker") as stack:
+    async with platform("docker", stop_services=False) as stack:
         traces = ContainerTraces(stack)
         with looking(traces.look):
             yield traces

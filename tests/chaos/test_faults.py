@@ -23,32 +23,26 @@ import pytest
 from contracts.errors import ErrorCode
 from runtime.temporal_client import CONNECT_TIMEOUT_S
 from tests.chaos.conftest import SENTENCE
-from tests.support.chaos import (
-    Delivery,
-    Evidence,
-    deliver,
-    end_of,
-    gather_evidence,
-    judge,
-    running,
-    runs,
-)
+from tests.support.chaos import Delivery, Evidence, judge
+from tests.support.chaos_run import deliver, end_of, gather_evidence, running
+from tests.support.chaos_traces import ProcessTraces
 from tests.support.eventually import eventually
 from tests.support.stack import Stack
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = [pytest.mark.timeout(240), pytest.mark.xdist_group("processes")]
 
-TURN, TESTS, _PLAYBOOK = range(3)
+TURN = 0
 SLOW = f"{SENTENCE} [agent:slow=6]"
+STARTS_WITHIN_S = 90
 ENDS_WITHIN_S = 150
 TOLD_WITHIN_S = 5.0
 """On a machine that is free. A busy one takes its time to start a command, which is measured and allowed twice."""
 
 
-async def assert_same_end(stack: Stack, delivery: Delivery, unkilled: Evidence) -> None:
-    task = await end_of(stack, delivery.task_id, ENDS_WITHIN_S)
+async def assert_same_end(processes: ProcessTraces, delivery: Delivery, unkilled: Evidence) -> None:
+    task = await end_of(processes.stack, delivery.task_id, ENDS_WITHIN_S)
     assert task["state"] == "completed", task
-    assert judge(await gather_evidence(stack, delivery), unkilled, delivery.release) == []
+    assert judge(await gather_evidence(processes, delivery), unkilled, delivery.release) == []
 
 
 async def fine_events(stack: Stack, delivery: Delivery) -> list[tuple[str | None, str]]:
@@ -91,37 +85,43 @@ def _lives(pid: int) -> bool:
 
 
 async def test_an_api_that_is_away_for_ten_seconds_of_a_turn_gets_every_event_later(
-    stack: Stack, unkilled: Evidence
+    processes: ProcessTraces, stack: Stack, unkilled: Evidence
 ) -> None:
     calm = await deliver(stack, SLOW)
-    await assert_same_end(stack, calm, unkilled)
+    await assert_same_end(processes, calm, unkilled)
 
     delivery = await deliver(stack, SLOW)
-    run = await running(stack, delivery.work[TURN])
+    run = await running(processes, delivery.work[TURN], STARTS_WITHIN_S)
     async with away(stack, "api"):
         await asyncio.sleep(10)  # how long it is away
-    await assert_same_end(stack, delivery, unkilled)
-    assert runs(stack, delivery.work[TURN]) == [run]
+    await assert_same_end(processes, delivery, unkilled)
+    assert [one.identity for one in processes.runs(delivery.work[TURN])] == [run]
     assert await fine_events(stack, delivery) == await fine_events(stack, calm)
 
 
-async def test_an_api_that_hangs_for_ten_seconds_changes_nothing(stack: Stack, unkilled: Evidence) -> None:
+async def test_an_api_that_hangs_for_ten_seconds_changes_nothing(
+    processes: ProcessTraces, stack: Stack, unkilled: Evidence
+) -> None:
     delivery = await deliver(stack, SLOW)
-    await running(stack, delivery.work[TURN])
+    await running(processes, delivery.work[TURN], STARTS_WITHIN_S)
     with frozen(stack.pid_of("api")):
         await asyncio.sleep(10)  # how long it hangs
-    await assert_same_end(stack, delivery, unkilled)
+    await assert_same_end(processes, delivery, unkilled)
 
 
-async def test_a_database_that_is_away_for_twenty_seconds_changes_nothing(stack: Stack, unkilled: Evidence) -> None:
+async def test_a_database_that_is_away_for_twenty_seconds_changes_nothing(
+    processes: ProcessTraces, stack: Stack, unkilled: Evidence
+) -> None:
     delivery = await deliver(stack, SLOW)
-    await running(stack, delivery.work[TURN])
+    await running(processes, delivery.work[TURN], STARTS_WITHIN_S)
     async with away(stack, "postgres"):
         await asyncio.sleep(20)  # how long it is away
-    await assert_same_end(stack, delivery, unkilled)
+    await assert_same_end(processes, delivery, unkilled)
 
 
-async def test_work_waits_for_space_on_the_disk_of_artifacts_and_says_so(stack: Stack, unkilled: Evidence) -> None:
+async def test_work_waits_for_space_on_the_disk_of_artifacts_and_says_so(
+    processes: ProcessTraces, stack: Stack, unkilled: Evidence
+) -> None:
     with small_disk(stack.home / "artifacts") as grow:
         delivery = await deliver(stack, SENTENCE)
         _: bool = await eventually(
@@ -134,7 +134,7 @@ async def test_work_waits_for_space_on_the_disk_of_artifacts_and_says_so(stack: 
         grow()
         task = await end_of(stack, delivery.task_id, ENDS_WITHIN_S)
         assert task["state"] == "completed", task
-        assert judge(await gather_evidence(stack, delivery), unkilled, delivery.release) == []
+        assert judge(await gather_evidence(processes, delivery), unkilled, delivery.release) == []
         for row in (await stack.get("/tasks", project_id=delivery.project_id))["items"]:
             for artifact in row["artifacts"]:
                 path = stack.home / "artifacts" / artifact["sha256"][:2] / artifact["sha256"]

@@ -12,6 +12,7 @@ from typing import Literal
 from contracts import ids
 from contracts.states import TaskKind
 
+
 @dataclass(frozen=True)
 class Delivery:
     """One wish on its way. Every other name follows from these."""

@@ -24,8 +24,7 @@ _AGENT_HOME = "/home/worker"
 _RUN_LOG = "scripted-agent.jsonl"
 _CANDIDATE = "-cand-"
 _ON_SERVER = """
-label=orchestrator.project={slug}
-docker ps --all --filter $label --format '{{{{.Names}}}} {{{{.State}}}}'
+docker ps --all --filter label=orchestrator.project={slug} --format '{{{{.Names}}}} {{{{.State}}}}'
 echo --
 docker images --format '{{{{.Repository}}}}:{{{{.Tag}}}}' svc-{slug}
 echo --
@@ -130,7 +129,7 @@ class ContainerTraces:
     def strays(self) -> tuple[str, ...]:
         """Drafts of killed steps, agents and tests that ran as processes, and builds that were left on the server."""
         home = self.stack.home
-        drafts = [*paths(home, "containers/*/.drafts/*"), *paths(home, "forge/.drafts/*")]
+        drafts = [*paths(home, "containers/*/.drafts/*/"), *paths(home, "forge/.drafts/*/")]
         astray = [run.name for prefix in ("turn-", "test-") for run in self._records.runs(prefix)]
         return tuple(sorted([*drafts, *astray, *self._on_server(_STRAYS_ON_SERVER).splitlines()]))
 
@@ -162,16 +161,26 @@ def containers_left(there: Iterable[Container], delivery: Delivery) -> list[str]
 
 def deployed_of(said: str) -> Deployed:
     """From what the server says: containers, images, release directories, archives that were to be built from."""
-    containers, images, releases, archives = (part.split("\n") for part in f"\n{said}".split("\n--\n"))
-    rows = [row.split() for row in containers if row]
+    containers, images, releases, archives = _parts(said)
+    rows = [row.split() for row in containers]
     live = [name for name, state in rows if state == "running" and _CANDIDATE not in name]
     orphans = [f"{name} ({state}) on the server" for name, state in rows if name not in live]
     return Deployed(
-        tuple(sorted(filter(None, releases))),
-        len(list(filter(None, images))),
+        tuple(sorted(releases)),
+        len(images),
         len(live),
-        tuple(orphans + list(filter(None, archives))),
+        tuple(orphans + archives),
     )
+
+
+def _parts(said: str) -> list[list[str]]:
+    parts: list[list[str]] = [[]]
+    for line in said.splitlines():
+        if line == "--":
+            parts.append([])
+        else:
+            parts[-1].append(line)
+    return parts
 
 
 def _whole(log: IO[bytes]) -> bytes:

@@ -4,6 +4,7 @@ import json
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,24 +70,18 @@ def begun_again(traces: Traces, delivery: Delivery) -> tuple[str, ...]:
 def looking(look: Callable[[], None]) -> Iterator[None]:
     """Call `look` several times a second, so that what comes and goes is seen. It must bear parts that are away."""
     enough = threading.Event()
-    failures: list[BaseException] = []
 
     def keep_looking() -> None:
-        try:
-            while not enough.wait(_LOOK_S):
-                look()
-        except BaseException as error:
-            failures.append(error)
+        while not enough.wait(_LOOK_S):
+            look()
 
-    thread = threading.Thread(target=keep_looking, name="looking", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        enough.set()
-        thread.join()
-    if failures:
-        raise failures[0]
+    with ThreadPoolExecutor(1, "looking") as pool:
+        looks = pool.submit(keep_looking)
+        try:
+            yield
+        finally:
+            enough.set()
+        looks.result()
 
 
 class RunRecords:

@@ -250,14 +250,18 @@ def _is_free(port: int) -> bool:
 
 
 @asynccontextmanager
-async def running_stack(home: Path) -> AsyncIterator[Stack]:
-    """`orchestrator up --detach`, and `down --services` at the end; its server in a container goes with it."""
+async def running_stack(home: Path, *, stop_services: bool = True) -> AsyncIterator[Stack]:
+    """`orchestrator up --detach`, and `down --services` at the end; its server in a container goes with it.
+
+    Without `stop_services` the services go with that server only: each takes seconds to be stopped.
+    """
     async with AsyncExitStack() as cleanup:
         if no_engine() is None:
             await cleanup.enter_async_context(engine.starts_written(home.parent / CONTAINER_STARTS))
             cleanup.push_async_callback(LocalServers(home).remove, CONTAINER_SERVER)
         stack = Stack(home, _free_base(3), _free_base(100))
-        cleanup.push_async_callback(stack.cli, "down", "--services", timeout=120)
+        down = ("down", "--services") if stop_services else ("down",)
+        cleanup.push_async_callback(stack.cli, *down, timeout=120)
         # The first start on a machine builds the image of that server.
         said = await stack.cli("up", "--detach", timeout=400)
         assert said.code == 0, said.out + said.err

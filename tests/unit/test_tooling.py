@@ -1,4 +1,4 @@
-"""The rules around the tests: nothing skipped in CI, soak ends with the first red round, the lock names no host."""
+"""The rules around the tests: nothing skipped in CI, the lock names no host."""
 
 import os
 import re
@@ -8,8 +8,6 @@ import sys
 from pathlib import Path
 
 import pytest
-
-from tests.support.soak import soak
 
 ROOT = Path(__file__).parents[2]
 
@@ -45,40 +43,6 @@ def test_a_module_that_skips_itself_fails_in_ci(tmp_path: Path) -> None:
 
 def test_a_green_run_stays_green_in_ci(tmp_path: Path) -> None:
     assert _run(tmp_path, "def test_runs(): ...\n", "true").returncode == pytest.ExitCode.OK
-
-
-class Clock:
-    """A clock that moves by half a minute at each look."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        self.now += 30
-        return self.now
-
-
-def test_soak_gives_every_round_another_seed_until_the_time_is_up() -> None:
-    seeds: list[int] = []
-
-    def green(seed: int) -> int:
-        seeds.append(seed)
-        return 0
-
-    assert soak(1.5, 7, round_of=green, clock=Clock(), say=lambda text: None) == 0
-    assert seeds == [7, 8, 9]
-
-
-def test_soak_runs_at_least_one_round() -> None:
-    seeds: list[int] = []
-    soak(0, 1, round_of=lambda seed: seeds.append(seed) or 0, clock=Clock(), say=lambda text: None)
-    assert seeds == [1]
-
-
-def test_soak_ends_with_the_first_red_round_and_prints_its_seed() -> None:
-    said: list[str] = []
-    assert soak(60, 3, round_of=lambda seed: 5 if seed == 4 else 0, clock=Clock(), say=said.append) == 5
-    assert "CHAOS_SEED=4" in said[-1]
 
 
 def test_the_lock_is_hashed_and_names_no_host() -> None:

@@ -1,0 +1,46 @@
+"""A task is cancelled while its Temporal worker is dead: what that had started is ended, and then it says so."""
+
+import asyncio
+
+import pytest
+
+from tests.chaos.conftest import SENTENCE
+from tests.support.chaos import Delivery, Evidence
+from tests.support.chaos_campaign import PLAYBOOK, TESTS, TURN, in_run
+from tests.support.chaos_containers import ContainerTraces
+from tests.support.chaos_kills import kill
+from tests.support.chaos_run import deliver, end_of
+from tests.support.eventually import eventually
+
+pytestmark = [pytest.mark.timeout(400), pytest.mark.xdist_group("containers")]
+
+CANCELLED_WITHIN_S = 60
+
+
+@pytest.mark.parametrize(
+    ("phase", "wish"),
+    [(TURN, "[agent:hang]"), (TESTS, ""), (PLAYBOOK, "")],
+    ids=["the agent's turn", "the Tester", "the playbook"],
+)
+async def test_a_cancel_reaches_what_a_killed_worker_had_started(
+    containers: ContainerTraces, unkilled_in_containers: Evidence, phase: int, wish: str
+) -> None:
+    stack = containers.stack
+    delivery = await deliver(stack, f"{SENTENCE} {wish}".strip())
+    await in_run(phase)(containers, delivery)
+    killing = asyncio.create_task(kill(stack, "workers"))
+    await stack.ok("task", "cancel", delivery.task_id)
+    task = await end_of(stack, delivery.task_id, CANCELLED_WITHIN_S)
+    await killing
+    assert task["state"] == "cancelled", task
+    step = delivery.deploy if phase == PLAYBOOK else delivery.engineering
+    assert (await stack.task(step))["state"] == "cancelled"
+    await eventually(lambda: left(containers, delivery) == (), 5, message="nothing left of the cancelled work")
+
+
+def left(traces: ContainerTraces, delivery: Delivery) -> tuple[object, ...]:
+    """A playbook that ended meanwhile must have been taken back."""
+    deployed = traces.deployed(delivery)
+    found = [*traces.leftovers(delivery), *deployed.orphans, *deployed.release_dirs]
+    found += [f"{deployed.services} services"] if deployed.services else []
+    return (*found, *([f"{deployed.release_images} images"] if deployed.release_images else []))

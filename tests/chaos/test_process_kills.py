@@ -1,0 +1,30 @@
+"""The same for processes: the Temporal worker is killed in a step, and the next attempt finds what runs."""
+
+import random
+
+import pytest
+
+from tests.chaos.conftest import SENTENCE
+from tests.support.chaos import Evidence, judge
+from tests.support.chaos_campaign import ENDS_WITHIN_S, PLAYBOOK, TURN, in_run
+from tests.support.chaos_kills import kill
+from tests.support.chaos_run import deliver, end_of, gather_evidence
+from tests.support.chaos_traces import ProcessTraces
+
+pytestmark = [pytest.mark.timeout(400), pytest.mark.xdist_group("processes")]
+
+
+@pytest.mark.parametrize(
+    ("phase", "latest_s"), [(TURN, 3.0), (PLAYBOOK, 2.0)], ids=["the agent's turn", "the playbook"]
+)
+async def test_a_worker_killed_in_the_middle_changes_nothing(
+    processes: ProcessTraces, unkilled: Evidence, chaos_seed: int, phase: int, latest_s: float
+) -> None:
+    delivery = await deliver(processes.stack, f"{SENTENCE} [agent:slow=5]")
+    run = await in_run(phase, random.Random(chaos_seed).uniform(0, latest_s))(processes, delivery)
+    await kill(processes.stack, "workers")
+    task = await end_of(processes.stack, delivery.task_id, ENDS_WITHIN_S)
+    assert task["state"] == "completed", task
+    assert judge(await gather_evidence(processes, delivery), unkilled, delivery.release) == []
+    assert [one.identity for one in processes.runs(delivery.work[phase])] == [run], "started again instead of adopted"
+    assert processes.strays() == ()
