@@ -18,7 +18,7 @@ from tests.support.eventually import eventually
 
 TURN, TESTS, PLAYBOOK = range(3)
 MOMENT_WITHIN_S = 90
-ENDS_WITHIN_S = 240
+ENDS_WITHIN_S = 300
 _AT_ONCE = 3
 
 Moment = Callable[[Traces, Delivery], Awaitable[str]]
