@@ -128,8 +128,6 @@ chromium:
 soak: $(READY) engine ## Seeded chaos rounds for SOAK_MINUTES (6); a failure prints its seed
 	$(PY) -m tests.support.soak --minutes $(SOAK_MINUTES) --seed $(CHAOS_SEED)
 
-bench: $(READY) ## Benchmarks
-	@if compgen -G 'benchmarks/*.py' >/dev/null; then \
-	  for program in benchmarks/*.py; do \
-	    name=$$(basename "$$program" .py); [ "$$name" = __init__ ] || $(PY) -m "benchmarks.$$name"; done; \
-	else echo "There are no benchmarks yet: benchmarks/ is empty."; fi
+BENCH_PAGE ?=
+bench: $(READY) ## Benchmarks, about 15 minutes (BENCH_PAGE=docs/performance.md renews that page)
+	$(PY) -m benchmarks $(if $(BENCH_PAGE),--markdown $(BENCH_PAGE))

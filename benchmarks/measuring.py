@@ -63,6 +63,11 @@ class Ratio:
         edge = round(0.025 * _RESAMPLES)
         return cls(len(ratios), spread.p50, spread.p25, spread.p75, medians[edge], medians[-edge - 1])
 
+    @classmethod
+    def of_laps(cls, pairs: Sequence[tuple[Lap, Lap]]) -> Ratio:
+        """On the clock."""
+        return cls.of([(ours.wall, theirs.wall) for ours, theirs in pairs])
+
     def __str__(self) -> str:
         return f"{self.median:.2f} (quartiles {self.p25:.2f} to {self.p75:.2f}, 95 % {self.low:.2f} to {self.high:.2f})"
 
@@ -129,17 +134,25 @@ def _said(command: list[str], after: str = "") -> str:
     return done.stdout.partition(after)[2].split(",")[0].strip(" ()\n") if after else done.stdout.strip()
 
 
-async def timed(work: Callable[[], Awaitable[object]]) -> float:
-    """Milliseconds that the work takes."""
-    started = time.perf_counter()
+@dataclass(frozen=True)
+class Lap:
+    """One run of something: milliseconds on the clock, and of the processor in this process."""
+
+    wall: float
+    cpu: float
+
+
+async def timed(work: Callable[[], Awaitable[object]]) -> Lap:
+    """How long the work takes."""
+    started, used = time.perf_counter(), time.process_time()
     await work()
-    return (time.perf_counter() - started) * 1000
+    return Lap((time.perf_counter() - started) * 1000, (time.process_time() - used) * 1000)
 
 
 async def interleaved(
     ours: Callable[[], Awaitable[object]], theirs: Callable[[], Awaitable[object]], pairs: int
-) -> list[tuple[float, float]]:
-    """Milliseconds of `pairs` runs of both, one after the other; who is first alternates, so that drift cancels out."""
+) -> list[tuple[Lap, Lap]]:
+    """`pairs` runs of both, one after the other; who is first alternates, so that drift cancels out."""
     measured = []
     for number in range(pairs):
         if number % 2:

@@ -8,7 +8,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -37,7 +37,9 @@ class Findings:
     remarks: Sequence[str] = field(default_factory=list)
 
 
-Measure = Callable[[argparse.Namespace], Awaitable[Findings]]
+_PLAIN_WIDTH = 120
+
+Measure = Callable[[argparse.Namespace], Coroutine[Any, Any, Findings]]
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,7 @@ def main(benchmark: Benchmark) -> None:
     """Measure, then show and write; never judges a figure."""
     options = benchmark.parser().parse_args()
     machine = this_machine()
-    console = Console()
+    console = Console() if sys.stdout.isatty() else Console(width=_PLAIN_WIDTH)
     console.print(f"[bold]{benchmark.title}[/bold]\n{machine}", highlight=False)
     if machine.warning:
         console.print(f"[yellow]{machine.warning}[/yellow]", highlight=False)

@@ -29,18 +29,37 @@ class QuietPlatform(FakePlatform):
         return ProjectionAck(accepted=True)
 
 
+@dataclass(frozen=True)
+class TemporalServer:
+    """A running server and the keys of its payloads."""
+
+    address: str
+    key_file: Path
+
+    async def client(self) -> Client:
+        """A client with the product's codec."""
+        return await Client.connect(
+            self.address,
+            data_converter=build_data_converter(keyring.KeyRing.load(self.key_file)),
+            interceptors=[PayloadLimitInterceptor()],
+        )
+
+
 @asynccontextmanager
-async def temporal_client() -> AsyncIterator[Client]:
-    """A client of a server of its own, with the product's codec; the server is configured as `orchestrator up` does."""
+async def temporal_server() -> AsyncIterator[TemporalServer]:
+    """A server of its own, configured as `orchestrator up` does, but for the flush of each write to the disk."""
     with tempfile.TemporaryDirectory(prefix="bench-") as directory:
         key_file = Path(directory) / "keys" / "payload-keys.json"
         keyring.create_if_absent(key_file)
         async with running_temporal_server(Path(directory) / "temporal") as address:
-            yield await Client.connect(
-                address,
-                data_converter=build_data_converter(keyring.KeyRing.load(key_file)),
-                interceptors=[PayloadLimitInterceptor()],
-            )
+            yield TemporalServer(address, key_file)
+
+
+@asynccontextmanager
+async def temporal_client() -> AsyncIterator[Client]:
+    """A client of a server of its own."""
+    async with temporal_server() as server:
+        yield await server.client()
 
 
 @dataclass(frozen=True)
