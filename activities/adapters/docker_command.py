@@ -73,11 +73,11 @@ async def run(argv: Sequence[str], *, stdin: bytes | Path | None = None, timeout
 
 
 async def ask(*arguments: str, stdin: bytes | Path | None = None, timeout_s: float = 60.0) -> Reply:
-    """`docker <arguments>`, whatever it answers. Raises (transient) only when the engine cannot be reached."""
+    """`docker <arguments>`, whatever it answers. Raises DOCKER_UNREACHABLE (transient) without an engine."""
     reply = await run([program(), *arguments], stdin=stdin, timeout_s=timeout_s)
     if reply.code != 0 and any(word in reply.error for word in _UNREACHABLE):
         raise OrchestratorError(
-            ErrorCode.PROCESS_FAILED,
+            ErrorCode.DOCKER_UNREACHABLE,
             f"The Docker Engine cannot be reached: {bounded(reply.error.strip(), 500)}",
             error_class=ErrorClass.TRANSIENT,
         )
