@@ -130,8 +130,6 @@ chromium:
 soak: $(READY) engine ## SOAK_KILLS (100) random kills in at most SOAK_MINUTES (25), by CHAOS_SEED (1); the table goes to SOAK_REPORT
 	$(PY) -m tests.support.soak --kills $(SOAK_KILLS) --minutes $(SOAK_MINUTES) --seed $(CHAOS_SEED) --report $(SOAK_REPORT)
 
-bench: $(READY) ## Benchmarks
-	@if compgen -G 'benchmarks/*.py' >/dev/null; then \
-	  for program in benchmarks/*.py; do \
-	    name=$$(basename "$$program" .py); [ "$$name" = __init__ ] || $(PY) -m "benchmarks.$$name"; done; \
-	else echo "There are no benchmarks yet: benchmarks/ is empty."; fi
+BENCH_PAGE ?=
+bench: $(READY) ## Benchmarks, about 15 minutes (BENCH_PAGE=docs/performance.md renews that page)
+	$(PY) -m benchmarks $(if $(BENCH_PAGE),--markdown $(BENCH_PAGE))

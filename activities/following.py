@@ -95,13 +95,14 @@ async def to_the_end(work: Awaitable[_Result]) -> _Result:
     cancelled = False
     try:
         while not task.done():
-            activity.heartbeat()
             try:
                 await asyncio.wait({task}, timeout=_BEAT_S)
             except asyncio.CancelledError:
                 if not cancel_requested():
                     raise
                 cancelled = True
+            if not task.done():
+                activity.heartbeat()
     finally:
         task.cancel()
     if cancelled:

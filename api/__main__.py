@@ -73,6 +73,8 @@ def serve(settings: Settings, url: str) -> None:
         log_config=None,
         access_log=False,
         server_header=False,
+        # Else any program on this host could say that it comes from the address of a proxy.
+        proxy_headers=False,
         timeout_graceful_shutdown=_SHUTDOWN_S,
     )
 

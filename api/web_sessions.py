@@ -1,4 +1,4 @@
-"""Who may read decrypted payloads in a browser: one-time tickets, and the cookie that a ticket is exchanged for."""
+"""One-time tickets, and the cookie that a ticket is exchanged for: a login of whoever asked for the ticket."""
 
 import base64
 import hashlib
@@ -27,49 +27,47 @@ class WebSessions:
     def __init__(self, settings: Settings, key_hash: str | None, clock: Callable[[], float] = time.time) -> None:
         # Cookies do not tell ports apart: the name does, so that two installations on one host get on.
         self.cookie = f"orchestrator_ui_{settings.api_port}"
-        hosts = {settings.api_host, "127.0.0.1", "localhost"}
-        self._origins = {f"http://{host}:{settings.api_port}" for host in hosts}
+        # Where people come by https, the browser must not send it in the clear.
+        self.is_secure = settings.web_ui_url.startswith("https:")
         seed = key_hash or secrets.token_hex(32)
         self._key = hashlib.sha256(f"web ui session {seed}".encode()).digest()
-        self._tickets: dict[str, float] = {}
+        self._tickets: dict[str, tuple[float, int]] = {}
         self._clock = clock
 
-    def new_ticket(self) -> tuple[str, datetime]:
+    def new_ticket(self, user_id: int) -> tuple[str, datetime]:
         """A ticket, and when it expires. The oldest give way when there are a thousand."""
         now = self._clock()
-        self._tickets = {known: until for known, until in self._tickets.items() if until > now}
+        self._tickets = {known: ticket for known, ticket in self._tickets.items() if ticket[0] > now}
         while len(self._tickets) >= _MAX_TICKETS:
             self._tickets.pop(next(iter(self._tickets)))
         ticket, until = secrets.token_urlsafe(32), now + TICKET_TTL.total_seconds()
-        self._tickets[_digest(ticket)] = until
+        self._tickets[_digest(ticket)] = (until, user_id)
         return ticket, datetime.fromtimestamp(until, UTC)
 
     def redeem(self, ticket: str) -> str | None:
         """The value of the session cookie; None when the ticket is unknown, expired or was used before."""
-        until = self._tickets.pop(_digest(ticket), 0.0)
+        until, user_id = self._tickets.pop(_digest(ticket), (0.0, 0))
         now = self._clock()
         if until <= now:
             return None
-        expires = str(int(now + SESSION_TTL.total_seconds()))
-        return f"{expires}.{self._seal(expires)}"
+        session = f"{user_id}.{int(now + SESSION_TTL.total_seconds())}"
+        return f"{session}.{self._seal(session)}"
 
-    def is_open(self, request: Request) -> bool:
-        """Whether this browser is logged in."""
-        return self.knows(request.cookies.get(self.cookie, ""))
+    def user_of(self, request: Request) -> int | None:
+        """Who is logged in with this browser; None when nobody is."""
+        return self.owner(request.cookies.get(self.cookie, ""))
 
-    def knows(self, session: str) -> bool:
-        """Whether `session` was made here and has not expired."""
-        expires, _, seal = session.partition(".")
+    def owner(self, session: str) -> int | None:
+        """Whose `session` this is; None when it was not made here or has expired."""
+        content, _, seal = session.rpartition(".")
         # Compared as bytes: a cookie may hold what is no ASCII.
-        genuine = hmac.compare_digest(self._seal(expires).encode(), seal.encode("utf-8", "surrogatepass"))
-        return genuine and int(expires) > self._clock()
+        if not hmac.compare_digest(self._seal(content).encode(), seal.encode("utf-8", "surrogatepass")):
+            return None
+        user_id, _, expires = content.partition(".")
+        return int(user_id) if int(expires) > self._clock() else None
 
-    def is_own_origin(self, request: Request) -> bool:
-        """Whether a script of the Web UI that is served here sent this, and no other page on this host or elsewhere."""
-        return request.headers.get("origin") in self._origins
-
-    def _seal(self, expires: str) -> str:
-        digest = hmac.digest(self._key, expires.encode("utf-8", "surrogatepass"), "sha256")
+    def _seal(self, content: str) -> str:
+        digest = hmac.digest(self._key, content.encode("utf-8", "surrogatepass"), "sha256")
         return base64.urlsafe_b64encode(digest).decode().rstrip("=")
 
 

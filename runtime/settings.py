@@ -8,16 +8,19 @@ and its credentials come from Temporal's own environment configuration, see `run
 from __future__ import annotations
 
 import os
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from contracts.errors import ErrorClass, ErrorCode, OrchestratorError
 from contracts.states import AgentKind
 
 PREFIX = "ORCHESTRATOR_"
+_LOOPBACK = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
 _URL_SCHEMES = ("postgresql+asyncpg://", "postgresql://", "postgres://")
 
 Port = Annotated[int, Field(ge=1, le=65535)]
@@ -59,6 +62,15 @@ class Settings(BaseSettings):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_json: bool = False
     public_host: str = Field(default="127.0.0.1", min_length=1)
+    public_url: str | None = Field(default=None, description="where people open the API and the Web UI; None: api_url")
+    trusted_proxies: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode] = Field(
+        default=(), description="from where `proxy_user_header` is believed"
+    )
+    proxy_user_header: str = Field(default="X-Forwarded-User", pattern=r"^[A-Za-z][A-Za-z0-9-]{0,99}$")
+    proxy_users: Annotated[dict[str, int], NoDecode] = Field(
+        default_factory=dict, description="names that the proxy gives, and whose ids they are"
+    )
+    proxy_secret: SecretStr | None = Field(default=None, min_length=16, description="what the proxy proves itself with")
     service_port_min: Port = 18000
     service_port_max: Port = 18999
 
@@ -98,7 +110,34 @@ class Settings(BaseSettings):
                 return SecretStr(f"postgresql+asyncpg://{url.removeprefix(scheme)}")
         raise ValueError("use postgresql://user:password@host:port/name")
 
-    @field_validator("database_url", mode="before")
+    @field_validator("public_url")
+    @classmethod
+    def _origin(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        parts = urlsplit(value)
+        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.path.strip("/") or parts.username:
+            raise ValueError("use https://host or https://host:port, without a path")
+        default = {"http": 80, "https": 443}[parts.scheme]
+        host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+        return f"{parts.scheme}://{host}" + (f":{parts.port}" if parts.port not in {None, default} else "")
+
+    @field_validator("trusted_proxies", mode="before")
+    @classmethod
+    def _addresses(cls, value: object) -> object:
+        return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+    @field_validator("proxy_users", mode="before")
+    @classmethod
+    def _named_users(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        pairs = [part.rpartition("=") for part in value.split(",") if part.strip()]
+        if not all(name.strip() and number.strip().isdecimal() for name, _, number in pairs):
+            raise ValueError("use NAME=USER_ID,NAME=USER_ID")
+        return {name.strip(): int(number) for name, _, number in pairs}
+
+    @field_validator("database_url", "public_url", "proxy_secret", mode="before")
     @classmethod
     def _empty_is_unset(cls, value: object) -> object:
         return None if value == "" else value
@@ -107,6 +146,22 @@ class Settings(BaseSettings):
     def _ports_in_order(self) -> Self:
         if self.service_port_min > self.service_port_max:
             raise ValueError("ORCHESTRATOR_SERVICE_PORT_MIN is above ORCHESTRATOR_SERVICE_PORT_MAX; swap the two")
+        return self
+
+    @model_validator(mode="after")
+    def _proxies_can_be_believed(self) -> Self:
+        if not self.trusted_proxies:
+            return self
+        if self.public_url is None:
+            raise ValueError(
+                "ORCHESTRATOR_TRUSTED_PROXIES needs ORCHESTRATOR_PUBLIC_URL, the address that browsers see"
+            )
+        if self.proxy_secret is None and any(
+            network.overlaps(own) for network in self.trusted_proxies for own in _LOOPBACK
+        ):
+            raise ValueError(
+                "a proxy on this host needs ORCHESTRATOR_PROXY_SECRET: every program here comes from the same address"
+            )
         return self
 
     @property
@@ -121,7 +176,7 @@ class Settings(BaseSettings):
     @property
     def web_ui_url(self) -> str:
         """Where people open the Temporal Web UI: behind the API's login, with readable payloads."""
-        return self.api_url
+        return self.public_url or self.api_url
 
     @property
     def ui_url(self) -> str:

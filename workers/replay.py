@@ -21,7 +21,8 @@ from runtime.converter import build_data_converter
 from runtime.keyring import KeyRing
 from runtime.payload_limit import PayloadLimitInterceptor
 from runtime.settings import load_settings
-from workers.wiring import WORKFLOW_FAILURES, WORKFLOWS, Ports, build_langgraph_plugin, build_runner
+from workers.sandbox import build_runner
+from workers.wiring import WORKFLOW_FAILURES, WORKFLOWS, Ports, build_langgraph_plugin
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,6 @@ from pydantic import ValidationError
 from temporalio.client import Client
 from temporalio.langgraph import LangGraphPlugin
 from temporalio.worker import PollerBehaviorAutoscaling, Worker
-from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from activities.agent import AgentActivities
 from activities.departments import DepartmentActivities
@@ -29,6 +28,7 @@ from activities.projection import ProjectionActivities
 from activities.repository import RepositoryActivities
 from contracts.names import GraphName, Queue
 from workers.interceptors import ErrorTranslation
+from workers.sandbox import build_runner, compile_workflows
 from workflows.agent_worker import AgentWorkerWorkflow
 from workflows.delivery import DeliveryWorkflow
 from workflows.deploy import DeployWorkflow
@@ -40,10 +40,6 @@ WORKFLOWS: list[type] = [DeliveryWorkflow, EngineeringWorkflow, DeployWorkflow, 
 
 # A value that fits no contract fails the run, with words; as an unknown exception it would be retried for ever.
 WORKFLOW_FAILURES: list[type[BaseException]] = [ValidationError]
-
-# Loaded once for all workflows instead of once per run. Ours hold no state and touch nothing at import; `workflows`
-# itself stays inside the sandbox.
-PASSED_THROUGH = ("contracts", "activities")
 
 # After a dead worker its runs are handed over this soon (the default is ten seconds).
 _STICKY = timedelta(seconds=2)
@@ -115,15 +111,11 @@ def build_activities(ports: Ports) -> list[Any]:
     ]
 
 
-def build_runner() -> SandboxedWorkflowRunner:
-    """The sandbox stays on."""
-    return SandboxedWorkflowRunner(restrictions=SandboxRestrictions.default.with_passthrough_modules(*PASSED_THROUGH))
-
-
 def build_workers(
     client: Client, ports: Ports, queues: Sequence[str] = Queue.ALL, *, max_cached_workflows: int = 1000
 ) -> list[Worker]:
     """One Temporal worker per queue; workflows run on `orchestrator` only."""
+    compile_workflows()
     plugin, translation = build_langgraph_plugin(ports), ErrorTranslation()
     return [
         Worker(

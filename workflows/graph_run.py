@@ -4,11 +4,11 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from typing import Any, cast
 
-from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.types import Command
 from temporalio.langgraph import graph
 
 from workflows import failures
+from workflows.graphs.topology import Topology
 
 # A person may be asked many times; each round is a handful of nodes.
 _RECURSION_LIMIT = 500
@@ -26,7 +26,7 @@ async def run_graph(
     `entered(node, state)` is called as a node starts; `interrupted(value, state)` gives the answer to an interrupt.
     Temporal is the checkpointer: the saver in memory is rebuilt by replay.
     """
-    app = graph(name).compile(checkpointer=InMemorySaver())
+    app = cast(Topology, graph(name)).for_run()
     config: Any = {"configurable": {"thread_id": name}, "recursion_limit": _RECURSION_LIMIT}
     pending: Any = state
     while True:

@@ -113,11 +113,9 @@ class ContainerRuns:
 
     async def _start(self, spec: ContainerSpec, fill: Callable[[], Awaitable[None]] | None) -> RunStatus:
         async with self._locked(spec.name):
-            state = await self.engine.inspect(spec.name)
-            if state is None and self._record(spec.name):
-                return await self.status(spec.name)
+            state = await self.engine.inspect(spec.name) if self._record(spec.name) else await self.engine.create(spec)
             if state is None:
-                state = await self.engine.create(spec)
+                return await self.status(spec.name)
             if state.status == "created":
                 if fill is not None:
                     await fill()

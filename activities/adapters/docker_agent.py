@@ -116,14 +116,16 @@ class DockerAgentRuntime:
         return EndedTurn(name, status, reader.report, offset), transcript
 
     async def _begin(self, request: TurnRequest, name: str, session_id: str | None) -> RunStatus:
-        status, door = await asyncio.gather(self._runs.status(name), self._engine.inspect(door_name(request.worker_id)))
+        status, door, _ = await asyncio.gather(
+            self._runs.status(name),
+            self._engine.inspect(door_name(request.worker_id)),
+            self._engine.ensure_network(self._network),
+        )
         if status.state != "absent":
             return status
         if door is None:
             raise workspace_missing(request.worker_id)
-        (hidden, spec), _ = await asyncio.gather(
-            self._spec(request, name, session_id), self._engine.ensure_network(self._network)
-        )
+        hidden, spec = await self._spec(request, name, session_id)
 
         async def fill() -> None:
             if hidden:

@@ -12,7 +12,7 @@ from temporalio.api.common.v1 import Payload, Payloads
 
 from api.problems import permanent
 from api.state import Platform
-from api.web_sessions import WebSessions
+from api.web_access import require_own_page, require_viewer
 from contracts.errors import ErrorCode, OrchestratorError
 from runtime.codec import EncryptionCodec
 from runtime.keyring import KeyRing
@@ -25,24 +25,16 @@ log = structlog.get_logger(__name__)
 async def decode(request: Request) -> Response:
     """The payloads of the body, decrypted. What this installation has no key for stays as it is.
 
-    Refuses another origin than the Web UI's (403 NOT_ALLOWED), a browser that is not logged in (401) and a body that
-    is not a list of payloads (422).
+    Refuses another origin than the Web UI's (403 NOT_ALLOWED), a browser that is not logged in (401), a person who is
+    no admin (403) and a body that is not a list of payloads (422).
     """
     platform: Platform = request.app.state.platform
-    require_login(platform.web_sessions, request)
+    require_own_page(request, await require_viewer(request))
     payloads = _parsed(await request.body())
     codec = EncryptionCodec(KeyRing.load(platform.settings.codec_key_file))
     decoded = Payloads(payloads=[await _decoded(codec, payload) for payload in payloads])
     text = await run_in_threadpool(json_format.MessageToJson, decoded, indent=None)
     return Response(text, media_type="application/json", headers={"Cache-Control": "no-store"})
-
-
-def require_login(sessions: WebSessions, request: Request) -> None:
-    """Only a script of the Web UI, in a browser that is logged in."""
-    if not sessions.is_own_origin(request):
-        raise permanent(ErrorCode.NOT_ALLOWED, "Only the Web UI of this address may do that.")
-    if not sessions.is_open(request):
-        raise permanent(ErrorCode.NOT_AUTHENTICATED, "Log in with the link that `orchestrator up` prints.")
 
 
 def _parsed(body: bytes) -> list[Payload]:

@@ -12,10 +12,10 @@ from starlette.background import BackgroundTask
 
 from api.auth import Admin
 from api.problems import permanent, problem_response
-from api.routers.codec import require_login
 from api.state import Platform, ThePlatform
+from api.web_access import SECRET_HEADER, require_own_page, require_viewer
 from api.web_sessions import SESSION_TTL
-from contracts.errors import ErrorCode
+from contracts.errors import ErrorCode, OrchestratorError
 from contracts.nouns import WebUiTicket
 from runtime.settings import Settings
 
@@ -53,7 +53,7 @@ async def create_ticket(platform: ThePlatform, caller: Admin) -> WebUiTicket:
 
     Whoever opens it reads the payloads of every project, so only an admin gets one.
     """
-    ticket, expires_at = platform.web_sessions.new_ticket()
+    ticket, expires_at = platform.web_sessions.new_ticket(caller.user_id)
     log.info("a link to the readable Web UI was made", user_id=caller.user_id)
     return WebUiTicket(url=f"{platform.settings.web_ui_url}/ui-login?ticket={ticket}", expires_at=expires_at)
 
@@ -63,7 +63,7 @@ async def login(request: Request) -> Response:
     platform: Platform = request.app.state.platform
     sessions = platform.web_sessions
     session = sessions.redeem(request.query_params.get("ticket", ""))
-    if session is None and not sessions.is_open(request):
+    if session is None and not await _is_in(request):
         raise permanent(
             ErrorCode.NOT_AUTHENTICATED,
             "This link is too old or was used already. `orchestrator up` prints a new one.",
@@ -74,8 +74,20 @@ async def login(request: Request) -> Response:
     if session is not None:
         # Lax: a link in a chat leads to a readable page, while another site's scripts are never logged in.
         age = int(SESSION_TTL.total_seconds())
-        reply.set_cookie(sessions.cookie, session, max_age=age, path="/", httponly=True, samesite="lax")
+        reply.set_cookie(
+            sessions.cookie, session, max_age=age, path="/", httponly=True, samesite="lax", secure=sessions.is_secure
+        )
     return reply
+
+
+async def _is_in(request: Request) -> bool:
+    try:
+        await require_viewer(request)
+    except OrchestratorError as error:
+        if error.code not in {ErrorCode.NOT_AUTHENTICATED, ErrorCode.NOT_ALLOWED}:
+            raise
+        return False
+    return True
 
 
 async def home(request: Request) -> Response:
@@ -88,23 +100,24 @@ async def home(request: Request) -> Response:
 async def forward(request: Request) -> Response:
     """Pass a request on to the Web UI; without a login, say how to get one."""
     platform: Platform = request.app.state.platform
-    if not platform.web_sessions.is_open(request):
-        return _not_logged_in(request, platform)
+    try:
+        viewer = await require_viewer(request)
+    except OrchestratorError as error:
+        if error.code not in _PAGES or not _is_person(request):
+            raise
+        return _page(request, platform, error)
     if request.method != "GET":
-        require_login(platform.web_sessions, request)
+        require_own_page(request, viewer)
     return await _forwarded(request, platform)
 
 
 async def _forwarded(request: Request, platform: Platform) -> Response:
-    cookie = platform.web_sessions.cookie
-    headers = [(name, value) for name, value in request.headers.items() if name not in _NOT_FORWARDED | {"cookie"}]
-    kept = "; ".join(f"{name}={value}" for name, value in request.cookies.items() if name != cookie)
     # The raw path: workflow ids contain escaped slashes.
     target = request.scope["raw_path"] + (b"?" + request.scope["query_string"] if request.url.query else b"")
     built = platform.web_ui.build_request(
         request.method,
         httpx.URL(platform.settings.ui_url).copy_with(raw_path=target),
-        headers=[*headers, *([("cookie", kept)] if kept else [])],
+        headers=_headers(request, platform),
         content=await request.body(),
     )
     try:
@@ -118,8 +131,19 @@ async def _forwarded(request: Request, platform: Platform) -> Response:
         )
     streamed = StreamingResponse(_content(reply), reply.status_code, background=BackgroundTask(reply.aclose))
     pairs = reply.headers.multi_items()
-    streamed.raw_headers = [(k.encode(), v.encode("latin-1")) for k, v in pairs if k.lower() not in _NOT_RETURNED]
+    kept_pairs = [(k.encode(), v.encode("latin-1")) for k, v in pairs if k.lower() not in _NOT_RETURNED]
+    # No page elsewhere may show the Web UI's buttons under its own: a proxy's login is sent from there, too.
+    streamed.raw_headers = [*kept_pairs, (b"x-frame-options", b"SAMEORIGIN")]
     return streamed
+
+
+def _headers(request: Request, platform: Platform) -> list[tuple[str, str]]:
+    """What the Web UI is told: nothing that a login here is made of."""
+    ours = {"cookie", "authorization", SECRET_HEADER.lower(), platform.settings.proxy_user_header.lower()}
+    headers = [(name, value) for name, value in request.headers.items() if name not in _NOT_FORWARDED | ours]
+    cookies = request.cookies.items()
+    kept = "; ".join(f"{name}={value}" for name, value in cookies if name != platform.web_sessions.cookie)
+    return [*headers, *([("cookie", kept)] if kept else [])]
 
 
 async def _content(reply: httpx.Response) -> AsyncIterator[bytes]:
@@ -127,14 +151,14 @@ async def _content(reply: httpx.Response) -> AsyncIterator[bytes]:
         yield chunk
 
 
-def _not_logged_in(request: Request, platform: Platform) -> Response:
-    if not _is_person(request):
-        return problem_response(
-            ErrorCode.NOT_AUTHENTICATED, "Log in with the link that `orchestrator up` prints.", _id(request)
-        )
+def _page(request: Request, platform: Platform, refusal: OrchestratorError) -> Response:
+    """What a person reads instead of the Web UI. The one without a login is on the platform's own host only."""
+    status, page = _PAGES[refusal.code]
     query = f"?{request.url.query}" if request.url.query else ""
     sealed = f"{platform.settings.ui_url}{request.scope['raw_path'].decode('latin-1')}{query}"
-    return HTMLResponse(_PAGE.format(sealed=html.escape(sealed, quote=True)), 401, {"Cache-Control": "no-store"})
+    go_on = _GO_ON.format(sealed=html.escape(sealed, quote=True)) if platform.settings.public_url is None else ""
+    text = page.format(reason=html.escape(refusal.message), go_on=go_on)
+    return HTMLResponse(_STYLE + text, status, {"Cache-Control": "no-store"})
 
 
 def _is_person(request: Request) -> bool:
@@ -145,14 +169,20 @@ def _id(request: Request) -> str:
     return str(request.scope.get("request_id", ""))
 
 
-_PAGE = """<!doctype html>
+_STYLE = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><title>Log in to the Web UI</title>
-<style>body {{ font: 16px/1.6 sans-serif; max-width: 40rem; margin: 4rem auto; padding: 0 1rem }}</style>
-<h1>This browser is not logged in</h1>
+<style>body { font: 16px/1.6 sans-serif; max-width: 40rem; margin: 4rem auto; padding: 0 1rem }</style>
+"""
+_NOT_LOGGED_IN = """<h1>This browser is not logged in</h1>
 <p>On the platform's host, run <code>orchestrator up</code> again. It starts nothing twice, and prints a link under
 <b>Temporal Web UI</b>. Open that link in this browser, then come back to this page.</p>
-<p><a href="{sealed}">Go on without a login</a>: ids, stages and times are readable, everything else is encrypted.</p>
+{go_on}"""
+_NOT_ALLOWED = """<h1>You may not read here</h1>
+<p>{reason}</p>"""
+_GO_ON = """<p><a href="{sealed}">Go on without a login</a>: ids, stages and times are readable, everything else is
+encrypted.</p>
 """
+_PAGES = {ErrorCode.NOT_AUTHENTICATED: (401, _NOT_LOGGED_IN), ErrorCode.NOT_ALLOWED: (403, _NOT_ALLOWED)}
 
 router.add_route("/ui-login", login, methods=["GET"])
 router.add_route("/", home, methods=["GET"])

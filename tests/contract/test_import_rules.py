@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = ("contracts", "workflows", "activities", "runtime", "workers", "api", "cli")
+PACKAGES = ("contracts", "workflows", "activities", "runtime", "workers", "api", "cli", "benchmarks")
 LINT = "import sys; from importlinter.cli import lint_imports; sys.exit(lint_imports(no_logo=True, cache_dir=None))"
 
 
@@ -63,6 +63,7 @@ def test_the_source_keeps_the_rules(copy_of_the_source: Path) -> None:
         ("api/planted.py", "import cli", "the doors are independent"),
         ("cli/planted.py", "import activities.ports", "the cli knows contracts and runtime"),
         ("runtime/planted.py", "import sqlalchemy", "the ORM lives in the api"),
+        ("workers/planted.py", "import benchmarks", "nothing of the product knows the benchmarks"),
     ],
 )
 def test_a_planted_violation_is_seen(place: str, forbidden: str, rule: str, copy_of_the_source: Path) -> None:

@@ -14,6 +14,7 @@ import pytest
 from playwright.async_api import Page, expect
 
 from tests.support.browser import SIZE, WebUi, login_link, new_page
+from tests.support.login_proxy import Proxied, proxied_api
 from tests.support.stack import Stack
 
 WISH = "A library with books: title, author, year:int"
@@ -142,3 +143,61 @@ async def test_the_link_of_a_task_says_how_to_log_in_and_is_readable_after_that(
     await ui.log_in(await login_link(stack))
     await page.goto(link, wait_until="commit")
     await expect(page.get_by_test_id("input-and-result")).to_contain_text(WISH)
+
+
+async def test_the_links_of_every_command_open_the_very_run(
+    stack: Stack, readable: WebUi, delivered: Delivered
+) -> None:
+    listed = (await stack.ok("task", "list", "--project", delivered.project_id))["items"]
+    assert {task["kind"] for task in listed} == {"delivery", "engineering", "deploy"}
+    for task in listed:
+        shown = await stack.task(task["id"])
+        assert shown["web_url"] == task["web_url"]
+        await readable.page.goto(task["web_url"], wait_until="commit")
+        await expect(readable.page.get_by_test_id("workflow-id-heading")).to_contain_text(task["workflow_id"])
+        assert f"/{task['run_id']}/" in readable.page.url
+
+
+@pytest.fixture(scope="module")
+async def proxied(stack: Stack) -> AsyncIterator[Proxied]:
+    """A second API of the same platform, behind a proxy that knows an admin, a member and a stranger."""
+    await stack.ok("user", "add", "4711", "--name", "bob")
+    async with proxied_api(stack, {"alice": 1, "bob": 4711}) as running:
+        yield running
+
+
+async def test_an_admin_whom_the_proxy_knows_opens_the_link_of_a_task_and_reads(
+    proxied: Proxied, delivered: Delivered
+) -> None:
+    async with new_page(proxied.person("alice")) as page:
+        link = await proxied.link_of(delivered.task_id)
+        assert link.startswith(f"{proxied.url}/namespaces/default/workflows/delivery%2F")
+        await page.goto(link, wait_until="commit")
+        await expect(page.get_by_test_id("workflow-id-heading")).to_contain_text(delivered.delivery)
+        await expect(page.get_by_test_id("input-and-result")).to_contain_text(WISH)
+        ui = WebUi(page, proxied.url)
+        await ui.open_tab("user-metadata")
+        await expect(ui.markdown(1).locator("blockquote")).to_have_text(WISH)
+
+
+@pytest.mark.parametrize("name", ["bob", "mallory"], ids=["a member", "somebody the platform does not know"])
+async def test_whoever_else_the_proxy_lets_in_reads_nothing(proxied: Proxied, delivered: Delivered, name: str) -> None:
+    async with new_page(proxied.person(name)) as page:
+        await page.goto(await proxied.link_of(delivered.task_id))
+        await expect(page.get_by_role("heading")).to_have_text("You may not read here")
+        assert WISH not in await page.content()
+        history = f"/api/v1/namespaces/default/workflows/{delivered.delivery.replace('/', '%2F')}/history"
+        assert (await page.request.get(proxied.url + history)).status == 403
+        decode = await page.request.post(f"{proxied.url}/codec/decode", headers={"Origin": proxied.url}, data="{}")
+        assert decode.status == 403
+
+
+async def test_the_api_behind_the_proxy_believes_nobody_who_comes_past_it(
+    proxied: Proxied, delivered: Delivered
+) -> None:
+    async with new_page() as page:
+        await page.set_extra_http_headers({"X-Forwarded-User": "alice", "X-Forwarded-For": "127.0.0.1"})
+        link = (await proxied.link_of(delivered.task_id)).replace(proxied.url, proxied.behind)
+        await page.goto(link)
+        await expect(page.get_by_role("heading")).to_have_text("This browser is not logged in")
+        assert WISH not in await page.content()

@@ -154,17 +154,35 @@ async def test_only_an_admin_gets_a_link(api: Api) -> None:
 def test_links_and_sessions_end_with_their_time_and_sessions_outlive_a_restart(api: Api) -> None:
     now = [1_000_000.0]
     sessions = WebSessions(api.settings, "of this installation", clock=lambda: now[0])
-    late, (good, _) = sessions.new_ticket()[0], sessions.new_ticket()
+    late, (good, _) = sessions.new_ticket(7)[0], sessions.new_ticket(8)
     session = sessions.redeem(good)
     assert session is not None
     restarted = WebSessions(api.settings, "of this installation", clock=lambda: now[0])
     elsewhere = WebSessions(api.settings, "of another installation", clock=lambda: now[0])
-    assert restarted.knows(session)
-    assert not elsewhere.knows(session)
+    assert restarted.owner(session) == 8
+    assert elsewhere.owner(session) is None
+    assert restarted.owner(session.replace("8.", "7.", 1)) is None
     now[0] += TICKET_TTL.total_seconds() + 1
     assert sessions.redeem(late) is None
     now[0] += SESSION_TTL.total_seconds()
-    assert not sessions.knows(session)
+    assert sessions.owner(session) is None
+
+
+async def test_the_login_of_somebody_who_is_no_admin_any_more_ends_at_once(api: Api, origin: Headers) -> None:
+    user_id, admin = await api.new_user("admin")
+    reply = await api.http.post("/web-ui-tickets", headers=admin)
+    reply = await api.http.get(reply.json()["url"].removeprefix(api.settings.web_ui_url))
+    api.http.cookies.clear()
+    headers = origin | {"Cookie": reply.headers["set-cookie"].split(";")[0]}
+    assert (await api.http.post("/codec/decode", content=await sealed(api), headers=headers)).status_code == 200
+    for change, status, code in (
+        ("UPDATE users SET role = 'member' WHERE user_id = $1", 403, "NOT_ALLOWED"),
+        ("DELETE FROM api_keys WHERE user_id = $1", 403, "NOT_ALLOWED"),
+        ("DELETE FROM users WHERE user_id = $1", 401, "NOT_AUTHENTICATED"),
+    ):
+        await api.rows(change, user_id)
+        refused = await api.http.post("/codec/decode", content=await sealed(api), headers=headers)
+        assert_refused(refused, status, code)
 
 
 async def test_the_web_ui_itself_is_behind_the_login(api: Api, origin: Headers) -> None:

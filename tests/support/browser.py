@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-from playwright.async_api import FrameLocator, Page, ViewportSize, async_playwright, expect
+from playwright.async_api import FrameLocator, HttpCredentials, Page, ViewportSize, async_playwright, expect
 
 from tests.support.stack import Stack
 
@@ -29,13 +29,18 @@ SIZE: ViewportSize = {"width": 1280, "height": 800}
 
 
 @asynccontextmanager
-async def new_page() -> AsyncIterator[Page]:
-    """A page of 1280 by 800 in a fresh browser: no cookie, no stored setting."""
+async def new_page(person: HttpCredentials | None = None) -> AsyncIterator[Page]:
+    """A page of 1280 by 800 in a fresh browser: no cookie, no stored setting.
+
+    `person` is who logs in to a proxy that asks; its certificate may be of nobody's authority.
+    """
     expect.set_options(timeout=PATIENCE_MS)
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         try:
-            context = await browser.new_context(viewport=SIZE, timezone_id="UTC")
+            context = await browser.new_context(
+                viewport=SIZE, timezone_id="UTC", http_credentials=person, ignore_https_errors=True
+            )
             context.set_default_timeout(PATIENCE_MS)
             yield await context.new_page()
         finally:

@@ -65,6 +65,13 @@ def test_a_database_url_of_any_usual_form_becomes_an_asyncpg_url(
         ("ORCHESTRATOR_LOG_LEVEL", "chatty"),
         ("ORCHESTRATOR_AGENT", "parrot"),
         ("DATABASE_URL", "mysql://user:hidden@db/name"),
+        ("ORCHESTRATOR_PUBLIC_URL", "orchestrator.example.test"),
+        ("ORCHESTRATOR_PUBLIC_URL", "https://example.test/below/a/path"),
+        ("ORCHESTRATOR_PROXY_USERS", "alice"),
+        ("ORCHESTRATOR_PROXY_USERS", "alice=admin"),
+        ("ORCHESTRATOR_PROXY_USER_HEADER", "not a header"),
+        ("ORCHESTRATOR_PROXY_SECRET", "hidden"),
+        ("ORCHESTRATOR_TRUSTED_PROXIES", "proxy.example.test"),
     ],
 )
 def test_a_bad_value_is_explained_by_the_name_of_its_variable(
@@ -83,6 +90,30 @@ def test_a_port_range_upside_down_is_refused(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("ORCHESTRATOR_SERVICE_PORT_MIN", "19000")
     with pytest.raises(OrchestratorError, match="ORCHESTRATOR_SERVICE_PORT_MIN is above"):
         load_settings()
+
+
+def test_a_proxy_is_described_in_plain_lists(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ORCHESTRATOR_PUBLIC_URL", "https://Example.test/")
+    monkeypatch.setenv("ORCHESTRATOR_TRUSTED_PROXIES", "10.0.0.5, 192.168.7.0/24,fd00::/8")
+    monkeypatch.setenv("ORCHESTRATOR_PROXY_USERS", "alice@example.test=1, cn=bob=42")
+    settings = load_settings()
+    assert settings.web_ui_url == "https://example.test"
+    assert [str(one) for one in settings.trusted_proxies] == ["10.0.0.5/32", "192.168.7.0/24", "fd00::/8"]
+    assert settings.proxy_users == {"alice@example.test": 1, "cn=bob": 42}
+
+
+@pytest.mark.parametrize("proxies", ["127.0.0.1", "::1", "0.0.0.0/0"])
+def test_a_proxy_on_this_host_needs_a_secret_and_every_proxy_a_public_address(
+    monkeypatch: pytest.MonkeyPatch, proxies: str
+) -> None:
+    monkeypatch.setenv("ORCHESTRATOR_TRUSTED_PROXIES", proxies)
+    with pytest.raises(OrchestratorError, match="needs ORCHESTRATOR_PUBLIC_URL"):
+        load_settings()
+    monkeypatch.setenv("ORCHESTRATOR_PUBLIC_URL", "https://example.test")
+    with pytest.raises(OrchestratorError, match="needs ORCHESTRATOR_PROXY_SECRET"):
+        load_settings()
+    monkeypatch.setenv("ORCHESTRATOR_PROXY_SECRET", "hidden and long enough")
+    assert "hidden" not in repr(load_settings())
 
 
 def test_an_unknown_name_in_a_settings_file_is_refused(tmp_path: Path) -> None:

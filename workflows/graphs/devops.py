@@ -1,12 +1,11 @@
 """Topology of the devops graph: analyse -> resolve -> allocate -> approve -> deploy -> probe -> promote | roll back."""
 
-from typing import Any
-
-from langgraph.graph import END, START, StateGraph
+from langgraph.graph import END, START
 from langgraph.types import interrupt
 
 from activities.deployment import DevopsNodes, DevopsState
 from workflows import options, rules
+from workflows.graphs.topology import Topology
 
 _IN_WORKFLOW = {"execute_in": "workflow"}
 
@@ -48,9 +47,9 @@ async def after_probe(state: DevopsState) -> str:
     return "promote" if state.get("probe_ok") else "roll_back"
 
 
-def build_devops_graph(nodes: DevopsNodes) -> StateGraph[Any, Any, Any, Any]:
-    """A fresh graph: a StateGraph serves once."""
-    graph: StateGraph[Any, Any, Any, Any] = StateGraph(DevopsState)
+def build_devops_graph(nodes: DevopsNodes) -> Topology:
+    """A fresh graph: one serves one plugin."""
+    graph = Topology(DevopsState)
     graph.add_node("analyse", nodes.analyse, metadata=options.node(options.REPOSITORY, "Read what the commit needs"))
     graph.add_node("resolve", nodes.resolve, metadata=options.node(options.SHORT, "Resolve secrets"))
     graph.add_node("ask_secrets", ask_secrets, metadata=_IN_WORKFLOW)

@@ -4,13 +4,12 @@ Graph and node names are wire names. Edges and routers run in the workflow and a
 synchronous router would need a thread, which workflow code has not.
 """
 
-from typing import Any
-
-from langgraph.graph import END, START, StateGraph
+from langgraph.graph import END, START
 from langgraph.types import interrupt
 
 from activities.engineering import EngineeringNodes, EngineeringState
 from workflows import options, rules
+from workflows.graphs.topology import Topology
 
 _IN_WORKFLOW = {"execute_in": "workflow"}
 
@@ -55,9 +54,9 @@ async def after_answer(state: EngineeringState) -> str:
     return "end" if rules.is_stop(state.get("answer", "")) else "develop"
 
 
-def build_engineering_graph(nodes: EngineeringNodes) -> StateGraph[Any, Any, Any, Any]:
-    """A fresh graph: a StateGraph serves once."""
-    graph: StateGraph[Any, Any, Any, Any] = StateGraph(EngineeringState)
+def build_engineering_graph(nodes: EngineeringNodes) -> Topology:
+    """A fresh graph: one serves one plugin."""
+    graph = Topology(EngineeringState)
     graph.add_node("plan", plan, metadata=_IN_WORKFLOW)
     graph.add_node("rework", rework, metadata=_IN_WORKFLOW)
     graph.add_node("ask", ask, metadata=_IN_WORKFLOW)

@@ -1,0 +1,53 @@
+"""The sandbox is the SDK's; what is left out of it changes nothing."""
+
+import sys
+from importlib.util import cache_from_source
+from pathlib import Path
+
+import pytest
+from temporalio.converter import ActivitySerializationContext, SerializationContext, WorkflowSerializationContext
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
+
+from runtime import keyring
+from runtime.converter import build_data_converter
+from workers import sandbox
+from workflows import engineering
+
+CONTEXTS: list[SerializationContext] = [
+    WorkflowSerializationContext(namespace="default", workflow_id="engineering/eng-1"),
+    ActivitySerializationContext(
+        namespace="default",
+        workflow_id="engineering/eng-1",
+        workflow_type="engineering",
+        activity_type="projection.apply",
+        activity_id="1",
+        activity_task_queue="orchestrator",
+        is_local=False,
+    ),
+]
+
+
+@pytest.mark.parametrize("context", CONTEXTS, ids=lambda context: type(context).__name__)
+def test_no_part_of_our_converter_asks_where_a_payload_belongs(context: SerializationContext, tmp_path: Path) -> None:
+    """If this fails, `OneContextRunner` must go: it tells a converter nothing."""
+    keyring.create_if_absent(tmp_path / "keys.json")
+    plain = build_data_converter(keyring.KeyRing.load(tmp_path / "keys.json"))
+    told = plain.with_context(context)
+    assert told.payload_codec is plain.payload_codec
+    assert told.payload_converter is plain.payload_converter
+    assert told.failure_converter is plain.failure_converter
+    assert plain.external_storage is None
+
+
+def test_workflow_code_runs_in_the_sandbox_and_is_not_passed_through() -> None:
+    runner = sandbox.build_runner()
+    assert isinstance(runner, SandboxedWorkflowRunner)
+    assert not [name for name in runner.restrictions.passthrough_modules if name.startswith("workflows")]
+
+
+def test_bytecode_is_written_also_where_python_is_told_not_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    written = Path(cache_from_source(str(engineering.__file__)))
+    written.unlink(missing_ok=True)
+    sandbox.compile_workflows()
+    assert written.exists()
