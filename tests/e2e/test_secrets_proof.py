@@ -8,7 +8,7 @@ from tests.support.container_service import no_engine
 from tests.support.leak_run import Proof, ProofStack, collecting, proven
 from tests.support.stack import _free_base
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = pytest.mark.timeout(1800)
 
 
 @pytest.fixture(scope="module", params=["process", "docker"])

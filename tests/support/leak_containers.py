@@ -22,10 +22,15 @@ _SERVER_FILES = (
 
 @dataclass
 class Engine:
-    """`kind` names it in reports. `before` reaches the machine that it is on; layers that were seen are known."""
+    """`kind` names it in reports. `before` reaches the machine that it is on; layers that were seen are known.
+
+    With `repositories`, only images of those names are looked at (with all of which they were built), for an engine
+    that has other work as well.
+    """
 
     kind: str
     before: Sequence[str] = ()
+    repositories: Sequence[str] = ()
     layers: set[str] = field(default_factory=set)
 
     def docker(self, *arguments: str) -> bytes:
@@ -60,8 +65,14 @@ class Engine:
             for one in self.lines(noun, "ls", "--quiet"):
                 scan.look(f"{self.kind}, docker inspect", f"{noun} {one}", self.docker(noun, "inspect", one))
         scan.look(f"{self.kind}, docker info", "info", self.docker("info") + self.docker("system", "df", "-v"))
-        images = set(self.lines("images", "--all", "--quiet", "--no-trunc"))
-        self.look_at_images(scan, sorted(image for image in images if self._made(image) >= since))
+        self.look_at_images(scan, sorted(image for image in self._images() if self._made(image) >= since))
+
+    def _images(self) -> set[str]:
+        if not self.repositories:
+            return set(self.lines("images", "--all", "--quiet", "--no-trunc"))
+        ours = {image for name in self.repositories for image in self.lines("images", "--quiet", "--no-trunc", name)}
+        steps = {step for image in ours for step in self.lines("history", "--quiet", "--no-trunc", image)}
+        return ours | steps - {"<missing>"}
 
     def _made(self, image: str) -> datetime:
         text = self.docker("image", "inspect", "--format", "{{.Created}}", image).decode().strip()
@@ -79,7 +90,8 @@ class Engine:
     def _look_at_layers(self, scan: Scan, stream: IO[bytes]) -> None:
         with tarfile.open(fileobj=stream, mode="r|") as archive:
             for member in archive:
-                file = archive.extractfile(member)
+                # A link leads to a layer that comes by itself.
+                file = archive.extractfile(member) if member.isreg() else None
                 if file is None:
                     continue
                 if not member.name.endswith("/layer.tar"):
@@ -131,7 +143,7 @@ def _members(stream: IO[bytes]) -> Iterator[tuple[str, int, bytes]]:
             for member in archive:
                 if member.issym() or member.islnk():
                     yield member.name, member.mode, member.linkname.encode()
-                elif (file := archive.extractfile(member)) is not None:
+                elif member.isreg() and (file := archive.extractfile(member)) is not None:
                     yield member.name, member.mode, file.read(_LARGEST)
     except tarfile.ReadError:
         return  # no archive at all: what it was asked of has gone

@@ -9,6 +9,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 
 import zstandard
 from ahocorasick_rs import BytesAhoCorasick
@@ -18,6 +19,7 @@ from tests.support.canaries import Canary
 _BLANKS = b" \t\r\n\v\f"
 _DEEPEST = 4
 _LARGEST = 64 * 1024 * 1024
+_HEAD = 4 * 1024
 _STEP = 16 * 1024
 _ZLIB = (b"\x78\x01", b"\x78\x5e", b"\x78\x9c", b"\x78\xda")
 _GZIP = b"\x1f\x8b\x08"
@@ -53,10 +55,14 @@ class Net:
 
     def _search(self, content: bytes, depth: int) -> set[Hit]:
         squeezed = content.translate(None, _BLANKS)
-        found = self._match(squeezed) | {hit for view in _views(content, squeezed) for hit in self._match(view)}
-        if depth < _DEEPEST:
-            for form, inside in _unpacked(content, squeezed):
-                found |= {Hit(hit.canary, f"{form}: {hit.form}") for hit in self._search(inside, depth + 1)}
+        found = self._match(squeezed)
+        inside = [_unpacked(content)]
+        # A program or a database file is no text: what it holds in such forms is looked at where it is written.
+        if b"\0" not in content[:_HEAD]:
+            found |= {hit for view in _views(content, squeezed) for hit in self._match(view)}
+            inside.append(_decoded(squeezed))
+        for form, part in chain.from_iterable(inside) if depth < _DEEPEST else ():
+            found |= {Hit(hit.canary, f"{form}: {hit.form}") for hit in self._search(part, depth + 1)}
         return found
 
     def _match(self, content: bytes) -> set[Hit]:
@@ -73,7 +79,7 @@ def _views(content: bytes, squeezed: bytes) -> Iterator[bytes]:
         yield squeezed.replace(b"%", b"").replace(b"\\x", b"")
 
 
-def _unpacked(content: bytes, squeezed: bytes) -> Iterator[tuple[str, bytes]]:
+def _unpacked(content: bytes) -> Iterator[tuple[str, bytes]]:
     """Everything compressed in it, wherever that begins. What only looks compressed gives nothing."""
     for form, magics in (("gzip", (_GZIP,)), ("zlib", _ZLIB), ("zstd", (_ZSTD,)), ("bzip2", (_BZIP2,)), ("xz", (_XZ,))):
         for magic in magics:
@@ -83,6 +89,10 @@ def _unpacked(content: bytes, squeezed: bytes) -> Iterator[tuple[str, bytes]]:
     if content.startswith(_ZIP):
         for inside in _members(content):
             yield "zip", inside
+
+
+def _decoded(squeezed: bytes) -> Iterator[tuple[str, bytes]]:
+    """What was compressed and then written as text."""
     for magic in _PACKED_BASE64:
         for start in _positions(squeezed, magic):
             if match := _BASE64.match(squeezed, start):

@@ -15,14 +15,14 @@ from uuid import uuid4
 import httpx
 
 from activities.adapters.docker_workspaces import HOME, WORKSPACE
-from activities.adapters.server_container import LocalServers
+from activities.adapters.server_container import BASE_IMAGE, LocalServers
 from contracts.ids import secret_ref
 from runtime import postgres
 from tests.support import leak_places as places
 from tests.support.canaries import Canary, key_file_canaries, known_canary, new_canary
 from tests.support.container_service import no_engine
 from tests.support.leak_containers import Engine, look_at_server
-from tests.support.leak_scan import Allowed, Scan
+from tests.support.leak_scan import Allowed, Finding, Scan
 from tests.support.leak_watch import EngineWatch, FileWatch, ProcessWatch, watching
 from tests.support.outside import answer
 from tests.support.stack import Said, Stack
@@ -30,8 +30,11 @@ from tests.support.story import ENTITY, below
 from workers.targets import CONTAINER_SERVER
 
 SECRET = "PAYMENT_KEY"
+PLANTED = "planted in the wish"
+"""No secret: it goes with a person's words to wherever those go, and proves that the scan looks there."""
 _PATIENCE_S = 60.0
 """The machine is shared, and a search keeps it busy."""
+OUR_IMAGES = ("codegen-orchestrator-worker", "orchestrator-server")
 GENERATED = ("ADMIN_TOKEN", "SECRET_KEY")
 OF_SERVICES = r"secret .*"
 ALLOWED = [
@@ -95,6 +98,16 @@ class Proof:
     seen: dict[str, Any] = field(default_factory=dict)
     values: dict[str, str] = field(default_factory=dict)
     ticket: str = ""
+    planted: Canary = field(default_factory=lambda: known_canary(PLANTED, uuid4().hex))
+
+    @property
+    def leaks(self) -> set[Finding]:
+        return {one for one in self.scan.leaks if one.canary != PLANTED}
+
+    @property
+    def planted_in(self) -> set[str]:
+        """Kinds of places where the planted value was found."""
+        return {one.place.partition(":")[0] for one in self.scan.leaks if one.canary == PLANTED}
 
     @property
     def server(self) -> str:
@@ -104,7 +117,7 @@ class Proof:
         """The machine's own engine and that of the server."""
         if self.runtime != "docker":
             return []
-        return [Engine("machine"), Engine("server", ("docker", "exec", self.server))]
+        return [Engine("machine", repositories=OUR_IMAGES), Engine("server", ("docker", "exec", self.server))]
 
 
 async def platform_canaries(stack: Stack) -> list[Canary]:
@@ -132,13 +145,14 @@ stamps: list = []
 
 def stamp(w):
     stamps.append((w, round(time.monotonic())))
+    open("/tmp/w/secrets-stamps", "a").write(f"{time.strftime('%X')} {w} {time.process_time()}\n")
 
 
 async def run(proof: Proof) -> None:
     """Secrets given in both ways, generated ones, a curious test, a service that prints what it was told."""
     stack, scan = proof.stack, proof.scan
     stamp("scan.knows([*await")
-    scan.knows([*await platform_canaries(stack), *await _given_out(proof)])
+    scan.knows([proof.planted, *await platform_canaries(stack), *await _given_out(proof)])
     name = f"p{uuid4().hex[:8]}"
     proof.seen["name"], proof.seen["project"] = name, (project := await stack.new_project(name))
     stamp("await _with_secret")
@@ -175,8 +189,8 @@ async def _agent_token(proof: Proof, project: str) -> None:
 async def _with_secret_set(proof: Proof, project: str) -> None:
     stack = proof.stack
     await _agent_token(proof, project)
-    task = f"{ENTITY} [agent:needs-secret={SECRET}] [agent:curious-tests]"
-    started = (await stack.ok("delivery", "start", "--project", project, task))["task_id"]
+    wish = f"{ENTITY} [agent:needs-secret={SECRET}] [agent:curious-tests] [agent:note={proof.planted.text}]"
+    started = (await stack.ok("delivery", "start", "--project", project, wish))["task_id"]
     for watch in proof.seen["watches"]:
         watch.mine.add(started.partition("-")[2])
     proof.seen["delivery"] = started
@@ -245,6 +259,7 @@ def _look_at_the_machine(proof: Proof) -> None:
         else:
             scan.look("home, ", part.name, part.read_bytes(), part.stat().st_mode)
     for engine in proof.engines():
+        engine.knows_layers_of(BASE_IMAGE)
         engine.look_at_everything(scan, proof.began)
     if proof.runtime == "docker":
         look_at_server(scan, proof.server)
@@ -321,7 +336,8 @@ async def _proven(stack: ProofStack, collected: list[bytes]) -> Proof:
     for number, body in enumerate(collected):
         before = len(scan.leaks)
         scan.look("traces", str(number % 10), body)
-        if len(scan.leaks) > before: open(f"/tmp/w/secrets-trace-{number}","wb").write(body)
+        if len(scan.leaks) > before:
+            open(f"/tmp/w/secrets-trace-{number}", "wb").write(body)
     import sys
 
     sys.stderr.write(
