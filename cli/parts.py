@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 POSTGRES, TEMPORAL, API, WORKERS = "postgres", "temporal", "api", "workers"
 START_ORDER = (POSTGRES, TEMPORAL, API, WORKERS)
 _WORKERS_GRACE_S = 30.0
+_DATABASE = frozenset({"DATABASE_URL", "ORCHESTRATOR_DATABASE_URL"})
 
 
 def environment(extra: Mapping[str, str]) -> dict[str, str]:
@@ -28,6 +29,11 @@ def environment(extra: Mapping[str, str]) -> dict[str, str]:
     scripts = str(Path(sys.executable).parent)
     path = os.environ.get("PATH", os.defpath)
     return {**os.environ, "PATH": path if path.startswith(scripts) else f"{scripts}{os.pathsep}{path}", **extra}
+
+
+def without_database(env: Mapping[str, str]) -> dict[str, str]:
+    """Its address holds a password, which is nobody's business who has no business with the database."""
+    return {name: value for name, value in env.items() if name.upper() not in _DATABASE}
 
 
 @dataclass(frozen=True)
@@ -94,15 +100,12 @@ class Parts:
         return self.module("workers", grace_s=_WORKERS_GRACE_S)
 
     def module(self, *arguments: str, grace_s: float = 15.0) -> Command:
-        """A program of this installation, with exactly these settings."""
-        extra = {
-            **child_environment(self.settings),
-            "DATABASE_URL": self.database_url,
-            "ORCHESTRATOR_READY_FILE": str(self.ready_file),
-        }
-        return Command(
-            argv=[sys.executable, "-m", *arguments], env=environment(extra), cwd=_installation(), grace_s=grace_s
-        )
+        """A program of this installation, with exactly these settings; the database is the API's alone."""
+        extra = {**child_environment(self.settings), "ORCHESTRATOR_READY_FILE": str(self.ready_file)}
+        env = without_database(environment(extra))
+        if arguments[0] == API:
+            env["DATABASE_URL"] = self.database_url
+        return Command(argv=[sys.executable, "-m", *arguments], env=env, cwd=_installation(), grace_s=grace_s)
 
     @property
     def database_url(self) -> str:
@@ -139,9 +142,8 @@ class Parts:
             ui_codec_endpoint="/codec",
             db_file=settings.temporal_db_file,
         )
-        return Command(
-            argv=dev_server.command(options), env=dev_server.environment(), cwd=settings.temporal_db_file.parent
-        )
+        env = without_database(dev_server.environment())
+        return Command(argv=dev_server.command(options), env=env, cwd=settings.temporal_db_file.parent)
 
     # Health
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import structlog
 
+from contracts.redaction import redacted
 from runtime.settings import Settings
 from runtime.telemetry import add_trace_ids
 
@@ -40,11 +41,8 @@ def redact(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> Mutab
 
 
 def redact_text(text: str) -> str:
-    """`text` without any registered value."""
-    # Longest first: a secret may be the beginning of another.
-    for secret in sorted(_known_secrets, key=len, reverse=True):
-        text = text.replace(secret, REDACTED)
-    return text
+    """`text` without any registered value, in whatever form it was written."""
+    return redacted(text, _known_secrets, REDACTED) if _known_secrets else text
 
 
 def configure_logging(settings: Settings, component: str, *, file: Path | None = None) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 from activities.adapters import docker_command as docker
 from activities.adapters import release_directory as directory
 from activities.adapters.release_directory import ProjectPlace
-from activities.adapters.release_services import Release, ReleasedService, ReleaseServices
+from activities.adapters.release_services import RAW_TAIL, Release, ReleasedService, ReleaseServices
 from activities.adapters.supervision import RunAs, RunState, RunStatus
 from contracts.errors import ErrorCode, OrchestratorError
 
@@ -52,7 +52,7 @@ class ReleaseContainers(ReleaseServices):
 
     async def tail(self, name: str) -> str:
         reply = await docker.ask("logs", "--tail", "60", name)
-        return (reply.text + "\n" + reply.error).strip()[-1_500:]
+        return (reply.text + "\n" + reply.error)[-RAW_TAIL:]
 
     async def stop(self, name: str) -> None:
         # Without this it might start again while it is being stopped.

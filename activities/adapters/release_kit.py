@@ -19,7 +19,7 @@ _ADAPTERS = (
     "release_services", "supervision", "unprivileged",
 )  # fmt: skip
 _FILES = (
-    *(f"contracts/{name}.py" for name in ("__init__", "errors", "ids", "states")),
+    *(f"contracts/{name}.py" for name in ("__init__", "errors", "ids", "redaction", "states")),
     "activities/__init__.py",
     "activities/adapters/__init__.py",
     *(f"activities/adapters/{name}.py" for name in _ADAPTERS),

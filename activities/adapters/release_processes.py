@@ -8,11 +8,17 @@ from pathlib import Path
 
 from activities.adapters import release_directory as directory
 from activities.adapters.release_directory import ProjectPlace
-from activities.adapters.release_services import LOOPBACK, Release, ReleasedService, ReleaseServices, live_name
+from activities.adapters.release_services import (
+    LOOPBACK,
+    RAW_TAIL,
+    Release,
+    ReleasedService,
+    ReleaseServices,
+    live_name,
+)
 from activities.adapters.supervision import RunAs, RunStatus, SupervisedCommand, Supervisor
 
 _STOP_GRACE_S = 3.0
-_TAIL_BYTES = 3_000
 
 
 @dataclass(frozen=True)
@@ -46,8 +52,9 @@ class ReleaseProcesses(ReleaseServices):
             size = (self.runs_dir / name / "output.log").stat().st_size
         except FileNotFoundError:
             return ""
-        content, _ = self.supervisor.read_output(name, max(0, size - _TAIL_BYTES), _TAIL_BYTES)
-        return content.decode(errors="replace").strip()[-1_500:]
+        content, _ = self.supervisor.read_output(name, max(0, size - RAW_TAIL), RAW_TAIL)
+        # A character that was cut is no part of anything.
+        return content.decode(errors="ignore")
 
     async def stop(self, name: str) -> None:
         await self.supervisor.stop(name, grace_s=_STOP_GRACE_S)

@@ -22,15 +22,17 @@ from activities.adapters.release_directory import ProjectPlace
 from activities.adapters.supervision import RunAs, RunStatus
 from activities.adapters.unprivileged import give
 from contracts.errors import ErrorClass, ErrorCode, OrchestratorError, bounded
+from contracts.redaction import redacted, redacted_part
 
 LOOPBACK = "127.0.0.1"
+RAW_TAIL = 20_000
 _CANDIDATE = "cand-"
 _SETTLE_S = 0.3
 """Between the first good answer and the second look: a service that dies right after starting shows itself."""
 _WRONG_ANSWER_S = 2.0
 """How long a service may answer wrongly while it warms up."""
 _LOOK_EVERY_S = 0.1
-_SHORTEST_SECRET = 4
+_TAIL = 1_500
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,7 @@ class ReleaseServices(ABC):
 
     @abstractmethod
     async def tail(self, name: str) -> str:
-        """The end of its log."""
+        """The end of its log, at most `RAW_TAIL` characters; secrets stand in it as the service wrote them."""
 
     @abstractmethod
     async def stop(self, name: str) -> None:
@@ -257,12 +259,13 @@ class ReleaseServices(ABC):
             raise await self._unhealthy(name, release, service, "it crashed after its start")
 
     async def _unhealthy(self, name: str, release: Release, service: ReleasedService, why: str) -> OrchestratorError:
-        tail = await self.tail(name)
         values = directory.read_environment(self.place, release.release_id, service.name)
         secrets = secret_values(values, service.sensitive)
-        message = redact(f"Service {service.name} of release {release.release_id} is not healthy: {why}.", secrets)
+        message = redacted(f"Service {service.name} of release {release.release_id} is not healthy: {why}.", secrets)
+        # Redacted before it is cut: half of a secret would not be recognised.
+        tail = redacted_part(await self.tail(name), secrets).strip()[-_TAIL:]
         if tail:
-            message += f"\nThe end of its log:\n{redact(tail, secrets)}"
+            message += f"\nThe end of its log:\n{tail}"
         return OrchestratorError(ErrorCode.PROBE_FAILED, bounded(message, 3_500))
 
     async def _fall_back(self, before: str | None, failed: Release) -> None:
@@ -290,15 +293,8 @@ class ReleaseServices(ABC):
 
 
 def secret_values(values: dict[str, str], sensitive: list[str]) -> list[str]:
-    """The longest first, so that one inside another does not leave half of it."""
-    found = {values[name] for name in sensitive if len(values.get(name, "")) >= _SHORTEST_SECRET}
-    return sorted(found, key=len, reverse=True)
-
-
-def redact(text: str, secrets: list[str]) -> str:
-    for secret in secrets:
-        text = text.replace(secret, "[secret]")
-    return text
+    """What must not be repeated of a service's environment."""
+    return [values[name] for name in sensitive if values.get(name)]
 
 
 async def _all(work: Iterable[Awaitable[object]]) -> None:

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 
 from activities.adapters.playbook_runner import PlaybookResult
 from activities.adapters.probe import Expectation, look, url_host
-from activities.adapters.release_services import ReleasedService, redact, secret_values
+from activities.adapters.release_services import ReleasedService, secret_values
 from activities.adapters.supervision import RunStatus
 from activities.ports import ArtifactStore
 from activities.rules_environment import sensitive_names
 from contracts.errors import ErrorCode, OrchestratorError, bounded
 from contracts.ids import playbook_ident
+from contracts.redaction import redacted, redacted_part
 from contracts.steps import (
     Allocation,
     DeploymentPlan,
@@ -37,13 +38,14 @@ async def outcome_of(
     """What the end of a release's playbook means; its log is kept without the secrets."""
     sensitive = list(sensitive_names(request.plan.environment))
     secrets = [secret for values in environment.values() for secret in secret_values(values, sensitive)]
-    log = redact(result.log.decode(errors="replace"), secrets)
+    # It may have been cut at its limit.
+    log = redacted_part(result.log.decode(errors="replace"), secrets)
     reference = await artifacts.put("playbook.log", log.encode())
     if result.ok:
         return ReleaseOutcome(ok=True, switched=True, log=reference, image=result.image)
-    code, error = _reason(result, request)
+    code, error = _reason(result, request, log)
     return ReleaseOutcome(
-        ok=False, switched=False, error_code=code, error=bounded(redact(error, secrets), 3_900), log=reference
+        ok=False, switched=False, error_code=code, error=bounded(redacted(error, secrets), 3_900), log=reference
     )
 
 
@@ -145,13 +147,12 @@ def service_url(host: str, port: int) -> str:
     return f"http://{url_host(host)}:{port}"
 
 
-def _reason(result: PlaybookResult, request: ReleaseRequest) -> tuple[str, str]:
-    """Code and text for a person: what the failed task said, else how the playbook ended."""
+def _reason(result: PlaybookResult, request: ReleaseRequest, log: str) -> tuple[str, str]:
+    """Code and text for a person: what the failed task said, else how the playbook ended. `log` is without secrets."""
     if result.timed_out:
         return ErrorCode.PLAYBOOK_FAILED.value, f"The deployment took longer than {request.timeout_s} s."
     if result.failure.get("code"):
         code = str(result.failure["code"])
         known = code if code == ErrorCode.PROBE_FAILED.value else ErrorCode.PLAYBOOK_FAILED.value
         return known, f"{result.task}: {result.failure['msg']}"
-    tail = result.log.decode(errors="replace")[-1_500:]
-    return ErrorCode.PLAYBOOK_FAILED.value, f"The playbook ended with code {result.exit_code}.\n{tail}"
+    return ErrorCode.PLAYBOOK_FAILED.value, f"The playbook ended with code {result.exit_code}.\n{log[-1_500:]}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
 from typing import Literal
@@ -12,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from activities.adapters.agent_clis import AgentReport
 from activities.adapters.line_follower import readable
 from activities.adapters.supervision import RunStatus
+from contracts import redaction
 from contracts.agent_workers import TurnOutcome
 from contracts.artifacts import ArtifactRef
 from contracts.errors import ErrorCode, OrchestratorError, bounded
@@ -19,6 +19,7 @@ from contracts.steps import TurnRequest
 
 MAX_OUTCOME_BYTES = 256 * 1024
 _MAX_SUMMARY = 20_000
+_HIDDEN = "[hidden]"
 _MAX_CHOICES = 10
 _MAX_FILES = 1_000
 FRESH = "-fresh"
@@ -61,11 +62,13 @@ def parsed_claim(content: bytes | None) -> ClaimedOutcome | None:
 
 
 def shared_transcript(request: TurnRequest, content: bytes) -> bytes:
-    """The whole output of a turn without the values of its secret variables, plain or as JSON writes them."""
-    for secret in secrets_of(request):
-        for form in (secret, json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]):
-            content = content.replace(form.encode(), b"[hidden]")
-    return content
+    """The whole output of a turn without the values of its secret variables."""
+    secrets = secrets_of(request)
+    if not secrets:
+        return content
+    # The agent may have written anything; what is no text stays as it is.
+    text = content.decode("utf-8", "surrogateescape")
+    return redaction.redacted(text, secrets, _HIDDEN).encode("utf-8", "surrogateescape")
 
 
 def unknown_agent(request: TurnRequest, known: list[str]) -> OrchestratorError:
@@ -110,9 +113,9 @@ def outcome_of(
     return TurnOutcome(
         status=status,
         turn=request.turn,
-        summary=redacted(bounded(summary, _MAX_SUMMARY), hidden),
-        question=redacted(bounded(question, _MAX_SUMMARY), hidden) if question else None,
-        choices=[redacted(choice[:200], hidden) for choice in choices if choice.strip()][:_MAX_CHOICES],
+        summary=bounded(redacted(summary, hidden), _MAX_SUMMARY),
+        question=bounded(redacted(question, hidden), _MAX_SUMMARY) if question else None,
+        choices=[redacted(choice, hidden)[:200] for choice in choices if choice.strip()][:_MAX_CHOICES],
         files_changed=[readable(name[:500]) for name in claim.files][:_MAX_FILES] if claim is not None else [],
         session_id=readable(report.session_id) if report.session_id else None,
         fresh_context=fresh,
@@ -151,6 +154,4 @@ def secrets_of(request: TurnRequest) -> list[str]:
 
 
 def redacted(text: str, hidden: list[str]) -> str:
-    for secret in hidden:
-        text = text.replace(secret, "[hidden]")
-    return readable(text)
+    return readable(redaction.redacted(text, hidden, _HIDDEN))

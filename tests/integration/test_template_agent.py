@@ -247,6 +247,16 @@ def test_broken_tests_are_repaired_in_the_turn_with_evidence(backend: Workspace)
     backend.passes()
 
 
+def test_a_curious_test_prints_what_it_sees_and_fails_once(backend: Workspace) -> None:
+    backend.task("Make a notes service: title [agent:curious-tests]")
+    backend.turn()
+    made = backend.make("check", "test")
+    assert "told to look around" in made.stdout
+    assert "'PATH':" in made.stdout
+    assert backend.turn("Repair\n## Evidence\n1 failed")["status"] == "done"
+    backend.passes()
+
+
 def test_always_broken_leaves_the_same_failure_after_every_repair(backend: Workspace) -> None:
     backend.task("Make a notes service: title [agent:always-broken]")
     backend.turn()
@@ -269,13 +279,13 @@ def test_slow_tests_take_the_time_they_were_told_and_are_taken_back_later(backen
     assert not (backend.project / "tests" / "test_agent_patience.py").exists()
 
 
-@pytest.mark.parametrize("directive", ["broken-health", "crash-on-start"])
+@pytest.mark.parametrize("directive", ["broken-health", "crash-on-start", "print-environment"])
 def test_a_fault_of_production_passes_the_checks_and_is_taken_back_later(backend: Workspace, directive: str) -> None:
     backend.task(f"Make a notes service: title [agent:{directive}]")
     backend.turn()
     backend.passes()
     with running(backend.python, backend.project, "backend", backend.folder / "data", PRODUCTION) as service:
-        if directive == "crash-on-start":
+        if directive != "broken-health":
             assert service.process.wait(20) == 1
         else:
             assert service.wait_until_it_answers().status_code == 500

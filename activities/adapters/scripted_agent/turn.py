@@ -89,7 +89,13 @@ class Turn:
         for module, wanted in (("backend", wish.entities), ("tg_bot", wish.commands)):
             if wanted and module not in self.workspace.modules:
                 return questions.no_module(self.language, module)
-        effects = {"needs-secret", "broken-tests", "always-broken", *misbehaviour.INSERTIONS} & self.told.keys()
+        effects = {
+            "needs-secret",
+            "broken-tests",
+            "always-broken",
+            "curious-tests",
+            *misbehaviour.INSERTIONS,
+        } & self.told.keys()
         understood = wish.entities or wish.commands or effects or self.repairing
         return None if understood else questions.unclear(self.language)
 
