@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import logging
 import os
 import re
 import sys
@@ -14,6 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import structlog
 from rich.console import Console
 from rich.table import Table as Drawn
 
@@ -62,6 +64,8 @@ class Benchmark:
 
 def main(benchmark: Benchmark) -> None:
     """Measure, then show and write; never judges a figure."""
+    # what an API or an adapter has to say about each call would hide the tables
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     options = benchmark.parser().parse_args()
     machine = this_machine()
     console = Console() if sys.stdout.isatty() else Console(width=_PLAIN_WIDTH)

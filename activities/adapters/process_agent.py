@@ -9,7 +9,7 @@ from pathlib import Path
 from activities.adapters.agent_clis import AgentCli
 from activities.adapters.contained_files import read_inside
 from activities.adapters.line_follower import LineFollower
-from activities.adapters.supervision import RunAs, SupervisedCommand, Supervisor
+from activities.adapters.supervision import BEHIND_THE_PLATFORM, RunAs, SupervisedCommand, Supervisor
 from activities.adapters.turn_outcome import (
     FRESH,
     MAX_OUTCOME_BYTES,
@@ -125,7 +125,9 @@ class ProcessAgentRuntime:
         }
         privileged = user is None and os.geteuid() == 0
         argv = cli.argv(request.message, session_id, privileged)
-        return SupervisedCommand(name, argv, workspace, environment, request.timeout_s, user=user)
+        return SupervisedCommand(
+            name, argv, workspace, environment, request.timeout_s, user=user, niceness=BEHIND_THE_PLATFORM
+        )
 
     def _cli(self, request: TurnRequest) -> AgentCli:
         cli = self._clis.get(request.agent)

@@ -22,7 +22,7 @@ from activities.adapters.git import temporary_directory
 from activities.adapters.line_follower import LineFollower
 from activities.adapters.local_forge import LocalBareForge
 from activities.adapters.requirements_check import FILES
-from activities.adapters.supervision import RunAs, RunStatus, SupervisedCommand, Supervisor
+from activities.adapters.supervision import BEHIND_THE_PLATFORM, RunAs, RunStatus, SupervisedCommand, Supervisor
 from activities.adapters.unprivileged import UnprivilegedUsers, give
 from activities.adapters.verification_report import judge
 from activities.adapters.verification_steps import (
@@ -152,7 +152,9 @@ class ProcessTester:
             "PYTEST_ADDOPTS": "-rfE --color=no -p no:cacheprovider",
         }
         argv = ["make", "setup", "check", "test", f"VENV={venv}", f"PYTHON={self._python}"]
-        return SupervisedCommand(name, argv, place.project, environment, request.timeout_s, user=user)
+        return SupervisedCommand(
+            name, argv, place.project, environment, request.timeout_s, user=user, niceness=BEHIND_THE_PLATFORM
+        )
 
     async def _check_out(self, request: VerificationRequest, place: _Place) -> None:
         """Exactly the commit's files, from the forge; whatever an earlier attempt left is replaced."""
@@ -174,7 +176,8 @@ class ProcessTester:
         ]  # fmt: skip
         known = {key: value for key, value in os.environ.items() if key.startswith(_INSTALLER_VARIABLES)}
         known |= {"PATH": os.environ.get("PATH", os.defpath), "PYTHONPATH": str(_SOURCE_ROOT), "LANG": "C.UTF-8"}
-        await self._supervisor.start(SupervisedCommand(setup, argv, self._work_dir, known, SETUP_TIMEOUT_S))
+        command = SupervisedCommand(setup, argv, self._work_dir, known, SETUP_TIMEOUT_S, niceness=BEHIND_THE_PLATFORM)
+        await self._supervisor.start(command)
         status, _ = await LineFollower(self._supervisor, beats_only(follow), setup, "", "").follow(setup, lambda _: [])
         output = self._supervisor.read_output(setup, 0, MAX_LOG)[0].decode(errors="replace")
         if status.stopped:

@@ -44,9 +44,16 @@ class RunAs:
     gid: int
 
 
+BEHIND_THE_PLATFORM = 10
+"""Niceness of agents and tests. Where many work at once, the platform must still beat, follow and answer."""
+
+
 @dataclass(frozen=True)
 class SupervisedCommand:
-    """What to run. `env` is the whole environment: nothing is inherited. `timeout_s` is wall time in seconds."""
+    """What to run. `env` is the whole environment: nothing is inherited. `timeout_s` is wall time in seconds.
+
+    `niceness` is added to that of the platform's own processes.
+    """
 
     name: str
     argv: list[str]
@@ -55,6 +62,7 @@ class SupervisedCommand:
     timeout_s: int | None = None
     restart: bool = False
     user: RunAs | None = None
+    niceness: int = 0
 
 
 @dataclass(frozen=True)
@@ -204,6 +212,7 @@ def _launch(run_dir: Path, command: SupervisedCommand, lock: int) -> None:
         "env": command.env,
         "timeout_s": command.timeout_s,
         "restart": command.restart,
+        "niceness": command.niceness,
         "user": {"uid": command.user.uid, "gid": command.user.gid} if command.user else None,
     }
     with (run_dir / "supervisor.log").open("ab") as errors, contextlib.suppress(BrokenPipeError):

@@ -75,7 +75,7 @@ class TemporalDepartments:
                 name,
                 argument,
                 id=update_id,
-                wait_for_stage=WorkflowUpdateStage.ACCEPTED,
+                wait_for_stage=WorkflowUpdateStage.COMPLETED,
                 result_type=result_type,
             )
             return await update.result()

@@ -16,7 +16,7 @@ import pytest
 from activities.adapters import process_table
 from activities.adapters.agent_clis import ScriptedAgent
 from activities.adapters.process_agent import ProcessAgentRuntime
-from activities.adapters.supervision import Supervisor
+from activities.adapters.supervision import BEHIND_THE_PLATFORM, Supervisor
 from activities.adapters.unprivileged import UnprivilegedUsers
 from activities.ports import Follow
 from contracts.agent_workers import TurnOutcome
@@ -26,6 +26,7 @@ from contracts.states import AgentKind
 from contracts.steps import TurnRequest
 from runtime.artifacts import DirectoryArtifactStore
 from tests.support.eventually import eventually
+from tests.support.runtimes import Bench
 
 STUB = """
 import json, os, sys, time
@@ -277,3 +278,13 @@ async def test_an_agent_that_is_not_set_up_is_named(desk: Desk) -> None:
         await desk.turn({}, agent=AgentKind.FACTORY_DROID)
     assert refused.value.code is ErrorCode.INVALID_INPUT
     assert "factory-droid" in refused.value.message
+
+
+async def test_agents_and_tests_get_the_processor_behind_the_platform(tmp_path: Path) -> None:
+    """Twenty at once must not keep the platform from beating its heart."""
+    bench, behind = Bench.make(tmp_path, "process"), os.nice(0) + BEHIND_THE_PLATFORM
+    await bench.prepare()
+    assert await bench.told("nice") == str(behind)
+    tests = f"setup check:\n\t@true\ntest:\n\t@test $$(nice) = {behind}\n"
+    assert (await bench.verify(bench.verification({"Makefile": tests}))).exit_code == 0
+    await bench.runtime.close()
