@@ -120,6 +120,8 @@ test-chaos: $(READY) engine ## Kill processes in the middle, count the effects f
 engine:
 	@if [ "$${CI:-}" = true ] || [ "$${DOCKER:-}" = install ]; then \
 	  infra/docker/ensure_docker.sh && infra/docker/ensure_base_image.sh; fi
+	@if [ "$${CI:-}" = true ] && ! command -v docker-compose >/dev/null; then \
+	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends docker-compose >/dev/null; fi
 
 # In CI a skipped test is a failure (tests/conftest.py), so CI installs the browser; elsewhere its tests say why they skip.
 .PHONY: chromium
