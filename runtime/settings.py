@@ -71,7 +71,7 @@ class Settings(BaseSettings):
     )
     server: str | None = Field(
         default=None,
-        pattern=r"^[a-z_][a-z0-9_-]{0,31}@[A-Za-z0-9._-]+(:[0-9]{1,5})?$",
+        pattern=r"^[a-z_][a-z0-9_-]{0,31}@[A-Za-z0-9][A-Za-z0-9._-]*(:[0-9]{1,5})?$",
         description="user@host[:port] of the server that every project is deployed to; None: this machine",
     )
     build: str = Field(default="", pattern=r"^[A-Za-z0-9.]{0,64}$", description="which build this is; images set it")
