@@ -9,5 +9,6 @@ RUN python3 -m venv /opt/venv \
     && PIP_CONFIG_FILE=/build/pip.conf /opt/venv/bin/pip install --no-cache-dir --disable-pip-version-check \
         --only-binary :all: --require-hashes -r /build/temporal-requirements.txt \
     && install -d -o 1000 -g 1000 /data
-ENV PATH=/opt/venv/bin:/usr/bin:/bin HOME=/tmp
+# A user without a name: the program asks the environment for one.
+ENV PATH=/opt/venv/bin:/usr/bin:/bin HOME=/tmp USER=temporal
 USER 1000:1000
