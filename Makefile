@@ -44,7 +44,11 @@ lock: $(READY) ## Resolve requirements.txt again after a change of dependencies 
 	@$(PY) -m pip install --quiet --disable-pip-version-check uv
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 	  --no-emit-index-url --no-emit-find-links --all-extras pyproject.toml requirements.in -o requirements.txt
-	@! grep -n '://' requirements.txt || { echo "requirements.txt must not name a host" >&2; exit 1; }
+	@# What the image needs: without the tools of development and the embedded servers, with the same versions.
+	@echo hatchling | $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+	  --no-annotate --no-emit-index-url --no-emit-find-links --extra telemetry --constraints requirements.txt \
+	  pyproject.toml - -o requirements-image.txt
+	@! grep -n '://' requirements.txt requirements-image.txt || { echo "the locks must not name a host" >&2; exit 1; }
 
 # --- the product -----------------------------------------------------------------------------------------------
 
@@ -118,6 +122,8 @@ test-chaos: $(READY) engine ## Kill parts at named points, count the effects fro
 engine:
 	@if [ "$${CI:-}" = true ] || [ "$${DOCKER:-}" = install ]; then \
 	  infra/docker/ensure_docker.sh && infra/docker/ensure_base_image.sh; fi
+	@if [ "$${CI:-}" = true ] && ! command -v docker-compose >/dev/null; then \
+	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends docker-compose >/dev/null; fi
 
 # In CI a skipped test is a failure (tests/conftest.py), so CI installs the browser; elsewhere its tests say why they skip.
 .PHONY: chromium

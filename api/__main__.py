@@ -14,7 +14,7 @@ from api.vault import Vault
 from contracts.errors import OrchestratorError
 from runtime import keyring, postgres
 from runtime.logging import configure_logging
-from runtime.settings import Settings, load_settings
+from runtime.settings import Settings, database_address, load_settings
 
 _SHUTDOWN_S = 5
 
@@ -56,9 +56,7 @@ def _run(command: str, settings: Settings) -> None:
 
 def database_url(settings: Settings) -> str:
     """DATABASE_URL, else the embedded server's; starts nothing."""
-    if settings.database_url is not None:
-        return settings.database_url.get_secret_value()
-    return postgres.prepare(settings.postgres_dir, settings.postgres_port).url
+    return database_address(settings) or postgres.prepare(settings.postgres_dir, settings.postgres_port).url
 
 
 def serve(settings: Settings, url: str) -> None:

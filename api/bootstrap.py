@@ -56,18 +56,20 @@ async def _ensure_admin(session: AsyncSession, user_id: int, key: str) -> None:
 
 
 async def _ensure_local_server(session: AsyncSession, settings: Settings) -> None:
-    address = {
+    address: dict[str, object] = {
         "public_ip": settings.public_host,
         "port_from": settings.service_port_min,
         "port_to": settings.service_port_max,
     }
+    if settings.server is not None:
+        # Where a server is named, this machine is none to deploy to.
+        address["status"] = ServerStatus.MAINTENANCE.value
     row = insert(ServerRow).values(
         handle=LOCAL_SERVER,
         ssh_user="",
-        status=ServerStatus.READY.value,
         ram_mb=0,
         disk_mb=0,
         created_at=utc_now(),
-        **address,
+        **{"status": ServerStatus.READY.value, **address},
     )
     await session.execute(row.on_conflict_do_update(index_elements=["handle"], set_=address))

@@ -21,12 +21,9 @@ app = typer.Typer(
 
 def _show_version(value: bool) -> None:
     if value:
-        from importlib.metadata import PackageNotFoundError, version
+        from runtime.settings import load_settings
 
-        try:
-            typer.echo(version("codegen-orchestrator"))
-        except PackageNotFoundError:
-            typer.echo("0+source")
+        typer.echo(load_settings().version)
         raise typer.Exit
 
 

@@ -110,11 +110,11 @@ class Parts:
     @property
     def database_url(self) -> str:
         """Of PostgreSQL, with its password; for the environment of our own processes."""
-        if self.settings.database_url is not None:
-            return self.settings.database_url.get_secret_value()
         from runtime import postgres
+        from runtime.settings import database_address
 
-        return postgres.prepare(self.settings.postgres_dir, self.settings.postgres_port).url
+        known = database_address(self.settings)
+        return known or postgres.prepare(self.settings.postgres_dir, self.settings.postgres_port).url
 
     def _postgres(self) -> Command:
         from runtime import postgres

@@ -8,10 +8,11 @@ and its credentials come from Temporal's own environment configuration, see `run
 from __future__ import annotations
 
 import os
+from importlib.metadata import PackageNotFoundError, version
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Literal, Self
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
@@ -71,6 +72,20 @@ class Settings(BaseSettings):
         default_factory=dict, description="names that the proxy gives, and whose ids they are"
     )
     proxy_secret: SecretStr | None = Field(default=None, min_length=16, description="what the proxy proves itself with")
+    database_password_file: Path | None = Field(
+        default=None, description="a file with the password for DATABASE_URL, which then names none"
+    )
+    ui_upstream: str | None = Field(
+        default=None,
+        pattern=r"^https?://[^/\s]+$",
+        description="a Temporal Web UI elsewhere; None: ui_port of this host",
+    )
+    server: str | None = Field(
+        default=None,
+        pattern=r"^[a-z_][a-z0-9_-]{0,31}@[A-Za-z0-9][A-Za-z0-9._-]*(:[0-9]{1,5})?$",
+        description="user@host[:port] of the server that every project is deployed to; None: this machine",
+    )
+    build: str = Field(default="", pattern=r"^[A-Za-z0-9.]{0,64}$", description="which build this is; images set it")
     service_port_min: Port = 18000
     service_port_max: Port = 18999
 
@@ -137,7 +152,9 @@ class Settings(BaseSettings):
             raise ValueError("use NAME=USER_ID,NAME=USER_ID")
         return {name.strip(): int(number) for name, _, number in pairs}
 
-    @field_validator("database_url", "public_url", "proxy_secret", mode="before")
+    @field_validator(
+        "database_url", "database_password_file", "public_url", "proxy_secret", "ui_upstream", "server", mode="before"
+    )
     @classmethod
     def _empty_is_unset(cls, value: object) -> object:
         return None if value == "" else value
@@ -181,7 +198,22 @@ class Settings(BaseSettings):
     @property
     def ui_url(self) -> str:
         """The Web UI itself, without a login; it shows payloads as they are stored, encrypted."""
-        return f"http://127.0.0.1:{self.ui_port}"
+        return self.ui_upstream or f"http://127.0.0.1:{self.ui_port}"
+
+    @property
+    def version(self) -> str:
+        """Of the installed package, with the build where one is known."""
+        try:
+            known = version("codegen-orchestrator")
+        except PackageNotFoundError:
+            # A source tree that was never installed.
+            known = "0+source"
+        return f"{known}+{self.build}" if self.build else known
+
+    @property
+    def server_keys_dir(self) -> Path:
+        """The private key `id_ed25519` and the `known_hosts` with which the server of the settings is reached."""
+        return self.home / "keys" / "server"
 
     @property
     def forge_dir(self) -> Path:
@@ -248,6 +280,24 @@ class Settings(BaseSettings):
     def api_service_key_file(self) -> Path:
         """The key with which the platform's own processes talk to the API."""
         return self.home / "keys" / "api-service.key"
+
+
+def database_address(settings: Settings) -> str | None:
+    """DATABASE_URL with the password of its file put in; None: the embedded server.
+
+    Raises OrchestratorError SETTINGS_INVALID when the file cannot be read.
+    """
+    if settings.database_url is None:
+        return None
+    url, file = settings.database_url.get_secret_value(), settings.database_password_file
+    if file is None:
+        return url
+    try:
+        password = quote(file.read_text().strip(), safe="")
+    except OSError as error:
+        raise _invalid(f"ORCHESTRATOR_DATABASE_PASSWORD_FILE: {file} cannot be read: {error.strerror}.") from None
+    parts = urlsplit(url)
+    return parts._replace(netloc=f"{parts.username or ''}:{password}@{parts.netloc.rpartition('@')[2]}").geturl()
 
 
 def load_settings(env_file: Path | None = None) -> Settings:

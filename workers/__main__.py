@@ -41,7 +41,7 @@ async def run(settings: Settings, queues: list[str]) -> None:
     client = await _connected(settings)
     stop = _stop_event()
     async with ApiClient(settings.api_url, _platform_key(settings)) as api:
-        choice = choose(settings)
+        choice = choose(settings, queues)
         ports = build_ports(settings, client, api, in_containers=choice.in_containers)
         await asyncio.gather(_restore(ports, queues), _get_ready(ports, queues))
         if Queue.AGENTS in queues:
@@ -79,7 +79,7 @@ async def _tell_places(settings: Settings, choice: Choice, api: ApiClient) -> No
     ready = {server.handle for server in await api.servers() if server.status is ServerStatus.READY}
     places = Places(
         work="containers" if choice.in_containers else "processes",
-        services="containers" if CONTAINER_SERVER in ready else "processes",
+        services="containers" if settings.server is not None or CONTAINER_SERVER in ready else "processes",
         reason=choice.reason,
     )
     places.write(settings.places_file)

@@ -1,5 +1,6 @@
 """The ports of one machine: local forge, agents and tests in containers or as processes, Ansible."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -71,8 +72,10 @@ def build_ports(settings: Settings, client: Client, api: ApiClient, *, in_contai
     )
 
 
-def choose(settings: Settings) -> Choice:
+def choose(settings: Settings, queues: Sequence[str] = Queue.ALL) -> Choice:
     """Containers or processes. Asks the Docker Engine for at most a second whether it can be used.
+
+    Not asked when nothing on `queues` needs one: then there may be none where this process runs.
 
     With `auto` open work stays where it began: an engine that is away for a while is waited for, and processes are
     left only when no agent works in them. Raises OrchestratorError SETTINGS_INVALID when containers are asked for
@@ -80,6 +83,8 @@ def choose(settings: Settings) -> Choice:
     """
     if settings.runtime == "process":
         return Choice(False, "ORCHESTRATOR_RUNTIME=process")
+    if not _needs_engine(settings, queues):
+        return Choice(False, "nothing of this process needs an engine")
     problem = obstacle(BASE_IMAGE, timeout_s=_ANSWER_S)
     before = Places.read(settings.places_file)
     if problem is None:
@@ -91,6 +96,11 @@ def choose(settings: Settings) -> Choice:
             ErrorCode.SETTINGS_INVALID, f"ORCHESTRATOR_RUNTIME is docker, but {problem}. Run: make docker"
         )
     return Choice(False, problem)
+
+
+def _needs_engine(settings: Settings, queues: Sequence[str]) -> bool:
+    """Agents and tests do, and deploys to a server in a container of this machine."""
+    return Queue.AGENTS in queues or (Queue.INFRA in queues and settings.server is None)
 
 
 def _containers_if_free(settings: Settings, before: Places | None) -> Choice:

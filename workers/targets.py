@@ -7,6 +7,7 @@ from tenacity import AsyncRetrying, retry_if_exception, stop_after_delay, wait_f
 
 from activities.adapters.ansible_container_target import AnsibleContainerTarget
 from activities.adapters.ansible_target import AnsibleProcessTarget
+from activities.adapters.known_server import KnownServer
 from activities.adapters.remote_shell import ServerAccess
 from activities.adapters.server_container import LocalServers
 from activities.ports import ArtifactStore, DeployTarget, Follow
@@ -29,6 +30,8 @@ log = structlog.get_logger(__name__)
 
 CONTAINER_SERVER = "docker"
 """Handle of the server in a container; processes of this machine are on the server `local`."""
+KNOWN_SERVER = "server"
+"""Handle of the server that the settings name."""
 _PORTS = 10_000
 """The server in a container has all its ports to itself. The widest range is given out first, so it comes before
 `local` for new projects; a project stays where it lives."""
@@ -112,6 +115,35 @@ class TargetByServer:
         return self.containers if handle == CONTAINER_SERVER else self.processes
 
 
+class TargetOnKnownServer(AnsibleContainerTarget):
+    """Every project goes to the server that the settings name; nothing is deployed to this machine."""
+
+    def __init__(self, settings: Settings, artifacts: ArtifactStore, server: KnownServer, api: ApiClient) -> None:
+        super().__init__(settings.home, artifacts, server)
+        self._settings = settings
+        self._server = server
+        self._api = api
+
+    async def restore_services(self) -> list[str]:
+        """Tell the API about the server. One that does not answer now is waited for by the deploys themselves."""
+        settings = self._settings
+        await self._api.register_server(
+            ServerCreate(
+                handle=KNOWN_SERVER,
+                public_ip=settings.public_host,
+                ssh_user=self._server.address.partition("@")[0],
+                status=ServerStatus.READY,
+                port_from=settings.service_port_min,
+                port_to=settings.service_port_max,
+            )
+        )
+        try:
+            await self._server.check(KNOWN_SERVER)
+        except OrchestratorError as error:
+            log.warning("the server cannot be deployed to yet", reason=error.message)
+        return await super().restore_services()
+
+
 def _may_pass(error: BaseException) -> bool:
     return isinstance(error, OrchestratorError) and error.retryable
 
@@ -120,10 +152,11 @@ def _server_of(release: DeploymentDTO | None) -> str | None:
     return release.server_handle if release else None
 
 
-def build_target(
-    settings: Settings, artifacts: ArtifactStore, api: ApiClient, *, in_containers: bool
-) -> TargetByServer:
+def build_target(settings: Settings, artifacts: ArtifactStore, api: ApiClient, *, in_containers: bool) -> DeployTarget:
     """Makes no connection before its first use."""
+    if settings.server is not None:
+        known = KnownServer(settings.server, settings.server_keys_dir)
+        return TargetOnKnownServer(settings, artifacts, known, api)
     servers = LocalServers(settings.home)
     return TargetByServer(
         AnsibleProcessTarget(settings.home, artifacts),

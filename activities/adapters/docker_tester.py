@@ -225,7 +225,7 @@ class DockerTester:
         known = await self._runs.status(volume)
         if known.state == "exited" and known.exit_code == 0:
             return known, ""
-        access = await installer_access()
+        access = await installer_access(_HOME)
         await self._engine.ensure_network(self._network)
         await self._engine.ensure_volume(volume, {_KIND_LABEL: "venv"})
         spec = ContainerSpec(
@@ -242,6 +242,7 @@ class DockerTester:
 
         async def fill() -> None:
             await self._engine.put_archive(volume, _PROJECT, archive_of(content))
+            await self._engine.put_archive(volume, _HOME, archive_of(access.files, folders=True))
             await self._engine.put_archive(volume, _HOME, environment_archive(access.environment))
 
         await self._runs.start(spec, SETUP_TIMEOUT_S, fill)

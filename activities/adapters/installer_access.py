@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import asyncio
+import hashlib
 import os
 import sys
 from dataclasses import dataclass
@@ -25,23 +26,45 @@ _VARIABLES = (
 )  # fmt: skip
 _LIST_TIMEOUT_S = 30
 _TOO_HIGH = 2
+_COPIES = ".installer"
 
 
 @dataclass(frozen=True)
 class InstallerAccess:
-    """`environment` may hold credentials of a package index: never put it where others can read it."""
+    """`environment` may hold credentials of a package index: never put it where others can read it.
+
+    `files` are copied into the container's home, by path below it: the engine may not see the files of this process.
+    `binds` are directories (of a local index), which it has to see.
+    """
 
     environment: dict[str, str]
+    files: dict[str, bytes]
     binds: tuple[Bind, ...]
 
 
-async def installer_access() -> InstallerAccess:
-    """From pip's own configuration (files and PIP_ variables) and the usual variables of this process."""
+async def installer_access(home: str) -> InstallerAccess:
+    """From pip's own configuration (files and PIP_ variables) and the usual variables of this process.
+
+    `home` is that of the container.
+    """
     variables = {name: os.environ[name] for name in _VARIABLES if os.environ.get(name)}
     variables |= _configured(await _pip_configuration())
+    variables, files = _copied(variables, home)
     paths = sorted({path for name, value in variables.items() for path in _paths(name, value)})
     binds = tuple(Bind(str(path), str(path), read_only=True, host_path=True) for path in paths)
-    return InstallerAccess(variables, binds)
+    return InstallerAccess(variables, files, binds)
+
+
+def _copied(variables: dict[str, str], home: str) -> tuple[dict[str, str], dict[str, bytes]]:
+    """The variables with the places that files of this machine (certificates) get in the container, and the files."""
+    changed, files = dict(variables), {}
+    for name, value in variables.items():
+        path = Path(value)
+        if path.is_absolute() and path.is_file():
+            copy = f"{_COPIES}/{hashlib.sha256(value.encode()).hexdigest()[:16]}"
+            files[copy] = path.read_bytes()
+            changed[name] = f"{home}/{copy}"
+    return changed, files
 
 
 async def _pip_configuration() -> str:

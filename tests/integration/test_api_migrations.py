@@ -6,7 +6,7 @@ from pathlib import Path
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, inspect
+from sqlalchemy import Connection, inspect, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from api import migrate
@@ -60,3 +60,12 @@ async def test_a_second_bootstrap_changes_nothing_and_keys_are_private(tmp_path:
     assert {path: path.read_bytes() for path in keys} == keys
     assert {oct(path.stat().st_mode & 0o777) for path in keys} == {"0o600"}
     assert private_files.read(first.admin_key_file) != private_files.read(first.platform_key_file)
+
+
+async def test_where_a_server_is_named_nothing_is_deployed_to_this_machine(tmp_path: Path) -> None:
+    url = await new_database()
+    await migrate.upgrade(url)
+    for server, status in ((None, "ready"), ("deploy@elsewhere", "maintenance")):
+        await bootstrap(Settings(home=tmp_path / "home", server=server), url)
+        found = await looked_at(url, lambda plain: plain.execute(text("SELECT handle, status FROM servers")).all())
+        assert [tuple(row) for row in found] == [("local", status)]

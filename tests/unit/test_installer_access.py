@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from activities.adapters.installer_access import _configured, _paths
+from activities.adapters.installer_access import _configured, _copied, _paths
 
 
 def test_the_sources_of_packages_are_taken_and_their_destinations_are_not() -> None:
@@ -27,3 +27,13 @@ def test_local_paths_are_found_in_lists_and_file_addresses(tmp_path: Path) -> No
 
 def test_the_root_and_its_top_level_directories_never_go_in() -> None:
     assert _paths("PIP_FIND_LINKS", "/ /etc file:///usr") == []
+
+
+def test_a_certificate_is_copied_since_the_engine_may_not_see_our_files(tmp_path: Path) -> None:
+    certificate = tmp_path / "ca.pem"
+    certificate.write_text("trusted")
+    given = {"PIP_CERT": str(certificate), "SSL_CERT_FILE": str(certificate), "PIP_INDEX_URL": "http://index/"}
+    variables, files = _copied(given, "/home/worker")
+    assert list(files.values()) == [b"trusted"]
+    (copy,) = files
+    assert variables == {**given, "PIP_CERT": f"/home/worker/{copy}", "SSL_CERT_FILE": f"/home/worker/{copy}"}

@@ -8,6 +8,7 @@ from typing import Literal
 import pytest
 
 from contracts.errors import ErrorCode, OrchestratorError
+from contracts.names import Queue
 from runtime.places import Places
 from runtime.settings import Settings
 from workers import local
@@ -67,3 +68,13 @@ def test_open_work_in_processes_ends_there_before_containers_are_used(
     assert not local.choose(chosen).in_containers
     workspace.rmdir()
     assert local.choose(chosen).in_containers
+
+
+@pytest.mark.usefixtures("no_engine")
+def test_a_process_without_agents_asks_no_engine_when_the_server_is_elsewhere(tmp_path: Path) -> None:
+    elsewhere = Settings(home=tmp_path, runtime="docker", server="deploy@server:2222")
+    assert not local.choose(elsewhere, [Queue.ORCHESTRATOR]).in_containers
+    assert not local.choose(elsewhere, [Queue.INFRA]).in_containers
+    for settings_, queue in ((elsewhere, Queue.AGENTS), (settings(tmp_path, "docker"), Queue.INFRA)):
+        with pytest.raises(OrchestratorError):
+            local.choose(settings_, [queue])

@@ -11,9 +11,18 @@ from pydantic import ValidationError
 
 from contracts.errors import ErrorCode, OrchestratorError
 from contracts.states import AgentKind
-from runtime.settings import load_settings
+from runtime.settings import database_address, load_settings
 
-NAMES = ("DATABASE_URL", "ORCHESTRATOR_DATABASE_URL", "ORCHESTRATOR_HOME", "XDG_DATA_HOME")
+NAMES = (
+    "DATABASE_URL",
+    "ORCHESTRATOR_DATABASE_URL",
+    "ORCHESTRATOR_DATABASE_PASSWORD_FILE",
+    "ORCHESTRATOR_HOME",
+    "ORCHESTRATOR_SERVER",
+    "ORCHESTRATOR_UI_UPSTREAM",
+    "ORCHESTRATOR_BUILD",
+    "XDG_DATA_HOME",
+)
 
 
 @pytest.fixture(autouse=True)
@@ -140,3 +149,41 @@ def test_the_runtime_modules_that_the_command_line_imports_do_not_load_temporal(
     script = f"import sys, {modules}; print([m for m in ('temporalio', 'asyncpg') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_the_password_of_the_database_may_be_in_a_file_of_its_own(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgresql://orchestrator@postgres:5432/orchestrator")
+    monkeypatch.setenv("ORCHESTRATOR_DATABASE_PASSWORD_FILE", str(tmp_path / "password"))
+    with pytest.raises(OrchestratorError) as refused:
+        database_address(load_settings())
+    assert "ORCHESTRATOR_DATABASE_PASSWORD_FILE" in refused.value.message
+    (tmp_path / "password").write_text("a/b@c\n")
+    expected = "postgresql+asyncpg://orchestrator:a%2Fb%40c@postgres:5432/orchestrator"
+    assert database_address(load_settings()) == expected
+    assert "a/b@c" not in repr(load_settings())
+
+
+def test_without_a_database_url_the_embedded_server_is_meant() -> None:
+    assert database_address(load_settings()) is None
+
+
+def test_a_web_ui_elsewhere_replaces_the_one_of_this_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert load_settings().ui_url == "http://127.0.0.1:8233"
+    monkeypatch.setenv("ORCHESTRATOR_UI_UPSTREAM", "http://temporal-ui:8080")
+    assert load_settings().ui_url == "http://temporal-ui:8080"
+
+
+@pytest.mark.parametrize("address", ["server", "deploy@", "deploy@host:ssh", "-o@host", "deploy@-host", "a b@host"])
+def test_a_server_is_user_at_host(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
+    monkeypatch.setenv("ORCHESTRATOR_SERVER", address)
+    with pytest.raises(OrchestratorError) as refused:
+        load_settings()
+    assert "ORCHESTRATOR_SERVER" in refused.value.message
+
+
+def test_the_build_is_a_part_of_the_version(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "+build1" not in load_settings().version
+    monkeypatch.setenv("ORCHESTRATOR_BUILD", "build1")
+    assert load_settings().version.endswith("+build1")

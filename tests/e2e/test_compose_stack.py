@@ -1,0 +1,159 @@
+"""docker-compose.yml from nothing: the main job through it, and what survives `down` and `up`.
+
+The stack is one for the module: a further test, such as one that talks to the bot in it, only adds its profile.
+"""
+
+from collections.abc import AsyncIterator
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pytest
+
+from activities.adapters import docker_command as docker
+from tests.support.compose import ComposeStack, no_compose, running_compose
+from tests.support.eventually import eventually
+
+pytestmark = pytest.mark.timeout(1800)  # the first run on a machine builds five images
+
+WISH = "Make a notes service: title, text, done:bool"
+WHO_IS_THERE = """
+import socket, sys
+for name in sys.argv[1:]:
+    try:
+        socket.gethostbyname(name)
+    except OSError:
+        continue
+    print(name)
+"""
+SECRET = "value-of-the-secret-that-nobody-prints"
+
+
+@pytest.fixture(scope="module")
+async def compose(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[ComposeStack]:
+    problem = no_compose()
+    if problem is not None:
+        pytest.skip(problem)
+    async with running_compose(tmp_path_factory.mktemp("compose")) as stack:
+        yield stack
+
+
+async def test_a_sentence_becomes_a_url_and_everything_survives_down_and_up(compose: ComposeStack) -> None:
+    notes = await compose.orchestrator("project", "create", "notes")
+    async with compose.http() as http:
+        health = (await http.get("/health")).json()
+        assert (health["status"], health["version"].rpartition("+")[2]) == ("ok", "test")
+        started = await begun(http, "deliveries", notes["id"], WISH)
+        waiting = await open_question(compose, http)
+        task = await compose.finished(http, started)
+        assert task["state"] == "completed", task
+        url = str(task["result"]["deployed_url"])
+        assert url.startswith(f"http://{compose.host}:{compose.service_port}"), url
+        await written(url)
+        stored = await http.put(f"/projects/{notes['id']}/secrets/PAYMENT_KEY", json={"value": SECRET})
+        assert stored.status_code == 200, stored.text
+
+    await compose.compose("down", timeout_s=120)
+    assert await compose.containers() == {}
+    await compose.up()
+
+    async with compose.http() as http:
+        assert (await compose.orchestrator("project", "show", "notes"))["project"]["id"] == notes["id"]
+        await eventually(lambda: is_kept(url), 60, interval=0.5, message=f"{url} serves what was written before")
+        names = (await http.get(f"/projects/{notes['id']}/secrets")).json()["items"]
+        assert [one["name"] for one in names] == ["PAYMENT_KEY"]
+        asked = await compose.question(http, waiting["project_id"])
+        assert asked == waiting
+        answer = {"answer_id": uuid4().hex, "text": "books: title, author"}
+        accepted = await http.post(f"/questions/{asked['id']}/answer", json=answer)
+        assert accepted.status_code in {200, 202}, accepted.text
+        ended = await compose.finished(http, asked["task_id"])
+        assert ended["state"] == "completed", ended
+    said = await compose.compose(
+        "run", "--rm", "--no-deps", "--entrypoint", "python", "bootstrap", "-m", "api", "rotate-vault-key"
+    )
+    assert "Re-wrapped 1 secrets" in said
+
+
+async def test_the_web_ui_is_behind_the_login_of_the_api(compose: ComposeStack) -> None:
+    page = {"Accept": "text/html"}
+    async with httpx.AsyncClient(
+        base_url=f"http://127.0.0.1:{compose.api_port}", trust_env=False, timeout=30
+    ) as browser:
+        assert (await browser.get("/namespaces/default/workflows", headers=page)).status_code == 401
+        async with compose.http() as http:
+            ticket = (await http.post("/web-ui-tickets")).json()["url"]
+        # The public address of the settings, which a published port stands in for.
+        login = httpx.URL(ticket).copy_with(scheme="http", host="127.0.0.1", port=compose.api_port)
+        assert (await browser.get(login, headers=page)).status_code == 303
+        shown = await browser.get("/api/v1/namespaces/default/workflows")
+        assert shown.status_code == 200, shown.text
+
+
+@pytest.mark.parametrize(
+    ("part", "keys"),
+    [
+        ("worker-orchestrator", {"api-service.key", "payload.json"}),
+        ("worker-agents", {"api-service.key", "payload.json"}),
+        ("worker-infra", {"api-service.key", "payload.json", "server"}),
+    ],
+)
+async def test_each_part_has_the_keys_that_it_needs_and_no_other(
+    compose: ComposeStack, part: str, keys: set[str]
+) -> None:
+    found = await compose.compose("exec", "-T", part, "ls", "/var/lib/orchestrator/keys")
+    assert set(found.split()) == keys
+
+
+@pytest.mark.parametrize("part", ["api", "worker-orchestrator", "worker-agents", "worker-infra"])
+async def test_no_part_of_ours_is_root_or_near_the_engine(compose: ComposeStack, part: str) -> None:
+    status = await compose.compose("exec", "-T", part, "sh", "-c", "id -u; grep -E 'CapEff|CapBnd' /proc/self/status")
+    assert status.split() == ["10001", "CapEff:", "0" * 16, "CapBnd:", "0" * 16]
+    mounts = await docker.do("inspect", "--format", "{{json .Mounts}}", compose.container(part))
+    assert "docker.sock" not in mounts
+
+
+@pytest.mark.parametrize(
+    ("part", "reachable", "hidden"),
+    [
+        ("worker-orchestrator", {"api", "temporal"}, {"postgres", "engine-proxy", "server"}),
+        ("worker-agents", {"api", "temporal", "engine-proxy"}, {"postgres", "server"}),
+        ("worker-infra", {"api", "temporal", "server"}, {"postgres", "engine-proxy"}),
+        ("api", {"temporal", "postgres"}, {"engine-proxy", "server"}),
+        ("server", {"worker-infra"}, {"api", "temporal", "postgres", "engine-proxy"}),
+    ],
+)
+async def test_each_part_reaches_only_what_it_talks_to(
+    compose: ComposeStack, part: str, reachable: set[str], hidden: set[str]
+) -> None:
+    found = await compose.compose("exec", "-T", part, "python3", "-c", WHO_IS_THERE, *sorted(reachable | hidden))
+    assert set(found.split()) == reachable
+
+
+async def open_question(compose: ComposeStack, http: httpx.AsyncClient) -> dict[str, Any]:
+    """Work that waits for a person: a sentence which the script does not understand."""
+    made = await compose.orchestrator("project", "create", "unclear")
+    await begun(http, "engineering", made["id"], "Something beautiful, like last time")
+    return await compose.question(http, made["id"])
+
+
+async def begun(http: httpx.AsyncClient, kind: str, project_id: str, wish: str) -> str:
+    body = {"request_id": uuid4().hex, "project_id": project_id, "wish": wish}
+    reply = await http.post(f"/{kind}", json=body)
+    assert reply.status_code in {200, 201, 202}, reply.text
+    return str(reply.json()["task_id"])
+
+
+async def written(url: str) -> None:
+    """A note, through the service's own API from outside."""
+    async with httpx.AsyncClient(base_url=url, trust_env=False, timeout=20) as service:
+        reply = await service.post("/notes", json={"title": "kept", "text": "over down and up"})
+        assert reply.status_code in {200, 201}, reply.text
+
+
+async def is_kept(url: str) -> bool:
+    async with httpx.AsyncClient(base_url=url, trust_env=False, timeout=5) as service:
+        try:
+            return "over down and up" in (await service.get("/notes")).text
+        except httpx.HTTPError:
+            return False
