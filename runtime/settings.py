@@ -61,6 +61,13 @@ class Settings(BaseSettings):
     public_host: str = Field(default="127.0.0.1", min_length=1)
     service_port_min: Port = 18000
     service_port_max: Port = 18999
+    bot_token: SecretStr | None = Field(default=None, description="of Telegram; without one there is no bot")
+    bot_token_file: Path | None = Field(default=None, description="a file with the token, instead of the token itself")
+    bot_api_url: str = Field(default="https://api.telegram.org", description="another one for a server of your own")
+    bot_webhook_url: str | None = Field(default=None, description="None: long polling")
+    bot_webhook_secret_file: Path | None = Field(default=None, description="None: made, and kept in the home")
+    bot_webhook_host: str = "127.0.0.1"
+    bot_webhook_port: Port = 8182
 
     @classmethod
     def settings_customise_sources(
@@ -98,7 +105,7 @@ class Settings(BaseSettings):
                 return SecretStr(f"postgresql+asyncpg://{url.removeprefix(scheme)}")
         raise ValueError("use postgresql://user:password@host:port/name")
 
-    @field_validator("database_url", mode="before")
+    @field_validator("database_url", "bot_token", "bot_token_file", "bot_webhook_url", mode="before")
     @classmethod
     def _empty_is_unset(cls, value: object) -> object:
         return None if value == "" else value
@@ -108,6 +115,17 @@ class Settings(BaseSettings):
         if self.service_port_min > self.service_port_max:
             raise ValueError("ORCHESTRATOR_SERVICE_PORT_MIN is above ORCHESTRATOR_SERVICE_PORT_MAX; swap the two")
         return self
+
+    @model_validator(mode="after")
+    def _one_bot_token(self) -> Self:
+        if self.bot_token is not None and self.bot_token_file is not None:
+            raise ValueError("ORCHESTRATOR_BOT_TOKEN and ORCHESTRATOR_BOT_TOKEN_FILE are both set; keep one of them")
+        return self
+
+    @property
+    def has_bot(self) -> bool:
+        """Whether a bot is to run."""
+        return self.bot_token is not None or self.bot_token_file is not None
 
     @property
     def api_url(self) -> str:
@@ -193,6 +211,16 @@ class Settings(BaseSettings):
     def api_service_key_file(self) -> Path:
         """The key with which the platform's own processes talk to the API."""
         return self.home / "keys" / "api-service.key"
+
+    @property
+    def bot_key_file(self) -> Path:
+        """The key with which the bot talks to the API: in the name of people, with their rights."""
+        return self.home / "keys" / "bot.key"
+
+    @property
+    def bot_webhook_secret_path(self) -> Path:
+        """What Telegram sends with each update, so that nobody else can."""
+        return self.bot_webhook_secret_file or self.home / "keys" / "bot-webhook.key"
 
 
 def load_settings(env_file: Path | None = None) -> Settings:
