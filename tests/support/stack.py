@@ -7,9 +7,9 @@ import random
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 from uuid import uuid4
@@ -56,6 +56,8 @@ class Stack:
     service_port_min: int
     server: str = ""
     """The container that services are deployed to; empty when the platform works with processes."""
+    extra: Mapping[str, str] = field(default_factory=dict)
+    """Variables of its own, such as where it works."""
 
     @property
     def env(self) -> dict[str, str]:
@@ -72,6 +74,7 @@ class Stack:
             "ORCHESTRATOR_SERVICE_PORT_MIN": str(self.service_port_min),
             "ORCHESTRATOR_SERVICE_PORT_MAX": str(self.service_port_min + 99),
             "COLUMNS": "200",
+            **self.extra,
         }
 
     @property
@@ -250,13 +253,13 @@ def _is_free(port: int) -> bool:
 
 
 @asynccontextmanager
-async def running_stack(home: Path) -> AsyncIterator[Stack]:
+async def running_stack(home: Path, **extra: str) -> AsyncIterator[Stack]:
     """`orchestrator up --detach`, and `down --services` at the end; its server in a container goes with it."""
     async with AsyncExitStack() as cleanup:
         if no_engine() is None:
             await cleanup.enter_async_context(engine.starts_written(home.parent / CONTAINER_STARTS))
             cleanup.push_async_callback(LocalServers(home).remove, CONTAINER_SERVER)
-        stack = Stack(home, _free_base(3), _free_base(100))
+        stack = Stack(home, _free_base(3), _free_base(100), extra=extra)
         cleanup.push_async_callback(stack.cli, "down", "--services", timeout=120)
         # The first start on a machine builds the image of that server.
         said = await stack.cli("up", "--detach", timeout=400)
