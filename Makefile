@@ -51,8 +51,9 @@ demo up down: export ORCHESTRATOR_HOME ?= $(CURDIR)/.orchestrator
 
 .PHONY: demo up down
 demo: export WISH ?=
-demo: $(READY) engine ## One sentence to a live URL on this machine (WISH="..." for your own), in containers where Docker answers
-	@$(BIN)/orchestrator demo $${WISH:+"$$WISH"}
+demo: export CHAT ?=
+demo: $(READY) engine ## One sentence to a live URL on this machine (WISH="..." for your own, CHAT=1 to talk to the bot), in containers where Docker answers
+	@$(BIN)/orchestrator demo $${CHAT:+--chat} $${WISH:+"$$WISH"}
 
 up: $(READY) engine ## Start the platform in the foreground of this terminal
 	@$(BIN)/orchestrator up

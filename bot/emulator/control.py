@@ -66,7 +66,8 @@ class _Control:
 
     async def say(self, request: web.Request) -> web.Response:
         body = await _read(request, Say)
-        self._telegram.account(body.user_id, language=body.language)
+        self._telegram.account(body.user_id)
+        self._telegram.speak(body.user_id, body.language)
         said = self._telegram.say(body.user_id, body.text, chat_id=body.chat_id, reply_to=body.reply_to)
         return web.json_response({"message_id": said.id})
 

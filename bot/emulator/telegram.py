@@ -88,6 +88,11 @@ class Telegram:
             self.chats[user_id] = Chat(user_id, members={user_id: account})
         return account
 
+    def speak(self, user_id: int, language: str | None) -> None:
+        """The person's program has another language from now on."""
+        account = replace(self.accounts[user_id], language_code=language)
+        self.accounts[user_id] = self.chats[user_id].members[user_id] = account
+
     def group(self, chat_id: int, *members: int, admin_bot: bool = False) -> Chat:
         """A group with the bot in it."""
         people = {user_id: self.account(user_id) for user_id in members}

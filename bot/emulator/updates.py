@@ -68,6 +68,11 @@ class Updates:
             self._kinds = tuple(kinds) or _DEFAULT_KINDS
 
     @property
+    def polled(self) -> bool:
+        """Whether somebody is waiting for updates at this moment."""
+        return self._poller is not None
+
+    @property
     def allowed(self) -> Sequence[str]:
         return self._kinds
 

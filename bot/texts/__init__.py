@@ -11,6 +11,8 @@ from contracts.chat import Language
 
 LANGUAGES: tuple[Language, ...] = get_args(Language)
 DEFAULT: Language = "en"
+_LONG = 300
+_PLACE = "\ue000{}\ue001"
 _DIRECTORY = Path(__file__).parent
 
 Value = str | int
@@ -47,9 +49,14 @@ class Texts:
         pattern = self._bundle.get_message(text_id).value
         if pattern is None:
             raise KeyError(text_id)
-        text, errors = self._bundle.format_pattern(pattern, dict(values))
+        long = {name: value for name, value in values.items() if isinstance(value, str) and len(value) > _LONG}
+        # Fluent refuses long values, so they take their places afterwards.
+        places = {name: _PLACE.format(number) for number, name in enumerate(long)}
+        text, errors = self._bundle.format_pattern(pattern, {**values, **places})
         if errors:
             raise KeyError(f"{text_id}: {errors[0]}")
+        for name, place in places.items():
+            text = str(text).replace(place, long[name])
         return str(text)
 
 

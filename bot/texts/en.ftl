@@ -52,7 +52,6 @@ status-idle = Nothing is running.
 status-line = { $icon } { $title }: { $stage }
 status-platform-ok = The platform is well.
 status-platform-bad = The platform is not well: an administrator sees the reason in <code>orchestrator status</code>.
-status-alert = ⚠️ { $message }
 cancel-ask = What shall be stopped?
 cancel-none = Nothing is running, so there is nothing to stop.
 cancel-button = Stop: { $title }

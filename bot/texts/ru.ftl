@@ -52,7 +52,6 @@ status-idle = Сейчас ничего не выполняется.
 status-line = { $icon } { $title }: { $stage }
 status-platform-ok = С платформой всё в порядке.
 status-platform-bad = С платформой не всё в порядке: причину администратор увидит в <code>orchestrator status</code>.
-status-alert = ⚠️ { $message }
 cancel-ask = Что остановить?
 cancel-none = Ничего не выполняется, останавливать нечего.
 cancel-button = Остановить: { $title }

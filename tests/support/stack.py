@@ -234,7 +234,7 @@ def _of_home(process: psutil.Process, home: Path) -> bool:
         return False
 
 
-def _free_base(count: int) -> int:
+def free_ports(count: int) -> int:
     """A port with `count` free ones behind it, a moment ago; outgoing connections get theirs from above."""
     while True:
         base = random.randrange(20_000, 32_000 - count)
@@ -259,7 +259,7 @@ async def running_stack(home: Path, **extra: str) -> AsyncIterator[Stack]:
         if no_engine() is None:
             await cleanup.enter_async_context(engine.starts_written(home.parent / CONTAINER_STARTS))
             cleanup.push_async_callback(LocalServers(home).remove, CONTAINER_SERVER)
-        stack = Stack(home, _free_base(3), _free_base(100), extra=extra)
+        stack = Stack(home, free_ports(3), free_ports(100), extra=extra)
         cleanup.push_async_callback(stack.cli, "down", "--services", timeout=120)
         # The first start on a machine builds the image of that server.
         said = await stack.cli("up", "--detach", timeout=400)
