@@ -165,6 +165,7 @@ async def running_town(stack: Stack, telegram: Telegram, **extra: str) -> AsyncI
         bot = BotProcess(stack, url, telegram.token, extra)
         await bot.start()
         try:
+            await eventually(lambda: telegram.updates.polled or telegram.webhook.url, 60, message="the bot listens")
             yield Town(stack, telegram, url, bot)
         finally:
             await bot.stop()
