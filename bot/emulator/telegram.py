@@ -5,6 +5,7 @@ Everything happens on one event loop and without an await in the middle, so each
 
 import asyncio
 import itertools
+import random
 import re
 import time
 from dataclasses import dataclass, field, replace
@@ -21,6 +22,7 @@ from bot.emulator.updates import Update, Updates
 from bot.emulator.webhook import Webhook
 
 MOST_TEXT = 4096
+_FIRST_MESSAGES = (10**3, 10**8)
 _COMMAND = re.compile(r"/[A-Za-z0-9_]{1,32}(?:@\w+)?")
 _TOKEN = re.compile(r"\d{3,16}:[A-Za-z0-9_-]{10,}\Z")
 
@@ -63,7 +65,7 @@ class Telegram:
     updates: Updates = field(default_factory=Updates)
     refusals: list[tuple[str, str]] = field(default_factory=list)
     calls: list[tuple[str, float]] = field(default_factory=list)
-    _ids: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
+    _ids: "itertools.count[int]" = field(default_factory=lambda: itertools.count(random.randrange(*_FIRST_MESSAGES)))
 
     def __post_init__(self) -> None:
         if not _TOKEN.match(self.token):

@@ -9,7 +9,9 @@ from bot.emulator.errors import bad_request, conflict
 
 Update = dict[str, Any]
 
-_FIRST_ID = 100_000
+_FIRST_IDS = (10**8, 9 * 10**8)
+"""Telegram begins somewhere, and a bot may meet this emulator again after its restart: no id may come twice."""
+
 _MOST = 100
 _DEFAULT_KINDS = ("message", "edited_message", "callback_query")
 
@@ -18,7 +20,7 @@ class Updates:
     """`repeat`, `reorder` and `hold` are the faults of delivery; real Telegram shows the same ones, rarely."""
 
     def __init__(self) -> None:
-        self._next_id = _FIRST_ID
+        self._next_id = random.randrange(*_FIRST_IDS)
         self.pending: list[Update] = []
         self.known: list[Update] = []
         self.held = False

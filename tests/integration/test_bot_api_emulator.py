@@ -318,19 +318,23 @@ def unknown_fields(value: object, path: str = "") -> list[str]:
 
 
 async def test_every_reply_is_what_the_documentation_says(url: str, bot: Bot, telegram: Telegram) -> None:
-    telegram.say(ANN, "/help")
+    said = telegram.say(ANN, "/help").id
+    sent = said + 1
     markup = {"inline_keyboard": [[{"text": "a", "callback_data": "1"}]]}
     calls: list[tuple[str, dict[str, Any]]] = [
         ("getMe", {}),
-        ("sendMessage", {"chat_id": ANN, "text": "x", "reply_markup": markup, "reply_parameters": {"message_id": 1}}),
-        ("editMessageText", {"chat_id": ANN, "message_id": 2, "text": "<b>y</b>", "parse_mode": "HTML"}),
-        ("editMessageReplyMarkup", {"chat_id": ANN, "message_id": 2, "reply_markup": markup}),
+        (
+            "sendMessage",
+            {"chat_id": ANN, "text": "x", "reply_markup": markup, "reply_parameters": {"message_id": said}},
+        ),
+        ("editMessageText", {"chat_id": ANN, "message_id": sent, "text": "<b>y</b>", "parse_mode": "HTML"}),
+        ("editMessageReplyMarkup", {"chat_id": ANN, "message_id": sent, "reply_markup": markup}),
         ("getUpdates", {}),
         ("sendChatAction", {"chat_id": ANN, "action": "typing"}),
-        ("answerCallbackQuery", {"callback_query_id": telegram.press(ANN, ANN, 2, "1").id}),
+        ("answerCallbackQuery", {"callback_query_id": telegram.press(ANN, ANN, sent, "1").id}),
         ("setMyCommands", {"commands": [{"command": "a", "description": "b"}]}),
         ("getMyCommands", {}),
-        ("deleteMessage", {"chat_id": ANN, "message_id": 1}),
+        ("deleteMessage", {"chat_id": ANN, "message_id": said}),
         ("setWebhook", {"url": "http://127.0.0.1:1/x"}),
         ("getWebhookInfo", {}),
         ("deleteWebhook", {}),
