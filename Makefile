@@ -57,8 +57,9 @@ demo up down: export ORCHESTRATOR_HOME ?= $(CURDIR)/.orchestrator
 
 .PHONY: demo up down
 demo: export WISH ?=
-demo: $(READY) engine ## One sentence to a live URL on this machine (WISH="..." for your own), in containers where Docker answers
-	@$(BIN)/orchestrator demo $${WISH:+"$$WISH"}
+demo: export CHAT ?=
+demo: $(READY) engine ## One sentence to a live URL on this machine (WISH="..." for your own, CHAT=1 to talk to the bot), in containers where Docker answers
+	@$(BIN)/orchestrator demo $${CHAT:+--chat} $${WISH:+"$$WISH"}
 
 up: $(READY) engine ## Start the platform in the foreground of this terminal
 	@$(BIN)/orchestrator up
@@ -91,8 +92,8 @@ fmt: $(READY) ## Format the code and repair what the linter can repair
 
 # --- tests, from cheap to expensive ----------------------------------------------------------------------------
 
-.PHONY: test test-unit test-contracts test-workflow test-replay test-integration test-e2e test-chaos
-test: check test-unit test-contracts test-workflow test-replay test-integration test-e2e test-chaos ## Everything, in order of cost
+.PHONY: test test-unit test-contracts test-workflow test-replay test-integration test-chat test-e2e test-chaos
+test: check test-unit test-contracts test-workflow test-replay test-integration test-chat test-e2e test-chaos ## Everything, in order of cost
 	@printf '\nAll tests are green.\n'
 
 test-unit: $(READY) ## Pure code, seconds
@@ -110,6 +111,9 @@ test-replay: $(READY) ## Golden histories under today's code
 
 test-integration: $(READY) engine ## Parts against the real outside: PostgreSQL, git, processes, Ansible
 	$(PYTEST) tests/integration -n 2 --dist loadfile
+
+test-chat: $(READY) ## The Telegram bot against the emulator of the Bot API and a whole platform
+	$(PYTEST) tests/chat
 
 test-e2e: $(READY) engine chromium ## The whole product, the command line, the browser
 	$(PYTEST) tests/e2e

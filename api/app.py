@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 from fastapi import FastAPI
 
@@ -15,6 +16,7 @@ from api.middleware import BodyGuard, RequestContext
 from api.queue_watch import QueueWatch
 from api.routers import (
     artifacts,
+    chat,
     codec,
     departments,
     health,
@@ -55,6 +57,7 @@ _ROUTERS = (
     queues,
     releases,
     servers,
+    chat,
     codec,
     web_ui,
 )
@@ -102,7 +105,7 @@ def create_app(settings: Settings, *, database_url: str, gateway: WorkflowGatewa
 
 def _open(settings: Settings, database_url: str, gateway: WorkflowGateway | None, measured: ApiMetrics) -> Platform:
     engine = make_engine(database_url)
-    platform_key_hash = _platform_key_hash(settings)
+    platform_key_hash = _key_hash(settings.api_service_key_file)
     link = GatewayLink(temporal_gateway(settings) if gateway is None else fixed_gateway(gateway))
     queues = QueueWatch(link)
     measured.watch(queues)
@@ -117,14 +120,15 @@ def _open(settings: Settings, database_url: str, gateway: WorkflowGateway | None
         vault=Vault(KeyRing.load(settings.vault_key_file)),
         artifacts=DirectoryArtifactStore(settings.artifacts_dir),
         platform_key_hash=platform_key_hash,
+        bot_key_hash=_key_hash(settings.bot_key_file),
         web_sessions=WebSessions(settings, platform_key_hash),
         web_ui=web_ui.connection(settings),
     )
 
 
-def _platform_key_hash(settings: Settings) -> str | None:
+def _key_hash(file: Path) -> str | None:
     try:
-        return hash_secret(private_files.read(settings.api_service_key_file).strip())
+        return hash_secret(private_files.read(file).strip())
     except OrchestratorError as error:
         if error.code is not ErrorCode.NOT_FOUND:
             raise

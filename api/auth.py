@@ -1,6 +1,7 @@
 """Who is asking, and what each route lets them do.
 
-A route declares its access by one of `person`, `agents_may`, `admin_only` or `platform_only`; a test walks the routes.
+A route declares its access by one of `person`, `agents_may`, `admin_only`, `platform_only` or `bot_only`; a test
+walks the routes.
 """
 
 import hashlib
@@ -49,12 +50,13 @@ AGENT_COMMANDS = frozenset(
 """What a scoped token may ever be allowed; a command that no route declares is refused when the token is made."""
 
 Key = Annotated[HTTPAuthorizationCredentials | None, Security(HTTPBearer(auto_error=False))]
+OnBehalf = Annotated[int | None, Header(alias="X-Orchestrator-User", ge=1, le=2**52)]
 Via = Annotated[Literal["api", "cli", "telegram"], Header(alias="X-Orchestrator-Via")]
 
 
 @dataclass(frozen=True)
 class Caller:
-    """`project_id` and `commands` are set for a scoped token; `platform` is our own processes, which are no person."""
+    """`project_id` and `commands` are set for a scoped token; `platform` and `bot` are our own processes, no people."""
 
     user_id: int
     role: Role
@@ -62,6 +64,7 @@ class Caller:
     project_id: str | None = None
     commands: frozenset[str] | None = None
     platform: bool = False
+    bot: bool = False
 
     @property
     def sees_all(self) -> bool:
@@ -84,10 +87,14 @@ def hash_secret(secret: str) -> str:
     return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-async def _caller(key: Key, platform: ThePlatform, session: Session, via: Via = "api") -> Caller:
+async def _caller(
+    key: Key, platform: ThePlatform, session: Session, via: Via = "api", on_behalf: OnBehalf = None
+) -> Caller:
     if key is None:
         raise permanent(ErrorCode.NOT_AUTHENTICATED, "Send your key as `Authorization: Bearer <key>`.")
     digest = hash_secret(key.credentials.strip())
+    if _is(platform.bot_key_hash, digest):
+        return await _through_bot(session, platform, on_behalf)
     caller = _as_platform(platform, digest) or await _as_user(session, digest, ActorVia(via))
     caller = caller or await _as_agent(session, digest)
     if caller is None:
@@ -99,11 +106,24 @@ AnyCaller = Annotated[Caller, Depends(_caller)]
 
 
 def _as_platform(platform: Platform, digest: str) -> Caller | None:
-    known = platform.platform_key_hash
-    # Hashes of equal length, compared in constant time.
-    if known is None or not hmac.compare_digest(known, digest):
+    if not _is(platform.platform_key_hash, digest):
         return None
     return Caller(platform.settings.admin_user_id, Role.ADMIN, ActorVia.SCHEDULE, platform=True)
+
+
+def _is(known: str | None, digest: str) -> bool:
+    # Hashes of equal length, compared in constant time.
+    return known is not None and hmac.compare_digest(known, digest)
+
+
+async def _through_bot(session: AsyncSession, platform: Platform, user_id: int | None) -> Caller:
+    """The person whom the bot names, with that person's rights; or the bot itself."""
+    if user_id is None:
+        return Caller(platform.settings.admin_user_id, Role.AGENT, ActorVia.TELEGRAM, bot=True)
+    user = await session.get(UserRow, user_id)
+    if user is None:
+        raise permanent(ErrorCode.NOT_ALLOWED, "The platform does not know this person; an admin can add them.")
+    return Caller(user.user_id, Role(user.role), ActorVia.TELEGRAM)
 
 
 async def _as_user(session: AsyncSession, digest: str, via: ActorVia) -> Caller | None:
@@ -123,7 +143,7 @@ async def _as_agent(session: AsyncSession, digest: str) -> Caller | None:
 class Access:
     """A route's rule. As a dependency it returns the caller, or refuses."""
 
-    kind: Literal["person", "admin", "platform"]
+    kind: Literal["person", "admin", "platform", "bot"]
     commands: frozenset[str] = frozenset()
 
     def __call__(self, caller: AnyCaller, request: Request) -> Caller:
@@ -135,6 +155,8 @@ class Access:
         if caller.platform:
             # The platform may look at everything, and acts only through its own routes: it is no person.
             return self.kind == "platform" or method == "GET"
+        if caller.bot:
+            return self.kind == "bot"
         if caller.commands is not None:
             return bool(self.commands & caller.commands)
         return self.kind == "person" or (self.kind == "admin" and caller.role is Role.ADMIN)
@@ -147,6 +169,7 @@ class Access:
             "person": "Only a person may do that.",
             "admin": "Only an admin may do that.",
             "platform": "Only the platform's own processes may do that.",
+            "bot": "Only the platform's bot may do that.",
         }[self.kind]
 
 
@@ -160,6 +183,7 @@ def agents_may(*commands: str) -> Access:
 person = Access("person")
 admin_only = Access("admin")
 platform_only = Access("platform")
+bot_only = Access("bot")
 
 Person = Annotated[Caller, Depends(person)]
 Admin = Annotated[Caller, Depends(admin_only)]

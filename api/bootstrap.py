@@ -35,6 +35,7 @@ async def bootstrap(settings: Settings, database_url: str) -> Bootstrapped:
     keyring.create_if_absent(settings.vault_key_file)
     keyring.create_if_absent(settings.codec_key_file)
     private_files.create(settings.api_service_key_file, new_secret("platform"))
+    private_files.create(settings.bot_key_file, new_secret("bot"))
     admin_key_file = settings.home / "keys" / "admin.key"
     private_files.create(admin_key_file, new_secret("user"))
     engine = make_engine(database_url)

@@ -4,6 +4,7 @@ from typing import Any
 
 from api.queue_watch import Stall
 from api.tables import (
+    ChatScreenRow,
     EventRow,
     IncidentRow,
     ProjectRow,
@@ -15,6 +16,7 @@ from api.tables import (
     UserRow,
 )
 from contracts import ids
+from contracts.chat import ChatScreenDTO
 from contracts.nouns import DeploymentDTO, IncidentDTO, ProjectDTO, SecretDTO, ServerDTO, TaskDTO, UserDTO
 from contracts.progress import StreamedEvent
 from contracts.questions import QuestionDTO
@@ -60,11 +62,15 @@ def release(row: ReleaseRow) -> DeploymentDTO:
     return DeploymentDTO.model_validate(_columns(row, "served"))
 
 
+def chat_screen(row: ChatScreenRow) -> ChatScreenDTO:
+    return ChatScreenDTO.model_validate(_columns(row))
+
+
 def incident(row: IncidentRow) -> IncidentDTO:
     return IncidentDTO.model_validate(_columns(row))
 
 
-Row = UserRow | ProjectRow | TaskRow | EventRow | QuestionRow | ServerRow | ReleaseRow | IncidentRow
+Row = UserRow | ProjectRow | TaskRow | EventRow | QuestionRow | ServerRow | ReleaseRow | IncidentRow | ChatScreenRow
 
 
 def _columns(row: Row, *without: str) -> dict[str, Any]:

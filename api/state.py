@@ -20,7 +20,7 @@ from runtime.settings import Settings
 
 @dataclass(frozen=True)
 class Platform:
-    """`platform_key_hash` is None when there is no key file: then nobody is the platform."""
+    """A key's hash is None when there is no key file: then nobody is the platform, or the bot."""
 
     settings: Settings
     engine: AsyncEngine
@@ -32,6 +32,7 @@ class Platform:
     vault: Vault
     artifacts: DirectoryArtifactStore
     platform_key_hash: str | None
+    bot_key_hash: str | None
     web_sessions: WebSessions
     web_ui: httpx.AsyncClient
 

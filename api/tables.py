@@ -52,6 +52,7 @@ class UserRow(SQLModel, table=True):
     user_id: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
     role: str = Field(sa_column=Column(STATE, nullable=False))
     name: str = Field(sa_column=Column(String(200), nullable=False))
+    language: str | None = Field(default=None, sa_column=Column(String(10)))
     created_at: datetime = _time()
 
 
@@ -242,3 +243,38 @@ class IncidentRow(SQLModel, table=True):
     detected_at: datetime = _time()
     resolved_at: datetime | None = Field(default=None, sa_column=Column(DateTime(timezone=True)))
     details: str = Field(default="", sa_column=Column(Text, nullable=False))
+
+
+class ChatScreenRow(SQLModel, table=True):
+    """One message of a bot that shows one task. It is there before the message is, and before the task."""
+
+    __tablename__ = "chat_screens"
+    __table_args__ = (
+        Index("ix_chat_screens_open", "bot_id", postgresql_where=text("NOT final")),
+        Index("ix_chat_screens_message", "chat_id", "message_id"),
+    )
+
+    id: str = Field(sa_column=Column(ID, primary_key=True))
+    bot_id: int = Field(sa_column=Column(BigInteger, nullable=False))
+    chat_id: int = Field(sa_column=Column(BigInteger, nullable=False))
+    user_id: int = Field(sa_column=Column(ForeignKey("users.user_id"), nullable=False))
+    language: str = Field(sa_column=Column(String(10), nullable=False))
+    wish: str = Field(sa_column=Column(Text, nullable=False))
+    project_id: str | None = Field(default=None, sa_column=Column(ID))
+    message_id: int | None = Field(default=None, sa_column=Column(BigInteger))
+    task_id: str | None = Field(default=None, sa_column=Column(ID))
+    final: bool = Field(default=False, sa_column=Column(Boolean, nullable=False))
+    created_at: datetime = _time()
+    updated_at: datetime = _time()
+
+
+class ChatUpdateRow(SQLModel, table=True):
+    """What an update was taken for; never its content, which may be a secret."""
+
+    __tablename__ = "chat_updates"
+
+    id: str = Field(sa_column=Column(ID, primary_key=True))
+    subject: str = Field(sa_column=Column(String(200), nullable=False))
+    created_at: datetime = Field(
+        default_factory=utc_now, sa_column=Column(DateTime(timezone=True), nullable=False, index=True)
+    )

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from cli.exits import ExitCode
-from cli.parts import API, POSTGRES, TEMPORAL, WORKERS, Parts
+from cli.parts import API, BOT, POSTGRES, TEMPORAL, WORKERS, Parts
 from contracts.errors import OrchestratorError
 
 if TYPE_CHECKING:
@@ -190,6 +190,8 @@ async def _running(parts: Parts) -> list[Finding]:
     from cli.health import trouble_of
 
     names = {POSTGRES: "PostgreSQL", TEMPORAL: "Temporal server", API: "API", WORKERS: "Temporal workers"}
+    if parts.settings.has_bot:
+        names[BOT] = "Telegram bot"
     findings = []
     for name, title in names.items():
         stopped = name in parts.names and parts.book.record(name) is None

@@ -29,9 +29,9 @@ async def wait(parts: Parts, name: str, timeout_s: float) -> None:
 
 async def trouble_of(parts: Parts, name: str) -> str | None:
     """None when the part is well, else what is wrong in a few words."""
-    from cli.parts import API, POSTGRES, TEMPORAL
+    from cli.parts import API, BOT, POSTGRES, TEMPORAL
 
-    probe = {POSTGRES: _postgres, TEMPORAL: _temporal, API: _api}.get(name, _workers)
+    probe = {POSTGRES: _postgres, TEMPORAL: _temporal, API: _api, BOT: _bot}.get(name, _workers)
     try:
         return await asyncio.wait_for(probe(parts), _PROBE_S)
     except TimeoutError:
@@ -76,6 +76,12 @@ async def _workers(parts: Parts) -> str | None:
     if parts.book.record("workers") is None:
         return "not running"
     return None if parts.ready_file.exists() else "not every task queue is polled yet"
+
+
+async def _bot(parts: Parts) -> str | None:
+    if parts.book.record("bot") is None:
+        return "not running"
+    return None if parts.bot_ready_file.exists() else "it does not reach Telegram, or the API, yet"
 
 
 async def _refused(probe: Callable[[], Awaitable[object]]) -> str | None:

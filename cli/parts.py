@@ -1,4 +1,4 @@
-"""The four long-lived parts of a platform on one host: how each is started, and what tells that it is well."""
+"""The long-lived parts of a platform on one host: how each is started, and what tells that it is well."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 import socket
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,15 +20,24 @@ if TYPE_CHECKING:
 
 POSTGRES, TEMPORAL, API, WORKERS = "postgres", "temporal", "api", "workers"
 START_ORDER = (POSTGRES, TEMPORAL, API, WORKERS)
+BOT = "bot"
+"""Starts last, and only where the settings have a token for it."""
 _WORKERS_GRACE_S = 30.0
 _DATABASE = frozenset({"DATABASE_URL", "ORCHESTRATOR_DATABASE_URL"})
+_ONLY_OF_THE_BOT = frozenset({"ORCHESTRATOR_BOT_TOKEN"})
 
 
 def environment(extra: Mapping[str, str]) -> dict[str, str]:
     """The environment of a process of ours. The scripts of this installation (`git` hooks, `ansible`) come first."""
     scripts = str(Path(sys.executable).parent)
     path = os.environ.get("PATH", os.defpath)
-    return {**os.environ, "PATH": path if path.startswith(scripts) else f"{scripts}{os.pathsep}{path}", **extra}
+    kept = {name: value for name, value in os.environ.items() if name not in _ONLY_OF_THE_BOT}
+    return {**kept, "PATH": path if path.startswith(scripts) else f"{scripts}{os.pathsep}{path}", **extra}
+
+
+def bot_environment() -> dict[str, str]:
+    """What the bot needs to know and no other process."""
+    return {name: os.environ[name] for name in _ONLY_OF_THE_BOT if name in os.environ}
 
 
 def without_database(env: Mapping[str, str]) -> dict[str, str]:
@@ -71,12 +80,18 @@ class Parts:
         """The parts that are ours to run, in the order of their start."""
         foreign = set() if self.has_own_postgres else {POSTGRES}
         foreign |= set() if self.has_own_temporal else {TEMPORAL}
-        return [name for name in START_ORDER if name not in foreign]
+        bot = [BOT] if self.settings.has_bot else []
+        return [name for name in START_ORDER if name not in foreign] + bot
 
     @property
     def ready_file(self) -> Path:
         """The workers write it once every queue is polled."""
         return self.settings.processes_dir / "workers.ready"
+
+    @property
+    def bot_ready_file(self) -> Path:
+        """The bot writes it once it receives updates."""
+        return self.settings.processes_dir / "bot.ready"
 
     def listeners(self, name: str) -> list[Listener]:
         """The ports that must be free before a part starts."""
@@ -86,6 +101,8 @@ class Parts:
                 Listener(settings.temporal_port, "ORCHESTRATOR_TEMPORAL_PORT"),
                 Listener(settings.ui_port, "ORCHESTRATOR_UI_PORT"),
             ]
+        if name == BOT and settings.bot_webhook_url:
+            return [Listener(settings.bot_webhook_port, "ORCHESTRATOR_BOT_WEBHOOK_PORT")]
         return [Listener(settings.api_port, "ORCHESTRATOR_API_PORT")] if name == API else []
 
     def command(self, name: str) -> Command:
@@ -96,6 +113,8 @@ class Parts:
             return self._temporal()
         if name == API:
             return self.module("api")
+        if name == BOT:
+            return self._bot()
         self.ready_file.unlink(missing_ok=True)
         return self.module("workers", grace_s=_WORKERS_GRACE_S)
 
@@ -115,6 +134,14 @@ class Parts:
 
         known = database_address(self.settings)
         return known or postgres.prepare(self.settings.postgres_dir, self.settings.postgres_port).url
+
+    def _bot(self) -> Command:
+        self.bot_ready_file.unlink(missing_ok=True)
+        command = self.module("bot")
+        # It talks to Telegram and the API: the database's password is not for it.
+        env = {name: value for name, value in command.env.items() if name != "DATABASE_URL"}
+        extra = {**bot_environment(), "ORCHESTRATOR_BOT_READY_FILE": str(self.bot_ready_file)}
+        return replace(command, env={**env, **extra})
 
     def _postgres(self) -> Command:
         from runtime import postgres

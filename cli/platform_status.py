@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from cli.exits import ExitCode
 from cli.health import trouble_of
-from cli.parts import START_ORDER, TEMPORAL, Parts
+from cli.parts import BOT, START_ORDER, TEMPORAL, Parts
 from cli.stack import SUPERVISOR, urls
 from contracts.errors import OrchestratorError
 from contracts.nouns import QueueList
@@ -25,9 +25,8 @@ _OPEN = ("queued", "running", "waiting")
 async def show_status(settings: Settings, out: Output) -> ExitCode:
     """Everything at one glance; UNREACHABLE when a part is missing or unwell."""
     parts = Parts(settings)
-    troubles = dict(
-        zip(START_ORDER, await asyncio.gather(*(_trouble(parts, name) for name in START_ORDER)), strict=True)
-    )
+    names = [*START_ORDER, *([BOT] if _has_bot(parts) else [])]
+    troubles = dict(zip(names, await asyncio.gather(*(_trouble(parts, name) for name in names)), strict=True))
     work = await _work(settings) if await _answers(parts) else _Work()
     well = not any(troubles.values()) and not work.queues.alerts
     out.document(
@@ -67,6 +66,11 @@ async def _trouble(parts: Parts, name: str) -> str | None:
     if name in parts.names and parts.book.record(name) is None:
         return "not running"
     return await trouble_of(parts, name)
+
+
+def _has_bot(parts: Parts) -> bool:
+    """Wanted by these settings, or running since an `up` that had others."""
+    return parts.settings.has_bot or parts.book.record(BOT) is not None
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from cli.exits import ExitCode
 from cli.images import get_base_image
-from cli.parts import API, POSTGRES, START_ORDER, TEMPORAL, WORKERS, Parts
+from cli.parts import API, BOT, POSTGRES, START_ORDER, TEMPORAL, WORKERS, Parts
 from contracts.errors import ErrorCode, OrchestratorError
 
 if TYPE_CHECKING:
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from runtime.settings import Settings
 
 SUPERVISOR = "supervisor"
-STOP_ORDER = (SUPERVISOR, *reversed(START_ORDER))
+STOP_ORDER = (SUPERVISOR, BOT, *reversed(START_ORDER))
 # The first start of the workers may have to build the images of the local server and of agents.
-_TIMEOUTS_S = {POSTGRES: 30.0, TEMPORAL: 30.0, API: 40.0, WORKERS: 300.0}
+_TIMEOUTS_S = {POSTGRES: 30.0, TEMPORAL: 30.0, API: 40.0, WORKERS: 300.0, BOT: 60.0}
 _LOCK_S = 180.0
 _RETENTION_DAYS = 30
 
@@ -71,6 +71,8 @@ async def start_missing(parts: Parts, out: Output) -> list[str]:
     if parts.book.record(WORKERS) is None:
         await get_base_image(parts, out)
     started += await _ensure(parts, out, 6, WORKERS, "Temporal workers")
+    if BOT in parts.names:
+        started += await _ensure_bot(parts, out)
     return started
 
 
@@ -108,6 +110,16 @@ async def _ensure(parts: Parts, out: Output, number: int, name: str, title: str)
     parts.book.start(name, command)
     await parts.wait_healthy(name, _TIMEOUTS_S[name])
     return [name]
+
+
+async def _ensure_bot(parts: Parts, out: Output) -> list[str]:
+    """Telegram may be away, or its token wrong: the platform is there all the same, and the supervisor tries on."""
+    try:
+        return await _ensure(parts, out, 7, BOT, "Telegram bot")
+    except OrchestratorError as error:
+        out.document({"part": BOT, "trouble": error.message})
+        out.say(f"The Telegram bot is not there yet; everything else is. {error.message}", style="yellow")
+        return []
 
 
 async def _check_foreign(parts: Parts, name: str) -> None:
@@ -250,7 +262,8 @@ def _tell_ready(parts: Parts, out: Output, *, fresh: list[str], login: str | Non
             "places": places_of(settings),
         }
     )
-    out.say("7  Ready" if fresh else "7  Ready; everything was running already", style="bold green")
+    number = 8 if BOT in parts.names else 7
+    out.say(f"{number}  Ready" if fresh else f"{number}  Ready; everything was running already", style="bold green")
     out.facts(
         [
             ("   API", settings.api_url),

@@ -9,7 +9,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from cli.exits import ExitCode
-from cli.parts import START_ORDER, Parts, environment
+from cli.parts import BOT, START_ORDER, Parts, bot_environment, environment
 from cli.processes import Command, ended
 from contracts.errors import OrchestratorError
 
@@ -46,7 +46,7 @@ async def start_in_background(parts: Parts) -> None:
 
     command = Command(
         argv=[sys.executable, "-m", "cli.supervision"],
-        env=environment(child_environment(parts.settings)),
+        env=environment({**child_environment(parts.settings), **bot_environment()}),
         cwd=parts.module("cli").cwd,
         grace_s=90.0,
     )
@@ -82,7 +82,7 @@ async def _start_again(parts: Parts, name: str) -> None:
 
 
 async def _stop_all(parts: Parts, out: Output) -> None:
-    for name in reversed(START_ORDER):
+    for name in (BOT, *reversed(START_ORDER)):
         if (pid := await parts.book.stop(name)) is not None:
             out.say(f"Stopped {name} (pid {pid}).")
     parts.ready_file.unlink(missing_ok=True)

@@ -6,6 +6,7 @@ from pydantic import AwareDatetime, Field, SecretStr
 
 from contracts.artifacts import ArtifactRef
 from contracts.base import Actor, CommitSha, Contract, Identifier, Text, UserId
+from contracts.chat import Language
 from contracts.departments import RepositoryFullName
 from contracts.progress import FineEvent, StreamedEvent
 from contracts.project_spec import ProjectName, ProjectSpec, SecretName
@@ -40,6 +41,7 @@ class UserDTO(Contract):
     user_id: UserId
     role: Role
     name: str = ""
+    language: Language | None = None
     created_at: AwareDatetime
 
 
@@ -72,6 +74,7 @@ class WhoAmI(Contract):
     actor: Actor
     project_id: str | None = None
     commands: list[str] | None = None
+    language: Language | None = None
 
 
 # Projects

@@ -104,16 +104,19 @@ class ApiClient:
         timeout_s: float = 10.0,
         attempts: int = 4,
         transport: httpx.AsyncBaseTransport | None = None,
+        max_connections: int | None = 100,
     ) -> None:
         self._base_url = base_url.rstrip("/")
         self._timeout_s = timeout_s
         self._attempts = attempts
+        self._headers = httpx.Headers()
         try:
             self._http = httpx.AsyncClient(
                 base_url=self._base_url,
                 headers={"Accept": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {}),
                 timeout=httpx.Timeout(timeout_s),
                 transport=transport,
+                limits=httpx.Limits(max_connections=max_connections, max_keepalive_connections=20),
                 trust_env=False,
             )
         except (httpx.InvalidURL, UnicodeError, ValueError) as error:
@@ -241,7 +244,7 @@ class ApiClient:
 
     async def _stream(self, task_id: str, after: int) -> AsyncIterator[StreamedEvent]:
         timeout = httpx.Timeout(self._timeout_s, read=_STREAM_SILENCE_S)
-        headers = {"Last-Event-ID": str(after)} if after else {}
+        headers = {**self._headers, **({"Last-Event-ID": str(after)} if after else {})}
         path = f"/tasks/{_part(task_id)}/stream"
         async with aconnect_sse(self._http, "GET", path, headers=headers, timeout=timeout) as source:
             if source.response.status_code == httpx.codes.NO_CONTENT:
@@ -355,7 +358,7 @@ class ApiClient:
 
     async def _once(self, method: str, path: str, payload: object, params: Mapping[str, str] | None) -> httpx.Response:
         try:
-            response = await self._http.request(method, path, json=payload, params=params)
+            response = await self._http.request(method, path, json=payload, params=params, headers=self._headers)
         except httpx.TransportError as error:
             raise self._unreachable(error) from error
         if response.is_error or response.is_redirect:

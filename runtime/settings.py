@@ -88,6 +88,13 @@ class Settings(BaseSettings):
     build: str = Field(default="", pattern=r"^[A-Za-z0-9.]{0,64}$", description="which build this is; images set it")
     service_port_min: Port = 18000
     service_port_max: Port = 18999
+    bot_token: SecretStr | None = Field(default=None, description="of Telegram; without one there is no bot")
+    bot_token_file: Path | None = Field(default=None, description="a file with the token, instead of the token itself")
+    bot_api_url: str = Field(default="https://api.telegram.org", description="another one for a server of your own")
+    bot_webhook_url: str | None = Field(default=None, description="None: long polling")
+    bot_webhook_secret_file: Path | None = Field(default=None, description="None: made, and kept in the home")
+    bot_webhook_host: str = "127.0.0.1"
+    bot_webhook_port: Port = 8182
 
     @classmethod
     def settings_customise_sources(
@@ -153,7 +160,16 @@ class Settings(BaseSettings):
         return {name.strip(): int(number) for name, _, number in pairs}
 
     @field_validator(
-        "database_url", "database_password_file", "public_url", "proxy_secret", "ui_upstream", "server", mode="before"
+        "database_url",
+        "database_password_file",
+        "public_url",
+        "proxy_secret",
+        "ui_upstream",
+        "server",
+        "bot_token",
+        "bot_token_file",
+        "bot_webhook_url",
+        mode="before",
     )
     @classmethod
     def _empty_is_unset(cls, value: object) -> object:
@@ -180,6 +196,17 @@ class Settings(BaseSettings):
                 "a proxy on this host needs ORCHESTRATOR_PROXY_SECRET: every program here comes from the same address"
             )
         return self
+
+    @model_validator(mode="after")
+    def _one_bot_token(self) -> Self:
+        if self.bot_token is not None and self.bot_token_file is not None:
+            raise ValueError("ORCHESTRATOR_BOT_TOKEN and ORCHESTRATOR_BOT_TOKEN_FILE are both set; keep one of them")
+        return self
+
+    @property
+    def has_bot(self) -> bool:
+        """Whether a bot is to run."""
+        return self.bot_token is not None or self.bot_token_file is not None
 
     @property
     def api_url(self) -> str:
@@ -280,6 +307,16 @@ class Settings(BaseSettings):
     def api_service_key_file(self) -> Path:
         """The key with which the platform's own processes talk to the API."""
         return self.home / "keys" / "api-service.key"
+
+    @property
+    def bot_key_file(self) -> Path:
+        """The key with which the bot talks to the API: in the name of people, with their rights."""
+        return self.home / "keys" / "bot.key"
+
+    @property
+    def bot_webhook_secret_path(self) -> Path:
+        """What Telegram sends with each update, so that nobody else can."""
+        return self.bot_webhook_secret_file or self.home / "keys" / "bot-webhook.key"
 
 
 def database_address(settings: Settings) -> str | None:

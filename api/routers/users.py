@@ -8,10 +8,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from api import replies
-from api.auth import Admin, AnyCaller, hash_secret, new_secret
+from api.auth import Admin, AnyCaller, Caller, Person, hash_secret, new_secret
 from api.database import Session
 from api.problems import not_found, permanent
 from api.tables import ApiKeyRow, UserRow
+from contracts.chat import LanguageChoice
 from contracts.errors import ErrorCode
 from contracts.nouns import UserCreate, UserCreated, UserList, WhoAmI
 
@@ -49,10 +50,28 @@ async def list_users(session: Session, caller: Admin) -> UserList:
 
 
 @router.get("/whoami")
-async def whoami(caller: AnyCaller) -> WhoAmI:
+async def whoami(caller: AnyCaller, session: Session) -> WhoAmI:
     """The caller as the platform sees it; for every key and token."""
-    commands = None if caller.commands is None else sorted(caller.commands)
-    return WhoAmI(actor=caller.actor, project_id=caller.project_id, commands=commands)
+    return _whoami(caller, await session.get(UserRow, caller.user_id))
+
+
+@router.put("/whoami/language")
+async def choose_language(body: LanguageChoice, caller: Person, session: Session) -> WhoAmI:
+    """In which language chats speak to the caller."""
+    row = await session.get(UserRow, caller.user_id)
+    if row is None:
+        raise not_found("user", str(caller.user_id))
+    row.language = body.language
+    return _whoami(caller, row)
+
+
+def _whoami(caller: Caller, row: UserRow | None) -> WhoAmI:
+    return WhoAmI(
+        actor=caller.actor,
+        project_id=caller.project_id,
+        commands=None if caller.commands is None else sorted(caller.commands),
+        language=replies.user(row).language if row is not None else None,
+    )
 
 
 def add_key(session: AsyncSession, user_id: int) -> str:

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Annotated
 
 import typer
 
 from cli.options import AsJson
+
+
+class ChatLanguage(StrEnum):
+    EN = "en"
+    RU = "ru"
 
 
 def up(
@@ -60,18 +66,27 @@ def status(as_json: AsJson = False) -> int:
 
 def demo(
     sentence: Annotated[str, typer.Argument(metavar="[SENTENCE]", help="What to build.")] = "",
+    chat: Annotated[
+        bool, typer.Option("--chat", help="Talk to the bot in an emulated Telegram, here in the terminal.")
+    ] = False,
+    language: Annotated[
+        ChatLanguage, typer.Option(help="With --chat: the language of the person who talks.")
+    ] = ChatLanguage.EN,
     as_json: AsJson = False,
 ) -> int:
     """From a sentence to a URL that answers: brings the platform up if needed, and shows every step."""
     import asyncio
 
     from cli import inputs
+    from cli.chat_demo import run_chat
     from cli.demo import run_demo
     from cli.endpoints import effective_settings
     from cli.output import Output
 
     inputs.on_this_host("demo")
     wish = inputs.text(sentence, "The sentence")
+    if chat:
+        return asyncio.run(run_chat(effective_settings(), wish, language.value, Output(as_json=as_json)))
     return asyncio.run(run_demo(effective_settings(), wish, Output(as_json=as_json)))
 
 

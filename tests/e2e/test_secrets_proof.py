@@ -6,7 +6,7 @@ import pytest
 
 from tests.support.container_service import no_engine
 from tests.support.leak_run import Proof, ProofStack, collecting, proven
-from tests.support.stack import _free_base
+from tests.support.stack import free_ports
 
 pytestmark = pytest.mark.timeout(1800)
 
@@ -18,7 +18,7 @@ async def proof(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPat
         pytest.skip(obstacle)
     with collecting() as (collector, bodies):
         home = tmp_path_factory.mktemp("proof") / "home"
-        stack = ProofStack(home, _free_base(5), _free_base(100), runtime=request.param, collector=collector)
+        stack = ProofStack(home, free_ports(5), free_ports(100), runtime=request.param, collector=collector)
         async with proven(stack, bodies) as proof:
             yield proof
 

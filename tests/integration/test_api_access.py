@@ -40,6 +40,8 @@ class Belongings:
             "name": "REPORT",
             "handle": "local",
             "user_id": "1",
+            "screen_id": "x1",
+            "update_id": "x1",
         }
 
 

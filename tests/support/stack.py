@@ -7,9 +7,9 @@ import random
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 from uuid import uuid4
@@ -56,6 +56,8 @@ class Stack:
     service_port_min: int
     server: str = ""
     """The container that services are deployed to; empty when the platform works with processes."""
+    extra: Mapping[str, str] = field(default_factory=dict)
+    """Variables of its own, such as where it works."""
 
     @property
     def env(self) -> dict[str, str]:
@@ -72,6 +74,7 @@ class Stack:
             "ORCHESTRATOR_SERVICE_PORT_MIN": str(self.service_port_min),
             "ORCHESTRATOR_SERVICE_PORT_MAX": str(self.service_port_min + 99),
             "COLUMNS": "200",
+            **self.extra,
         }
 
     @property
@@ -231,7 +234,7 @@ def _of_home(process: psutil.Process, home: Path) -> bool:
         return False
 
 
-def _free_base(count: int) -> int:
+def free_ports(count: int) -> int:
     """A port with `count` free ones behind it, a moment ago; outgoing connections get theirs from above."""
     while True:
         base = random.randrange(20_000, 32_000 - count)
@@ -250,7 +253,7 @@ def _is_free(port: int) -> bool:
 
 
 @asynccontextmanager
-async def running_stack(home: Path, *, stop_services: bool = True) -> AsyncIterator[Stack]:
+async def running_stack(home: Path, *, stop_services: bool = True, **extra: str) -> AsyncIterator[Stack]:
     """`orchestrator up --detach`, and `down --services` at the end; its server in a container goes with it.
 
     Without `stop_services` the services go with that server only: each takes seconds to be stopped.
@@ -259,7 +262,7 @@ async def running_stack(home: Path, *, stop_services: bool = True) -> AsyncItera
         if no_engine() is None:
             await cleanup.enter_async_context(engine.starts_written(home.parent / CONTAINER_STARTS))
             cleanup.push_async_callback(LocalServers(home).remove, CONTAINER_SERVER)
-        stack = Stack(home, _free_base(3), _free_base(100))
+        stack = Stack(home, free_ports(3), free_ports(100), extra=extra)
         down = ("down", "--services") if stop_services else ("down",)
         cleanup.push_async_callback(stack.cli, *down, timeout=120)
         # The first start on a machine builds the image of that server.

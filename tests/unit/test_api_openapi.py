@@ -13,6 +13,7 @@ from contracts import (
     agent_workers,
     artifacts,
     base,
+    chat,
     departments,
     nouns,
     progress,
@@ -25,7 +26,7 @@ from runtime.settings import Settings
 
 PUBLIC = {"/health", "/healthz"}
 FOR_EVERY_KEY = {"/whoami"}
-MODULES = (agent_workers, artifacts, base, departments, nouns, progress, project_spec, questions, states, steps)
+MODULES = (agent_workers, artifacts, base, chat, departments, nouns, progress, project_spec, questions, states, steps)
 
 
 @pytest.fixture(scope="module")

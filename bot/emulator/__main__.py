@@ -1,0 +1,33 @@
+"""`python -m bot.emulator --port PORT`: an emulated Telegram as a process of its own, until it is told to stop."""
+
+import argparse
+import asyncio
+import signal
+import sys
+
+from bot.emulator.server import serving
+from bot.emulator.telegram import Telegram
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m bot.emulator", description="An emulator of Telegram's Bot API.")
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=0, help="0 takes a free one, which is printed")
+    parser.add_argument("--token", default=Telegram.token, help="the token of the one bot that it knows")
+    arguments = parser.parse_args()
+    asyncio.run(_serve(Telegram(token=arguments.token), arguments.host, arguments.port))
+    return 0
+
+
+async def _serve(telegram: Telegram, host: str, port: int) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with serving(telegram, host=host, port=port) as url:
+        sys.stdout.write(f"{url}\n")
+        sys.stdout.flush()
+        await stop.wait()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,32 @@
+"""A refusal in the form of the Bot API."""
+
+from typing import Any
+
+
+class ApiError(Exception):
+    """`description` is Telegram's own text where it is known; `retry_after` is in seconds."""
+
+    def __init__(self, code: int, description: str, *, retry_after: int | None = None) -> None:
+        super().__init__(description)
+        self.code = code
+        self.description = description
+        self.retry_after = retry_after
+
+    def document(self) -> dict[str, Any]:
+        """The body of the answer."""
+        body: dict[str, Any] = {"ok": False, "error_code": self.code, "description": self.description}
+        if self.retry_after is not None:
+            body["parameters"] = {"retry_after": self.retry_after}
+        return body
+
+
+def bad_request(reason: str) -> ApiError:
+    return ApiError(400, f"Bad Request: {reason}")
+
+
+def conflict(reason: str) -> ApiError:
+    return ApiError(409, f"Conflict: {reason}")
+
+
+def too_many_requests(seconds: int) -> ApiError:
+    return ApiError(429, f"Too Many Requests: retry after {seconds}", retry_after=seconds)

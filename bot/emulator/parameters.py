@@ -1,0 +1,97 @@
+"""Parameters of a method call: from any of the three encodings, checked against the methods that aiogram knows.
+
+aiogram's models are generated from the documentation of the Bot API, so they are the specification here.
+"""
+
+import json
+import types
+from collections.abc import Mapping
+from typing import Annotated, Any, Union, get_args, get_origin
+
+import aiogram.methods
+from aiogram.client.default import Default
+from aiogram.methods import TelegramMethod
+from aiohttp import web
+from pydantic import ValidationError
+
+from bot.emulator.errors import ApiError, bad_request
+
+Method = TelegramMethod[Any]
+
+SPECIFICATION: dict[str, type[Method]] = {
+    found.__api_method__.lower(): found
+    for name in aiogram.methods.__all__
+    if isinstance(found := getattr(aiogram.methods, name), type)
+    and issubclass(found, TelegramMethod)
+    and isinstance(found.__dict__.get("__api_method__"), str)
+}
+"""Every documented method, by its name in lower case: Telegram does not distinguish case."""
+
+
+async def read(request: web.Request) -> dict[str, Any]:
+    """The raw parameters: query string, urlencoded or multipart form, or a JSON object."""
+    values: dict[str, Any] = dict(request.query)
+    if request.content_type == "application/json":
+        body = await request.text()
+        if body:
+            values |= _json_object(body)
+    elif request.method == "POST":
+        values |= dict(await request.post())
+    return values
+
+
+def checked(name: str, values: Mapping[str, Any]) -> Method:
+    """The call as aiogram's model of it. Raises ApiError for what the documentation does not know."""
+    model = SPECIFICATION[name.lower()]
+    unknown = sorted(set(values) - set(model.model_fields))
+    if unknown:
+        # Telegram ignores these; here a misspelt parameter must not go unnoticed.
+        raise bad_request(f"EMULATOR: {name} has no parameter {', '.join(unknown)}")
+    given = {field: _decoded(model.model_fields[field].annotation, value) for field, value in values.items()}
+    try:
+        return model.model_validate(given)
+    except ValidationError as error:
+        raise _refused(error) from None
+
+
+def plain(value: Any) -> Any:  # noqa: ANN401 - any parameter
+    """None for a default that the caller left to the client."""
+    return None if isinstance(value, Default) else value
+
+
+def _json_object(body: str) -> dict[str, Any]:
+    try:
+        found = json.loads(body)
+    except ValueError:
+        raise bad_request("can't parse JSON object") from None
+    if not isinstance(found, dict):
+        raise bad_request("object expected")
+    return found
+
+
+def _decoded(annotation: Any, value: Any) -> Any:  # noqa: ANN401 - pydantic's own annotation
+    """Forms carry structured values as JSON; what may be text stays text."""
+    if not isinstance(value, str) or str in _members(annotation):
+        return value
+    try:
+        return json.loads(value)
+    except ValueError:
+        return value
+
+
+def _members(annotation: Any) -> set[Any]:  # noqa: ANN401 - pydantic's own annotation
+    if get_origin(annotation) is Annotated:
+        return _members(get_args(annotation)[0])
+    if get_origin(annotation) in {Union, types.UnionType}:
+        return {member for part in get_args(annotation) for member in _members(part)}
+    return {annotation}
+
+
+def _refused(error: ValidationError) -> ApiError:
+    problem = error.errors(include_url=False, include_input=False)[0]
+    field = ".".join(str(part) for part in problem["loc"][:1])
+    if problem["type"] == "missing" and field == "text":
+        return bad_request("message text is empty")
+    if problem["type"] == "missing" and field == "chat_id":
+        return bad_request("chat_id is empty")
+    return bad_request(f"can't parse parameter {field}: {problem['msg']}")

@@ -1,0 +1,231 @@
+"""The emulated Telegram: people, chats, one bot, and what each of them does.
+
+Everything happens on one event loop and without an await in the middle, so each call has its whole effect or none.
+"""
+
+import asyncio
+import itertools
+import random
+import re
+import time
+from dataclasses import dataclass, field, replace
+from typing import Any
+from uuid import uuid4
+
+from bot.emulator import html
+from bot.emulator.chats import Account, Chat, Message, message_document
+from bot.emulator.errors import ApiError, bad_request
+from bot.emulator.faults import Faults
+from bot.emulator.keyboards import Keyboard
+from bot.emulator.limits import Limits
+from bot.emulator.updates import Update, Updates
+from bot.emulator.webhook import Webhook
+
+MOST_TEXT = 4096
+_FIRST_MESSAGES = (10**3, 10**8)
+_COMMAND = re.compile(r"/[A-Za-z0-9_]{1,32}(?:@\w+)?")
+_TOKEN = re.compile(r"\d{3,16}:[A-Za-z0-9_-]{10,}\Z")
+
+
+@dataclass
+class Press:
+    """A pressed button; `answer` is what the bot answered, None while it has not."""
+
+    id: str
+    chat_id: int
+    message_id: int
+    account: Account
+    data: str
+    at: float
+    answer: dict[str, Any] | None = None
+    answered: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What a message of the bot answers; `required` refuses to send it when that is gone."""
+
+    message_id: int
+    required: bool
+
+
+@dataclass
+class Telegram:
+    """`callback_deadline_s`: how long a pressed button waits for its answer. `now` is a steady clock in seconds."""
+
+    token: str = "424242:EMULATOR-token-of-no-real-bot-000"
+    username: str = "orchestrator_bot"
+    callback_deadline_s: float = 15.0
+    accounts: dict[int, Account] = field(default_factory=dict)
+    chats: dict[int, Chat] = field(default_factory=dict)
+    presses: dict[str, Press] = field(default_factory=dict)
+    commands: dict[tuple[str, str], list[dict[str, str]]] = field(default_factory=dict)
+    faults: Faults = field(default_factory=Faults)
+    limits: Limits = field(default_factory=Limits)
+    updates: Updates = field(default_factory=Updates)
+    refusals: list[tuple[str, str]] = field(default_factory=list)
+    calls: list[tuple[str, float]] = field(default_factory=list)
+    _ids: "itertools.count[int]" = field(default_factory=lambda: itertools.count(random.randrange(*_FIRST_MESSAGES)))
+
+    def __post_init__(self) -> None:
+        if not _TOKEN.match(self.token):
+            raise ValueError("a bot's token looks like 123456:ABC-DEF1234ghIkl-zyx57W2v1u123ew11")
+        self.webhook = Webhook(self.updates)
+
+    @property
+    def bot(self) -> dict[str, Any]:
+        return {
+            "id": int(self.token.partition(":")[0]),
+            "is_bot": True,
+            "first_name": "Orchestrator",
+            "username": self.username,
+        }
+
+    # What people do
+
+    def account(self, user_id: int, *, language: str | None = "en", name: str = "Person") -> Account:
+        """The person with this id, who has opened the private chat with the bot."""
+        account = self.accounts.setdefault(user_id, Account(user_id, name, language))
+        if user_id not in self.chats:
+            self.chats[user_id] = Chat(user_id, members={user_id: account})
+        return account
+
+    def speak(self, user_id: int, language: str | None) -> None:
+        """The person's program has another language from now on."""
+        account = replace(self.accounts[user_id], language_code=language)
+        self.accounts[user_id] = self.chats[user_id].members[user_id] = account
+
+    def group(self, chat_id: int, *members: int, admin_bot: bool = False) -> Chat:
+        """A group with the bot in it."""
+        people = {user_id: self.account(user_id) for user_id in members}
+        return self.chats.setdefault(chat_id, Chat(chat_id, "group", "Group", admin_bot=admin_bot, members=people))
+
+    def say(self, user_id: int, text: str, *, chat_id: int | None = None, reply_to: int | None = None) -> Message:
+        """A person writes."""
+        account = self.accounts[user_id]
+        chat = self.chats[chat_id or user_id]
+        entities = tuple(
+            {"type": "bot_command", "offset": html.length(text[: found.start()]), "length": html.length(found.group())}
+            for found in _COMMAND.finditer(text)
+            if found.start() == 0 or text[found.start() - 1].isspace()
+        )
+        message = Message(next(self._ids), text, account, int(time.time()), entities, reply_to=reply_to)
+        chat.add(message)
+        self.updates.add("message", message_document(chat, message, self.bot))
+        return message
+
+    def press(self, user_id: int, chat_id: int, message_id: int, data: str) -> Press:
+        """A person presses a button. `data` may be forged, the message gone, the person another one."""
+        chat, account = self.chats[chat_id], self.accounts[user_id]
+        press = Press(uuid4().hex, chat_id, message_id, account, data, time.monotonic())
+        self.presses[press.id] = press
+        message = chat.find(message_id)
+        shown = (
+            {"chat": chat.document(), "message_id": message_id, "date": 0}
+            if message is None
+            else message_document(chat, message, self.bot)
+        )
+        query = {"id": press.id, "from": account.document(), "message": shown, "chat_instance": str(chat_id)}
+        self.updates.add("callback_query", {**query, "data": data})
+        return press
+
+    def remove_by_person(self, chat_id: int, message_id: int) -> None:
+        """A person deletes a message for both sides."""
+        self.chats[chat_id].remove(message_id)
+
+    # What the bot does
+
+    def send(
+        self, chat_id: int | str, text: str, entities: list[html.Entity], keyboard: Keyboard, reply_to: Reply | None
+    ) -> Message:
+        chat = self._chat(chat_id)
+        self.limits.count(chat.id)
+        replied = None if reply_to is None else chat.find(reply_to.message_id)
+        if reply_to is not None and replied is None and reply_to.required:
+            raise bad_request("message to be replied not found")
+        message = Message(
+            next(self._ids),
+            _fitting(text),
+            None,
+            int(time.time()),
+            tuple(entities),
+            keyboard,
+            replied.id if replied else None,
+        )
+        chat.add(message)
+        return message
+
+    def edit(
+        self, chat_id: int | str, message_id: int, text: str, entities: list[html.Entity], keyboard: Keyboard
+    ) -> Message:
+        chat, old = self._own(chat_id, message_id)
+        self.limits.count(chat.id)
+        new = replace(old, text=_fitting(text), entities=tuple(entities), keyboard=keyboard)
+        return self._replace(chat, old, new)
+
+    def edit_keyboard(self, chat_id: int | str, message_id: int, keyboard: Keyboard) -> Message:
+        chat, old = self._own(chat_id, message_id)
+        self.limits.count(chat.id)
+        return self._replace(chat, old, replace(old, keyboard=keyboard))
+
+    def delete(self, chat_id: int | str, message_id: int) -> None:
+        chat = self._chat(chat_id)
+        message = chat.find(message_id)
+        if message is None:
+            raise bad_request("message to delete not found")
+        allowed = message.from_bot or chat.kind == "private" or chat.admin_bot
+        if message_id in chat.undeletable or not allowed:
+            raise bad_request("message can't be deleted")
+        chat.remove(message_id)
+
+    def answer(self, press_id: str, answer: dict[str, Any]) -> None:
+        press = self.presses.get(press_id)
+        if press is None or press.answer is not None or time.monotonic() - press.at > self.callback_deadline_s:
+            raise bad_request("query is too old and response timeout expired or query ID is invalid")
+        press.answer = answer
+        press.answered.set()
+
+    def acted(self, chat_id: int | str, action: str) -> None:
+        self._chat(chat_id).actions.append(action)
+
+    def document(self, chat_id: int, message: Message) -> dict[str, Any]:
+        return message_document(self.chats[chat_id], message, self.bot)
+
+    def last_update(self) -> Update:
+        return self.updates.known[-1]
+
+    def _chat(self, chat_id: int | str) -> Chat:
+        try:
+            chat = self.chats[int(chat_id)]
+        except (KeyError, ValueError):
+            raise bad_request("chat not found") from None
+        if chat.blocked:
+            raise ApiError(403, "Forbidden: bot was blocked by the user")
+        return chat
+
+    def _own(self, chat_id: int | str, message_id: int) -> tuple[Chat, Message]:
+        chat = self._chat(chat_id)
+        message = chat.find(message_id)
+        if message is None:
+            raise bad_request("message to edit not found")
+        if not message.from_bot:
+            raise bad_request("message can't be edited")
+        return chat, message
+
+    def _replace(self, chat: Chat, old: Message, new: Message) -> Message:
+        if new == old:
+            raise bad_request(
+                "message is not modified: specified new message content and reply markup are exactly the same as a "
+                "current content and reply markup of the message"
+            )
+        edited = replace(new, edited=int(time.time()))
+        chat.edit(edited)
+        return edited
+
+
+def _fitting(text: str) -> str:
+    if not text:
+        raise bad_request("message text is empty")
+    if len(text) > MOST_TEXT:
+        raise bad_request("message is too long")
+    return text

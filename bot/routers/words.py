@@ -1,0 +1,99 @@
+"""Plain text: a wish, an answer, or a secret; and what is not text."""
+
+import structlog
+from aiogram import F, Router
+from aiogram.types import Message, Update
+
+from bot import answers, conversation, naming
+from bot.conversation import Meaning
+from bot.desk import Desk
+from bot.people import Person
+from bot.routers.wishes import wish
+from bot.views import View
+from contracts.questions import QuestionDTO
+from contracts.states import QuestionKind
+
+log = structlog.get_logger(__name__)
+
+
+def make() -> Router:
+    router = Router(name="words")
+    router.message.register(_unknown_command, F.text.startswith("/"), F.chat.type == "private")
+    router.message.register(_said, F.text, (F.chat.type == "private") | F.reply_to_message.from_user.is_bot)
+    router.message.register(_not_text, F.chat.type == "private")
+    return router
+
+
+async def _unknown_command(message: Message, person: Person, desk: Desk) -> None:
+    await desk.post.send(message.chat.id, View(person.texts("unknown-command")))
+
+
+async def _not_text(message: Message, person: Person, desk: Desk) -> None:
+    await desk.post.send(message.chat.id, View(person.texts("only-text")))
+
+
+async def _said(message: Message, event_update: Update, person: Person, desk: Desk) -> None:
+    """The meaning is kept by the update's id, and the text is not: repeated, it means what it meant first."""
+    found = await conversation.meaning(desk.api, person.api, desk.bot_id, message)
+    mark = await desk.api.mark_update(naming.screen_id(desk.bot_id, event_update.update_id), found.subject)
+    if mark.known and mark.subject != found.subject:
+        found = Meaning(mark.subject)
+    if found.subject == conversation.WISH and message.chat.type != "private":
+        return
+    if found.subject == conversation.WISH:
+        await wish(desk, person, message, event_update.update_id, message.text or "")
+    elif found.subject == conversation.LATE_SECRET:
+        await _refuse_late_secret(message, person, desk, told=mark.known)
+    elif found.subject == conversation.WHICH:
+        await _tell(message, person, desk, "answer-which")
+    elif found.subject == conversation.NOT_YOURS:
+        await _tell(message, person, desk, "refused-not-yours")
+    elif found.subject == conversation.NOTHING:
+        await _tell(message, person, desk, "refused-ended")
+    else:
+        question = found.question or await person.api.question(found.subject)
+        await _answer(message, mark.id, person, desk, question)
+
+
+async def _answer(message: Message, answer_id: str, person: Person, desk: Desk, question: QuestionDTO) -> None:
+    text = message.text or ""
+    if question.kind is QuestionKind.SECRET and not answers.is_choice(question, text):
+        await _answer_with_secret(message, answer_id, person, desk, question)
+        return
+    outcome = await answers.say(person.api, question, text, answer_id)
+    if outcome != "answer-taken":
+        await _tell(message, person, desk, outcome)
+
+
+async def _answer_with_secret(
+    message: Message, answer_id: str, person: Person, desk: Desk, question: QuestionDTO
+) -> None:
+    """Into the store, then out of the chat; if that fails, the person is told."""
+    if message.chat.type != "private":
+        await desk.post.delete(message.chat.id, message.message_id)
+        await _tell(message, person, desk, "answer-secret-group", reply=False)
+        return
+    left = await answers.missing(person.api, question)
+    values = answers.read_secrets(message.text or "", question.secret_names, left)
+    outcome = await answers.store(person.api, question, values, answer_id) if values else "answer-secret-format"
+    deleted = await desk.post.delete(message.chat.id, message.message_id)
+    if outcome not in {"answer-taken", "answer-secret-format"}:
+        await _tell(message, person, desk, outcome, reply=False)
+    names = ", ".join(values or left)
+    text = "answer-secret-format"
+    if values:
+        text = "answer-secret-kept" if deleted else "answer-secret-not-deleted"
+    if outcome in {"answer-taken", "answer-secret-format"} or not deleted:
+        await desk.post.send(message.chat.id, View(person.texts(text, names=names)))
+
+
+async def _refuse_late_secret(message: Message, person: Person, desk: Desk, *, told: bool) -> None:
+    deleted = await desk.post.delete(message.chat.id, message.message_id)
+    if not told:
+        text = "answer-secret-late" if deleted else "answer-secret-late-not-deleted"
+        await _tell(message, person, desk, text, reply=False)
+
+
+async def _tell(message: Message, person: Person, desk: Desk, text_id: str, *, reply: bool = True) -> None:
+    reply_to = message.message_id if reply else None
+    await desk.post.send(message.chat.id, View(person.texts(text_id)), reply_to=reply_to)

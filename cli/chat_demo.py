@@ -1,0 +1,115 @@
+"""`orchestrator demo --chat`: the real bot against the real platform, with an emulator in Telegram's place."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from cli.exits import ExitCode
+from contracts.errors import ErrorCode, OrchestratorError
+
+if TYPE_CHECKING:
+    from cli.chat_line import ChatLine
+    from cli.output import Output
+    from cli.parts import Parts
+    from cli.processes import Command
+    from runtime.settings import Settings
+
+EMULATOR_TOKEN = "424242:EMULATOR-token-of-no-real-bot-000"
+_START_S = 30.0
+_STOP_S = 10.0
+
+
+async def run_chat(settings: Settings, sentence: str, language: str, out: Output) -> ExitCode:
+    """Bring the platform up, put the emulator and a bot beside it, and let the person talk until they leave.
+
+    At a terminal it is a window; otherwise each line of standard input is said, and it ends when all work has.
+    """
+    from cli.chat_line import ChatLine
+    from cli.chat_script import follow_script
+    from cli.parts import Parts
+    from cli.stack import bring_up
+
+    out.say("The platform", style="bold")
+    await bring_up(settings, out, detach=True)
+    async with _emulated(Parts(settings), out) as url, ChatLine(url, settings.admin_user_id, language) as line:
+        out.document({"emulator": True, "url": url})
+        if sentence:
+            await line.say(sentence)
+        if sys.stdin.isatty() and sys.stdout.isatty() and not out.as_json:
+            return await _window(line)
+        return await follow_script(settings, line, out)
+
+
+async def _window(line: ChatLine) -> ExitCode:
+    from cli.chat_window import open_window
+
+    await open_window(line)
+    return ExitCode.OK
+
+
+@asynccontextmanager
+async def _emulated(parts: Parts, out: Output) -> AsyncIterator[str]:
+    """The emulator and a bot of its own; both end with the block."""
+    out.say()
+    out.say(
+        "This is not Telegram: an emulator of its Bot API runs on this machine, and you see its chat.", style="bold"
+    )
+    out.say("The bot, the platform and what they build are real. You are its administrator.")
+    emulator = await _spawn(parts.module("bot.emulator", "--token", EMULATOR_TOKEN), asyncio.subprocess.PIPE)
+    bot: asyncio.subprocess.Process | None = None
+    try:
+        url = await _address(emulator)
+        bot = await _spawn(_bot(parts, url), asyncio.subprocess.DEVNULL)
+        yield url
+    finally:
+        for process in (bot, emulator):
+            await _end(process)
+
+
+def _bot(parts: Parts, url: str) -> Command:
+    """A bot for the emulator, whatever the settings say about a real one."""
+    from dataclasses import replace
+
+    command = parts.module("bot")
+    env = {name: value for name, value in command.env.items() if not name.startswith("ORCHESTRATOR_BOT_")}
+    bot = {"ORCHESTRATOR_BOT_TOKEN": EMULATOR_TOKEN, "ORCHESTRATOR_BOT_API_URL": url}
+    return replace(command, env={**env, **bot})
+
+
+async def _spawn(command: Command, stdout: int) -> asyncio.subprocess.Process:
+    # A session of its own: Ctrl-C at the terminal ends the window first, and then these.
+    return await asyncio.create_subprocess_exec(
+        *command.argv,
+        env=command.env,
+        cwd=command.cwd,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=stdout,
+        stderr=asyncio.subprocess.DEVNULL,
+        start_new_session=True,
+    )
+
+
+async def _address(emulator: asyncio.subprocess.Process) -> str:
+    assert emulator.stdout is not None
+    try:
+        line = await asyncio.wait_for(emulator.stdout.readline(), _START_S)
+    except TimeoutError:
+        line = b""
+    if not line:
+        raise OrchestratorError(ErrorCode.PROCESS_FAILED, "The emulator of Telegram did not start.")
+    return line.decode().strip()
+
+
+async def _end(process: asyncio.subprocess.Process | None) -> None:
+    if process is None or process.returncode is not None:
+        return
+    process.terminate()
+    try:
+        await asyncio.wait_for(process.wait(), _STOP_S)
+    except TimeoutError:
+        process.kill()
+        await process.wait()

@@ -1,0 +1,71 @@
+"""What the platform remembers of chats, so that a bot that was killed goes on without a lost or doubled message."""
+
+from typing import Literal
+
+from pydantic import AwareDatetime, Field
+
+from contracts.base import Contract, Identifier, Text, UserId
+
+Language = Literal["ru", "en"]
+ChatId = int
+"""Of a private chat it is the person's id; of a group it is negative."""
+
+
+class LanguageChoice(Contract):
+    language: Language
+
+
+class ChatScreenOpen(Contract):
+    """A wish that was said in a chat, before anything has been answered. The same id again is the same wish.
+
+    `project_id` is set when the work goes on in a project that exists.
+    """
+
+    bot_id: int = Field(ge=1)
+    chat_id: ChatId
+    user_id: UserId
+    language: Language
+    wish: Text
+    project_id: Identifier | None = None
+
+
+class ChatScreenUpdate(Contract):
+    """What has become known since; None leaves a field as it is. `forget_message`: the message is gone."""
+
+    message_id: int | None = Field(default=None, ge=1)
+    project_id: Identifier | None = None
+    task_id: Identifier | None = None
+    final: bool = False
+    forget_message: bool = False
+
+
+class ChatScreenDTO(ChatScreenOpen):
+    """One message in a chat that shows one task, from its acknowledgement to its end.
+
+    `message_id` is None until the message is known to be there, `task_id` until the task has been started; `final` once
+    its last state is shown.
+    """
+
+    id: Identifier
+    message_id: int | None = None
+    task_id: Identifier | None = None
+    final: bool = False
+    created_at: AwareDatetime
+    updated_at: AwareDatetime
+
+
+class ChatScreenList(Contract):
+    items: list[ChatScreenDTO]
+
+
+class ChatUpdateMark(Contract):
+    """What one update of a chat is taken for, such as the id of the question that it answers."""
+
+    subject: str = Field(min_length=1, max_length=200)
+
+
+class ChatUpdateDTO(ChatUpdateMark):
+    """`known` says that the update was marked before; then `subject` is the earlier one."""
+
+    id: Identifier
+    known: bool = False

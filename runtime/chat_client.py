@@ -1,0 +1,54 @@
+"""The API as a chat bot sees it: its own routes, and everything else in the name of a person."""
+
+from __future__ import annotations
+
+import copy
+from typing import Self
+
+import httpx
+
+from contracts.chat import (
+    ChatScreenDTO,
+    ChatScreenList,
+    ChatScreenOpen,
+    ChatScreenUpdate,
+    ChatUpdateDTO,
+    ChatUpdateMark,
+    Language,
+    LanguageChoice,
+)
+from contracts.nouns import WhoAmI
+from runtime.api_client import ApiClient
+
+ON_BEHALF = "X-Orchestrator-User"
+
+
+class ChatApi(ApiClient):
+    """With the bot's key. Without `acting_for` only the routes under `/chat` answer."""
+
+    def acting_for(self, user_id: int) -> Self:
+        """The same connections in the name of a person, who is the Actor of everything that is asked.
+
+        A person whom the platform does not know is refused with NOT_ALLOWED.
+        """
+        other = copy.copy(self)
+        other._headers = httpx.Headers({ON_BEHALF: str(user_id)})
+        return other
+
+    async def choose_language(self, language: Language) -> WhoAmI:
+        return await self._request("PUT", "/whoami/language", WhoAmI, LanguageChoice(language=language))
+
+    async def open_screen(self, screen_id: str, body: ChatScreenOpen) -> ChatScreenDTO:
+        return await self._request("PUT", f"/chat/screens/{screen_id}", ChatScreenDTO, body)
+
+    async def update_screen(self, screen_id: str, body: ChatScreenUpdate) -> ChatScreenDTO:
+        return await self._request("PATCH", f"/chat/screens/{screen_id}", ChatScreenDTO, body)
+
+    async def screens(self, bot_id: int, **wanted: int | bool) -> list[ChatScreenDTO]:
+        """Newest first; `wanted` may name chat_id, message_id, user_id and final."""
+        params = {"bot_id": str(bot_id), **{name: str(value).lower() for name, value in wanted.items()}}
+        return (await self._get("/chat/screens", ChatScreenList, params)).items
+
+    async def mark_update(self, update_id: str, subject: str) -> ChatUpdateDTO:
+        """Say what an update is taken for; a repeated one answers with what was said first."""
+        return await self._request("PUT", f"/chat/updates/{update_id}", ChatUpdateDTO, ChatUpdateMark(subject=subject))

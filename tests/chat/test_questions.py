@@ -1,0 +1,178 @@
+"""Questions in a chat: who may answer, how, and how often."""
+
+import pytest
+
+from bot.keyboards import AfterData, AnswerData, CancelData
+from tests.support.chat import Talker, Town, answered
+
+pytestmark = pytest.mark.timeout(300)
+
+WISH = "Make a list of books: title, author"
+CLOSED = "answered already"
+NOT_YOURS = "belongs to somebody else"
+FORGED = "do not know this button"
+ENDED = "has ended already"
+
+
+async def asked(town: Town, name: str, wish: str) -> Talker:
+    talker = await town.member("en", name)
+    talker.say(wish)
+    await talker.sees("❓")
+    return talker
+
+
+async def open_question(town: Town, talker: Talker) -> dict[str, object]:
+    found = (await town.stack.get("/questions", state="open", limit="500"))["items"]
+    return next(question for question in found if question["user_id"] == talker.id)
+
+
+async def test_a_button_answers_once_and_only_for_the_right_person(town: Town) -> None:
+    ann = await asked(town, "Ann", f"{WISH} [agent:fail]")
+    eve = await town.member("en", "Eve")
+    stranger = town.stranger("en", "Mallory")
+    screen = await ann.sees("❓")
+    data = screen.button("Stop").data or ""
+    question = await open_question(town, ann)
+
+    assert NOT_YOURS in (await answered(eve.forge(screen, data, chat=ann.id)))["text"]
+    assert f"Your id is {stranger.id}" in (await answered(stranger.forge(screen, data, chat=ann.id)))["text"]
+    for forged in (
+        AnswerData(question=str(question["id"]), choice=17).pack(),
+        AnswerData(question=str(question["id"]), choice=-1).pack(),
+        "a:x",
+        "nonsense",
+        "f:dlv-000000000000:again",
+    ):
+        reply = await answered(ann.forge(screen, forged))
+        assert FORGED in reply["text"] or NOT_YOURS in reply["text"], forged
+        assert reply["show_alert"]
+    planned = AnswerData(question=str(question["id"]), choice=1, plan="deadbeef").pack()
+    assert "plan has changed" in (await answered(ann.forge(screen, planned)))["text"]
+    assert (await open_question(town, ann))["id"] == question["id"]
+
+    answer = next(button for button in screen.buttons if (button.data or "").startswith("a:") and "Stop" in button.text)
+    first = ann.forge(screen, answer.data or "")
+    second = ann.forge(screen, answer.data or "")
+    texts = {(await answered(first))["text"], (await answered(second))["text"]}
+    assert any("the work goes on" in text for text in texts)
+    assert any(CLOSED in text or ENDED in text for text in texts)
+    final = await ann.sees("not done")
+    late = (await answered(ann.forge(final, answer.data or "")))["text"]
+    assert CLOSED in late or ENDED in late
+    assert final.id == screen.id
+
+
+async def test_the_same_press_delivered_again_is_the_same_answer(town: Town) -> None:
+    bob = await asked(town, "Bob", f"{WISH} [agent:fail]")
+    screen = await bob.sees("❓")
+    town.telegram.updates.hold()
+    press = bob.press(screen, "Try again")
+    update = town.telegram.last_update()
+    town.telegram.updates.repeat(update)
+    town.telegram.updates.release()
+    assert "the work goes on" in (await answered(press))["text"]
+    await bob.sees("❓", timeout=120)
+    await town.bot.kill()
+    await town.bot.start()
+    town.telegram.updates.repeat(update)
+    await stopped(town, bob)
+
+
+async def stopped(town: Town, talker: Talker) -> None:
+    """Stop what runs, by the button of the screen."""
+    screen = await talker.sees_button("Stop")
+    cancel = next(button for button in screen.buttons if (button.data or "").startswith("c:"))
+    talker.forge(screen, cancel.data or "")
+    sure = await talker.sees_button("Yes, stop")
+    talker.press(sure, "Yes, stop")
+    await talker.sees("stopped", timeout=60)
+
+
+async def test_a_question_is_answered_in_words(town: Town) -> None:
+    cid = await asked(town, "Cid", f"{WISH} [agent:ask]")
+    screen = await cid.sees("❓")
+    eve = await town.member("en", "Eve")
+    eve.say("stop")
+    await eve.sees("Accepted")
+    cid.say("title, author, year:int", reply_to=screen)
+    done = await cid.sees("Ready", timeout=240)
+    assert done.id == screen.id
+    cid.say("too late", reply_to=done)
+    await cid.sees(ENDED)
+    assert len(await town.tasks_of(cid)) == 1
+
+
+async def test_two_open_questions_are_not_guessed_at(town: Town) -> None:
+    dan = await asked(town, "Dan", f"{WISH} [agent:fail]")
+    dan.say("/new Make a list of towns: name [agent:fail]")
+    second = await dan.sees("towns", "❓")
+    dan.say("stop")
+    await dan.sees("several answers")
+    assert len(await town.tasks_of(dan)) == 2
+    dan.say("stop", reply_to=second)
+    await dan.chat.wait(lambda chat: "not done" in chat.find(second.id).text, 60)
+    dan.say("Stop.")
+    await dan.chat.wait(lambda chat: sum("not done" in m.text for m in chat.screen) == 2, 60)
+
+
+async def test_a_failed_task_offers_details_and_one_more_attempt(town: Town) -> None:
+    fay = await asked(town, "Fay", f"{WISH} [agent:fail]")
+    fay.say("stop")
+    failed = await fay.sees("not done")
+    assert "You have stopped it" in failed.text
+    eve = await town.member("en", "Eve")
+    again = failed.button("Try again").data or ""
+    assert NOT_YOURS in (await answered(eve.forge(failed, again, chat=fay.id)))["text"]
+    fay.press(failed, "Details")
+    detailed = await fay.sees("STOPPED_BY_PERSON")
+    presses = [fay.forge(detailed, again), fay.forge(detailed, again)]
+    assert "One more attempt" in (await answered(presses[0]))["text"]
+    await answered(presses[1])
+    await fay.sees("❓", after=detailed.id)
+    assert len(await town.tasks_of(fay)) == 2
+    await stopped(town, fay)
+    task = (await town.tasks_of(fay))[0]["id"]
+    for data in (CancelData(task=task, step="sure").pack(), CancelData(task=task, step="ask").pack()):
+        assert ENDED in (await answered(fay.forge(detailed, data)))["text"]
+    wrong_message = AfterData(task=task, do="again").pack()
+    assert FORGED in (await answered(fay.forge(detailed, wrong_message)))["text"]
+
+
+async def test_strangers_learn_their_own_id_and_nothing_else(town: Town) -> None:
+    stranger = town.stranger("ru", "Чужой")
+    for text in ("/start", "/projects", "Сделай блог", "/users", "/allow 5"):
+        before = stranger.chat.frames[-1].number if stranger.chat.frames else 0
+        stranger.say(text)
+        await stranger.chat.wait(lambda chat, before=before: chat.frames[-1].number >= before + 2, 20)
+    assert {message.text for message in stranger.screens} == {stranger.screens[0].text}
+    assert str(stranger.id) in stranger.screens[0].text
+    admin = town.admin()
+    admin.say(f"/allow {stranger.id} New")
+    await admin.sees(str(stranger.id), "has access")
+    stranger.say("/projects")
+    await stranger.sees("Проектов пока нет")
+    stranger.say("/language")
+    choose = await stranger.sees("На каком языке")
+    stranger.press(choose, "English")
+    await stranger.sees("We speak English now")
+    stranger.say("/help")
+    await stranger.sees("Send a sentence")
+
+
+async def test_commands_answer_at_once(town: Town) -> None:
+    gil = await town.member("en", "Gil")
+    for command, part in (
+        ("/start", "Hello"),
+        ("/help", "/projects"),
+        ("/projects", "no projects"),
+        ("/tasks", "no tasks"),
+        ("/status", "Nothing is running"),
+        ("/cancel", "nothing to stop"),
+        ("/new", "Write after the command"),
+        ("/users", "do not know this command"),
+        ("/nonsense", "do not know this command"),
+    ):
+        last = gil.screens[-1].id if gil.screens else 0
+        gil.say(command)
+        await gil.sees(part, after=last, timeout=20)
+    assert await town.tasks_of(gil) == []

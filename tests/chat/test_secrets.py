@@ -1,0 +1,94 @@
+"""Secrets that are typed into a chat: in the secret store and the service, and nowhere else."""
+
+import asyncio
+from pathlib import Path
+from uuid import uuid4
+
+import asyncpg
+import pytest
+
+from tests.support.chat import Talker, Town, link
+from tests.support.stack import Stack
+
+pytestmark = pytest.mark.timeout(300)
+
+WISH = "Make a list of payments: title [agent:needs-secret=PAYMENT_KEY]"
+
+
+async def waiting_for_a_secret(town: Town, name: str) -> Talker:
+    talker = await town.member("en", name)
+    talker.say(WISH)
+    await talker.sees("PAYMENT_KEY", "I delete your message", timeout=200)
+    return talker
+
+
+async def test_a_typed_secret_is_found_in_the_store_only(town: Town) -> None:
+    ann = await waiting_for_a_secret(town, "Ann")
+    screen = await ann.sees("PAYMENT_KEY")
+    value = f"sk-{uuid4().hex}"
+    said = ann.say(value)
+    update = town.telegram.last_update()
+    await ann.sees("🔐 Stored: PAYMENT_KEY. Your message is deleted.")
+    assert ann.chat.find(said.id) is None
+    done = await ann.sees("Ready", timeout=240)
+    assert done.id == screen.id
+    assert link(done)
+
+    # The same update again, and the same secret again by hand: neither is a wish.
+    town.telegram.updates.repeat(update)
+    twice = ann.say(value)
+    await ann.sees("may have been a secret")
+    assert ann.chat.find(twice.id) is None
+    assert len(await town.tasks_of(ann)) == 1
+    await asyncio.sleep(0)
+    assert all(value not in message.text for message in ann.chat.screen)
+    assert await places_of(town.stack, value) == []
+
+
+async def test_a_message_that_cannot_be_deleted_is_named(town: Town) -> None:
+    bob = await waiting_for_a_secret(town, "Bob")
+    town.telegram.updates.hold()
+    said = bob.say(f"PAYMENT_KEY=sk-{uuid4().hex}")
+    bob.chat.undeletable.add(said.id)
+    town.telegram.updates.release()
+    await bob.sees("I could not delete your message")
+    await bob.sees("Ready", timeout=240)
+
+
+async def test_a_question_about_a_secret_can_be_stopped_in_words(town: Town) -> None:
+    cid = await waiting_for_a_secret(town, "Cid")
+    cid.say("stop")
+    await cid.sees("not done", timeout=60)
+
+
+async def places_of(stack: Stack, value: str) -> list[str]:
+    """Where a value stands in clear: files of the platform, its database, Temporal's database."""
+    found = [str(path) for path in stack.home.rglob("*") if _holds(path, value) and not _of_the_service(path)]
+    connection = await asyncpg.connect(_database_url(stack))
+    try:
+        tables = await connection.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+        for table in (row["tablename"] for row in tables):
+            rows = await connection.fetchval(f'SELECT count(*) FROM "{table}" AS t WHERE t::text LIKE $1', f"%{value}%")
+            found += [table] if rows else []
+    finally:
+        await connection.close()
+    return found
+
+
+def _holds(path: Path, value: str) -> bool:
+    try:
+        return path.is_file() and value.encode() in path.read_bytes()
+    except OSError:
+        return False
+
+
+def _of_the_service(path: Path) -> bool:
+    """The deployed service has its secret in its environment file, which is the purpose of it all."""
+    return "services" in path.parts and path.suffix == ".env"
+
+
+def _database_url(stack: Stack) -> str:
+    from runtime import postgres
+
+    settings = stack.settings
+    return postgres.prepare(settings.postgres_dir, settings.postgres_port).url.replace("+asyncpg", "", 1)

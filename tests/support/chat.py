@@ -1,0 +1,171 @@
+"""People who talk to the real bot: an emulated Telegram in this process, the bot and the platform in their own."""
+
+import asyncio
+import os
+import random
+import re
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from bot.emulator.chats import Chat, Message
+from bot.emulator.server import serving
+from bot.emulator.telegram import Press, Telegram
+from tests.support.eventually import eventually
+from tests.support.stack import ROOT, Stack
+
+_URL = re.compile(r"http://\S+")
+
+
+@dataclass
+class BotProcess:
+    """`python -m bot`, which may be killed and started again."""
+
+    stack: Stack
+    telegram_url: str
+    token: str
+    extra: dict[str, str] = field(default_factory=dict)
+    process: asyncio.subprocess.Process | None = None
+
+    @property
+    def log(self) -> Path:
+        return self.stack.home / "logs" / "bot-of-test.log"
+
+    @property
+    def env(self) -> dict[str, str]:
+        return {
+            **self.stack.env,
+            "ORCHESTRATOR_BOT_TOKEN": self.token,
+            "ORCHESTRATOR_BOT_API_URL": self.telegram_url,
+            "ORCHESTRATOR_LOG_LEVEL": "DEBUG",
+            **self.extra,
+        }
+
+    async def start(self) -> None:
+        with self.log.open("ab") as log:
+            self.process = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "bot", cwd=ROOT, env=self.env, stdout=log, stderr=log
+            )
+
+    async def kill(self) -> None:
+        """SIGKILL, as the machine's own killer does it."""
+        await self._end(signal.SIGKILL)
+
+    async def stop(self) -> None:
+        await self._end(signal.SIGTERM)
+
+    async def _end(self, number: int) -> None:
+        if self.process is None or self.process.returncode is not None:
+            return
+        os.kill(self.process.pid, number)
+        await self.process.wait()
+
+
+@dataclass(frozen=True)
+class Talker:
+    """A person with a private chat."""
+
+    id: int
+    telegram: Telegram
+
+    @property
+    def chat(self) -> Chat:
+        return self.telegram.chats[self.id]
+
+    @property
+    def screens(self) -> list[Message]:
+        """What the bot has on the screen now."""
+        return self.chat.from_bot
+
+    def say(self, text: str, *, reply_to: Message | None = None) -> Message:
+        return self.telegram.say(self.id, text, reply_to=reply_to.id if reply_to else None)
+
+    def press(self, message: Message, text: str) -> Press:
+        """Press the button with this text, as it is on the message that was seen."""
+        return self.telegram.press(self.id, self.id, message.id, message.button(text).data or "")
+
+    def forge(self, message: Message, data: str, *, chat: int | None = None) -> Press:
+        """Press what no button says."""
+        return self.telegram.press(self.id, chat or self.id, message.id, data)
+
+    async def sees(self, *parts: str, after: int = 0, timeout: float = 120) -> Message:
+        """A message of the bot with all these parts in it, newer than message `after`."""
+
+        def look(chat: Chat) -> Message | None:
+            found = [message for message in chat.from_bot if message.id > after]
+            return next((m for m in reversed(found) if all(part in m.text for part in parts)), None)
+
+        return await self.chat.wait(look, timeout)
+
+    async def sees_button(self, text: str, *, timeout: float = 120) -> Message:
+        """A message of the bot with a button of this text."""
+
+        def look(chat: Chat) -> Message | None:
+            return next((m for m in reversed(chat.from_bot) if any(text in b.text for b in m.buttons)), None)
+
+        return await self.chat.wait(look, timeout)
+
+
+async def answered(press: Press, timeout: float = 20) -> dict[str, Any]:
+    """What the bot answered to a press."""
+    await asyncio.wait_for(press.answered.wait(), timeout)
+    assert press.answer is not None
+    return press.answer
+
+
+def link(message: Message) -> str:
+    """The address in a message."""
+    found = _URL.search(message.text)
+    assert found is not None, message.text
+    return found.group()
+
+
+@dataclass
+class Town:
+    """A platform, a Telegram and a bot between them."""
+
+    stack: Stack
+    telegram: Telegram
+    telegram_url: str
+    bot: BotProcess
+
+    def stranger(self, language: str | None = "en", name: str = "Person") -> Talker:
+        """Somebody whom the platform does not know."""
+        account = self.telegram.account(random.randrange(10**6, 10**9), language=language, name=name)
+        return Talker(account.id, self.telegram)
+
+    async def member(self, language: str | None = "en", name: str = "Person") -> Talker:
+        """Somebody who has access."""
+        talker = self.stranger(language, name)
+        async with self.stack.http() as http:
+            reply = await http.post("/users", json={"user_id": talker.id})
+            assert reply.status_code == 201, reply.text
+        return talker
+
+    def admin(self) -> Talker:
+        return Talker(self.telegram.account(1, name="Admin").id, self.telegram)
+
+    async def tasks_of(self, talker: Talker) -> list[dict[str, Any]]:
+        """The person's deliveries, as the platform knows them."""
+        found = await self.stack.get("/tasks", limit="500")
+        return [task for task in found["items"] if task["user_id"] == talker.id and task["kind"] == "delivery"]
+
+    async def until(self, look: Callable[[], object], timeout: float = 60, *, message: str = "") -> None:
+        await eventually(look, timeout, message=message)
+
+
+@asynccontextmanager
+async def running_town(stack: Stack, telegram: Telegram, **extra: str) -> AsyncIterator[Town]:
+    """The emulator and the bot beside a platform that runs."""
+    async with serving(telegram) as url:
+        bot = BotProcess(stack, url, telegram.token, extra)
+        await bot.start()
+        try:
+            await eventually(lambda: telegram.updates.polled or telegram.webhook.url, 60, message="the bot listens")
+            yield Town(stack, telegram, url, bot)
+        finally:
+            await bot.stop()

@@ -1,0 +1,166 @@
+"""What a screen shows, how far the work is, what buttons carry, what things are called."""
+
+import asyncio
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from bot import answers, keyboards, naming, views
+from bot.emulator import html
+from bot.keyboards import AfterData, AnswerData, CancelData
+from bot.pace import Pace
+from bot.progress import Progress
+from bot.texts import LANGUAGES, texts
+from bot.views import Running
+from contracts.chat import ChatScreenDTO
+from contracts.nouns import TaskDTO
+from contracts.progress import ProgressEvent, StreamedEvent
+from contracts.questions import QuestionDTO
+from contracts.states import QuestionKind, TaskKind, TaskState
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+TASK = "dlv-0123456789ab"
+
+
+def screen(**fields: Any) -> ChatScreenDTO:
+    base = {"id": "tg-1-2", "bot_id": 1, "chat_id": 5, "user_id": 5, "language": "en", "wish": "Make <a> & b"}
+    return ChatScreenDTO.model_validate({**base, "created_at": NOW, "updated_at": NOW, "task_id": TASK, **fields})
+
+
+def question(**fields: Any) -> QuestionDTO:
+    base = {"id": "q-eng-0123456789ab-1", "workflow_id": "w", "task_id": "eng-0123456789ab", "project_id": "p"}
+    full = {**base, "user_id": 5, "kind": "clarification", "text": "Which <fields>?", "choices": ["retry", "stop"]}
+    return QuestionDTO.model_validate({**full, **fields})
+
+
+def task(state: TaskState, **fields: Any) -> TaskDTO:
+    base = {"id": TASK, "kind": TaskKind.DELIVERY, "project_id": "p", "user_id": 5, "workflow_id": "w"}
+    return TaskDTO.model_validate({**base, "state": state, "created_at": NOW, "updated_at": NOW, **fields})
+
+
+def event(task_id: str, step: str, percent: int | None = None, grain: str = "milestone") -> StreamedEvent:
+    told = ProgressEvent(type="progress", request_id="r", current_step=step, progress_pct=percent)
+    return StreamedEvent.model_validate({"seq": 1, "task_id": task_id, "grain": grain, "event": told})
+
+
+def test_progress_follows_the_steps_below_and_never_goes_back() -> None:
+    progress = Progress(TASK)
+    assert not progress.take(event(TASK, "engineering", None))
+    assert progress.take(event("eng-0123456789ab", "testing", 65))
+    assert (progress.step, progress.percent) == ("testing", 40)
+    progress.take(event("eng-0123456789ab", "developing", 35))
+    assert (progress.step, progress.percent) == ("developing", 40)
+    progress.take(event("dep-0123456789ab", "probing", 80))
+    assert (progress.step, progress.percent) == ("deploy", 92)
+    assert not progress.take(event("dep-0123456789ab", "deploying", None, grain="fine"))
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_view_is_html_that_telegram_takes_and_fits(language: str) -> None:
+    said = texts(language)
+    long = screen(wish="<ж>&" * 2_000)
+    ask = question(text="<x>" * 5_000)
+    secret = question(kind=QuestionKind.SECRET, secret_names=["A_KEY"])
+    approval = question(kind=QuestionKind.APPROVAL, plan_hash="a" * 40, choices=["approve", "stop"])
+    shown = [
+        views.accepted(said, long),
+        views.refused(said, long, "INVALID_INPUT"),
+        *[
+            views.running(said, Running(long, "p", Progress(TASK, "probing", 5), asked, stalled=("agents", "10:00")))
+            for asked in (None, ask, secret, approval)
+        ],
+        views.final(said, long, "p", task(TaskState.COMPLETED, result={"deployed_url": "http://x"}), "completed"),
+        views.final(said, long, "p", task(TaskState.CANCELLED), "probing"),
+        views.final(said, long, "p", task(TaskState.FAILED, error_code="X", error="<" * 4_000), "new", details=True),
+    ]
+    for view in shown:
+        assert len(html.parse(view.text)[0]) <= 4096
+
+
+def test_a_failed_task_offers_choices_and_its_details_once() -> None:
+    failed = task(TaskState.FAILED, error_code="TESTS_FAILED", error="<pytest>")
+    plain = views.final(texts("en"), screen(), "p", failed, "testing")
+    assert "The project's own checks did not become green." in plain.text
+    labels = [button.text for row in plain.keyboard.inline_keyboard for button in row] if plain.keyboard else []
+    assert labels == ["🔁 Try again", "🔎 Details", "Leave it"]
+    detailed = views.final(texts("en"), screen(), "p", failed, "testing", details=True)
+    assert "&lt;pytest&gt;" in detailed.text
+    assert "Details" not in str(detailed.keyboard)
+
+
+def test_data_of_buttons_fits_into_what_telegram_allows() -> None:
+    longest = "dlv-" + "0" * 12
+    for data in (
+        AnswerData(question=f"q-{longest}-1234", choice=19, plan="a" * 8),
+        CancelData(task=longest, step="sure"),
+        AfterData(task=longest, do="dismiss"),
+    ):
+        assert 1 <= len(data.pack().encode()) <= 64
+        assert type(data).unpack(data.pack()) == data
+
+
+def test_labels_of_choices_are_translated_or_as_an_agent_wrote_them() -> None:
+    assert keyboards.choice_label(texts("ru"), "approve") == "✅ Разрешить"
+    assert keyboards.choice_label(texts("ru"), "title, text") == "title, text"
+
+
+@pytest.mark.parametrize("said", ["approve", "Approve", "✅ Approve", "разрешить", "Разрешить."])
+def test_a_choice_may_be_called_by_its_name_in_either_language(said: str) -> None:
+    asked = question(kind=QuestionKind.APPROVAL, choices=["approve", "stop"])
+    assert answers._meant(asked, said) == "approve"
+
+
+def test_secrets_are_read_by_name_or_alone() -> None:
+    def read(text: str, asked: list[str], left: list[str]) -> dict[str, str]:
+        return {name: value.get_secret_value() for name, value in answers.read_secrets(text, asked, left).items()}
+
+    assert read(" s3cr=et \n", ["A"], ["A"]) == {"A": "s3cr=et"}
+    assert read("A=1=2\nB: two", ["A", "B"], ["A", "B"]) == {"A": "1=2", "B": "two"}
+    assert read("just one", ["A", "B"], ["B"]) == {"B": "just one"}
+    assert read("no idea", ["A", "B"], ["A", "B"]) == {}
+    assert read("C=1", ["A", "B"], ["A", "B"]) == {}
+
+
+@pytest.mark.parametrize(
+    ("wish", "name"),
+    [
+        ("Сделай сервис заметок: title, text", "zametok"),
+        ("Make a notes service: title, text", "notes"),
+        ("A library with books", "library-books"),
+        ("!!!", "service"),
+        ("42", "service-42"),
+        ("ж" * 300, "zhzhzhzhzhzhzhzhzhzhzhzhzhzhzhzh"),
+    ],
+)
+def test_a_projects_name_says_what_it_is_about(wish: str, name: str) -> None:
+    first, second = naming.project_names(wish, "tg-42-100001")
+    assert (first, second) == (name, f"{name}-100001")
+
+
+async def test_a_chat_gets_one_edit_a_second_and_urgent_messages_at_once() -> None:
+    pace, times = Pace(private_s=0.1, all_s=0.0), []
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+
+    async def edit() -> None:
+        async with pace.turn(5):
+            times.append(loop.time() - began)
+
+    await asyncio.gather(*(edit() for _ in range(3)))
+    assert times == sorted(times)
+    assert times[2] >= 0.19
+    before = loop.time()
+    async with pace.urgent(5):
+        assert loop.time() - before < 0.05
+
+
+async def test_while_telegram_says_wait_nothing_is_sent_there_but_elsewhere() -> None:
+    pace = Pace(private_s=0.0, all_s=0.0)
+    loop = asyncio.get_running_loop()
+    pace.wait(5, 0.2)
+    began = loop.time()
+    async with pace.turn(6):
+        assert loop.time() - began < 0.1
+    async with pace.urgent(5):
+        assert loop.time() - began >= 0.19
