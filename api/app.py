@@ -91,6 +91,8 @@ def create_app(settings: Settings, *, database_url: str, gateway: WorkflowGatewa
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
+        # Its spans would hold the query of every request, and that of a login link is a secret.
+        telemetry={"tracing": False},
         responses={"4XX": {"model": Problem}, "5XX": {"model": Problem}},
     )
     problems.install(app)

@@ -70,7 +70,7 @@ BYTES: dict[str, Callable[[bytes], bytes]] = {
     "gzip in the middle": lambda value: NOISE + gzip.compress(value) + NOISE,
     "gzip that was cut": lambda value: gzip.compress(value + NOISE)[:2_000],
     "gzip in base64": lambda value: base64.b64encode(gzip.compress(value)),
-    "gzip in base64 in lines in JSON": lambda value: json.dumps(base64.encodebytes(gzip.compress(value)).decode()).encode(),
+    "gzip in lines in JSON": lambda value: json.dumps(base64.encodebytes(gzip.compress(value)).decode()).encode(),
     "gzip in hexadecimal": lambda value: b"\\x" + gzip.compress(value).hex().encode(),
     "gzip in gzip": lambda value: gzip.compress(b"x" + gzip.compress(value)),
     "zlib": zlib.compress,
