@@ -10,7 +10,7 @@ PY     := $(BIN)/python
 PYTEST := $(PY) -m pytest
 READY  := $(VENV)/.ready
 SOAK_KILLS   ?= 100
-SOAK_MINUTES ?= 25
+SOAK_MINUTES ?= 22
 SOAK_REPORT  ?= build/soak/report.md
 CHAOS_SEED   ?= 1
 
@@ -137,7 +137,7 @@ chromium:
 	  else echo "NOTE: no chromium here, so the browser tests will be SKIPPED. On Debian: apt-get install chromium"; fi; fi
 
 .PHONY: soak bench
-soak: $(READY) engine ## SOAK_KILLS (100) random kills in at most SOAK_MINUTES (25), by CHAOS_SEED (1); the table goes to SOAK_REPORT
+soak: $(READY) engine ## SOAK_KILLS (100) random kills in at most SOAK_MINUTES (22), by CHAOS_SEED (1); the table goes to SOAK_REPORT
 	$(PY) -m tests.support.soak --kills $(SOAK_KILLS) --minutes $(SOAK_MINUTES) --seed $(CHAOS_SEED) --report $(SOAK_REPORT)
 
 BENCH_PAGE ?=

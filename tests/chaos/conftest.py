@@ -16,7 +16,7 @@ from tests.support.eventually import eventually
 from tests.support.stack import Stack, running_stack
 
 SENTENCE = "A library with books: title, author, year:int"
-FIRST_ENDS_WITHIN_S = 300
+FIRST_ENDS_WITHIN_S = 600
 """The first deploy to a new server installs the packages that all services start from."""
 
 

@@ -12,7 +12,7 @@ from tests.support.chaos_kills import kill
 from tests.support.chaos_run import deliver, end_of
 from tests.support.eventually import eventually
 
-pytestmark = [pytest.mark.timeout(400), pytest.mark.xdist_group("containers")]
+pytestmark = [pytest.mark.timeout(900), pytest.mark.xdist_group("containers")]
 
 CANCELLED_WITHIN_S = 60
 

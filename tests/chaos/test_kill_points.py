@@ -20,7 +20,7 @@ from tests.support.chaos_campaign import (
 from tests.support.chaos_containers import ContainerTraces
 from tests.support.chaos_kills import DOCKER, spared_engine
 
-pytestmark = [pytest.mark.timeout(600), pytest.mark.xdist_group("containers")]
+pytestmark = [pytest.mark.timeout(1200), pytest.mark.xdist_group("containers")]
 
 SLOW = "[agent:slow=5]"
 """A turn that a kill surely hits."""

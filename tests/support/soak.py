@@ -1,6 +1,6 @@
 """Many random kills while deliveries are under way all the time; ends with the table of docs/reliability.md.
 
-Run as `python -m tests.support.soak --kills 100 --minutes 25 --seed 1 --report FILE`. It is red when anything was
+Run as `python -m tests.support.soak --kills 100 --minutes 22 --seed 1 --report FILE`. It is red when anything was
 lost, doubled, stuck, orphaned or different, or when there was not time for all kills; it prints the seed.
 """
 
@@ -67,7 +67,7 @@ def tell(result: Result, say: Say) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=100)
-    parser.add_argument("--minutes", type=float, default=25.0, help="no kill after that (default: 25)")
+    parser.add_argument("--minutes", type=float, default=22.0, help="no kill after that (default: 22)")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--report", type=Path, default=_LOGS / "report.md")
     options = parser.parse_args(arguments)
