@@ -33,10 +33,11 @@ from api.routers import (
 )
 from api.state import Platform
 from api.vault import Vault
+from api.web_rights import WebRights
 from api.web_sessions import WebSessions
 from contracts.errors import ErrorCode, OrchestratorError
 from contracts.nouns import Problem
-from runtime import private_files
+from runtime import private_files, telemetry
 from runtime.artifacts import DirectoryArtifactStore
 from runtime.keyring import KeyRing
 from runtime.settings import Settings
@@ -95,13 +96,19 @@ def create_app(settings: Settings, *, database_url: str, gateway: WorkflowGatewa
         app.include_router(module.router)
     app.add_middleware(BodyGuard)
     app.add_middleware(RequestMetrics, metrics=measured)
-    # Added last, so it is the outermost.
+    # What is added last is the outermost: a record of a request is written within its span.
     app.add_middleware(RequestContext)
+    if telemetry.is_on():
+        telemetry.ensure()
+        from api.tracing import TraceRequests
+
+        app.add_middleware(TraceRequests)
     return app
 
 
 def _open(settings: Settings, database_url: str, gateway: WorkflowGateway | None, measured: ApiMetrics) -> Platform:
     engine = make_engine(database_url)
+    sessions = make_sessions(engine)
     platform_key_hash = _platform_key_hash(settings)
     link = GatewayLink(temporal_gateway(settings) if gateway is None else fixed_gateway(gateway))
     queues = QueueWatch(link)
@@ -109,7 +116,7 @@ def _open(settings: Settings, database_url: str, gateway: WorkflowGateway | None
     return Platform(
         settings=settings,
         engine=engine,
-        sessions=make_sessions(engine),
+        sessions=sessions,
         gateway=link,
         queues=queues,
         metrics=measured,
@@ -118,6 +125,7 @@ def _open(settings: Settings, database_url: str, gateway: WorkflowGateway | None
         artifacts=DirectoryArtifactStore(settings.artifacts_dir),
         platform_key_hash=platform_key_hash,
         web_sessions=WebSessions(settings, platform_key_hash),
+        web_rights=WebRights(sessions),
         web_ui=web_ui.connection(settings),
     )
 
