@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
+from starlette.types import Scope
 
 from api import problems
 from api.auth import hash_secret
@@ -60,6 +61,9 @@ _ROUTERS = (
     web_ui,
 )
 
+_UNTRACED = ("/health", "/metrics", "/ui-login", "/codec/", *web_ui.PATHS)
+"""Asked every few seconds, or for a page by the dozen; and a link to log in is a secret as long as it works."""
+
 
 def create_app(settings: Settings, *, database_url: str, gateway: WorkflowGateway | None = None) -> FastAPI:
     """The application. Nothing is opened before its lifespan begins.
@@ -68,6 +72,7 @@ def create_app(settings: Settings, *, database_url: str, gateway: WorkflowGatewa
     is connected by the first request that needs it. The key files must exist (`api.bootstrap`).
     """
 
+    telemetry.collect("api")
     measured = ApiMetrics()
 
     @asynccontextmanager
@@ -89,6 +94,7 @@ def create_app(settings: Settings, *, database_url: str, gateway: WorkflowGatewa
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
+        telemetry={"exclude": _is_untraced, "operation_spans": False, "metrics": False, "logs": False},
         responses={"4XX": {"model": Problem}, "5XX": {"model": Problem}},
     )
     problems.install(app)
@@ -96,14 +102,13 @@ def create_app(settings: Settings, *, database_url: str, gateway: WorkflowGatewa
         app.include_router(module.router)
     app.add_middleware(BodyGuard)
     app.add_middleware(RequestMetrics, metrics=measured)
-    # What is added last is the outermost: a record of a request is written within its span.
+    # Added last, so it is the outermost.
     app.add_middleware(RequestContext)
-    if telemetry.is_on():
-        telemetry.ensure()
-        from api.tracing import TraceRequests
-
-        app.add_middleware(TraceRequests)
     return app
+
+
+def _is_untraced(scope: Scope) -> bool:
+    return str(scope["path"]).startswith(_UNTRACED)
 
 
 def _open(settings: Settings, database_url: str, gateway: WorkflowGateway | None, measured: ApiMetrics) -> Platform:

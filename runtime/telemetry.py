@@ -40,10 +40,13 @@ def client_interceptors(service: str) -> list[Interceptor]:
     return [TracingInterceptor(_tracing().tracer(service))]
 
 
-def ensure() -> None:
-    """Raise OrchestratorError SETTINGS_INVALID when spans are asked for and the exporter is not installed."""
+def collect(service: str) -> None:
+    """Send the spans that libraries of this process make of themselves; nothing at all when nobody collects.
+
+    Raises OrchestratorError SETTINGS_INVALID when the exporter is not installed.
+    """
     if is_on():
-        _tracing()
+        _tracing().provider(service)
 
 
 def command_span(name: str) -> AbstractContextManager[object]:

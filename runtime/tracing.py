@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, MutableMapping, Sequence
-from contextlib import contextmanager
+from collections.abc import MutableMapping, Sequence
+from contextlib import AbstractContextManager
 from functools import cache
 
 from opentelemetry import trace
@@ -17,6 +17,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 
 _NAME = "codegen-orchestrator"
 _KEPT_OF_EVENTS = frozenset({"exception.type"})
+_DROPPED = frozenset({"url.query"})
 
 _propagator = TraceContextTextMapPropagator()
 _made: list[TracerProvider] = []
@@ -44,12 +45,9 @@ def flush(timeout_ms: int) -> None:
         one.force_flush(timeout_ms)
 
 
-@contextmanager
-def span(service: str, name: str, kind: SpanKind, caller: Mapping[str, str] | None = None) -> Iterator[Span]:
-    """A span around the body; below that of `caller`, whose headers these are, when they name one."""
-    context = _propagator.extract(caller) if caller is not None else None
-    with tracer(service).start_as_current_span(name, context, kind, record_exception=False) as made:
-        yield made
+def span(service: str, name: str, kind: SpanKind) -> AbstractContextManager[Span]:
+    """A span around a body."""
+    return tracer(service).start_as_current_span(name, kind=kind, record_exception=False)
 
 
 def inject(headers: MutableMapping[str, str]) -> None:
@@ -58,7 +56,7 @@ def inject(headers: MutableMapping[str, str]) -> None:
 
 
 class WordlessExporter(SpanExporter):
-    """Hands spans on without the words of errors.
+    """Hands spans on without the words of errors and without what people ask for.
 
     Those may quote what people and agents wrote, and are encrypted in Temporal's history: no collector gets them.
     """
@@ -77,14 +75,13 @@ class WordlessExporter(SpanExporter):
 
 
 def _wordless(one: ReadableSpan) -> ReadableSpan:
-    if not one.events and not one.status.description:
-        return one
+    attributes = {name: value for name, value in (one.attributes or {}).items() if name not in _DROPPED}
     return ReadableSpan(
         name=one.name,
         context=one.context,
         parent=one.parent,
         resource=one.resource,
-        attributes=one.attributes,
+        attributes=attributes,
         events=[_bare(event) for event in one.events],
         links=one.links,
         kind=one.kind,

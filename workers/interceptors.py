@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import time
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
@@ -14,6 +15,7 @@ from temporalio.exceptions import ApplicationError, FailureError
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
 
 from contracts.errors import ErrorClass, ErrorCode, OrchestratorError
+from contracts.names import ActivityName
 from runtime import telemetry
 
 log = structlog.get_logger(__name__)
@@ -76,6 +78,7 @@ class _Translating(ActivityInboundInterceptor):
             attempt=info.attempt,
             **_subject(info.workflow_id or "", input.args),
         ):
+            begin = time.monotonic()
             try:
                 result = await super().execute_activity(input)
             except (asyncio.CancelledError, FailureError):
@@ -86,6 +89,9 @@ class _Translating(ActivityInboundInterceptor):
             except Exception as error:
                 log.exception("unexpected error in an activity")
                 raise self._translated(_unexpected(error)) from error
+            # The writes of milestones come by the dozen; every other step is worth a line.
+            write = log.debug if info.activity_type == ActivityName.PROJECTION_APPLY else log.info
+            write("activity done", ms=round((time.monotonic() - begin) * 1000))
         self._memory.forget()
         return result
 

@@ -40,8 +40,8 @@ GOLDEN: dict[str, tuple[str, ...]] = {
     ),
     WorkflowName.DEPLOY: (
         "happy", "iteration", "rollback", "stop", "restart", "remove", "broken-health", "crash-on-start",
-        "two-at-once", "two-at-once-queued-seen", "approval", "approval-queued-seen", "approval-waiting-seen", "declined",
-        "missing-secret",
+        "two-at-once", "two-at-once-queued-seen", "approval", "approval-queued-seen", "declined",
+        "approval-waiting-seen", "missing-secret",
         "secret-with-the-answer",
         "cancel-waiting-for-a-secret", "cancel-playbook", "cancel-playbook-queued-seen",
     ),
