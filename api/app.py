@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from fastapi import FastAPI
+from starlette.types import Scope
 
 from api import problems
 from api.auth import hash_secret
@@ -35,10 +36,11 @@ from api.routers import (
 )
 from api.state import Platform
 from api.vault import Vault
+from api.web_rights import WebRights
 from api.web_sessions import WebSessions
 from contracts.errors import ErrorCode, OrchestratorError
 from contracts.nouns import Problem
-from runtime import private_files
+from runtime import private_files, telemetry
 from runtime.artifacts import DirectoryArtifactStore
 from runtime.keyring import KeyRing
 from runtime.settings import Settings
@@ -62,6 +64,9 @@ _ROUTERS = (
     web_ui,
 )
 
+_UNTRACED = ("/health", "/metrics", "/ui-login", "/codec/", *web_ui.PATHS)
+"""Asked every few seconds, or for a page by the dozen; and a link to log in is a secret as long as it works."""
+
 
 def create_app(settings: Settings, *, database_url: str, gateway: WorkflowGateway | None = None) -> FastAPI:
     """The application. Nothing is opened before its lifespan begins.
@@ -70,6 +75,7 @@ def create_app(settings: Settings, *, database_url: str, gateway: WorkflowGatewa
     is connected by the first request that needs it. The key files must exist (`api.bootstrap`).
     """
 
+    telemetry.collect("api")
     measured = ApiMetrics()
 
     @asynccontextmanager
@@ -91,8 +97,7 @@ def create_app(settings: Settings, *, database_url: str, gateway: WorkflowGatewa
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
-        # Its spans would hold the query of every request, and that of a login link is a secret.
-        telemetry={"tracing": False},
+        telemetry={"exclude": _is_untraced, "operation_spans": False, "metrics": False, "logs": False},
         responses={"4XX": {"model": Problem}, "5XX": {"model": Problem}},
     )
     problems.install(app)
@@ -105,8 +110,13 @@ def create_app(settings: Settings, *, database_url: str, gateway: WorkflowGatewa
     return app
 
 
+def _is_untraced(scope: Scope) -> bool:
+    return str(scope["path"]).startswith(_UNTRACED)
+
+
 def _open(settings: Settings, database_url: str, gateway: WorkflowGateway | None, measured: ApiMetrics) -> Platform:
     engine = make_engine(database_url)
+    sessions = make_sessions(engine)
     platform_key_hash = _key_hash(settings.api_service_key_file)
     link = GatewayLink(temporal_gateway(settings) if gateway is None else fixed_gateway(gateway))
     queues = QueueWatch(link)
@@ -114,7 +124,7 @@ def _open(settings: Settings, database_url: str, gateway: WorkflowGateway | None
     return Platform(
         settings=settings,
         engine=engine,
-        sessions=make_sessions(engine),
+        sessions=sessions,
         gateway=link,
         queues=queues,
         metrics=measured,
@@ -124,6 +134,7 @@ def _open(settings: Settings, database_url: str, gateway: WorkflowGateway | None
         platform_key_hash=platform_key_hash,
         bot_key_hash=_key_hash(settings.bot_key_file),
         web_sessions=WebSessions(settings, platform_key_hash),
+        web_rights=WebRights(sessions),
         web_ui=web_ui.connection(settings),
     )
 

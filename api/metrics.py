@@ -1,15 +1,20 @@
 """Prometheus metrics of one API process: its requests, and the task queues as it watches them."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from prometheus_client import CollectorRegistry, Histogram, generate_latest
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
+from sqlalchemy import case, func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.queue_watch import QueueWatch
+from api.tables import QuestionRow, TaskRow
 from contracts.nouns import QueueDTO
+from contracts.states import QuestionState, TaskState
 
 _BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 
@@ -35,9 +40,36 @@ class ApiMetrics:
         """Count one request. `route` is the template: paths hold ids, which would make a series each."""
         self._requests.labels(method, route, str(status)).observe(seconds)
 
-    def text(self) -> bytes:
-        """Everything in Prometheus' text format."""
-        return generate_latest(self._registry)
+    def text(self, work: Sequence[Metric] = ()) -> bytes:
+        """Everything in Prometheus' text format, with what `work_of` has counted."""
+        counted = CollectorRegistry()
+        counted.register(_Counted(work))
+        return generate_latest(self._registry) + generate_latest(counted)
+
+
+async def work_of(session: AsyncSession) -> list[Metric]:
+    """Tasks and open questions as the database has them now; the same from every replica of the API."""
+    tasks = GaugeMetricFamily(
+        "orchestrator_tasks", "Tasks; a finished one without its stage", labels=("kind", "state", "stage")
+    )
+    open_ones = col(TaskRow.state).not_in([state.value for state in TaskState if state.is_final])
+    stage = case((open_ones, col(TaskRow.stage)), else_="").label("stage")
+    by = (col(TaskRow.kind), col(TaskRow.state), stage)
+    for kind, state, where, count in await session.execute(select(*by, func.count()).group_by(*by)):
+        tasks.add_metric((kind, state, where), count)
+    questions = GaugeMetricFamily("orchestrator_open_questions", "Questions that wait for a person", labels=("kind",))
+    asked = select(col(QuestionRow.kind), func.count()).where(col(QuestionRow.state) == QuestionState.OPEN.value)
+    for kind, count in await session.execute(asked.group_by(col(QuestionRow.kind))):
+        questions.add_metric((kind,), count)
+    return [tasks, questions]
+
+
+class _Counted(Collector):
+    def __init__(self, metrics: Sequence[Metric]) -> None:
+        self._metrics = metrics
+
+    def collect(self) -> Iterator[Metric]:
+        yield from self._metrics
 
 
 class _Queues(Collector):

@@ -22,6 +22,8 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}\Z")
 # An escaped NUL or surrogate, or digits enough for a number beyond bigint: worth a closer look at the document.
 _SUSPICIOUS = re.compile(rb"\\u0000|\\u[dD][89a-fA-F]|[0-9]{19}")
 _BIGINT = 2**63
+_SUBJECT = re.compile(r"/(?:internal/)?(projects|tasks|questions)/([A-Za-z0-9][A-Za-z0-9._:-]{0,199})(?:/|\Z)")
+_SUBJECTS = {"projects": "project_id", "tasks": "task_id", "questions": "question_id"}
 
 log = structlog.get_logger(__name__)
 
@@ -49,7 +51,7 @@ class RequestContext:
                 MutableHeaders(scope=message)["X-Request-ID"] = request_id
             await send(message)
 
-        with structlog.contextvars.bound_contextvars(request_id=request_id):
+        with structlog.contextvars.bound_contextvars(request_id=request_id, **_subject(scope["path"])):
             try:
                 await self._app(scope, receive, send_with_id)
             except Exception:
@@ -58,6 +60,12 @@ class RequestContext:
                     raise
                 await _internal(request_id)(scope, receive, send_with_id)
             _log_request(scope, status, time.monotonic() - begin)
+
+
+def _subject(path: str) -> dict[str, str]:
+    """Whose work a request is about, as far as its path says: every record of it is found by that."""
+    found = _SUBJECT.match(path)
+    return {_SUBJECTS[found[1]]: found[2]} if found else {}
 
 
 def _log_request(scope: Scope, status: int, seconds: float) -> None:

@@ -13,6 +13,7 @@ from api.gateway_link import GatewayLink
 from api.metrics import ApiMetrics
 from api.queue_watch import QueueWatch
 from api.vault import Vault
+from api.web_rights import WebRights
 from api.web_sessions import WebSessions
 from runtime.artifacts import DirectoryArtifactStore
 from runtime.settings import Settings
@@ -34,6 +35,7 @@ class Platform:
     platform_key_hash: str | None
     bot_key_hash: str | None
     web_sessions: WebSessions
+    web_rights: WebRights
     web_ui: httpx.AsyncClient
 
 

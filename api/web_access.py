@@ -10,7 +10,6 @@ from fastapi import Request
 
 from api.problems import permanent
 from api.state import Platform
-from api.tables import UserRow
 from contracts.errors import ErrorCode
 from contracts.states import Role
 from runtime.settings import Settings
@@ -36,11 +35,11 @@ async def require_viewer(request: Request) -> Viewer:
     platform: Platform = request.app.state.platform
     named = _named_by_proxy(request, platform.settings)
     if named is not None:
-        return await _admin(platform, _user_named(named, platform.settings), by_proxy=True)
+        return await _admin(request, _user_named(named, platform.settings), by_proxy=True)
     user_id = platform.web_sessions.user_of(request)
     if user_id is None:
         raise permanent(ErrorCode.NOT_AUTHENTICATED, _not_logged_in(request, platform.settings))
-    return await _admin(platform, user_id, by_proxy=False)
+    return await _admin(request, user_id, by_proxy=False)
 
 
 def require_own_page(request: Request, viewer: Viewer) -> None:
@@ -108,13 +107,13 @@ def _user_named(name: str, settings: Settings) -> int:
     return user_id
 
 
-async def _admin(platform: Platform, user_id: int, *, by_proxy: bool) -> Viewer:
-    """Looked up for every request: whoever is removed, or is no admin any more, reads no further."""
-    async with platform.sessions() as session:
-        row = await session.get(UserRow, user_id)
-    if row is None:
+async def _admin(request: Request, user_id: int, *, by_proxy: bool) -> Viewer:
+    """Looked up again and again: whoever is removed, or is no admin any more, reads no further."""
+    platform: Platform = request.app.state.platform
+    role = await platform.web_rights.role(user_id, now=request.method != "GET")
+    if role is None:
         raise permanent(ErrorCode.NOT_AUTHENTICATED, "This login belongs to nobody any more.")
-    if row.role != Role.ADMIN:
+    if role is not Role.ADMIN:
         raise permanent(
             ErrorCode.NOT_ALLOWED,
             "Only an admin may read here, since the pages show the work of everybody. "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 
 
 def main() -> None:
@@ -53,8 +54,24 @@ def _invoked(app: object, arguments: Sequence[str]) -> int:
 
     assert isinstance(app, typer.Typer)
     command = typer.main.get_command(app)
-    result = command.main(args=list(arguments), prog_name="orchestrator", standalone_mode=False)
+    with _traced(command, arguments):
+        result = command.main(args=list(arguments), prog_name="orchestrator", standalone_mode=False)
     return int(result) if isinstance(result, int) else 0
+
+
+def _traced(command: object, arguments: Sequence[str]) -> AbstractContextManager[object]:
+    """A span named after the command; what a person adds to it stays out of traces."""
+    if not any(name.startswith("OTEL_EXPORTER_OTLP_") for name in os.environ):
+        return nullcontext()
+    from runtime import telemetry
+
+    words = ["orchestrator"]
+    for argument in arguments:
+        command = getattr(command, "commands", {}).get(argument)
+        if command is None:
+            break
+        words.append(argument)
+    return telemetry.command_span(" ".join(words))
 
 
 def _check_text(arguments: Sequence[str]) -> None:

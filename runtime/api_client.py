@@ -67,6 +67,7 @@ from contracts.nouns import (
 )
 from contracts.progress import FineEvent, Projection, ProjectionAck, StreamedEvent
 from contracts.questions import AnswerAccepted, QuestionDTO
+from runtime import telemetry
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -118,6 +119,7 @@ class ApiClient:
                 transport=transport,
                 limits=httpx.Limits(max_connections=max_connections, max_keepalive_connections=20),
                 trust_env=False,
+                event_hooks={"request": [_in_its_trace]} if telemetry.is_on() else {},
             )
         except (httpx.InvalidURL, UnicodeError, ValueError) as error:
             raise OrchestratorError(
@@ -442,6 +444,10 @@ def _by_status(status: int) -> ErrorCode:
 def _class_of(response: httpx.Response) -> ErrorClass:
     temporary = response.status_code >= 500 or response.status_code in {408, 425, 429}
     return ErrorClass.TRANSIENT if temporary else ErrorClass.PERMANENT
+
+
+async def _in_its_trace(request: httpx.Request) -> None:
+    telemetry.add_trace_context(request.headers)
 
 
 async def _pause(failures: int) -> None:

@@ -6,14 +6,15 @@ OpenTelemetry's own variables are understood (OTEL_SERVICE_NAME, OTEL_EXPORTER_O
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import MutableMapping
-from functools import cache
+from contextlib import AbstractContextManager, nullcontext
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from contracts.errors import ErrorClass, ErrorCode, OrchestratorError
 
 if TYPE_CHECKING:
-    from opentelemetry.sdk.trace import TracerProvider
     from temporalio.client import Interceptor
 
 ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
@@ -36,18 +37,46 @@ def client_interceptors(service: str) -> list[Interceptor]:
         return []
     from temporalio.contrib.opentelemetry import TracingInterceptor
 
-    return [TracingInterceptor(_provider(service).get_tracer("codegen-orchestrator"))]
+    return [TracingInterceptor(_tracing().tracer(service))]
+
+
+def collect(service: str) -> None:
+    """Send the spans that libraries of this process make of themselves; nothing at all when nobody collects.
+
+    Raises OrchestratorError SETTINGS_INVALID when the exporter is not installed.
+    """
+    if is_on():
+        _tracing().provider(service)
+
+
+def command_span(name: str) -> AbstractContextManager[object]:
+    """A span around one command of a person; nothing at all when nobody collects."""
+    if not is_on():
+        return nullcontext()
+    from opentelemetry.trace import SpanKind
+
+    span: AbstractContextManager[object] = _tracing().span("cli", name, SpanKind.CLIENT)
+    return span
+
+
+def add_trace_context(headers: MutableMapping[str, str]) -> None:
+    """Put the present span into the headers of a request, so that the other side goes on with it."""
+    if is_on():
+        _tracing().inject(headers)
+
+
+def name_failure(code: str) -> None:
+    """Write a stable error code into the present span. The words of the error are left out of traces."""
+    if is_on():
+        from opentelemetry import trace
+
+        trace.get_current_span().set_attribute("orchestrator.error_code", code)
 
 
 def flush() -> None:
     """Send what has not been sent yet: a program that ends by itself must not take its spans with it."""
-    if is_on() and _provider.cache_info().currsize:
-        from opentelemetry import trace
-
-        provider = trace.get_tracer_provider()
-        force = getattr(provider, "force_flush", None)
-        if force is not None:
-            force(_FLUSH_MS)
+    if tracing := sys.modules.get("runtime.tracing"):
+        tracing.flush(_FLUSH_MS)
 
 
 def add_trace_ids(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:  # noqa: ANN401 - structlog's processor signature
@@ -62,15 +91,10 @@ def add_trace_ids(_logger: Any, _method: str, event: MutableMapping[str, Any]) -
     return event
 
 
-@cache
-def _provider(service: str) -> TracerProvider:
-    """One provider for the process: it has a thread that sends."""
+def _tracing() -> ModuleType:
+    """The module that needs the exporter."""
     try:
-        from opentelemetry import trace
-        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-        from opentelemetry.sdk.resources import Resource
-        from opentelemetry.sdk.trace import TracerProvider
-        from opentelemetry.sdk.trace.export import BatchSpanProcessor
+        from runtime import tracing
     except ImportError as error:
         raise OrchestratorError(
             ErrorCode.SETTINGS_INVALID,
@@ -78,9 +102,4 @@ def _provider(service: str) -> TracerProvider:
             "or unset the variable.",
             error_class=ErrorClass.PERMANENT,
         ) from error
-    # OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES win over our own name
-    given = os.environ.get("OTEL_SERVICE_NAME")
-    provider = TracerProvider(resource=Resource.create({"service.name": given or f"orchestrator-{service}"}))
-    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
-    trace.set_tracer_provider(provider)
-    return provider
+    return tracing

@@ -35,6 +35,9 @@ _HEARTBEAT = timedelta(seconds=10)
 
 _RECONNECT_S = 1.0
 
+_BUCKETS_S = [0.01, 0.05, 0.1, 0.5, 1, 5, 15, 30, 60, 120, 300, 600, 1200, 1800, 3600]
+"""Activities take milliseconds, tests a minute, turns of an agent up to an hour."""
+
 
 async def run(settings: Settings, queues: list[str]) -> None:
     """Poll `queues` until SIGTERM or SIGINT, then let running activities hand themselves over."""
@@ -111,7 +114,12 @@ def _metrics() -> PrometheusConfig | None:
     address = os.environ.get("ORCHESTRATOR_WORKERS_METRICS")
     if not address:
         return None
-    return PrometheusConfig(bind_address=address, counters_total_suffix=True, durations_as_seconds=True)
+    return PrometheusConfig(
+        bind_address=address,
+        counters_total_suffix=True,
+        durations_as_seconds=True,
+        histogram_bucket_overrides={"temporal_activity_execution_latency": _BUCKETS_S},
+    )
 
 
 async def _announce(gateway: Gateway, queues: list[str]) -> None:

@@ -2,16 +2,21 @@
 
 import asyncio
 import random
+import time
 from collections import OrderedDict
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
 import structlog
+from pydantic import BaseModel
 from temporalio import activity
 from temporalio.exceptions import ApplicationError, FailureError
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
 
 from contracts.errors import ErrorClass, ErrorCode, OrchestratorError
+from contracts.names import ActivityName
+from runtime import telemetry
 
 log = structlog.get_logger(__name__)
 
@@ -33,6 +38,7 @@ _OUTAGES = frozenset(
 """Our own parts being away is nobody's fault: tried until they are back, at most this many seconds apart."""
 
 _OUTAGE_DELAY_S = 10.0
+_DEPTH = 3
 _REMEMBERED = 10_000
 
 
@@ -67,8 +73,12 @@ class _Translating(ActivityInboundInterceptor):
     async def execute_activity(self, input: ExecuteActivityInput) -> Any:  # noqa: ANN401 - the type of the base class
         info = activity.info()
         with structlog.contextvars.bound_contextvars(
-            workflow_id=info.workflow_id, activity=info.activity_type, attempt=info.attempt
+            workflow_id=info.workflow_id,
+            activity=info.activity_type,
+            attempt=info.attempt,
+            **_subject(info.workflow_id or "", input.args),
         ):
+            begin = time.monotonic()
             try:
                 result = await super().execute_activity(input)
             except (asyncio.CancelledError, FailureError):
@@ -79,12 +89,17 @@ class _Translating(ActivityInboundInterceptor):
             except Exception as error:
                 log.exception("unexpected error in an activity")
                 raise self._translated(_unexpected(error)) from error
+            # The writes of milestones come by the dozen; every other step is worth a line.
+            write = log.debug if info.activity_type == ActivityName.PROJECTION_APPLY else log.info
+            write("activity done", ms=round((time.monotonic() - begin) * 1000))
         self._memory.forget()
         return result
 
     def _translated(self, error: OrchestratorError) -> ApplicationError:
         delay = self._delay(error)
         log.warning("activity failed", code=error.code.value, message=error.message, retry_in_s=delay)
+        telemetry.name_failure(error.code.value)
+        _count_failure(error.code, final=delay is None)
         return ApplicationError(
             error.message,
             error.details,
@@ -102,6 +117,39 @@ class _Translating(ActivityInboundInterceptor):
             return None
         asked = float(error.details.get("retry_after_s", 0) or 0)
         return max(asked, _jittered(delays[failures - 1]))
+
+
+def _count_failure(code: ErrorCode, *, final: bool) -> None:
+    """One more failed attempt, by code. The activity's name and its queue are added by Temporal."""
+    meter = activity.metric_meter().with_additional_attributes({"code": code.value, "final": str(final).lower()})
+    meter.create_counter("orchestrator_activity_failures", "Failed attempts of activities, by error code").add(1)
+
+
+def _subject(workflow_id: str, arguments: Sequence[Any]) -> dict[str, str]:
+    """Whose work this is, for the log: from what the activity was given, else from the workflow's id."""
+    found = {name: value for name in ("task_id", "project_id") if (value := _within(arguments, name, _DEPTH))}
+    kind, _, rest = workflow_id.partition("/")
+    first, _, second = rest.partition("/")
+    of_id = {
+        "engineering": {"task_id": first},
+        "delivery": {"project_id": first, "task_id": second},
+        "deploy": {"project_id": first},
+        "worker": {"task_id": first},
+    }.get(kind, {})
+    return {name: value for name, value in {**of_id, **found}.items() if value}
+
+
+def _within(value: Any, name: str, depth: int) -> str | None:  # noqa: ANN401 - any activity's arguments
+    """A text called `name` in models, mappings and sequences, not far below `value`."""
+    if isinstance(value, BaseModel):
+        value = {field: getattr(value, field) for field in type(value).model_fields}
+    if isinstance(value, Mapping):
+        if isinstance(own := value.get(name), str) and own:
+            return own
+        value = list(value.values())
+    if depth == 0 or isinstance(value, str | bytes) or not isinstance(value, Sequence):
+        return None
+    return next((found for one in value if (found := _within(one, name, depth - 1))), None)
 
 
 def _jittered(seconds: float) -> float:

@@ -22,7 +22,7 @@ with workflow.unsafe.imports_passed_through():
     from contracts.progress import ProgressEvent, ProgressType, Projection, ProjectionAck
     from contracts.questions import AnswerCommand, QuestionDTO
     from contracts.states import ProjectStatus, QuestionKind, QuestionState, TaskKind, TaskState
-    from workflows import options
+    from workflows import options, patches
 
 _STAGE = SearchAttributeKey.for_keyword(SearchAttribute.STAGE)
 
@@ -152,6 +152,9 @@ class Ledger:
     ) -> AnswerCommand:
         """Put a question to a person and wait, as long as it takes. Silence holds; reminders are milestones."""
         self._open_question(kind, text, choices, secret_names or [], plan_hash)
+        is_seen = patches.waiting_is_a_stage()
+        if is_seen:
+            workflow.upsert_search_attributes([_STAGE.value_set(TaskState.WAITING.value)])
         while self._answer is None:
             try:
                 await workflow.wait_condition(lambda: self._answer is not None, timeout=reminder)
@@ -159,6 +162,8 @@ class Ledger:
                 self._send(self._projection(self._event("progress", f"Still waiting for an answer: {text}")))
         answer, self._answer = self._answer, None
         self._state = TaskState.RUNNING
+        if is_seen:
+            workflow.upsert_search_attributes([_STAGE.value_set(self._stage)])
         return answer
 
     def accept(self, command: AnswerCommand) -> None:

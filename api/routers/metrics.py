@@ -5,12 +5,14 @@ from fastapi.responses import Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from api.auth import Admin
+from api.database import Session
+from api.metrics import work_of
 from api.state import ThePlatform
 
 router = APIRouter(tags=["platform"])
 
 
 @router.get("/metrics", include_in_schema=False)
-async def show_metrics(_caller: Admin, platform: ThePlatform) -> Response:
+async def show_metrics(_caller: Admin, platform: ThePlatform, session: Session) -> Response:
     """Of this process; scrape it with an administrator's key (`authorization: credentials_file`)."""
-    return Response(platform.metrics.text(), media_type=CONTENT_TYPE_LATEST)
+    return Response(platform.metrics.text(await work_of(session)), media_type=CONTENT_TYPE_LATEST)

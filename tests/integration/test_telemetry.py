@@ -1,28 +1,36 @@
 """Metrics as Prometheus reads them, and traces as a collector gets them."""
 
 import asyncio
+import json
+import os
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
 from http import HTTPStatus
 from pathlib import Path
 from uuid import uuid4
 
+import httpx
 import pytest
 import pytest_asyncio
 import structlog
 from opentelemetry import trace
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-from opentelemetry.proto.trace.v1.trace_pb2 import Span
+from temporalio import activity
+from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
 from temporalio.worker import Worker
 
+from contracts.errors import ErrorClass, ErrorCode, OrchestratorError
 from runtime import telemetry
 from runtime.keyring import KeyRing, create_if_absent
+from runtime.logging import configure_logging
 from runtime.settings import Settings
 from runtime.temporal_client import connect
 from tests.support.api import Api, running_api
 from tests.support.eventually import eventually
+from tests.support.otlp import collecting
 from tests.support.runtime_workflows import ConversationWorkflow, echo
-from tests.support.temporal_server import running_temporal_server
+from tests.support.temporal_server import free_port, running_temporal_server
+from workers.interceptors import ErrorTranslation
 
 SECRET = "what the person said"
 
@@ -45,62 +53,27 @@ async def test_the_metrics_of_the_api_count_requests_by_route_and_show_the_queue
     assert "# TYPE orchestrator_queue_unserved gauge" in reply.text
 
 
+async def test_the_metrics_of_the_api_count_tasks_and_open_questions(api: Api) -> None:
+    project_id = await api.new_project(api.admin)
+    for stage in ("testing", "testing", "developing"):
+        await api.new_task(project_id, stage=stage)
+    await api.new_task(project_id, stage="publishing", state="failed")
+    await api.new_question(await api.new_task(project_id, stage="developing"), project_id)
+    text = (await api.http.get("/metrics", headers=api.admin)).text
+    assert 'orchestrator_tasks{kind="engineering",stage="testing",state="running"} 2.0' in text
+    assert 'orchestrator_tasks{kind="engineering",stage="",state="failed"} 1.0' in text
+    assert 'orchestrator_open_questions{kind="clarification"} 1.0' in text
+    assert project_id not in text
+
+
 async def test_metrics_are_for_administrators(api: Api) -> None:
     _, member = await api.new_user()
     assert (await api.http.get("/metrics", headers=member)).status_code == HTTPStatus.FORBIDDEN
     assert (await api.http.get("/metrics")).status_code == HTTPStatus.UNAUTHORIZED
 
 
-class Collector:
-    """An OpenTelemetry collector, as far as an exporter can tell."""
-
-    def __init__(self) -> None:
-        self.bodies: list[bytes] = []
-        self.services: set[str] = set()
-        self.url = ""
-
-    @property
-    def spans(self) -> list[Span]:
-        found = []
-        for body in self.bodies:
-            for resource in ExportTraceServiceRequest.FromString(body).resource_spans:
-                self.services |= {
-                    one.value.string_value for one in resource.resource.attributes if one.key == "service.name"
-                }
-                found += [span for scope in resource.scope_spans for span in scope.spans]
-        return found
-
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while head := await _head(reader):
-            length = next(int(line.split(b":")[1]) for line in head if line.lower().startswith(b"content-length"))
-            self.bodies.append(await reader.readexactly(length))
-            writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/x-protobuf\r\nContent-Length: 0\r\n\r\n")
-            await writer.drain()
-        writer.close()
-
-
 async def until(found: Callable[[], Awaitable[list[str]]]) -> None:
     _: list[str] = await eventually(found)
-
-
-async def _head(reader: asyncio.StreamReader) -> list[bytes]:
-    try:
-        return (await reader.readuntil(b"\r\n\r\n")).splitlines()
-    except asyncio.IncompleteReadError:
-        return []
-
-
-@asynccontextmanager
-async def collecting(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Collector]:
-    collector = Collector()
-    server = await asyncio.start_server(collector.serve, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{port}")
-    monkeypatch.setenv("OTEL_EXPORTER_OTLP_COMPRESSION", "none")
-    try:
-        yield collector
-    finally:
-        server.close()
 
 
 async def test_one_trace_leads_from_the_start_through_the_workflow_to_its_activities(
@@ -137,3 +110,75 @@ async def test_a_log_record_names_its_span_and_without_a_collector_nothing_is_tr
         assert (written["trace_id"], written["span_id"]) == (f"{0xABC:032x}", f"{0xDEF:016x}")
         monkeypatch.setenv("OTEL_SDK_DISABLED", "true")
         assert telemetry.client_interceptors("test") == []
+
+
+@pytest.mark.parametrize("module", ["api.app", "workers.wiring", "cli.__main__, cli.app, runtime.api_client"])
+def test_nothing_of_telemetry_is_loaded_when_nobody_collects(module: str) -> None:
+    # LangChain's own client loads OpenTelemetry's SDK where it is installed, which nothing here does.
+    names = ("runtime.tracing", "temporalio.contrib.opentelemetry", "opentelemetry.exporter")
+    script = f"import sys, {module}; print([name for name in {names} if name in sys.modules])"
+    quiet = {name: value for name, value in os.environ.items() if not name.startswith("OTEL_")}
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, env=quiet)
+    assert done.stdout.strip() == "[]"
+
+
+async def test_the_words_of_an_error_stay_out_of_traces_and_its_code_goes_in(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with collecting(monkeypatch) as collector:
+
+        def failing() -> None:
+            with telemetry.command_span("orchestrator task show"):
+                telemetry.name_failure("PLAYBOOK_FAILED")
+                trace.get_current_span().set_attribute("url.query", SECRET)
+                raise ValueError(SECRET)
+
+        with pytest.raises(ValueError, match="said"):
+            failing()
+        await asyncio.to_thread(telemetry.flush)
+        [span] = [span for span in collector.spans if span.name == "orchestrator task show"]
+        assert [(one.key, one.value.string_value) for one in span.attributes] == [
+            ("orchestrator.error_code", "PLAYBOOK_FAILED")
+        ]
+        assert SECRET.encode() not in b"".join(collector.bodies)
+
+
+async def test_a_failed_activity_is_counted_by_its_code_and_logged_with_whose_work_it_was(tmp_path: Path) -> None:
+    create_if_absent(tmp_path / "keys.json")
+    address = f"127.0.0.1:{free_port()}"
+    runtime = Runtime(
+        telemetry=TelemetryConfig(metrics=PrometheusConfig(bind_address=address, counters_total_suffix=True))
+    )
+    configure_logging(Settings(home=tmp_path, log_json=True), "workers", file=tmp_path / "log")
+    failures = iter([ErrorCode.DATABASE_UNREACHABLE])
+
+    @activity.defn(name="test.echo")
+    async def fail_once(text: str) -> str:
+        if code := next(failures, None):
+            raise OrchestratorError(code, "The database is away.", error_class=ErrorClass.TRANSIENT)
+        return text
+
+    async with running_temporal_server(tmp_path / "temporal") as server:
+        settings = Settings(home=tmp_path, temporal_port=int(server.rpartition(":")[2]))
+        client = await connect(settings, keyring=KeyRing.load(tmp_path / "keys.json"), runtime=runtime)
+        queue, workflow_id = f"q-{uuid4().hex}", f"engineering/eng-{uuid4().hex[:12]}"
+        async with Worker(
+            client,
+            task_queue=queue,
+            workflows=[ConversationWorkflow],
+            activities=[fail_once],
+            interceptors=[ErrorTranslation()],
+        ):
+            handle = await client.start_workflow(ConversationWorkflow.run, "hello", id=workflow_id, task_queue=queue)
+            await until(lambda: handle.query(ConversationWorkflow.transcript))
+            await handle.signal(ConversationWorkflow.say, "stop")
+            await handle.result()
+        async with httpx.AsyncClient() as prometheus:
+            text = (await prometheus.get(f"http://{address}/metrics")).text
+    [line] = [line for line in text.splitlines() if line.startswith("orchestrator_activity_failures_total{")]
+    assert 'code="DATABASE_UNREACHABLE"' in line
+    assert 'activity_type="test.echo"' in line
+    assert line.endswith(" 1")
+    [record] = [json.loads(one) for one in (tmp_path / "log").read_text().splitlines() if "activity failed" in one]
+    assert record["workflow_id"] == workflow_id
+    assert record["task_id"] == workflow_id.removeprefix("engineering/")

@@ -30,6 +30,7 @@ from workers.targets import CONTAINER_SERVER
 
 ROOT = Path(__file__).resolve().parents[2]
 T = TypeVar("T")
+_PASSED = ("PIP_", "SSL_", "VIRTUAL_ENV", "OTEL_", "ORCHESTRATOR_LOG_")
 CONTAINER_STARTS = "container-starts.log"
 FINAL = {state.value for state in TaskState if state.is_final}
 
@@ -63,7 +64,7 @@ class Stack:
     def env(self) -> dict[str, str]:
         passed = {"PATH", "HOME", "LANG", "CI", "DOCKER_HOST", "ORCHESTRATOR_RUNTIME"}
         kept = {name: value for name, value in os.environ.items() if name in passed}
-        pip = {name: value for name, value in os.environ.items() if name.startswith(("PIP_", "SSL_", "VIRTUAL_ENV"))}
+        pip = {name: value for name, value in os.environ.items() if name.startswith(_PASSED)}
         return {
             **kept,
             **pip,

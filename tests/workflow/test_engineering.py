@@ -2,11 +2,13 @@
 
 import pytest
 from temporalio.client import WorkflowFailureError
+from temporalio.common import SearchAttributeKey
 
 from contracts import ids
 from contracts.agent_workers import TurnOutcome
 from contracts.departments import EngineeringResult
 from contracts.errors import ErrorClass, ErrorCode, OrchestratorError
+from contracts.names import SearchAttribute
 from contracts.states import ProjectStatus, QuestionState, TaskState
 from contracts.steps import PublishResult
 from tests.support.eventually import eventually
@@ -20,6 +22,12 @@ async def result_of(world: World, workflow_id: str) -> EngineeringResult:
 
 async def question_of(world: World, task_id: str) -> str:
     return await eventually(lambda: world.platform.open_question(task_id), timeout=15)
+
+
+async def stage_of(world: World, workflow_id: str, *wanted: str) -> bool:
+    """Whether the search attribute by which people find a workflow says one of `wanted`."""
+    found = (await world.handle(workflow_id).describe()).typed_search_attributes
+    return found.get(SearchAttributeKey.for_keyword(SearchAttribute.STAGE)) in wanted
 
 
 async def test_a_wish_becomes_one_published_commit(world: World) -> None:
@@ -104,6 +112,17 @@ async def test_success_without_a_commit_is_not_believed(world: World) -> None:
     question = await question_of(world, message.task_id)
     assert world.tester.verified == []
     await world.answer(started.workflow_id, question, "retry")
+    await result_of(world, started.workflow_id)
+
+
+async def test_what_waits_for_a_person_is_found_by_its_stage_until_it_is_answered(world: World) -> None:
+    world.runtime.scripts = [TurnOutcome(status="question", turn=1, question="Which fields?")]
+    message = world.engineering()
+    started = await world.gateway.start_engineering(message)
+    question = await question_of(world, message.task_id)
+    await eventually(lambda: stage_of(world, started.workflow_id, "waiting"), timeout=15)
+    await world.answer(started.workflow_id, question, "title")
+    await eventually(lambda: stage_of(world, started.workflow_id, "developing", "completed"), timeout=15)
     await result_of(world, started.workflow_id)
 
 

@@ -1,0 +1,111 @@
+"""One trace from a person's command to the last write of an activity, in a real collector; and logs that lead there."""
+
+import itertools
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+import pytest_asyncio
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
+
+from tests.support.eventually import eventually
+from tests.support.otlp import Collector, collecting
+from tests.support.stack import Stack, running_stack
+
+pytestmark = pytest.mark.timeout(400)
+
+WISH = "A library with books: title, author, year:int"
+VALUE = "canary-of-the-telemetry-test"
+CLI, API, WORKERS = "orchestrator-cli", "orchestrator-api", "orchestrator-workers"
+
+
+@dataclass(frozen=True)
+class Traced:
+    """A platform whose every process sends its spans to one collector."""
+
+    stack: Stack
+    collector: Collector
+
+    async def trace_of(self, command: str) -> list[tuple[str, Span]]:
+        """Every span of the trace that a command began, once its last one has come."""
+
+        def whole() -> list[tuple[str, Span]]:
+            spans = self.collector.spans_of
+            traces = {span.trace_id for service, span in spans if service == CLI and span.name == command}
+            assert len(traces) <= 1, f"{command} was run once"
+            found = [(service, span) for service, span in spans if span.trace_id in traces]
+            return found if any(span.name == "CompleteWorkflow:engineering" for _, span in found) else []
+
+        return await eventually(whole, 60, message=f"the trace of {command}")
+
+
+@pytest_asyncio.fixture(scope="module")
+async def traced() -> AsyncIterator[Traced]:
+    with TemporaryDirectory(prefix="traced-") as directory, pytest.MonkeyPatch.context() as chosen:
+        chosen.setenv("ORCHESTRATOR_RUNTIME", "process")
+        chosen.setenv("ORCHESTRATOR_LOG_JSON", "true")
+        async with collecting(chosen) as collector, running_stack(Path(directory) / "home") as stack:
+            yield Traced(stack, collector)
+
+
+@pytest.mark.parametrize("over_http", [False, True], ids=["as the operator", "over HTTP"])
+async def test_one_trace_spans_the_command_the_api_the_workflow_its_activities_and_their_requests(
+    traced: Traced, over_http: bool
+) -> None:
+    stack = traced.stack
+    project = await stack.new_project()
+    await stack.ok("secret", "set", project, "TOKEN_OF_A_SHOP", stdin=VALUE)
+    remote = {"ORCHESTRATOR_API_URL": stack.settings.api_url, "ORCHESTRATOR_TOKEN": stack.admin_key()}
+    command = ("engineering", "start", "--project", project, WISH, "--json")
+    traced.collector.bodies.clear()
+    started = await stack.cli(*command, env=remote if over_http else None)
+    assert started.code == 0, started.err
+    task_id = started.json["task_id"]
+    assert (await stack.finished(task_id))["state"] == "completed"
+    trace = await traced.trace_of("orchestrator engineering start")
+
+    named = {(service, span.name): span for service, span in trace}
+    starter = (API, "StartWorkflow:engineering") if over_http else (CLI, "StartWorkflow:engineering")
+    chain = [
+        (CLI, "orchestrator engineering start"),
+        *([(API, "POST /engineering")] if over_http else []),
+        starter,
+        (WORKERS, "RunWorkflow:engineering"),
+        (WORKERS, "StartActivity:projection.apply"),
+        (WORKERS, "RunActivity:projection.apply"),
+        (API, "PUT /internal/projections"),
+    ]
+    for above, below in itertools.pairwise(chain):
+        assert named[below].parent_span_id in {s.span_id for one, s in trace if (one, s.name) == above}, (above, below)
+    assert (WORKERS, "RunWorkflow:agent-worker") in named, "and the child"
+
+    _nothing_is_said(traced, task_id)
+    _logs_lead_to(stack, trace[0][1].trace_id.hex(), task_id, project)
+
+
+def _nothing_is_said(traced: Traced, task_id: str) -> None:
+    sent = b"".join(traced.collector.bodies)
+    for kept_out in (WISH, "books", VALUE, traced.stack.admin_key()):
+        assert kept_out.encode() not in sent, kept_out
+    assert task_id.encode() in sent, "names and ids are what traces are for"
+
+
+def _logs_lead_to(stack: Stack, trace_id: str, task_id: str, project: str) -> None:
+    by_workers = [line for line in _records(stack, "workers") if line.get("trace_id") == trace_id]
+    of_activities = [line for line in by_workers if line.get("activity")]
+    assert of_activities, "activities of a task write what they do"
+    for line in of_activities:
+        assert line["workflow_id"].endswith(task_id), line
+        assert (line["task_id"], line["project_id"]) == (task_id, project), line
+    requests = [line for line in _records(stack, "api") if line.get("event") == "request"]
+    shown = [line for line in requests if line["path"] == f"/tasks/{task_id}"]
+    assert shown
+    assert all(line["task_id"] == task_id and line["trace_id"] and line["request_id"] for line in shown)
+
+
+def _records(stack: Stack, part: str) -> list[dict[str, str]]:
+    lines = (stack.home / "logs" / f"{part}.log").read_text().splitlines()
+    return [json.loads(line) for line in lines if line.startswith("{")]
