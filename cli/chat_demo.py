@@ -12,6 +12,8 @@ from cli.exits import ExitCode
 from contracts.errors import ErrorCode, OrchestratorError
 
 if TYPE_CHECKING:
+    from typing import BinaryIO
+
     from cli.chat_line import ChatLine
     from cli.output import Output
     from cli.parts import Parts
@@ -21,6 +23,9 @@ if TYPE_CHECKING:
 EMULATOR_TOKEN = "424242:EMULATOR-token-of-no-real-bot-000"
 _START_S = 30.0
 _STOP_S = 10.0
+_BOT_START_S = 120.0
+_LOOK_S = 0.2
+_BOT = "bot-of-demo"
 
 
 async def run_chat(settings: Settings, sentence: str, language: str, out: Output) -> ExitCode:
@@ -35,8 +40,10 @@ async def run_chat(settings: Settings, sentence: str, language: str, out: Output
 
     out.say("The platform", style="bold")
     await bring_up(settings, out, detach=True)
-    async with _emulated(Parts(settings), out) as url, ChatLine(url, settings.admin_user_id, language) as line:
+    parts = Parts(settings)
+    async with _emulated(parts, out) as (url, bot), ChatLine(url, settings.admin_user_id, language) as line:
         out.document({"emulator": True, "url": url})
+        await _wait_for_bot(parts, line, bot)
         if sentence:
             await line.say(sentence)
         if sys.stdin.isatty() and sys.stdout.isatty() and not out.as_json:
@@ -52,7 +59,7 @@ async def _window(line: ChatLine) -> ExitCode:
 
 
 @asynccontextmanager
-async def _emulated(parts: Parts, out: Output) -> AsyncIterator[str]:
+async def _emulated(parts: Parts, out: Output) -> AsyncIterator[tuple[str, asyncio.subprocess.Process]]:
     """The emulator and a bot of its own; both end with the block."""
     out.say()
     out.say(
@@ -63,8 +70,9 @@ async def _emulated(parts: Parts, out: Output) -> AsyncIterator[str]:
     bot: asyncio.subprocess.Process | None = None
     try:
         url = await _address(emulator)
-        bot = await _spawn(_bot(parts, url), asyncio.subprocess.DEVNULL)
-        yield url
+        with parts.book.log_file(_BOT).open("ab") as log:
+            bot = await _spawn(_bot(parts, url), asyncio.subprocess.DEVNULL, log)
+        yield url, bot
     finally:
         for process in (bot, emulator):
             await _end(process)
@@ -80,7 +88,20 @@ def _bot(parts: Parts, url: str) -> Command:
     return replace(command, env={**env, **bot})
 
 
-async def _spawn(command: Command, stdout: int) -> asyncio.subprocess.Process:
+async def _wait_for_bot(parts: Parts, line: ChatLine, bot: asyncio.subprocess.Process) -> None:
+    deadline = asyncio.get_running_loop().time() + _BOT_START_S
+    while not await line.has_bot():
+        if bot.returncode is not None or asyncio.get_running_loop().time() > deadline:
+            raise OrchestratorError(
+                ErrorCode.PROCESS_FAILED,
+                f"The bot did not start. Its log is {parts.book.log_file(_BOT)}:\n{parts.book.last_words(_BOT)}",
+            )
+        await asyncio.sleep(_LOOK_S)
+
+
+async def _spawn(
+    command: Command, stdout: int, stderr: int | BinaryIO = asyncio.subprocess.DEVNULL
+) -> asyncio.subprocess.Process:
     # A session of its own: Ctrl-C at the terminal ends the window first, and then these.
     return await asyncio.create_subprocess_exec(
         *command.argv,
@@ -88,7 +109,7 @@ async def _spawn(command: Command, stdout: int) -> asyncio.subprocess.Process:
         cwd=command.cwd,
         stdin=asyncio.subprocess.DEVNULL,
         stdout=stdout,
-        stderr=asyncio.subprocess.DEVNULL,
+        stderr=stderr,
         start_new_session=True,
     )
 

@@ -48,6 +48,10 @@ class ChatLine:
     ) -> None:
         await self._http.aclose()
 
+    async def has_bot(self) -> bool:
+        """Whether a bot listens by now."""
+        return bool((await self._http.get("/emulator/health")).raise_for_status().json()["listening"])
+
     async def say(self, text: str) -> None:
         body = {"user_id": self._user_id, "text": text, "language": self._language}
         await self._post("/emulator/say", body)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _BUTTON = re.compile(r"\[(.+)\]\Z")
 _BUTTON_S = 300.0
 _LOOK_S = 0.5
+_ANSWER_S = 60.0
 _SETTLE_S = 3.0
 
 
@@ -36,6 +37,7 @@ async def follow_script(settings: Settings, line: ChatLine, out: Output) -> Exit
         while entry := await loop.run_in_executor(None, sys.stdin.readline):
             if entry.strip():
                 await enter(line, entry.strip(), out)
+        await _until_heard(line)
         code = await _until_quiet(settings, known)
         # The last edit is on its way.
         await asyncio.sleep(_SETTLE_S)
@@ -95,6 +97,14 @@ def _print(message: Shown, out: Output, *, edited: bool) -> None:
     out.say(message.text)
     if message.buttons:
         out.say("".join(f"[{text}]  " for text in message.buttons))
+
+
+async def _until_heard(line: ChatLine) -> None:
+    """Until the bot has answered what was said last; it has a minute for that."""
+    deadline = asyncio.get_running_loop().time() + _ANSWER_S
+    screen = await line.screen()
+    while screen.messages and not screen.messages[-1].from_bot and asyncio.get_running_loop().time() < deadline:
+        screen = await line.screen(after=screen.frame)
 
 
 async def _task_ids(settings: Settings) -> set[str]:

@@ -62,7 +62,12 @@ class _Control:
         self._telegram = telegram
 
     async def health(self, _request: web.Request) -> web.Response:
-        return web.json_response({"emulator": True, "bot": self._telegram.bot})
+        return web.json_response({"emulator": True, "bot": self._telegram.bot, "listening": self._listening})
+
+    @property
+    def _listening(self) -> bool:
+        """Whether a bot takes updates now."""
+        return self._telegram.updates.polled or bool(self._telegram.webhook.url)
 
     async def say(self, request: web.Request) -> web.Response:
         body = await _read(request, Say)
