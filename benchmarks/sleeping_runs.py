@@ -61,9 +61,12 @@ async def _levels(client: Client, worker: asyncio.subprocess.Process, runs: int,
 
 
 async def _waiting(worker: asyncio.subprocess.Process) -> AsyncGenerator[int, None]:
+    """What the worker counts; the Temporal core writes its warnings into the same stream."""
     assert worker.stdout is not None
     while line := await worker.stdout.readline():
-        yield int(line)
+        if line.strip().isdigit():
+            yield int(line)
+    raise RuntimeError(f"the worker has ended with {await worker.wait()}")
 
 
 async def _open(world: World, count: int) -> None:
