@@ -67,7 +67,9 @@ async def test_one_trace_spans_the_command_the_api_the_workflow_its_activities_a
     assert (await stack.finished(task_id))["state"] == "completed"
     trace = await traced.trace_of("orchestrator engineering start")
 
-    named = {(service, span.name): span for service, span in trace}
+    def ids(which: tuple[str, str], attribute: str) -> set[bytes]:
+        return {getattr(span, attribute) for service, span in trace if (service, span.name) == which}
+
     starter = (API, "StartWorkflow:engineering") if over_http else (CLI, "StartWorkflow:engineering")
     chain = [
         (CLI, "orchestrator engineering start"),
@@ -79,8 +81,8 @@ async def test_one_trace_spans_the_command_the_api_the_workflow_its_activities_a
         (API, "PUT /internal/projections"),
     ]
     for above, below in itertools.pairwise(chain):
-        assert named[below].parent_span_id in {s.span_id for one, s in trace if (one, s.name) == above}, (above, below)
-    assert (WORKERS, "RunWorkflow:agent-worker") in named, "and the child"
+        assert ids(above, "span_id") & ids(below, "parent_span_id"), f"{below} is not below {above}"
+    assert ids((WORKERS, "RunWorkflow:agent-worker"), "span_id"), "and the child"
 
     _nothing_is_said(traced, task_id)
     _logs_lead_to(stack, trace[0][1].trace_id.hex(), task_id, project)
