@@ -162,9 +162,23 @@ class OperatorPlatform:
             )
 
     async def cancel(self, task: TaskDTO) -> CancelAccepted:
+        from contracts.departments import DeployMessage
         from contracts.nouns import CancelAccepted
+        from contracts.states import TaskKind
 
-        await (await self.gateway()).cancel(task.workflow_id)
+        gateway = await self.gateway()
+        if task.kind is TaskKind.DEPLOY:
+            # Only this one: others of the project run or wait in the same workflow.
+            taken_back = DeployMessage(
+                request_id=task.id,
+                actor=await self._actor(),
+                task_id=task.id,
+                project_id=task.project_id,
+                user_id=task.user_id,
+            )
+            await gateway.withdraw_deploy(taken_back)
+        else:
+            await gateway.cancel(task.workflow_id)
         return CancelAccepted(task_id=task.id, message="Asked to cancel; the task confirms it.")
 
     async def answer(self, question: QuestionDTO, body: AnswerRequest) -> AnswerAccepted:

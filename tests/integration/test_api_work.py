@@ -172,6 +172,19 @@ async def test_a_running_deploy_of_another_task_is_not_taken_for_this_one(api: A
     assert (await api.http.get("/tasks/dep-123456789012", headers=api.admin)).status_code == 404
 
 
+async def test_of_a_deploy_only_the_task_that_is_meant_is_taken_back(api: Api, project_id: str) -> None:
+    body = {"request_id": "one-of-two", "project_id": project_id, "commit": "a" * 40}
+    started = (await api.http.post("/deploys", json=body, headers=api.admin)).json()
+    await api.project_task(
+        started["task_id"], project_id, seq=1, kind="deploy", workflow_id=started["workflow_id"], state="queued"
+    )
+    reply = await api.http.post(f"/tasks/{started['task_id']}/cancel", headers=api.admin)
+    assert reply.status_code == 202, reply.text
+    [message] = api.gateway.withdrawn
+    assert (message.task_id, message.project_id) == (started["task_id"], project_id)
+    assert started["workflow_id"] not in api.gateway.cancelled, "others of the project wait in it"
+
+
 async def test_a_cancel_reaches_the_workflow_and_a_closed_task_has_nothing_to_cancel(api: Api, project_id: str) -> None:
     task_id = await api.new_task(project_id)
     assert (await api.http.post(f"/tasks/{task_id}/cancel", headers=api.admin)).status_code == 202

@@ -88,6 +88,7 @@ class RecordingGateway:
     started: list[EngineeringMessage | DeliveryMessage | DeployMessage] = field(default_factory=list)
     answers: list[tuple[str, AnswerCommand, str]] = field(default_factory=list)
     cancelled: list[str] = field(default_factory=list)
+    withdrawn: list[DeployMessage] = field(default_factory=list)
     described: dict[str, WorkflowDescription] = field(default_factory=dict)
     refusal: OrchestratorError | None = None
     is_reachable: bool = True
@@ -111,6 +112,10 @@ class RecordingGateway:
     async def cancel(self, workflow_id: str) -> None:
         self._refuse()
         self.cancelled.append(workflow_id)
+
+    async def withdraw_deploy(self, message: DeployMessage) -> None:
+        self._refuse()
+        self.withdrawn.append(message)
 
     async def describe(self, workflow_id: str) -> WorkflowDescription | None:
         self._refuse()
