@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import httpx
@@ -141,6 +142,32 @@ async def test_a_rollback_names_a_release_of_the_same_project(api: Api, project_
     assert (reply.status_code, reply.json()["code"]) == (404, "NOT_FOUND")
     reply = await start(api, "/deploys", project_id, action="deploy", release_id=theirs["id"])
     assert reply.status_code == 422
+
+
+async def test_a_rollback_with_nothing_earlier_is_refused_before_it_starts(api: Api, project_id: str) -> None:
+    async def recorded(one: dict[str, Any], state: str) -> None:
+        reply = await api.http.put("/internal/releases", json={**one, "state": state}, headers=api.platform)
+        assert reply.status_code == 200, reply.text
+
+    async def refused(**fields: Any) -> bool:
+        reply = await start(api, "/deploys", project_id, action="rollback", **fields)
+        assert reply.status_code == 202 or reply.json()["code"] == "NOTHING_TO_ROLL_BACK", reply.text
+        return bool(reply.status_code == 409)
+
+    first, second = release(project_id), release(project_id)
+    assert await refused()
+    await recorded(first, "pending")
+    for state in ("building", "starting", "probing", "active"):
+        await recorded(first, state)
+    assert await refused(), "the only one that served is the one that serves"
+    assert await refused(release_id=first["id"])
+    await recorded(second, "pending")
+    assert not await refused(), "what is on its way may take over before the rollback has its turn"
+    for state in ("building", "starting", "probing", "active"):
+        await recorded(second, state)
+    assert not await refused()
+    assert not await refused(release_id=first["id"])
+    assert await refused(release_id=second["id"])
 
 
 async def test_before_its_first_projection_a_task_is_asked_of_temporal(api: Api) -> None:
