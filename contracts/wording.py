@@ -12,6 +12,7 @@ _IN_WORDS: Final = {
     r"^[a-z][a-z0-9_]{0,62}$": "use lower-case Latin letters, digits and underscores, at most 63, "
     "beginning with a letter",
     r"^[A-Z_][A-Z0-9_]{0,99}$": "use capital letters, digits and underscores, at most 100, not beginning with a digit",
+    r"^[A-Za-z0-9._-]{1,100}$": "use letters, digits, dots, dashes and underscores, at most 100",
     r"^[0-9]{0,18}$": "give a number of at most 18 digits",
     r"^artifact://[0-9a-f]{64}/[A-Za-z0-9._-]{1,100}$": "give an artifact's address as `task show` prints it",
     r"^[A-Za-z0-9][\w.-]{0,99}/[A-Za-z0-9][\w.-]{0,99}$": "give owner and name of a repository: owner/name",
