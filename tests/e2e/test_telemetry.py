@@ -75,13 +75,14 @@ async def test_one_trace_spans_the_command_the_api_the_workflow_its_activities_a
         (CLI, "orchestrator engineering start"),
         *([(API, "POST /engineering")] if over_http else []),
         starter,
-        (WORKERS, "RunWorkflow:engineering"),
+        # What a workflow does is put below its start: the span of its run is sent by whichever worker ends it.
         (WORKERS, "StartActivity:projection.apply"),
         (WORKERS, "RunActivity:projection.apply"),
         (API, "PUT /internal/projections"),
     ]
     for above, below in itertools.pairwise(chain):
         assert ids(above, "span_id") & ids(below, "parent_span_id"), f"{below} is not below {above}"
+    assert ids(starter, "span_id") & ids((WORKERS, "RunWorkflow:engineering"), "parent_span_id")
     assert ids((WORKERS, "RunWorkflow:agent-worker"), "span_id"), "and the child"
 
     _nothing_is_said(traced, task_id)
