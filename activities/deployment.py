@@ -12,6 +12,7 @@ from contracts import ids
 from contracts.errors import ErrorCode, OrchestratorError
 from contracts.names import ActivityName
 from contracts.nouns import DeploymentDTO, DeploymentRecord
+from contracts.rollback import earlier_release
 from contracts.states import DeployAction, ReleaseState
 from contracts.steps import (
     Allocation,
@@ -204,7 +205,8 @@ class DevopsNodes:
     async def choose(self, choice: ReleaseChoice) -> ChosenRelease:
         """The exact commit and release that a message means."""
         if choice.action is DeployAction.ROLLBACK:
-            return _earlier(await self.platform.releases(choice.project_id), choice.release_id)
+            earlier = earlier_release(await self.platform.releases(choice.project_id), choice.release_id)
+            return ChosenRelease(release_id=earlier.id, commit=earlier.commit)
         commit, _ = await self.forge.read_files(choice.repository, choice.commit, [])
         if choice.release_id is None:
             raise OrchestratorError(ErrorCode.INTERNAL, "A deploy needs a release id.")
@@ -238,30 +240,6 @@ class DevopsNodes:
 
 def _active(releases: list[DeploymentDTO]) -> DeploymentDTO | None:
     return next((release for release in releases if release.state is ReleaseState.ACTIVE), None)
-
-
-def _earlier(releases: list[DeploymentDTO], release_id: str | None) -> ChosenRelease:
-    active = _active(releases)
-    if release_id is not None:
-        found = next((release for release in releases if release.id == release_id), None)
-        if found is None:
-            raise OrchestratorError(ErrorCode.NOT_FOUND, f"There is no release {release_id}; see `deploy status`.")
-        if found.state not in {ReleaseState.SUPERSEDED, ReleaseState.ROLLED_BACK}:
-            raise OrchestratorError(
-                ErrorCode.NOTHING_TO_ROLL_BACK, f"Release {release_id} is {found.state.value}; choose one that served."
-            )
-        return ChosenRelease(release_id=found.id, commit=found.commit)
-    earlier = [
-        release
-        for release in sorted(releases, key=lambda release: release.number, reverse=True)
-        # one that somebody has rolled back from is a choice only by name
-        if release.state is ReleaseState.SUPERSEDED and (active is None or release.number < active.number)
-    ]
-    if not earlier:
-        raise OrchestratorError(
-            ErrorCode.NOTHING_TO_ROLL_BACK, "There is no earlier release that served; nothing to go back to."
-        )
-    return ChosenRelease(release_id=earlier[0].id, commit=earlier[0].commit)
 
 
 def _release_request(state: DevopsState) -> ReleaseRequest:

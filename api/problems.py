@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 from api.database import database_away, is_away
 from contracts.errors import ErrorClass, ErrorCode, OrchestratorError, bounded
 from contracts.nouns import Problem
+from contracts.wording import in_words
 
 MEDIA_TYPE = "application/problem+json"
 _MAX_ERRORS = 20
@@ -77,7 +78,7 @@ async def _expected(request: Request, error: Exception) -> JSONResponse:
 async def _invalid(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     errors = [
-        {"field": _field(entry["loc"]), "message": _printable(str(entry["msg"])), "type": str(entry["type"])}
+        {"field": _field(entry["loc"]), "message": _printable(in_words(entry)), "type": str(entry["type"])}
         for entry in list(error.errors())[:_MAX_ERRORS]
     ]
     named = "; ".join(f"{entry['field']}: {entry['message']}" for entry in errors[:3])

@@ -79,6 +79,8 @@ def _check_text(arguments: Sequence[str]) -> None:
 
     if any("\ud800" <= char <= "\udfff" for argument in arguments for char in argument):
         raise OrchestratorError(ErrorCode.INVALID_INPUT, "An argument is not valid UTF-8 text.")
+    if any("\x00" in argument for argument in arguments):
+        raise OrchestratorError(ErrorCode.INVALID_INPUT, "An argument contains a NUL character.")
 
 
 def _usage(error: object, as_json: bool) -> int:

@@ -31,10 +31,12 @@ def build(model: type[Model], **fields: Any) -> Model:  # noqa: ANN401 - the mod
 
 
 def explained(error: Any) -> str:  # noqa: ANN401 - a pydantic ValidationError; its import is not free
+    from contracts.wording import in_words
+
     problems = []
-    for problem in error.errors(include_url=False, include_input=False, include_context=False):
+    for problem in error.errors(include_url=False, include_input=False):
         place = ".".join(str(part) for part in problem["loc"]) or "input"
-        problems.append(f"{place}: {problem['msg'].removeprefix('Value error, ')}")
+        problems.append(f"{place}: {in_words(problem)}")
     return "; ".join(problems)
 
 

@@ -135,11 +135,12 @@ class OperatorPlatform:
         # What an archived project left running can still be ended.
         ending = body.action in {DeployAction.STOP, DeployAction.REMOVE}
         actor, project = await self._who_and_what(body.project_id, archived_too=ending)
-        await self._check_release(body)
+        task_id = task_id_for_request(TaskKind.DEPLOY, f"{body.project_id}/{body.request_id}")
+        await self._check_rollback(body, task_id)
         message = DeployMessage(
             request_id=body.request_id,
             actor=actor,
-            task_id=task_id_for_request(TaskKind.DEPLOY, f"{body.project_id}/{body.request_id}"),
+            task_id=task_id,
             project_id=project.id,
             project_name=project.name,
             user_id=project.owner_id,
@@ -150,21 +151,49 @@ class OperatorPlatform:
         )
         return await (await self.gateway()).start_deploy(message)
 
-    async def _check_release(self, body: DeployStart) -> None:
-        """As the API does over HTTP: an unknown release is refused before anything starts."""
+    async def _check_rollback(self, body: DeployStart, task_id: str) -> None:
+        """As the API does over HTTP: what is bound to fail is refused, unless it is an earlier start repeated."""
+        from contracts.errors import OrchestratorError
+        from contracts.rollback import check_rollback
+        from contracts.states import DeployAction
+
+        if body.action is not DeployAction.ROLLBACK:
+            return
+        try:
+            check_rollback(await self.api.releases(body.project_id), body.release_id)
+        except OrchestratorError:
+            if not await self._is_known(task_id):
+                raise
+
+    async def _is_known(self, task_id: str) -> bool:
         from contracts.errors import ErrorCode, OrchestratorError
 
-        if body.release_id is None:
-            return
-        if all(release.id != body.release_id for release in await self.api.releases(body.project_id)):
-            raise OrchestratorError(
-                ErrorCode.NOT_FOUND, f"This project has no release {body.release_id}; see `orchestrator deploy status`."
-            )
+        try:
+            await self.api.task(task_id)
+        except OrchestratorError as error:
+            if error.code is not ErrorCode.NOT_FOUND:
+                raise
+            return False
+        return True
 
     async def cancel(self, task: TaskDTO) -> CancelAccepted:
+        from contracts.departments import DeployMessage
         from contracts.nouns import CancelAccepted
+        from contracts.states import TaskKind
 
-        await (await self.gateway()).cancel(task.workflow_id)
+        gateway = await self.gateway()
+        if task.kind is TaskKind.DEPLOY:
+            # Only this one: others of the project run or wait in the same workflow.
+            taken_back = DeployMessage(
+                request_id=task.id,
+                actor=await self._actor(),
+                task_id=task.id,
+                project_id=task.project_id,
+                user_id=task.user_id,
+            )
+            await gateway.withdraw_deploy(taken_back)
+        else:
+            await gateway.cancel(task.workflow_id)
         return CancelAccepted(task_id=task.id, message="Asked to cancel; the task confirms it.")
 
     async def answer(self, question: QuestionDTO, body: AnswerRequest) -> AnswerAccepted:

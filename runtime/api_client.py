@@ -15,7 +15,7 @@ import httpx
 from httpx_sse import SSEError, aconnect_sse
 from pydantic import BaseModel, SecretStr, ValidationError
 from pydantic_core import to_jsonable_python
-from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_exponential_jitter
+from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, stop_after_delay, wait_exponential_jitter
 
 from contracts.errors import ErrorClass, ErrorCode, OrchestratorError, bounded
 from contracts.nouns import (
@@ -348,7 +348,8 @@ class ApiClient:
     ) -> httpx.Response:
         payload = None if body is None else _revealed(body.model_dump(mode="python", warnings=False))
         attempts = AsyncRetrying(
-            stop=stop_after_attempt(self._attempts if repeatable else 1),
+            # A server that takes connections and says nothing is waited for once, not for each attempt.
+            stop=stop_after_attempt(self._attempts if repeatable else 1) | stop_after_delay(self._timeout_s),
             wait=wait_exponential_jitter(multiplier=0.1, max=2.0, jitter=0.1),
             retry=retry_if_exception(lambda error: isinstance(error, OrchestratorError) and error.retryable),
             reraise=True,

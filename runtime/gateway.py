@@ -18,6 +18,7 @@ from temporalio.client import (
     WorkflowExecutionStatus,
     WorkflowUpdateFailedError,
     WorkflowUpdateRPCTimeoutOrCancelledError,
+    WorkflowUpdateStage,
 )
 from temporalio.common import (
     SearchAttributeKey,
@@ -128,6 +129,26 @@ class Gateway:
         """Ask a workflow to cancel; it confirms by its state once everything has been stopped."""
         try:
             await self._client.get_workflow_handle(workflow_id).cancel(rpc_timeout=_RPC_TIMEOUT)
+        except RPCError as error:
+            raise _translated(error, workflow_id) from error
+
+    async def withdraw_deploy(self, message: DeployMessage) -> None:
+        """Take one message back from the deploy of its project; what others have asked for goes on.
+
+        Returns when the workflow has taken it in, and the task confirms it. A repetition is the same withdrawal.
+        """
+        workflow_id = ids.deploy_workflow_id(message.project_id)
+        handle = self._client.get_workflow_handle(workflow_id)
+        try:
+            await handle.start_update(
+                UpdateName.WITHDRAW,
+                message,
+                id=f"{message.task_id}/withdraw",
+                wait_for_stage=WorkflowUpdateStage.ACCEPTED,
+                rpc_timeout=_UPDATE_TIMEOUT,
+            )
+        except WorkflowUpdateRPCTimeoutOrCancelledError as error:
+            raise _no_worker(workflow_id) from error
         except RPCError as error:
             raise _translated(error, workflow_id) from error
 

@@ -1,6 +1,7 @@
 """What happens around every activity: context for the logs, and the one translation of errors into retries."""
 
 import asyncio
+import dataclasses
 import random
 import time
 from collections import OrderedDict
@@ -38,7 +39,7 @@ _OUTAGES = frozenset(
 """Our own parts being away is nobody's fault: tried until they are back, at most this many seconds apart."""
 
 _OUTAGE_DELAY_S = 10.0
-_DEPTH = 3
+_DEPTH = 4
 _REMEMBERED = 10_000
 
 
@@ -47,6 +48,7 @@ class ErrorTranslation(Interceptor):
 
     def __init__(self) -> None:
         self._failures: OrderedDict[tuple[str, str], int] = OrderedDict()
+        self._projects: OrderedDict[str, str] = OrderedDict()
 
     def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:
         return _Translating(next, self)
@@ -59,6 +61,16 @@ class ErrorTranslation(Interceptor):
         while len(self._failures) > _REMEMBERED:
             self._failures.popitem(last=False)
         return self._failures[key]
+
+    def subject(self, workflow_id: str, arguments: Sequence[Any]) -> dict[str, str]:
+        """Whose work this is. Steps that are told no project are known by the task of an earlier one."""
+        found = _subject(workflow_id, arguments)
+        task_id = found.get("task_id", "")
+        if project_id := found.get("project_id") or self._projects.get(task_id):
+            self._projects[task_id] = found["project_id"] = project_id
+        while len(self._projects) > _REMEMBERED:
+            self._projects.popitem(last=False)
+        return found
 
     def forget(self) -> None:
         info = activity.info()
@@ -76,7 +88,7 @@ class _Translating(ActivityInboundInterceptor):
             workflow_id=info.workflow_id,
             activity=info.activity_type,
             attempt=info.attempt,
-            **_subject(info.workflow_id or "", input.args),
+            **self._memory.subject(info.workflow_id or "", input.args),
         ):
             begin = time.monotonic()
             try:
@@ -143,6 +155,8 @@ def _within(value: Any, name: str, depth: int) -> str | None:  # noqa: ANN401 - 
     """A text called `name` in models, mappings and sequences, not far below `value`."""
     if isinstance(value, BaseModel):
         value = {field: getattr(value, field) for field in type(value).model_fields}
+    elif dataclasses.is_dataclass(value) and not isinstance(value, type):
+        value = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
     if isinstance(value, Mapping):
         if isinstance(own := value.get(name), str) and own:
             return own

@@ -3,12 +3,15 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Depends
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col
 
+from api import replies
 from api.auth import Caller, agents_may
 from api.database import Session
 from api.gateway_link import WorkflowGateway
-from api.problems import not_found, permanent
+from api.problems import permanent
 from api.scope import find_working_project
 from api.state import Platform, ThePlatform
 from api.tables import ProjectRow, ReleaseRow, TaskRow
@@ -17,6 +20,7 @@ from contracts.departments import DeliveryMessage, DeployMessage, EngineeringMes
 from contracts.errors import ErrorCode
 from contracts.nouns import DeliveryStart, DeployStart, EngineeringStart, StartedTask
 from contracts.project_spec import ProjectSpec
+from contracts.rollback import check_rollback
 from contracts.states import DeployAction, Module, Role, TaskKind
 
 router = APIRouter(tags=["work"])
@@ -79,10 +83,11 @@ async def start_delivery(body: DeliveryStart, session: Session, caller: Delivers
 async def start_deploy(body: DeployStart, session: Session, caller: Deploys, platform: ThePlatform) -> StartedTask:
     """Deploy, roll back, stop, restart or remove. The same request id for the same project is the same task."""
     project = await find_working_project(session, caller, body.project_id)
-    await _check_deploy(session, caller, body)
+    _check_deploy(caller, body)
     task_id = _task_id(TaskKind.DEPLOY, body)
     if (known := await _started_before(session, platform, task_id)) is not None:
         return known
+    await _check_rollback(session, body)
     message = DeployMessage(
         request_id=body.request_id,
         actor=caller.actor,
@@ -136,13 +141,15 @@ def _spec_of_sentence(sentence: str, project: ProjectRow) -> ProjectSpec:
     return ProjectSpec(name=project.name, description=sentence, modules=modules)
 
 
-async def _check_deploy(session: AsyncSession, caller: Caller, body: DeployStart) -> None:
+def _check_deploy(caller: Caller, body: DeployStart) -> None:
     if caller.actor.role is Role.AGENT and body.action not in {DeployAction.DEPLOY, DeployAction.RESTART}:
         raise permanent(ErrorCode.NOT_ALLOWED, "An agent may deploy and restart; ask a person for anything else.")
-    if body.release_id is None:
-        return
-    if body.action is not DeployAction.ROLLBACK:
+    if body.release_id is not None and body.action is not DeployAction.ROLLBACK:
         raise permanent(ErrorCode.INVALID_INPUT, "`release_id` is only for a rollback; to deploy, give a commit.")
-    release = await session.get(ReleaseRow, body.release_id)
-    if release is None or release.project_id != body.project_id:
-        raise not_found("release", body.release_id)
+
+
+async def _check_rollback(session: AsyncSession, body: DeployStart) -> None:
+    """What is bound to fail is refused before it starts. A commit is known to the forge only: its task says so."""
+    if body.action is DeployAction.ROLLBACK:
+        rows = await session.scalars(select(ReleaseRow).where(col(ReleaseRow.project_id) == body.project_id))
+        check_rollback([replies.release(row) for row in rows], body.release_id)

@@ -18,6 +18,7 @@ from api.starting_tasks import find_starting
 from api.state import Platform, ThePlatform
 from api.tables import TaskRow
 from contracts.base import Identifier
+from contracts.departments import DeployMessage
 from contracts.errors import ErrorCode
 from contracts.nouns import CancelAccepted, EventList, TaskDTO, TaskList
 from contracts.states import TaskKind, TaskState
@@ -66,12 +67,19 @@ async def show_task(task_id: TaskId, session: Session, caller: Shows, platform: 
 
 @router.post("/tasks/{task_id}/cancel", status_code=202)
 async def cancel_task(task_id: TaskId, session: Session, caller: Cancels, platform: ThePlatform) -> CancelAccepted:
-    """Ask the workflow to cancel; the task says `cancelled` once everything has been stopped."""
+    """Ask the workflow to cancel; the task says `cancelled` once everything has been stopped.
+
+    Of a deploy only this task: others of the project that run or wait in the same workflow go on.
+    """
     row = await find_task(session, caller, task_id)
     if row is not None and TaskState(row.state).is_final:
         raise permanent(ErrorCode.WORKFLOW_NOT_RUNNING, f"The task is {row.state} already; there is nothing to cancel.")
     known = row or await find_starting(session, platform, caller, task_id)
-    await (await platform.gateway.get()).cancel(known.workflow_id)
+    gateway = await platform.gateway.get()
+    if known.kind == TaskKind.DEPLOY:
+        await gateway.withdraw_deploy(_withdrawal(known, caller))
+    else:
+        await gateway.cancel(known.workflow_id)
     return CancelAccepted(task_id=task_id, message="The work is being stopped.")
 
 
@@ -119,6 +127,13 @@ async def stream_events(
 async def _messages(platform: Platform, task_id: str, after: int) -> AsyncIterator[ServerSentEvent]:
     async for event in task_events.follow(platform.sessions, platform.hub, task_id, after):
         yield ServerSentEvent(data=event.model_dump_json(), id=str(event.seq))
+
+
+def _withdrawal(task: TaskRow | TaskDTO, caller: Caller) -> DeployMessage:
+    """A message is known by its task; nothing else of it is looked at."""
+    return DeployMessage(
+        request_id=task.id, actor=caller.actor, task_id=task.id, project_id=task.project_id, user_id=task.user_id
+    )
 
 
 def _reply(row: TaskRow, platform: Platform) -> TaskDTO:

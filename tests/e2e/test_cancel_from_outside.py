@@ -52,14 +52,15 @@ async def test_while_a_secret_is_asked_for_the_release_serves_on(story: Story) -
 
 
 @pytest.mark.story("cancel-playbook")
-async def test_in_the_playbook_the_previous_release_serves_on(story: Story) -> None:
+async def test_in_the_playbook_nothing_of_it_is_left_and_what_waited_has_its_turn(story: Story) -> None:
     assert story.seen["cancelled"].before, "the playbook was at work"
     judge(story.seen["cancelled"])
     health, status, current = story.seen["after cancel"]
-    assert health["release"] == current["release_id"] == story.seen["live"]["release_id"]
+    behind = story.seen["behind"]
+    assert behind["state"] == "completed", "what waited behind it is somebody else's, and has its turn"
+    assert health["release"] == current["release_id"] == behind["result"]["release_id"]
     assert status == "active"
-    assert await story.outside.releases() == [story.seen["live"]["release_id"]]
-    assert story.seen["behind"]["state"] == "cancelled", "what waited behind it has not begun"
+    assert story.seen["release"] not in await story.outside.releases()
 
 
 @pytest.mark.story("cancel-delivery-in-engineering")

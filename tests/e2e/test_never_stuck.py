@@ -100,8 +100,8 @@ def _has_ended(pid: int) -> bool:
 
 @pytest.mark.parametrize(
     ("queue", "how"),
-    [(Queue.AGENTS, signal.SIGKILL), (Queue.ORCHESTRATOR, signal.SIGTERM)],
-    ids=["agents, killed", "orchestrator, told to stop"],
+    [(Queue.AGENTS, signal.SIGKILL), (Queue.ORCHESTRATOR, signal.SIGTERM), (Queue.INFRA, signal.SIGKILL)],
+    ids=["agents, killed", "orchestrator, told to stop", "infra, killed"],
 )
 async def test_a_queue_without_its_worker_is_named_within_a_minute_and_goes_on_with_it(
     workers: Workers, queue: str, how: signal.Signals, record_property: Callable[[str, object], None]
@@ -109,13 +109,16 @@ async def test_a_queue_without_its_worker_is_named_within_a_minute_and_goes_on_w
     stack = workers.stack
     project = await stack.new_project()
     delivery = (await stack.ok("delivery", "start", "--project", project, WISH))["task_id"]
-    engineering = child_task_id(delivery, TaskKind.ENGINEERING)
-    await _a_turn_begins(stack, engineering)
+    step = child_task_id(delivery, TaskKind.DEPLOY if queue == Queue.INFRA else TaskKind.ENGINEERING)
+    if queue == Queue.INFRA:
+        await _a_playbook_begins(stack, delivery, step)
+    else:
+        await _a_turn_begins(stack, step)
 
     died, clock = datetime.now(UTC), asyncio.get_running_loop().time
     began = clock()
     await workers.stop(queue, how)
-    for task in (engineering, delivery):
+    for task in (step, delivery):
         found = await stack.wait(
             f"/tasks/{task}", _stalled, PROMISED_S - (clock() - began), message=f"{task} naming its queue"
         )
@@ -131,6 +134,17 @@ async def test_a_queue_without_its_worker_is_named_within_a_minute_and_goes_on_w
     assert task["stalled_queue"] is None
     await stack.wait("/queues", lambda found: not found["alerts"], 15, message="no alert any more")
     sys.stdout.write(f"{queue}: named {named_s:.1f} s after the end of its worker\n")
+
+
+async def _a_playbook_begins(stack: Stack, delivery: str, deploy: str) -> None:
+    await stack.at_stage(delivery, "deploy", timeout=120)
+    await eventually(lambda: _is_known(stack, deploy), 30, message="the deploy")
+    await stack.at_stage(deploy, "deploying")
+
+
+async def _is_known(stack: Stack, task: str) -> bool:
+    async with stack.http() as http:
+        return (await http.get(f"/tasks/{task}")).status_code == 200
 
 
 async def _a_turn_begins(stack: Stack, engineering: str) -> None:
@@ -178,3 +192,5 @@ async def test_a_worker_process_shows_the_metrics_of_its_queue(workers: Workers)
         text = (await prometheus.get(f"http://{workers.metrics}/metrics")).text
     assert "temporal_worker_task_slots_available" in text
     assert 'task_queue="infra"' in text
+    assert 'temporal_activity_execution_latency_bucket{activity_type="devops-graph.probe"' in text
+    assert 'le="3600"' in text

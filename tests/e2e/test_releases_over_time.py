@@ -55,7 +55,7 @@ async def test_stop_restart_and_remove_do_what_they_say(story: Story) -> None:
     assert health == {"error": "ConnectError"}
     assert directories == []
     assert len(await story.outside.commits()) > 1, "the repository stays"
-    assert story.seen["rollback of nothing"].code == 1
+    assert story.seen["rollback of nothing"].code == 5, "refused before anything starts"
     assert "NOTHING_TO_ROLL_BACK" in story.seen["rollback of nothing"].out
 
 

@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
 
@@ -15,7 +16,7 @@ from playwright.async_api import Page, expect
 
 from tests.support.browser import SIZE, WebUi, login_link, new_page
 from tests.support.login_proxy import Proxied, proxied_api
-from tests.support.stack import Stack
+from tests.support.stack import ROOT, Stack
 
 WISH = "A library with books: title, author, year:int"
 CIPHERTEXT = re.compile(r"[A-Za-z0-9+/]{60,}")
@@ -156,6 +157,35 @@ async def test_the_links_of_every_command_open_the_very_run(
         await readable.page.goto(task["web_url"], wait_until="commit")
         await expect(readable.page.get_by_test_id("workflow-id-heading")).to_contain_text(task["workflow_id"])
         assert f"/{task['run_id']}/" in readable.page.url
+
+
+def documented_views() -> dict[str, str]:
+    """The saved views that docs/web-ui.md tells people to make."""
+    rows = re.findall(
+        r"^\| ([^|`]+?(?:`[a-z]+`)?) \| `([^`]+)`", (ROOT / "docs" / "web-ui.md").read_text(), re.MULTILINE
+    )
+    return {name: query for name, query in rows if "=" in query or " IS " in query}
+
+
+async def test_the_documented_views_find_what_waits_for_a_person_and_what_has_failed_today(
+    stack: Stack, readable: WebUi
+) -> None:
+    views, client = documented_views(), await stack.client()
+    assert {"My project", "Waiting for a person", "Failed today"} <= set(views), views
+    for query in views.values():
+        await client.count_workflows(query)  # refuses what it does not understand
+    project = await stack.new_project()
+    wish = ("engineering", "start", "--project", project, "A library with books: title [agent:ask]")
+    started = await stack.ok(*wish)
+    asked = await stack.question(project)
+    await readable.search(views["Waiting for a person"])
+    await readable.sees(started["workflow_id"])
+    await stack.ok("answer", asked["id"], "stop")
+    assert (await stack.finished(started["task_id"]))["state"] == "failed"
+    await readable.search(re.sub(r"\d{4}-\d\d-\d\d", datetime.now(UTC).date().isoformat(), views["Failed today"]))
+    await readable.sees(started["workflow_id"])
+    still = await client.count_workflows(f'{views["Waiting for a person"]} AND ProjectId = "{project}"')
+    assert still.count == 0
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ from tests.unit.test_api_openapi import routes
 
 TABLES = (
     "users", "api_keys", "agent_tokens", "projects", "tasks", "events", "questions", "secrets", "servers",
-    "port_allocations", "releases", "incidents",
+    "port_allocations", "releases", "incidents", "chat_screens", "chat_updates",
 )  # fmt: skip
 
 HOSTILE_VALUES: list[Any] = [
@@ -81,6 +81,12 @@ def valid_bodies(project_id: str) -> dict[str, dict[str, Any]]:
         "POST /internal/ports": {"project_id": project_id, "services": ["a"], "server_handle": "local"},
         "PUT /internal/releases": {**release(project_id), "server_handle": "local", "url": "http://x", "error": "e"},
         "POST /internal/tokens": {"project_id": project_id, "commands": ["task.show"], "ttl_s": 60},
+        "PUT /whoami/language": {"language": "ru"},
+        "PUT /chat/screens/{screen_id}": {
+            "bot_id": 1, "chat_id": 2, "user_id": 3, "language": "en", "wish": "w", "project_id": project_id,
+        },
+        "PATCH /chat/screens/{screen_id}": {"message_id": 1, "project_id": project_id, "task_id": "t-1", "final": True},
+        "PUT /chat/updates/{update_id}": {"subject": "q-1"},
     }  # fmt: skip
 
 
@@ -97,7 +103,15 @@ def spoiled(body: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def keys_for(path: str, api: Api) -> Headers:
+    if path.startswith("/chat"):
+        return api.bot
     return api.platform if path.startswith("/internal") else api.admin
+
+
+def filled(path: str, project_id: str, handle: str) -> str:
+    """A path with an id in each place."""
+    names = {"name": "NAME", "question_id": "q-x", "screen_id": "s-1", "update_id": "u-1"}
+    return path.format(project_id=project_id, handle=handle, **names)
 
 
 def operations(api: Api) -> Iterator[tuple[str, str]]:
@@ -125,7 +139,7 @@ async def test_a_spoiled_body_is_never_a_server_error(api: Api, project_id: str)
     assert wanted == set(bodies) | bodiless
     for operation, body in bodies.items():
         method, path = operation.split(" ")
-        path = path.format(project_id=project_id, name="NAME", question_id="q-x", handle="nowhere")
+        path = filled(path, project_id, "nowhere")
         for bad in spoiled(body):
             content = json.dumps(bad).encode()
             headers = {**keys_for(path, api), "Content-Type": "application/json"}
@@ -137,7 +151,7 @@ async def test_a_refused_body_changes_nothing(api: Api, project_id: str) -> None
     before = await contents(api)
     for operation, body in valid_bodies(project_id).items():
         method, path = operation.split(" ")
-        path = path.format(project_id=project_id, name="NAME", question_id="q-x", handle="local")
+        path = filled(path, project_id, "local")
         for bad in ({**body, "surprise": 1}, [], "text", None, {**body, next(iter(body)): "a\x00b"}):
             reply = await api.http.request(method, path, json=bad, headers=keys_for(path, api))
             assert reply.status_code == 422, (operation, bad, reply.text)
@@ -159,7 +173,7 @@ async def test_what_is_no_json_is_refused_clearly(api: Api, project_id: str) -> 
     for (method, path), content in itertools.product(operations(api), raw):
         if method not in {"POST", "PUT", "PATCH"} or path.endswith(("/cancel", "/keys", "/web-ui-tickets")):
             continue
-        url = path.format(project_id=project_id, name="NAME", question_id="q-x", handle="local")
+        url = filled(path, project_id, "local")
         for kind in ("application/json", "text/plain", "application/x-www-form-urlencoded"):
             headers = {**keys_for(path, api), "Content-Type": kind}
             reply = await api.http.request(method, url, content=content, headers=headers)

@@ -159,3 +159,17 @@ async def test_a_stream_that_is_cut_goes_on_with_nothing_missing_and_nothing_dou
         seen = [event.seq async for event in client.watch("dlv-1")]
     assert seen == [1, 2, 3, 4, 5, 6]
     assert resumed_from == [None, "2", "4"]
+
+
+async def test_a_server_that_hangs_is_waited_for_once_and_not_for_each_attempt() -> None:
+    asked = []
+
+    async def silent(request: str, _headers: dict[str, str], _body: bytes, _writer: asyncio.StreamWriter) -> None:
+        asked.append(request)
+        await asyncio.sleep(5)
+
+    async with server(silent) as url, ApiClient(url, "key", timeout_s=0.5, attempts=3) as api:
+        with pytest.raises(OrchestratorError) as caught:
+            await api.tasks()
+    assert caught.value.code is ErrorCode.API_UNREACHABLE
+    assert len(asked) == 1

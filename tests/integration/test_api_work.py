@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import httpx
@@ -143,6 +144,32 @@ async def test_a_rollback_names_a_release_of_the_same_project(api: Api, project_
     assert reply.status_code == 422
 
 
+async def test_a_rollback_with_nothing_earlier_is_refused_before_it_starts(api: Api, project_id: str) -> None:
+    async def recorded(one: dict[str, Any], state: str) -> None:
+        reply = await api.http.put("/internal/releases", json={**one, "state": state}, headers=api.platform)
+        assert reply.status_code == 200, reply.text
+
+    async def refused(**fields: Any) -> bool:
+        reply = await start(api, "/deploys", project_id, action="rollback", **fields)
+        assert reply.status_code == 202 or reply.json()["code"] == "NOTHING_TO_ROLL_BACK", reply.text
+        return bool(reply.status_code == 409)
+
+    first, second = release(project_id), release(project_id)
+    assert await refused()
+    await recorded(first, "pending")
+    for state in ("building", "starting", "probing", "active"):
+        await recorded(first, state)
+    assert await refused(), "the only one that served is the one that serves"
+    assert await refused(release_id=first["id"])
+    await recorded(second, "pending")
+    assert not await refused(), "what is on its way may take over before the rollback has its turn"
+    for state in ("building", "starting", "probing", "active"):
+        await recorded(second, state)
+    assert not await refused()
+    assert not await refused(release_id=first["id"])
+    assert await refused(release_id=second["id"])
+
+
 async def test_before_its_first_projection_a_task_is_asked_of_temporal(api: Api) -> None:
     _, owner = await api.new_user()
     project_id = await api.new_project(owner)
@@ -170,6 +197,19 @@ async def test_a_running_deploy_of_another_task_is_not_taken_for_this_one(api: A
         workflow_id=workflow_id, run_id="r", type="deploy", status="running", project_id=project_id, task_id="dep-other"
     )
     assert (await api.http.get("/tasks/dep-123456789012", headers=api.admin)).status_code == 404
+
+
+async def test_of_a_deploy_only_the_task_that_is_meant_is_taken_back(api: Api, project_id: str) -> None:
+    body = {"request_id": "one-of-two", "project_id": project_id, "commit": "a" * 40}
+    started = (await api.http.post("/deploys", json=body, headers=api.admin)).json()
+    await api.project_task(
+        started["task_id"], project_id, seq=1, kind="deploy", workflow_id=started["workflow_id"], state="queued"
+    )
+    reply = await api.http.post(f"/tasks/{started['task_id']}/cancel", headers=api.admin)
+    assert reply.status_code == 202, reply.text
+    [message] = api.gateway.withdrawn
+    assert (message.task_id, message.project_id) == (started["task_id"], project_id)
+    assert started["workflow_id"] not in api.gateway.cancelled, "others of the project wait in it"
 
 
 async def test_a_cancel_reaches_the_workflow_and_a_closed_task_has_nothing_to_cancel(api: Api, project_id: str) -> None:

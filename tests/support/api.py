@@ -88,6 +88,7 @@ class RecordingGateway:
     started: list[EngineeringMessage | DeliveryMessage | DeployMessage] = field(default_factory=list)
     answers: list[tuple[str, AnswerCommand, str]] = field(default_factory=list)
     cancelled: list[str] = field(default_factory=list)
+    withdrawn: list[DeployMessage] = field(default_factory=list)
     described: dict[str, WorkflowDescription] = field(default_factory=dict)
     refusal: OrchestratorError | None = None
     is_reachable: bool = True
@@ -111,6 +112,10 @@ class RecordingGateway:
     async def cancel(self, workflow_id: str) -> None:
         self._refuse()
         self.cancelled.append(workflow_id)
+
+    async def withdraw_deploy(self, message: DeployMessage) -> None:
+        self._refuse()
+        self.withdrawn.append(message)
 
     async def describe(self, workflow_id: str) -> WorkflowDescription | None:
         self._refuse()
@@ -151,6 +156,7 @@ class Api:
     database_url: str
     admin: Headers
     platform: Headers
+    bot: Headers
 
     @property
     def state(self) -> Platform:
@@ -269,6 +275,7 @@ async def running_api(directory: Path) -> AsyncIterator[Api]:
             database_url=url,
             admin=bearer(private_files.read(keys.admin_key_file).strip()),
             platform=bearer(private_files.read(keys.platform_key_file).strip()),
+            bot=bearer(private_files.read(settings.bot_key_file).strip()),
         )
 
 

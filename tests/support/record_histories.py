@@ -44,6 +44,7 @@ GOLDEN: dict[str, tuple[str, ...]] = {
         "approval-waiting-seen", "missing-secret",
         "secret-with-the-answer",
         "cancel-waiting-for-a-secret", "cancel-playbook", "cancel-playbook-queued-seen",
+        "withdrawn-playbook",
     ),
     WorkflowName.AGENT_WORKER: ("happy", "repair", "question", "cancel-turn"),
 }  # fmt: skip

@@ -169,12 +169,12 @@ async def cancel_playbook(stack: Stack) -> Story:
     story.seen["url"], story.seen["live"] = live["result"]["deployed_url"], live["result"]
     second = await story.built("second-before-cancel", SECOND_ENTITY)
     async with story.outside.place.held() as let_go:
-        task_id = await story.deploy("cancel-playbook-queued-seen", "--commit", second)
+        task_id = await story.deploy("withdrawn-playbook", "--commit", second)
         release = ids.release_id_for_task(task_id)
         before = await story.working(f"play-{release}", " play-")
         behind = await stack.ok("deploy", "start", story.project, "--commit", first)
         story.seen["cancelled"] = await story.cancel(task_id, before=before, meanwhile=let_go)
-    story.seen["behind"] = await stack.finished(behind["task_id"], 10)
+    story.seen["behind"] = await stack.finished(behind["task_id"])
     story.seen["release"] = release
     story.seen["after cancel"] = (await story.health(), await story.status(), await story.outside.current())
     return story

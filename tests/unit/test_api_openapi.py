@@ -22,6 +22,7 @@ from contracts import (
     states,
     steps,
 )
+from contracts.wording import in_words
 from runtime.settings import Settings
 
 PUBLIC = {"/health", "/healthz"}
@@ -91,3 +92,19 @@ def test_every_route_declares_exactly_one_rule_of_access(app: FastAPI) -> None:
 def test_every_command_that_an_agent_may_have_belongs_to_a_route(app: FastAPI) -> None:
     declared = {command for route in routes(app) for rule in access_rules(route) for command in rule.commands}
     assert declared == auth.AGENT_COMMANDS
+
+
+def patterns(node: object) -> set[str]:
+    """Every regular expression in the description."""
+    if isinstance(node, dict):
+        own = {node["pattern"]} if isinstance(node.get("pattern"), str) else set()
+        return own.union(*(patterns(value) for value in node.values()))
+    return set().union(*(patterns(value) for value in node)) if isinstance(node, list) else set()
+
+
+def test_nobody_has_to_read_a_regular_expression(app: FastAPI) -> None:
+    found = patterns(app.openapi())
+    assert len(found) > 3
+    for pattern in found:
+        said = in_words({"type": "string_pattern_mismatch", "msg": "…", "ctx": {"pattern": pattern}})
+        assert "not allowed here" not in said, f"contracts/wording.py says nothing about {pattern}"

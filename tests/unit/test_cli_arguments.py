@@ -80,6 +80,7 @@ BAD = [
     ["task", "show", "../admin"],
     ["task", "show", "a" * 101],
     ["task", "show", "\ud800"],
+    ["answer", "q-1", "yes\x00no"],
     ["task", "watch", "t", "--after", "-1"],
     ["task", "list", "--state", "sleeping"],
     ["task", "list", "--limit", "0"],

@@ -82,6 +82,17 @@ def test_a_worker_whose_clock_is_wrong_counts_as_living_as_soon_as_it_beats_agai
         assert watched.seconds_until_silent() < WITHIN_S
 
 
+def test_a_clock_that_jumps_raises_no_alarm_and_hides_no_dead_worker() -> None:
+    for hours in (-2, 2):
+        watched = Watched()
+        watched.pass_time(90)
+        watched.began += timedelta(hours=hours)
+        watched.pass_time(60)
+        assert watched.book.silent(watched.clock) == []
+        watched.alive = False
+        assert watched.seconds_until_silent() < WITHIN_S
+
+
 def test_a_worker_without_heartbeats_lives_by_its_polls() -> None:
     watched = Watched(beats=False)
     watched.pass_time(600)

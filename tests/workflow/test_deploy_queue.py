@@ -2,7 +2,8 @@
 
 import asyncio
 
-from temporalio.client import WorkflowExecutionStatus
+import pytest
+from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError
 
 from contracts import ids
 from contracts.errors import ErrorCode, OrchestratorError
@@ -112,3 +113,20 @@ async def test_a_delivery_whose_deploy_ends_before_it_could_join_starts_its_own(
     await asyncio.wait_for(world.handle(started.workflow_id).result(), SOON_S)
     deploy_task = ids.child_task_id(message.task_id, TaskKind.DEPLOY)
     assert world.target.serving == ids.release_id_for_task(deploy_task)
+
+
+async def test_a_withdrawal_from_outside_leaves_what_waits_behind_it_its_turn(world: World) -> None:
+    first, waiting = world.deploy(commit=A), world.deploy(commit=B)
+    world.target.step = Step(held=True)
+    started = await world.gateway.start_deploy(first)
+    await asyncio.wait_for(world.target.step.started.wait(), SOON_S)
+    await world.gateway.start_deploy(waiting)
+    step, world.target.step = world.target.step, Step()
+    for _ in range(2):
+        await world.gateway.withdraw_deploy(first)
+    step.released.set()
+    await eventually(lambda: world.platform.state(first.task_id) is TaskState.CANCELLED, timeout=SOON_S)
+    await eventually(lambda: world.platform.state(waiting.task_id) is TaskState.COMPLETED, timeout=SOON_S)
+    assert world.target.serving == ids.release_id_for_task(waiting.task_id)
+    with pytest.raises(WorkflowFailureError):
+        await world.handle(started.workflow_id).result()

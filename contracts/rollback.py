@@ -1,0 +1,54 @@
+"""Which release a rollback goes back to: one rule for whoever asks, whoever refuses and whoever does it."""
+
+from collections.abc import Sequence
+
+from contracts.errors import ErrorCode, OrchestratorError
+from contracts.nouns import DeploymentDTO
+from contracts.states import ReleaseState
+
+_IN_FLIGHT = frozenset({ReleaseState.PENDING, ReleaseState.BUILDING, ReleaseState.STARTING, ReleaseState.PROBING})
+
+
+def earlier_release(releases: Sequence[DeploymentDTO], release_id: str | None) -> DeploymentDTO:
+    """The release that is named, else the newest one before the active that served until another took over.
+
+    Raises OrchestratorError: NOT_FOUND for an unknown one, NOTHING_TO_ROLL_BACK for one that never served.
+    """
+    if release_id is not None:
+        return _named(releases, release_id)
+    active = next((release for release in releases if release.state is ReleaseState.ACTIVE), None)
+    earlier = [
+        release
+        for release in sorted(releases, key=lambda release: release.number, reverse=True)
+        # one that somebody has rolled back from is a choice only by name
+        if release.state is ReleaseState.SUPERSEDED and (active is None or release.number < active.number)
+    ]
+    if not earlier:
+        raise OrchestratorError(
+            ErrorCode.NOTHING_TO_ROLL_BACK, "There is no earlier release that served; nothing to go back to."
+        )
+    return earlier[0]
+
+
+def check_rollback(releases: Sequence[DeploymentDTO], release_id: str | None) -> None:
+    """Refuse a rollback that is bound to fail, as `earlier_release` does.
+
+    While a release is on its way, the next one to go back to may be the one that serves now: then only an unknown
+    one is refused.
+    """
+    is_moving = any(release.state in _IN_FLIGHT for release in releases)
+    if not is_moving or (release_id is not None and all(release.id != release_id for release in releases)):
+        earlier_release(releases, release_id)
+
+
+def _named(releases: Sequence[DeploymentDTO], release_id: str) -> DeploymentDTO:
+    found = next((release for release in releases if release.id == release_id), None)
+    if found is None:
+        raise OrchestratorError(
+            ErrorCode.NOT_FOUND, f"This project has no release {release_id}; see `orchestrator deploy status`."
+        )
+    if found.state not in {ReleaseState.SUPERSEDED, ReleaseState.ROLLED_BACK}:
+        raise OrchestratorError(
+            ErrorCode.NOTHING_TO_ROLL_BACK, f"Release {release_id} is {found.state.value}; choose one that served."
+        )
+    return found
