@@ -8,7 +8,6 @@ import io
 import os
 import tarfile
 from pathlib import Path
-from uuid import uuid4
 
 import structlog
 
@@ -60,8 +59,8 @@ class DockerImages:
     async def _build(self, context: bytes, tag: str) -> None:
         """The tag is given last, so that an image with it is always whole and tested."""
         log.info("building the worker image", tag=tag)
-        # Other installations on this machine may be building the same one.
-        draft = f"{tag}-draft-{uuid4().hex[:8]}"
+        # Its own name for each installation: another one on this machine may be building the same image.
+        draft = f"{tag}-{hashlib.sha256(str(self._locks_dir).encode()).hexdigest()[:8]}-draft"
         proxies = {name: os.environ[name] for name in _PROXIES if os.environ.get(name)}
         await self._engine.build_image(context, draft, proxies)
         await self._smoke(draft)
@@ -71,6 +70,7 @@ class DockerImages:
 
     async def _smoke(self, image: str) -> None:
         name = image.replace(":", "-") + "-smoke"
+        await self._engine.remove(name)
         await self._engine.create(ContainerSpec(name, image, ["sh", "-ec", _SMOKE]))
         try:
             await self._engine.start(name)
