@@ -1,13 +1,13 @@
 """What the platform remembers of chats, so that a bot that was killed goes on without a lost or doubled message."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, Field
 
 from contracts.base import Contract, Identifier, Text, UserId
 
 Language = Literal["ru", "en"]
-ChatId = int
+ChatId = Annotated[int, Field(ge=-(2**62), le=2**62)]
 """Of a private chat it is the person's id; of a group it is negative."""
 
 
@@ -21,7 +21,7 @@ class ChatScreenOpen(Contract):
     `project_id` is set when the work goes on in a project that exists.
     """
 
-    bot_id: int = Field(ge=1)
+    bot_id: int = Field(ge=1, le=2**62)
     chat_id: ChatId
     user_id: UserId
     language: Language
@@ -32,7 +32,7 @@ class ChatScreenOpen(Contract):
 class ChatScreenUpdate(Contract):
     """What has become known since; None leaves a field as it is. `forget_message`: the message is gone."""
 
-    message_id: int | None = Field(default=None, ge=1)
+    message_id: int | None = Field(default=None, ge=1, le=2**62)
     project_id: Identifier | None = None
     task_id: Identifier | None = None
     final: bool = False

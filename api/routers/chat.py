@@ -12,7 +12,7 @@ from api import replies
 from api.auth import bot_only
 from api.database import Session
 from api.problems import not_found
-from api.tables import ChatScreenRow, ChatUpdateRow
+from api.tables import ChatScreenRow, ChatUpdateRow, UserRow
 from contracts.base import Identifier, utc_now
 from contracts.chat import (
     ChatScreenDTO,
@@ -35,6 +35,8 @@ _MARKS_ARE_KEPT = timedelta(days=7)
 @router.put("/screens/{screen_id}")
 async def open_screen(screen_id: ScreenId, body: ChatScreenOpen, session: Session) -> ChatScreenDTO:
     """The screen of a wish; one that exists is answered as it is."""
+    if await session.get(UserRow, body.user_id) is None:
+        raise not_found("user", str(body.user_id))
     now = utc_now()
     values = {**body.model_dump(), "id": screen_id, "final": False, "created_at": now, "updated_at": now}
     await session.execute(insert(ChatScreenRow).values(**values).on_conflict_do_nothing())
