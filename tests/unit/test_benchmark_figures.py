@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import structlog
 
 from benchmarks.measuring import Machine, Ratio, Spread
 from benchmarks.reporting import Benchmark, Findings, Table, main, markdown, with_section
@@ -72,6 +73,7 @@ def test_a_benchmark_ends_normally_and_leaves_what_was_asked_for(
 
     (tmp_path / "page.md").write_text(PAGE)
     files = ["--json", str(tmp_path / "a.json"), "--markdown", str(tmp_path / "page.md")]
+    monkeypatch.setattr(structlog, "configure", lambda **_: None)  # that of the other tests stays
     monkeypatch.setattr(sys, "argv", ["a", "--pairs", "3", *files])
     main(Benchmark("a", "A benchmark", {"pairs": 30}, measure))
     assert json.loads((tmp_path / "a.json").read_text())["figures"] == {"pairs": 3}
