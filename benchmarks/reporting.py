@@ -6,7 +6,6 @@ import argparse
 import asyncio
 import json
 import logging
-import os
 import re
 import sys
 from collections.abc import Callable, Coroutine, Mapping, Sequence
@@ -40,6 +39,7 @@ class Findings:
 
 
 _PLAIN_WIDTH = 120
+_BEFORE_THE_END_S = 0.1
 
 Measure = Callable[[argparse.Namespace], Coroutine[Any, Any, Findings]]
 
@@ -72,16 +72,20 @@ def main(benchmark: Benchmark) -> None:
     console.print(f"[bold]{benchmark.title}[/bold]\n{machine}", highlight=False)
     if machine.warning:
         console.print(f"[yellow]{machine.warning}[/yellow]", highlight=False)
-    findings = asyncio.run(benchmark.measure(options))
+    findings = asyncio.run(_measured(benchmark, options))
     show(findings, console)
     if options.json:
         options.json.write_text(json.dumps(document(benchmark, machine, options, findings), indent=2) + "\n")
     if options.markdown:
         page = options.markdown.read_text()
         options.markdown.write_text(with_section(page, benchmark.name, markdown(machine, findings)))
-    sys.stdout.flush()
-    # Interpreters that end with the Temporal core loaded crash now and then on their way out.
-    os._exit(0)
+
+
+async def _measured(benchmark: Benchmark, options: argparse.Namespace) -> Findings:
+    findings = await benchmark.measure(options)
+    # Interpreters that end as soon as the Temporal core has, crash now and then on their way out.
+    await asyncio.sleep(_BEFORE_THE_END_S)
+    return findings
 
 
 def show(findings: Findings, console: Console) -> None:

@@ -1,9 +1,15 @@
 """What benchmarks compute and write."""
 
+import argparse
+import json
+import sys
+from pathlib import Path
+
 import pytest
+import structlog
 
 from benchmarks.measuring import Machine, Ratio, Spread
-from benchmarks.reporting import Findings, Table, markdown, with_section
+from benchmarks.reporting import Benchmark, Findings, Table, main, markdown, with_section
 
 PAGE = "# Figures\n\n<!-- benchmark a -->\nold\n<!-- end a -->\n\nkept\n\n<!-- benchmark b -->\n<!-- end b -->\n"
 
@@ -55,3 +61,21 @@ def test_only_the_section_of_the_benchmark_is_renewed() -> None:
 def test_a_page_without_the_section_is_refused() -> None:
     with pytest.raises(SystemExit, match="no section"):
         with_section(PAGE, "c", "new")
+
+
+def test_a_benchmark_ends_normally_and_leaves_what_was_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What it started ends with it: a process that is cut short at its end leaves its PostgreSQL behind."""
+
+    async def measure(options: argparse.Namespace) -> Findings:
+        return Findings([Table(["What", "p50"], [["flow", f"{options.pairs} ms"]])], {"pairs": options.pairs})
+
+    (tmp_path / "page.md").write_text(PAGE)
+    files = ["--json", str(tmp_path / "a.json"), "--markdown", str(tmp_path / "page.md")]
+    monkeypatch.setattr(structlog, "configure", lambda **_: None)  # that of the other tests stays
+    monkeypatch.setattr(sys, "argv", ["a", "--pairs", "3", *files])
+    main(Benchmark("a", "A benchmark", {"pairs": 30}, measure))
+    assert json.loads((tmp_path / "a.json").read_text())["figures"] == {"pairs": 3}
+    assert "| flow | 3 ms |" in (tmp_path / "page.md").read_text()
+    assert "3 ms" in capsys.readouterr().out
