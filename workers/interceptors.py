@@ -65,7 +65,8 @@ class ErrorTranslation(Interceptor):
     def subject(self, workflow_id: str, arguments: Sequence[Any]) -> dict[str, str]:
         """Whose work this is. Steps that are told no project are known by the task of an earlier one."""
         found = _subject(workflow_id, arguments)
-        task_id = found.get("task_id", "")
+        if (task_id := found.get("task_id")) is None:
+            return found
         if project_id := found.get("project_id") or self._projects.get(task_id):
             self._projects[task_id] = found["project_id"] = project_id
         while len(self._projects) > _REMEMBERED:
