@@ -17,6 +17,8 @@ _DEPLOY_STAGES = {
     "promoting",
     "rolling back",
 }
+_SHOWN = {*STEPS, *_DEPLOY_STAGES}
+
 # A delivery's share of engineering, and of deploy.
 _ENGINEERING_SHARE, _DEPLOY_SHARE = (5, 55), (60, 40)
 
@@ -28,17 +30,20 @@ class Progress:
     task_id: str
     stage: str = "queued"
     percent: int = 0
+    completed: bool = False
 
     def take(self, event: StreamedEvent) -> bool:
         """Add one event; whether something that people see has changed."""
-        before = (self.stage, self.percent)
+        before = (self.stage, self.percent, self.completed)
         told = event.event
         if event.grain == "milestone":
-            if told.current_step and not (event.task_id == self.task_id and told.current_step in {"engineering"}):
+            if told.current_step in _SHOWN:
+                # What is said in between, such as that a step has ended, moves nothing.
                 self.stage = told.current_step
+            self.completed = self.completed or (event.task_id == self.task_id and told.type == "completed")
             if told.progress_pct is not None:
                 self.percent = max(self.percent, self._share(event.task_id, told.progress_pct))
-        return before != (self.stage, self.percent)
+        return before != (self.stage, self.percent, self.completed)
 
     @property
     def step(self) -> str:

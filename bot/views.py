@@ -96,7 +96,7 @@ def short(text: str, limit: int = _LONGEST_WISH) -> str:
 
 
 def _steps(texts: Texts, progress: Progress) -> Markup:
-    present = STEPS.index(progress.step) if progress.step else -1
+    present = len(STEPS) if progress.completed else STEPS.index(progress.step) if progress.step else -1
     lines = []
     for number, step in enumerate(STEPS):
         kind = "step-done" if number < present else "step-now" if number == present else "step-later"

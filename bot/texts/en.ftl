@@ -121,6 +121,7 @@ stage-deploying = Deployment: putting it on the server
 stage-probing = Deployment: asking from outside
 stage-promoting = Deployment: switching over
 stage-rolling-back = Deployment: going back
+stage-waiting = Waiting for an answer
 stage-completed = Ready
 stage-failed = Failed
 stage-cancelled = Stopped

@@ -121,6 +121,7 @@ stage-deploying = Развёртывание: установка на серве
 stage-probing = Развёртывание: проверка снаружи
 stage-promoting = Развёртывание: переключение
 stage-rolling-back = Развёртывание: возврат назад
+stage-waiting = Ожидание ответа
 stage-completed = Готово
 stage-failed = Ошибка
 stage-cancelled = Остановлено

@@ -56,6 +56,20 @@ def test_progress_follows_the_steps_below_and_never_goes_back() -> None:
     assert not progress.take(event("dep-0123456789ab", "deploying", None, grain="fine"))
 
 
+def test_what_is_said_between_two_steps_takes_no_step_back() -> None:
+    progress = Progress(TASK)
+    progress.take(event("eng-0123456789ab", "publishing", 85))
+    assert not progress.take(event("eng-0123456789ab", "completed"))
+    progress.take(event("eng-0123456789ab", "waiting"))
+    assert progress.step == "publishing"
+    ended = StreamedEvent.model_validate(
+        {**event(TASK, "completed", 100).model_dump(), "event": {"type": "completed", "request_id": "r"}}
+    )
+    assert progress.take(ended)
+    shown = views.running(texts("en"), Running(screen(), "p", progress))
+    assert shown.text.count("✅") == 5
+
+
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_every_view_is_html_that_telegram_takes_and_fits(language: str) -> None:
     said = texts(language)
