@@ -92,8 +92,8 @@ fmt: $(READY) ## Format the code and repair what the linter can repair
 
 # --- tests, from cheap to expensive ----------------------------------------------------------------------------
 
-.PHONY: test test-unit test-contracts test-workflow test-replay test-integration test-chat test-compose test-e2e test-chaos
-# Not part of it yet: test-chat and test-compose, which have not been green in one piece.
+.PHONY: test test-unit test-contracts test-workflow test-replay test-integration test-chat test-compose test-secrets test-e2e test-chaos
+# Not part of it yet: test-chat, test-compose and test-secrets, which have not been green in one piece.
 test: check test-unit test-contracts test-workflow test-replay test-integration test-e2e test-chaos ## Everything, in order of cost
 	@printf '\nAll tests are green.\n'
 
@@ -115,6 +115,9 @@ test-integration: $(READY) engine ## Parts against the real outside: PostgreSQL,
 
 test-chat: $(READY) ## The Telegram bot against the emulator of the Bot API and a whole platform (in the making, not part of "make test")
 	$(PYTEST) tests/chat
+
+test-secrets: $(READY) engine chromium ## Search for planted secrets in every place of a run (in the making, not part of "make test")
+	$(PYTEST) tests/secrets
 
 test-compose: $(READY) engine ## docker-compose.yml from nothing to a URL (in the making, not part of "make test")
 	$(PYTEST) tests/compose

@@ -30,7 +30,7 @@ docker images --format '{{{{.Repository}}}}:{{{{.Tag}}}}' svc-{slug}
 echo --
 ls -A /srv/{slug}/releases 2>/dev/null
 echo --
-find /srv/{slug}/releases -name 'context.*' 2>/dev/null
+if [ -d /srv/{slug}/releases ]; then find /srv/{slug}/releases -name 'context.*'; fi
 """
 _STRAYS_ON_SERVER = """
 all=$(docker ps --all --format '{{.Names}}' | sort)
