@@ -93,9 +93,8 @@ fmt: $(READY) ## Format the code and repair what the linter can repair
 # --- tests, from cheap to expensive ----------------------------------------------------------------------------
 
 .PHONY: test test-unit test-contracts test-workflow test-replay test-integration test-chat test-compose test-secrets test-e2e test-chaos
-# Not part of it yet: test-chaos, test-chat, test-compose and test-secrets, which have not been green in one piece since
-# they moved to containers. Kills are in "make soak", which CI runs after this.
-test: check test-unit test-contracts test-workflow test-replay test-integration test-e2e ## Everything, in order of cost
+# Not part of it yet: test-chat, test-compose and test-secrets, which have not been green in one piece.
+test: check test-unit test-contracts test-workflow test-replay test-integration test-e2e test-chaos ## Everything, in order of cost
 	@printf '\nAll tests are green.\n'
 
 test-unit: $(READY) ## Pure code, seconds

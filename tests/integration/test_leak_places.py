@@ -232,6 +232,6 @@ def _plant(name: str, known: dict[str, Canary], context: Path) -> None:
     docker("start", "--interactive", "--attach", name, stdin=known["volume"].value)
     docker("start", name)
     docker("exec", name, "sh", "-c", f"echo {known['exec'].text[:24]} > /dev/null")
-    docker("exec", "--interactive", name, "sh", "-c", "cat > /root/secret", stdin=known["file"].value)
+    docker("exec", "--interactive", name, "sh", "-c", "cat > /var/tmp/secret", stdin=known["file"].value)
     docker("exec", "--interactive", name, "sh", "-c", "cat > /proc/1/fd/1", stdin=known["log"].value)
     docker("wait", name)
