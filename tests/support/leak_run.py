@@ -13,6 +13,8 @@ from typing import Any
 from uuid import uuid4
 
 import httpx
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import load_ssh_private_key
 
 from activities.adapters.docker_workspaces import HOME, WORKSPACE
 from activities.adapters.server_container import BASE_IMAGE, LocalServers
@@ -132,10 +134,11 @@ async def platform_canaries(stack: Stack) -> list[Canary]:
         *key_file_canaries("platform vault key", keys / "vault.json"),
     ]
     for file in (keys / "ssh").glob("*"):
-        text = file.read_text()
-        if "PRIVATE KEY" in text:
-            # From where keys differ: all begin with the same words.
-            found.append(known_canary("platform ssh key", text.splitlines()[-3]))
+        if b"PRIVATE KEY" in file.read_bytes():
+            # Only the half that is secret: the file holds the public one as well.
+            key = load_ssh_private_key(file.read_bytes(), password=None)
+            assert isinstance(key, Ed25519PrivateKey)
+            found.append(Canary("platform ssh key", key.private_bytes_raw()))
     return found
 
 
