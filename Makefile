@@ -12,6 +12,8 @@ READY  := $(VENV)/.ready
 SOAK_KILLS   ?= 100
 SOAK_MINUTES ?= 22
 SOAK_REPORT  ?= build/soak/report.md
+CHAT_FAULTS  ?= 100
+CHAT_REPORT  ?= build/soak/chat-report.md
 CHAOS_SEED   ?= 1
 
 # Makes "make check" run one step, and say what to do when it is red. $(1) title, $(2) command, $(3) advice.
@@ -126,7 +128,7 @@ test-e2e: $(READY) engine chromium ## The whole product, the command line, the b
 	$(PYTEST) tests/e2e
 
 test-chaos: $(READY) engine ## Kill parts at named points, count the effects from outside
-	$(PYTEST) tests/chaos -n 2 --dist loadgroup --durations=30
+	$(PYTEST) tests/chaos -n 2 --durations=30
 
 # In CI containers are required; elsewhere their tests say why they skip, and the product works with processes.
 .PHONY: engine
@@ -144,8 +146,9 @@ chromium:
 	  else echo "NOTE: no chromium here, so the browser tests will be SKIPPED. On Debian: apt-get install chromium"; fi; fi
 
 .PHONY: soak bench
-soak: $(READY) engine ## SOAK_KILLS (100) random kills in at most SOAK_MINUTES (22), by CHAOS_SEED (1); the table goes to SOAK_REPORT
+soak: $(READY) engine ## SOAK_KILLS (100) random kills, then CHAT_FAULTS (100) faults over 20 conversations, by CHAOS_SEED (1)
 	$(PY) -m tests.support.soak --kills $(SOAK_KILLS) --minutes $(SOAK_MINUTES) --seed $(CHAOS_SEED) --report $(SOAK_REPORT)
+	$(PY) -m tests.support.chat_soak_main --faults $(CHAT_FAULTS) --seed $(CHAOS_SEED) --report $(CHAT_REPORT)
 
 BENCH_PAGE ?=
 bench: $(READY) ## Benchmarks, about 15 minutes (BENCH_PAGE=docs/performance.md renews that page)

@@ -126,6 +126,9 @@ class DockerTester:
         status = await self._runs.stop(name)
         if status.stopped:
             await self._engine.remove(name)
+        elif status.state != "absent":
+            # Ended by itself while nobody followed.
+            await self._runs.remove(name)
 
     async def _follow(self, request: VerificationRequest, name: str, follow: Follow) -> VerificationResult:
         async with self._runs.output(name) as output:

@@ -4,8 +4,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from tests.support.chaos import Evidence, judge
 from tests.support.chaos_containers import ContainerTraces
@@ -18,6 +20,19 @@ from tests.support.stack import Stack, running_stack
 SENTENCE = "A library with books: title, author, year:int"
 FIRST_ENDS_WITHIN_S = 600
 """The first deploy to a new server installs the packages that all services start from."""
+
+_IN_CONTAINERS = ("test_cancel_after_a_kill.py", "test_kill_points.py")
+
+
+class OnePlatformEach(LoadScopeScheduling):
+    """What needs the platform with containers goes to one worker of xdist, what needs the other one to another."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "containers" if nodeid.partition("::")[0].endswith(_IN_CONTAINERS) else "processes"
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> OnePlatformEach:
+    return OnePlatformEach(config, log)
 
 
 @asynccontextmanager

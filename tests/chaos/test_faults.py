@@ -29,7 +29,7 @@ from tests.support.chaos_traces import ProcessTraces
 from tests.support.eventually import eventually
 from tests.support.stack import Stack
 
-pytestmark = [pytest.mark.timeout(240), pytest.mark.xdist_group("processes")]
+pytestmark = pytest.mark.timeout(240)
 
 TURN = 0
 SLOW = f"{SENTENCE} [agent:slow=6]"

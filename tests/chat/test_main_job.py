@@ -5,6 +5,7 @@ import asyncio
 import httpx
 import pytest
 
+from benchmarks.chat_acknowledgement import at_once
 from bot.emulator.telegram import Telegram
 from tests.support.chat import BotProcess, Talker, Town, link, running_town
 from tests.support.stack import Stack, free_ports
@@ -49,6 +50,12 @@ async def test_a_sentence_ends_in_a_url_that_answers_by_webhook(stack: Stack) ->
             for headers in ({}, {"X-Telegram-Bot-Api-Secret-Token": "guessed"}):
                 assert (await http.post(url, json=forged, headers=headers)).status_code == 401
         check_transcript("main-job.en.md", bob.chat)
+
+
+async def test_several_people_at_once_are_acknowledged_and_the_benchmark_measures_it(town: Town) -> None:
+    seconds = await at_once(town, 3, "/status")
+    assert len(seconds) == 3
+    assert all(0 < one < 60 for one in seconds)
 
 
 async def test_repeated_and_reordered_updates_start_one_task_each(town: Town) -> None:

@@ -24,8 +24,8 @@ SMALLEST = {
     "sleeping_runs": ["--runs", "2", "--steps", "1"],
     "turn_start": ["--pairs", "1"],
 }
-ELSEWHERE = {"main_jobs"}
-"""Needs a whole platform: tests/e2e/test_benchmark_of_main_jobs.py."""
+ELSEWHERE = {"main_jobs", "chat_acknowledgement"}
+"""They need a whole platform: tests/e2e/test_benchmark_of_main_jobs.py, tests/chat/test_main_job.py."""
 
 
 def numbers(node: object) -> Iterator[float]:

@@ -342,6 +342,22 @@ async def test_stopped_tests_leave_nothing_and_stay_stopped(bench: Bench) -> Non
         assert stopped.value.code is ErrorCode.STOPPED_BY_PERSON
 
 
+async def test_tests_that_ended_while_nobody_followed_leave_nothing_after_a_stop(bench: Bench) -> None:
+    request = bench.verification({"Makefile": MAKEFILE.format("echo 'ERROR soon over'; sleep 2")})
+    following: asyncio.Task[object] = asyncio.ensure_future(bench.verify(request))
+    await eventually(lambda: bench.said == ["ERROR soon over"], timeout=60)
+    following.cancel()
+    await asyncio.gather(following, return_exceptions=True)
+    name = verification_name(request.task_id, request.commit)
+
+    async def over() -> bool:
+        return not await bench.runtime.alive(name)
+
+    _: bool = await eventually(over, timeout=30)
+    await bench.runtime.tester().stop(request)
+    assert bench.runtime.copies(name) == []
+
+
 async def test_tests_that_were_killed_from_outside_are_run_again(bench: Bench) -> None:
     request, running, name = await hanging(bench)
     await bench.runtime.kill(name)

@@ -1,8 +1,4 @@
-"""Planned kills: each point is a moment of a delivery of its own, and who is killed then.
-
-One point at a time waits for its moment, strikes and sees its victims come back. What remains of its delivery goes on
-beside the next points, and so it lives through their kills too.
-"""
+"""Planned kills: each point is a moment of a delivery, and who is killed then. One delivery lives through several."""
 
 import asyncio
 import time
@@ -19,7 +15,6 @@ from tests.support.eventually import eventually
 TURN, TESTS, PLAYBOOK = range(3)
 MOMENT_WITHIN_S = 90
 ENDS_WITHIN_S = 300
-_AT_ONCE = 3
 
 Moment = Callable[[Traces, Delivery], Awaitable[str]]
 """Returns when the moment has come, with the identity of the run that is under way then; empty when there is none."""
@@ -30,8 +25,6 @@ class Point:
     when: str
     moment: Moment
     victims: tuple[str, ...]
-    wish: str = ""
-    """What the scripted agent is told besides what to make."""
 
     @property
     def name(self) -> str:
@@ -74,29 +67,50 @@ def in_stage(step: str, stage: str) -> Moment:
     return moment
 
 
+@dataclass(frozen=True)
+class Route:
+    """One delivery that is struck at several points, in the order of its stages."""
+
+    points: tuple[Point, ...]
+    wish: str = ""
+    """What the scripted agent is told besides what to make."""
+
+
+@dataclass(frozen=True)
+class Strike:
+    """`struck` is the run in whose middle the kill fell, empty without one; `instances` are all runs of its name."""
+
+    struck: str
+    instances: tuple[str, ...]
+
+
 @dataclass
 class Outcome:
-    """What came of a point. `struck` is the run in whose middle the kill fell, with all runs of its name."""
+    """What came of a route; `strikes` is by the name of the point."""
 
-    point: Point
     delivery: Delivery
     task: dict[str, Any]
     evidence: Evidence
     story: list[str]
-    struck: str
-    instances: list[str]
+    strikes: dict[str, Strike]
 
 
 @dataclass
 class Campaign:
+    """Routes one after the other, so that each strike hits a platform that works."""
+
     traces: Traces
     sentence: str
-    _striking: asyncio.Lock = field(default_factory=asyncio.Lock)
-    _places: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_AT_ONCE))
+    _order: asyncio.Lock = field(default_factory=asyncio.Lock)
     _running: dict[str, "asyncio.Task[Outcome]"] = field(default_factory=dict)
 
-    def begin(self, points: Sequence[Point]) -> None:
-        self._running = {point.name: asyncio.create_task(self._run(point)) for point in points}
+    def begin(self, routes: Sequence[Route], wanted: Sequence[Point]) -> None:
+        """Start with what is wanted of the routes; other points are left out."""
+        for route in routes:
+            points = [point for point in route.points if point in wanted]
+            if points:
+                task = asyncio.create_task(self._run(points, route.wish))
+                self._running |= {point.name: task for point in points}
 
     async def outcome(self, point: Point) -> Outcome:
         return await self._running[point.name]
@@ -106,27 +120,32 @@ class Campaign:
             task.cancel()
         await asyncio.gather(*self._running.values(), return_exceptions=True)
 
-    async def _run(self, point: Point) -> Outcome:
-        stack, story, began = self.traces.stack, list[str](), time.monotonic()
+    async def _run(self, points: Sequence[Point], wish: str) -> Outcome:
+        stack, story, struck = self.traces.stack, list[str](), dict[str, str]()
+        async with self._order:
+            began = time.monotonic()
 
-        def tell(what: str) -> None:
-            story.append(f"{time.monotonic() - began:6.1f} s  {what}")
+            def tell(what: str) -> None:
+                story.append(f"{time.monotonic() - began:6.1f} s  {what}")
 
-        async with self._places:
-            async with self._striking:
-                began = time.monotonic()
-                delivery = await deliver(stack, f"{self.sentence} {point.wish}".strip())
+            try:
+                delivery = await deliver(stack, f"{self.sentence} {wish}".strip())
                 tell(f"accepted {delivery.task_id}")
-                struck = await point.moment(self.traces, delivery)
-                tell(f"SIGKILL {point.name}; {struck or 'no run'} under way")
-                took = await asyncio.gather(*(kill(stack, victim) for victim in point.victims))
-                tell(f"back after {', '.join(f'{seconds:.1f} s' for seconds in took)}")
-            task = await end_of(stack, delivery.task_id, ENDS_WITHIN_S)
-            tell(f"{task['state']}")
-            # Counted while nobody is away.
-            async with self._striking:
+                for point in points:
+                    run = struck[point.name] = await point.moment(self.traces, delivery)
+                    tell(f"SIGKILL {point.name}; {run or 'no run'} under way")
+                    took = await asyncio.gather(*(kill(stack, victim) for victim in point.victims))
+                    tell(f"back after {', '.join(f'{seconds:.1f} s' for seconds in took)}")
+                task = await end_of(stack, delivery.task_id, ENDS_WITHIN_S)
+                tell(f"{task['state']}")
                 evidence = await gather_evidence(self.traces, delivery)
-            tell("counted")
-        name = struck.rpartition(":")[0]
-        instances = [run.identity for run in self.traces.runs(name) if name]
-        return Outcome(point, delivery, task, evidence, story, struck, instances)
+                tell("counted")
+            except (AssertionError, RuntimeError) as error:
+                error.add_note("\n".join(story))
+                raise
+        strikes = {name: Strike(run, self._instances(run)) for name, run in struck.items()}
+        return Outcome(delivery, task, evidence, story, strikes)
+
+    def _instances(self, run: str) -> tuple[str, ...]:
+        name = run.rpartition(":")[0]
+        return tuple(one.identity for one in self.traces.runs(name)) if name else ()

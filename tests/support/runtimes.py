@@ -96,6 +96,9 @@ class Runtime(Protocol):
     async def alive(self, run: str) -> bool:
         """Whether anything of the run or of what it started is there, seen from outside."""
 
+    def copies(self, run: str) -> list[str]:
+        """What is kept of the project for a run of tests: its copy or its container, also when it has ended."""
+
     async def kill(self, run: str) -> None:
         """Kill the run from outside, as the out-of-memory killer or an operator does."""
 
@@ -132,6 +135,9 @@ class ProcessRuntime:
         instance = self._record(run)["instance"]
         marker = f"ORCHESTRATOR_RUN={run}:{instance}"
         return any(marker in _environment(process) for process in psutil.process_iter())
+
+    def copies(self, run: str) -> list[str]:
+        return [path.name for path in (self.root / "verifications").glob(run)]
 
     async def kill(self, run: str) -> None:
         psutil.Process(self._record(run)["supervisor_pid"]).kill()
@@ -175,6 +181,9 @@ class DockerRuntime:
     async def alive(self, run: str) -> bool:
         listed = docker("ps", "--quiet", "--filter", f"name=^{run}$")
         return bool(listed.strip())
+
+    def copies(self, run: str) -> list[str]:
+        return docker("ps", "--all", "--filter", f"name=^{run}$", "--format", "{{.Names}}").split()
 
     async def kill(self, run: str) -> None:
         docker("kill", "--signal", "KILL", run)

@@ -19,7 +19,7 @@ from tests.support.chaos_soak import Plan, Result, Say, Soak
 from tests.support.container_service import no_engine
 from tests.support.soak_report import report_of, write_report
 
-_LOGS = Path("build", "soak")
+LOGS = Path("build", "soak")
 
 
 def teller(log: TextIO) -> Say:
@@ -49,7 +49,7 @@ async def soak(plan: Plan, say: Say) -> Result:
         unkilled = await undisturbed(traces)
         result = await Soak(traces, unkilled, plan, say).run()
         if not result.is_green:
-            shutil.copytree(traces.stack.home / "logs", _LOGS / f"logs-of-seed-{plan.seed}", dirs_exist_ok=True)
+            shutil.copytree(traces.stack.home / "logs", LOGS / f"logs-of-seed-{plan.seed}", dirs_exist_ok=True)
     return result
 
 
@@ -61,7 +61,7 @@ def tell(result: Result, say: Say) -> None:
     if missing > 0:
         say(f"{missing} kills are missing: {result.plan.minutes:g} minutes were not enough")
     seed = f"make soak CHAOS_SEED={result.plan.seed}"
-    say("green" if result.is_green else f"red; repeat it with: {seed}. Logs: {_LOGS}")
+    say("green" if result.is_green else f"red; repeat it with: {seed}. Logs: {LOGS}")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -69,13 +69,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--minutes", type=float, default=22.0, help="no kill after that (default: 22)")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--report", type=Path, default=_LOGS / "report.md")
+    parser.add_argument("--report", type=Path, default=LOGS / "report.md")
     options = parser.parse_args(arguments)
     if (obstacle := no_engine()) is not None:
         sys.stderr.write(f"NOT TESTED: the soak run needs containers: {obstacle}\n")
         return 1
-    _LOGS.mkdir(parents=True, exist_ok=True)
-    with (_LOGS / f"seed-{options.seed}.log").open("w") as log:
+    LOGS.mkdir(parents=True, exist_ok=True)
+    with (LOGS / f"seed-{options.seed}.log").open("w") as log:
         say = teller(log)
         result = asyncio.run(soak(plan_of(options.kills, options.minutes, options.seed, say), say))
         tell(result, say)

@@ -36,12 +36,12 @@ def report_of(result: Result, day: datetime) -> str:
     return "\n".join(lines) + "\n"
 
 
-def write_report(text: str, file: Path) -> None:
+def write_report(text: str, file: Path, begin: str = BEGIN, end: str = END) -> None:
     """The whole file, or the part between the marks of a document that has them."""
     before = file.read_text() if file.exists() else ""
-    if BEGIN in before and END in before:
-        head, tail = before.partition(BEGIN)[0], before.partition(END)[2]
-        text = f"{head}{BEGIN}\n{text}{END}{tail}"
+    if begin in before and end in before:
+        head, tail = before.partition(begin)[0], before.partition(end)[2]
+        text = f"{head}{begin}\n{text}{end}{tail}"
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(text)
 

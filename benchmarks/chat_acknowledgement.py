@@ -1,0 +1,68 @@
+"""How long people in a chat wait for the first sign that their wish has arrived, when many write at the same moment.
+
+The real bot on a platform of its own, with an emulated Telegram. Measured from the moment at which Telegram has the
+message until it has the bot's "accepted", which the bot sends when the wish is recorded.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+
+from benchmarks.measuring import Spread
+from benchmarks.reporting import Benchmark, Findings, Table, main
+from bot.emulator.telegram import Telegram
+from tests.support.chat import Talker, Town, running_town
+from tests.support.stack import running_stack
+
+_WISH = "Make a list of books: title, author [agent:hang]"
+"""An agent that never ends: the platform is as busy as with real ones, and nothing more begins behind it."""
+_WITHIN_S = 120.0
+
+
+async def measure(options: argparse.Namespace) -> Findings:
+    os.environ["ORCHESTRATOR_RUNTIME"] = "process"
+    with tempfile.TemporaryDirectory(prefix="bench-") as directory:
+        async with running_stack(Path(directory) / "home") as stack, running_town(stack, Telegram()) as town:
+            await acknowledged(await town.member(), _WISH)
+            idle = await at_once(town, options.chats, _WISH)
+            busy = await at_once(town, options.chats, "/status")
+    spreads = {"a wish, nothing else under way": Spread.of(idle), "/status, while all of these begin": Spread.of(busy)}
+    return Findings(
+        tables=[
+            Table(
+                [f"{options.chats} chats at once", "p50", "p95", "Longest"],
+                [
+                    [what, f"{one.p50:.2f} s", f"{one.p95:.2f} s", f"{one.largest:.2f} s"]
+                    for what, one in spreads.items()
+                ],
+            )
+        ],
+        figures={what: asdict(one) for what, one in spreads.items()},
+        remarks=["Goal for a wish: p95 below 1 s."],
+    )
+
+
+async def at_once(town: Town, chats: int, text: str) -> list[float]:
+    """Seconds that each of so many new people waited."""
+    talkers = [await town.member() for _ in range(chats)]
+    return list(await asyncio.gather(*(acknowledged(talker, text) for talker in talkers)))
+
+
+async def acknowledged(talker: Talker, text: str) -> float:
+    """Seconds until the bot has said something to a person who said nothing before."""
+    talker.say(text)
+    await talker.chat.wait(lambda chat: chat.from_bot, _WITHIN_S)
+    said = next(frame for frame in talker.chat.frames if frame.change == "said")
+    answer = next(frame for frame in talker.chat.frames if frame.change == "sent")
+    return answer.at - said.at
+
+
+BENCHMARK = Benchmark("chat_acknowledgement", "Acknowledgement in the chat", {"chats": 30}, measure)
+
+if __name__ == "__main__":
+    main(BENCHMARK)
