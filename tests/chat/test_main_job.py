@@ -32,7 +32,7 @@ async def goes_well(town: Town, talker: Talker, wish: str, accepted: str, done: 
 async def test_a_sentence_ends_in_a_url_that_answers_by_polling(town: Town) -> None:
     ann = await town.member("ru", "Аня")
     await goes_well(town, ann, "Сделай сервис заметок: title, text", "Принято", "Готово: zametok")
-    assert any("🔄 Написание кода" in message.text for message in ann.chat.versions(ann.screens[0].id))
+    assert any("🔄" in message.text for message in ann.chat.versions(ann.screens[0].id))
     check_transcript("main-job.ru.md", ann.chat)
 
 

@@ -169,6 +169,8 @@ class ChatSoak:
     async def _strike(self) -> None:
         kinds = self._kinds()
         for number in range(self._plan.faults):
+            async with self._progress:
+                await self._progress.wait_for(lambda number=number: self._may_strike(number))
             await asyncio.sleep(self._chance.uniform(*_PAUSE_S))  # the planned moment, not a wait for a fact
             name, strike = kinds[number % len(kinds)]
             self._say(f"fault {number + 1}: {name}")
@@ -178,6 +180,10 @@ class ChatSoak:
                 self._struck += 1
                 self._progress.notify_all()
         await asyncio.gather(*self._kills.values())
+
+    def _may_strike(self, number: int) -> bool:
+        """So that the last conversations get their part of the faults, too."""
+        return len(self.result.conversations) > number * self._plan.conversations / self._plan.faults
 
     def _kinds(self) -> list[tuple[str, Callable[[], Awaitable[None]]]]:
         """Every kind in every round, in an order that the seed decides."""
@@ -256,7 +262,9 @@ class ChatSoak:
             language = "ru" if number % 3 == 2 else "en"
             talker = await self._invited(language, f"Person {number + 1}")
             conversation = Conversation(talker, NOUNS[number % len(NOUNS)], course, time.monotonic())
-            self.result.conversations.append(conversation)
+            async with self._progress:
+                self.result.conversations.append(conversation)
+                self._progress.notify_all()
             self._say(f"{conversation.noun}: {course}")
             try:
                 await asyncio.wait_for(follow(conversation), _LONGEST_S)
