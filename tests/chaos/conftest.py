@@ -15,6 +15,7 @@ from tests.support.chaos_run import deliver, end_of, gather_evidence
 from tests.support.chaos_traces import ProcessTraces, Traces, looking
 from tests.support.container_service import no_engine
 from tests.support.eventually import eventually
+from tests.support.scheduling import file_of, grouped
 from tests.support.stack import Stack, running_stack
 
 SENTENCE = "A library with books: title, author, year:int"
@@ -24,15 +25,9 @@ FIRST_ENDS_WITHIN_S = 600
 _IN_CONTAINERS = ("test_cancel_after_a_kill.py", "test_kill_points.py")
 
 
-class OnePlatformEach(LoadScopeScheduling):
-    """What needs the platform with containers goes to one worker of xdist, what needs the other one to another."""
-
-    def _split_scope(self, nodeid: str) -> str:
-        return "containers" if nodeid.partition("::")[0].endswith(_IN_CONTAINERS) else "processes"
-
-
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> OnePlatformEach:
-    return OnePlatformEach(config, log)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
+    """What needs the platform with containers goes to one worker, what needs the other platform to another."""
+    return grouped(config, log, lambda nodeid: "containers" if file_of(nodeid) in _IN_CONTAINERS else "processes")
 
 
 @asynccontextmanager

@@ -11,6 +11,9 @@ import httpx
 import pytest
 
 from activities.adapters import docker_command as docker
+from bot.emulator.server import serving
+from bot.emulator.telegram import Telegram
+from tests.support.chat import Talker, link
 from tests.support.compose import ComposeStack, no_compose, running_compose
 from tests.support.eventually import eventually
 
@@ -52,6 +55,8 @@ async def test_a_sentence_becomes_a_url_and_everything_survives_down_and_up(comp
         await written(url)
         stored = await http.put(f"/projects/{notes['id']}/secrets/PAYMENT_KEY", json={"value": SECRET})
         assert stored.status_code == 200, stored.text
+        before = await secret_names(http, notes["id"])
+        assert "PAYMENT_KEY" in before
 
     await compose.compose("down", timeout_s=120)
     assert await compose.containers() == {}
@@ -60,8 +65,7 @@ async def test_a_sentence_becomes_a_url_and_everything_survives_down_and_up(comp
     async with compose.http() as http:
         assert (await compose.orchestrator("project", "show", "notes"))["project"]["id"] == notes["id"]
         await eventually(lambda: is_kept(url), 60, interval=0.5, message=f"{url} serves what was written before")
-        names = (await http.get(f"/projects/{notes['id']}/secrets")).json()["items"]
-        assert [one["name"] for one in names] == ["PAYMENT_KEY"]
+        assert await secret_names(http, notes["id"]) == before
         asked = await compose.question(http, waiting["project_id"])
         assert asked == waiting
         answer = {"answer_id": uuid4().hex, "text": "books: title, author"}
@@ -72,7 +76,20 @@ async def test_a_sentence_becomes_a_url_and_everything_survives_down_and_up(comp
     said = await compose.compose(
         "run", "--rm", "--no-deps", "--entrypoint", "python", "bootstrap", "-m", "api", "rotate-vault-key"
     )
-    assert "Re-wrapped 1 secrets" in said
+    assert f"Re-wrapped {len(before)} secrets" in said
+
+
+async def test_a_message_in_a_chat_becomes_a_url(compose: ComposeStack) -> None:
+    telegram = Telegram(token="454545:EMULATOR-token-of-the-compose-bot")
+    async with serving(telegram, host=compose.host) as url:
+        await compose.start_bot(telegram.token, url)
+        admin = Talker(telegram.account(1, language="ru", name="Админ").id, telegram)
+        admin.say("Сделай сервис заметок: title, text")
+        accepted = await admin.sees("Принято", timeout=30)
+        done = await admin.sees("Готово: zametok", timeout=400)
+        assert done.id == accepted.id
+        await written(link(done))
+        await compose.compose("--profile", "bot", "rm", "--stop", "--force", "bot")
 
 
 async def test_the_web_ui_is_behind_the_login_of_the_api(compose: ComposeStack) -> None:
@@ -128,6 +145,10 @@ async def test_each_part_reaches_only_what_it_talks_to(
 ) -> None:
     found = await compose.compose("exec", "-T", part, "python3", "-c", WHO_IS_THERE, *sorted(reachable | hidden))
     assert set(found.split()) == reachable
+
+
+async def secret_names(http: httpx.AsyncClient, project_id: str) -> list[str]:
+    return [one["name"] for one in (await http.get(f"/projects/{project_id}/secrets")).json()["items"]]
 
 
 async def open_question(compose: ComposeStack, http: httpx.AsyncClient) -> dict[str, Any]:

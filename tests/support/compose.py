@@ -83,12 +83,12 @@ class ComposeStack:
             "TEST_CERTIFICATES": _certificates(),
         }
 
-    async def compose(self, *arguments: str, timeout_s: float = 120) -> str:
+    async def compose(self, *arguments: str, timeout_s: float = 120, **variables: str) -> str:
         """`docker-compose …` of this stack; its output. Fails with what it said."""
         files = [part for file in FILES for part in ("--file", str(ROOT / file))]
         command = ["docker-compose", "--project-name", self.name, "--project-directory", str(ROOT), *files]
         process = await asyncio.create_subprocess_exec(
-            *command, *arguments, cwd=self.files, env=self.env,
+            *command, *arguments, cwd=self.files, env={**self.env, **variables},
             stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
         )  # fmt: skip
         try:
@@ -127,6 +127,17 @@ class ComposeStack:
             error.add_note((await self.compose("logs", "--no-color", "--tail", "40"))[-20_000:])
             raise
         await _load_base_image(self.container("server"))
+
+    async def start_bot(self, token: str, api_url: str) -> None:
+        """The bot, as an operator starts it: its token in a file, its profile, the Bot API at this address."""
+        (self.files / "secrets" / "bot_token").write_text(token)
+        await self.compose("--profile", "bot", "up", "--detach", "bot", ORCHESTRATOR_BOT_API_URL=api_url)
+        name = self.container("bot")
+
+        async def healthy() -> bool:
+            return "(healthy)" in (await self.containers()).get(name, "")
+
+        _: bool = await eventually(healthy, 120, interval=0.5, message="a healthy bot")
 
     def container(self, service: str) -> str:
         return f"{self.name}_{service}_1"
