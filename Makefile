@@ -95,19 +95,18 @@ fmt: $(READY) ## Format the code and repair what the linter can repair
 # --- tests, from cheap to expensive ----------------------------------------------------------------------------
 
 .PHONY: test test-unit test-contracts test-workflow test-replay test-integration test-chat test-compose test-secrets test-e2e test-chaos
-# Not part of it yet: test-chat, test-compose and test-secrets, which have not been green in one piece.
-test: check test-unit test-contracts test-workflow test-replay test-integration test-e2e test-chaos ## Everything, in order of cost
+test: check test-unit test-contracts test-workflow test-replay test-integration test-chat test-secrets test-compose test-e2e test-chaos ## Everything, in order of cost
 	@printf '\nAll tests are green.\n'
 
 test-unit: $(READY) ## Pure code, seconds
 	$(PYTEST) tests/unit -n 2 --dist loadfile
 
 test-contracts: $(READY) ## Messages, schemas, older producers, import rules
-	$(PYTEST) tests/contract
+	$(PYTEST) tests/contract -n 2 --dist loadfile
 
 test-workflow: $(READY) ## Workflows on a real Temporal server, with the workflow cache and without it
-	$(PYTEST) tests/workflow
-	TEST_WORKFLOW_CACHE=0 $(PYTEST) tests/workflow
+	$(PYTEST) tests/workflow -n 2 --dist loadfile
+	TEST_WORKFLOW_CACHE=0 $(PYTEST) tests/workflow -n 2 --dist loadfile
 
 test-replay: $(READY) ## Golden histories under today's code
 	$(PYTEST) tests/replay
@@ -115,17 +114,17 @@ test-replay: $(READY) ## Golden histories under today's code
 test-integration: $(READY) engine ## Parts against the real outside: PostgreSQL, git, processes, Ansible
 	$(PYTEST) tests/integration -n 2 --dist loadfile
 
-test-chat: $(READY) ## The Telegram bot against the emulator of the Bot API and a whole platform (in the making, not part of "make test")
-	$(PYTEST) tests/chat
+test-chat: $(READY) ## The Telegram bot against the emulator of the Bot API and a whole platform
+	$(PYTEST) tests/chat -n 2 --dist loadfile
 
-test-secrets: $(READY) engine chromium ## Search for planted secrets in every place of a run (in the making, not part of "make test")
-	$(PYTEST) tests/secrets
+test-secrets: $(READY) engine chromium ## Search for planted secrets in every place of a run
+	$(PYTEST) tests/secrets -n 2
 
-test-compose: $(READY) engine ## docker-compose.yml from nothing to a URL (in the making, not part of "make test")
+test-compose: $(READY) engine ## docker-compose.yml from nothing to a URL
 	$(PYTEST) tests/compose
 
 test-e2e: $(READY) engine chromium ## The whole product, the command line, the browser
-	$(PYTEST) tests/e2e
+	$(PYTEST) tests/e2e -n 2
 
 test-chaos: $(READY) engine ## Kill parts at named points, count the effects from outside
 	$(PYTEST) tests/chaos -n 2 --durations=30

@@ -65,9 +65,12 @@ class _Account:
 
 @dataclass(frozen=True)
 class _Running:
+    """What a server says of itself. While it starts, it has neither a socket nor an address, only its port."""
+
     pid: int
     port: int
     socket_dir: str
+    address: str
 
 
 def prepare(data_dir: Path, port: int = 0) -> PostgresCommand:
@@ -151,24 +154,36 @@ def _url(data_dir: Path, port: int, password: str) -> str:
 
 
 def _port_without_socket(data_dir: Path, running: _Running | None) -> int:
-    """0 for the unix socket; otherwise the running server's port or a free one."""
-    if running is not None:
-        return 0 if running.socket_dir else running.port
+    """0 for the unix socket; otherwise the running server's port, or the one that it had, or a free one."""
+    if running is not None and running.socket_dir:
+        return 0
+    if running is not None and running.address:
+        return running.port
     if len(os.fsencode(data_dir / f".s.PGSQL.{_SOCKET_PORT}.lock")) <= _MAX_SOCKET_PATH:
         return 0
+    return _lasting_port(data_dir.with_name(f"{data_dir.name}.port"))
+
+
+def _lasting_port(file: Path) -> int:
+    """The same one after each restart: whoever is connected looks for the server where it was."""
+    if file.exists():
+        return int(file.read_text())
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+        port = int(probe.getsockname()[1])
+    private_files.replace(file, str(port))
+    return port
 
 
 def _running(data_dir: Path) -> _Running | None:
     try:
         lines = [line.strip() for line in (data_dir / "postmaster.pid").read_text().splitlines()]
-        pid, port, socket_dir = int(lines[0]), int(lines[3]), lines[4]
+        pid, port = int(lines[0]), int(lines[3])
         alive = psutil.Process(pid).name().startswith("postgres")
     except (FileNotFoundError, IndexError, ValueError, psutil.NoSuchProcess):
         return None
-    return _Running(pid, port, socket_dir) if alive else None
+    socket_dir, address = (*lines[4:6], "", "")[:2]
+    return _Running(pid, port, socket_dir, address) if alive else None
 
 
 def _initialise(data_dir: Path, account: _Account, password: str) -> None:

@@ -12,6 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from activities.adapters import release_directory as directory
+from activities.adapters.file_lock import file_lock
 from activities.adapters.playbook_runner import Playbook, PlaybookRunner
 from activities.adapters.release_directory import ProjectPlace, claim_place
 from activities.adapters.release_processes import ReleaseProcesses
@@ -90,7 +91,7 @@ class AnsibleProcessTarget:
         """Stop the playbook and its candidate; the release before it serves, what is unfinished is removed."""
         await self._runner.stop(release_ident(request.release_id, request.task_id))
         place = await self._place(request.project_id, request.project_name)
-        async with directory.holding(place.lock):
+        async with file_lock(place.lock):
             before = directory.current_release(place)
             if before == request.release_id:
                 before = request.allocation.previous_release_id
@@ -142,7 +143,7 @@ class AnsibleProcessTarget:
             current = directory.current_release(place)
             if current is None or place.stopped.exists():
                 continue
-            async with directory.holding(place.lock):
+            async with file_lock(place.lock):
                 started += await self._processes(place).restore(load_release(place, current))
         return started
 
@@ -175,11 +176,11 @@ class AnsibleProcessTarget:
         )
 
     async def _alone(self, place: ProjectPlace, action: Callable[[], Awaitable[str | None]]) -> str | None:
-        async with directory.holding(place.lock):
+        async with file_lock(place.lock):
             return await action()
 
     async def _return_to_locked(self, place: ProjectPlace, failed: str, previous: str | None) -> None:
-        async with directory.holding(place.lock):
+        async with file_lock(place.lock):
             await self._processes(place).return_to(failed, previous)
 
     async def _stop(self, place: ProjectPlace) -> None:

@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import activities
-from activities.adapters.release_directory import holding, write_private
+from activities.adapters.file_lock import file_lock
+from activities.adapters.release_directory import write_private
 from activities.adapters.supervision import RunStatus, SupervisedCommand, Supervisor
 from activities.ports import Follow
 from contracts.errors import ErrorClass, ErrorCode, OrchestratorError, bounded
@@ -118,7 +119,7 @@ class PlaybookRunner:
 
     def _starting(self) -> AbstractAsyncContextManager[None]:
         self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return holding(self._root / ".lock")
+        return file_lock(self._root / ".lock")
 
     async def _clear(self, ident: str, grace_s: float) -> None:
         await self._supervisor.stop(ident, grace_s=grace_s)

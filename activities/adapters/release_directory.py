@@ -3,7 +3,6 @@
 Standard library only: playbook actions import it. Every function may be killed anywhere and called again.
 """
 
-import asyncio
 import fcntl
 import hashlib
 import json
@@ -11,8 +10,8 @@ import os
 import secrets
 import shutil
 import subprocess
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -100,23 +99,6 @@ def locked(path: Path) -> Iterator[None]:
     with path.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
-
-
-@asynccontextmanager
-async def holding(path: Path) -> AsyncIterator[None]:
-    """`locked` without blocking the loop."""
-    lock = locked(path)
-    entering = asyncio.ensure_future(asyncio.to_thread(lock.__enter__))
-    try:
-        await asyncio.shield(entering)
-    except asyncio.CancelledError:
-        # The thread still waits for the lock: let go of it when it comes.
-        entering.add_done_callback(lambda done: done.exception() or lock.__exit__(None, None, None))
-        raise
-    try:
-        yield
-    finally:
-        lock.__exit__(None, None, None)
 
 
 def check_out(place: ProjectPlace, git_dir: Path, commit: str, release_id: str) -> bool:

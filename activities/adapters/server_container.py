@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from activities.adapters import docker_command as docker
-from activities.adapters.release_directory import holding
+from activities.adapters.file_lock import file_lock
 from activities.adapters.remote_shell import ServerAccess
 from contracts.errors import ErrorClass, ErrorCode, OrchestratorError
 
@@ -49,7 +49,7 @@ class LocalServers:
         """
         keys = self.home / "keys" / "ssh"
         keys.mkdir(mode=0o700, parents=True, exist_ok=True)
-        async with holding(keys / f".{handle}.lock"):
+        async with file_lock(keys / f".{handle}.lock"):
             return await self._ensure(handle, keys)
 
     async def remove(self, handle: str) -> None:

@@ -1,13 +1,17 @@
 """Secrets that are typed into a chat: in the secret store and the service, and nowhere else."""
 
 import asyncio
+import base64
+import gzip
 from pathlib import Path
 from uuid import uuid4
 
 import asyncpg
 import pytest
 
+from tests.support.canaries import known_canary
 from tests.support.chat import Talker, Town, link
+from tests.support.leak_net import Net
 from tests.support.stack import Stack
 
 pytestmark = pytest.mark.timeout(300)
@@ -62,24 +66,37 @@ async def test_a_question_about_a_secret_can_be_stopped_in_words(town: Town) -> 
 
 
 async def places_of(stack: Stack, value: str) -> list[str]:
-    """Where a value stands in clear: files of the platform, its database, Temporal's database."""
-    found = [str(path) for path in stack.home.rglob("*") if _holds(path, value) and not _of_the_service(path)]
+    """Where a value stands, however it is written or packed: files of the platform with logs and databases; rows."""
+    net = Net([known_canary("typed secret", value)])
+    files = [path for path in stack.home.rglob("*") if path.is_file() and not _of_the_service(path)]
+    found = [str(path) for path in files if await asyncio.to_thread(_holds, net, path)]
     connection = await asyncpg.connect(_database_url(stack))
     try:
         tables = await connection.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
         for table in (row["tablename"] for row in tables):
-            rows = await connection.fetchval(f'SELECT count(*) FROM "{table}" AS t WHERE t::text LIKE $1', f"%{value}%")
-            found += [table] if rows else []
+            rows = await connection.fetch(f'SELECT t::text FROM "{table}" AS t')
+            found += [table] if any(net.hits(row[0].encode()) for row in rows) else []
     finally:
         await connection.close()
     return found
 
 
-def _holds(path: Path, value: str) -> bool:
+def _holds(net: Net, path: Path) -> bool:
     try:
-        return path.is_file() and value.encode() in path.read_bytes()
-    except OSError:
+        return bool(net.hits(path.read_bytes()))
+    except FileNotFoundError:
         return False
+
+
+async def test_the_search_finds_a_typed_secret_that_leaked(town: Town) -> None:
+    """So that it can fail."""
+    value = f"sk-{uuid4().hex}"
+    planted = town.stack.home / "logs" / "planted.log"
+    planted.write_bytes(gzip.compress(base64.b64encode(value.encode())))
+    try:
+        assert await places_of(town.stack, value) == [str(planted)]
+    finally:
+        planted.unlink()
 
 
 def _of_the_service(path: Path) -> bool:

@@ -109,6 +109,29 @@ async def test_a_path_too_long_for_a_socket_falls_back_to_tcp(tmp_path: Path) ->
         assert again.running_pid == process.pid
 
 
+@pytest.mark.parametrize("said", [[""], []], ids=["no socket yet", "a file cut short"])
+async def test_a_server_that_is_only_starting_is_not_taken_for_one_on_tcp(tmp_path: Path, said: list[str]) -> None:
+    """Whoever asks in that moment would look for it at an address where it never is."""
+    data = tmp_path / "postgres"
+    command = await asyncio.to_thread(postgres.prepare, data)
+    async with running(command) as process:
+        whole = (data / "postmaster.pid").read_text()
+        (data / "postmaster.pid").write_text("\n".join([*whole.splitlines()[:4], *said]) + "\n")
+        asked = await asyncio.to_thread(postgres.prepare, data)
+        (data / "postmaster.pid").write_text(whole)
+        assert (asked.url, asked.running_pid) == (command.url, process.pid)
+
+
+async def test_without_a_socket_the_port_stays_the_same_over_a_kill(tmp_path: Path) -> None:
+    data = tmp_path / ("long-" * 20) / "postgres"
+    command = await asyncio.to_thread(postgres.prepare, data)
+    async with running(command) as process:
+        os.kill(process.pid, signal.SIGKILL)
+        await process.wait()
+    again = await eventually(lambda: _prepared_again(data))
+    assert (again.url, again.argv) == (command.url, command.argv)
+
+
 async def test_nothing_half_made_is_left_when_the_preparation_fails(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -28,10 +28,14 @@ BEGIN, END = "<!-- chat soak: begin -->", "<!-- chat soak: end -->"
 async def soak(plan: Plan, say: Say) -> Result:
     say(f"seed {plan.seed}: {plan.faults} faults over {plan.conversations} conversations, {plan.at_once} at once")
     async with running_platform("process") as stack, running_town(stack, Telegram()) as town:
-        result = await ChatSoak(town, plan, say).run()
-        if not result.is_green:
-            shutil.copytree(stack.home / "logs", LOGS / f"logs-of-chat-seed-{plan.seed}", dirs_exist_ok=True)
-        return result
+        green = False
+        try:
+            result = await ChatSoak(town, plan, say).run()
+            green = result.is_green
+            return result
+        finally:
+            if not green:
+                shutil.copytree(stack.home / "logs", LOGS / f"logs-of-chat-seed-{plan.seed}", dirs_exist_ok=True)
 
 
 def report_of(result: Result, day: datetime) -> str:
