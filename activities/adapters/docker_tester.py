@@ -72,6 +72,10 @@ touch "/venv/.ready-$(cat requirements.txt requirements-dev.txt 2>/dev/null | ck
 """
 
 
+class _CutShort(Exception):
+    """Tests ended well, and what they printed does not say so."""
+
+
 class DockerTester:
     """Implements `Tester`. One container per task and commit, `test-<task>-<commit>`, adopted by every repetition.
 
@@ -115,7 +119,11 @@ class DockerTester:
             return await verification_result(
                 self._artifacts, request, refused.verdict, refused.verdict.evidence.encode(), None
             )
-        return await self._follow(request, name, follow)
+        try:
+            return await self._follow(request, name, follow)
+        except _CutShort:
+            await beating(follow, self._begin(request, name, follow))
+            return await self._follow(request, name, follow)
 
     async def stop(self, request: VerificationRequest) -> None:
         """Stop the tests and all that they started; nothing of it runs when this returns, and the copy is gone."""
@@ -154,6 +162,11 @@ class DockerTester:
         verdict = judge(
             output.decode(errors="replace"), status.exit_code, timed_out=status.timed_out, timeout_s=request.timeout_s
         )
+        if status.exit_code == 0 and not verdict.passed and not self._cut_short(name).exists():
+            # Docker loses what a container prints while its daemon is away. Where no test ran, none runs now either.
+            self._cut_short(name).touch()
+            await self._runs.remove(name)
+            raise _CutShort
         result = await verification_result(self._artifacts, request, verdict, output, status)
         if verdict.failure_class != "infrastructure":
             self._path(name).write_text(result.model_dump_json())
@@ -257,6 +270,10 @@ class DockerTester:
             return VerificationResult.model_validate_json(self._path(name).read_bytes())
         except (FileNotFoundError, ValidationError):
             return None
+
+    def _cut_short(self, name: str) -> Path:
+        """Says that the output of a run was incomplete, and that it was run once more. Kept, so that it is once."""
+        return self._dir / f"{name}.cut-short"
 
     def _path(self, name: str) -> Path:
         return self._dir / f"{name}.json"

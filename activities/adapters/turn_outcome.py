@@ -127,12 +127,16 @@ def outcome_of(
 
 
 def _judged(ended: EndedTurn, claim: ClaimedOutcome | None) -> tuple[Literal["done", "question", "failed"], str]:
-    """Exit code and result line outweigh the claim: a failed agent cannot claim to be done."""
+    """Exit code and result line outweigh the claim: a failed agent cannot claim to be done.
+
+    Docker loses what a container prints while its daemon is away, so a turn that ended well may lack its result line.
+    The claim then counts: what it is about is verified all the same.
+    """
     report, code = ended.report, ended.status.exit_code
     told = (claim.summary if claim is not None else "") or report.text
     if code != 0:
         return "failed", told or f"The agent ended with exit code {code}."
-    if not report.finished:
+    if not report.finished and claim is None:
         return "failed", told or "The agent ended without a result."
     if report.is_error or (claim is not None and claim.status == "failed"):
         return "failed", told or "The agent reported an error."

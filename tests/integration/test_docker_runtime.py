@@ -7,15 +7,17 @@ import json
 import os
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from activities.adapters import docker_images
+from activities.adapters import docker_images, docker_tester, verification_report
 from activities.adapters.agent_clis import ScriptedAgent
 from activities.adapters.container_runs import ContainerRuns
 from activities.adapters.docker_agent import DockerAgentRuntime
 from activities.adapters.docker_engine import ContainerSpec, DockerContainerEngine, obstacle
 from activities.adapters.docker_images import BASE_IMAGE
+from activities.adapters.verification_report import CheckedOutput
 from contracts.departments import ScaffolderMessage
 from contracts.errors import ErrorClass, ErrorCode, OrchestratorError
 from contracts.ids import turn_name
@@ -229,3 +231,21 @@ async def test_an_image_is_built_and_tried_before_it_has_its_tag(
     drafts = [tag for tag in now if tag not in tags]
     assert all(tag.endswith("-draft") for tag in drafts)
     docker("rmi", *(f"{docker_images.REPOSITORY}:{tag}" for tag in drafts))
+
+
+async def test_tests_whose_output_the_engine_lost_are_run_once_more(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It loses what is printed while its daemon is away."""
+    read: list[str] = []
+
+    def judge_less_the_first_time(output: str, exit_code: int | None, **rest: Any) -> CheckedOutput:
+        read.append(output)
+        return verification_report.judge(output if len(read) > 1 else "", exit_code, **rest)
+
+    monkeypatch.setattr(docker_tester, "judge", judge_less_the_first_time)
+    request = bench.verification({"Makefile": MAKEFILE.format("echo '= 3 passed ='")})
+    result = await bench.verify(request)
+    assert (result.passed, len(read)) == (True, 2)
+    assert (await bench.verify(request)).passed
+    assert len(read) == 2

@@ -183,6 +183,11 @@ async def test_an_agent_that_failed_cannot_claim_to_be_done(desk: Desk, prompt: 
     assert reason in failed.summary
 
 
+async def test_a_turn_whose_result_line_was_lost_counts_by_what_the_agent_left(desk: Desk) -> None:
+    done = await desk.turn({"silent": True, **outcome(status="done", summary="three files")})
+    assert (done.status, done.summary) == ("done", "three files")
+
+
 @pytest.mark.parametrize(
     "content",
     ["", "{", "[]", '{"status": "root"}', '{"status": "done", "summary": 5}', "x", '{"status":"question"}'],
