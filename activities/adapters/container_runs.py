@@ -121,8 +121,22 @@ class ContainerRuns:
                     await fill()
                 # Written first: whatever happens from here on, nobody starts this run again from nothing.
                 self._save(spec.name, {"labels": spec.labels})
-                await self.engine.start(spec.name)
+                if not await self.engine.start(spec.name):
+                    await self._start_anew(spec, fill)
         return await self.status(spec.name)
+
+    async def _start_anew(self, spec: ContainerSpec, fill: Callable[[], Awaitable[None]] | None) -> None:
+        """After a start in whose middle the engine was killed: its container never runs and cannot be started."""
+        await self.engine.remove(spec.name)
+        await self.engine.create(spec)
+        if fill is not None:
+            await fill()
+        if not await self.engine.start(spec.name):
+            raise OrchestratorError(
+                ErrorCode.PROCESS_FAILED,
+                f"Docker started the container {spec.name} only half-way, twice.",
+                error_class=ErrorClass.TRANSIENT,
+            )
 
     def _locked(self, name: str) -> AbstractAsyncContextManager[None]:
         return file_lock(self._records_dir / ".locks" / f"{name}.lock")

@@ -129,9 +129,18 @@ class DockerContainerEngine:
             raise _refused(f"The container {spec.name} vanished while it was created.", ErrorClass.TRANSIENT)
         return state
 
-    async def start(self, name: str) -> None:
-        """Start it; starting what runs changes nothing."""
-        await self._call(lambda api: api.start(name))
+    async def start(self, name: str) -> bool:
+        """Start it; starting what runs changes nothing.
+
+        False for a container that the engine was starting when it was killed: it holds half of it, and refuses.
+        """
+        try:
+            await self._call(lambda api: api.start(name))
+        except OrchestratorError as error:
+            if not _HALF_STARTED.search(error.message):
+                raise
+            return False
+        return True
 
     async def inspect(self, name: str) -> ContainerState | None:
         """The container's state; None when there is none, or when it is being removed.
@@ -499,6 +508,9 @@ class _Readable(io.RawIOBase):
             self._rest += chunk
         taken, self._rest = (self._rest, b"") if size < 0 else (self._rest[:size], self._rest[size:])
         return taken
+
+
+_HALF_STARTED = re.compile(r"\btask [0-9a-f]{64}: already exists")
 
 
 def _api_error(error: errors.APIError) -> OrchestratorError:

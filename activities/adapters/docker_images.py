@@ -73,14 +73,14 @@ class DockerImages:
         await self._engine.remove(name)
         await self._engine.create(ContainerSpec(name, image, ["sh", "-ec", _SMOKE]))
         try:
-            await self._engine.start(name)
+            started = await self._engine.start(name)
             ended = await self._engine.wait(name, _SMOKE_S)
             state = await self._engine.inspect(name)
             said = io.BytesIO()
             await self._engine.copy_output(name, 0, said.write, follow=False)
         finally:
             await self._engine.remove(name)
-        if not ended or state is None or state.exit_code != 0:
+        if not started or not ended or state is None or state.exit_code != 0:
             raise OrchestratorError(
                 ErrorCode.PROCESS_FAILED,
                 "The worker image was built and does not work; see the details.",

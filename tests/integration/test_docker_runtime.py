@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -249,3 +249,21 @@ async def test_tests_whose_output_the_engine_lost_are_run_once_more(
     assert (result.passed, len(read)) == (True, 2)
     assert (await bench.verify(request)).passed
     assert len(read) == 2
+
+
+async def test_a_container_that_the_engine_started_half_way_is_made_anew(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What Docker says when its daemon was killed in the middle of a start."""
+    real, refused = DockerContainerEngine._call, []
+
+    async def refuses_once(engine: DockerContainerEngine, work: Callable[[Any], Any]) -> Any:
+        if "start" in work.__code__.co_names and not refused:
+            refused.append(work)
+            raise OrchestratorError(ErrorCode.PROCESS_FAILED, f"Docker refused: task {'6f' * 32}: already exists")
+        return await real(engine, work)
+
+    monkeypatch.setattr(DockerContainerEngine, "_call", refuses_once)
+    result = await bench.verify(bench.verification({"Makefile": MAKEFILE.format("echo '= 3 passed ='")}))
+    assert result.passed
+    assert refused

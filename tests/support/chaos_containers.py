@@ -75,6 +75,8 @@ class Sightings:
                 for number in runs.keys() - now.keys():
                     runs[number] = Run(runs[number].name, runs[number].identity, running=False)
             for number, one in now.items():
+                if one.state == "created":
+                    continue  # nothing of it has begun
                 self._seen[one.name][number] = Run(one.name, f"{one.name}:{number[:12]}", one.state == "running")
 
     def runs(self, prefix: str) -> list[Run]:
