@@ -200,7 +200,7 @@ async def test_around_containers(engine: Engine, tmp_path: Path) -> None:
     (tmp_path / "Dockerfile").write_text(DOCKERFILE.format(base=BASE_IMAGE, label=known["label"].text[:24]))
     engine.knows_layers_of(BASE_IMAGE)
     watch = EngineWatch(scan, engine)
-    watch.mine, watch.paths = {name}, ["/volume", "/root"]
+    watch.mine, watch.paths = {name}, ["/volume", "/var/tmp"]
     try:
         with watching(watch):
             await asyncio.sleep(0.5)
