@@ -115,10 +115,10 @@ test-integration: $(READY) engine ## Parts against the real outside: PostgreSQL,
 	$(PYTEST) tests/integration -n 2 --dist loadfile
 
 test-chat: $(READY) ## The Telegram bot against the emulator of the Bot API and a whole platform
-	$(PYTEST) tests/chat -n 2 --dist loadfile
+	$(PYTEST) tests/chat
 
 test-secrets: $(READY) engine chromium ## Search for planted secrets in every place of a run
-	$(PYTEST) tests/secrets -n 2
+	$(PYTEST) tests/secrets
 
 test-compose: $(READY) engine ## docker-compose.yml from nothing to a URL
 	$(PYTEST) tests/compose
