@@ -13,6 +13,7 @@ SOAK_KILLS   ?= 100
 SOAK_MINUTES ?= 22
 SOAK_REPORT  ?= build/soak/report.md
 CHAT_FAULTS  ?= 100
+CHAT_TALKS   ?= 20
 CHAT_REPORT  ?= build/soak/chat-report.md
 CHAOS_SEED   ?= 1
 
@@ -145,9 +146,9 @@ chromium:
 	  else echo "NOTE: no chromium here, so the browser tests will be SKIPPED. On Debian: apt-get install chromium"; fi; fi
 
 .PHONY: soak bench
-soak: $(READY) engine ## SOAK_KILLS (100) random kills, then CHAT_FAULTS (100) faults over 20 conversations, by CHAOS_SEED (1)
+soak: $(READY) engine ## SOAK_KILLS (100) random kills, then CHAT_FAULTS (100) over CHAT_TALKS (20) conversations, by CHAOS_SEED (1)
 	$(PY) -m tests.support.soak --kills $(SOAK_KILLS) --minutes $(SOAK_MINUTES) --seed $(CHAOS_SEED) --report $(SOAK_REPORT)
-	$(PY) -m tests.support.chat_soak_main --faults $(CHAT_FAULTS) --seed $(CHAOS_SEED) --report $(CHAT_REPORT)
+	$(PY) -m tests.support.chat_soak_main --faults $(CHAT_FAULTS) --conversations $(CHAT_TALKS) --seed $(CHAOS_SEED) --report $(CHAT_REPORT)
 
 BENCH_PAGE ?=
 bench: $(READY) ## Benchmarks, about 15 minutes (BENCH_PAGE=docs/performance.md renews that page)
