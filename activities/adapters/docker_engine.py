@@ -8,9 +8,8 @@ from __future__ import annotations
 import asyncio
 import io
 import re
-import tarfile
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -24,6 +23,7 @@ from docker import errors
 from docker.types import IPAMConfig, LogConfig, Mount
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_exponential
 
+from activities.adapters import docker_streams
 from contracts.errors import ErrorClass, ErrorCode, OrchestratorError, bounded
 
 MARK = "codegen-orchestrator.mark"
@@ -203,12 +203,14 @@ class DockerContainerEngine:
             stream = None
         if stream is None:
             return skip
-        copying = asyncio.get_running_loop().run_in_executor(self._followers, _copy, stream, skip, write)
+        copying = asyncio.get_running_loop().run_in_executor(
+            self._followers, docker_streams.copy_chunks, stream, skip, write
+        )
         try:
             return await asyncio.shield(copying)
         except asyncio.CancelledError:
             # The thread sits in a read that ends with the connection.
-            await asyncio.to_thread(_close, stream)
+            await asyncio.to_thread(docker_streams.close, stream)
             await asyncio.wait({copying})
             raise
 
@@ -243,7 +245,7 @@ class DockerContainerEngine:
                 found = _facts(stat)
                 if not found.is_file or found.size > limit:
                     return None
-                return _only_member(stream, limit)
+                return docker_streams.only_member(stream, limit)
             finally:
                 stream.close()
 
@@ -256,7 +258,7 @@ class DockerContainerEngine:
             stream, stat = api.get_archive(name, path)
             try:
                 found = _facts(stat)
-                return found.is_file and found.size <= limit and _save_member(stream, target, limit)
+                return found.is_file and found.size <= limit and docker_streams.save_member(stream, target, limit)
             finally:
                 stream.close()
 
@@ -450,64 +452,6 @@ def _facts(stat: dict[str, Any]) -> PathFacts:
     """The mode is Go's: kinds of files are its high bits."""
     mode = int(stat["mode"])
     return PathFacts(int(stat["size"]), is_file=mode <= _REGULAR_FILE, is_directory=bool(mode & _DIRECTORY))
-
-
-def _copy(stream: Iterable[bytes], skip: int, write: Callable[[bytes], object]) -> int:
-    seen = 0
-    try:
-        for chunk in stream:
-            seen += len(chunk)
-            if seen > skip:
-                write(chunk[-(seen - skip) :] if seen - len(chunk) < skip else chunk)
-    except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError):
-        # The connection ended in the middle; whoever follows looks what the container does, and comes again.
-        return max(seen, skip)
-    return max(seen, skip)
-
-
-def _close(stream: Any) -> None:  # noqa: ANN401 - the SDK has no types
-    try:
-        stream.close()
-    except (OSError, AttributeError):
-        # It ended at the same moment.
-        return
-
-
-def _only_member(stream: Iterable[bytes], limit: int) -> bytes | None:
-    with tarfile.open(fileobj=_Readable(stream), mode="r|") as archive:
-        member = archive.next()
-        file = archive.extractfile(member) if member is not None and member.isreg() else None
-        content = file.read(limit + 1) if file is not None else None
-    return content if content is not None and len(content) <= limit else None
-
-
-def _save_member(stream: Iterable[bytes], target: Path, limit: int) -> bool:
-    with tarfile.open(fileobj=_Readable(stream), mode="r|") as archive:
-        member = archive.next()
-        file = archive.extractfile(member) if member is not None and member.isreg() else None
-        if member is None or file is None or member.size > limit:
-            return False
-        with target.open("wb") as out:
-            while chunk := file.read(1 << 20):
-                out.write(chunk)
-    return True
-
-
-class _Readable(io.RawIOBase):
-    """A stream of chunks as a file for tarfile."""
-
-    def __init__(self, chunks: Iterable[bytes]) -> None:
-        self._chunks = iter(chunks)
-        self._rest = b""
-
-    def read(self, size: int = -1) -> bytes:
-        while size < 0 or len(self._rest) < size:
-            chunk = next(self._chunks, None)
-            if chunk is None:
-                break
-            self._rest += chunk
-        taken, self._rest = (self._rest, b"") if size < 0 else (self._rest[:size], self._rest[size:])
-        return taken
 
 
 _HALF_STARTED = re.compile(r"\btask [0-9a-f]{64}: already exists")
