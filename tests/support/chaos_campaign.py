@@ -8,7 +8,7 @@ from typing import Any
 
 from tests.support.chaos import Delivery, Evidence
 from tests.support.chaos_kills import NAMES, kill
-from tests.support.chaos_run import at_stage, deliver, end_of, gather_evidence, running
+from tests.support.chaos_run import at_stage, deliver, end_of, gather_evidence, running, was_cut_short
 from tests.support.chaos_traces import Traces
 from tests.support.eventually import eventually
 
@@ -78,10 +78,20 @@ class Route:
 
 @dataclass(frozen=True)
 class Strike:
-    """`struck` is the run in whose middle the kill fell, empty without one; `instances` are all runs of its name."""
+    """`struck` is the run in whose middle the kill fell, empty without one; `instances` are all runs of its name.
+
+    `cut_short` tells that they are tests whose end Docker did not keep, so that they run once more, on purpose.
+    """
 
     struck: str
     instances: tuple[str, ...]
+    cut_short: bool
+
+    @property
+    def adopted(self) -> bool:
+        if not self.struck:
+            return not self.instances
+        return self.instances[:1] == (self.struck,) and len(self.instances) <= (2 if self.cut_short else 1)
 
 
 @dataclass
@@ -143,9 +153,10 @@ class Campaign:
             except (AssertionError, RuntimeError) as error:
                 error.add_note("\n".join(story))
                 raise
-        strikes = {name: Strike(run, self._instances(run)) for name, run in struck.items()}
+        strikes = {name: self._strike(run) for name, run in struck.items()}
         return Outcome(delivery, task, evidence, story, strikes)
 
-    def _instances(self, run: str) -> tuple[str, ...]:
+    def _strike(self, run: str) -> Strike:
         name = run.rpartition(":")[0]
-        return tuple(one.identity for one in self.traces.runs(name)) if name else ()
+        instances = tuple(one.identity for one in self.traces.runs(name)) if name else ()
+        return Strike(run, instances, bool(name) and was_cut_short(self.traces.stack, name))

@@ -110,7 +110,7 @@ async def gather_evidence(traces: Traces, delivery: Delivery) -> Evidence:
         commits=await _commits(stack.home / "forge" / "u1" / f"{delivery.project}.git"),
         turns=len({run.name for run in traces.runs(delivery.work[0])}),
         agent_starts=await asyncio.to_thread(traces.agent_starts, delivery),
-        begun_again=tuple(name for name in begun_again(traces, delivery) if not _was_cut_short(stack, name)),
+        begun_again=tuple(name for name in begun_again(traces, delivery) if not was_cut_short(stack, name)),
         release_dirs=deployed.release_dirs,
         release_images=deployed.release_images,
         services=deployed.services,
@@ -122,7 +122,7 @@ async def gather_evidence(traces: Traces, delivery: Delivery) -> Evidence:
     )
 
 
-def _was_cut_short(stack: Stack, tests: str) -> bool:
+def was_cut_short(stack: Stack, tests: str) -> bool:
     """Docker lost what they had printed while its daemon was away, so they were run once more, on purpose."""
     return (stack.home / "containers" / "verifications" / f"{tests}.cut-short").exists()
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.chaos import Delivery, Evidence, judge
+from tests.support.chaos_campaign import Strike
 from tests.support.chaos_containers import Container, Sightings, containers_left, deployed_of
 from tests.support.chaos_traces import Deployed, Run, RunRecords, begun_again
 
@@ -170,3 +171,20 @@ def test_one_service_of_one_release_is_as_it_should_be() -> None:
 )
 def test_what_the_server_says_is_counted(said: str, expected: Deployed) -> None:
     assert deployed_of(said) == expected
+
+
+@pytest.mark.parametrize(
+    ("strike", "adopted"),
+    [
+        (Strike("", (), cut_short=False), True),
+        (Strike("test-1:a", ("test-1:a",), cut_short=False), True),
+        (Strike("test-1:a", ("test-1:a",), cut_short=True), True),
+        (Strike("test-1:a", ("test-1:a", "test-1:b"), cut_short=True), True),
+        (Strike("test-1:a", ("test-1:a", "test-1:b"), cut_short=False), False),
+        (Strike("test-1:a", ("test-1:a", "test-1:b", "test-1:c"), cut_short=True), False),
+        (Strike("test-1:a", ("test-1:b",), cut_short=True), False),
+        (Strike("test-1:a", (), cut_short=False), False),
+    ],
+)
+def test_tests_may_run_once_more_only_where_docker_lost_their_end(strike: Strike, adopted: bool) -> None:
+    assert strike.adopted is adopted
