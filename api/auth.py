@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 
 from fastapi import Depends, Header, Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
-from sqlalchemy import delete, select
+from sqlalchemy import bindparam, delete, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -48,6 +48,13 @@ AGENT_COMMANDS = frozenset(
     }
 )
 """What a scoped token may ever be allowed; a command that no route declares is refused when the token is made."""
+
+# Made once: putting it together takes longer than asking the database.
+_USER_OF_KEY = (
+    select(UserRow)
+    .join(ApiKeyRow, col(ApiKeyRow.user_id) == col(UserRow.user_id))
+    .where(col(ApiKeyRow.key_hash) == bindparam("digest"))
+)
 
 Key = Annotated[HTTPAuthorizationCredentials | None, Security(HTTPBearer(auto_error=False))]
 OnBehalf = Annotated[int | None, Header(alias="X-Orchestrator-User", ge=1, le=2**52)]
@@ -127,8 +134,7 @@ async def _through_bot(session: AsyncSession, platform: Platform, user_id: int |
 
 
 async def _as_user(session: AsyncSession, digest: str, via: ActorVia) -> Caller | None:
-    statement = select(UserRow).join(ApiKeyRow, col(ApiKeyRow.user_id) == col(UserRow.user_id))
-    user = (await session.scalars(statement.where(col(ApiKeyRow.key_hash) == digest))).one_or_none()
+    user = (await session.scalars(_USER_OF_KEY, {"digest": digest})).one_or_none()
     return None if user is None else Caller(user.user_id, Role(user.role), via)
 
 
@@ -146,7 +152,8 @@ class Access:
     kind: Literal["person", "admin", "platform", "bot"]
     commands: frozenset[str] = frozenset()
 
-    def __call__(self, caller: AnyCaller, request: Request) -> Caller:
+    # Not a plain function: FastAPI would call that in a thread.
+    async def __call__(self, caller: AnyCaller, request: Request) -> Caller:
         if not self._allows(caller, request.method):
             raise permanent(ErrorCode.NOT_ALLOWED, self._refusal(caller))
         return caller

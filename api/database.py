@@ -27,7 +27,7 @@ def make_engine(url: str) -> AsyncEngine:
     """
     # hide_parameters: the values of a statement that failed are nobody's business in a log.
     engine = create_async_engine(
-        url, pool_pre_ping=True, pool_size=10, max_overflow=20, pool_timeout=10, hide_parameters=True
+        url, pool_pre_ping=True, pool_size=20, max_overflow=10, pool_timeout=10, hide_parameters=True
     )
     event.listen(engine.sync_engine, "do_connect", _connect)
     return engine

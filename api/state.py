@@ -39,7 +39,8 @@ class Platform:
     web_ui: httpx.AsyncClient
 
 
-def _platform(request: Request) -> Platform:
+# Not a plain function: FastAPI would call that in a thread.
+async def _platform(request: Request) -> Platform:
     platform: Platform = request.app.state.platform
     return platform
 

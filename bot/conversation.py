@@ -6,13 +6,13 @@ from datetime import timedelta
 from aiogram.types import Message
 
 from contracts.base import utc_now
-from contracts.chat import ChatScreenDTO
+from contracts.chat import WISH, ChatScreenDTO
 from contracts.ids import child_task_id
 from contracts.questions import QuestionDTO
 from contracts.states import QuestionKind, QuestionState, TaskKind
 from runtime.chat_client import ChatApi
 
-WISH, LATE_SECRET, WHICH = "wish", "late-secret", "which"
+LATE_SECRET, WHICH = "late-secret", "which"
 NOT_YOURS, NOTHING = "not-yours", "nothing"
 _RECENT = 20
 _SECRET_MAY_FOLLOW = timedelta(minutes=15)
@@ -21,7 +21,7 @@ _SECRET_MAY_FOLLOW = timedelta(minutes=15)
 
 @dataclass(frozen=True)
 class Meaning:
-    """`subject` is one of the words above or the id of a question, with that question."""
+    """`subject` is `WISH`, one of the words above or the id of a question, with that question."""
 
     subject: str
     question: QuestionDTO | None = None

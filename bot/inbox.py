@@ -9,6 +9,7 @@ from aiogram import Bot, Dispatcher
 from aiogram.types import Chat, Update, User
 
 from bot.post import ChatClosed, Post
+from bot.starts import Starts
 from bot.texts import spoken, texts
 from bot.views import View
 from contracts.errors import OrchestratorError
@@ -22,10 +23,11 @@ log = structlog.get_logger(__name__)
 
 
 class Inbox:
-    def __init__(self, bot: Bot, dispatcher: Dispatcher, post: Post) -> None:
+    def __init__(self, bot: Bot, dispatcher: Dispatcher, post: Post, starts: Starts) -> None:
         self._bot = bot
         self._dispatcher = dispatcher
         self._post = post
+        self._starts = starts
         self._handled: OrderedDict[int, None] = OrderedDict()
         self._told: set[int] = set()
 
@@ -41,6 +43,11 @@ class Inbox:
         """Handle one update, again until the platform has taken it. One that was handled lately is left out."""
         if update.update_id in self._handled:
             return
+        with self._starts.sign_expected():
+            await self._take(update)
+        self._remember(update.update_id)
+
+    async def _take(self, update: Update) -> None:
         began = asyncio.get_running_loop().time()
         pause = _FIRST_PAUSE_S
         while not await self._try(update):
@@ -48,7 +55,6 @@ class Inbox:
                 await self._tell_away(update)
             await asyncio.sleep(pause)
             pause = min(_LONGEST_PAUSE_S, pause * 2)
-        self._remember(update.update_id)
 
     async def _take_in_order(self, batch: list[Update]) -> None:
         for update in batch:

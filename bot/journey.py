@@ -16,6 +16,7 @@ import structlog
 from bot import naming, views
 from bot.post import ChatClosed, Post, Shown
 from bot.progress import Progress
+from bot.starts import Starts
 from bot.texts import texts
 from bot.views import Running, View
 from contracts.chat import ChatScreenDTO, ChatScreenUpdate
@@ -40,11 +41,12 @@ log = structlog.get_logger(__name__)
 class Journey:
     """`cancelling` is whether the person is being asked if they are sure."""
 
-    def __init__(self, screen: ChatScreenDTO, api: ChatApi, post: Post) -> None:
+    def __init__(self, screen: ChatScreenDTO, api: ChatApi, post: Post, starts: Starts) -> None:
         self._screen = screen
         self._bot_api = api
         self._api = api.acting_for(screen.user_id)
         self._post = post
+        self._starts = starts
         self._texts = texts(screen.language)
         self._project = ""
         self._progress = Progress(screen.task_id or "")
@@ -87,23 +89,28 @@ class Journey:
 
     async def _acknowledge(self) -> None:
         if self._screen.message_id is None:
-            await self._send(views.accepted(self._texts, self._screen))
+            with self._starts.sign_expected():
+                await self._send(views.accepted(self._texts, self._screen))
 
     async def _start(self) -> None:
         """The project and the delivery, both named after the update: a repetition finds them."""
         if self._screen.task_id is None:
-            project_id = self._screen.project_id or await patiently(self._create_project)
+            await self._record(await patiently(self._begin))
+        self._progress = Progress(self._screen.task_id or "")
+        project_id = self._screen.project_id or ""
+        self._project = (await patiently(lambda: self._api.project(project_id))).project.name
+
+    async def _begin(self) -> ChatScreenUpdate:
+        async with self._starts.turn():
+            project_id = self._screen.project_id or await self._create_project()
             start = DeliveryStart(
                 request_id=self._screen.id,
                 project_id=project_id,
                 wish=self._screen.wish,
                 title=views.short(self._screen.wish, _SHORT_TITLE),
             )
-            started = await patiently(lambda: self._api.start_delivery(start))
-            await self._record(ChatScreenUpdate(project_id=project_id, task_id=started.task_id))
-        self._progress = Progress(self._screen.task_id or "")
-        project_id = self._screen.project_id or ""
-        self._project = (await patiently(lambda: self._api.project(project_id))).project.name
+            started = await self._api.start_delivery(start)
+        return ChatScreenUpdate(project_id=project_id, task_id=started.task_id)
 
     async def _create_project(self) -> str:
         wish, project_id = self._screen.wish, naming.project_id(self._screen.id)

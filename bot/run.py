@@ -26,6 +26,7 @@ from bot.pace import Pace
 from bot.polling import poll
 from bot.post import Post
 from bot.screens import Screens
+from bot.starts import Starts
 from bot.texts import DEFAULT, LANGUAGES, texts
 from contracts.errors import ErrorCode, OrchestratorError
 from runtime import private_files
@@ -50,9 +51,10 @@ async def run(settings: Settings) -> None:
     async with bot.session, ChatApi(settings.api_url, key, timeout_s=_API_TIMEOUT_S, max_connections=None) as api:
         me = await _introduced(bot)
         post = Post(bot, Pace())
-        screens = Screens(api, post)
+        starts = Starts()
+        screens = Screens(api, post, starts)
         desk = Desk(bot_id=me.id, bot_name=me.username or "", api=api, post=post, screens=screens)
-        inbox = Inbox(bot, build_dispatcher(desk), post)
+        inbox = Inbox(bot, build_dispatcher(desk), post, starts)
         try:
             left = await patiently(lambda: screens.resume(me.id))
             log.info("the bot is ready", bot=me.username, resumed=left)

@@ -6,6 +6,7 @@ import structlog
 
 from bot.journey import Journey
 from bot.post import Post
+from bot.starts import Starts
 from contracts.chat import ChatScreenDTO
 from runtime.chat_client import ChatApi
 
@@ -17,9 +18,10 @@ log = structlog.get_logger(__name__)
 class Screens:
     """`open` may be called again for the same screen: there is one journey for each."""
 
-    def __init__(self, api: ChatApi, post: Post) -> None:
+    def __init__(self, api: ChatApi, post: Post, starts: Starts) -> None:
         self._api = api
         self._post = post
+        self._starts = starts
         self._journeys: dict[str, Journey] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
@@ -34,7 +36,7 @@ class Screens:
         """See to it that the screen reaches its end."""
         if screen.final or screen.id in self._journeys:
             return
-        journey = Journey(screen, self._api, self._post)
+        journey = Journey(screen, self._api, self._post, self._starts)
         self._journeys[screen.id] = journey
         task = asyncio.create_task(journey.run(), name=screen.id)
         self._tasks[screen.id] = task

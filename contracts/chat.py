@@ -1,6 +1,6 @@
 """What the platform remembers of chats, so that a bot that was killed goes on without a lost or doubled message."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import AwareDatetime, Field
 
@@ -9,6 +9,10 @@ from contracts.base import Contract, Identifier, Text, UserId
 Language = Literal["ru", "en"]
 ChatId = Annotated[int, Field(ge=-(2**62), le=2**62)]
 """Of a private chat it is the person's id; of a group it is negative."""
+
+
+WISH: Final = "wish"
+"""What an update is taken for that opens a screen."""
 
 
 class LanguageChoice(Contract):

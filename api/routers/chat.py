@@ -6,15 +6,17 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path, Query
 from sqlalchemy import delete, select
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from api import replies
 from api.auth import bot_only
 from api.database import Session
-from api.problems import not_found
+from api.problems import not_found, permanent
 from api.tables import ChatScreenRow, ChatUpdateRow, UserRow
 from contracts.base import Identifier, utc_now
 from contracts.chat import (
+    WISH,
     ChatScreenDTO,
     ChatScreenList,
     ChatScreenOpen,
@@ -22,6 +24,7 @@ from contracts.chat import (
     ChatUpdateDTO,
     ChatUpdateMark,
 )
+from contracts.errors import ErrorCode
 
 router = APIRouter(prefix="/chat", tags=["chat"], dependencies=[Depends(bot_only)])
 
@@ -34,9 +37,11 @@ _MARKS_ARE_KEPT = timedelta(days=7)
 
 @router.put("/screens/{screen_id}")
 async def open_screen(screen_id: ScreenId, body: ChatScreenOpen, session: Session) -> ChatScreenDTO:
-    """The screen of a wish; one that exists is answered as it is."""
+    """The screen of a wish; one that exists is answered as it is. Whatever asked for it is marked as a wish."""
     if await session.get(UserRow, body.user_id) is None:
         raise not_found("user", str(body.user_id))
+    if (await _mark(session, screen_id, WISH)).subject != WISH:
+        raise permanent(ErrorCode.CONFLICT, "This update was taken for something else than a wish.")
     now = utc_now()
     values = {**body.model_dump(), "id": screen_id, "final": False, "created_at": now, "updated_at": now}
     await session.execute(insert(ChatScreenRow).values(**values).on_conflict_do_nothing())
@@ -78,6 +83,8 @@ async def update_screen(screen_id: ScreenId, body: ChatScreenUpdate, session: Se
     row.final = row.final or body.final
     row.updated_at = utc_now()
     await session.flush()
+    if row.final:
+        await _forget_old_marks(session)
     return replies.chat_screen(row)
 
 
@@ -86,15 +93,23 @@ async def mark_update(
     update_id: Annotated[Identifier, Path()], body: ChatUpdateMark, session: Session
 ) -> ChatUpdateDTO:
     """Say what an update is taken for. The first one to say so counts."""
-    now = utc_now()
-    await session.execute(delete(ChatUpdateRow).where(col(ChatUpdateRow.created_at) < now - _MARKS_ARE_KEPT))
-    values = {"id": update_id, "subject": body.subject, "created_at": now}
+    return await _mark(session, update_id, body.subject)
+
+
+async def _mark(session: AsyncSession, update_id: str, subject: str) -> ChatUpdateDTO:
+    values = {"id": update_id, "subject": subject, "created_at": utc_now()}
     statement = insert(ChatUpdateRow).values(**values).on_conflict_do_nothing().returning(col(ChatUpdateRow.id))
-    added = (await session.execute(statement)).first()
+    if (await session.execute(statement)).first() is not None:
+        return ChatUpdateDTO(id=update_id, subject=subject)
     row = await session.get(ChatUpdateRow, update_id)
     if row is None:
         raise not_found("update", update_id)
-    return ChatUpdateDTO(id=row.id, subject=row.subject, known=added is None)
+    return ChatUpdateDTO(id=row.id, subject=row.subject, known=True)
+
+
+async def _forget_old_marks(session: AsyncSession) -> None:
+    old = utc_now() - _MARKS_ARE_KEPT
+    await session.execute(delete(ChatUpdateRow).where(col(ChatUpdateRow.created_at) < old))
 
 
 async def _find(session: Session, screen_id: str, *, lock: bool = False) -> ChatScreenRow:

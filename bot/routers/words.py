@@ -10,6 +10,8 @@ from bot.desk import Desk
 from bot.people import Person
 from bot.routers.wishes import wish
 from bot.views import View
+from contracts.chat import WISH
+from contracts.errors import ErrorCode, OrchestratorError
 from contracts.questions import QuestionDTO
 from contracts.states import QuestionKind
 
@@ -35,13 +37,13 @@ async def _not_text(message: Message, person: Person, desk: Desk) -> None:
 async def _said(message: Message, event_update: Update, person: Person, desk: Desk) -> None:
     """The meaning is kept by the update's id, and the text is not: repeated, it means what it meant first."""
     found = await conversation.meaning(desk.api, person.api, desk.bot_id, message)
+    if found.subject == WISH and await _wished(message, event_update, person, desk):
+        return
     mark = await desk.api.mark_update(naming.screen_id(desk.bot_id, event_update.update_id), found.subject)
     if mark.known and mark.subject != found.subject:
         found = Meaning(mark.subject)
-    if found.subject == conversation.WISH and message.chat.type != "private":
-        return
-    if found.subject == conversation.WISH:
-        await wish(desk, person, message, event_update.update_id, message.text or "")
+    if found.subject == WISH:
+        await _wished(message, event_update, person, desk)
     elif found.subject == conversation.LATE_SECRET:
         await _refuse_late_secret(message, person, desk, told=mark.known)
     elif found.subject == conversation.WHICH:
@@ -53,6 +55,18 @@ async def _said(message: Message, event_update: Update, person: Person, desk: De
     else:
         question = found.question or await person.api.question(found.subject)
         await _answer(message, mark.id, person, desk, question)
+
+
+async def _wished(message: Message, event_update: Update, person: Person, desk: Desk) -> bool:
+    """Whether the text is done with as a wish; not when its update meant something else before."""
+    if message.chat.type == "private":
+        try:
+            await wish(desk, person, message, event_update.update_id, message.text or "")
+        except OrchestratorError as error:
+            if error.code is not ErrorCode.CONFLICT:
+                raise
+            return False
+    return True
 
 
 async def _answer(message: Message, answer_id: str, person: Person, desk: Desk, question: QuestionDTO) -> None:

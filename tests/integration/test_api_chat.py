@@ -128,6 +128,21 @@ async def test_the_first_meaning_of_an_update_counts(api: Api, bot: Headers) -> 
     assert (again["subject"], again["known"]) == ("q-1", True)
 
 
+async def test_a_screen_marks_what_asked_for_it_as_a_wish(api: Api, bot: Headers) -> None:
+    screen, _ = await opened(api, bot)
+    again = (await api.http.put(f"/chat/updates/{screen}", json={"subject": "q-1"}, headers=bot)).json()
+    assert (again["subject"], again["known"]) == ("wish", True)
+
+
+async def test_what_was_an_answer_opens_no_screen(api: Api, bot: Headers) -> None:
+    user_id, _ = await api.new_user()
+    update = f"tg-{uuid4().hex}"
+    await api.http.put(f"/chat/updates/{update}", json={"subject": "q-1"}, headers=bot)
+    refused = await api.http.put(f"/chat/screens/{update}", json=wish(user_id), headers=bot)
+    assert (refused.status_code, refused.json()["code"]) == (409, "CONFLICT")
+    assert (await api.http.get(f"/chat/screens/{update}", headers=bot)).status_code == 404
+
+
 async def test_a_person_chooses_a_language(api: Api, bot: Headers) -> None:
     user_id, _ = await api.new_user()
     headers = acting(bot, user_id)
