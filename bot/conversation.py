@@ -5,6 +5,8 @@ from datetime import timedelta
 
 from aiogram.types import Message
 
+from bot.desk import Desk
+from bot.people import Person
 from contracts.base import utc_now
 from contracts.chat import WISH, ChatScreenDTO
 from contracts.ids import child_task_id
@@ -14,7 +16,6 @@ from runtime.chat_client import ChatApi
 
 LATE_SECRET, WHICH = "late-secret", "which"
 NOT_YOURS, NOTHING = "not-yours", "nothing"
-_RECENT = 20
 _SECRET_MAY_FOLLOW = timedelta(minutes=15)
 """Whoever was asked for a secret may send it twice, or after the end: such a text must not become a wish."""
 
@@ -27,16 +28,15 @@ class Meaning:
     question: QuestionDTO | None = None
 
 
-async def meaning(bot_api: ChatApi, api: ChatApi, bot_id: int, message: Message) -> Meaning:
+async def meaning(desk: Desk, person: Person, message: Message) -> Meaning:
     """Decide by what the person replies to, else by what is open in this chat."""
-    chat_id, replied = message.chat.id, message.reply_to_message
-    shown = await bot_api.screens(bot_id, chat_id=chat_id, limit=_RECENT)
-    target = next((screen for screen in shown if replied and screen.message_id == replied.message_id), None)
+    replied = message.reply_to_message
+    target = next((screen for screen in person.shown if replied and screen.message_id == replied.message_id), None)
     if target is None and replied is not None:
-        found = await bot_api.screens(bot_id, chat_id=chat_id, message_id=replied.message_id)
+        found = await desk.api.screens(desk.bot_id, chat_id=message.chat.id, message_id=replied.message_id)
         target = found[0] if found else None
-    about = [target] if target is not None else [screen for screen in shown if _is_fresh(screen)]
-    questions = await _questions(api, about)
+    about = [target] if target is not None else [screen for screen in person.shown if _is_fresh(screen)]
+    questions = await _questions(person.api, about)
     open_ones = [question for question in questions if question.state is QuestionState.OPEN]
     if len(open_ones) == 1:
         return Meaning(open_ones[0].id, open_ones[0])

@@ -6,10 +6,10 @@ from typing import Any
 
 from aiogram import BaseMiddleware
 from aiogram.filters import Filter
-from aiogram.types import TelegramObject, User
+from aiogram.types import Chat, TelegramObject, User
 
 from bot.texts import Texts, spoken, texts
-from contracts.errors import ErrorCode, OrchestratorError
+from contracts.chat import ChatScreenDTO
 from contracts.states import Role
 from runtime.chat_client import ChatApi
 
@@ -18,37 +18,34 @@ Handler = Callable[[TelegramObject, dict[str, Any]], Awaitable[Any]]
 
 @dataclass(frozen=True)
 class Person:
-    """`role` is None for a guest. `api` acts in this person's name."""
+    """`role` is None for a guest. `api` acts in this person's name; `shown` are this chat's screens, newest first."""
 
     user_id: int
     role: Role | None
     texts: Texts
     api: ChatApi
+    shown: tuple[ChatScreenDTO, ...] = ()
 
 
 class Access(BaseMiddleware):
     """Asks the platform at every update, so that a withdrawn access is withdrawn at once."""
 
-    def __init__(self, api: ChatApi) -> None:
+    def __init__(self, api: ChatApi, bot_id: int) -> None:
         self._api = api
+        self._bot_id = bot_id
 
     async def __call__(self, handler: Handler, event: TelegramObject, data: dict[str, Any]) -> Any:  # noqa: ANN401 - aiogram's signature
         user: User | None = data.get("event_from_user")
         if user is None or user.is_bot:
             return None
-        data["person"] = await self._person(user)
+        chat: Chat | None = data.get("event_chat")
+        data["person"] = await self._person(user, chat.id if chat is not None else user.id)
         return await handler(event, data)
 
-    async def _person(self, user: User) -> Person:
-        api = self._api.acting_for(user.id)
-        try:
-            known = await api.whoami()
-        except OrchestratorError as error:
-            if error.code is not ErrorCode.NOT_ALLOWED:
-                raise
-            return Person(user.id, None, texts(spoken(user.language_code)), api)
+    async def _person(self, user: User, chat_id: int) -> Person:
+        known = await self._api.visit(user.id, self._bot_id, chat_id)
         language = known.language or spoken(user.language_code)
-        return Person(user.id, known.actor.role, texts(language), api)
+        return Person(user.id, known.role, texts(language), self._api.acting_for(user.id), tuple(known.screens))
 
 
 class Is(Filter):

@@ -5,6 +5,7 @@ from typing import Annotated, Final, Literal
 from pydantic import AwareDatetime, Field
 
 from contracts.base import Contract, Identifier, Text, UserId
+from contracts.states import Role
 
 Language = Literal["ru", "en"]
 ChatId = Annotated[int, Field(ge=-(2**62), le=2**62)]
@@ -60,6 +61,18 @@ class ChatScreenDTO(ChatScreenOpen):
 
 class ChatScreenList(Contract):
     items: list[ChatScreenDTO]
+
+
+class ChatVisit(Contract):
+    """Who speaks in a chat, and what was shown there lately, newest first.
+
+    `role` is None for a person whom the platform does not know.
+    """
+
+    user_id: UserId
+    role: Role | None = None
+    language: Language | None = None
+    screens: list[ChatScreenDTO] = Field(default_factory=list)
 
 
 class ChatUpdateMark(Contract):

@@ -14,6 +14,7 @@ from contracts.chat import (
     ChatScreenUpdate,
     ChatUpdateDTO,
     ChatUpdateMark,
+    ChatVisit,
     Language,
     LanguageChoice,
 )
@@ -48,6 +49,11 @@ class ChatApi(ApiClient):
         """Newest first; `wanted` may name chat_id, message_id, user_id and final."""
         params = {"bot_id": str(bot_id), **{name: str(value).lower() for name, value in wanted.items()}}
         return (await self._get("/chat/screens", ChatScreenList, params)).items
+
+    async def visit(self, user_id: int, bot_id: int, chat_id: int) -> ChatVisit:
+        """Who speaks in a chat, and what the bot has shown there lately."""
+        params = {"bot_id": str(bot_id), "chat_id": str(chat_id)}
+        return await self._get(f"/chat/visits/{user_id}", ChatVisit, params)
 
     async def mark_update(self, update_id: str, subject: str) -> ChatUpdateDTO:
         """Say what an update is taken for; a repeated one answers with what was said first."""

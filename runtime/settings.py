@@ -8,6 +8,7 @@ and its credentials come from Temporal's own environment configuration, see `run
 from __future__ import annotations
 
 import os
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
@@ -30,6 +31,15 @@ Port = Annotated[int, Field(ge=1, le=65535)]
 def _default_home() -> Path:
     data_home = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
     return Path(data_home).expanduser() / "codegen-orchestrator"
+
+
+@cache
+def _installed() -> str:
+    try:
+        return version("codegen-orchestrator")
+    except PackageNotFoundError:
+        # A source tree that was never installed.
+        return "0+source"
 
 
 class Settings(BaseSettings):
@@ -230,12 +240,7 @@ class Settings(BaseSettings):
     @property
     def version(self) -> str:
         """Of the installed package, with the build where one is known."""
-        try:
-            known = version("codegen-orchestrator")
-        except PackageNotFoundError:
-            # A source tree that was never installed.
-            known = "0+source"
-        return f"{known}+{self.build}" if self.build else known
+        return f"{_installed()}+{self.build}" if self.build else _installed()
 
     @property
     def server_keys_dir(self) -> Path:

@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query
-from sqlalchemy import delete, select
+from sqlalchemy import bindparam, delete, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
@@ -14,7 +14,7 @@ from api.auth import bot_only
 from api.database import Session
 from api.problems import not_found, permanent
 from api.tables import ChatScreenRow, ChatUpdateRow, UserRow
-from contracts.base import Identifier, utc_now
+from contracts.base import Identifier, UserId, utc_now
 from contracts.chat import (
     WISH,
     ChatScreenDTO,
@@ -23,6 +23,7 @@ from contracts.chat import (
     ChatScreenUpdate,
     ChatUpdateDTO,
     ChatUpdateMark,
+    ChatVisit,
 )
 from contracts.errors import ErrorCode
 
@@ -30,6 +31,13 @@ router = APIRouter(prefix="/chat", tags=["chat"], dependencies=[Depends(bot_only
 
 ScreenId = Annotated[Identifier, Path()]
 BigInt = Annotated[int, Query(ge=-(2**62), le=2**62)]
+
+_SHOWN_LATELY = (
+    select(ChatScreenRow)
+    .where(col(ChatScreenRow.bot_id) == bindparam("bot"), col(ChatScreenRow.chat_id) == bindparam("chat"))
+    .order_by(col(ChatScreenRow.created_at).desc())
+    .limit(20)
+)
 
 _MARKS_ARE_KEPT = timedelta(days=7)
 """Telegram offers an update for a day."""
@@ -86,6 +94,18 @@ async def update_screen(screen_id: ScreenId, body: ChatScreenUpdate, session: Se
     if row.final:
         await _forget_old_marks(session)
     return replies.chat_screen(row)
+
+
+@router.get("/visits/{user_id}")
+async def visit(user_id: Annotated[UserId, Path()], bot_id: BigInt, chat_id: BigInt, session: Session) -> ChatVisit:
+    """Who speaks there, and what this bot has shown there lately: all that a bot needs to understand a message."""
+    user = await session.get(UserRow, user_id)
+    if user is None:
+        return ChatVisit(user_id=user_id)
+    known = replies.user(user)
+    rows = await session.scalars(_SHOWN_LATELY, {"bot": bot_id, "chat": chat_id})
+    screens = [replies.chat_screen(row) for row in rows]
+    return ChatVisit(user_id=user_id, role=known.role, language=known.language, screens=screens)
 
 
 @router.put("/updates/{update_id}")

@@ -36,7 +36,7 @@ async def _not_text(message: Message, person: Person, desk: Desk) -> None:
 
 async def _said(message: Message, event_update: Update, person: Person, desk: Desk) -> None:
     """The meaning is kept by the update's id, and the text is not: repeated, it means what it meant first."""
-    found = await conversation.meaning(desk.api, person.api, desk.bot_id, message)
+    found = await conversation.meaning(desk, person, message)
     if found.subject == WISH and await _wished(message, event_update, person, desk):
         return
     mark = await desk.api.mark_update(naming.screen_id(desk.bot_id, event_update.update_id), found.subject)

@@ -75,6 +75,7 @@ async def test_nobody_but_the_bot_reaches_its_routes(api: Api, bot: Headers) -> 
     for headers in (member, api.admin, acting(bot, 1)):
         for method, path, body in (
             ("GET", f"/chat/screens?bot_id={BOT}", None),
+            ("GET", f"/chat/visits/1?bot_id={BOT}&chat_id=1", None),
             ("PUT", "/chat/screens/x1", wish(1)),
             ("PUT", "/chat/updates/x1", {"subject": "s"}),
         ):
@@ -141,6 +142,17 @@ async def test_what_was_an_answer_opens_no_screen(api: Api, bot: Headers) -> Non
     refused = await api.http.put(f"/chat/screens/{update}", json=wish(user_id), headers=bot)
     assert (refused.status_code, refused.json()["code"]) == (409, "CONFLICT")
     assert (await api.http.get(f"/chat/screens/{update}", headers=bot)).status_code == 404
+
+
+async def test_the_bot_learns_who_speaks_and_what_stands_in_that_chat(api: Api, bot: Headers) -> None:
+    screen, user_id = await opened(api, bot)
+    elsewhere = f"tg-{uuid4().hex[:10]}"
+    await api.http.put(f"/chat/screens/{elsewhere}", json=wish(user_id, chat_id=-7), headers=bot)
+    params = {"bot_id": BOT, "chat_id": user_id}
+    visit = (await api.http.get(f"/chat/visits/{user_id}", params=params, headers=bot)).json()
+    assert (visit["role"], [one["id"] for one in visit["screens"]]) == ("member", [screen])
+    stranger = (await api.http.get("/chat/visits/999999999", params=params, headers=bot)).json()
+    assert (stranger["role"], stranger["screens"]) == (None, [])
 
 
 async def test_a_person_chooses_a_language(api: Api, bot: Headers) -> None:
