@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import random
 import statistics
@@ -17,7 +16,8 @@ import psutil
 
 from runtime import dev_server
 
-_CALM_LOAD_PER_CORE = 0.7
+_CALM_PCT = 20
+_LOOK_S = 2.0
 _RESAMPLES = 4_000
 _GIB = 1024**3
 
@@ -82,27 +82,27 @@ class Machine:
     kernel: str
     python: str
     versions: dict[str, str]
-    load: float
+    busy_pct: float
 
     @property
     def warning(self) -> str | None:
         """None on a machine that was calm enough to be believed."""
-        limit = _CALM_LOAD_PER_CORE * self.cores
-        if self.load <= limit:
+        if self.busy_pct <= _CALM_PCT:
             return None
-        return f"The load average was {self.load:.2f} at the start, above {limit:.1f}: others were working, repeat it."
+        return f"The processor was busy for {self.busy_pct:.0f} % before the start: others were working, repeat it."
 
     def __str__(self) -> str:
         parts = ", ".join(f"{name} {number}" for name, number in self.versions.items())
         return (
             f"{self.cores} cores of {self.processor}, {self.memory_gib:.0f} GiB, Linux {self.kernel}, "
-            f"Python {self.python}, {parts}; load average at the start {self.load:.2f}"
+            f"Python {self.python}, {parts}; before the start the processor was busy for {self.busy_pct:.0f} %"
         )
 
 
 def this_machine() -> Machine:
     """Looks now; call it before anything is started."""
-    load = os.getloadavg()[0]
+    # Not the load average: that still remembers the benchmark before.
+    busy_pct = psutil.cpu_percent(interval=_LOOK_S)
     return Machine(
         cores=psutil.cpu_count() or 1,
         processor=_processor(),
@@ -115,7 +115,7 @@ def this_machine() -> Machine:
             "Temporal Server": _said([str(dev_server.temporal_program()), "--version"], after="Server "),
             "Docker": _said(["docker", "version", "--format", "{{.Server.Version}}"]),
         },
-        load=load,
+        busy_pct=busy_pct,
     )
 
 

@@ -14,8 +14,8 @@ from benchmarks.reporting import Benchmark, Findings, Table, main, markdown, wit
 PAGE = "# Figures\n\n<!-- benchmark a -->\nold\n<!-- end a -->\n\nkept\n\n<!-- benchmark b -->\n<!-- end b -->\n"
 
 
-def machine(load: float) -> Machine:
-    return Machine(2, "a processor", 24.0, "6.1", "3.11", {"temporalio": "1"}, load)
+def machine(busy_pct: float) -> Machine:
+    return Machine(2, "a processor", 24.0, "6.1", "3.11", {"temporalio": "1"}, busy_pct)
 
 
 def test_a_ratio_is_the_median_of_ratios_and_not_of_sums() -> None:
@@ -44,9 +44,9 @@ def test_the_spread_names_quartiles_and_the_tail() -> None:
 
 def test_a_busy_machine_is_said_on_the_page() -> None:
     findings = Findings([Table(["What", "p50"], [["flow", "1 ms"]])], {})
-    assert machine(1.4).warning is None
-    assert "above 1.4" in str(machine(1.5).warning)
-    assert "above 1.4" in markdown(machine(9), findings)
+    assert machine(20).warning is None
+    assert "busy for 21 %" in str(machine(21).warning)
+    assert "busy for 90 %" in markdown(machine(90), findings)
     assert "| flow | 1 ms |" in markdown(machine(0), findings)
 
 
