@@ -33,7 +33,7 @@ async def measure(options: argparse.Namespace) -> Findings:
                 await acknowledged(await town.member(), _WISH)
                 idle += await at_once(town, options.chats, _WISH)
                 busy += await at_once(town, options.chats, "/status")
-    spreads = {"a wish, nothing else under way": Spread.of(idle), "/status, while all of these begin": Spread.of(busy)}
+    spreads = {"a wish, one more under way": Spread.of(idle), "/status, while all of these begin": Spread.of(busy)}
     return Findings(
         tables=[
             Table(

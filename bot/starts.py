@@ -13,7 +13,10 @@ _PATIENCE_S = 1.0
 
 
 class Starts:
-    """Nobody waits for others longer than `patience_s`, so a chat that cannot be reached holds up no work."""
+    """Work waits at most `patience_s` for others' first sign, so a chat that cannot be reached holds up none.
+
+    Those that begin hold a slot until the platform has answered; while it hangs, all others hang with them.
+    """
 
     def __init__(self, *, at_once: int = _AT_ONCE, patience_s: float = _PATIENCE_S) -> None:
         self._slots = asyncio.Semaphore(at_once)

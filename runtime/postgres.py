@@ -161,18 +161,29 @@ def _port_without_socket(data_dir: Path, running: _Running | None) -> int:
         return running.port
     if len(os.fsencode(data_dir / f".s.PGSQL.{_SOCKET_PORT}.lock")) <= _MAX_SOCKET_PATH:
         return 0
-    return _lasting_port(data_dir.with_name(f"{data_dir.name}.port"))
+    return _lasting_port(data_dir.with_name(f"{data_dir.name}.port"), starting=running is not None)
 
 
-def _lasting_port(file: Path) -> int:
-    """The same one after each restart: whoever is connected looks for the server where it was."""
-    if file.exists():
-        return int(file.read_text())
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
+def _lasting_port(file: Path, *, starting: bool) -> int:
+    """The same one after each restart, for whoever looks for the server where it was; unless others have taken it."""
+    known = int(file.read_text()) if file.exists() else 0
+    if known and (starting or _free_port(known)):
+        return known
+    port = _free_port(0)
     private_files.replace(file, str(port))
     return port
+
+
+def _free_port(wanted: int) -> int:
+    """`wanted`, or any one for 0; 0 when it is taken."""
+    with socket.socket() as probe:
+        # As the server itself does: connections of its predecessor that are still closing do not count.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", wanted))
+        except OSError:
+            return 0
+        return int(probe.getsockname()[1])
 
 
 def _running(data_dir: Path) -> _Running | None:

@@ -127,10 +127,13 @@ class ContainerRuns:
 
     async def _start_anew(self, spec: ContainerSpec, fill: Callable[[], Awaitable[None]] | None) -> None:
         """After a start in whose middle the engine was killed: its container never runs and cannot be started."""
+        # Forgotten first: an interruption from here on leaves a run that never began, not one that was lost.
+        self._path(spec.name).unlink(missing_ok=True)
         await self.engine.remove(spec.name)
         await self.engine.create(spec)
         if fill is not None:
             await fill()
+        self._save(spec.name, {"labels": spec.labels})
         if not await self.engine.start(spec.name):
             raise OrchestratorError(
                 ErrorCode.PROCESS_FAILED,

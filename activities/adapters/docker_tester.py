@@ -114,16 +114,18 @@ class DockerTester:
         if known is not None:
             return known
         try:
-            await beating(follow, self._begin(request, name, follow))
+            try:
+                return await self._attempt(request, name, follow)
+            except _CutShort:
+                return await self._attempt(request, name, follow)
         except Refused as refused:
             return await verification_result(
                 self._artifacts, request, refused.verdict, refused.verdict.evidence.encode(), None
             )
-        try:
-            return await self._follow(request, name, follow)
-        except _CutShort:
-            await beating(follow, self._begin(request, name, follow))
-            return await self._follow(request, name, follow)
+
+    async def _attempt(self, request: VerificationRequest, name: str, follow: Follow) -> VerificationResult:
+        await beating(follow, self._begin(request, name, follow))
+        return await self._follow(request, name, follow)
 
     async def stop(self, request: VerificationRequest) -> None:
         """Stop the tests and all that they started; nothing of it runs when this returns, and the copy is gone."""
@@ -134,8 +136,8 @@ class DockerTester:
         status = await self._runs.stop(name)
         if status.stopped:
             await self._engine.remove(name)
-        elif status.state != "absent":
-            # Ended by itself while nobody followed.
+        else:
+            # Never started, or ended by itself while nobody followed.
             await self._runs.remove(name)
 
     async def _follow(self, request: VerificationRequest, name: str, follow: Follow) -> VerificationResult:
@@ -164,8 +166,9 @@ class DockerTester:
         )
         if status.exit_code == 0 and not verdict.passed and not self._cut_short(name).exists():
             # Docker loses what a container prints while its daemon is away. Where no test ran, none runs now either.
-            self._cut_short(name).touch()
             await self._runs.remove(name)
+            # Only now: whoever finds this file judges by what is there.
+            self._cut_short(name).touch()
             raise _CutShort
         result = await verification_result(self._artifacts, request, verdict, output, status)
         if verdict.failure_class != "infrastructure":

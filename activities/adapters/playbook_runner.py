@@ -11,7 +11,8 @@ import json
 import os
 import shutil
 import sys
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,8 @@ from contracts.progress import FineEvent, ProgressEvent
 _SOURCE_ROOT = Path(activities.__file__).resolve().parent.parent
 PLAYBOOKS = _SOURCE_ROOT / "infra" / "playbooks"
 _FOLLOW_S = 0.5
+_AT_ONCE_PER_CORE = 2
+"""Playbooks and the builds that they start: with twenty on two cores, servers were too busy to answer SSH in time."""
 _MAX_LOG = 5_000_000
 _PASSED_ON = ("PIP_", "UV_", "SSL_CERT_", "REQUESTS_CA_", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "TMPDIR")
 """What building an environment needs to reach the package registry."""
@@ -72,6 +75,7 @@ class PlaybookRunner:
         self._root = home / "playbooks"
         self._supervisor = supervisor
         self._python = python
+        self._slots = asyncio.Semaphore(_AT_ONCE_PER_CORE * (os.cpu_count() or 1))
 
     def path(self, ident: str, name: str) -> Path:
         """Where the secret file `name` of a run is while it runs."""
@@ -83,11 +87,12 @@ class PlaybookRunner:
         A finished run is adopted with its result, a lost one (its supervisor was killed, or a reboot) runs again
         from the start. Cancelling the caller leaves the run alone. Raises PLAYBOOK_LOST (transient) when the run
         is lost, killed or stopped by somebody else while it is followed, or when its server could not be reached:
-        the next call begins anew.
+        the next call begins anew. A run waits for its turn while many others are under way.
         """
-        # Shielded: half a start would be invisible to the stop that follows a cancellation.
-        await asyncio.shield(asyncio.ensure_future(self._begin(playbook)))
-        status = await self._follow(playbook, follow)
+        async with self._turn(follow):
+            # Shielded: half a start would be invisible to the stop that follows a cancellation.
+            await asyncio.shield(asyncio.ensure_future(self._begin(playbook)))
+            status = await self._follow(playbook, follow)
         await asyncio.to_thread(self._forget_secrets, playbook.ident)
         if status.state != "exited" or _killed(status):
             await self.stop(playbook.ident)
@@ -100,6 +105,17 @@ class PlaybookRunner:
                 ErrorCode.PLAYBOOK_LOST, "The server could not be reached.", error_class=ErrorClass.TRANSIENT
             )
         return await asyncio.to_thread(self._result, playbook.ident, status)
+
+    @asynccontextmanager
+    async def _turn(self, follow: Follow) -> AsyncIterator[None]:
+        taken = asyncio.ensure_future(self._slots.acquire())
+        try:
+            while not (await asyncio.wait({taken}, timeout=_FOLLOW_S))[0]:
+                await follow.report([], follow.offset)
+            yield
+        finally:
+            if not taken.cancel():
+                self._slots.release()
 
     async def stop(self, ident: str, grace_s: float = 2.0) -> None:
         """Stop the run and everything that it started; its secrets and its name are gone when this returns."""

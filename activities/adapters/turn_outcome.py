@@ -129,8 +129,8 @@ def outcome_of(
 def _judged(ended: EndedTurn, claim: ClaimedOutcome | None) -> tuple[Literal["done", "question", "failed"], str]:
     """Exit code and result line outweigh the claim: a failed agent cannot claim to be done.
 
-    Docker loses what a container prints while its daemon is away, so a turn that ended well may lack its result line.
-    The claim then counts: what it is about is verified all the same.
+    Where the agent ended well and only the line is missing, in either runtime, the claim counts: Docker loses what a
+    container prints while its daemon is away, and what is claimed to be done is verified all the same.
     """
     report, code = ended.report, ended.status.exit_code
     told = (claim.summary if claim is not None else "") or report.text

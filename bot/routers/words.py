@@ -37,13 +37,16 @@ async def _not_text(message: Message, person: Person, desk: Desk) -> None:
 async def _said(message: Message, event_update: Update, person: Person, desk: Desk) -> None:
     """The meaning is kept by the update's id, and the text is not: repeated, it means what it meant first."""
     found = await conversation.meaning(desk, person, message)
-    if found.subject == WISH and await _wished(message, event_update, person, desk):
+    private = message.chat.type == "private"
+    if found.subject == WISH and private and await _wished(message, event_update, person, desk):
         return
     mark = await desk.api.mark_update(naming.screen_id(desk.bot_id, event_update.update_id), found.subject)
     if mark.known and mark.subject != found.subject:
         found = Meaning(mark.subject)
     if found.subject == WISH:
-        await _wished(message, event_update, person, desk)
+        # In groups people talk to each other.
+        if private:
+            await _wished(message, event_update, person, desk)
     elif found.subject == conversation.LATE_SECRET:
         await _refuse_late_secret(message, person, desk, told=mark.known)
     elif found.subject == conversation.WHICH:
@@ -59,13 +62,12 @@ async def _said(message: Message, event_update: Update, person: Person, desk: De
 
 async def _wished(message: Message, event_update: Update, person: Person, desk: Desk) -> bool:
     """Whether the text is done with as a wish; not when its update meant something else before."""
-    if message.chat.type == "private":
-        try:
-            await wish(desk, person, message, event_update.update_id, message.text or "")
-        except OrchestratorError as error:
-            if error.code is not ErrorCode.CONFLICT:
-                raise
-            return False
+    try:
+        await wish(desk, person, message, event_update.update_id, message.text or "")
+    except OrchestratorError as error:
+        if error.code is not ErrorCode.CONFLICT:
+            raise
+        return False
     return True
 
 

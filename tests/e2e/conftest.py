@@ -1,12 +1,9 @@
-"""One platform for each worker of xdist, brought up by `orchestrator up`; each test has projects of its own."""
+"""One platform for all, brought up by `orchestrator up`; each test has projects of its own."""
 
 from collections.abc import AsyncIterator
-from typing import Any
 
 import pytest
-from xdist.scheduler import LoadScopeScheduling
 
-from tests.support.scheduling import file_of, grouped
 from tests.support.stack import Stack, running_stack
 from tests.support.stories import Stories
 from tests.support.story import Story
@@ -14,17 +11,6 @@ from tests.support.story import Story
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "story(name): the scenario of tests.support.scenarios that the test judges")
-
-
-_OF_STORIES = (
-    "test_answering_questions.py", "test_cancel_from_outside.py", "test_from_wish_to_commit.py",
-    "test_missing_secrets.py", "test_releases_over_time.py", "test_where_work_happens.py",
-)  # fmt: skip
-
-
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
-    """Each scenario runs once, so whoever judges them stays together; the other files share a platform of their own."""
-    return grouped(config, log, lambda nodeid: "stories" if file_of(nodeid) in _OF_STORIES else "others")
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tests.support.chaos import Delivery, Evidence
-from tests.support.chaos_kills import NAMES, kill
+from tests.support.chaos_kills import DOCKER, NAMES, kill
 from tests.support.chaos_run import at_stage, deliver, end_of, gather_evidence, running, was_cut_short
 from tests.support.chaos_traces import Traces
 from tests.support.eventually import eventually
@@ -148,15 +148,16 @@ class Campaign:
                     tell(f"back after {', '.join(f'{seconds:.1f} s' for seconds in took)}")
                 task = await end_of(stack, delivery.task_id, ENDS_WITHIN_S)
                 tell(f"{task['state']}")
-                evidence = await gather_evidence(self.traces, delivery)
+                engine_killed = any(DOCKER in point.victims for point in points)
+                evidence = await gather_evidence(self.traces, delivery, engine_killed=engine_killed)
                 tell("counted")
             except (AssertionError, RuntimeError) as error:
                 error.add_note("\n".join(story))
                 raise
-        strikes = {name: self._strike(run) for name, run in struck.items()}
+        strikes = {name: self._judged(run, engine_killed) for name, run in struck.items()}
         return Outcome(delivery, task, evidence, story, strikes)
 
-    def _strike(self, run: str) -> Strike:
+    def _judged(self, run: str, engine_killed: bool) -> Strike:
         name = run.rpartition(":")[0]
         instances = tuple(one.identity for one in self.traces.runs(name)) if name else ()
-        return Strike(run, instances, bool(name) and was_cut_short(self.traces.stack, name))
+        return Strike(run, instances, engine_killed and bool(name) and was_cut_short(self.traces.stack, name))

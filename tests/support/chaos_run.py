@@ -94,8 +94,11 @@ async def asked(stack: Stack, path: str, *, missing: bool = False) -> dict[str, 
     return dict(answer.json())
 
 
-async def gather_evidence(traces: Traces, delivery: Delivery) -> Evidence:
-    """Count everything about a delivery that has ended. Every part must be there."""
+async def gather_evidence(traces: Traces, delivery: Delivery, *, engine_killed: bool = False) -> Evidence:
+    """Count everything about a delivery that has ended. Every part must be there.
+
+    With `engine_killed`, tests whose end Docker lost may have run once more.
+    """
     stack = traces.stack
     task_rows = (await _needed(stack, f"/tasks?project_id={delivery.project_id}"))["items"]
     questions = (await _needed(stack, f"/questions?project_id={delivery.project_id}&state=open"))["items"]
@@ -110,7 +113,9 @@ async def gather_evidence(traces: Traces, delivery: Delivery) -> Evidence:
         commits=await _commits(stack.home / "forge" / "u1" / f"{delivery.project}.git"),
         turns=len({run.name for run in traces.runs(delivery.work[0])}),
         agent_starts=await asyncio.to_thread(traces.agent_starts, delivery),
-        begun_again=tuple(name for name in begun_again(traces, delivery) if not was_cut_short(stack, name)),
+        begun_again=tuple(
+            name for name in begun_again(traces, delivery) if not (engine_killed and was_cut_short(stack, name))
+        ),
         release_dirs=deployed.release_dirs,
         release_images=deployed.release_images,
         services=deployed.services,

@@ -188,5 +188,5 @@ class Soak:
         if account.state == "stuck":
             account.findings = [Finding("lost", f"stuck: no end {STUCK_AFTER_S} s after the last kill")]
             return
-        seen = await gather_evidence(self.traces, account.delivery)
+        seen = await gather_evidence(self.traces, account.delivery, engine_killed=True)
         account.findings = judge(seen, self.unkilled, account.delivery.release)

@@ -123,8 +123,6 @@ class Result:
     plan: Plan
     conversations: list[Conversation] = field(default_factory=list)
     faults: "Counter[str]" = field(default_factory=Counter)
-    refused: int = 0
-    """Requests that the emulator turned down because the bot was too fast, without being asked to."""
     minutes: float = 0.0
 
     def found(self, kind: str) -> int:
@@ -160,6 +158,7 @@ class ChatSoak:
         finally:
             for task in (striking, *lanes, *self._kills.values()):
                 task.cancel()
+        self._expect_a_living_bot()
         await self._examine()
         self.result.minutes = (time.monotonic() - began) / 60
         return self.result
@@ -217,10 +216,19 @@ class ChatSoak:
 
     async def _kill(self, part: str) -> None:
         if part == "bot":
+            self._expect_a_living_bot()
             await self._town.bot.kill()
             await self._town.bot.start()
         else:
             await kill(self._town.stack, part)
+
+    def _expect_a_living_bot(self) -> None:
+        """A bot that ended by itself must not be revived by the next kill, unseen."""
+        process = self._town.bot.process
+        assert process is not None
+        assert process.returncode is None, (
+            f"the bot ended by itself with {process.returncode}; see {self._town.bot.log}"
+        )
 
     async def _repeat(self) -> None:
         """Any of the last updates, also those of conversations that have ended."""
@@ -293,7 +301,6 @@ class ChatSoak:
                 one.problems += await _deployed(one)
             if one.problems:
                 self._say(f"{one.noun}: {'; '.join(one.problems)}\n{one.talker.chat.show()}")
-        self.result.refused = self._town.telegram.limits.refused
 
     async def _all_ended(self) -> bool:
         tasks = [task for one in self.result.conversations for task in await self._town.tasks_of(one.talker)]
