@@ -267,3 +267,27 @@ async def test_a_container_that_the_engine_started_half_way_is_made_anew(
     result = await bench.verify(bench.verification({"Makefile": MAKEFILE.format("echo '= 3 passed ='")}))
     assert result.passed
     assert refused
+
+
+async def test_a_turn_whose_second_start_is_interrupted_too_is_not_lost(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Half started, then the engine goes away while the container is made anew."""
+    real, refused = DockerContainerEngine._call, list[str]()
+
+    async def refuses_twice(engine: DockerContainerEngine, work: Callable[[Any], Any]) -> Any:
+        names = work.__code__.co_names
+        if "start" in names and not refused:
+            refused.append("start")
+            raise OrchestratorError(ErrorCode.PROCESS_FAILED, f"Docker refused: task {'6f' * 32}: already exists")
+        if "create_container" in names and refused == ["start"]:
+            refused.append("create")
+            raise OrchestratorError(ErrorCode.DOCKER_UNREACHABLE, "away", error_class=ErrorClass.TRANSIENT)
+        return await real(engine, work)
+
+    await bench.prepare()
+    monkeypatch.setattr(DockerContainerEngine, "_call", refuses_twice)
+    with pytest.raises(OrchestratorError, match="away"):
+        await bench.turn({})
+    assert (await bench.turn({})).status == "done"
+    assert refused == ["start", "create"]

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from activities.adapters.ansible_target import AnsibleProcessTarget
 from activities.ports import Follow
 from contracts.errors import ErrorCode
 from contracts.progress import FineEvent
+from tests.support.eventually import eventually
 from tests.support.sample_service import SECRET, Recorder, SampleProject, free_port
 
 SLOW_START = "import time; time.sleep(20)"
@@ -43,6 +45,21 @@ async def test_the_heart_beats_at_least_once_a_second(project: SampleProject) ->
     assert outcome.error_code == ErrorCode.PROBE_FAILED
     gaps = [later - earlier for earlier, later in zip(recorder.moments, recorder.moments[1:], strict=False)]
     assert max(gaps) < 1.0, gaps
+
+
+async def test_a_playbook_that_has_to_wait_for_others_beats_its_heart_meanwhile(project: SampleProject) -> None:
+    target, recorder = project.target, Clocked()
+    assert isinstance(target, AnsibleProcessTarget)
+    slots = target._runner._slots
+    while not slots.locked():
+        await slots.acquire()
+    request = await project.request(project.commit("v1"))
+    releasing = asyncio.create_task(target.release(request, project.environment(request), recorder.follow))
+    await eventually(lambda: len(recorder.moments) >= 2, message="beats")
+    assert project.processes() == []
+    slots.release()
+    assert (await releasing).ok
+    assert not slots.locked()
 
 
 async def test_an_attempt_goes_on_behind_the_events_of_the_last_one(project: SampleProject) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -130,6 +131,16 @@ async def test_without_a_socket_the_port_stays_the_same_over_a_kill(tmp_path: Pa
         await process.wait()
     again = await eventually(lambda: _prepared_again(data))
     assert (again.url, again.argv) == (command.url, command.argv)
+
+
+async def test_without_a_socket_a_port_that_others_have_taken_is_given_up(tmp_path: Path) -> None:
+    data = tmp_path / ("long-" * 20) / "postgres"
+    command = await asyncio.to_thread(postgres.prepare, data)
+    with socket.create_server(("127.0.0.1", int((data.parent / "postgres.port").read_text()))):
+        again = await asyncio.to_thread(postgres.prepare, data)
+    assert again.url != command.url
+    async with running(again):
+        await remember(again, "there")
 
 
 async def test_nothing_half_made_is_left_when_the_preparation_fails(
