@@ -53,6 +53,7 @@ def report_of(result: Result, day: datetime) -> str:
             "| Fault | Times |",
             "|---|---|",
             *(f"| {name} | {count} |" for name, count in sorted(result.faults.items())),
+            *(f"| {name}: planned, never met | {count} |" for name, count in sorted(result.missed.items())),
             "",
             "| Wishes | Lost | Doubled | In a wrong chat | Stuck | Other differences |",
             "|---|---|---|---|---|---|",
