@@ -13,6 +13,7 @@ import tempfile
 from dataclasses import asdict
 from pathlib import Path
 
+from activities.adapters.supervision import Supervisor
 from benchmarks.measuring import Spread
 from benchmarks.reporting import Benchmark, Findings, Table, main
 from bot.emulator.telegram import Telegram
@@ -29,10 +30,12 @@ async def measure(options: argparse.Namespace) -> Findings:
     idle, busy = list[float](), list[float]()
     for _ in range(options.rounds):
         with tempfile.TemporaryDirectory(prefix="bench-") as directory:
-            async with running_stack(Path(directory) / "home") as stack, running_town(stack, Telegram()) as town:
+            home = Path(directory) / "home"
+            async with running_stack(home) as stack, running_town(stack, Telegram()) as town:
                 await acknowledged(await town.member(), _WISH)
                 idle += await at_once(town, options.chats, _WISH)
                 busy += await at_once(town, options.chats, "/status")
+            await end_agents(home)
     spreads = {"a wish, one more under way": Spread.of(idle), "/status, while all of these begin": Spread.of(busy)}
     return Findings(
         tables=[
@@ -47,6 +50,13 @@ async def measure(options: argparse.Namespace) -> Findings:
         figures={what: asdict(one) for what, one in spreads.items()},
         remarks=["Goal for a wish: p95 below 1 s. Each time on a platform that has just begun."],
     )
+
+
+async def end_agents(home: Path) -> None:
+    """A turn outlives the platform, and these have no end of their own."""
+    supervisor = Supervisor(home / "runs")
+    for run in (home / "runs").iterdir():
+        await supervisor.stop(run.name, grace_s=0)
 
 
 async def at_once(town: Town, chats: int, text: str) -> list[float]:
