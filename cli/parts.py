@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING
 from cli.endpoints import child_environment
 from cli.processes import Command, ProcessBook
 from contracts.errors import ErrorCode, OrchestratorError
+from runtime import ports
 
 if TYPE_CHECKING:
     from runtime.settings import Settings
@@ -186,7 +186,7 @@ class Parts:
     def check_ports(self, name: str) -> None:
         """Raises OrchestratorError CONFLICT that names the busy port and the setting that moves it."""
         for listener in self.listeners(name):
-            if _is_busy(listener.port):
+            if not ports.is_free(listener.port):
                 raise OrchestratorError(
                     ErrorCode.CONFLICT,
                     f"Port {listener.port} on this host is used by another program, and {name} needs it. "
@@ -194,16 +194,6 @@ class Parts:
                     f"or {listener.setting}.",
                     details={"port": listener.port, "setting": listener.setting},
                 )
-
-
-def _is_busy(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return True
-    return False
 
 
 def _installation() -> Path:

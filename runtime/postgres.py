@@ -11,7 +11,6 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,7 +22,7 @@ import psutil
 import structlog
 
 from contracts.errors import ErrorClass, ErrorCode, OrchestratorError
-from runtime import private_files
+from runtime import ports, private_files
 
 ROLE = "orchestrator"
 DATABASE = "orchestrator"
@@ -167,23 +166,11 @@ def _port_without_socket(data_dir: Path, running: _Running | None) -> int:
 def _lasting_port(file: Path, *, starting: bool) -> int:
     """The same one after each restart, for whoever looks for the server where it was; unless others have taken it."""
     known = int(file.read_text()) if file.exists() else 0
-    if known and (starting or _free_port(known)):
+    if known and (starting or ports.is_free(known)):
         return known
-    port = _free_port(0)
+    port = ports.any_free()
     private_files.replace(file, str(port))
     return port
-
-
-def _free_port(wanted: int) -> int:
-    """`wanted`, or any one for 0; 0 when it is taken."""
-    with socket.socket() as probe:
-        # As the server itself does: connections of its predecessor that are still closing do not count.
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", wanted))
-        except OSError:
-            return 0
-        return int(probe.getsockname()[1])
 
 
 def _running(data_dir: Path) -> _Running | None:

@@ -6,10 +6,14 @@ import io
 import tarfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Protocol
 
 import requests
 import urllib3
+
+
+class Closable(Protocol):
+    def close(self) -> None: ...
 
 
 def copy_chunks(stream: Iterable[bytes], skip: int, write: Callable[[bytes], object]) -> int:
@@ -25,7 +29,7 @@ def copy_chunks(stream: Iterable[bytes], skip: int, write: Callable[[bytes], obj
     return max(seen, skip)
 
 
-def close(stream: Any) -> None:  # noqa: ANN401 - the SDK has no types
+def close(stream: Closable) -> None:
     try:
         stream.close()
     except (OSError, AttributeError):

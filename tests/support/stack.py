@@ -5,7 +5,6 @@ import json
 import os
 import random
 import signal
-import socket
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -22,6 +21,7 @@ from activities.adapters.server_container import LocalServers
 from contracts.states import TaskState
 from runtime import temporal_client
 from runtime.keyring import KeyRing
+from runtime.ports import is_free
 from runtime.settings import Settings
 from tests.support import engine
 from tests.support.container_service import no_engine
@@ -239,18 +239,8 @@ def free_ports(count: int) -> int:
     """A port with `count` free ones behind it, a moment ago; outgoing connections get theirs from above."""
     while True:
         base = random.randrange(20_000, 32_000 - count)
-        if all(_is_free(port) for port in range(base, base + count)):
+        if all(is_free(port) for port in range(base, base + count)):
             return base
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True
 
 
 @asynccontextmanager
