@@ -249,11 +249,12 @@ async def running_stack(home: Path, *, stop_services: bool = True, **extra: str)
 
     Without `stop_services` the services go with that server only: each takes seconds to be stopped.
     """
+    stack = Stack(home, free_ports(3), free_ports(100), extra=extra)
     async with AsyncExitStack() as cleanup:
-        if no_engine() is None:
+        # A platform of processes asks no engine: somebody may be killing it meanwhile.
+        if stack.env.get("ORCHESTRATOR_RUNTIME") != "process" and no_engine() is None:
             await cleanup.enter_async_context(engine.starts_written(home.parent / CONTAINER_STARTS))
             cleanup.push_async_callback(LocalServers(home).remove, CONTAINER_SERVER)
-        stack = Stack(home, free_ports(3), free_ports(100), extra=extra)
         down = ("down", "--services") if stop_services else ("down",)
         cleanup.push_async_callback(stack.cli, *down, timeout=120)
         # The first start on a machine builds the image of that server.
