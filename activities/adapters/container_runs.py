@@ -29,9 +29,12 @@ from contracts.errors import ErrorClass, ErrorCode, OrchestratorError
 TIMEOUT_LABEL = "codegen-orchestrator.timeout-s"
 _LAUNCHER = "/usr/local/bin/worker-run"
 _ENVIRONMENT = ".environment"
-_ENDED_BY_TIMEOUT = {124, 137}
+_TOLD_TO_END, _MADE_TO_END = 124, 137
+"""Exit codes of the launcher's `timeout`: after its TERM, and after the KILL that follows it five seconds later."""
 _ENDED_FROM_OUTSIDE = {137, 143, 255}
 """Exit codes of a container that somebody killed or stopped, or whose engine went away."""
+_WRITTEN_LATE_S = 5.0
+"""A busy engine writes down the start of a container up to this long after its command began."""
 _WAIT_S = 5.0
 _BEAT_S = 0.5
 _T = TypeVar("_T")
@@ -249,7 +252,7 @@ def _ended(name: str, state: ContainerState, stopped: bool) -> RunStatus:
     code = state.exit_code
     duration = (state.finished_at - state.started_at).total_seconds() if state.started_at and state.finished_at else 0.0
     limit = state.labels.get(TIMEOUT_LABEL, "")
-    timed_out = code in _ENDED_BY_TIMEOUT and limit.isdigit() and duration >= int(limit)
+    timed_out = limit.isdigit() and _over_its_time(code, duration, int(limit))
     foreign = code in _ENDED_FROM_OUTSIDE and not (stopped or timed_out or state.out_of_memory)
     return RunStatus(
         name,
@@ -261,6 +264,14 @@ def _ended(name: str, state: ContainerState, stopped: bool) -> RunStatus:
         stopped=stopped,
         run_as_uid=1000,
     )
+
+
+def _over_its_time(code: int, duration_s: float, limit_s: int) -> bool:
+    """Whether `timeout` ended it: told by the code, and by how long the engine saw it run."""
+    if code == _TOLD_TO_END:
+        return duration_s >= limit_s - _WRITTEN_LATE_S
+    # Its KILL comes five seconds after the limit, which leaves the engine as much.
+    return code == _MADE_TO_END and duration_s >= limit_s
 
 
 def failed_to_run(what: str, output: bytes) -> OrchestratorError:
