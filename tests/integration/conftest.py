@@ -6,7 +6,6 @@ import pytest
 
 from tests.support.container_service import OneServer, no_engine
 
-
 _LONG = ("test_container_target.py", "test_target_contract.py")
 
 
