@@ -6,13 +6,17 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
+from activities.adapters.server_container import LocalServers
 from cli.processes import start_time
+from tests.support.container_service import no_engine
 from tests.support.eventually import eventually
+from tests.support.stack import free_ports
+from workers.targets import CONTAINER_SERVER
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -49,29 +53,13 @@ class Home:
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Iterator[Home]:
+async def home(tmp_path: Path) -> AsyncIterator[Home]:
     made = Home(tmp_path / "home", free_ports(3))
     yield made
     made.run("down")
-
-
-def free_ports(count: int) -> int:
-    """The first of `count` neighbouring ports that are free now."""
-    while True:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            base = int(probe.getsockname()[1])
-        if base + count < 65_000 and all(_is_free(base + number) for number in range(count)):
-            return base
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True
+    if no_engine() is None:
+        # It outlives the platform, for the services on it.
+        await LocalServers(made.path).remove(CONTAINER_SERVER)
 
 
 async def test_two_ups_make_one_platform_that_heals_and_is_stopped_without_a_rest(home: Home) -> None:
