@@ -96,7 +96,7 @@ fmt: $(READY) ## Format the code and repair what the linter can repair
 # --- tests, from cheap to expensive ----------------------------------------------------------------------------
 
 .PHONY: test test-unit test-contracts test-workflow test-replay test-integration test-platform test-chat test-compose test-secrets test-e2e test-chaos
-test: check test-unit test-contracts test-workflow test-replay test-integration test-platform test-chaos ## Everything, in order of cost
+test: check test-unit test-contracts test-workflow test-replay test-integration test-platform test-e2e test-chaos ## Everything, in order of cost
 	@printf '\nAll tests are green.\n'
 
 test-unit: $(READY) ## Pure code, seconds
@@ -115,8 +115,8 @@ test-replay: $(READY) ## Golden histories under today's code
 test-integration: $(READY) engine ## Parts against the real outside: PostgreSQL, git, processes, Ansible
 	$(PYTEST) tests/integration -n 2 --dist loadfile --no-loadscope-reorder
 
-test-platform: $(READY) engine chromium ## The next four, two at a time
-	$(PYTEST) tests/e2e tests/compose tests/chat tests/secrets -n 2 -p tests.support.lanes --no-loadscope-reorder
+test-platform: $(READY) engine chromium ## The next three, two at a time
+	$(PYTEST) tests/compose tests/chat tests/secrets -n 2 -p tests.support.lanes --no-loadscope-reorder
 
 test-chat: $(READY) ## The Telegram bot against the emulator of the Bot API and a whole platform
 	$(PYTEST) tests/chat

@@ -1,7 +1,7 @@
 """pytest plugin (`-p tests.support.lanes`): suites that each start whole platforms, side by side.
 
 Much of their time is waiting, so two at once take little longer than one. A suite's tests share its platform and
-stay in one process and in their order; what starts a platform of its own is a lane of its own.
+stay in one process and in their order. Not for tests/e2e, which keeps both cores of a small machine busy by itself.
 """
 
 from typing import Any
@@ -9,9 +9,7 @@ from typing import Any
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
-from tests.support.scheduling import file_of, grouped
-
-_WITH_A_PLATFORM_OF_ITS_OWN = ("test_never_stuck.py", "test_telemetry.py")
+from tests.support.scheduling import grouped
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
@@ -20,5 +18,4 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeSch
 
 
 def _lane(nodeid: str) -> str:
-    file = file_of(nodeid)
-    return file if file in _WITH_A_PLATFORM_OF_ITS_OWN else nodeid.partition("::")[0].rpartition("/")[0]
+    return nodeid.partition("::")[0].rpartition("/")[0]
