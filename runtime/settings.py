@@ -1,7 +1,7 @@
 """Settings of the platform: read once by a program's entry point and passed down from there.
 
-Every field has the environment variable `ORCHESTRATOR_<FIELD>`; `DATABASE_URL` and
-`ANTHROPIC_API_KEY` are understood under their usual names. The Temporal address
+Every field has the environment variable `ORCHESTRATOR_<FIELD>`; `DATABASE_URL` is
+understood under its usual name. The Temporal address
 and its credentials come from Temporal's own environment configuration, see `runtime.temporal_client`.
 """
 
