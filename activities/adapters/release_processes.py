@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import socket
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from activities.adapters.release_services import (
     live_name,
 )
 from activities.adapters.supervision import RunAs, RunStatus, SupervisedCommand, Supervisor
+from runtime.ports import any_free
 
 _STOP_GRACE_S = 3.0
 
@@ -68,7 +68,7 @@ class ReleaseProcesses(ReleaseServices):
     async def launch_candidate(
         self, name: str, release: Release, service: ReleasedService, scratch: Path
     ) -> tuple[str, int]:
-        port = _free_port()
+        port = any_free()
         own_port = dict.fromkeys([*service.port_names, "PORT"], str(port))
         values = directory.read_environment(self.place, release.release_id, service.name)
         values |= own_port | {"HOST": LOOPBACK, "DATA_DIR": str(scratch), "RELEASE_PHASE": "candidate"}
@@ -91,9 +91,3 @@ class ReleaseProcesses(ReleaseServices):
         await self.supervisor.start(
             SupervisedCommand(name, service.argv, app, base | values, restart=restart, user=self.user)
         )
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
-        return int(probe.getsockname()[1])

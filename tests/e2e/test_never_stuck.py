@@ -24,9 +24,9 @@ from cli.processes import start_time
 from contracts.ids import child_task_id
 from contracts.names import Queue
 from contracts.states import TaskKind
+from runtime.ports import any_free
 from tests.support.eventually import eventually
 from tests.support.stack import ROOT, Stack, running_stack
-from tests.support.temporal_server import free_port
 
 pytestmark = pytest.mark.timeout(400)
 
@@ -40,7 +40,7 @@ class Workers:
 
     stack: Stack
     running: dict[str, asyncio.subprocess.Process] = field(default_factory=dict)
-    metrics: str = field(default_factory=lambda: f"127.0.0.1:{free_port()}")
+    metrics: str = field(default_factory=lambda: f"127.0.0.1:{any_free()}")
 
     async def start(self, queue: str) -> None:
         """Start the worker of a queue, and wait until it polls."""

@@ -14,9 +14,9 @@ import pytest
 from contracts.nouns import ProjectCreate
 from contracts.progress import Projection
 from runtime.api_client import ApiClient
+from runtime.ports import any_free
 from tests.support.api import new_database, projection
 from tests.support.eventually import eventually
-from tests.support.temporal_server import free_port
 
 
 @pytest.fixture
@@ -24,8 +24,8 @@ def environment(tmp_path: Path) -> dict[str, str]:
     return {
         **os.environ,
         "ORCHESTRATOR_HOME": str(tmp_path / "home"),
-        "ORCHESTRATOR_API_PORT": str(free_port()),
-        "ORCHESTRATOR_TEMPORAL_PORT": str(free_port()),
+        "ORCHESTRATOR_API_PORT": str(any_free()),
+        "ORCHESTRATOR_TEMPORAL_PORT": str(any_free()),
         "ORCHESTRATOR_LOG_JSON": "true",
     }
 

@@ -19,6 +19,7 @@ from contracts.progress import FineEvent, Projection
 from runtime import private_files
 from runtime.api_client import ApiClient
 from runtime.gateway import WorkflowDescription
+from runtime.ports import any_free
 from runtime.settings import Settings
 from tests.support.api import (
     Api,
@@ -33,7 +34,6 @@ from tests.support.api import (
     running_api,
     served,
 )
-from tests.support.temporal_server import free_port
 
 
 @pytest_asyncio.fixture(scope="module")
@@ -292,7 +292,7 @@ async def test_tasks_are_listed_by_project_state_and_kind(api: Api, project_id: 
 
 async def test_without_temporal_everything_but_work_is_served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("TEMPORAL_ADDRESS", raising=False)
-    settings = Settings(home=tmp_path / "home", temporal_port=free_port())
+    settings = Settings(home=tmp_path / "home", temporal_port=any_free())
     url = await new_database()
     await migrate.upgrade(url)
     keys = await bootstrap(settings, url)

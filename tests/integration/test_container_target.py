@@ -13,10 +13,11 @@ from activities.adapters.remote_shell import run_on
 from activities.adapters.server_container import LocalServers
 from contracts.errors import ErrorCode, OrchestratorError
 from contracts.steps import ReleaseOutcome, ReleaseRequest, ServicePort
+from runtime.ports import any_free
 from tests.support.container_service import ContainerProject, OneServer, no_engine
 from tests.support.eventually import eventually
 from tests.support.generated_project import generate
-from tests.support.sample_service import Recorder, free_port
+from tests.support.sample_service import Recorder
 
 pytestmark = pytest.mark.timeout(400)  # a shared machine may be slow, and the first test makes the server
 
@@ -35,7 +36,7 @@ async def project(tmp_path: Path, container_server: OneServer) -> AsyncIterator[
         pytest.skip(obstacle)
     access = await container_server.prepare()
     sample = ContainerProject(
-        tmp_path, free_port(), server_handle=container_server.handle, server_ip=access.host,
+        tmp_path, any_free(), server_handle=container_server.handle, server_ip=access.host,
         server=container_server, start_timeout_s=90.0,
     )  # fmt: skip
     yield sample
@@ -107,7 +108,7 @@ async def test_the_image_of_the_template_is_built_and_serves(project: ContainerP
     contract = tree / "env.contract.yaml"
     contract.write_text(contract.read_text().replace("https://api.telegram.org", "http://127.0.0.1:9"))
     request = await project.request(project.commit_tree(tree), timeout_s=390)
-    ports = [ServicePort(service=name, port=project.port if name == modules[0] else free_port()) for name in modules]
+    ports = [ServicePort(service=name, port=project.port if name == modules[0] else any_free()) for name in modules]
     request = request.model_copy(update={"allocation": request.allocation.model_copy(update={"ports": ports})})
     outcome = await project.target.release(request, project.environment(request, VALUES), Recorder().follow)
     assert outcome.ok, outcome.error

@@ -17,15 +17,16 @@ from contracts.errors import ErrorCode
 from contracts.nouns import DeploymentDTO
 from contracts.states import ReleaseState
 from contracts.steps import ReleaseOutcome, ReleaseRequest, ReleaseVerdict
+from runtime.ports import any_free
 from tests.support.eventually import eventually
-from tests.support.sample_service import MANIFEST, SECRET, Recorder, SampleProject, foreign_listener, free_port
+from tests.support.sample_service import MANIFEST, SECRET, Recorder, SampleProject, foreign_listener
 
 SYSTEM_PYTHON = "/usr/bin/python3"
 
 
 @pytest.fixture
 async def project(tmp_path: Path) -> AsyncIterator[SampleProject]:
-    sample = SampleProject(tmp_path, free_port())
+    sample = SampleProject(tmp_path, any_free())
     yield sample
     await sample.stop_everything()
     assert sample.processes() == []
@@ -138,7 +139,7 @@ async def test_services_run_as_a_user_of_their_own_that_cannot_read_the_platform
         home.chmod(0o711)
         key = home / "vault.key"
         key.touch(mode=0o600)
-        project = SampleProject(home, free_port(), users=UnprivilegedUsers([home], Path(SYSTEM_PYTHON)))
+        project = SampleProject(home, any_free(), users=UnprivilegedUsers([home], Path(SYSTEM_PYTHON)))
         look_around = f"body['uid'] = os.getuid(); body['key'] = os.access({str(key)!r}, os.R_OK)"
         commit = project.commit("v1", answer=look_around, service__yaml=MANIFEST.replace("{python}", SYSTEM_PYTHON))
         _, outcome, _ = await deploy(project, commit)

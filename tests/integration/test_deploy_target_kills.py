@@ -16,8 +16,9 @@ from activities.adapters import release_directory as directory
 from contracts.errors import ErrorCode, OrchestratorError
 from contracts.ids import playbook_ident
 from contracts.steps import ReleaseRequest
+from runtime.ports import any_free
 from tests.support.eventually import eventually
-from tests.support.sample_service import SECRET, Recorder, SampleProject, free_port
+from tests.support.sample_service import SECRET, Recorder, SampleProject
 
 CALLER = """
 import asyncio, json, sys
@@ -35,7 +36,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.fixture
 async def project(tmp_path: Path) -> AsyncIterator[SampleProject]:
-    sample = SampleProject(tmp_path, free_port())
+    sample = SampleProject(tmp_path, any_free())
     yield sample
     await sample.stop_everything()
     assert sample.processes() == []

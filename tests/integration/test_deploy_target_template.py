@@ -6,8 +6,9 @@ from pathlib import Path
 import httpx
 
 from contracts.steps import ServicePort
+from runtime.ports import any_free
 from tests.support.generated_project import generate
-from tests.support.sample_service import Recorder, SampleProject, free_port
+from tests.support.sample_service import Recorder, SampleProject
 
 VALUES = {
     "SECRET_KEY": "generated-key-of-the-service",
@@ -20,11 +21,11 @@ async def test_both_modules_of_the_template_are_deployed_and_probed(tmp_path: Pa
     generated = generate(tmp_path / "generated", ["backend", "tg_bot"])
     contract = generated / "env.contract.yaml"
     contract.write_text(contract.read_text().replace("https://api.telegram.org", "http://127.0.0.1:9"))
-    project = SampleProject(tmp_path / "home", free_port(), start_timeout_s=30.0)
+    project = SampleProject(tmp_path / "home", any_free(), start_timeout_s=30.0)
     project.home.mkdir()
     commit = project.commit_tree(generated)
     request = await project.request(commit, timeout_s=300)
-    ports = [ServicePort(service="backend", port=project.port), ServicePort(service="tg_bot", port=free_port())]
+    ports = [ServicePort(service="backend", port=project.port), ServicePort(service="tg_bot", port=any_free())]
     request = request.model_copy(update={"allocation": request.allocation.model_copy(update={"ports": ports})})
     outcome = await project.target.release(request, project.environment(request, VALUES), Recorder().follow)
     try:

@@ -12,8 +12,9 @@ from activities.adapters.ansible_target import AnsibleProcessTarget
 from activities.ports import Follow
 from contracts.errors import ErrorCode
 from contracts.progress import FineEvent
+from runtime.ports import any_free
 from tests.support.eventually import eventually
-from tests.support.sample_service import SECRET, Recorder, SampleProject, free_port
+from tests.support.sample_service import SECRET, Recorder, SampleProject
 
 SLOW_START = "import time; time.sleep(20)"
 
@@ -31,7 +32,7 @@ class Clocked(Recorder):
 
 @pytest.fixture
 async def project(tmp_path: Path) -> AsyncIterator[SampleProject]:
-    sample = SampleProject(tmp_path, free_port())
+    sample = SampleProject(tmp_path, any_free())
     yield sample
     await sample.stop_everything()
     assert sample.processes() == []

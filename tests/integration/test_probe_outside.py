@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 
 from activities.adapters.probe import MAX_BODY, Expectation, judge, look, url_host
-from tests.support.sample_service import free_port
+from runtime.ports import any_free
 
 EXPECTED = Expectation("/health", '"status":"ok"', "rel-1")
 GOOD = b'{"status":"ok","release":"rel-1"}'
@@ -71,7 +71,7 @@ async def test_a_redirect_is_not_followed() -> None:
 
 
 async def test_nobody_there_and_somebody_silent_are_told_apart_from_a_wrong_answer() -> None:
-    refused = await look("127.0.0.1", free_port(), EXPECTED)
+    refused = await look("127.0.0.1", any_free(), EXPECTED)
     assert (refused.ok, refused.answered) == (False, False)
     silent = await asyncio.start_server(lambda *_: asyncio.sleep(5), "127.0.0.1", 0)
     port = silent.sockets[0].getsockname()[1]

@@ -12,7 +12,8 @@ from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 
 from contracts.errors import ErrorCode, OrchestratorError
 from runtime import dev_server
-from tests.support.temporal_server import free_port, running_temporal_server
+from runtime.ports import any_free
+from tests.support.temporal_server import running_temporal_server
 
 
 async def test_a_fresh_server_has_search_attributes_wal_and_thirty_days_of_retention(tmp_path: Path) -> None:
@@ -32,7 +33,7 @@ async def test_a_fresh_server_has_search_attributes_wal_and_thirty_days_of_reten
 
 
 async def test_an_address_where_nobody_listens_is_named_in_the_error() -> None:
-    address = f"127.0.0.1:{free_port()}"
+    address = f"127.0.0.1:{any_free()}"
     with pytest.raises(OrchestratorError, match=address) as caught:
         await dev_server.wait_healthy(address, timeout=0.3)
     assert caught.value.code == ErrorCode.TEMPORAL_UNREACHABLE

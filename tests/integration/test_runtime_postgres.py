@@ -15,8 +15,8 @@ import pytest
 
 from contracts.errors import ErrorCode, OrchestratorError
 from runtime import postgres
+from runtime.ports import any_free
 from tests.support.eventually import eventually
-from tests.support.temporal_server import free_port
 
 
 @asynccontextmanager
@@ -90,7 +90,7 @@ def _prepared_again(data_dir: Path) -> postgres.PostgresCommand | None:
 
 
 async def test_over_tcp_the_server_asks_for_the_generated_password(tmp_path: Path) -> None:
-    command = await asyncio.to_thread(postgres.prepare, tmp_path / "postgres", free_port())
+    command = await asyncio.to_thread(postgres.prepare, tmp_path / "postgres", any_free())
     async with running(command):
         await remember(command, "with the password")
         password = (tmp_path / "postgres.password").read_text()
@@ -157,7 +157,7 @@ async def test_nothing_half_made_is_left_when_the_preparation_fails(
 
 
 async def test_a_server_that_never_answers_is_reported_without_its_password() -> None:
-    url = f"postgresql+asyncpg://orchestrator:very-secret@127.0.0.1:{free_port()}/orchestrator"
+    url = f"postgresql+asyncpg://orchestrator:very-secret@127.0.0.1:{any_free()}/orchestrator"
     with pytest.raises(OrchestratorError) as caught:
         await postgres.wait_ready(url, timeout=0.2)
     assert caught.value.retryable

@@ -11,8 +11,9 @@ import pytest
 from contracts.errors import ErrorCode, OrchestratorError
 from runtime import keyring, temporal_client
 from runtime.keyring import KeyRing
+from runtime.ports import any_free
 from runtime.settings import Settings
-from tests.support.temporal_server import free_port, running_temporal_server
+from tests.support.temporal_server import running_temporal_server
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +43,7 @@ async def test_the_environment_and_profiles_win(
 ) -> None:
     monkeypatch.setenv("TEMPORAL_ADDRESS", address)
     monkeypatch.setenv("TEMPORAL_NAMESPACE", "elsewhere")
-    settings = Settings(temporal_port=free_port())
+    settings = Settings(temporal_port=any_free())
     assert (await temporal_client.connect(settings, keyring=ring)).namespace == "elsewhere"
 
     monkeypatch.delenv("TEMPORAL_ADDRESS")
@@ -70,7 +71,7 @@ async def test_an_unknown_profile_is_explained(ring: KeyRing, monkeypatch: pytes
 
 
 async def test_without_a_server_the_error_says_where_and_what_to_do(ring: KeyRing) -> None:
-    port = free_port()
+    port = any_free()
     with pytest.raises(
         OrchestratorError, match=rf"127\.0\.0\.1:{port} \(connection refused\).*orchestrator up"
     ) as caught:

@@ -15,9 +15,10 @@ from contracts.errors import ErrorCode
 from contracts.nouns import DeploymentDTO
 from contracts.states import DeployAction, ReleaseState
 from contracts.steps import OperationRequest, ReleaseOutcome, ReleaseRequest, ReleaseVerdict
+from runtime.ports import any_free
 from tests.support.container_service import ContainerProject, OneServer, no_engine
 from tests.support.eventually import eventually
-from tests.support.sample_service import SECRET, Recorder, SampleProject, free_port
+from tests.support.sample_service import SECRET, Recorder, SampleProject
 
 ROOT = Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.timeout(400)  # a shared machine may be slow, and the first test makes the server
@@ -45,7 +46,7 @@ async def project(
     request: pytest.FixtureRequest, tmp_path: Path, container_server: OneServer
 ) -> AsyncIterator[SampleProject]:
     if request.param == "process":
-        sample = SampleProject(tmp_path, free_port())
+        sample = SampleProject(tmp_path, any_free())
     else:
         sample = await in_containers(tmp_path, container_server)
     yield sample
@@ -58,7 +59,7 @@ async def in_containers(home: Path, server: OneServer) -> ContainerProject:
         pytest.skip(obstacle)
     access = await server.prepare()
     return ContainerProject(
-        home, free_port(), server_handle=server.handle, server_ip=access.host, server=server, start_timeout_s=12.0
+        home, any_free(), server_handle=server.handle, server_ip=access.host, server=server, start_timeout_s=12.0
     )
 
 

@@ -23,13 +23,14 @@ from contracts.errors import ErrorClass, ErrorCode, OrchestratorError
 from runtime import telemetry
 from runtime.keyring import KeyRing, create_if_absent
 from runtime.logging import configure_logging
+from runtime.ports import any_free
 from runtime.settings import Settings
 from runtime.temporal_client import connect
 from tests.support.api import Api, running_api
 from tests.support.eventually import eventually
 from tests.support.otlp import collecting
 from tests.support.runtime_workflows import ConversationWorkflow, echo
-from tests.support.temporal_server import free_port, running_temporal_server
+from tests.support.temporal_server import running_temporal_server
 from workers.interceptors import ErrorTranslation
 
 SECRET = "what the person said"
@@ -145,7 +146,7 @@ async def test_the_words_of_an_error_stay_out_of_traces_and_its_code_goes_in(
 
 async def test_a_failed_activity_is_counted_by_its_code_and_logged_with_whose_work_it_was(tmp_path: Path) -> None:
     create_if_absent(tmp_path / "keys.json")
-    address = f"127.0.0.1:{free_port()}"
+    address = f"127.0.0.1:{any_free()}"
     runtime = Runtime(
         telemetry=TelemetryConfig(metrics=PrometheusConfig(bind_address=address, counters_total_suffix=True))
     )

@@ -8,15 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.support.generated_project import (
-    TEMPLATE,
-    Environments,
-    bot_api,
-    free_port,
-    generate,
-    git,
-    running,
-)
+from runtime.ports import any_free
+from tests.support.generated_project import TEMPLATE, Environments, bot_api, generate, git, running
 
 CHOICES = [["backend"], ["tg_bot"], ["backend", "tg_bot"]]
 BOT_ENV = {"TELEGRAM_BOT_TOKEN": "42:TEST"}
@@ -164,7 +157,7 @@ def test_a_module_says_which_variable_is_wrong_and_stops(
 @pytest.mark.timeout(300)
 def test_the_bot_is_healthy_while_telegram_is_unreachable(both: tuple[Path, str], tmp_path: Path) -> None:
     project, python = both
-    env = {**BOT_ENV, "TELEGRAM_API_BASE": f"http://127.0.0.1:{free_port()}"}
+    env = {**BOT_ENV, "TELEGRAM_API_BASE": f"http://127.0.0.1:{any_free()}"}
     with running(python, project, "tg_bot", tmp_path / "data", env) as bot:
         health = bot.wait_until_it_answers()
         assert (health.status_code, health.json()["polling"]) == (200, False)

@@ -2,7 +2,6 @@
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import threading
@@ -21,6 +20,8 @@ from urllib.parse import parse_qsl
 
 import copier
 import httpx
+
+from runtime.ports import any_free
 
 ROOT = Path(__file__).parents[2]
 TEMPLATE = ROOT / "templates" / "service"
@@ -73,12 +74,6 @@ class Environments:
         )  # fmt: skip
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @dataclass
 class Service:
     """A running module of a generated project."""
@@ -101,7 +96,7 @@ class Service:
 def running(
     python: str, project: Path, module: str, data_dir: Path, env: Mapping[str, str] | None = None
 ) -> Iterator[Service]:
-    port = free_port()
+    port = any_free()
     given = {"PORT": str(port), "DATA_DIR": str(data_dir), "PATH": os.environ["PATH"], **(env or {})}
     command = [python, "-m", f"services.{module}"]
     with (

@@ -129,6 +129,7 @@ async def platform_canaries(stack: Stack) -> list[Canary]:
     found = [
         known_canary("platform admin key", stack.admin_key()),
         known_canary("platform service key", (keys / "api-service.key").read_text().strip()),
+        known_canary("platform bot key", (keys / "bot.key").read_text().strip()),
         known_canary("platform database password", (stack.home / "postgres.password").read_text().strip()),
         *key_file_canaries("platform payload key", keys / "payload.json"),
         *key_file_canaries("platform vault key", keys / "vault.json"),

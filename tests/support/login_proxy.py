@@ -22,9 +22,9 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from cli.parts import environment
+from runtime.ports import any_free
 from tests.support.eventually import eventually
 from tests.support.stack import ROOT, Stack
-from tests.support.temporal_server import free_port
 
 _PASSWORD = "a password of the proxy"
 _SECRET = "what only the proxy and the API know"
@@ -54,7 +54,7 @@ class Proxied:
 @asynccontextmanager
 async def proxied_api(stack: Stack, users: Mapping[str, int]) -> AsyncIterator[Proxied]:
     """One more API process of a running platform, and the proxy that stands before it."""
-    port, public = free_port(), free_port()
+    port, public = any_free(), any_free()
     running = Proxied(f"https://localhost:{public}", f"http://127.0.0.1:{port}", stack)
     extra = {
         "ORCHESTRATOR_API_PORT": str(port),

@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from runtime import dev_server
+from runtime.ports import any_free
 
 _STOP_TIMEOUT_S = 10.0
-
-
-def free_port() -> int:
-    """A TCP port on the loopback that was free a moment ago."""
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @asynccontextmanager
@@ -30,7 +23,7 @@ async def running_temporal_server(
     """
     directory.mkdir(parents=True, exist_ok=True)
     options = dev_server.DevServerOptions(
-        port=port or free_port(),
+        port=port or any_free(),
         db_file=directory / "temporal.db",
         ui_port=ui_port,
         synchronous="NORMAL",
