@@ -34,19 +34,21 @@ async def bring_up(settings: Settings, out: Output, *, detach: bool) -> ExitCode
     from cli import supervision
 
     parts = Parts(settings)
+    stopping: asyncio.Event | None = None
     async with _alone(parts, out):
         supervised = parts.book.record(SUPERVISOR) is not None
         fresh = await start_missing(parts, out)
         login = await _login_link(settings) if parts.has_own_temporal else None
         if not supervised and not detach:
+            stopping = supervision.stop_request()
             parts.book.write(SUPERVISOR, os.getpid())
         elif not supervised:
             await supervision.start_in_background(parts)
     _tell_ready(parts, out, fresh=fresh, login=login)
-    if supervised or detach:
+    if stopping is None:
         return ExitCode.OK
     out.say("Ctrl-C stops everything in order.")
-    return await supervision.stay(parts, out)
+    return await supervision.stay(parts, out, stopping)
 
 
 async def start_missing(parts: Parts, out: Output) -> list[str]:

@@ -23,12 +23,17 @@ _STEADY_S = 20.0
 _LOOK_S = 5.0
 
 
-async def stay(parts: Parts, out: Output) -> ExitCode:
-    """Watch until SIGINT, SIGTERM or SIGHUP, then stop the parts in order. The caller holds the supervisor's record."""
+def stop_request() -> asyncio.Event:
+    """Set by SIGINT, SIGTERM and SIGHUP, from now on. Ask for it before the supervisor's record invites a signal."""
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, stopping.set)
+    return stopping
+
+
+async def stay(parts: Parts, out: Output, stopping: asyncio.Event) -> ExitCode:
+    """Watch until `stopping`, then stop the parts in order. The caller holds the supervisor's record."""
     watchers = [asyncio.create_task(_keep(parts, name, out)) for name in parts.names]
     if not out.as_json and out.console.is_terminal:
         watchers.append(asyncio.create_task(_status_line(parts, out)))
@@ -110,7 +115,11 @@ def main() -> None:
     from cli.endpoints import effective_settings
     from cli.output import Output
 
-    code = asyncio.run(stay(Parts(effective_settings()), Output(as_json=False)))
+    async def stay_here() -> ExitCode:
+        stopping = stop_request()
+        return await stay(Parts(effective_settings()), Output(as_json=False), stopping)
+
+    code = asyncio.run(stay_here())
     sys.stdout.flush()
     # temporalio was used for health checks; the interpreter's tear-down may crash after it.
     os._exit(code)

@@ -62,7 +62,7 @@ async def test_the_service_holds_the_very_values_that_were_given(proof: Proof) -
 
 async def test_the_platform_s_own_keys_are_found_in_their_files(proof: Proof) -> None:
     """So what is searched for are the real ones."""
-    names = ["admin", "service", "payload", "vault", *(["ssh"] if proof.runtime == "docker" else [])]
+    names = ["admin", "service", "bot", "payload", "vault", *(["ssh"] if proof.runtime == "docker" else [])]
     assert proof.scan.kept_in(r"home, keys: .*") == {f"platform {name} key" for name in names}
     assert proof.scan.kept_in(r"home, : postgres\.password") == {"platform database password"}
 
