@@ -38,13 +38,18 @@ $(READY): requirements.txt pyproject.toml
 	  echo "Install one and name it: make $(MAKECMDGOALS) PYTHON=python3.12" >&2; exit 1; }
 	@echo "== setting up $(VENV) (only now, and when requirements.txt or pyproject.toml change)"
 	@$(PY) -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv $(VENV)
-	@$(PY) -m pip install -qq --disable-pip-version-check --require-hashes -r requirements.txt
+	@# uv takes a sixth of pip's time. What it cannot do on this machine, pip does.
+	@awk '/^[a-z]/ {wanted = /^uv==/} wanted' requirements.txt > $(VENV)/uv.txt
+	@$(PY) -m pip install -qq --disable-pip-version-check --require-hashes --no-deps -r $(VENV)/uv.txt
+	@# Constraints without hashes are refused here and have nothing to say about exact versions.
+	@UV_CONSTRAINT= $(PY) -P activities/adapters/pip_settings.py $(BIN)/uv pip install --quiet --no-config --python $(PY) \
+	  --link-mode copy --compile-bytecode --require-hashes -r requirements.txt \
+	  || $(PY) -m pip install -qq --disable-pip-version-check --require-hashes -r requirements.txt
 	@$(PY) -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
 .PHONY: lock
 lock: $(READY) ## Resolve requirements.txt again after a change of dependencies in pyproject.toml
-	@$(PY) -m pip install --quiet --disable-pip-version-check uv
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 	  --no-emit-index-url --no-emit-find-links --all-extras pyproject.toml requirements.in -o requirements.txt
 	@# What the image needs: without the tools of development and the embedded servers, with the same versions.

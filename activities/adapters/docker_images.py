@@ -7,9 +7,11 @@ import hashlib
 import io
 import os
 import tarfile
+from importlib.metadata import version
 from pathlib import Path
 
 import structlog
+from uv import find_uv_bin
 
 import activities
 from activities.adapters.docker_engine import ContainerSpec, DockerContainerEngine
@@ -45,24 +47,23 @@ class DockerImages:
         Builds it when it is missing (about a minute, with the network); one builder at a time. Raises
         OrchestratorError PROCESS_FAILED (transient) with the end of the build's output.
         """
-        context = await asyncio.to_thread(_context)
-        tag = f"{REPOSITORY}:{hashlib.sha256(context).hexdigest()[:16]}"
+        tag = f"{REPOSITORY}:{await asyncio.to_thread(_digest)}"
         if self._tag == tag or await self._engine.has_image(tag):
             self._tag = tag
             return tag
         async with file_lock(self._locks_dir / "worker-image.lock"):
             if not await self._engine.has_image(tag):
-                await self._build(context, tag)
+                await self._build(tag)
         self._tag = tag
         return tag
 
-    async def _build(self, context: bytes, tag: str) -> None:
+    async def _build(self, tag: str) -> None:
         """The tag is given last, so that an image with it is always whole and tested."""
         log.info("building the worker image", tag=tag)
         # Its own name for each installation: another one on this machine may be building the same image.
         draft = f"{tag}-{hashlib.sha256(str(self._locks_dir).encode()).hexdigest()[:8]}-draft"
         proxies = {name: os.environ[name] for name in _PROXIES if os.environ.get(name)}
-        await self._engine.build_image(context, draft, proxies)
+        await self._engine.build_image(await asyncio.to_thread(_context), draft, proxies)
         await self._smoke(draft)
         await self._engine.tag_image(draft, tag)
         await self._engine.remove_tag(draft)
@@ -89,19 +90,38 @@ class DockerImages:
             )
 
 
+def _digest() -> str:
+    """Of all that the image is made of; uv's program, large, is known by its version."""
+    return hashlib.sha256(_sources() + version("uv").encode()).hexdigest()[:16]
+
+
 def _context() -> bytes:
+    return _archive({"uv": (Path(find_uv_bin()), 0o755), **_files()})
+
+
+def _sources() -> bytes:
+    return _archive(_files())
+
+
+def _files() -> dict[str, tuple[Path, int]]:
+    """Place in the build's context to the file and its mode."""
+    files = {"Dockerfile": (_IMAGES / "worker.Dockerfile", 0o644), "worker-run.sh": (_IMAGES / "worker-run.sh", 0o755)}
+    for file in sorted(_AGENT.rglob("*")):
+        if file.is_file() and "__pycache__" not in file.parts:
+            files[f"scripted_agent/{file.relative_to(_AGENT)}"] = (file, 0o644)
+    return files
+
+
+def _archive(files: dict[str, tuple[Path, int]]) -> bytes:
     """A tar archive that is the same for the same sources, whatever their dates and owners are."""
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w") as archive:
-        _add(archive, "Dockerfile", _IMAGES / "worker.Dockerfile")
-        _add(archive, "worker-run.sh", _IMAGES / "worker-run.sh", 0o755)
-        for file in sorted(_AGENT.rglob("*")):
-            if file.is_file() and "__pycache__" not in file.parts:
-                _add(archive, f"scripted_agent/{file.relative_to(_AGENT)}", file)
+        for name, (file, mode) in files.items():
+            _add(archive, name, file, mode)
     return out.getvalue()
 
 
-def _add(archive: tarfile.TarFile, name: str, file: Path, mode: int = 0o644) -> None:
+def _add(archive: tarfile.TarFile, name: str, file: Path, mode: int) -> None:
     content = file.read_bytes()
     member = tarfile.TarInfo(name)
     member.size, member.mode = len(content), mode

@@ -58,6 +58,7 @@ _PYTHON = "/usr/bin/python3"
 _TASK_LABEL = "codegen-orchestrator.task"
 _COMMIT_LABEL = "codegen-orchestrator.commit"
 _KIND_LABEL = "codegen-orchestrator.kind"
+# What uv cannot do, or an image without it, pip does.
 _BUILD = """
 python3 -m venv --without-pip /venv
 set --
@@ -65,8 +66,13 @@ for file in requirements.txt requirements-dev.txt; do
   if [ -s "$file" ]; then set -- "$@" -r "$file"; fi
 done
 if [ $# -gt 0 ]; then
-  python3 -m pip --python /venv/bin/python install --quiet --disable-pip-version-check --no-cache-dir \\
-    --only-binary :all: "$@"
+  timeout 300 uv pip install --quiet --no-config --no-cache --link-mode copy --compile-bytecode \\
+    --python /venv/bin/python --only-binary :all: "$@" || {
+    echo "uv could not; pip is asked."
+    python3 -m venv --clear --without-pip /venv
+    python3 -m pip --python /venv/bin/python install --quiet --disable-pip-version-check --no-cache-dir \\
+      --only-binary :all: "$@"
+  }
 fi
 touch "/venv/.ready-$(cat requirements.txt requirements-dev.txt 2>/dev/null | cksum | cut -d' ' -f1)"
 """

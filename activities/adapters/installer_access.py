@@ -1,16 +1,15 @@
-"""What pip inside a container needs to install as pip on this machine does: the same sources, the same certificates."""
+"""What pip and uv inside a container need to install as pip on this machine does: the same sources and certificates."""
 
 from __future__ import annotations
 
-import ast
 import asyncio
 import hashlib
 import os
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 from activities.adapters.docker_engine import Bind
+from activities.adapters.pip_settings import pip_settings, uv_variables
 
 _OPTIONS = frozenset(
     {
@@ -19,12 +18,10 @@ _OPTIONS = frozenset(
     }
 )  # fmt: skip
 """Where packages come from. Options that say where they go (target, prefix, user) stay outside."""
-_SECTIONS = ("global", "install", ":env:")
 _VARIABLES = (
     "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY",
     "NO_PROXY", "all_proxy", "ALL_PROXY",
 )  # fmt: skip
-_LIST_TIMEOUT_S = 30
 _TOO_HIGH = 2
 _COPIES = ".installer"
 
@@ -43,15 +40,18 @@ class InstallerAccess:
 
 
 async def installer_access(home: str) -> InstallerAccess:
-    """From pip's own configuration (files and PIP_ variables) and the usual variables of this process.
+    """From pip's own configuration (files and PIP_ variables) and the usual variables of this process, for pip and uv.
 
     `home` is that of the container.
     """
     variables = {name: os.environ[name] for name in _VARIABLES if os.environ.get(name)}
-    variables |= _configured(await _pip_configuration())
+    settings = await asyncio.to_thread(pip_settings)
+    pip = {option: f"PIP_{option.upper().replace('-', '_')}" for option in settings if option in _OPTIONS}
+    variables |= {name: settings[option] for option, name in pip.items()}
     variables, files = _copied(variables, home)
     paths = sorted({path for name, value in variables.items() for path in _paths(name, value)})
     binds = tuple(Bind(str(path), str(path), read_only=True, host_path=True) for path in paths)
+    variables |= uv_variables({option: variables[name] for option, name in pip.items()}, variables)
     return InstallerAccess(variables, files, binds)
 
 
@@ -65,32 +65,6 @@ def _copied(variables: dict[str, str], home: str) -> tuple[dict[str, str], dict[
             files[copy] = path.read_bytes()
             changed[name] = f"{home}/{copy}"
     return changed, files
-
-
-async def _pip_configuration() -> str:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "pip", "config", "list",
-        stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
-    )  # fmt: skip
-    try:
-        output, _ = await asyncio.wait_for(process.communicate(), _LIST_TIMEOUT_S)
-    except TimeoutError:
-        process.kill()
-        await process.wait()
-        return ""
-    return output.decode(errors="replace")
-
-
-def _configured(listing: str) -> dict[str, str]:
-    """Lines `section.option='value'`, as variables; a later section wins over an earlier one."""
-    known: dict[str, str] = {}
-    for section in _SECTIONS:
-        for line in listing.splitlines():
-            key, _, value = line.partition("=")
-            option = key.removeprefix(f"{section}.").replace("_", "-")
-            if key.startswith(f"{section}.") and option in _OPTIONS:
-                known[f"PIP_{option.upper().replace('-', '_')}"] = str(ast.literal_eval(value))
-    return known
 
 
 def _paths(name: str, value: str) -> list[Path]:

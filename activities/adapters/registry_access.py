@@ -5,11 +5,11 @@ A build's Dockerfile copies the directory `.registry` of its context, if there i
 """
 
 import os
-import subprocess
-import sys
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
+
+from activities.adapters.pip_settings import pip_settings
 
 FOLDER = ".registry"
 CERTIFICATE = "/build/ca.crt"
@@ -17,6 +17,7 @@ _PASSED_ON = ("index-url", "extra-index-url", "trusted-host", "default-timeout",
 _CERTIFICATES = ("PIP_CERT", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")
 
 
+@cache
 def registry_files() -> dict[str, str]:
     """Name (below the build context) to content; empty where pip has nothing special to know."""
     return registry_files_of(pip_settings(), os.environ)
@@ -36,24 +37,6 @@ def registry_files_of(settings: Mapping[str, str], environment: Mapping[str, str
     return files
 
 
-@cache
-def pip_settings() -> dict[str, str]:
-    """What pip itself says that it uses, files and environment together; nothing where there is no pip."""
-    done = subprocess.run(
-        [sys.executable, "-m", "pip", "config", "list"], capture_output=True, text=True, timeout=60, check=False
-    )
-    return parse_pip_settings(done.stdout) if done.returncode == 0 else {}
-
-
-def parse_pip_settings(text: str) -> dict[str, str]:
-    """Lines such as `global.index-url='…'`; the environment (`:env:`) is said last by nobody but wins."""
-    found = [line.partition("=") for line in text.splitlines() if "=" in line]
-    pairs = [(*name.rpartition(".")[::2], value.strip("'\"")) for name, _, value in found]
-    ordered = sorted(pairs, key=lambda pair: pair[0] == ":env:")
-    return {name: value for _, name, value in ordered}
-
-
 def _remote(value: str) -> str:
     """Without what only this machine has."""
-    parts = value.replace("\\n", " ").split()
-    return " ".join(part for part in parts if not part.startswith(("file:", "/", ".")))
+    return " ".join(part for part in value.split() if not part.startswith(("file:", "/", ".")))

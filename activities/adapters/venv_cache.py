@@ -14,10 +14,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from uv import find_uv_bin
+
+from activities.adapters.pip_settings import pip_settings, uv_variables
 from contracts.errors import ErrorClass, ErrorCode, OrchestratorError, bounded
 
 STAMP = ".ready"
 BUILD_TIMEOUT_S = 900
+_UV_TIMEOUT_S = 300
+# Installing a package must not run its code as the platform.
+_WHEELS_ONLY = ("--only-binary", ":all:")
 _REGISTRY_TROUBLE = ("ConnectionError", "timed out", "Temporary failure in name resolution", "Connection refused")
 
 
@@ -53,15 +59,38 @@ def _packages(file: Path) -> list[bytes]:
 
 
 def _build(venv: Path, requirements: list[Path], python: str) -> None:
-    wanted = [file for file in requirements if _packages(file)]
-    # Without pip an environment takes a tenth of a second; pip installs into it from outside.
-    _run([python, "-m", "venv", "--without-pip", str(venv)])
-    if not wanted:
-        return
-    # Wheels only: installing a package must not run its code as the platform.
-    options = [argument for file in wanted for argument in ("-r", str(file))]
-    _run([python, "-m", "pip", "--python", str(venv / "bin" / "python"), "install", "--quiet",
-          "--disable-pip-version-check", "--only-binary", ":all:", *options])  # fmt: skip
+    wanted = [argument for file in requirements if _packages(file) for argument in ("-r", str(file))]
+    _empty(venv, python)
+    if wanted and not _uv_can(venv, wanted):
+        _empty(venv, python)
+        _run([python, "-m", "pip", "--python", _python_of(venv), "install", "--quiet",
+              "--disable-pip-version-check", *_WHEELS_ONLY, *wanted])  # fmt: skip
+
+
+def _empty(venv: Path, python: str) -> None:
+    # Without pip an environment takes a tenth of a second; packages are installed into it from outside.
+    _run([python, "-m", "venv", "--clear", "--without-pip", str(venv)])
+
+
+def _uv_can(venv: Path, wanted: list[str]) -> bool:
+    """Whether uv has installed it, with pip's settings. What it cannot do, pip does, in its own time and words."""
+    environment = {**os.environ, **uv_variables(pip_settings(), os.environ)}
+    # No settings from files: a project must not say where its packages come from. Copies: a service that changes its
+    # environment changes nobody else's.
+    argv = [find_uv_bin(), "pip", "install", "--quiet", "--no-config", "--python", _python_of(venv),
+            "--link-mode", "copy", "--compile-bytecode", *_WHEELS_ONLY, *wanted]  # fmt: skip
+    try:
+        done = subprocess.run(argv, capture_output=True, text=True, env=environment, timeout=_UV_TIMEOUT_S, check=False)
+    except subprocess.TimeoutExpired:
+        sys.stderr.write("uv took too long; pip is asked.\n")
+        return False
+    if done.returncode != 0:
+        sys.stderr.write(f"{bounded(done.stderr.strip(), 1500)}\nuv could not; pip is asked.\n")
+    return done.returncode == 0
+
+
+def _python_of(venv: Path) -> str:
+    return str(venv / "bin" / "python")
 
 
 def _run(argv: list[str]) -> None:

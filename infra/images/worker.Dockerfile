@@ -16,6 +16,8 @@ RUN groupadd --gid 1000 worker \
 
 COPY scripted_agent /opt/scripted_agent
 COPY worker-run.sh /usr/local/bin/worker-run
+# The program that the platform itself installs with; where it is of another kind of machine, pip does its work.
+COPY uv /usr/local/bin/uv
 
 USER 1000:1000
 WORKDIR /workspace

@@ -166,10 +166,13 @@ async def test_the_tests_have_no_network_and_cannot_change_the_shared_packages(b
 
 
 async def test_packages_are_installed_once_and_found_by_the_projects_own_makefile(bench: Bench) -> None:
-    makefile = MAKEFILE.format("$(VENV)/bin/python -c 'import iniconfig'; echo '= 1 passed ='")
+    look = "import iniconfig, importlib.metadata as m; print('by', m.distribution('iniconfig').read_text('INSTALLER'))"
+    makefile = MAKEFILE.format(f"$(VENV)/bin/python -c \"{look}\"; echo '= 1 passed ='")
     files = {"Makefile": makefile, "requirements.txt": "iniconfig\n"}
     first = await bench.verify(bench.verification(files))
     assert first.passed, first.evidence
+    assert first.report is not None
+    assert "by uv\n" in (await bench.artifacts.read(first.report)).decode()
     builds = docker("ps", "--all", "--filter", "label=codegen-orchestrator.kind=setup", "--format", "{{.ID}}")
     assert (await bench.verify(bench.verification(files))).passed
     assert docker("ps", "--all", "--filter", "label=codegen-orchestrator.kind=setup", "--format", "{{.ID}}") == builds

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from activities.adapters.build_context import build_context
-from activities.adapters.registry_access import parse_pip_settings, registry_files_of
+from activities.adapters.pip_settings import parse_pip_settings
+from activities.adapters.registry_access import registry_files_of
 from activities.adapters.release_kit import release_kit
 from contracts.errors import OrchestratorError
 from tests.support.sample_service import SampleProject

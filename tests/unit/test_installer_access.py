@@ -4,17 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from activities.adapters.installer_access import _configured, _copied, _paths
+import pytest
 
-
-def test_the_sources_of_packages_are_taken_and_their_destinations_are_not() -> None:
-    listing = "global.cert='/etc/ca.pem'\nglobal.target='/opt/x'\ninstall.find-links='/wheels'\n:env:.user='1'"
-    assert _configured(listing) == {"PIP_CERT": "/etc/ca.pem", "PIP_FIND_LINKS": "/wheels"}
-
-
-def test_a_variable_wins_over_a_file_and_a_value_may_hold_an_equals_sign() -> None:
-    listing = ":env:.index_url='http://a/?x=1'\nglobal.index-url='http://b/'"
-    assert _configured(listing) == {"PIP_INDEX_URL": "http://a/?x=1"}
+from activities.adapters import installer_access as installer
+from activities.adapters.installer_access import _copied, _paths
 
 
 def test_local_paths_are_found_in_lists_and_file_addresses(tmp_path: Path) -> None:
@@ -37,3 +30,22 @@ def test_a_certificate_is_copied_since_the_engine_may_not_see_our_files(tmp_path
     assert list(files.values()) == [b"trusted"]
     (copy,) = files
     assert variables == {**given, "PIP_CERT": f"/home/worker/{copy}", "SSL_CERT_FILE": f"/home/worker/{copy}"}
+
+
+async def test_pip_and_uv_in_the_container_get_the_same_sources_and_no_destination(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    certificate = tmp_path / "ca.pem"
+    certificate.write_text("trusted")
+    told = {"cert": str(certificate), "index-url": "http://index/", "target": "/opt/x"}
+    monkeypatch.setattr(installer, "pip_settings", lambda: told)
+    for name in installer._VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    access = await installer.installer_access("/home/worker")
+    (copy,) = access.files
+    assert access.environment == {
+        "PIP_CERT": f"/home/worker/{copy}",
+        "PIP_INDEX_URL": "http://index/",
+        "SSL_CERT_FILE": f"/home/worker/{copy}",
+        "UV_DEFAULT_INDEX": "http://index/",
+    }

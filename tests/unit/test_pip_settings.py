@@ -1,0 +1,46 @@
+"""How pip is configured, and what uv is told of it."""
+
+import pytest
+
+from activities.adapters.pip_settings import parse_pip_settings, uv_variables
+
+
+def test_a_variable_wins_over_a_file_and_a_value_may_hold_an_equals_sign() -> None:
+    listing = ":env:.index_url='http://a/?x=1'\nglobal.index-url='http://b/'\nlist.format='json'"
+    assert parse_pip_settings(listing) == {"index-url": "http://a/?x=1"}
+
+
+def test_a_value_of_several_lines_stays_whole() -> None:
+    assert parse_pip_settings("install.find-links='/a\\n/b'") == {"find-links": "/a\n/b"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({}, {}),
+        ({"index-url": "http://a/simple"}, {"UV_DEFAULT_INDEX": "http://a/simple"}),
+        (
+            {"extra-index-url": "http://a/\nhttp://b/"},
+            {"UV_INDEX": "http://a/ http://b/", "UV_INDEX_STRATEGY": "unsafe-best-match"},
+        ),
+        ({"find-links": "/wheels /more"}, {"UV_FIND_LINKS": "/wheels,/more"}),
+        ({"cert": "/ca.pem", "client-cert": "/me.pem"}, {"SSL_CERT_FILE": "/ca.pem", "SSL_CLIENT_CERT": "/me.pem"}),
+        ({"proxy": "http://p:1"}, {"HTTP_PROXY": "http://p:1", "HTTPS_PROXY": "http://p:1"}),
+        ({"trusted-host": "a b", "constraint": "/c.txt"}, {"UV_INSECURE_HOST": "a b", "UV_CONSTRAINT": "/c.txt"}),
+        ({"default-timeout": "60", "timeout": "5"}, {"UV_HTTP_TIMEOUT": "5"}),
+        ({"target": "/elsewhere", "user": "1"}, {}),
+    ],
+)
+def test_uv_is_told_where_packages_come_from_and_whom_to_trust(settings: dict[str, str], told: dict[str, str]) -> None:
+    assert uv_variables(settings, {}) == told
+
+
+def test_what_somebody_chose_for_uv_wins_over_what_pip_does() -> None:
+    settings = {"index-url": "http://a/", "cert": "/a.pem", "constraint": "/c.txt"}
+    chosen = {"UV_DEFAULT_INDEX": "http://b/", "SSL_CERT_FILE": "/b.pem", "UV_CONSTRAINT": ""}
+    assert uv_variables(settings, chosen) == {}
+
+
+def test_certificates_of_python_programs_are_certificates_for_uv() -> None:
+    assert uv_variables({}, {"REQUESTS_CA_BUNDLE": "/r.pem"}) == {"SSL_CERT_FILE": "/r.pem"}
+    assert uv_variables({"cert": "/a.pem"}, {"REQUESTS_CA_BUNDLE": "/r.pem"}) == {"SSL_CERT_FILE": "/a.pem"}
