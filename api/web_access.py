@@ -124,6 +124,6 @@ async def _admin(request: Request, user_id: int, *, by_proxy: bool) -> Viewer:
 
 def _not_logged_in(request: Request, settings: Settings) -> str:
     if request.headers.get(settings.proxy_user_header) is None:
-        return "Log in with the link that `orchestrator up` prints."
+        return "Log in with the link that `orchestrator web-ui` prints."
     log.warning("the name of a person was sent by nobody we trust", address=request.client and request.client.host)
     return f"{settings.proxy_user_header} is believed from the proxies of ORCHESTRATOR_TRUSTED_PROXIES only."

@@ -66,7 +66,7 @@ async def login(request: Request) -> Response:
     if session is None and not await _is_in(request):
         raise permanent(
             ErrorCode.NOT_AUTHENTICATED,
-            "This link is too old or was used already. `orchestrator up` prints a new one.",
+            "This link is too old or was used already. `orchestrator web-ui` prints a new one.",
         )
     wanted = request.query_params.get("next", "")
     target = quote(wanted, safe="/%?=&") if wanted.startswith("/namespaces/") else HOME
@@ -174,8 +174,9 @@ _STYLE = """<!doctype html>
 <style>body { font: 16px/1.6 sans-serif; max-width: 40rem; margin: 4rem auto; padding: 0 1rem }</style>
 """
 _NOT_LOGGED_IN = """<h1>This browser is not logged in</h1>
-<p>On the platform's host, run <code>orchestrator up</code> again. It starts nothing twice, and prints a link under
-<b>Temporal Web UI</b>. Open that link in this browser, then come back to this page.</p>
+<p>On the platform's host, run <code>orchestrator web-ui</code> (with Compose:
+<code>docker-compose exec api orchestrator web-ui</code>). Open the link that it prints in this browser, then come back
+to this page.</p>
 {go_on}"""
 _NOT_ALLOWED = """<h1>You may not read here</h1>
 <p>{reason}</p>"""

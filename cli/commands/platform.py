@@ -1,13 +1,17 @@
-"""`orchestrator up|down|status|demo|doctor`: the platform on this host."""
+"""`orchestrator up|down|status|demo|doctor|web-ui`: the platform as a whole."""
 
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cli.options import AsJson
+
+if TYPE_CHECKING:
+    from cli.output import Output
+    from cli.platform import Platform
 
 
 class ChatLanguage(StrEnum):
@@ -101,3 +105,16 @@ def doctor(as_json: AsJson = False) -> int:
 
     inputs.on_this_host("doctor")
     return asyncio.run(examine(effective_settings(), Output(as_json=as_json)))
+
+
+def web_ui(as_json: AsJson = False) -> None:
+    """Print a link that logs one browser in to the Temporal Web UI; needs an administrator's key."""
+    from cli import session
+
+    async def work(platform: Platform, out: Output) -> None:
+        ticket = await platform.api.web_ui_ticket()
+        out.document(ticket)
+        out.say(ticket.url)
+        out.say(f"Works once, until {ticket.expires_at:%H:%M} UTC; the login lasts 12 hours.")
+
+    session.run(work, as_json=as_json)

@@ -15,10 +15,20 @@ for name in postgres_password orchestrator_db_password temporal_db_password; do
 done
 
 # The bot insists on a token that nobody else can read: 10001 is its user in the image.
-[ -f "$secrets/bot_token" ] || : >"$secrets/bot_token"
-chmod 400 "$secrets/bot_token"
-[ "$(id -u)" -ne 0 ] || chown 10001:10001 "$secrets/bot_token"
+token=$secrets/bot_token
+[ -f "$token" ] || : >"$token"
+if [ "$(id -u)" -eq 0 ]; then
+  chown 10001:10001 "$token"
+  chmod 400 "$token"
+elif [ "$(stat -c %u "$token")" -ne 10001 ]; then
+  chmod 600 "$token"
+  echo "NOTE: this is not root. Once the token is in it, the bot needs: sudo chown 10001:10001 $token" >&2
+fi
 
 [ "${1:-}" != --secrets ] || exit 0
-[ -f .env ] || cp infra/compose/env.example .env
+if [ ! -f .env ]; then
+  # The loopback address of this machine is another one inside of containers, from where services are probed.
+  address=$(hostname -I 2>/dev/null | cut -d' ' -f1)
+  sed "s/^ORCHESTRATOR_PUBLIC_HOST=.*/ORCHESTRATOR_PUBLIC_HOST=${address:-127.0.0.1}/" infra/compose/env.example >.env
+fi
 echo "Prepared. Look into .env, then: docker-compose build && docker-compose up -d"

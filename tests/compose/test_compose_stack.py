@@ -98,8 +98,7 @@ async def test_the_web_ui_is_behind_the_login_of_the_api(compose: ComposeStack) 
         base_url=f"http://127.0.0.1:{compose.api_port}", trust_env=False, timeout=30
     ) as browser:
         assert (await browser.get("/namespaces/default/workflows", headers=page)).status_code == 401
-        async with compose.http() as http:
-            ticket = (await http.post("/web-ui-tickets")).json()["url"]
+        ticket = (await compose.orchestrator("web-ui"))["url"]
         # The public address of the settings, which a published port stands in for.
         login = httpx.URL(ticket).copy_with(scheme="http", host="127.0.0.1", port=compose.api_port)
         assert (await browser.get(login, headers=page)).status_code == 303

@@ -130,7 +130,7 @@ async def test_a_link_works_once(api: Api) -> None:
     second = await api.http.get(link)
     assert_refused(second, 401, "NOT_AUTHENTICATED")
     assert "set-cookie" not in second.headers
-    assert "orchestrator up" in second.json()["detail"]
+    assert "orchestrator web-ui" in second.json()["detail"]
 
 
 async def test_a_link_leads_only_into_the_web_ui(api: Api) -> None:
@@ -190,7 +190,7 @@ async def test_the_web_ui_itself_is_behind_the_login(api: Api, origin: Headers) 
         assert_refused(await api.http.get(path), 401, "NOT_AUTHENTICATED")
     page = await api.http.get("/namespaces/default/workflows/a%2Fb?x=%22", headers={"Accept": "text/html"})
     assert page.status_code == 401
-    assert "orchestrator up" in page.text
+    assert "orchestrator web-ui" in page.text
     assert f'href="{api.settings.ui_url}/namespaces/default/workflows/a%2Fb?x=%22"' in page.text
     assert_refused(await api.http.get("/"), 404, "NOT_FOUND")
     assert (await api.http.get("/", headers={"Accept": "text/html"})).headers["location"] == HOME

@@ -13,7 +13,7 @@ import pytest
 from cli.__main__ import run
 
 GROUPS = ["", "project", "delivery", "engineering", "deploy", "task", "question", "secret", "user", "token"]
-SINGLE = ["up", "down", "status", "demo", "doctor", "answer", "replay"]
+SINGLE = ["up", "down", "status", "demo", "doctor", "web-ui", "answer", "replay"]
 
 
 @pytest.fixture(autouse=True)
