@@ -37,15 +37,18 @@ $(READY): requirements.txt pyproject.toml
 	  echo "This needs Python 3.11 or newer, and '$(PYTHON)' is $$($(PYTHON) --version 2>&1 || true)." >&2; \
 	  echo "Install one and name it: make $(MAKECMDGOALS) PYTHON=python3.12" >&2; exit 1; }
 	@echo "== setting up $(VENV) (only now, and when requirements.txt or pyproject.toml change)"
-	@$(PY) -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv $(VENV)
-	@# uv takes a sixth of pip's time. What it cannot do on this machine, pip does.
-	@awk '/^[a-z]/ {wanted = /^uv==/} wanted' requirements.txt > $(VENV)/uv.txt
-	@$(PY) -m pip install -qq --disable-pip-version-check --require-hashes --no-deps -r $(VENV)/uv.txt
-	@# Constraints without hashes are refused here and have nothing to say about exact versions.
+	@# Packages of an interrupted installation look whole and are not.
+	@{ $(PY) -m pip --version >/dev/null 2>&1 && [ ! -e $(VENV)/.installing ]; } || $(PYTHON) -m venv --clear $(VENV)
+	@awk '/^[a-z]/ {wanted = /^uv==/} wanted' requirements.txt > $(VENV)/.installing
+	@$(PY) -m pip install -qq --disable-pip-version-check --require-hashes --no-deps -r $(VENV)/.installing
+	@# uv takes a fraction of pip's time; what it cannot do on this machine, pip does. Constraints without hashes are
+	@# refused here, and have nothing to say about exact versions.
 	@UV_CONSTRAINT= $(PY) -P activities/adapters/pip_settings.py $(BIN)/uv pip install --quiet --no-config --python $(PY) \
-	  --link-mode copy --compile-bytecode --require-hashes -r requirements.txt \
-	  || $(PY) -m pip install -qq --disable-pip-version-check --require-hashes -r requirements.txt
+	  --link-mode copy --compile-bytecode --require-hashes -r requirements.txt || { \
+	  $(PYTHON) -m venv --clear $(VENV) && touch $(VENV)/.installing; \
+	  $(PY) -m pip install -qq --disable-pip-version-check --require-hashes -r requirements.txt; }
 	@$(PY) -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@rm -f $(VENV)/.installing
 	@touch $@
 
 .PHONY: lock

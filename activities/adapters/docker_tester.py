@@ -30,6 +30,7 @@ from activities.adapters.git import temporary_directory
 from activities.adapters.installer_access import installer_access
 from activities.adapters.line_follower import LineFollower
 from activities.adapters.local_forge import LocalBareForge
+from activities.adapters.requirements_check import plain_lines
 from activities.adapters.supervision import RunStatus
 from activities.adapters.verification_report import judge
 from activities.adapters.verification_steps import (
@@ -58,21 +59,25 @@ _PYTHON = "/usr/bin/python3"
 _TASK_LABEL = "codegen-orchestrator.task"
 _COMMIT_LABEL = "codegen-orchestrator.commit"
 _KIND_LABEL = "codegen-orchestrator.kind"
-# What uv cannot do, or an image without it, pip does.
+# The plain files are made by us of the project's own, which give the stamp its name. What uv cannot do, or an image
+# without it, pip does. uv's words stay here: they may quote an index with its password.
 _BUILD = """
 python3 -m venv --without-pip /venv
 set --
-for file in requirements.txt requirements-dev.txt; do
+for file in plain-requirements.txt plain-requirements-dev.txt; do
   if [ -s "$file" ]; then set -- "$@" -r "$file"; fi
 done
 if [ $# -gt 0 ]; then
-  timeout 300 uv pip install --quiet --no-config --no-cache --link-mode copy --compile-bytecode \\
-    --python /venv/bin/python --only-binary :all: "$@" || {
-    echo "uv could not; pip is asked."
+  if grep -q -e --hash= plain-*.txt; then set -- "$@" --require-hashes; fi
+  if [ -n "${PACKAGES_BY_PIP_ONLY:-}" ] || ! timeout 300 uv pip install --quiet --no-config \\
+    --cache-dir /venv/.uv --link-mode hardlink --compile-bytecode --python /venv/bin/python \\
+    --only-binary :all: "$@" >/dev/null 2>&1
+  then
     python3 -m venv --clear --without-pip /venv
     python3 -m pip --python /venv/bin/python install --quiet --disable-pip-version-check --no-cache-dir \\
       --only-binary :all: "$@"
-  }
+  fi
+  rm -rf /venv/.uv
 fi
 touch "/venv/.ready-$(cat requirements.txt requirements-dev.txt 2>/dev/null | cksum | cut -d' ' -f1)"
 """
@@ -227,6 +232,7 @@ class DockerTester:
         """
         image = await self._images.worker()
         content = {file.name: file.read_bytes() for file in files}
+        content |= {f"plain-{file.name}": "\n".join([*plain_lines(file), ""]).encode() for file in files}
         name = f"venv-{_key(image, content)}"
         async with self._locked(name):
             if (await self._runs.status(name)).state == "lost":

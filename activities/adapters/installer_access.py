@@ -24,6 +24,8 @@ _VARIABLES = (
 )  # fmt: skip
 _TOO_HIGH = 2
 _COPIES = ".installer"
+PIP_ONLY = "PACKAGES_BY_PIP_ONLY"
+"""Set where uv must not be asked."""
 
 
 @dataclass(frozen=True)
@@ -45,13 +47,16 @@ async def installer_access(home: str) -> InstallerAccess:
     `home` is that of the container.
     """
     variables = {name: os.environ[name] for name in _VARIABLES if os.environ.get(name)}
-    settings = await asyncio.to_thread(pip_settings)
+    known = await asyncio.to_thread(pip_settings)
+    settings = known or {}
     pip = {option: f"PIP_{option.upper().replace('-', '_')}" for option in settings if option in _OPTIONS}
     variables |= {name: settings[option] for option, name in pip.items()}
     variables, files = _copied(variables, home)
     paths = sorted({path for name, value in variables.items() for path in _paths(name, value)})
     binds = tuple(Bind(str(path), str(path), read_only=True, host_path=True) for path in paths)
-    variables |= uv_variables({option: variables[name] for option, name in pip.items()}, variables)
+    moved = None if known is None else settings | {option: variables[name] for option, name in pip.items()}
+    for_uv = uv_variables(moved, variables)
+    variables |= {PIP_ONLY: "1"} if for_uv is None else {k: v for k, v in for_uv.items() if k != "UV_CONSTRAINT"}
     return InstallerAccess(variables, files, binds)
 
 

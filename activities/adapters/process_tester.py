@@ -46,7 +46,8 @@ from contracts.steps import VerificationRequest, VerificationResult
 
 _SOURCE_ROOT = Path(activities.__file__).resolve().parent.parent
 _SETUP = "-setup"
-_INSTALLER_VARIABLES = ("PIP_", "UV_", "SSL_", "HTTP_", "HTTPS_", "NO_PROXY", "http_", "https_", "no_proxy", "HOME")
+_INSTALLER_VARIABLES = ("PIP_", "UV_", "SSL_", "HTTP_", "HTTPS_", "NO_PROXY", "ALL_PROXY", "REQUESTS_",
+                        "http_", "https_", "no_proxy", "all_proxy", "HOME")  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,6 @@ A build's Dockerfile copies the directory `.registry` of its context, if there i
 
 import os
 from collections.abc import Mapping
-from functools import cache
 from pathlib import Path
 
 from activities.adapters.pip_settings import pip_settings
@@ -17,10 +16,9 @@ _PASSED_ON = ("index-url", "extra-index-url", "trusted-host", "default-timeout",
 _CERTIFICATES = ("PIP_CERT", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")
 
 
-@cache
 def registry_files() -> dict[str, str]:
     """Name (below the build context) to content; empty where pip has nothing special to know."""
-    return registry_files_of(pip_settings(), os.environ)
+    return registry_files_of(pip_settings() or {}, os.environ)
 
 
 def registry_files_of(settings: Mapping[str, str], environment: Mapping[str, str]) -> dict[str, str]:

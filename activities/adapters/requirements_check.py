@@ -11,7 +11,7 @@ _PLAIN = re.compile(
     r"""[A-Za-z0-9][A-Za-z0-9._-]*            # name
         (\s*\[[A-Za-z0-9,._\s-]+\])?          # extras
         (\s*(===|==|~=|>=|<=|!=|<|>)\s*[A-Za-z0-9.*+!_-]+\s*,?)*   # versions
-        (\s*;[^@]*?)?                         # marker
+        (\s*;((?!\s-)[^@\\])*?)?              # marker
         (\s*--hash=[a-z0-9]+:[0-9a-f]+)*\s*""",
     re.VERBOSE,
 )
@@ -22,17 +22,28 @@ def requirement_files(project: Path) -> list[Path]:
     return [file for name in FILES if (file := project / name).is_file() and not file.is_symlink()]
 
 
-def unsafe_requirement(file: Path) -> str | None:
-    """The first line that is more than a name with versions (a URL, a path, an option), or None.
+class UnsafeRequirement(ValueError):
+    """Its text is the line that is more than a name with versions (a URL, a path, an option), or what else is wrong."""
 
-    The shared environment is built by the platform, so a line must not be able to run anything there.
+
+def plain_lines(file: Path) -> list[str]:
+    """The requirements of the file, one on each line, without comments. Raises UnsafeRequirement.
+
+    Environments are built by the platform, so a line must not be able to run anything, or to say where packages come
+    from. Installers are given these lines and never the file: what is a comment, a continuation or a coding to them is
+    not always the same to each of them, and to us.
     """
+    if file.is_symlink():
+        raise UnsafeRequirement("the file is a symbolic link")
     content = file.read_bytes()
     if len(content) > _MAX_BYTES:
-        return "the file is larger than 256 KB"
+        raise UnsafeRequirement("the file is larger than 256 KB")
     text = content.decode(errors="replace").replace("\\\n", " ")
+    plain = []
     for line in text.splitlines():
-        plain = re.sub(r"(^|\s)#.*", "", line).strip()
-        if plain and not _PLAIN.fullmatch(plain):
-            return line.strip()[:200]
-    return None
+        requirement = re.sub(r"(^|\s)#.*", "", line).strip()
+        if requirement and not (requirement.isascii() and _PLAIN.fullmatch(requirement)):
+            raise UnsafeRequirement(line.strip()[:200])
+        if requirement:
+            plain.append(" ".join(requirement.split()))
+    return plain

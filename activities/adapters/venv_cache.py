@@ -10,6 +10,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +18,7 @@ from pathlib import Path
 from uv import find_uv_bin
 
 from activities.adapters.pip_settings import pip_settings, uv_variables
+from activities.adapters.requirements_check import UnsafeRequirement, plain_lines
 from contracts.errors import ErrorClass, ErrorCode, OrchestratorError, bounded
 
 STAMP = ".ready"
@@ -31,40 +33,55 @@ def ensure_venv(requirements: list[Path], cache_dir: Path, python: str) -> Path:
     """The environment `<cache_dir>/<hash>` with what `requirements` list, built once by whoever comes first.
 
     Blocks while another process builds the same one. A build that was killed is made again from nothing. Raises
-    OrchestratorError PROCESS_FAILED with the installer's output; transient when the registry was not reachable.
+    OrchestratorError PROCESS_FAILED with the installer's output, transient when the registry was not reachable; or with
+    the line that is more than a name with versions.
     """
-    venv = cache_dir / _key(requirements, python)
+    wanted = [_plain(file) for file in requirements]
+    venv = cache_dir / _key(wanted, python)
     if (venv / STAMP).exists():
         return venv
     cache_dir.mkdir(mode=0o755, parents=True, exist_ok=True)
     with _lock(venv.with_suffix(".lock")):
         if not (venv / STAMP).exists():
             shutil.rmtree(venv, ignore_errors=True)
-            _build(venv, requirements, python)
+            _build(venv, wanted, python)
             (venv / STAMP).touch()
     return venv
 
 
-def _key(requirements: list[Path], python: str) -> str:
+def _plain(file: Path) -> list[str]:
+    try:
+        return plain_lines(file)
+    except UnsafeRequirement as unsafe:
+        reason = f"{file.name} may hold package names and versions only; this is something else: {unsafe}"
+        raise _failed(reason, "", ErrorClass.PERMANENT) from None
+
+
+def _key(wanted: list[list[str]], python: str) -> str:
     digest = hashlib.sha256(f"{os.path.realpath(python)}\n".encode())
-    for file in requirements:
-        digest.update(b"".join(sorted(line + b"\n" for line in _packages(file))))
+    for lines in wanted:
+        digest.update("".join(sorted(f"{line}\n" for line in lines)).encode())
         digest.update(b"\0")
     return digest.hexdigest()[:20]
 
 
-def _packages(file: Path) -> list[bytes]:
-    lines = (line.strip() for line in file.read_bytes().splitlines())
-    return [line for line in lines if line and not line.startswith(b"#")]
-
-
-def _build(venv: Path, requirements: list[Path], python: str) -> None:
-    wanted = [argument for file in requirements if _packages(file) for argument in ("-r", str(file))]
+def _build(venv: Path, wanted: list[list[str]], python: str) -> None:
     _empty(venv, python)
-    if wanted and not _uv_can(venv, wanted):
-        _empty(venv, python)
-        _run([python, "-m", "pip", "--python", _python_of(venv), "install", "--quiet",
-              "--disable-pip-version-check", *_WHEELS_ONLY, *wanted])  # fmt: skip
+    lines = [line for lines in wanted for line in lines]
+    if not lines:
+        return
+    with tempfile.TemporaryDirectory() as directory:
+        files = [Path(directory) / f"requirements-{number}.txt" for number in range(len(wanted))]
+        for file, content in zip(files, wanted, strict=True):
+            file.write_text("".join(f"{line}\n" for line in content))
+        options = [*_WHEELS_ONLY, *(argument for file in files for argument in ("-r", str(file)))]
+        if any("--hash=" in line for line in lines):
+            # pip insists by itself as soon as one has a hash.
+            options.append("--require-hashes")
+        if not _uv_can(venv, options):
+            _empty(venv, python)
+            _run([python, "-m", "pip", "--python", _python_of(venv), "install", "--quiet",
+                  "--disable-pip-version-check", *options])  # fmt: skip
 
 
 def _empty(venv: Path, python: str) -> None:
@@ -72,20 +89,24 @@ def _empty(venv: Path, python: str) -> None:
     _run([python, "-m", "venv", "--clear", "--without-pip", str(venv)])
 
 
-def _uv_can(venv: Path, wanted: list[str]) -> bool:
+def _uv_can(venv: Path, options: list[str]) -> bool:
     """Whether uv has installed it, with pip's settings. What it cannot do, pip does, in its own time and words."""
-    environment = {**os.environ, **uv_variables(pip_settings(), os.environ)}
-    # No settings from files: a project must not say where its packages come from. Copies: a service that changes its
-    # environment changes nobody else's.
-    argv = [find_uv_bin(), "pip", "install", "--quiet", "--no-config", "--python", _python_of(venv),
-            "--link-mode", "copy", "--compile-bytecode", *_WHEELS_ONLY, *wanted]  # fmt: skip
-    try:
-        done = subprocess.run(argv, capture_output=True, text=True, env=environment, timeout=_UV_TIMEOUT_S, check=False)
-    except subprocess.TimeoutExpired:
-        sys.stderr.write("uv took too long; pip is asked.\n")
+    variables = uv_variables(pip_settings(), os.environ)
+    if variables is None:
         return False
-    if done.returncode != 0:
-        sys.stderr.write(f"{bounded(done.stderr.strip(), 1500)}\nuv could not; pip is asked.\n")
+    # Beside the environments: HOME may be missing, or another one for each deploy.
+    environment = {"UV_CACHE_DIR": str(venv.parent.with_name("uv").absolute()), **os.environ, **variables}
+    try:
+        # No settings from files: a project must not say where its packages come from. Copies: a service that changes
+        # its environment changes nobody else's.
+        argv = [find_uv_bin(), "pip", "install", "--quiet", "--no-config", "--python", _python_of(venv),
+                "--link-mode", "copy", "--compile-bytecode", *options]  # fmt: skip
+        done = subprocess.run(
+            argv, capture_output=True, env=environment, timeout=_UV_TIMEOUT_S, umask=0o022, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    # What uv says is not passed on: it may quote an index with its password, and pip's words are those that count.
     return done.returncode == 0
 
 

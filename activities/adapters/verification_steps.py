@@ -8,7 +8,7 @@ from pathlib import Path
 
 from activities.adapters.git import Git
 from activities.adapters.local_forge import LocalBareForge
-from activities.adapters.requirements_check import requirement_files, unsafe_requirement
+from activities.adapters.requirements_check import UnsafeRequirement, plain_lines, requirement_files
 from activities.adapters.supervision import RunStatus
 from activities.adapters.verification_report import CheckedOutput, code_failure, registry_trouble
 from activities.ports import ArtifactStore, Follow
@@ -16,7 +16,7 @@ from contracts.errors import ErrorClass, ErrorCode, OrchestratorError, bounded
 from contracts.progress import FineEvent
 from contracts.steps import VerificationRequest, VerificationResult
 
-SETUP_TIMEOUT_S = 1200
+SETUP_TIMEOUT_S = 1500
 MAX_LOG = 32 * 1024 * 1024
 _SHOWN = ("FAILED ", "ERROR ", "make: ***", "make[")
 
@@ -57,10 +57,11 @@ def plain_requirements(project: Path) -> list[Path]:
     """The requirement files of a project; a line that is more than a name with versions is refused."""
     files = requirement_files(project)
     for file in files:
-        unsafe = unsafe_requirement(file)
-        if unsafe is not None:
+        try:
+            plain_lines(file)
+        except UnsafeRequirement as unsafe:
             reason = f"{file.name} may hold package names and versions only; this line is something else: {unsafe}"
-            raise Refused(code_failure(reason))
+            raise Refused(code_failure(reason)) from None
     return files
 
 

@@ -8,21 +8,21 @@ RUN apt-get update \
 # index other than the public one. It stays in this stage.
 FROM runtime AS packages
 COPY requirements-image.txt activities/adapters/pip_settings.py .registry* /build/
-ENV PIP_CONFIG_FILE=/build/pip.conf PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ONLY_BINARY=:all: \
-    PIP_REQUIRE_HASHES=1
+ENV PIP_CONFIG_FILE=/build/pip.conf PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ONLY_BINARY=:all:
 # uv takes a fraction of pip's time; what it cannot do, pip does.
 RUN python3 -m venv /opt/venv \
     && awk '/^[a-z]/ {wanted = /^uv==/} wanted' /build/requirements-image.txt > /build/uv.txt \
-    && /opt/venv/bin/pip install --no-deps -r /build/uv.txt \
+    && /opt/venv/bin/pip install --require-hashes --no-deps -r /build/uv.txt \
     && { /opt/venv/bin/python -P /build/pip_settings.py /opt/venv/bin/uv pip install --no-config --no-cache \
             --link-mode copy --compile-bytecode --python /opt/venv/bin/python --only-binary :all: --require-hashes \
             -r /build/requirements-image.txt \
-        || /opt/venv/bin/pip install -r /build/requirements-image.txt; }
+        || { python3 -m venv --clear /opt/venv \
+            && /opt/venv/bin/pip install --require-hashes -r /build/requirements-image.txt; }; }
 
 FROM packages AS wheel
 LABEL codegen-orchestrator.image=wheel
 COPY . /source
-RUN PIP_REQUIRE_HASHES=0 PIP_ONLY_BINARY=:none: /opt/venv/bin/pip wheel --no-deps --no-build-isolation --no-index \
+RUN PIP_ONLY_BINARY=:none: /opt/venv/bin/pip wheel --no-deps --no-build-isolation --no-index \
         --wheel-dir /wheel /source
 
 FROM runtime

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from activities.adapters.requirements_check import unsafe_requirement
+from activities.adapters.requirements_check import UnsafeRequirement, plain_lines
 from activities.adapters.verification_report import judge, registry_trouble
 
 FAILED = """collected 3 items
@@ -100,21 +100,26 @@ def test_control_characters_never_reach_the_evidence() -> None:
 
 
 @pytest.mark.parametrize(
-    "line",
+    ("text", "lines"),
     [
-        "fastapi==0.1",
-        "a[b,c]>=1,<2",
-        "x ~= 1.0 ; python_version < '4'",
-        "# note",
-        "",
-        "y==1 --hash=sha256:ab",
-        "z==1 \\\n  --hash=sha256:ab",
+        ("fastapi==0.1", ["fastapi==0.1"]),
+        ("a[b,c]>=1,<2", ["a[b,c]>=1,<2"]),
+        ("x ~= 1.0 ; python_version < '4'", ["x ~= 1.0 ; python_version < '4'"]),
+        ("# note", []),
+        ("", []),
+        ("y==1 --hash=sha256:ab", ["y==1 --hash=sha256:ab"]),
+        ("z==1 \\\n  --hash=sha256:ab", ["z==1 --hash=sha256:ab"]),
+        # What one installer continues and another does not, and what one of them decodes, reaches neither.
+        ("# note \\\n-e ./evil", []),
+        ("# note \\\n--extra-index-url http://evil/", []),
+        ("idna # x \\\n--extra-index-url http://evil/", ["idna"]),
+        ("# coding: utf-7\n# +AAo---extra-index-url http://evil/\nidna", ["idna"]),
     ],
 )
-def test_names_with_versions_may_be_installed(tmp_path: Path, line: str) -> None:
+def test_names_with_versions_may_be_installed(tmp_path: Path, text: str, lines: list[str]) -> None:
     file = tmp_path / "requirements.txt"
-    file.write_text(f"{line}\n")
-    assert unsafe_requirement(file) is None
+    file.write_text(f"{text}\n")
+    assert plain_lines(file) == lines
 
 
 @pytest.mark.parametrize(
@@ -129,9 +134,23 @@ def test_names_with_versions_may_be_installed(tmp_path: Path, line: str) -> None
         "--no-binary :all:",
         "/a.whl",
         "x==1 --config-settings=a=b",
+        "x==1 ; python_version > '3' --index-url https://h",
+        "n\u00e4me==1",
+        "# note \r-e ./evil",
     ],
 )
 def test_whatever_else_is_refused(tmp_path: Path, line: str) -> None:
     file = tmp_path / "requirements.txt"
-    file.write_text(f"fine==1\n{line}\n")
-    assert unsafe_requirement(file) == line
+    file.write_bytes(f"fine==1\n{line}\n".encode())
+    with pytest.raises(UnsafeRequirement) as refused:
+        plain_lines(file)
+    assert str(refused.value) == line.rpartition("\r")[2]
+
+
+def test_a_link_to_another_file_is_refused_and_not_quoted(tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("root:x")
+    file = tmp_path / "requirements.txt"
+    file.symlink_to(secret)
+    with pytest.raises(UnsafeRequirement, match="symbolic link"):
+        plain_lines(file)

@@ -32,16 +32,26 @@ def test_a_certificate_is_copied_since_the_engine_may_not_see_our_files(tmp_path
     assert variables == {**given, "PIP_CERT": f"/home/worker/{copy}", "SSL_CERT_FILE": f"/home/worker/{copy}"}
 
 
+async def _access(monkeypatch: pytest.MonkeyPatch, told: dict[str, str] | None) -> installer.InstallerAccess:
+    monkeypatch.setattr(installer, "pip_settings", lambda: told)
+    for name in installer._VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    return await installer.installer_access("/home/worker")
+
+
+async def test_where_uv_must_not_be_asked_the_container_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    access = await _access(monkeypatch, {"no-index": "1", "target": "/opt/x"})
+    assert access.environment == {"PIP_NO_INDEX": "1", installer.PIP_ONLY: "1"}
+    assert (await _access(monkeypatch, None)).environment == {installer.PIP_ONLY: "1"}
+
+
 async def test_pip_and_uv_in_the_container_get_the_same_sources_and_no_destination(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     certificate = tmp_path / "ca.pem"
     certificate.write_text("trusted")
-    told = {"cert": str(certificate), "index-url": "http://index/", "target": "/opt/x"}
-    monkeypatch.setattr(installer, "pip_settings", lambda: told)
-    for name in installer._VARIABLES:
-        monkeypatch.delenv(name, raising=False)
-    access = await installer.installer_access("/home/worker")
+    told = {"cert": str(certificate), "index-url": "http://index/", "constraint": "/here.txt", "quiet": "1"}
+    access = await _access(monkeypatch, told)
     (copy,) = access.files
     assert access.environment == {
         "PIP_CERT": f"/home/worker/{copy}",

@@ -28,11 +28,33 @@ def test_a_value_of_several_lines_stays_whole() -> None:
         ({"proxy": "http://p:1"}, {"HTTP_PROXY": "http://p:1", "HTTPS_PROXY": "http://p:1"}),
         ({"trusted-host": "a b", "constraint": "/c.txt"}, {"UV_INSECURE_HOST": "a b", "UV_CONSTRAINT": "/c.txt"}),
         ({"default-timeout": "60", "timeout": "5"}, {"UV_HTTP_TIMEOUT": "5"}),
-        ({"target": "/elsewhere", "user": "1"}, {}),
+        ({"quiet": "1", "only-binary": ":none:"}, {}),
     ],
 )
 def test_uv_is_told_where_packages_come_from_and_whom_to_trust(settings: dict[str, str], told: dict[str, str]) -> None:
     assert uv_variables(settings, {}) == told
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        None,
+        {"no-index": "true"},
+        {"require-hashes": "true"},
+        {"keyring-provider": "subprocess"},
+        {"pre": "1"},
+        {"target": "/elsewhere"},
+        {"of-a-pip-to-come": "1"},
+    ],
+)
+def test_what_uv_cannot_be_told_is_pip_s_work(settings: dict[str, str] | None) -> None:
+    assert uv_variables(settings, {}) is None
+
+
+def test_sources_that_somebody_chose_for_uv_are_the_only_ones() -> None:
+    settings = {"index-url": "http://a/", "extra-index-url": "http://b/", "find-links": "/w", "timeout": "5"}
+    for own in ("UV_INDEX", "UV_INDEX_URL", "UV_EXTRA_INDEX_URL", "UV_FIND_LINKS"):
+        assert uv_variables(settings, {own: "http://mine/"}) == {"UV_HTTP_TIMEOUT": "5"}
 
 
 def test_what_somebody_chose_for_uv_wins_over_what_pip_does() -> None:
