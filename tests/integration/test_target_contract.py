@@ -211,7 +211,8 @@ async def test_reverting_a_first_release_leaves_nothing_running(project: SampleP
 @pytest.mark.parametrize("moment", ["candidate", "switch"])
 async def test_cancelling_a_release_leaves_nothing_of_it(project: SampleProject, moment: str) -> None:
     first, _, _ = await deploy(project, project.commit("v1"))
-    wait = 60 if moment == "candidate" else 1.5
+    # Long enough to be seen and stopped before it has served: then it would rightly stay.
+    wait = 60 if moment == "candidate" else 5
     slow = project.commit("v2", prologue=f"import time; time.sleep({wait})")
     request = await project.request(slow, previous=first.release_id, timeout_s=300)
     task = asyncio.ensure_future(project.target.release(request, project.environment(request), Recorder().follow))
