@@ -39,16 +39,16 @@ $(READY): requirements.txt pyproject.toml
 	@echo "== setting up $(VENV) (only now, and when requirements.txt or pyproject.toml change)"
 	@# Packages of an interrupted installation look whole and are not.
 	@{ $(PY) -m pip --version >/dev/null 2>&1 && [ ! -e $(VENV)/.installing ]; } || $(PYTHON) -m venv --clear $(VENV)
-	@awk '/^[a-z]/ {wanted = /^uv==/} wanted' requirements.txt > $(VENV)/.installing
-	@$(PY) -m pip install -qq --disable-pip-version-check --require-hashes --no-deps -r $(VENV)/.installing
-	@# uv takes a fraction of pip's time; what it cannot do on this machine, pip does. Constraints without hashes are
-	@# refused here, and have nothing to say about exact versions.
+	@awk '/^[a-z]/ {wanted = /^uv==/} wanted' requirements.txt > $(VENV)/.uv.txt
+	@$(PY) -m pip install -qq --disable-pip-version-check --require-hashes --no-deps -r $(VENV)/.uv.txt
+	@touch $(VENV)/.installing
+	@# uv takes a fraction of pip's time. What it cannot do on this machine, pip does, which first fetches everything and
+	@# then replaces also what looks installed. Constraints without hashes are refused by uv, and say nothing here.
 	@UV_CONSTRAINT= $(PY) -P activities/adapters/pip_settings.py $(BIN)/uv pip install --quiet --no-config --python $(PY) \
-	  --link-mode copy --compile-bytecode --require-hashes -r requirements.txt || { \
-	  $(PYTHON) -m venv --clear $(VENV) && touch $(VENV)/.installing; \
-	  $(PY) -m pip install -qq --disable-pip-version-check --require-hashes -r requirements.txt; }
+	  --link-mode copy --compile-bytecode --require-hashes -r requirements.txt || \
+	  $(PY) -m pip install -qq --disable-pip-version-check --force-reinstall --require-hashes -r requirements.txt
 	@$(PY) -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation -e .
-	@rm -f $(VENV)/.installing
+	@rm -f $(VENV)/.installing $(VENV)/.uv.txt
 	@touch $@
 
 .PHONY: lock

@@ -26,12 +26,14 @@ _SINGLE = {
 }
 _WITHOUT_EFFECT = frozenset(
     {
-        "break-system-packages", "cache-dir", "compile", "disable-pip-version-check", "exists-action", "log",
-        "no-cache-dir", "no-color", "no-compile", "no-input", "no-python-version-warning", "no-warn-script-location",
-        "only-binary", "prefer-binary", "progress-bar", "quiet", "require-virtualenv", "root-user-action", "verbose",
+        "break-system-packages", "cache-dir", "compile", "config-file", "disable-pip-version-check", "exists-action",
+        "log", "no-cache-dir", "no-color", "no-compile", "no-input", "no-python-version-warning", "only-binary",
+        "no-warn-script-location", "prefer-binary", "progress-bar", "quiet", "require-virtualenv", "root-user-action",
+        "verbose",
     }
 )  # fmt: skip
 """On which packages are installed here, and from where: we say ourselves that wheels are wanted, and into what."""
+_OFF = frozenset({"", "0", "false", "no", "off", "n", "f", "disabled"})
 _SOURCES = frozenset({"UV_DEFAULT_INDEX", "UV_INDEX", "UV_FIND_LINKS"})
 _OWN_SOURCES = _SOURCES | {"UV_INDEX_URL", "UV_EXTRA_INDEX_URL", "UV_NO_INDEX", "UV_CONFIG_FILE"}
 
@@ -66,7 +68,10 @@ def uv_variables(settings: Mapping[str, str] | None, environment: Mapping[str, s
     everywhere, a keyring, …). Where `environment` names sources for uv, those are somebody's own choice, and no source
     of pip's is added to them; other variables of `environment` win one by one.
     """
-    if settings is None or set(settings) - _WITHOUT_EFFECT - set(_LISTS) - set(_SINGLE):
+    if settings is None:
+        return None
+    unknown = set(settings) - _WITHOUT_EFFECT - set(_LISTS) - set(_SINGLE)
+    if any(settings[option].lower() not in _OFF for option in unknown):
         return None
     told: dict[str, str] = {}
     for option, (name, separator) in _LISTS.items():

@@ -7,19 +7,20 @@ from pathlib import Path
 
 FILES = ("requirements.txt", "requirements-dev.txt")
 _MAX_BYTES = 256 * 1024
+# Each part begins with a character that the part before it cannot take: no line takes more than linear time.
 _PLAIN = re.compile(
     r"""[A-Za-z0-9][A-Za-z0-9._-]*            # name
-        (\s*\[[A-Za-z0-9,._\s-]+\])?          # extras
-        (\s*(===|==|~=|>=|<=|!=|<|>)\s*[A-Za-z0-9.*+!_-]+\s*,?)*   # versions
-        (\s*;((?!\s-)[^@\\])*?)?              # marker
-        (\s*--hash=[a-z0-9]+:[0-9a-f]+)*\s*""",
+        (\ ?\[[A-Za-z0-9,._\ -]+\])?          # extras
+        (\ ?(===|==|~=|>=|<=|!=|<|>)\ ?[A-Za-z0-9*][A-Za-z0-9.*+!_-]*(\ ?,)?)*   # versions
+        (\ ?;((?!\ -)[^@\\$])*)?              # marker; pip puts variables in place of ${NAME}
+        (\ --hash=[a-z0-9]+:[0-9a-f]+)*""",
     re.VERBOSE,
 )
 
 
 def requirement_files(project: Path) -> list[Path]:
-    """The files that exist; symbolic links do not count."""
-    return [file for name in FILES if (file := project / name).is_file() and not file.is_symlink()]
+    """The files that exist, also when they are links, which nobody installs from."""
+    return [file for name in FILES if (file := project / name).is_symlink() or file.is_file()]
 
 
 class UnsafeRequirement(ValueError):
@@ -38,12 +39,14 @@ def plain_lines(file: Path) -> list[str]:
     content = file.read_bytes()
     if len(content) > _MAX_BYTES:
         raise UnsafeRequirement("the file is larger than 256 KB")
-    text = content.decode(errors="replace").replace("\\\n", " ")
+    text = "\n".join([*content.decode("utf-8-sig", errors="replace").splitlines(), ""])
+    # A line that is nothing but a comment goes on in no other; a comment at the end of one takes the next with it.
+    text = re.sub(r"(?m)^[ \t]*#.*$", "", text).replace("\\\n", " ")
     plain = []
     for line in text.splitlines():
-        requirement = re.sub(r"(^|\s)#.*", "", line).strip()
+        requirement = " ".join(re.sub(r"(^|\s)#.*", "", line).split())
         if requirement and not (requirement.isascii() and _PLAIN.fullmatch(requirement)):
             raise UnsafeRequirement(line.strip()[:200])
         if requirement:
-            plain.append(" ".join(requirement.split()))
+            plain.append(requirement)
     return plain

@@ -20,7 +20,7 @@ token=$secrets/bot_token
 if [ "$(id -u)" -eq 0 ]; then
   chown 10001:10001 "$token"
   chmod 400 "$token"
-elif [ "$(stat -c %u "$token")" -ne 10001 ]; then
+elif [ "$(stat -c %u "$token" 2>/dev/null || echo 0)" -ne 10001 ]; then
   chmod 600 "$token"
   echo "NOTE: this is not root. Once the token is in it, the bot needs: sudo chown 10001:10001 $token" >&2
 fi
@@ -28,7 +28,9 @@ fi
 [ "${1:-}" != --secrets ] || exit 0
 if [ ! -f .env ]; then
   # The loopback address of this machine is another one inside of containers, from where services are probed.
-  address=$(hostname -I 2>/dev/null | cut -d' ' -f1)
-  sed "s/^ORCHESTRATOR_PUBLIC_HOST=.*/ORCHESTRATOR_PUBLIC_HOST=${address:-127.0.0.1}/" infra/compose/env.example >.env
+  address=$(hostname -I 2>/dev/null | tr ' ' '\n' | grep -m 1 -F . || :)
+  [ -n "$address" ] || echo "NOTE: set ORCHESTRATOR_PUBLIC_HOST in .env: the address of this machine is not known" >&2
+  sed "s/^ORCHESTRATOR_PUBLIC_HOST=.*/ORCHESTRATOR_PUBLIC_HOST=${address:-127.0.0.1}/" infra/compose/env.example >.env.new
+  mv .env.new .env
 fi
 echo "Prepared. Look into .env, then: docker-compose build && docker-compose up -d"

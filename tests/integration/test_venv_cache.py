@@ -40,7 +40,7 @@ def test_pip_builds_what_uv_cannot(tmp_path: Path) -> None:
     assert _installer(done, tmp_path).strip() == "pip"
 
 
-@pytest.mark.parametrize("setting", [{"PIP_KEYRING_PROVIDER": "disabled"}, {"PIP_PRE": "1"}])
+@pytest.mark.parametrize("setting", [{"PIP_KEYRING_PROVIDER": "subprocess"}, {"PIP_PRE": "1"}])
 def test_pip_builds_what_uv_cannot_be_told(tmp_path: Path, setting: dict[str, str]) -> None:
     assert _installer(_built(tmp_path, _PINS, **setting), tmp_path).strip() == "pip"
 
@@ -56,10 +56,13 @@ def test_hashes_are_for_all_or_for_none(tmp_path: Path) -> None:
 
 
 def test_an_option_that_only_one_installer_would_see_is_seen_by_none(tmp_path: Path) -> None:
+    done = _built(tmp_path, f"{_PINS.strip()} # x \\\n--index-url http://127.0.0.1:9/\n")
+    assert _installer(done, tmp_path).strip() == "uv"
     (tmp_path / "evil").mkdir()
     (tmp_path / "evil" / "setup.py").write_text("open('ran', 'w').close()\n")
-    done = _built(tmp_path, f"# note \\\n-e ./evil\n# x \\\n--index-url http://127.0.0.1:9/\n{_PINS}")
-    assert _installer(done, tmp_path).strip() == "uv"
+    done = _built(tmp_path, f"# note \\\n-e ./evil\n{_PINS}")
+    assert done.returncode == 1
+    assert "names and versions only; this is something else: -e ./evil" in done.stderr
     assert not list(tmp_path.rglob("ran"))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -108,10 +109,14 @@ def test_control_characters_never_reach_the_evidence() -> None:
         ("# note", []),
         ("", []),
         ("y==1 --hash=sha256:ab", ["y==1 --hash=sha256:ab"]),
+        (
+            "x==1 \\\r\n  --hash=sha256:ab \\\r\n  --hash=sha256:cd  # via y\r",
+            ["x==1 --hash=sha256:ab --hash=sha256:cd"],
+        ),
+        ("\ufeffidna ~=3.0 , !=3.1;(os_name != 'x-y')", ["idna ~=3.0 , !=3.1;(os_name != 'x-y')"]),
         ("z==1 \\\n  --hash=sha256:ab", ["z==1 --hash=sha256:ab"]),
         # What one installer continues and another does not, and what one of them decodes, reaches neither.
-        ("# note \\\n-e ./evil", []),
-        ("# note \\\n--extra-index-url http://evil/", []),
+        ("# C:\\dir\\\nrequests", ["requests"]),
         ("idna # x \\\n--extra-index-url http://evil/", ["idna"]),
         ("# coding: utf-7\n# +AAo---extra-index-url http://evil/\nidna", ["idna"]),
     ],
@@ -136,6 +141,9 @@ def test_names_with_versions_may_be_installed(tmp_path: Path, text: str, lines: 
         "x==1 --config-settings=a=b",
         "x==1 ; python_version > '3' --index-url https://h",
         "n\u00e4me==1",
+        "x ; ${PIP_INDEX_URL}",
+        "x == -r",
+        "y==1--hash=sha256:ab",
         "# note \r-e ./evil",
     ],
 )
@@ -145,6 +153,26 @@ def test_whatever_else_is_refused(tmp_path: Path, line: str) -> None:
     with pytest.raises(UnsafeRequirement) as refused:
         plain_lines(file)
     assert str(refused.value) == line.rpartition("\r")[2]
+
+
+@pytest.mark.parametrize(
+    "line", ["x" + "==1   " * 60 + "?", "x;" + " " * 100_000 + "@", "x" + " " * 100_000 + "==" + "-"]
+)
+def test_no_line_takes_long_to_refuse(tmp_path: Path, line: str) -> None:
+    file = tmp_path / "requirements.txt"
+    file.write_text(line)
+    began = time.process_time()
+    with pytest.raises(UnsafeRequirement):
+        plain_lines(file)
+    assert time.process_time() - began < 5, "linear: milliseconds; anything else: minutes and more"
+
+
+@pytest.mark.parametrize("hidden", ["-e ./evil", "--extra-index-url http://evil/"])
+def test_a_line_after_a_comment_is_a_line(tmp_path: Path, hidden: str) -> None:
+    file = tmp_path / "requirements.txt"
+    file.write_text(f"# note \\\n{hidden}\n")
+    with pytest.raises(UnsafeRequirement, match=hidden):
+        plain_lines(file)
 
 
 def test_a_link_to_another_file_is_refused_and_not_quoted(tmp_path: Path) -> None:

@@ -28,7 +28,11 @@ def test_a_value_of_several_lines_stays_whole() -> None:
         ({"proxy": "http://p:1"}, {"HTTP_PROXY": "http://p:1", "HTTPS_PROXY": "http://p:1"}),
         ({"trusted-host": "a b", "constraint": "/c.txt"}, {"UV_INSECURE_HOST": "a b", "UV_CONSTRAINT": "/c.txt"}),
         ({"default-timeout": "60", "timeout": "5"}, {"UV_HTTP_TIMEOUT": "5"}),
-        ({"quiet": "1", "only-binary": ":none:"}, {}),
+        ({"quiet": "1", "only-binary": ":none:", "pre": "0", "no-index": "false"}, {}),
+        (
+            {"config-file": "/build/pip.conf", "no-cache-dir": "1", "only-binary": ":all:", "cert": "/c"},
+            {"SSL_CERT_FILE": "/c"},
+        ),
     ],
 )
 def test_uv_is_told_where_packages_come_from_and_whom_to_trust(settings: dict[str, str], told: dict[str, str]) -> None:
