@@ -12,6 +12,7 @@ import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -269,8 +270,9 @@ def _is_free(port: int) -> bool:
 
 
 async def _host_address() -> str:
-    form = "{{(index .IPAM.Config 0).Gateway}}"
-    return await docker.do("network", "inspect", "bridge", "--format", form)
+    """Of this machine, as containers see it. An engine that made its bridge a moment ago does not name the gateway."""
+    bridge = json.loads(await docker.do("network", "inspect", "bridge", "--format", "{{json (index .IPAM.Config 0)}}"))
+    return str(bridge.get("Gateway") or ip_network(bridge["Subnet"])[1])
 
 
 async def _load_base_image(server: str) -> None:
