@@ -18,6 +18,9 @@ from tests.support.browser import SIZE, WebUi, login_link, new_page
 from tests.support.login_proxy import Proxied, proxied_api
 from tests.support.stack import ROOT, Stack
 
+# The first test may have to bring the platform up, and to build its images.
+pytestmark = pytest.mark.timeout(600)
+
 WISH = "A library with books: title, author, year:int"
 CIPHERTEXT = re.compile(r"[A-Za-z0-9+/]{60,}")
 
