@@ -92,15 +92,11 @@ class DockerImages:
 
 def _digest() -> str:
     """Of all that the image is made of; uv's program, large, is known by its version."""
-    return hashlib.sha256(_sources() + version("uv").encode()).hexdigest()[:16]
+    return hashlib.sha256(_archive(_files()) + version("uv").encode()).hexdigest()[:16]
 
 
 def _context() -> bytes:
     return _archive({"uv": (Path(find_uv_bin()), 0o755), **_files()})
-
-
-def _sources() -> bytes:
-    return _archive(_files())
 
 
 def _files() -> dict[str, tuple[Path, int]]:
