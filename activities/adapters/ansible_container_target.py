@@ -25,7 +25,7 @@ from activities.adapters.release_target import (
     reverted,
     service_url,
 )
-from activities.adapters.remote_shell import ServerAccess, run_on
+from activities.adapters.remote_shell import ServerAccess
 from activities.adapters.supervision import RunStatus, Supervisor
 from activities.ports import ArtifactStore, Follow
 from contracts.errors import ErrorClass, ErrorCode, OrchestratorError
@@ -206,10 +206,8 @@ class AnsibleContainerTarget:
 
     async def _ask(self, access: ServerAccess, order: ContainerOrder) -> dict[str, Any]:
         """Have the release program do one step. Raises what it says that went wrong."""
-        kit = release_kit()
-        await kit.install(access)
         given = json.dumps(asdict(order)).encode() + b"\n"
-        reply = await run_on(access, kit.command, stdin=given, timeout_s=_STEP_S)
+        reply = await release_kit().run(access, given, timeout_s=_STEP_S)
         if reply.code != 0:
             raise OrchestratorError(
                 ErrorCode.PROCESS_FAILED,

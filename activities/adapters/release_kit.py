@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from activities.adapters.docker_command import Reply
 from activities.adapters.remote_shell import ServerAccess, run_on
 from contracts.errors import ErrorClass, ErrorCode, OrchestratorError
 
@@ -26,6 +27,8 @@ _FILES = (
 )
 _MAIN = "import sys\nfrom activities.adapters.container_steps import main\nsys.exit(main())\n"
 _DIRECTORY = "/opt/orchestrator"
+_NOT_THERE = 90
+"""An exit code that neither Python nor the release program uses."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,15 @@ class ReleaseKit:
                 f"The release program cannot be put on {access.handle}: {reply.error[-500:]}",
                 error_class=ErrorClass.TRANSIENT,
             )
+
+    async def run(self, access: ServerAccess, order: bytes, *, timeout_s: float) -> Reply:
+        """Have it do one order; it is put on the server when it is not there. One connection when it is."""
+        command = f"sh -c 'test -f {self.path} || exit {_NOT_THERE}; exec {self.command}'"
+        reply = await run_on(access, command, stdin=order, timeout_s=timeout_s)
+        if reply.code != _NOT_THERE:
+            return reply
+        await self.install(access)
+        return await run_on(access, command, stdin=order, timeout_s=timeout_s)
 
     @property
     def command(self) -> str:

@@ -10,7 +10,7 @@ import pytest
 
 from activities.adapters import docker_command as docker
 from activities.adapters.remote_shell import run_on
-from activities.adapters.server_container import LocalServers
+from activities.adapters.server_container import BASE_IMAGE
 from contracts.errors import ErrorCode, OrchestratorError
 from contracts.steps import ReleaseOutcome, ReleaseRequest, ServicePort
 from runtime.ports import any_free
@@ -81,15 +81,29 @@ async def test_a_service_has_no_rights_and_comes_back_with_its_server(project: C
         answer = (await client.get(f"{project.url}/health")).json()
     assert answer["uid"] >= 20_000
     assert int(answer["caps"], 16) == 0
-    server = LocalServers(project.server.home)
     before = await project.server.access(project.server.handle)
-    await docker.do("restart", "--time", "10", server.container(project.server.handle))
+    await docker.do("restart", "--time", "10", project.server.servers.container(project.server.handle))
     assert await project.server.access(project.server.handle) == before
 
     async def is_back() -> bool:
         return await answers(project)
 
     _: bool = await eventually(is_back, timeout=60)
+
+
+async def test_a_server_that_lost_what_it_needs_gets_it_back(project: ContainerProject) -> None:
+    """What was seen once is not believed for ever: a server is prepared again by the platform that prepared it."""
+    assert (await deploy(project, project.commit("v1"))).ok
+    name = project.server.servers.container(project.server.handle)
+    await docker.do("exec", name, "sh", "-c", "rm -f /opt/orchestrator/*.pyz")
+    await docker.do("exec", name, "docker", "rmi", "--force", BASE_IMAGE)
+    await docker.do("stop", "--time", "10", name)
+    assert (await deploy(project, project.commit("v2"))).ok
+    assert await answers(project)
+    await docker.do("exec", name, "docker", "image", "inspect", BASE_IMAGE)
+    await docker.do("exec", name, "docker", "rmi", "--force", BASE_IMAGE)
+    await project.server.access(project.server.handle)
+    await docker.do("exec", name, "docker", "image", "inspect", BASE_IMAGE)
 
 
 async def test_a_release_that_cannot_be_built_says_why_and_the_old_one_serves(project: ContainerProject) -> None:

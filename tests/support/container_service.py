@@ -37,9 +37,12 @@ class OneServer:
     home: Path
     handle: str = field(default_factory=lambda: f"test-{uuid4().hex[:8]}")
 
+    def __post_init__(self) -> None:
+        self.servers = LocalServers(self.home)
+
     async def access(self, handle: str) -> ServerAccess:
         assert handle == self.handle
-        return await LocalServers(self.home).access(handle)
+        return await self.servers.access(handle)
 
     async def prepare(self) -> ServerAccess:
         """Keep the layer that all samples start from: the image of each test goes with its test."""
@@ -56,7 +59,7 @@ class OneServer:
         return reply.text
 
     async def remove(self) -> None:
-        await LocalServers(self.home).remove(self.handle)
+        await self.servers.remove(self.handle)
 
 
 @dataclass
