@@ -15,7 +15,7 @@ from temporalio.client import WorkflowHistory
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Replayer
 
-from contracts.errors import OrchestratorError
+from contracts.errors import ErrorCode, OrchestratorError
 from runtime import temporal_client
 from runtime.converter import build_data_converter
 from runtime.keyring import KeyRing
@@ -92,7 +92,13 @@ async def _run(files: list[Path], query: str | None) -> list[Verdict]:
     settings = load_settings()
     keyring = KeyRing.load(settings.codec_key_file) if settings.codec_key_file.exists() else None
     verdicts = await replay(each(load(file) for file in files), keyring) if files else []
-    if query is not None and keyring is not None:
+    if query is not None:
+        if keyring is None:
+            raise OrchestratorError(
+                ErrorCode.API_UNREACHABLE,
+                f"There is no platform in {settings.home}, so nothing of it can be replayed. "
+                "ORCHESTRATOR_HOME names another one.",
+            )
         client = await temporal_client.connect(settings, keyring=keyring)
         verdicts += await replay(client.list_workflows(query or None).map_histories(), keyring)
     return verdicts
@@ -122,9 +128,11 @@ def main() -> None:
         verdicts = asyncio.run(_run(options.files, options.query))
         _say(verdicts, options.json)
         code = 1 if any(verdict.failure is not None for verdict in verdicts) else 0
-    except (OrchestratorError, OSError, ValueError) as error:
-        message = error.message if isinstance(error, OrchestratorError) else str(error)
-        sys.stderr.write(f"The histories cannot be replayed: {message}\n")
+    except OrchestratorError as error:
+        sys.stderr.write(f"{error.code}: {error.message}\n")
+        code = 2
+    except (OSError, ValueError) as error:
+        sys.stderr.write(f"{ErrorCode.INVALID_INPUT}: The histories cannot be replayed: {error}\n")
         code = 2
     sys.stdout.flush()
     sys.stderr.flush()

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cli.options import AsJson
+
+if TYPE_CHECKING:
+    from contracts.errors import OrchestratorError
 
 
 def replay(
@@ -46,10 +49,20 @@ def replay(
         check=False,
     )
     if done.returncode not in {ExitCode.OK, ExitCode.FAILED}:
-        lines = done.stderr.strip().splitlines()
-        raise inputs.refuse(lines[-1] if lines else f"The replay ended with {done.returncode}.")
+        raise _reason(done.stderr, done.returncode)
     sys.stderr.write(clean(done.stderr))
     return done.returncode
+
+
+def _reason(said: str, returncode: int) -> OrchestratorError:
+    """What the replaying process said on its last line: `CODE: message`."""
+    from contracts.errors import ErrorCode, OrchestratorError
+
+    last = (said.strip().splitlines() or [f"The replay ended with {returncode}."])[-1]
+    code, _, message = last.partition(": ")
+    if message and code in set(ErrorCode):
+        return OrchestratorError(ErrorCode(code), message)
+    return OrchestratorError(ErrorCode.INTERNAL, last)
 
 
 def _is_file(path: Path) -> bool:

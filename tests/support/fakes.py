@@ -190,6 +190,7 @@ class FakeWorkspaces:
     prepare_error: Exception | None = None
     remove_error: Exception | None = None
     remove_step: Step = field(default_factory=Step)
+    push_step: Step = field(default_factory=Step)
 
     async def prepare(self, request: WorkspaceRequest) -> WorkspaceReady:
         if self.prepare_error:
@@ -203,6 +204,7 @@ class FakeWorkspaces:
         self.files[request.path] = request.content
 
     async def push(self, request: WorkspacePush) -> PushedBranch:
+        await self.push_step.pass_through()
         return PushedBranch(
             commit=self.heads[request.worker_id], base_commit=request.base_commit, files_changed=["a.py"]
         )

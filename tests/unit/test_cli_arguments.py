@@ -195,6 +195,21 @@ def test_a_bad_project_name_is_explained_in_words(name: str) -> None:
     assert "lower-case Latin letters" in done.stderr
 
 
+def test_a_replay_of_a_platform_that_is_not_there_is_refused_instead_of_empty(tmp_path: Path) -> None:
+    done = orchestrator(["replay", "--query", "ExecutionStatus='Running'"])
+    assert done.returncode == 6
+    assert f"no platform in {tmp_path / 'home'}" in done.stderr
+    assert "replayed" not in done.stdout
+
+
+def test_a_file_that_is_no_history_is_refused_as_input(tmp_path: Path) -> None:
+    file = tmp_path / "list.json"
+    file.write_text("[]")
+    done = orchestrator(["replay", str(file)])
+    assert done.returncode == 2
+    assert "list.json is no history" in done.stderr
+
+
 def test_a_history_path_that_is_too_long_is_refused_as_input() -> None:
     done = orchestrator(["replay", "x" * 5000])
     assert done.returncode == 2

@@ -1,4 +1,7 @@
-"""Cancel, once per edge of the architecture's diagram: it stops the outside thing, and is confirmed upwards."""
+"""Cancel along the edges of the architecture's diagram: it stops the outside thing, and is confirmed upwards.
+
+Steps that a cancel lets finish are in `test_endings.py`, deploys that wait or join in `test_deploy_queue.py`.
+"""
 
 import asyncio
 

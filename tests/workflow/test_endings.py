@@ -133,6 +133,19 @@ async def test_a_cancel_comes_too_late_once_engineering_has_published(world: Wor
     assert final_states(world, message.task_id) == {TaskState.COMPLETED}
 
 
+async def test_a_cancel_while_the_agents_commits_are_pushed_lets_the_push_end_and_publishes_nothing(
+    world: World,
+) -> None:
+    world.workspaces.push_step = Step(held=True)
+    message = world.engineering()
+    started = await world.gateway.start_engineering(message)
+    ending = await cancelled_in_the_middle(world, started.workflow_id, world.workspaces.push_step)
+    assert isinstance(ending, CancelledError)
+    assert final_states(world, message.task_id) == {TaskState.CANCELLED}
+    assert world.workspaces.removed == [message.task_id]
+    assert world.forge.effects["publish"] == 0
+
+
 async def test_a_cancel_while_a_failure_is_written_leaves_it_written(world: World) -> None:
     world.platform.slow_state, world.platform.step = TaskState.FAILED, Step(held=True)
     world.target.broken.add(A)
