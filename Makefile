@@ -31,15 +31,22 @@ help: ## Show this list
 .PHONY: install
 install: $(READY) ## Set up .venv from the pinned, hashed requirements (every other target does this itself)
 
+UV_PIN = awk '/^[a-z]/ {wanted = /^uv==/} wanted' requirements.txt
+
 # The stamp is written last: an interrupted installation is repeated, a finished one is skipped.
 $(READY): requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
 	  echo "This needs Python 3.11 or newer, and '$(PYTHON)' is $$($(PYTHON) --version 2>&1 || true)." >&2; \
 	  echo "Install one and name it: make $(MAKECMDGOALS) PYTHON=python3.12" >&2; exit 1; }
 	@echo "== setting up $(VENV) (only now, and when requirements.txt or pyproject.toml change)"
-	@# Packages of an interrupted installation look whole and are not.
-	@{ $(PY) -m pip --version >/dev/null 2>&1 && [ ! -e $(VENV)/.installing ]; } || $(PYTHON) -m venv --clear $(VENV)
-	@awk '/^[a-z]/ {wanted = /^uv==/} wanted' requirements.txt > $(VENV)/.uv.txt
+	@# Packages of an interrupted installation look whole and are not; they go once others can be had.
+	@if ! $(PY) -m pip --version >/dev/null 2>&1; then $(PYTHON) -m venv --clear $(VENV); \
+	elif [ -e $(VENV)/.installing ]; then \
+	  $(UV_PIN) > $(VENV)/.uv.txt && $(PY) -m pip download -qq --disable-pip-version-check --require-hashes --no-deps \
+	    -d $(VENV)/.fetched -r $(VENV)/.uv.txt || { \
+	    echo "The last installation was interrupted, and packages cannot be fetched now; $(VENV) is left as it is." >&2; exit 1; }; \
+	  $(PYTHON) -m venv --clear $(VENV); fi
+	@$(UV_PIN) > $(VENV)/.uv.txt
 	@$(PY) -m pip install -qq --disable-pip-version-check --require-hashes --no-deps -r $(VENV)/.uv.txt
 	@touch $(VENV)/.installing
 	@# uv takes a fraction of pip's time. What it cannot do on this machine, pip does, which first fetches everything and

@@ -31,7 +31,17 @@ _FOLLOW_S = 0.5
 _AT_ONCE_PER_CORE = 2
 """Playbooks and the builds that they start: with twenty on two cores, servers were too busy to answer SSH in time."""
 _MAX_LOG = 5_000_000
-_PASSED_ON = ("PIP_", "UV_", "SSL_CERT_", "REQUESTS_CA_", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "TMPDIR")
+_PASSED_ON = (
+    "PIP_",
+    "UV_",
+    "SSL_CERT_",
+    "REQUESTS_CA_",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "NO_PROXY",
+    "ALL_PROXY",
+    "TMPDIR",
+)
 """What building an environment needs to reach the package registry."""
 
 

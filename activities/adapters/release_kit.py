@@ -42,9 +42,7 @@ class ReleaseKit:
         """Put it on the server unless it is there."""
         if (await run_on(access, f"test -f {self.path}")).code == 0:
             return
-        draft = f"{self.path}.new"
-        script = f"mkdir -p {_DIRECTORY} && cat > {draft} && mv {draft} {self.path}"
-        reply = await run_on(access, f"sh -c '{script}'", stdin=self.content)
+        reply = await run_on(access, f"sh -c '{self.upload}'", stdin=self.content)
         if reply.code != 0:
             raise OrchestratorError(
                 ErrorCode.PROCESS_FAILED,
@@ -60,6 +58,15 @@ class ReleaseKit:
             return reply
         await self.install(access)
         return await run_on(access, command, stdin=order, timeout_s=timeout_s)
+
+    @property
+    def upload(self) -> str:
+        """A shell script that puts its input there; the part that a cut connection leaves is not taken for the whole."""
+        whole = f'echo "{hashlib.sha256(self.content).hexdigest()}  $draft" | sha256sum --check --status'
+        return (
+            f"mkdir -p {_DIRECTORY} && draft=$(mktemp {self.path}.XXXXXX) && cat > $draft"
+            f" && {{ {whole} && mv $draft {self.path} || {{ rm -f $draft; exit 1; }}; }}"
+        )
 
     @property
     def command(self) -> str:

@@ -23,6 +23,7 @@ NETWORK = "orchestrator-servers"
 BASE_IMAGE = "debian:bookworm-slim"
 LABEL = "codegen-orchestrator.server"
 USER = "orchestrator"
+_AUTHORISED = f"/home/{USER}/.ssh/authorized_keys"
 _DOCKERFILE = Path(__file__).resolve().parents[2] / "infra" / "images" / "server.Dockerfile"
 # SYS_TIME among others must never stay in: a server that sets its time zone would move the clock of the host.
 _DROPPED = ("SYS_RESOURCE", "SYS_TIME", "SYS_MODULE", "SYS_BOOT", "SYS_RAWIO")
@@ -56,16 +57,20 @@ class LocalServers:
         if access and start == await _running_since(self.container(handle)) and await self._is_well(handle, access):
             return access
         async with file_lock(keys / f".{handle}.lock"):
-            prepared = await self._ensure(handle, keys)
-        self._prepared[handle] = (await _running_since(self.container(handle)), prepared)
-        return prepared
+            self._prepared[handle] = await self._ensure(handle, keys)
+        return self._prepared[handle][1]
 
     async def _is_well(self, handle: str, access: ServerAccess) -> bool:
         """Whether SSH and the engine answer, and what was prepared is there still."""
-        if not (access.key_file.exists() and access.known_hosts_file.exists()):
+        public = access.key_file.with_suffix(".pub")
+        if not all(file.exists() for file in (access.key_file, public, access.known_hosts_file)):
             return False
-        well = f"systemctl is-active --quiet ssh.service && docker image inspect {BASE_IMAGE}"
-        return (await docker.ask("exec", self.container(handle), "sh", "-c", well)).code == 0
+        look = (
+            f"systemctl is-active --quiet ssh.service && docker image inspect {BASE_IMAGE}"
+            f' && grep -qxF "$1" {_AUTHORISED}'
+        )
+        reply = await _inside(self.container(handle), "sh", "-c", look, "sh", public.read_text().strip())
+        return reply.code == 0
 
     async def remove(self, handle: str) -> None:
         """The container, its volumes and keys are gone. For servers that nobody needs any more; repeatable."""
@@ -76,9 +81,9 @@ class LocalServers:
         for file in (self.home / "keys" / "ssh").glob(f"{handle}*"):
             file.unlink()
 
-    async def _ensure(self, handle: str, keys: Path) -> ServerAccess:
+    async def _ensure(self, handle: str, keys: Path) -> tuple[str, ServerAccess]:
         name, key = self.container(handle), keys / handle
-        if not key.with_suffix(".pub").exists():
+        if not (key.exists() and key.with_suffix(".pub").exists()):
             await _new_key(key, f"{USER}@{name}")
         known_hosts = keys / f"{handle}.known_hosts"
         if not await _exists(name):
@@ -88,6 +93,7 @@ class LocalServers:
             await _configure_engine(name)
         # Starting what runs changes nothing.
         await docker.do("start", name)
+        start = await _running_since(name)
         await _wait(name, "systemctl", "is-active", "--quiet", "ssh.service")
         await _wait(name, "docker", "info")
         address = await _address(name)
@@ -95,7 +101,7 @@ class LocalServers:
         await _authorise(name, key)
         await _learn_host_key(name, access)
         await _load_base_image(name)
-        return access
+        return start, access
 
     async def _create(self, name: str, handle: str) -> None:
         image = await ensure_image()
@@ -221,10 +227,10 @@ async def _new_key(key: Path, comment: str) -> None:
 
 async def _authorise(name: str, key: Path) -> None:
     """Exactly our key may log in, and the host keys exist."""
-    folder = f"/home/{USER}/.ssh"
+    draft = f"{_AUTHORISED}.new"
     script = (
-        f"install -d -m 700 -o {USER} -g {USER} {folder} && cat > {folder}/.new"
-        f" && chown {USER}: {folder}/.new && chmod 600 {folder}/.new && mv {folder}/.new {folder}/authorized_keys"
+        f"install -d -m 700 -o {USER} -g {USER} {Path(_AUTHORISED).parent} && cat > {draft}"
+        f" && chown {USER}: {draft} && chmod 600 {draft} && mv {draft} {_AUTHORISED}"
     )
     public = key.with_suffix(".pub").read_bytes()
     await docker.do("exec", "--interactive", name, "sh", "-c", script, stdin=public)
@@ -243,19 +249,25 @@ async def _learn_host_key(name: str, access: ServerAccess) -> None:
 
 async def _load_base_image(name: str) -> None:
     """The image that projects start from, without a registry."""
-    if (await docker.ask("exec", name, "docker", "image", "inspect", BASE_IMAGE)).code == 0:
+    if (await _inside(name, "docker", "image", "inspect", BASE_IMAGE)).code == 0:
         return
     with tempfile.TemporaryDirectory() as directory:
         archive = Path(directory, "image.tar")
         await docker.do("save", "--output", str(archive), BASE_IMAGE, timeout_s=300)
-        await docker.do("exec", "--interactive", name, "docker", "load", stdin=archive, timeout_s=300)
+        load = ("sh", "-c", "exec docker load 2>&1")
+        await docker.do("exec", "--interactive", name, *load, stdin=archive, timeout_s=300)
+
+
+async def _inside(name: str, *command: str) -> docker.Reply:
+    """What a command in the server answers. Its errors are output: those of its engine are not those of ours."""
+    return await docker.ask("exec", name, "sh", "-c", 'exec "$@" 2>&1', "sh", *command)
 
 
 async def _wait(name: str, *command: str) -> None:
     """Ask inside until the answer is yes: a container has no event for what becomes ready in it."""
     loop = asyncio.get_running_loop()
     give_up = loop.time() + _START_S
-    while (reply := await docker.ask("exec", name, *command)).code != 0:
+    while (reply := await _inside(name, *command)).code != 0:
         if loop.time() > give_up:
             raise OrchestratorError(
                 ErrorCode.PROCESS_FAILED,

@@ -9,6 +9,8 @@ import httpx
 import pytest
 
 from activities.adapters import docker_command as docker
+from activities.adapters import server_container
+from activities.adapters.release_kit import release_kit
 from activities.adapters.remote_shell import run_on
 from activities.adapters.server_container import BASE_IMAGE
 from contracts.errors import ErrorCode, OrchestratorError
@@ -98,12 +100,41 @@ async def test_a_server_that_lost_what_it_needs_gets_it_back(project: ContainerP
     await docker.do("exec", name, "sh", "-c", "rm -f /opt/orchestrator/*.pyz")
     await docker.do("exec", name, "docker", "rmi", "--force", BASE_IMAGE)
     await docker.do("stop", "--time", "10", name)
-    assert (await deploy(project, project.commit("v2"))).ok
+    request = await project.request(project.commit("v2"), timeout_s=300)
+    assert (await project.target.release(request, project.environment(request), Recorder().follow)).ok
     assert await answers(project)
     await docker.do("exec", name, "docker", "image", "inspect", BASE_IMAGE)
     await docker.do("exec", name, "docker", "rmi", "--force", BASE_IMAGE)
-    await project.server.access(project.server.handle)
+    await docker.do("exec", name, "sh", "-c", "rm -f /opt/orchestrator/*.pyz /home/orchestrator/.ssh/authorized_keys")
+    probed = await project.target.probe(project.probe_request(request))
+    assert probed.ok, probed.error
     await docker.do("exec", name, "docker", "image", "inspect", BASE_IMAGE)
+
+
+async def test_a_broken_engine_of_the_server_is_not_taken_for_the_one_of_this_machine(
+    project: ContainerProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first is a server that does not get well; the second would be waited for, however long it takes."""
+    monkeypatch.setattr(server_container, "_START_S", 1.0)
+    name = project.server.servers.container(project.server.handle)
+    await docker.do("exec", name, "systemctl", "stop", "docker.socket", "docker.service")
+    try:
+        with pytest.raises(OrchestratorError, match="does not get well") as caught:
+            await project.server.access(project.server.handle)
+    finally:
+        await docker.do("exec", name, "systemctl", "start", "docker.socket", "docker.service")
+    assert caught.value.code is ErrorCode.PROCESS_FAILED
+    await project.server.access(project.server.handle)
+
+
+async def test_a_release_program_that_was_cut_on_its_way_is_not_installed(project: ContainerProject) -> None:
+    access = await project.server.access(project.server.handle)
+    kit = replace(release_kit(), path="/opt/orchestrator/other.pyz")
+    reply = await run_on(access, f"sh -c '{kit.upload}'", stdin=kit.content[:1000])
+    assert reply.code != 0
+    assert "other" not in await project.server.run("ls /opt/orchestrator")
+    await kit.install(access)
+    assert "other.pyz" in await project.server.run("ls /opt/orchestrator")
 
 
 async def test_a_release_that_cannot_be_built_says_why_and_the_old_one_serves(project: ContainerProject) -> None:
