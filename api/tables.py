@@ -252,6 +252,7 @@ class ChatScreenRow(SQLModel, table=True):
     __table_args__ = (
         Index("ix_chat_screens_open", "bot_id", postgresql_where=text("NOT final")),
         Index("ix_chat_screens_message", "chat_id", "message_id"),
+        Index("ix_chat_screens_user", "user_id"),
     )
 
     id: str = Field(sa_column=Column(ID, primary_key=True))

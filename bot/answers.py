@@ -30,10 +30,11 @@ _REFUSALS = {
     ErrorCode.CONFLICT: "refused-plan",
     ErrorCode.WORKFLOW_NOT_RUNNING: "refused-ended",
     ErrorCode.WORKFLOW_BUSY: "refused-busy",
-    ErrorCode.API_UNREACHABLE: "refused-later",
     ErrorCode.TEMPORAL_UNREACHABLE: "refused-later",
-    ErrorCode.DATABASE_UNREACHABLE: "refused-later",
 }
+_WAITED_FOR = {ErrorCode.API_UNREACHABLE, ErrorCode.DATABASE_UNREACHABLE}
+"""Without these nothing that people say can be understood either; every update waits for them."""
+
 _going_on: set["asyncio.Task[object]"] = set()
 
 Result = TypeVar("Result")
@@ -41,7 +42,9 @@ log = structlog.get_logger(__name__)
 
 
 def refusal(error: OrchestratorError) -> str:
-    """The id of the text that says why something was not done."""
+    """The id of the text that says why something was not done. Raises what is waited for, so that it is done then."""
+    if error.code in _WAITED_FOR:
+        raise error
     return _REFUSALS.get(error.code, "refused-other")
 
 
@@ -101,6 +104,12 @@ def read_secrets(text: str, asked: list[str], still_missing: list[str]) -> dict[
     return {name: SecretStr(value) for name, value in found.items() if value}
 
 
+def names_secret(question: QuestionDTO, text: str) -> bool:
+    """Whether a text has a line `NAME=value` for a secret that this question is about."""
+    lines = [_SECRET_LINE.match(line) for line in text.splitlines() if line.strip()]
+    return any(line is not None and line[1] in question.secret_names for line in lines)
+
+
 def is_choice(question: QuestionDTO, text: str) -> bool:
     """Whether a text names one of the question's choices."""
     return _meant(question, text) in question.choices
@@ -110,11 +119,17 @@ async def soon(work: "Coroutine[object, object, str]") -> str:
     """The result if it comes soon; else the work goes on behind, and the person is told to expect it."""
     task = asyncio.create_task(work)
     _going_on.add(task)
-    task.add_done_callback(_going_on.discard)
+    task.add_done_callback(_done)
     try:
         return await asyncio.wait_for(asyncio.shield(task), _PATIENCE_S)
     except TimeoutError:
         return "refused-busy"
+
+
+def _done(task: "asyncio.Task[object]") -> None:
+    _going_on.discard(task)
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.warning("an answer has failed", cause=type(error).__name__)
 
 
 async def _given(api: ChatApi, question_id: str, body: AnswerRequest) -> str:
@@ -127,11 +142,14 @@ async def _given(api: ChatApi, question_id: str, body: AnswerRequest) -> str:
 
 
 def _meant(question: QuestionDTO, text: str) -> str:
-    said = _bare(text)
-    for choice in question.choices:
-        names = {choice, *(_label(texts(language), choice) for language in LANGUAGES)}
-        if said in {_bare(name) for name in names}:
-            return choice
+    names = {
+        choice: {choice, *(_label(texts(language), choice) for language in LANGUAGES)} for choice in question.choices
+    }
+    for written in (str.strip, str.lower, _bare):
+        said = written(text.strip())
+        found = [choice for choice in names if said and said in {written(name) for name in names[choice]}]
+        if len(found) == 1:
+            return found[0]
     if question.kind in {QuestionKind.APPROVAL, QuestionKind.BUDGET}:
         return text.strip().lower()
     return text.strip()

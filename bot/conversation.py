@@ -5,6 +5,7 @@ from datetime import timedelta
 
 from aiogram.types import Message
 
+from bot import answers
 from bot.desk import Desk
 from bot.people import Person
 from contracts.base import utc_now
@@ -14,41 +15,90 @@ from contracts.questions import QuestionDTO
 from contracts.states import QuestionKind, QuestionState, TaskKind
 from runtime.chat_client import ChatApi
 
-LATE_SECRET, WHICH = "late-secret", "which"
+LATE_SECRET, WHICH, WHICH_SECRET, UNNAMED = "late-secret", "which", "which-secret", "secret-unnamed"
 NOT_YOURS, NOTHING = "not-yours", "nothing"
 _SECRET_MAY_FOLLOW = timedelta(minutes=15)
 """Whoever was asked for a secret may send it twice, or after the end: such a text must not become a wish."""
+_SHORTEST_SECRET = 8
 
 
 @dataclass(frozen=True)
 class Meaning:
-    """`subject` is `WISH`, one of the words above or the id of a question, with that question."""
+    """`subject` is `WISH`, one of the words above or the id of a question, with that question.
+
+    WHICH_SECRET: several answers are waited for, and one is a secret. UNNAMED: it may be the secret that was asked for
+    in another chat.
+    """
 
     subject: str
     question: QuestionDTO | None = None
 
 
 async def meaning(desk: Desk, person: Person, message: Message) -> Meaning:
-    """Decide by what the person replies to, else by what is open in this chat."""
+    """Decide by what the person replies to, else by what is open in this chat, else by secrets asked for elsewhere."""
+    target = await _target(desk, person, message)
+    if target is not None:
+        return _of_reply(message, target, await _questions(person.api, [target]))
+    fresh = [screen for screen in person.shown if _is_fresh(screen)]
+    here = await _questions(person.api, [screen for screen in fresh if screen.chat_id == message.chat.id])
+    elsewhere = await _questions(person.api, [screen for screen in fresh if screen.chat_id != message.chat.id])
+    secrets = [question for question in elsewhere if question.kind is QuestionKind.SECRET]
+    return _of_text(message.text or "", here, secrets)
+
+
+async def _target(desk: Desk, person: Person, message: Message) -> ChatScreenDTO | None:
+    """The screen that the person replies to."""
     replied = message.reply_to_message
-    target = next((screen for screen in person.shown if replied and screen.message_id == replied.message_id), None)
-    if target is None and replied is not None:
-        found = await desk.api.screens(desk.bot_id, chat_id=message.chat.id, message_id=replied.message_id)
-        target = found[0] if found else None
-    about = [target] if target is not None else [screen for screen in person.shown if _is_fresh(screen)]
-    questions = await _questions(person.api, about)
+    if replied is None:
+        return None
+    place = (message.chat.id, replied.message_id)
+    known = next((screen for screen in person.shown if (screen.chat_id, screen.message_id) == place), None)
+    if known is not None:
+        return known
+    found = await desk.api.screens(desk.bot_id, chat_id=message.chat.id, message_id=replied.message_id)
+    return found[0] if found else None
+
+
+def _of_reply(message: Message, target: ChatScreenDTO, questions: list[QuestionDTO]) -> Meaning:
     open_ones = [question for question in questions if question.state is QuestionState.OPEN]
-    if len(open_ones) == 1:
-        return Meaning(open_ones[0].id, open_ones[0])
     if open_ones:
-        return Meaning(WHICH)
+        return _one_of(open_ones)
     if any(_asked_for_secret_lately(question) for question in questions):
         return Meaning(LATE_SECRET)
-    if target is None:
-        return Meaning(WISH)
     # A reply to a screen that asks nothing is no wish either.
     mine = message.from_user is not None and target.user_id == message.from_user.id
     return Meaning(NOTHING if mine else NOT_YOURS)
+
+
+def _of_text(text: str, here: list[QuestionDTO], secrets_elsewhere: list[QuestionDTO]) -> Meaning:
+    asked = [question for question in [*here, *secrets_elsewhere] if answers.names_secret(question, text)]
+    named = [question for question in asked if question.state is QuestionState.OPEN]
+    if len(named) == 1:
+        return Meaning(named[0].id, named[0])
+    open_ones = [question for question in here if question.state is QuestionState.OPEN]
+    late = any(_asked_for_secret_lately(question) for question in here)
+    if len(open_ones) == 1 and late and not _is_meant(open_ones[0], text):
+        return Meaning(LATE_SECRET)
+    if open_ones:
+        return _one_of(open_ones)
+    if late or any(_asked_for_secret_lately(question) for question in asked):
+        return Meaning(LATE_SECRET)
+    waiting = any(question.state is QuestionState.OPEN for question in secrets_elsewhere)
+    if waiting and len(text.split()) == 1 and len(text) >= _SHORTEST_SECRET:
+        return Meaning(UNNAMED)
+    return Meaning(WISH)
+
+
+def _one_of(open_ones: list[QuestionDTO]) -> Meaning:
+    if len(open_ones) == 1:
+        return Meaning(open_ones[0].id, open_ones[0])
+    secret = any(question.kind is QuestionKind.SECRET for question in open_ones)
+    return Meaning(WHICH_SECRET if secret else WHICH)
+
+
+def _is_meant(question: QuestionDTO, text: str) -> bool:
+    """Whether a text can only be for this question, shortly after another one was about a secret."""
+    return question.kind is QuestionKind.SECRET or answers.is_choice(question, text)
 
 
 async def _questions(api: ChatApi, screens: list[ChatScreenDTO]) -> list[QuestionDTO]:

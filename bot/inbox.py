@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 import structlog
 from aiogram import Bot, Dispatcher
+from aiogram.exceptions import AiogramError
 from aiogram.types import Chat, Update, User
 
 from bot.post import ChatClosed, Post
@@ -92,9 +93,12 @@ class Inbox:
         if chat is None:
             return
         try:
-            await self._post.send(chat.id, View(texts(spoken(user.language_code if user else None))(text_id)))
+            await self._post.tell(chat.id, View(texts(spoken(user.language_code if user else None))(text_id)))
         except ChatClosed:
             log.info("the chat is closed", update=update.update_id)
+        except AiogramError as error:
+            # Whoever invites the bot to where it may not speak must not stop it for all others.
+            log.warning("a person could not be told", update=update.update_id, cause=type(error).__name__)
 
     def _remember(self, update_id: int) -> None:
         self._handled[update_id] = None

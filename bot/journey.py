@@ -14,7 +14,7 @@ from typing import TypeVar
 import structlog
 
 from bot import naming, views
-from bot.post import ChatClosed, Post, Shown
+from bot.post import ChatClosed, ChatMoved, Post, Shown
 from bot.progress import Progress
 from bot.starts import Starts
 from bot.texts import texts
@@ -72,6 +72,14 @@ class Journey:
         self._changed.set()
 
     async def run(self) -> None:
+        while True:
+            try:
+                return await self._run()
+            except ChatMoved as moved:
+                log.info("the chat has another id now", screen=self._screen.id)
+                await self._record(ChatScreenUpdate(chat_id=moved.chat_id, forget_message=True))
+
+    async def _run(self) -> None:
         try:
             await self._acknowledge()
             try:
@@ -81,6 +89,8 @@ class Journey:
                 log.warning("a screen ends early", screen=self._screen.id, code=error.code.value)
                 view = views.refused(self._texts, self._screen, error.code.value)
             await self._finish(view)
+        except ChatMoved:
+            raise
         except ChatClosed:
             log.info("the person has closed the chat", screen=self._screen.id)
             await self._record(ChatScreenUpdate(final=True))

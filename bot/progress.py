@@ -31,14 +31,18 @@ class Progress:
     stage: str = "queued"
     percent: int = 0
     completed: bool = False
+    _deploying: bool = False
 
     def take(self, event: StreamedEvent) -> bool:
         """Add one event; whether something that people see has changed."""
         before = (self.stage, self.percent, self.completed)
         told = event.event
         if event.grain == "milestone":
-            if told.current_step in _SHOWN:
-                # What is said in between, such as that a step has ended, moves nothing.
+            # What is said in between, such as that a step has ended, moves nothing. After a restart the streams of the
+            # steps are read side by side: what engineering says once deploy has begun is of before.
+            engineering = event.task_id.startswith("eng-")
+            self._deploying |= not engineering and told.current_step in _DEPLOY_STAGES
+            if told.current_step in _SHOWN and not (engineering and self._deploying):
                 self.stage = told.current_step
             self.completed = self.completed or (event.task_id == self.task_id and told.type == "completed")
             if told.progress_pct is not None:

@@ -9,10 +9,6 @@ from pathlib import Path
 
 import structlog
 from aiogram import Bot
-from aiogram.client.default import DefaultBotProperties
-from aiogram.client.session.aiohttp import AiohttpSession
-from aiogram.client.telegram import TelegramAPIServer
-from aiogram.enums import ParseMode
 from aiogram.exceptions import TelegramAPIError, TelegramNotFound, TelegramUnauthorizedError
 from aiogram.types import BotCommand, User
 from aiogram.utils.token import TokenValidationError, validate_token
@@ -26,6 +22,7 @@ from bot.pace import Pace
 from bot.polling import poll
 from bot.post import Post
 from bot.screens import Screens
+from bot.session import connect
 from bot.starts import Starts
 from bot.texts import DEFAULT, LANGUAGES, texts
 from contracts.errors import ErrorCode, OrchestratorError
@@ -36,7 +33,6 @@ from runtime.settings import Settings
 
 _API_TIMEOUT_S = 25.0
 _RETRY_S = 3.0
-_SEVERAL_CALLS = 200
 _COMMANDS = ("new", "projects", "tasks", "status", "cancel", "language", "help")
 
 log = structlog.get_logger(__name__)
@@ -46,8 +42,7 @@ async def run(settings: Settings) -> None:
     """Run until cancelled. Raises OrchestratorError when the token is missing, malformed or refused."""
     token = read_token(settings)
     key = private_files.read(settings.bot_key_file).strip()
-    session = AiohttpSession(api=TelegramAPIServer.from_base(settings.bot_api_url), limit=_SEVERAL_CALLS)
-    bot = Bot(token, session=session, default=DefaultBotProperties(parse_mode=ParseMode.HTML))
+    bot = connect(token, settings.bot_api_url)
     async with bot.session, ChatApi(settings.api_url, key, timeout_s=_API_TIMEOUT_S, max_connections=None) as api:
         me = await _introduced(bot)
         post = Post(bot, Pace())
@@ -83,7 +78,8 @@ async def _introduced(bot: Bot) -> User:
     """Who the bot is; waits until Telegram can be reached."""
     while True:
         try:
-            return await bot.get_me()
+            # Kept by the bot: it is asked for again with each command that names a bot.
+            return await bot.me()
         except (TelegramUnauthorizedError, TelegramNotFound):
             raise _bad_token("Telegram does not know this bot token. Ask @BotFather for a valid one.") from None
         except TelegramAPIError as error:

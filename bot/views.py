@@ -78,7 +78,8 @@ def final(
 
 def refused(texts: Texts, screen: ChatScreenDTO, code: str) -> View:
     """Work that could not begin."""
-    return View(texts("screen-refused", wish=short(screen.wish), reason=reason_text(texts, code)))
+    reason = reason_text(texts, code) if texts.has(f"reason-{code}") else texts.plain("reason-code", code=code)
+    return View(texts("screen-refused", wish=short(screen.wish), reason=reason))
 
 
 def reason_text(texts: Texts, code: str | None) -> str:

@@ -35,8 +35,12 @@ class ChatScreenOpen(Contract):
 
 
 class ChatScreenUpdate(Contract):
-    """What has become known since; None leaves a field as it is. `forget_message`: the message is gone."""
+    """What has become known since; None leaves a field as it is.
 
+    `forget_message`: the message is gone. `chat_id`: the chat has another id now, as a group that became a supergroup.
+    """
+
+    chat_id: ChatId | None = None
     message_id: int | None = Field(default=None, ge=1, le=2**62)
     project_id: Identifier | None = None
     task_id: Identifier | None = None
@@ -64,9 +68,10 @@ class ChatScreenList(Contract):
 
 
 class ChatVisit(Contract):
-    """Who speaks in a chat, and what was shown there lately, newest first.
+    """Who speaks in a chat, and what was shown there lately: what is not final first, then newest first.
 
-    `role` is None for a person whom the platform does not know.
+    In a private chat also the person's screens in other chats. `role` is None for a person whom the platform does not
+    know.
     """
 
     user_id: UserId

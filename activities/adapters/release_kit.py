@@ -61,7 +61,7 @@ class ReleaseKit:
 
     @property
     def upload(self) -> str:
-        """A shell script that puts its input there; the part that a cut connection leaves is not taken for the whole."""
+        """A shell script that puts its input there; what a cut connection leaves of it is not taken for the whole."""
         whole = f'echo "{hashlib.sha256(self.content).hexdigest()}  $draft" | sha256sum --check --status'
         return (
             f"mkdir -p {_DIRECTORY} && draft=$(mktemp {self.path}.XXXXXX) && cat > $draft"

@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query
-from sqlalchemy import bindparam, delete, select
+from sqlalchemy import bindparam, delete, or_, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
@@ -34,10 +34,14 @@ BigInt = Annotated[int, Query(ge=-(2**62), le=2**62)]
 
 _SHOWN_LATELY = (
     select(ChatScreenRow)
-    .where(col(ChatScreenRow.bot_id) == bindparam("bot"), col(ChatScreenRow.chat_id) == bindparam("chat"))
-    .order_by(col(ChatScreenRow.created_at).desc())
-    .limit(20)
+    .where(
+        col(ChatScreenRow.bot_id) == bindparam("bot"),
+        or_(col(ChatScreenRow.chat_id) == bindparam("chat"), col(ChatScreenRow.user_id) == bindparam("owner")),
+    )
+    .order_by(col(ChatScreenRow.final), col(ChatScreenRow.created_at).desc())
+    .limit(60)
 )
+_NOBODY = 0
 
 _MARKS_ARE_KEPT = timedelta(days=7)
 """Telegram offers an update for a day."""
@@ -85,6 +89,7 @@ async def show_screen(screen_id: ScreenId, session: Session) -> ChatScreenDTO:
 async def update_screen(screen_id: ScreenId, body: ChatScreenUpdate, session: Session) -> ChatScreenDTO:
     """Add what is known now. What is final stays so."""
     row = await _find(session, screen_id, lock=True)
+    row.chat_id = body.chat_id or row.chat_id
     row.message_id = None if body.forget_message else body.message_id or row.message_id
     row.project_id = row.project_id or body.project_id
     row.task_id = row.task_id or body.task_id
@@ -103,7 +108,9 @@ async def visit(user_id: Annotated[UserId, Path()], bot_id: BigInt, chat_id: Big
     if user is None:
         return ChatVisit(user_id=user_id)
     known = replies.user(user)
-    rows = await session.scalars(_SHOWN_LATELY, {"bot": bot_id, "chat": chat_id})
+    # Elsewhere a person may have been told to answer in the private chat.
+    owner = user_id if chat_id == user_id else _NOBODY
+    rows = await session.scalars(_SHOWN_LATELY, {"bot": bot_id, "chat": chat_id, "owner": owner})
     screens = [replies.chat_screen(row) for row in rows]
     return ChatVisit(user_id=user_id, role=known.role, language=known.language, screens=screens)
 

@@ -70,13 +70,18 @@ class Frame:
 
 @dataclass
 class Chat:
-    """`admin_bot`: in a group, whether the bot may delete what others wrote."""
+    """`admin_bot`: in a group, whether the bot may delete what others wrote. `muted`: whether it may not write.
+
+    `moved_to`: the id of the supergroup that the group has become.
+    """
 
     id: int
     kind: str = "private"
     title: str = ""
     admin_bot: bool = False
     blocked: bool = False
+    muted: bool = False
+    moved_to: int | None = None
     undeletable: set[int] = field(default_factory=set)
     members: dict[int, Account] = field(default_factory=dict)
     frames: list[Frame] = field(default_factory=list)

@@ -13,13 +13,15 @@ class Kind(StrEnum):
     DROP_AFTER = "drop_after"
     DELAY = "delay"
     REFUSE = "refuse"
+    PAGE = "page"
 
 
 @dataclass
 class Fault:
     """Hits the next `times` calls of `method` ("*" is any). `seconds` is for retry_after and delay.
 
-    drop_before ends the connection without the effect, drop_after when it has been done. `skip` lets calls pass first.
+    drop_before ends the connection without the effect, drop_after when it has been done; page answers as the server in
+    front of Telegram does, with a page. `skip` lets calls pass first.
     """
 
     kind: Kind

@@ -77,6 +77,9 @@ class _Handler:
             raise error
         if fault.kind is Kind.DELAY:
             await asyncio.sleep(fault.seconds)
+        if fault.kind is Kind.PAGE:
+            page = f"<html><body><h1>{fault.code} {fault.description}</h1></body></html>"
+            return web.Response(text=page, status=fault.code, content_type="text/html")
         return _cut(request) if fault.kind is Kind.DROP_BEFORE else None
 
 

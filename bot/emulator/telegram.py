@@ -129,6 +129,12 @@ class Telegram:
         self.updates.add("callback_query", {**query, "data": data})
         return press
 
+    def upgrade(self, chat_id: int, new_id: int) -> Chat:
+        """A group becomes a supergroup: another id, and none of the messages that the bot has sent."""
+        old = self.chats[chat_id]
+        old.moved_to = new_id
+        return self.chats.setdefault(new_id, Chat(new_id, "supergroup", old.title, members=dict(old.members)))
+
     def remove_by_person(self, chat_id: int, message_id: int) -> None:
         """A person deletes a message for both sides."""
         self.chats[chat_id].remove(message_id)
@@ -139,6 +145,8 @@ class Telegram:
         self, chat_id: int | str, text: str, entities: list[html.Entity], keyboard: Keyboard, reply_to: Reply | None
     ) -> Message:
         chat = self._chat(chat_id)
+        if chat.muted:
+            raise bad_request("not enough rights to send text messages to the chat")
         self.limits.count(chat.id)
         replied = None if reply_to is None else chat.find(reply_to.message_id)
         if reply_to is not None and replied is None and reply_to.required:
@@ -201,6 +209,9 @@ class Telegram:
             raise bad_request("chat not found") from None
         if chat.blocked:
             raise ApiError(403, "Forbidden: bot was blocked by the user")
+        if chat.moved_to is not None:
+            reason = "Bad Request: group chat was upgraded to a supergroup chat"
+            raise ApiError(400, reason, moved_to=chat.moved_to)
         return chat
 
     def _own(self, chat_id: int | str, message_id: int) -> tuple[Chat, Message]:

@@ -4,6 +4,7 @@ from aiogram import Router
 from aiogram.filters import Command, CommandObject
 from aiogram.types import Message
 
+from bot import views
 from bot.desk import Desk
 from bot.people import Is, Person
 from bot.texts import Markup
@@ -13,6 +14,8 @@ from contracts.nouns import UserCreate
 from contracts.states import Role
 
 _HIGHEST_ID = 2**52
+_MOST, _LONGEST_NAME = 40, 40
+"""A message has room for 4096 characters."""
 
 
 def make() -> Router:
@@ -24,23 +27,26 @@ def make() -> Router:
 
 
 async def _users(message: Message, person: Person, desk: Desk) -> None:
+    users = await person.api.users()
     lines = [
         person.texts(
             "user-line",
             user_id=str(user.user_id),
             role=person.texts.plain(f"role-{user.role.value}"),
-            name=user.name,
+            name=views.short(user.name, _LONGEST_NAME),
         )
-        for user in await person.api.users()
+        for user in users[:_MOST]
     ]
-    await desk.post.send(message.chat.id, View(Markup("\n".join([person.texts("users-title"), *lines]))))
+    if len(users) > _MOST:
+        lines.append(person.texts("users-more", count=str(len(users) - _MOST)))
+    await desk.post.tell(message.chat.id, View(Markup("\n".join([person.texts("users-title"), *lines]))))
 
 
 async def _allow(message: Message, command: CommandObject, person: Person, desk: Desk) -> None:
     """The key of the new person is made and thrown away: in a chat nobody needs one."""
     wanted = (command.args or "").strip().partition(" ")
     if not wanted[0].isdecimal() or not 1 <= int(wanted[0]) <= _HIGHEST_ID:
-        await desk.post.send(message.chat.id, View(person.texts("allow-usage")))
+        await desk.post.tell(message.chat.id, View(person.texts("allow-usage")))
         return
     text = "allow-done"
     try:
@@ -49,4 +55,4 @@ async def _allow(message: Message, command: CommandObject, person: Person, desk:
         if error.code is not ErrorCode.ALREADY_EXISTS:
             raise
         text = "allow-known"
-    await desk.post.send(message.chat.id, View(person.texts(text, user_id=wanted[0])))
+    await desk.post.tell(message.chat.id, View(person.texts(text, user_id=wanted[0])))

@@ -31,11 +31,11 @@ def make() -> Router:
 
 
 async def _start(message: Message, person: Person, desk: Desk) -> None:
-    await desk.post.send(message.chat.id, View(person.texts("start", help=_help_text(person))))
+    await desk.post.tell(message.chat.id, View(person.texts("start", help=_help_text(person))))
 
 
 async def _help(message: Message, person: Person, desk: Desk) -> None:
-    await desk.post.send(message.chat.id, View(_help_text(person)))
+    await desk.post.tell(message.chat.id, View(_help_text(person)))
 
 
 def _help_text(person: Person) -> Markup:
@@ -45,7 +45,7 @@ def _help_text(person: Person) -> Markup:
 
 async def _new(message: Message, command: CommandObject, event_update: Update, person: Person, desk: Desk) -> None:
     if not (command.args or "").strip():
-        await desk.post.send(message.chat.id, View(person.texts("new-usage")))
+        await desk.post.tell(message.chat.id, View(person.texts("new-usage")))
         return
     await wish(desk, person, message, event_update.update_id, command.args or "")
 
@@ -54,7 +54,7 @@ async def _projects(message: Message, person: Person, desk: Desk) -> None:
     found = (await person.api.projects())[:_MOST]
     lines = [_project_line(person, project) for project in found]
     text = Markup("\n".join([person.texts("projects-title"), *lines])) if lines else person.texts("projects-none")
-    await desk.post.send(message.chat.id, View(text))
+    await desk.post.tell(message.chat.id, View(text))
 
 
 def _project_line(person: Person, project: ProjectDTO) -> Markup:
@@ -77,7 +77,7 @@ async def _tasks(message: Message, person: Person, desk: Desk) -> None:
         for task in found
     ]
     text = Markup("\n".join([person.texts("tasks-title"), *lines])) if lines else person.texts("tasks-none")
-    await desk.post.send(message.chat.id, View(text))
+    await desk.post.tell(message.chat.id, View(text))
 
 
 async def _status(message: Message, person: Person, desk: Desk) -> None:
@@ -93,16 +93,16 @@ async def _status(message: Message, person: Person, desk: Desk) -> None:
     shown = [person.texts("status-title"), *lines] if lines else [person.texts("status-idle")]
     health = await person.api.health()
     shown.append(person.texts("status-platform-ok" if health.status == "ok" else "status-platform-bad"))
-    await desk.post.send(message.chat.id, View(Markup("\n".join(shown))))
+    await desk.post.tell(message.chat.id, View(Markup("\n".join(shown))))
 
 
 async def _cancel(message: Message, person: Person, desk: Desk) -> None:
     running = [(task.id, views.short(task.title, _TITLE)) for task in await _running(person)]
     if not running:
-        await desk.post.send(message.chat.id, View(person.texts("cancel-none")))
+        await desk.post.tell(message.chat.id, View(person.texts("cancel-none")))
         return
     keyboard = keyboards.of_cancel_list(person.texts, running)
-    await desk.post.send(message.chat.id, View(person.texts("cancel-ask"), keyboard))
+    await desk.post.tell(message.chat.id, View(person.texts("cancel-ask"), keyboard))
 
 
 async def _running(person: Person) -> list[TaskDTO]:
@@ -114,4 +114,4 @@ async def _running(person: Person) -> list[TaskDTO]:
 
 async def _language(message: Message, person: Person, desk: Desk) -> None:
     view = View(person.texts("language-ask"), keyboards.of_languages(person.texts))
-    await desk.post.send(message.chat.id, view)
+    await desk.post.tell(message.chat.id, view)

@@ -19,7 +19,7 @@ def make() -> Router:
 
 
 async def _tell_id(message: Message, person: Person, desk: Desk) -> None:
-    await desk.post.send(message.chat.id, View(person.texts("guest", user_id=str(person.user_id))))
+    await desk.post.tell(message.chat.id, View(person.texts("guest", user_id=str(person.user_id))))
 
 
 async def _stay_silent(_message: Message) -> None:

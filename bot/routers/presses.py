@@ -108,10 +108,18 @@ async def _language(query: CallbackQuery, callback_data: LanguageData, person: P
     if chosen is None or query.message is None:
         await _reply(query, person, desk, "refused-forged")
         return
+    if await _screen_of(query, desk) is not None:
+        # Such a button is on no screen of a task, which it would wipe out.
+        await _reply(query, person, desk, "refused-forged")
+        return
     await person.api.choose_language(chosen)
-    view = View(texts(chosen)("language-chosen"))
-    await desk.post.edit(query.message.chat.id, query.message.message_id, lambda: view)
-    await desk.post.answer(query.id)
+    if query.message.chat.type == "private":
+        view = View(texts(chosen)("language-chosen"))
+        await desk.post.edit(query.message.chat.id, query.message.message_id, lambda: view)
+        await desk.post.answer(query.id)
+    else:
+        # In a group the menu stays for the others.
+        await desk.post.answer(query.id, texts(chosen).plain("language-chosen"))
 
 
 async def _unknown(query: CallbackQuery, person: Person, desk: Desk) -> None:

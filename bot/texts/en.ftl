@@ -58,6 +58,7 @@ cancel-button = Stop: { $title }
 
 users-title = <b>People</b>
 user-line = <code>{ $user_id }</code> { $role } { $name }
+users-more = … and { $count } more: <code>orchestrator user list</code> lists all.
 allow-usage = Write the person's id after the command: <code>/allow 123456789</code>
 allow-done = <code>{ $user_id }</code> has access now.
 allow-known = <code>{ $user_id }</code> has had access before.
@@ -143,7 +144,7 @@ choice-approve = ✅ Approve
 question-secret = The service needs { $names }.
 hint-secret = Reply with the value: it goes to the secret store, and I delete your message.
 hint-secret-several = Reply with lines <code>NAME=value</code>: they go to the secret store, and I delete your message.
-hint-secret-group = Values are secret: the owner stores them with <code>orchestrator secret set</code>, or in a private chat with me.
+hint-secret-group = Values are secret: the owner stores them with <code>orchestrator secret set</code>, or sends me <code>NAME=value</code> in the private chat.
 hint-choice = Press a button.
 hint-text = Reply to this message, or press a button if there is one.
 question-approval = Deploy this version of { $project } now? Commit { $commit }
@@ -152,9 +153,12 @@ answer-taken = Thank you, the work goes on.
 answer-secret-kept = 🔐 Stored: { $names }. Your message is deleted.
 answer-secret-not-deleted = 🔐 Stored: { $names }. I could <b>not</b> delete your message: please delete it yourself.
 answer-secret-format = I could not read that. Send lines <code>NAME=value</code> for: { $names }. I have deleted your message.
-answer-secret-late = That may have been a secret, and nothing waits for one any more. I stored nothing and deleted your message. If it was a new wish, send it with /new
-answer-secret-late-not-deleted = That may have been a secret, and nothing waits for one any more. I stored nothing, but could <b>not</b> delete your message: please do. If it was a new wish, send it with /new
+answer-secret-late = That may have been a secret, and nothing waits for one any more. I stored nothing and deleted your message. If it was a wish, send it with /new; if it was an answer, reply to the message with the question.
+answer-secret-late-not-deleted = That may have been a secret, and nothing waits for one any more. I stored nothing, but could <b>not</b> delete your message: please do. If it was a wish, send it with /new; if it was an answer, reply to the message with the question.
 answer-secret-group = Secrets are not for groups. I stored nothing; please delete the message if it is still there.
+answer-secret-unnamed = That may be the secret that I asked for in a group. I stored nothing. Send it here as <code>NAME=value</code>; if it was a wish, send it with /new.
+message-deleted = I have deleted your message, since it may be a secret.
+message-not-deleted = I could <b>not</b> delete your message: if it is a secret, please delete it.
 
 ## Refusals
 
@@ -188,6 +192,7 @@ reason-ALREADY_EXISTS = There is a project of this name already.
 reason-INVALID_INPUT = The platform could not take this wish as it is.
 reason-NOT_ALLOWED = You have no access any more.
 reason-other = The platform reported a failure. “Details” says which.
+reason-code = The platform did not take it: code { $code }.
 
 ## Words
 

@@ -4,6 +4,7 @@ import pytest
 
 from bot.keyboards import AfterData, AnswerData, CancelData
 from tests.support.chat import Talker, Town, answered
+from tests.support.eventually import eventually
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -22,8 +23,9 @@ async def asked(town: Town, name: str, wish: str) -> Talker:
 
 
 async def open_question(town: Town, talker: Talker) -> dict[str, object]:
+    """The person's open question; nothing when there is none."""
     found = (await town.stack.get("/questions", state="open", limit="500"))["items"]
-    return next(question for question in found if question["user_id"] == talker.id)
+    return next((question for question in found if question["user_id"] == talker.id), {})
 
 
 async def test_a_button_answers_once_and_only_for_the_right_person(town: Town) -> None:
@@ -65,16 +67,24 @@ async def test_a_button_answers_once_and_only_for_the_right_person(town: Town) -
 async def test_the_same_press_delivered_again_is_the_same_answer(town: Town) -> None:
     bob = await asked(town, "Bob", f"{WISH} [agent:fail]")
     screen = await bob.sees("❓")
+    first = await open_question(town, bob)
     town.telegram.updates.hold()
     press = bob.press(screen, "Try again")
     update = town.telegram.last_update()
     town.telegram.updates.repeat(update)
     town.telegram.updates.release()
     assert "the work goes on" in (await answered(press))["text"]
-    await bob.sees("❓", timeout=120)
+
+    async def next_one() -> dict[str, object]:
+        found = await open_question(town, bob)
+        return {} if found.get("id") == first["id"] else found
+
+    second: dict[str, object] = await eventually(next_one, 120, message="the next question")
     await town.bot.kill()
     await town.bot.start()
     town.telegram.updates.repeat(update)
+    await town.until(lambda: not town.telegram.updates.pending, message="the press is taken once more")
+    assert await open_question(town, bob) == second, "the press answers its own question and no other"
     await stopped(town, bob)
 
 

@@ -12,6 +12,8 @@ import pytest
 from tests.support.canaries import known_canary
 from tests.support.chat import Talker, Town, link
 from tests.support.leak_net import Net
+from tests.support.leak_places import look_at_temporal
+from tests.support.leak_scan import Scan
 from tests.support.stack import Stack
 
 pytestmark = pytest.mark.timeout(300)
@@ -78,7 +80,14 @@ async def places_of(stack: Stack, value: str) -> list[str]:
             found += [table] if any(net.hits(row[0].encode()) for row in rows) else []
     finally:
         await connection.close()
-    return found
+    return found + await histories_with(stack, value)
+
+
+async def histories_with(stack: Stack, text: str) -> list[str]:
+    """Workflows whose history holds a text once it is decrypted."""
+    scan = Scan([known_canary("text", text)], [])
+    assert await look_at_temporal(scan, await stack.client()) > 0
+    return sorted({leak.place for leak in scan.leaks})
 
 
 def _holds(net: Net, path: Path) -> bool:
@@ -97,6 +106,7 @@ async def test_the_search_finds_a_typed_secret_that_leaked(town: Town) -> None:
         assert await places_of(town.stack, value) == [str(planted)]
     finally:
         planted.unlink()
+    assert await histories_with(town.stack, "Make a list of payments") != [], "what was said otherwise is in histories"
 
 
 def _of_the_service(path: Path) -> bool:

@@ -150,7 +150,14 @@ async def test_the_bot_learns_who_speaks_and_what_stands_in_that_chat(api: Api, 
     await api.http.put(f"/chat/screens/{elsewhere}", json=wish(user_id, chat_id=-7), headers=bot)
     params = {"bot_id": BOT, "chat_id": user_id}
     visit = (await api.http.get(f"/chat/visits/{user_id}", params=params, headers=bot)).json()
-    assert (visit["role"], [one["id"] for one in visit["screens"]]) == ("member", [screen])
+    # In the private chat also what is shown to this person elsewhere: there secrets are sent.
+    assert (visit["role"], [one["id"] for one in visit["screens"]]) == ("member", [elsewhere, screen])
+    await api.http.patch(f"/chat/screens/{elsewhere}", json={"final": True, "chat_id": -8}, headers=bot)
+    in_group = {"bot_id": BOT, "chat_id": -8}
+    shown = (await api.http.get(f"/chat/visits/{user_id}", params=in_group, headers=bot)).json()["screens"]
+    assert [(one["id"], one["chat_id"]) for one in shown] == [(elsewhere, -8)], "in a group only what is shown there"
+    later = (await api.http.get(f"/chat/visits/{user_id}", params=params, headers=bot)).json()["screens"]
+    assert [one["id"] for one in later] == [screen, elsewhere], "what is not final comes first"
     stranger = (await api.http.get("/chat/visits/999999999", params=params, headers=bot)).json()
     assert (stranger["role"], stranger["screens"]) == (None, [])
 

@@ -106,10 +106,17 @@ def judge(conversation: Conversation, tasks: Sequence[dict[str, Any]], chats: Se
     if len(own) != 1:
         problems.append(f"{'lost' if not own else 'doubled'}: {len(own)} final screens for one task")
     problems += [f"differs: the screen says {end}" for end in own.values() if end != conversation.expected]
+    if any(secret_of(conversation.noun) in message.text for message in conversation.talker.chat.screen):
+        problems.append("differs: the secret stands in the chat")
     for chat in chats:
         if chat.id != conversation.talker.id and _has_seen(chat, conversation.noun):
             problems.append(f"astray: chat {chat.id} has seen it")
     return problems
+
+
+def secret_of(noun: str) -> str:
+    """What the person types who is asked for a secret."""
+    return f"sk-{noun}-of-the-soak"
 
 
 def _has_seen(chat: Chat, noun: str) -> bool:
@@ -194,7 +201,9 @@ class ChatSoak:
         answers = {
             "429": Fault(Kind.RETRY_AFTER, "editMessageText", seconds=2),
             "429 on sending": Fault(Kind.RETRY_AFTER, "sendMessage", seconds=2),
+            "429 on deleting": Fault(Kind.RETRY_AFTER, "deleteMessage", seconds=2),
             "5xx": Fault(Kind.SERVER_ERROR, "editMessageText", times=2),
+            "a page instead of an answer": Fault(Kind.PAGE, "sendMessage"),
             "connection lost before an edit": Fault(Kind.DROP_BEFORE, "editMessageText"),
             "connection lost after an edit": Fault(Kind.DROP_AFTER, "editMessageText"),
             "batch of updates lost on its way": Fault(Kind.DROP_AFTER, "getUpdates"),
@@ -350,7 +359,7 @@ def act(conversation: Conversation) -> bool:
     if course == "answer in words":
         talker.say("title, author, year:int", reply_to=screen)
     elif course == "secret":
-        talker.say(f"sk-{conversation.noun}-of-the-soak", reply_to=screen)
+        talker.say(secret_of(conversation.noun), reply_to=screen)
     elif course == "answer by button":
         talker.forge(screen, [data for data in buttons if data.startswith("a:")][-1])
     else:

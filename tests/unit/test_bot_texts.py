@@ -79,6 +79,10 @@ TELEGRAMS_OWN = {
     "message can't be edited",
     "message to delete not found",
     "chat not found",
+    "not enough rights",
+    "have no rights",
+    "need administrator rights",
+    "group chat was deactivated",
     "rolling back",
 }
 

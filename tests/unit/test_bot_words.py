@@ -43,13 +43,12 @@ class Platform:
     def open(self, _screen: ChatScreenDTO) -> None:
         """As the desk's screens."""
 
-    async def send(self, _chat_id: int, _view: object, **_how: object) -> int:
+    async def tell(self, _chat_id: int, _view: object, **_how: object) -> None:
         """As the post."""
-        return 1
 
 
-async def said(platform: Platform, chat: Chat) -> None:
-    other = Message(message_id=1, date=_NOW, chat=chat, from_user=User(id=9, is_bot=True, first_name="Other"))
+async def said(platform: Platform, chat: Chat, bot_id: int = 1) -> None:
+    other = Message(message_id=1, date=_NOW, chat=chat, from_user=User(id=bot_id, is_bot=True, first_name="Bot"))
     message = Message(message_id=2, date=_NOW, chat=chat, from_user=_ANN, text="a list of books")
     if chat.type != "private":
         message = message.model_copy(update={"reply_to_message": other})
@@ -65,6 +64,12 @@ async def test_a_text_that_is_no_answer_is_marked_as_such(kind: str) -> None:
     await said(platform, Chat(id=7 if kind == "private" else -7, type=kind))
     assert platform.marks == {"tg-1-5": "wish"}
     assert platform.opened == (["tg-1-5"] if kind == "private" else [])
+
+
+async def test_in_a_group_what_is_said_to_another_bot_is_not_ours() -> None:
+    platform = Platform()
+    await said(platform, Chat(id=-7, type="group"), bot_id=9)
+    assert platform.marks == {}
 
 
 async def test_a_text_that_had_to_name_its_question_before_does_not_become_a_wish() -> None:

@@ -7,7 +7,7 @@ import pytest
 from bot.emulator.chats import Account, Chat, Message
 from bot.emulator.telegram import Telegram
 from tests.support.chat import Talker
-from tests.support.chat_soak import COURSES, Conversation, Plan, judge
+from tests.support.chat_soak import COURSES, Conversation, Plan, judge, secret_of
 
 DONE = "✅ Ready: list-birds\nMake a list of birds: title, author\n\nhttp://127.0.0.1:18000"
 COMPLETED = {"state": "completed"}
@@ -56,6 +56,12 @@ def test_a_final_screen_that_was_taken_back_counts() -> None:
     scene = Scene().shows(DONE, DONE)
     scene.telegram.remove_by_person(11, scene.telegram.chats[11].screen[0].id)
     assert scene.problems(COMPLETED) == ["doubled: 2 final screens for one task"]
+
+
+def test_a_secret_that_was_not_deleted_is_found() -> None:
+    scene = Scene("secret").shows(DONE)
+    scene.telegram.say(11, secret_of("birds"))
+    assert scene.problems(COMPLETED) == ["differs: the secret stands in the chat"]
 
 
 def test_what_a_person_says_is_no_screen() -> None:

@@ -1,0 +1,47 @@
+"""What Telegram, or what stands before it, may answer: nobody is lost, and nobody waits for somebody else."""
+
+import asyncio
+from uuid import uuid4
+
+import pytest
+
+from bot.emulator.faults import Fault, Kind
+from tests.chat.test_secrets import waiting_for_a_secret
+from tests.support.chat import Town
+
+pytestmark = pytest.mark.timeout(300)
+
+
+async def test_a_page_instead_of_an_answer_is_waited_out(town: Town) -> None:
+    ann = await town.member(name="Ann")
+    for method in ("getUpdates", "sendMessage"):
+        town.telegram.faults.plan(Fault(Kind.PAGE, method, times=2))
+    ann.say("/help")
+    await ann.sees("Send a sentence", timeout=30)
+    assert town.bot.process is not None
+    assert town.bot.process.returncode is None
+
+
+async def test_a_typed_secret_is_deleted_whatever_deleting_meets_and_soon_after_the_wait(town: Town) -> None:
+    bob = await waiting_for_a_secret(town, "Bob")
+    town.telegram.faults.plan(Fault(Kind.PAGE, "deleteMessage"))
+    town.telegram.faults.plan(Fault(Kind.RETRY_AFTER, "deleteMessage", seconds=3))
+    before = len(town.telegram.calls)
+    said = bob.say(f"PAYMENT_KEY=sk-{uuid4().hex}")
+    await bob.sees("Stored: PAYMENT_KEY. Your message is deleted.", timeout=30)
+    assert bob.chat.find(said.id) is None
+    asked = [name for name, _ in town.telegram.calls[before:]]
+    assert asked.count("deleteMessage") == 3, "once for each fault, and once more"
+    await bob.sees("Ready", timeout=240)
+
+
+async def test_nobody_waits_for_a_chat_that_telegram_has_told_to_wait(town: Town) -> None:
+    eve, ann = town.stranger(name="Eve"), await town.member(name="Ann")
+    town.telegram.faults.plan(Fault(Kind.RETRY_AFTER, "sendMessage", seconds=25))
+    eve.say("/start")
+    await town.until(lambda: ("sendMessage", Kind.RETRY_AFTER) in town.telegram.faults.happened[-1:], 10)
+    await asyncio.sleep(0)
+    ann.say("/help")
+    await ann.sees("Send a sentence", timeout=10)
+    assert eve.screens == [], "her turn comes later"
+    await eve.sees("no access", timeout=40)
