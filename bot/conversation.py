@@ -83,8 +83,9 @@ def _of_text(text: str, here: list[QuestionDTO], secrets_elsewhere: list[Questio
         return _one_of(open_ones)
     if late or any(_asked_for_secret_lately(question) for question in asked):
         return Meaning(LATE_SECRET)
-    waiting = any(question.state is QuestionState.OPEN for question in secrets_elsewhere)
-    if waiting and len(text.split()) == 1 and len(text) >= _SHORTEST_SECRET:
+    waiting = [question for question in secrets_elsewhere if question.state is QuestionState.OPEN]
+    alone = len(text.split()) == 1 and len(text) >= _SHORTEST_SECRET
+    if waiting and (alone or any(name in text for question in waiting for name in question.secret_names)):
         return Meaning(UNNAMED)
     return Meaning(WISH)
 

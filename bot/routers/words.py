@@ -46,7 +46,7 @@ async def _said(message: Message, event_update: Update, person: Person, desk: De
     if not private and not _replies_to_us(message, desk):
         return
     found = await conversation.meaning(desk, person, message)
-    if found.subject == WISH and (message.text or "").startswith("/"):
+    if found.subject == WISH and private and (message.text or "").startswith("/"):
         await _unknown_command(message, person, desk)
         return
     if found.subject == WISH and private and await _wished(message, event_update, person, desk):

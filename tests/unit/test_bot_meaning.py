@@ -62,6 +62,7 @@ ELSEWHERE = [
     (f"{KEY}=sk-1", [WORDS], [secret("s")], "s"),
     (f"{KEY}=sk-1", [], [secret("s", closed_min=1)], "late-secret"),
     ("sk-1234567890", [], [secret("s")], "secret-unnamed"),
+    (f"the {KEY} is sk-1", [], [secret("s")], "secret-unnamed"),
     ("a list of books", [], [secret("s")], "wish"),
     ("title", [WORDS], [secret("s")], "words"),
     ("sk-1234567890", [], [secret("s", closed_min=1)], "wish"),
