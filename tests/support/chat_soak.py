@@ -201,9 +201,8 @@ class ChatSoak:
         answers = {
             "429": Fault(Kind.RETRY_AFTER, "editMessageText", seconds=2),
             "429 on sending": Fault(Kind.RETRY_AFTER, "sendMessage", seconds=2),
-            "429 on deleting": Fault(Kind.RETRY_AFTER, "deleteMessage", seconds=2),
             "5xx": Fault(Kind.SERVER_ERROR, "editMessageText", times=2),
-            "a page instead of an answer": Fault(Kind.PAGE, "sendMessage"),
+            "a page instead of an answer": Fault(Kind.PAGE, "editMessageText"),
             "connection lost before an edit": Fault(Kind.DROP_BEFORE, "editMessageText"),
             "connection lost after an edit": Fault(Kind.DROP_AFTER, "editMessageText"),
             "batch of updates lost on its way": Fault(Kind.DROP_AFTER, "getUpdates"),
