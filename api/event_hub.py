@@ -80,7 +80,8 @@ class EventHub:
             self._wake_all()
             while not lost.is_set():
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(lost.wait(), _ALIVE_INTERVAL_S)
+                    async with asyncio.timeout(_ALIVE_INTERVAL_S):
+                        await lost.wait()
                     break
                 # A peer that vanished without a word is noticed here, and here only.
                 await connection.execute("SELECT 1", timeout=_ANSWER_TIMEOUT_S)

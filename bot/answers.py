@@ -121,7 +121,8 @@ async def soon(work: "Coroutine[object, object, str]") -> str:
     _going_on.add(task)
     task.add_done_callback(_done)
     try:
-        return await asyncio.wait_for(asyncio.shield(task), _PATIENCE_S)
+        async with asyncio.timeout(_PATIENCE_S):
+            return await asyncio.shield(task)
     except TimeoutError:
         return "refused-busy"
 

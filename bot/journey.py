@@ -253,7 +253,8 @@ class Journey:
 
     async def _until_changed(self, ended: "asyncio.Task[None]") -> None:
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._changed.wait(), _LOOK_S)
+            async with asyncio.timeout(_LOOK_S):
+                await self._changed.wait()
         if not self._changed.is_set() and not ended.done():
             self._stalled = _stall(await self._task())
         self._changed.clear()

@@ -54,7 +54,8 @@ class _Receiver:
             log.warning("an update could not be read")
             return web.Response(status=400)
         try:
-            await asyncio.wait_for(self._inbox.take(update), _PATIENCE_S)
+            async with asyncio.timeout(_PATIENCE_S):
+                await self._inbox.take(update)
         except TimeoutError:
             return web.Response(status=503)
         return web.Response()

@@ -117,7 +117,8 @@ async def _spawn(
 async def _address(emulator: asyncio.subprocess.Process) -> str:
     assert emulator.stdout is not None
     try:
-        line = await asyncio.wait_for(emulator.stdout.readline(), _START_S)
+        async with asyncio.timeout(_START_S):
+            line = await emulator.stdout.readline()
     except TimeoutError:
         line = b""
     if not line:
@@ -130,7 +131,8 @@ async def _end(process: asyncio.subprocess.Process | None) -> None:
         return
     process.terminate()
     try:
-        await asyncio.wait_for(process.wait(), _STOP_S)
+        async with asyncio.timeout(_STOP_S):
+            await process.wait()
     except TimeoutError:
         process.kill()
         await process.wait()

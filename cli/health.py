@@ -33,7 +33,8 @@ async def trouble_of(parts: Parts, name: str) -> str | None:
 
     probe = {POSTGRES: _postgres, TEMPORAL: _temporal, API: _api, BOT: _bot}.get(name, _workers)
     try:
-        return await asyncio.wait_for(probe(parts), _PROBE_S)
+        async with asyncio.timeout(_PROBE_S):
+            return await probe(parts)
     except TimeoutError:
         return "no answer"
 

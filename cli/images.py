@@ -48,7 +48,8 @@ async def _run(argv: list[str], output: int | None, timeout_s: float) -> int:
         *argv, stdin=asyncio.subprocess.DEVNULL, stdout=target, stderr=target
     )
     try:
-        return await asyncio.wait_for(process.wait(), timeout_s)
+        async with asyncio.timeout(timeout_s):
+            return await process.wait()
     except TimeoutError:
         process.kill()
         await process.wait()

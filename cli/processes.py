@@ -149,7 +149,8 @@ def _ticks_since_boot(pid: int) -> str | None:
 async def ended(record: Record, timeout_s: float | None = None) -> bool:
     """Wait until the recorded process is gone; False when it is still there after `timeout_s` seconds."""
     try:
-        await asyncio.wait_for(_until_gone(record), timeout_s)
+        async with asyncio.timeout(timeout_s):
+            await _until_gone(record)
     except TimeoutError:
         return False
     return True

@@ -72,7 +72,8 @@ async def connect(
         runtime=runtime,
     )
     try:
-        return await asyncio.wait_for(attempt, CONNECT_TIMEOUT_S)
+        async with asyncio.timeout(CONNECT_TIMEOUT_S):
+            return await attempt
     except TimeoutError as error:
         raise _unreachable(address, f"no answer within {CONNECT_TIMEOUT_S:g} s") from error
     except (RuntimeError, OSError, ValueError) as error:

@@ -56,9 +56,8 @@ async def run(argv: Sequence[str], *, stdin: bytes | Path | None = None, timeout
         if file is not None:
             os.close(file)
     try:
-        output, error = await asyncio.wait_for(
-            process.communicate(stdin if isinstance(stdin, bytes) else None), timeout_s
-        )
+        async with asyncio.timeout(timeout_s):
+            output, error = await process.communicate(stdin if isinstance(stdin, bytes) else None)
     except TimeoutError:
         raise OrchestratorError(
             ErrorCode.PROCESS_FAILED,

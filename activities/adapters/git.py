@@ -86,7 +86,8 @@ class Git:
             limit=_MAX_OUTPUT,
         )  # fmt: skip
         try:
-            stdout, stderr = await asyncio.wait_for(process.communicate(), TIMEOUT_S)
+            async with asyncio.timeout(TIMEOUT_S):
+                stdout, stderr = await process.communicate()
         except TimeoutError:
             raise _failed(arguments, "git took too long", ErrorClass.TRANSIENT) from None
         finally:

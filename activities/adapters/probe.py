@@ -37,9 +37,8 @@ class Look:
 async def look(host: str, port: int, expected: Expectation, timeout_s: float = TIMEOUT_S) -> Look:
     """Ask once. Never raises for what the other side does: the reason is in `error`."""
     try:
-        status, body = await asyncio.wait_for(
-            asyncio.to_thread(_get, host, port, expected.path, timeout_s), timeout_s * 2
-        )
+        async with asyncio.timeout(timeout_s * 2):
+            status, body = await asyncio.to_thread(_get, host, port, expected.path, timeout_s)
     except TimeoutError:
         return Look(False, error=f"no answer within {timeout_s:g} s")
     except (OSError, http.client.HTTPException) as error:

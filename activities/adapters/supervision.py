@@ -188,7 +188,8 @@ class Supervisor:
         pid, ticks = record["supervisor_pid"], record["supervisor_ticks"]
         _signal(pid, ticks, signal.SIGTERM)
         try:
-            await asyncio.wait_for(_gone(pid, ticks), grace_s + _STOP_MARGIN_S)
+            async with asyncio.timeout(grace_s + _STOP_MARGIN_S):
+                await _gone(pid, ticks)
         except TimeoutError:
             _signal(pid, ticks, signal.SIGKILL)
             await _gone(pid, ticks)

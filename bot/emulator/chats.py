@@ -131,7 +131,8 @@ class Chat:
                 return found
             left = deadline - asyncio.get_running_loop().time()
             try:
-                await asyncio.wait_for(self._changed.wait(), max(0.0, left))
+                async with asyncio.timeout(max(0.0, left)):
+                    await self._changed.wait()
             except TimeoutError:
                 raise TimeoutError(f"not within {timeout:g} s; the screen is:\n{self.show()}") from None
 

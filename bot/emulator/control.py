@@ -136,7 +136,8 @@ async def _until_newer(chat: Chat, after: int, timeout: float) -> None:
 
 async def _until_answered(press: Press, timeout: float) -> None:
     with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(press.answered.wait(), min(timeout, _LONGEST_WAIT_S))
+        async with asyncio.timeout(min(timeout, _LONGEST_WAIT_S)):
+            await press.answered.wait()
 
 
 async def _read(request: web.Request, model: type[Body]) -> Body:
