@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, TypedDict
 
+import structlog
 from temporalio import activity
 
 from activities import rules_environment
@@ -27,6 +28,8 @@ from contracts.steps import (
     ReleaseRequest,
     ReleaseVerdict,
 )
+
+log = structlog.get_logger(__name__)
 
 
 class DevopsState(TypedDict, total=False):
@@ -115,13 +118,21 @@ class DevopsNodes:
         work = followed(
             self.platform, request.task_id, lambda follow: self.target.release(request, environment, follow)
         )
-        outcome = await or_stop(work, lambda: self.target.stop_release(request))
+        outcome = await or_stop(work, lambda: self._abandon(state, request))
         return {
             "release": outcome.model_dump(mode="json"),
             "error_code": outcome.error_code,
             "error": outcome.error,
             "log": outcome.log.model_dump(mode="json") if outcome.log else None,
         }
+
+    async def _abandon(self, state: DevopsState, request: ReleaseRequest) -> None:
+        """Nothing of a cancelled release is left on the server; recorded so, the revert need not look there again."""
+        await self.target.stop_release(request)
+        try:
+            await self.platform.record_release(_record(state, ReleaseState.PENDING))
+        except OrchestratorError as error:
+            log.warning("an abandoned release is not recorded as such; its revert looks again", code=error.code.value)
 
     async def _secrets(self, request: ReleaseRequest) -> dict[str, str]:
         present = set(await self.platform.secret_names(request.project_id))
@@ -189,7 +200,7 @@ class DevopsNodes:
         if mine is not None and mine.state is ReleaseState.ACTIVE:
             return ReleaseOutcome(ok=True, switched=True)
         if mine is None or mine.state is ReleaseState.PENDING:
-            # nothing of it has reached the server, whose present state is not touched
+            # nothing of it is on the server, whose present state is not touched
             if mine is not None:
                 await self.platform.record_release(_failed(mine, verdict))
             return ReleaseOutcome(ok=True)

@@ -87,7 +87,10 @@ async def test_a_revert_that_fails_still_ends_the_task_and_serves_the_queue(worl
 
 async def test_a_revert_that_fails_after_a_cancel_still_ends_everything(world: World) -> None:
     world.target.revert_error = OrchestratorError(ErrorCode.PLAYBOOK_FAILED, "the disk is full")
-    message, workflow_id = await deploying(world, commit=A)
+    world.target.probe_step = Step(held=True)
+    message = world.deploy(commit=A)
+    workflow_id = (await world.gateway.start_deploy(message)).workflow_id
+    await asyncio.wait_for(world.target.probe_step.started.wait(), SOON_S)
     later = world.deploy(commit=B)
     await world.gateway.start_deploy(later)
     await world.gateway.cancel(workflow_id)
@@ -95,6 +98,20 @@ async def test_a_revert_that_fails_after_a_cancel_still_ends_everything(world: W
     assert world.platform.state(message.task_id) is TaskState.CANCELLED
     assert world.platform.state(later.task_id) is TaskState.CANCELLED
     assert "the disk is full" in str(world.platform.of(message.task_id)[-1].milestone)
+
+
+@pytest.mark.parametrize("recorded", [True, False])
+async def test_what_a_cancel_has_removed_from_the_server_is_not_looked_for_again(world: World, recorded: bool) -> None:
+    message, workflow_id = await deploying(world, commit=A)
+    if not recorded:
+        world.platform.record_errors[ReleaseState.PENDING] = OrchestratorError(ErrorCode.API_UNREACHABLE, "away")
+    await world.gateway.cancel(workflow_id)
+    assert isinstance(await ended(world, workflow_id), CancelledError)
+    release = ids.release_id_for_task(message.task_id)
+    assert world.target.stopped == [release]
+    assert [verdict.release_id for verdict in world.target.reverted] == ([] if recorded else [release])
+    assert world.platform.books[release].state is ReleaseState.FAILED
+    assert world.platform.state(message.task_id) is TaskState.CANCELLED
 
 
 async def has_heard_of_the_cancel(world: World, workflow_id: str) -> bool:
