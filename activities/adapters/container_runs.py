@@ -1,7 +1,12 @@
 """Runs as containers: created or adopted by name, followed, stopped. What `supervision` is for processes.
 
 The engine is the truth about a run; `<records_dir>/<name>.json` only remembers what the engine cannot say: that a
-container was started (so that a vanished one is lost and not started again) and that it was stopped by us.
+container was started (so that a vanished one is lost and not started again), that its command was told to begin, and
+that it was stopped by us.
+
+A start has two steps, since an engine that is killed while it starts a container may leave a process that it does not
+know: the container starts its launcher, which waits; once the engine has written the start down, the launcher is told
+to begin. One that nobody knows is never told and ends by itself, so the container can be made anew.
 """
 
 from __future__ import annotations
@@ -10,11 +15,13 @@ import asyncio
 import io
 import json
 import os
+import re
 import shlex
 import tarfile
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, TypeVar
 from uuid import uuid4
@@ -28,16 +35,31 @@ from contracts.errors import ErrorClass, ErrorCode, OrchestratorError
 
 TIMEOUT_LABEL = "codegen-orchestrator.timeout-s"
 _LAUNCHER = "/usr/local/bin/worker-run"
-_ENVIRONMENT = ".environment"
+_DIRECTORY = "/home/worker"
+_OF_LAUNCHERS = ".run"
+"""Below `_DIRECTORY`: for each container a directory with what the launcher is told and what it says."""
+_NOT_TOLD = 75
+"""Exit code of the launcher when nobody told it to begin."""
+_END_UNKNOWN = 255
+"""What an engine says of a container whose end it did not see; Docker before 23 says 0 and names no time."""
+_SAID_BY_LAUNCHER = re.compile(r"(\d{1,3}) (\d{1,9})\n")
 _TOLD_TO_END, _MADE_TO_END = 124, 137
 """Exit codes of the launcher's `timeout`: after its TERM, and after the KILL that follows it five seconds later."""
-_ENDED_FROM_OUTSIDE = {137, 143, 255}
-"""Exit codes of a container that somebody killed or stopped, or whose engine went away."""
+_ENDED_FROM_OUTSIDE = {137, 143}
+"""Exit codes of a container that somebody killed or stopped."""
 _WRITTEN_LATE_S = 5.0
 """A busy engine writes down the start of a container up to this long after its command began."""
 _WAIT_S = 5.0
 _BEAT_S = 0.5
 _T = TypeVar("_T")
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What a new container is given: files before it starts, variables that the engine's records must not show."""
+
+    fill: Callable[[], Awaitable[None]] | None = None
+    variables: dict[str, str] = field(default_factory=dict, repr=False)
 
 
 class ContainerRuns:
@@ -47,16 +69,13 @@ class ContainerRuns:
         self.engine = engine
         self._records_dir = records_dir
 
-    async def start(
-        self, spec: ContainerSpec, timeout_s: int, fill: Callable[[], Awaitable[None]] | None = None
-    ) -> RunStatus:
-        """Create the run, or adopt the one of that name, whatever its state: never a second container.
+    async def start(self, spec: ContainerSpec, timeout_s: int, contents: Contents | None = None) -> RunStatus:
+        """Create the run, or adopt the one of that name, whatever its state: the command never begins twice.
 
-        `fill` puts files into the container before it starts; it is called again after a crash in the middle. The
-        command ends after `timeout_s` seconds even when nobody follows it. A container that was started and has
-        vanished is `lost`, for good.
+        Files are put into the container again after a crash in the middle. The command ends after `timeout_s` seconds
+        even when nobody follows it. A container that was started and has vanished is `lost`, for good.
         """
-        starting = asyncio.ensure_future(self._start(_bounded(spec, timeout_s), fill))
+        starting = asyncio.ensure_future(self._start(bounded_run(spec, timeout_s), contents or Contents()))
         try:
             return await asyncio.shield(starting)
         except asyncio.CancelledError:
@@ -65,15 +84,21 @@ class ContainerRuns:
             raise
 
     async def status(self, name: str) -> RunStatus:
+        """`absent` is also a container whose command has not begun: `start` decides what becomes of it."""
         record, state = self._record(name), await self.engine.inspect(name)
+        stopped = bool(record.get("stopped"))
         if state is None and record:
-            stopped = bool(record.get("stopped"))
             return RunStatus(name, "exited" if stopped else "lost", stopped=stopped)
         if state is None or state.status == "created":
             return RunStatus(name, "absent")
+        if not stopped and (not record.get("told", True) or await self._waited_in_vain(state)):
+            return RunStatus(name, "absent")
         if state.is_running:
             return RunStatus(name, "running", started_at=state.started_at)
-        return _ended(name, state, stopped=bool(record.get("stopped")))
+        seen = await self._with_its_end(state)
+        if seen is None:
+            return RunStatus(name, "exited" if stopped else "lost", started_at=state.started_at, stopped=stopped)
+        return _ended(name, seen, stopped=stopped)
 
     @asynccontextmanager
     async def output(self, name: str) -> AsyncIterator[RunOutput]:
@@ -114,35 +139,67 @@ class ContainerRuns:
                 found.append(path.stem)
         return sorted(found)
 
-    async def _start(self, spec: ContainerSpec, fill: Callable[[], Awaitable[None]] | None) -> RunStatus:
+    async def _start(self, spec: ContainerSpec, contents: Contents) -> RunStatus:
         async with self._locked(spec.name):
-            state = await self.engine.inspect(spec.name) if self._record(spec.name) else await self.engine.create(spec)
-            if state is None:
+            known = self._record(spec.name)
+            state = await self.engine.inspect(spec.name) if known else await self.engine.create(spec)
+            if state is None or known.get("stopped"):
                 return await self.status(spec.name)
-            if state.status == "created":
-                if fill is not None:
-                    await fill()
-                # Written first: whatever happens from here on, nobody starts this run again from nothing.
-                self._save(spec.name, {"labels": spec.labels})
-                if not await self.engine.start(spec.name):
-                    await self._start_anew(spec, fill)
+            if state.status == "created" and not await self._launch(spec, contents):
+                await self._launch_anew(spec, contents)
+            await self._tell(spec, contents)
         return await self.status(spec.name)
 
-    async def _start_anew(self, spec: ContainerSpec, fill: Callable[[], Awaitable[None]] | None) -> None:
-        """After a start in whose middle the engine was killed: its container never runs and cannot be started."""
+    async def _launch(self, spec: ContainerSpec, contents: Contents) -> bool:
+        """Start a created container, whose launcher then waits; False when the engine holds half of it."""
+        if contents.fill is not None:
+            await contents.fill()
+        # Written first: whatever happens from here on, nobody makes this run again from nothing.
+        self._save(spec.name, {"labels": spec.labels, "told": False})
+        return await self.engine.start(spec.name)
+
+    async def _launch_anew(self, spec: ContainerSpec, contents: Contents) -> None:
+        """After a start in whose middle the engine was killed, or after which nobody told the launcher to begin."""
         # Forgotten first: an interruption from here on leaves a run that never began, not one that was lost.
         self._path(spec.name).unlink(missing_ok=True)
         await self.engine.remove(spec.name)
         await self.engine.create(spec)
-        if fill is not None:
-            await fill()
-        self._save(spec.name, {"labels": spec.labels})
-        if not await self.engine.start(spec.name):
+        if not await self._launch(spec, contents):
             raise OrchestratorError(
                 ErrorCode.PROCESS_FAILED,
                 f"Docker started the container {spec.name} only half-way, twice.",
                 error_class=ErrorClass.TRANSIENT,
             )
+
+    async def _tell(self, spec: ContainerSpec, contents: Contents) -> None:
+        """Tell the launcher to begin, unless it has: from then on the run is what its container is."""
+        state = await self.engine.inspect(spec.name)
+        if state is None or (self._record(spec.name).get("told", True) and not await self._waited_in_vain(state)):
+            return
+        if not state.is_running and not await self._has_begun(state):
+            await self._launch_anew(spec, contents)
+            state = await self.engine.inspect(spec.name)
+        if state is not None and not await self._has_begun(state):
+            await self.engine.put_archive(spec.name, _DIRECTORY, _order(state.number, contents.variables))
+        self._save(spec.name, {**self._record(spec.name), "told": True})
+
+    async def _waited_in_vain(self, state: ContainerState) -> bool:
+        return not state.is_running and state.exit_code == _NOT_TOLD and not await self._has_begun(state)
+
+    async def _has_begun(self, state: ContainerState) -> bool:
+        return await self.engine.facts(state.name, _of_launcher(state.number, "begun")) is not None
+
+    async def _with_its_end(self, state: ContainerState) -> ContainerState | None:
+        """What the launcher says of an end that the engine did not see; None when it was killed, too."""
+        if state.finished_at is not None and state.exit_code != _END_UNKNOWN:
+            return state
+        said = await self.engine.read_file(state.name, _of_launcher(state.number, "ended"), 100) or b""
+        found = _SAID_BY_LAUNCHER.fullmatch(said.decode(errors="replace"))
+        if found is None:
+            return None
+        code, seconds = map(int, found.groups())
+        ended = state.started_at + timedelta(seconds=seconds) if state.started_at else None
+        return replace(state, exit_code=code, finished_at=ended)
 
     def _locked(self, name: str) -> AbstractAsyncContextManager[None]:
         return file_lock(self._records_dir / ".locks" / f"{name}.lock")
@@ -201,15 +258,17 @@ async def beating(follow: Follow, work: Awaitable[_T]) -> _T:
             await asyncio.wait({task})
 
 
-def environment_file(directory: str) -> str:
-    """Where the launcher looks for variables that must not be seen in the engine's records."""
-    return f"{directory}/{_ENVIRONMENT}"
+def _of_launcher(number: str, name: str) -> str:
+    """A file of one container's launcher; a container's host name is the beginning of its number."""
+    return f"{_DIRECTORY}/{_OF_LAUNCHERS}/{number[:12]}/{name}"
 
 
-def environment_archive(variables: dict[str, str]) -> bytes:
-    """A tar archive with the launcher's file of variables."""
+def _order(number: str, variables: dict[str, str]) -> bytes:
+    """A tar archive that makes the launcher begin. In this order: it reads the variables once it may begin."""
     lines = "".join(f"export {name}={shlex.quote(value)}\n" for name, value in variables.items())
-    return archive_of({_ENVIRONMENT: lines.encode()}, mode=0o600)
+    own = f"{_OF_LAUNCHERS}/{number[:12]}"
+    files = {f"{own}/environment": lines.encode()} if variables else {}
+    return archive_of({**files, f"{own}/begin": b""}, mode=0o600, folders=True)
 
 
 def archive_of(files: dict[str, bytes], *, mode: int = 0o644, folders: bool = False) -> bytes:
@@ -239,11 +298,11 @@ def owned(member: tarfile.TarInfo) -> tarfile.TarInfo:
     return member
 
 
-def _bounded(spec: ContainerSpec, timeout_s: int) -> ContainerSpec:
-    home = spec.environment.get("HOME", "/home/worker")
+def bounded_run(spec: ContainerSpec, timeout_s: int) -> ContainerSpec:
+    """The container whose command is the launcher, and the launcher's the command of `spec`."""
     return replace(
         spec,
-        argv=[_LAUNCHER, str(timeout_s), environment_file(home), *spec.argv],
+        argv=[_LAUNCHER, str(timeout_s), f"{_DIRECTORY}/{_OF_LAUNCHERS}", *spec.argv],
         labels={**spec.labels, TIMEOUT_LABEL: str(timeout_s)},
     )
 

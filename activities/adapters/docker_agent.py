@@ -10,8 +10,8 @@ from activities.adapters.agent_clis import AgentCli
 from activities.adapters.clones import workspace_missing
 from activities.adapters.container_runs import (
     ContainerRuns,
+    Contents,
     beating,
-    environment_archive,
 )
 from activities.adapters.docker_engine import ContainerSpec, Limits
 from activities.adapters.docker_images import DockerImages
@@ -126,12 +126,7 @@ class DockerAgentRuntime:
         if door is None:
             raise workspace_missing(request.worker_id)
         hidden, spec = await self._spec(request, name, session_id)
-
-        async def fill() -> None:
-            if hidden:
-                await self._engine.put_archive(name, HOME, environment_archive(hidden))
-
-        return await self._runs.start(spec, request.timeout_s, fill)
+        return await self._runs.start(spec, request.timeout_s, Contents(variables=hidden))
 
     async def _spec(
         self, request: TurnRequest, name: str, session_id: str | None

@@ -77,9 +77,13 @@ class ContainerSpec:
 
 @dataclass(frozen=True)
 class ContainerState:
-    """What the engine says. `status`: created, running, paused, restarting, removing, exited or dead."""
+    """What the engine says. `status`: created, running, paused, restarting, removing, exited or dead.
+
+    `number` is the container's own: another one of the same name has another.
+    """
 
     name: str
+    number: str
     status: str
     exit_code: int
     out_of_memory: bool
@@ -119,8 +123,9 @@ class DockerContainerEngine:
     async def create(self, spec: ContainerSpec) -> ContainerState:
         """Create the container, or adopt ours of that name; one that is not ours is refused with CONFLICT."""
         try:
-            await self._call(lambda api: api.create_container(**_creation(api, spec)))
-            return ContainerState(spec.name, "created", 0, False, None, None, {MARK: "1", **spec.labels})
+            made = await self._call(lambda api: api.create_container(**_creation(api, spec)))
+            labels = {MARK: "1", **spec.labels}
+            return ContainerState(spec.name, str(made["Id"]), "created", 0, False, None, None, labels)
         except OrchestratorError as error:
             if error.code is not ErrorCode.ALREADY_EXISTS:
                 raise
@@ -132,7 +137,8 @@ class DockerContainerEngine:
     async def start(self, name: str) -> bool:
         """Start it; starting what runs changes nothing.
 
-        False for a container that the engine was starting when it was killed: it holds half of it, and refuses.
+        False for a container that the engine was starting when it was killed: it holds half of it, and refuses. Its
+        process may run all the same, unknown to the engine.
         """
         try:
             await self._call(lambda api: api.start(name))
@@ -435,6 +441,7 @@ def _state(name: str, found: dict[str, Any]) -> ContainerState:
     state = found["State"]
     return ContainerState(
         name=name,
+        number=str(found["Id"]),
         status=state["Status"],
         exit_code=int(state["ExitCode"]),
         out_of_memory=bool(state["OOMKilled"]),
@@ -454,7 +461,8 @@ def _facts(stat: dict[str, Any]) -> PathFacts:
     return PathFacts(int(stat["size"]), is_file=mode <= _REGULAR_FILE, is_directory=bool(mode & _DIRECTORY))
 
 
-_HALF_STARTED = re.compile(r"\btask [0-9a-f]{64}: already exists")
+_HALF_STARTED = re.compile(r"\btask [0-9a-f]{64}: already exists|\bid already in use\b")
+"""Two ways of saying that containerd has a task of which Docker does not know."""
 
 
 def _api_error(error: errors.APIError) -> OrchestratorError:

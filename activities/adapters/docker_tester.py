@@ -16,10 +16,10 @@ from pydantic import ValidationError
 
 from activities.adapters.container_runs import (
     ContainerRuns,
+    Contents,
     RunOutput,
     archive_of,
     beating,
-    environment_archive,
     pack,
 )
 from activities.adapters.docker_agent import AGENTS_NETWORK
@@ -175,11 +175,9 @@ class DockerTester:
         verdict = judge(
             output.decode(errors="replace"), status.exit_code, timed_out=status.timed_out, timeout_s=request.timeout_s
         )
-        if status.exit_code == 0 and not verdict.passed and not self._cut_short(name).exists():
+        if status.exit_code == 0 and not verdict.passed and self._first_time(name, status):
             # Docker loses what a container prints while its daemon is away. Where no test ran, none runs now either.
             await self._runs.remove(name)
-            # Only now: whoever finds this file judges by what is there.
-            self._cut_short(name).touch()
             raise _CutShort
         result = await verification_result(self._artifacts, request, verdict, output, status)
         if verdict.failure_class != "infrastructure":
@@ -200,7 +198,7 @@ class DockerTester:
                 await self._runs.start(
                     await self._spec(request, name, venv),
                     request.timeout_s,
-                    lambda: self._engine.put_archive(name, _PROJECT, archive),
+                    Contents(lambda: self._engine.put_archive(name, _PROJECT, archive)),
                 )
 
     async def _spec(self, request: VerificationRequest, name: str, venv: str) -> ContainerSpec:
@@ -274,9 +272,8 @@ class DockerTester:
         async def fill() -> None:
             await self._engine.put_archive(volume, _PROJECT, archive_of(content))
             await self._engine.put_archive(volume, _HOME, archive_of(access.files, folders=True))
-            await self._engine.put_archive(volume, _HOME, environment_archive(access.environment))
 
-        await self._runs.start(spec, SETUP_TIMEOUT_S, fill)
+        await self._runs.start(spec, SETUP_TIMEOUT_S, Contents(fill, access.environment))
         async with self._runs.output(volume) as output:
             return await _ended(output, volume, follow)
 
@@ -286,9 +283,14 @@ class DockerTester:
         except (FileNotFoundError, ValidationError):
             return None
 
-    def _cut_short(self, name: str) -> Path:
-        """Says that the output of a run was incomplete, and that it was run once more. Kept, so that it is once."""
-        return self._dir / f"{name}.cut-short"
+    def _first_time(self, name: str, status: RunStatus) -> bool:
+        """Whether this is the run whose output was the first to be incomplete. Kept, so that it is one."""
+        file, run = self._dir / f"{name}.cut-short", str(status.started_at)
+        if not file.exists():
+            draft = file.with_suffix(".draft")
+            draft.write_text(run)
+            draft.replace(file)
+        return file.read_text() == run
 
     def _path(self, name: str) -> Path:
         return self._dir / f"{name}.json"

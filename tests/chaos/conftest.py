@@ -22,7 +22,7 @@ SENTENCE = "A library with books: title, author, year:int"
 FIRST_ENDS_WITHIN_S = 600
 """The first deploy to a new server installs the packages that all services start from."""
 
-_IN_CONTAINERS = ("test_cancel_after_a_kill.py", "test_kill_points.py")
+_IN_CONTAINERS = ("test_cancel_after_a_kill.py", "test_engine_kills.py", "test_kill_points.py")
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:

@@ -13,9 +13,9 @@ import pytest
 
 from activities.adapters import docker_images, docker_tester, verification_report
 from activities.adapters.agent_clis import ScriptedAgent
-from activities.adapters.container_runs import ContainerRuns
+from activities.adapters.container_runs import ContainerRuns, bounded_run
 from activities.adapters.docker_agent import DockerAgentRuntime
-from activities.adapters.docker_engine import ContainerSpec, DockerContainerEngine, obstacle
+from activities.adapters.docker_engine import DockerContainerEngine, obstacle
 from activities.adapters.docker_images import BASE_IMAGE
 from activities.adapters.verification_report import CheckedOutput
 from contracts.departments import ScaffolderMessage
@@ -94,10 +94,75 @@ async def test_a_turn_that_was_created_and_not_started_is_started_once(bench: Be
     assert isinstance(runtime, DockerRuntime)
     request = bench.request({})
     _, spec = await runtime.agent()._spec(request, turn_name(bench.worker, 1), None)
-    created = ContainerSpec(**{**vars(spec), "argv": ["/usr/local/bin/worker-run", "60", "/none", *spec.argv]})
-    await runtime.engine.create(created)
+    await runtime.engine.create(bounded_run(spec, 60))
     assert (await bench.turn({})).status == "done"
     assert await bench.told("wc -l < ~/runs.log") == "2"
+
+
+async def test_an_agent_that_the_engine_started_and_does_not_know_never_begins(bench: Bench) -> None:
+    """As after a daemon that was killed in the middle of the start: its process waits, and goes."""
+    await bench.prepare()
+    runtime, name = bench.runtime, turn_name(bench.worker, 1)
+    assert isinstance(runtime, DockerRuntime)
+    _, spec = await runtime.agent()._spec(bench.request({}), name, None)
+    await runtime.engine.create(bounded_run(spec, 60))
+    await runtime.engine.start(name)
+    docker("rename", name, f"unknown-{name}")
+    assert (await bench.turn({})).status == "done"
+    assert await runtime.engine.wait(f"unknown-{name}", 60)
+    assert docker("inspect", "--format", "{{.State.ExitCode}}", f"unknown-{name}").strip() == "75"
+    assert await bench.told("wc -l < ~/runs.log") == "2"
+
+
+async def test_an_agent_that_nobody_told_to_begin_in_time_is_started_anew(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The platform went away between the two steps of a start, and came back late."""
+    put, refused = DockerContainerEngine.put_archive, list[str]()
+
+    async def refuses_once(engine: DockerContainerEngine, name: str, *rest: Any) -> None:
+        if not refused and name.startswith("turn-"):
+            refused.append(name)
+            raise OrchestratorError(ErrorCode.DOCKER_UNREACHABLE, "away", error_class=ErrorClass.TRANSIENT)
+        await put(engine, name, *rest)
+
+    await bench.prepare()
+    runtime, name = bench.runtime, turn_name(bench.worker, 1)
+    assert isinstance(runtime, DockerRuntime)
+    monkeypatch.setattr(DockerContainerEngine, "put_archive", refuses_once)
+    with pytest.raises(OrchestratorError, match="away"):
+        await bench.turn({})
+    assert (await runtime.runs().status(name)).state == "absent"
+    assert await runtime.engine.wait(name, 60)
+    assert (await bench.turn({})).status == "done"
+    assert await bench.told("wc -l < ~/runs.log") == "2"
+
+
+async def test_an_agent_that_was_not_told_to_begin_yet_is_told_and_not_started_again(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save = ContainerRuns._save
+
+    def forgets_that_it_told(runs: ContainerRuns, name: str, record: dict[str, Any]) -> None:
+        if not record["told"]:
+            save(runs, name, record)
+
+    await bench.prepare()
+    monkeypatch.setattr(ContainerRuns, "_save", forgets_that_it_told)
+    variables = {"SHOP_TOKEN": "token-of-the-agent"}
+    with pytest.raises(AssertionError):  # for this turn it is as if nothing had begun
+        assert (await bench.turn({"hangs": True, "says": "begun"}, env_vars=variables)).status == "done"
+    first = docker("inspect", "--format", "{{.Id}}", turn_name(bench.worker, 1))
+    monkeypatch.undo()
+    running = asyncio.ensure_future(bench.turn({"hangs": True}, env_vars=variables))
+    await eventually(lambda: "begun" in bench.said)
+    assert docker("inspect", "--format", "{{.Id}}", turn_name(bench.worker, 1)) == first
+    kept = docker("exec", turn_name(bench.worker, 1), "sh", "-c", "wc -l < ~/runs.log; find ~/.run -type f")
+    assert kept.split()[0] == "1"
+    assert "environment" not in kept
+    await bench.runtime.agent().stop_turn(bench.request({}))
+    with pytest.raises(OrchestratorError):
+        await running
 
 
 async def test_a_container_of_somebody_else_is_left_alone(bench: Bench) -> None:
@@ -252,6 +317,31 @@ async def test_tests_whose_output_the_engine_lost_are_run_once_more(
     assert (result.passed, len(read)) == (True, 2)
     assert (await bench.verify(request)).passed
     assert len(read) == 2
+
+
+async def test_tests_are_run_once_more_also_when_that_is_interrupted(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their container could not be removed yet: what is left of it is no verdict."""
+    read, kept, remove = list[str](), list[str](), ContainerRuns.remove
+
+    def judge_less_two_times(output: str, exit_code: int | None, **rest: Any) -> CheckedOutput:
+        read.append(output)
+        return verification_report.judge(output if len(read) > 2 else "", exit_code, **rest)
+
+    async def keep_the_first_time(runs: ContainerRuns, name: str) -> None:
+        if not kept:
+            kept.append(name)
+            raise OrchestratorError(ErrorCode.DOCKER_UNREACHABLE, "away", error_class=ErrorClass.TRANSIENT)
+        await remove(runs, name)
+
+    monkeypatch.setattr(docker_tester, "judge", judge_less_two_times)
+    monkeypatch.setattr(ContainerRuns, "remove", keep_the_first_time)
+    request = bench.verification({"Makefile": MAKEFILE.format("echo '= 3 passed ='")})
+    with pytest.raises(OrchestratorError, match="away"):
+        await bench.verify(request)
+    assert (await bench.verify(request)).passed
+    assert len(read) == 3
 
 
 async def test_a_container_that_the_engine_started_half_way_is_made_anew(

@@ -40,7 +40,7 @@ async def kill(stack: Stack, part: str, timeout: float = 90) -> float:
     clock = asyncio.get_running_loop().time
     began = clock()
     if part == DOCKER:
-        await _kill_engine(timeout)
+        await kill_engine(timeout)
     else:
         pid = stack.pid_of(part)
         os.kill(pid, signal.SIGKILL)
@@ -62,7 +62,7 @@ async def _successor(stack: Stack, part: str, killed: int) -> bool:
     return health is not None and bool(health["database"]) and bool(health["temporal"])
 
 
-async def _kill_engine(timeout: float) -> None:
+async def kill_engine(timeout: float = 90) -> None:
     """Kill and start it again: nobody supervises it here. Returns when it answers."""
     os.kill(int(_PID_FILE.read_text()), signal.SIGKILL)
     process = await asyncio.create_subprocess_exec(

@@ -81,8 +81,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         text = report_of(result, datetime.now().astimezone())
         write_report(text, options.report, BEGIN, END)
         again = f"make soak CHAOS_SEED={options.seed}"
-        say("green" if result.is_green else f"red; repeat it with: {again}. Logs: {LOGS}")
         say(f"written to {options.report}:\n\n{text}")
+        for one in result.conversations:
+            if one.problems:
+                say(f"{one.noun}: {'; '.join(one.problems)}")
+        say("green" if result.is_green else f"red; repeat it with: {again}. Logs: {LOGS}")
     return 0 if result.is_green else 1
 
 

@@ -6,6 +6,7 @@ lost, doubled, stuck, orphaned or different, or when there was not time for all 
 
 import argparse
 import asyncio
+import re
 import shutil
 import sys
 from collections.abc import Sequence
@@ -15,11 +16,13 @@ from typing import TextIO
 
 from tests.chaos.conftest import container_platform, undisturbed
 from tests.support.chaos_kills import DOCKER, PARTS, spared_engine
-from tests.support.chaos_soak import Plan, Result, Say, Soak
+from tests.support.chaos_soak import Account, Plan, Result, Say, Soak
 from tests.support.container_service import no_engine
 from tests.support.soak_report import report_of, write_report
 
 LOGS = Path("build", "soak")
+_SHOWN = 30
+"""Lines of the logs for each delivery with a finding."""
 
 
 def teller(log: TextIO) -> Say:
@@ -49,19 +52,44 @@ async def soak(plan: Plan, say: Say) -> Result:
         unkilled = await undisturbed(traces)
         result = await Soak(traces, unkilled, plan, say).run()
         if not result.is_green:
-            shutil.copytree(traces.stack.home / "logs", LOGS / f"logs-of-seed-{plan.seed}", dirs_exist_ok=True)
+            shutil.copytree(traces.stack.home / "logs", _logs(plan.seed), dirs_exist_ok=True)
     return result
+
+
+def _logs(seed: int) -> Path:
+    return LOGS / f"logs-of-seed-{seed}"
 
 
 def tell(result: Result, say: Say) -> None:
     say("deliveries:\n" + "\n".join(f"  {account.row}" for account in result.accounts))
+
+
+def conclude(result: Result, logs: Path, say: Say) -> None:
+    """The verdict and what it rests on, last: of a long output the end is what people are shown."""
+    if result.is_green:
+        say("green")
+        return
+    for account in result.accounts:
+        if account.findings:
+            said = "\n".join(f"    {line}" for line in what_the_logs_say(account, logs))
+            say(f"{account.row}\n{said}")
     for stray in result.strays:
         say(f"orphan: {stray}")
     missing = result.plan.kills - len(result.recoveries)
     if missing > 0:
         say(f"{missing} kills are missing: {result.plan.minutes:g} minutes were not enough")
-    seed = f"make soak CHAOS_SEED={result.plan.seed}"
-    say("green" if result.is_green else f"red; repeat it with: {seed}. Logs: {LOGS}")
+    say(f"red; repeat it with: make soak CHAOS_SEED={result.plan.seed}. Logs: {LOGS}")
+
+
+def what_the_logs_say(account: Account, logs: Path) -> list[str]:
+    """What is logged about a delivery that went another way: second attempts, warnings, errors."""
+    if account.delivery is None:
+        return []
+    one = account.delivery
+    names = (one.task_id, one.engineering, one.deploy, one.release)
+    lines = [line for file in sorted(logs.glob("*.log")) for line in file.read_text(errors="replace").splitlines()]
+    mine = [line[:400] for line in lines if any(name in line for name in names)]
+    return [line for line in mine if "[info " not in line or not re.search(r"\battempt=1\b", line)][-_SHOWN:]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -82,6 +110,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         text = report_of(result, datetime.now().astimezone())
         write_report(text, options.report)
         say(f"written to {options.report}:\n\n{text}")
+        conclude(result, _logs(options.seed), say)
     return 0 if result.is_green else 1
 
 

@@ -9,6 +9,7 @@ import pytest
 from tests.support.chaos import Delivery, Finding
 from tests.support.chaos_kills import PARTS, spared_engine
 from tests.support.chaos_soak import Account, Plan, Recovery, Result
+from tests.support.soak import conclude
 from tests.support.soak_report import BEGIN, END, percentile, report_of, write_report
 
 DAY = datetime(2026, 11, 24, tzinfo=UTC)
@@ -56,6 +57,24 @@ def test_whatever_is_found_makes_the_run_red_and_is_counted_once(
     assert not result.is_green
     found = (result.lost, result.found("doubled"), result.stuck, result.orphans, result.found("differs"))
     assert found == counted
+
+
+def test_a_red_run_ends_with_what_is_wrong_and_what_the_logs_say_of_it(tmp_path: Path) -> None:
+    (tmp_path / "workers.log").write_text(
+        "1 [info     ] activity done attempt=1 task_id=eng-1\n"
+        "2 [info     ] activity done attempt=2 task_id=eng-1\n"
+        "3 [warning  ] activity failed attempt=1 code=TESTER_LOST task_id=eng-1\n"
+        "4 [warning  ] activity failed attempt=1 task_id=eng-2\n"
+    )
+    said: list[str] = []
+    bad = account("completed", Finding("doubled", "begun more than once: test-eng-1-ab"))
+    conclude(result_of(account(), bad, strays=("a draft",)), tmp_path, said.append)
+    assert len(said) == 3
+    assert "begun more than once: test-eng-1-ab" in said[0]
+    assert [line.split()[0] for line in said[0].splitlines()[1:]] == ["2", "3"]
+    assert said[1:] == ["orphan: a draft", "red; repeat it with: make soak CHAOS_SEED=1. Logs: build/soak"]
+    conclude(result_of(account()), tmp_path, said.append)
+    assert said[3:] == ["green"]
 
 
 def test_the_report_has_the_seed_the_recoveries_and_the_verdict() -> None:
