@@ -143,7 +143,7 @@ test-compose: $(READY) engine ## docker-compose.yml from nothing to a URL
 	$(PYTEST) tests/compose
 
 test-e2e: $(READY) engine chromium ## The whole product, the command line, the browser
-	$(PYTEST) tests/e2e
+	$(PYTEST) tests/e2e -n 2 --durations=25
 
 test-chaos: $(READY) engine ## Kill parts at named points, count the effects from outside
 	$(PYTEST) tests/chaos -n 2 --durations=30

@@ -38,8 +38,7 @@ _LAUNCHER = "/usr/local/bin/worker-run"
 _DIRECTORY = "/home/worker"
 _OF_LAUNCHERS = ".run"
 """Below `_DIRECTORY`: for each container a directory with what the launcher is told and what it says."""
-_NOT_TOLD = 75
-"""Exit code of the launcher when nobody told it to begin."""
+_LOOK_S = 0.05
 _END_UNKNOWN = 255
 """What an engine says of a container whose end it did not see; Docker before 23 says 0 and names no time."""
 _SAID_BY_LAUNCHER = re.compile(r"(\d{1,3}) (\d{1,9})\n")
@@ -87,18 +86,17 @@ class ContainerRuns:
         """`absent` is also a container whose command has not begun: `start` decides what becomes of it."""
         record, state = self._record(name), await self.engine.inspect(name)
         stopped = bool(record.get("stopped"))
-        if state is None and record:
+        created = state is not None and state.status == "created"
+        if not stopped and (created or not _was_told(record) or not (state or record)):
+            return RunStatus(name, "absent")
+        if state is None or created:
             return RunStatus(name, "exited" if stopped else "lost", stopped=stopped)
-        if state is None or state.status == "created":
-            return RunStatus(name, "absent")
-        if not stopped and (not record.get("told", True) or await self._waited_in_vain(state)):
-            return RunStatus(name, "absent")
         if state.is_running:
             return RunStatus(name, "running", started_at=state.started_at)
         seen = await self._with_its_end(state)
         if seen is None:
             return RunStatus(name, "exited" if stopped else "lost", started_at=state.started_at, stopped=stopped)
-        return _ended(name, seen, stopped=stopped)
+        return _ended(name, seen, stopped=stopped, unseen=seen is not state)
 
     @asynccontextmanager
     async def output(self, name: str) -> AsyncIterator[RunOutput]:
@@ -141,50 +139,48 @@ class ContainerRuns:
 
     async def _start(self, spec: ContainerSpec, contents: Contents) -> RunStatus:
         async with self._locked(spec.name):
-            known = self._record(spec.name)
-            state = await self.engine.inspect(spec.name) if known else await self.engine.create(spec)
-            if state is None or known.get("stopped"):
-                return await self.status(spec.name)
-            if state.status == "created" and not await self._launch(spec, contents):
-                await self._launch_anew(spec, contents)
-            await self._tell(spec, contents)
+            record = self._record(spec.name)
+            state = await self.engine.inspect(spec.name) if record else None
+            gone = state is None and record and _was_told(record)
+            if not (gone or record.get("stopped")):
+                await self._begin(spec, contents, state or await self.engine.create(spec))
         return await self.status(spec.name)
 
-    async def _launch(self, spec: ContainerSpec, contents: Contents) -> bool:
-        """Start a created container, whose launcher then waits; False when the engine holds half of it."""
-        if contents.fill is not None:
-            await contents.fill()
-        # Written first: whatever happens from here on, nobody makes this run again from nothing.
-        self._save(spec.name, {"labels": spec.labels, "told": False})
-        return await self.engine.start(spec.name)
-
-    async def _launch_anew(self, spec: ContainerSpec, contents: Contents) -> None:
-        """After a start in whose middle the engine was killed, or after which nobody told the launcher to begin."""
-        # Forgotten first: an interruption from here on leaves a run that never began, not one that was lost.
-        self._path(spec.name).unlink(missing_ok=True)
-        await self.engine.remove(spec.name)
-        await self.engine.create(spec)
-        if not await self._launch(spec, contents):
-            raise OrchestratorError(
-                ErrorCode.PROCESS_FAILED,
-                f"Docker started the container {spec.name} only half-way, twice.",
-                error_class=ErrorClass.TRANSIENT,
-            )
-
-    async def _tell(self, spec: ContainerSpec, contents: Contents) -> None:
-        """Tell the launcher to begin, unless it has: from then on the run is what its container is."""
-        state = await self.engine.inspect(spec.name)
-        if state is None or (self._record(spec.name).get("told", True) and not await self._waited_in_vain(state)):
+    async def _begin(self, spec: ContainerSpec, contents: Contents, state: ContainerState) -> None:
+        """Have the command begin, unless it has: from then on the run is what its container is."""
+        fresh = state.status == "created"
+        if fresh:
+            state = await self._launch(spec, contents, state) or await self._launch_anew(spec, contents)
+        elif _was_told(self._record(spec.name)):
             return
-        if not state.is_running and not await self._has_begun(state):
-            await self._launch_anew(spec, contents)
-            state = await self.engine.inspect(spec.name)
-        if state is not None and not await self._has_begun(state):
+        elif not state.is_running and not await self._has_begun(state):
+            state, fresh = await self._launch_anew(spec, contents), True
+        if fresh or not await self._has_begun(state):
             await self.engine.put_archive(spec.name, _DIRECTORY, _order(state.number, contents.variables))
+            await self._until_begun(state)
         self._save(spec.name, {**self._record(spec.name), "told": True})
 
-    async def _waited_in_vain(self, state: ContainerState) -> bool:
-        return not state.is_running and state.exit_code == _NOT_TOLD and not await self._has_begun(state)
+    async def _launch(self, spec: ContainerSpec, contents: Contents, created: ContainerState) -> ContainerState | None:
+        """Start a created container, whose launcher then waits; None when the engine holds half of it."""
+        if contents.fill is not None:
+            await contents.fill()
+        # Written first: whatever happens from here on, it is known that this was not told to begin.
+        self._save(spec.name, {"labels": spec.labels, "told": False})
+        return created if await self.engine.start(spec.name) else None
+
+    async def _launch_anew(self, spec: ContainerSpec, contents: Contents) -> ContainerState:
+        """After a start in whose middle the engine was killed, or after which nobody told the launcher to begin."""
+        await self.engine.remove(spec.name)
+        launched = await self._launch(spec, contents, await self.engine.create(spec))
+        if launched is None:
+            raise _not_begun(f"Docker started the container {spec.name} only half-way, twice.")
+        return launched
+
+    async def _until_begun(self, state: ContainerState) -> None:
+        """Return as soon as the launcher says so. It looks 50 times a second, and gives up after 30."""
+        while not await self._has_begun(state):
+            if await self.engine.wait(state.name, _LOOK_S) and not await self._has_begun(state):
+                raise _not_begun(f"The container {state.name} was told to begin when it had given up waiting.")
 
     async def _has_begun(self, state: ContainerState) -> bool:
         return await self.engine.facts(state.name, _of_launcher(state.number, "begun")) is not None
@@ -258,6 +254,15 @@ async def beating(follow: Follow, work: Awaitable[_T]) -> _T:
             await asyncio.wait({task})
 
 
+def _was_told(record: dict[str, Any]) -> bool:
+    """Whether the command was told to begin, and was seen to; so were those that no record says anything of."""
+    return bool(record.get("told", True))
+
+
+def _not_begun(message: str) -> OrchestratorError:
+    return OrchestratorError(ErrorCode.PROCESS_FAILED, message, error_class=ErrorClass.TRANSIENT)
+
+
 def _of_launcher(number: str, name: str) -> str:
     """A file of one container's launcher; a container's host name is the beginning of its number."""
     return f"{_DIRECTORY}/{_OF_LAUNCHERS}/{number[:12]}/{name}"
@@ -307,7 +312,7 @@ def bounded_run(spec: ContainerSpec, timeout_s: int) -> ContainerSpec:
     )
 
 
-def _ended(name: str, state: ContainerState, stopped: bool) -> RunStatus:
+def _ended(name: str, state: ContainerState, *, stopped: bool, unseen: bool) -> RunStatus:
     code = state.exit_code
     duration = (state.finished_at - state.started_at).total_seconds() if state.started_at and state.finished_at else 0.0
     limit = state.labels.get(TIMEOUT_LABEL, "")
@@ -321,6 +326,7 @@ def _ended(name: str, state: ContainerState, stopped: bool) -> RunStatus:
         finished_at=state.finished_at,
         timed_out=timed_out,
         stopped=stopped,
+        unseen=unseen,
         run_as_uid=1000,
     )
 

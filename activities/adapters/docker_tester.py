@@ -84,7 +84,7 @@ touch "/venv/.ready-$(cat requirements.txt requirements-dev.txt 2>/dev/null | ck
 
 
 class _CutShort(Exception):
-    """Tests ended well, and what they printed does not say so."""
+    """Tests ended well, and what they printed does not say so; or nobody saw the end of those that failed."""
 
 
 class DockerTester:
@@ -175,7 +175,8 @@ class DockerTester:
         verdict = judge(
             output.decode(errors="replace"), status.exit_code, timed_out=status.timed_out, timeout_s=request.timeout_s
         )
-        if status.exit_code == 0 and not verdict.passed and self._first_time(name, status):
+        incomplete = status.exit_code == 0 or status.unseen
+        if incomplete and not verdict.passed and self._first_time(name, status):
             # Docker loses what a container prints while its daemon is away. Where no test ran, none runs now either.
             await self._runs.remove(name)
             raise _CutShort

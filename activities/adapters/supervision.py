@@ -70,6 +70,7 @@ class RunStatus:
     """`exit_code` is negative for a signal, as in subprocess. `lost`: the supervisor died before the end.
 
     `pid` is the command's own process; its session id is the same number. None between two starts of a service.
+    `unseen`: whoever should have seen the end and the last output was away; the exit code is known all the same.
     """
 
     name: str
@@ -81,6 +82,7 @@ class RunStatus:
     finished_at: datetime | None = None
     timed_out: bool = False
     stopped: bool = False
+    unseen: bool = False
     run_as_uid: int | None = None
 
 

@@ -95,7 +95,7 @@ def beats_only(follow: Follow) -> Follow:
 
 
 def setup_failure(status: RunStatus, output: str) -> Exception:
-    gone = status.state == "lost" or status.timed_out or (status.exit_code or 0) < 0
+    gone = status.state == "lost" or status.unseen or status.timed_out or (status.exit_code or 0) < 0
     if gone or registry_trouble(output):
         return OrchestratorError(
             ErrorCode.PROCESS_FAILED,

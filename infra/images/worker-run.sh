@@ -1,14 +1,15 @@
 #!/bin/sh
-# worker-run TIMEOUT_S DIRECTORY COMMAND…: waits until it is told to begin, reads variables that must not be seen from
-# outside, removes their file, ends the command after TIMEOUT_S seconds even when nobody is looking, and writes down
-# how it ended. DIRECTORY/<this container> holds what it is told (environment, begin) and what it says (begun, ended).
+# worker-run TIMEOUT_S DIRECTORY COMMAND…: waits until it is told to begin, gives the command variables that must not be
+# seen from outside, ends it after TIMEOUT_S seconds even when nobody is looking, and writes down how it ended.
+# DIRECTORY/<this container> holds what it is told (environment, begin) and what it says (begun, ended).
 #
 # A Docker daemon that is killed in the middle of a start may leave this running without knowing it. It is then never
 # told, and goes: 75. What the daemon does not know of an end, because it was killed in that moment, `ended` says.
 set -u
 timeout_s=$1 directory=$2
 shift 2
-read -r container </etc/hostname
+set -- timeout --foreground --kill-after=5 "$timeout_s" "$@"
+read -r container </etc/hostname || exit 75
 mine=$directory/$container
 
 # Looked for, since a file is the only thing that can be brought through the engine: 30 s, of which 0.1 s are usual.
@@ -18,17 +19,33 @@ until [ -e "$mine/begin" ]; do
   [ "$looks" -gt 0 ] || exit 75
   sleep 0.02
 done
-# Beside it: who brings it is not done with it yet.
-: >"$mine/begun" || exit 74
-if [ -f "$mine/environment" ]; then
-  . "$mine/environment"
-  rm -f "$mine/environment"
-fi
 
 # The signal goes to the whole group, so the command has it, too; this stays to write down the end.
-trap : TERM INT HUP
+stopping=
+trap 'stopping=1' TERM INT HUP
+variables=
+[ ! -f "$mine/environment" ] || variables=$(cat "$mine/environment")
+# Also those of containers that were never told, and went.
+rm -f "$directory"/*/environment
+# Beside `begin`: who brings that is not done with it yet. In a shell of its own: a full disk must not end this one.
+(: >"$mine/begun") || exit 75
+
 began=$(date +%s)
 code=0
-timeout --foreground --kill-after=5 "$timeout_s" "$@" || code=$?
+if [ -n "$stopping" ]; then
+  code=143
+else
+  # In a shell of its own: the variables are the command's, whatever their names.
+  (eval "$variables" && exec "$@") || code=$?
+fi
+case $code in
+  124 | 137)
+    # What the command had started is asked as well, before it ends with the container.
+    kill -TERM 0
+    sleep 1
+    ;;
+esac
 { echo "$code $(($(date +%s) - began))" >"$mine/ended.draft" && mv "$mine/ended.draft" "$mine/ended"; } 2>/dev/null
+# The engine may have repeated what it was asked for when it was killed.
+rm -f "$mine/environment"
 exit "$code"

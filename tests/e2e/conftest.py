@@ -1,12 +1,29 @@
-"""One platform for all, brought up by `orchestrator up`; each test has projects of its own."""
+"""One platform for each lane, brought up by `orchestrator up`; each test has projects of its own."""
 
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
+from tests.support.scheduling import file_of, grouped
 from tests.support.stack import Stack, running_stack
 from tests.support.stories import Stories
 from tests.support.story import Story
+
+_WAITING = (
+    "test_benchmark_of_main_jobs.py",
+    "test_main_job.py",
+    "test_never_stuck.py",
+    "test_telemetry.py",
+    "test_unknown_release.py",
+    "test_web_ui.py",
+)
+"""Most of their time they wait for something. None of them may ask for a story: those are told in the other lane."""
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
+    return grouped(config, log, lambda nodeid: "waiting" if file_of(nodeid) in _WAITING else "stories")
 
 
 def pytest_configure(config: pytest.Config) -> None:

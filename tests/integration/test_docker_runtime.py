@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from activities.adapters.container_runs import ContainerRuns, bounded_run
 from activities.adapters.docker_agent import DockerAgentRuntime
 from activities.adapters.docker_engine import DockerContainerEngine, obstacle
 from activities.adapters.docker_images import BASE_IMAGE
+from activities.adapters.supervision import RunStatus
 from activities.adapters.verification_report import CheckedOutput
 from contracts.departments import ScaffolderMessage
 from contracts.errors import ErrorClass, ErrorCode, OrchestratorError
@@ -117,23 +119,23 @@ async def test_an_agent_that_the_engine_started_and_does_not_know_never_begins(b
 async def test_an_agent_that_nobody_told_to_begin_in_time_is_started_anew(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The platform went away between the two steps of a start, and came back late."""
-    put, refused = DockerContainerEngine.put_archive, list[str]()
+    """What the platform brought between the two steps of a start did not arrive."""
+    put, lost = DockerContainerEngine.put_archive, list[str]()
 
-    async def refuses_once(engine: DockerContainerEngine, name: str, *rest: Any) -> None:
-        if not refused and name.startswith("turn-"):
-            refused.append(name)
-            raise OrchestratorError(ErrorCode.DOCKER_UNREACHABLE, "away", error_class=ErrorClass.TRANSIENT)
-        await put(engine, name, *rest)
+    async def loses_one(engine: DockerContainerEngine, name: str, *rest: Any) -> None:
+        if not lost and name.startswith("turn-"):
+            lost.append(name)
+        else:
+            await put(engine, name, *rest)
 
     await bench.prepare()
     runtime, name = bench.runtime, turn_name(bench.worker, 1)
     assert isinstance(runtime, DockerRuntime)
-    monkeypatch.setattr(DockerContainerEngine, "put_archive", refuses_once)
-    with pytest.raises(OrchestratorError, match="away"):
+    monkeypatch.setattr(DockerContainerEngine, "put_archive", loses_one)
+    with pytest.raises(OrchestratorError, match="given up waiting") as late:
         await bench.turn({})
+    assert late.value.retryable
     assert (await runtime.runs().status(name)).state == "absent"
-    assert await runtime.engine.wait(name, 60)
     assert (await bench.turn({})).status == "done"
     assert await bench.told("wc -l < ~/runs.log") == "2"
 
@@ -163,6 +165,23 @@ async def test_an_agent_that_was_not_told_to_begin_yet_is_told_and_not_started_a
     await bench.runtime.agent().stop_turn(bench.request({}))
     with pytest.raises(OrchestratorError):
         await running
+
+
+async def test_variables_reach_the_agent_whatever_their_names_and_leave_no_file(bench: Bench) -> None:
+    await bench.prepare()
+    variables = {"code": "seven", "mine": "yours", "timeout_s": "x", "stopping": "1", "SHOP_TOKEN": "it's\n$HOME"}
+    look = 'echo "$code $mine $timeout_s $stopping $SHOP_TOKEN"; find ~/.run -type f | sed "s,.*/,,"'
+    await bench.turn({"runs": [look]}, env_vars=variables)
+    assert bench.said[-1] == "0: seven yours x 1 it's\n$HOME\nbegin\nbegun".replace("it's\n$HOME", "[hidden]")
+    assert "ended" in await bench.told("find ~/.run -type f")
+
+
+async def test_what_an_agent_had_started_is_asked_to_end_when_its_time_is_over(bench: Bench) -> None:
+    await bench.prepare()
+    started = "trap 'touch /workspace/asked; exit' TERM; sleep 60 & wait"
+    with pytest.raises(OrchestratorError, match="within 2 s"):
+        await bench.turn({"runs": [started]}, timeout_s=2)
+    assert await bench.told("ls /workspace/asked") == "/workspace/asked"
 
 
 async def test_a_container_of_somebody_else_is_left_alone(bench: Bench) -> None:
@@ -317,6 +336,24 @@ async def test_tests_whose_output_the_engine_lost_are_run_once_more(
     assert (result.passed, len(read)) == (True, 2)
     assert (await bench.verify(request)).passed
     assert len(read) == 2
+
+
+async def test_tests_that_failed_while_nobody_saw_it_are_run_once_more(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read, status = list[str](), ContainerRuns.status
+
+    async def unseen(runs: ContainerRuns, name: str) -> RunStatus:
+        return replace(await status(runs, name), unseen=True)
+
+    def count(output: str, exit_code: int | None, **rest: Any) -> CheckedOutput:
+        read.append(output)
+        return verification_report.judge(output, exit_code, **rest)
+
+    monkeypatch.setattr(ContainerRuns, "status", unseen)
+    monkeypatch.setattr(docker_tester, "judge", count)
+    result = await bench.verify(bench.verification({"Makefile": MAKEFILE.format("exit 3")}))
+    assert (result.passed, result.failure_class, len(read)) == (False, "code", 2)
 
 
 async def test_tests_are_run_once_more_also_when_that_is_interrupted(

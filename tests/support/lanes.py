@@ -1,7 +1,7 @@
 """pytest plugin (`-p tests.support.lanes`): suites that each start whole platforms, side by side.
 
 Much of their time is waiting, so two at once take little longer than one. A suite's tests share its platform and
-stay in one process and in their order. Not for tests/e2e, which keeps both cores of a small machine busy by itself.
+stay in one process and in their order. tests/e2e has lanes of its own.
 """
 
 from typing import Any

@@ -76,6 +76,7 @@ async def test_an_end_that_the_engine_did_not_see_is_what_the_launcher_wrote_dow
 ) -> None:
     found = await status(tmp_path, code, lasted_s, said)
     assert (found.state, found.exit_code, found.timed_out) == (state, found_code, timed_out)
+    assert found.unseen == (state == "exited")
 
 
 async def test_an_end_that_the_engine_saw_is_not_asked_for(tmp_path: Path) -> None:
