@@ -1,4 +1,4 @@
-"""One platform for each lane, brought up by `orchestrator up`; each test has projects of its own."""
+"""One platform for all but a few, brought up by `orchestrator up`; each test has projects of its own."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -11,19 +11,12 @@ from tests.support.stack import Stack, running_stack
 from tests.support.stories import Stories
 from tests.support.story import Story
 
-_WAITING = (
-    "test_benchmark_of_main_jobs.py",
-    "test_main_job.py",
-    "test_never_stuck.py",
-    "test_telemetry.py",
-    "test_unknown_release.py",
-    "test_web_ui.py",
-)
-"""Most of their time they wait for something. None of them may ask for a story: those are told in the other lane."""
+_WITH_THEIR_OWN = ("test_never_stuck.py", "test_telemetry.py")
+"""They bring up platforms of their own and wait for most of their time. None of them may ask for `stack` or a story."""
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
-    return grouped(config, log, lambda nodeid: "waiting" if file_of(nodeid) in _WAITING else "stories")
+    return grouped(config, log, lambda nodeid: "own" if file_of(nodeid) in _WITH_THEIR_OWN else "one")
 
 
 def pytest_configure(config: pytest.Config) -> None:
