@@ -153,8 +153,8 @@ class Stack:
             _: bool = await eventually(look, timeout, interval=0.1, message=message)
         return seen[0]
 
-    async def finished(self, task_id: str, timeout: float = 180) -> dict[str, Any]:
-        """The task once it has ended, however it ended."""
+    async def finished(self, task_id: str, timeout: float = 300) -> dict[str, Any]:
+        """The task once it has ended, however it ended. The first deploys to a server take their time together."""
 
         def ended(task: dict[str, Any]) -> dict[str, Any] | None:
             return task if task["state"] in FINAL else None
