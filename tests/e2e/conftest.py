@@ -12,7 +12,7 @@ from tests.support.stories import Stories
 from tests.support.story import Story
 
 _WITH_THEIR_OWN = ("test_never_stuck.py", "test_telemetry.py", "test_web_ui.py")
-"""They bring up platforms of their own and wait for most of their time. None of them may ask for the common one or a story."""
+"""They bring up platforms of their own and wait for much of their time. None may ask for the common one or a story."""
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
