@@ -1,10 +1,17 @@
-"""One server in a container for every test that deploys to one."""
+"""What several files need: one server in a container for all that deploy, a bench whose runtime is containers."""
 
+import os
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
+from activities.adapters.docker_engine import obstacle
+from activities.adapters.docker_images import BASE_IMAGE
 from tests.support.container_service import OneServer, no_engine
+from tests.support.runtimes import Bench
+
+IN_CI = os.environ.get("CI", "").lower() in {"true", "1"}
 
 _LONG = ("test_container_target.py", "test_target_contract.py")
 
@@ -21,3 +28,15 @@ async def container_server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIte
     yield server
     if no_engine() is None:
         await server.remove()
+
+
+@pytest.fixture
+async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
+    """A repository, an agent worker, and containers to work with them."""
+    problem = obstacle(BASE_IMAGE, timeout_s=5)
+    if problem is not None:
+        assert not IN_CI, f"CI needs Docker, but {problem}"
+        pytest.skip(f"NOT TESTED IN CONTAINERS: {problem}")
+    one = Bench.make(tmp_path, "docker")
+    yield one
+    await one.runtime.close()

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +12,7 @@ import pytest
 
 from activities.adapters import docker_images, docker_tester, verification_report
 from activities.adapters.agent_clis import ScriptedAgent
-from activities.adapters.container_runs import ContainerRuns, bounded_run
+from activities.adapters.container_runs import ContainerRuns
 from activities.adapters.docker_agent import DockerAgentRuntime
 from activities.adapters.docker_engine import DockerContainerEngine, obstacle
 from activities.adapters.docker_images import BASE_IMAGE
@@ -26,20 +24,7 @@ from contracts.ids import turn_name
 from tests.support.eventually import eventually
 from tests.support.runtimes import MAKEFILE, REPOSITORY, Bench, DockerRuntime, docker
 
-IN_CI = os.environ.get("CI", "").lower() in {"true", "1"}
-
 pytestmark = pytest.mark.timeout(300)
-
-
-@pytest.fixture
-async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
-    problem = obstacle(BASE_IMAGE, timeout_s=5)
-    if problem is not None:
-        assert not IN_CI, f"CI needs Docker, but {problem}"
-        pytest.skip(f"NOT TESTED IN CONTAINERS: {problem}")
-    one = Bench.make(tmp_path, "docker")
-    yield one
-    await one.runtime.close()
 
 
 def inspected(bench: Bench, turn: int = 1) -> dict[str, dict[str, object]]:
@@ -88,100 +73,6 @@ async def test_a_container_that_vanished_is_lost_and_never_started_again(bench: 
             await attempt
         assert (lost.value.code, lost.value.retryable) == (ErrorCode.AGENT_LOST, False)
     assert turn_name(bench.worker, 1) not in docker("ps", "--all", "--format", "{{.Names}}")
-
-
-async def test_a_turn_that_was_created_and_not_started_is_started_once(bench: Bench) -> None:
-    await bench.prepare()
-    runtime = bench.runtime
-    assert isinstance(runtime, DockerRuntime)
-    request = bench.request({})
-    _, spec = await runtime.agent()._spec(request, turn_name(bench.worker, 1), None)
-    await runtime.engine.create(bounded_run(spec, 60))
-    assert (await bench.turn({})).status == "done"
-    assert await bench.told("wc -l < ~/runs.log") == "2"
-
-
-async def test_an_agent_that_the_engine_started_and_does_not_know_never_begins(bench: Bench) -> None:
-    """As after a daemon that was killed in the middle of the start: its process waits, and goes."""
-    await bench.prepare()
-    runtime, name = bench.runtime, turn_name(bench.worker, 1)
-    assert isinstance(runtime, DockerRuntime)
-    _, spec = await runtime.agent()._spec(bench.request({}), name, None)
-    await runtime.engine.create(bounded_run(spec, 60))
-    await runtime.engine.start(name)
-    docker("rename", name, f"unknown-{name}")
-    assert (await bench.turn({})).status == "done"
-    assert await runtime.engine.wait(f"unknown-{name}", 60)
-    assert docker("inspect", "--format", "{{.State.ExitCode}}", f"unknown-{name}").strip() == "75"
-    assert await bench.told("wc -l < ~/runs.log") == "2"
-
-
-async def test_an_agent_that_nobody_told_to_begin_in_time_is_started_anew(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """What the platform brought between the two steps of a start did not arrive."""
-    put, lost = DockerContainerEngine.put_archive, list[str]()
-
-    async def loses_one(engine: DockerContainerEngine, name: str, *rest: Any) -> None:
-        if not lost and name.startswith("turn-"):
-            lost.append(name)
-        else:
-            await put(engine, name, *rest)
-
-    await bench.prepare()
-    runtime, name = bench.runtime, turn_name(bench.worker, 1)
-    assert isinstance(runtime, DockerRuntime)
-    monkeypatch.setattr(DockerContainerEngine, "put_archive", loses_one)
-    with pytest.raises(OrchestratorError, match="given up waiting") as late:
-        await bench.turn({})
-    assert late.value.retryable
-    assert (await runtime.runs().status(name)).state == "absent"
-    assert (await bench.turn({})).status == "done"
-    assert await bench.told("wc -l < ~/runs.log") == "2"
-
-
-async def test_an_agent_that_was_not_told_to_begin_yet_is_told_and_not_started_again(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    save = ContainerRuns._save
-
-    def forgets_that_it_told(runs: ContainerRuns, name: str, record: dict[str, Any]) -> None:
-        if not record["told"]:
-            save(runs, name, record)
-
-    await bench.prepare()
-    monkeypatch.setattr(ContainerRuns, "_save", forgets_that_it_told)
-    variables = {"SHOP_TOKEN": "token-of-the-agent"}
-    with pytest.raises(AssertionError):  # for this turn it is as if nothing had begun
-        assert (await bench.turn({"hangs": True, "says": "begun"}, env_vars=variables)).status == "done"
-    first = docker("inspect", "--format", "{{.Id}}", turn_name(bench.worker, 1))
-    monkeypatch.undo()
-    running = asyncio.ensure_future(bench.turn({"hangs": True}, env_vars=variables))
-    await eventually(lambda: "begun" in bench.said)
-    assert docker("inspect", "--format", "{{.Id}}", turn_name(bench.worker, 1)) == first
-    kept = docker("exec", turn_name(bench.worker, 1), "sh", "-c", "wc -l < ~/runs.log; find ~/.run -type f")
-    assert kept.split()[0] == "1"
-    assert "environment" not in kept
-    await bench.runtime.agent().stop_turn(bench.request({}))
-    with pytest.raises(OrchestratorError):
-        await running
-
-
-async def test_variables_reach_the_agent_whatever_their_names_and_leave_no_file(bench: Bench) -> None:
-    await bench.prepare()
-    variables = {"code": "seven", "mine": "yours", "timeout_s": "x", "stopping": "1", "SHOP_TOKEN": "it's\n$HOME"}
-    look = 'echo "$code $mine $timeout_s $stopping $SHOP_TOKEN"; find ~/.run -type f | sed "s,.*/,,"'
-    await bench.turn({"runs": [look]}, env_vars=variables)
-    assert bench.said[-1] == "0: seven yours x 1 it's\n$HOME\nbegin\nbegun".replace("it's\n$HOME", "[hidden]")
-    assert "ended" in await bench.told("find ~/.run -type f")
-
-
-async def test_what_an_agent_had_started_is_asked_to_end_when_its_time_is_over(bench: Bench) -> None:
-    await bench.prepare()
-    started = "trap 'touch /workspace/asked; exit' TERM; sleep 60 & wait"
-    with pytest.raises(OrchestratorError, match="within 2 s"):
-        await bench.turn({"runs": [started]}, timeout_s=2)
-    assert await bench.told("ls /workspace/asked") == "/workspace/asked"
 
 
 async def test_a_container_of_somebody_else_is_left_alone(bench: Bench) -> None:
@@ -379,45 +270,3 @@ async def test_tests_are_run_once_more_also_when_that_is_interrupted(
         await bench.verify(request)
     assert (await bench.verify(request)).passed
     assert len(read) == 3
-
-
-async def test_a_container_that_the_engine_started_half_way_is_made_anew(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """What Docker says when its daemon was killed in the middle of a start."""
-    real, refused = DockerContainerEngine._call, []
-
-    async def refuses_once(engine: DockerContainerEngine, work: Callable[[Any], Any]) -> Any:
-        if "start" in work.__code__.co_names and not refused:
-            refused.append(work)
-            raise OrchestratorError(ErrorCode.PROCESS_FAILED, f"Docker refused: task {'6f' * 32}: already exists")
-        return await real(engine, work)
-
-    monkeypatch.setattr(DockerContainerEngine, "_call", refuses_once)
-    result = await bench.verify(bench.verification({"Makefile": MAKEFILE.format("echo '= 3 passed ='")}))
-    assert result.passed
-    assert refused
-
-
-async def test_a_turn_whose_second_start_is_interrupted_too_is_not_lost(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Half started, then the engine goes away while the container is made anew."""
-    real, refused = DockerContainerEngine._call, list[str]()
-
-    async def refuses_twice(engine: DockerContainerEngine, work: Callable[[Any], Any]) -> Any:
-        names = work.__code__.co_names
-        if "start" in names and not refused:
-            refused.append("start")
-            raise OrchestratorError(ErrorCode.PROCESS_FAILED, f"Docker refused: task {'6f' * 32}: already exists")
-        if "create_container" in names and refused == ["start"]:
-            refused.append("create")
-            raise OrchestratorError(ErrorCode.DOCKER_UNREACHABLE, "away", error_class=ErrorClass.TRANSIENT)
-        return await real(engine, work)
-
-    await bench.prepare()
-    monkeypatch.setattr(DockerContainerEngine, "_call", refuses_twice)
-    with pytest.raises(OrchestratorError, match="away"):
-        await bench.turn({})
-    assert (await bench.turn({})).status == "done"
-    assert refused == ["start", "create"]
