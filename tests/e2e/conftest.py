@@ -11,12 +11,12 @@ from tests.support.stack import Stack, running_stack
 from tests.support.stories import Stories
 from tests.support.story import Story
 
-_WITH_THEIR_OWN = ("test_never_stuck.py", "test_telemetry.py", "test_web_ui.py")
-"""They bring up platforms of their own and wait for much of their time. None may ask for the common one or a story."""
+_WAITING = "test_never_stuck.py"
+"""It has a platform of its own and waits for most of its time. It may not ask for the common one or a story."""
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
-    return grouped(config, log, lambda nodeid: "own" if file_of(nodeid) in _WITH_THEIR_OWN else "one")
+    return grouped(config, log, lambda nodeid: "waiting" if file_of(nodeid) == _WAITING else "busy")
 
 
 def pytest_configure(config: pytest.Config) -> None:

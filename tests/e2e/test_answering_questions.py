@@ -5,7 +5,7 @@ import pytest
 from tests.support.outside import agent_starts
 from tests.support.story import Story
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = pytest.mark.timeout(900)
 
 
 @pytest.mark.story("question")

@@ -4,7 +4,7 @@ import pytest
 
 from tests.support.story import Cancelled, Story
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = pytest.mark.timeout(900)
 
 WITHIN_S = 10
 

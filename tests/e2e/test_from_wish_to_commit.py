@@ -8,7 +8,7 @@ from tests.support.outside import agent_starts
 from tests.support.stack import Stack
 from tests.support.story import Story, below, milestones
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = pytest.mark.timeout(900)
 
 
 @pytest.mark.story("happy")

@@ -10,7 +10,7 @@ from tests.support.outside import files_with
 from tests.support.scenarios_of_deploy import SECRET
 from tests.support.story import Story
 
-pytestmark = [pytest.mark.timeout(600), pytest.mark.story("missing-secret")]
+pytestmark = [pytest.mark.timeout(900), pytest.mark.story("missing-secret")]
 
 GENERATED = ("ADMIN_TOKEN", "SECRET_KEY")
 

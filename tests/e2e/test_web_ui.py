@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from uuid import uuid4
 
 import pytest
@@ -17,9 +16,9 @@ from playwright.async_api import Page, expect
 
 from tests.support.browser import SIZE, WebUi, login_link, new_page
 from tests.support.login_proxy import Proxied, proxied_api
-from tests.support.stack import ROOT, Stack, running_stack
+from tests.support.stack import ROOT, Stack
 
-# The first test brings the platform up.
+# The first test may have to bring the platform up, and to build its images.
 pytestmark = pytest.mark.timeout(600)
 
 WISH = "A library with books: title, author, year:int"
@@ -49,15 +48,6 @@ class Delivered:
     @property
     def worker(self) -> str:
         return f"worker/{self.task_id.replace('dlv-', 'eng-')}"
-
-
-@pytest.fixture(scope="module")
-async def stack() -> AsyncIterator[Stack]:
-    """A platform with nothing else on it: the pages list what is there."""
-    with TemporaryDirectory(prefix="web-ui-") as directory, pytest.MonkeyPatch.context() as chosen:
-        chosen.setenv("ORCHESTRATOR_RUNTIME", "process")
-        async with running_stack(Path(directory) / "home") as stack:
-            yield stack
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from tests.support.outside import Outside, agent_starts, answer, processes_of
 from tests.support.stack import Stack, running_stack
 from tests.support.story import ENTITY, Story, below
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = pytest.mark.timeout(900)
 
 
 @pytest.fixture
