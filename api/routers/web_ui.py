@@ -9,6 +9,7 @@ import structlog
 from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
 from starlette.background import BackgroundTask
+from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_exponential
 
 from api.auth import Admin
 from api.problems import permanent, problem_response
@@ -27,7 +28,9 @@ HOME = "/namespaces/default/workflows"
 PATHS = ("/namespaces", "/api/v1", "/_app", "/i18n", "/select-namespace", "/import", "/nexus", "/render")
 """Where the Web UI lives; none of them is a route of the API."""
 
-_TIMEOUT = httpx.Timeout(5, read=120)
+_TIMEOUT = httpx.Timeout(30, read=120)
+"""In seconds. A page is hundreds of small requests, all at once, and a busy machine takes its time to connect."""
+_TRIES = 3
 # Belong to one connection, or are for this side only.
 _NOT_FORWARDED = {
     "host",
@@ -121,7 +124,7 @@ async def _forwarded(request: Request, platform: Platform) -> Response:
         content=await request.body(),
     )
     try:
-        reply = await platform.web_ui.send(built, stream=True)
+        reply = await _answered(platform.web_ui, built)
     except httpx.HTTPError as error:
         log.warning("the Web UI does not answer", cause=type(error).__name__)
         return problem_response(
@@ -135,6 +138,19 @@ async def _forwarded(request: Request, platform: Platform) -> Response:
     # No page elsewhere may show the Web UI's buttons under its own: a proxy's login is sent from there, too.
     streamed.raw_headers = [*kept_pairs, (b"x-frame-options", b"SAMEORIGIN")]
     return streamed
+
+
+async def _answered(web_ui: httpx.AsyncClient, request: httpx.Request) -> httpx.Response:
+    """The beginning of the reply. What only reads is asked for again: one missing script breaks a page."""
+    async for attempt in AsyncRetrying(
+        retry=retry_if_exception_type(httpx.TransportError),
+        stop=stop_after_attempt(_TRIES if request.method == "GET" else 1),
+        wait=wait_exponential(0.1),
+        reraise=True,
+    ):
+        with attempt:
+            return await web_ui.send(request, stream=True)
+    raise AssertionError("unreachable: the last attempt returns or raises")
 
 
 def _headers(request: Request, platform: Platform) -> list[tuple[str, str]]:

@@ -1,5 +1,6 @@
 """The readable Web UI: who may log in, and what a codec decodes for whom."""
 
+import asyncio
 import base64
 import json
 from collections.abc import AsyncIterator
@@ -198,6 +199,26 @@ async def test_the_web_ui_itself_is_behind_the_login(api: Api, origin: Headers) 
     assert_refused(await api.http.post("/api/v1/x", headers=cookie), 403, "NOT_ALLOWED")
     # Logged in, the request goes on to the Web UI; none runs in this test.
     assert_refused(await api.http.get("/namespaces", headers=cookie), 503, "TEMPORAL_UNREACHABLE")
+
+
+@pytest.mark.parametrize(("method", "asked", "status"), [("GET", 2, 200), ("POST", 1, 503)])
+async def test_a_script_of_a_page_is_asked_for_again_when_its_connection_breaks(
+    api: Api, origin: Headers, method: str, asked: int, status: int
+) -> None:
+    """The Web UI closes a connection at the moment in which it is used again."""
+    seen: list[str] = []
+
+    async def breaks_once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        seen.append((await reader.readuntil(b"\r\n")).decode().split()[0])
+        if len(seen) > 1:
+            writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\nconnection: close\r\n\r\ncode")
+            await writer.drain()
+        writer.close()
+
+    ui = httpx.URL(api.settings.ui_url)
+    async with await asyncio.start_server(breaks_once, ui.host, ui.port):
+        reply = await api.http.request(method, "/_app/some.js", headers=origin | await logged_in(api))
+    assert (seen, reply.status_code) == ([method] * asked, status)
 
 
 def test_these_are_the_only_routes_that_are_entered_by_cookie(api: Api) -> None:
