@@ -107,7 +107,6 @@ def command(spec: ContainerSpec) -> list[str]:
     """What a person would type."""
     mounts = [f"type=volume,source={one.source},target={one.target}" for one in spec.binds]
     variables = [f"{key}={value}" for key, value in spec.environment.items()]
-    launcher = ["/usr/local/bin/worker-run", "60", f"{spec.environment['HOME']}/.environment"]
     return [
         "docker", "run", "--name", spec.name, "--label", f"{MARK}=1", "--network", AGENTS_NETWORK,
         "--user", "1000:1000", "--workdir", spec.working_dir, "--cap-drop", "ALL",
@@ -117,7 +116,7 @@ def command(spec: ContainerSpec) -> list[str]:
         "--log-driver", "json-file", "--log-opt", "max-size=64m", "--log-opt", "max-file=2",
         *(word for mount in mounts for word in ("--mount", mount)),
         *(word for variable in variables for word in ("--env", variable)),
-        spec.image, *launcher, *spec.argv,
+        spec.image, "timeout", "60", *spec.argv,
     ]  # fmt: skip
 
 

@@ -54,9 +54,8 @@ async def test_an_agent_has_no_power_over_the_machine(bench: Bench) -> None:
 async def test_the_engine_records_no_value_of_the_agents_variables(bench: Bench) -> None:
     await bench.prepare()
     variables = {"SHOP_TOKEN": "token-of-the-agent", "SHOP_NAME": "name-of-the-shop"}
-    await bench.turn({"runs": ["echo $SHOP_NAME; ls -A ~"]}, env_vars=variables)
-    assert bench.said[-1].startswith("0: name-of-the-shop")
-    assert ".environment" not in bench.said[-1]
+    await bench.turn({"runs": ["echo $SHOP_NAME; find ~ -name '*environment*'"]}, env_vars=variables)
+    assert bench.said[-1] == "0: name-of-the-shop"
     records = json.dumps(inspected(bench))
     assert "token-of-the-agent" not in records
     assert "name-of-the-shop" not in records
