@@ -101,7 +101,7 @@ check: $(READY) ## Format, lint, types, import rules, contracts, fingerprints; e
 	$(call step,Import rules,$(BIN)/lint-imports --no-cache,Move the code to the layer that may know it: docs/contracts.md has the table.)
 	$(call step,JSON Schemas,$(PY) -m contracts.schema_export --check,Run: $(PY) -m contracts.schema_export --write  and commit the result.)
 	$(call step,Contract compatibility,$(PY) -m contracts.schema_export --compat,Contracts only grow: docs/contracts.md says how to change one.)
-	$(call step,Workflow fingerprints,$(PY) -m tests.support.fingerprints --check,See the text above: patch; or record a golden history; then --write.)
+	$(call step,Workflow fingerprints,$(PY) -m tests.replay.fingerprints --check,See the text above: patch; or record a golden history; then --write.)
 	@printf '\nAll checks are green.\n'
 
 fmt: $(READY) ## Format the code and repair what the linter can repair
@@ -165,8 +165,8 @@ chromium:
 
 .PHONY: soak bench
 soak: $(READY) engine ## SOAK_KILLS (100) random kills, then CHAT_FAULTS (100) over CHAT_TALKS (20) conversations, by CHAOS_SEED (1)
-	$(PY) -m tests.support.soak --kills $(SOAK_KILLS) --minutes $(SOAK_MINUTES) --seed $(CHAOS_SEED) --report $(SOAK_REPORT)
-	$(PY) -m tests.support.chat_soak_main --faults $(CHAT_FAULTS) --conversations $(CHAT_TALKS) --seed $(CHAOS_SEED) --report $(CHAT_REPORT)
+	$(PY) -m tests.soak.run --kills $(SOAK_KILLS) --minutes $(SOAK_MINUTES) --seed $(CHAOS_SEED) --report $(SOAK_REPORT)
+	$(PY) -m tests.soak.chat_run --faults $(CHAT_FAULTS) --conversations $(CHAT_TALKS) --seed $(CHAOS_SEED) --report $(CHAT_REPORT)
 
 BENCH_PAGE ?=
 bench: $(READY) ## Benchmarks, about 15 minutes (BENCH_PAGE=docs/performance.md renews that page)

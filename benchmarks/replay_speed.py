@@ -14,7 +14,7 @@ from temporalio.client import WorkflowHistory
 
 from benchmarks.measuring import Spread
 from benchmarks.reporting import Benchmark, Findings, Table, main
-from tests.support.record_histories import GOLDEN, file_of
+from tests.replay.record_histories import GOLDEN, file_of
 from workers.replay import each, load, replay
 from workers.sandbox import compile_workflows
 

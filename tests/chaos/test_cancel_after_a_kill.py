@@ -5,8 +5,8 @@ import asyncio
 import pytest
 
 from tests.chaos.conftest import SENTENCE
+from tests.soak.campaign import PLAYBOOK, TESTS, TURN, in_run
 from tests.support.chaos import Delivery, Evidence
-from tests.support.chaos_campaign import PLAYBOOK, TESTS, TURN, in_run
 from tests.support.chaos_containers import ContainerTraces
 from tests.support.chaos_kills import kill
 from tests.support.chaos_run import deliver, end_of

@@ -5,8 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from tests.chaos.conftest import SENTENCE
-from tests.support.chaos import Evidence, judge
-from tests.support.chaos_campaign import (
+from tests.soak.campaign import (
     PLAYBOOK,
     TESTS,
     TURN,
@@ -18,6 +17,7 @@ from tests.support.chaos_campaign import (
     in_run,
     in_stage,
 )
+from tests.support.chaos import Evidence, judge
 from tests.support.chaos_containers import ContainerTraces
 from tests.support.chaos_kills import DOCKER, spared_engine
 

@@ -5,8 +5,8 @@ import random
 import pytest
 
 from tests.chaos.conftest import SENTENCE
+from tests.soak.campaign import ENDS_WITHIN_S, PLAYBOOK, TURN, in_run
 from tests.support.chaos import Evidence, judge
-from tests.support.chaos_campaign import ENDS_WITHIN_S, PLAYBOOK, TURN, in_run
 from tests.support.chaos_kills import kill
 from tests.support.chaos_run import deliver, end_of, gather_evidence
 from tests.support.chaos_traces import ProcessTraces

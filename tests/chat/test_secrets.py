@@ -9,11 +9,11 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
-from tests.support.canaries import known_canary
+from tests.secrets.canaries import known_canary
+from tests.secrets.net import Net
+from tests.secrets.places import look_at_temporal
+from tests.secrets.scan import Scan
 from tests.support.chat import Talker, Town, link
-from tests.support.leak_net import Net
-from tests.support.leak_places import look_at_temporal
-from tests.support.leak_scan import Scan
 from tests.support.stack import Stack
 
 pytestmark = pytest.mark.timeout(300)

@@ -13,8 +13,8 @@ import pytest
 from activities.adapters import docker_command as docker
 from bot.emulator.server import serving
 from bot.emulator.telegram import Telegram
+from tests.compose.stack import ComposeStack, no_compose, running_compose
 from tests.support.chat import Talker, link
-from tests.support.compose import ComposeStack, no_compose, running_compose
 from tests.support.eventually import eventually
 
 pytestmark = pytest.mark.timeout(1800)  # the first run on a machine builds five images

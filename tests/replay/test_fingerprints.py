@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.fingerprints import COMMITTED, ROOT, Fingerprint, difference, fingerprints, text
+from tests.replay.fingerprints import COMMITTED, ROOT, Fingerprint, difference, fingerprints, text
 
 WORKFLOWS = ("delivery", "engineering", "deploy", "agent-worker")
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.record_histories import GOLDEN, HISTORIES, file_of
+from tests.replay.record_histories import GOLDEN, HISTORIES, file_of
 from tests.support.stack import ROOT
 from workers.replay import Verdict, each, load, replay
 
@@ -30,7 +30,7 @@ async def judged(*files: Path) -> list[Verdict]:
 
 @pytest.mark.parametrize(("workflow", "name"), WANTED, ids=lambda value: str(value))
 def test_every_way_through_a_workflow_has_a_golden_history(workflow: str, name: str) -> None:
-    assert file_of(workflow, name).exists(), f"record it: python -m tests.support.record_histories ({workflow}/{name})"
+    assert file_of(workflow, name).exists(), f"record it: python -m tests.replay.record_histories ({workflow}/{name})"
 
 
 @pytest.mark.parametrize("file", golden(), ids=shown)

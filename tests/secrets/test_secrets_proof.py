@@ -7,11 +7,11 @@ from collections.abc import AsyncIterator
 import pytest
 
 from activities.adapters.server_container import BASE_IMAGE
-from tests.support.canaries import Canary, new_canary
+from tests.secrets.canaries import Canary, new_canary
+from tests.secrets.containers import look_at_server
+from tests.secrets.run import GENERATED, SECRET, Proof, ProofStack, collecting, digest, proven
+from tests.secrets.scan import Scan
 from tests.support.container_service import no_engine
-from tests.support.leak_containers import look_at_server
-from tests.support.leak_run import GENERATED, SECRET, Proof, ProofStack, collecting, digest, proven
-from tests.support.leak_scan import Scan
 from tests.support.stack import free_ports
 
 pytestmark = pytest.mark.timeout(1800)

@@ -1,0 +1,323 @@
+"""What every deploy target promises, whatever services run as: real ansible, seen from outside over HTTP."""
+
+import asyncio
+import json
+import sys
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from contracts.base import utc_now
+from contracts.errors import ErrorCode
+from contracts.nouns import DeploymentDTO
+from contracts.states import DeployAction, ReleaseState
+from contracts.steps import OperationRequest, ReleaseOutcome, ReleaseRequest, ReleaseVerdict
+from runtime.ports import any_free
+from tests.support.container_service import ContainerProject, OneServer, no_engine
+from tests.support.eventually import eventually
+from tests.support.sample_service import SECRET, Recorder, SampleProject
+
+ROOT = Path(__file__).resolve().parents[3]
+pytestmark = pytest.mark.timeout(400)  # a shared machine may be slow, and the first test makes the server
+CALLER = """
+import asyncio, json, sys
+from pathlib import Path
+from contracts.steps import ReleaseRequest
+from tests.support.container_service import ContainerProject, OneServer
+from tests.support.sample_service import Recorder, SampleProject
+
+facts, request = json.loads(sys.stdin.read())
+server = facts.pop("server")
+facts["home"] = Path(facts["home"])
+if server is None:
+    project = SampleProject(**facts)
+else:
+    project = ContainerProject(**facts, server=OneServer(Path(server["home"]), server["handle"]))
+request = ReleaseRequest.model_validate_json(request)
+asyncio.run(project.target.release(request, project.environment(request), Recorder().follow))
+"""
+
+
+@pytest.fixture(params=["process", "container"])
+async def project(
+    request: pytest.FixtureRequest, tmp_path: Path, container_server: OneServer
+) -> AsyncIterator[SampleProject]:
+    if request.param == "process":
+        sample = SampleProject(tmp_path, any_free())
+    else:
+        sample = await in_containers(tmp_path, container_server)
+    yield sample
+    await sample.clean_up()
+
+
+async def in_containers(home: Path, server: OneServer) -> ContainerProject:
+    obstacle = no_engine()
+    if obstacle is not None:
+        pytest.skip(obstacle)
+    access = await server.prepare()
+    return ContainerProject(
+        home, any_free(), server_handle=server.handle, server_ip=access.host, server=server, start_timeout_s=12.0
+    )
+
+
+async def deploy(
+    project: SampleProject, commit: str, previous: str | None = None, release_id: str = ""
+) -> tuple[ReleaseRequest, ReleaseOutcome, Recorder]:
+    request = await project.request(commit, previous=previous, release_id=release_id, timeout_s=300)
+    recorder = Recorder()
+    outcome = await project.target.release(request, project.environment(request), recorder.follow)
+    return request, outcome, recorder
+
+
+async def health(project: SampleProject) -> dict[str, object]:
+    async with httpx.AsyncClient(trust_env=False) as client:
+        answer: dict[str, object] = (await client.get(f"{project.url}/health", timeout=3)).json()
+        return answer
+
+
+def recorded(project: SampleProject, request: ReleaseRequest) -> DeploymentDTO:
+    return DeploymentDTO(
+        id=request.release_id,
+        project_id=project.project_id,
+        task_id=request.task_id,
+        commit=request.plan.commit,
+        state=ReleaseState.ACTIVE,
+        server_handle=project.server_handle,
+        number=1,
+        created_at=utc_now(),
+        updated_at=utc_now(),
+    )
+
+
+def verdict(project: SampleProject, request: ReleaseRequest) -> ReleaseVerdict:
+    return ReleaseVerdict(
+        project_id=project.project_id,
+        project_name=project.name,
+        task_id=request.task_id,
+        release_id=request.release_id,
+        allocation=request.allocation,
+    )
+
+
+async def operate(project: SampleProject, action: DeployAction, release: DeploymentDTO) -> str | None:
+    request = OperationRequest(
+        project_id=project.project_id, project_name=project.name, task_id="dep-operate", action=action
+    )
+    result = await project.target.operate(request, release, Recorder().follow)
+    assert result.ok, result.error
+    return result.url
+
+
+def told(recorder: Recorder) -> str:
+    return json.dumps([event.model_dump(mode="json") for event in recorder.events])
+
+
+def texts_under(*directories: Path) -> str:
+    files = [file for directory in directories for file in directory.rglob("*") if file.is_file()]
+    return "".join(file.read_text(errors="replace") for file in files)
+
+
+async def assert_only_serves(project: SampleProject, request: ReleaseRequest) -> None:
+    answer = await health(project)
+    assert (answer["release"], answer["commit"]) == (request.release_id, request.plan.commit)
+    assert [name.rpartition("-backend-")[2] for name in await project.live()] == [request.release_id]
+    assert await project.candidates() == []
+
+
+async def test_a_release_answers_at_its_public_address_and_the_steps_are_told(project: SampleProject) -> None:
+    request, outcome, recorder = await deploy(project, project.commit("v1"))
+    assert outcome.ok, outcome.error
+    await assert_only_serves(project, request)
+    assert (await health(project))["phase"] == "live"
+    steps = recorder.steps
+    assert (steps[0], *steps[2:]) == (
+        "Check out the commit",
+        "Write the environment",
+        "Start a candidate and look at its health",
+        "Switch to the new release",
+    )
+    assert len({event.key for event in recorder.events}) == len(recorder.events)
+    probe = await project.target.probe(project.probe_request(request))
+    assert (probe.ok, probe.url, probe.restarts) == (True, project.url, 0), probe.error
+
+
+async def test_a_second_release_replaces_the_first_and_keeps_its_data(project: SampleProject) -> None:
+    first, _, _ = await deploy(project, project.commit("v1"))
+    second, outcome, _ = await deploy(project, project.commit("v2"), previous=first.release_id)
+    assert outcome.ok, outcome.error
+    await assert_only_serves(project, second)
+    assert await project.releases() == {first.release_id, second.release_id}
+    assert await project.starts() == [first.release_id, second.release_id], "a candidate touched live data"
+
+
+@pytest.mark.parametrize(
+    ("broken", "why"),
+    [
+        ({"prologue": "sys.exit('no database: ' + os.environ['API_TOKEN'])"}, "ended with exit code 1"),
+        ({"answer": "status = 404"}, "answered 404"),
+        ({"answer": "body['release'] = 'rel-other'"}, "another release answered"),
+    ],
+    ids=["start", "health", "wrong-release"],
+)
+async def test_a_broken_release_leaves_the_previous_one_serving(
+    project: SampleProject, broken: dict[str, str], why: str
+) -> None:
+    first, _, _ = await deploy(project, project.commit("v1"))
+    before = await project.live()
+    second, outcome, recorder = await deploy(project, project.commit("v2", **broken), previous=first.release_id)
+    assert (outcome.ok, outcome.switched, outcome.error_code) == (False, False, ErrorCode.PROBE_FAILED)
+    assert why in str(outcome.error)
+    assert "starting v2" in str(outcome.error), "the end of its log is shown"
+    assert SECRET not in str(outcome.error) + told(recorder)
+    assert await project.live() == before, "the old one was never touched"
+    assert (await project.target.revert(verdict(project, second), recorded(project, first))).ok
+    await assert_only_serves(project, first)
+    assert await project.live() == before
+    assert await project.releases() == {first.release_id}
+
+
+async def test_a_rollback_serves_the_exact_earlier_commit_without_building_it(project: SampleProject) -> None:
+    commit = project.commit("v1")
+    first, one, _ = await deploy(project, commit)
+    second, two, _ = await deploy(project, project.commit("v2"), previous=first.release_id)
+    built = await project.built(first.release_id)
+    _, back, _ = await deploy(project, commit, previous=second.release_id, release_id=first.release_id)
+    assert back.ok, back.error
+    await assert_only_serves(project, first)
+    assert (await health(project))["version"] == "v1"
+    assert await project.built(first.release_id) == built
+    assert back.image == one.image
+    assert one.image is None or one.image != two.image
+
+
+async def test_reverting_a_switched_release_brings_the_previous_one_back(project: SampleProject) -> None:
+    first, _, _ = await deploy(project, project.commit("v1"))
+    second, _, _ = await deploy(project, project.commit("v2"), previous=first.release_id)
+    for _ in range(2):
+        outcome = await project.target.revert(verdict(project, second), recorded(project, first))
+        assert outcome.ok, outcome.error
+        await assert_only_serves(project, first)
+
+
+async def test_reverting_a_first_release_leaves_nothing_running(project: SampleProject) -> None:
+    request, _, _ = await deploy(project, project.commit("v1"))
+    assert (await project.target.revert(verdict(project, request), None)).ok
+    assert await project.live() == {}
+
+
+@pytest.mark.parametrize("moment", ["candidate", "switch"])
+async def test_cancelling_a_release_leaves_nothing_of_it(project: SampleProject, moment: str) -> None:
+    first, _, _ = await deploy(project, project.commit("v1"))
+    # Long enough to be seen and stopped before it has served: then it would rightly stay.
+    wait = 60 if moment == "candidate" else 5
+    slow = project.commit("v2", prologue=f"import time; time.sleep({wait})")
+    request = await project.request(slow, previous=first.release_id, timeout_s=300)
+    task = asyncio.ensure_future(project.target.release(request, project.environment(request), Recorder().follow))
+    await reached(project, request, moment)
+    began = time.monotonic()
+    task.cancel()
+    await project.target.stop_release(request)
+    assert time.monotonic() - began < 15
+    await assert_only_serves(project, first)
+    assert await project.releases() == {first.release_id}
+    assert not any("ansible" in line or "ssh " in line for line in project.processes())
+    assert SECRET not in texts_under(project.home / "playbooks")
+
+
+@pytest.mark.parametrize("moment", ["candidate", "switch"])
+async def test_a_killed_caller_finds_its_playbook_again(project: SampleProject, moment: str) -> None:
+    slow = project.commit("v1", prologue="import time; time.sleep(1.5)")
+    request = await project.request(slow, timeout_s=300)
+    caller = await start_caller(project, request)
+    await reached(project, request, moment)
+    caller.kill()
+    await caller.wait()
+    runs = [path.name for path in (project.home / "runs").glob("play-*")]
+    first = project.supervisor.status(runs[0])
+    assert first.state == "running", "the playbook outlives its caller"
+    outcome = await project.target.release(request, project.environment(request), Recorder().follow)
+    assert outcome.ok, outcome.error
+    assert project.supervisor.status(runs[0]).pid == first.pid, "adopted, not run again"
+    await assert_only_serves(project, request)
+    assert await project.starts() == [request.release_id]
+
+
+async def reached(project: SampleProject, request: ReleaseRequest, moment: str) -> None:
+    async def is_there() -> bool:
+        if moment == "candidate":
+            return bool(await project.candidates())
+        return any(name.endswith(f"-backend-{request.release_id}") for name in await project.live())
+
+    _: bool = await eventually(is_there, timeout=90)
+
+
+async def start_caller(project: SampleProject, request: ReleaseRequest) -> asyncio.subprocess.Process:
+    """Another process that deploys, as a Temporal worker does."""
+    server = project.server if isinstance(project, ContainerProject) else None
+    facts = {
+        "home": str(project.home),
+        "port": project.port,
+        "project_id": project.project_id,
+        "name": project.name,
+        "server_handle": project.server_handle,
+        "server_ip": project.server_ip,
+        "server": {"home": str(server.home), "handle": server.handle} if server else None,
+    }
+    caller = await asyncio.create_subprocess_exec(sys.executable, "-c", CALLER, stdin=asyncio.subprocess.PIPE, cwd=ROOT)
+    assert caller.stdin is not None
+    caller.stdin.write(json.dumps([facts, request.model_dump_json()]).encode())
+    caller.stdin.close()
+    return caller
+
+
+async def test_nothing_secret_can_be_seen_by_others_or_is_left_by_the_run(project: SampleProject) -> None:
+    holds = f"body['holds'] = os.environ['API_TOKEN'] == {SECRET!r}"
+    commit = project.commit("v1", prologue="import time; time.sleep(1)", answer=holds)
+    request = await project.request(commit, timeout_s=300)
+    recorder = Recorder()
+    seen: list[str] = []
+    task = asyncio.ensure_future(project.target.release(request, project.environment(request), recorder.follow))
+    while not task.done():
+        seen.append(await project.seen_by_others())
+        await asyncio.wait({task}, timeout=0.1)
+    outcome = task.result()
+    assert outcome.ok, outcome.error
+    assert (await health(project))["holds"] is True, "the service has the secret"
+    seen.append(await project.seen_by_others())
+    assert "backend.py" in "".join(seen), "the service was not seen"
+    assert SECRET not in "".join(seen) + told(recorder)
+    left = texts_under(project.home / "playbooks", project.home / "runs", project.home / "artifacts")
+    assert "Check out the commit" in left
+    assert SECRET not in left
+
+
+async def test_a_project_can_be_stopped_restarted_and_removed(project: SampleProject) -> None:
+    request, _, _ = await deploy(project, project.commit("v1"))
+    release = recorded(project, request)
+    await operate(project, DeployAction.STOP, release)
+    assert await project.live() == {}
+    assert await project.target.restore_services() == [], "stopped stays stopped"
+    assert await operate(project, DeployAction.RESTART, release) == project.url
+    await assert_only_serves(project, request)
+    for _ in range(2):
+        await operate(project, DeployAction.REMOVE, release)
+        assert await project.left() == []
+    assert await project.kept_data() == ["started"]
+
+
+async def test_a_service_that_keeps_crashing_fails_the_probe(project: SampleProject) -> None:
+    crash = "threading.Timer(0.3, lambda: os._exit(1)).start() if self.path == '/crash' else None"
+    commit = project.commit("v1", prologue="import threading", answer=crash)
+    request, outcome, _ = await deploy(project, commit)
+    assert outcome.ok, outcome.error
+    assert (await project.target.probe(project.probe_request(request))).ok
+    async with httpx.AsyncClient(trust_env=False) as client:
+        probe = asyncio.ensure_future(project.target.probe(project.probe_request(request)))
+        while not probe.done():
+            await asyncio.gather(client.get(f"{project.url}/crash", timeout=3), return_exceptions=True)
+            await asyncio.wait({probe}, timeout=0.2)
+    assert not probe.result().ok
+    assert "backend" in str(probe.result().error)

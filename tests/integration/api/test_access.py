@@ -1,0 +1,270 @@
+"""Who may do what: owners, admins, agents' tokens and the platform."""
+
+import re
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from uuid import uuid4
+
+import pytest
+import pytest_asyncio
+
+from api import auth
+from tests.support.api import Api, Headers, bearer, fine_event, projection, release, running_api
+from tests.unit.api.test_openapi import PUBLIC, access_rules, routes
+
+
+@pytest_asyncio.fixture(scope="module")
+async def api(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Api]:
+    async with running_api(tmp_path_factory.mktemp("api")) as running:
+        yield running
+
+
+@dataclass(frozen=True)
+class Belongings:
+    """One thing of each kind that belongs to `owner`."""
+
+    owner: Headers
+    project_id: str
+    task_id: str
+    question_id: str
+    release_id: str
+    sha256: str
+
+    def paths(self) -> dict[str, str]:
+        return {
+            "project_id": self.project_id,
+            "task_id": self.task_id,
+            "question_id": self.question_id,
+            "release_id": self.release_id,
+            "sha256": self.sha256,
+            "name": "REPORT",
+            "handle": "local",
+            "user_id": "1",
+            "screen_id": "x1",
+            "update_id": "x1",
+        }
+
+
+async def belongings(api: Api) -> Belongings:
+    _, owner = await api.new_user()
+    project_id = await api.new_project(owner, description="A list of books")
+    content = uuid4().hex.encode()
+    ref = await api.state.artifacts.put("REPORT", content)
+    task_id = await api.new_task(project_id, artifacts=[ref.model_dump()])
+    question_id = await api.new_question(task_id, project_id)
+    recorded = release(project_id)
+    await api.http.put("/internal/releases", json=recorded, headers=api.platform)
+    await api.http.put(f"/projects/{project_id}/secrets/REPORT", json={"value": "v"}, headers=owner)
+    return Belongings(owner, project_id, task_id, question_id, recorded["id"], ref.sha256)
+
+
+def valid_body(path: str, project_id: str) -> dict[str, object] | None:
+    request = {"request_id": uuid4().hex, "project_id": project_id}
+    bodies: dict[str, dict[str, object]] = {
+        "/engineering": {**request, "wish": "x"},
+        "/deliveries": {**request, "wish": "x"},
+        "/deploys": request,
+        "/tokens": {"project_id": project_id, "commands": ["task.show"]},
+        "/projects/{project_id}": {"title": "changed"},
+        "/projects/{project_id}/secrets/{name}": {"value": "stolen"},
+        "/questions/{question_id}/answer": {"answer_id": uuid4().hex, "text": "yes"},
+    }
+    return bodies.get(path)
+
+
+SCOPED = ("{project_id}", "{task_id}", "{question_id}", "{release_id}", "{sha256}")
+STARTS = {"/engineering", "/deliveries", "/deploys", "/tokens"}
+
+
+async def test_on_every_route_another_owners_thing_answers_like_an_unknown_one(api: Api) -> None:
+    theirs, mine = await belongings(api), await belongings(api)
+    before = await api.rows("SELECT * FROM projects ORDER BY id")
+    tried = 0
+    for route in routes(api.app):
+        scoped = any(part in route.path for part in SCOPED) or route.path in STARTS
+        if route.path.startswith("/internal") or not scoped:
+            continue
+        for method in route.methods - {"HEAD"}:
+            body = valid_body(route.path, theirs.project_id)
+            known = await api.http.request(method, route.path.format(**theirs.paths()), json=body, headers=mine.owner)
+            unknown_ids = {name: f"unknown-{uuid4().hex[:8]}" for name in theirs.paths()}
+            unknown_ids |= {"sha256": "0" * 64, "name": "REPORT"}
+            unknown = await api.http.request(
+                method,
+                route.path.format(**unknown_ids),
+                json=valid_body(route.path, unknown_ids["project_id"]),
+                headers=mine.owner,
+            )
+            assert known.status_code == unknown.status_code == 404, (method, route.path, known.text, unknown.text)
+            assert known.json()["code"] == unknown.json()["code"] == "NOT_FOUND"
+            tried += 1
+    assert tried >= 18
+    assert await api.rows("SELECT * FROM projects ORDER BY id") == before
+    assert api.gateway.started == api.gateway.answers == api.gateway.cancelled == []
+
+
+async def test_lists_show_only_what_is_the_callers(api: Api) -> None:
+    theirs, mine = await belongings(api), await belongings(api)
+    for path in ("/projects", "/tasks", "/questions", "/servers", "/allocations", "/incidents"):
+        text = (await api.http.get(path, headers=mine.owner)).text
+        everything = (await api.http.get(path, headers=api.admin)).text
+        assert theirs.project_id not in text, path
+        if path in {"/projects", "/tasks", "/questions"}:
+            assert mine.project_id in text, path
+            assert theirs.project_id in everything, path
+            assert mine.project_id in everything, path
+
+
+async def test_an_admin_sees_the_projects_of_others(api: Api) -> None:
+    theirs = await belongings(api)
+    reply = await api.http.get(f"/projects/{theirs.project_id}", headers=api.admin)
+    assert reply.json()["project"]["id"] == theirs.project_id
+
+
+@pytest.mark.parametrize(
+    "header",
+    [{}, {"Authorization": "Basic eDp5"}, {"Authorization": "Bearer "}, bearer("x"), bearer("user_" + "é" * 43)],
+)
+async def test_without_a_known_key_every_route_is_closed(api: Api, header: Headers) -> None:
+    headers = {name: value.encode("latin-1") for name, value in header.items()}
+    for route in routes(api.app):
+        if route.path in PUBLIC:
+            continue
+        path = route.path.format(
+            **{
+                **dict.fromkeys(re.findall(r"{(\w+)}", route.path), "x1"),
+                "sha256": "0" * 64,
+                "name": "X",
+                "user_id": "3",
+            }
+        )
+        for method in route.methods - {"HEAD"}:
+            reply = await api.http.request(method, path, headers=headers)
+            assert reply.status_code in {401, 422}, (method, path, reply.text)
+            if method == "GET":
+                assert reply.status_code == 401, path
+                assert reply.headers["www-authenticate"] == "Bearer"
+                assert reply.json()["code"] == "NOT_AUTHENTICATED"
+
+
+async def test_internal_routes_are_closed_to_everybody_but_the_platform(api: Api) -> None:
+    mine = await belongings(api)
+    token = await make_token(api, mine, ["task.show"])
+    before = await api.rows("SELECT id, seq, last_event_seq FROM tasks ORDER BY id")
+    calls = [
+        ("PUT", "/internal/projections", projection(mine.task_id, mine.project_id, seq=99)),
+        ("POST", "/internal/events", {"task_id": mine.task_id, "events": [fine_event("k")]}),
+        ("POST", "/internal/secrets/reveal", {"refs": [f"secret://projects/{mine.project_id}/REPORT"]}),
+        ("POST", f"/internal/projects/{mine.project_id}/secrets/generate", {"names": ["X"]}),
+        ("GET", f"/internal/projects/{mine.project_id}/secrets", None),
+        ("POST", "/internal/ports", {"project_id": mine.project_id, "services": ["a"]}),
+        ("PUT", "/internal/servers", {"handle": "mine", "public_ip": "10.0.0.9"}),
+        ("PUT", "/internal/releases", release(mine.project_id)),
+        ("POST", "/internal/tokens", {"project_id": mine.project_id, "commands": ["task.show"]}),
+    ]
+    assert len(calls) == len([route for route in routes(api.app) if route.path.startswith("/internal")])
+    for method, path, body in calls:
+        for headers in (mine.owner, api.admin, token):
+            reply = await api.http.request(method, path, json=body, headers=headers)
+            assert (reply.status_code, reply.json()["code"]) == (403, "NOT_ALLOWED"), path
+    assert await api.rows("SELECT id, seq, last_event_seq FROM tasks ORDER BY id") == before
+
+
+async def test_the_platform_reads_everything_and_acts_for_nobody(api: Api) -> None:
+    mine = await belongings(api)
+    assert (await api.http.get(f"/projects/{mine.project_id}/releases", headers=api.platform)).status_code == 200
+    start = {"request_id": "r", "project_id": mine.project_id, "wish": "x"}
+    for path, body in (("/engineering", start), ("/users", {"user_id": 5})):
+        assert (await api.http.post(path, json=body, headers=api.platform)).status_code == 403
+
+
+async def make_token(api: Api, mine: Belongings, commands: list[str]) -> Headers:
+    body = {"project_id": mine.project_id, "commands": commands}
+    reply = await api.http.post("/tokens", json=body, headers=mine.owner)
+    assert reply.status_code == 201, reply.text
+    return bearer(reply.json()["token"])
+
+
+async def test_a_scoped_token_reaches_nothing_outside_its_commands(api: Api) -> None:
+    mine = await belongings(api)
+    token = await make_token(api, mine, ["task.show"])
+    reached = set()
+    for route in routes(api.app):
+        if route.path in PUBLIC or route.path.startswith("/internal"):
+            continue
+        path = route.path.format(**mine.paths())
+        for method in route.methods - {"HEAD"}:
+            body = valid_body(route.path, mine.project_id)
+            reply = await api.http.request(method, path, json=body, headers=token)
+            if reply.status_code not in {403, 422}:
+                reached.add((method, route.path))
+    assert reached == {("GET", "/tasks/{task_id}"), ("GET", "/whoami")}
+
+
+async def test_a_scoped_token_reaches_nothing_outside_its_project(api: Api) -> None:
+    _, owner = await api.new_user()
+    project_id = await api.new_project(owner)
+    other_id = await api.new_project(owner)
+    other_task = await api.new_task(other_id)
+    body = {"project_id": project_id, "commands": sorted(auth.AGENT_COMMANDS)}
+    token = bearer((await api.http.post("/tokens", json=body, headers=owner)).json()["token"])
+    assert (await api.http.get(f"/tasks/{other_task}", headers=owner)).status_code == 200
+    assert (await api.http.get(f"/tasks/{other_task}", headers=token)).status_code == 404
+    assert (await api.http.get(f"/projects/{other_id}", headers=token)).status_code == 404
+    listed = (await api.http.get("/projects", headers=token)).json()["items"]
+    assert [project["id"] for project in listed] == [project_id]
+    start = {"request_id": "r", "project_id": other_id, "wish": "x"}
+    assert (await api.http.post("/engineering", json=start, headers=token)).status_code == 404
+
+
+async def test_a_token_made_by_an_admin_is_no_admin(api: Api) -> None:
+    theirs, mine = await belongings(api), await belongings(api)
+    body = {"project_id": mine.project_id, "commands": ["project.show", "task.show"]}
+    token = bearer((await api.http.post("/tokens", json=body, headers=api.admin)).json()["token"])
+    assert (await api.http.get(f"/projects/{mine.project_id}", headers=token)).status_code == 200
+    assert (await api.http.get(f"/projects/{theirs.project_id}", headers=token)).status_code == 404
+    assert (await api.http.get("/users", headers=token)).status_code == 403
+    assert (await api.http.get("/whoami", headers=token)).json()["actor"]["role"] == "agent"
+
+
+async def test_a_token_cannot_be_given_what_agents_never_get(api: Api) -> None:
+    mine = await belongings(api)
+    body = {"project_id": mine.project_id, "commands": ["secret.reveal"]}
+    reply = await api.http.post("/tokens", json=body, headers=mine.owner)
+    assert (reply.status_code, reply.json()["code"]) == (422, "INVALID_INPUT")
+
+
+async def test_an_expired_token_is_no_key(api: Api) -> None:
+    mine = await belongings(api)
+    token = await make_token(api, mine, ["task.show"])
+    assert (await api.http.get(f"/tasks/{mine.task_id}", headers=token)).status_code == 200
+    await api.rows("UPDATE agent_tokens SET expires_at = now() - interval '1 second'")
+    assert (await api.http.get(f"/tasks/{mine.task_id}", headers=token)).status_code == 401
+
+
+async def test_keys_are_stored_as_hashes_only(api: Api) -> None:
+    _, owner = await api.new_user()
+    key = owner["Authorization"].removeprefix("Bearer ")
+    stored = [row["key_hash"] for row in await api.rows("SELECT key_hash FROM api_keys")]
+    assert auth.hash_secret(key) in stored
+    assert key not in stored
+
+
+async def test_a_replaced_key_stops_working(api: Api) -> None:
+    user_id, former = await api.new_user()
+    reply = await api.http.post(f"/users/{user_id}/keys", headers=api.admin)
+    assert (await api.http.get("/whoami", headers=former)).status_code == 401
+    assert (await api.http.get("/whoami", headers=bearer(reply.json()["api_key"]))).json()["actor"][
+        "user_id"
+    ] == user_id
+
+
+async def test_a_user_is_created_once_and_by_admins_only(api: Api) -> None:
+    user_id, member = await api.new_user()
+    again = await api.http.post("/users", json={"user_id": user_id}, headers=api.admin)
+    assert (again.status_code, again.json()["code"]) == (409, "ALREADY_EXISTS")
+    assert (await api.http.post("/users", json={"user_id": 77}, headers=member)).status_code == 403
+
+
+async def test_every_route_of_the_application_was_walked(api: Api) -> None:
+    assert all(access_rules(route) or route.path in {*PUBLIC, "/whoami"} for route in routes(api.app))
