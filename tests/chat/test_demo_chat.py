@@ -7,6 +7,7 @@ import pytest
 
 from bot.emulator.server import serving
 from bot.emulator.telegram import Telegram
+from tests.support.patience import patience
 from tests.support.stack import Stack
 
 pytestmark = pytest.mark.timeout(500)
@@ -51,7 +52,7 @@ async def test_up_runs_the_bot_as_one_more_part_and_keeps_it_running(stack: Stac
             assert status.json["parts"]["bot"]["ok"], status.out
             telegram.account(1, name="Admin")
             telegram.say(1, "/help")
-            await telegram.chats[1].wait(lambda chat: chat.from_bot, 30)
+            await telegram.chats[1].wait(lambda chat: chat.from_bot, patience(30))
             environment = (f"/proc/{stack.pid_of('workers')}/environ", f"/proc/{stack.pid_of('bot')}/environ")
             workers, bot = (Path(path).read_bytes().decode() for path in environment)
             assert telegram.token in bot

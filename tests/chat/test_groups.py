@@ -7,6 +7,7 @@ import pytest
 from bot.emulator.chats import Chat, Message
 from tests.chat.test_secrets import WISH, places_of
 from tests.support.chat import Talker, Town, answered, link
+from tests.support.patience import patience
 
 pytestmark = pytest.mark.timeout(400)
 
@@ -15,7 +16,7 @@ async def shows(chat: Chat, *parts: str, timeout: float = 120) -> Message:
     def look(chat: Chat) -> Message | None:
         return next((m for m in reversed(chat.from_bot) if all(part in m.text for part in parts)), None)
 
-    return await chat.wait(look, timeout)
+    return await chat.wait(look, patience(timeout))
 
 
 def a_group(town: Town, *people: Talker) -> Chat:

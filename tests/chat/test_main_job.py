@@ -78,7 +78,7 @@ async def test_repeated_and_reordered_updates_start_one_task_each(town: Town) ->
         assert pressed is not None
         sure = await cid.sees_button("Yes, stop")
         cid.press(sure, "Yes, stop")
-        await cid.chat.wait(lambda chat, sure=sure: "stopped" in chat.find(sure.id).text, 60)
+        await cid.until(lambda chat, sure=sure: "stopped" in chat.find(sure.id).text, 60)
     await asyncio.sleep(0)
     assert len(await town.tasks_of(cid)) == 2
 

@@ -95,7 +95,7 @@ async def stopped(town: Town, talker: Talker) -> None:
     talker.forge(screen, cancel.data or "")
     sure = await talker.sees_button("Yes, stop")
     talker.press(sure, "Yes, stop")
-    await talker.chat.wait(lambda chat: "⏹ " in chat.find(sure.id).text, 60)
+    await talker.until(lambda chat: "⏹ " in chat.find(sure.id).text, 60)
 
 
 async def test_a_question_is_answered_in_words(town: Town) -> None:
@@ -120,9 +120,9 @@ async def test_two_open_questions_are_not_guessed_at(town: Town) -> None:
     await dan.sees("several answers")
     assert len(await town.tasks_of(dan)) == 2
     dan.say("stop", reply_to=second)
-    await dan.chat.wait(lambda chat: "not done" in chat.find(second.id).text, 60)
+    await dan.until(lambda chat: "not done" in chat.find(second.id).text, 60)
     dan.say("Stop.")
-    await dan.chat.wait(lambda chat: sum("not done" in m.text for m in chat.screen) == 2, 60)
+    await dan.until(lambda chat: sum("not done" in m.text for m in chat.screen) == 2, 60)
 
 
 async def test_a_failed_task_offers_details_and_one_more_attempt(town: Town) -> None:
@@ -153,7 +153,7 @@ async def test_strangers_learn_their_own_id_and_nothing_else(town: Town) -> None
     for text in ("/start", "/projects", "Сделай блог", "/users", "/allow 5"):
         before = len(stranger.screens)
         stranger.say(text)
-        await stranger.chat.wait(lambda chat, before=before: len(chat.from_bot) > before, 20)
+        await stranger.until(lambda chat, before=before: len(chat.from_bot) > before, 20)
     assert {message.text for message in stranger.screens} == {stranger.screens[0].text}
     assert str(stranger.id) in stranger.screens[0].text
     admin = town.admin()

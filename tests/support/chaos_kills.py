@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tests.support.chaos_run import asked
 from tests.support.eventually import eventually
+from tests.support.patience import within
 from tests.support.stack import ROOT, Stack
 
 DOCKER = "docker"
@@ -69,7 +70,7 @@ async def kill_engine(timeout: float = 90) -> None:
         str(ROOT / "infra" / "docker" / "ensure_docker.sh"),
         env={**os.environ, "DOCKER": "install"}, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
     )  # fmt: skip
-    said, _ = await asyncio.wait_for(process.communicate(), timeout)
+    said, _ = await within(process.communicate(), timeout)
     assert process.returncode == 0, said.decode()
 
 

@@ -7,6 +7,8 @@ import inspect
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
+from tests.support.patience import patience
+
 T = TypeVar("T")
 
 
@@ -19,11 +21,12 @@ async def eventually(
 ) -> T:
     """Return the first truthy value of `predicate` (plain or async), asked every `interval` seconds.
 
-    An AssertionError inside the predicate counts as "not yet". After `timeout` seconds the test fails with
-    `message`, the last value and the last assertion.
+    An AssertionError inside the predicate counts as "not yet". `timeout` is in seconds of a quiet machine: after
+    `patience(timeout)` the test fails with `message`, the last value and the last assertion.
     """
     clock = asyncio.get_running_loop().time
-    deadline = clock() + timeout
+    longest = patience(timeout)
+    deadline = clock() + longest
     value: object = None
     while True:
         refusal: AssertionError | None = None
@@ -36,5 +39,5 @@ async def eventually(
             refusal = error
         if clock() >= deadline:
             what = message or getattr(predicate, "__name__", "the condition")
-            raise AssertionError(f"{what} did not hold within {timeout:g} s; last value: {value!r}") from refusal
+            raise AssertionError(f"{what} did not hold within {longest:.0f} s; last value: {value!r}") from refusal
         await asyncio.sleep(interval)

@@ -32,6 +32,7 @@ from bot.emulator.parameters import SPECIFICATION
 from bot.emulator.server import serving
 from bot.emulator.telegram import Telegram
 from bot.emulator.webhook import SECRET_HEADER
+from tests.support.patience import within
 
 ANN, BOB = 11, 22
 
@@ -104,7 +105,7 @@ async def test_a_long_poll_waits_for_an_update(bot: Bot, telegram: Telegram) -> 
     await asyncio.sleep(0.2)
     assert not polling.done()
     telegram.say(ANN, "x")
-    assert len(await asyncio.wait_for(polling, 2)) == 1
+    assert len(await within(polling, 2)) == 1
 
 
 async def test_two_pollers_conflict_and_the_newer_one_wins(bot: Bot, telegram: Telegram) -> None:
@@ -112,9 +113,9 @@ async def test_two_pollers_conflict_and_the_newer_one_wins(bot: Bot, telegram: T
     await asyncio.sleep(0.2)
     newer = asyncio.create_task(bot.get_updates(timeout=10))
     with pytest.raises(TelegramConflictError, match="terminated by other getUpdates"):
-        await asyncio.wait_for(older, 2)
+        await within(older, 2)
     telegram.say(ANN, "x")
-    assert len(await asyncio.wait_for(newer, 2)) == 1
+    assert len(await within(newer, 2)) == 1
 
 
 async def test_faults_of_delivery_repeat_reorder_and_hold(bot: Bot, telegram: Telegram) -> None:

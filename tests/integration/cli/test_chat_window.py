@@ -14,6 +14,7 @@ from bot.emulator.telegram import Telegram
 from cli.chat_line import ChatLine
 from cli.chat_window import _Chat, open_window
 from tests.support.eventually import eventually
+from tests.support.patience import within
 
 ANN = 7
 
@@ -48,7 +49,7 @@ async def test_typed_text_is_said_a_number_presses_and_control_c_leaves(telegram
         for press in list(telegram.presses.values()):
             telegram.answer(press.id, {"text": "fine", "show_alert": False})
         keys.send_text("\x03")
-        await asyncio.wait_for(window, 10)
+        await within(window, 10)
 
 
 async def test_the_window_shows_messages_with_numbered_buttons(telegram: Telegram, line: ChatLine) -> None:
