@@ -7,6 +7,7 @@ import structlog
 
 from tests.support.patience import patience
 
+pytest_plugins = ["tests.support.platform"]
 _IN_CI = os.environ.get("CI", "").lower() in {"true", "1"}
 
 

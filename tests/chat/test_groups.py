@@ -23,6 +23,7 @@ def a_group(town: Town, *people: Talker) -> Chat:
     return town.telegram.group(-int(uuid4().int % 10**9) - 1, *(person.id for person in people))
 
 
+@pytest.mark.deep
 async def test_where_the_bot_may_not_write_it_stays_silent_and_serves_the_others(town: Town) -> None:
     eve, ann = town.stranger(name="Eve"), await town.member(name="Ann")
     group = a_group(town, eve)
@@ -35,6 +36,7 @@ async def test_where_the_bot_may_not_write_it_stays_silent_and_serves_the_others
     assert group.from_bot == []
 
 
+@pytest.mark.deep
 async def test_a_secret_for_a_group_is_taken_in_private_and_is_no_wish(town: Town) -> None:
     ann = await town.member(name="Ann")
     group = a_group(town, ann)
@@ -59,6 +61,7 @@ async def test_a_secret_for_a_group_is_taken_in_private_and_is_no_wish(town: Tow
     assert await places_of(town.stack, value) == []
 
 
+@pytest.mark.deep
 async def test_a_group_that_becomes_a_supergroup_gets_its_end_there(town: Town) -> None:
     ann = await town.member(name="Ann")
     group = a_group(town, ann)
@@ -71,6 +74,7 @@ async def test_a_group_that_becomes_a_supergroup_gets_its_end_there(town: Town) 
     assert not any("Ready" in message.text for message in group.from_bot)
 
 
+@pytest.mark.deep
 async def test_a_language_button_on_the_screen_of_a_task_is_refused(town: Town) -> None:
     ann = await town.member(name="Ann")
     group = a_group(town, ann)

@@ -64,6 +64,7 @@ async def test_a_button_answers_once_and_only_for_the_right_person(town: Town) -
     assert final.id == screen.id
 
 
+@pytest.mark.deep
 async def test_the_same_press_delivered_again_is_the_same_answer(town: Town) -> None:
     bob = await asked(town, "Bob", f"{WISH} [agent:fail]")
     screen = await bob.sees("❓")
@@ -112,6 +113,7 @@ async def test_a_question_is_answered_in_words(town: Town) -> None:
     assert len(await town.tasks_of(cid)) == 1
 
 
+@pytest.mark.deep
 async def test_two_open_questions_are_not_guessed_at(town: Town) -> None:
     dan = await asked(town, "Dan", f"{WISH} [agent:fail]")
     dan.say("/new Make a list of towns: name [agent:fail]")
@@ -125,6 +127,7 @@ async def test_two_open_questions_are_not_guessed_at(town: Town) -> None:
     await dan.until(lambda chat: sum("not done" in m.text for m in chat.screen) == 2, 60)
 
 
+@pytest.mark.deep
 async def test_a_failed_task_offers_details_and_one_more_attempt(town: Town) -> None:
     fay = await asked(town, "Fay", f"{WISH} [agent:fail]")
     fay.say("stop")

@@ -5,6 +5,8 @@ import os
 import shutil
 import signal
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from tests.support.chaos_run import asked
@@ -34,6 +36,18 @@ def spared_engine() -> str | None:
     if _ask_engine("{{.LiveRestoreEnabled}}") != "true":
         return "it runs without --live-restore, so every container of this machine would end with it"
     return None
+
+
+@contextmanager
+def frozen(*pids: int) -> Iterator[None]:
+    """Processes that are there and do not answer."""
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
 
 
 async def kill(stack: Stack, part: str, timeout: float = 90) -> float:
