@@ -117,20 +117,36 @@ fmt: $(READY) ## Format the code and repair what the linter can repair
 
 BUSY ?=
 PART ?=
-SUITES := unit contracts workflow replay integration platform
+SELECT ?= not deep
+SUITES := test-unit test-contracts test-workflow test-replay test-integration test-platform
+PLATFORM := test-chat test-e2e test-chaos test-secrets test-compose
 
-.PHONY: test test-deep test-deep-status $(SUITES:%=test-%)
+.PHONY: test test-deep test-deep-status $(SUITES) $(PLATFORM)
 test: $(READY) engine chromium ## The gate: everything that is certain (tests/budget.toml; BUSY=2 beside two busy loops)
 	@$(PY) -m tests.gate test $(if $(BUSY),--busy $(BUSY))
 
-$(SUITES:%=test-%): $(READY) engine chromium
+test-unit: ## Pure code
+test-contracts: ## Messages, schemas, older producers, import rules
+test-workflow: ## Workflows on a real Temporal server
+test-replay: ## Golden histories under today's code
+test-integration: ## Parts against the real outside: PostgreSQL, git, processes, containers, Ansible
+test-platform: ## The next five, in two lanes
+$(SUITES): $(READY) engine chromium
 	@$(PY) -m tests.gate test $(@:test-%=%) $(if $(BUSY),--busy $(BUSY))
+
+test-chat: ## The Telegram bot against the emulator of the Bot API (SELECT=deep for what the gate leaves out; also below)
+test-e2e: ## The command line, HTTP, the browser
+test-chaos: ## Parts are killed at named points; effects are counted from outside
+test-secrets: ## Search for planted secrets in every place of a run
+test-compose: ## docker-compose.yml from nothing to a URL
+$(PLATFORM): $(READY) engine chromium
+	$(PYTEST) tests/$(@:test-%=%) -m "$(SELECT)"
 
 test-%-unit: $(READY) ## One package's unit tests, such as test-api-unit
 	$(PYTEST) tests/unit/$*
 
 test-%-integration: $(READY) engine ## One package against its real outside, such as test-bot-integration
-	$(PYTEST) tests/integration/$* -m "not deep"
+	$(PYTEST) tests/integration/$* -m "$(SELECT)"
 
 test-deep: $(READY) engine chromium ## All points, sides and combinations, hours (PART="NAME …" for some; CHAOS_SEED)
 	@$(PY) -m tests.gate deep $(PART)
