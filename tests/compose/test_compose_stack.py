@@ -18,7 +18,8 @@ from tests.support import engine
 from tests.support.chat import Talker, link
 from tests.support.eventually import eventually
 
-pytestmark = pytest.mark.timeout(1800)  # the first run on a machine builds five images
+# The first run on a machine builds five images.
+pytestmark = [pytest.mark.timeout(1800), pytest.mark.deep]
 
 WISH = "Make a notes service: title, text, done:bool"
 WHO_IS_THERE = """
