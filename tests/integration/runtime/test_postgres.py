@@ -36,7 +36,7 @@ async def running(command: postgres.PostgresCommand) -> AsyncIterator[asyncio.su
     finally:
         if process.returncode is None:
             process.send_signal(postgres.STOP_SIGNAL)
-            await asyncio.wait_for(process.wait(), 20)
+            await process.wait()
 
 
 async def connect(command: postgres.PostgresCommand) -> asyncpg.Connection:
