@@ -1,24 +1,36 @@
 """What several files need: one server in a container for all that deploy, a bench whose runtime is containers."""
 
-import os
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
-from activities.adapters.docker_engine import obstacle
-from activities.adapters.docker_images import BASE_IMAGE
 from tests.support.container_service import OneServer, no_engine
-from tests.support.runtimes import Bench
+from tests.support.runtimes import Bench, working
+from tests.support.scheduling import file_of, grouped
 
-IN_CI = os.environ.get("CI", "").lower() in {"true", "1"}
-
-_LONG = ("test_container_target.py", "test_target_contract.py")
+_LONG = (
+    "test_container_target.py", "test_target_contract.py", "test_template.py", "test_template_agent.py",
+    "test_stack.py", "test_turn_contract.py", "test_workspace_contract.py", "test_tester_contract.py",
+)  # fmt: skip
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The files that take minutes begin first, so that no worker of xdist waits for the other at the end."""
-    items.sort(key=lambda item: item.path.name not in _LONG)
+    """The files that take long begin first, so that no worker of xdist waits for the other at the end."""
+    items.sort(key=lambda item: _LONG.index(item.path.name) if item.path.name in _LONG else len(_LONG))
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
+    """File by file, but what deploys to the server stays together: a second one would have to be made."""
+    return grouped(config, log, _place)
+
+
+def _place(nodeid: str) -> str:
+    name = file_of(nodeid)
+    on_server = name == "test_container_target.py" or (name == "test_target_contract.py" and "container" in nodeid)
+    return "server" if on_server else name
 
 
 @pytest.fixture(scope="session")
@@ -33,10 +45,5 @@ async def container_server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIte
 @pytest.fixture
 async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
     """A repository, an agent worker, and containers to work with them."""
-    problem = obstacle(BASE_IMAGE, timeout_s=5)
-    if problem is not None:
-        assert not IN_CI, f"CI needs Docker, but {problem}"
-        pytest.skip(f"NOT TESTED IN CONTAINERS: {problem}")
-    one = Bench.make(tmp_path, "docker")
-    yield one
-    await one.runtime.close()
+    async with working(tmp_path, "docker") as one:
+        yield one

@@ -80,6 +80,17 @@ class ContainerProject(SampleProject):
     def _label(self) -> str:
         return f"label=orchestrator.project={self.slug}"
 
+    @property
+    def _go(self) -> str:
+        return "data / 'go'"
+
+    async def let_go(self) -> None:
+        """Its directories for data are all that a service sees of its server."""
+        await self.server.run(
+            f"for data in /srv/{self.slug}/data /srv/{self.slug}/candidates/*; do"
+            " if [ -d $data ]; then touch $data/go; fi; done"
+        )
+
     async def live(self) -> dict[str, str]:
         return {name: number for name, number in (await self._containers()).items() if "-cand-" not in name}
 

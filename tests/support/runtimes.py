@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 from uuid import uuid4
 
 import psutil
+import pytest
 
 from activities.adapters.agent_clis import ScriptedAgent
 from activities.adapters.container_runs import ContainerRuns
 from activities.adapters.copier_scaffold import CopierScaffolder
 from activities.adapters.docker_agent import DockerAgentRuntime
-from activities.adapters.docker_engine import DockerContainerEngine
-from activities.adapters.docker_images import DockerImages
+from activities.adapters.docker_engine import DockerContainerEngine, obstacle
+from activities.adapters.docker_images import BASE_IMAGE, DockerImages
 from activities.adapters.docker_tester import DockerTester
 from activities.adapters.docker_workspaces import WORKER_LABEL, DockerWorkspaces
 from activities.adapters.local_forge import LocalBareForge
@@ -42,9 +45,12 @@ from contracts.steps import (
 )
 from runtime.artifacts import DirectoryArtifactStore
 
+IN_CI = os.environ.get("CI", "").lower() in {"true", "1"}
 REPOSITORY = "u1/thing"
 BRANCH = "task/eng-1"
 MAKEFILE = "setup check:\n\t@true\ntest:\n\t@{}\n"
+ONCE = "cat /proc/sys/kernel/random/uuid"
+"""A command that never says the same again: what ran twice shows itself."""
 
 AGENT = r"""
 import json, os, subprocess, sys, time
@@ -99,6 +105,9 @@ class Runtime(Protocol):
     def copies(self, run: str) -> list[str]:
         """What is kept of the project for a run of tests: its copy or its container, also when it has ended."""
 
+    def left_of(self, worker: str) -> list[str]:
+        """What is kept of the places of an agent worker."""
+
     async def kill(self, run: str) -> None:
         """Kill the run from outside, as the out-of-memory killer or an operator does."""
 
@@ -138,6 +147,9 @@ class ProcessRuntime:
 
     def copies(self, run: str) -> list[str]:
         return [path.name for path in (self.root / "verifications").glob(run)]
+
+    def left_of(self, worker: str) -> list[str]:
+        return [path.name for path in (self.root / "workspaces").glob(worker)]
 
     async def kill(self, run: str) -> None:
         psutil.Process(self._record(run)["supervisor_pid"]).kill()
@@ -184,6 +196,10 @@ class DockerRuntime:
 
     def copies(self, run: str) -> list[str]:
         return docker("ps", "--all", "--filter", f"name=^{run}$", "--format", "{{.Names}}").split()
+
+    def left_of(self, worker: str) -> list[str]:
+        containers = docker("ps", "--all", "--filter", f"label={WORKER_LABEL}={worker}", "--format", "{{.Names}}")
+        return (containers + docker("volume", "ls", "--quiet", "--filter", f"name={worker}")).split()
 
     async def kill(self, run: str) -> None:
         docker("kill", "--signal", "KILL", run)
@@ -294,6 +310,18 @@ class Bench:
     @property
     def said(self) -> list[str]:
         return [str(event.event.message) for event in self.events]
+
+
+@asynccontextmanager
+async def working(root: Path, kind: str) -> AsyncIterator[Bench]:
+    """A bench whose runtime is ended afterwards. In CI `make docker` installs an engine: without one it fails there."""
+    problem = obstacle(BASE_IMAGE, timeout_s=5) if kind == "docker" else None
+    if problem is not None:
+        assert not IN_CI, f"CI needs Docker, but {problem}"
+        pytest.skip(f"NOT TESTED IN CONTAINERS: {problem}")
+    one = Bench.make(root, kind)
+    yield one
+    await one.runtime.close()
 
 
 def git(directory: Path, *arguments: str) -> str:

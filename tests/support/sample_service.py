@@ -74,6 +74,12 @@ entries:
 """
 
 
+_HELD = """import time
+while os.environ["RELEASE_PHASE"] == {phase!r} and not ({go}).exists():
+    time.sleep(0.02)
+"""
+
+
 @dataclass
 class Recorder:
     """A `Follow` that remembers."""
@@ -104,7 +110,7 @@ class SampleProject:
     port: int
     project_id: str = field(default_factory=lambda: f"p-{uuid4().hex[:8]}")
     name: str = field(default_factory=lambda: f"blog-{uuid4().hex[:8]}")
-    start_timeout_s: float = 8.0
+    start_timeout_s: float = 60.0
     users: UnprivilegedUsers | None = None
     server_handle: str = "local"
     server_ip: str = "127.0.0.1"
@@ -136,6 +142,17 @@ class SampleProject:
     @property
     def supervisor(self) -> Supervisor:
         return Supervisor(self.home / "runs")
+
+    def held(self, phase: str) -> str:
+        """The beginning of a service that stands still as `candidate` or `live` until it is let go."""
+        return _HELD.format(phase=phase, go=self._go)
+
+    @property
+    def _go(self) -> str:
+        return f"Path({str(self.home / 'go')!r})"
+
+    async def let_go(self) -> None:
+        (self.home / "go").touch()
 
     def build_files(self) -> dict[str, str]:
         """What the target needs in a repository besides the manifest."""

@@ -38,16 +38,15 @@ async def project(tmp_path: Path, container_server: OneServer) -> AsyncIterator[
         pytest.skip(obstacle)
     access = await container_server.prepare()
     sample = ContainerProject(
-        tmp_path, any_free(), server_handle=container_server.handle, server_ip=access.host,
-        server=container_server, start_timeout_s=90.0,
-    )  # fmt: skip
+        tmp_path, any_free(), server_handle=container_server.handle, server_ip=access.host, server=container_server
+    )
     yield sample
     await sample.clean_up()
 
 
-async def deploy(project: ContainerProject, commit: str, previous: str | None = None) -> ReleaseOutcome:
-    request = await project.request(commit, previous=previous, timeout_s=300)
-    return await project.target.release(request, project.environment(request), Recorder().follow)
+async def deploy(project: ContainerProject, commit: str) -> tuple[ReleaseRequest, ReleaseOutcome]:
+    request = await project.request(commit, timeout_s=300)
+    return request, await project.target.release(request, project.environment(request), Recorder().follow)
 
 
 async def answers(project: ContainerProject) -> bool:
@@ -77,7 +76,7 @@ async def test_a_server_with_another_host_key_is_refused(project: ContainerProje
 async def test_a_service_has_no_rights_and_comes_back_with_its_server(project: ContainerProject) -> None:
     status = "open('/proc/self/status').read()"
     look_around = f"body['uid'] = os.getuid(); body['caps'] = {status}.split('CapEff:')[1].split()[0]"
-    outcome = await deploy(project, project.commit("v1", answer=look_around))
+    _, outcome = await deploy(project, project.commit("v1", answer=look_around))
     assert outcome.ok, outcome.error
     async with httpx.AsyncClient(trust_env=False) as client:
         answer = (await client.get(f"{project.url}/health")).json()
@@ -90,18 +89,19 @@ async def test_a_service_has_no_rights_and_comes_back_with_its_server(project: C
     async def is_back() -> bool:
         return await answers(project)
 
-    _: bool = await eventually(is_back, timeout=60)
+    _: bool = await eventually(is_back)
 
 
+@pytest.mark.deep
 async def test_a_server_that_lost_what_it_needs_gets_it_back(project: ContainerProject) -> None:
     """What was seen once is not believed for ever: a server is prepared again by the platform that prepared it."""
-    assert (await deploy(project, project.commit("v1"))).ok
+    assert (await deploy(project, project.commit("v1")))[1].ok
     name = project.server.servers.container(project.server.handle)
     await docker.do("exec", name, "sh", "-c", "rm -f /opt/orchestrator/*.pyz")
     await docker.do("exec", name, "docker", "rmi", "--force", BASE_IMAGE)
     await docker.do("stop", "--time", "10", name)
-    request = await project.request(project.commit("v2"), timeout_s=300)
-    assert (await project.target.release(request, project.environment(request), Recorder().follow)).ok
+    request, again = await deploy(project, project.commit("v2"))
+    assert again.ok, again.error
     assert await answers(project)
     await docker.do("exec", name, "docker", "image", "inspect", BASE_IMAGE)
     await docker.do("exec", name, "docker", "rmi", "--force", BASE_IMAGE)
@@ -123,6 +123,7 @@ async def test_a_broken_engine_of_the_server_is_not_taken_for_the_one_of_this_ma
             await project.server.access(project.server.handle)
     finally:
         await docker.do("exec", name, "systemctl", "start", "docker.socket", "docker.service")
+    monkeypatch.undo()
     assert caught.value.code is ErrorCode.PROCESS_FAILED
     await project.server.access(project.server.handle)
 
@@ -138,15 +139,16 @@ async def test_a_release_program_that_was_cut_on_its_way_is_not_installed(projec
 
 
 async def test_a_release_that_cannot_be_built_says_why_and_the_old_one_serves(project: ContainerProject) -> None:
-    assert (await deploy(project, project.commit("v1"))).ok
+    assert (await deploy(project, project.commit("v1")))[1].ok
     before = await project.live()
     broken = "FROM debian:bookworm-slim\nRUN echo the compiler is missing && exit 3\n"
-    outcome = await deploy(project, project.commit("v2", Dockerfile=broken))
+    _, outcome = await deploy(project, project.commit("v2", Dockerfile=broken))
     assert (outcome.ok, outcome.error_code) == (False, ErrorCode.PLAYBOOK_FAILED)
     assert "the compiler is missing" in str(outcome.error)
     assert await project.live() == before
 
 
+@pytest.mark.deep
 @pytest.mark.parametrize("modules", [["backend", "tg_bot"], ["backend"], ["tg_bot"]], ids="-".join)
 async def test_the_image_of_the_template_is_built_and_serves(project: ContainerProject, modules: list[str]) -> None:
     tree = generate(project.home / "generated", modules)

@@ -70,6 +70,7 @@ def verdict(project: SampleProject, request: ReleaseRequest) -> ReleaseVerdict:
     )
 
 
+@pytest.mark.deep
 @pytest.mark.parametrize(
     ("broken", "told"),
     [
@@ -119,7 +120,7 @@ async def test_services_are_started_again_after_they_were_all_lost(project: Samp
     await project.stop_everything()
     assert await project.target.restore_services() == [name]
     assert await project.target.restore_services() == []
-    await eventually(partial(answers, project), timeout=10)
+    await eventually(partial(answers, project))
     assert (await health(project))["release"] == request.release_id
 
 

@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 
 import httpx
+import pytest
 
 from contracts.steps import ServicePort
 from runtime.ports import any_free
@@ -17,11 +18,12 @@ VALUES = {
 }
 
 
+@pytest.mark.deep
 async def test_both_modules_of_the_template_are_deployed_and_probed(tmp_path: Path) -> None:
     generated = generate(tmp_path / "generated", ["backend", "tg_bot"])
     contract = generated / "env.contract.yaml"
     contract.write_text(contract.read_text().replace("https://api.telegram.org", "http://127.0.0.1:9"))
-    project = SampleProject(tmp_path / "home", any_free(), start_timeout_s=30.0)
+    project = SampleProject(tmp_path / "home", any_free())
     project.home.mkdir()
     commit = project.commit_tree(generated)
     request = await project.request(commit, timeout_s=300)

@@ -125,6 +125,7 @@ def reachable_directory() -> Iterator[Path]:
     shutil.rmtree(directory)
 
 
+@pytest.mark.deep
 @pytest.mark.timeout(600)
 async def test_a_wish_becomes_a_verified_commit_on_main(chain: Chain) -> None:
     base = (await chain.begin()).base_commit

@@ -31,7 +31,7 @@ async def test_the_directory_of_a_killed_step_goes_with_the_next_one_and_those_i
     drafts = tmp_path / "drafts"
     holder = await asyncio.create_subprocess_exec(sys.executable, "-c", _HOLDER, str(drafts))
     try:
-        await eventually(lambda: list(drafts.glob("*/file")), 20)
+        await eventually(lambda: list(drafts.glob("*/file")))
         async with temporary_directory(tmp_path / "drafts") as mine:
             assert len(directories(drafts)) == 2
             holder.kill()

@@ -78,7 +78,7 @@ async def test_two_ups_make_one_platform_that_heals_and_is_stopped_without_a_res
 
     before = home.pids()
     os.kill(before["api"], signal.SIGKILL)
-    await eventually(lambda: home.run("status")[0] == 0 and home.pid("api") != before["api"], timeout=60)
+    await eventually(lambda: home.run("status")[0] == 0 and home.pid("api") != before["api"])
     assert home.run("project", "show", "notes")[0] == 0
 
     after = home.pids()
@@ -89,6 +89,7 @@ async def test_two_ups_make_one_platform_that_heals_and_is_stopped_without_a_res
     assert home.run("down")[1][-1]["stopped"] == {}
 
 
+@pytest.mark.deep
 async def test_ctrl_c_in_the_foreground_stops_all_parts_in_order(home: Home) -> None:
     foreground = home.begin("up", "--port-base", str(home.port_base))
     await eventually(lambda: (home.path / "processes" / "supervisor.json").exists(), timeout=120)

@@ -17,7 +17,7 @@ import psutil
 import pytest
 import yaml
 
-from tests.support.eventually import eventually
+from tests.support.eventually import PATIENCE_S, eventually
 from tests.support.generated_project import (
     AGENT,
     Environments,
@@ -143,6 +143,7 @@ def test_what_a_killed_turn_wrote_is_committed_by_the_next(backend: Workspace) -
     assert (backend.commits(), git(backend.project, "status", "--porcelain")) == (1, "")
 
 
+@pytest.mark.deep
 def test_every_type_and_awkward_name_passes_the_checks_and_survives_hard_values(backend: Workspace) -> None:
     names = {
         "order": ["group", "select", "date", "str", "datetime", "string", "database", "connection", "status", "type"],
@@ -200,6 +201,7 @@ def test_a_later_wish_adds_fields_and_keeps_rows(backend: Workspace) -> None:
     assert after == {**kept, "stars": 0, "due": "1970-01-01", "done": False, "comment": None}
 
 
+@pytest.mark.deep
 def test_a_bot_command_answers_in_telegram(both: Workspace) -> None:
     both.task("бот с командой /hello, которая отвечает \"Привет, 'друг' \\o/\"; Книги: название")
     assert both.turn()["status"] == "done"
@@ -213,7 +215,7 @@ def test_a_bot_command_answers_in_telegram(both: Workspace) -> None:
     ):
         bot.wait_until_it_answers()
         api.say("/hello")
-        assert api.answered.wait(20)
+        assert api.answered.wait(PATIENCE_S)
     assert api.texts == ["Привет, 'друг' \\o/"]
 
 
@@ -247,6 +249,7 @@ def test_broken_tests_are_repaired_in_the_turn_with_evidence(backend: Workspace)
     backend.passes()
 
 
+@pytest.mark.deep
 def test_a_curious_test_prints_what_it_sees_and_fails_once(backend: Workspace) -> None:
     backend.task("Make a notes service: title [agent:curious-tests]")
     backend.turn()
@@ -268,6 +271,7 @@ def test_always_broken_leaves_the_same_failure_after_every_repair(backend: Works
     assert "test_the_agent_keeps_its_promise" in made.stdout
 
 
+@pytest.mark.deep
 def test_slow_tests_take_the_time_they_were_told_and_are_taken_back_later(backend: Workspace) -> None:
     backend.task("Make a notes service: title [agent:slow-tests=1.5]")
     backend.turn()
@@ -279,14 +283,17 @@ def test_slow_tests_take_the_time_they_were_told_and_are_taken_back_later(backen
     assert not (backend.project / "tests" / "test_agent_patience.py").exists()
 
 
-@pytest.mark.parametrize("directive", ["broken-health", "crash-on-start", "print-environment"])
+@pytest.mark.parametrize(
+    "directive",
+    ["crash-on-start", *(pytest.param(one, marks=pytest.mark.deep) for one in ("broken-health", "print-environment"))],
+)
 def test_a_fault_of_production_passes_the_checks_and_is_taken_back_later(backend: Workspace, directive: str) -> None:
     backend.task(f"Make a notes service: title [agent:{directive}]")
     backend.turn()
     backend.passes()
     with running(backend.python, backend.project, "backend", backend.folder / "data", PRODUCTION) as service:
         if directive != "broken-health":
-            assert service.process.wait(20) == 1
+            assert service.process.wait(PATIENCE_S) == 1
         else:
             assert service.wait_until_it_answers().status_code == 500
     backend.task("Make a notes service: title")

@@ -1,0 +1,135 @@
+"""What holds for workspaces wherever agents work: in directories and in volumes."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from contracts.errors import ErrorCode, OrchestratorError
+from tests.support.runtimes import BRANCH, REPOSITORY, Bench, git, working
+
+pytestmark = pytest.mark.timeout(300)
+both_sides = pytest.mark.parametrize("bench", ["process", "docker"], indirect=True)
+processes_in_the_gate = pytest.mark.parametrize(
+    "bench", ["process", pytest.param("docker", marks=pytest.mark.deep)], indirect=True
+)
+"""For claims about code that both sides run, where another test has that code in containers."""
+
+
+@pytest.fixture(params=[pytest.param("process", marks=pytest.mark.deep), "docker"])
+async def bench(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Bench]:
+    """The gate looks at containers; at processes it looks where a test says `both_sides`."""
+    async with working(tmp_path, request.param) as one:
+        yield one
+
+
+COMMIT = "git add --all && git commit --quiet --message Work && git rev-parse HEAD"
+
+
+async def test_a_workspace_starts_from_main_on_its_branch_without_a_remote(bench: Bench) -> None:
+    ready = await bench.prepare()
+    assert ready.base_commit == git(bench.forge.path(REPOSITORY), "rev-parse", "main")
+    assert ready.host_queue == "agents"
+    seen = await bench.told("git rev-parse HEAD; git branch --show-current; git remote")
+    assert seen.split() == [ready.base_commit, BRANCH]
+
+
+@both_sides
+async def test_the_platform_takes_the_agents_head_and_a_repeat_says_the_same(bench: Bench) -> None:
+    base = (await bench.prepare()).base_commit
+    head = await bench.told(f"echo x > feature.txt; {COMMIT}")
+    first = await bench.runtime.workspaces().push(bench.pushing(base))
+    assert first == await bench.runtime.workspaces().push(bench.pushing(base))
+    assert (first.commit, first.base_commit, first.files_changed) == (head, base, ["feature.txt"])
+    assert git(bench.forge.path(REPOSITORY), "rev-parse", BRANCH) == head
+    assert git(bench.forge.path(REPOSITORY), "rev-parse", "main") == base
+
+
+async def test_preparing_again_keeps_what_the_agent_has_done(bench: Bench) -> None:
+    first = await bench.prepare()
+    head = await bench.told(f"echo x > done.txt; {COMMIT}")
+    await bench.write("draft.txt", "unfinished")
+    assert await bench.prepare() == first
+    assert await bench.told("git rev-parse HEAD; cat draft.txt", turn=91) == f"{head}\nunfinished"
+
+
+@processes_in_the_gate
+async def test_a_turn_without_commits_gives_the_base_commit(bench: Bench) -> None:
+    base = (await bench.prepare()).base_commit
+    await bench.write("TASK.md", "Do something")
+    pushed = await bench.runtime.workspaces().push(bench.pushing(base))
+    assert (pushed.commit, pushed.files_changed) == (base, [])
+    assert await bench.told("git status --porcelain") == ""
+
+
+@processes_in_the_gate
+async def test_commits_that_do_not_build_on_the_base_are_refused(bench: Bench) -> None:
+    base = (await bench.prepare()).base_commit
+    await bench.told(f"git checkout --quiet --orphan other && {COMMIT}")
+    with pytest.raises(OrchestratorError) as refused:
+        await bench.runtime.workspaces().push(bench.pushing(base))
+    assert refused.value.code is ErrorCode.REPOSITORY_DIVERGED
+    assert BRANCH not in git(bench.forge.path(REPOSITORY), "branch", "--list")
+
+
+DAMAGES = [
+    "rm -rf .git",
+    *(
+        pytest.param(one, marks=pytest.mark.deep)
+        for one in ("rm -rf .git && ln -s /tmp .git", "git update-ref -d HEAD")
+    ),
+]
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+async def test_a_repository_that_cannot_be_read_is_refused_with_the_reason(bench: Bench, damage: str) -> None:
+    base = (await bench.prepare()).base_commit
+    await bench.told(damage)
+    with pytest.raises(OrchestratorError) as refused:
+        await bench.runtime.workspaces().push(bench.pushing(base))
+    assert refused.value.code is ErrorCode.GIT_FAILED
+
+
+async def test_files_arrive_as_the_agents_own_and_a_repeat_replaces_them(bench: Bench) -> None:
+    await bench.prepare()
+    await bench.write("docs/new/wish.md", "one")
+    await bench.write("docs/new/wish.md", "two")
+    seen = await bench.told("ls docs/new; cat docs/new/wish.md; rm -r docs && echo gone")
+    assert seen == "wish.md\ntwogone"
+
+
+NOT_INSIDE = ["../out", "/out", "a/../../out", ".git/config", ".GIT/hooks/x", "a//b", "./a", "a/", "folder/out"]
+
+
+@both_sides
+async def test_a_path_that_is_not_plainly_inside_is_refused(bench: Bench) -> None:
+    await bench.prepare()
+    await bench.told("mkdir ~/elsewhere && ln -s ~/elsewhere folder")
+    for path in NOT_INSIDE:
+        with pytest.raises(OrchestratorError) as refused:
+            await bench.write(path)
+        assert refused.value.code is ErrorCode.INVALID_INPUT, path
+    assert await bench.told("ls -d a ../out /out folder/out 2>/dev/null", turn=91) == ""
+
+
+async def test_a_file_is_written_in_the_place_of_a_planted_link(bench: Bench) -> None:
+    await bench.prepare()
+    await bench.told("echo kept > ~/target && ln -s ~/target file")
+    await bench.write("file", "new")
+    assert await bench.told("cat ~/target file", turn=91) == "kept\nnew"
+
+
+async def test_a_new_workspace_goes_on_where_the_pushed_branch_is(bench: Bench) -> None:
+    base = (await bench.prepare()).base_commit
+    head = await bench.told(f"echo x > feature.txt; {COMMIT}")
+    await bench.runtime.workspaces().push(bench.pushing(base))
+    for _ in range(2):
+        await bench.runtime.workspaces().remove(bench.worker)
+        assert bench.runtime.left_of(bench.worker) == []
+    with pytest.raises(OrchestratorError) as refused:
+        await bench.write("a")
+    assert refused.value.code is ErrorCode.NOT_FOUND
+    assert (await bench.prepare()).base_commit == base
+    assert await bench.told("git rev-parse HEAD", turn=91) == head

@@ -1,0 +1,59 @@
+"""What a turn means by its exit code, its result line and the file that it left, none of which is trusted."""
+
+import json
+
+import pytest
+
+from activities.adapters.agent_clis import AgentReport
+from activities.adapters.supervision import RunStatus
+from activities.adapters.turn_outcome import EndedTurn, outcome_of, parsed_claim
+from contracts.agent_workers import TurnOutcome
+from contracts.artifacts import ArtifactRef
+from contracts.states import AgentKind
+from contracts.steps import TurnRequest
+
+TOLD = AgentReport(session_id="s1", finished=True, text="all good")
+SILENT = AgentReport(session_id="s1")
+REQUEST = TurnRequest(
+    worker_id="eng-1", turn=1, request_id="r1", task_id="eng-1", project_id="p1", agent=AgentKind.SCRIPTED, message="go"
+)
+
+
+def outcome(report: AgentReport, exit_code: int = 0, **claimed: object) -> TurnOutcome:
+    ended = EndedTurn("turn-eng-1-1", RunStatus("turn-eng-1-1", "exited", exit_code=exit_code), report, 0)
+    claim = parsed_claim(json.dumps(claimed).encode()) if claimed else None
+    transcript = ArtifactRef(uri=f"artifact://{'0' * 64}/turn-1.jsonl", sha256="0" * 64, size_bytes=0)
+    return outcome_of(REQUEST, ended, claim, transcript, fresh=False)
+
+
+@pytest.mark.parametrize(
+    ("report", "exit_code", "claimed", "reason"),
+    [
+        (TOLD, 3, {"status": "done", "summary": ""}, "all good"),
+        (SILENT, 3, {}, "exit code 3"),
+        (SILENT, 0, {}, "without a result"),
+        (TOLD, 0, {"status": "failed", "summary": "too hard"}, "too hard"),
+    ],
+)
+def test_an_agent_that_failed_cannot_claim_to_be_done(
+    report: AgentReport, exit_code: int, claimed: dict[str, object], reason: str
+) -> None:
+    failed = outcome(report, exit_code, **claimed)
+    assert failed.status == "failed"
+    assert reason in failed.summary
+
+
+def test_a_turn_whose_result_line_was_lost_counts_by_what_the_agent_left() -> None:
+    done = outcome(SILENT, status="done", summary="three files")
+    assert (done.status, done.summary) == ("done", "three files")
+
+
+@pytest.mark.parametrize("question", [None, " "])
+def test_a_question_without_words_is_none(question: str | None) -> None:
+    done = outcome(TOLD, status="question", question=question)
+    assert (done.status, done.question) == ("done", None)
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"status": "root"}', '{"status": "done", "summary": 5}', "x" * 99])
+def test_a_file_that_says_nothing_is_no_claim(content: str) -> None:
+    assert parsed_claim(content.encode()) is None
