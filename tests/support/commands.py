@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tests.support.command_server import ROOT, command_server
+from tests.support.patience import patience
 
 _LASTING = frozenset({"up", "down", "demo"})
 """They start and end processes and obey signals: these are about the process itself."""
@@ -29,10 +30,10 @@ class Said:
 
 
 async def run_command(*arguments: str, env: Mapping[str, str], stdin: str = "", timeout: float = 120) -> Said:
-    """Run one command to its end, as cheaply as it allows; who runs too long is killed."""
+    """Run one command to its end, as cheaply as it allows; who runs longer than `timeout` allows for is killed."""
     if _LASTING.intersection(arguments[:1]) or any(name.startswith(_SEEN_AT_START) for name in env):
         return await run_process(*arguments, env=env, stdin=stdin, timeout=timeout)
-    code, out, err = await command_server().run(arguments, env=env, stdin=stdin.encode(), timeout=timeout)
+    code, out, err = await command_server().run(arguments, env=env, stdin=stdin.encode(), timeout=patience(timeout))
     return Said(code, out.decode(), err.decode())
 
 
@@ -50,7 +51,7 @@ async def run_process(*arguments: str, env: Mapping[str, str], stdin: str = "", 
         stderr=asyncio.subprocess.PIPE,
     )
     try:
-        async with asyncio.timeout(timeout):
+        async with asyncio.timeout(patience(timeout)):
             out, err = await process.communicate(stdin.encode())
     except TimeoutError:
         process.kill()
