@@ -9,14 +9,14 @@ import pytest
 import structlog
 from hypothesis import HealthCheck, settings
 
+from tests.support.patience import patience
+
 # A busy machine is no failure, and a database of earlier examples would make a run depend on the one before it.
 _PROPERTIES = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow], "database": None, "print_blob": True}
 settings.register_profile("gate", derandomize=True, **_PROPERTIES)
 # What it draws is new under each `--hypothesis-seed`.
 settings.register_profile("deep", derandomize=False, max_examples=2_000, **_PROPERTIES)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "gate"))
-
-from tests.support.patience import patience
 
 pytest_plugins = ["tests.support.platform"]
 _IN_CI = os.environ.get("CI", "").lower() in {"true", "1"}
