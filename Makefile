@@ -24,7 +24,7 @@ endef
 
 .PHONY: help
 help: ## Show this list
-	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk 'BEGIN {FS = ":.*## "} {printf "  %-16s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z0-9%-]+:.*## ' $(MAKEFILE_LIST) | awk 'BEGIN {FS = ":.*## "} {printf "  %-22s %s\n", $$1, $$2}'
 
 # --- the environment -------------------------------------------------------------------------------------------
 
@@ -93,60 +93,66 @@ docker: ## Check for a Docker Engine and its base image (DOCKER=install installs
 
 # --- checks ----------------------------------------------------------------------------------------------------
 
-.PHONY: check fmt
-check: $(READY) ## Format, lint, types, import rules, contracts, fingerprints; edits nothing
+.PHONY: check check-quick hooks fmt
+check: check-quick ## Format, lint, import rules, contracts, fingerprints, types; edits nothing
+	$(call step,Types,$(PY) -m mypy,Fix the types instead of silencing them; an ignore needs its reason beside it.)
+	@printf '\nAll checks are green.\n'
+
+check-quick: $(READY) ## The checks that take seconds: all but the types
 	$(call step,Format,$(PY) -m ruff format --check --quiet .,Run: make fmt)
 	$(call step,Lint,$(PY) -m ruff check --quiet .,Fix what it names; "make fmt" repairs the mechanical part.)
-	$(call step,Types,$(PY) -m mypy,Fix the types instead of silencing them; an ignore needs its reason beside it.)
 	$(call step,Import rules,$(BIN)/lint-imports --no-cache,Move the code to the layer that may know it: docs/contracts.md has the table.)
 	$(call step,JSON Schemas,$(PY) -m contracts.schema_export --check,Run: $(PY) -m contracts.schema_export --write  and commit the result.)
 	$(call step,Contract compatibility,$(PY) -m contracts.schema_export --compat,Contracts only grow: docs/contracts.md says how to change one.)
 	$(call step,Workflow fingerprints,$(PY) -m tests.replay.fingerprints --check,See the text above: patch; or record a golden history; then --write.)
-	@printf '\nAll checks are green.\n'
+
+hooks: $(READY) ## Have git run the quick checks before each commit (.pre-commit-config.yaml)
+	@$(BIN)/pre-commit install
 
 fmt: $(READY) ## Format the code and repair what the linter can repair
 	@$(PY) -m ruff format .
 	@$(PY) -m ruff check --fix .
 
-# --- tests, from cheap to expensive ----------------------------------------------------------------------------
+# --- tests -----------------------------------------------------------------------------------------------------
 
-.PHONY: test test-unit test-contracts test-workflow test-replay test-integration test-platform test-chat test-compose test-secrets test-e2e test-chaos
-test: check test-unit test-contracts test-workflow test-replay test-integration test-platform test-e2e test-chaos ## Everything, in order of cost
-	@printf '\nAll tests are green.\n'
+BUSY ?=
+PART ?=
+SELECT ?= not deep
+SUITES := test-unit test-contracts test-workflow test-replay test-integration test-platform
+PLATFORM := test-chat test-e2e test-chaos test-secrets test-compose
 
-test-unit: $(READY) ## Pure code, seconds
-	$(PYTEST) tests/unit -n 2 --dist loadfile
+.PHONY: test test-deep test-deep-status $(SUITES) $(PLATFORM)
+test: $(READY) engine chromium ## The gate: everything that is certain (tests/budget.toml; BUSY=2 beside two busy loops)
+	@$(PY) -m tests.gate test $(if $(BUSY),--busy $(BUSY))
 
-test-contracts: $(READY) ## Messages, schemas, older producers, import rules
-	$(PYTEST) tests/contract -n 2 --dist loadfile
+test-unit: ## Pure code
+test-contracts: ## Messages, schemas, older producers, import rules
+test-workflow: ## Workflows on a real Temporal server
+test-replay: ## Golden histories under today's code
+test-integration: ## Parts against the real outside: PostgreSQL, git, processes, containers, Ansible
+test-platform: ## The next five, in two lanes
+$(SUITES): $(READY) engine chromium
+	@$(PY) -m tests.gate test $(@:test-%=%) $(if $(BUSY),--busy $(BUSY))
 
-test-workflow: $(READY) ## Workflows on a real Temporal server, with the workflow cache and without it
-	$(PYTEST) tests/workflow -n 2 --dist loadfile
-	TEST_WORKFLOW_CACHE=0 $(PYTEST) tests/workflow -n 2 --dist loadfile
+test-chat: ## The Telegram bot against the emulator of the Bot API (SELECT=deep for what the gate leaves out; also below)
+test-e2e: ## The command line, HTTP, the browser
+test-chaos: ## Parts are killed at named points; effects are counted from outside
+test-secrets: ## Search for planted secrets in every place of a run
+test-compose: ## docker-compose.yml from nothing to a URL
+$(PLATFORM): $(READY) engine chromium
+	$(PYTEST) tests/$(@:test-%=%) -m "$(SELECT)"
 
-test-replay: $(READY) ## Golden histories under today's code
-	$(PYTEST) tests/replay
+test-%-unit: $(READY) ## One package's unit tests, such as test-api-unit
+	$(PYTEST) tests/unit/$*
 
-test-integration: $(READY) engine ## Parts against the real outside: PostgreSQL, git, processes, Ansible
-	$(PYTEST) tests/integration -n 2 --dist loadfile --no-loadscope-reorder
+test-%-integration: $(READY) engine ## One package against its real outside, such as test-bot-integration
+	$(PYTEST) tests/integration/$* -m "$(SELECT)"
 
-test-platform: $(READY) engine chromium ## The next three, two at a time
-	$(PYTEST) tests/compose tests/chat tests/secrets -n 2 -p tests.support.lanes --no-loadscope-reorder
+test-deep: $(READY) engine chromium ## All points, sides and combinations, hours (PART="NAME …" for some; CHAOS_SEED)
+	@$(PY) -m tests.gate deep $(PART)
 
-test-chat: $(READY) ## The Telegram bot against the emulator of the Bot API and a whole platform
-	$(PYTEST) tests/chat
-
-test-secrets: $(READY) engine chromium ## Search for planted secrets in every place of a run
-	$(PYTEST) tests/secrets
-
-test-compose: $(READY) engine ## docker-compose.yml from nothing to a URL
-	$(PYTEST) tests/compose
-
-test-e2e: $(READY) engine chromium ## The whole product, the command line, the browser
-	$(PYTEST) tests/e2e -n 2 --durations=25
-
-test-chaos: $(READY) engine ## Kill parts at named points, count the effects from outside
-	$(PYTEST) tests/chaos -n 2 --durations=30
+test-deep-status: $(READY) ## Which parts of test-deep were green for the files as they are now
+	@$(PY) -m tests.gate status $(PART)
 
 # In CI containers are required; elsewhere their tests say why they skip, and the product works with processes.
 .PHONY: engine

@@ -14,7 +14,7 @@ from api.event_hub import EventHub
 from api.gateway_link import GatewayLink, WorkflowGateway, fixed_gateway, temporal_gateway
 from api.metrics import ApiMetrics, RequestMetrics
 from api.middleware import BodyGuard, RequestContext
-from api.queue_watch import QueueWatch
+from api.queue_watch import Intervals, QueueWatch
 from api.routers import (
     artifacts,
     chat,
@@ -119,7 +119,7 @@ def _open(settings: Settings, database_url: str, gateway: WorkflowGateway | None
     sessions = make_sessions(engine)
     platform_key_hash = _key_hash(settings.api_service_key_file)
     link = GatewayLink(temporal_gateway(settings) if gateway is None else fixed_gateway(gateway))
-    queues = QueueWatch(link)
+    queues = QueueWatch(link, Intervals.of(settings))
     measured.watch(queues)
     return Platform(
         settings=settings,

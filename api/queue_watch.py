@@ -8,6 +8,7 @@ import contextlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Self
 
 import structlog
 
@@ -16,23 +17,44 @@ from contracts.base import utc_now
 from contracts.errors import OrchestratorError
 from contracts.names import Queue
 from contracts.nouns import AlertDTO, QueueDTO, QueueList
+from runtime.settings import Settings
 from runtime.task_queues import QueueFacts, QueueWaits
 
-LOOK_S = 3.0
-"""Between two looks: a handful of requests that the server answers from memory."""
+_BEATS_MISSED = 2.2
+"""After two missed beats and a little a Temporal worker is dead."""
 
-BEAT_S = 22.0
-"""Workers tell that they live every ten seconds; after two missed beats and a little, one is dead."""
 
-POLL_S = 75.0
-"""An idle worker that sends no heartbeats shows itself only when its poll of a minute is renewed."""
+@dataclass(frozen=True)
+class Intervals:
+    """What the watch goes by, in seconds. With the defaults `look_s` + `beat_s` + `grace_s` and two more looks stay
+    well below the minute within which people are told."""
 
-GRACE_S = 15.0
-"""For so long a queue may be without a worker: a restart of the workers, or of the server that forgets them, is
-nobody's alarm. LOOK_S + BEAT_S + GRACE_S and two more looks stay well below a minute."""
+    look_s: float = 3.0
+    """Between two looks: a handful of requests that the server answers from memory."""
 
-SCAN_S = 10.0
-"""Between two scans of the open workflows, while a queue has no worker."""
+    beat_s: float = 22.0
+    """So long after its last sign of life a Temporal worker counts as dead; it gives one every ten seconds."""
+
+    poll_s: float = 75.0
+    """An idle worker that sends no heartbeats shows itself only when its poll of a minute is renewed."""
+
+    grace_s: float = 15.0
+    """For so long a queue may be without a worker: a restart of the workers, or of the server that forgets them, is
+    nobody's alarm."""
+
+    scan_s: float = 10.0
+    """Between two scans of the open workflows, while a queue has no worker."""
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """As an installation has set them. Looks and scans are no rarer than what they look for."""
+        return cls(
+            look_s=min(cls.look_s, settings.worker_beat_s),
+            beat_s=_BEATS_MISSED * settings.worker_beat_s,
+            grace_s=settings.queue_grace_s,
+            scan_s=min(cls.scan_s, settings.queue_grace_s),
+        )
+
 
 log = structlog.get_logger(__name__)
 
@@ -66,6 +88,7 @@ class _Queue:
 class QueueBook:
     """What is known of the queues over time. Pure: the caller says what time it is, on the wall and on a clock."""
 
+    intervals: Intervals = field(default_factory=Intervals)
     _signs: dict[str, _Sign] = field(default_factory=dict)
     _queues: dict[str, _Queue] = field(default_factory=dict)
     _stalls: dict[str, Stall] = field(default_factory=dict)
@@ -82,7 +105,7 @@ class QueueBook:
             queue.facts = found
             beats = [self._sign(worker.key, worker.beat_at, now, clock) for worker in found.workers]
             queue.live = sum(
-                worker.polling and clock - sign.seen <= BEAT_S
+                worker.polling and clock - sign.seen <= self.intervals.beat_s
                 for worker, sign in zip(found.workers, beats, strict=True)
             )
             signs = [*beats, *self._poll(found, now, clock)]
@@ -98,7 +121,7 @@ class QueueBook:
         return [
             name
             for name, queue in self._queues.items()
-            if queue.silent_from is not None and clock - queue.silent_from >= GRACE_S
+            if queue.silent_from is not None and clock - queue.silent_from >= self.intervals.grace_s
         ]
 
     def settle(self, silent: Sequence[str], waits: QueueWaits) -> tuple[list[str], list[str]]:
@@ -160,7 +183,7 @@ class QueueBook:
 
     def _is_polled(self, found: QueueFacts, clock: float) -> bool:
         sign = self._signs.get(_poll_key(found))
-        window = BEAT_S if found.workers else POLL_S
+        window = self.intervals.beat_s if found.workers else self.intervals.poll_s
         return sign is not None and found.polled_at is not None and clock - sign.seen <= window
 
     def _forget(self, keys: Iterable[str]) -> None:
@@ -175,9 +198,10 @@ def _poll_key(found: QueueFacts) -> str:
 class QueueWatch:
     """Looks at the queues for as long as the API runs. Temporal being away is an alert, and no end of the watch."""
 
-    def __init__(self, gateway: GatewayLink) -> None:
+    def __init__(self, gateway: GatewayLink, intervals: Intervals) -> None:
         self._gateway = gateway
-        self._book = QueueBook()
+        self._intervals = intervals
+        self._book = QueueBook(intervals)
         self._task: asyncio.Task[None] | None = None
         self._looked_at: datetime | None = None
         self._away_since: datetime | None = None
@@ -211,7 +235,8 @@ class QueueWatch:
         gateway, clock = await self._gateway.get(), asyncio.get_running_loop().time
         self._book.learn(await gateway.queue_facts(self._book.names), utc_now(), clock())
         silent = self._book.silent(clock())
-        if silent and self._scanned is not None and clock() - self._scanned < SCAN_S and not self._is_over(silent):
+        scanned_lately = self._scanned is not None and clock() - self._scanned < self._intervals.scan_s
+        if silent and scanned_lately and not self._is_over(silent):
             return
         waits = await gateway.queue_waits(silent) if silent else QueueWaits(items=[])
         self._scanned = clock() if silent else None
@@ -234,7 +259,7 @@ class QueueWatch:
                 log.exception("the queues could not be looked at")
             else:
                 failures, self._looked_at, self._away_since = 0, utc_now(), None
-            await asyncio.sleep(LOOK_S)
+            await asyncio.sleep(self._intervals.look_s)
 
     def _missed(self, error: OrchestratorError, failures: int) -> None:
         if self._away_since is None:

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 Verdict = Literal["ok", "missing", "problem", "optional"]
 _PROGRAM_S = 10.0
 _LOW_DISK_MB = 2_000
-_BEAT_S = 25.0
-"""A Temporal worker tells every ten seconds that it lives."""
+_MISSED_BEATS = 2.5
+"""So many beats without a word, and a Temporal worker counts as dead here."""
 _NEEDED_PYTHON = (3, 11)
 
 
@@ -212,7 +212,8 @@ async def _queues(parts: Parts, *, api: bool) -> list[Finding]:
         watched = {queue.name: queue.unserved_since for queue in (await _watched(parts) if api else [])}
     except OrchestratorError as error:
         return [Finding("task queues", "problem", error.message)]
-    return [_queue(queue, watched.get(queue.name)) for queue in found]
+    beat_s = _MISSED_BEATS * parts.settings.worker_beat_s
+    return [_queue(queue, watched.get(queue.name), beat_s) for queue in found]
 
 
 async def _watched(parts: Parts) -> list[QueueDTO]:
@@ -232,12 +233,12 @@ async def _seen_now(parts: Parts) -> list[QueueFacts]:
     return await Gateway(client, parts.settings.ui_url).queue_facts()
 
 
-def _queue(found: QueueFacts, unserved_since: datetime | None) -> Finding:
+def _queue(found: QueueFacts, unserved_since: datetime | None, beat_s: float) -> Finding:
     from cli.tables import moment
     from contracts.base import utc_now
 
     title, pollers = f"queue {found.name}", found.workflow_pollers + found.activity_pollers
-    live = sum(worker.polling and (utc_now() - worker.beat_at).total_seconds() < _BEAT_S for worker in found.workers)
+    live = sum(worker.polling and (utc_now() - worker.beat_at).total_seconds() < beat_s for worker in found.workers)
     oldest = f", the oldest for {found.oldest_waiting_s:.0f} s" if found.oldest_waiting_s is not None else ""
     said = f"{live} workers, {pollers} pollers, {found.backlog} waiting{oldest}"
     if unserved_since:

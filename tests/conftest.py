@@ -5,6 +5,9 @@ import os
 import pytest
 import structlog
 
+from tests.support.patience import patience
+
+pytest_plugins = ["tests.support.platform"]
 _IN_CI = os.environ.get("CI", "").lower() in {"true", "1"}
 
 
@@ -41,6 +44,17 @@ def pytest_configure(config: pytest.Config) -> None:
     # With xdist only the controller sees every report; its workers keep their own exit status.
     if _IN_CI and not hasattr(config, "workerinput"):
         config.pluginmanager.register(SkippedIsFailed(), "skipped-is-failed")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """The time limit of a test, its own or the common one, is for a quiet machine."""
+    if not config.pluginmanager.has_plugin("timeout"):
+        return
+    common = float(config.getini("timeout") or 0)
+    for item in items:
+        marker = item.get_closest_marker("timeout")
+        limit = float(marker.args[0]) if marker else common
+        item.add_marker(pytest.mark.timeout(patience(limit)), append=False)
 
 
 @pytest.fixture(scope="session")

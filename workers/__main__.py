@@ -30,7 +30,6 @@ from workers.wiring import Ports, build_workers
 
 log = structlog.get_logger(__name__)
 
-_HEARTBEAT = timedelta(seconds=10)
 """How often this process tells the server that it lives: a dead one is known well within a minute."""
 
 _RECONNECT_S = 1.0
@@ -99,7 +98,8 @@ async def _when(stop: asyncio.Event) -> None:
 
 async def _connected(settings: Settings) -> Client:
     """A client, as soon as the server is there. Nothing runs yet, so a signal may end the process meanwhile."""
-    runtime = Runtime(telemetry=TelemetryConfig(metrics=_metrics()), worker_heartbeat_interval=_HEARTBEAT)
+    beat = timedelta(seconds=settings.worker_beat_s)
+    runtime = Runtime(telemetry=TelemetryConfig(metrics=_metrics()), worker_heartbeat_interval=beat)
     keyring = KeyRing.load(settings.codec_key_file)
     async for attempt in AsyncRetrying(
         retry=retry_if_exception_type(OrchestratorError), wait=wait_fixed(_RECONNECT_S), stop=stop_never

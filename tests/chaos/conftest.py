@@ -1,33 +1,25 @@
-"""One platform for the whole suite, and one delivery on it that nobody disturbs: what the others are compared with."""
+"""One delivery that nobody disturbs, with either runtime: what those whose platform is killed are compared with."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import pytest
-from xdist.scheduler import LoadScopeScheduling
 
+from tests.support import engine
 from tests.support.chaos import Evidence, judge
 from tests.support.chaos_containers import ContainerTraces
 from tests.support.chaos_run import deliver, end_of, gather_evidence
 from tests.support.chaos_traces import ProcessTraces, Traces, looking
 from tests.support.container_service import no_engine
 from tests.support.eventually import eventually
-from tests.support.scheduling import file_of, grouped
+from tests.support.platform import Shared
 from tests.support.stack import Stack, running_stack
 
 SENTENCE = "A library with books: title, author, year:int"
 FIRST_ENDS_WITHIN_S = 600
 """The first deploy to a new server installs the packages that all services start from."""
-
-_IN_CONTAINERS = ("test_cancel_after_a_kill.py", "test_engine_kills.py", "test_kill_points.py")
-
-
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
-    """What needs the platform with containers goes to one worker, what needs the other platform to another."""
-    return grouped(config, log, lambda nodeid: "containers" if file_of(nodeid) in _IN_CONTAINERS else "processes")
 
 
 @asynccontextmanager
@@ -61,11 +53,15 @@ async def container_platform() -> AsyncIterator[ContainerTraces]:
 
 
 @pytest.fixture(scope="session")
-async def containers() -> AsyncIterator[ContainerTraces]:
+async def containers(shared: Shared) -> AsyncIterator[ContainerTraces]:
+    """The platform that suites share, as soon as nobody else is at work on it or with this machine's engine."""
     if (obstacle := no_engine()) is not None:
         pytest.skip(f"NOT TESTED: {obstacle}")
-    async with container_platform() as traces:
-        yield traces
+    await shared.stories.told()
+    async with engine.alone():
+        traces = ContainerTraces(shared.stack)
+        with looking(traces.look):
+            yield traces
 
 
 @pytest.fixture(scope="session")
@@ -82,11 +78,6 @@ async def processes() -> AsyncIterator[ProcessTraces]:
         traces = ProcessTraces(stack)
         with looking(traces.look):
             yield traces
-
-
-@pytest.fixture(scope="session")
-async def stack(processes: ProcessTraces) -> Stack:
-    return processes.stack
 
 
 @pytest.fixture(scope="session")

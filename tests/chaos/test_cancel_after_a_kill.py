@@ -19,8 +19,11 @@ CANCELLED_WITHIN_S = 60
 
 @pytest.mark.parametrize(
     ("phase", "wish"),
-    [(TURN, "[agent:hang]"), (TESTS, ""), (PLAYBOOK, "")],
-    ids=["the agent's turn", "the Tester", "the playbook"],
+    [
+        pytest.param(TURN, "[agent:hang]", id="the agent's turn"),
+        pytest.param(TESTS, "", id="the Tester", marks=pytest.mark.deep),
+        pytest.param(PLAYBOOK, "", id="the playbook", marks=pytest.mark.deep),
+    ],
 )
 async def test_a_cancel_reaches_what_a_killed_worker_had_started(
     containers: ContainerTraces, unkilled_in_containers: Evidence, phase: int, wish: str

@@ -22,7 +22,7 @@ from tests.support.container_service import no_engine
 from tests.support.eventually import eventually
 from tests.support.runtimes import docker
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.timeout(600), pytest.mark.deep]
 
 KILLS = 4
 """At each moment. The start that leaves a process which Docker does not know was met by every third or so."""

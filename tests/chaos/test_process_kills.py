@@ -11,7 +11,7 @@ from tests.support.chaos_kills import kill
 from tests.support.chaos_run import deliver, end_of, gather_evidence
 from tests.support.chaos_traces import ProcessTraces
 
-pytestmark = pytest.mark.timeout(400)
+pytestmark = [pytest.mark.timeout(400), pytest.mark.deep]
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""One platform for the suite; its work is done by processes, whose steps are the same and quicker than containers'."""
+"""The bot on the platform that suites share, and an emulated Telegram in this process."""
 
 from collections.abc import AsyncIterator
 
@@ -6,14 +6,7 @@ import pytest
 
 from bot.emulator.telegram import Telegram
 from tests.support.chat import Town, running_town
-from tests.support.stack import Stack, running_stack
-
-
-@pytest.fixture(scope="session")
-async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack]:
-    home = tmp_path_factory.mktemp("platform") / "home"
-    async with running_stack(home, ORCHESTRATOR_RUNTIME="process") as stack:
-        yield stack
+from tests.support.stack import Stack
 
 
 @pytest.fixture(scope="module")

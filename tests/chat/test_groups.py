@@ -7,6 +7,7 @@ import pytest
 from bot.emulator.chats import Chat, Message
 from tests.chat.test_secrets import WISH, places_of
 from tests.support.chat import Talker, Town, answered, link
+from tests.support.patience import patience
 
 pytestmark = pytest.mark.timeout(400)
 
@@ -15,13 +16,14 @@ async def shows(chat: Chat, *parts: str, timeout: float = 120) -> Message:
     def look(chat: Chat) -> Message | None:
         return next((m for m in reversed(chat.from_bot) if all(part in m.text for part in parts)), None)
 
-    return await chat.wait(look, timeout)
+    return await chat.wait(look, patience(timeout))
 
 
 def a_group(town: Town, *people: Talker) -> Chat:
     return town.telegram.group(-int(uuid4().int % 10**9) - 1, *(person.id for person in people))
 
 
+@pytest.mark.deep
 async def test_where_the_bot_may_not_write_it_stays_silent_and_serves_the_others(town: Town) -> None:
     eve, ann = town.stranger(name="Eve"), await town.member(name="Ann")
     group = a_group(town, eve)
@@ -34,6 +36,7 @@ async def test_where_the_bot_may_not_write_it_stays_silent_and_serves_the_others
     assert group.from_bot == []
 
 
+@pytest.mark.deep
 async def test_a_secret_for_a_group_is_taken_in_private_and_is_no_wish(town: Town) -> None:
     ann = await town.member(name="Ann")
     group = a_group(town, ann)
@@ -58,6 +61,7 @@ async def test_a_secret_for_a_group_is_taken_in_private_and_is_no_wish(town: Tow
     assert await places_of(town.stack, value) == []
 
 
+@pytest.mark.deep
 async def test_a_group_that_becomes_a_supergroup_gets_its_end_there(town: Town) -> None:
     ann = await town.member(name="Ann")
     group = a_group(town, ann)
@@ -70,6 +74,7 @@ async def test_a_group_that_becomes_a_supergroup_gets_its_end_there(town: Town) 
     assert not any("Ready" in message.text for message in group.from_bot)
 
 
+@pytest.mark.deep
 async def test_a_language_button_on_the_screen_of_a_task_is_refused(town: Town) -> None:
     ann = await town.member(name="Ann")
     group = a_group(town, ann)

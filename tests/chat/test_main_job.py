@@ -36,6 +36,7 @@ async def test_a_sentence_ends_in_a_url_that_answers_by_polling(town: Town) -> N
     check_transcript("main-job.ru.md", ann.chat)
 
 
+@pytest.mark.deep
 async def test_a_sentence_ends_in_a_url_that_answers_by_webhook(stack: Stack) -> None:
     port = free_ports(1)
     url = f"http://127.0.0.1:{port}/telegram"
@@ -52,6 +53,7 @@ async def test_a_sentence_ends_in_a_url_that_answers_by_webhook(stack: Stack) ->
         check_transcript("main-job.en.md", bob.chat)
 
 
+@pytest.mark.deep
 async def test_several_people_at_once_are_acknowledged_and_the_benchmark_measures_it(town: Town) -> None:
     seconds = await at_once(town, 3, "/status")
     assert len(seconds) == 3
@@ -78,7 +80,7 @@ async def test_repeated_and_reordered_updates_start_one_task_each(town: Town) ->
         assert pressed is not None
         sure = await cid.sees_button("Yes, stop")
         cid.press(sure, "Yes, stop")
-        await cid.chat.wait(lambda chat, sure=sure: "stopped" in chat.find(sure.id).text, 60)
+        await cid.until(lambda chat, sure=sure: "stopped" in chat.find(sure.id).text, 60)
     await asyncio.sleep(0)
     assert len(await town.tasks_of(cid)) == 2
 

@@ -64,6 +64,7 @@ async def test_a_button_answers_once_and_only_for_the_right_person(town: Town) -
     assert final.id == screen.id
 
 
+@pytest.mark.deep
 async def test_the_same_press_delivered_again_is_the_same_answer(town: Town) -> None:
     bob = await asked(town, "Bob", f"{WISH} [agent:fail]")
     screen = await bob.sees("❓")
@@ -95,7 +96,7 @@ async def stopped(town: Town, talker: Talker) -> None:
     talker.forge(screen, cancel.data or "")
     sure = await talker.sees_button("Yes, stop")
     talker.press(sure, "Yes, stop")
-    await talker.chat.wait(lambda chat: "⏹ " in chat.find(sure.id).text, 60)
+    await talker.until(lambda chat: "⏹ " in chat.find(sure.id).text, 60)
 
 
 async def test_a_question_is_answered_in_words(town: Town) -> None:
@@ -112,6 +113,7 @@ async def test_a_question_is_answered_in_words(town: Town) -> None:
     assert len(await town.tasks_of(cid)) == 1
 
 
+@pytest.mark.deep
 async def test_two_open_questions_are_not_guessed_at(town: Town) -> None:
     dan = await asked(town, "Dan", f"{WISH} [agent:fail]")
     dan.say("/new Make a list of towns: name [agent:fail]")
@@ -120,11 +122,12 @@ async def test_two_open_questions_are_not_guessed_at(town: Town) -> None:
     await dan.sees("several answers")
     assert len(await town.tasks_of(dan)) == 2
     dan.say("stop", reply_to=second)
-    await dan.chat.wait(lambda chat: "not done" in chat.find(second.id).text, 60)
+    await dan.until(lambda chat: "not done" in chat.find(second.id).text, 60)
     dan.say("Stop.")
-    await dan.chat.wait(lambda chat: sum("not done" in m.text for m in chat.screen) == 2, 60)
+    await dan.until(lambda chat: sum("not done" in m.text for m in chat.screen) == 2, 60)
 
 
+@pytest.mark.deep
 async def test_a_failed_task_offers_details_and_one_more_attempt(town: Town) -> None:
     fay = await asked(town, "Fay", f"{WISH} [agent:fail]")
     fay.say("stop")
@@ -153,7 +156,7 @@ async def test_strangers_learn_their_own_id_and_nothing_else(town: Town) -> None
     for text in ("/start", "/projects", "Сделай блог", "/users", "/allow 5"):
         before = len(stranger.screens)
         stranger.say(text)
-        await stranger.chat.wait(lambda chat, before=before: len(chat.from_bot) > before, 20)
+        await stranger.until(lambda chat, before=before: len(chat.from_bot) > before, 20)
     assert {message.text for message in stranger.screens} == {stranger.screens[0].text}
     assert str(stranger.id) in stranger.screens[0].text
     admin = town.admin()

@@ -22,6 +22,7 @@ async def test_a_page_instead_of_an_answer_is_waited_out(town: Town) -> None:
     assert town.bot.process.returncode is None
 
 
+@pytest.mark.deep
 async def test_a_typed_secret_is_deleted_whatever_deleting_meets_and_soon_after_the_wait(town: Town) -> None:
     bob = await waiting_for_a_secret(town, "Bob")
     town.telegram.faults.plan(Fault(Kind.PAGE, "deleteMessage"))
@@ -35,6 +36,7 @@ async def test_a_typed_secret_is_deleted_whatever_deleting_meets_and_soon_after_
     await bob.sees("Ready", timeout=240)
 
 
+@pytest.mark.deep
 async def test_nobody_waits_for_a_chat_that_telegram_has_told_to_wait(town: Town) -> None:
     eve, ann = town.stranger(name="Eve"), await town.member(name="Ann")
     town.telegram.faults.plan(Fault(Kind.RETRY_AFTER, "sendMessage", seconds=25))

@@ -25,6 +25,7 @@ from activities.adapters.server_container import BASE_IMAGE, _name_servers
 from contracts.states import TaskState
 from tests.support.container_service import no_engine
 from tests.support.eventually import eventually
+from tests.support.patience import patience, within
 from tests.support.stack import ROOT
 
 FILES = ("docker-compose.yml", "tests/compose/docker-compose.ci.yml")
@@ -93,7 +94,7 @@ class ComposeStack:
             stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
         )  # fmt: skip
         try:
-            out, error = await asyncio.wait_for(process.communicate(), timeout_s)
+            out, error = await within(process.communicate(), timeout_s)
         finally:
             if process.returncode is None:
                 process.kill()
@@ -159,7 +160,7 @@ class ComposeStack:
         key = await self.compose("exec", "-T", "api", "cat", "/var/lib/orchestrator/keys/admin.key")
         headers = {"Authorization": f"Bearer {key.strip()}"}
         base = f"http://127.0.0.1:{self.api_port}"
-        async with httpx.AsyncClient(base_url=base, headers=headers, trust_env=False, timeout=30) as http:
+        async with httpx.AsyncClient(base_url=base, headers=headers, trust_env=False, timeout=patience(30)) as http:
             yield http
 
     async def finished(self, http: httpx.AsyncClient, task_id: str, timeout_s: float = 400) -> dict[str, Any]:

@@ -14,10 +14,12 @@ from activities.adapters import docker_command as docker
 from bot.emulator.server import serving
 from bot.emulator.telegram import Telegram
 from tests.compose.stack import ComposeStack, no_compose, running_compose
+from tests.support import engine
 from tests.support.chat import Talker, link
 from tests.support.eventually import eventually
 
-pytestmark = pytest.mark.timeout(1800)  # the first run on a machine builds five images
+# The first run on a machine builds five images.
+pytestmark = [pytest.mark.timeout(1800), pytest.mark.deep]
 
 WISH = "Make a notes service: title, text, done:bool"
 WHO_IS_THERE = """
@@ -37,8 +39,9 @@ async def compose(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Com
     problem = no_compose()
     if problem is not None:
         pytest.skip(problem)
-    async with running_compose(tmp_path_factory.mktemp("compose")) as stack:
-        yield stack
+    with engine.in_use():
+        async with running_compose(tmp_path_factory.mktemp("compose")) as stack:
+            yield stack
 
 
 async def test_a_sentence_becomes_a_url_and_everything_survives_down_and_up(compose: ComposeStack) -> None:

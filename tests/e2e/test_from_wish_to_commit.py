@@ -4,7 +4,9 @@ import json
 
 import pytest
 
-from tests.support.outside import agent_starts
+from tests.support import engine
+from tests.support.container_service import no_engine
+from tests.support.outside import agent_starts, processes_of
 from tests.support.stack import Stack
 from tests.support.story import Story, below, milestones
 
@@ -50,6 +52,20 @@ async def test_the_logs_tell_what_the_agent_and_the_tests_said(story: Story) -> 
     assert logs.code == 0
     assert "I am a script, not a model" in logs.out
     assert "passed in" in logs.out
+
+
+@pytest.mark.story("happy")
+@pytest.mark.skipif(no_engine() is not None, reason="NOT TESTED: containers need a Docker Engine")
+async def test_with_an_engine_turn_tests_and_service_are_containers(story: Story) -> None:
+    stack = story.stack
+    engineering, _, release = below(story.seen["task"]["id"])
+    status = await stack.cli("status")
+    assert "containers (the Docker Engine answers" in status.out
+    started = [name for name in stack.container_starts() if engineering in name]
+    assert sum(name.startswith("turn-") for name in started) == 1
+    assert sum(name.startswith("test-") for name in started) == 1
+    assert len(await engine.there(stack.server, f"svc-{story.name}-backend-{release}")) == 1
+    assert [line for line in await processes_of(stack, f"svc-{story.name}") if not line.startswith("[svc-")] == []
 
 
 @pytest.mark.story("repair")

@@ -51,7 +51,10 @@ async def traced() -> AsyncIterator[Traced]:
             yield Traced(stack, collector)
 
 
-@pytest.mark.parametrize("over_http", [False, True], ids=["as the operator", "over HTTP"])
+@pytest.mark.parametrize(
+    "over_http",
+    [pytest.param(False, marks=pytest.mark.deep, id="as the operator"), pytest.param(True, id="over HTTP")],
+)
 async def test_one_trace_spans_the_command_the_api_the_workflow_its_activities_and_their_requests(
     traced: Traced, over_http: bool
 ) -> None:

@@ -133,6 +133,7 @@ async def test_without_a_login_ids_are_readable_and_everything_else_is_sealed(
     await keep_picture(page, "web-ui-encrypted", "Timeline")
 
 
+@pytest.mark.deep
 async def test_the_link_of_a_task_says_how_to_log_in_and_is_readable_after_that(
     stack: Stack, page: Page, delivered: Delivered
 ) -> None:
@@ -149,6 +150,7 @@ async def test_the_link_of_a_task_says_how_to_log_in_and_is_readable_after_that(
     await expect(page.get_by_test_id("input-and-result")).to_contain_text(WISH)
 
 
+@pytest.mark.deep
 async def test_the_links_of_every_command_open_the_very_run(
     stack: Stack, readable: WebUi, delivered: Delivered
 ) -> None:
@@ -170,6 +172,7 @@ def documented_views() -> dict[str, str]:
     return {name: query for name, query in rows if "=" in query or " IS " in query}
 
 
+@pytest.mark.deep
 async def test_the_documented_views_find_what_waits_for_a_person_and_what_has_failed_today(
     stack: Stack, readable: WebUi
 ) -> None:
@@ -199,6 +202,7 @@ async def proxied(stack: Stack) -> AsyncIterator[Proxied]:
         yield running
 
 
+@pytest.mark.deep
 async def test_an_admin_whom_the_proxy_knows_opens_the_link_of_a_task_and_reads(
     proxied: Proxied, delivered: Delivered
 ) -> None:
@@ -214,6 +218,7 @@ async def test_an_admin_whom_the_proxy_knows_opens_the_link_of_a_task_and_reads(
 
 
 @pytest.mark.parametrize("name", ["bob", "mallory"], ids=["a member", "somebody the platform does not know"])
+@pytest.mark.deep
 async def test_whoever_else_the_proxy_lets_in_reads_nothing(proxied: Proxied, delivered: Delivered, name: str) -> None:
     async with new_page(proxied.person(name)) as page:
         await page.goto(await proxied.link_of(delivered.task_id))
@@ -225,6 +230,7 @@ async def test_whoever_else_the_proxy_lets_in_reads_nothing(proxied: Proxied, de
         assert decode.status == 403
 
 
+@pytest.mark.deep
 async def test_the_api_behind_the_proxy_believes_nobody_who_comes_past_it(
     proxied: Proxied, delivered: Delivered
 ) -> None:

@@ -11,6 +11,7 @@ from tests.secrets.canaries import Canary, new_canary
 from tests.secrets.containers import look_at_server
 from tests.secrets.run import GENERATED, SECRET, Proof, ProofStack, collecting, digest, proven
 from tests.secrets.scan import Scan
+from tests.support import engine
 from tests.support.container_service import no_engine
 from tests.support.stack import free_ports
 
@@ -36,12 +37,12 @@ IN_CONTAINERS = {
 }  # fmt: skip
 
 
-@pytest.fixture(scope="module", params=["process", "docker"])
+@pytest.fixture(scope="module", params=[pytest.param("process", marks=pytest.mark.deep), "docker"])
 async def proof(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Proof]:
     obstacle = no_engine() if request.param == "docker" else None
     if obstacle is not None:
         pytest.skip(obstacle)
-    with collecting() as (collector, bodies):
+    with engine.in_use(), collecting() as (collector, bodies):
         home = tmp_path_factory.mktemp("proof") / "home"
         stack = ProofStack(home, free_ports(5), free_ports(100), runtime=request.param, collector=collector)
         async with proven(stack, bodies) as proof:

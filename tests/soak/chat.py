@@ -17,6 +17,7 @@ from bot.emulator.chats import Chat, Message
 from bot.emulator.faults import Fault, Kind
 from tests.support.chaos_kills import kill
 from tests.support.chat import Talker, Town, link
+from tests.support.patience import patience, promised
 from tests.support.stack import FINAL
 
 Say = Callable[[str], None]
@@ -293,7 +294,8 @@ class ChatSoak:
                 self._progress.notify_all()
             self._say(f"{conversation.noun}: {course}")
             try:
-                await asyncio.wait_for(follow(conversation), _LONGEST_S)
+                async with asyncio.timeout(promised(_LONGEST_S)):
+                    await follow(conversation)
             except (TimeoutError, LookupError) as error:
                 conversation.problems.append(f"stuck: {error or f'no end within {_LONGEST_S:g} s'}")
             conversation.took_s = time.monotonic() - conversation.started
@@ -369,6 +371,6 @@ def act(conversation: Conversation) -> bool:
 async def _deployed(conversation: Conversation) -> list[str]:
     """Whether the URL of the final screen leads to the service of this wish."""
     final = next(one for one in reversed(conversation.talker.screens) if end_of(one, conversation.noun))
-    async with httpx.AsyncClient(base_url=link(final), trust_env=False, timeout=20) as http:
+    async with httpx.AsyncClient(base_url=link(final), trust_env=False, timeout=patience(20)) as http:
         reply = await http.get(f"/{conversation.noun}")
     return [] if reply.status_code == 200 else [f"differs: {link(final)}/{conversation.noun} says {reply.status_code}"]

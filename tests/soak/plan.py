@@ -13,6 +13,7 @@ from tests.support.chaos import Delivery, Evidence, Finding, judge
 from tests.support.chaos_kills import NAMES, kill
 from tests.support.chaos_run import deliver, end_of, gather_evidence
 from tests.support.chaos_traces import Traces
+from tests.support.patience import promised
 
 STUCK_AFTER_S = 300
 """After the last kill a delivery has this long to end; undisturbed, and three at a time, it takes a minute."""
@@ -174,7 +175,8 @@ class Soak:
         ending = asyncio.create_task(end_of(self.traces.stack, account.delivery.task_id, _LONGEST_S))
         try:
             await asyncio.wait({ending, striking}, return_when=asyncio.FIRST_COMPLETED)
-            account.state = (await asyncio.wait_for(ending, STUCK_AFTER_S))["state"]
+            async with asyncio.timeout(promised(STUCK_AFTER_S)):
+                account.state = (await ending)["state"]
         except TimeoutError:
             account.state = "stuck"
         finally:

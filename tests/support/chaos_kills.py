@@ -5,10 +5,13 @@ import os
 import shutil
 import signal
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from tests.support.chaos_run import asked
 from tests.support.eventually import eventually
+from tests.support.patience import within
 from tests.support.stack import ROOT, Stack
 
 DOCKER = "docker"
@@ -33,6 +36,18 @@ def spared_engine() -> str | None:
     if _ask_engine("{{.LiveRestoreEnabled}}") != "true":
         return "it runs without --live-restore, so every container of this machine would end with it"
     return None
+
+
+@contextmanager
+def frozen(*pids: int) -> Iterator[None]:
+    """Processes that are there and do not answer."""
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
 
 
 async def kill(stack: Stack, part: str, timeout: float = 90) -> float:
@@ -69,7 +84,7 @@ async def kill_engine(timeout: float = 90) -> None:
         str(ROOT / "infra" / "docker" / "ensure_docker.sh"),
         env={**os.environ, "DOCKER": "install"}, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
     )  # fmt: skip
-    said, _ = await asyncio.wait_for(process.communicate(), timeout)
+    said, _ = await within(process.communicate(), timeout)
     assert process.returncode == 0, said.decode()
 
 

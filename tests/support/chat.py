@@ -16,6 +16,7 @@ from bot.emulator.chats import Chat, Message
 from bot.emulator.server import serving
 from bot.emulator.telegram import Press, Telegram
 from tests.support.eventually import eventually
+from tests.support.patience import patience, within
 from tests.support.stack import ROOT, Stack
 
 _URL = re.compile(r"http://\S+")
@@ -99,7 +100,11 @@ class Talker:
             found = [message for message in chat.from_bot if message.id > after]
             return next((m for m in reversed(found) if all(part in m.text for part in parts)), None)
 
-        return await self.chat.wait(look, timeout)
+        return await self.chat.wait(look, patience(timeout))
+
+    async def until(self, look: Callable[[Chat], object], timeout: float = 60) -> None:
+        """Wait for something else of the chat."""
+        await self.chat.wait(look, patience(timeout))
 
     async def sees_button(self, text: str, *, timeout: float = 120) -> Message:
         """A message of the bot with a button of this text."""
@@ -107,12 +112,12 @@ class Talker:
         def look(chat: Chat) -> Message | None:
             return next((m for m in reversed(chat.from_bot) if any(text in b.text for b in m.buttons)), None)
 
-        return await self.chat.wait(look, timeout)
+        return await self.chat.wait(look, patience(timeout))
 
 
 async def answered(press: Press, timeout: float = 20) -> dict[str, Any]:
     """What the bot answered to a press."""
-    await asyncio.wait_for(press.answered.wait(), timeout)
+    await within(press.answered.wait(), timeout)
     assert press.answer is not None
     return press.answer
 

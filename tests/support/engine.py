@@ -1,8 +1,10 @@
 """What the Docker Engines of a platform say: the one of this machine, and the one on its server in a container."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import fcntl
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 from activities.adapters import docker_command
@@ -62,3 +64,22 @@ async def starts_written(file: Path) -> AsyncIterator[None]:
             if process.returncode is None:
                 process.terminate()
             await process.wait()
+
+
+_IN_USE = Path(tempfile.gettempdir()) / "orchestrator-tests-engine.lock"
+
+
+@contextmanager
+def in_use() -> Iterator[None]:
+    """Work with this machine's engine that must not see it killed."""
+    with _IN_USE.open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_SH)
+        yield
+
+
+@asynccontextmanager
+async def alone() -> AsyncIterator[None]:
+    """Wait until nobody has the engine in use, and keep it so: it is killed in the block."""
+    with _IN_USE.open("a") as lock:
+        await asyncio.to_thread(fcntl.flock, lock, fcntl.LOCK_EX)
+        yield

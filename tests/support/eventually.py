@@ -7,25 +7,26 @@ import inspect
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
+from tests.support.patience import patience
+
 T = TypeVar("T")
-PATIENCE_S = 60.0
-"""How long a fact may take where the machine is several times slower than usual; nothing waits for this to pass."""
 
 
 async def eventually(
     predicate: Callable[[], T | Awaitable[T]],
-    timeout: float = PATIENCE_S,
+    timeout: float = 10.0,
     *,
     interval: float = 0.05,
     message: str = "",
 ) -> T:
     """Return the first truthy value of `predicate` (plain or async), asked every `interval` seconds.
 
-    An AssertionError inside the predicate counts as "not yet". After `timeout` seconds the test fails with
-    `message`, the last value and the last assertion.
+    An AssertionError inside the predicate counts as "not yet". `timeout` is in seconds of a quiet machine: after
+    `patience(timeout)` the test fails with `message`, the last value and the last assertion.
     """
     clock = asyncio.get_running_loop().time
-    deadline = clock() + timeout
+    longest = patience(timeout)
+    deadline = clock() + longest
     value: object = None
     while True:
         refusal: AssertionError | None = None
@@ -38,5 +39,5 @@ async def eventually(
             refusal = error
         if clock() >= deadline:
             what = message or getattr(predicate, "__name__", "the condition")
-            raise AssertionError(f"{what} did not hold within {timeout:g} s; last value: {value!r}") from refusal
+            raise AssertionError(f"{what} did not hold within {longest:.0f} s; last value: {value!r}") from refusal
         await asyncio.sleep(interval)

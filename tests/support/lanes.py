@@ -1,7 +1,7 @@
-"""pytest plugin (`-p tests.support.lanes`): suites that each start whole platforms, side by side.
+"""pytest plugin (`-p tests.support.lanes`): tests with whole platforms, in two lanes side by side.
 
-Much of their time is waiting, so two at once take little longer than one. A suite's tests share its platform and
-stay in one process and in their order. tests/e2e has lanes of its own.
+One lane has the platform that suites share, in the order of collection; the other has what brings up its own.
+Much of the time of both is waiting. A lane's tests stay in one process.
 """
 
 from typing import Any
@@ -9,13 +9,21 @@ from typing import Any
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
-from tests.support.scheduling import grouped
+from tests.support.scheduling import file_of, grouped
+
+_OWN = frozenset(
+    {
+        "test_compose_stack.py",
+        "test_faults.py",
+        "test_never_stuck.py",
+        "test_process_kills.py",
+        "test_secrets_proof.py",
+        "test_telemetry.py",
+        "test_without_an_engine.py",
+    }
+)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
     """Lanes begin in the order of collection (`--no-loadscope-reorder`)."""
-    return grouped(config, log, _lane)
-
-
-def _lane(nodeid: str) -> str:
-    return nodeid.partition("::")[0].rpartition("/")[0]
+    return grouped(config, log, lambda nodeid: "own" if file_of(nodeid) in _OWN else "shared")

@@ -1,11 +1,9 @@
 """The whole product as a person runs it: `orchestrator up` in a home of its own, used through its command line."""
 
-import asyncio
 import json
 import os
 import random
 import signal
-import sys
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -24,6 +22,7 @@ from runtime.keyring import KeyRing
 from runtime.ports import is_free
 from runtime.settings import Settings
 from tests.support import engine
+from tests.support.commands import Said, run_command
 from tests.support.container_service import no_engine
 from tests.support.eventually import eventually
 from workers.targets import CONTAINER_SERVER
@@ -33,19 +32,6 @@ T = TypeVar("T")
 _PASSED = ("PIP_", "SSL_", "VIRTUAL_ENV", "OTEL_", "ORCHESTRATOR_LOG_")
 CONTAINER_STARTS = "container-starts.log"
 FINAL = {state.value for state in TaskState if state.is_final}
-
-
-@dataclass(frozen=True)
-class Said:
-    """What a command printed and how it ended."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.out)
 
 
 @dataclass(frozen=True)
@@ -93,24 +79,7 @@ class Stack:
         self, *arguments: str, stdin: str = "", timeout: float = 120, env: dict[str, str] | None = None
     ) -> Said:
         """Run one command to its end."""
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "cli",
-            *arguments,
-            cwd=ROOT,
-            env={**self.env, **(env or {})},
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
-        try:
-            out, err = await asyncio.wait_for(process.communicate(stdin.encode()), timeout)
-        except TimeoutError:
-            process.kill()
-            await process.wait()
-            raise
-        return Said(process.returncode or 0, out.decode(), err.decode())
+        return await run_command(*arguments, env={**self.env, **(env or {})}, stdin=stdin, timeout=timeout)
 
     async def ok(self, *arguments: str, stdin: str = "", timeout: float = 120) -> Any:
         """The JSON document of a command that must succeed."""
@@ -200,7 +169,9 @@ class Stack:
 
     def http(self) -> httpx.AsyncClient:
         return httpx.AsyncClient(
-            base_url=f"http://127.0.0.1:{self.port_base}", headers={"Authorization": f"Bearer {self.admin_key()}"}
+            base_url=f"http://127.0.0.1:{self.port_base}",
+            headers={"Authorization": f"Bearer {self.admin_key()}"},
+            verify=False,  # plain HTTP: reading the machine's certificates takes longer than the request
         )
 
     def agent_runs(self) -> list[dict[str, Any]]:

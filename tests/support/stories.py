@@ -28,6 +28,11 @@ class Stories:
         """The story once it has been told; raises what it failed with."""
         return await asyncio.shield(self._running[name])
 
+    async def told(self) -> None:
+        """Return when no story goes on any more, whatever became of it: its own tests say that."""
+        if self._running:
+            await asyncio.wait(self._running.values())
+
     async def close(self) -> None:
         """Stop what nobody waits for."""
         for running in self._running.values():

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from runtime import dev_server
 from runtime.ports import any_free
+from tests.support.patience import within
 
 _STOP_TIMEOUT_S = 10.0
 
@@ -58,7 +59,7 @@ async def stop_process(process: asyncio.subprocess.Process) -> None:
     with suppress(ProcessLookupError):
         process.terminate()
     try:
-        await asyncio.wait_for(process.wait(), _STOP_TIMEOUT_S)
+        await within(process.wait(), _STOP_TIMEOUT_S)
     except TimeoutError:
         process.kill()
         await process.wait()

@@ -17,6 +17,7 @@ from runtime.api_client import ApiClient
 from runtime.ports import any_free
 from tests.support.api import new_database, projection
 from tests.support.eventually import eventually
+from tests.support.patience import within
 
 
 @pytest.fixture
@@ -88,10 +89,10 @@ async def test_a_terminated_api_ends_its_open_streams_and_a_new_one_goes_on(envi
         async with ApiClient(url, key(environment, "admin.key")) as person:
             await eventually(lambda: person.events("eng-1"))
         process.send_signal(signal.SIGTERM)
-        await asyncio.wait_for(process.wait(), 8)
+        await within(process.wait(), 8)
     async with serving(environment) as (url, _), ApiClient(url, key(environment, "api-service.key")) as platform:
         await platform.apply_projection(said(2, "completed", "second"))
-        await asyncio.wait_for(watching, 30)
+        await within(watching, 30)
     assert seen == ["first", "second"]
 
 

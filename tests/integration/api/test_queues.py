@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from api import queue_watch
+from api.queue_watch import Intervals
 from contracts.base import utc_now
 from contracts.errors import ErrorClass, ErrorCode, OrchestratorError
 from contracts.ids import engineering_workflow_id
@@ -21,8 +21,8 @@ QUEUE = "agents"
 @pytest_asyncio.fixture(scope="module")
 async def api(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Api]:
     with pytest.MonkeyPatch.context() as quick:
-        for name, seconds in (("LOOK_S", 0.05), ("GRACE_S", 0.0), ("SCAN_S", 0.0)):
-            quick.setattr(queue_watch, name, seconds)
+        at_once = Intervals(look_s=0.05, grace_s=0.0, scan_s=0.0)
+        quick.setattr(Intervals, "of", lambda _: at_once)
         directory: Path = tmp_path_factory.mktemp("api")
         async with running_api(directory) as running:
             yield running

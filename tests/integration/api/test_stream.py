@@ -13,6 +13,7 @@ from httpx_sse import aconnect_sse
 from contracts.progress import StreamedEvent
 from tests.support.api import Api, fine_event, milestone, running_api, served
 from tests.support.eventually import eventually
+from tests.support.patience import patience, within
 
 
 @pytest_asyncio.fixture(scope="module")
@@ -24,7 +25,10 @@ async def api(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Api]:
 
 @pytest_asyncio.fixture(scope="module")
 async def web(api: Api) -> AsyncIterator[httpx.AsyncClient]:
-    async with served(api.app) as url, httpx.AsyncClient(base_url=url, headers=api.admin, timeout=20) as client:
+    async with (
+        served(api.app) as url,
+        httpx.AsyncClient(base_url=url, headers=api.admin, timeout=patience(20)) as client,
+    ):
         yield client
 
 
@@ -79,7 +83,7 @@ async def test_a_cut_stream_resumes_with_nothing_missing_and_nothing_doubled_whi
             if part and part[-1].event.type == "completed":
                 return seen
 
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(patience(60)):
         readers = [asyncio.create_task(follow_with_cuts()) for _ in range(3)]
         await asyncio.gather(*(write(number) for number in range(4)))
         await api.project_task(task_id, project_id, seq=9, state="completed", milestone=milestone("done", "completed"))
@@ -95,7 +99,7 @@ async def test_a_stream_ends_after_the_last_milestone_and_then_says_that_there_i
     reading = asyncio.create_task(read_stream(web, task_id))
     await post(api, task_id, "one")
     await api.project_task(task_id, project_id, seq=5, state="failed", milestone=milestone("it broke", "failed"))
-    events = await asyncio.wait_for(reading, 10)
+    events = await within(reading, 10)
     assert [event.event.message for event in events] == ["one", "it broke"]
     reply = await web.get(f"/tasks/{task_id}/stream", headers={"Last-Event-ID": "2"})
     assert reply.status_code == 204
@@ -110,7 +114,7 @@ async def test_a_waiting_reader_is_woken_and_does_not_hold_a_connection_of_the_p
     assert (await api.http.get("/health")).json()["database"] is True
     for task_id, _ in tasks:
         await post(api, task_id, "hello")
-    for events in await asyncio.wait_for(asyncio.gather(*readings), 20):
+    for events in await within(asyncio.gather(*readings), 20):
         assert events[0].event.message == "hello"
     await eventually(lambda: not api.state.hub._waiting, message="every subscription was given back")
 
@@ -125,7 +129,7 @@ async def test_readers_go_on_after_the_listening_connection_was_lost(api: Api, w
     )
     assert len(killed) == 1
     await post(api, task_id, "written while nobody listened")
-    assert (await asyncio.wait_for(reading, 15))[0].event.message == "written while nobody listened"
+    assert (await within(reading, 15))[0].event.message == "written while nobody listened"
 
 
 async def test_a_reader_never_misses_a_lower_number_that_commits_later(api: Api) -> None:

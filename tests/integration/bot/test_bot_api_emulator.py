@@ -32,6 +32,8 @@ from bot.emulator.parameters import SPECIFICATION
 from bot.emulator.server import serving
 from bot.emulator.telegram import Telegram
 from bot.emulator.webhook import SECRET_HEADER
+from tests.support.eventually import eventually
+from tests.support.patience import within
 
 ANN, BOB = 11, 22
 
@@ -101,20 +103,20 @@ async def test_updates_are_numbered_kept_until_confirmed_and_filtered(bot: Bot, 
 
 async def test_a_long_poll_waits_for_an_update(bot: Bot, telegram: Telegram) -> None:
     polling = asyncio.create_task(bot.get_updates(timeout=10))
-    await asyncio.sleep(0.2)
+    await eventually(lambda: telegram.updates.polled, message="the poll waits")
     assert not polling.done()
     telegram.say(ANN, "x")
-    assert len(await asyncio.wait_for(polling, 2)) == 1
+    assert len(await within(polling, 2)) == 1
 
 
 async def test_two_pollers_conflict_and_the_newer_one_wins(bot: Bot, telegram: Telegram) -> None:
     older = asyncio.create_task(bot.get_updates(timeout=10))
-    await asyncio.sleep(0.2)
+    await eventually(lambda: telegram.updates.polled, message="the older one waits")
     newer = asyncio.create_task(bot.get_updates(timeout=10))
     with pytest.raises(TelegramConflictError, match="terminated by other getUpdates"):
-        await asyncio.wait_for(older, 2)
+        await within(older, 2)
     telegram.say(ANN, "x")
-    assert len(await asyncio.wait_for(newer, 2)) == 1
+    assert len(await within(newer, 2)) == 1
 
 
 async def test_faults_of_delivery_repeat_reorder_and_hold(bot: Bot, telegram: Telegram) -> None:
@@ -289,10 +291,7 @@ async def test_a_webhook_gets_every_update_with_the_secret_until_it_takes_it(bot
             await bot.get_updates()
         telegram.say(ANN, "a")
         telegram.say(ANN, "b")
-        for _ in range(200):
-            if len(seen) == 4:
-                break
-            await asyncio.sleep(0.02)
+        await eventually(lambda: len(seen) == 4, message="every attempt")
         assert seen == [("S3cret_-", text) for text in "aaab"]
         info = await bot.get_webhook_info()
         assert info.last_error_message == "Wrong response from the webhook: 500 Internal Server Error"

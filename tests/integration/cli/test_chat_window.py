@@ -14,6 +14,7 @@ from bot.emulator.telegram import Telegram
 from cli.chat_line import ChatLine
 from cli.chat_window import _Chat, open_window
 from tests.support.eventually import eventually
+from tests.support.patience import within
 
 ANN = 7
 
@@ -36,19 +37,19 @@ async def test_typed_text_is_said_a_number_presses_and_control_c_leaves(telegram
         window = asyncio.create_task(open_window(line))
         keys.send_text("hello\r")
         chat = telegram.chats[ANN]
-        await eventually(lambda: [message.text for message in chat.screen] == ["hello"], message="said")
+        await eventually(lambda: [message.text for message in chat.screen] == ["hello"], 10, message="said")
         telegram.send(ANN, "pick", [], ((Button("Yes", "y"), Button("No", "n")),), None)
 
         def pressed() -> bool:
             keys.send_text("2\r")
             return bool(telegram.presses)
 
-        await eventually(pressed, message="pressed")
+        await eventually(pressed, 10, message="pressed")
         assert {press.data for press in telegram.presses.values()} == {"n"}
         for press in list(telegram.presses.values()):
             telegram.answer(press.id, {"text": "fine", "show_alert": False})
         keys.send_text("\x03")
-        await window
+        await within(window, 10)
 
 
 async def test_the_window_shows_messages_with_numbered_buttons(telegram: Telegram, line: ChatLine) -> None:

@@ -15,6 +15,7 @@ from activities.adapters.server_container import LocalServers
 from cli.processes import start_time
 from tests.support.container_service import no_engine
 from tests.support.eventually import eventually
+from tests.support.patience import patience
 from tests.support.stack import free_ports
 from workers.targets import CONTAINER_SERVER
 
@@ -42,7 +43,7 @@ class Home:
 
     def run(self, *arguments: str) -> tuple[int, list[dict[str, object]], str]:
         process = self.begin(*arguments, "--json")
-        out, err = process.communicate(timeout=150)
+        out, err = process.communicate(timeout=patience(150))
         return process.returncode, [json.loads(line) for line in out.splitlines()], err
 
     def pid(self, name: str) -> int:
@@ -64,7 +65,7 @@ async def home(tmp_path: Path) -> AsyncIterator[Home]:
 
 async def test_two_ups_make_one_platform_that_heals_and_is_stopped_without_a_rest(home: Home) -> None:
     both = [home.begin("up", "--detach", "--json", "--port-base", str(home.port_base)) for _ in range(2)]
-    endings = [process.communicate(timeout=150) for process in both]
+    endings = [process.communicate(timeout=patience(150)) for process in both]
     assert [process.returncode for process in both] == [0, 0], endings
     ready = [json.loads(out.splitlines()[-1]) for out, _ in endings]
     assert sorted(len(document["started"]) for document in ready) == [0, 4]
@@ -94,7 +95,7 @@ async def test_ctrl_c_in_the_foreground_stops_all_parts_in_order(home: Home) -> 
     await eventually(lambda: (home.path / "processes" / "supervisor.json").exists(), timeout=120)
     pids = home.pids()
     foreground.send_signal(signal.SIGINT)
-    out, err = foreground.communicate(timeout=90)
+    out, err = foreground.communicate(timeout=patience(90))
     assert foreground.returncode == 0, err
     stopped = [line.split()[1] for line in out.splitlines() if line.startswith("Stopped")]
     assert stopped == ["workers", "api", "temporal", "postgres"]

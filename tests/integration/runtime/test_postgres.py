@@ -17,6 +17,7 @@ from contracts.errors import ErrorCode, OrchestratorError
 from runtime import postgres
 from runtime.ports import any_free
 from tests.support.eventually import eventually
+from tests.support.patience import within
 
 
 @asynccontextmanager
@@ -36,7 +37,7 @@ async def running(command: postgres.PostgresCommand) -> AsyncIterator[asyncio.su
     finally:
         if process.returncode is None:
             process.send_signal(postgres.STOP_SIGNAL)
-            await process.wait()
+            await within(process.wait(), 20)
 
 
 async def connect(command: postgres.PostgresCommand) -> asyncpg.Connection:

@@ -7,6 +7,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from uuid import uuid4
@@ -26,6 +27,7 @@ from tests.secrets.watch import EngineWatch, FileWatch, ProcessWatch, watching
 from tests.support.api import new_database
 from tests.support.container_service import no_engine
 from tests.support.eventually import eventually
+from tests.support.patience import patience
 from tests.support.temporal_server import running_temporal_server
 
 CANARY = new_canary("planted")
@@ -154,20 +156,31 @@ def test_in_a_commit_that_nothing_points_to_any_more(scan: Scan, tmp_path: Path)
     assert found_in(scan) == {"git objects: u1/some.git"}
 
 
-def test_in_the_arguments_and_the_environment_of_a_process_that_lived_for_half_a_second(scan: Scan) -> None:
-    sleep = shutil.which("sleep") or "sleep"
-    with ProcessWatch(scan):
-        subprocess.run([sys.executable, "-c", "import time; time.sleep(0.5)", CANARY.text], check=True)
-        subprocess.run([sleep, "0.5"], env={**os.environ, "PASSED": CANARY.text}, check=True)
+def live_for_two_looks(watch: ProcessWatch, *command: str, **env: str) -> None:
+    """A process that is there for as long as the watch looks twice, and then ends by itself."""
+    with subprocess.Popen(command, env={**os.environ, **env}, stdin=subprocess.PIPE) as process:
+        last = watch.looks + 2
+        deadline = time.monotonic() + patience(10)
+        while watch.looks < last:
+            assert time.monotonic() < deadline, "the watch looks no more"
+            time.sleep(0.01)
+        assert process.poll() is None
+
+
+def test_in_the_arguments_and_the_environment_of_a_process_that_lived_for_two_looks(scan: Scan) -> None:
+    cat = shutil.which("cat") or "cat"
+    with ProcessWatch(scan) as watch:
+        live_for_two_looks(watch, sys.executable, "-c", "import sys; sys.stdin.read()", CANARY.text)
+        live_for_two_looks(watch, cat, PASSED=CANARY.text)
     program = Path(sys.executable).name
     assert f"arguments of processes: {program}" in found_in(scan)
-    assert "environments of processes: sleep" in found_in(scan)
+    assert "environments of processes: cat" in found_in(scan)
 
 
 def test_in_what_was_seen_before_it_was_known_to_be_secret() -> None:
     scan = Scan([], [])
-    with ProcessWatch(scan):
-        subprocess.run([sys.executable, "-c", "import time; time.sleep(0.5)", CANARY.text], check=True)
+    with ProcessWatch(scan) as watch:
+        live_for_two_looks(watch, sys.executable, "-c", "import sys; sys.stdin.read()", CANARY.text)
     assert not scan.leaks
     scan.knows([CANARY])
     assert found_in(scan) == {f"arguments of processes: {Path(sys.executable).name}"}

@@ -9,8 +9,8 @@ import pytest
 import yaml
 
 from runtime.ports import any_free
-from tests.support.eventually import PATIENCE_S
 from tests.support.generated_project import TEMPLATE, Environments, bot_api, generate, git, running
+from tests.support.patience import patience
 
 CHOICES = [["backend"], ["tg_bot"], ["backend", "tg_bot"]]
 BOT_ENV = {"TELEGRAM_BOT_TOKEN": "42:TEST"}
@@ -176,6 +176,6 @@ def test_the_bot_polls_another_server_and_answers(both: tuple[Path, str], tmp_pa
     ):
         bot.wait_until_it_answers()
         api.say("good morning")
-        assert api.answered.wait(PATIENCE_S)
+        assert api.answered.wait(patience(20))
         assert api.texts == ["good morning"]
         assert bot.client.get("/health").json()["polling"] is True

@@ -17,7 +17,7 @@ import psutil
 import pytest
 import yaml
 
-from tests.support.eventually import PATIENCE_S, eventually
+from tests.support.eventually import eventually
 from tests.support.generated_project import (
     AGENT,
     Environments,
@@ -27,6 +27,7 @@ from tests.support.generated_project import (
     repository,
     running,
 )
+from tests.support.patience import patience
 
 pytestmark = pytest.mark.timeout(400)
 
@@ -215,7 +216,7 @@ def test_a_bot_command_answers_in_telegram(both: Workspace) -> None:
     ):
         bot.wait_until_it_answers()
         api.say("/hello")
-        assert api.answered.wait(PATIENCE_S)
+        assert api.answered.wait(patience(20))
     assert api.texts == ["Привет, 'друг' \\o/"]
 
 
@@ -293,7 +294,7 @@ def test_a_fault_of_production_passes_the_checks_and_is_taken_back_later(backend
     backend.passes()
     with running(backend.python, backend.project, "backend", backend.folder / "data", PRODUCTION) as service:
         if directive != "broken-health":
-            assert service.process.wait(PATIENCE_S) == 1
+            assert service.process.wait(patience(20)) == 1
         else:
             assert service.wait_until_it_answers().status_code == 500
     backend.task("Make a notes service: title")

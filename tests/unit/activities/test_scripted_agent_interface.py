@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.generated_project import AGENT
+from tests.support.patience import patience
 
 STREAM = ("--output-format", "stream-json", "--verbose")
 
@@ -22,7 +23,7 @@ def start(
     given = {"PATH": os.environ["PATH"], "HOME": str(workspace.parent), **(env or {})}
     command = [sys.executable, "-I", "-S", str(program), *arguments]
     return subprocess.run(
-        command, cwd=workspace, env=given, input="", capture_output=True, text=True, timeout=60, check=False
+        command, cwd=workspace, env=given, input="", capture_output=True, text=True, timeout=patience(60), check=False
     )
 
 

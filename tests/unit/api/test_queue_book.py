@@ -2,11 +2,13 @@
 
 from datetime import datetime, timedelta
 
-from api.queue_watch import BEAT_S, GRACE_S, LOOK_S, POLL_S, QueueBook
+from api.queue_watch import Intervals, QueueBook
 from contracts.base import utc_now
+from runtime.settings import Settings
 from runtime.task_queues import QueueFacts, QueueWait, QueueWaits, WorkerFacts
 
 QUEUE = "agents"
+DEFAULT = Intervals()
 WITHIN_S = 60.0
 """What people are promised."""
 
@@ -32,7 +34,7 @@ class Watched:
         """Look every few seconds."""
         end = self.clock + seconds
         while self.clock < end:
-            self.clock += LOOK_S
+            self.clock += DEFAULT.look_s
             if self.alive:
                 self._last_beat = self.clock // 10 * 10
                 self._last_poll = self.clock // 60 * 60
@@ -54,7 +56,7 @@ class Watched:
         died = self.clock
         while QUEUE not in self.book.silent(self.clock):
             assert self.clock - died < 300, "never noticed"
-            self.pass_time(LOOK_S)
+            self.pass_time(DEFAULT.look_s)
         return self.clock - died
 
 
@@ -98,16 +100,16 @@ def test_a_worker_without_heartbeats_lives_by_its_polls() -> None:
     watched.pass_time(600)
     assert watched.book.silent(watched.clock) == []
     watched.alive = False
-    assert watched.seconds_until_silent() <= POLL_S + GRACE_S + 2 * LOOK_S
+    assert watched.seconds_until_silent() <= DEFAULT.poll_s + DEFAULT.grace_s + 2 * DEFAULT.look_s
 
 
 def test_a_restart_of_the_workers_is_no_alarm() -> None:
     watched = Watched()
     watched.pass_time(90)
     watched.alive = False
-    watched.pass_time(BEAT_S + GRACE_S / 2)
+    watched.pass_time(DEFAULT.beat_s + DEFAULT.grace_s / 2)
     watched.alive = True
-    watched.pass_time(LOOK_S * 4)
+    watched.pass_time(DEFAULT.look_s * 4)
     assert watched.settle() == ([], [])
 
 
@@ -139,8 +141,14 @@ def test_a_queue_is_unserved_only_while_something_waits_and_then_names_every_tas
 def test_a_server_that_has_forgotten_its_workers_gets_the_time_to_hear_of_them() -> None:
     book, now = QueueBook(), utc_now()
     book.learn([QueueFacts(name=QUEUE)], now, 0.0)
-    book.learn([QueueFacts(name=QUEUE)], now, GRACE_S - 1)
+    book.learn([QueueFacts(name=QUEUE)], now, DEFAULT.grace_s - 1)
     book.start_over()
-    book.learn([QueueFacts(name=QUEUE)], now, GRACE_S + 1)
-    assert book.silent(GRACE_S + 1) == []
-    assert book.silent(2 * GRACE_S + 1) == [QUEUE]
+    book.learn([QueueFacts(name=QUEUE)], now, DEFAULT.grace_s + 1)
+    assert book.silent(DEFAULT.grace_s + 1) == []
+    assert book.silent(2 * DEFAULT.grace_s + 1) == [QUEUE]
+
+
+def test_an_installation_whose_workers_beat_more_often_is_told_sooner() -> None:
+    often = Intervals.of(Settings(worker_beat_s=2, queue_grace_s=3))
+    assert Intervals.of(Settings()) == DEFAULT
+    assert often.look_s + often.beat_s + often.grace_s + 2 * often.look_s < 15

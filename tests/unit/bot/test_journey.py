@@ -9,6 +9,7 @@ import pytest
 from bot.journey import Journey
 from bot.starts import Starts
 from contracts.chat import ChatScreenDTO
+from tests.support.patience import patience
 
 _NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -40,6 +41,6 @@ async def test_a_stop_in_the_moment_of_an_event_is_not_lost(later: int) -> None:
     for _ in range(later):
         await asyncio.sleep(0)
     stopped = waiting.cancel()
-    done, _ = await asyncio.wait({waiting}, timeout=5)
+    done, _ = await asyncio.wait({waiting}, timeout=patience(5))
     assert done
     assert waiting.cancelled() == stopped

@@ -3,6 +3,7 @@
 import asyncio
 
 from bot.starts import Starts
+from tests.support.patience import patience
 
 
 async def test_work_waits_for_those_who_have_not_had_a_sign() -> None:
@@ -25,7 +26,7 @@ async def test_work_waits_for_those_who_have_not_had_a_sign() -> None:
 async def test_a_chat_that_cannot_be_reached_holds_up_no_work() -> None:
     starts = Starts(patience_s=0.01)
     with starts.sign_expected():
-        async with asyncio.timeout(5), starts.turn():
+        async with asyncio.timeout(patience(5)), starts.turn():
             pass
 
 

@@ -7,6 +7,7 @@ import signal
 import pytest
 
 from cli.supervision import stop_request
+from tests.support.patience import within
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
@@ -16,7 +17,7 @@ def test_a_signal_before_anybody_waits_is_a_stop_request_and_nothing_else(number
     async def run() -> bool:
         stopping = stop_request()
         os.kill(os.getpid(), number)
-        await asyncio.wait_for(stopping.wait(), 5)
+        await within(stopping.wait(), 5)
         return stopping.is_set()
 
     assert asyncio.run(run())

@@ -70,7 +70,9 @@ def test_make_help_lists_every_target_of_the_contract() -> None:
     shown = _make(ROOT, "--no-print-directory", "help").stdout
     listed = {line.split()[0] for line in shown.splitlines() if line.strip()}
     wanted = "help demo up down check fmt bench test soak test-unit test-contracts test-workflow test-replay"
-    assert set(f"{wanted} test-integration test-e2e test-chaos".split()) <= listed
+    assert (
+        set(f"{wanted} test-integration test-platform test-e2e test-chaos test-deep test-deep-status".split()) <= listed
+    )
 
 
 def test_an_old_python_is_named_with_what_to_do(tmp_path: Path) -> None:

@@ -1,15 +1,13 @@
-"""The same sentence in containers, where Docker answers, and in processes, where it does not."""
+"""The main job where Docker does not answer: everything is a process."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
-from tests.support import engine
-from tests.support.container_service import no_engine
 from tests.support.outside import Outside, agent_starts, answer, processes_of
 from tests.support.stack import Stack, running_stack
-from tests.support.story import ENTITY, Story, below
+from tests.support.story import ENTITY, below
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -35,17 +33,3 @@ async def test_without_an_engine_a_sentence_becomes_a_service_of_processes(witho
     assert [line for line in await processes_of(stack, f"svc-{name}") if "services.backend" in line]
     assert await Outside(stack, name).releases() == [release]
     assert (await answer(task["result"]["deployed_url"]))["release"] == release
-
-
-@pytest.mark.story("happy")
-@pytest.mark.skipif(no_engine() is not None, reason="NOT TESTED: containers need a Docker Engine")
-async def test_with_an_engine_turn_tests_and_service_are_containers(story: Story) -> None:
-    stack = story.stack
-    engineering, _, release = below(story.seen["task"]["id"])
-    status = await stack.cli("status")
-    assert "containers (the Docker Engine answers" in status.out
-    started = [name for name in stack.container_starts() if engineering in name]
-    assert sum(name.startswith("turn-") for name in started) == 1
-    assert sum(name.startswith("test-") for name in started) == 1
-    assert len(await engine.there(stack.server, f"svc-{story.name}-backend-{release}")) == 1
-    assert [line for line in await processes_of(stack, f"svc-{story.name}") if not line.startswith("[svc-")] == []

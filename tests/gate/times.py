@@ -1,0 +1,28 @@
+"""pytest plugin (`-p tests.gate.times`): writes how long each test took, with its fixtures, for the table."""
+
+import json
+import os
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+
+FILE = "GATE_TIMES"
+
+
+class Times:
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._seconds: dict[str, float] = defaultdict(float)
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        self._seconds[report.nodeid] += report.duration
+
+    def pytest_sessionfinish(self) -> None:
+        self._file.write_text(json.dumps(self._seconds))
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # With xdist the controller sees every report.
+    if FILE in os.environ and not hasattr(config, "workerinput"):
+        config.pluginmanager.register(Times(Path(os.environ[FILE])), "gate-times")

@@ -1,0 +1,47 @@
+"""pytest plugin: the one platform that whole suites share, and the scenarios that are told on it.
+
+It is brought up for the first test that asks. The scenarios that the selected tests judge begin at once and go on
+beside tests that need none.
+"""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+
+from tests.support.eventually import eventually
+from tests.support.stack import Stack, running_stack
+from tests.support.stories import Stories
+from tests.support.story import Story
+
+
+@dataclass(frozen=True)
+class Shared:
+    stack: Stack
+    stories: Stories
+
+
+@pytest.fixture(scope="session")
+async def shared(request: pytest.FixtureRequest) -> AsyncIterator[Shared]:
+    markers = [item.get_closest_marker("story") for item in request.session.items]
+    # Not below pytest's own directory: another pytest that starts meanwhile closes that for the database's user,
+    # and the database may be started again here.
+    with TemporaryDirectory(prefix="platform-") as directory:
+        async with running_stack(Path(directory) / "home", stop_services=False) as stack:
+            stories = Stories(stack, [marker.args[0] for marker in markers if marker is not None])
+            yield Shared(stack, stories)
+            await stories.close()
+        await eventually(lambda: stack.processes() == [], 15, message="nothing of the platform left after `down`")
+
+
+@pytest.fixture(scope="session")
+async def stack(shared: Shared) -> Stack:
+    return shared.stack
+
+
+@pytest.fixture
+async def story(request: pytest.FixtureRequest, shared: Shared) -> Story:
+    """The told story that the test's marker names."""
+    return await shared.stories.get(request.node.get_closest_marker("story").args[0])
