@@ -1,11 +1,22 @@
-"""Rules and fixtures of every suite: in CI a skipped test is a failure; seeds and the cache size come from outside."""
+"""Rules and fixtures of every suite: in CI a skipped test is a failure, and properties draw the same every time.
+
+Seeds, the profile of the properties and the cache size come from outside.
+"""
 
 import os
 
 import pytest
 import structlog
+from hypothesis import HealthCheck, settings
 
 from tests.support.patience import patience
+
+# A busy machine is no failure, and a database of earlier examples would make a run depend on the one before it.
+_PROPERTIES = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow], "database": None, "print_blob": True}
+settings.register_profile("gate", derandomize=True, **_PROPERTIES)
+# What it draws is new under each `--hypothesis-seed`.
+settings.register_profile("deep", derandomize=False, max_examples=2_000, **_PROPERTIES)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "gate"))
 
 pytest_plugins = ["tests.support.platform"]
 _IN_CI = os.environ.get("CI", "").lower() in {"true", "1"}

@@ -40,6 +40,7 @@ from contracts.steps import (
     WorkspaceReady,
     WorkspaceRequest,
 )
+from tests.support.patience import within
 
 
 def sha(text: str) -> str:
@@ -55,6 +56,10 @@ class Step:
     started: asyncio.Event = field(default_factory=asyncio.Event)
     released: asyncio.Event = field(default_factory=asyncio.Event)
     stopped: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def reached(self) -> None:
+        """Wait until the work stands here."""
+        await within(self.started.wait(), 15)
 
     async def pass_through(self, follow: Follow | None = None) -> None:
         self.started.set()

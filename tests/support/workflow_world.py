@@ -3,9 +3,11 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from uuid import uuid4
 
 from temporalio.client import Client, WorkflowHandle
+from temporalio.testing import TimeSkipper
 from temporalio.worker import Worker
 
 from activities.adapters.temporal_departments import TemporalDepartments
@@ -17,6 +19,7 @@ from contracts.project_spec import ProjectSpec
 from contracts.questions import AnswerAccepted, AnswerCommand
 from contracts.states import ActorVia, DeployAction, Role
 from runtime.gateway import Gateway
+from tests.support.eventually import eventually
 from tests.support.fakes import (
     FakeAgentRuntime,
     FakeForge,
@@ -27,6 +30,7 @@ from tests.support.fakes import (
     FakeWorkspaces,
     Step,
 )
+from tests.support.patience import within
 from workers.wiring import Ports, build_workers
 
 OWNER = Actor(user_id=1001, role=Role.MEMBER, via=ActorVia.CLI)
@@ -118,6 +122,14 @@ class World:
 
     def deploy_handle(self) -> WorkflowHandle:
         return self.handle(ids.deploy_workflow_id(self.project_id))
+
+    async def question(self, task_id: str) -> str:
+        """The question that the task asks a person, once it does."""
+        return str(await eventually(lambda: self.platform.open_question(task_id), timeout=15))
+
+    async def let_pass(self, workflow_id: str, time: timedelta) -> None:
+        """Let time pass for a workflow that waits for it, and for no other."""
+        assert await within(TimeSkipper(self.client).fast_forward(self.handle(workflow_id), time), 15)
 
     async def answer(
         self, workflow_id: str, question_id: str, text: str, actor: Actor = OWNER, **more: object

@@ -1,16 +1,19 @@
 """One Temporal server for the suite; a world and Temporal workers of its own for each test."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from temporalio.client import Client
 
+from activities import following
 from runtime import keyring
 from runtime.converter import build_data_converter
 from runtime.payload_limit import PayloadLimitInterceptor
 from tests.support.temporal_server import running_temporal_server
 from tests.support.workflow_world import World, working
+from workers import interceptors, wiring
 
 
 @pytest.fixture(scope="session")
@@ -18,12 +21,25 @@ async def client(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Clie
     directory: Path = tmp_path_factory.mktemp("temporal")
     key_file = directory / "keys" / "payload-keys.json"
     keyring.create_if_absent(key_file)
-    async with running_temporal_server(directory) as address:
+    async with running_temporal_server(directory, skips_time=True) as address:
         yield await Client.connect(
             address,
             data_converter=build_data_converter(keyring.KeyRing.load(key_file)),
             interceptors=[PayloadLimitInterceptor()],
         )
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quick_paces() -> Iterator[None]:
+    """Hearts beat ten times as fast, so that a cancel is heard sooner, and failures are tried again much sooner.
+
+    The paces themselves are proven by `tests/unit/workers` and by the cancels of `tests/e2e`.
+    """
+    with pytest.MonkeyPatch.context() as paces:
+        paces.setattr(following, "_BEAT_S", 0.1)
+        paces.setattr(wiring, "_HEARTBEAT_THROTTLE", timedelta(seconds=0.1))
+        paces.setattr(interceptors, "_jittered", lambda seconds: seconds / 100)
+        yield
 
 
 @pytest.fixture

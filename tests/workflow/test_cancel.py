@@ -3,28 +3,36 @@
 Steps that a cancel lets finish are in `test_endings.py`, deploys that wait or join in `test_deploy_queue.py`.
 """
 
-import asyncio
-
 import pytest
+from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError
 from temporalio.exceptions import CancelledError
 
 from contracts import ids
 from contracts.agent_workers import TurnOutcome
 from contracts.states import QuestionState, TaskKind, TaskState
-from tests.support.eventually import eventually
 from tests.support.fakes import Step
+from tests.support.patience import promised, within
 from tests.support.workflow_world import World
 
 CONFIRMED_WITHIN_S = 10
 
 
 async def cancelled(world: World, workflow_id: str) -> None:
-    """Cancel and wait for the confirmation; ten seconds are promised."""
+    """Cancel, and wait until it is confirmed."""
     await world.gateway.cancel(workflow_id)
+    await confirmed(world, workflow_id)
+
+
+async def confirmed(world: World, workflow_id: str) -> None:
+    """The run has ended as cancelled, by the server's own record as soon as is promised."""
     with pytest.raises(WorkflowFailureError) as ended:
-        await asyncio.wait_for(world.handle(workflow_id).result(), CONFIRMED_WITHIN_S)
+        await within(world.handle(workflow_id).result(), CONFIRMED_WITHIN_S)
     assert isinstance(ended.value.cause, CancelledError)
+    events = (await world.handle(workflow_id).fetch_history()).events
+    asked = next(one for one in events if one.event_type == EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CANCEL_REQUESTED)
+    took = events[-1].event_time.ToDatetime() - asked.event_time.ToDatetime()
+    assert took.total_seconds() <= promised(CONFIRMED_WITHIN_S)
 
 
 async def status(world: World, workflow_id: str) -> WorkflowExecutionStatus | None:
@@ -35,7 +43,7 @@ async def test_during_the_agents_turn(world: World) -> None:
     world.runtime.step = Step(held=True)
     message = world.engineering()
     started = await world.gateway.start_engineering(message)
-    await asyncio.wait_for(world.runtime.step.started.wait(), 15)
+    await world.runtime.step.reached()
     await cancelled(world, started.workflow_id)
     assert world.runtime.step.stopped.is_set()
     assert world.platform.state(message.task_id) is TaskState.CANCELLED
@@ -48,7 +56,7 @@ async def test_during_the_tests(world: World) -> None:
     world.tester.step = Step(held=True)
     message = world.engineering()
     started = await world.gateway.start_engineering(message)
-    await asyncio.wait_for(world.tester.step.started.wait(), 15)
+    await world.tester.step.reached()
     await cancelled(world, started.workflow_id)
     assert world.tester.step.stopped.is_set()
     assert world.platform.state(message.task_id) is TaskState.CANCELLED
@@ -59,7 +67,7 @@ async def test_while_a_person_is_asked(world: World) -> None:
     world.runtime.scripts = [TurnOutcome(status="question", turn=1, question="Which fields?")]
     message = world.engineering()
     started = await world.gateway.start_engineering(message)
-    await eventually(lambda: world.platform.open_question(message.task_id), timeout=15)
+    await world.question(message.task_id)
     await cancelled(world, started.workflow_id)
     last_question = [p.question for p in world.platform.of(message.task_id) if p.question][-1]
     assert last_question.state is QuestionState.WITHDRAWN
@@ -70,11 +78,10 @@ async def test_during_the_scaffold(world: World) -> None:
     world.forge.scaffold_step = Step(held=True)
     message = world.engineering()
     started = await world.gateway.start_engineering(message)
-    await asyncio.wait_for(world.forge.scaffold_step.started.wait(), 15)
+    await world.forge.scaffold_step.reached()
     await world.gateway.cancel(started.workflow_id)
     world.forge.scaffold_step.released.set()
-    with pytest.raises(WorkflowFailureError):
-        await asyncio.wait_for(world.handle(started.workflow_id).result(), CONFIRMED_WITHIN_S)
+    await confirmed(world, started.workflow_id)
     assert world.platform.state(message.task_id) is TaskState.CANCELLED
     assert world.runtime.turns == []
 
@@ -86,7 +93,7 @@ async def test_during_the_playbook_the_previous_release_serves_on(world: World) 
     world.target.step = Step(held=True)
     message = world.deploy()
     await world.gateway.start_deploy(message)
-    await asyncio.wait_for(world.target.step.started.wait(), 15)
+    await world.target.step.reached()
     await cancelled(world, first.workflow_id)
     assert world.target.step.stopped.is_set()
     assert world.target.serving == serving
@@ -99,7 +106,7 @@ async def test_during_the_probe(world: World) -> None:
     world.target.probe_step = Step(held=True)
     message = world.deploy()
     started = await world.gateway.start_deploy(message)
-    await asyncio.wait_for(world.target.probe_step.started.wait(), 15)
+    await world.target.probe_step.reached()
     await cancelled(world, started.workflow_id)
     assert world.platform.state(message.task_id) is TaskState.CANCELLED
     assert world.target.serving is None
@@ -109,7 +116,7 @@ async def test_while_a_secret_is_asked_for(world: World) -> None:
     world.plans.user_secrets = ["TELEGRAM_BOT_TOKEN"]
     message = world.deploy()
     started = await world.gateway.start_deploy(message)
-    await eventually(lambda: world.platform.open_question(message.task_id), timeout=15)
+    await world.question(message.task_id)
     await cancelled(world, started.workflow_id)
     assert world.platform.state(message.task_id) is TaskState.CANCELLED
     assert world.target.released == []
@@ -119,7 +126,7 @@ async def test_of_a_delivery_reaches_the_agent(world: World) -> None:
     world.runtime.step = Step(held=True)
     message = world.delivery()
     started = await world.gateway.start_delivery(message)
-    await asyncio.wait_for(world.runtime.step.started.wait(), 15)
+    await world.runtime.step.reached()
     await cancelled(world, started.workflow_id)
     assert world.runtime.step.stopped.is_set()
     engineering = ids.child_task_id(message.task_id, TaskKind.ENGINEERING)
@@ -131,7 +138,7 @@ async def test_of_a_delivery_reaches_the_playbook(world: World) -> None:
     world.target.step = Step(held=True)
     message = world.delivery()
     started = await world.gateway.start_delivery(message)
-    await asyncio.wait_for(world.target.step.started.wait(), 15)
+    await world.target.step.reached()
     await cancelled(world, started.workflow_id)
     assert world.target.step.stopped.is_set()
     assert await status(world, ids.deploy_workflow_id(world.project_id)) is WorkflowExecutionStatus.CANCELED
@@ -142,7 +149,7 @@ async def test_of_a_deploy_reaches_what_waits_behind_it(world: World) -> None:
     world.target.step = Step(held=True)
     running, waiting = world.deploy(commit="a" * 40), world.deploy(commit="b" * 40)
     started = await world.gateway.start_deploy(running)
-    await asyncio.wait_for(world.target.step.started.wait(), 15)
+    await world.target.step.reached()
     assert (await world.gateway.start_deploy(waiting)).queued
     await cancelled(world, started.workflow_id)
     assert world.platform.state(running.task_id) is TaskState.CANCELLED

@@ -1,7 +1,5 @@
 """Delivery: one wish to one URL, and the words that people see on the way."""
 
-import asyncio
-
 import pytest
 from temporalio.client import WorkflowFailureError
 
@@ -30,7 +28,7 @@ async def test_a_wish_becomes_a_url(world: World) -> None:
 async def test_a_deploy_that_is_running_already_is_waited_for(world: World) -> None:
     world.target.step = Step(held=True)
     other = await world.gateway.start_deploy(world.deploy(commit="a" * 40))
-    await asyncio.wait_for(world.target.step.started.wait(), 15)
+    await world.target.step.reached()
     message = world.delivery()
     started = await world.gateway.start_delivery(message)
     deploy_task = ids.child_task_id(message.task_id, TaskKind.DEPLOY)

@@ -1,7 +1,5 @@
 """Deploy: one release per commit, in order, and the previous one serves until the new one is proven."""
 
-import asyncio
-
 import pytest
 from temporalio.client import WorkflowFailureError
 
@@ -44,7 +42,7 @@ async def test_a_commit_becomes_a_url(world: World) -> None:
 async def test_two_simultaneous_deploys_of_one_commit_are_one_release(world: World) -> None:
     world.target.step = Step(held=True)
     first = await world.gateway.start_deploy(world.deploy(commit=A))
-    await asyncio.wait_for(world.target.step.started.wait(), 15)
+    await world.target.step.reached()
     second = await world.gateway.start_deploy(world.deploy(commit=A))
     assert (second.task_id, second.joined) == (first.task_id, True)
     world.target.step.released.set()
@@ -55,7 +53,7 @@ async def test_two_simultaneous_deploys_of_one_commit_are_one_release(world: Wor
 async def test_the_newest_twice_is_one_release(world: World) -> None:
     world.target.step = Step(held=True)
     first = await world.gateway.start_deploy(world.deploy())
-    await asyncio.wait_for(world.target.step.started.wait(), 15)
+    await world.target.step.reached()
     message = world.deploy()
     second = await world.gateway.start_deploy(message)
     assert second.queued
@@ -68,7 +66,7 @@ async def test_the_newest_twice_is_one_release(world: World) -> None:
 async def test_a_newer_commit_meanwhile_is_not_lost(world: World) -> None:
     world.target.step = Step(held=True)
     first = await world.gateway.start_deploy(world.deploy(commit=A))
-    await asyncio.wait_for(world.target.step.started.wait(), 15)
+    await world.target.step.reached()
     newer = world.deploy(commit=B)
     second = await world.gateway.start_deploy(newer)
     assert (second.queued, second.joined, second.task_id) == (True, False, newer.task_id)
@@ -137,7 +135,7 @@ async def test_a_missing_secret_asks_waits_and_goes_on(world: World) -> None:
     world.plans.user_secrets = ["TELEGRAM_BOT_TOKEN"]
     message = world.deploy()
     started = await world.gateway.start_deploy(message)
-    question = await eventually(lambda: world.platform.open_question(message.task_id), timeout=15)
+    question = await world.question(message.task_id)
     refused = await world.answer(started.workflow_id, question, "123:abc")
     assert isinstance(refused, OrchestratorError)
     assert refused.code is ErrorCode.QUESTION_WRONG_CHOICE
@@ -155,7 +153,7 @@ async def test_a_secret_that_is_still_missing_is_asked_for_again(world: World) -
     world.plans.user_secrets = ["ONE", "TWO"]
     message = world.deploy()
     started = await world.gateway.start_deploy(message)
-    first = await eventually(lambda: world.platform.open_question(message.task_id), timeout=15)
+    first = await world.question(message.task_id)
     world.platform.secrets["ONE"] = "1"
     await world.answer(started.workflow_id, first, "", secret_stored=True)
 
@@ -172,7 +170,7 @@ async def test_a_secret_that_is_still_missing_is_asked_for_again(world: World) -
 async def test_an_approval_waits_and_only_the_offered_choices_count(world: World) -> None:
     message = world.deploy(commit=A, require_approval=True)
     started = await world.gateway.start_deploy(message)
-    question = await eventually(lambda: world.platform.open_question(message.task_id), timeout=15)
+    question = await world.question(message.task_id)
     refused = await world.answer(started.workflow_id, question, "maybe")
     assert isinstance(refused, OrchestratorError)
     assert refused.code is ErrorCode.QUESTION_WRONG_CHOICE
@@ -188,7 +186,7 @@ async def test_an_approval_waits_and_only_the_offered_choices_count(world: World
 async def test_an_approval_that_is_refused_deploys_nothing(world: World) -> None:
     message = world.deploy(commit=A, require_approval=True)
     started = await world.gateway.start_deploy(message)
-    question = await eventually(lambda: world.platform.open_question(message.task_id), timeout=15)
+    question = await world.question(message.task_id)
     await world.answer(started.workflow_id, question, "stop")
     with pytest.raises(WorkflowFailureError):
         await world.handle(started.workflow_id).result()

@@ -1,7 +1,5 @@
 """What waits behind a running deploy: seen, never done twice, and withdrawn when it is not wanted any more."""
 
-import asyncio
-
 import pytest
 from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError
 
@@ -10,6 +8,7 @@ from contracts.errors import ErrorCode, OrchestratorError
 from contracts.states import TaskKind, TaskState
 from tests.support.eventually import eventually
 from tests.support.fakes import Step
+from tests.support.patience import within
 from tests.support.workflow_world import World
 
 A, B = "a" * 40, "b" * 40
@@ -19,7 +18,7 @@ SOON_S = 15
 async def test_what_waits_is_seen_as_queued(world: World) -> None:
     world.target.step = Step(held=True)
     first = await world.gateway.start_deploy(world.deploy(commit=A))
-    await asyncio.wait_for(world.target.step.started.wait(), SOON_S)
+    await world.target.step.reached()
     waiting = world.deploy(commit=B)
     await world.gateway.start_deploy(waiting)
     await eventually(lambda: world.platform.state(waiting.task_id) is TaskState.QUEUED)
@@ -33,12 +32,12 @@ async def test_a_request_that_is_repeated_while_another_runs_is_not_done_again(w
     message = world.deploy(commit=A)
     world.target.step = Step(held=True)
     first = await world.gateway.start_deploy(message)
-    await asyncio.wait_for(world.target.step.started.wait(), SOON_S)
+    await world.target.step.reached()
     later = world.deploy(commit=B)
     await world.gateway.start_deploy(later)
     step, world.target.step = world.target.step, Step(held=True)
     step.released.set()
-    await asyncio.wait_for(world.target.step.started.wait(), SOON_S)
+    await world.target.step.reached()
     again = await world.gateway.start_deploy(message)
     assert (again.task_id, again.queued) == (message.task_id, False)
     world.target.step.released.set()
@@ -50,11 +49,11 @@ async def test_a_request_that_is_repeated_while_another_runs_is_not_done_again(w
 async def test_an_answer_to_an_earlier_task_of_the_run_is_told_that_it_is_closed(world: World) -> None:
     first = world.deploy(commit=A, require_approval=True)
     started = await world.gateway.start_deploy(first)
-    question = await eventually(lambda: world.platform.open_question(first.task_id), timeout=SOON_S)
+    question = await world.question(first.task_id)
     world.target.step = Step(held=True)
     await world.gateway.start_deploy(world.deploy(commit=B))
     await world.answer(started.workflow_id, question, "stop")
-    await asyncio.wait_for(world.target.step.started.wait(), SOON_S)
+    await world.target.step.reached()
     refused = await world.answer(started.workflow_id, question, "approve")
     assert isinstance(refused, OrchestratorError)
     assert refused.code is ErrorCode.QUESTION_CLOSED
@@ -69,7 +68,7 @@ async def closed(world: World) -> bool:
 async def test_a_cancelled_delivery_takes_its_deploy_out_of_the_queue(world: World) -> None:
     world.target.step = Step(held=True)
     other = await world.gateway.start_deploy(world.deploy(commit=A))
-    await asyncio.wait_for(world.target.step.started.wait(), SOON_S)
+    await world.target.step.reached()
     message = world.delivery()
     started = await world.gateway.start_delivery(message)
     deploy_task = ids.child_task_id(message.task_id, TaskKind.DEPLOY)
@@ -85,14 +84,14 @@ async def test_a_cancelled_delivery_takes_its_deploy_out_of_the_queue(world: Wor
 async def test_a_cancelled_delivery_stops_its_deploy_that_runs_under_another(world: World) -> None:
     world.target.step = Step(held=True)
     await world.gateway.start_deploy(world.deploy(commit=A))
-    await asyncio.wait_for(world.target.step.started.wait(), SOON_S)
+    await world.target.step.reached()
     message = world.delivery()
     started = await world.gateway.start_delivery(message)
     deploy_task = ids.child_task_id(message.task_id, TaskKind.DEPLOY)
     await eventually(lambda: world.platform.state(deploy_task) is TaskState.QUEUED, timeout=SOON_S)
     first, world.target.step = world.target.step, Step(held=True)
     first.released.set()
-    await asyncio.wait_for(world.target.step.started.wait(), SOON_S)
+    await world.target.step.reached()
     await world.gateway.cancel(started.workflow_id)
     await eventually(lambda: world.platform.state(message.task_id) is TaskState.CANCELLED)
     assert world.target.step.stopped.is_set()
@@ -102,15 +101,15 @@ async def test_a_cancelled_delivery_stops_its_deploy_that_runs_under_another(wor
 async def test_a_delivery_whose_deploy_ends_before_it_could_join_starts_its_own(world: World) -> None:
     world.target.step = Step(held=True)
     await world.gateway.start_deploy(world.deploy(commit=A))
-    await asyncio.wait_for(world.target.step.started.wait(), SOON_S)
+    await world.target.step.reached()
     world.departments.join_step = Step(held=True)
     message = world.delivery()
     started = await world.gateway.start_delivery(message)
-    await asyncio.wait_for(world.departments.join_step.started.wait(), SOON_S)
+    await world.departments.join_step.reached()
     world.target.step.released.set()
     await eventually(lambda: closed(world))
     world.departments.join_step.released.set()
-    await asyncio.wait_for(world.handle(started.workflow_id).result(), SOON_S)
+    await within(world.handle(started.workflow_id).result(), SOON_S)
     deploy_task = ids.child_task_id(message.task_id, TaskKind.DEPLOY)
     assert world.target.serving == ids.release_id_for_task(deploy_task)
 
@@ -119,7 +118,7 @@ async def test_a_withdrawal_from_outside_leaves_what_waits_behind_it_its_turn(wo
     first, waiting = world.deploy(commit=A), world.deploy(commit=B)
     world.target.step = Step(held=True)
     started = await world.gateway.start_deploy(first)
-    await asyncio.wait_for(world.target.step.started.wait(), SOON_S)
+    await world.target.step.reached()
     await world.gateway.start_deploy(waiting)
     step, world.target.step = world.target.step, Step()
     for _ in range(2):

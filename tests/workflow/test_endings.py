@@ -16,6 +16,7 @@ from contracts.names import UpdateName
 from contracts.states import DeployAction, ProjectStatus, ReleaseState, TaskState
 from tests.support.eventually import eventually
 from tests.support.fakes import Step
+from tests.support.patience import within
 from tests.support.workflow_world import World
 
 A, B = "a" * 40, "b" * 40
@@ -25,7 +26,7 @@ SOON_S = 10
 async def ended(world: World, workflow_id: str) -> BaseException | None:
     """How the run ended: None when well, else the cause."""
     try:
-        await asyncio.wait_for(world.handle(workflow_id).result(), SOON_S)
+        await within(world.handle(workflow_id).result(), SOON_S)
     except WorkflowFailureError as failure:
         return failure.cause
     return None
@@ -36,7 +37,7 @@ async def deploying(world: World, **changes: object) -> tuple[DeployMessage, str
     world.target.step = Step(held=True)
     message = world.deploy(**changes)
     started = await world.gateway.start_deploy(message)
-    await asyncio.wait_for(world.target.step.started.wait(), SOON_S)
+    await world.target.step.reached()
     return message, started.workflow_id
 
 
@@ -67,7 +68,7 @@ async def test_whoever_had_joined_a_cancelled_deploy_is_told(world: World) -> No
     assert isinstance(await ended(world, workflow_id), CancelledError)
     for waiting in (joined, later):
         with pytest.raises(WorkflowUpdateFailedError):
-            await asyncio.wait_for(waiting, SOON_S)
+            await within(waiting, SOON_S)
 
 
 async def test_a_revert_that_fails_still_ends_the_task_and_serves_the_queue(world: World) -> None:
@@ -90,7 +91,7 @@ async def test_a_revert_that_fails_after_a_cancel_still_ends_everything(world: W
     world.target.probe_step = Step(held=True)
     message = world.deploy(commit=A)
     workflow_id = (await world.gateway.start_deploy(message)).workflow_id
-    await asyncio.wait_for(world.target.probe_step.started.wait(), SOON_S)
+    await world.target.probe_step.reached()
     later = world.deploy(commit=B)
     await world.gateway.start_deploy(later)
     await world.gateway.cancel(workflow_id)
@@ -123,7 +124,7 @@ async def has_heard_of_the_cancel(world: World, workflow_id: str) -> bool:
 
 async def cancelled_in_the_middle(world: World, workflow_id: str, step: Step) -> BaseException | None:
     """Cancel while `step` is held, and let it go once the workflow has heard of it."""
-    await asyncio.wait_for(step.started.wait(), SOON_S)
+    await step.reached()
     await world.gateway.cancel(workflow_id)
     await eventually(lambda: has_heard_of_the_cancel(world, workflow_id))
     step.released.set()
@@ -264,14 +265,14 @@ async def test_an_agent_worker_that_is_being_cancelled_takes_no_more_messages(wo
     world.workspaces.remove_step = Step(held=True)
     message = world.engineering()
     await world.gateway.start_engineering(message)
-    await asyncio.wait_for(world.runtime.step.started.wait(), SOON_S)
+    await world.runtime.step.reached()
     worker = world.handle(ids.agent_worker_workflow_id(message.task_id))
     await worker.cancel()
-    await asyncio.wait_for(world.workspaces.remove_step.started.wait(), SOON_S)
+    await world.workspaces.remove_step.reached()
     late = SendMessageCommand(request_id=uuid4().hex, worker_id=message.task_id, message="one more")
     sent = worker.execute_update(UpdateName.SEND_MESSAGE, late, id=late.request_id, result_type=SendMessageResponse)
     with pytest.raises(WorkflowUpdateFailedError):
-        await asyncio.wait_for(sent, SOON_S)
+        await within(sent, SOON_S)
     world.workspaces.remove_step.released.set()
     assert isinstance(await ended(world, worker.id), CancelledError)
 
@@ -280,7 +281,7 @@ async def test_an_agent_worker_that_is_deleted_stops_its_turn_and_tells_who_wait
     world.runtime.step = Step(held=True)
     message = world.engineering()
     started = await world.gateway.start_engineering(message)
-    await asyncio.wait_for(world.runtime.step.started.wait(), SOON_S)
+    await world.runtime.step.reached()
     await world.departments.delete_worker(message.task_id, uuid4().hex)
     assert await ended(world, started.workflow_id) is not None
     await ended(world, ids.agent_worker_workflow_id(message.task_id))
@@ -306,8 +307,8 @@ async def test_a_declined_approval_touches_nothing_that_serves(world: World) -> 
     await ended(world, world.deploy_handle().id)
     message = world.deploy(commit=B, require_approval=True)
     started = await world.gateway.start_deploy(message)
-    question = await eventually(lambda: world.platform.open_question(message.task_id))
-    await world.answer(started.workflow_id, str(question), "stop")
+    question = await world.question(message.task_id)
+    await world.answer(started.workflow_id, question, "stop")
     assert await ended(world, started.workflow_id) is not None
     assert world.target.reverted == []
     assert world.platform.books[ids.release_id_for_task(message.task_id)].state is ReleaseState.FAILED

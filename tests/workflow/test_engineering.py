@@ -20,10 +20,6 @@ async def result_of(world: World, workflow_id: str) -> EngineeringResult:
     return EngineeringResult.model_validate(await world.handle(workflow_id).result())
 
 
-async def question_of(world: World, task_id: str) -> str:
-    return await eventually(lambda: world.platform.open_question(task_id), timeout=15)
-
-
 async def stage_of(world: World, workflow_id: str, *wanted: str) -> bool:
     """Whether the search attribute by which people find a workflow says one of `wanted`."""
     found = (await world.handle(workflow_id).describe()).typed_search_attributes
@@ -83,7 +79,7 @@ async def test_the_same_failure_twice_goes_to_a_person(world: World) -> None:
     world.tester.failures = ["test_notes", "test_notes"]
     message = world.engineering()
     started = await world.gateway.start_engineering(message)
-    question = await question_of(world, message.task_id)
+    question = await world.question(message.task_id)
     assert len(world.runtime.turns) == 2
     assert world.platform.state(message.task_id) is TaskState.WAITING
     await world.answer(started.workflow_id, question, "use a fixture")
@@ -95,7 +91,7 @@ async def test_rounds_are_bounded_and_a_person_can_stop(world: World) -> None:
     world.tester.failures = ["a", "b", "c"]
     message = world.engineering()
     started = await world.gateway.start_engineering(message)
-    question = await question_of(world, message.task_id)
+    question = await world.question(message.task_id)
     assert len(world.runtime.turns) == 3
     await world.answer(started.workflow_id, question, "stop")
     with pytest.raises(WorkflowFailureError) as failed:
@@ -109,7 +105,7 @@ async def test_success_without_a_commit_is_not_believed(world: World) -> None:
     world.runtime.scripts = [TurnOutcome(status="done", turn=1, summary="idle")]
     message = world.engineering()
     started = await world.gateway.start_engineering(message)
-    question = await question_of(world, message.task_id)
+    question = await world.question(message.task_id)
     assert world.tester.verified == []
     await world.answer(started.workflow_id, question, "retry")
     await result_of(world, started.workflow_id)
@@ -119,7 +115,7 @@ async def test_what_waits_for_a_person_is_found_by_its_stage_until_it_is_answere
     world.runtime.scripts = [TurnOutcome(status="question", turn=1, question="Which fields?")]
     message = world.engineering()
     started = await world.gateway.start_engineering(message)
-    question = await question_of(world, message.task_id)
+    question = await world.question(message.task_id)
     await eventually(lambda: stage_of(world, started.workflow_id, "waiting"), timeout=15)
     await world.answer(started.workflow_id, question, "title")
     await eventually(lambda: stage_of(world, started.workflow_id, "developing", "completed"), timeout=15)
@@ -130,7 +126,7 @@ async def test_an_agents_question_reaches_its_owner_and_only_the_first_valid_ans
     world.runtime.scripts = [TurnOutcome(status="question", turn=1, question="Which fields?", choices=["title"])]
     message = world.engineering()
     started = await world.gateway.start_engineering(message)
-    question = await question_of(world, message.task_id)
+    question = await world.question(message.task_id)
 
     refused = await world.answer(started.workflow_id, question, "title", actor=STRANGER)
     assert isinstance(refused, OrchestratorError)
@@ -158,22 +154,6 @@ async def test_an_agents_question_reaches_its_owner_and_only_the_first_valid_ans
         ADMIN.user_id,
         "title and text",
     )
-
-
-async def test_silence_holds_and_reminds(world: World) -> None:
-    world.runtime.scripts = [TurnOutcome(status="question", turn=1, question="Which fields?")]
-    message = world.engineering(question_reminder_s=1)
-    started = await world.gateway.start_engineering(message)
-    question = await question_of(world, message.task_id)
-
-    def reminded() -> bool:
-        texts = [p.milestone.message for p in world.platform.of(message.task_id) if p.milestone]
-        return sum("Still waiting" in str(text) for text in texts) >= 2
-
-    await eventually(reminded, timeout=10)
-    assert world.platform.state(message.task_id) is TaskState.WAITING
-    await world.answer(started.workflow_id, question, "title")
-    await result_of(world, started.workflow_id)
 
 
 async def test_main_that_moved_is_verified_again_before_it_is_published(world: World) -> None:
@@ -212,7 +192,7 @@ async def test_a_value_that_fits_no_contract_fails_the_task_with_words(world: Wo
     world.runtime.scripts = [TurnOutcome(status="question", turn=1, question="Which?", choices=["x" * 30] * 10)]
     message = world.engineering()
     started = await world.gateway.start_engineering(message)
-    question = await question_of(world, message.task_id)
+    question = await world.question(message.task_id)
     # a choice list of a well-behaved agent is taken as it is; one of the workflow's own models is not
     world.forge.publish_results = [PublishResult.model_construct(status="published", commit="not-a-commit")]
     await world.answer(started.workflow_id, question, "x")

@@ -3,7 +3,7 @@
 import keyword
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from activities.adapters.scripted_agent import commands, resources
@@ -110,7 +110,6 @@ def test_a_hostile_noun_is_asked_about(name: str) -> None:
         entity(name, [Field("title")])
 
 
-@settings(max_examples=200, deadline=None)
 @given(name=st.text(min_size=1, max_size=70), field=st.text(min_size=1, max_size=70))
 def test_any_text_gives_code_that_compiles_or_a_question(name: str, field: str) -> None:
     spec = {"data": [{"name": name, "fields": [{"name": field, "type": "string", "required": True}]}]}
@@ -125,7 +124,6 @@ def test_any_text_gives_code_that_compiles_or_a_question(name: str, field: str) 
             assert ".." not in path
 
 
-@settings(max_examples=200, deadline=None)
 @given(reply=st.text(min_size=1, max_size=300))
 def test_any_reply_gives_a_handler_that_holds_exactly_it(reply: str) -> None:
     handler = commands.files(Command("hello", reply))["services/tg_bot/handlers/hello.py"]

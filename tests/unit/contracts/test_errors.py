@@ -1,7 +1,7 @@
 """Errors that cross a boundary are bounded, have a stable code, and say whether a repeat can help."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts.errors import (
@@ -15,7 +15,6 @@ from contracts.errors import (
 )
 
 
-@settings(deadline=None)
 @given(st.text(max_size=300), st.integers(min_value=60, max_value=200))
 def test_a_bounded_text_is_never_longer_and_short_ones_are_unchanged(text: str, limit: int) -> None:
     cut = bounded(text, limit)

@@ -5,7 +5,7 @@ import traceback
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts.agent_workers import (
@@ -251,7 +251,6 @@ _FIELDS = st.sampled_from(
 _QUEUE = st.none() | st.sampled_from(KNOWN_QUEUES) | st.text(max_size=10)
 
 
-@settings(deadline=None)  # a busy machine is no failure
 @given(
     raw=st.dictionaries(_FIELDS, _JSON, max_size=8)
     | st.dictionaries(st.binary(max_size=4) | st.integers() | st.text(max_size=5), _JSON, max_size=3)
@@ -268,7 +267,6 @@ def test_whatever_arrives_is_a_message_or_one_kind_of_error(raw: Any, queue: str
     assert isinstance(outcome, NormalisedMessage) or outcome is ErrorCode.INVALID_INPUT
 
 
-@settings(deadline=None)  # a busy machine is no failure
 @given(
     secret=st.text(alphabet="abcdefghijkmnopqrstuvwxyz0123456789", min_size=24, max_size=40),
     places=st.sets(st.sampled_from(["github_token", "secrets", "port", "unknown", "server_ip_list"]), min_size=1),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel
 from temporalio.api.common.v1 import Payload
@@ -15,6 +15,14 @@ from runtime import keyring
 from runtime.codec import EncryptionCodec
 from runtime.converter import MAX_PAYLOAD_BYTES, BoundedPayloadConverter, build_data_converter
 from runtime.keyring import KeyRing
+
+
+@pytest.fixture(scope="module")
+def lasting_codec(tmp_path_factory: pytest.TempPathFactory) -> EncryptionCodec:
+    """One for all examples of a property."""
+    path = tmp_path_factory.mktemp("keys") / "payload.json"
+    keyring.create_if_absent(path)
+    return EncryptionCodec(KeyRing.load(path))
 
 
 @pytest.fixture
@@ -29,14 +37,13 @@ def codec(key_file: Path) -> EncryptionCodec:
     return EncryptionCodec(KeyRing.load(key_file))
 
 
-@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.binary(max_size=2000))
 async def test_every_payload_comes_back_whole_and_is_not_readable_meanwhile(
-    codec: EncryptionCodec, data: bytes
+    lasting_codec: EncryptionCodec, data: bytes
 ) -> None:
     plain = Payload(metadata={"encoding": b"json/plain", "messageType": b"Hidden"}, data=data)
-    (sealed,) = await codec.encode([plain])
-    assert await codec.decode([sealed]) == [plain]
+    (sealed,) = await lasting_codec.encode([plain])
+    assert await lasting_codec.decode([sealed]) == [plain]
     assert b"Hidden" not in sealed.SerializeToString()
     assert sealed.metadata["encoding"] == b"binary/encrypted"
 
