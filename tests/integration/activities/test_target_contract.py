@@ -198,6 +198,7 @@ async def test_nothing_secret_can_be_seen_by_others_or_is_left_by_the_run(served
     assert SECRET not in left
 
 
+@processes_in_the_gate
 @pytest.mark.parametrize(
     ("broken", "why"),
     [
@@ -259,6 +260,7 @@ async def test_reverting_a_first_release_leaves_nothing_running(project: SampleP
     assert await project.live() == {}
 
 
+@processes_in_the_gate
 @pytest.mark.parametrize("moment", [pytest.param("candidate", marks=deep), "live"])
 async def test_cancelling_a_release_leaves_nothing_of_it(project: SampleProject, moment: str) -> None:
     first, _, _ = await deploy(project, project.commit("v1"))

@@ -27,7 +27,13 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 @pytest.mark.timeout(400)
 @pytest.mark.parametrize(
-    "modules", [["backend"], pytest.param(["tg_bot"], marks=pytest.mark.deep), ["backend", "tg_bot"]], ids="+".join
+    "modules",
+    [
+        pytest.param(["backend"], marks=pytest.mark.deep),
+        pytest.param(["tg_bot"], marks=pytest.mark.deep),
+        ["backend", "tg_bot"],
+    ],
+    ids="+".join,
 )
 def test_a_fresh_project_passes_its_own_checks(modules: list[str], tmp_path: Path, environments: Environments) -> None:
     project = generate(tmp_path / "project", modules)
