@@ -5,13 +5,13 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
 import psutil
 import pytest
 
-from tests.support.command_server import ROOT, command_server
+from tests.support.command_server import ROOT, CommandServer, command_server
 from tests.support.commands import Said, run_command, run_process
 from tests.support.eventually import eventually
 
@@ -23,7 +23,7 @@ SAME = [
     (["task", "list", "--limit", "0", "--json"], "", {}, 2),
     (["secret", "set", "p", "TOKEN"], "", {}, 2),
     (["secret", "set", "p", "TOKEN"], "пароль", NOBODY, 6),
-    (["project", "create", "\ud800"], "", {}, 2),
+    (["project", "create", "\udcff"], "", {}, 2),
     (["project", "list"], "", {}, 6),
     (["project", "list", "--json"], "", NOBODY, 6),
     (["task", "show", "../x"], "", {"ORCHESTRATOR_DEBUG": "1"}, 1),
@@ -65,32 +65,54 @@ async def test_commands_at_the_same_time_know_nothing_of_each_other(tmp_path: Pa
     assert f"no platform in {tmp_path}/.local" in later.err
 
 
-async def test_who_runs_too_long_or_is_given_up_is_killed(tmp_path: Path) -> None:
-    with socket.socket() as silent:
-        silent.bind(("127.0.0.1", 0))
-        silent.listen()
-        env = environment(
-            tmp_path, ORCHESTRATOR_API_URL=f"http://127.0.0.1:{silent.getsockname()[1]}", ORCHESTRATOR_TOKEN="t"
-        )
-        with pytest.raises(TimeoutError):
-            await run_command("project", "list", env=env, timeout=1)
-        given_up = asyncio.create_task(run_command("project", "list", env=env))
-        await eventually(lambda: len(children()) == 2, 30, message="the command and who waits for it")
-        given_up.cancel()
-        await eventually(lambda: not children(), 10, message="the end of the command")
+async def test_a_command_has_no_variable_but_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    server = CommandServer()
+    try:
+        code, _, _ = await server.run(["--version"], env={}, stdin=b"", timeout=60)
+        _, _, said = await server.run(["project", "list"], env={"PATH": os.environ["PATH"]}, stdin=b"", timeout=60)
+    finally:
+        server.close()
+    assert code == 0
+    assert str(tmp_path) not in said.decode()
 
 
-async def test_a_command_that_is_killed_says_so_and_the_next_one_works(tmp_path: Path) -> None:
+@pytest.fixture
+async def waiting(tmp_path: Path) -> AsyncIterator[dict[str, str]]:
+    """The environment of commands that wait for an answer of their API; the command server is there already."""
+    assert (await run_command("--version", env=environment(tmp_path))).code == 0
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         silent.listen()
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
-        env = environment(tmp_path, ORCHESTRATOR_API_URL=url, ORCHESTRATOR_TOKEN="t")
-        running = asyncio.create_task(run_command("project", "list", env=env))
-        await eventually(lambda: len(children()) == 2, 30, message="the command and who waits for it")
-        children()[-1].send_signal(signal.SIGKILL)
-        assert (await running).code == -signal.SIGKILL
-    assert (await run_command("--version", env=environment(tmp_path))).code == 0
+        yield environment(tmp_path, ORCHESTRATOR_API_URL=url, ORCHESTRATOR_TOKEN="t")
+
+
+async def _running_command() -> psutil.Process:
+    await eventually(lambda: len(children()) == 2, 30, message="the command and who waits for it")
+    return children()[-1]
+
+
+async def test_a_command_that_takes_too_long_is_killed(waiting: dict[str, str]) -> None:
+    running = asyncio.create_task(run_command("project", "list", env=waiting, timeout=3))
+    (await _running_command()).suspend()
+    with pytest.raises(TimeoutError):
+        await running
+    await eventually(lambda: not children(), 10, message="the end of the command")
+
+
+async def test_a_command_that_is_given_up_is_killed(waiting: dict[str, str]) -> None:
+    running = asyncio.create_task(run_command("project", "list", env=waiting))
+    (await _running_command()).suspend()
+    running.cancel()
+    await eventually(lambda: not children(), 10, message="the end of the command")
+
+
+async def test_a_command_that_is_killed_says_so_and_the_next_one_works(waiting: dict[str, str]) -> None:
+    running = asyncio.create_task(run_command("project", "list", env=waiting))
+    (await _running_command()).kill()
+    assert (await running).code == -signal.SIGKILL
+    assert (await run_command("--version", env=waiting)).code == 0
 
 
 @pytest.mark.parametrize("ending", ["", "os.kill(os.getpid(), signal.SIGKILL)"], ids=["ends", "is killed"])
