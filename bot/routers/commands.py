@@ -51,7 +51,8 @@ async def _new(message: Message, command: CommandObject, event_update: Update, p
 
 
 async def _projects(message: Message, person: Person, desk: Desk) -> None:
-    found = (await person.api.projects())[:_MOST]
+    own = [project for project in await person.api.projects() if project.owner_id == person.user_id]
+    found = own[:_MOST]
     lines = [_project_line(person, project) for project in found]
     text = Markup("\n".join([person.texts("projects-title"), *lines])) if lines else person.texts("projects-none")
     await desk.post.tell(message.chat.id, View(text))
@@ -65,7 +66,7 @@ def _project_line(person: Person, project: ProjectDTO) -> Markup:
 
 
 async def _tasks(message: Message, person: Person, desk: Desk) -> None:
-    found = [task for task in await person.api.tasks() if task.parent_task_id is None][:_MOST]
+    found = (await _own_tasks(person))[:_MOST]
     lines = [
         person.texts(
             "task-line",
@@ -106,10 +107,13 @@ async def _cancel(message: Message, person: Person, desk: Desk) -> None:
 
 
 async def _running(person: Person) -> list[TaskDTO]:
-    """The person's own work, newest first; an administrator's list holds nobody else's either."""
+    return [task for task in await _own_tasks(person) if not task.state.is_final][:_MOST]
+
+
+async def _own_tasks(person: Person) -> list[TaskDTO]:
+    """What the person has asked for, newest first; an administrator's list holds nobody else's either."""
     found = await person.api.tasks()
-    own = [task for task in found if task.parent_task_id is None and task.user_id == person.user_id]
-    return [task for task in own if not task.state.is_final][:_MOST]
+    return [task for task in found if task.parent_task_id is None and task.user_id == person.user_id]
 
 
 async def _language(message: Message, person: Person, desk: Desk) -> None:

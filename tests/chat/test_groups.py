@@ -4,29 +4,16 @@ from uuid import uuid4
 
 import pytest
 
-from bot.emulator.chats import Chat, Message
 from tests.chat.test_secrets import WISH, places_of
-from tests.support.chat import Talker, Town, answered, link
-from tests.support.patience import patience
+from tests.support.chat import Town, answered, link, shows
 
 pytestmark = pytest.mark.timeout(400)
-
-
-async def shows(chat: Chat, *parts: str, timeout: float = 120) -> Message:
-    def look(chat: Chat) -> Message | None:
-        return next((m for m in reversed(chat.from_bot) if all(part in m.text for part in parts)), None)
-
-    return await chat.wait(look, patience(timeout))
-
-
-def a_group(town: Town, *people: Talker) -> Chat:
-    return town.telegram.group(-int(uuid4().int % 10**9) - 1, *(person.id for person in people))
 
 
 @pytest.mark.deep
 async def test_where_the_bot_may_not_write_it_stays_silent_and_serves_the_others(town: Town) -> None:
     eve, ann = town.stranger(name="Eve"), await town.member(name="Ann")
-    group = a_group(town, eve)
+    group = town.group(eve)
     group.muted = True
     town.telegram.say(eve.id, "/start", chat_id=group.id)
     ann.say("/help")
@@ -39,7 +26,7 @@ async def test_where_the_bot_may_not_write_it_stays_silent_and_serves_the_others
 @pytest.mark.deep
 async def test_a_secret_for_a_group_is_taken_in_private_and_is_no_wish(town: Town) -> None:
     ann = await town.member(name="Ann")
-    group = a_group(town, ann)
+    group = town.group(ann)
     town.telegram.say(ann.id, f"/new {WISH}", chat_id=group.id)
     asked = await shows(group, "PAYMENT_KEY", "in the private chat", timeout=200)
     value = f"sk-{uuid4().hex}"
@@ -64,7 +51,7 @@ async def test_a_secret_for_a_group_is_taken_in_private_and_is_no_wish(town: Tow
 @pytest.mark.deep
 async def test_a_group_that_becomes_a_supergroup_gets_its_end_there(town: Town) -> None:
     ann = await town.member(name="Ann")
-    group = a_group(town, ann)
+    group = town.group(ann)
     town.telegram.say(ann.id, "/new Make a list of boats: name", chat_id=group.id)
     await shows(group, "Accepted")
     moved = town.telegram.upgrade(group.id, group.id - 10**12)
@@ -77,7 +64,7 @@ async def test_a_group_that_becomes_a_supergroup_gets_its_end_there(town: Town) 
 @pytest.mark.deep
 async def test_a_language_button_on_the_screen_of_a_task_is_refused(town: Town) -> None:
     ann = await town.member(name="Ann")
-    group = a_group(town, ann)
+    group = town.group(ann)
     town.telegram.say(ann.id, "/new Make a list of trees: name", chat_id=group.id)
     screen = await shows(group, "🔄")
     forged = town.telegram.press(ann.id, group.id, screen.id, "l:ru")

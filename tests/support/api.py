@@ -257,13 +257,13 @@ def release(project_id: str, state: str = "pending", **fields: Any) -> dict[str,
 
 
 @asynccontextmanager
-async def running_api(directory: Path) -> AsyncIterator[Api]:
+async def running_api(directory: Path, gateway: RecordingGateway | None = None) -> AsyncIterator[Api]:
     """The application over ASGI, with a migrated and bootstrapped database of its own."""
     settings = Settings(home=directory / "home", admin_user_id=1)
     url = await new_database()
     await migrate.upgrade(url)
     keys = await bootstrap(settings, url)
-    gateway = RecordingGateway()
+    gateway = gateway or RecordingGateway()
     app = create_app(settings, database_url=url, gateway=gateway)
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with app.router.lifespan_context(app), httpx.AsyncClient(transport=transport, base_url="http://api") as http:
@@ -280,9 +280,12 @@ async def running_api(directory: Path) -> AsyncIterator[Api]:
 
 
 @asynccontextmanager
-async def served(app: FastAPI) -> AsyncIterator[str]:
-    """The same application behind a real socket; yields its address. Its lifespan must be open already."""
-    config = uvicorn.Config(app, port=0, lifespan="off", log_config=None, timeout_graceful_shutdown=2)
+async def served(app: FastAPI, *, port: int = 0, grace_s: int = 2) -> AsyncIterator[str]:
+    """The same application behind a real socket; yields its address. Its lifespan must be open already.
+
+    `grace_s`: what open streams have in order to end by themselves.
+    """
+    config = uvicorn.Config(app, port=port, lifespan="off", log_config=None, timeout_graceful_shutdown=grace_s)
     server = uvicorn.Server(config)
     config.load()
     server.lifespan = config.lifespan_class(config)

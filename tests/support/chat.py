@@ -6,11 +6,13 @@ import random
 import re
 import signal
 import sys
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from bot.emulator.chats import Chat, Message
 from bot.emulator.server import serving
@@ -68,10 +70,11 @@ class BotProcess:
 
 @dataclass(frozen=True)
 class Talker:
-    """A person with a private chat."""
+    """A person with a private chat. `longest_s`: how long what they wait for takes at most on a quiet machine."""
 
     id: int
     telegram: Telegram
+    longest_s: float = 120
 
     @property
     def chat(self) -> Chat:
@@ -93,26 +96,31 @@ class Talker:
         """Press what no button says."""
         return self.telegram.press(self.id, chat or self.id, message.id, data)
 
-    async def sees(self, *parts: str, after: int = 0, timeout: float = 120) -> Message:
+    async def sees(self, *parts: str, after: int = 0, timeout: float | None = None) -> Message:
         """A message of the bot with all these parts in it, newer than message `after`."""
-
-        def look(chat: Chat) -> Message | None:
-            found = [message for message in chat.from_bot if message.id > after]
-            return next((m for m in reversed(found) if all(part in m.text for part in parts)), None)
-
-        return await self.chat.wait(look, patience(timeout))
+        return await shows(self.chat, *parts, after=after, timeout=timeout or self.longest_s)
 
     async def until(self, look: Callable[[Chat], object], timeout: float = 60) -> None:
         """Wait for something else of the chat."""
         await self.chat.wait(look, patience(timeout))
 
-    async def sees_button(self, text: str, *, timeout: float = 120) -> Message:
+    async def sees_button(self, text: str, *, timeout: float | None = None) -> Message:
         """A message of the bot with a button of this text."""
 
         def look(chat: Chat) -> Message | None:
             return next((m for m in reversed(chat.from_bot) if any(text in b.text for b in m.buttons)), None)
 
-        return await self.chat.wait(look, patience(timeout))
+        return await self.chat.wait(look, patience(timeout or self.longest_s))
+
+
+async def shows(chat: Chat, *parts: str, after: int = 0, timeout: float = 120) -> Message:
+    """The newest message of the bot in this chat with all these parts in it, newer than message `after`."""
+
+    def look(chat: Chat) -> Message | None:
+        found = [message for message in chat.from_bot if message.id > after]
+        return next((m for m in reversed(found) if all(part in m.text for part in parts)), None)
+
+    return await chat.wait(look, patience(timeout))
 
 
 async def answered(press: Press, timeout: float = 20) -> dict[str, Any]:
@@ -130,29 +138,50 @@ def link(message: Message) -> str:
 
 
 @dataclass
-class Town:
-    """A platform, a Telegram and a bot between them."""
+class People(ABC):
+    """Whoever is on a Telegram, some of them known to the platform."""
 
-    stack: Stack
     telegram: Telegram
-    telegram_url: str
-    bot: BotProcess
 
     def stranger(self, language: str | None = "en", name: str = "Person") -> Talker:
         """Somebody whom the platform does not know."""
         account = self.telegram.account(random.randrange(10**6, 10**9), language=language, name=name)
-        return Talker(account.id, self.telegram)
+        return self._talker(account.id)
 
-    async def member(self, language: str | None = "en", name: str = "Person") -> Talker:
+    async def member(self, language: str | None = "en", name: str = "Person", role: str = "member") -> Talker:
         """Somebody who has access."""
         talker = self.stranger(language, name)
-        async with self.stack.http() as http:
-            reply = await http.post("/users", json={"user_id": talker.id})
-            assert reply.status_code == 201, reply.text
+        await self._let_in(talker.id, role)
         return talker
 
     def admin(self) -> Talker:
-        return Talker(self.telegram.account(1, name="Admin").id, self.telegram)
+        return self._talker(self.telegram.account(1, name="Admin").id)
+
+    def group(self, *people: Talker, kind: str = "group") -> Chat:
+        """A chat of several with the bot in it."""
+        group = self.telegram.group(-int(uuid4().int % 10**9) - 1, *(person.id for person in people))
+        group.kind = kind
+        return group
+
+    def _talker(self, user_id: int) -> Talker:
+        return Talker(user_id, self.telegram)
+
+    @abstractmethod
+    async def _let_in(self, user_id: int, role: str) -> None: ...
+
+
+@dataclass
+class Town(People):
+    """A platform, a Telegram and a bot between them."""
+
+    stack: Stack
+    telegram_url: str
+    bot: BotProcess
+
+    async def _let_in(self, user_id: int, role: str) -> None:
+        async with self.stack.http() as http:
+            reply = await http.post("/users", json={"user_id": user_id, "role": role})
+            assert reply.status_code == 201, reply.text
 
     async def tasks_of(self, talker: Talker) -> list[dict[str, Any]]:
         """The person's deliveries, as the platform knows them."""
@@ -171,6 +200,6 @@ async def running_town(stack: Stack, telegram: Telegram, **extra: str) -> AsyncI
         await bot.start()
         try:
             await eventually(lambda: telegram.updates.polled or telegram.webhook.url, 60, message="the bot listens")
-            yield Town(stack, telegram, url, bot)
+            yield Town(telegram, stack, url, bot)
         finally:
             await bot.stop()
