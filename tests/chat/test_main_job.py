@@ -60,6 +60,7 @@ async def test_several_people_at_once_are_acknowledged_and_the_benchmark_measure
     assert all(0 < one < 60 for one in seconds)
 
 
+@pytest.mark.deep
 async def test_repeated_and_reordered_updates_start_one_task_each(town: Town) -> None:
     cid = await town.member("en", "Cid")
     town.telegram.updates.hold()

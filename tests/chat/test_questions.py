@@ -28,6 +28,7 @@ async def open_question(town: Town, talker: Talker) -> dict[str, object]:
     return next((question for question in found if question["user_id"] == talker.id), {})
 
 
+@pytest.mark.deep
 async def test_a_button_answers_once_and_only_for_the_right_person(town: Town) -> None:
     ann = await asked(town, "Ann", f"{WISH} [agent:fail]")
     eve = await town.member("en", "Eve")
@@ -151,6 +152,7 @@ async def test_a_failed_task_offers_details_and_one_more_attempt(town: Town) -> 
     assert FORGED in (await answered(fay.forge(detailed, wrong_message)))["text"]
 
 
+@pytest.mark.deep
 async def test_strangers_learn_their_own_id_and_nothing_else(town: Town) -> None:
     stranger = town.stranger("ru", "Чужой")
     for text in ("/start", "/projects", "Сделай блог", "/users", "/allow 5"):
@@ -172,6 +174,7 @@ async def test_strangers_learn_their_own_id_and_nothing_else(town: Town) -> None
     await stranger.sees("Send a sentence")
 
 
+@pytest.mark.deep
 async def test_commands_answer_at_once(town: Town) -> None:
     gil = await town.member("en", "Gil")
     for command, part in (

@@ -51,6 +51,7 @@ async def test_a_typed_secret_is_found_in_the_store_only(town: Town) -> None:
     assert await places_of(town.stack, value) == []
 
 
+@pytest.mark.deep
 async def test_a_message_that_cannot_be_deleted_is_named(town: Town) -> None:
     bob = await waiting_for_a_secret(town, "Bob")
     town.telegram.updates.hold()
@@ -61,6 +62,7 @@ async def test_a_message_that_cannot_be_deleted_is_named(town: Town) -> None:
     await bob.sees("Ready", timeout=240)
 
 
+@pytest.mark.deep
 async def test_a_question_about_a_secret_can_be_stopped_in_words(town: Town) -> None:
     cid = await waiting_for_a_secret(town, "Cid")
     cid.say("stop")

@@ -12,6 +12,7 @@ from tests.support.chat import Town
 pytestmark = pytest.mark.timeout(300)
 
 
+@pytest.mark.deep
 async def test_a_page_instead_of_an_answer_is_waited_out(town: Town) -> None:
     ann = await town.member(name="Ann")
     for method in ("getUpdates", "sendMessage"):
