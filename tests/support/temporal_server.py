@@ -1,15 +1,23 @@
-"""A real Temporal server for tests: the one that the product embeds, on free ports and a temporary file."""
+"""Temporal servers for tests: the one that the product embeds, on free ports and in a temporary file, and one that skips
+time.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from datetime import timedelta
 from pathlib import Path
+
+from temporalio.api.enums.v1 import IndexedValueType
+from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
+from temporalio.testing import WorkflowEnvironment
 
 from runtime import dev_server
 from runtime.ports import any_free
-from tests.support.patience import within
+from tests.support.patience import patience, within
 
 _STOP_TIMEOUT_S = 10.0
 _SKIP_TIME = ("--dynamic-config-value", "frontend.WorkflowTimeSkippingEnabled=true")
@@ -44,6 +52,23 @@ async def running_temporal_server(
             yield options.address
         finally:
             await stop_process(process)
+
+
+@asynccontextmanager
+async def running_time_skipping_server() -> AsyncIterator[WorkflowEnvironment]:
+    """Run Temporal's test server, whose one clock stands still or jumps: `sleep` of what is yielded lets time pass.
+
+    It knows no worker heartbeats, and skips no time while any activity runs.
+    """
+    program = Path(sys.executable).with_name("temporal-test-server")
+    started = timedelta(seconds=patience(15))
+    async with await WorkflowEnvironment.start_time_skipping(
+        test_server_existing_path=str(program), test_server_startup_timeout=started
+    ) as server:
+        attributes = dict.fromkeys(dev_server.SEARCH_ATTRIBUTES, IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD)
+        request = AddSearchAttributesRequest(namespace=server.client.namespace, search_attributes=attributes)
+        await server.client.operator_service.add_search_attributes(request)
+        yield server
 
 
 async def _healthy(address: str, process: asyncio.subprocess.Process, log: Path, timeout: float) -> None:
