@@ -4,6 +4,7 @@ Seeds, the profile of the properties and the cache size come from outside.
 """
 
 import os
+from pathlib import Path
 
 import pytest
 import structlog
@@ -18,7 +19,7 @@ settings.register_profile("gate", derandomize=True, **_PROPERTIES)
 settings.register_profile("deep", derandomize=False, max_examples=2_000, **_PROPERTIES)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "gate"))
 
-pytest_plugins = ["tests.support.platform"]
+_ON_A_PLATFORM = [Path(__file__).with_name(name) for name in ("chaos", "chat", "e2e")]
 _IN_CI = os.environ.get("CI", "").lower() in {"true", "1"}
 
 
@@ -55,6 +56,10 @@ def pytest_configure(config: pytest.Config) -> None:
     # With xdist only the controller sees every report; its workers keep their own exit status.
     if _IN_CI and not hasattr(config, "workerinput"):
         config.pluginmanager.register(SkippedIsFailed(), "skipped-is-failed")
+    # Its imports take seconds, and the cheap suites have no use for them.
+    asked = [Path(argument.partition("::")[0]).resolve() for argument in config.args]
+    if any(one.is_relative_to(place) or place.is_relative_to(one) for one in asked for place in _ON_A_PLATFORM):
+        config.pluginmanager.import_plugin("tests.support.platform")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

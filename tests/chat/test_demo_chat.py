@@ -10,7 +10,8 @@ from bot.emulator.telegram import Telegram
 from tests.support.patience import patience
 from tests.support.stack import Stack
 
-pytestmark = pytest.mark.timeout(500)
+# The end of a demonstration is the end of all work on its platform, so nobody else may be at work there.
+pytestmark = [pytest.mark.timeout(500), pytest.mark.deep]
 
 
 async def test_lines_of_input_are_said_and_the_result_is_shown(stack: Stack) -> None:
@@ -24,7 +25,6 @@ async def test_lines_of_input_are_said_and_the_result_is_shown(stack: Stack) -> 
     assert "http://" in said.out
 
 
-@pytest.mark.deep
 async def test_buttons_are_pressed_by_their_text_and_json_shows_each_change(stack: Stack) -> None:
     lines = "Make a list of seas: name [agent:fail]\n[Stop]\n[Yes, stop]\n"
     said = await stack.cli("demo", "--chat", "--json", stdin=lines, timeout=400)
@@ -35,14 +35,12 @@ async def test_buttons_are_pressed_by_their_text_and_json_shows_each_change(stac
     assert said.code == 1, said.out + said.err
 
 
-@pytest.mark.deep
 async def test_a_second_demo_on_the_same_platform_is_another_chat(stack: Stack) -> None:
     said = await stack.cli("demo", "--chat", stdin="/projects\n", timeout=200)
     assert said.code == 0, said.out + said.err
     assert "Your projects" in said.out or "no projects" in said.out
 
 
-@pytest.mark.deep
 async def test_up_runs_the_bot_as_one_more_part_and_keeps_it_running(stack: Stack) -> None:
     telegram = Telegram(token="454545:EMULATOR-token-of-the-supervised-bot")
     async with serving(telegram) as url:
@@ -70,7 +68,6 @@ async def test_up_runs_the_bot_as_one_more_part_and_keeps_it_running(stack: Stac
             assert (await stack.cli("up", "--detach", timeout=200)).code == 0
 
 
-@pytest.mark.deep
 async def test_a_token_that_telegram_refuses_is_named_and_the_platform_is_there(stack: Stack) -> None:
     async with serving(Telegram()) as url:
         env = {"ORCHESTRATOR_BOT_TOKEN": "1:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "ORCHESTRATOR_BOT_API_URL": url}

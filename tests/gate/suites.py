@@ -59,9 +59,7 @@ def _rows(raw: dict[str, dict[str, Any]], select: str) -> tuple[Suite, ...]:
 def _row(name: str, row: dict[str, Any], select: str) -> Suite:
     unknown = set(row) - {"budget_s", "paths", "options", "command", "select", "environment"}
     if unknown or bool(row.get("paths")) == bool(row.get("command")):
-        raise ValueError(
-            f"{name}: needs either paths or a command, and knows no {', '.join(sorted(unknown)) or 'more'}"
-        )
+        raise ValueError(f"{name} needs either paths or a command, and may not have {sorted(unknown)}")
     return Suite(
         name,
         float(row["budget_s"]),

@@ -1,7 +1,8 @@
-"""pytest plugin (`-p tests.gate.times`): writes how long each test took, with its fixtures, for the table."""
+"""pytest plugin (`-p tests.gate.times`): names a red test at once, and writes how long each took, for the table."""
 
 import json
 import os
+import sys
 from collections import defaultdict
 from pathlib import Path
 
@@ -17,6 +18,9 @@ class Times:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         self._seconds[report.nodeid] += report.duration
+        if report.failed:
+            # What went wrong is told at the end, which may be minutes away.
+            sys.stderr.write(f"\nRED: {report.nodeid} ({report.when})\n")
 
     def pytest_sessionfinish(self) -> None:
         self._file.write_text(json.dumps(self._seconds))

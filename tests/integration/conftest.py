@@ -23,12 +23,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
-    """File by file, but what deploys to the server stays together: a second one would have to be made."""
+    """File by file, but what shares something stays together: one server, the environments of generated projects."""
     return grouped(config, log, _place)
 
 
 def _place(nodeid: str) -> str:
     name = file_of(nodeid)
+    if name.startswith("test_template"):
+        return "templates"
     on_server = name == "test_container_target.py" or (name == "test_target_contract.py" and "container" in nodeid)
     return "server" if on_server else name
 

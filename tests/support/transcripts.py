@@ -10,7 +10,7 @@ from bot.emulator.transcript import written
 DIRECTORY = Path(__file__).resolve().parents[2] / "docs" / "chat-transcripts"
 _RENAME = (
     (r"http://127\.0\.0\.1:\d+", "http://127.0.0.1:18000"),
-    (r"http://172\.\d+\.\d+\.\d+:\d+", "http://127.0.0.1:18000"),
+    (r"http://(10|172)\.\d+\.\d+\.\d+:\d+", "http://127.0.0.1:18000"),
     (r"\b(dlv|eng|dep)-[0-9a-f]{12}", r"\1-0123456789ab"),
     (r"\b[0-9a-f]{12,40}\b", "0123456789ab"),
     (r"\b\d{6,10}\b", "123456789"),

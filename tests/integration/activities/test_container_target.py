@@ -89,7 +89,7 @@ async def test_a_service_has_no_rights_and_comes_back_with_its_server(project: C
     async def is_back() -> bool:
         return await answers(project)
 
-    _: bool = await eventually(is_back)
+    _: bool = await eventually(is_back, timeout=60)
 
 
 @pytest.mark.deep

@@ -104,7 +104,7 @@ async def test_a_playbook_killed_with_its_supervisor_runs_again_to_the_same_end(
     request = await project.request(project.commit("v1", prologue=project.held(step)))
     task = asyncio.ensure_future(release(project, request))
     wanted = "-cand-" if step == "candidate" else f"backend-{request.release_id}"
-    await eventually(lambda: [name for name in project.service_runs() if wanted in name])
+    await eventually(lambda: [name for name in project.service_runs() if wanted in name], timeout=30)
     pid = project.supervisor.status(ident(request)).pid
     assert pid is not None
     supervisor = psutil.Process(pid).parent()
@@ -126,7 +126,7 @@ async def test_a_playbook_killed_with_its_supervisor_runs_again_to_the_same_end(
 async def test_an_orphaned_playbook_and_its_repetition_end_in_one_release(project: SampleProject) -> None:
     request = await project.request(project.commit("v1", prologue=project.held("candidate")))
     task = asyncio.ensure_future(release(project, request))
-    await eventually(lambda: [name for name in project.service_runs() if "-cand-" in name])
+    await eventually(lambda: [name for name in project.service_runs() if "-cand-" in name], timeout=30)
     pid = project.supervisor.status(ident(request)).pid
     supervisor = psutil.Process(pid).parent()
     assert supervisor is not None

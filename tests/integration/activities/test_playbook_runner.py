@@ -33,7 +33,7 @@ async def test_the_heart_beats_while_a_playbook_has_nothing_to_tell(project: Sam
     request = await project.request(project.commit("v1", prologue=project.held("candidate")))
     recorder = Recorder()
     releasing = asyncio.create_task(project.target.release(request, project.environment(request), recorder.follow))
-    await eventually(lambda: "Start a candidate and look at its health" in recorder.steps)
+    await eventually(lambda: "Start a candidate and look at its health" in recorder.steps, timeout=30)
     told, beats = len(recorder.events), recorder.reports
     await eventually(lambda: recorder.reports >= beats + 3, message="beats")
     assert len(recorder.events) == told

@@ -300,7 +300,7 @@ async def reached(project: SampleProject, request: ReleaseRequest, moment: str) 
             return bool(await project.candidates())
         return any(name.endswith(f"-backend-{request.release_id}") for name in await project.live())
 
-    _: bool = await eventually(is_there)
+    _: bool = await eventually(is_there, timeout=60)
 
 
 async def start_caller(project: SampleProject, request: ReleaseRequest) -> asyncio.subprocess.Process:

@@ -103,7 +103,7 @@ async def hanging(bench: Bench) -> tuple[VerificationRequest, asyncio.Task[objec
     hangs = MAKEFILE.format(f'echo "ERROR hangs $$({ONCE})"; sleep 613')
     request = bench.verification({"Makefile": hangs})
     running: asyncio.Task[object] = asyncio.ensure_future(bench.verify(request))
-    await eventually(lambda: len(bench.said) == 1)
+    await eventually(lambda: len(bench.said) == 1, timeout=60)
     return request, running, verification_name(request.task_id, request.commit)
 
 
@@ -135,7 +135,7 @@ async def test_stopped_tests_leave_nothing_and_stay_stopped(bench: Bench) -> Non
 async def test_tests_that_ended_while_nobody_followed_leave_nothing_after_a_stop(bench: Bench) -> None:
     request = bench.verification({"Makefile": MAKEFILE.format("echo 'ERROR soon over'; sleep 2")})
     following: asyncio.Task[object] = asyncio.ensure_future(bench.verify(request))
-    await eventually(lambda: bench.said == ["ERROR soon over"])
+    await eventually(lambda: bench.said == ["ERROR soon over"], timeout=60)
     following.cancel()
     await asyncio.gather(following, return_exceptions=True)
     name = verification_name(request.task_id, request.commit)
@@ -155,7 +155,7 @@ async def test_tests_that_were_killed_from_outside_are_run_again(bench: Bench) -
         await running
     assert (lost.value.code, lost.value.error_class) == (ErrorCode.TESTER_LOST, ErrorClass.TRANSIENT)
     again = asyncio.ensure_future(bench.verify(request))
-    await eventually(lambda: len(set(bench.said)) == 2, message="a second run")
+    await eventually(lambda: len(set(bench.said)) == 2, timeout=30, message="a second run")
     await bench.runtime.tester().stop(request)
     with pytest.raises(OrchestratorError):
         await again

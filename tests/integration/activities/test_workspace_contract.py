@@ -100,7 +100,17 @@ async def test_files_arrive_as_the_agents_own_and_a_repeat_replaces_them(bench: 
     assert seen == "wish.md\ntwogone"
 
 
-NOT_INSIDE = ["../out", "/out", "a/../../out", ".git/config", ".GIT/hooks/x", "a//b", "./a", "a/", "folder/out"]
+NOT_INSIDE = [
+    "../planted",
+    "/planted",
+    "a/../../planted",
+    ".git/config",
+    ".GIT/hooks/x",
+    "a//b",
+    "./a",
+    "a/",
+    "folder/planted",
+]
 
 
 @both_sides
@@ -111,7 +121,7 @@ async def test_a_path_that_is_not_plainly_inside_is_refused(bench: Bench) -> Non
         with pytest.raises(OrchestratorError) as refused:
             await bench.write(path)
         assert refused.value.code is ErrorCode.INVALID_INPUT, path
-    assert await bench.told("ls -d a ../out /out folder/out 2>/dev/null", turn=91) == ""
+    assert await bench.told("ls -d a ../planted /planted folder/planted 2>/dev/null", turn=91) == ""
 
 
 async def test_a_file_is_written_in_the_place_of_a_planted_link(bench: Bench) -> None:

@@ -78,7 +78,7 @@ async def test_two_ups_make_one_platform_that_heals_and_is_stopped_without_a_res
 
     before = home.pids()
     os.kill(before["api"], signal.SIGKILL)
-    await eventually(lambda: home.run("status")[0] == 0 and home.pid("api") != before["api"])
+    await eventually(lambda: home.run("status")[0] == 0 and home.pid("api") != before["api"], timeout=60)
     assert home.run("project", "show", "notes")[0] == 0
 
     after = home.pids()

@@ -237,7 +237,9 @@ def _plant(name: str, known: dict[str, Canary], context: Path) -> None:
         subprocess.run(["docker", *words], input=stdin, check=True, capture_output=True)
 
     docker("build", "--quiet", "--tag", name, str(context))
-    script = "test -s /volume/secret || exec sh -c 'cat > /volume/secret'; sleep 2"
+    script = (
+        "test -s /volume/secret || exec sh -c 'cat > /volume/secret'; until [ -e /var/tmp/end ]; do sleep 0.05; done"
+    )
     docker(
         "create", "--interactive", "--name", name, "--env", f"SOME={known['env'].text}", "--volume", f"{name}:/volume",
         BASE_IMAGE, "sh", "-c", script, known["argv"].text,
@@ -247,4 +249,5 @@ def _plant(name: str, known: dict[str, Canary], context: Path) -> None:
     docker("exec", name, "sh", "-c", f"echo {known['exec'].text[:24]} > /dev/null")
     docker("exec", "--interactive", name, "sh", "-c", "cat > /var/tmp/secret", stdin=known["file"].value)
     docker("exec", "--interactive", name, "sh", "-c", "cat > /proc/1/fd/1", stdin=known["log"].value)
+    docker("exec", name, "touch", "/var/tmp/end")
     docker("wait", name)

@@ -23,8 +23,9 @@ def test_the_budgets_together_are_what_is_allowed() -> None:
 
 def test_every_test_belongs_to_a_suite_of_the_gate_and_every_deep_one_to_a_part() -> None:
     table = Table.read()
-    marked = {file for file in (ROOT / "tests").rglob("test_*.py") if "mark.deep" in file.read_text()}
-    for file in (ROOT / "tests").rglob("test_*.py"):
+    files = [file for file in (ROOT / "tests").rglob("test_*.py") if file != Path(__file__)]
+    marked = {file for file in files if "mark.deep" in file.read_text()}
+    for file in files:
         assert [suite for suite in table.gate if _holds(suite, file)], f"no suite of the gate runs {file}"
         if file in marked:
             assert [part for part in table.deep if _holds(part, file) and "deep" in part.select], f"no part runs {file}"
