@@ -1,6 +1,4 @@
-"""Temporal servers for tests: the one that the product embeds, on free ports and in a temporary file, and one that skips
-time.
-"""
+"""Temporal servers for tests: the one that the product embeds, and one that skips time."""
 
 from __future__ import annotations
 
