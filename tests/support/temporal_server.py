@@ -18,22 +18,15 @@ from runtime.ports import any_free
 from tests.support.patience import patience, within
 
 _STOP_TIMEOUT_S = 10.0
-_SKIP_TIME = ("--dynamic-config-value", "frontend.WorkflowTimeSkippingEnabled=true")
 
 
 @asynccontextmanager
 async def running_temporal_server(
-    directory: Path,
-    *,
-    port: int | None = None,
-    ui_port: int | None = None,
-    ready_timeout: float = 30.0,
-    skips_time: bool = False,
+    directory: Path, *, port: int | None = None, ui_port: int | None = None, ready_timeout: float = 30.0
 ) -> AsyncIterator[str]:
     """Run the embedded server with its database in `directory`; yields its address `127.0.0.1:port`.
 
-    Its output is in `directory/temporal.log`. A second use with the same directory finds the same data. One that
-    `skips_time` does so for the workflows for which it is asked to, and for no others.
+    Its output is in `directory/temporal.log`. A second use with the same directory finds the same data.
     """
     directory.mkdir(parents=True, exist_ok=True)
     options = dev_server.DevServerOptions(
@@ -42,9 +35,10 @@ async def running_temporal_server(
         ui_port=ui_port,
         synchronous="NORMAL",
     )
-    command = [*dev_server.command(options), *(_SKIP_TIME if skips_time else ())]
     with (directory / "temporal.log").open("ab") as log:
-        process = await asyncio.create_subprocess_exec(*command, env=dev_server.environment(), stdout=log, stderr=log)
+        process = await asyncio.create_subprocess_exec(
+            *dev_server.command(options), env=dev_server.environment(), stdout=log, stderr=log
+        )
         try:
             await _healthy(options.address, process, directory / "temporal.log", ready_timeout)
             yield options.address
