@@ -1,33 +1,32 @@
-"""A real Temporal server for tests: the one that the product embeds, on free ports and a temporary file."""
+"""Temporal servers for tests: the one that the product embeds, and one that skips time."""
 
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from datetime import timedelta
 from pathlib import Path
+
+from temporalio.api.enums.v1 import IndexedValueType
+from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
+from temporalio.testing import WorkflowEnvironment
 
 from runtime import dev_server
 from runtime.ports import any_free
-from tests.support.patience import within
+from tests.support.patience import patience, within
 
 _STOP_TIMEOUT_S = 10.0
-_SKIP_TIME = ("--dynamic-config-value", "frontend.WorkflowTimeSkippingEnabled=true")
 
 
 @asynccontextmanager
 async def running_temporal_server(
-    directory: Path,
-    *,
-    port: int | None = None,
-    ui_port: int | None = None,
-    ready_timeout: float = 30.0,
-    skips_time: bool = False,
+    directory: Path, *, port: int | None = None, ui_port: int | None = None, ready_timeout: float = 30.0
 ) -> AsyncIterator[str]:
     """Run the embedded server with its database in `directory`; yields its address `127.0.0.1:port`.
 
-    Its output is in `directory/temporal.log`. A second use with the same directory finds the same data. One that
-    `skips_time` does so for the workflows for which it is asked to, and for no others.
+    Its output is in `directory/temporal.log`. A second use with the same directory finds the same data.
     """
     directory.mkdir(parents=True, exist_ok=True)
     options = dev_server.DevServerOptions(
@@ -36,14 +35,32 @@ async def running_temporal_server(
         ui_port=ui_port,
         synchronous="NORMAL",
     )
-    command = [*dev_server.command(options), *(_SKIP_TIME if skips_time else ())]
     with (directory / "temporal.log").open("ab") as log:
-        process = await asyncio.create_subprocess_exec(*command, env=dev_server.environment(), stdout=log, stderr=log)
+        process = await asyncio.create_subprocess_exec(
+            *dev_server.command(options), env=dev_server.environment(), stdout=log, stderr=log
+        )
         try:
             await _healthy(options.address, process, directory / "temporal.log", ready_timeout)
             yield options.address
         finally:
             await stop_process(process)
+
+
+@asynccontextmanager
+async def running_time_skipping_server() -> AsyncIterator[WorkflowEnvironment]:
+    """Run Temporal's test server, whose one clock stands still or jumps: `sleep` of what is yielded lets time pass.
+
+    It knows no worker heartbeats, and skips no time while any activity runs.
+    """
+    program = Path(sys.executable).with_name("temporal-test-server")
+    started = timedelta(seconds=patience(15))
+    async with await WorkflowEnvironment.start_time_skipping(
+        test_server_existing_path=str(program), test_server_startup_timeout=started
+    ) as server:
+        attributes = dict.fromkeys(dev_server.SEARCH_ATTRIBUTES, IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD)
+        request = AddSearchAttributesRequest(namespace=server.client.namespace, search_attributes=attributes)
+        await server.client.operator_service.add_search_attributes(request)
+        yield server
 
 
 async def _healthy(address: str, process: asyncio.subprocess.Process, log: Path, timeout: float) -> None:

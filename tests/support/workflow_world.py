@@ -3,11 +3,9 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
 from uuid import uuid4
 
 from temporalio.client import Client, WorkflowHandle
-from temporalio.testing import TimeSkipper
 from temporalio.worker import Worker
 
 from activities.adapters.temporal_departments import TemporalDepartments
@@ -30,7 +28,6 @@ from tests.support.fakes import (
     FakeWorkspaces,
     Step,
 )
-from tests.support.patience import within
 from workers.wiring import Ports, build_workers
 
 OWNER = Actor(user_id=1001, role=Role.MEMBER, via=ActorVia.CLI)
@@ -126,10 +123,6 @@ class World:
     async def question(self, task_id: str) -> str:
         """The question that the task asks a person, once it does."""
         return str(await eventually(lambda: self.platform.open_question(task_id), timeout=15))
-
-    async def let_pass(self, workflow_id: str, time: timedelta) -> None:
-        """Let time pass for a workflow that waits for it, and for no other."""
-        assert await within(TimeSkipper(self.client).fast_forward(self.handle(workflow_id), time), 15)
 
     async def answer(
         self, workflow_id: str, question_id: str, text: str, actor: Actor = OWNER, **more: object

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
-from pathlib import Path
+from typing import Any
 
 import pytest
 from temporalio.client import Client
@@ -17,16 +17,18 @@ from workers import interceptors, wiring
 
 
 @pytest.fixture(scope="session")
-async def client(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Client]:
-    directory: Path = tmp_path_factory.mktemp("temporal")
-    key_file = directory / "keys" / "payload-keys.json"
+def options(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """How the product's clients connect: payloads are encrypted and bounded."""
+    key_file = tmp_path_factory.mktemp("keys") / "payload-keys.json"
     keyring.create_if_absent(key_file)
-    async with running_temporal_server(directory, skips_time=True) as address:
-        yield await Client.connect(
-            address,
-            data_converter=build_data_converter(keyring.KeyRing.load(key_file)),
-            interceptors=[PayloadLimitInterceptor()],
-        )
+    converter = build_data_converter(keyring.KeyRing.load(key_file))
+    return {"data_converter": converter, "interceptors": [PayloadLimitInterceptor()]}
+
+
+@pytest.fixture(scope="session")
+async def client(options: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Client]:
+    async with running_temporal_server(tmp_path_factory.mktemp("temporal")) as address:
+        yield await Client.connect(address, **options)
 
 
 @pytest.fixture(scope="session", autouse=True)
