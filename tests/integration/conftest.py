@@ -8,6 +8,7 @@ import pytest
 
 from activities.adapters.docker_engine import obstacle
 from activities.adapters.docker_images import BASE_IMAGE
+from activities.adapters.server_container import ensure_images
 from tests.support.container_service import OneServer, no_engine
 from tests.support.runtimes import Bench
 
@@ -23,8 +24,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 async def container_server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[OneServer]:
-    """Made by its first use, removed with everything on it at the end."""
+    """Made by its first use, removed with everything on it at the end.
+
+    What it is made of comes first: a new server waits only so long for a prepared engine, and this one shall have it.
+    """
     server = OneServer(tmp_path_factory.mktemp("server"))
+    if no_engine() is None:
+        await ensure_images()
     yield server
     if no_engine() is None:
         await server.remove()
