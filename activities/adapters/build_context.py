@@ -25,15 +25,20 @@ def build_context(git_dir: Path, commit: str, extra: Mapping[str, str]) -> bytes
             raise OrchestratorError(
                 ErrorCode.PLAYBOOK_FAILED, f"There is no {DOCKERFILE} at the root of the repository; add one."
             )
-        target = io.BytesIO()
-        with tarfile.open(fileobj=target, mode="w") as archive:
-            for path in sorted(tree.rglob("*")):
-                name = str(path.relative_to(tree))
-                if name not in extra:
-                    archive.add(path, name, recursive=False, filter=_plain)
-            for name, text in sorted(extra.items()):
-                _add(archive, name, text.encode())
-        return target.getvalue()
+        return tree_context(tree, extra)
+
+
+def tree_context(tree: Path, extra: Mapping[str, str]) -> bytes:
+    """The same of the files of a directory."""
+    target = io.BytesIO()
+    with tarfile.open(fileobj=target, mode="w") as archive:
+        for path in sorted(tree.rglob("*")):
+            name = str(path.relative_to(tree))
+            if name not in extra:
+                archive.add(path, name, recursive=False, filter=_plain)
+        for name, text in sorted(extra.items()):
+            _add(archive, name, text.encode())
+    return target.getvalue()
 
 
 def _add(archive: tarfile.TarFile, name: str, content: bytes) -> None:

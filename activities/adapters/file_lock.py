@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import os
+import tempfile
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
 _LOOK_EVERY_S = 0.02
@@ -24,6 +25,11 @@ async def file_lock(path: Path) -> AsyncIterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+def machine_lock(name: str) -> AbstractAsyncContextManager[None]:
+    """For what all installations of this user on this machine share."""
+    return file_lock(Path(tempfile.gettempdir(), f"codegen-orchestrator-{os.getuid()}", f"{name}.lock"))
 
 
 def _taken(descriptor: int) -> bool:

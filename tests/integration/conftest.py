@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
+from activities.adapters.server_container import ensure_images
 from tests.support.container_service import OneServer, no_engine
 from tests.support.runtimes import Bench, working
 from tests.support.scheduling import file_of, grouped
@@ -37,8 +38,13 @@ def _place(nodeid: str) -> str:
 
 @pytest.fixture(scope="session")
 async def container_server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[OneServer]:
-    """Made by its first use, removed with everything on it at the end."""
+    """Made by its first use, removed with everything on it at the end.
+
+    What it is made of comes first: a new server waits only so long for a prepared engine, and this one shall have it.
+    """
     server = OneServer(tmp_path_factory.mktemp("server"))
+    if no_engine() is None:
+        await ensure_images()
     yield server
     if no_engine() is None:
         await server.remove()

@@ -4,12 +4,14 @@ import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
+from uuid import uuid4
 
 import httpx
 import pytest
+from structlog.testing import capture_logs
 
 from activities.adapters import docker_command as docker
-from activities.adapters import server_container
+from activities.adapters import server_container, service_layers
 from activities.adapters.release_kit import release_kit
 from activities.adapters.remote_shell import run_on
 from activities.adapters.server_container import BASE_IMAGE
@@ -111,6 +113,23 @@ async def test_a_server_that_lost_what_it_needs_gets_it_back(project: ContainerP
     await docker.do("exec", name, "docker", "image", "inspect", BASE_IMAGE)
 
 
+async def test_a_server_whose_engine_cannot_be_prepared_has_the_base_image(
+    project: ContainerProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is prepared only saves time. The log says what is missing and why."""
+    monkeypatch.setattr(server_container, "registry_files", lambda: {"unlike": uuid4().hex})
+    monkeypatch.setattr(service_layers, "MODULES", (("no-such-module",),))
+    another = OneServer(project.home / "another")
+    try:
+        with capture_logs() as logged:
+            await another.access(another.handle)
+        listed = await another.run("docker images --all --format '{{.Repository}}:{{.Tag}}'")
+    finally:
+        await another.remove()
+    assert listed == BASE_IMAGE
+    assert ["no-such-module" in line["reason"] for line in logged if line["log_level"] == "warning"] == [True], logged
+
+
 async def test_a_broken_engine_of_the_server_is_not_taken_for_the_one_of_this_machine(
     project: ContainerProject, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -154,6 +173,8 @@ async def test_the_image_of_the_template_is_built_and_serves(project: ContainerP
     tree = generate(project.home / "generated", modules)
     contract = tree / "env.contract.yaml"
     contract.write_text(contract.read_text().replace("https://api.telegram.org", "http://127.0.0.1:9"))
+    (tree / "services" / "of_this_project.py").write_text("")
+    given = await images(project)
     request = await project.request(project.commit_tree(tree), timeout_s=390)
     ports = [ServicePort(service=name, port=project.port if name == modules[0] else any_free()) for name in modules]
     request = request.model_copy(update={"allocation": request.allocation.model_copy(update={"ports": ports})})
@@ -162,6 +183,20 @@ async def test_the_image_of_the_template_is_built_and_serves(project: ContainerP
     probe = await project.target.probe(project.probe_request(request))
     assert (probe.ok, probe.url) == (True, project.url), probe.error
     await assert_image_is_clean(project, request)
+    await assert_only_the_code_was_built(project, await images(project) - given)
+
+
+async def images(project: ContainerProject) -> set[str]:
+    """All of them, also the steps of builds."""
+    return set((await project.server.run("docker images --all --quiet --no-trunc")).split())
+
+
+async def assert_only_the_code_was_built(project: ContainerProject, made: set[str]) -> None:
+    """Python and the packages were there before the first release: they came with the engine."""
+    last = "docker history --no-trunc --format '{{.CreatedBy}}' $image | head -n 1"
+    steps = await project.server.run(f"for image in {' '.join(made)}; do {last}; done")
+    with_files = [step for step in steps.splitlines() if "#(nop)" not in step or "COPY" in step]
+    assert [step.split()[-1] for step in with_files] == ["./services"], with_files
 
 
 async def assert_image_is_clean(project: ContainerProject, request: ReleaseRequest) -> None:

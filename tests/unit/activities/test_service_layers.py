@@ -1,0 +1,54 @@
+"""Which layers new servers are given: others when anything changes that they are made of."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from activities.adapters import service_layers
+from activities.adapters.copier_scaffold import TEMPLATE
+from activities.adapters.service_layers import digest_of, layer_sources, stages_of
+
+_DOCKERFILE = (TEMPLATE / "project" / "Dockerfile.jinja").read_text()
+_REGISTRY = {".registry/ca.crt": "CERTIFICATE", ".registry/pip.conf": "[global]\n"}
+
+
+@pytest.mark.parametrize("changed", [{}, _REGISTRY | {".registry/pip.conf": ""}, _REGISTRY | {"another": ""}])
+def test_another_way_to_the_packages_makes_other_layers(changed: dict[str, str]) -> None:
+    assert digest_of(changed, "base", "server") != digest_of(_REGISTRY, "base", "server")
+
+
+def test_another_base_or_server_makes_other_layers() -> None:
+    digests = {digest_of(_REGISTRY, *others) for others in (("base", "server"), ("b", "server"), ("base", "s"))}
+    assert len(digests) == 3
+
+
+@pytest.mark.parametrize("name", service_layers._SOURCES)
+def test_another_template_makes_other_layers(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = digest_of(_REGISTRY, "base")
+    for one in service_layers._SOURCES:
+        (tmp_path / one).parent.mkdir(exist_ok=True)
+        (tmp_path / one).write_bytes((TEMPLATE / one).read_bytes())
+    monkeypatch.setattr(service_layers, "TEMPLATE", tmp_path)
+    assert digest_of(_REGISTRY, "base") == before
+    (tmp_path / name).write_text("another")
+    assert digest_of(_REGISTRY, "base") != before
+
+
+def test_the_order_of_files_changes_nothing() -> None:
+    assert digest_of(dict(reversed(_REGISTRY.items())), "base") == digest_of(_REGISTRY, "base")
+
+
+def test_everything_that_the_template_copies_before_the_code_is_a_source() -> None:
+    """A file that is copied and is no source would leave servers with layers that no build can use."""
+    copied = re.findall(r"^COPY (?!--from)(.+) \S+$", _DOCKERFILE, re.MULTILINE)
+    names = {name for line in copied for name in line.split()}
+    assert names == {"requirements.txt", ".registry*", "services"}
+    assert "project/requirements.txt.jinja" in service_layers._SOURCES
+
+
+async def test_each_choice_of_modules_is_built_with_all_its_stages(tmp_path: Path) -> None:
+    sources = await layer_sources(tmp_path, _REGISTRY)
+    assert [one.tag.partition(":")[2] for one in sources] == ["backend", "backend.tg_bot", "tg_bot"]
+    assert all(one.stages == stages_of(_DOCKERFILE) == ["runtime", "packages"] for one in sources)
+    assert len({one.context.read_bytes() for one in sources}) == 3
