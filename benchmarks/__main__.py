@@ -9,7 +9,7 @@ from pathlib import Path
 
 BENCHMARKS = (
     "history_size", "replay_speed", "projection_cost", "flow_overhead", "flow_rate", "sleeping_runs", "turn_start",
-    "chat_acknowledgement", "main_jobs",
+    "chat_acknowledgement", "main_job_by_hand", "main_jobs",
 )  # fmt: skip
 
 

@@ -33,7 +33,7 @@ from tests.support.container_service import no_engine
 from tests.support.eventually import eventually
 from tests.support.stack import running_stack
 
-_WISH = "A library with books: title, author, year:int"
+WISH = "A library with books: title, author, year:int"
 _PATIENCE_S = 2400
 _LOOK_S = 3.0
 """Seldom: on a machine that has nothing left, even the looking costs. When a job ended, its task says."""
@@ -112,7 +112,7 @@ async def job(api: ApiClient) -> Job:
     project = f"p-{uuid4().hex[:10]}"
     await api.create_project(ProjectCreate(id=project, name=f"p{uuid4().hex[:8]}"))
     started = datetime.now(UTC)
-    begun = await api.start_delivery(DeliveryStart(request_id=uuid4().hex, project_id=project, wish=_WISH))
+    begun = await api.start_delivery(DeliveryStart(request_id=uuid4().hex, project_id=project, wish=WISH))
     task = await _ended(api, begun.task_id)
     seconds = (task.updated_at - started).total_seconds()
     url = str(task.result.get("deployed_url") or "")
