@@ -48,7 +48,7 @@ class Stack:
 
     @property
     def env(self) -> dict[str, str]:
-        passed = {"PATH", "HOME", "LANG", "CI", "DOCKER_HOST", "ORCHESTRATOR_RUNTIME"}
+        passed = {"PATH", "HOME", "LANG", "CI", "DOCKER_HOST", "ORCHESTRATOR_RUNTIME", "ORCHESTRATOR_CI_RUN"}
         kept = {name: value for name, value in os.environ.items() if name in passed}
         pip = {name: value for name, value in os.environ.items() if name.startswith(_PASSED)}
         return {

@@ -1,5 +1,6 @@
 """What the command line says to good and bad arguments, before anything of the platform is there."""
 
+import asyncio
 import json
 import os
 import subprocess
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from cli.__main__ import run
+from tests.support.commands import Said, run_command
 from tests.support.patience import patience, promised
 
 GROUPS = ["", "project", "delivery", "engineering", "deploy", "task", "question", "secret", "user", "token"]
@@ -24,26 +26,15 @@ def _no_platform(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
-def orchestrator(arguments: Sequence[str], **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "cli", *arguments],
-        capture_output=True,
-        text=True,
-        timeout=patience(60),
-        stdin=subprocess.DEVNULL,
-        env={**os.environ, **environment},
-        check=False,
-    )
+def orchestrator(arguments: Sequence[str], **environment: str) -> Said:
+    return asyncio.run(run_command(*arguments, env={**os.environ, **environment}, timeout=60))
 
 
 @pytest.mark.parametrize("group", GROUPS)
 def test_help_names_the_exit_codes(group: str) -> None:
-    began = time.perf_counter()
     done = orchestrator([*group.split(), "--help"])
-    seconds = time.perf_counter() - began
-    print(f"orchestrator {group} --help: {seconds:.2f} s")  # noqa: T201 - the figure is wanted, the machine is shared
-    assert done.returncode == 0
-    assert "Exit codes:" in done.stdout
+    assert done.code == 0
+    assert "Exit codes:" in done.out
 
 
 def test_help_imports_no_heavy_library() -> None:
@@ -150,16 +141,16 @@ def test_an_api_without_a_token_is_said_to_need_one(
 def test_an_api_that_is_away_ends_with_6_within_five_seconds() -> None:
     began = time.perf_counter()
     done = orchestrator(["task", "list"], ORCHESTRATOR_API_URL="http://127.0.0.1:1", ORCHESTRATOR_TOKEN="t")
-    assert done.returncode == 6
+    assert done.code == 6
     assert time.perf_counter() - began < promised(5)
-    assert done.stderr.startswith("error API_UNREACHABLE")
+    assert done.err.startswith("error API_UNREACHABLE")
 
 
 @pytest.mark.parametrize("token", ["line\nbreak", "caf\u00e9"])
 def test_a_token_that_http_does_not_allow_is_an_error_and_no_traceback(token: str) -> None:
     done = orchestrator(["task", "list"], ORCHESTRATOR_API_URL="http://127.0.0.1:1", ORCHESTRATOR_TOKEN=token)
-    assert done.returncode in {2, 6}
-    assert "Traceback" not in done.stderr
+    assert done.code in {2, 6}
+    assert "Traceback" not in done.err
 
 
 def test_a_bad_setting_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -180,40 +171,40 @@ def test_status_and_down_of_an_empty_home_are_quiet_and_change_nothing(
 
 def test_a_traceback_is_shown_only_on_request() -> None:
     done = orchestrator(["task", "show", "../x"], ORCHESTRATOR_DEBUG="1")
-    assert "Traceback" in done.stderr
+    assert "Traceback" in done.err
 
 
 @pytest.mark.parametrize("command", ["up", "down", "status", "demo", "doctor"])
 def test_a_command_about_this_host_is_refused_while_another_api_is_named(command: str, tmp_path: Path) -> None:
     done = orchestrator([command], ORCHESTRATOR_API_URL="http://127.0.0.1:1", ORCHESTRATOR_TOKEN="t")
-    assert done.returncode == 2
-    assert "Unset ORCHESTRATOR_API_URL" in done.stderr
+    assert done.code == 2
+    assert "Unset ORCHESTRATOR_API_URL" in done.err
     assert not (tmp_path / "home").exists()
 
 
 @pytest.mark.parametrize("name", ["парк", "$(id)", "[red]", "", "x" * 64])
 def test_a_bad_project_name_is_explained_in_words(name: str) -> None:
     done = orchestrator(["project", "create", name])
-    assert done.returncode == 2
-    assert "lower-case Latin letters" in done.stderr
+    assert done.code == 2
+    assert "lower-case Latin letters" in done.err
 
 
 def test_a_replay_of_a_platform_that_is_not_there_is_refused_instead_of_empty(tmp_path: Path) -> None:
     done = orchestrator(["replay", "--query", "ExecutionStatus='Running'"])
-    assert done.returncode == 6
-    assert f"no platform in {tmp_path / 'home'}" in done.stderr
-    assert "replayed" not in done.stdout
+    assert done.code == 6
+    assert f"no platform in {tmp_path / 'home'}" in done.err
+    assert "replayed" not in done.out
 
 
 def test_a_file_that_is_no_history_is_refused_as_input(tmp_path: Path) -> None:
     file = tmp_path / "list.json"
     file.write_text("[]")
     done = orchestrator(["replay", str(file)])
-    assert done.returncode == 2
-    assert "list.json is no history" in done.stderr
+    assert done.code == 2
+    assert "list.json is no history" in done.err
 
 
 def test_a_history_path_that_is_too_long_is_refused_as_input() -> None:
     done = orchestrator(["replay", "x" * 5000])
-    assert done.returncode == 2
-    assert "no history file" in done.stderr
+    assert done.code == 2
+    assert "no history file" in done.err
