@@ -70,6 +70,7 @@ async def test_a_finished_playbook_is_adopted_and_told_from_where_the_last_attem
     request = await project.request(project.commit("v1"))
     first, again, rest = Recorder(), Recorder(), Recorder()
     pid = await released(project, request, first.follow)
+    assert pid is not None
     assert await released(project, request, again.follow) == pid
     keys = [event.key for event in first.events]
     assert [event.key for event in again.events] == keys
