@@ -39,6 +39,7 @@ class OneServer:
 
     def __post_init__(self) -> None:
         self.servers = LocalServers(self.home)
+        self._has_layer = False
 
     async def access(self, handle: str) -> ServerAccess:
         assert handle == self.handle
@@ -47,9 +48,12 @@ class OneServer:
     async def prepare(self) -> ServerAccess:
         """Keep the layer that all samples start from: the image of each test goes with its test."""
         access = await self.access(self.handle)
+        if self._has_layer:
+            return access
         build = "docker build --quiet --network host --tag sample-base -"
         reply = await run_on(access, build, stdin=_WITH_PYTHON.encode(), timeout_s=300)
         assert reply.code == 0, reply.error
+        self._has_layer = True
         return access
 
     async def run(self, command: str) -> str:
@@ -81,8 +85,8 @@ class ContainerProject(SampleProject):
         return f"label=orchestrator.project={self.slug}"
 
     @property
-    def _go(self) -> str:
-        return "data / 'go'"
+    def _data_of_tests(self) -> str:
+        return "data"
 
     async def let_go(self) -> None:
         """Its directories for data are all that a service sees of its server."""

@@ -75,7 +75,7 @@ entries:
 
 
 _HELD = """import time
-while os.environ["RELEASE_PHASE"] == {phase!r} and not ({go}).exists():
+while os.environ["RELEASE_PHASE"] == {phase!r} and not ({directory} / {file!r}).exists():
     time.sleep(0.02)
 """
 
@@ -143,13 +143,13 @@ class SampleProject:
     def supervisor(self) -> Supervisor:
         return Supervisor(self.home / "runs")
 
-    def held(self, phase: str) -> str:
-        """The beginning of a service that stands still as `candidate` or `live` until it is let go."""
-        return _HELD.format(phase=phase, go=self._go)
+    def held(self, phase: str, until: str = "go") -> str:
+        """The beginning of a service that stands still as `candidate` or `live` until that file is there."""
+        return _HELD.format(phase=phase, directory=self._data_of_tests, file=until)
 
     @property
-    def _go(self) -> str:
-        return f"Path({str(self.home / 'go')!r})"
+    def _data_of_tests(self) -> str:
+        return f"Path({str(self.home)!r})"
 
     async def let_go(self) -> None:
         (self.home / "go").touch()

@@ -157,16 +157,6 @@ async def test_a_release_program_that_was_cut_on_its_way_is_not_installed(projec
     assert "other.pyz" in await project.server.run("ls /opt/orchestrator")
 
 
-async def test_a_release_that_cannot_be_built_says_why_and_the_old_one_serves(project: ContainerProject) -> None:
-    assert (await deploy(project, project.commit("v1")))[1].ok
-    before = await project.live()
-    broken = "FROM debian:bookworm-slim\nRUN echo the compiler is missing && exit 3\n"
-    _, outcome = await deploy(project, project.commit("v2", Dockerfile=broken))
-    assert (outcome.ok, outcome.error_code) == (False, ErrorCode.PLAYBOOK_FAILED)
-    assert "the compiler is missing" in str(outcome.error)
-    assert await project.live() == before
-
-
 @pytest.mark.deep
 @pytest.mark.parametrize("modules", [["backend", "tg_bot"], ["backend"], ["tg_bot"]], ids="-".join)
 async def test_the_image_of_the_template_is_built_and_serves(project: ContainerProject, modules: list[str]) -> None:

@@ -80,16 +80,6 @@ def ident(request: ReleaseRequest) -> str:
     return playbook_ident(request.release_id, request.task_id)
 
 
-async def test_a_finished_playbook_is_adopted_with_its_result_and_the_same_events(project: SampleProject) -> None:
-    request = await project.request(project.commit("v1"))
-    once = await release(project, request)
-    pid = project.supervisor.status(ident(request)).pid
-    twice = await release(project, request)
-    assert project.supervisor.status(ident(request)).pid == pid
-    assert [event.key for event in twice.events] == [event.key for event in once.events]
-    await assert_serves_once(project, request)
-
-
 @deep
 async def test_two_callers_at_once_make_one_release(project: SampleProject) -> None:
     request = await project.request(project.commit("v1"))

@@ -10,6 +10,8 @@ from activities.adapters import playbook_runner
 from activities.adapters.ansible_target import AnsibleProcessTarget
 from activities.ports import Follow
 from contracts.errors import ErrorCode
+from contracts.ids import playbook_ident
+from contracts.steps import ReleaseRequest
 from runtime.ports import any_free
 from tests.support.eventually import eventually
 from tests.support.sample_service import SECRET, Recorder, SampleProject
@@ -41,6 +43,7 @@ async def test_the_heart_beats_while_a_playbook_has_nothing_to_tell(project: Sam
     assert (await releasing).ok
 
 
+@pytest.mark.deep
 async def test_a_playbook_that_has_to_wait_for_others_beats_its_heart_meanwhile(project: SampleProject) -> None:
     target, recorder = project.target, Recorder()
     assert isinstance(target, AnsibleProcessTarget)
@@ -56,15 +59,25 @@ async def test_a_playbook_that_has_to_wait_for_others_beats_its_heart_meanwhile(
     assert not slots.locked()
 
 
-async def test_an_attempt_goes_on_behind_the_events_of_the_last_one(project: SampleProject) -> None:
+async def released(project: SampleProject, request: ReleaseRequest, follow: Follow) -> int | None:
+    """The process of the playbook that did it."""
+    outcome = await project.target.release(request, project.environment(request), follow)
+    assert outcome.ok, outcome.error
+    return project.supervisor.status(playbook_ident(request.release_id, request.task_id)).pid
+
+
+async def test_a_finished_playbook_is_adopted_and_told_from_where_the_last_attempt_was(project: SampleProject) -> None:
     request = await project.request(project.commit("v1"))
-    first, second = Recorder(), Recorder()
-    await project.target.release(request, project.environment(request), first.follow)
-    assert first.offset > 0
-    middle = Follow(offset=int(first.events[1].key.rpartition(":")[2]), report=second.report)
-    await project.target.release(request, project.environment(request), middle)
-    assert [event.key for event in second.events] == [event.key for event in first.events[2:]]
-    assert second.offset == first.offset
+    first, again, rest = Recorder(), Recorder(), Recorder()
+    pid = await released(project, request, first.follow)
+    assert pid is not None
+    assert await released(project, request, again.follow) == pid
+    keys = [event.key for event in first.events]
+    assert [event.key for event in again.events] == keys
+    behind_the_second = int(keys[1].rpartition(":")[2])
+    assert await released(project, request, Follow(behind_the_second, rest.report)) == pid
+    assert [event.key for event in rest.events] == keys[2:]
+    assert rest.offset == first.offset > 0
 
 
 async def test_a_playbook_that_takes_too_long_is_ended_and_told(project: SampleProject) -> None:

@@ -26,10 +26,10 @@ pytestmark = pytest.mark.timeout(400)  # a shared machine may be slow, and the f
 deep = pytest.mark.deep
 SIDES = [pytest.param("process", marks=deep), "container"]
 """The gate looks at containers; at processes it looks where a test says so."""
-processes_in_the_gate = pytest.mark.parametrize(
-    "project", ["process", pytest.param("container", marks=deep)], indirect=True
-)
+IN_PROCESSES = ["process", pytest.param("container", marks=deep)]
 """For claims about what both sides do with the same code, where another test has that code in containers."""
+project_of_processes = pytest.mark.parametrize("project", IN_PROCESSES, indirect=True)
+served_by_processes = pytest.mark.parametrize("served", IN_PROCESSES, indirect=True)
 CALLER = """
 import asyncio, json, sys
 from pathlib import Path
@@ -72,7 +72,7 @@ async def project(
 async def served(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, container_server: OneServer
 ) -> AsyncIterator[Served]:
-    """For tests that change nothing of it."""
+    """For tests that leave the project with this release serving."""
     async with sample(request.param, tmp_path_factory.mktemp("served"), container_server) as project:
         yield await deploy_and_look(project)
 
@@ -198,7 +198,7 @@ async def test_nothing_secret_can_be_seen_by_others_or_is_left_by_the_run(served
     assert SECRET not in left
 
 
-@processes_in_the_gate
+@served_by_processes
 @pytest.mark.parametrize(
     ("broken", "why"),
     [
@@ -209,10 +209,10 @@ async def test_nothing_secret_can_be_seen_by_others_or_is_left_by_the_run(served
     ids=["start", "health", "wrong-release"],
 )
 async def test_a_broken_release_leaves_the_previous_one_serving(
-    project: SampleProject, broken: dict[str, str], why: str
+    served: Served, broken: dict[str, str], why: str
 ) -> None:
-    first, _, _ = await deploy(project, project.commit("v1"))
-    before = await project.live()
+    project, first = served.project, served.request
+    kept, before = await project.releases(), await project.live()
     second, outcome, recorder = await deploy(project, project.commit("v2", **broken), previous=first.release_id)
     assert (outcome.ok, outcome.switched, outcome.error_code) == (False, False, ErrorCode.PROBE_FAILED)
     assert why in str(outcome.error)
@@ -222,13 +222,22 @@ async def test_a_broken_release_leaves_the_previous_one_serving(
     assert (await project.target.revert(verdict(project, second), recorded(project, first))).ok
     await assert_only_serves(project, first)
     assert await project.live() == before
-    assert await project.releases() == {first.release_id}
+    assert await project.releases() == kept
 
 
-@processes_in_the_gate
-async def test_a_rollback_serves_the_exact_earlier_commit_without_building_it(project: SampleProject) -> None:
-    commit = project.commit("v1")
-    first, one, _ = await deploy(project, commit)
+@pytest.mark.parametrize("served", ["container"], indirect=True)
+async def test_a_release_that_cannot_be_built_says_why_and_the_old_one_serves(served: Served) -> None:
+    project, before = served.project, await served.project.live()
+    broken = "FROM debian:bookworm-slim\nRUN echo the compiler is missing && exit 3\n"
+    _, outcome, _ = await deploy(project, project.commit("v2", Dockerfile=broken), previous=served.request.release_id)
+    assert (outcome.ok, outcome.error_code) == (False, ErrorCode.PLAYBOOK_FAILED)
+    assert "the compiler is missing" in str(outcome.error)
+    assert await project.live() == before
+
+
+@served_by_processes
+async def test_a_rollback_serves_the_exact_earlier_commit_without_building_it(served: Served) -> None:
+    project, first, one, commit = served.project, served.request, served.outcome, served.request.plan.commit
     second, two, _ = await deploy(project, project.commit("v2"), previous=first.release_id)
     built = await project.built(first.release_id)
     _, back, _ = await deploy(project, commit, previous=second.release_id, release_id=first.release_id)
@@ -240,40 +249,44 @@ async def test_a_rollback_serves_the_exact_earlier_commit_without_building_it(pr
     assert one.image is None or one.image != two.image
 
 
-async def test_a_second_release_replaces_the_first_and_a_revert_brings_that_back(project: SampleProject) -> None:
-    first, _, _ = await deploy(project, project.commit("v1"))
+async def test_a_second_release_replaces_the_first_and_a_revert_brings_that_back(served: Served) -> None:
+    project, first = served.project, served.request
+    kept, starts = await project.releases(), await project.starts()
     second, outcome, _ = await deploy(project, project.commit("v2"), previous=first.release_id)
     assert outcome.ok, outcome.error
     await assert_only_serves(project, second)
-    assert await project.releases() == {first.release_id, second.release_id}
-    assert await project.starts() == [first.release_id, second.release_id], "a candidate touched live data"
+    assert await project.releases() == {*kept, second.release_id}
+    assert await project.starts() == [*starts, second.release_id], "a candidate touched live data"
     for _ in range(2):
         reverted = await project.target.revert(verdict(project, second), recorded(project, first))
         assert reverted.ok, reverted.error
         await assert_only_serves(project, first)
 
 
-@processes_in_the_gate
+@project_of_processes
 async def test_reverting_a_first_release_leaves_nothing_running(project: SampleProject) -> None:
     request, _, _ = await deploy(project, project.commit("v1"))
     assert (await project.target.revert(verdict(project, request), None)).ok
     assert await project.live() == {}
 
 
-@processes_in_the_gate
+@served_by_processes
 @pytest.mark.parametrize("moment", [pytest.param("candidate", marks=deep), "live"])
-async def test_cancelling_a_release_leaves_nothing_of_it(project: SampleProject, moment: str) -> None:
-    first, _, _ = await deploy(project, project.commit("v1"))
+async def test_cancelling_a_release_leaves_nothing_of_it(
+    served: Served, moment: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project, first = served.project, served.request
+    kept = await project.releases()
     # Nobody lets it go: what waited for it would wait longer than this test may take.
-    project.start_timeout_s = 600
-    stands_still = project.commit("v2", prologue=project.held(moment))
+    monkeypatch.setattr(project, "start_timeout_s", 600)
+    stands_still = project.commit("v2", prologue=project.held(moment, until="never"))
     request = await project.request(stands_still, previous=first.release_id, timeout_s=600)
     task = asyncio.ensure_future(project.target.release(request, project.environment(request), Recorder().follow))
     await reached(project, request, moment)
     task.cancel()
     await project.target.stop_release(request)
     await assert_only_serves(project, first)
-    assert await project.releases() == {first.release_id}
+    assert await project.releases() == kept
     assert not any("ansible" in line or "ssh " in line for line in project.processes())
     assert SECRET not in texts_under(project.home / "playbooks")
 
@@ -324,7 +337,7 @@ async def start_caller(project: SampleProject, request: ReleaseRequest) -> async
     return caller
 
 
-@processes_in_the_gate
+@project_of_processes
 async def test_a_project_can_be_stopped_restarted_and_removed(project: SampleProject) -> None:
     request, _, _ = await deploy(project, project.commit("v1"))
     release = recorded(project, request)
@@ -339,7 +352,7 @@ async def test_a_project_can_be_stopped_restarted_and_removed(project: SamplePro
     assert await project.kept_data() == ["started"]
 
 
-@processes_in_the_gate
+@project_of_processes
 async def test_a_service_that_crashes_once_while_it_is_probed_fails_the_probe(project: SampleProject) -> None:
     # Once it was asked to, it ends right after its next answer; what is started again answers well.
     crash = "asked.append(1) if self.path == '/crash' else asked and threading.Timer(0.05, os._exit, [1]).start()"

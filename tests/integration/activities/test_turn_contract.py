@@ -128,7 +128,7 @@ async def test_a_turn_over_its_time_is_ended_with_all_that_it_started(bench: Ben
     await bench.prepare()
     for _ in range(2):
         with pytest.raises(OrchestratorError) as failed:
-            await bench.turn({"hangs": True}, timeout_s=2)
+            await bench.turn({"hangs": True}, timeout_s=1)
         assert (failed.value.code, failed.value.retryable) == (ErrorCode.AGENT_FAILED, False)
         assert failed.value.details["transcript"].startswith("artifact://")
     assert not await bench.runtime.alive(turn_name(bench.worker, 1))

@@ -11,13 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from activities.adapters.server_container import LocalServers
 from cli.processes import start_time
-from tests.support.container_service import no_engine
+from tests.support.commands import run_command
 from tests.support.eventually import eventually
 from tests.support.patience import patience
 from tests.support.stack import free_ports
-from workers.targets import CONTAINER_SERVER
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -29,7 +27,8 @@ class Home:
         self.path = path
         self.port_base = port_base
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("ORCHESTRATOR_", "TEMPORAL_", "DATABASE_"))}
-        self.environment = {**kept, "ORCHESTRATOR_HOME": str(path)}
+        # Where agents work is not looked at here, and processes need no images.
+        self.environment = {**kept, "ORCHESTRATOR_HOME": str(path), "ORCHESTRATOR_RUNTIME": "process"}
 
     def begin(self, *arguments: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
@@ -41,10 +40,9 @@ class Home:
             env=self.environment,
         )
 
-    def run(self, *arguments: str) -> tuple[int, list[dict[str, object]], str]:
-        process = self.begin(*arguments, "--json")
-        out, err = process.communicate(timeout=patience(150))
-        return process.returncode, [json.loads(line) for line in out.splitlines()], err
+    async def run(self, *arguments: str) -> tuple[int, list[dict[str, object]], str]:
+        said = await run_command(*arguments, "--json", env=self.environment, timeout=150)
+        return said.code, [json.loads(line) for line in said.out.splitlines()], said.err
 
     def pid(self, name: str) -> int:
         return int(json.loads((self.path / "processes" / f"{name}.json").read_text())["pid"])
@@ -57,10 +55,7 @@ class Home:
 async def home(tmp_path: Path) -> AsyncIterator[Home]:
     made = Home(tmp_path / "home", free_ports(3))
     yield made
-    made.run("down")
-    if no_engine() is None:
-        # It outlives the platform, for the services on it.
-        await LocalServers(made.path).remove(CONTAINER_SERVER)
+    await made.run("down")
 
 
 async def test_two_ups_make_one_platform_that_heals_and_is_stopped_without_a_rest(home: Home) -> None:
@@ -70,23 +65,27 @@ async def test_two_ups_make_one_platform_that_heals_and_is_stopped_without_a_res
     ready = [json.loads(out.splitlines()[-1]) for out, _ in endings]
     assert sorted(len(document["started"]) for document in ready) == [0, 4]
 
-    code, documents, _ = home.run("status")
+    code, documents, _ = await home.run("status")
     assert code == 0
     assert documents[0]["well"] is True
-    assert home.run("project", "create", "notes")[0] == 0
-    assert home.run("project", "create", "notes")[0] == 5
+    assert (await home.run("project", "create", "notes"))[0] == 0
+    assert (await home.run("project", "create", "notes"))[0] == 5
 
     before = home.pids()
     os.kill(before["api"], signal.SIGKILL)
-    await eventually(lambda: home.run("status")[0] == 0 and home.pid("api") != before["api"], timeout=60)
-    assert home.run("project", "show", "notes")[0] == 0
+
+    async def heals() -> bool:
+        return home.pid("api") != before["api"] and (await home.run("status"))[0] == 0
+
+    _: bool = await eventually(heals, timeout=60)
+    assert (await home.run("project", "show", "notes"))[0] == 0
 
     after = home.pids()
-    code, documents, _ = home.run("down")
+    code, documents, _ = await home.run("down")
     assert code == 0
     assert documents[-1]["stopped"] == {"supervisor": documents[-1]["stopped"]["supervisor"], **after}
     assert [start_time(pid) for pid in after.values()] == [None] * 4
-    assert home.run("down")[1][-1]["stopped"] == {}
+    assert (await home.run("down"))[1][-1]["stopped"] == {}
 
 
 @pytest.mark.deep
@@ -106,10 +105,10 @@ async def test_a_port_of_another_program_is_named_before_anything_starts(home: H
     with socket.socket() as foreign:
         foreign.bind(("127.0.0.1", home.port_base + 1))
         foreign.listen()
-        code, documents, _ = home.run("up", "--detach", "--port-base", str(home.port_base))
+        code, documents, _ = await home.run("up", "--detach", "--port-base", str(home.port_base))
     assert code == 5
     error = documents[-1]["error"]
     assert isinstance(error, dict)
     assert str(home.port_base + 1) in error["message"]
     assert "ORCHESTRATOR_UI_PORT" in error["message"]
-    assert home.run("down")[1][-1]["stopped"] == {}
+    assert (await home.run("down"))[1][-1]["stopped"] == {}

@@ -113,11 +113,11 @@ async def test_a_log_record_names_its_span_and_without_a_collector_nothing_is_tr
         assert telemetry.client_interceptors("test") == []
 
 
-@pytest.mark.parametrize("module", ["api.app", "workers.wiring", "cli.__main__, cli.app, runtime.api_client"])
-def test_nothing_of_telemetry_is_loaded_when_nobody_collects(module: str) -> None:
+def test_nothing_of_telemetry_is_loaded_when_nobody_collects() -> None:
     # LangChain's own client loads OpenTelemetry's SDK where it is installed, which nothing here does.
     names = ("runtime.tracing", "temporalio.contrib.opentelemetry", "opentelemetry.exporter")
-    script = f"import sys, {module}; print([name for name in {names} if name in sys.modules])"
+    modules = "api.app, workers.wiring, cli.__main__, cli.app, runtime.api_client"
+    script = f"import sys, {modules}; print([name for name in {names} if name in sys.modules])"
     quiet = {name: value for name, value in os.environ.items() if not name.startswith("OTEL_")}
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, env=quiet)
     assert done.stdout.strip() == "[]"

@@ -241,6 +241,7 @@ def test_told_to_ask_it_asks_once_and_goes_on_with_any_answer(backend: Workspace
     assert backend.turn("## Answer from the person\nyes")["status"] == "done"
 
 
+@pytest.mark.deep  # a story of the whole product needs it
 def test_broken_tests_are_repaired_in_the_turn_with_evidence(backend: Workspace) -> None:
     backend.task("Make a notes service: title [agent:broken-tests]")
     backend.turn()
@@ -261,6 +262,7 @@ def test_a_curious_test_prints_what_it_sees_and_fails_once(backend: Workspace) -
     backend.passes()
 
 
+@pytest.mark.deep  # a story of the whole product needs it
 def test_always_broken_leaves_the_same_failure_after_every_repair(backend: Workspace) -> None:
     backend.task("Make a notes service: title [agent:always-broken]")
     backend.turn()
@@ -284,10 +286,8 @@ def test_slow_tests_take_the_time_they_were_told_and_are_taken_back_later(backen
     assert not (backend.project / "tests" / "test_agent_patience.py").exists()
 
 
-@pytest.mark.parametrize(
-    "directive",
-    ["crash-on-start", *(pytest.param(one, marks=pytest.mark.deep) for one in ("broken-health", "print-environment"))],
-)
+@pytest.mark.deep  # a story of the whole product needs it
+@pytest.mark.parametrize("directive", ["broken-health", "crash-on-start", "print-environment"])
 def test_a_fault_of_production_passes_the_checks_and_is_taken_back_later(backend: Workspace, directive: str) -> None:
     backend.task(f"Make a notes service: title [agent:{directive}]")
     backend.turn()
@@ -304,6 +304,7 @@ def test_a_fault_of_production_passes_the_checks_and_is_taken_back_later(backend
         assert service.wait_until_it_answers().status_code == 200
 
 
+@pytest.mark.deep  # a story of the whole product needs it
 def test_a_needed_secret_enters_the_contract_and_is_never_shown(backend: Workspace) -> None:
     backend.task("Make a notes service: title [agent:needs-secret=PAYMENT_KEY]", None)
     backend.turn()
