@@ -8,15 +8,17 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 ROOT = Path(__file__).parents[3]
 
 
-def _run(directory: Path, test: str, ci: str, *options: str, profile: str = "gate") -> subprocess.CompletedProcess[str]:
+def _run(directory: Path, test: str, ci: str, *options: str) -> subprocess.CompletedProcess[str]:
     shutil.copy(ROOT / "tests" / "conftest.py", directory)
     (directory / "test_planted.py").write_text(test)
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(directory), *options]
-    environment = {**os.environ, "CI": ci, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "HYPOTHESIS_PROFILE": profile}
+    environment = {**os.environ, "CI": ci, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     return subprocess.run([*command, str(directory)], env=environment, capture_output=True, text=True, check=False)
 
 
@@ -45,35 +47,29 @@ def test_a_green_run_stays_green_in_ci(tmp_path: Path) -> None:
     assert _run(tmp_path, "def test_runs(): ...\n", "true").returncode == pytest.ExitCode.OK
 
 
-PROPERTY = """from pathlib import Path
+def _drawn(profile: str, seed: int) -> list[int]:
+    """The first that a property draws under a profile of `tests/conftest.py` and `--hypothesis-seed`."""
+    drawn: list[int] = []
 
-from hypothesis import given, strategies as st
+    @settings(settings.get_profile(profile), max_examples=50)
+    @given(number=st.integers())
+    def draw(number: int) -> None:
+        drawn.append(number)
 
-
-@given(number=st.integers())
-def test_draws(number):
-    with Path(__file__).with_name("drawn").open("a") as drawn:
-        print(number, file=drawn)
-"""
-
-
-def _drawn(directory: Path, profile: str, seed: int) -> list[str]:
-    """What a property draws in a run of its own."""
-    (directory / "drawn").unlink(missing_ok=True)
-    seeded = ("-p", "_hypothesis_pytestplugin", f"--hypothesis-seed={seed}")
-    run = _run(directory, PROPERTY, "", *seeded, profile=profile)
-    assert run.returncode == pytest.ExitCode.OK, run.stdout
-    return (directory / "drawn").read_text().splitlines()
+    with pytest.MonkeyPatch.context() as option:
+        option.setattr("hypothesis.core.global_force_seed", seed)
+        draw()
+    return drawn
 
 
-def test_a_property_of_the_gate_is_the_same_test_every_time(tmp_path: Path) -> None:
-    assert _drawn(tmp_path, "gate", seed=1) == _drawn(tmp_path, "gate", seed=2)
+def test_a_property_is_the_same_test_in_every_run_of_the_gate() -> None:
+    assert settings.get_current_profile_name() == os.environ.get("HYPOTHESIS_PROFILE", "gate")
+    assert _drawn("gate", seed=1) == _drawn("gate", seed=2)
 
 
-def test_a_property_in_depth_is_another_test_under_another_seed(tmp_path: Path) -> None:
-    gate, one, other = _drawn(tmp_path, "gate", 1), _drawn(tmp_path, "deep", 1), _drawn(tmp_path, "deep", 2)
-    assert one != other
-    assert len(one) > 10 * len(gate)
+def test_a_property_in_depth_is_another_test_under_another_seed() -> None:
+    assert _drawn("deep", seed=1) == _drawn("deep", seed=1) != _drawn("deep", seed=2)
+    assert settings.get_profile("deep").max_examples > 10 * settings.get_profile("gate").max_examples
 
 
 def test_the_lock_is_hashed_and_names_no_host() -> None:
