@@ -117,6 +117,12 @@ async def _create(name: str, handle: str) -> None:
 
 
 async def _create_container(name: str, handle: str, image: str, restart: str = "unless-stopped") -> None:
+    # Two that look at once find the same address free, and the second is not told before it starts.
+    async with machine_lock("server-addresses"):
+        await _create_at_free_address(name, handle, image, restart)
+
+
+async def _create_at_free_address(name: str, handle: str, image: str, restart: str) -> None:
     for address in await _free_addresses():
         reply = await docker.ask(*_creation(name, handle, image, address, await _cgroup_version(), restart))
         if reply.code == 0:
@@ -360,13 +366,21 @@ async def ensure_images() -> tuple[str, str]:
     return image, await prepared_engine(image)
 
 
+async def _made_ahead() -> list[str]:
+    image = await ensure_image()
+    try:
+        return [f"The image {image} is there.", f"The prepared engine {await prepared_engine(image)} is there."]
+    except OrchestratorError as error:
+        return [f"The image {image} is there.", f"No engine is prepared, first releases take longer: {error.message}"]
+
+
 def main() -> int:
     try:
-        image, engine = asyncio.run(ensure_images())
+        said = asyncio.run(_made_ahead())
     except OrchestratorError as error:
         sys.stderr.write(f"{error.code}: {error.message}\n")
         return 1
-    sys.stdout.write(f"The image {image} and the prepared engine {engine} are there.\n")
+    sys.stdout.write("".join(f"{line}\n" for line in said))
     return 0
 
 

@@ -20,6 +20,7 @@ MODULES = (("backend",), ("backend", "tg_bot"), ("tg_bot",))
 """Each choice of modules has a list of packages of its own."""
 _SOURCES = ("copier.yml", f"project/{DOCKERFILE}.jinja", "project/requirements.txt.jinja")
 _BUILD_S = 600.0
+_THIS = Path(__file__)
 
 
 @dataclass(frozen=True)
@@ -32,8 +33,8 @@ class LayerSources:
 
 
 def digest_of(registry: Mapping[str, str], *others: str) -> str:
-    """Of all that the layers come of, `others` among it: old ones are never taken for the new."""
-    sources = [(TEMPLATE / name).read_bytes() for name in _SOURCES]
+    """Of all that the layers come of, `others` and this code among it: old ones are never taken for the new."""
+    sources = [_THIS.read_bytes(), *((TEMPLATE / name).read_bytes() for name in _SOURCES)]
     texts = [text.encode() for item in sorted(registry.items()) for text in item]
     parts = [hashlib.sha256(part).digest() for part in (*sources, *texts, *(other.encode() for other in others))]
     return hashlib.sha256(b"".join(parts)).hexdigest()[:16]

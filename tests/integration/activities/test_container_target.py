@@ -1,5 +1,6 @@
 """The server in a container and what is special about services that run there as containers."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -128,6 +129,19 @@ async def test_a_server_whose_engine_cannot_be_prepared_has_the_base_image(
         await another.remove()
     assert listed == BASE_IMAGE
     assert ["no-such-module" in line["reason"] for line in logged if line["log_level"] == "warning"] == [True], logged
+
+
+async def test_servers_that_are_made_at_once_have_addresses_of_their_own(project: ContainerProject) -> None:
+    """Whoever starts second at an address of two does not start at all."""
+    image = await server_container.ensure_image()
+    names = [f"orchestrator-server-test-{uuid4().hex[:8]}" for _ in range(3)]
+    try:
+        await asyncio.gather(*(server_container._create_container(name, "test", image) for name in names))
+        addresses = {await server_container._address(name) for name in names}
+    finally:
+        for name in names:
+            await server_container._discard(name)
+    assert len(addresses) == len(names)
 
 
 async def test_a_broken_engine_of_the_server_is_not_taken_for_the_one_of_this_machine(

@@ -35,6 +35,14 @@ def test_another_template_makes_other_layers(name: str, tmp_path: Path, monkeypa
     assert digest_of(_REGISTRY, "base") != before
 
 
+def test_layers_that_other_code_has_built_are_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = digest_of(_REGISTRY, "base")
+    another = tmp_path / "service_layers.py"
+    another.write_text("another")
+    monkeypatch.setattr(service_layers, "_THIS", another)
+    assert digest_of(_REGISTRY, "base") != before
+
+
 def test_the_order_of_files_changes_nothing() -> None:
     assert digest_of(dict(reversed(_REGISTRY.items())), "base") == digest_of(_REGISTRY, "base")
 
