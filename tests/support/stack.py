@@ -223,7 +223,8 @@ async def running_stack(home: Path, *, stop_services: bool = True, **extra: str)
     stack = Stack(home, free_ports(3), free_ports(100), extra=extra)
     async with AsyncExitStack() as cleanup:
         # A platform of processes asks no engine: somebody may be killing it meanwhile.
-        if stack.env.get("ORCHESTRATOR_RUNTIME") != "process" and no_engine() is None:
+        in_containers = stack.env.get("ORCHESTRATOR_RUNTIME") != "process" and no_engine() is None
+        if in_containers:
             await cleanup.enter_async_context(engine.starts_written(home.parent / CONTAINER_STARTS))
             cleanup.push_async_callback(LocalServers(home).remove, CONTAINER_SERVER)
         down = ("down", "--services") if stop_services else ("down",)
@@ -231,4 +232,6 @@ async def running_stack(home: Path, *, stop_services: bool = True, **extra: str)
         # The first start on a machine builds the image of that server.
         said = await stack.cli("up", "--detach", timeout=400)
         assert said.code == 0, said.out + said.err
-        yield replace(stack, server=await engine.server_of(home))
+        server = await engine.server_of(home)
+        assert server or not in_containers, (home / "logs" / "workers.log").read_text()[-5_000:]
+        yield replace(stack, server=server)
