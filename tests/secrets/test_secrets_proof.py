@@ -37,7 +37,7 @@ IN_CONTAINERS = {
 }  # fmt: skip
 
 
-@pytest.fixture(scope="module", params=[pytest.param("process", marks=pytest.mark.deep), "docker"])
+@pytest.fixture(scope="module", params=["process", pytest.param("docker", marks=pytest.mark.deep)])
 async def proof(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Proof]:
     obstacle = no_engine() if request.param == "docker" else None
     if obstacle is not None:
