@@ -4,6 +4,7 @@ It is brought up for the first test that asks. The scenarios that the selected t
 beside tests that need none.
 """
 
+import os
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
+from tests.support.container_service import no_engine
 from tests.support.eventually import eventually
 from tests.support.stack import Stack, running_stack
 from tests.support.stories import Stories
@@ -29,7 +31,9 @@ async def shared(request: pytest.FixtureRequest) -> AsyncIterator[Shared]:
     # Not below pytest's own directory: another pytest that starts meanwhile closes that for the database's user,
     # and the database may be started again here.
     with TemporaryDirectory(prefix="platform-") as directory:
-        async with running_stack(Path(directory) / "home", stop_services=False) as stack:
+        # In containers services go with their server.
+        in_processes = os.environ.get("ORCHESTRATOR_RUNTIME") == "process" or no_engine() is not None
+        async with running_stack(Path(directory) / "home", stop_services=in_processes) as stack:
             stories = Stories(stack, [marker.args[0] for marker in markers if marker is not None])
             yield Shared(stack, stories)
             await stories.close()
