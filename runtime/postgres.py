@@ -7,6 +7,7 @@ supervises it. PostgreSQL refuses to run as root, so root runs it as another use
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import pwd
 import shutil
@@ -19,7 +20,6 @@ from pathlib import Path
 from urllib.parse import quote
 
 import psutil
-import structlog
 
 from contracts.errors import ErrorClass, ErrorCode, OrchestratorError
 from runtime import ports, private_files
@@ -36,7 +36,8 @@ _MAX_SOCKET_PATH = 107
 _COMMAND_TIMEOUT_S = 120.0
 _READY_INTERVAL_S = 0.1
 
-log = structlog.get_logger(__name__)
+# The command line shows warnings of this on standard error: its standard output is for whoever reads the result.
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -260,7 +261,7 @@ def _service_user() -> pwd.struct_passwd:
             f"PostgreSQL does not run as root, and the user {name!r} could not be made. "
             "Run as an ordinary user, or set DATABASE_URL."
         ) from error
-    log.info("made a system user for the embedded PostgreSQL", user=name)
+    log.info("made the system user %s for the embedded PostgreSQL", name)
     return pwd.getpwnam(name)
 
 
@@ -273,7 +274,7 @@ def _let_in(account: _Account, parent: Path) -> None:
             mode = directory.stat().st_mode & 0o7777
             if not mode & 0o001:
                 directory.chmod(mode | 0o001)
-                log.warning("opened a directory for passing through", directory=str(directory), user="postgres")
+                log.warning("opened %s for the user of PostgreSQL to pass through", directory)
 
 
 def _password(data_dir: Path) -> str:

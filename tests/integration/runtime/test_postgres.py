@@ -163,3 +163,15 @@ async def test_a_server_that_never_answers_is_reported_without_its_password() ->
         await postgres.wait_ready(url, timeout=0.2)
     assert caught.value.retryable
     assert "very-secret" not in f"{caught.value.message} {caught.value.details}"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root lets another user pass")
+def test_what_is_opened_for_the_databases_user_is_told_beside_the_result_of_a_command(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    postgres.prepare(closed / "postgres", 0)
+    assert closed.stat().st_mode & 0o777 == 0o701
+    assert f"opened {closed} for the user of PostgreSQL" in caplog.text
+    assert capfd.readouterr().out == "", "standard output is for the result, and may be JSON"
