@@ -43,6 +43,17 @@ async def test_a_deploy_that_is_running_already_is_waited_for(world: World) -> N
     assert world.target.serving == result.release_id == ids.release_id_for_task(deploy_task)
 
 
+async def test_a_delivery_that_wants_an_approval_goes_live_only_with_it(world: World) -> None:
+    message = world.delivery(require_approval=True)
+    started = await world.gateway.start_delivery(message)
+    deploy_task = ids.child_task_id(message.task_id, TaskKind.DEPLOY)
+    question = await world.question(deploy_task)
+    assert world.target.released == []
+    await world.answer(ids.deploy_workflow_id(world.project_id), question, "approve")
+    result = DeliveryResult.model_validate(await world.handle(started.workflow_id).result())
+    assert world.target.serving == result.release_id
+
+
 async def test_a_failed_deploy_fails_the_delivery_with_its_reason(world: World) -> None:
     world.target.unhealthy.add("x")
     message = world.delivery()
