@@ -101,6 +101,17 @@ async def test_rounds_are_bounded_and_a_person_can_stop(world: World) -> None:
     assert world.forge.effects["publish"] == 0
 
 
+async def test_after_a_persons_answer_the_rounds_begin_anew(world: World) -> None:
+    world.tester.failures = ["a", "b", "c", "d"]
+    message = world.engineering()
+    started = await world.gateway.start_engineering(message)
+    asked = await world.question(message.task_id)
+    await world.answer(started.workflow_id, asked, "try again")
+    await world.handle(started.workflow_id).result()
+    assert world.platform.state(message.task_id) is TaskState.COMPLETED
+    assert len(world.tester.verified) == 5, "red once more, repaired without another question, green"
+
+
 async def test_success_without_a_commit_is_not_believed(world: World) -> None:
     world.runtime.scripts = [TurnOutcome(status="done", turn=1, summary="idle")]
     message = world.engineering()
