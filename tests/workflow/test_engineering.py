@@ -13,6 +13,7 @@ from contracts.states import ProjectStatus, QuestionState, TaskState
 from contracts.steps import PublishResult
 from tests.support.eventually import eventually
 from tests.support.fakes import sha
+from tests.support.patience import within
 from tests.support.workflow_world import ADMIN, STRANGER, World
 
 
@@ -107,7 +108,7 @@ async def test_after_a_persons_answer_the_rounds_begin_anew(world: World) -> Non
     started = await world.gateway.start_engineering(message)
     asked = await world.question(message.task_id)
     await world.answer(started.workflow_id, asked, "try again")
-    await world.handle(started.workflow_id).result()
+    await within(world.handle(started.workflow_id).result(), 20)
     assert world.platform.state(message.task_id) is TaskState.COMPLETED
     assert len(world.tester.verified) == 5, "red once more, repaired without another question, green"
 
