@@ -40,7 +40,7 @@ _OF_LAUNCHERS = ".run"
 """Below `_DIRECTORY`: for each container a directory with what the launcher is told and what it says."""
 _LOOK_S = 0.05
 _END_UNKNOWN = 255
-"""What an engine says of a container whose end it did not see; Docker before 23 says 0 and names no time."""
+"""What an engine says of a container whose end it did not see; Docker before 23 says 0, often without a time."""
 _SAID_BY_LAUNCHER = re.compile(r"(\d{1,3}) (\d{1,9})\n")
 _TOLD_TO_END, _MADE_TO_END = 124, 137
 """Exit codes of the launcher's `timeout`: after its TERM, and after the KILL that follows it five seconds later."""
@@ -186,16 +186,15 @@ class ContainerRuns:
         return await self.engine.facts(state.name, _of_launcher(state.number, "begun")) is not None
 
     async def _with_its_end(self, state: ContainerState) -> ContainerState | None:
-        """What the launcher says of an end that the engine did not see; None when it was killed, too."""
-        if state.finished_at is not None and state.exit_code != _END_UNKNOWN:
+        """What the launcher says where the engine missed start or end; None when nobody knows how it ended."""
+        known = state.finished_at is not None and state.exit_code != _END_UNKNOWN
+        if known and state.started_at is not None and state.exit_code != 0:
             return state
         said = await self.engine.read_file(state.name, _of_launcher(state.number, "ended"), 100) or b""
         found = _SAID_BY_LAUNCHER.fullmatch(said.decode(errors="replace"))
         if found is None:
-            return None
-        code, seconds = map(int, found.groups())
-        ended = state.started_at + timedelta(seconds=seconds) if state.started_at else None
-        return replace(state, exit_code=code, finished_at=ended)
+            return state if known else None
+        return _as_said(state, int(found[1]), timedelta(seconds=int(found[2])))
 
     def _locked(self, name: str) -> AbstractAsyncContextManager[None]:
         return file_lock(self._records_dir / ".locks" / f"{name}.lock")
@@ -329,6 +328,16 @@ def _ended(name: str, state: ContainerState, *, stopped: bool, unseen: bool) -> 
         unseen=unseen,
         run_as_uid=1000,
     )
+
+
+def _as_said(state: ContainerState, code: int, lasted: timedelta) -> ContainerState:
+    """The state with the launcher's code, and the times that follow; the very same when it agrees with the engine."""
+    began, ended = state.started_at, state.finished_at
+    if code == state.exit_code != _END_UNKNOWN and began and ended:
+        return state
+    if began:
+        return replace(state, exit_code=code, finished_at=began + lasted)
+    return replace(state, exit_code=code, started_at=ended - lasted if ended else None)
 
 
 def _over_its_time(code: int, duration_s: float, limit_s: int) -> bool:

@@ -439,14 +439,18 @@ def _engine_cpus(api: Any) -> float:  # noqa: ANN401 - the SDK has no types
 
 def _state(name: str, found: dict[str, Any]) -> ContainerState:
     state = found["State"]
+    ended = _moment(state["FinishedAt"])
+    # One that an engine was starting when it was killed is taken over by the next without the time of its start, and
+    # is shown as created again once it has ended.
+    status = "exited" if state["Status"] == "created" and ended is not None else state["Status"]
     return ContainerState(
         name=name,
         number=str(found["Id"]),
-        status=state["Status"],
+        status=status,
         exit_code=int(state["ExitCode"]),
         out_of_memory=bool(state["OOMKilled"]),
         started_at=_moment(state["StartedAt"]),
-        finished_at=_moment(state["FinishedAt"]),
+        finished_at=ended,
         labels=dict(found["Config"]["Labels"] or {}),
     )
 

@@ -1,11 +1,13 @@
 """One Temporal server for the suite; a world and Temporal workers of its own for each test."""
 
+import contextlib
 from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from temporalio.client import Client
+from temporalio.service import RPCError
 
 from activities import following
 from runtime import keyring
@@ -49,3 +51,7 @@ async def world(client: Client, max_cached_workflows: int) -> AsyncIterator[Worl
     world = World(client)
     async with working(world, max_cached_workflows=max_cached_workflows):
         yield world
+    # All tests share the server and its queues: what one leaves running would be worked on in the world of the next.
+    async for left in client.list_workflows("ExecutionStatus = 'Running'"):
+        with contextlib.suppress(RPCError):  # it has ended meanwhile
+            await client.get_workflow_handle(left.id, run_id=left.run_id).terminate("its test is over")

@@ -62,7 +62,9 @@ async def test_a_repeated_start_is_the_same_start(world: World) -> None:
     again = await world.gateway.start_engineering(message)
     assert first == again
     await result_of(world, first.workflow_id)
+    ran = (await world.handle(first.workflow_id).describe()).run_id
     assert await world.gateway.start_engineering(message) == first
+    assert (await world.handle(first.workflow_id).describe()).run_id == ran, "not begun a second time"
     assert len(world.runtime.turns) == 1
 
 

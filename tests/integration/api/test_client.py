@@ -11,6 +11,7 @@ from pydantic import SecretStr
 
 from contracts.errors import ErrorClass, ErrorCode, OrchestratorError
 from contracts.nouns import AnswerRequest, UserCreate
+from runtime import api_client
 from runtime.api_client import ApiClient
 
 Reply = bytes
@@ -159,6 +160,50 @@ async def test_a_stream_that_is_cut_goes_on_with_nothing_missing_and_nothing_dou
         seen = [event.seq async for event in client.watch("dlv-1")]
     assert seen == [1, 2, 3, 4, 5, 6]
     assert resumed_from == [None, "2", "4"]
+
+
+async def test_cuts_with_news_between_them_are_counted_anew_however_long_the_watch_lasts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def at_once(failures: int) -> None:
+        """Pauses are not what this is about."""
+
+    monkeypatch.setattr(api_client, "_pause", at_once)
+    cuts = 3 * api_client._RECONNECTIONS
+
+    async def cut(request: str, headers: dict[str, str], body: bytes, writer: asyncio.StreamWriter) -> None:
+        seen = int(headers.get("last-event-id", "0"))
+        if request == "GET /tasks/dlv-1":
+            write_json(writer, task_document("completed"))
+        elif request.startswith("GET /tasks/dlv-1/events"):
+            write_json(writer, {"items": []})
+        else:
+            missing = 1000 if seen < cuts else 0
+            content = sse(seen + 1)
+            head = f"Content-Type: text/event-stream\r\nContent-Length: {len(content) + missing}\r\n\r\n"
+            writer.write(f"HTTP/1.1 200 OK\r\n{head}".encode() + content)
+
+    async with server(cut) as url, ApiClient(url, "t") as client:
+        seen = [event.seq async for event in client.watch("dlv-1")]
+    assert seen == list(range(1, cuts + 2))
+
+
+async def test_cuts_without_news_are_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    pauses = []
+
+    async def noted(failures: int) -> None:
+        pauses.append(failures)
+
+    monkeypatch.setattr(api_client, "_pause", noted)
+
+    async def cut(request: str, headers: dict[str, str], body: bytes, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: 1000\r\n\r\n")
+
+    async with server(cut) as url, ApiClient(url, "t") as client:
+        with pytest.raises(OrchestratorError) as caught:
+            _ = [event async for event in client.watch("dlv-1")]
+    assert caught.value.code is ErrorCode.API_UNREACHABLE
+    assert pauses == list(range(1, api_client._RECONNECTIONS + 1))
 
 
 async def test_a_server_that_hangs_is_waited_for_once_and_not_for_each_attempt() -> None:
