@@ -253,8 +253,17 @@ async def _free_addresses() -> list[str]:
 
 
 async def _address(name: str) -> str:
-    form = f'{{{{(index .NetworkSettings.Networks "{NETWORK}").IPAMConfig.IPv4Address}}}}'
-    return await docker.do("inspect", "--format", form, name)
+    """Empty for one that is being removed at this moment."""
+    network = f'{{{{with index .NetworkSettings.Networks "{NETWORK}"}}}}'
+    form = network + "{{with .IPAMConfig}}{{.IPv4Address}}{{end}}{{end}}"
+    reply = await docker.ask("inspect", "--format", form, name)
+    if reply.code != 0 and not reply.absent:
+        raise OrchestratorError(
+            ErrorCode.PROCESS_FAILED,
+            f"The address of {name} cannot be read: {reply.error[-500:]}",
+            error_class=ErrorClass.TRANSIENT,
+        )
+    return reply.text.strip()
 
 
 async def _cgroup_version() -> str:

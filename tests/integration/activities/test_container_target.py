@@ -144,6 +144,19 @@ async def test_servers_that_are_made_at_once_have_addresses_of_their_own(project
     assert len(addresses) == len(names)
 
 
+async def test_a_server_that_is_being_removed_does_not_hold_up_another(project: ContainerProject) -> None:
+    leaving, label, network = f"leaving-{uuid4().hex[:8]}", f"{server_container.LABEL}=test", server_container.NETWORK
+    await docker.do("create", "--name", leaving, "--label", label, "--network", network, BASE_IMAGE, "true")
+    try:
+        assert await server_container._address(leaving) == ""
+        await docker.do("network", "disconnect", network, leaving)
+        assert await server_container._address(leaving) == ""
+        assert project.server_ip not in await server_container._free_addresses()
+    finally:
+        await docker.do("rm", "--force", leaving)
+    assert await server_container._address(leaving) == ""
+
+
 async def test_a_broken_engine_of_the_server_is_not_taken_for_the_one_of_this_machine(
     project: ContainerProject, monkeypatch: pytest.MonkeyPatch
 ) -> None:
