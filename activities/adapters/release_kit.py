@@ -16,8 +16,8 @@ from contracts.errors import ErrorClass, ErrorCode, OrchestratorError
 
 _ROOT = Path(__file__).resolve().parents[2]
 _ADAPTERS = (
-    "container_steps", "docker_command", "probe", "process_table", "release_containers", "release_directory",
-    "release_services", "supervision", "unprivileged",
+    "container_steps", "docker_command", "engine_socket", "probe", "process_table", "release_containers",
+    "release_directory", "release_services", "supervision", "unprivileged",
 )  # fmt: skip
 _FILES = (
     *(f"contracts/{name}.py" for name in ("__init__", "errors", "ids", "redaction", "states")),
