@@ -184,7 +184,7 @@ class AnsibleContainerTarget:
             variables={"order": str(self._runner.path(ident, "order.json"))},
             secret_files={name: json.dumps(content) for name, content in secret_files.items()},
             timeout_s=request.timeout_s,
-            host=access.inventory(),
+            host=access.inventory(self._runner.connection(ident)),
         )
 
     async def _change(self, step: str, request: OperationRequest, release: DeploymentDTO | None) -> str | None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import tempfile
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -159,6 +160,23 @@ async def test_a_broken_engine_of_the_server_is_not_taken_for_the_one_of_this_ma
     monkeypatch.undo()
     assert caught.value.code is ErrorCode.PROCESS_FAILED
     await project.server.access(project.server.handle)
+
+
+async def test_all_steps_of_a_deploy_share_one_connection_which_ends_with_them(
+    project: ContainerProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    count = "journalctl --sync; journalctl --unit ssh --output cat | grep --count '^Accepted publickey' || true"
+    with tempfile.TemporaryDirectory() as short:
+        # The directories of tests may be too long for sockets.
+        monkeypatch.setattr(project, "home", Path(short))
+        commit = project.commit("v1")
+        before = int(await project.server.run(count))
+        _, outcome = await deploy(project, commit)
+        assert outcome.ok, outcome.error
+        assert int(await project.server.run(count)) - before == 2, "the deploy and this look"
+        assert list(Path(short, "playbooks").glob("*.ssh")) == []
+    assert (await docker.run(["pgrep", "--full", f"ssh: {short}"])).text == ""
+    await project.server.run(f"test -d {release_kit().path}/activities/adapters/__pycache__")
 
 
 async def test_a_service_that_ends_right_after_its_first_answers_does_not_go_live(project: ContainerProject) -> None:
