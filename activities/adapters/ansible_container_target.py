@@ -86,9 +86,9 @@ class AnsibleContainerTarget:
         ends with the service's log. Raises PLAYBOOK_LOST (transient) when the playbook was killed from outside or
         the server could not be reached.
         """
-        access = await self._servers.access(request.allocation.server_handle)
-        await release_kit().install(access)
-        registry = await asyncio.to_thread(registry_files)
+        access, registry = await asyncio.gather(
+            self._servers.access(request.allocation.server_handle), asyncio.to_thread(registry_files)
+        )
         playbook = self._playbook(request, access, environment, registry)
         result = await self._runner.run(playbook, follow)
         return await outcome_of(result, request, environment, self._artifacts)
@@ -171,7 +171,6 @@ class AnsibleContainerTarget:
             build_timeout_s=float(request.timeout_s),
         )
         order = {
-            "command": release_kit().command,
             "sent": asdict(sent),
             "git_dir": str(self._forge_dir / f"{request.repository}.git"),
             "environment_file": str(self._runner.path(ident, "environment.json")),
@@ -185,7 +184,7 @@ class AnsibleContainerTarget:
             variables={"order": str(self._runner.path(ident, "order.json"))},
             secret_files={name: json.dumps(content) for name, content in secret_files.items()},
             timeout_s=request.timeout_s,
-            host=access.inventory(),
+            host=access.inventory(self._runner.connection(ident)),
         )
 
     async def _change(self, step: str, request: OperationRequest, release: DeploymentDTO | None) -> str | None:

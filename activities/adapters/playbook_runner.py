@@ -7,6 +7,7 @@ own), and waiting costs nothing. Both outlive the Temporal worker.
 """
 
 import asyncio
+import hashlib
 import json
 import os
 import shutil
@@ -30,6 +31,8 @@ PLAYBOOKS = _SOURCE_ROOT / "infra" / "playbooks"
 _FOLLOW_S = 0.5
 _AT_ONCE_PER_CORE = 2
 """Playbooks and the builds that they start: with twenty on two cores, servers were too busy to answer SSH in time."""
+_LONGEST_SOCKET = 107 - 17
+"""Of a path of a socket on Linux, without what ssh adds while it makes one."""
 _MAX_LOG = 5_000_000
 _PASSED_ON = (
     "PIP_",
@@ -91,6 +94,11 @@ class PlaybookRunner:
         """Where the secret file `name` of a run is while it runs."""
         return self._root / ident / "secret" / name
 
+    def connection(self, ident: str) -> Path | None:
+        """The socket through which the tasks of a run share one connection; None where a socket's path is too long."""
+        socket = self._root / f"{hashlib.sha256(ident.encode()).hexdigest()[:12]}.ssh"
+        return socket if len(os.fsencode(socket)) <= _LONGEST_SOCKET else None
+
     async def run(self, playbook: Playbook, follow: Follow) -> PlaybookResult:
         """Start or adopt the run and follow it to its end; events are keyed `<ident>:<counter>`.
 
@@ -150,6 +158,7 @@ class PlaybookRunner:
     async def _clear(self, ident: str, grace_s: float) -> None:
         await self._supervisor.stop(ident, grace_s=grace_s)
         await asyncio.to_thread(self._supervisor.remove, ident)
+        await asyncio.to_thread(self._forget_secrets, ident)
         await asyncio.to_thread(shutil.rmtree, self._root / ident, ignore_errors=True)
 
     def sweep(self) -> None:
@@ -174,6 +183,9 @@ class PlaybookRunner:
     def _forget_secrets(self, ident: str) -> None:
         for name in ("secret", "env"):
             shutil.rmtree(self._root / ident / name, ignore_errors=True)
+        if socket := self.connection(ident):
+            # An ssh that is killed leaves its own.
+            socket.unlink(missing_ok=True)
 
     def _command(self, playbook: Playbook) -> SupervisedCommand:
         root = self._root / playbook.ident

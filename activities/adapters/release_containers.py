@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from activities.adapters import docker_command as docker
+from activities.adapters import engine_socket as engine
 from activities.adapters import release_directory as directory
 from activities.adapters.release_directory import ProjectPlace
-from activities.adapters.release_services import RAW_TAIL, Release, ReleasedService, ReleaseServices
+from activities.adapters.release_services import LOOPBACK, RAW_TAIL, Release, ReleasedService, ReleaseServices
 from activities.adapters.supervision import RunAs, RunState, RunStatus
 from contracts.errors import ErrorCode, OrchestratorError
 
@@ -23,8 +24,15 @@ _START_S = 60.0
 _WAIT_S = 24 * 3600.0
 _ENVIRONMENT = "/run/orchestrator/environment"
 _DATA = "/data"
-# Variables come from a mounted file: what `docker run` is told can be read with `docker inspect` for ever.
+# Variables come from a mounted file: what a container is made with can be read with `docker inspect` for ever.
 _LOAD_ENVIRONMENT = f'set -a; . {_ENVIRONMENT}; set +a; exec "$@"'
+_CONFINED: dict[str, Any] = {
+    "CapDrop": ["ALL"],
+    "Init": True,
+    "SecurityOpt": ["no-new-privileges"],
+    "PidsLimit": 512,
+    "LogConfig": {"Config": {"max-size": "10m", "max-file": "2"}},
+}
 
 
 @dataclass(frozen=True)
@@ -36,19 +44,17 @@ class ReleaseContainers(ReleaseServices):
     start_timeout_s: float = 30.0
 
     async def names(self) -> list[str]:
-        label = f"label={PROJECT_LABEL}={self.place.slug}"
-        return sorted((await docker.do("ps", "--all", "--filter", label, "--format", "{{.Names}}")).split())
+        ours = json.dumps({"label": [f"{PROJECT_LABEL}={self.place.slug}"]})
+        found = await engine.do("GET", "/containers/json", {"all": 1, "filters": ours})
+        return sorted(one["Names"][0].lstrip("/") for one in found if one["Names"])
 
     async def state(self, name: str) -> RunStatus:
         """`lost`: made but never started, or in a state that nobody asked for."""
-        reply = await docker.ask("inspect", "--format", "[{{json .State}},{{.RestartCount}}]", name)
-        if reply.absent:
-            return RunStatus(name, "absent")
-        state, restarts = json.loads(reply.text)
-        return _status(name, state, restarts)
+        found = await engine.find(f"/containers/{name}/json")
+        return _status(name, found["State"], found["RestartCount"]) if found else RunStatus(name, "absent")
 
     async def ended(self, name: str) -> object:
-        return await docker.ask("wait", name, timeout_s=_WAIT_S)
+        return await engine.ask("POST", f"/containers/{name}/wait", timeout_s=_WAIT_S)
 
     async def tail(self, name: str) -> str:
         reply = await docker.ask("logs", "--tail", "60", name)
@@ -56,24 +62,29 @@ class ReleaseContainers(ReleaseServices):
 
     async def stop(self, name: str) -> None:
         # Without this it might start again while it is being stopped.
-        await docker.ask("update", "--restart", "no", name)
-        await docker.ask("stop", "--time", str(_STOP_GRACE_S), name)
-        await docker.ask("rm", "--force", "--volumes", name)
+        await engine.ask("POST", f"/containers/{name}/update", {"RestartPolicy": {"Name": "no"}})
+        await engine.ask("POST", f"/containers/{name}/stop", query={"t": _STOP_GRACE_S})
+        await engine.ask("DELETE", f"/containers/{name}", query={"force": 1, "v": 1})
 
     async def launch_live(self, name: str, release: Release, service: ReleasedService) -> None:
-        options = ["--restart", "unless-stopped", "--publish", f"{release.bind}:{service.port}:{service.port}"]
-        await self._launch(name, release, service, "live", self.place.data, options)
+        port = f"{service.port}/tcp"
+        public = {
+            "RestartPolicy": {"Name": "unless-stopped"},
+            "PortBindings": {port: [{"HostIp": release.bind, "HostPort": str(service.port)}]},
+        }
+        await self._launch(name, release, service, "live", self.place.data, public)
 
     async def launch_candidate(
         self, name: str, release: Release, service: ReleasedService, scratch: Path
     ) -> tuple[str, int]:
-        await self._launch(name, release, service, "candidate", scratch, [])
-        address = await docker.do("inspect", "--format", "{{.NetworkSettings.IPAddress}}", name)
+        await self._launch(name, release, service, "candidate", scratch, {})
+        found = await engine.do("GET", f"/containers/{name}/json")
+        networks = found["NetworkSettings"]["Networks"].values()
         # One that has ended already has no address; looking at it tells that, and why.
-        return address or "127.0.0.1", service.port
+        return next((one["IPAddress"] for one in networks if one["IPAddress"]), LOOPBACK), service.port
 
     async def _launch(
-        self, name: str, release: Release, service: ReleasedService, phase: str, data: Path, options: list[str]
+        self, name: str, release: Release, service: ReleasedService, phase: str, data: Path, options: dict[str, Any]
     ) -> None:
         state = (await self.state(name)).state
         if state == "running":
@@ -81,17 +92,34 @@ class ReleaseContainers(ReleaseServices):
         if state != "absent":
             await self.stop(name)
         file = self._environment_file(release, service, phase)
-        arguments = ["run", "--detach", "--name", name, *options, *self._labels(release, service)]
-        arguments += ["--user", f"{self.user.uid}:{self.user.gid}", "--cap-drop", "ALL", "--init"]
-        arguments += ["--security-opt", "no-new-privileges", "--pids-limit", "512"]
-        arguments += ["--log-opt", "max-size=10m", "--log-opt", "max-file=2", "--env", f"PORT={service.port}"]
-        arguments += ["--mount", f"type=bind,src={file},dst={_ENVIRONMENT},readonly"]
-        arguments += ["--mount", f"type=bind,src={data},dst={_DATA}", "--entrypoint", "/bin/sh", release.image]
-        reply = await docker.ask(*arguments, "-c", _LOAD_ENVIRONMENT, "sh", *service.argv, timeout_s=_START_S)
-        if reply.code != 0:
+        mounts = [
+            {"Type": "bind", "Source": str(file), "Target": _ENVIRONMENT, "ReadOnly": True},
+            {"Type": "bind", "Source": str(data), "Target": _DATA},
+        ]
+        wanted = self._creation(release, service)
+        wanted["HostConfig"] = _CONFINED | {"Mounts": mounts} | options
+        made = await engine.ask("POST", "/containers/create", wanted, {"name": name})
+        started = await engine.ask("POST", f"/containers/{name}/start", timeout_s=_START_S) if made.ok else made
+        if not started.ok:
             raise OrchestratorError(
-                ErrorCode.PLAYBOOK_FAILED, f"Service {service.name} cannot be started: {reply.error.strip()[-1_000:]}"
+                ErrorCode.PLAYBOOK_FAILED, f"Service {service.name} cannot be started: {started.error}"
             )
+
+    def _creation(self, release: Release, service: ReleasedService) -> dict[str, Any]:
+        return {
+            "Image": release.image,
+            "Entrypoint": ["/bin/sh"],
+            "Cmd": ["-c", _LOAD_ENVIRONMENT, "sh", *service.argv],
+            "Env": [f"PORT={service.port}"],
+            "ExposedPorts": {f"{service.port}/tcp": {}},
+            "User": f"{self.user.uid}:{self.user.gid}",
+            "Labels": {
+                PROJECT_LABEL: self.place.slug,
+                RELEASE_LABEL: release.release_id,
+                COMMIT_LABEL: release.commit,
+                "orchestrator.service": service.name,
+            },
+        }
 
     def _environment_file(self, release: Release, service: ReleasedService, phase: str) -> Path:
         """`NAME='value'` lines for a shell, readable for the user of the service only."""
@@ -104,22 +132,13 @@ class ReleaseContainers(ReleaseServices):
         os.chown(file, self.user.uid, self.user.gid)
         return file
 
-    def _labels(self, release: Release, service: ReleasedService) -> list[str]:
-        labels = {
-            PROJECT_LABEL: self.place.slug,
-            RELEASE_LABEL: release.release_id,
-            COMMIT_LABEL: release.commit,
-            "orchestrator.service": service.name,
-        }
-        return [part for name, value in labels.items() for part in ("--label", f"{name}={value}")]
-
 
 def image_tag(place: ProjectPlace, release_id: str) -> str:
     return f"svc-{place.slug}:{release_id}"
 
 
 async def has_image(image: str) -> bool:
-    return (await docker.ask("image", "inspect", image)).code == 0
+    return await engine.find(f"/images/{image}/json") is not None
 
 
 async def build_image(place: ProjectPlace, release_id: str, commit: str, context: Path, timeout_s: float) -> str:
@@ -133,7 +152,7 @@ async def build_image(place: ProjectPlace, release_id: str, commit: str, context
     if reply.code != 0:
         said = f"{reply.text[-1_500:]}\n{reply.error[-1_500:]}".strip()
         raise OrchestratorError(ErrorCode.PLAYBOOK_FAILED, f"The image cannot be built:\n{said}")
-    return await docker.do("image", "inspect", "--format", "{{.Id}}", tag)
+    return str((await engine.do("GET", f"/images/{tag}/json"))["Id"])
 
 
 async def remove_images(place: ProjectPlace, release_id: str | None = None) -> None:

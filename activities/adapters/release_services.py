@@ -235,16 +235,17 @@ class ReleaseServices(ABC):
         ended = asyncio.ensure_future(self.ended(name))
         good = 0
         try:
-            while good < 2:
+            while True:
                 answer = await look(host, port, expected)
                 await self._refuse_ended(name, restarts, release, service)
                 good = good + 1 if answer.ok else 0
+                if good == 2:
+                    return
                 if answer.answered and not answer.ok:
                     wrong_until = wrong_until or loop.time() + _WRONG_ANSWER_S
                 if not answer.ok and loop.time() > min(give_up, wrong_until or give_up):
                     raise await self._unhealthy(name, release, service, answer.error or "no good answer")
                 await asyncio.wait({ended}, timeout=_SETTLE_S if answer.ok else _LOOK_EVERY_S)
-            await self._refuse_ended(name, restarts, release, service)
         finally:
             ended.cancel()
             # What waits for the end may be a program of its own: it is gone before we go on.

@@ -25,7 +25,7 @@ from contracts.steps import (
 )
 
 _LOOKS = 3
-_LOOK_EVERY_S = 0.5
+_LOOK_EVERY_S = 0.3
 _MAX_NAME = 150
 
 StatusOf = Callable[[str], Awaitable[RunStatus]]

@@ -7,6 +7,8 @@ from activities.adapters.docker_command import Reply, run
 from contracts.errors import ErrorClass, ErrorCode, OrchestratorError, bounded
 
 _CONNECT_S = 10
+_SHARED_S = 10
+"""How long a shared connection waits for its next user. With a playbook it ends at once, as all that is left of one."""
 _NO_CONNECTION = 255
 """The exit code that ssh keeps for itself."""
 
@@ -22,12 +24,15 @@ class ServerAccess:
     key_file: Path
     known_hosts_file: Path
 
-    def options(self) -> list[str]:
-        """For ssh: nothing of the caller's own configuration, agent or known hosts has a say."""
+    def options(self, shared: Path | None = None) -> list[str]:
+        """For ssh: nothing of the caller's own configuration, agent or known hosts has a say.
+
+        All that name the same socket `shared` use one connection, which the first of them makes.
+        """
         settings = {
             "BatchMode": "yes",
             "ConnectTimeout": str(_CONNECT_S),
-            "ControlMaster": "no",
+            "ControlMaster": "auto" if shared else "no",
             "GlobalKnownHostsFile": "/dev/null",
             "IdentitiesOnly": "yes",
             "IdentityAgent": "none",
@@ -37,17 +42,19 @@ class ServerAccess:
             "StrictHostKeyChecking": "yes",
             "UserKnownHostsFile": f'"{self.known_hosts_file}"',
         }
+        if shared:
+            settings |= {"ControlPath": f'"{shared}"', "ControlPersist": str(_SHARED_S)}
         return ["-F", "none", *(part for name, value in settings.items() for part in ("-o", f"{name}={value}"))]
 
-    def inventory(self) -> dict[str, str | int | bool]:
-        """The variables of the host in an Ansible inventory."""
+    def inventory(self, shared: Path | None = None) -> dict[str, str | int | bool]:
+        """The variables of the host in an Ansible inventory; all tasks use the connection of `shared`."""
         return {
             "ansible_host": self.host,
             "ansible_port": self.port,
             "ansible_user": self.user,
             "ansible_ssh_private_key_file": str(self.key_file),
             # Ansible splits it like a shell.
-            "ansible_ssh_args": " ".join(option.replace('"', '\\"') for option in self.options()),
+            "ansible_ssh_args": " ".join(option.replace('"', '\\"') for option in self.options(shared)),
             "ansible_pipelining": True,
             "ansible_become": True,
             "ansible_python_interpreter": "/usr/bin/python3",

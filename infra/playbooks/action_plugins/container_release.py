@@ -12,6 +12,7 @@ from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
 from activities.adapters.build_context import build_context
+from activities.adapters.release_kit import NOT_THERE, release_kit
 from contracts.errors import OrchestratorError
 
 STEPS = ["checkout", "build", "environment", "candidate", "switch"]
@@ -35,7 +36,7 @@ class ActionModule(ActionBase):
             given = self._input(order, arguments["step"])
         except OrchestratorError as error:
             return result | {"failed": True, "msg": error.message, "code": error.code.value}
-        return result | self._answer(order["command"], given)
+        return result | self._answer(given)
 
     def _input(self, order: dict[str, Any], step: str) -> bytes:
         sent, archive = order["sent"] | {"step": step}, b""
@@ -46,8 +47,14 @@ class ActionModule(ActionBase):
             archive = build_context(Path(order["git_dir"]), sent["commit"], registry)
         return json.dumps(sent).encode() + b"\n" + archive
 
-    def _answer(self, command: str, given: bytes) -> dict[str, Any]:
-        reply = self._low_level_execute_command(command, in_data=given)
+    def _answer(self, given: bytes) -> dict[str, Any]:
+        kit = release_kit()
+        reply = self._low_level_execute_command(kit.command, in_data=given)
+        if reply["rc"] == NOT_THERE:
+            put = self._low_level_execute_command(kit.upload, in_data=kit.content)
+            if put["rc"] != 0:
+                raise AnsibleActionFail(f"The release program cannot be put on the server: {put['stderr'][-500:]}")
+            reply = self._low_level_execute_command(kit.command, in_data=given)
         if reply["rc"] != 0:
             raise AnsibleActionFail(f"The release program ended with {reply['rc']}: {reply['stderr'][-1000:]}")
         answer: dict[str, Any] = json.loads(reply["stdout"])

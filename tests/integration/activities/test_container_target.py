@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import tempfile
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -100,7 +101,7 @@ async def test_a_server_that_lost_what_it_needs_gets_it_back(project: ContainerP
     """What was seen once is not believed for ever: a server is prepared again by the platform that prepared it."""
     assert (await deploy(project, project.commit("v1")))[1].ok
     name = project.server.servers.container(project.server.handle)
-    await docker.do("exec", name, "sh", "-c", "rm -f /opt/orchestrator/*.pyz")
+    await docker.do("exec", name, "sh", "-c", "rm -rf /opt/orchestrator/*")
     await docker.do("exec", name, "docker", "rmi", "--force", BASE_IMAGE)
     await docker.do("stop", "--time", "10", name)
     request, again = await deploy(project, project.commit("v2"))
@@ -108,7 +109,7 @@ async def test_a_server_that_lost_what_it_needs_gets_it_back(project: ContainerP
     assert await answers(project)
     await docker.do("exec", name, "docker", "image", "inspect", BASE_IMAGE)
     await docker.do("exec", name, "docker", "rmi", "--force", BASE_IMAGE)
-    await docker.do("exec", name, "sh", "-c", "rm -f /opt/orchestrator/*.pyz /home/orchestrator/.ssh/authorized_keys")
+    await docker.do("exec", name, "sh", "-c", "rm -rf /opt/orchestrator/* /home/orchestrator/.ssh/authorized_keys")
     probed = await project.target.probe(project.probe_request(request))
     assert probed.ok, probed.error
     await docker.do("exec", name, "docker", "image", "inspect", BASE_IMAGE)
@@ -174,14 +175,40 @@ async def test_a_broken_engine_of_the_server_is_not_taken_for_the_one_of_this_ma
     await project.server.access(project.server.handle)
 
 
+async def test_all_steps_of_a_deploy_share_one_connection_which_ends_with_them(
+    project: ContainerProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    count = "journalctl --sync; journalctl --unit ssh --output cat | grep --count '^Accepted publickey' || true"
+    with tempfile.TemporaryDirectory() as short:
+        # The directories of tests may be too long for sockets.
+        monkeypatch.setattr(project, "home", Path(short))
+        commit = project.commit("v1")
+        before = int(await project.server.run(count))
+        _, outcome = await deploy(project, commit)
+        assert outcome.ok, outcome.error
+        assert int(await project.server.run(count)) - before == 2, "the deploy and this look"
+        assert list(Path(short, "playbooks").glob("*.ssh")) == []
+    assert (await docker.run(["pgrep", "--full", f"ssh: {short}"])).text == ""
+    await project.server.run(f"test -d {release_kit().path}/activities/adapters/__pycache__")
+
+
+async def test_a_service_that_ends_right_after_its_first_answers_does_not_go_live(project: ContainerProject) -> None:
+    ends = "import threading; threading.Timer(0.15, lambda: os._exit(3)).start()"
+    _, outcome = await deploy(project, project.commit("v1", prologue=ends))
+    assert (outcome.ok, outcome.error_code) == (False, ErrorCode.PROBE_FAILED)
+    assert "exit code 3" in str(outcome.error)
+    assert "starting v1" in str(outcome.error)
+    assert await project.candidates() == []
+
+
 async def test_a_release_program_that_was_cut_on_its_way_is_not_installed(project: ContainerProject) -> None:
     access = await project.server.access(project.server.handle)
-    kit = replace(release_kit(), path="/opt/orchestrator/other.pyz")
-    reply = await run_on(access, f"sh -c '{kit.upload}'", stdin=kit.content[:1000])
+    kit = replace(release_kit(), path="/opt/orchestrator/other")
+    reply = await run_on(access, kit.upload, stdin=kit.content[:1000])
     assert reply.code != 0
     assert "other" not in await project.server.run("ls /opt/orchestrator")
-    await kit.install(access)
-    assert "other.pyz" in await project.server.run("ls /opt/orchestrator")
+    await asyncio.gather(kit.install(access), kit.install(access))
+    assert (await project.server.run("ls -d /opt/orchestrator/other*")) == kit.path
 
 
 @pytest.mark.deep

@@ -8,6 +8,9 @@ import pytest
 
 from activities.adapters import playbook_runner
 from activities.adapters.ansible_target import AnsibleProcessTarget
+from activities.adapters.playbook_runner import PlaybookRunner
+from activities.adapters.remote_shell import ServerAccess
+from activities.adapters.supervision import Supervisor
 from activities.ports import Follow
 from contracts.errors import ErrorCode
 from contracts.ids import playbook_ident
@@ -119,3 +122,12 @@ async def test_the_sweep_at_start_forgets_secrets_of_playbooks_that_ended_unseen
     assert SECRET in files_of_playbooks(project)
     await project.target.restore_services()
     assert SECRET not in files_of_playbooks(project)
+
+
+def test_where_the_path_of_a_socket_would_be_too_long_each_task_has_its_own_connection(tmp_path: Path) -> None:
+    access = ServerAccess("server", "10.0.0.1", 22, "somebody", tmp_path / "key", tmp_path / "known_hosts")
+    for home, master in ((Path("/srv/home"), "auto"), (Path("/srv", "h" * 90), "no")):
+        runner = PlaybookRunner(home, Supervisor(home / "runs"))
+        arguments = str(access.inventory(runner.connection("play-1"))["ansible_ssh_args"])
+        assert f"-o ControlMaster={master} " in arguments
+        assert ("ControlPath" in arguments) == (master == "auto")
