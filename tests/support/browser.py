@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-from playwright.async_api import FrameLocator, HttpCredentials, Page, ViewportSize, async_playwright, expect
+from playwright.async_api import (
+    FrameLocator,
+    HttpCredentials,
+    Page,
+    Request,
+    Response,
+    ViewportSize,
+    async_playwright,
+    expect,
+)
 
+from tests.support.patience import patience
 from tests.support.stack import Stack
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -23,8 +34,9 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-# The Web UI is four hundred small modules, and the two cores are shared.
-PATIENCE_MS = 45_000
+_SHOWN_S = 15
+"""The Web UI is four hundred small modules, and the two cores are shared."""
+_FIRST_ERROR = 400
 SIZE: ViewportSize = {"width": 1280, "height": 800}
 
 
@@ -34,17 +46,33 @@ async def new_page(person: HttpCredentials | None = None) -> AsyncIterator[Page]
 
     `person` is who logs in to a proxy that asks; its certificate may be of nobody's authority.
     """
-    expect.set_options(timeout=PATIENCE_MS)
+    give_up_ms = patience(_SHOWN_S) * 1000
+    expect.set_options(timeout=give_up_ms)
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         try:
             context = await browser.new_context(
                 viewport=SIZE, timezone_id="UTC", http_credentials=person, ignore_https_errors=True
             )
-            context.set_default_timeout(PATIENCE_MS)
-            yield await context.new_page()
+            context.set_default_timeout(give_up_ms)
+            page = await context.new_page()
+            page.on("requestfailed", _tell_failed)
+            page.on("response", _tell_refused)
+            page.on("pageerror", lambda error: sys.stdout.write(f"browser: {error}\n"))
+            yield page
         finally:
             await browser.close()
+
+
+def _tell_failed(request: Request) -> None:
+    """For whoever reads why a test is red. A page that is left gives up what it had asked for."""
+    if request.failure != "net::ERR_ABORTED":
+        sys.stdout.write(f"browser: {request.failure} {request.method} {request.url}\n")
+
+
+def _tell_refused(response: Response) -> None:
+    if response.status >= _FIRST_ERROR:
+        sys.stdout.write(f"browser: {response.status} {response.request.method} {response.url}\n")
 
 
 async def login_link(stack: Stack) -> str:
