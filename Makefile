@@ -51,7 +51,7 @@ $(READY): requirements.txt pyproject.toml
 	@touch $(VENV)/.installing
 	@# uv takes a fraction of pip's time. What it cannot do on this machine, pip does, which first fetches everything and
 	@# then replaces also what looks installed. Constraints without hashes are refused by uv, and say nothing here.
-	@UV_CONSTRAINT= $(PY) -P activities/adapters/pip_settings.py $(BIN)/uv pip install --quiet --no-config --python $(PY) \
+	@UV_CONSTRAINT= $(PY) -P activities/adapters/packages/pip_settings.py $(BIN)/uv pip install --quiet --no-config --python $(PY) \
 	  --link-mode copy --compile-bytecode --require-hashes -r requirements.txt || \
 	  $(PY) -m pip install -qq --disable-pip-version-check --force-reinstall --require-hashes -r requirements.txt
 	@$(PY) -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation -e .
@@ -89,7 +89,7 @@ down: $(READY) ## Stop what "up" or "demo" started
 docker: ## Check for a Docker Engine and its base image (DOCKER=install installs both, on Debian and as root)
 	@infra/docker/ensure_docker.sh
 	@infra/docker/ensure_base_image.sh
-	@[ ! -x $(PY) ] || $(PY) -m activities.adapters.server_container
+	@[ ! -x $(PY) ] || $(PY) -m activities.adapters.servers.container
 
 # --- checks ----------------------------------------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ from typing import Any, TypedDict
 from temporalio import activity
 
 from activities.following import beating, followed, or_stop, to_the_end
-from activities.ports import Departments, Forge, Platform, Tester
+from activities.ports import Forge, Platform, Tester, WorkflowClient
 from contracts.agent_workers import SendMessageCommand, TurnOutcome
 from contracts.errors import ErrorClass, ErrorCode, OrchestratorError
 from contracts.names import ActivityName
@@ -51,7 +51,7 @@ class EngineeringState(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class EngineeringNodes:
-    departments: Departments
+    workflow_client: WorkflowClient
     tester: Tester
     forge: Forge
     platform: Platform
@@ -65,7 +65,7 @@ class EngineeringNodes:
             message=state["prompt"],
             timeout=state["turn_timeout_s"],
         )
-        response = await beating(self.departments.send_message(command))
+        response = await beating(self.workflow_client.send_message(command))
         if response.outcome is None:
             code = ErrorCode(response.error_code) if response.error_code else ErrorCode.AGENT_FAILED
             raise OrchestratorError(code, response.error or "The agent worker gave no result.")

@@ -140,7 +140,7 @@ class Platform(Protocol):
     async def releases(self, project_id: str) -> list[DeploymentDTO]: ...
 
 
-class Departments(Protocol):
+class WorkflowClient(Protocol):
     """Running workflows, reached by wire name: for effects that workflow code cannot have itself."""
 
     async def send_message(self, command: SendMessageCommand) -> SendMessageResponse:

@@ -14,15 +14,15 @@ from uuid import uuid4
 
 import httpx
 
-from activities.adapters import docker_command as docker
-from activities.adapters.copier_scaffold import TEMPLATE
-from activities.adapters.docker_agent import AGENTS_NETWORK
-from activities.adapters.docker_engine import Bind, DockerContainerEngine
-from activities.adapters.docker_images import DockerImages
-from activities.adapters.docker_workspaces import HOME
-from activities.adapters.installer_access import InstallerAccess, installer_access
-from activities.adapters.registry_access import registry_files
-from activities.adapters.remote_shell import ServerAccess
+from activities.adapters.containers import command as docker
+from activities.adapters.containers.agent import AGENTS_NETWORK
+from activities.adapters.containers.engine import Bind, DockerContainerEngine
+from activities.adapters.containers.images import DockerImages
+from activities.adapters.containers.installer_access import InstallerAccess, installer_access
+from activities.adapters.containers.workspaces import HOME
+from activities.adapters.forge.scaffold import TEMPLATE
+from activities.adapters.packages.registry_access import registry_files
+from activities.adapters.servers.remote_shell import ServerAccess
 
 SCRIPT = Path(__file__).with_name("main_job_by_hand.sh")
 _FIRST_PORT = 15_000
@@ -98,8 +98,8 @@ class ByHand:
 
     async def close(self) -> None:
         """The volumes with packages, of which the runs knew, are gone."""
-        for volume in (await docker.do("volume", "ls", "--quiet", "--filter", f"name={self._volumes}")).split():
-            await docker.do("volume", "rm", volume)
+        for volume in (await docker.run("volume", "ls", "--quiet", "--filter", f"name={self._volumes}")).split():
+            await docker.run("volume", "rm", volume)
 
 
 def _login(access: ServerAccess) -> list[str]:

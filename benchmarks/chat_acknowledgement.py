@@ -13,7 +13,7 @@ import tempfile
 from dataclasses import asdict
 from pathlib import Path
 
-from activities.adapters.supervision import Supervisor
+from activities.adapters.runs.supervisor import Supervisor
 from benchmarks.measuring import Spread
 from benchmarks.reporting import Benchmark, Findings, Table, main
 from bot.emulator.telegram import Telegram

@@ -15,7 +15,8 @@ from dataclasses import asdict
 from pathlib import Path
 from uuid import uuid4
 
-from activities.adapters.server_container import LocalServers
+from activities.adapters.playbooks.by_server import CONTAINER_SERVER
+from activities.adapters.servers.container import LocalServers
 from benchmarks.by_hand import ByHand, Steps
 from benchmarks.main_jobs import WISH, job
 from benchmarks.measuring import Ratio, Spread
@@ -24,7 +25,6 @@ from contracts.states import TaskState
 from runtime.api_client import ApiClient
 from tests.support.container_service import no_engine
 from tests.support.stack import Stack, running_stack
-from workers.targets import CONTAINER_SERVER
 
 Pairs = list[tuple[Steps, Steps]]
 """Each with the platform's run first."""

@@ -15,8 +15,8 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from activities.adapters.docker_agent import AGENTS_NETWORK, DockerAgentRuntime
-from activities.adapters.docker_engine import MARK, ContainerSpec
+from activities.adapters.containers.agent import AGENTS_NETWORK, DockerAgentRuntime
+from activities.adapters.containers.engine import MARK, ContainerSpec
 from activities.ports import Follow
 from benchmarks.measuring import Ratio, Spread
 from benchmarks.reporting import Benchmark, Findings, Table, main

@@ -14,6 +14,7 @@ from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
 from temporalio.worker import Worker
 from tenacity import AsyncRetrying, retry_if_exception_type, retry_if_result, stop_never, wait_fixed
 
+from activities.adapters.playbooks.by_server import CONTAINER_SERVER
 from contracts.errors import OrchestratorError
 from contracts.names import Queue
 from contracts.states import ServerStatus
@@ -25,7 +26,6 @@ from runtime.logging import configure_logging
 from runtime.places import Places
 from runtime.settings import Settings, load_settings
 from workers.local import Choice, build_ports, choose
-from workers.targets import CONTAINER_SERVER
 from workers.wiring import Ports, build_workers
 
 log = structlog.get_logger(__name__)

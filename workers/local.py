@@ -6,22 +6,24 @@ from pathlib import Path
 
 from temporalio.client import Client
 
-from activities.adapters.agent_clis import AgentCli, ScriptedAgent
-from activities.adapters.container_runs import ContainerRuns
-from activities.adapters.copier_scaffold import CopierScaffolder
-from activities.adapters.docker_agent import DockerAgentRuntime
-from activities.adapters.docker_engine import DockerContainerEngine, obstacle
-from activities.adapters.docker_images import BASE_IMAGE, DockerImages
-from activities.adapters.docker_tester import DockerTester
-from activities.adapters.docker_workspaces import DockerWorkspaces
-from activities.adapters.local_forge import LocalBareForge
-from activities.adapters.plan_reader import ForgePlanReader
-from activities.adapters.process_agent import ProcessAgentRuntime
-from activities.adapters.process_tester import ProcessTester
-from activities.adapters.supervision import Supervisor
-from activities.adapters.temporal_departments import TemporalDepartments
-from activities.adapters.unprivileged import UnprivilegedUsers
-from activities.adapters.workspaces import LocalWorkspaces
+from activities.adapters.agents.base import AgentCli
+from activities.adapters.agents.scripted_cli import ScriptedAgent
+from activities.adapters.containers.agent import DockerAgentRuntime
+from activities.adapters.containers.engine import DockerContainerEngine, obstacle
+from activities.adapters.containers.images import BASE_IMAGE, DockerImages
+from activities.adapters.containers.runs import ContainerRuns
+from activities.adapters.containers.tester import DockerTester
+from activities.adapters.containers.workspaces import DockerWorkspaces
+from activities.adapters.forge.local import LocalBareForge
+from activities.adapters.forge.scaffold import CopierScaffolder
+from activities.adapters.playbooks.by_server import build_target
+from activities.adapters.process.agent import ProcessAgentRuntime
+from activities.adapters.process.tester import ProcessTester
+from activities.adapters.process.workspaces import LocalWorkspaces
+from activities.adapters.release.plan_reader import ForgePlanReader
+from activities.adapters.runs.supervisor import Supervisor
+from activities.adapters.runs.unprivileged import UnprivilegedUsers
+from activities.adapters.workflow_client import TemporalWorkflowClient
 from activities.ports import AgentRuntime, Tester, Workspaces
 from contracts.errors import ErrorCode, OrchestratorError
 from contracts.names import Queue
@@ -29,7 +31,6 @@ from runtime.api_client import ApiClient
 from runtime.artifacts import DirectoryArtifactStore
 from runtime.places import Places
 from runtime.settings import Settings
-from workers.targets import build_target
 from workers.wiring import Ports
 
 _SCRIPTED_AGENT_IN_IMAGE = Path("/opt/scripted_agent")
@@ -46,7 +47,7 @@ class Choice:
 
 
 @dataclass(frozen=True)
-class Workshop:
+class AgentEnvironment:
     """Where agents work and tests run."""
 
     workspaces: Workspaces
@@ -59,16 +60,16 @@ def build_ports(settings: Settings, client: Client, api: ApiClient, *, in_contai
     artifacts = DirectoryArtifactStore(settings.artifacts_dir)
     forge = LocalBareForge(settings.forge_dir, CopierScaffolder())
     build = containers if in_containers else processes
-    workshop = build(settings, forge, artifacts)
+    environment = build(settings, forge, artifacts)
     return Ports(
         forge=forge,
-        workspaces=workshop.workspaces,
-        runtime=workshop.runtime,
-        tester=workshop.tester,
+        workspaces=environment.workspaces,
+        runtime=environment.runtime,
+        tester=environment.tester,
         plans=ForgePlanReader(forge),
         target=build_target(settings, artifacts, api, in_containers=in_containers),
         platform=api,
-        departments=TemporalDepartments(client),
+        workflow_client=TemporalWorkflowClient(client),
     )
 
 
@@ -118,27 +119,27 @@ def _workspaces_dir(settings: Settings) -> Path:
     return settings.agents_dir / "workspaces"
 
 
-def processes(settings: Settings, forge: LocalBareForge, artifacts: DirectoryArtifactStore) -> Workshop:
+def processes(settings: Settings, forge: LocalBareForge, artifacts: DirectoryArtifactStore) -> AgentEnvironment:
     """Supervised processes of this machine."""
     home, supervisor = settings.home, Supervisor(settings.runs_dir)
     # Real agents come with the model proxy: a model key never enters the place where an agent works.
     clis: list[AgentCli] = [ScriptedAgent(run_log=settings.logs_dir / "scripted-agent.jsonl")]
     agents = UnprivilegedUsers([settings.agents_dir, *(program for cli in clis for program in cli.programs)])
     workspaces_dir = _workspaces_dir(settings)
-    return Workshop(
+    return AgentEnvironment(
         LocalWorkspaces(workspaces_dir, forge, agents, Queue.AGENTS),
         ProcessAgentRuntime(supervisor, settings.agents_dir / "homes", workspaces_dir, clis, agents, artifacts),
         ProcessTester(supervisor, forge, home / "verifications", home / "caches", UnprivilegedUsers([home]), artifacts),
     )
 
 
-def containers(settings: Settings, forge: LocalBareForge, artifacts: DirectoryArtifactStore) -> Workshop:
+def containers(settings: Settings, forge: LocalBareForge, artifacts: DirectoryArtifactStore) -> AgentEnvironment:
     """Containers of this machine's engine; the image is built when it is first needed."""
     engine = DockerContainerEngine()
     runs = ContainerRuns(engine, settings.containers_dir / "runs")
     images = DockerImages(engine, settings.containers_dir / "locks")
     clis: list[AgentCli] = [ScriptedAgent(_SCRIPTED_AGENT_IN_IMAGE, _PYTHON_IN_IMAGE)]
-    return Workshop(
+    return AgentEnvironment(
         DockerWorkspaces(runs, images, forge, settings.containers_dir / "workspaces", Queue.AGENTS),
         DockerAgentRuntime(runs, images, clis, artifacts),
         DockerTester(runs, images, forge, settings.containers_dir / "verifications", artifacts),

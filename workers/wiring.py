@@ -16,12 +16,12 @@ from activities.deployment import DevopsNodes
 from activities.engineering import EngineeringNodes
 from activities.ports import (
     AgentRuntime,
-    Departments,
     DeployTarget,
     Forge,
     PlanReader,
     Platform,
     Tester,
+    WorkflowClient,
     Workspaces,
 )
 from activities.projection import ProjectionActivities
@@ -68,12 +68,12 @@ class Ports:
     plans: PlanReader
     target: DeployTarget
     platform: Platform
-    departments: Departments
+    workflow_client: WorkflowClient
 
 
 def build_langgraph_plugin(ports: Ports) -> LangGraphPlugin:
     """A fresh plugin over fresh graphs: each serves once."""
-    engineering = EngineeringNodes(ports.departments, ports.tester, ports.forge, ports.platform)
+    engineering = EngineeringNodes(ports.workflow_client, ports.tester, ports.forge, ports.platform)
     devops = DevopsNodes(ports.forge, ports.plans, ports.platform, ports.target)
     return LangGraphPlugin(
         graphs={
@@ -89,8 +89,8 @@ def build_activities(ports: Ports) -> list[Any]:
     projection = ProjectionActivities(ports.platform)
     repository = RepositoryActivities(ports.forge, ports.workspaces)
     agent = AgentActivities(ports.runtime, ports.platform)
-    departments = DepartmentActivities(ports.departments)
-    engineering = EngineeringNodes(ports.departments, ports.tester, ports.forge, ports.platform)
+    departments = DepartmentActivities(ports.workflow_client)
+    engineering = EngineeringNodes(ports.workflow_client, ports.tester, ports.forge, ports.platform)
     devops = DevopsNodes(ports.forge, ports.plans, ports.platform, ports.target)
     return [
         projection.apply,

@@ -7,7 +7,7 @@ RUN apt-get update \
 # Whoever builds may add a directory .registry with pip.conf and ca.crt to the build context: how to reach a package
 # index other than the public one. It stays in this stage.
 FROM runtime AS packages
-COPY requirements-image.txt activities/adapters/pip_settings.py .registry* /build/
+COPY requirements-image.txt activities/adapters/packages/pip_settings.py .registry* /build/
 ENV PIP_CONFIG_FILE=/build/pip.conf PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ONLY_BINARY=:all:
 # uv takes a fraction of pip's time; what it cannot do, pip does.
 RUN python3 -m venv /opt/venv \

@@ -1,5 +1,5 @@
 # The place in which agents work and projects are tested. Built on demand; the tag is a hash of this file and of what
-# is copied, so a stale image is never used. The build context is made by activities/adapters/docker_images.py.
+# is copied, so a stale image is never used. The build context is made by activities/adapters/containers/images.py.
 FROM debian:bookworm-slim
 
 RUN apt-get update -qq \

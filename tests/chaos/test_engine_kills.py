@@ -12,10 +12,10 @@ from uuid import uuid4
 
 import pytest
 
-from activities.adapters.container_runs import ContainerRuns
-from activities.adapters.docker_engine import Bind, ContainerSpec, DockerContainerEngine
-from activities.adapters.docker_images import DockerImages
-from activities.adapters.supervision import RunStatus
+from activities.adapters.containers.engine import Bind, ContainerSpec, DockerContainerEngine
+from activities.adapters.containers.images import DockerImages
+from activities.adapters.containers.runs import ContainerRuns
+from activities.adapters.runs.states import RunStatus
 from contracts.errors import OrchestratorError
 from tests.support.chaos_kills import kill_engine, spared_engine
 from tests.support.container_service import no_engine

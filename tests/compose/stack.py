@@ -19,9 +19,9 @@ from uuid import uuid4
 
 import httpx
 
-from activities.adapters import docker_command as docker
-from activities.adapters.registry_access import registry_files
-from activities.adapters.server_container import BASE_IMAGE, _name_servers
+from activities.adapters.containers import command as docker
+from activities.adapters.packages.registry_access import registry_files
+from activities.adapters.servers.container import BASE_IMAGE, _name_servers
 from contracts.states import TaskState
 from tests.support.container_service import no_engine
 from tests.support.eventually import eventually
@@ -115,7 +115,7 @@ class ComposeStack:
         await self.compose("build", timeout_s=_BUILD_S)
         context = self.files / "app"
         stage = ("--target", "packages", "--tag", f"{IMAGES}-packages:latest")
-        await docker.do(
+        await docker.run(
             "build", "--quiet", *stage, "--file", str(context / APP_DOCKERFILE), str(context), timeout_s=300
         )
 
@@ -147,7 +147,7 @@ class ComposeStack:
     async def containers(self) -> dict[str, str]:
         """Every container of the stack, with its state as `docker ps` shows it."""
         label = f"label=com.docker.compose.project={self.name}"
-        rows = await docker.do("ps", "--all", "--filter", label, "--format", "{{.Names}}\t{{.Status}}")
+        rows = await docker.run("ps", "--all", "--filter", label, "--format", "{{.Names}}\t{{.Status}}")
         return dict(row.split("\t") for row in rows.splitlines())
 
     async def orchestrator(self, *arguments: str) -> Any:
@@ -209,10 +209,10 @@ async def _remove(stack: ComposeStack) -> None:
     for part in _PARTS:
         # The newest keeps its layers under a name that every run shares.
         image = f"{IMAGES}-{part}"
-        if (await docker.ask("tag", f"{image}:{stack.name}", f"{image}:latest")).code == 0:
-            await docker.do("rmi", f"{image}:{stack.name}")
+        if (await docker.try_run("tag", f"{image}:{stack.name}", f"{image}:latest")).code == 0:
+            await docker.run("rmi", f"{image}:{stack.name}")
     for kind in ("wheel", *_PARTS, "test-postgres", "test-temporal"):
-        await docker.ask("image", "prune", "--force", "--filter", f"label=codegen-orchestrator.image={kind}")
+        await docker.try_run("image", "prune", "--force", "--filter", f"label=codegen-orchestrator.image={kind}")
 
 
 def _write_contexts(files: Path) -> None:
@@ -272,13 +272,13 @@ def _is_free(port: int) -> bool:
 
 async def _host_address() -> str:
     """Of this machine, as containers see it. An engine that made its bridge a moment ago does not name the gateway."""
-    bridge = json.loads(await docker.do("network", "inspect", "bridge", "--format", "{{json (index .IPAM.Config 0)}}"))
+    bridge = json.loads(await docker.run("network", "inspect", "bridge", "--format", "{{json (index .IPAM.Config 0)}}"))
     return str(bridge.get("Gateway") or ip_network(bridge["Subnet"])[1])
 
 
 async def _load_base_image(server: str) -> None:
     """The image that projects start from, into the engine of the server: it cannot be pulled here."""
-    if (await docker.ask("exec", server, "docker", "image", "inspect", BASE_IMAGE)).code == 0:
+    if (await docker.try_run("exec", server, "docker", "image", "inspect", BASE_IMAGE)).code == 0:
         return
     saved = await asyncio.create_subprocess_shell(
         f"docker save {BASE_IMAGE} | docker exec --interactive {server} docker load", stdout=asyncio.subprocess.DEVNULL

@@ -10,7 +10,7 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from activities.adapters import docker_command as docker
+from activities.adapters.containers import command as docker
 from bot.emulator.server import serving
 from bot.emulator.telegram import Telegram
 from tests.compose.stack import ComposeStack, no_compose, running_compose
@@ -128,7 +128,7 @@ async def test_each_part_has_the_keys_that_it_needs_and_no_other(
 async def test_no_part_of_ours_is_root_or_near_the_engine(compose: ComposeStack, part: str) -> None:
     status = await compose.compose("exec", "-T", part, "sh", "-c", "id -u; grep -E 'CapEff|CapBnd' /proc/self/status")
     assert status.split() == ["10001", "CapEff:", "0" * 16, "CapBnd:", "0" * 16]
-    mounts = await docker.do("inspect", "--format", "{{json .Mounts}}", compose.container(part))
+    mounts = await docker.run("inspect", "--format", "{{json .Mounts}}", compose.container(part))
     assert "docker.sock" not in mounts
 
 

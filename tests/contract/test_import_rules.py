@@ -57,6 +57,17 @@ def test_the_source_keeps_the_rules(copy_of_the_source: Path) -> None:
         ("activities/planted.py", "import activities.adapters", "only workers know adapters"),
         ("activities/adapters/planted.py", "import workflows", "activities know contracts and ports only"),
         ("activities/adapters/planted.py", "import activities.repository", "adapters know no activity area"),
+        (
+            "activities/adapters/runs/planted.py",
+            "import activities.adapters.forge.git",
+            "arrows between the packages of adapters run down",
+        ),
+        (
+            "activities/adapters/process/planted.py",
+            "import activities.adapters.containers.engine",
+            "arrows between the packages of adapters run down",
+        ),
+        ("activities/adapters/planted.py", "", "arrows between the packages of adapters run down"),
         ("runtime/planted.py", "import activities.ports", "runtime knows contracts only"),
         ("workers/planted.py", "import api", "workers compose everything but the doors"),
         ("api/planted.py", "import workflows", "the api knows contracts and runtime"),

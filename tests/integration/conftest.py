@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
-from activities.adapters.server_container import ensure_images
+from activities.adapters.servers.container import ensure_images
 from tests.support.container_service import OneServer, no_engine
 from tests.support.runtimes import Bench, working
 from tests.support.scheduling import file_of, grouped

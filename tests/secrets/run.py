@@ -16,8 +16,9 @@ import httpx
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import load_ssh_private_key
 
-from activities.adapters.docker_workspaces import HOME, WORKSPACE
-from activities.adapters.server_container import BASE_IMAGE, LocalServers
+from activities.adapters.containers.workspaces import HOME, WORKSPACE
+from activities.adapters.playbooks.by_server import CONTAINER_SERVER
+from activities.adapters.servers.container import BASE_IMAGE, LocalServers
 from contracts.ids import secret_ref
 from runtime import postgres
 from tests.secrets import places
@@ -29,7 +30,6 @@ from tests.support.container_service import no_engine
 from tests.support.outside import answer
 from tests.support.stack import Said, Stack
 from tests.support.story import ENTITY, below
-from workers.targets import CONTAINER_SERVER
 
 SECRET = "PAYMENT_KEY"
 PLANTED = "planted in the wish"

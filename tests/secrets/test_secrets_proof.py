@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from activities.adapters.server_container import BASE_IMAGE
+from activities.adapters.servers.container import BASE_IMAGE
 from tests.secrets.canaries import Canary, new_canary
 from tests.secrets.containers import look_at_server
 from tests.secrets.run import GENERATED, SECRET, Proof, ProofStack, collecting, digest, proven

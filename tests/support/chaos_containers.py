@@ -13,7 +13,7 @@ import docker
 import requests
 from docker import errors
 
-from activities.adapters.docker_engine import MARK
+from activities.adapters.containers.engine import MARK
 from tests.support.chaos import Delivery
 from tests.support.chaos_traces import Deployed, Run, RunRecords, left_running, left_secrets, paths
 from tests.support.stack import Stack

@@ -16,7 +16,7 @@ from tests.support.chaos import Delivery
 from tests.support.stack import Stack
 
 _MARKER = "ORCHESTRATOR_RUN"
-_SUPERVISOR = "activities.adapters.supervise_main"
+_SUPERVISOR = "activities.adapters.runs.supervise_main"
 _SETUP = "-setup"
 """Installing packages is a run of its own, which is forgotten when it has ended."""
 _LOOK_S = 0.2

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from activities.adapters.ansible_container_target import AnsibleContainerTarget
-from activities.adapters.remote_shell import ServerAccess, run_on
-from activities.adapters.server_container import BASE_IMAGE, LocalServers
+from activities.adapters.playbooks.container_target import AnsibleContainerTarget
+from activities.adapters.servers.container import BASE_IMAGE, LocalServers
+from activities.adapters.servers.remote_shell import ServerAccess, run_on
 from activities.ports import DeployTarget
 from contracts.ids import project_slug
 from tests.support.sample_service import SampleProject

@@ -7,17 +7,17 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
-from activities.adapters import docker_command
-from activities.adapters.server_container import LocalServers
+from activities.adapters.containers import command as docker_command
+from activities.adapters.playbooks.by_server import CONTAINER_SERVER
+from activities.adapters.servers.container import LocalServers
 from contracts.errors import OrchestratorError
-from workers.targets import CONTAINER_SERVER
 
 
 async def server_of(home: Path) -> str:
     """The container that is the server of this home; empty when it has none."""
     name = LocalServers(home).container(CONTAINER_SERVER)
     try:
-        reply = await docker_command.ask("inspect", "--format", "{{.State.Running}}", name)
+        reply = await docker_command.try_run("inspect", "--format", "{{.State.Running}}", name)
     except OrchestratorError:
         return ""
     return name if reply.text == "true" else ""
@@ -25,17 +25,17 @@ async def server_of(home: Path) -> str:
 
 async def on_server(server: str, *command: str) -> str:
     """What a command says that root runs on the server; empty when it fails."""
-    reply = await docker_command.ask("exec", server, *command)
+    reply = await docker_command.try_run("exec", server, *command)
     return reply.text if reply.code == 0 else ""
 
 
 async def here(mark: str) -> list[str]:
     """The processes of running containers of this machine that have `mark` in their name, a line each."""
-    names = await docker_command.do("ps", "--filter", f"name={mark}", "--format", "{{.Names}}")
+    names = await docker_command.run("ps", "--filter", f"name={mark}", "--format", "{{.Names}}")
     found = []
     for name in names.split():
         # One that ends at this moment has no processes any more.
-        reply = await docker_command.ask("top", name, "-eo", "pid,args")
+        reply = await docker_command.try_run("top", name, "-eo", "pid,args")
         found += [f"[{name}] {line}" for line in reply.text.splitlines()[1:]]
     return found
 
@@ -43,7 +43,7 @@ async def here(mark: str) -> list[str]:
 async def there(server: str, mark: str) -> list[str]:
     """The running containers of the server that have `mark` in their name, a line each with their command."""
     form = "[{{.Names}}] {{.Command}}"
-    said = await docker_command.do(
+    said = await docker_command.run(
         "exec", server, "docker", "ps", "--no-trunc", "--filter", f"name={mark}", "--format", form
     )
     return said.splitlines()

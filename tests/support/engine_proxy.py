@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import httpx
 
-from activities.adapters import docker_command as docker
+from activities.adapters.containers import command as docker
 from tests.support.eventually import eventually
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -21,17 +21,17 @@ async def running_proxy() -> AsyncIterator[str]:
     name = f"engine-proxy-{uuid4().hex[:8]}"
     image = f"codegen-orchestrator-test:{name}"
     build = ("build", "--quiet", "--tag", image, "--file", str(ROOT / "infra/images/engine-proxy.Dockerfile"))
-    await docker.do(*build, str(ROOT / "infra"), timeout_s=300)
+    await docker.run(*build, str(ROOT / "infra"), timeout_s=300)
     try:
         secured = ("--cap-drop", "ALL", "--security-opt", "no-new-privileges", "--read-only")
-        await docker.do("run", "--detach", "--name", name, *secured, "--volume", f"{_SOCKET}:{_SOCKET}", image)
+        await docker.run("run", "--detach", "--name", name, *secured, "--volume", f"{_SOCKET}:{_SOCKET}", image)
         form = "{{.NetworkSettings.IPAddress}}"
-        address = f"http://{await docker.do('inspect', '--format', form, name)}:2375"
+        address = f"http://{await docker.run('inspect', '--format', form, name)}:2375"
         await eventually(lambda: _answers(address), 20, message="the proxy answers")
         yield address
     finally:
-        await docker.ask("rm", "--force", "--volumes", name)
-        await docker.ask("rmi", image)
+        await docker.try_run("rm", "--force", "--volumes", name)
+        await docker.try_run("rmi", image)
 
 
 async def _answers(address: str) -> bool:

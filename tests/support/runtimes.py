@@ -16,20 +16,20 @@ from uuid import uuid4
 import psutil
 import pytest
 
-from activities.adapters.agent_clis import ScriptedAgent
-from activities.adapters.container_runs import ContainerRuns
-from activities.adapters.copier_scaffold import CopierScaffolder
-from activities.adapters.docker_agent import DockerAgentRuntime
-from activities.adapters.docker_engine import DockerContainerEngine, obstacle
-from activities.adapters.docker_images import BASE_IMAGE, DockerImages
-from activities.adapters.docker_tester import DockerTester
-from activities.adapters.docker_workspaces import WORKER_LABEL, DockerWorkspaces
-from activities.adapters.local_forge import LocalBareForge
-from activities.adapters.process_agent import ProcessAgentRuntime
-from activities.adapters.process_tester import ProcessTester
-from activities.adapters.supervision import Supervisor
-from activities.adapters.unprivileged import UnprivilegedUsers
-from activities.adapters.workspaces import LocalWorkspaces
+from activities.adapters.agents.scripted_cli import ScriptedAgent
+from activities.adapters.containers.agent import DockerAgentRuntime
+from activities.adapters.containers.engine import DockerContainerEngine, obstacle
+from activities.adapters.containers.images import BASE_IMAGE, DockerImages
+from activities.adapters.containers.runs import ContainerRuns
+from activities.adapters.containers.tester import DockerTester
+from activities.adapters.containers.workspaces import WORKER_LABEL, DockerWorkspaces
+from activities.adapters.forge.local import LocalBareForge
+from activities.adapters.forge.scaffold import CopierScaffolder
+from activities.adapters.process.agent import ProcessAgentRuntime
+from activities.adapters.process.tester import ProcessTester
+from activities.adapters.process.workspaces import LocalWorkspaces
+from activities.adapters.runs.supervisor import Supervisor
+from activities.adapters.runs.unprivileged import UnprivilegedUsers
 from activities.ports import AgentRuntime, Follow, Tester, Workspaces
 from contracts.agent_workers import TurnOutcome
 from contracts.progress import FineEvent

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import cast
 from uuid import uuid4
 
-from activities.adapters.ansible_target import AnsibleProcessTarget
-from activities.adapters.plan_reader import ForgePlanReader
-from activities.adapters.release_directory import ProjectPlace
-from activities.adapters.supervision import Supervisor
-from activities.adapters.unprivileged import UnprivilegedUsers
+from activities.adapters.playbooks.process_target import AnsibleProcessTarget
+from activities.adapters.release.directory import ProjectPlace
+from activities.adapters.release.plan_reader import ForgePlanReader
+from activities.adapters.runs.supervisor import Supervisor
+from activities.adapters.runs.unprivileged import UnprivilegedUsers
 from activities.ports import DeployTarget, Follow, Forge
 from activities.rules_environment import render
 from contracts.ids import project_slug

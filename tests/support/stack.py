@@ -15,7 +15,8 @@ import httpx
 import psutil
 from temporalio.client import Client
 
-from activities.adapters.server_container import LocalServers
+from activities.adapters.playbooks.by_server import CONTAINER_SERVER
+from activities.adapters.servers.container import LocalServers
 from contracts.states import TaskState
 from runtime import temporal_client
 from runtime.keyring import KeyRing
@@ -25,7 +26,6 @@ from tests.support import engine
 from tests.support.commands import Said, run_command
 from tests.support.container_service import no_engine
 from tests.support.eventually import eventually
-from workers.targets import CONTAINER_SERVER
 
 ROOT = Path(__file__).resolve().parents[2]
 T = TypeVar("T")

@@ -8,7 +8,7 @@ from uuid import uuid4
 from temporalio.client import Client, WorkflowHandle
 from temporalio.worker import Worker
 
-from activities.adapters.temporal_departments import TemporalDepartments
+from activities.adapters.workflow_client import TemporalWorkflowClient
 from contracts import ids
 from contracts.base import Actor
 from contracts.departments import DeliveryMessage, DeployMessage, DeployResult, EngineeringMessage
@@ -35,7 +35,7 @@ STRANGER = Actor(user_id=2002, role=Role.MEMBER, via=ActorVia.CLI)
 ADMIN = Actor(user_id=1, role=Role.ADMIN, via=ActorVia.CLI)
 
 
-class SlowDepartments(TemporalDepartments):
+class SlowWorkflowClient(TemporalWorkflowClient):
     """The real ones; joining can be held up."""
 
     def __init__(self, client: Client) -> None:
@@ -63,7 +63,7 @@ class World:
     def __post_init__(self) -> None:
         self.runtime = FakeAgentRuntime(self.workspaces)
         self.gateway = Gateway(self.client, "http://127.0.0.1:1")
-        self.departments = SlowDepartments(self.client)
+        self.workflow_client = SlowWorkflowClient(self.client)
 
     def ports(self) -> Ports:
         return Ports(
@@ -74,7 +74,7 @@ class World:
             plans=self.plans,
             target=self.target,
             platform=self.platform,
-            departments=self.departments,
+            workflow_client=self.workflow_client,
         )
 
     def spec(self) -> ProjectSpec:

@@ -282,7 +282,7 @@ async def test_an_agent_worker_that_is_deleted_stops_its_turn_and_tells_who_wait
     message = world.engineering()
     started = await world.gateway.start_engineering(message)
     await world.runtime.step.reached()
-    await world.departments.delete_worker(message.task_id, uuid4().hex)
+    await world.workflow_client.delete_worker(message.task_id, uuid4().hex)
     assert await ended(world, started.workflow_id) is not None
     await ended(world, ids.agent_worker_workflow_id(message.task_id))
     assert world.runtime.step.stopped.is_set()

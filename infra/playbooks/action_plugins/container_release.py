@@ -11,8 +11,8 @@ from typing import Any
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
-from activities.adapters.build_context import build_context
-from activities.adapters.release_kit import NOT_THERE, release_kit
+from activities.adapters.playbooks.release_kit import NOT_THERE, release_kit
+from activities.adapters.release.build_context import build_context
 from contracts.errors import OrchestratorError
 
 STEPS = ["checkout", "build", "environment", "candidate", "switch"]

@@ -8,7 +8,7 @@ from typing import Any
 
 from ansible.plugins.action import ActionBase
 
-from activities.adapters import release_steps
+from activities.adapters.release import process_steps as release_steps
 from contracts.errors import OrchestratorError
 
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from activities.adapters.container_runs import ContainerRuns, bounded_run
-from activities.adapters.docker_engine import DockerContainerEngine
+from activities.adapters.containers.engine import DockerContainerEngine
+from activities.adapters.containers.runs import ContainerRuns, bounded_run
 from contracts.errors import ErrorClass, ErrorCode, OrchestratorError
 from contracts.ids import turn_name
 from tests.support.eventually import eventually

@@ -12,11 +12,12 @@ import httpx
 import pytest
 from structlog.testing import capture_logs
 
-from activities.adapters import docker_command as docker
-from activities.adapters import server_container, service_layers
-from activities.adapters.release_kit import release_kit
-from activities.adapters.remote_shell import run_on
-from activities.adapters.server_container import BASE_IMAGE
+from activities.adapters.containers import command as docker
+from activities.adapters.playbooks.release_kit import release_kit
+from activities.adapters.servers import container as server_container
+from activities.adapters.servers import service_layers
+from activities.adapters.servers.container import BASE_IMAGE
+from activities.adapters.servers.remote_shell import run_on
 from contracts.errors import ErrorCode, OrchestratorError
 from contracts.steps import ReleaseOutcome, ReleaseRequest, ServicePort
 from runtime.ports import any_free
@@ -87,7 +88,7 @@ async def test_a_service_has_no_rights_and_comes_back_with_its_server(project: C
     assert answer["uid"] >= 20_000
     assert int(answer["caps"], 16) == 0
     before = await project.server.access(project.server.handle)
-    await docker.do("restart", "--time", "10", project.server.servers.container(project.server.handle))
+    await docker.run("restart", "--time", "10", project.server.servers.container(project.server.handle))
     assert await project.server.access(project.server.handle) == before
 
     async def is_back() -> bool:
@@ -101,18 +102,18 @@ async def test_a_server_that_lost_what_it_needs_gets_it_back(project: ContainerP
     """What was seen once is not believed for ever: a server is prepared again by the platform that prepared it."""
     assert (await deploy(project, project.commit("v1")))[1].ok
     name = project.server.servers.container(project.server.handle)
-    await docker.do("exec", name, "sh", "-c", "rm -rf /opt/orchestrator/*")
-    await docker.do("exec", name, "docker", "rmi", "--force", BASE_IMAGE)
-    await docker.do("stop", "--time", "10", name)
+    await docker.run("exec", name, "sh", "-c", "rm -rf /opt/orchestrator/*")
+    await docker.run("exec", name, "docker", "rmi", "--force", BASE_IMAGE)
+    await docker.run("stop", "--time", "10", name)
     request, again = await deploy(project, project.commit("v2"))
     assert again.ok, again.error
     assert await answers(project)
-    await docker.do("exec", name, "docker", "image", "inspect", BASE_IMAGE)
-    await docker.do("exec", name, "docker", "rmi", "--force", BASE_IMAGE)
-    await docker.do("exec", name, "sh", "-c", "rm -rf /opt/orchestrator/* /home/orchestrator/.ssh/authorized_keys")
+    await docker.run("exec", name, "docker", "image", "inspect", BASE_IMAGE)
+    await docker.run("exec", name, "docker", "rmi", "--force", BASE_IMAGE)
+    await docker.run("exec", name, "sh", "-c", "rm -rf /opt/orchestrator/* /home/orchestrator/.ssh/authorized_keys")
     probed = await project.target.probe(project.probe_request(request))
     assert probed.ok, probed.error
-    await docker.do("exec", name, "docker", "image", "inspect", BASE_IMAGE)
+    await docker.run("exec", name, "docker", "image", "inspect", BASE_IMAGE)
 
 
 async def test_a_server_whose_engine_cannot_be_prepared_has_the_base_image(
@@ -147,14 +148,14 @@ async def test_servers_that_are_made_at_once_have_addresses_of_their_own(project
 
 async def test_a_server_that_is_being_removed_does_not_hold_up_another(project: ContainerProject) -> None:
     leaving, label, network = f"leaving-{uuid4().hex[:8]}", f"{server_container.LABEL}=test", server_container.NETWORK
-    await docker.do("create", "--name", leaving, "--label", label, "--network", network, BASE_IMAGE, "true")
+    await docker.run("create", "--name", leaving, "--label", label, "--network", network, BASE_IMAGE, "true")
     try:
         assert await server_container._address(leaving) == ""
-        await docker.do("network", "disconnect", network, leaving)
+        await docker.run("network", "disconnect", network, leaving)
         assert await server_container._address(leaving) == ""
         assert project.server_ip not in await server_container._free_addresses()
     finally:
-        await docker.do("rm", "--force", leaving)
+        await docker.run("rm", "--force", leaving)
     assert await server_container._address(leaving) == ""
 
 
@@ -164,12 +165,12 @@ async def test_a_broken_engine_of_the_server_is_not_taken_for_the_one_of_this_ma
     """The first is a server that does not get well; the second would be waited for, however long it takes."""
     monkeypatch.setattr(server_container, "_START_S", 1.0)
     name = project.server.servers.container(project.server.handle)
-    await docker.do("exec", name, "systemctl", "stop", "docker.socket", "docker.service")
+    await docker.run("exec", name, "systemctl", "stop", "docker.socket", "docker.service")
     try:
         with pytest.raises(OrchestratorError, match="does not get well") as caught:
             await project.server.access(project.server.handle)
     finally:
-        await docker.do("exec", name, "systemctl", "start", "docker.socket", "docker.service")
+        await docker.run("exec", name, "systemctl", "start", "docker.socket", "docker.service")
     monkeypatch.undo()
     assert caught.value.code is ErrorCode.PROCESS_FAILED
     await project.server.access(project.server.handle)

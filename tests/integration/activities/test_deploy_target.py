@@ -10,8 +10,8 @@ from tempfile import TemporaryDirectory
 import httpx
 import pytest
 
-from activities.adapters import release_directory as directory
-from activities.adapters.unprivileged import UnprivilegedUsers
+from activities.adapters.release import directory
+from activities.adapters.runs.unprivileged import UnprivilegedUsers
 from contracts.base import utc_now
 from contracts.errors import ErrorCode
 from contracts.nouns import DeploymentDTO

@@ -12,7 +12,7 @@ import httpx
 import psutil
 import pytest
 
-from activities.adapters import release_directory as directory
+from activities.adapters.release import directory
 from contracts.errors import ErrorCode, OrchestratorError
 from contracts.ids import playbook_ident
 from contracts.steps import ReleaseRequest

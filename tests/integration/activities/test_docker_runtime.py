@@ -10,14 +10,16 @@ from typing import Any
 
 import pytest
 
-from activities.adapters import docker_images, docker_tester, verification_report
-from activities.adapters.agent_clis import ScriptedAgent
-from activities.adapters.container_runs import ContainerRuns
-from activities.adapters.docker_agent import DockerAgentRuntime
-from activities.adapters.docker_engine import DockerContainerEngine, obstacle
-from activities.adapters.docker_images import BASE_IMAGE
-from activities.adapters.supervision import RunStatus
-from activities.adapters.verification_report import CheckedOutput
+from activities.adapters.agents.scripted_cli import ScriptedAgent
+from activities.adapters.containers import images as docker_images
+from activities.adapters.containers import tester as docker_tester
+from activities.adapters.containers.agent import DockerAgentRuntime
+from activities.adapters.containers.engine import DockerContainerEngine, obstacle
+from activities.adapters.containers.images import BASE_IMAGE
+from activities.adapters.containers.runs import ContainerRuns
+from activities.adapters.runs.states import RunStatus
+from activities.adapters.verification import report as verification_report
+from activities.adapters.verification.report import CheckedOutput
 from contracts.departments import ScaffolderMessage
 from contracts.errors import ErrorClass, ErrorCode, OrchestratorError
 from contracts.ids import turn_name

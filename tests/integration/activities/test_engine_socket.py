@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from activities.adapters import engine_socket as engine
+from activities.adapters.release import engine_socket as engine
 from contracts.errors import ErrorCode, OrchestratorError
 from tests.support.container_service import no_engine
 
@@ -19,19 +19,19 @@ def _with_an_engine() -> None:
 
 async def test_what_the_engine_does_not_know_is_nothing() -> None:
     assert await engine.find("/containers/no-such-container-of-ours/json") is None
-    assert not (await engine.ask("DELETE", "/containers/no-such-container-of-ours", query={"force": 1})).ok
+    assert not (await engine.try_call("DELETE", "/containers/no-such-container-of-ours", query={"force": 1})).ok
 
 
 async def test_what_the_engine_refuses_is_final_and_told_in_its_words() -> None:
     with pytest.raises(OrchestratorError, match="no-such-filter") as refused:
-        await engine.do("GET", "/containers/json", {"filters": '{"no-such-filter": ["x"]}'})
+        await engine.call("GET", "/containers/json", {"filters": '{"no-such-filter": ["x"]}'})
     assert refused.value.code is ErrorCode.PROCESS_FAILED
     assert not refused.value.retryable
 
 
 async def test_an_engine_that_takes_too_long_is_not_waited_for() -> None:
     with pytest.raises(OrchestratorError, match=r"within 0\.2 s") as late:
-        await engine.ask("GET", "/events", timeout_s=0.2)
+        await engine.try_call("GET", "/events", timeout_s=0.2)
     assert late.value.retryable
 
 

@@ -6,10 +6,16 @@ from uuid import uuid4
 
 import pytest
 
-from activities.adapters import docker_command as docker
-from activities.adapters import engine_volumes
-from activities.adapters.engine_volumes import copy_volume, is_ready, mark_ready, remove_half_copy, remove_volume
-from activities.adapters.server_container import ensure_image
+from activities.adapters.containers import command as docker
+from activities.adapters.servers import engine_volumes
+from activities.adapters.servers.container import ensure_image
+from activities.adapters.servers.engine_volumes import (
+    copy_volume,
+    is_ready,
+    mark_ready,
+    remove_half_copy,
+    remove_volume,
+)
 from contracts.errors import OrchestratorError
 from tests.support.container_service import no_engine
 
@@ -34,7 +40,7 @@ class Volumes:
 
     async def inside(self, volume: str, script: str) -> str:
         mount = ("--volume", f"{volume}:/volume", "--workdir", "/volume", "--cap-add", "SYS_ADMIN")
-        return await docker.do("run", "--rm", "--network", "none", *mount, self.image, "sh", "-ec", script)
+        return await docker.run("run", "--rm", "--network", "none", *mount, self.image, "sh", "-ec", script)
 
     async def prepare(self) -> None:
         await self.inside(self.source, _FILL)
@@ -89,6 +95,6 @@ async def test_what_an_engine_has_used_is_no_half_copy(volumes: Volumes) -> None
 
 async def test_a_volume_can_be_removed_while_it_is_filled(volumes: Volumes) -> None:
     filler = ("--name", engine_volumes._filler(volumes.target), "--volume", f"{volumes.target}:/to")
-    await docker.do("run", "--detach", *filler, volumes.image, "sleep", "600")
+    await docker.run("run", "--detach", *filler, volumes.image, "sleep", "600")
     await remove_volume(volumes.target)
-    assert (await docker.ask("volume", "inspect", volumes.target)).code == 1
+    assert (await docker.try_run("volume", "inspect", volumes.target)).code == 1

@@ -11,8 +11,8 @@ from uuid import uuid4
 
 import pytest
 
-from activities.adapters.copier_scaffold import CopierScaffolder
-from activities.adapters.local_forge import LocalBareForge
+from activities.adapters.forge.local import LocalBareForge
+from activities.adapters.forge.scaffold import CopierScaffolder
 from contracts.departments import ScaffolderMessage
 from contracts.errors import ErrorClass, ErrorCode, OrchestratorError
 from contracts.steps import PublishRequest, PublishResult

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from activities.adapters import playbook_runner
-from activities.adapters.ansible_target import AnsibleProcessTarget
-from activities.adapters.playbook_runner import PlaybookRunner
-from activities.adapters.remote_shell import ServerAccess
-from activities.adapters.supervision import Supervisor
+from activities.adapters.playbooks import runner as playbook_runner
+from activities.adapters.playbooks.process_target import AnsibleProcessTarget
+from activities.adapters.playbooks.runner import PlaybookRunner
+from activities.adapters.runs.supervisor import Supervisor
+from activities.adapters.servers.remote_shell import ServerAccess
 from activities.ports import Follow
 from contracts.errors import ErrorCode
 from contracts.ids import playbook_ident

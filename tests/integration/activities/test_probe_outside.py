@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from activities.adapters.probe import MAX_BODY, Expectation, judge, look, url_host
+from activities.adapters.release.probe import MAX_BODY, Expectation, judge, look, url_host
 from runtime.ports import any_free
 
 EXPECTED = Expectation("/health", '"status":"ok"', "rel-1")

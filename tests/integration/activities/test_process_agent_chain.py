@@ -14,14 +14,14 @@ from uuid import uuid4
 
 import pytest
 
-from activities.adapters.agent_clis import ScriptedAgent
-from activities.adapters.copier_scaffold import CopierScaffolder
-from activities.adapters.local_forge import LocalBareForge
-from activities.adapters.process_agent import ProcessAgentRuntime
-from activities.adapters.process_tester import ProcessTester
-from activities.adapters.supervision import Supervisor
-from activities.adapters.unprivileged import UnprivilegedUsers
-from activities.adapters.workspaces import LocalWorkspaces
+from activities.adapters.agents.scripted_cli import ScriptedAgent
+from activities.adapters.forge.local import LocalBareForge
+from activities.adapters.forge.scaffold import CopierScaffolder
+from activities.adapters.process.agent import ProcessAgentRuntime
+from activities.adapters.process.tester import ProcessTester
+from activities.adapters.process.workspaces import LocalWorkspaces
+from activities.adapters.runs.supervisor import Supervisor
+from activities.adapters.runs.unprivileged import UnprivilegedUsers
 from activities.ports import Follow
 from contracts.agent_workers import TurnOutcome
 from contracts.departments import ScaffolderMessage

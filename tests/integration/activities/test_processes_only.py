@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from activities.adapters.supervision import BEHIND_THE_PLATFORM, RunAs
-from activities.adapters.unprivileged import UnprivilegedUsers
-from activities.adapters.workspaces import LocalWorkspaces
+from activities.adapters.process.workspaces import LocalWorkspaces
+from activities.adapters.runs.states import RunAs
+from activities.adapters.runs.supervisor import BEHIND_THE_PLATFORM
+from activities.adapters.runs.unprivileged import UnprivilegedUsers
 from contracts.errors import ErrorCode, OrchestratorError
 from contracts.steps import WorkspaceFile, WorkspaceRequest
 from tests.support.runtimes import BRANCH, MAKEFILE, REPOSITORY, Bench, git, working

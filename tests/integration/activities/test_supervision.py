@@ -14,8 +14,9 @@ from uuid import uuid4
 
 import pytest
 
-from activities.adapters import process_table
-from activities.adapters.supervision import RunAs, RunStatus, SupervisedCommand, Supervisor
+from activities.adapters.runs import process_table
+from activities.adapters.runs.states import RunAs, RunStatus
+from activities.adapters.runs.supervisor import SupervisedCommand, Supervisor
 from contracts.errors import ErrorCode, OrchestratorError
 from tests.support.eventually import eventually
 
@@ -129,7 +130,7 @@ async def test_a_starter_killed_at_any_moment_leaves_at_most_one_process(
     script = f"echo started >> {tmp_path}/count; exec sleep 60"
     program = (
         "import asyncio, sys; from pathlib import Path\n"
-        "from activities.adapters.supervision import *\n"
+        "from activities.adapters.runs.supervisor import *\n"
         "print('go', flush=True)\n"
         "asyncio.run(Supervisor(Path(sys.argv[1])).start("
         "SupervisedCommand(sys.argv[2], ['sh', '-c', sys.argv[3]], Path('/'), {'PATH': '/usr/bin:/bin'})))"

@@ -4,15 +4,15 @@ import asyncio
 import sys
 from pathlib import Path
 
-from activities.adapters.container_runs import ContainerRuns
-from activities.adapters.docker_engine import DockerContainerEngine
-from activities.adapters.git import temporary_directory
+from activities.adapters.containers.engine import DockerContainerEngine
+from activities.adapters.containers.runs import ContainerRuns
+from activities.adapters.forge.git import temporary_directory
 from tests.support.eventually import eventually
 
 _HOLDER = """
 import asyncio, sys, time
 from pathlib import Path
-from activities.adapters.git import temporary_directory
+from activities.adapters.forge.git import temporary_directory
 
 async def main():
     async with temporary_directory(Path(sys.argv[1])) as directory:

@@ -15,7 +15,7 @@ _PINS = "idna==3.20\n"
 def _built(tmp_path: Path, requirements: str, **extra: str) -> subprocess.CompletedProcess[str]:
     (tmp_path / "requirements.txt").write_text(requirements)
     return subprocess.run(
-        [sys.executable, "-m", "activities.adapters.venv_cache", "--cache", "cache", "requirements.txt"],
+        [sys.executable, "-m", "activities.adapters.packages.venv_cache", "--cache", "cache", "requirements.txt"],
         env={**os.environ, "PYTHONPATH": str(ROOT), **extra}, cwd=tmp_path, capture_output=True, text=True, check=False,
     )  # fmt: skip
 

@@ -8,8 +8,7 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from activities.adapters.container_runs import archive_of
-from activities.adapters.docker_engine import (
+from activities.adapters.containers.engine import (
     Bind,
     ContainerSpec,
     DockerContainerEngine,
@@ -17,7 +16,8 @@ from activities.adapters.docker_engine import (
     connect,
     obstacle,
 )
-from activities.adapters.docker_images import BASE_IMAGE, DockerImages
+from activities.adapters.containers.images import BASE_IMAGE, DockerImages
+from activities.adapters.containers.runs import archive_of
 from contracts.errors import ErrorCode, OrchestratorError
 from tests.support.container_service import no_engine
 from tests.support.engine_proxy import running_proxy

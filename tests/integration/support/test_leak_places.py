@@ -15,7 +15,7 @@ from uuid import uuid4
 import pytest
 from temporalio.client import Client
 
-from activities.adapters.server_container import BASE_IMAGE
+from activities.adapters.servers.container import BASE_IMAGE
 from runtime.keyring import KeyRing, create_if_absent
 from runtime.settings import Settings
 from runtime.temporal_client import connect

@@ -9,10 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from activities.adapters.agent_clis import ClaudeCode, ScriptedAgent, StreamJson
-from activities.adapters.bounded_log import BoundedLog
-from activities.adapters.line_follower import LineSplitter
-from activities.adapters.unprivileged import blocked_at
+from activities.adapters.agents.claude_code import ClaudeCode
+from activities.adapters.agents.scripted_cli import ScriptedAgent
+from activities.adapters.agents.stream import StreamJson
+from activities.adapters.runs.bounded_log import BoundedLog
+from activities.adapters.runs.follower import LineSplitter
+from activities.adapters.runs.unprivileged import blocked_at
 
 
 def encoded(**event: object) -> bytes:

@@ -6,10 +6,10 @@ from typing import Any, cast
 
 import pytest
 
-from activities.adapters import docker_engine
-from activities.adapters.container_runs import TIMEOUT_LABEL, ContainerRuns
-from activities.adapters.docker_engine import MARK, ContainerState, DockerContainerEngine
-from activities.adapters.supervision import RunStatus
+from activities.adapters.containers import engine as docker_engine
+from activities.adapters.containers.engine import MARK, ContainerState, DockerContainerEngine
+from activities.adapters.containers.runs import TIMEOUT_LABEL, ContainerRuns
+from activities.adapters.runs.states import RunStatus
 
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
 

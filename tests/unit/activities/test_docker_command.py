@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from activities.adapters import docker_command as docker
+from activities.adapters.containers import command as docker
 from contracts.errors import ErrorCode, OrchestratorError
 
 
@@ -27,7 +27,7 @@ async def test_an_engine_that_is_away_is_waited_for(
 ) -> None:
     says(tmp_path, monkeypatch, error)
     with pytest.raises(OrchestratorError) as refused:
-        await docker.do("inspect", "server")
+        await docker.run("inspect", "server")
     assert refused.value.code is ErrorCode.DOCKER_UNREACHABLE
     assert refused.value.retryable
 
@@ -35,11 +35,11 @@ async def test_an_engine_that_is_away_is_waited_for(
 async def test_what_the_engine_refuses_is_final(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     says(tmp_path, monkeypatch, "Error response from daemon: Conflict.")
     with pytest.raises(OrchestratorError) as refused:
-        await docker.do("create", "server")
+        await docker.run("create", "server")
     assert refused.value.code is ErrorCode.PROCESS_FAILED
     assert not refused.value.retryable
 
 
 async def test_what_the_engine_does_not_know_is_absent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     says(tmp_path, monkeypatch, "Error: No such object: server")
-    assert (await docker.ask("inspect", "server")).absent
+    assert (await docker.try_run("inspect", "server")).absent

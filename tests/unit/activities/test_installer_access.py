@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from activities.adapters import installer_access as installer
-from activities.adapters.installer_access import _copied, _paths
+from activities.adapters.containers import installer_access as installer
+from activities.adapters.containers.installer_access import _copied, _paths
 
 
 def test_local_paths_are_found_in_lists_and_file_addresses(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from activities.adapters.pip_settings import parse_pip_settings, uv_variables
+from activities.adapters.packages.pip_settings import parse_pip_settings, uv_variables
 
 
 def test_a_variable_wins_over_a_file_and_a_value_may_hold_an_equals_sign() -> None:

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from activities.adapters.plan_reader import MAX_BYTES, ForgePlanReader
+from activities.adapters.release.plan_reader import MAX_BYTES, ForgePlanReader
 from contracts.errors import ErrorCode, OrchestratorError
 from contracts.steps import AnalysisRequest, DeploymentPlan
 

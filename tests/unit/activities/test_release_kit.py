@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from activities.adapters.build_context import build_context
-from activities.adapters.pip_settings import parse_pip_settings
-from activities.adapters.registry_access import registry_files_of
-from activities.adapters.release_kit import release_kit
+from activities.adapters.packages.pip_settings import parse_pip_settings
+from activities.adapters.packages.registry_access import registry_files_of
+from activities.adapters.playbooks.release_kit import release_kit
+from activities.adapters.release.build_context import build_context
 from contracts.errors import OrchestratorError
 from tests.support.sample_service import SampleProject
 
@@ -25,7 +25,7 @@ def test_the_release_program_needs_nothing_but_python(tmp_path: Path) -> None:
     program = tmp_path / "release"
     with tarfile.open(fileobj=io.BytesIO(release_kit().content)) as archive:
         archive.extractall(program, filter="data")
-    load = f"import sys; sys.path[:0] = [{str(program)!r}]; import activities.adapters.container_steps as steps"
+    load = f"import sys; sys.path[:0] = [{str(program)!r}]; import activities.adapters.release.container_steps as steps"
     done = subprocess.run(
         [sys.executable, "-I", "-S", "-c", f"{load}; print(steps.__file__)"],
         cwd=tmp_path, capture_output=True, text=True, check=False,

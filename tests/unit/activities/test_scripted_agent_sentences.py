@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from activities.adapters.scripted_agent import commands, resources
-from activities.adapters.scripted_agent.nouns import plural, singular
-from activities.adapters.scripted_agent.sentences import entity, understand
-from activities.adapters.scripted_agent.specification import wish_of
-from activities.adapters.scripted_agent.wish import (
+from activities.adapters.agents.scripted import commands, resources
+from activities.adapters.agents.scripted.nouns import plural, singular
+from activities.adapters.agents.scripted.sentences import entity, understand
+from activities.adapters.agents.scripted.specification import wish_of
+from activities.adapters.agents.scripted.wish import (
     Command,
     Entity,
     Field,

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from activities.adapters import service_layers
-from activities.adapters.copier_scaffold import TEMPLATE
-from activities.adapters.service_layers import digest_of, layer_sources, stages_of
+from activities.adapters.forge.scaffold import TEMPLATE
+from activities.adapters.servers import service_layers
+from activities.adapters.servers.service_layers import digest_of, layer_sources, stages_of
 
 _DOCKERFILE = (TEMPLATE / "project" / "Dockerfile.jinja").read_text()
 _REGISTRY = {".registry/ca.crt": "CERTIFICATE", ".registry/pip.conf": "[global]\n"}

@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from activities.adapters.agent_clis import AgentReport
-from activities.adapters.supervision import RunStatus
-from activities.adapters.turn_outcome import EndedTurn, outcome_of, parsed_claim
+from activities.adapters.agents.base import AgentReport
+from activities.adapters.agents.outcome import EndedTurn, outcome_of, parsed_claim
+from activities.adapters.runs.states import RunStatus
 from contracts.agent_workers import TurnOutcome
 from contracts.artifacts import ArtifactRef
 from contracts.states import AgentKind

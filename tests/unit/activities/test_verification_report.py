@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from activities.adapters.requirements_check import UnsafeRequirement, plain_lines
-from activities.adapters.verification_report import judge, registry_trouble
+from activities.adapters.packages.requirements_check import UnsafeRequirement, plain_lines
+from activities.adapters.verification.report import judge, registry_trouble
 
 FAILED = """collected 3 items
 tests/test_a.py .F                       [ 66%]

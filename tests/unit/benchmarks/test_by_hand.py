@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from activities.adapters.docker_engine import Limits
+from activities.adapters.containers.engine import Limits
 from benchmarks.by_hand import SCRIPT, Steps
 from benchmarks.main_job_by_hand import SAME_WORK, by_work
 

@@ -10,9 +10,9 @@ FOLDERS = ("activities", "api", "bot", "cli", "runtime", "workers", "workflows")
 WALL = re.compile(r"\btime\.time\b|\bdatetime\.now\(|\butc_now\(\)|\bdatetime\.utcnow\b")
 
 ALLOWED = {
-    "activities/adapters/release_directory.py": "names a directory after the day on which it was removed",
-    "activities/adapters/scripted_agent/cli.py": "writes into the agent's own log when something was",
-    "activities/adapters/supervise_main.py": "writes down when a run began and ended; nothing is computed from it",
+    "activities/adapters/release/directory.py": "names a directory after the day on which it was removed",
+    "activities/adapters/agents/scripted/cli.py": "writes into the agent's own log when something was",
+    "activities/adapters/runs/supervise_main.py": "writes down when a run began and ended; nothing is computed from it",
     "api/allocations.py": "created_at",
     "api/auth.py": "a token ends at a moment that its bearer was told",
     "api/bootstrap.py": "created_at",

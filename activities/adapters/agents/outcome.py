@@ -1,0 +1,161 @@
+"""What a turn of an agent means, wherever it ran: its outcome file, its stream and its exit code, judged."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from activities.adapters.agents.base import AgentReport
+from activities.adapters.runs.follower import readable
+from activities.adapters.runs.states import RunStatus
+from contracts import redaction
+from contracts.agent_workers import TurnOutcome
+from contracts.artifacts import ArtifactRef
+from contracts.errors import ErrorCode, OrchestratorError, bounded
+from contracts.steps import TurnRequest
+
+MAX_OUTCOME_BYTES = 256 * 1024
+_MAX_SUMMARY = 20_000
+_HIDDEN = "[hidden]"
+_MAX_CHOICES = 10
+_MAX_FILES = 1_000
+FRESH = "-fresh"
+_ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
+_OURS = re.compile(r"PATH|HOME|LANG|SHELL|TMPDIR|LD_.*|PYTHON.*|GIT_.*|CLAUDE_CONFIG_DIR|ORCHESTRATOR_(OUTCOME|RUN)")
+"""Variables that a request may not set: they decide what runs and where it writes."""
+SECRET_NAME = re.compile(r"TOKEN|KEY|SECRET|PASSWORD", re.IGNORECASE)
+
+
+class ClaimedOutcome(BaseModel):
+    """The file that an agent leaves behind; every word of it is a claim."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    status: Literal["done", "question", "failed"]
+    summary: str = ""
+    question: str | None = None
+    choices: list[str] = []
+    files: list[str] = []
+
+
+@dataclass(frozen=True)
+class EndedTurn:
+    """One run of the agent, after its end."""
+
+    name: str
+    status: RunStatus
+    report: AgentReport
+    offset: int
+
+
+def parsed_claim(content: bytes | None) -> ClaimedOutcome | None:
+    """The outcome file's content as a claim, or None when it is not usable."""
+    if content is None:
+        return None
+    try:
+        return ClaimedOutcome.model_validate_json(content)
+    except ValidationError:
+        return None
+
+
+def shared_transcript(request: TurnRequest, content: bytes) -> bytes:
+    """The whole output of a turn without the values of its secret variables."""
+    secrets = secrets_of(request)
+    if not secrets:
+        return content
+    # The agent may have written anything; what is no text stays as it is.
+    text = content.decode("utf-8", "surrogateescape")
+    return redaction.redacted(text, secrets, _HIDDEN).encode("utf-8", "surrogateescape")
+
+
+def unknown_agent(request: TurnRequest, known: list[str]) -> OrchestratorError:
+    return OrchestratorError(
+        ErrorCode.INVALID_INPUT,
+        f"The agent {request.agent.value} is not set up here. Set up: {', '.join(sorted(known))}.",
+    )
+
+
+def forgot(request: TurnRequest, ended: EndedTurn) -> bool:
+    """Whether the agent ended only because it does not know the session."""
+    failed = ended.status.state == "exited" and (ended.status.exit_code != 0 or ended.report.is_error)
+    return request.session_id is not None and failed and ended.report.session_unknown and not ended.status.stopped
+
+
+def raise_unless_ended(request: TurnRequest, status: RunStatus, transcript: ArtifactRef) -> None:
+    details = {"transcript": transcript.uri, "turn": request.turn}
+    if status.state == "lost":
+        raise OrchestratorError(
+            ErrorCode.AGENT_LOST,
+            "The agent's process was killed from outside in the middle of its turn. It is not started again by "
+            "itself, so that nothing is paid twice; what it wrote is kept. Start the task again to go on.",
+            details=details,
+        )
+    if status.stopped:
+        raise OrchestratorError(ErrorCode.STOPPED_BY_PERSON, "The agent's turn was stopped.", details=details)
+    if status.timed_out:
+        raise OrchestratorError(
+            ErrorCode.AGENT_FAILED,
+            f"The agent did not finish within {request.timeout_s} s and was stopped. Its transcript is kept.",
+            details=details,
+        )
+
+
+def outcome_of(
+    request: TurnRequest, ended: EndedTurn, claim: ClaimedOutcome | None, transcript: ArtifactRef, fresh: bool
+) -> TurnOutcome:
+    report, hidden = ended.report, secrets_of(request)
+    status, summary = _judged(ended, claim)
+    question = claim.question if claim is not None and status == "question" else None
+    choices = claim.choices if claim is not None and question else []
+    return TurnOutcome(
+        status=status,
+        turn=request.turn,
+        summary=bounded(redacted(summary, hidden), _MAX_SUMMARY),
+        question=bounded(redacted(question, hidden), _MAX_SUMMARY) if question else None,
+        choices=[redacted(choice, hidden)[:200] for choice in choices if choice.strip()][:_MAX_CHOICES],
+        files_changed=[readable(name[:500]) for name in claim.files][:_MAX_FILES] if claim is not None else [],
+        session_id=readable(report.session_id) if report.session_id else None,
+        fresh_context=fresh,
+        transcript=transcript,
+        cost_usd=report.cost_usd,
+        input_tokens=report.input_tokens,
+        output_tokens=report.output_tokens,
+    )
+
+
+def _judged(ended: EndedTurn, claim: ClaimedOutcome | None) -> tuple[Literal["done", "question", "failed"], str]:
+    """Exit code and result line outweigh the claim: a failed agent cannot claim to be done.
+
+    Where the agent ended well and only the line is missing, in either runtime, the claim counts: Docker loses what a
+    container prints while its daemon is away, and what is claimed to be done is verified all the same.
+    """
+    report, code = ended.report, ended.status.exit_code
+    told = (claim.summary if claim is not None else "") or report.text
+    if code != 0:
+        return "failed", told or f"The agent ended with exit code {code}."
+    if not report.finished and claim is None:
+        return "failed", told or "The agent ended without a result."
+    if report.is_error or (claim is not None and claim.status == "failed"):
+        return "failed", told or "The agent reported an error."
+    if claim is not None and claim.status == "question" and (claim.question or "").strip():
+        return "question", told
+    return "done", told
+
+
+def outcome_path(name: str) -> str:
+    return f"outcomes/{name}.json"
+
+
+def allowed_variable(name: str) -> bool:
+    return bool(_ENV_NAME.fullmatch(name)) and not _OURS.fullmatch(name)
+
+
+def secrets_of(request: TurnRequest) -> list[str]:
+    return [value for key, value in request.env_vars.items() if SECRET_NAME.search(key) and len(value) >= 8]
+
+
+def redacted(text: str, hidden: list[str]) -> str:
+    return readable(redaction.redacted(text, hidden, _HIDDEN))

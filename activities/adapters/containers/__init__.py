@@ -1,0 +1,1 @@
+"""The Docker Engine, and agent turns, tests and workspaces as containers of it."""

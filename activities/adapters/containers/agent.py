@@ -1,0 +1,172 @@
+"""Agent turns as containers: one container per turn, nothing between turns."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from pathlib import Path
+
+from activities.adapters.agents.base import AgentCli
+from activities.adapters.agents.outcome import (
+    FRESH,
+    MAX_OUTCOME_BYTES,
+    SECRET_NAME,
+    EndedTurn,
+    allowed_variable,
+    forgot,
+    outcome_of,
+    outcome_path,
+    parsed_claim,
+    raise_unless_ended,
+    redacted,
+    secrets_of,
+    shared_transcript,
+    unknown_agent,
+)
+from activities.adapters.containers.engine import ContainerSpec, Limits
+from activities.adapters.containers.images import DockerImages
+from activities.adapters.containers.runs import (
+    ContainerRuns,
+    Contents,
+    beating,
+)
+from activities.adapters.containers.workspaces import HOME, WORKER_LABEL, WORKSPACE, binds_of, helper_name
+from activities.adapters.forge.clones import workspace_missing
+from activities.adapters.runs.follower import LineFollower
+from activities.adapters.runs.states import RunStatus
+from activities.ports import ArtifactStore, Follow
+from contracts.agent_workers import TurnOutcome
+from contracts.artifacts import ArtifactRef
+from contracts.ids import turn_name
+from contracts.steps import TurnRequest
+
+AGENTS_NETWORK = "orchestrator-agents"
+_MAX_TRANSCRIPT = 64 * 1024 * 1024
+
+
+class DockerAgentRuntime:
+    """Implements `AgentRuntime`. A turn is the container `turn-<worker>-<turn>`, whoever asks for it.
+
+    The programs of `clis` are paths inside the image. Ended containers stay until the workspace is removed, so that
+    a turn can always be read again.
+    """
+
+    def __init__(
+        self,
+        runs: ContainerRuns,
+        images: DockerImages,
+        clis: Iterable[AgentCli],
+        artifacts: ArtifactStore,
+        limits: Limits | None = None,
+        network: str = AGENTS_NETWORK,
+    ) -> None:
+        self._runs = runs
+        self._engine = runs.engine
+        self._images = images
+        self._clis = {cli.kind: cli for cli in clis}
+        self._artifacts = artifacts
+        self._limits = limits or Limits()
+        self._network = network
+
+    async def get_ready(self) -> None:
+        """Build the worker image if it is missing: about a minute, once on a machine."""
+        await self._images.worker()
+
+    async def run_turn(self, request: TurnRequest, follow: Follow) -> TurnOutcome:
+        """Start or adopt the turn and follow it to its end; never a second agent for the same turn.
+
+        An agent that does not know its session any more is started once without it (`fresh_context`). Raises
+        OrchestratorError, permanent: AGENT_LOST when the container was killed or removed from outside (a repeat
+        would pay twice), AGENT_FAILED after `timeout_s`, STOPPED_BY_PERSON for a turn that was stopped,
+        INVALID_INPUT for an agent that is not set up, NOT_FOUND without a workspace. DOCKER_UNREACHABLE is
+        transient. A failed agent is no error but an outcome `failed`.
+        """
+        ended, transcript = await self._run(request, follow, request.session_id, "", 0)
+        fresh = forgot(request, ended)
+        if fresh:
+            ended, transcript = await self._run(request, follow, None, FRESH, ended.offset)
+        raise_unless_ended(request, ended.status, transcript)
+        content = await self._engine.read_file(ended.name, _outcome_file(ended.name), MAX_OUTCOME_BYTES)
+        return outcome_of(request, ended, parsed_claim(content), transcript, fresh)
+
+    async def stop_turn(self, request: TurnRequest) -> None:
+        """Stop the agent and all that it started; nothing of it runs when this returns."""
+        name = turn_name(request.worker_id, request.turn)
+        for one in (name, name + FRESH):
+            await self._runs.stop(one)
+
+    async def _run(
+        self, request: TurnRequest, follow: Follow, session_id: str | None, suffix: str, base: int
+    ) -> tuple[EndedTurn, ArtifactRef]:
+        name = turn_name(request.worker_id, request.turn) + suffix
+        reader = self._cli(request).reader()
+        await beating(follow, self._begin(request, name, session_id))
+        hidden = secrets_of(request)
+        async with self._runs.output(name) as output:
+            follower = LineFollower(
+                output, follow, f"{request.worker_id}:{request.turn}", request.request_id, request.task_id
+            )
+            status, offset = await follower.follow(
+                name, lambda line: [redacted(text, hidden) for text in reader.feed(line)], base
+            )
+            content, _ = output.read_output(name, 0, _MAX_TRANSCRIPT)
+        transcript = await self._artifacts.put(
+            f"turn-{request.turn}.jsonl", shared_transcript(request, content), "application/x-ndjson"
+        )
+        return EndedTurn(name, status, reader.report, offset), transcript
+
+    async def _begin(self, request: TurnRequest, name: str, session_id: str | None) -> RunStatus:
+        status, helper, _ = await asyncio.gather(
+            self._runs.status(name),
+            self._engine.inspect(helper_name(request.worker_id)),
+            self._engine.ensure_network(self._network),
+        )
+        if status.state != "absent":
+            return status
+        if helper is None:
+            raise workspace_missing(request.worker_id)
+        hidden, spec = await self._spec(request, name, session_id)
+        return await self._runs.start(spec, request.timeout_s, Contents(variables=hidden))
+
+    async def _spec(
+        self, request: TurnRequest, name: str, session_id: str | None
+    ) -> tuple[dict[str, str], ContainerSpec]:
+        """The variables that nobody else may read, and the container without them."""
+        cli = self._cli(request)
+        needed = cli.environment(Path(HOME), own_user=True)
+        hidden = {key: value for key, value in request.env_vars.items() if allowed_variable(key)}
+        hidden |= {key: value for key, value in needed.items() if SECRET_NAME.search(key)}
+        seen = {key: value for key, value in needed.items() if key not in hidden}
+        seen |= {"HOME": HOME, "LANG": "C.UTF-8", "TMPDIR": "/tmp", "ORCHESTRATOR_OUTCOME": _outcome_file(name)}
+        spec = ContainerSpec(
+            name,
+            await self._images.worker(),
+            cli.argv(request.message, session_id, privileged=False),
+            environment=seen,
+            working_dir=WORKSPACE,
+            binds=binds_of(request.worker_id),
+            network=self._network,
+            labels=_labels(request),
+            limits=self._limits,
+            read_only=True,
+        )
+        return hidden, spec
+
+    def _cli(self, request: TurnRequest) -> AgentCli:
+        cli = self._clis.get(request.agent)
+        if cli is None:
+            raise unknown_agent(request, list(self._clis))
+        return cli
+
+
+def _outcome_file(name: str) -> str:
+    return f"{HOME}/{outcome_path(name)}"
+
+
+def _labels(request: TurnRequest) -> dict[str, str]:
+    return {
+        WORKER_LABEL: request.worker_id,
+        "codegen-orchestrator.project": request.project_id,
+        "codegen-orchestrator.task": request.task_id,
+        "codegen-orchestrator.turn": str(request.turn),
+    }

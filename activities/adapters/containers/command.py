@@ -1,0 +1,96 @@
+"""The `docker` program as a port to an engine: run, stopped when its caller is cancelled, errors told apart.
+
+Standard library only: it also runs on servers.
+"""
+
+import asyncio
+import contextlib
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from contracts.errors import ErrorClass, ErrorCode, OrchestratorError, bounded
+
+_UNREACHABLE = ("Cannot connect to the Docker daemon", "error during connect", "docker.sock: connect", "EOF")
+_ABSENT = ("No such", "not found")
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What a program answered."""
+
+    code: int
+    output: bytes
+    error: str
+
+    @property
+    def text(self) -> str:
+        return self.output.decode(errors="replace").strip()
+
+    @property
+    def absent(self) -> bool:
+        """Whether the engine does not know what was asked for."""
+        return self.code != 0 and any(word in self.error for word in _ABSENT)
+
+
+async def run_program(argv: Sequence[str], *, stdin: bytes | Path | None = None, timeout_s: float = 60.0) -> Reply:
+    """Run a program to its end. `stdin` is its input, or a file with it.
+
+    Raises OrchestratorError PROCESS_FAILED (transient) after `timeout_s` seconds; a program whose caller is
+    cancelled or gives up is killed.
+    """
+    file = os.open(stdin, os.O_RDONLY) if isinstance(stdin, Path) else None
+    nothing = asyncio.subprocess.PIPE if stdin else asyncio.subprocess.DEVNULL
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *argv,
+            stdin=nothing if file is None else file,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+    except FileNotFoundError:
+        raise OrchestratorError(ErrorCode.PROCESS_FAILED, f"There is no program {argv[0]} on this machine.") from None
+    finally:
+        if file is not None:
+            os.close(file)
+    try:
+        async with asyncio.timeout(timeout_s):
+            output, error = await process.communicate(stdin if isinstance(stdin, bytes) else None)
+    except TimeoutError:
+        raise OrchestratorError(
+            ErrorCode.PROCESS_FAILED,
+            f"{' '.join(argv[:2])} took longer than {timeout_s:g} s.",
+            error_class=ErrorClass.TRANSIENT,
+        ) from None
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            if process.returncode is None:
+                process.kill()
+    return Reply(process.returncode or 0, output, error.decode(errors="replace"))
+
+
+async def try_run(*arguments: str, stdin: bytes | Path | None = None, timeout_s: float = 60.0) -> Reply:
+    """`docker <arguments>`, whatever it answers. Raises DOCKER_UNREACHABLE (transient) without an engine."""
+    reply = await run_program([program(), *arguments], stdin=stdin, timeout_s=timeout_s)
+    if reply.code != 0 and any(word in reply.error for word in _UNREACHABLE):
+        raise OrchestratorError(
+            ErrorCode.DOCKER_UNREACHABLE,
+            f"The Docker Engine cannot be reached: {bounded(reply.error.strip(), 500)}",
+            error_class=ErrorClass.TRANSIENT,
+        )
+    return reply
+
+
+async def run(*arguments: str, stdin: bytes | Path | None = None, timeout_s: float = 60.0) -> str:
+    """`docker <arguments>`; its output. Raises PROCESS_FAILED with what the engine said."""
+    reply = await try_run(*arguments, stdin=stdin, timeout_s=timeout_s)
+    if reply.code != 0:
+        said = bounded((reply.error or reply.text).strip()[-1_500:], 1_500)
+        raise OrchestratorError(ErrorCode.PROCESS_FAILED, f"docker {arguments[0]} failed: {said}")
+    return reply.text
+
+
+def program() -> str:
+    return shutil.which("docker", path=os.environ.get("PATH", os.defpath)) or "docker"

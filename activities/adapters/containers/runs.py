@@ -1,0 +1,358 @@
+"""Runs as containers: created or adopted by name, followed, stopped. What `supervision` is for processes.
+
+The engine is the truth about a run; `<records_dir>/<name>.json` only remembers what the engine cannot say: that a
+container was started (so that a vanished one is lost and not started again), that its command was told to begin, and
+that it was stopped by us.
+
+A start has two steps, since an engine that is killed while it starts a container may leave a process that it does not
+know: the container starts its launcher, which waits; once the engine has written the start down, the launcher is told
+to begin. One that nobody knows is never told and ends by itself, so the container can be made anew.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import os
+import re
+import shlex
+import tarfile
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from pathlib import Path, PurePosixPath
+from typing import IO, Any, TypeVar
+from uuid import uuid4
+
+from activities.adapters.containers.engine import ContainerSpec, ContainerState, DockerContainerEngine
+from activities.adapters.runs.bounded_log import BoundedLog
+from activities.adapters.runs.file_lock import file_lock
+from activities.adapters.runs.states import RunStatus
+from activities.ports import Follow
+from contracts.errors import ErrorClass, ErrorCode, OrchestratorError
+
+TIMEOUT_LABEL = "codegen-orchestrator.timeout-s"
+_LAUNCHER = "/usr/local/bin/worker-run"
+_DIRECTORY = "/home/worker"
+_OF_LAUNCHERS = ".run"
+"""Below `_DIRECTORY`: for each container a directory with what the launcher is told and what it says."""
+_LOOK_S = 0.05
+_END_UNKNOWN = 255
+"""What an engine says of a container whose end it did not see; Docker before 23 says 0, often without a time."""
+_SAID_BY_LAUNCHER = re.compile(r"(\d{1,3}) (\d{1,9})\n")
+_TOLD_TO_END, _MADE_TO_END = 124, 137
+"""Exit codes of the launcher's `timeout`: after its TERM, and after the KILL that follows it five seconds later."""
+_ENDED_FROM_OUTSIDE = {137, 143}
+"""Exit codes of a container that somebody killed or stopped."""
+_WRITTEN_LATE_S = 5.0
+"""A busy engine writes down the start of a container up to this long after its command began."""
+_WAIT_S = 5.0
+_BEAT_S = 0.5
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What a new container is given: files before it starts, variables that the engine's records must not show."""
+
+    fill: Callable[[], Awaitable[None]] | None = None
+    variables: dict[str, str] = field(default_factory=dict, repr=False)
+
+
+class ContainerRuns:
+    """All runs of one records directory. Any number of processes may use it at once."""
+
+    def __init__(self, engine: DockerContainerEngine, records_dir: Path) -> None:
+        self.engine = engine
+        self._records_dir = records_dir
+
+    async def start(self, spec: ContainerSpec, timeout_s: int, contents: Contents | None = None) -> RunStatus:
+        """Create the run, or adopt the one of that name, whatever its state: the command never begins twice.
+
+        Files are put into the container again after a crash in the middle. The command ends after `timeout_s` seconds
+        even when nobody follows it. A container that was started and has vanished is `lost`, for good.
+        """
+        starting = asyncio.ensure_future(self._start(bounded_run(spec, timeout_s), contents or Contents()))
+        try:
+            return await asyncio.shield(starting)
+        except asyncio.CancelledError:
+            # Decided before we leave, so that a stop that follows finds the run.
+            await asyncio.wait({starting})
+            raise
+
+    async def status(self, name: str) -> RunStatus:
+        """`absent` is also a container whose command has not begun: `start` decides what becomes of it."""
+        record, state = self._record(name), await self.engine.inspect(name)
+        stopped = bool(record.get("stopped"))
+        created = state is not None and state.status == "created"
+        if not stopped and (created or not _was_told(record) or not (state or record)):
+            return RunStatus(name, "absent")
+        if state is None or created:
+            return RunStatus(name, "exited" if stopped else "lost", stopped=stopped)
+        if state.is_running:
+            return RunStatus(name, "running", started_at=state.started_at)
+        seen = await self._with_its_end(state)
+        if seen is None:
+            return RunStatus(name, "exited" if stopped else "lost", started_at=state.started_at, stopped=stopped)
+        return _ended(name, seen, stopped=stopped, unseen=seen is not state)
+
+    @asynccontextmanager
+    async def output(self, name: str) -> AsyncIterator[RunOutput]:
+        """The output of a run, to be followed from its beginning; the copy goes with whoever follows."""
+        copies = self._records_dir / ".output"
+        copies.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path = copies / f"{name}.{uuid4().hex}"
+        log = BoundedLog(path)
+        with path.open("rb") as copy:
+            # A file without a name: nothing is left of it when this process is killed.
+            path.unlink()
+            try:
+                yield RunOutput(self, name, copy, log)
+            finally:
+                log.close()
+
+    async def stop(self, name: str, grace_s: float = 5.0) -> RunStatus:
+        """TERM, after `grace_s` KILL; nothing of it runs when this returns. Stopping what has ended changes nothing."""
+        async with self._locked(name):
+            state = await self.engine.inspect(name)
+            if state is not None and state.is_running:
+                self._save(name, {**self._record(name), "stopped": True})
+                await self.engine.stop(name, grace_s)
+        return await self.status(name)
+
+    async def remove(self, name: str) -> None:
+        """Remove the container and forget the run, so that its name is free; ends what still runs."""
+        async with self._locked(name):
+            await self.engine.remove(name)
+            self._path(name).unlink(missing_ok=True)
+
+    def names(self, labels: dict[str, str]) -> list[str]:
+        """Runs that were started with all of these labels, also those whose container is gone."""
+        found = []
+        for path in self._records_dir.glob("*.json"):
+            known = self._record(path.stem).get("labels", {})
+            if all(known.get(key) == value for key, value in labels.items()):
+                found.append(path.stem)
+        return sorted(found)
+
+    async def _start(self, spec: ContainerSpec, contents: Contents) -> RunStatus:
+        async with self._locked(spec.name):
+            record = self._record(spec.name)
+            state = await self.engine.inspect(spec.name) if record else None
+            gone = state is None and record and _was_told(record)
+            if not (gone or record.get("stopped")):
+                await self._begin(spec, contents, state or await self.engine.create(spec))
+        return await self.status(spec.name)
+
+    async def _begin(self, spec: ContainerSpec, contents: Contents, state: ContainerState) -> None:
+        """Have the command begin, unless it has: from then on the run is what its container is."""
+        fresh = state.status == "created"
+        if fresh:
+            state = await self._launch(spec, contents, state) or await self._launch_anew(spec, contents)
+        elif _was_told(self._record(spec.name)):
+            return
+        elif not state.is_running and not await self._has_begun(state):
+            state, fresh = await self._launch_anew(spec, contents), True
+        if fresh or not await self._has_begun(state):
+            await self.engine.put_archive(spec.name, _DIRECTORY, _order(state.number, contents.variables))
+            await self._until_begun(state)
+        self._save(spec.name, {**self._record(spec.name), "told": True})
+
+    async def _launch(self, spec: ContainerSpec, contents: Contents, created: ContainerState) -> ContainerState | None:
+        """Start a created container, whose launcher then waits; None when the engine holds half of it."""
+        if contents.fill is not None:
+            await contents.fill()
+        # Written first: whatever happens from here on, it is known that this was not told to begin.
+        self._save(spec.name, {"labels": spec.labels, "told": False})
+        return created if await self.engine.start(spec.name) else None
+
+    async def _launch_anew(self, spec: ContainerSpec, contents: Contents) -> ContainerState:
+        """After a start in whose middle the engine was killed, or after which nobody told the launcher to begin."""
+        await self.engine.remove(spec.name)
+        launched = await self._launch(spec, contents, await self.engine.create(spec))
+        if launched is None:
+            raise _not_begun(f"Docker started the container {spec.name} only half-way, twice.")
+        return launched
+
+    async def _until_begun(self, state: ContainerState) -> None:
+        """Return as soon as the launcher says so. It looks 50 times a second, and gives up after 30."""
+        while not await self._has_begun(state):
+            if await self.engine.wait(state.name, _LOOK_S) and not await self._has_begun(state):
+                raise _not_begun(f"The container {state.name} was told to begin when it had given up waiting.")
+
+    async def _has_begun(self, state: ContainerState) -> bool:
+        return await self.engine.facts(state.name, _of_launcher(state.number, "begun")) is not None
+
+    async def _with_its_end(self, state: ContainerState) -> ContainerState | None:
+        """What the launcher says where the engine missed start or end; None when nobody knows how it ended."""
+        known = state.finished_at is not None and state.exit_code != _END_UNKNOWN
+        if known and state.started_at is not None and state.exit_code != 0:
+            return state
+        said = await self.engine.read_file(state.name, _of_launcher(state.number, "ended"), 100) or b""
+        found = _SAID_BY_LAUNCHER.fullmatch(said.decode(errors="replace"))
+        if found is None:
+            return state if known else None
+        return _as_said(state, int(found[1]), timedelta(seconds=int(found[2])))
+
+    def _locked(self, name: str) -> AbstractAsyncContextManager[None]:
+        return file_lock(self._records_dir / ".locks" / f"{name}.lock")
+
+    def _path(self, name: str) -> Path:
+        return self._records_dir / f"{name}.json"
+
+    def _record(self, name: str) -> dict[str, Any]:
+        try:
+            record: dict[str, Any] = json.loads(self._path(name).read_text())
+        except FileNotFoundError:
+            return {}
+        return record
+
+    def _save(self, name: str, record: dict[str, Any]) -> None:
+        draft = self._path(name).with_suffix(".draft")
+        draft.write_text(json.dumps({**record, "started": True}))
+        os.replace(draft, self._path(name))
+
+
+class RunOutput:
+    """Implements `Followed` for one container: its output is copied to a file, where offsets mean bytes."""
+
+    def __init__(self, runs: ContainerRuns, name: str, copy: IO[bytes], log: BoundedLog) -> None:
+        self._runs = runs
+        self._name = name
+        self._copy = copy
+        self._log = log
+
+    def read_output(self, name: str, offset: int, limit: int = 65536) -> tuple[bytes, int]:
+        """Output from byte `offset` and the offset after it; empty when there is nothing more (yet)."""
+        chunk = os.pread(self._copy.fileno(), limit, offset)
+        return chunk, offset + len(chunk)
+
+    async def wait(self, name: str) -> RunStatus:
+        """Copy the output until the container has ended, also across a restart of the engine's connection."""
+        engine, seen = self._runs.engine, 0
+        while (status := await self._runs.status(self._name)).state == "running":
+            seen = await engine.copy_output(self._name, seen, self._log.write)
+            await engine.wait(self._name, _WAIT_S)
+        # A stream that broke looks like one that ended: what is missing is asked for once more.
+        await engine.copy_output(self._name, seen, self._log.write, follow=False)
+        return status
+
+
+async def beating(follow: Follow, work: Awaitable[_T]) -> _T:
+    """The result of `work`, with a report without events at least twice a second meanwhile."""
+    task = asyncio.ensure_future(work)
+    try:
+        while not (await asyncio.wait({task}, timeout=_BEAT_S))[0]:
+            await follow.report([], follow.offset)
+        return task.result()
+    finally:
+        if not task.done():
+            task.cancel()
+            await asyncio.wait({task})
+
+
+def _was_told(record: dict[str, Any]) -> bool:
+    """Whether the command was told to begin, and was seen to; so were those that no record says anything of."""
+    return bool(record.get("told", True))
+
+
+def _not_begun(message: str) -> OrchestratorError:
+    return OrchestratorError(ErrorCode.PROCESS_FAILED, message, error_class=ErrorClass.TRANSIENT)
+
+
+def _of_launcher(number: str, name: str) -> str:
+    """A file of one container's launcher; a container's host name is the beginning of its number."""
+    return f"{_DIRECTORY}/{_OF_LAUNCHERS}/{number[:12]}/{name}"
+
+
+def _order(number: str, variables: dict[str, str]) -> bytes:
+    """A tar archive that makes the launcher begin. In this order: it reads the variables once it may begin."""
+    lines = "".join(f"export {name}={shlex.quote(value)}\n" for name, value in variables.items())
+    own = f"{_OF_LAUNCHERS}/{number[:12]}"
+    files = {f"{own}/environment": lines.encode()} if variables else {}
+    return archive_of({**files, f"{own}/begin": b""}, mode=0o600, folders=True)
+
+
+def archive_of(files: dict[str, bytes], *, mode: int = 0o644, folders: bool = False) -> bytes:
+    """A tar archive of files, all of the container's user; with `folders` also the directories on their way."""
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as archive:
+        for path, content in files.items():
+            for folder in reversed(PurePosixPath(path).parents[:-1]) if folders else []:
+                member = owned(tarfile.TarInfo(str(folder)))
+                member.type, member.mode = tarfile.DIRTYPE, 0o755
+                archive.addfile(member)
+            member = owned(tarfile.TarInfo(path))
+            member.size, member.mode = len(content), mode
+            archive.addfile(member, io.BytesIO(content))
+    return out.getvalue()
+
+
+def pack(directory: Path, target: Path) -> None:
+    """Write what is in `directory` as the tar archive `target`, all of the container's user."""
+    with tarfile.open(target, mode="w") as archive:
+        archive.add(directory, arcname=".", filter=owned)
+
+
+def owned(member: tarfile.TarInfo) -> tarfile.TarInfo:
+    member.uid = member.gid = 1000
+    member.uname = member.gname = ""
+    return member
+
+
+def bounded_run(spec: ContainerSpec, timeout_s: int) -> ContainerSpec:
+    """The container whose command is the launcher, and the launcher's the command of `spec`."""
+    return replace(
+        spec,
+        argv=[_LAUNCHER, str(timeout_s), f"{_DIRECTORY}/{_OF_LAUNCHERS}", *spec.argv],
+        labels={**spec.labels, TIMEOUT_LABEL: str(timeout_s)},
+    )
+
+
+def _ended(name: str, state: ContainerState, *, stopped: bool, unseen: bool) -> RunStatus:
+    code = state.exit_code
+    duration = (state.finished_at - state.started_at).total_seconds() if state.started_at and state.finished_at else 0.0
+    limit = state.labels.get(TIMEOUT_LABEL, "")
+    timed_out = limit.isdigit() and _over_its_time(code, duration, int(limit))
+    foreign = code in _ENDED_FROM_OUTSIDE and not (stopped or timed_out or state.out_of_memory)
+    return RunStatus(
+        name,
+        "lost" if foreign else "exited",
+        exit_code=code,
+        started_at=state.started_at,
+        finished_at=state.finished_at,
+        timed_out=timed_out,
+        stopped=stopped,
+        unseen=unseen,
+        run_as_uid=1000,
+    )
+
+
+def _as_said(state: ContainerState, code: int, lasted: timedelta) -> ContainerState:
+    """The state with the launcher's code, and the times that follow; the very same when it agrees with the engine."""
+    began, ended = state.started_at, state.finished_at
+    if code == state.exit_code != _END_UNKNOWN and began and ended:
+        return state
+    if began:
+        return replace(state, exit_code=code, finished_at=began + lasted)
+    return replace(state, exit_code=code, started_at=ended - lasted if ended else None)
+
+
+def _over_its_time(code: int, duration_s: float, limit_s: int) -> bool:
+    """Whether `timeout` ended it: told by the code, and by how long the engine saw it run."""
+    if code == _TOLD_TO_END:
+        return duration_s >= limit_s - _WRITTEN_LATE_S
+    # Its KILL comes five seconds after the limit, which leaves the engine as much.
+    return code == _MADE_TO_END and duration_s >= limit_s
+
+
+def failed_to_run(what: str, output: bytes) -> OrchestratorError:
+    """A short container of the platform's own did not do its work."""
+    return OrchestratorError(
+        ErrorCode.PROCESS_FAILED,
+        f"{what} failed in its container.",
+        error_class=ErrorClass.TRANSIENT,
+        details={"output": output.decode(errors="replace")},
+    )

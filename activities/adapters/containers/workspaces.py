@@ -1,0 +1,180 @@
+"""Clones in which agents work, in volumes.
+
+Each agent worker has two volumes, its workspace and its home, and one container `workspace-<worker>` that has both
+and never runs: files go in and out through it. What the platform must be able to trust about a clone is in
+`<state_dir>/.prepared/<worker_id>.json`, out of the agent's reach.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+
+from activities.adapters.containers.engine import Bind, ContainerSpec
+from activities.adapters.containers.images import DockerImages
+from activities.adapters.containers.runs import ContainerRuns, archive_of, pack
+from activities.adapters.forge.clones import (
+    Prepared,
+    PreparedRecords,
+    check_same_work,
+    clone_for_agent,
+    take_commits,
+    unreadable,
+    workspace_missing,
+)
+from activities.adapters.forge.git import temporary_directory
+from activities.adapters.forge.local import LocalBareForge
+from activities.adapters.runs.contained_files import plain_parts, write_refused
+from activities.adapters.runs.file_lock import file_lock
+from contracts.errors import bounded
+from contracts.steps import PushedBranch, WorkspaceFile, WorkspacePush, WorkspaceReady, WorkspaceRequest
+
+WORKSPACE = "/workspace"
+HOME = "/home/worker"
+WORKER_LABEL = "codegen-orchestrator.worker"
+_BUNDLE = "/out/work.bundle"
+_BUNDLE_TIMEOUT_S = 300
+_MAX_BUNDLE_BYTES = 1024**3
+
+
+def binds_of(worker_id: str) -> tuple[Bind, Bind]:
+    """The two volumes of an agent worker."""
+    return Bind(f"workspace-{worker_id}", WORKSPACE), Bind(f"home-{worker_id}", HOME)
+
+
+def helper_name(worker_id: str) -> str:
+    """The container through which files go in and out of an agent worker's volumes."""
+    return f"workspace-{worker_id}"
+
+
+class DockerWorkspaces:
+    """Implements `Workspaces`. `host_queue` is the task queue of the machine whose engine has the volumes."""
+
+    def __init__(
+        self, runs: ContainerRuns, images: DockerImages, forge: LocalBareForge, state_dir: Path, host_queue: str
+    ) -> None:
+        self._runs = runs
+        self._engine = runs.engine
+        self._images = images
+        self._forge = forge
+        self._dir = state_dir
+        self._host_queue = host_queue
+        self._records = PreparedRecords(state_dir / ".prepared")
+
+    async def prepare(self, request: WorkspaceRequest) -> WorkspaceReady:
+        """Clone once; a second call with the same arguments finds the same clone and leaves it as it is.
+
+        The branch starts from main, or goes on where the forge's branch of that name is. Raises CONFLICT when
+        the worker already has a clone of something else.
+        """
+        async with self._locked(request.worker_id):
+            prepared = self._records.load(request.worker_id)
+            if prepared is None or not await self._exists(request.worker_id):
+                prepared = await self._clone(request)
+        check_same_work(prepared, request)
+        return WorkspaceReady(
+            worker_id=request.worker_id, base_commit=prepared.base_commit, host_queue=self._host_queue
+        )
+
+    async def write_file(self, request: WorkspaceFile) -> None:
+        """Write a file of the workspace as the agent's own; the same call again writes the same.
+
+        Raises INVALID_INPUT for a path that leaves the workspace or touches its .git, NOT_FOUND without workspace.
+        """
+        parts = plain_parts(request.path)
+        helper = await self._helper(request.worker_id)
+        for depth in range(1, len(parts)):
+            found = await self._engine.facts(helper, f"{WORKSPACE}/{'/'.join(parts[:depth])}")
+            if found is not None and not found.is_directory:
+                raise write_refused(request.path, "a part of it is no directory")
+        content = request.content.encode()
+        await self._engine.put_archive(helper, WORKSPACE, archive_of({request.path: content}, folders=True))
+
+    async def push(self, request: WorkspacePush) -> PushedBranch:
+        """Take the head of the workspace into the forge's task branch, and compare what the forge has.
+
+        A container without network bundles the commits: whatever the agent planted runs there, and the bundle is
+        checked as it is fetched. Uncommitted changes stay where they are. Raises REPOSITORY_DIVERGED when the head
+        does not build on `base_commit`, COMMIT_NOT_ON_REMOTE when the forge does not end up with the head.
+        """
+        await self._helper(request.worker_id)
+        async with self._locked(request.worker_id), temporary_directory(self._dir / ".drafts") as directory:
+            bundle = directory / "work.bundle"
+            await self._bundle(request.worker_id, bundle)
+            return await take_commits(self._forge, bundle, request)
+
+    async def remove(self, worker_id: str) -> None:
+        """Remove the volumes and every container of the worker, ending what runs; the forge keeps what was pushed.
+
+        Removing what is gone changes nothing.
+        """
+        async with self._locked(worker_id):
+            self._records.forget(worker_id)
+            await self._remove_all(worker_id)
+
+    async def _clone(self, request: WorkspaceRequest) -> Prepared:
+        image = await self._images.worker()
+        async with temporary_directory(self._dir / ".drafts") as directory:
+            prepared = await clone_for_agent(self._forge, request, directory / "workspace")
+            archive = directory / "workspace.tar"
+            await asyncio.to_thread(pack, directory / "workspace", archive)
+            await self._remove_all(request.worker_id)
+            await self._make_volumes(request.worker_id, image)
+            await self._engine.put_archive(helper_name(request.worker_id), WORKSPACE, archive)
+            self._records.save(request.worker_id, prepared)
+        return prepared
+
+    async def _make_volumes(self, worker_id: str, image: str) -> None:
+        labels = {WORKER_LABEL: worker_id}
+        binds = binds_of(worker_id)
+        for bind in binds:
+            await self._engine.ensure_volume(bind.source, labels)
+        await self._engine.create(
+            ContainerSpec(helper_name(worker_id), image, ["true"], binds=binds, labels=labels, read_only=True)
+        )
+
+    async def _remove_all(self, worker_id: str) -> None:
+        labels = {WORKER_LABEL: worker_id}
+        for name in {*await self._engine.names(labels), *self._runs.names(labels)}:
+            await self._runs.remove(name)
+        for bind in binds_of(worker_id):
+            await self._engine.remove_volume(bind.source)
+
+    async def _bundle(self, worker_id: str, target: Path) -> None:
+        """Nothing else of this worker runs or is waited for meanwhile, so a leftover is one of a killed attempt."""
+        name = f"bundle-{worker_id}"
+        await self._runs.remove(name)
+        workspace = Bind(binds_of(worker_id)[0].source, WORKSPACE, read_only=True)
+        spec = ContainerSpec(
+            name,
+            await self._images.worker(),
+            ["git", "bundle", "create", "--quiet", _BUNDLE, "HEAD"],
+            environment={"HOME": "/tmp", "GIT_CONFIG_GLOBAL": "/dev/null", "GIT_OPTIONAL_LOCKS": "0"},
+            working_dir=WORKSPACE,
+            binds=(workspace,),
+            labels={WORKER_LABEL: worker_id},
+        )
+        await self._runs.start(spec, _BUNDLE_TIMEOUT_S)
+        try:
+            async with self._runs.output(name) as output:
+                status = await output.wait(name)
+                said, _ = output.read_output(name, 0)
+            if status.exit_code != 0:
+                raise unreadable(bounded(said.decode(errors="replace").strip(), 500) or "git ended in the middle")
+            if not await self._engine.save_file(name, _BUNDLE, target, _MAX_BUNDLE_BYTES):
+                raise unreadable("its commits are larger than 1 GB, or no plain file")
+        finally:
+            await self._runs.remove(name)
+
+    async def _exists(self, worker_id: str) -> bool:
+        volumes = [await self._engine.volume_exists(bind.source) for bind in binds_of(worker_id)]
+        return all(volumes) and await self._engine.inspect(helper_name(worker_id)) is not None
+
+    async def _helper(self, worker_id: str) -> str:
+        if self._records.load(worker_id) is None or not await self._exists(worker_id):
+            raise workspace_missing(worker_id)
+        return helper_name(worker_id)
+
+    def _locked(self, worker_id: str) -> AbstractAsyncContextManager[None]:
+        return file_lock(self._records.directory / f"{worker_id}.lock")

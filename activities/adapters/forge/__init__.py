@@ -1,0 +1,1 @@
+"""Repositories: Git, the bare repositories of this machine, clones, the scaffold."""

@@ -1,0 +1,231 @@
+"""A forge made of bare repositories on this machine: `<forge_dir>/<org>/<name>.git`.
+
+A repository is ours when its configuration carries `orchestrator.projectid`. Every method may be repeated after a
+crash: it finds what an earlier attempt has done. Trees are written by agents, so nothing is checked out but for a
+rebase, and nothing is followed out of the repository.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+
+from activities.adapters.forge.git import Git, Identity, temporary_directory
+from activities.adapters.forge.scaffold import CopierScaffolder
+from activities.adapters.runs.file_lock import file_lock
+from contracts.departments import ScaffolderMessage
+from contracts.errors import ErrorCode, OrchestratorError
+from contracts.steps import PublishRequest, PublishResult, ScaffoldResult
+
+MAIN = "main"
+_MAIN_REF = f"refs/heads/{MAIN}"
+_MARK = "orchestrator.projectid"
+_VERSION_MARK = "orchestrator.templateversion"
+_ANSWERS = ".copier-answers.yml"
+_MAX_FILE_BYTES = 1024 * 1024
+_REGULAR_MODES = {"100644", "100755"}
+
+
+class LocalBareForge:
+    """Implements `Forge`. One change of a repository at a time, also across processes."""
+
+    def __init__(self, forge_dir: Path, scaffolder: CopierScaffolder) -> None:
+        self._forge_dir = forge_dir
+        self._scaffolder = scaffolder
+
+    def path(self, repository: str) -> Path:
+        """Where `org/name` lives."""
+        org, name = repository.split("/")
+        if not (_is_plain(org) and _is_plain(name)):
+            raise OrchestratorError(ErrorCode.INVALID_INPUT, "A repository's name is org/name, without tricks.")
+        return self._forge_dir / org / f"{name}.git"
+
+    async def scaffold(self, message: ScaffolderMessage) -> ScaffoldResult:
+        """Create or adopt the repository; generate, commit and push once.
+
+        Raises OrchestratorError REPOSITORY_FOREIGN for a repository without our mark or with another project's
+        (nothing is touched), SCAFFOLD_FAILED when the template refuses the answers.
+        """
+        repository = self.path(message.repo_full_name)
+        async with self._locked(message.repo_full_name):
+            if not os.path.lexists(repository):
+                await self._create(repository, message.project_id)
+            git = await self._ours(repository, message.project_id)
+            commit = await self._scaffold_commit(git)
+            adopted = commit is not None
+            if commit is None:
+                commit = await self._push_scaffold(git, message)
+            version = await git.text("config", "--get", _VERSION_MARK)
+        return ScaffoldResult(
+            repo_full_name=message.repo_full_name, commit=commit, template_version=version, adopted=adopted
+        )
+
+    async def publish(self, request: PublishRequest) -> PublishResult:
+        """Fast-forward main to `commit`; when main has moved, rebase the task branch onto it instead.
+
+        Repeating a rebase gives the same commit. Raises COMMIT_NOT_ON_REMOTE when the forge does not have it.
+        """
+        _check_branch(request.branch)
+        async with self._locked(request.repository):
+            git = await self._ours(self.path(request.repository), request.project_id)
+            if await git.commit_of(request.commit) is None:
+                raise _not_on_remote(request.commit)
+            main = await git.text("rev-parse", "--verify", _MAIN_REF)
+            if await git.contains(request.commit, main):
+                return await _published(git, request.base_commit, request.commit)
+            if not await git.contains(main, request.commit):
+                return await self._rebase(git, request, main)
+            # Git itself compares the old value: a main that moved meanwhile is not overwritten.
+            await git.run("update-ref", "-m", f"publish {request.task_id}", _MAIN_REF, request.commit, main)
+            if await git.commit_of(_MAIN_REF) != request.commit:
+                raise _not_on_remote(request.commit)
+            return await _published(git, main, request.commit)
+
+    async def read_files(self, repository: str, commit: str | None, paths: list[str]) -> tuple[str, dict[str, str]]:
+        """Text of regular files only: symbolic links, directories and submodules count as absent.
+
+        Raises NOT_FOUND for an unknown repository or commit, INVALID_INPUT for a file above 1 MB.
+        """
+        git = Git(self.path(repository))
+        if not git.directory.is_dir():
+            raise OrchestratorError(ErrorCode.NOT_FOUND, f"There is no repository {repository}.")
+        found = await git.commit_of(commit or _MAIN_REF)
+        if found is None:
+            raise OrchestratorError(ErrorCode.NOT_FOUND, f"{repository} has no commit {commit or MAIN}.")
+        files: dict[str, str] = {}
+        for path in paths:
+            text = await _read_file(git, found, path)
+            if text is not None:
+                files[path] = text
+        return found, files
+
+    def _locked(self, repository: str) -> AbstractAsyncContextManager[None]:
+        # Only the platform reads here: agents see their own project, in their workspace.
+        self._forge_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return file_lock(self._forge_dir / ".locks" / f"{repository.replace('/', '__')}.lock")
+
+    async def _create(self, repository: Path, project_id: str) -> None:
+        """Made aside with its mark, then renamed: a repository of ours never exists without the mark."""
+        async with temporary_directory(self._forge_dir / ".drafts") as directory:
+            draft = directory / "repository.git"
+            git = Git(directory)
+            await git.run("init", "--quiet", "--bare", f"--initial-branch={MAIN}", "--template=", str(draft))
+            bare = Git(draft)
+            await bare.run("config", _MARK, project_id)
+            await bare.run("config", _VERSION_MARK, self._scaffolder.template_version)
+            repository.parent.mkdir(parents=True, exist_ok=True)
+            os.rename(draft, repository)
+
+    async def _ours(self, repository: Path, project_id: str) -> Git:
+        """The repository, once it is certain that it belongs to this project."""
+        config = repository / "config"
+        if repository.is_symlink() or not config.is_file():
+            raise _foreign(repository, project_id, "it is no repository of the platform")
+        git = Git(repository)
+        mark = await git.run("config", "--file", str(config), "--get", _MARK, check=False)
+        if mark.exit_code != 0 or mark.text != project_id:
+            raise _foreign(repository, project_id, "it belongs to somebody else" if mark.text else "it carries no mark")
+        return git
+
+    async def _scaffold_commit(self, git: Git) -> str | None:
+        """The commit that an earlier run scaffolded, or None."""
+        if await git.commit_of(_MAIN_REF) is None:
+            return None
+        if (await git.run("ls-tree", "-z", "--name-only", _MAIN_REF, "--", _ANSWERS)).paths != [_ANSWERS]:
+            raise _foreign(git.directory, "", "its main branch was not made from the template")
+        return (await git.text("rev-list", "--max-parents=0", _MAIN_REF)).splitlines()[-1]
+
+    async def _push_scaffold(self, git: Git, message: ScaffolderMessage) -> str:
+        async with temporary_directory(self._forge_dir / ".drafts") as directory:
+            work = directory / "project"
+            await self._scaffolder.generate(message, work)
+            clone = Git(work, Identity(date=message.timestamp))
+            await clone.run("init", "--quiet", f"--initial-branch={MAIN}", "--template=")
+            await clone.run("add", "--all", "--", ".")
+            title = f"Scaffold {message.project_name} with template {self._scaffolder.template_version}"
+            await clone.run("commit", "--quiet", "--no-verify", "--message", title)
+            commit = await clone.text("rev-parse", "HEAD")
+            # The empty expectation: main must not exist yet.
+            await clone.run(
+                "push", "--quiet", f"--force-with-lease={_MAIN_REF}:", str(git.directory), f"{commit}:{_MAIN_REF}"
+            )
+            remote = await clone.text("ls-remote", str(git.directory), _MAIN_REF)
+        if remote.split("\t")[0] != commit:
+            raise _not_on_remote(commit)
+        await git.run("config", _VERSION_MARK, self._scaffolder.template_version)
+        return commit
+
+    async def _rebase(self, git: Git, request: PublishRequest, main: str) -> PublishResult:
+        async with temporary_directory(self._forge_dir / ".drafts") as directory:
+            work = directory / "project"
+            await Git(directory).run(
+                "clone", "--quiet", "--shared", "--no-checkout", "--template=", "--", str(git.directory), str(work)
+            )
+            clone = Git(work)
+            await clone.run("-c", "core.symlinks=false", "checkout", "--quiet", "--detach", request.commit, "--")
+            # The author's date for both, so that a repeated rebase makes the same commits.
+            rebased = await clone.run(
+                "-c", "core.symlinks=false",
+                "rebase", "--quiet", "--no-autosquash", "--committer-date-is-author-date", main,
+                check=False,
+            )  # fmt: skip
+            if rebased.exit_code != 0:
+                conflict = (await clone.run("diff", "--name-only", "--diff-filter=U", "-z", "--")).paths
+                if not conflict:
+                    raise OrchestratorError(
+                        ErrorCode.GIT_FAILED,
+                        "The work could not be moved onto the new main.",
+                        details={"stderr": rebased.stderr},
+                    )
+                return PublishResult(status="conflict", commit=request.commit, conflict=sorted(set(conflict))[:1000])
+            commit = await clone.text("rev-parse", "HEAD")
+            if commit == main:
+                return await _published(git, request.base_commit, main)
+            target = f"refs/heads/{request.branch}"
+            await clone.run("push", "--quiet", str(git.directory), f"+{commit}:{target}")
+        if await git.commit_of(target) != commit:
+            raise _not_on_remote(commit)
+        return PublishResult(status="rebased", commit=commit, files_changed=await git.changed_files(main, commit))
+
+
+async def _published(git: Git, before: str, commit: str) -> PublishResult:
+    known = await git.commit_of(before) is not None
+    files = await git.changed_files(before, commit) if known else []
+    return PublishResult(status="published", commit=commit, files_changed=files)
+
+
+async def _read_file(git: Git, commit: str, path: str) -> str | None:
+    if any(part in {"", ".", ".."} for part in path.split("/")) or "\0" in path:
+        return None
+    entries = (await git.run("ls-tree", "-z", "-l", commit, "--", path)).paths
+    for entry in entries:
+        facts, _, name = entry.partition("\t")
+        mode, _, blob, size = facts.split()
+        if name != path or mode not in _REGULAR_MODES:
+            continue
+        if int(size) > _MAX_FILE_BYTES:
+            raise OrchestratorError(ErrorCode.INVALID_INPUT, f"{path[:200]} is larger than 1 MB; make it smaller.")
+        return (await git.run("cat-file", "blob", blob)).stdout.decode(errors="replace")
+    return None
+
+
+def _is_plain(name: str) -> bool:
+    return bool(name) and name not in {".", ".."} and not name.startswith(".") and "/" not in name and "\0" not in name
+
+
+def _check_branch(branch: str) -> None:
+    if branch == MAIN or branch.startswith("-") or ".." in branch or "@{" in branch:
+        raise OrchestratorError(ErrorCode.INVALID_INPUT, "The work branch has a name that cannot be used.")
+
+
+def _foreign(repository: Path, project_id: str, why: str) -> OrchestratorError:
+    return OrchestratorError(
+        ErrorCode.REPOSITORY_FOREIGN,
+        f"The repository {repository.parent.name}/{repository.stem} was left alone: {why}. Choose another name.",
+        details={"project_id": project_id},
+    )
+
+
+def _not_on_remote(commit: str) -> OrchestratorError:
+    return OrchestratorError(ErrorCode.COMMIT_NOT_ON_REMOTE, f"The forge does not have the commit {commit[:12]}.")

@@ -1,0 +1,1 @@
+"""Deploy targets: Ansible runs the release program here or on a server."""

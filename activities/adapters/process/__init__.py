@@ -1,0 +1,1 @@
+"""Agent turns, tests and workspaces as processes of this machine."""

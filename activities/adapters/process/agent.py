@@ -1,0 +1,159 @@
+"""Agent turns as supervised processes of this machine, for installations without Docker."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from activities.adapters.agents.base import AgentCli
+from activities.adapters.agents.outcome import (
+    FRESH,
+    MAX_OUTCOME_BYTES,
+    ClaimedOutcome,
+    EndedTurn,
+    allowed_variable,
+    forgot,
+    outcome_of,
+    outcome_path,
+    parsed_claim,
+    raise_unless_ended,
+    redacted,
+    secrets_of,
+    shared_transcript,
+    unknown_agent,
+)
+from activities.adapters.runs.contained_files import read_inside
+from activities.adapters.runs.follower import LineFollower
+from activities.adapters.runs.states import RunAs
+from activities.adapters.runs.supervisor import BEHIND_THE_PLATFORM, SupervisedCommand, Supervisor
+from activities.adapters.runs.unprivileged import UnprivilegedUsers, give
+from activities.ports import ArtifactStore, Follow
+from contracts.agent_workers import TurnOutcome
+from contracts.artifacts import ArtifactRef
+from contracts.errors import ErrorCode, OrchestratorError
+from contracts.ids import turn_name
+from contracts.steps import TurnRequest
+
+
+class ProcessAgentRuntime:
+    """Implements `AgentRuntime`. A turn is the supervised run `turn-<worker>-<turn>`, whoever asks for it.
+
+    Agents run as their own numeric user where `users` can have one, with an environment that holds nothing of the
+    platform's, in `<workspaces_dir>/<worker_id>` and with `<homes_dir>/<worker_id>` as home.
+    """
+
+    def __init__(
+        self,
+        supervisor: Supervisor,
+        homes_dir: Path,
+        workspaces_dir: Path,
+        clis: Iterable[AgentCli],
+        users: UnprivilegedUsers,
+        artifacts: ArtifactStore,
+        path: str | None = None,
+    ) -> None:
+        self._supervisor = supervisor
+        self._homes_dir = homes_dir
+        self._workspaces_dir = workspaces_dir
+        self._clis = {cli.kind: cli for cli in clis}
+        self._users = users
+        self._artifacts = artifacts
+        self._path = path or os.environ.get("PATH", os.defpath)
+
+    async def get_ready(self) -> None:
+        """Nothing: the programs of agents are on this machine."""
+
+    async def run_turn(self, request: TurnRequest, follow: Follow) -> TurnOutcome:
+        """Start or adopt the turn and follow it to its end; never a second agent for the same turn.
+
+        An agent that does not know its session any more is started once without it (`fresh_context`). Raises
+        OrchestratorError, all permanent: AGENT_LOST when the supervision was killed (a repeat would pay twice),
+        AGENT_FAILED after `timeout_s`, STOPPED_BY_PERSON for a turn that was stopped, INVALID_INPUT for an agent
+        that is not set up. A failed agent is no error but an outcome `failed`.
+        """
+        ended = await self._run(request, follow, request.session_id, "", 0)
+        fresh = forgot(request, ended)
+        if fresh:
+            ended = await self._run(request, follow, None, FRESH, ended.offset)
+        transcript = await self._keep_transcript(request, ended.name)
+        raise_unless_ended(request, ended.status, transcript)
+        claim = self._claim(request, ended.name)
+        return outcome_of(request, ended, claim, transcript, fresh)
+
+    async def stop_turn(self, request: TurnRequest) -> None:
+        """Stop the agent and all that it started; nothing of it is left when this returns."""
+        name = turn_name(request.worker_id, request.turn)
+        for one in (name, name + FRESH):
+            await self._supervisor.stop(one)
+
+    async def _run(
+        self, request: TurnRequest, follow: Follow, session_id: str | None, suffix: str, base: int
+    ) -> EndedTurn:
+        name = turn_name(request.worker_id, request.turn) + suffix
+        reader = self._cli(request).reader()
+        await self._supervisor.start(self._command(request, name, session_id))
+        hidden = secrets_of(request)
+        follower = LineFollower(
+            self._supervisor, follow, f"{request.worker_id}:{request.turn}", request.request_id, request.task_id
+        )
+        status, offset = await follower.follow(
+            name, lambda line: [redacted(text, hidden) for text in reader.feed(line)], base
+        )
+        if status.state == "lost":
+            # What is left of a turn that nobody supervises must not go on changing the workspace.
+            await self._supervisor.stop(name)
+        return EndedTurn(name, status, reader.report, offset)
+
+    def _command(self, request: TurnRequest, name: str, session_id: str | None) -> SupervisedCommand:
+        cli, user = self._cli(request), self._users.for_owner(request.worker_id)
+        home = self._home(request.worker_id)
+        workspace = self._workspaces_dir / request.worker_id
+        if self._supervisor.status(name).state == "absent":
+            if not workspace.is_dir():
+                raise OrchestratorError(
+                    ErrorCode.NOT_FOUND, f"The workspace of {request.worker_id} is not on this machine."
+                )
+            _make_home(home, user)
+        environment = {key: value for key, value in request.env_vars.items() if allowed_variable(key)}
+        environment |= cli.environment(home, own_user=user is not None)
+        environment |= {
+            "PATH": self._path,
+            "HOME": str(home),
+            "LANG": "C.UTF-8",
+            "TMPDIR": str(home / "tmp"),
+            "ORCHESTRATOR_OUTCOME": str(home / outcome_path(name)),
+        }
+        privileged = user is None and os.geteuid() == 0
+        argv = cli.argv(request.message, session_id, privileged)
+        return SupervisedCommand(
+            name, argv, workspace, environment, request.timeout_s, user=user, niceness=BEHIND_THE_PLATFORM
+        )
+
+    def _cli(self, request: TurnRequest) -> AgentCli:
+        cli = self._clis.get(request.agent)
+        if cli is None:
+            raise unknown_agent(request, list(self._clis))
+        return cli
+
+    def _home(self, worker_id: str) -> Path:
+        return self._homes_dir / worker_id
+
+    def _claim(self, request: TurnRequest, name: str) -> ClaimedOutcome | None:
+        """The outcome file, or None when there is no usable one."""
+        content = read_inside(self._home(request.worker_id), outcome_path(name), MAX_OUTCOME_BYTES)
+        return parsed_claim(content)
+
+    async def _keep_transcript(self, request: TurnRequest, name: str) -> ArtifactRef:
+        content, _ = self._supervisor.read_output(name, 0, 64 * 1024 * 1024)
+        content = shared_transcript(request, content)
+        return await self._artifacts.put(f"turn-{request.turn}.jsonl", content, "application/x-ndjson")
+
+
+def _make_home(home: Path, user: RunAs | None) -> None:
+    home.parent.mkdir(parents=True, exist_ok=True)
+    # Only what is new is given away: what the agent made is its own already.
+    for directory in (home, home / "tmp", home / "outcomes", home / ".claude"):
+        if not os.path.lexists(directory):
+            directory.mkdir(mode=0o700)
+            give(directory, user)

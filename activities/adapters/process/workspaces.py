@@ -1,0 +1,124 @@
+"""Clones in which agents work, on this machine.
+
+`<workspaces_dir>/<worker_id>/` belongs to the agent. What the platform must be able to trust (which repository,
+which branch, where the work began) is in `<workspaces_dir>/.prepared/<worker_id>.json`, out of the agent's reach.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+
+from activities.adapters.forge.clones import (
+    Prepared,
+    PreparedRecords,
+    check_same_work,
+    clone_for_agent,
+    take_commits,
+    unreadable,
+    workspace_missing,
+)
+from activities.adapters.forge.git import temporary_directory
+from activities.adapters.forge.local import LocalBareForge
+from activities.adapters.runs.contained_files import write_inside
+from activities.adapters.runs.file_lock import file_lock
+from activities.adapters.runs.unprivileged import UnprivilegedUsers, give
+from contracts.steps import PushedBranch, WorkspaceFile, WorkspacePush, WorkspaceReady, WorkspaceRequest
+
+_MAX_GIT_ENTRIES = 200_000
+
+
+class LocalWorkspaces:
+    """Implements `Workspaces`. `host_queue` is the task queue of the machine that has the directories."""
+
+    def __init__(self, workspaces_dir: Path, forge: LocalBareForge, users: UnprivilegedUsers, host_queue: str) -> None:
+        self._dir = workspaces_dir
+        self._forge = forge
+        self._users = users
+        self._host_queue = host_queue
+        self._records = PreparedRecords(workspaces_dir / ".prepared")
+
+    async def prepare(self, request: WorkspaceRequest) -> WorkspaceReady:
+        """Clone once; a second call with the same arguments finds the same clone and leaves it as it is.
+
+        The branch starts from main, or goes on where the forge's branch of that name is. Raises CONFLICT when
+        the worker already has a clone of something else.
+        """
+        async with self._locked(request.worker_id):
+            prepared = self._records.load(request.worker_id)
+            if prepared is None or not self._path(request.worker_id).is_dir():
+                prepared = await self._clone(request)
+        check_same_work(prepared, request)
+        return WorkspaceReady(
+            worker_id=request.worker_id, base_commit=prepared.base_commit, host_queue=self._host_queue
+        )
+
+    async def write_file(self, request: WorkspaceFile) -> None:
+        """Write a file of the workspace as the agent's own; the same call again writes the same.
+
+        Raises INVALID_INPUT for a path that leaves the workspace or touches its .git, NOT_FOUND without workspace.
+        """
+        owner = self._users.for_owner(request.worker_id)
+        await asyncio.to_thread(
+            write_inside, self._existing(request.worker_id), request.path, request.content.encode(), owner
+        )
+
+    async def push(self, request: WorkspacePush) -> PushedBranch:
+        """Take the head of the workspace into the forge's task branch, and compare what the forge has.
+
+        The platform fetches; nothing of the workspace's configuration, hooks or filters runs. Uncommitted changes
+        stay where they are. Raises REPOSITORY_DIVERGED when the head does not build on `base_commit`,
+        COMMIT_NOT_ON_REMOTE when the forge does not end up with the head.
+        """
+        workspace = self._existing(request.worker_id)
+        await asyncio.to_thread(_check_repository, workspace)
+        return await take_commits(self._forge, workspace, request)
+
+    async def remove(self, worker_id: str) -> None:
+        """Remove the clone; the forge keeps what was pushed. Removing what is gone changes nothing."""
+        async with self._locked(worker_id):
+            await asyncio.to_thread(shutil.rmtree, self._path(worker_id), ignore_errors=True)
+            self._records.forget(worker_id)
+
+    async def _clone(self, request: WorkspaceRequest) -> Prepared:
+        async with temporary_directory(self._dir / ".drafts") as directory:
+            draft = directory / "workspace"
+            prepared = await clone_for_agent(self._forge, request, draft)
+            await asyncio.to_thread(give, draft, self._users.for_owner(request.worker_id))
+            self._records.save(request.worker_id, prepared)
+            await asyncio.to_thread(shutil.rmtree, self._path(request.worker_id), ignore_errors=True)
+            os.rename(draft, self._path(request.worker_id))
+        return prepared
+
+    def _path(self, worker_id: str) -> Path:
+        return self._dir / worker_id
+
+    def _existing(self, worker_id: str) -> Path:
+        path = self._path(worker_id)
+        if path.is_symlink() or not path.is_dir():
+            raise workspace_missing(worker_id)
+        return path
+
+    def _locked(self, worker_id: str) -> AbstractAsyncContextManager[None]:
+        return file_lock(self._records.directory / f"{worker_id}.lock")
+
+
+def _check_repository(workspace: Path) -> None:
+    """The repository must be the workspace's own: nothing in it may point to objects of somebody else."""
+    git_dir = workspace / ".git"
+    if git_dir.is_symlink() or not git_dir.is_dir():
+        raise unreadable("its .git is not a directory")
+    for redirect in ("commondir", "objects/info/alternates", "objects/info/http-alternates"):
+        if os.path.lexists(git_dir / redirect):
+            raise unreadable(f"its .git/{redirect} points elsewhere")
+    seen = 0
+    for folder, directories, files in os.walk(git_dir):
+        for name in (*directories, *files):
+            seen += 1
+            if os.path.islink(os.path.join(folder, name)):
+                raise unreadable(f"its .git holds the link {name[:100]}")
+        if seen > _MAX_GIT_ENTRIES:
+            raise unreadable("its .git holds too many files")

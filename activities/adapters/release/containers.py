@@ -1,0 +1,175 @@
+"""The services of a release as containers of this machine's engine, all from one image. Runs on the server."""
+
+import json
+import os
+import shlex
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from activities.adapters.containers import command as docker
+from activities.adapters.release import directory
+from activities.adapters.release import engine_socket as engine
+from activities.adapters.release.directory import ProjectPlace
+from activities.adapters.release.services import LOOPBACK, RAW_TAIL, Release, ReleasedService, ReleaseServices
+from activities.adapters.runs.states import RunAs, RunState, RunStatus
+from contracts.errors import ErrorCode, OrchestratorError
+
+PROJECT_LABEL = "orchestrator.project"
+RELEASE_LABEL = "orchestrator.release"
+COMMIT_LABEL = "orchestrator.commit"
+_STOP_GRACE_S = 3
+_START_S = 60.0
+_WAIT_S = 24 * 3600.0
+_ENVIRONMENT = "/run/orchestrator/environment"
+_DATA = "/data"
+# Variables come from a mounted file: what a container is made with can be read with `docker inspect` for ever.
+_LOAD_ENVIRONMENT = f'set -a; . {_ENVIRONMENT}; set +a; exec "$@"'
+_CONFINED: dict[str, Any] = {
+    "CapDrop": ["ALL"],
+    "Init": True,
+    "SecurityOpt": ["no-new-privileges"],
+    "PidsLimit": 512,
+    "LogConfig": {"Config": {"max-size": "10m", "max-file": "2"}},
+}
+
+
+@dataclass(frozen=True)
+class ReleaseContainers(ReleaseServices):
+    """`start_timeout_s` is how long a service may take, in seconds, until it answers for the first time."""
+
+    place: ProjectPlace
+    user: RunAs
+    start_timeout_s: float = 30.0
+
+    async def names(self) -> list[str]:
+        ours = json.dumps({"label": [f"{PROJECT_LABEL}={self.place.slug}"]})
+        found = await engine.call("GET", "/containers/json", {"all": 1, "filters": ours})
+        return sorted(one["Names"][0].lstrip("/") for one in found if one["Names"])
+
+    async def state(self, name: str) -> RunStatus:
+        """`lost`: made but never started, or in a state that nobody asked for."""
+        found = await engine.find(f"/containers/{name}/json")
+        return _status(name, found["State"], found["RestartCount"]) if found else RunStatus(name, "absent")
+
+    async def ended(self, name: str) -> object:
+        return await engine.try_call("POST", f"/containers/{name}/wait", timeout_s=_WAIT_S)
+
+    async def tail(self, name: str) -> str:
+        reply = await docker.try_run("logs", "--tail", "60", name)
+        return (reply.text + "\n" + reply.error)[-RAW_TAIL:]
+
+    async def stop(self, name: str) -> None:
+        # Without this it might start again while it is being stopped.
+        await engine.try_call("POST", f"/containers/{name}/update", {"RestartPolicy": {"Name": "no"}})
+        await engine.try_call("POST", f"/containers/{name}/stop", query={"t": _STOP_GRACE_S})
+        await engine.try_call("DELETE", f"/containers/{name}", query={"force": 1, "v": 1})
+
+    async def launch_live(self, name: str, release: Release, service: ReleasedService) -> None:
+        port = f"{service.port}/tcp"
+        public = {
+            "RestartPolicy": {"Name": "unless-stopped"},
+            "PortBindings": {port: [{"HostIp": release.bind, "HostPort": str(service.port)}]},
+        }
+        await self._launch(name, release, service, "live", self.place.data, public)
+
+    async def launch_candidate(
+        self, name: str, release: Release, service: ReleasedService, scratch: Path
+    ) -> tuple[str, int]:
+        await self._launch(name, release, service, "candidate", scratch, {})
+        found = await engine.call("GET", f"/containers/{name}/json")
+        networks = found["NetworkSettings"]["Networks"].values()
+        # One that has ended already has no address; looking at it tells that, and why.
+        return next((one["IPAddress"] for one in networks if one["IPAddress"]), LOOPBACK), service.port
+
+    async def _launch(
+        self, name: str, release: Release, service: ReleasedService, phase: str, data: Path, options: dict[str, Any]
+    ) -> None:
+        state = (await self.state(name)).state
+        if state == "running":
+            return
+        if state != "absent":
+            await self.stop(name)
+        file = self._environment_file(release, service, phase)
+        mounts = [
+            {"Type": "bind", "Source": str(file), "Target": _ENVIRONMENT, "ReadOnly": True},
+            {"Type": "bind", "Source": str(data), "Target": _DATA},
+        ]
+        wanted = self._creation(release, service)
+        wanted["HostConfig"] = _CONFINED | {"Mounts": mounts} | options
+        made = await engine.try_call("POST", "/containers/create", wanted, {"name": name})
+        started = await engine.try_call("POST", f"/containers/{name}/start", timeout_s=_START_S) if made.ok else made
+        if not started.ok:
+            raise OrchestratorError(
+                ErrorCode.PLAYBOOK_FAILED, f"Service {service.name} cannot be started: {started.error}"
+            )
+
+    def _creation(self, release: Release, service: ReleasedService) -> dict[str, Any]:
+        return {
+            "Image": release.image,
+            "Entrypoint": ["/bin/sh"],
+            "Cmd": ["-c", _LOAD_ENVIRONMENT, "sh", *service.argv],
+            "Env": [f"PORT={service.port}"],
+            "ExposedPorts": {f"{service.port}/tcp": {}},
+            "User": f"{self.user.uid}:{self.user.gid}",
+            "Labels": {
+                PROJECT_LABEL: self.place.slug,
+                RELEASE_LABEL: release.release_id,
+                COMMIT_LABEL: release.commit,
+                "orchestrator.service": service.name,
+            },
+        }
+
+    def _environment_file(self, release: Release, service: ReleasedService, phase: str) -> Path:
+        """`NAME='value'` lines for a shell, readable for the user of the service only."""
+        values = directory.read_environment(self.place, release.release_id, service.name)
+        values = {"HOME": _DATA, "LANG": "C.UTF-8"} | values
+        values |= {"HOST": "0.0.0.0", "DATA_DIR": _DATA, "RELEASE_PHASE": phase}
+        file = self.place.release(release.release_id) / "env" / f"{service.name}.{phase}.sh"
+        text = "".join(f"{name}={shlex.quote(value)}\n" for name, value in sorted(values.items()))
+        directory.write_private(file, text)
+        os.chown(file, self.user.uid, self.user.gid)
+        return file
+
+
+def image_tag(place: ProjectPlace, release_id: str) -> str:
+    return f"svc-{place.slug}:{release_id}"
+
+
+async def has_image(image: str) -> bool:
+    return await engine.find(f"/images/{image}/json") is not None
+
+
+async def build_image(place: ProjectPlace, release_id: str, commit: str, context: Path, timeout_s: float) -> str:
+    """Build from a tar archive; the image's id. Raises PLAYBOOK_FAILED with the end of the build's output."""
+    labels = {PROJECT_LABEL: place.slug, RELEASE_LABEL: release_id, COMMIT_LABEL: commit}
+    arguments = [part for name, value in labels.items() for part in ("--label", f"{name}={value}")]
+    # The network of the server: names of package registries resolve as they do there.
+    arguments += ["--network", "host", "--force-rm", "--build-arg", f"RELEASE_ID={release_id}"]
+    tag = image_tag(place, release_id)
+    reply = await docker.try_run("build", *arguments, "--tag", tag, "-", stdin=context, timeout_s=timeout_s)
+    if reply.code != 0:
+        said = f"{reply.text[-1_500:]}\n{reply.error[-1_500:]}".strip()
+        raise OrchestratorError(ErrorCode.PLAYBOOK_FAILED, f"The image cannot be built:\n{said}")
+    return str((await engine.call("GET", f"/images/{tag}/json"))["Id"])
+
+
+async def remove_images(place: ProjectPlace, release_id: str | None = None) -> None:
+    """The image of one release, or all of the project. What a container still uses stays."""
+    reference = image_tag(place, release_id or "*")
+    for tag in (await docker.run("images", "--format", "{{.Repository}}:{{.Tag}}", reference)).split():
+        await docker.try_run("image", "rm", tag)
+
+
+def _status(name: str, state: dict[str, Any], restarts: int) -> RunStatus:
+    known: dict[str, RunState] = {"running": "running", "restarting": "exited", "exited": "exited", "dead": "exited"}
+    started = state["StartedAt"]
+    return RunStatus(
+        name,
+        known.get(state["Status"], "lost"),
+        pid=state["Pid"] or None,
+        exit_code=state["ExitCode"],
+        restarts=restarts,
+        started_at=None if started.startswith("0001") else datetime.fromisoformat(started[:19]),
+    )

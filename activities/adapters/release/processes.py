@@ -1,0 +1,94 @@
+"""The services of a release as supervised processes of this machine."""
+
+import asyncio
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from activities.adapters.release import directory
+from activities.adapters.release.directory import ProjectPlace
+from activities.adapters.release.services import (
+    LOOPBACK,
+    RAW_TAIL,
+    Release,
+    ReleasedService,
+    ReleaseServices,
+    live_name,
+)
+from activities.adapters.runs.states import RunAs, RunStatus
+from activities.adapters.runs.supervisor import SupervisedCommand, Supervisor
+from runtime.ports import any_free
+
+_STOP_GRACE_S = 3.0
+
+
+@dataclass(frozen=True)
+class ReleaseProcesses(ReleaseServices):
+    """`start_timeout_s` is how long a service may take, in seconds, until it answers for the first time."""
+
+    runs_dir: Path
+    place: ProjectPlace
+    start_timeout_s: float = 30.0
+    user: RunAs | None = None
+
+    @property
+    def supervisor(self) -> Supervisor:
+        return Supervisor(self.runs_dir)
+
+    async def names(self) -> list[str]:
+        return sorted(path.name for path in self.runs_dir.glob(f"svc-{self.place.slug}-*-*"))
+
+    async def state(self, name: str) -> RunStatus:
+        return self.supervisor.status(name)
+
+    def status(self, service: str, release_id: str) -> RunStatus:
+        """How a service of a release fares at the public address."""
+        return self.supervisor.status(live_name(self.place, service, release_id))
+
+    async def ended(self, name: str) -> RunStatus:
+        return await self.supervisor.wait(name)
+
+    async def tail(self, name: str) -> str:
+        try:
+            size = (self.runs_dir / name / "output.log").stat().st_size
+        except FileNotFoundError:
+            return ""
+        content, _ = self.supervisor.read_output(name, max(0, size - RAW_TAIL), RAW_TAIL)
+        # A character that was cut is no part of anything.
+        return content.decode(errors="ignore")
+
+    async def stop(self, name: str) -> None:
+        await self.supervisor.stop(name, grace_s=_STOP_GRACE_S)
+        await asyncio.to_thread(self.supervisor.remove, name)
+
+    async def launch_live(self, name: str, release: Release, service: ReleasedService) -> None:
+        values = directory.read_environment(self.place, release.release_id, service.name)
+        values |= {"DATA_DIR": str(self.place.data), "RELEASE_PHASE": "live"}
+        await self._launch(name, release, service, values, restart=True)
+
+    async def launch_candidate(
+        self, name: str, release: Release, service: ReleasedService, scratch: Path
+    ) -> tuple[str, int]:
+        port = any_free()
+        own_port = dict.fromkeys([*service.port_names, "PORT"], str(port))
+        values = directory.read_environment(self.place, release.release_id, service.name)
+        values |= own_port | {"HOST": LOOPBACK, "DATA_DIR": str(scratch), "RELEASE_PHASE": "candidate"}
+        await self._launch(name, release, service, values, restart=False)
+        return LOOPBACK, port
+
+    async def _launch(
+        self, name: str, release: Release, service: ReleasedService, values: dict[str, str], *, restart: bool
+    ) -> None:
+        if self.supervisor.status(name).state in {"exited", "lost"}:
+            await self.stop(name)
+        base = {
+            "PATH": f"{release.venv}/bin:{os.defpath}",
+            "VIRTUAL_ENV": release.venv,
+            "HOME": values["DATA_DIR"],
+            "LANG": "C.UTF-8",
+            "PYTHONUNBUFFERED": "1",
+        }
+        app = self.place.release(release.release_id) / "app"
+        await self.supervisor.start(
+            SupervisedCommand(name, service.argv, app, base | values, restart=restart, user=self.user)
+        )

@@ -1,0 +1,318 @@
+"""How a project changes from one release to the next, whatever its services run as: processes or containers.
+
+A candidate answers on a private address first; then the old services stop, the new ones start at the public
+address, and `current` flips. Light to import: playbook actions and servers use it. Every function may be killed
+anywhere and called again: names are fixed, so what runs is adopted, and a project never has two of one service at
+its public address.
+"""
+
+import asyncio
+import contextlib
+import shutil
+import socket
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from activities.adapters.release import directory
+from activities.adapters.release.directory import ProjectPlace
+from activities.adapters.release.probe import Expectation, look
+from activities.adapters.runs.states import RunAs, RunStatus
+from activities.adapters.runs.unprivileged import give
+from contracts.errors import ErrorClass, ErrorCode, OrchestratorError, bounded
+from contracts.redaction import redacted, redacted_part
+
+LOOPBACK = "127.0.0.1"
+RAW_TAIL = 20_000
+_CANDIDATE = "cand-"
+_SETTLE_S = 0.3
+"""Between the first good answer and the second look: a service that dies right after starting shows itself."""
+_WRONG_ANSWER_S = 2.0
+"""How long a service may answer wrongly while it warms up."""
+_LOOK_EVERY_S = 0.1
+_TAIL = 1_500
+
+
+@dataclass(frozen=True)
+class ReleasedService:
+    """One service of a release, as its manifest has it. `port_names` are the variables that carry its own port."""
+
+    name: str
+    argv: list[str]
+    port: int
+    health_path: str
+    health_contains: str
+    port_names: list[str] = field(default_factory=list)
+    sensitive: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Release:
+    """A finished release directory. `host` is the public name of the server, `bind` what services listen on.
+
+    Its code is in the directory with the environment `venv`, or all of it in the container image `image`.
+    """
+
+    release_id: str
+    commit: str
+    host: str
+    bind: str
+    services: list[ReleasedService]
+    venv: str = ""
+    image: str = ""
+
+
+def load_release(place: ProjectPlace, release_id: str) -> Release:
+    """Raises OrchestratorError NOT_DEPLOYED when the release is not (completely) on this server."""
+    manifest: dict[str, Any] | None = directory.read_manifest(place, release_id)
+    if manifest is None:
+        raise OrchestratorError(ErrorCode.NOT_DEPLOYED, f"Release {release_id} is not on this server any more.")
+    return Release(**manifest | {"services": [ReleasedService(**service) for service in manifest["services"]]})
+
+
+def live_name(place: ProjectPlace, service: str, release_id: str) -> str:
+    return f"svc-{place.slug}-{service}-{release_id}"
+
+
+def candidate_name(place: ProjectPlace, service: str, release_id: str) -> str:
+    return f"svc-{place.slug}-{service}-{_CANDIDATE}{release_id}"
+
+
+class ReleaseServices(ABC):
+    """The services of one project. `start_timeout_s` is how long one may take, in seconds, until it answers."""
+
+    place: ProjectPlace
+    start_timeout_s: float
+    user: RunAs | None
+
+    @abstractmethod
+    async def names(self) -> list[str]:
+        """Everything of this project that has a name, running or not, candidates too."""
+
+    @abstractmethod
+    async def state(self, name: str) -> RunStatus: ...
+
+    @abstractmethod
+    async def ended(self, name: str) -> object:
+        """Return when it no longer runs."""
+
+    @abstractmethod
+    async def tail(self, name: str) -> str:
+        """The end of its log, at most `RAW_TAIL` characters; secrets stand in it as the service wrote them."""
+
+    @abstractmethod
+    async def stop(self, name: str) -> None:
+        """Nothing of it is left, its name is free."""
+
+    @abstractmethod
+    async def launch_live(self, name: str, release: Release, service: ReleasedService) -> None:
+        """Start it at the public address, or adopt it; it is started again when it ends."""
+
+    @abstractmethod
+    async def launch_candidate(
+        self, name: str, release: Release, service: ReleasedService, scratch: Path
+    ) -> tuple[str, int]:
+        """Start it once at a private address, with scratch data; that address."""
+
+    async def try_candidate(self, release: Release) -> None:
+        """Every service answers strictly on a private port with scratch data; nothing of it is left afterwards.
+
+        Raises OrchestratorError PROBE_FAILED with the end of the service's log.
+        """
+        await self.stop_candidates()
+        scratch = self.place.scratch(release.release_id)
+        scratch.mkdir(parents=True)
+        give(scratch, self.user)
+        try:
+            await _all(self._try_service(release, service, scratch) for service in release.services)
+        finally:
+            await self.stop_candidates()
+
+    async def switch(self, release: Release) -> None:
+        """Stop what runs, start `release` at the public address, then flip `current`.
+
+        A release that does not answer there is stopped and the one before it started again: PROBE_FAILED. A port
+        that a foreign program holds: PLAYBOOK_FAILED, before anything is stopped.
+        """
+        before = directory.current_release(self.place)
+        await self._refuse_foreign_ports(release)
+        await self._stop_all(await self.live(other_than=release.release_id))
+        try:
+            await self._refuse_foreign_ports(release)
+            await self.start_release(release)
+        except OrchestratorError:
+            await self._fall_back(before, release)
+            raise
+        directory.make_current(self.place, release.release_id)
+
+    async def start_release(self, release: Release) -> None:
+        """Start (or adopt) every service at the public address, and look at it strictly, twice."""
+        self.place.data.mkdir(parents=True, exist_ok=True)
+        give(self.place.data, self.user)
+        await _all(self._start_live(release, service) for service in release.services)
+
+    async def return_to(self, failed: str, previous: str | None) -> None:
+        """`previous` serves and is `current`; what `failed` left and never served is removed."""
+        await self.stop_candidates()
+        await self.stop_live(other_than=previous)
+        if previous is None:
+            self.place.current.unlink(missing_ok=True)
+        elif not self.place.stopped.exists():
+            await self.start_release(load_release(self.place, previous))
+            directory.make_current(self.place, previous)
+        if failed != previous:
+            await asyncio.to_thread(directory.clear_unserved, self.place, failed)
+
+    async def stop_project(self) -> None:
+        """Nothing of the project runs, and nothing of it starts at a reboot."""
+        self.place.stopped.touch()
+        await self.stop_live()
+        await self.stop_candidates()
+
+    async def restart(self, release_id: str | None) -> Release:
+        """Start the release (None: the current one) anew. Raises NOT_DEPLOYED."""
+        current = release_id or directory.current_release(self.place)
+        if current is None:
+            raise OrchestratorError(ErrorCode.NOT_DEPLOYED, "Nothing of this project is deployed; deploy it first.")
+        release = load_release(self.place, current)
+        await self.stop_live()
+        await self.switch(release)
+        return release
+
+    async def restore(self, release: Release) -> list[str]:
+        """Start what should run and does not, without waiting for it; the names of what was started."""
+        names = []
+        for service in release.services:
+            name = live_name(self.place, service.name, release.release_id)
+            if (await self.state(name)).state != "running":
+                await self.launch_live(name, release, service)
+                names.append(name)
+        return names
+
+    async def stop_live(self, *, other_than: str | None = None) -> None:
+        """Stop every release's services at the public address except those of `other_than`."""
+        await self._stop_all(await self.live(other_than=other_than))
+
+    async def stop_candidates(self) -> None:
+        """Candidates and their scratch data go, whichever release they belong to."""
+        parted = [(name, self._parted(name)[1]) for name in await self.names()]
+        await self._stop_all([name for name, release in parted if release.startswith(_CANDIDATE)])
+        shutil.rmtree(self.place.root / "candidates", ignore_errors=True)
+
+    async def live(self, *, service: str | None = None, other_than: str | None = None) -> list[str]:
+        """Names of what the project has at its public address."""
+        parted = [(name, *self._parted(name)) for name in await self.names()]
+        return [
+            name
+            for name, of_service, release in parted
+            if not release.startswith(_CANDIDATE) and release != other_than and service in {None, of_service}
+        ]
+
+    def _parted(self, name: str) -> tuple[str, str]:
+        """Service and release. Neither slug nor service holds a dash, so this is unambiguous."""
+        service, _, release = name.removeprefix(f"svc-{self.place.slug}-").partition("-")
+        return service, release
+
+    async def _try_service(self, release: Release, service: ReleasedService, scratch: Path) -> None:
+        name = candidate_name(self.place, service.name, release.release_id)
+        host, port = await self.launch_candidate(name, release, service, scratch)
+        await self._answers(name, host, port, release, service)
+
+    async def _start_live(self, release: Release, service: ReleasedService) -> None:
+        name = live_name(self.place, service.name, release.release_id)
+        await self.launch_live(name, release, service)
+        host = LOOPBACK if release.bind == "0.0.0.0" else release.bind
+        await self._answers(name, host, service.port, release, service)
+
+    async def _answers(self, name: str, host: str, port: int, release: Release, service: ReleasedService) -> None:
+        """Return when the service has answered well twice without a restart, raise as soon as it cannot any more."""
+        expected = Expectation(service.health_path, service.health_contains, release.release_id)
+        loop = asyncio.get_running_loop()
+        give_up, wrong_until = loop.time() + self.start_timeout_s, None
+        restarts = (await self.state(name)).restarts
+        ended = asyncio.ensure_future(self.ended(name))
+        good = 0
+        try:
+            while True:
+                answer = await look(host, port, expected)
+                await self._refuse_ended(name, restarts, release, service)
+                good = good + 1 if answer.ok else 0
+                if good == 2:
+                    return
+                if answer.answered and not answer.ok:
+                    wrong_until = wrong_until or loop.time() + _WRONG_ANSWER_S
+                if not answer.ok and loop.time() > min(give_up, wrong_until or give_up):
+                    raise await self._unhealthy(name, release, service, answer.error or "no good answer")
+                await asyncio.wait({ended}, timeout=_SETTLE_S if answer.ok else _LOOK_EVERY_S)
+        finally:
+            ended.cancel()
+            # What waits for the end may be a program of its own: it is gone before we go on.
+            with contextlib.suppress(asyncio.CancelledError, OrchestratorError):
+                await ended
+
+    async def _refuse_ended(self, name: str, restarts: int, release: Release, service: ReleasedService) -> None:
+        status = await self.state(name)
+        if status.state != "running":
+            raise await self._unhealthy(name, release, service, f"it ended with exit code {status.exit_code}")
+        if status.restarts != restarts or status.pid is None:
+            raise await self._unhealthy(name, release, service, "it crashed after its start")
+
+    async def _unhealthy(self, name: str, release: Release, service: ReleasedService, why: str) -> OrchestratorError:
+        values = directory.read_environment(self.place, release.release_id, service.name)
+        secrets = secret_values(values, service.sensitive)
+        message = redacted(f"Service {service.name} of release {release.release_id} is not healthy: {why}.", secrets)
+        # Redacted before it is cut: half of a secret would not be recognised.
+        tail = redacted_part(await self.tail(name), secrets).strip()[-_TAIL:]
+        if tail:
+            message += f"\nThe end of its log:\n{tail}"
+        return OrchestratorError(ErrorCode.PROBE_FAILED, bounded(message, 3_500))
+
+    async def _fall_back(self, before: str | None, failed: Release) -> None:
+        if before == failed.release_id:
+            return
+        await self._stop_all(await self.live(other_than=before))
+        if before is not None and not self.place.stopped.exists():
+            await self.start_release(load_release(self.place, before))
+
+    async def _refuse_foreign_ports(self, release: Release) -> None:
+        for service in release.services:
+            ours = [await self.state(name) for name in await self.live(service=service.name)]
+            if any(status.state == "running" for status in ours):
+                continue
+            if not _can_bind(release.bind, service.port):
+                raise OrchestratorError(
+                    ErrorCode.PLAYBOOK_FAILED,
+                    f"Port {service.port} of {service.name} is taken by a program that is not part of this project; "
+                    "stop that program and deploy again.",
+                    error_class=ErrorClass.PERMANENT,
+                )
+
+    async def _stop_all(self, names: list[str]) -> None:
+        await _all(self.stop(name) for name in names)
+
+
+def secret_values(values: dict[str, str], sensitive: list[str]) -> list[str]:
+    """What must not be repeated of a service's environment."""
+    return [values[name] for name in sensitive if values.get(name)]
+
+
+async def _all(work: Iterable[Awaitable[object]]) -> None:
+    """All to their end, then the first error: nothing goes on behind the caller's back."""
+    results = await asyncio.gather(*work, return_exceptions=True)
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result
+
+
+def _can_bind(host: str, port: int) -> bool:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+            probe.listen(1)
+        except OSError:
+            return False
+    return True

@@ -1,0 +1,36 @@
+"""What is known of a run, whatever it runs as."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+RunState = Literal["absent", "running", "exited", "lost"]
+
+
+@dataclass(frozen=True)
+class RunAs:
+    """The numeric user that a command drops to; possible for root only."""
+
+    uid: int
+    gid: int
+
+
+@dataclass(frozen=True)
+class RunStatus:
+    """`exit_code` is negative for a signal, as in subprocess. `lost`: the supervisor died before the end.
+
+    `pid` is the command's own process; its session id is the same number. None between two starts of a service.
+    `unseen`: whoever should have seen the end and the last output was away; the exit code is known all the same.
+    """
+
+    name: str
+    state: RunState
+    pid: int | None = None
+    exit_code: int | None = None
+    restarts: int = 0
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    timed_out: bool = False
+    stopped: bool = False
+    unseen: bool = False
+    run_as_uid: int | None = None

@@ -1,0 +1,1 @@
+"""Servers: how they are reached, and those that are containers of this machine."""

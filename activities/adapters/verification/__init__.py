@@ -1,0 +1,1 @@
+"""A project's own checks: what is run, and what the output says."""

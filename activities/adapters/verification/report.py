@@ -1,0 +1,116 @@
+"""What the output of a project's own checks means: passed or not, whose fault, and which failure it is."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+from activities.adapters.runs.follower import readable
+from contracts.errors import bounded
+
+FailureClass = Literal["code", "infrastructure"]
+
+_MAX_EVIDENCE = 7_500
+_MAX_TAIL = 4_500
+_MAX_NAMES = 30
+_LAST_LINES = 200
+_FAILED_TEST = re.compile(r"^(?:FAILED|ERROR) (\S.*)$", re.MULTILINE)
+_PASSED = re.compile(r"\b([1-9]\d*) passed\b")
+_NO_TESTS = re.compile(r"no tests (ran|collected)|collected 0 items", re.IGNORECASE)
+_ERROR_LINE = re.compile(
+    r"^(?:E\s{2,}.*|.*\b\w*(?:Error|Exception)\b.*|.*:\d+:\d+: .*|make.*\*\*\*.*|.*would reformat.*)$", re.I | re.M
+)
+_KILLED = re.compile(r"\*\*\* .*(?:\bKilled\b|Error 137\b)")
+_DISK_FULL = re.compile(r"No space left on device|Disk quota exceeded")
+_NO_REGISTRY = re.compile(
+    r"No matching distribution found|Max retries exceeded|Temporary failure in name resolution|"
+    r"NewConnectionError|ReadTimeoutError|Connection (?:refused|reset)|network is unreachable|"
+    r"Could not install packages due to an (?:OSError|EnvironmentError)",
+    re.IGNORECASE,
+)
+_OTHER_VERSIONS = re.compile(r"\(from versions: (?!none\))[^)]+\)")
+"""The registry answered and has other versions: the wish is wrong, not the network."""
+_NOISE = (
+    (re.compile(r"0x[0-9a-fA-F]+"), "#"),
+    (re.compile(r"\b\d{4}-\d\d-\d\d[T ][\d:.]+(?:Z|[+-]\d\d:?\d\d)?"), "#"),
+    (re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b|\b[0-9a-f]{12,}\b"), "#"),
+    (re.compile(r"(?<![\w.])/(?:[\w.@+-]+/)+"), ""),
+    (re.compile(r"\d+(?:\.\d+)?"), "#"),
+    (re.compile(r"\s+"), " "),
+)
+
+
+@dataclass(frozen=True)
+class CheckedOutput:
+    """A verdict. `evidence` is bounded and made for the Developer; `fingerprint` is None when all is well."""
+
+    passed: bool
+    failure_class: FailureClass | None
+    fingerprint: str | None
+    evidence: str
+
+
+def judge(output: str, exit_code: int | None, *, timed_out: bool = False, timeout_s: int = 0) -> CheckedOutput:
+    """The verdict on `make setup check test`. A project whose tests did not run is not verified."""
+    text = readable(output)
+    last = "\n".join(text.splitlines()[-_LAST_LINES:])
+    failing = _failing(text)
+    if timed_out:
+        return _failure("code", f"The checks did not finish within {timeout_s} s and were stopped.", text, failing)
+    if exit_code == 0:
+        if _PASSED.search(last):
+            return CheckedOutput(True, None, None, bounded(last[-1000:], _MAX_EVIDENCE))
+        return _failure("code", "make test ended well, but no test was executed.", text, [])
+    trouble = _trouble(last, exit_code, bool(failing))
+    if trouble:
+        return _failure("infrastructure", trouble, text, failing)
+    if _NO_TESTS.search(last) and not failing:
+        return _failure("code", "No tests were executed: a project without tests is not verified.", text, failing)
+    return _failure("code", f"The project's own checks failed (exit code {exit_code}).", text, failing)
+
+
+def registry_trouble(output: str) -> bool:
+    """Whether packages could not be had because of the machine or the network, and not because of their names."""
+    if _DISK_FULL.search(output):
+        return True
+    return bool(_NO_REGISTRY.search(output)) and not _OTHER_VERSIONS.search(output)
+
+
+def code_failure(reason: str, output: str = "") -> CheckedOutput:
+    """A failure that the Developer can repair, found before any test ran."""
+    return _failure("code", reason, readable(output), [])
+
+
+def _trouble(last: str, exit_code: int | None, tests_failed: bool) -> str | None:
+    if exit_code in (-9, 137) or _KILLED.search(last):
+        return "The checks were killed by the machine (out of memory?)."
+    if _DISK_FULL.search(last):
+        return "The disk is full."
+    if not tests_failed and registry_trouble(last):
+        return "Packages could not be downloaded."
+    return None
+
+
+def _failing(text: str) -> list[str]:
+    """Lines `path::test - reason` of the short summary, each once, in order."""
+    return list(dict.fromkeys(_FAILED_TEST.findall(text)))
+
+
+def _failure(kind: FailureClass, reason: str, text: str, failing: list[str]) -> CheckedOutput:
+    names = [bounded(name, 200) for name in failing[:_MAX_NAMES]]
+    more = [f"and {len(failing) - _MAX_NAMES} more"] if len(failing) > _MAX_NAMES else []
+    parts = [reason, *(["Failing:", *names, *more] if names else []), "", "End of the output:", text[-_MAX_TAIL:]]
+    signature = (
+        sorted(map(_normal, failing)) or [_normal(line) for line in _ERROR_LINE.findall(text)[:20]] or [_normal(reason)]
+    )
+    fingerprint = hashlib.sha256("\n".join([kind, *signature]).encode()).hexdigest()[:32]
+    return CheckedOutput(False, kind, fingerprint, bounded("\n".join(parts), _MAX_EVIDENCE))
+
+
+def _normal(line: str) -> str:
+    """The line without what differs between two runs of the same failure."""
+    for pattern, instead in _NOISE:
+        line = pattern.sub(instead, line)
+    return line.strip()

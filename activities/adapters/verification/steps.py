@@ -1,0 +1,129 @@
+"""The steps of a verification that are the same wherever the tests run."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from pathlib import Path
+
+from activities.adapters.forge.git import Git
+from activities.adapters.forge.local import LocalBareForge
+from activities.adapters.packages.requirements_check import UnsafeRequirement, plain_lines, requirement_files
+from activities.adapters.runs.states import RunStatus
+from activities.adapters.verification.report import CheckedOutput, code_failure, registry_trouble
+from activities.ports import ArtifactStore, Follow
+from contracts.errors import ErrorClass, ErrorCode, OrchestratorError, bounded
+from contracts.progress import FineEvent
+from contracts.steps import VerificationRequest, VerificationResult
+
+SETUP_TIMEOUT_S = 1500
+MAX_LOG = 32 * 1024 * 1024
+_SHOWN = ("FAILED ", "ERROR ", "make: ***", "make[")
+
+
+class Refused(Exception):
+    """The project cannot be tested as it is; the Developer can repair it."""
+
+    def __init__(self, verdict: CheckedOutput) -> None:
+        super().__init__(verdict.evidence)
+        self.verdict = verdict
+
+
+async def check_out(forge: LocalBareForge, request: VerificationRequest, directory: Path) -> Path:
+    """Exactly the commit's files, without a repository, in a new folder of `directory`.
+
+    Raises OrchestratorError COMMIT_NOT_ON_REMOTE when the forge does not have the commit.
+    """
+    bare = forge.path(request.repository)
+    if not bare.is_dir() or await Git(bare).commit_of(request.commit) is None:
+        raise OrchestratorError(
+            ErrorCode.COMMIT_NOT_ON_REMOTE, f"The forge does not have the commit {request.commit[:12]}."
+        )
+    draft = directory / "project"
+    await Git(directory).run(
+        "clone", "--quiet", "--shared", "--no-checkout", "--template=", "--", str(bare), str(draft)
+    )
+    await Git(draft).run("checkout", "--quiet", "--detach", request.commit, "--")
+    await asyncio.to_thread(shutil.rmtree, draft / ".git")
+    return draft
+
+
+def refuse_without_makefile(project: Path) -> None:
+    if not (project / "Makefile").is_file():
+        raise Refused(code_failure("There is no Makefile with the targets setup, check and test."))
+
+
+def plain_requirements(project: Path) -> list[Path]:
+    """The requirement files of a project; a line that is more than a name with versions is refused."""
+    files = requirement_files(project)
+    for file in files:
+        try:
+            plain_lines(file)
+        except UnsafeRequirement as unsafe:
+            reason = f"{file.name} may hold package names and versions only; this line is something else: {unsafe}"
+            raise Refused(code_failure(reason)) from None
+    return files
+
+
+async def verification_result(
+    artifacts: ArtifactStore,
+    request: VerificationRequest,
+    verdict: CheckedOutput,
+    output: bytes,
+    status: RunStatus | None,
+) -> VerificationResult:
+    report = await artifacts.put(f"tests-{request.commit[:12]}.log", output)
+    return VerificationResult(
+        commit=request.commit,
+        passed=verdict.passed,
+        exit_code=None if status is None else status.exit_code,
+        failure_class=verdict.failure_class,
+        fingerprint=verdict.fingerprint,
+        evidence=verdict.evidence,
+        report=report,
+        duration_ms=_duration_ms(status),
+    )
+
+
+def beats_only(follow: Follow) -> Follow:
+    """The heart beats while packages are installed; offsets belong to the tests' output."""
+
+    async def report(_: list[FineEvent], __: int) -> None:
+        await follow.report([], follow.offset)
+
+    return Follow(0, report)
+
+
+def setup_failure(status: RunStatus, output: str) -> Exception:
+    gone = status.state == "lost" or status.unseen or status.timed_out or (status.exit_code or 0) < 0
+    if gone or registry_trouble(output):
+        return OrchestratorError(
+            ErrorCode.PROCESS_FAILED,
+            f"The project's packages could not be installed on this machine: {bounded(output.strip(), 1000)}",
+            error_class=ErrorClass.TRANSIENT,
+        )
+    return Refused(code_failure("The packages in the requirement files cannot be installed.", output))
+
+
+def shown_line(line: bytes) -> list[str]:
+    text = line.decode(errors="replace")
+    summary = text.startswith("=") and (" passed" in text or " failed" in text or " error" in text)
+    return [bounded(text, 500)] if summary or text.startswith(_SHOWN) else []
+
+
+def tests_lost() -> OrchestratorError:
+    return OrchestratorError(
+        ErrorCode.TESTER_LOST,
+        "The tests were killed from outside; they are started again.",
+        error_class=ErrorClass.TRANSIENT,
+    )
+
+
+def tests_stopped() -> OrchestratorError:
+    return OrchestratorError(ErrorCode.STOPPED_BY_PERSON, "The tests were stopped.")
+
+
+def _duration_ms(status: RunStatus | None) -> int:
+    if status is None or status.started_at is None or status.finished_at is None:
+        return 0
+    return round((status.finished_at - status.started_at).total_seconds() * 1000)
