@@ -18,13 +18,13 @@ import os
 import re
 import shlex
 import tarfile
+import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, TypeVar
-from uuid import uuid4
 
 from activities.adapters.containers.engine import ContainerSpec, ContainerState, DockerContainerEngine
 from activities.adapters.runs.bounded_log import BoundedLog
@@ -103,11 +103,9 @@ class ContainerRuns:
         """The output of a run, to be followed from its beginning; the copy goes with whoever follows."""
         copies = self._records_dir / ".output"
         copies.mkdir(mode=0o700, parents=True, exist_ok=True)
-        path = copies / f"{name}.{uuid4().hex}"
-        log = BoundedLog(path)
-        with path.open("rb") as copy:
-            # A file without a name: nothing is left of it when this process is killed.
-            path.unlink()
+        # A file without a name, from its beginning: nothing is left of it when this process is killed.
+        with tempfile.TemporaryFile(dir=copies) as copy:
+            log = BoundedLog(copy.fileno())
             try:
                 yield RunOutput(self, name, copy, log)
             finally:

@@ -10,14 +10,14 @@ _CUT = b"\n[output cut here: the log has reached its limit]\n"
 
 
 class BoundedLog:
-    """Appends up to `cap` bytes and says where it cut.
+    """Appends up to `cap` bytes to a new file, or to the open one with this number, and says where it cut.
 
     With `rotate` (services that run for months) a full log becomes `<name>.1` and a new one begins, so that the
     latest output is what is kept; offsets then start again at 0.
     """
 
-    def __init__(self, path: Path, *, cap: int = CAP_BYTES, rotate: bool = False) -> None:
-        self._path = path
+    def __init__(self, to: Path | int, *, cap: int = CAP_BYTES, rotate: bool = False) -> None:
+        self._to = to
         self._cap = cap
         self._rotate = rotate
         self._closed = False
@@ -31,9 +31,9 @@ class BoundedLog:
             self._append(chunk)
             return
         self._append(chunk[:room])
-        if self._rotate:
+        if self._rotate and isinstance(self._to, Path):
             os.close(self._file)
-            os.replace(self._path, self._path.with_name(self._path.name + ".1"))
+            os.replace(self._to, self._to.with_name(self._to.name + ".1"))
             self._open()
             self.write(chunk[room : room + self._cap])
             return
@@ -46,7 +46,10 @@ class BoundedLog:
             os.close(self._file)
 
     def _open(self) -> None:
-        self._file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        if isinstance(self._to, int):
+            self._file = os.dup(self._to)
+        else:
+            self._file = os.open(self._to, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         self._size = 0
 
     def _append(self, chunk: bytes) -> None:

@@ -319,7 +319,7 @@ async def _new_key(key: Path, comment: str) -> None:
     """Stored with mode 0600 before anybody trusts it; a half-made pair is made anew."""
     for file in (key, key.with_suffix(".pub")):
         file.unlink(missing_ok=True)
-    reply = await docker.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", comment, "-f", str(key)])
+    reply = await docker.run_program(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", comment, "-f", str(key)])
     if reply.code != 0:
         raise OrchestratorError(ErrorCode.PROCESS_FAILED, f"No SSH key could be made: {reply.error[-500:]}")
 

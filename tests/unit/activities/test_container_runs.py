@@ -7,11 +7,13 @@ from typing import Any, cast
 import pytest
 
 from activities.adapters.containers import engine as docker_engine
+from activities.adapters.containers import runs as container_runs
 from activities.adapters.containers.engine import MARK, ContainerState, DockerContainerEngine
 from activities.adapters.containers.runs import TIMEOUT_LABEL, ContainerRuns
 from activities.adapters.runs.states import RunStatus
 
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
+NEVER = "0001-01-01T00:00:00Z"
 
 
 class Engine:
@@ -38,12 +40,12 @@ async def status(
 
     Without `start_seen` the engine was killed in the middle of the start, and took the container over later.
     """
-    never = "0001-01-01T00:00:00Z"
-    ended = never if lasted_s is None else (BEGAN + timedelta(seconds=lasted_s)).isoformat()
+
+    ended = NEVER if lasted_s is None else (BEGAN + timedelta(seconds=lasted_s)).isoformat()
     told = {
         "Status": "exited" if start_seen else "created",
         "ExitCode": code,
-        "StartedAt": BEGAN.isoformat() if start_seen else never,
+        "StartedAt": BEGAN.isoformat() if start_seen else NEVER,
         "FinishedAt": ended,
     }
     engine: Any = Engine(told, limit_s=60, said=said)
@@ -129,3 +131,19 @@ async def test_a_command_whose_start_the_engine_did_not_see_has_ended_all_the_sa
 
 async def test_a_container_that_has_not_been_started_is_absent(tmp_path: Path) -> None:
     assert (await status(tmp_path, 0, None, start_seen=False)).state == "absent"
+
+
+async def test_the_copy_of_an_output_never_has_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever follows may be killed at any moment, the first one included."""
+    seen: list[list[Path]] = []
+
+    class Looking(container_runs.BoundedLog):
+        def __init__(self, to: Path | int) -> None:
+            seen.append([path for path in tmp_path.rglob("*") if path.is_file()])
+            super().__init__(to)
+
+    monkeypatch.setattr(container_runs, "BoundedLog", Looking)
+    engine: Any = Engine({"Status": "exited", "ExitCode": 0, "StartedAt": NEVER, "FinishedAt": NEVER}, 60, None)
+    async with ContainerRuns(cast("DockerContainerEngine", engine), tmp_path).output("turn-1"):
+        seen.append([path for path in tmp_path.rglob("*") if path.is_file()])
+    assert seen == [[], []]
