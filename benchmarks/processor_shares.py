@@ -23,6 +23,7 @@ KINDS = (
     ("ansible", "Ansible"),
     ("runner", "Ansible"),
     ("scripted_agent", "agent"),
+    ("agents/scripted", "agent"),
     ("pip", "pip"),
     ("mypy", "project's checks"),
     ("ruff", "project's checks"),

@@ -25,7 +25,7 @@ from runtime.ports import any_free
 
 ROOT = Path(__file__).parents[2]
 TEMPLATE = ROOT / "templates" / "service"
-AGENT = ROOT / "activities" / "adapters" / "scripted_agent"
+AGENT = ROOT / "activities" / "adapters" / "agents" / "scripted"
 START_S = 60.0
 
 
