@@ -16,7 +16,7 @@ from pathlib import Path
 from activities.adapters.runs.supervisor import Supervisor
 from benchmarks.measuring import Spread
 from benchmarks.reporting import Benchmark, Findings, Table, main
-from bot.emulator.telegram import Telegram
+from emulators.telegram.telegram import Telegram
 from tests.support.chat import Talker, Town, running_town
 from tests.support.stack import running_stack
 

@@ -66,7 +66,7 @@ async def _emulated(parts: Parts, out: Output) -> AsyncIterator[tuple[str, async
         "This is not Telegram: an emulator of its Bot API runs on this machine, and you see its chat.", style="bold"
     )
     out.say("The bot, the platform and what they build are real. You are its administrator.")
-    emulator = await _spawn(parts.module("bot.emulator", "--token", EMULATOR_TOKEN), asyncio.subprocess.PIPE)
+    emulator = await _spawn(parts.module("emulators.telegram", "--token", EMULATOR_TOKEN), asyncio.subprocess.PIPE)
     bot: asyncio.subprocess.Process | None = None
     try:
         url = await _address(emulator)

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from bot.emulator.telegram import Telegram
+from emulators.telegram.telegram import Telegram
 from tests.support.chat import Town, running_town
 from tests.support.stack import Stack
 

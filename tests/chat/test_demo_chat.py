@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from bot.emulator.server import serving
-from bot.emulator.telegram import Telegram
+from emulators.telegram.server import serving
+from emulators.telegram.telegram import Telegram
 from tests.support.patience import patience
 from tests.support.stack import Stack
 

@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from benchmarks.chat_acknowledgement import at_once
-from bot.emulator.telegram import Telegram
+from emulators.telegram.telegram import Telegram
 from tests.support.chat import BotProcess, Talker, Town, link, running_town
 from tests.support.stack import Stack, free_ports
 from tests.support.transcripts import check_transcript

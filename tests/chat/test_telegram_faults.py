@@ -5,7 +5,7 @@ from uuid import uuid4
 
 import pytest
 
-from bot.emulator.faults import Fault, Kind
+from emulators.telegram.faults import Fault, Kind
 from tests.chat.test_secrets import waiting_for_a_secret
 from tests.support.chat import Town
 

@@ -11,8 +11,8 @@ import httpx
 import pytest
 
 from activities.adapters.containers import command as docker
-from bot.emulator.server import serving
-from bot.emulator.telegram import Telegram
+from emulators.telegram.server import serving
+from emulators.telegram.telegram import Telegram
 from tests.compose.stack import ComposeStack, no_compose, running_compose
 from tests.support import engine
 from tests.support.chat import Talker, link

@@ -9,7 +9,18 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = ("contracts", "workflows", "activities", "runtime", "workers", "api", "cli", "benchmarks")
+PACKAGES = (
+    "contracts",
+    "workflows",
+    "activities",
+    "runtime",
+    "workers",
+    "api",
+    "bot",
+    "cli",
+    "emulators",
+    "benchmarks",
+)
 LINT = "import sys; from importlinter.cli import lint_imports; sys.exit(lint_imports(no_logo=True, cache_dir=None))"
 
 
@@ -73,6 +84,9 @@ def test_the_source_keeps_the_rules(copy_of_the_source: Path) -> None:
         ("api/planted.py", "import workflows", "the api knows contracts and runtime"),
         ("api/planted.py", "import cli", "the doors are independent"),
         ("cli/planted.py", "import activities.ports", "the cli knows contracts and runtime"),
+        ("bot/planted.py", "import activities.ports", "the bot knows contracts and runtime"),
+        ("bot/planted.py", "import emulators.telegram", "nothing of the product imports an emulator"),
+        ("emulators/telegram/planted.py", "import contracts", "the emulators know nothing of ours"),
         ("runtime/planted.py", "import sqlalchemy", "the ORM lives in the api"),
         ("workers/planted.py", "import benchmarks", "nothing of the product knows the benchmarks"),
     ],

@@ -13,8 +13,8 @@ from typing import Any
 
 import httpx
 
-from bot.emulator.chats import Chat, Message
-from bot.emulator.faults import Fault, Kind
+from emulators.telegram.chats import Chat, Message
+from emulators.telegram.faults import Fault, Kind
 from tests.support.chaos_kills import kill
 from tests.support.chat import Talker, Town, link
 from tests.support.patience import patience, promised

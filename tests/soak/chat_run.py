@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
-from bot.emulator.telegram import Telegram
+from emulators.telegram.telegram import Telegram
 from tests.chaos.conftest import platform as running_platform
 from tests.soak.chat import ChatSoak, Plan, Result, Say
 from tests.soak.report import percentile, write_report

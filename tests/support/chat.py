@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from bot.emulator.chats import Chat, Message
-from bot.emulator.server import serving
-from bot.emulator.telegram import Press, Telegram
+from emulators.telegram.chats import Chat, Message
+from emulators.telegram.server import serving
+from emulators.telegram.telegram import Press, Telegram
 from tests.support.eventually import eventually
 from tests.support.patience import patience, within
 from tests.support.stack import ROOT, Stack

@@ -4,8 +4,8 @@ import os
 import re
 from pathlib import Path
 
-from bot.emulator.chats import Chat
-from bot.emulator.transcript import written
+from emulators.telegram.chats import Chat
+from emulators.telegram.transcript import written
 
 DIRECTORY = Path(__file__).resolve().parents[2] / "docs" / "chat-transcripts"
 _RENAME = (

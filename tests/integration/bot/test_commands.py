@@ -4,8 +4,8 @@ from functools import partial
 
 import pytest
 
-from bot.emulator.chats import Chat, Message
 from bot.keyboards import CancelData
+from emulators.telegram.chats import Chat, Message
 from tests.integration.bot.village import Village
 from tests.support.chat import answered, shows
 from tests.support.patience import patience

@@ -3,8 +3,8 @@
 import httpx
 import pytest
 
-from bot.emulator.faults import Fault, Kind
-from bot.emulator.webhook import SECRET_HEADER
+from emulators.telegram.faults import Fault, Kind
+from emulators.telegram.webhook import SECRET_HEADER
 from runtime import private_files
 from runtime.ports import any_free
 from tests.integration.bot.village import Village, beside

@@ -17,11 +17,6 @@ import asyncpg
 import pytest
 from pydantic import SecretStr
 
-from bot.emulator.chats import Chat, Message
-from bot.emulator.errors import too_many_requests
-from bot.emulator.limits import Limits, Rate
-from bot.emulator.server import serving
-from bot.emulator.telegram import Telegram
 from bot.pace import Pace
 from bot.run import run
 from contracts.base import utc_now
@@ -31,6 +26,11 @@ from contracts.ids import child_task_id, delivery_workflow_id, engineering_workf
 from contracts.nouns import StartedTask
 from contracts.questions import AnswerCommand
 from contracts.states import TaskKind
+from emulators.telegram.chats import Chat, Message
+from emulators.telegram.errors import too_many_requests
+from emulators.telegram.limits import Limits, Rate
+from emulators.telegram.server import serving
+from emulators.telegram.telegram import Telegram
 from runtime.gateway import WorkflowDescription
 from runtime.settings import Settings
 from tests.support.api import (

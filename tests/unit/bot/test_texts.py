@@ -10,9 +10,9 @@ from fluent.syntax import ast as fluent
 from fluent.syntax import parse
 from fluent.syntax.visitor import Visitor
 
-from bot.emulator import html
 from bot.texts import LANGUAGES, Markup, spoken, texts
 from contracts.states import ProjectStatus, Role, TaskState
+from emulators.telegram import html
 
 BOT = Path(__file__).resolve().parents[3] / "bot"
 CYRILLIC = re.compile("[а-яё]", re.IGNORECASE)

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from bot import answers, keyboards, naming, views
-from bot.emulator import html
 from bot.keyboards import AfterData, AnswerData, CancelData
 from bot.pace import Pace
 from bot.progress import Progress
@@ -18,6 +17,7 @@ from contracts.nouns import TaskDTO
 from contracts.progress import ProgressEvent, StreamedEvent
 from contracts.questions import QuestionDTO
 from contracts.states import QuestionKind, TaskKind, TaskState
+from emulators.telegram import html
 from tests.support.patience import patience
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

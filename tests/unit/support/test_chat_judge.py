@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from bot.emulator.chats import Account, Chat, Message
-from bot.emulator.telegram import Telegram
+from emulators.telegram.chats import Account, Chat, Message
+from emulators.telegram.telegram import Telegram
 from tests.soak.chat import COURSES, Conversation, Plan, judge, secret_of
 from tests.support.chat import Talker
 

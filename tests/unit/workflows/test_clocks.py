@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[3]
-FOLDERS = ("activities", "api", "bot", "cli", "runtime", "workers", "workflows")
+FOLDERS = ("activities", "api", "bot", "cli", "emulators", "runtime", "workers", "workflows")
 WALL = re.compile(r"\btime\.time\b|\bdatetime\.now\(|\butc_now\(\)|\bdatetime\.utcnow\b")
 
 ALLOWED = {
@@ -26,9 +26,9 @@ ALLOWED = {
     "api/vault.py": "updated_at",
     "api/web_sessions.py": "a link and a cookie end at a moment, also across restarts",
     "bot/conversation.py": "whether a secret that follows an end belongs to it, by moments of the database's rows",
-    "bot/emulator/telegram.py": "the date of a message, as the Bot API has it",
-    "bot/emulator/webhook.py": "the date of the last error, as the Bot API has it",
     "cli/doctor.py": "one look at the age of heartbeats, for a person to judge",
+    "emulators/telegram/telegram.py": "the date of a message, as the Bot API has it",
+    "emulators/telegram/webhook.py": "the date of the last error, as the Bot API has it",
 }
 """Where the wall clock is read, and why a jump does no harm there."""
 

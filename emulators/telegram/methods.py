@@ -8,10 +8,10 @@ from aiogram import methods as known
 from aiogram.methods import TelegramMethod
 from aiogram.types import ReplyParameters
 
-from bot.emulator import html, keyboards
-from bot.emulator.errors import ApiError, bad_request
-from bot.emulator.parameters import plain
-from bot.emulator.telegram import Reply, Telegram
+from emulators.telegram import html, keyboards
+from emulators.telegram.errors import ApiError, bad_request
+from emulators.telegram.parameters import plain
+from emulators.telegram.telegram import Reply, Telegram
 
 _COMMAND = re.compile(r"[a-z0-9_]{1,32}\Z")
 _LANGUAGE = re.compile(r"([a-z]{2})?\Z")

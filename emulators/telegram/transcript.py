@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable
 
-from bot.emulator.chats import Chat, Frame, Message
+from emulators.telegram.chats import Chat, Frame, Message
 
 Rename = Iterable[tuple[str, str]]
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from bot.emulator.errors import ApiError, too_many_requests
+from emulators.telegram.errors import ApiError, too_many_requests
 
 
 class Kind(StrEnum):

@@ -7,10 +7,10 @@ from typing import Any, TypeVar
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from bot.emulator.chats import Chat, Message
-from bot.emulator.faults import Fault, Kind
-from bot.emulator.keyboards import Button
-from bot.emulator.telegram import Press, Telegram
+from emulators.telegram.chats import Chat, Message
+from emulators.telegram.faults import Fault, Kind
+from emulators.telegram.keyboards import Button
+from emulators.telegram.telegram import Press, Telegram
 
 _LONGEST_WAIT_S = 30.0
 

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
-from bot.emulator.html import Entity
-from bot.emulator.keyboards import Button, Keyboard, document
+from emulators.telegram.html import Entity
+from emulators.telegram.keyboards import Button, Keyboard, document
 
 Found = TypeVar("Found")
 

@@ -10,8 +10,8 @@ from urllib.parse import urlparse
 
 import aiohttp
 
-from bot.emulator.errors import bad_request
-from bot.emulator.updates import Update, Updates
+from emulators.telegram.errors import bad_request
+from emulators.telegram.updates import Update, Updates
 
 SECRET_HEADER = "X-Telegram-Bot-Api-Secret-Token"
 _SECRET = re.compile(r"[A-Za-z0-9_-]{1,256}\Z")

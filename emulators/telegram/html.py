@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from bot.emulator.errors import ApiError, bad_request
+from emulators.telegram.errors import ApiError, bad_request
 
 _TYPES = {
     "b": "bold",

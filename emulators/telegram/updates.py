@@ -5,7 +5,7 @@ import random
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from bot.emulator.errors import bad_request, conflict
+from emulators.telegram.errors import bad_request, conflict
 
 Update = dict[str, Any]
 

@@ -4,7 +4,7 @@ import math
 import time
 from dataclasses import dataclass, field
 
-from bot.emulator.errors import too_many_requests
+from emulators.telegram.errors import too_many_requests
 
 
 @dataclass(frozen=True)

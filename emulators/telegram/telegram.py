@@ -12,14 +12,14 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import uuid4
 
-from bot.emulator import html
-from bot.emulator.chats import Account, Chat, Message, message_document
-from bot.emulator.errors import ApiError, bad_request
-from bot.emulator.faults import Faults
-from bot.emulator.keyboards import Keyboard
-from bot.emulator.limits import Limits
-from bot.emulator.updates import Update, Updates
-from bot.emulator.webhook import Webhook
+from emulators.telegram import html
+from emulators.telegram.chats import Account, Chat, Message, message_document
+from emulators.telegram.errors import ApiError, bad_request
+from emulators.telegram.faults import Faults
+from emulators.telegram.keyboards import Keyboard
+from emulators.telegram.limits import Limits
+from emulators.telegram.updates import Update, Updates
+from emulators.telegram.webhook import Webhook
 
 MOST_TEXT = 4096
 _FIRST_MESSAGES = (10**3, 10**8)

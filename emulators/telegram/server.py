@@ -9,10 +9,10 @@ from typing import Any
 
 from aiohttp import web
 
-from bot.emulator import control, methods, parameters
-from bot.emulator.errors import ApiError
-from bot.emulator.faults import Fault, Kind
-from bot.emulator.telegram import Telegram
+from emulators.telegram import control, methods, parameters
+from emulators.telegram.errors import ApiError
+from emulators.telegram.faults import Fault, Kind
+from emulators.telegram.telegram import Telegram
 
 
 def build(telegram: Telegram) -> web.Application:

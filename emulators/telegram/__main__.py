@@ -1,16 +1,18 @@
-"""`python -m bot.emulator --port PORT`: an emulated Telegram as a process of its own, until it is told to stop."""
+"""`python -m emulators.telegram --port PORT`: an emulated Telegram in its own process; SIGINT or SIGTERM ends it."""
 
 import argparse
 import asyncio
 import signal
 import sys
 
-from bot.emulator.server import serving
-from bot.emulator.telegram import Telegram
+from emulators.telegram.server import serving
+from emulators.telegram.telegram import Telegram
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m bot.emulator", description="An emulator of Telegram's Bot API.")
+    parser = argparse.ArgumentParser(
+        prog="python -m emulators.telegram", description="An emulator of Telegram's Bot API."
+    )
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=0, help="0 takes a free one, which is printed")
     parser.add_argument("--token", default=Telegram.token, help="the token of the one bot that it knows")

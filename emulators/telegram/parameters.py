@@ -14,7 +14,7 @@ from aiogram.methods import TelegramMethod
 from aiohttp import web
 from pydantic import ValidationError
 
-from bot.emulator.errors import ApiError, bad_request
+from emulators.telegram.errors import ApiError, bad_request
 
 Method = TelegramMethod[Any]
 

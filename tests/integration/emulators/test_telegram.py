@@ -25,13 +25,13 @@ from aiogram.types import BotCommand, InlineKeyboardButton, InlineKeyboardMarkup
 from aiohttp import web
 from pydantic import BaseModel
 
-from bot.emulator.faults import Fault, Kind
-from bot.emulator.limits import Limits, Rate
-from bot.emulator.methods import HANDLERS
-from bot.emulator.parameters import SPECIFICATION
-from bot.emulator.server import serving
-from bot.emulator.telegram import Telegram
-from bot.emulator.webhook import SECRET_HEADER
+from emulators.telegram.faults import Fault, Kind
+from emulators.telegram.limits import Limits, Rate
+from emulators.telegram.methods import HANDLERS
+from emulators.telegram.parameters import SPECIFICATION
+from emulators.telegram.server import serving
+from emulators.telegram.telegram import Telegram
+from emulators.telegram.webhook import SECRET_HEADER
 from tests.support.eventually import eventually
 from tests.support.patience import within
 

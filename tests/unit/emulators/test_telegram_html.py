@@ -2,8 +2,8 @@
 
 import pytest
 
-from bot.emulator import html
-from bot.emulator.errors import ApiError
+from emulators.telegram import html
+from emulators.telegram.errors import ApiError
 
 
 def test_tags_become_entities_counted_in_utf_16() -> None:

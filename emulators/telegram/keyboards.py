@@ -6,7 +6,7 @@ from urllib.parse import urlparse
 
 from aiogram.types import InlineKeyboardButton, InlineKeyboardMarkup
 
-from bot.emulator.errors import bad_request
+from emulators.telegram.errors import bad_request
 
 _MOST_BUTTONS = 100
 _MOST_DATA_BYTES = 64
