@@ -17,7 +17,7 @@ from activities.adapters.runs.supervisor import Supervisor
 from benchmarks.measuring import Spread
 from benchmarks.reporting import Benchmark, Findings, Table, main
 from emulators.telegram.telegram import Telegram
-from tests.support.chat import Talker, Town, running_town
+from tests.support.chat import ChatSystem, ChatUser, running_chat_system
 from tests.support.stack import running_stack
 
 _WISH = "Make a list of books: title, author [agent:hang]"
@@ -31,10 +31,10 @@ async def measure(options: argparse.Namespace) -> Findings:
     for _ in range(options.rounds):
         with tempfile.TemporaryDirectory(prefix="bench-") as directory:
             home = Path(directory) / "home"
-            async with running_stack(home) as stack, running_town(stack, Telegram()) as town:
-                await acknowledged(await town.member(), _WISH)
-                idle += await at_once(town, options.chats, _WISH)
-                busy += await at_once(town, options.chats, "/status")
+            async with running_stack(home) as stack, running_chat_system(stack, Telegram()) as system:
+                await acknowledged(await system.member(), _WISH)
+                idle += await at_once(system, options.chats, _WISH)
+                busy += await at_once(system, options.chats, "/status")
             await end_agents(home)
     spreads = {"a wish, one more under way": Spread.of(idle), "/status, while all of these begin": Spread.of(busy)}
     return Findings(
@@ -59,18 +59,18 @@ async def end_agents(home: Path) -> None:
         await supervisor.stop(run.name, grace_s=0)
 
 
-async def at_once(town: Town, chats: int, text: str) -> list[float]:
+async def at_once(system: ChatSystem, chats: int, text: str) -> list[float]:
     """Seconds that each of so many new people waited."""
-    talkers = [await town.member() for _ in range(chats)]
-    return list(await asyncio.gather(*(acknowledged(talker, text) for talker in talkers)))
+    users = [await system.member() for _ in range(chats)]
+    return list(await asyncio.gather(*(acknowledged(user, text) for user in users)))
 
 
-async def acknowledged(talker: Talker, text: str) -> float:
+async def acknowledged(user: ChatUser, text: str) -> float:
     """Seconds until the bot has said something to a person who said nothing before."""
-    talker.say(text)
-    await talker.chat.wait(lambda chat: chat.from_bot, _WITHIN_S)
-    said = next(frame for frame in talker.chat.frames if frame.change == "said")
-    answer = next(frame for frame in talker.chat.frames if frame.change == "sent")
+    user.say(text)
+    await user.chat.wait(lambda chat: chat.from_bot, _WITHIN_S)
+    said = next(frame for frame in user.chat.frames if frame.change == "said")
+    answer = next(frame for frame in user.chat.frames if frame.change == "sent")
     return answer.at - said.at
 
 

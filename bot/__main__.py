@@ -1,4 +1,4 @@
-"""`python -m bot`: the Telegram bot, until it is told to stop."""
+"""`python -m bot`: the Telegram bot; SIGINT or SIGTERM ends it."""
 
 import asyncio
 import contextlib
@@ -12,7 +12,7 @@ from runtime.settings import Settings, load_settings
 
 
 def main() -> int:
-    """Exit codes: 0 stopped by a signal, 1 refused with a reason on stderr."""
+    """Exit codes: 0 after a signal, 1 if the bot could not start; stderr has the reason."""
     try:
         settings = load_settings()
         configure_logging(settings, "bot")

@@ -1,18 +1,16 @@
-"""The dispatcher: who may, what for whom."""
+"""The dispatcher: access check first, then the routers."""
 
 from aiogram import Dispatcher
 
 from bot import routers
-from bot.desk import Desk
-from bot.people import Access
-
-ALLOWED_UPDATES = ["message", "callback_query"]
+from bot.conversation.access import AccessMiddleware
+from bot.conversation.context import BotContext
 
 
-def build_dispatcher(desk: Desk) -> Dispatcher:
-    """No state is kept in it: a conversation's state is what the platform knows."""
-    dispatcher = Dispatcher(desk=desk, disable_fsm=True)
-    access = Access(desk.api, desk.bot_id)
+def build_dispatcher(context: BotContext) -> Dispatcher:
+    """It keeps no state: the state of a conversation is in the platform."""
+    dispatcher = Dispatcher(context=context, disable_fsm=True)
+    access = AccessMiddleware(context.api, context.bot_id)
     dispatcher.message.outer_middleware(access)
     dispatcher.callback_query.outer_middleware(access)
     routers.setup(dispatcher)

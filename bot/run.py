@@ -1,4 +1,4 @@
-"""The composition of the bot: settings in, a running bot out."""
+"""Wires the bot together and runs it."""
 
 import asyncio
 import contextlib
@@ -13,17 +13,17 @@ from aiogram.exceptions import TelegramAPIError, TelegramNotFound, TelegramUnaut
 from aiogram.types import BotCommand, User
 from aiogram.utils.token import TokenValidationError, validate_token
 
-from bot import webhook
-from bot.desk import Desk
-from bot.dispatcher import ALLOWED_UPDATES, build_dispatcher
-from bot.inbox import Inbox
-from bot.journey import patiently
-from bot.pace import Pace
-from bot.polling import poll
-from bot.post import Post
-from bot.screens import Screens
-from bot.session import connect
-from bot.starts import Starts
+from bot.conversation.context import BotContext
+from bot.dispatcher import build_dispatcher
+from bot.receiving import webhook
+from bot.receiving.inbox import ALLOWED_UPDATES, Inbox
+from bot.receiving.polling import poll
+from bot.sending.client import connect
+from bot.sending.rate_limiter import RateLimiter
+from bot.sending.sender import Sender
+from bot.tasks.retries import retry_while_unavailable
+from bot.tasks.start_limiter import StartLimiter
+from bot.tasks.task_messages import TaskMessages
 from bot.texts import DEFAULT, LANGUAGES, texts
 from contracts.errors import ErrorCode, OrchestratorError
 from runtime import private_files
@@ -39,27 +39,29 @@ log = structlog.get_logger(__name__)
 
 
 async def run(settings: Settings) -> None:
-    """Run until cancelled. Raises OrchestratorError when the token is missing, malformed or refused."""
+    """Run until cancelled. Raises OrchestratorError if the token is missing, malformed or refused."""
     token = read_token(settings)
     key = private_files.read(settings.bot_key_file).strip()
     bot = connect(token, settings.bot_api_url)
     async with bot.session, ChatApi(settings.api_url, key, timeout_s=_API_TIMEOUT_S, max_connections=None) as api:
-        me = await _introduced(bot)
-        post = Post(bot, Pace())
-        starts = Starts()
-        screens = Screens(api, post, starts)
-        desk = Desk(bot_id=me.id, bot_name=me.username or "", api=api, post=post, screens=screens)
-        inbox = Inbox(bot, build_dispatcher(desk), post, starts)
+        me = await _get_me(bot)
+        sender = Sender(bot, RateLimiter())
+        start_limiter = StartLimiter()
+        task_messages = TaskMessages(api, sender, start_limiter)
+        context = BotContext(
+            bot_id=me.id, bot_name=me.username or "", api=api, sender=sender, task_messages=task_messages
+        )
+        inbox = Inbox(bot, build_dispatcher(context), sender, start_limiter)
         try:
-            left = await patiently(lambda: screens.resume(me.id))
-            log.info("the bot is ready", bot=me.username, resumed=left)
+            resumed = await retry_while_unavailable(lambda: task_messages.resume(me.id))
+            log.info("the bot is ready", bot=me.username, resumed=resumed)
             await _receive(settings, bot, inbox)
         finally:
-            await screens.close()
+            await task_messages.close()
 
 
 def read_token(settings: Settings) -> str:
-    """The token, from the environment or a private file. No log ever shows it."""
+    """The token from the environment or a private file. It is registered as a secret, so that no log shows it."""
     if settings.bot_token is not None:
         token = settings.bot_token.get_secret_value().strip()
     elif settings.bot_token_file is not None:
@@ -74,11 +76,11 @@ def read_token(settings: Settings) -> str:
     return token
 
 
-async def _introduced(bot: Bot) -> User:
-    """Who the bot is; waits until Telegram can be reached."""
+async def _get_me(bot: Bot) -> User:
+    """The bot's own account; retries until Telegram can be reached."""
     while True:
         try:
-            # Kept by the bot: it is asked for again with each command that names a bot.
+            # `me` caches the account, which aiogram needs for each command that names a bot.
             return await bot.me()
         except (TelegramUnauthorizedError, TelegramNotFound):
             raise _bad_token("Telegram does not know this bot token. Ask @BotFather for a valid one.") from None
@@ -88,55 +90,56 @@ async def _introduced(bot: Bot) -> User:
 
 
 async def _receive(settings: Settings, bot: Bot, inbox: Inbox) -> None:
-    introducing = asyncio.create_task(_introduce_commands(bot))
+    setting_commands = asyncio.create_task(_set_commands(bot))
     try:
         if settings.bot_webhook_url:
-            await _by_webhook(settings, bot, inbox, settings.bot_webhook_url)
+            await _receive_by_webhook(settings, bot, inbox, settings.bot_webhook_url)
         else:
-            await _insistently(lambda: bot.delete_webhook())
-            _say_ready()
+            await _until_accepted(lambda: bot.delete_webhook())
+            _write_ready_file()
             await poll(bot, inbox)
     finally:
-        introducing.cancel()
+        setting_commands.cancel()
         with contextlib.suppress(asyncio.CancelledError):
-            await introducing
+            await setting_commands
 
 
-async def _by_webhook(settings: Settings, bot: Bot, inbox: Inbox, url: str) -> None:
+async def _receive_by_webhook(settings: Settings, bot: Bot, inbox: Inbox, url: str) -> None:
     secret = private_files.read_or_create(settings.bot_webhook_secret_path)
     register_secret(secret)
     async with webhook.listening(
         bot, inbox, url=url, secret=secret, host=settings.bot_webhook_host, port=settings.bot_webhook_port
     ) as address:
         log.info("listening for updates", address=address)
-        await _insistently(lambda: bot.set_webhook(url, secret_token=secret, allowed_updates=ALLOWED_UPDATES))
-        _say_ready()
+        await _until_accepted(lambda: bot.set_webhook(url, secret_token=secret, allowed_updates=ALLOWED_UPDATES))
+        _write_ready_file()
         await asyncio.Event().wait()
 
 
-async def _introduce_commands(bot: Bot) -> None:
-    """The menu beside the input, in each language; what another language sees is English."""
+async def _set_commands(bot: Bot) -> None:
+    """Set the command menu in each language. English is the default for all others."""
     for language in LANGUAGES:
         menu = [BotCommand(command=name, description=texts(language).plain(f"command-{name}")) for name in _COMMANDS]
-        await _insistently(partial(bot.set_my_commands, menu, language_code=language))
+        await _until_accepted(partial(bot.set_my_commands, menu, language_code=language))
         if language == DEFAULT:
-            await _insistently(partial(bot.set_my_commands, menu))
+            await _until_accepted(partial(bot.set_my_commands, menu))
 
 
-async def _insistently(call: Callable[[], Awaitable[object]]) -> None:
+async def _until_accepted(call: Callable[[], Awaitable[object]]) -> None:
+    """Repeat a call until Telegram accepts it. Raises TelegramUnauthorizedError and TelegramNotFound."""
     while True:
         try:
             await call()
         except (TelegramUnauthorizedError, TelegramNotFound):
             raise
         except TelegramAPIError as error:
-            log.warning("telegram did not take a setting; trying again", cause=type(error).__name__)
+            log.warning("telegram did not accept a setting; trying again", cause=type(error).__name__)
             await asyncio.sleep(_RETRY_S)
         else:
             return
 
 
-def _say_ready() -> None:
+def _write_ready_file() -> None:
     """`orchestrator up` waits for this file."""
     if name := os.environ.get("ORCHESTRATOR_BOT_READY_FILE"):
         Path(name).touch(mode=0o600)

@@ -1,11 +1,11 @@
-"""Handlers by role. Each does one quick thing; what takes time goes on in a screen's journey."""
+"""Handlers. Each one returns quickly; what takes time goes on in a task message."""
 
 from aiogram import Router
 
-from bot.routers import admin, commands, guest, presses, words
+from bot.routers import admin, callbacks, commands, messages, no_access
 
 
 def setup(root: Router) -> None:
-    """Guests first: nothing below ever sees one."""
-    for module in (guest, admin, commands, presses, words):
-        root.include_router(module.make())
+    """People without access come first, so no other handler ever sees their updates."""
+    for module in (no_access, admin, commands, callbacks, messages):
+        root.include_router(module.make_router())

@@ -1,23 +1,26 @@
-"""A wish: written down first, then acknowledged and carried out by its journey."""
+"""A new wish: recorded by the handler, then started and followed by its task message."""
 
 from aiogram.types import Message
 
-from bot import naming
-from bot.desk import Desk
-from bot.people import Person
+from bot.conversation.access import Person
+from bot.conversation.context import BotContext
+from bot.tasks import naming
 from contracts.chat import ChatScreenOpen
 
 
-async def wish(desk: Desk, person: Person, message: Message, update_id: int, text: str) -> None:
-    """Open the screen of a wish. Once it is written down, the update may be forgotten; repeated, it finds it again."""
-    screen = await desk.api.open_screen(
-        naming.screen_id(desk.bot_id, update_id),
+async def accept_wish(context: BotContext, person: Person, message: Message, update_id: int, text: str) -> None:
+    """Record the wish as a screen. After that the update is no longer needed; if it comes again, it finds the screen.
+
+    Raises OrchestratorError CONFLICT if the update meant something else the first time.
+    """
+    screen = await context.api.open_screen(
+        naming.screen_id(context.bot_id, update_id),
         ChatScreenOpen(
-            bot_id=desk.bot_id,
+            bot_id=context.bot_id,
             chat_id=message.chat.id,
             user_id=person.user_id,
             language=person.texts.language,
             wish=text.strip(),
         ),
     )
-    desk.screens.open(screen)
+    context.task_messages.open(screen)

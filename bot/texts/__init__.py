@@ -1,4 +1,4 @@
-"""Everything that the bot says, in Fluent files, one per language. No text stands in code."""
+"""Everything the bot says, in one Fluent file per language. Code contains no texts for people."""
 
 from functools import cache
 from html import escape
@@ -11,19 +11,19 @@ from contracts.chat import Language
 
 LANGUAGES: tuple[Language, ...] = get_args(Language)
 DEFAULT: Language = "en"
-_LONG = 300
-_PLACE = "\ue000{}\ue001"
+_MAX_FLUENT_VALUE = 300
+_PLACEHOLDER = "\ue000{}\ue001"
 _DIRECTORY = Path(__file__).parent
 
 Value = str | int
 
 
 class Markup(str):
-    """Text that is HTML already; everything else is escaped."""
+    """HTML; any other value is escaped."""
 
 
 class Texts:
-    """The texts of one language, as Telegram's HTML. An unknown id is a KeyError: a test names every one in time."""
+    """The texts of one language, as Telegram HTML. An unknown id raises KeyError; a test finds those in the code."""
 
     def __init__(self, language: Language) -> None:
         self.language = language
@@ -31,16 +31,16 @@ class Texts:
         self._bundle.add_resource(FluentResource((_DIRECTORY / f"{language}.ftl").read_text(encoding="utf-8")))
 
     def __call__(self, text_id: str, **values: Value) -> Markup:
-        """HTML with `values` in it, each escaped unless it is Markup."""
+        """The text as HTML. Values are escaped unless they are Markup."""
         return Markup(self._format(text_id, {name: _escaped(value) for name, value in values.items()}))
 
     def plain(self, text_id: str, **values: Value) -> str:
-        """Without markup and without escapes: for buttons and for answers to a press."""
+        """The text without HTML: for button labels and answers to callbacks."""
         return self._format(text_id, values)
 
-    def maybe(self, text_id: str, otherwise: str) -> str:
-        """A plain text that may have no translation, such as a choice that an agent has thought of."""
-        return self._format(text_id, {}) if self._bundle.has_message(text_id) else otherwise
+    def get(self, text_id: str, default: str) -> str:
+        """A plain text, or the default if there is no translation, as for a choice that an agent offers."""
+        return self._format(text_id, {}) if self._bundle.has_message(text_id) else default
 
     def has(self, text_id: str) -> bool:
         return self._bundle.has_message(text_id)
@@ -49,14 +49,16 @@ class Texts:
         pattern = self._bundle.get_message(text_id).value
         if pattern is None:
             raise KeyError(text_id)
-        long = {name: value for name, value in values.items() if isinstance(value, str) and len(value) > _LONG}
-        # Fluent refuses long values, so they take their places afterwards.
-        places = {name: _PLACE.format(number) for number, name in enumerate(long)}
-        text, errors = self._bundle.format_pattern(pattern, {**values, **places})
+        long = {
+            name: value for name, value in values.items() if isinstance(value, str) and len(value) > _MAX_FLUENT_VALUE
+        }
+        # Fluent refuses long values, so placeholders stand for them until the text is formatted.
+        placeholders = {name: _PLACEHOLDER.format(number) for number, name in enumerate(long)}
+        text, errors = self._bundle.format_pattern(pattern, {**values, **placeholders})
         if errors:
             raise KeyError(f"{text_id}: {errors[0]}")
-        for name, place in places.items():
-            text = str(text).replace(place, long[name])
+        for name, placeholder in placeholders.items():
+            text = str(text).replace(placeholder, long[name])
         return str(text)
 
 
@@ -65,10 +67,10 @@ def texts(language: Language) -> Texts:
     return Texts(language)
 
 
-def spoken(language_code: str | None) -> Language:
-    """The language for a person's language code, such as `ru-RU`."""
-    wanted = (language_code or "").partition("-")[0].lower()
-    return next((language for language in LANGUAGES if language == wanted), DEFAULT)
+def language_for(language_code: str | None) -> Language:
+    """The language for a person's IETF language tag, such as `ru-RU`; English if there is no translation."""
+    tag = (language_code or "").partition("-")[0].lower()
+    return next((language for language in LANGUAGES if language == tag), DEFAULT)
 
 
 def _escaped(value: Value) -> Value:

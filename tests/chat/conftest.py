@@ -5,12 +5,12 @@ from collections.abc import AsyncIterator
 import pytest
 
 from emulators.telegram.telegram import Telegram
-from tests.support.chat import Town, running_town
+from tests.support.chat import ChatSystem, running_chat_system
 from tests.support.stack import Stack
 
 
 @pytest.fixture(scope="module")
-async def town(stack: Stack) -> AsyncIterator[Town]:
+async def system(stack: Stack) -> AsyncIterator[ChatSystem]:
     """The bot by long polling."""
-    async with running_town(stack, Telegram()) as town:
-        yield town
+    async with running_chat_system(stack, Telegram()) as system:
+        yield system

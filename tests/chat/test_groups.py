@@ -5,38 +5,38 @@ from uuid import uuid4
 import pytest
 
 from tests.chat.test_secrets import WISH, places_of
-from tests.support.chat import Town, answered, link, shows
+from tests.support.chat import ChatSystem, answered, link, shows
 
 pytestmark = pytest.mark.timeout(400)
 
 
 @pytest.mark.deep
-async def test_where_the_bot_may_not_write_it_stays_silent_and_serves_the_others(town: Town) -> None:
-    eve, ann = town.stranger(name="Eve"), await town.member(name="Ann")
-    group = town.group(eve)
+async def test_where_the_bot_may_not_write_it_stays_silent_and_serves_the_others(system: ChatSystem) -> None:
+    eve, ann = system.stranger(name="Eve"), await system.member(name="Ann")
+    group = system.group(eve)
     group.muted = True
-    town.telegram.say(eve.id, "/start", chat_id=group.id)
+    system.telegram.say(eve.id, "/start", chat_id=group.id)
     ann.say("/help")
     await ann.sees("Send a sentence", timeout=10)
-    assert town.bot.process is not None
-    assert town.bot.process.returncode is None
+    assert system.bot.process is not None
+    assert system.bot.process.returncode is None
     assert group.from_bot == []
 
 
 @pytest.mark.deep
-async def test_a_secret_for_a_group_is_taken_in_private_and_is_no_wish(town: Town) -> None:
-    ann = await town.member(name="Ann")
-    group = town.group(ann)
-    town.telegram.say(ann.id, f"/new {WISH}", chat_id=group.id)
+async def test_a_secret_for_a_group_is_taken_in_private_and_is_no_wish(system: ChatSystem) -> None:
+    ann = await system.member(name="Ann")
+    group = system.group(ann)
+    system.telegram.say(ann.id, f"/new {WISH}", chat_id=group.id)
     asked = await shows(group, "PAYMENT_KEY", "in the private chat", timeout=200)
     value = f"sk-{uuid4().hex}"
 
     bare = ann.say(value)
     await ann.sees("may be the secret", "I have deleted your message")
     assert ann.chat.find(bare.id) is None
-    in_group = town.telegram.say(ann.id, value, chat_id=group.id, reply_to=asked.id)
+    in_group = system.telegram.say(ann.id, value, chat_id=group.id, reply_to=asked.id)
     await shows(group, "Secrets are not for groups")
-    town.telegram.remove_by_person(group.id, in_group.id)
+    system.telegram.remove_by_person(group.id, in_group.id)
 
     named = ann.say(f"PAYMENT_KEY={value}")
     await ann.sees("🔐 Stored: PAYMENT_KEY. Your message is deleted.")
@@ -44,17 +44,17 @@ async def test_a_secret_for_a_group_is_taken_in_private_and_is_no_wish(town: Tow
     done = await shows(group, "Ready", timeout=240)
     assert done.id == asked.id
     assert link(done)
-    assert len(await town.tasks_of(ann)) == 1
-    assert await places_of(town.stack, value) == []
+    assert len(await system.tasks_of(ann)) == 1
+    assert await places_of(system.stack, value) == []
 
 
 @pytest.mark.deep
-async def test_a_group_that_becomes_a_supergroup_gets_its_end_there(town: Town) -> None:
-    ann = await town.member(name="Ann")
-    group = town.group(ann)
-    town.telegram.say(ann.id, "/new Make a list of boats: name", chat_id=group.id)
+async def test_a_group_that_becomes_a_supergroup_gets_its_end_there(system: ChatSystem) -> None:
+    ann = await system.member(name="Ann")
+    group = system.group(ann)
+    system.telegram.say(ann.id, "/new Make a list of boats: name", chat_id=group.id)
     await shows(group, "Accepted")
-    moved = town.telegram.upgrade(group.id, group.id - 10**12)
+    moved = system.telegram.upgrade(group.id, group.id - 10**12)
     done = await shows(moved, "Ready", timeout=240)
     assert link(done)
     assert [message for message in moved.from_bot if "Ready" in message.text] == [done]
@@ -62,15 +62,15 @@ async def test_a_group_that_becomes_a_supergroup_gets_its_end_there(town: Town) 
 
 
 @pytest.mark.deep
-async def test_a_language_button_on_the_screen_of_a_task_is_refused(town: Town) -> None:
-    ann = await town.member(name="Ann")
-    group = town.group(ann)
-    town.telegram.say(ann.id, "/new Make a list of trees: name", chat_id=group.id)
+async def test_a_language_button_on_the_screen_of_a_task_is_refused(system: ChatSystem) -> None:
+    ann = await system.member(name="Ann")
+    group = system.group(ann)
+    system.telegram.say(ann.id, "/new Make a list of trees: name", chat_id=group.id)
     screen = await shows(group, "🔄")
-    forged = town.telegram.press(ann.id, group.id, screen.id, "l:ru")
+    forged = system.telegram.press(ann.id, group.id, screen.id, "l:ru")
     assert "do not know this button" in (await answered(forged))["text"]
-    town.telegram.say(ann.id, "/language", chat_id=group.id)
+    system.telegram.say(ann.id, "/language", chat_id=group.id)
     menu = await shows(group, "In which language")
-    pressed = town.telegram.press(ann.id, group.id, menu.id, menu.button("Русский").data or "")
+    pressed = system.telegram.press(ann.id, group.id, menu.id, menu.button("Русский").data or "")
     assert "по-русски" in (await answered(pressed))["text"]
     assert group.find(menu.id) == menu, "the menu stays for the others"

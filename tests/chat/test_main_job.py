@@ -7,31 +7,31 @@ import pytest
 
 from benchmarks.chat_acknowledgement import at_once
 from emulators.telegram.telegram import Telegram
-from tests.support.chat import BotProcess, Talker, Town, link, running_town
+from tests.support.chat import BotProcess, ChatSystem, ChatUser, link, running_chat_system
 from tests.support.stack import Stack, free_ports
 from tests.support.transcripts import check_transcript
 
 pytestmark = pytest.mark.timeout(400)
 
 
-async def goes_well(town: Town, talker: Talker, wish: str, accepted: str, done: str) -> None:
+async def goes_well(system: ChatSystem, user: ChatUser, wish: str, accepted: str, done: str) -> None:
     """From the wish to the URL, in one message."""
-    talker.say(wish)
-    first = await talker.sees(accepted, timeout=10)
-    last = await talker.sees(done, timeout=240)
+    user.say(wish)
+    first = await user.sees(accepted, timeout=10)
+    last = await user.sees(done, timeout=240)
     assert last.id == first.id
-    assert len(talker.screens) == 1
+    assert len(user.screens) == 1
     assert last.buttons == []
     async with httpx.AsyncClient() as http:
         assert (await http.get(f"{link(last)}/health")).status_code == 200
-    assert len(talker.chat.versions(last.id)) >= 3
-    tasks = await town.tasks_of(talker)
+    assert len(user.chat.versions(last.id)) >= 3
+    tasks = await system.tasks_of(user)
     assert [task["state"] for task in tasks] == ["completed"]
 
 
-async def test_a_sentence_ends_in_a_url_that_answers_by_polling(town: Town) -> None:
-    ann = await town.member("ru", "Аня")
-    await goes_well(town, ann, "Сделай сервис заметок: title, text", "Принято", "Готово: zametok")
+async def test_a_sentence_ends_in_a_url_that_answers_by_polling(system: ChatSystem) -> None:
+    ann = await system.member("ru", "Аня")
+    await goes_well(system, ann, "Сделай сервис заметок: title, text", "Принято", "Готово: zametok")
     assert any("🔄" in message.text for message in ann.chat.versions(ann.screens[0].id))
     check_transcript("main-job.ru.md", ann.chat)
 
@@ -41,11 +41,13 @@ async def test_a_sentence_ends_in_a_url_that_answers_by_webhook(stack: Stack) ->
     port = free_ports(1)
     url = f"http://127.0.0.1:{port}/telegram"
     webhook = {"ORCHESTRATOR_BOT_WEBHOOK_URL": url, "ORCHESTRATOR_BOT_WEBHOOK_PORT": str(port)}
-    async with running_town(stack, Telegram(token="434343:EMULATOR-token-of-the-webhook-bot"), **webhook) as town:
-        bob = await town.member("en", "Bob")
-        await goes_well(town, bob, "Make a list of books: title, author", "Accepted", "Ready: list-books")
-        assert town.telegram.webhook.url == url
-        assert town.telegram.updates.pending == []
+    async with running_chat_system(
+        stack, Telegram(token="434343:EMULATOR-token-of-the-webhook-bot"), **webhook
+    ) as system:
+        bob = await system.member("en", "Bob")
+        await goes_well(system, bob, "Make a list of books: title, author", "Accepted", "Ready: list-books")
+        assert system.telegram.webhook.url == url
+        assert system.telegram.updates.pending == []
         async with httpx.AsyncClient() as http:
             forged = {"update_id": 1, "message": {"text": "/help"}}
             for headers in ({}, {"X-Telegram-Bot-Api-Secret-Token": "guessed"}):
@@ -54,27 +56,27 @@ async def test_a_sentence_ends_in_a_url_that_answers_by_webhook(stack: Stack) ->
 
 
 @pytest.mark.deep
-async def test_several_people_at_once_are_acknowledged_and_the_benchmark_measures_it(town: Town) -> None:
-    seconds = await at_once(town, 3, "/status")
+async def test_several_people_at_once_are_acknowledged_and_the_benchmark_measures_it(system: ChatSystem) -> None:
+    seconds = await at_once(system, 3, "/status")
     assert len(seconds) == 3
     assert all(0 < one < 60 for one in seconds)
 
 
 @pytest.mark.deep
-async def test_repeated_and_reordered_updates_start_one_task_each(town: Town) -> None:
-    cid = await town.member("en", "Cid")
-    town.telegram.updates.hold()
+async def test_repeated_and_reordered_updates_start_one_task_each(system: ChatSystem) -> None:
+    cid = await system.member("en", "Cid")
+    system.telegram.updates.hold()
     cid.say("Make a list of shops: name [agent:hang]")
-    first = town.telegram.last_update()
+    first = system.telegram.last_update()
     cid.say("/new Make a list of roads: name [agent:hang]")
-    town.telegram.updates.repeat(first)
-    town.telegram.updates.repeat(first)
-    town.telegram.updates.reorder(seed=5)
-    town.telegram.updates.release()
+    system.telegram.updates.repeat(first)
+    system.telegram.updates.repeat(first)
+    system.telegram.updates.reorder(seed=5)
+    system.telegram.updates.release()
     await cid.sees("shops")
     await cid.sees("roads")
-    town.telegram.updates.repeat(first)
-    await town.until(lambda: _both_started(town, cid), message="two tasks")
+    system.telegram.updates.repeat(first)
+    await system.until(lambda: _both_started(system, cid), message="two tasks")
     assert len(cid.screens) == 2
     for screen in cid.screens:
         pressed = cid.press(await cid.sees_button("Stop"), "Stop") if "⏹" not in screen.text else None
@@ -83,34 +85,34 @@ async def test_repeated_and_reordered_updates_start_one_task_each(town: Town) ->
         cid.press(sure, "Yes, stop")
         await cid.until(lambda chat, sure=sure: "stopped" in chat.find(sure.id).text, 60)
     await asyncio.sleep(0)
-    assert len(await town.tasks_of(cid)) == 2
+    assert len(await system.tasks_of(cid)) == 2
 
 
-async def _both_started(town: Town, talker: Talker) -> bool:
-    return len(await town.tasks_of(talker)) == 2
+async def _both_started(system: ChatSystem, user: ChatUser) -> bool:
+    return len(await system.tasks_of(user)) == 2
 
 
 async def test_a_bot_that_is_killed_loses_and_doubles_nothing(stack: Stack) -> None:
     """Killed while the update waits, after the acknowledgement, in the middle, and before the end."""
-    async with running_town(stack, Telegram(token="444444:EMULATOR-token-of-the-killed-bot")) as town:
-        dan = await town.member("en", "Dan")
-        await town.bot.kill()
+    async with running_chat_system(stack, Telegram(token="444444:EMULATOR-token-of-the-killed-bot")) as system:
+        dan = await system.member("en", "Dan")
+        await system.bot.kill()
         dan.say("Make a list of birds: name, size:int [agent:slow=3]")
-        await town.bot.start()
+        await system.bot.start()
         await dan.sees("Accepted", timeout=30)
-        await _killed(town.bot)
+        await _killed(system.bot)
         await dan.sees("Writing code")
-        await _killed(town.bot)
+        await _killed(system.bot)
         await dan.sees("Deployment")
-        await _killed(town.bot)
+        await _killed(system.bot)
         done = await dan.sees("Ready: list-birds", timeout=240)
-        await _killed(town.bot)
-        await town.until(lambda: _is_polled(town), message="the bot polls again")
+        await _killed(system.bot)
+        await system.until(lambda: _is_polled(system), message="the bot polls again")
         finals = [message for message in dan.screens if "Ready" in message.text]
         assert [message.id for message in finals] == [done.id]
         # A kill between the sending of the acknowledgement and its record may leave one more of it, and no more.
         assert len(dan.screens) <= 2
-        assert len(await town.tasks_of(dan)) == 1
+        assert len(await system.tasks_of(dan)) == 1
 
 
 async def _killed(bot: BotProcess) -> None:
@@ -118,5 +120,5 @@ async def _killed(bot: BotProcess) -> None:
     await bot.start()
 
 
-def _is_polled(town: Town) -> bool:
-    return town.telegram.updates.pending == [] and town.telegram.updates.polled
+def _is_polled(system: ChatSystem) -> bool:
+    return system.telegram.updates.pending == [] and system.telegram.updates.polled

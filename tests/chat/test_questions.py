@@ -2,8 +2,8 @@
 
 import pytest
 
-from bot.keyboards import AfterData, AnswerData, CancelData
-from tests.support.chat import Talker, Town, answered
+from bot.rendering.keyboards import AnswerData, CancelData, FailedTaskData
+from tests.support.chat import ChatSystem, ChatUser, answered
 from tests.support.eventually import eventually
 
 pytestmark = pytest.mark.timeout(300)
@@ -15,27 +15,27 @@ FORGED = "do not know this button"
 ENDED = "has ended already"
 
 
-async def asked(town: Town, name: str, wish: str) -> Talker:
-    talker = await town.member("en", name)
-    talker.say(wish)
-    await talker.sees("❓")
-    return talker
+async def asked(system: ChatSystem, name: str, wish: str) -> ChatUser:
+    user = await system.member("en", name)
+    user.say(wish)
+    await user.sees("❓")
+    return user
 
 
-async def open_question(town: Town, talker: Talker) -> dict[str, object]:
+async def open_question(system: ChatSystem, user: ChatUser) -> dict[str, object]:
     """The person's open question; nothing when there is none."""
-    found = (await town.stack.get("/questions", state="open", limit="500"))["items"]
-    return next((question for question in found if question["user_id"] == talker.id), {})
+    found = (await system.stack.get("/questions", state="open", limit="500"))["items"]
+    return next((question for question in found if question["user_id"] == user.id), {})
 
 
 @pytest.mark.deep
-async def test_a_button_answers_once_and_only_for_the_right_person(town: Town) -> None:
-    ann = await asked(town, "Ann", f"{WISH} [agent:fail]")
-    eve = await town.member("en", "Eve")
-    stranger = town.stranger("en", "Mallory")
+async def test_a_button_answers_once_and_only_for_the_right_person(system: ChatSystem) -> None:
+    ann = await asked(system, "Ann", f"{WISH} [agent:fail]")
+    eve = await system.member("en", "Eve")
+    stranger = system.stranger("en", "Mallory")
     screen = await ann.sees("❓")
     data = screen.button("Stop").data or ""
-    question = await open_question(town, ann)
+    question = await open_question(system, ann)
 
     assert NOT_YOURS in (await answered(eve.forge(screen, data, chat=ann.id)))["text"]
     assert f"Your id is {stranger.id}" in (await answered(stranger.forge(screen, data, chat=ann.id)))["text"]
@@ -51,7 +51,7 @@ async def test_a_button_answers_once_and_only_for_the_right_person(town: Town) -
         assert reply["show_alert"]
     planned = AnswerData(question=str(question["id"]), choice=1, plan="deadbeef").pack()
     assert "plan has changed" in (await answered(ann.forge(screen, planned)))["text"]
-    assert (await open_question(town, ann))["id"] == question["id"]
+    assert (await open_question(system, ann))["id"] == question["id"]
 
     answer = next(button for button in screen.buttons if (button.data or "").startswith("a:") and "Stop" in button.text)
     first = ann.forge(screen, answer.data or "")
@@ -66,44 +66,44 @@ async def test_a_button_answers_once_and_only_for_the_right_person(town: Town) -
 
 
 @pytest.mark.deep
-async def test_the_same_press_delivered_again_is_the_same_answer(town: Town) -> None:
-    bob = await asked(town, "Bob", f"{WISH} [agent:fail]")
+async def test_the_same_press_delivered_again_is_the_same_answer(system: ChatSystem) -> None:
+    bob = await asked(system, "Bob", f"{WISH} [agent:fail]")
     screen = await bob.sees("❓")
-    first = await open_question(town, bob)
-    town.telegram.updates.hold()
+    first = await open_question(system, bob)
+    system.telegram.updates.hold()
     press = bob.press(screen, "Try again")
-    update = town.telegram.last_update()
-    town.telegram.updates.repeat(update)
-    town.telegram.updates.release()
+    update = system.telegram.last_update()
+    system.telegram.updates.repeat(update)
+    system.telegram.updates.release()
     assert "the work goes on" in (await answered(press))["text"]
 
     async def next_one() -> dict[str, object]:
-        found = await open_question(town, bob)
+        found = await open_question(system, bob)
         return {} if found.get("id") == first["id"] else found
 
     second: dict[str, object] = await eventually(next_one, 120, message="the next question")
-    await town.bot.kill()
-    await town.bot.start()
-    town.telegram.updates.repeat(update)
-    await town.until(lambda: not town.telegram.updates.pending, message="the press is taken once more")
-    assert await open_question(town, bob) == second, "the press answers its own question and no other"
-    await stopped(town, bob)
+    await system.bot.kill()
+    await system.bot.start()
+    system.telegram.updates.repeat(update)
+    await system.until(lambda: not system.telegram.updates.pending, message="the press is taken once more")
+    assert await open_question(system, bob) == second, "the press answers its own question and no other"
+    await stopped(system, bob)
 
 
-async def stopped(town: Town, talker: Talker) -> None:
+async def stopped(system: ChatSystem, user: ChatUser) -> None:
     """Stop what runs, by the button of the screen."""
-    screen = await talker.sees_button("Stop")
+    screen = await user.sees_button("Stop")
     cancel = next(button for button in screen.buttons if (button.data or "").startswith("c:"))
-    talker.forge(screen, cancel.data or "")
-    sure = await talker.sees_button("Yes, stop")
-    talker.press(sure, "Yes, stop")
-    await talker.until(lambda chat: "⏹ " in chat.find(sure.id).text, 60)
+    user.forge(screen, cancel.data or "")
+    sure = await user.sees_button("Yes, stop")
+    user.press(sure, "Yes, stop")
+    await user.until(lambda chat: "⏹ " in chat.find(sure.id).text, 60)
 
 
-async def test_a_question_is_answered_in_words(town: Town) -> None:
-    cid = await asked(town, "Cid", f"{WISH} [agent:ask]")
+async def test_a_question_is_answered_in_words(system: ChatSystem) -> None:
+    cid = await asked(system, "Cid", f"{WISH} [agent:ask]")
     screen = await cid.sees("❓")
-    eve = await town.member("en", "Eve")
+    eve = await system.member("en", "Eve")
     eve.say("stop")
     await eve.sees("Accepted")
     cid.say("title, author, year:int", reply_to=screen)
@@ -111,17 +111,17 @@ async def test_a_question_is_answered_in_words(town: Town) -> None:
     assert done.id == screen.id
     cid.say("too late", reply_to=done)
     await cid.sees(ENDED)
-    assert len(await town.tasks_of(cid)) == 1
+    assert len(await system.tasks_of(cid)) == 1
 
 
 @pytest.mark.deep
-async def test_two_open_questions_are_not_guessed_at(town: Town) -> None:
-    dan = await asked(town, "Dan", f"{WISH} [agent:fail]")
+async def test_two_open_questions_are_not_guessed_at(system: ChatSystem) -> None:
+    dan = await asked(system, "Dan", f"{WISH} [agent:fail]")
     dan.say("/new Make a list of towns: name [agent:fail]")
     second = await dan.sees("towns", "❓")
     dan.say("stop")
     await dan.sees("several answers")
-    assert len(await town.tasks_of(dan)) == 2
+    assert len(await system.tasks_of(dan)) == 2
     dan.say("stop", reply_to=second)
     await dan.until(lambda chat: "not done" in chat.find(second.id).text, 60)
     dan.say("Stop.")
@@ -129,12 +129,12 @@ async def test_two_open_questions_are_not_guessed_at(town: Town) -> None:
 
 
 @pytest.mark.deep
-async def test_a_failed_task_offers_details_and_one_more_attempt(town: Town) -> None:
-    fay = await asked(town, "Fay", f"{WISH} [agent:fail]")
+async def test_a_failed_task_offers_details_and_one_more_attempt(system: ChatSystem) -> None:
+    fay = await asked(system, "Fay", f"{WISH} [agent:fail]")
     fay.say("stop")
     failed = await fay.sees("not done")
     assert "You have stopped it" in failed.text
-    eve = await town.member("en", "Eve")
+    eve = await system.member("en", "Eve")
     again = failed.button("Try again").data or ""
     assert NOT_YOURS in (await answered(eve.forge(failed, again, chat=fay.id)))["text"]
     fay.press(failed, "Details")
@@ -143,25 +143,25 @@ async def test_a_failed_task_offers_details_and_one_more_attempt(town: Town) -> 
     assert "One more attempt" in (await answered(presses[0]))["text"]
     await answered(presses[1])
     await fay.sees("❓", after=detailed.id)
-    assert len(await town.tasks_of(fay)) == 2
-    await stopped(town, fay)
-    task = (await town.tasks_of(fay))[0]["id"]
+    assert len(await system.tasks_of(fay)) == 2
+    await stopped(system, fay)
+    task = (await system.tasks_of(fay))[0]["id"]
     for data in (CancelData(task=task, step="sure").pack(), CancelData(task=task, step="ask").pack()):
         assert ENDED in (await answered(fay.forge(detailed, data)))["text"]
-    wrong_message = AfterData(task=task, do="again").pack()
+    wrong_message = FailedTaskData(task=task, action="again").pack()
     assert FORGED in (await answered(fay.forge(detailed, wrong_message)))["text"]
 
 
 @pytest.mark.deep
-async def test_strangers_learn_their_own_id_and_nothing_else(town: Town) -> None:
-    stranger = town.stranger("ru", "Чужой")
+async def test_strangers_learn_their_own_id_and_nothing_else(system: ChatSystem) -> None:
+    stranger = system.stranger("ru", "Чужой")
     for text in ("/start", "/projects", "Сделай блог", "/users", "/allow 5"):
         before = len(stranger.screens)
         stranger.say(text)
         await stranger.until(lambda chat, before=before: len(chat.from_bot) > before, 20)
     assert {message.text for message in stranger.screens} == {stranger.screens[0].text}
     assert str(stranger.id) in stranger.screens[0].text
-    admin = town.admin()
+    admin = system.admin()
     admin.say(f"/allow {stranger.id} New")
     await admin.sees(str(stranger.id), "has access")
     stranger.say("/projects")
@@ -175,8 +175,8 @@ async def test_strangers_learn_their_own_id_and_nothing_else(town: Town) -> None
 
 
 @pytest.mark.deep
-async def test_commands_answer_at_once(town: Town) -> None:
-    gil = await town.member("en", "Gil")
+async def test_commands_answer_at_once(system: ChatSystem) -> None:
+    gil = await system.member("en", "Gil")
     for command, part in (
         ("/start", "Hello"),
         ("/help", "/projects"),
@@ -191,4 +191,4 @@ async def test_commands_answer_at_once(town: Town) -> None:
         last = gil.screens[-1].id if gil.screens else 0
         gil.say(command)
         await gil.sees(part, after=last, timeout=20)
-    assert await town.tasks_of(gil) == []
+    assert await system.tasks_of(gil) == []

@@ -13,7 +13,7 @@ from tests.secrets.canaries import known_canary
 from tests.secrets.net import Net
 from tests.secrets.places import look_at_temporal
 from tests.secrets.scan import Scan
-from tests.support.chat import Talker, Town, link
+from tests.support.chat import ChatSystem, ChatUser, link
 from tests.support.stack import Stack
 
 pytestmark = pytest.mark.timeout(300)
@@ -21,19 +21,19 @@ pytestmark = pytest.mark.timeout(300)
 WISH = "Make a list of payments: title [agent:needs-secret=PAYMENT_KEY]"
 
 
-async def waiting_for_a_secret(town: Town, name: str) -> Talker:
-    talker = await town.member("en", name)
-    talker.say(WISH)
-    await talker.sees("PAYMENT_KEY", "I delete your message", timeout=200)
-    return talker
+async def waiting_for_a_secret(system: ChatSystem, name: str) -> ChatUser:
+    user = await system.member("en", name)
+    user.say(WISH)
+    await user.sees("PAYMENT_KEY", "I delete your message", timeout=200)
+    return user
 
 
-async def test_a_typed_secret_is_found_in_the_store_only(town: Town) -> None:
-    ann = await waiting_for_a_secret(town, "Ann")
+async def test_a_typed_secret_is_found_in_the_store_only(system: ChatSystem) -> None:
+    ann = await waiting_for_a_secret(system, "Ann")
     screen = await ann.sees("PAYMENT_KEY")
     value = f"sk-{uuid4().hex}"
     said = ann.say(value)
-    update = town.telegram.last_update()
+    update = system.telegram.last_update()
     await ann.sees("🔐 Stored: PAYMENT_KEY. Your message is deleted.")
     assert ann.chat.find(said.id) is None
     done = await ann.sees("Ready", timeout=240)
@@ -41,30 +41,30 @@ async def test_a_typed_secret_is_found_in_the_store_only(town: Town) -> None:
     assert link(done)
 
     # The same update again, and the same secret again by hand: neither is a wish.
-    town.telegram.updates.repeat(update)
+    system.telegram.updates.repeat(update)
     twice = ann.say(value)
     await ann.sees("may have been a secret")
     assert ann.chat.find(twice.id) is None
-    assert len(await town.tasks_of(ann)) == 1
+    assert len(await system.tasks_of(ann)) == 1
     await asyncio.sleep(0)
     assert all(value not in message.text for message in ann.chat.screen)
-    assert await places_of(town.stack, value) == []
+    assert await places_of(system.stack, value) == []
 
 
 @pytest.mark.deep
-async def test_a_message_that_cannot_be_deleted_is_named(town: Town) -> None:
-    bob = await waiting_for_a_secret(town, "Bob")
-    town.telegram.updates.hold()
+async def test_a_message_that_cannot_be_deleted_is_named(system: ChatSystem) -> None:
+    bob = await waiting_for_a_secret(system, "Bob")
+    system.telegram.updates.hold()
     said = bob.say(f"PAYMENT_KEY=sk-{uuid4().hex}")
     bob.chat.undeletable.add(said.id)
-    town.telegram.updates.release()
+    system.telegram.updates.release()
     await bob.sees("I could not delete your message")
     await bob.sees("Ready", timeout=240)
 
 
 @pytest.mark.deep
-async def test_a_question_about_a_secret_can_be_stopped_in_words(town: Town) -> None:
-    cid = await waiting_for_a_secret(town, "Cid")
+async def test_a_question_about_a_secret_can_be_stopped_in_words(system: ChatSystem) -> None:
+    cid = await waiting_for_a_secret(system, "Cid")
     cid.say("stop")
     await cid.sees("not done", timeout=60)
 
@@ -99,16 +99,16 @@ def _holds(net: Net, path: Path) -> bool:
         return False
 
 
-async def test_the_search_finds_a_typed_secret_that_leaked(town: Town) -> None:
+async def test_the_search_finds_a_typed_secret_that_leaked(system: ChatSystem) -> None:
     """So that it can fail."""
     value = f"sk-{uuid4().hex}"
-    planted = town.stack.home / "logs" / "planted.log"
+    planted = system.stack.home / "logs" / "planted.log"
     planted.write_bytes(gzip.compress(base64.b64encode(value.encode())))
     try:
-        assert await places_of(town.stack, value) == [str(planted)]
+        assert await places_of(system.stack, value) == [str(planted)]
     finally:
         planted.unlink()
-    assert await histories_with(town.stack, "Make a list of payments") != [], "what was said otherwise is in histories"
+    assert await histories_with(system.stack, "Make a list of payments") != [], "other texts are in histories"
 
 
 def _of_the_service(path: Path) -> bool:

@@ -7,42 +7,42 @@ import pytest
 
 from emulators.telegram.faults import Fault, Kind
 from tests.chat.test_secrets import waiting_for_a_secret
-from tests.support.chat import Town
+from tests.support.chat import ChatSystem
 
 pytestmark = pytest.mark.timeout(300)
 
 
 @pytest.mark.deep
-async def test_a_page_instead_of_an_answer_is_waited_out(town: Town) -> None:
-    ann = await town.member(name="Ann")
+async def test_a_page_instead_of_an_answer_is_waited_out(system: ChatSystem) -> None:
+    ann = await system.member(name="Ann")
     for method in ("getUpdates", "sendMessage"):
-        town.telegram.faults.plan(Fault(Kind.PAGE, method, times=2))
+        system.telegram.faults.plan(Fault(Kind.PAGE, method, times=2))
     ann.say("/help")
     await ann.sees("Send a sentence", timeout=30)
-    assert town.bot.process is not None
-    assert town.bot.process.returncode is None
+    assert system.bot.process is not None
+    assert system.bot.process.returncode is None
 
 
 @pytest.mark.deep
-async def test_a_typed_secret_is_deleted_whatever_deleting_meets_and_soon_after_the_wait(town: Town) -> None:
-    bob = await waiting_for_a_secret(town, "Bob")
-    town.telegram.faults.plan(Fault(Kind.PAGE, "deleteMessage"))
-    town.telegram.faults.plan(Fault(Kind.RETRY_AFTER, "deleteMessage", seconds=3))
-    before = len(town.telegram.calls)
+async def test_a_typed_secret_is_deleted_whatever_deleting_meets_and_soon_after_the_wait(system: ChatSystem) -> None:
+    bob = await waiting_for_a_secret(system, "Bob")
+    system.telegram.faults.plan(Fault(Kind.PAGE, "deleteMessage"))
+    system.telegram.faults.plan(Fault(Kind.RETRY_AFTER, "deleteMessage", seconds=3))
+    before = len(system.telegram.calls)
     said = bob.say(f"PAYMENT_KEY=sk-{uuid4().hex}")
     await bob.sees("Stored: PAYMENT_KEY. Your message is deleted.", timeout=30)
     assert bob.chat.find(said.id) is None
-    asked = [name for name, _ in town.telegram.calls[before:]]
+    asked = [name for name, _ in system.telegram.calls[before:]]
     assert asked.count("deleteMessage") == 3, "once for each fault, and once more"
     await bob.sees("Ready", timeout=240)
 
 
 @pytest.mark.deep
-async def test_nobody_waits_for_a_chat_that_telegram_has_told_to_wait(town: Town) -> None:
-    eve, ann = town.stranger(name="Eve"), await town.member(name="Ann")
-    town.telegram.faults.plan(Fault(Kind.RETRY_AFTER, "sendMessage", seconds=25))
+async def test_nobody_waits_for_a_chat_that_telegram_has_told_to_wait(system: ChatSystem) -> None:
+    eve, ann = system.stranger(name="Eve"), await system.member(name="Ann")
+    system.telegram.faults.plan(Fault(Kind.RETRY_AFTER, "sendMessage", seconds=25))
     eve.say("/start")
-    await town.until(lambda: ("sendMessage", Kind.RETRY_AFTER) in town.telegram.faults.happened[-1:], 10)
+    await system.until(lambda: ("sendMessage", Kind.RETRY_AFTER) in system.telegram.faults.happened[-1:], 10)
     await asyncio.sleep(0)
     ann.say("/help")
     await ann.sees("Send a sentence", timeout=10)

@@ -15,7 +15,7 @@ from emulators.telegram.server import serving
 from emulators.telegram.telegram import Telegram
 from tests.compose.stack import ComposeStack, no_compose, running_compose
 from tests.support import engine
-from tests.support.chat import Talker, link
+from tests.support.chat import ChatUser, link
 from tests.support.eventually import eventually
 
 # The first run on a machine builds five images.
@@ -86,7 +86,7 @@ async def test_a_message_in_a_chat_becomes_a_url(compose: ComposeStack) -> None:
     telegram = Telegram(token="454545:EMULATOR-token-of-the-compose-bot")
     async with serving(telegram, host=compose.host) as url:
         await compose.start_bot(telegram.token, url)
-        admin = Talker(telegram.account(1, language="ru", name="Админ").id, telegram)
+        admin = ChatUser(telegram.account(1, language="ru", name="Админ").id, telegram)
         admin.say("Сделай сервис заметок: title, text")
         accepted = await admin.sees("Принято", timeout=30)
         done = await admin.sees("Готово: zametok", timeout=400)

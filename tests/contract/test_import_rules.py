@@ -85,6 +85,7 @@ def test_the_source_keeps_the_rules(copy_of_the_source: Path) -> None:
         ("api/planted.py", "import cli", "the doors are independent"),
         ("cli/planted.py", "import activities.ports", "the cli knows contracts and runtime"),
         ("bot/planted.py", "import activities.ports", "the bot knows contracts and runtime"),
+        ("bot/rendering/planted.py", "import bot.sending.sender", "packages of the bot import downwards only"),
         ("bot/planted.py", "import emulators.telegram", "nothing of the product imports an emulator"),
         ("emulators/telegram/planted.py", "import contracts", "the emulators know nothing of ours"),
         ("runtime/planted.py", "import sqlalchemy", "the ORM lives in the api"),

@@ -16,7 +16,7 @@ import httpx
 from emulators.telegram.chats import Chat, Message
 from emulators.telegram.faults import Fault, Kind
 from tests.support.chaos_kills import kill
-from tests.support.chat import Talker, Town, link
+from tests.support.chat import ChatSystem, ChatUser, link
 from tests.support.patience import patience, promised
 from tests.support.stack import FINAL
 
@@ -58,7 +58,7 @@ class Plan:
 class Conversation:
     """One wish of one person, and what was found in the end."""
 
-    talker: Talker
+    user: ChatUser
     noun: str
     course: str
     started: float = 0.0
@@ -103,14 +103,14 @@ def judge(conversation: Conversation, tasks: Sequence[dict[str, Any]], chats: Se
     if len(tasks) != 1:
         problems.append(f"{'lost' if not tasks else 'doubled'}: {len(tasks)} tasks for one wish")
     problems += [f"differs: the task is {task['state']}" for task in tasks if task["state"] != conversation.expected]
-    own = finals(conversation.talker.chat, conversation.noun)
+    own = finals(conversation.user.chat, conversation.noun)
     if len(own) != 1:
         problems.append(f"{'lost' if not own else 'doubled'}: {len(own)} final screens for one task")
     problems += [f"differs: the screen says {end}" for end in own.values() if end != conversation.expected]
-    if any(secret_of(conversation.noun) in message.text for message in conversation.talker.chat.screen):
+    if any(secret_of(conversation.noun) in message.text for message in conversation.user.chat.screen):
         problems.append("differs: the secret stands in the chat")
     for chat in chats:
-        if chat.id != conversation.talker.id and _has_seen(chat, conversation.noun):
+        if chat.id != conversation.user.id and _has_seen(chat, conversation.noun):
             problems.append(f"astray: chat {chat.id} has seen it")
     return problems
 
@@ -148,8 +148,8 @@ class Result:
 class ChatSoak:
     """Faults and conversations side by side; the conversations are spread over the faults."""
 
-    def __init__(self, town: Town, plan: Plan, say: Say) -> None:
-        self._town = town
+    def __init__(self, system: ChatSystem, plan: Plan, say: Say) -> None:
+        self._system = system
         self._plan = plan
         self._say = say
         self._chance = random.Random(f"{plan.seed} faults")
@@ -231,28 +231,28 @@ class ChatSoak:
     async def _kill(self, part: str) -> None:
         if part == "bot":
             self._expect_a_living_bot()
-            await self._town.bot.kill()
-            await self._town.bot.start()
+            await self._system.bot.kill()
+            await self._system.bot.start()
         else:
-            await kill(self._town.stack, part)
+            await kill(self._system.stack, part)
 
     def _expect_a_living_bot(self) -> None:
         """A bot that ended by itself must not be revived by the next kill, unseen."""
-        process = self._town.bot.process
+        process = self._system.bot.process
         assert process is not None
         assert process.returncode is None, (
-            f"the bot ended by itself with {process.returncode}; see {self._town.bot.log}"
+            f"the bot ended by itself with {process.returncode}; see {self._system.bot.log}"
         )
 
     async def _repeat(self) -> None:
         """Any of the last updates, also those of conversations that have ended."""
-        known = self._town.telegram.updates.known[-_REPEATABLE:]
+        known = self._system.telegram.updates.known[-_REPEATABLE:]
         if known:
-            self._town.telegram.updates.repeat(self._chance.choice(known))
+            self._system.telegram.updates.repeat(self._chance.choice(known))
 
     async def _reorder(self) -> None:
         """What comes within the next seconds arrives in one batch, shuffled."""
-        updates = self._town.telegram.updates
+        updates = self._system.telegram.updates
         updates.hold()
         updates.reorder(seed=self._chance.randrange(1000))
         await asyncio.sleep(1.5)  # how long it is held back
@@ -261,21 +261,21 @@ class ChatSoak:
         updates.release()
 
     async def _hold(self) -> None:
-        self._town.telegram.updates.hold()
+        self._system.telegram.updates.hold()
         await asyncio.sleep(2)  # how long it is held back
-        self._town.telegram.updates.release()
+        self._system.telegram.updates.release()
 
     def _planner(self, name: str, fault: Fault) -> Callable[[], Awaitable[None]]:
         async def strike() -> None:
             one = replace(fault)
             self._planned.append((name, one))
-            self._town.telegram.faults.plan(one)
+            self._system.telegram.faults.plan(one)
 
         return strike
 
     def _count_missed(self) -> None:
         for name, fault in self._planned:
-            if any(one is fault for one in self._town.telegram.faults.planned):
+            if any(one is fault for one in self._system.telegram.faults.planned):
                 self.result.faults[name] -= 1
                 self.result.missed[name] += 1
 
@@ -287,8 +287,8 @@ class ChatSoak:
             await self._progress.wait_for(lambda: self._struck >= (number - self._plan.at_once) * per)
         async with slots:
             language = "ru" if number % 3 == 2 else "en"
-            talker = await self._invited(language, f"Person {number + 1}")
-            conversation = Conversation(talker, NOUNS[number % len(NOUNS)], course, time.monotonic())
+            user = await self._invited(language, f"Person {number + 1}")
+            conversation = Conversation(user, NOUNS[number % len(NOUNS)], course, time.monotonic())
             async with self._progress:
                 self.result.conversations.append(conversation)
                 self._progress.notify_all()
@@ -301,37 +301,37 @@ class ChatSoak:
             conversation.took_s = time.monotonic() - conversation.started
             self._say(f"{conversation.noun}: ended after {conversation.took_s:.1f} s")
 
-    async def _invited(self, language: str, name: str) -> Talker:
+    async def _invited(self, language: str, name: str) -> ChatUser:
         """A new person; the administrator tries again while the API is away."""
         while True:
             try:
-                return await self._town.member(language, name)
+                return await self._system.member(language, name)
             except (httpx.HTTPError, AssertionError):
                 await asyncio.sleep(0.5)
 
     async def _examine(self) -> None:
         """When everything has ended and nothing is on its way any more."""
-        updates = self._town.telegram.updates
-        await self._town.until(lambda: updates.polled and not updates.pending, message="all updates are taken")
-        await self._town.until(self._all_ended, 60, message="the end of every task")
-        chats = list(self._town.telegram.chats.values())
+        updates = self._system.telegram.updates
+        await self._system.until(lambda: updates.polled and not updates.pending, message="all updates are taken")
+        await self._system.until(self._all_ended, 60, message="the end of every task")
+        chats = list(self._system.telegram.chats.values())
         for one in self.result.conversations:
-            one.problems += judge(one, await self._town.tasks_of(one.talker), chats)
+            one.problems += judge(one, await self._system.tasks_of(one.user), chats)
             if one.expected == "completed" and not one.problems:
                 one.problems += await _deployed(one)
             if one.problems:
-                self._say(f"{one.noun}: {'; '.join(one.problems)}\n{one.talker.chat.show()}")
+                self._say(f"{one.noun}: {'; '.join(one.problems)}\n{one.user.chat.show()}")
 
     async def _all_ended(self) -> bool:
-        tasks = [task for one in self.result.conversations for task in await self._town.tasks_of(one.talker)]
+        tasks = [task for one in self.result.conversations for task in await self._system.tasks_of(one.user)]
         return all(task["state"] in FINAL for task in tasks)
 
 
 async def follow(conversation: Conversation) -> None:
     """Say the wish, do what the screen asks for, and be back when it shows the end."""
     prefix = "/new " if conversation.course == "command" else ""
-    conversation.talker.say(f"{prefix}{conversation.wish}")
-    chat = conversation.talker.chat
+    conversation.user.say(f"{prefix}{conversation.wish}")
+    chat = conversation.user.chat
     while not finals(chat, conversation.noun):
         seen = len(chat.frames)
         done = act(conversation)
@@ -346,23 +346,23 @@ async def follow(conversation: Conversation) -> None:
 
 def act(conversation: Conversation) -> bool:
     """Whether the screen asked for something, which was said or pressed."""
-    talker, course = conversation.talker, conversation.course
-    screen = next((one for one in reversed(talker.screens) if one.buttons), None)
+    user, course = conversation.user, conversation.course
+    screen = next((one for one in reversed(user.screens) if one.buttons), None)
     if screen is None:
         return False
     buttons = [button.data or "" for button in screen.buttons]
     if course == "stop":
         sure = [data for data in buttons if data.endswith(":sure")]
-        talker.forge(screen, (sure or [data for data in buttons if data.startswith("c:")])[0])
+        user.forge(screen, (sure or [data for data in buttons if data.startswith("c:")])[0])
         return True
     if "❓" not in screen.text:
         return False
     if course == "answer in words":
-        talker.say("title, author, year:int", reply_to=screen)
+        user.say("title, author, year:int", reply_to=screen)
     elif course == "secret":
-        talker.say(secret_of(conversation.noun), reply_to=screen)
+        user.say(secret_of(conversation.noun), reply_to=screen)
     elif course == "answer by button":
-        talker.forge(screen, [data for data in buttons if data.startswith("a:")][-1])
+        user.forge(screen, [data for data in buttons if data.startswith("a:")][-1])
     else:
         return False
     return True
@@ -370,7 +370,7 @@ def act(conversation: Conversation) -> bool:
 
 async def _deployed(conversation: Conversation) -> list[str]:
     """Whether the URL of the final screen leads to the service of this wish."""
-    final = next(one for one in reversed(conversation.talker.screens) if end_of(one, conversation.noun))
+    final = next(one for one in reversed(conversation.user.screens) if end_of(one, conversation.noun))
     async with httpx.AsyncClient(base_url=link(final), trust_env=False, timeout=patience(20)) as http:
         reply = await http.get(f"/{conversation.noun}")
     return [] if reply.status_code == 200 else [f"differs: {link(final)}/{conversation.noun} says {reply.status_code}"]

@@ -20,17 +20,17 @@ from tests.chaos.conftest import platform as running_platform
 from tests.soak.chat import ChatSoak, Plan, Result, Say
 from tests.soak.report import percentile, write_report
 from tests.soak.run import LOGS, teller
-from tests.support.chat import running_town
+from tests.support.chat import running_chat_system
 
 BEGIN, END = "<!-- chat soak: begin -->", "<!-- chat soak: end -->"
 
 
 async def soak(plan: Plan, say: Say) -> Result:
     say(f"seed {plan.seed}: {plan.faults} faults over {plan.conversations} conversations, {plan.at_once} at once")
-    async with running_platform("process") as stack, running_town(stack, Telegram()) as town:
+    async with running_platform("process") as stack, running_chat_system(stack, Telegram()) as system:
         green = False
         try:
-            result = await ChatSoak(town, plan, say).run()
+            result = await ChatSoak(system, plan, say).run()
             green = result.is_green
             return result
         finally:

@@ -1,4 +1,4 @@
-"""People who talk to the real bot: an emulated Telegram in this process, the bot and the platform in their own."""
+"""The real bot on a running platform, with an emulated Telegram in this process and its users."""
 
 import asyncio
 import os
@@ -26,7 +26,7 @@ _URL = re.compile(r"http://\S+")
 
 @dataclass
 class BotProcess:
-    """`python -m bot`, which may be killed and started again."""
+    """`python -m bot`, which tests kill and start again."""
 
     stack: Stack
     telegram_url: str
@@ -55,7 +55,7 @@ class BotProcess:
             )
 
     async def kill(self) -> None:
-        """SIGKILL, as the machine's own killer does it."""
+        """SIGKILL, as the OOM killer does it."""
         await self._end(signal.SIGKILL)
 
     async def stop(self) -> None:
@@ -69,8 +69,8 @@ class BotProcess:
 
 
 @dataclass(frozen=True)
-class Talker:
-    """A person with a private chat. `longest_s`: how long what they wait for takes at most on a quiet machine."""
+class ChatUser:
+    """A Telegram user with a private chat. `longest_s`: seconds to wait for anything, on a quiet machine."""
 
     id: int
     telegram: Telegram
@@ -82,18 +82,18 @@ class Talker:
 
     @property
     def screens(self) -> list[Message]:
-        """What the bot has on the screen now."""
+        """The bot's messages that are visible now."""
         return self.chat.from_bot
 
     def say(self, text: str, *, reply_to: Message | None = None) -> Message:
         return self.telegram.say(self.id, text, reply_to=reply_to.id if reply_to else None)
 
     def press(self, message: Message, text: str) -> Press:
-        """Press the button with this text, as it is on the message that was seen."""
+        """Press the button with this text, as it was on the message given."""
         return self.telegram.press(self.id, self.id, message.id, message.button(text).data or "")
 
     def forge(self, message: Message, data: str, *, chat: int | None = None) -> Press:
-        """Press what no button says."""
+        """Send callback data that no button has."""
         return self.telegram.press(self.id, chat or self.id, message.id, data)
 
     async def sees(self, *parts: str, after: int = 0, timeout: float | None = None) -> Message:
@@ -101,7 +101,7 @@ class Talker:
         return await shows(self.chat, *parts, after=after, timeout=timeout or self.longest_s)
 
     async def until(self, look: Callable[[Chat], object], timeout: float = 60) -> None:
-        """Wait for something else of the chat."""
+        """Wait until `look` finds something in the chat."""
         await self.chat.wait(look, patience(timeout))
 
     async def sees_button(self, text: str, *, timeout: float | None = None) -> Message:
@@ -138,68 +138,68 @@ def link(message: Message) -> str:
 
 
 @dataclass
-class People(ABC):
-    """Whoever is on a Telegram, some of them known to the platform."""
+class ChatEnvironment(ABC):
+    """An emulated Telegram. Some of its users have access to the platform."""
 
     telegram: Telegram
 
-    def stranger(self, language: str | None = "en", name: str = "Person") -> Talker:
-        """Somebody whom the platform does not know."""
+    def stranger(self, language: str | None = "en", name: str = "Person") -> ChatUser:
+        """A user without access."""
         account = self.telegram.account(random.randrange(10**6, 10**9), language=language, name=name)
-        return self._talker(account.id)
+        return self._user(account.id)
 
-    async def member(self, language: str | None = "en", name: str = "Person", role: str = "member") -> Talker:
-        """Somebody who has access."""
-        talker = self.stranger(language, name)
-        await self._let_in(talker.id, role)
-        return talker
+    async def member(self, language: str | None = "en", name: str = "Person", role: str = "member") -> ChatUser:
+        """A user with access."""
+        user = self.stranger(language, name)
+        await self._grant_access(user.id, role)
+        return user
 
-    def admin(self) -> Talker:
-        return self._talker(self.telegram.account(1, name="Admin").id)
+    def admin(self) -> ChatUser:
+        return self._user(self.telegram.account(1, name="Admin").id)
 
-    def group(self, *people: Talker, kind: str = "group") -> Chat:
-        """A chat of several with the bot in it."""
-        group = self.telegram.group(-int(uuid4().int % 10**9) - 1, *(person.id for person in people))
+    def group(self, *users: ChatUser, kind: str = "group") -> Chat:
+        """A group with these users and the bot."""
+        group = self.telegram.group(-int(uuid4().int % 10**9) - 1, *(user.id for user in users))
         group.kind = kind
         return group
 
-    def _talker(self, user_id: int) -> Talker:
-        return Talker(user_id, self.telegram)
+    def _user(self, user_id: int) -> ChatUser:
+        return ChatUser(user_id, self.telegram)
 
     @abstractmethod
-    async def _let_in(self, user_id: int, role: str) -> None: ...
+    async def _grant_access(self, user_id: int, role: str) -> None: ...
 
 
 @dataclass
-class Town(People):
-    """A platform, a Telegram and a bot between them."""
+class ChatSystem(ChatEnvironment):
+    """A running platform, an emulated Telegram and the bot between them."""
 
     stack: Stack
     telegram_url: str
     bot: BotProcess
 
-    async def _let_in(self, user_id: int, role: str) -> None:
+    async def _grant_access(self, user_id: int, role: str) -> None:
         async with self.stack.http() as http:
             reply = await http.post("/users", json={"user_id": user_id, "role": role})
             assert reply.status_code == 201, reply.text
 
-    async def tasks_of(self, talker: Talker) -> list[dict[str, Any]]:
-        """The person's deliveries, as the platform knows them."""
+    async def tasks_of(self, user: ChatUser) -> list[dict[str, Any]]:
+        """The user's deliveries, from the API."""
         found = await self.stack.get("/tasks", limit="500")
-        return [task for task in found["items"] if task["user_id"] == talker.id and task["kind"] == "delivery"]
+        return [task for task in found["items"] if task["user_id"] == user.id and task["kind"] == "delivery"]
 
     async def until(self, look: Callable[[], object], timeout: float = 60, *, message: str = "") -> None:
         await eventually(look, timeout, message=message)
 
 
 @asynccontextmanager
-async def running_town(stack: Stack, telegram: Telegram, **extra: str) -> AsyncIterator[Town]:
-    """The emulator and the bot beside a platform that runs."""
+async def running_chat_system(stack: Stack, telegram: Telegram, **extra: str) -> AsyncIterator[ChatSystem]:
+    """Run the emulator and the bot on a running platform."""
     async with serving(telegram) as url:
         bot = BotProcess(stack, url, telegram.token, extra)
         await bot.start()
         try:
             await eventually(lambda: telegram.updates.polled or telegram.webhook.url, 60, message="the bot listens")
-            yield Town(telegram, stack, url, bot)
+            yield ChatSystem(telegram, stack, url, bot)
         finally:
             await bot.stop()

@@ -1,21 +1,21 @@
-"""One village for all files that do not bring their own."""
+"""One harness for all files without their own."""
 
 from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
 
-from tests.integration.bot.village import Village, running_village
+from tests.integration.bot.harness import BotHarness, running_harness
 
 
 @pytest_asyncio.fixture(scope="package")
-async def running(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Village]:
-    async with running_village(tmp_path_factory.mktemp("village")) as village:
-        yield village
+async def running(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[BotHarness]:
+    async with running_harness(tmp_path_factory.mktemp("harness")) as harness:
+        yield harness
 
 
 @pytest_asyncio.fixture
-async def village(running: Village) -> AsyncIterator[Village]:
-    """At its end no work goes on that the next test's bot would have to take up."""
+async def harness(running: BotHarness) -> AsyncIterator[BotHarness]:
+    """Ends the deliveries of each test, so the bot of the next test does not resume them."""
     yield running
-    await running.stop_works()
+    await running.end_deliveries()

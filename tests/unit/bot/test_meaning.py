@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from bot import answers, conversation
+from bot.conversation import answers, meaning
 from contracts.base import utc_now
 from contracts.questions import QuestionDTO
 from contracts.states import QuestionKind, QuestionState
@@ -54,7 +54,7 @@ HERE = [
 
 @pytest.mark.parametrize(("text", "here", "subject"), HERE)
 def test_of_what_is_open_here(text: str, here: list[QuestionDTO], subject: str) -> None:
-    assert conversation._of_text(text, here, []).subject == subject
+    assert meaning._of_text(text, here, []).subject == subject
 
 
 ELSEWHERE = [
@@ -73,7 +73,7 @@ ELSEWHERE = [
 def test_of_a_secret_that_a_group_is_asked_for(
     text: str, here: list[QuestionDTO], elsewhere: list[QuestionDTO], subject: str
 ) -> None:
-    assert conversation._of_text(text, here, elsewhere).subject == subject
+    assert meaning._of_text(text, here, elsewhere).subject == subject
 
 
 MEANT = [
@@ -90,5 +90,5 @@ MEANT = [
 
 
 @pytest.mark.parametrize(("choices", "said", "meant"), MEANT)
-def test_a_choice_in_words_is_the_one_that_was_said(choices: tuple[str, ...], said: str, meant: str) -> None:
-    assert answers._meant(question("q", choices=choices), said) == meant
+def test_a_choice_in_words_is_the_one_that_was_named(choices: tuple[str, ...], said: str, meant: str) -> None:
+    assert answers._resolve_choice(question("q", choices=choices), said) == meant

@@ -1,24 +1,23 @@
 """What a screen shows, how far the work is, what buttons carry, what things are called."""
 
-import asyncio
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from bot import answers, keyboards, naming, views
-from bot.keyboards import AfterData, AnswerData, CancelData
-from bot.pace import Pace
-from bot.progress import Progress
+from bot.conversation import answers, typed_secrets
+from bot.rendering import keyboards, views
+from bot.rendering.keyboards import AnswerData, CancelData, FailedTaskData
+from bot.rendering.progress import Progress
+from bot.rendering.views import RunningTask
+from bot.tasks import naming
 from bot.texts import LANGUAGES, texts
-from bot.views import Running
 from contracts.chat import ChatScreenDTO
 from contracts.nouns import TaskDTO
 from contracts.progress import ProgressEvent, StreamedEvent
 from contracts.questions import QuestionDTO
 from contracts.states import QuestionKind, TaskKind, TaskState
 from emulators.telegram import html
-from tests.support.patience import patience
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 TASK = "dlv-0123456789ab"
@@ -47,27 +46,27 @@ def event(task_id: str, step: str, percent: int | None = None, grain: str = "mil
 
 def test_progress_follows_the_steps_below_and_never_goes_back() -> None:
     progress = Progress(TASK)
-    assert not progress.take(event(TASK, "engineering", None))
-    assert progress.take(event("eng-0123456789ab", "testing", 65))
+    assert not progress.apply(event(TASK, "engineering", None))
+    assert progress.apply(event("eng-0123456789ab", "testing", 65))
     assert (progress.step, progress.percent) == ("testing", 40)
-    progress.take(event("eng-0123456789ab", "developing", 35))
+    progress.apply(event("eng-0123456789ab", "developing", 35))
     assert (progress.step, progress.percent) == ("developing", 40)
-    progress.take(event("dep-0123456789ab", "probing", 80))
+    progress.apply(event("dep-0123456789ab", "probing", 80))
     assert (progress.step, progress.percent) == ("deploy", 92)
-    assert not progress.take(event("dep-0123456789ab", "deploying", None, grain="fine"))
+    assert not progress.apply(event("dep-0123456789ab", "deploying", None, grain="fine"))
 
 
 def test_what_is_said_between_two_steps_takes_no_step_back() -> None:
     progress = Progress(TASK)
-    progress.take(event("eng-0123456789ab", "publishing", 85))
-    assert not progress.take(event("eng-0123456789ab", "completed"))
-    progress.take(event("eng-0123456789ab", "waiting"))
+    progress.apply(event("eng-0123456789ab", "publishing", 85))
+    assert not progress.apply(event("eng-0123456789ab", "completed"))
+    progress.apply(event("eng-0123456789ab", "waiting"))
     assert progress.step == "publishing"
     ended = StreamedEvent.model_validate(
         {**event(TASK, "completed", 100).model_dump(), "event": {"type": "completed", "request_id": "r"}}
     )
-    assert progress.take(ended)
-    shown = views.running(texts("en"), Running(screen(), "p", progress))
+    assert progress.apply(ended)
+    shown = views.running(texts("en"), RunningTask(screen(), "p", progress))
     assert shown.text.count("✅") == 5
 
 
@@ -78,11 +77,12 @@ def test_every_view_is_html_that_telegram_takes_and_fits(language: str) -> None:
     ask = question(text="<x>" * 5_000)
     secret = question(kind=QuestionKind.SECRET, secret_names=["A_KEY"])
     approval = question(kind=QuestionKind.APPROVAL, plan_hash="a" * 40, choices=["approve", "stop"])
+    at_probing = Progress(TASK, "probing", 5)
     shown = [
         views.accepted(said, long),
         views.refused(said, long, "INVALID_INPUT"),
         *[
-            views.running(said, Running(long, "p", Progress(TASK, "probing", 5), asked, stalled=("agents", "10:00")))
+            views.running(said, RunningTask(long, "p", at_probing, asked, stalled=("agents", "10:00")))
             for asked in (None, ask, secret, approval)
         ],
         views.final(said, long, "p", task(TaskState.COMPLETED, result={"deployed_url": "http://x"}), "completed"),
@@ -109,7 +109,7 @@ def test_data_of_buttons_fits_into_what_telegram_allows() -> None:
     for data in (
         AnswerData(question=f"q-{longest}-1234", choice=19, plan="a" * 8),
         CancelData(task=longest, step="sure"),
-        AfterData(task=longest, do="dismiss"),
+        FailedTaskData(task=longest, action="dismiss"),
     ):
         assert 1 <= len(data.pack().encode()) <= 64
         assert type(data).unpack(data.pack()) == data
@@ -123,12 +123,12 @@ def test_labels_of_choices_are_translated_or_as_an_agent_wrote_them() -> None:
 @pytest.mark.parametrize("said", ["approve", "Approve", "✅ Approve", "разрешить", "Разрешить."])
 def test_a_choice_may_be_called_by_its_name_in_either_language(said: str) -> None:
     asked = question(kind=QuestionKind.APPROVAL, choices=["approve", "stop"])
-    assert answers._meant(asked, said) == "approve"
+    assert answers._resolve_choice(asked, said) == "approve"
 
 
 def test_secrets_are_read_by_name_or_alone() -> None:
     def read(text: str, asked: list[str], left: list[str]) -> dict[str, str]:
-        return {name: value.get_secret_value() for name, value in answers.read_secrets(text, asked, left).items()}
+        return {name: value.get_secret_value() for name, value in typed_secrets.read_secrets(text, asked, left).items()}
 
     assert read(" s3cr=et \n", ["A"], ["A"]) == {"A": "s3cr=et"}
     assert read("A=1=2\nB: two", ["A", "B"], ["A", "B"]) == {"A": "1=2", "B": "two"}
@@ -151,42 +151,3 @@ def test_secrets_are_read_by_name_or_alone() -> None:
 def test_a_projects_name_says_what_it_is_about(wish: str, name: str) -> None:
     first, second = naming.project_names(wish, "tg-42-100001")
     assert (first, second) == (name, f"{name}-100001")
-
-
-async def test_a_chat_gets_one_edit_a_second_and_urgent_messages_at_once() -> None:
-    pace, times = Pace(private_s=0.1, all_s=0.0), []
-    loop = asyncio.get_running_loop()
-    began = loop.time()
-
-    async def edit() -> None:
-        async with pace.turn(5):
-            times.append(loop.time() - began)
-
-    await asyncio.gather(*(edit() for _ in range(3)))
-    assert times == sorted(times)
-    assert times[2] >= 0.19
-
-    slow = Pace(private_s=3600.0, all_s=0.0)
-    async with slow.turn(5):
-        pass
-    next_edit = asyncio.create_task(_turn(slow, 5))
-    async with asyncio.timeout(patience(5)), slow.urgent(5):
-        assert not next_edit.done()
-    next_edit.cancel()
-
-
-async def _turn(pace: Pace, chat: int) -> None:
-    async with pace.turn(chat):
-        pass
-
-
-async def test_while_telegram_says_wait_nothing_is_sent_there_but_elsewhere() -> None:
-    pace = Pace(private_s=0.0, all_s=0.0)
-    pace.wait(5, 3600.0)
-    async with asyncio.timeout(patience(5)):
-        await _turn(pace, 6)
-    loop, pace = asyncio.get_running_loop(), Pace(private_s=0.0, all_s=0.0)
-    pace.wait(5, 0.2)
-    began = loop.time()
-    async with pace.urgent(5):
-        assert loop.time() - began >= 0.19

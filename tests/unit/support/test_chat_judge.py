@@ -7,7 +7,7 @@ import pytest
 from emulators.telegram.chats import Account, Chat, Message
 from emulators.telegram.telegram import Telegram
 from tests.soak.chat import COURSES, Conversation, Plan, judge, secret_of
-from tests.support.chat import Talker
+from tests.support.chat import ChatUser
 
 DONE = "✅ Ready: list-birds\nMake a list of birds: title, author\n\nhttp://127.0.0.1:18000"
 COMPLETED = {"state": "completed"}
@@ -20,7 +20,7 @@ class Scene:
         self.telegram = Telegram()
         for user in (11, 12):
             self.telegram.account(user)
-        self.conversation = Conversation(Talker(11, self.telegram), "birds", course)
+        self.conversation = Conversation(ChatUser(11, self.telegram), "birds", course)
 
     def shows(self, *texts: str, chat: int = 11) -> "Scene":
         for text in texts:

@@ -25,7 +25,7 @@ ALLOWED = {
     "api/starting_tasks.py": "created_at of a task whose row is not there yet",
     "api/vault.py": "updated_at",
     "api/web_sessions.py": "a link and a cookie end at a moment, also across restarts",
-    "bot/conversation.py": "whether a secret that follows an end belongs to it, by moments of the database's rows",
+    "bot/conversation/meaning.py": "whether a secret arrived too late, judged by times from the database's rows",
     "cli/doctor.py": "one look at the age of heartbeats, for a person to judge",
     "emulators/telegram/telegram.py": "the date of a message, as the Bot API has it",
     "emulators/telegram/webhook.py": "the date of the last error, as the Bot API has it",

@@ -1,0 +1,58 @@
+"""Who is writing, and whether they have access. Nobody has access until an administrator grants it."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from aiogram import BaseMiddleware
+from aiogram.filters import Filter
+from aiogram.types import Chat, TelegramObject, User
+
+from bot.texts import Texts, language_for, texts
+from contracts.chat import ChatScreenDTO
+from contracts.states import Role
+from runtime.chat_client import ChatApi
+
+Handler = Callable[[TelegramObject, dict[str, Any]], Awaitable[Any]]
+
+
+@dataclass(frozen=True)
+class Person:
+    """`role` is None without access. `api` acts in this person's name. `screens` are this chat's, newest first."""
+
+    user_id: int
+    role: Role | None
+    texts: Texts
+    api: ChatApi
+    screens: tuple[ChatScreenDTO, ...] = ()
+
+
+class AccessMiddleware(BaseMiddleware):
+    """Adds `person` to the data of each update. It asks the platform each time, so revoked access ends at once."""
+
+    def __init__(self, api: ChatApi, bot_id: int) -> None:
+        self._api = api
+        self._bot_id = bot_id
+
+    async def __call__(self, handler: Handler, event: TelegramObject, data: dict[str, Any]) -> Any:  # noqa: ANN401 - aiogram's signature
+        user: User | None = data.get("event_from_user")
+        if user is None or user.is_bot:
+            return None
+        chat: Chat | None = data.get("event_chat")
+        data["person"] = await self._person(user, chat.id if chat is not None else user.id)
+        return await handler(event, data)
+
+    async def _person(self, user: User, chat_id: int) -> Person:
+        visit = await self._api.visit(user.id, self._bot_id, chat_id)
+        language = visit.language or language_for(user.language_code)
+        return Person(user.id, visit.role, texts(language), self._api.acting_for(user.id), tuple(visit.screens))
+
+
+class HasRole(Filter):
+    """Passes people with this role; `None` passes people without access."""
+
+    def __init__(self, role: Role | None) -> None:
+        self._role = role
+
+    async def __call__(self, _event: TelegramObject, person: Person) -> bool:
+        return person.role is self._role

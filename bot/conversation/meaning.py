@@ -1,0 +1,127 @@
+"""What a plain text means: a new wish, an answer, or a secret that arrived too late."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from aiogram.types import Message
+
+from bot.conversation import answers, typed_secrets
+from bot.conversation.access import Person
+from bot.conversation.context import BotContext
+from contracts.base import utc_now
+from contracts.chat import WISH, ChatScreenDTO
+from contracts.ids import child_task_id
+from contracts.questions import QuestionDTO
+from contracts.states import QuestionKind, QuestionState, TaskKind
+from runtime.chat_client import ChatApi
+
+# Stored in the API with the update's id, so values must not change.
+LATE_SECRET, AMBIGUOUS, AMBIGUOUS_SECRET = "late-secret", "which", "which-secret"
+UNNAMED_SECRET, NOT_YOURS, NOTHING_ASKED = "secret-unnamed", "not-yours", "nothing"
+
+_LATE_SECRET_PERIOD = timedelta(minutes=15)
+"""A person may send a secret twice, or after its question was closed. Such a text must not become a wish."""
+_MIN_SECRET_LENGTH = 8
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """`subject` is WISH, one of the constants above, or the id of `question`.
+
+    LATE_SECRET: the question about a secret was closed less than 15 minutes ago. AMBIGUOUS: several questions are open;
+    AMBIGUOUS_SECRET: one of them asks for a secret. UNNAMED_SECRET: maybe the secret that another chat was asked for.
+    NOT_YOURS, NOTHING_ASKED: a reply to another person's task, or to a task that asks nothing.
+    """
+
+    subject: str
+    question: QuestionDTO | None = None
+
+
+async def interpret(context: BotContext, person: Person, message: Message) -> Meaning:
+    """Decide by the message replied to; otherwise by this chat's open questions and by secrets asked for elsewhere."""
+    screen = await _screen_replied_to(context, person, message)
+    if screen is not None:
+        return _of_reply(message, screen, await _questions(person.api, [screen]))
+    recent = [screen for screen in person.screens if _is_recent(screen)]
+    here = await _questions(person.api, [screen for screen in recent if screen.chat_id == message.chat.id])
+    elsewhere = await _questions(person.api, [screen for screen in recent if screen.chat_id != message.chat.id])
+    secrets = [question for question in elsewhere if question.kind is QuestionKind.SECRET]
+    return _of_text(message.text or "", here, secrets)
+
+
+async def _screen_replied_to(context: BotContext, person: Person, message: Message) -> ChatScreenDTO | None:
+    replied = message.reply_to_message
+    if replied is None:
+        return None
+    key = (message.chat.id, replied.message_id)
+    known = next((screen for screen in person.screens if (screen.chat_id, screen.message_id) == key), None)
+    if known is not None:
+        return known
+    found = await context.api.screens(context.bot_id, chat_id=message.chat.id, message_id=replied.message_id)
+    return found[0] if found else None
+
+
+def _of_reply(message: Message, screen: ChatScreenDTO, questions: list[QuestionDTO]) -> Meaning:
+    open_questions = [question for question in questions if question.state is QuestionState.OPEN]
+    if open_questions:
+        return _one_of(open_questions)
+    if any(_recently_asked_for_secret(question) for question in questions):
+        return Meaning(LATE_SECRET)
+    own = message.from_user is not None and screen.user_id == message.from_user.id
+    return Meaning(NOTHING_ASKED if own else NOT_YOURS)
+
+
+def _of_text(text: str, here: list[QuestionDTO], secrets_elsewhere: list[QuestionDTO]) -> Meaning:
+    naming = [question for question in [*here, *secrets_elsewhere] if typed_secrets.names_secret(question, text)]
+    named = [question for question in naming if question.state is QuestionState.OPEN]
+    if len(named) == 1:
+        return Meaning(named[0].id, named[0])
+    open_questions = [question for question in here if question.state is QuestionState.OPEN]
+    late = any(_recently_asked_for_secret(question) for question in here)
+    if len(open_questions) == 1 and late and not _fits_only(open_questions[0], text):
+        return Meaning(LATE_SECRET)
+    if open_questions:
+        return _one_of(open_questions)
+    if late or any(_recently_asked_for_secret(question) for question in naming):
+        return Meaning(LATE_SECRET)
+    waiting = [question for question in secrets_elsewhere if question.state is QuestionState.OPEN]
+    one_word = len(text.split()) == 1 and len(text) >= _MIN_SECRET_LENGTH
+    if waiting and (one_word or any(name in text for question in waiting for name in question.secret_names)):
+        return Meaning(UNNAMED_SECRET)
+    return Meaning(WISH)
+
+
+def _one_of(open_questions: list[QuestionDTO]) -> Meaning:
+    if len(open_questions) == 1:
+        return Meaning(open_questions[0].id, open_questions[0])
+    secret = any(question.kind is QuestionKind.SECRET for question in open_questions)
+    return Meaning(AMBIGUOUS_SECRET if secret else AMBIGUOUS)
+
+
+def _fits_only(question: QuestionDTO, text: str) -> bool:
+    """Whether a text can only belong to this question although another one recently asked for a secret."""
+    return question.kind is QuestionKind.SECRET or answers.is_choice(question, text)
+
+
+async def _questions(api: ChatApi, screens: list[ChatScreenDTO]) -> list[QuestionDTO]:
+    """Open and closed questions of these screens' tasks, as far as the person may see them."""
+    started = [screen for screen in screens if screen.task_id and screen.project_id]
+    task_ids = {task for screen in started for task in _with_children(screen.task_id or "")}
+    found = []
+    for project_id in dict.fromkeys(screen.project_id for screen in started):
+        found += [q for q in await api.questions(project_id=project_id, state=None) if q.task_id in task_ids]
+    return found
+
+
+def _with_children(task_id: str) -> list[str]:
+    return [task_id, *(child_task_id(task_id, kind) for kind in (TaskKind.ENGINEERING, TaskKind.DEPLOY))]
+
+
+def _is_recent(screen: ChatScreenDTO) -> bool:
+    return not screen.final or utc_now() - screen.updated_at < _LATE_SECRET_PERIOD
+
+
+def _recently_asked_for_secret(question: QuestionDTO) -> bool:
+    if question.kind is not QuestionKind.SECRET or question.closed_at is None:
+        return False
+    return utc_now() - question.closed_at < _LATE_SECRET_PERIOD

@@ -1,0 +1,1 @@
+"""Updates from Telegram, by long polling or a webhook."""

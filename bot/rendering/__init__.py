@@ -1,0 +1,1 @@
+"""What a message shows: text, keyboard, progress. No I/O."""

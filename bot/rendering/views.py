@@ -1,0 +1,138 @@
+"""The text and keyboard of a task message, as pure functions of the task's state."""
+
+from dataclasses import dataclass
+
+from aiogram.types import InlineKeyboardMarkup
+
+from bot.rendering import keyboards
+from bot.rendering.progress import STEPS, Progress
+from bot.texts import Markup, Texts
+from contracts.chat import ChatScreenDTO
+from contracts.errors import bounded
+from contracts.nouns import TaskDTO
+from contracts.questions import QuestionDTO
+from contracts.states import QuestionKind, TaskState
+
+# In characters. A message holds 4096.
+_MAX_WISH = 300
+_MAX_QUESTION = 2_000
+_MAX_ERROR = 1_500
+
+
+@dataclass(frozen=True)
+class View:
+    """Telegram HTML, and the inline keyboard below it."""
+
+    text: str
+    keyboard: InlineKeyboardMarkup | None = None
+
+
+@dataclass(frozen=True)
+class RunningTask:
+    """What is known about a running task. `stalled`: a queue without workers, and since when (UTC)."""
+
+    screen: ChatScreenDTO
+    project: str
+    progress: Progress
+    question: QuestionDTO | None = None
+    confirming_cancel: bool = False
+    stalled: tuple[str, str] | None = None
+
+
+def accepted(texts: Texts, screen: ChatScreenDTO) -> View:
+    """Says nothing that can become wrong: after a crash this message may stay in the chat without being edited."""
+    return View(texts("screen-accepted", wish=shorten(screen.wish)))
+
+
+def running(texts: Texts, task: RunningTask) -> View:
+    task_id = task.progress.task_id
+    head = texts("screen-head", project=task.project, wish=shorten(task.screen.wish))
+    steps = _steps(texts, task.progress)
+    if task.stalled is not None:
+        queue, since = task.stalled
+        steps = Markup(f"{steps}\n{texts('screen-stalled', queue=queue, since=since)}")
+    if task.question is not None:
+        return _with_question(texts, task, head, steps, task.question)
+    keyboard = keyboards.for_cancel_confirmation if task.confirming_cancel else keyboards.for_running_task
+    text = texts("screen-progress", head=head, steps=steps, percent=task.progress.percent)
+    return View(text, keyboard(texts, task_id))
+
+
+def final(
+    texts: Texts, screen: ChatScreenDTO, project: str, task: TaskDTO, stage: str, *, details: bool = False
+) -> View:
+    """`stage`: where the task ended. `details`: whether to show error code and text."""
+    wish = shorten(screen.wish)
+    if task.state is TaskState.COMPLETED:
+        url = str(task.result.get("deployed_url") or "")
+        return View(texts("screen-done", project=project, wish=wish, url=url))
+    if task.state is TaskState.CANCELLED:
+        return View(texts("screen-cancelled", project=project, wish=wish, stage=stage_name(texts, stage)))
+    reason = reason_text(texts, task.error_code)
+    text = texts("screen-failed", project=project, wish=wish, stage=stage_name(texts, stage), reason=reason)
+    if details:
+        error = bounded(task.error or "", _MAX_ERROR)
+        text = texts("screen-details", screen=text, task_id=task.id, code=task.error_code or "", error=error)
+    return View(text, keyboards.for_failed_task(texts, task.id, details=not details))
+
+
+def refused(texts: Texts, screen: ChatScreenDTO, code: str) -> View:
+    """A task that could not start."""
+    reason = reason_text(texts, code) if texts.has(f"reason-{code}") else texts.plain("reason-code", code=code)
+    return View(texts("screen-refused", wish=shorten(screen.wish), reason=reason))
+
+
+def reason_text(texts: Texts, code: str | None) -> str:
+    return texts.plain(f"reason-{code}" if code and texts.has(f"reason-{code}") else "reason-other")
+
+
+def stage_name(texts: Texts, stage: str) -> str:
+    """The name of a workflow's stage in the person's language; a stage without a translation stays as it is."""
+    return texts.get(f"stage-{stage.replace(' ', '-')}", stage)
+
+
+def shorten(text: str, limit: int = _MAX_WISH) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= limit else f"{line[: limit - 1]}…"
+
+
+def _steps(texts: Texts, progress: Progress) -> Markup:
+    current = len(STEPS) if progress.completed else STEPS.index(progress.step) if progress.step else -1
+    lines = []
+    for number, step in enumerate(STEPS):
+        kind = "step-done" if number < current else "step-now" if number == current else "step-later"
+        name = stage_name(texts, progress.stage if number == current else step)
+        lines.append(texts(kind, name=name))
+    return Markup("\n".join(lines))
+
+
+def _with_question(texts: Texts, task: RunningTask, head: Markup, steps: Markup, question: QuestionDTO) -> View:
+    text = texts(
+        "screen-question",
+        head=head,
+        steps=steps,
+        question=_question_text(texts, task.project, question),
+        hint=_hint(texts, task.screen, question),
+    )
+    if task.confirming_cancel:
+        return View(text, keyboards.for_cancel_confirmation(texts, task.progress.task_id))
+    return View(text, keyboards.for_question(texts, question, task.progress.task_id))
+
+
+def _question_text(texts: Texts, project: str, question: QuestionDTO) -> str:
+    """Translated if the platform asks; unchanged if an agent does."""
+    if question.kind is QuestionKind.SECRET:
+        return texts.plain("question-secret", names=", ".join(question.secret_names))
+    if question.kind is QuestionKind.APPROVAL:
+        return texts.plain("question-approval", project=project, commit=(question.plan_hash or "")[:12])
+    return bounded(question.text, _MAX_QUESTION)
+
+
+def _hint(texts: Texts, screen: ChatScreenDTO, question: QuestionDTO) -> Markup:
+    if question.kind is QuestionKind.SECRET:
+        if screen.chat_id < 0:
+            return texts("hint-secret-group")
+        return texts("hint-secret" if len(question.secret_names) == 1 else "hint-secret-several")
+    if question.kind in {QuestionKind.APPROVAL, QuestionKind.BUDGET}:
+        return texts("hint-choice")
+    return texts("hint-text")

@@ -1,0 +1,292 @@
+"""The one message of a task: acknowledge, start, follow, finish.
+
+The screen in the API records each step, so after a crash the next process goes on from there. Every step but one can be
+repeated without a trace: a crash between sending the acknowledgement and recording its message id leaves a second
+"accepted" in the chat.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import structlog
+
+from bot.rendering import views
+from bot.rendering.progress import Progress
+from bot.rendering.views import RunningTask, View
+from bot.sending.sender import ChatClosed, ChatMoved, EditResult, Sender
+from bot.tasks import naming
+from bot.tasks.retries import retry_while_unavailable
+from bot.tasks.start_limiter import StartLimiter
+from bot.texts import texts
+from contracts.chat import ChatScreenDTO, ChatScreenUpdate
+from contracts.errors import ErrorCode, OrchestratorError
+from contracts.ids import child_task_id
+from contracts.nouns import DeliveryStart, ProjectCreate, TaskDTO
+from contracts.progress import StreamedEvent
+from contracts.questions import QuestionDTO
+from contracts.states import TaskKind
+from runtime.chat_client import ChatApi
+
+_FIRST_PAUSE_S = 0.3
+_LONGEST_PAUSE_S = 2.0
+_STALL_CHECK_S = 20.0
+"""After so long without an event, the task is checked for a queue without workers."""
+_MAX_TITLE = 200
+
+log = structlog.get_logger(__name__)
+
+
+class TaskMessage:
+    """Shows one task in one message. `run` may be cancelled at any moment and run again in another process."""
+
+    def __init__(self, screen: ChatScreenDTO, api: ChatApi, sender: Sender, start_limiter: StartLimiter) -> None:
+        self._screen = screen
+        self._bot_api = api
+        self._api = api.acting_for(screen.user_id)
+        self._sender = sender
+        self._start_limiter = start_limiter
+        self._texts = texts(screen.language)
+        self._project = ""
+        self._progress = Progress(screen.task_id or "")
+        self._question: QuestionDTO | None = None
+        self._stalled: tuple[str, str] | None = None
+        self._confirming_cancel = False
+        self._reload_question = True
+        self._changed = asyncio.Event()
+        self._shown: View | None = None
+
+    @property
+    def screen(self) -> ChatScreenDTO:
+        """As last recorded."""
+        return self._screen
+
+    @property
+    def task_id(self) -> str | None:
+        return self._screen.task_id
+
+    def confirm_cancel(self, *, shown: bool) -> None:
+        """Show or hide the buttons that ask whether to stop the task."""
+        self._confirming_cancel = shown
+        self._changed.set()
+
+    async def run(self) -> None:
+        """Return once the end has been shown, or nothing can be shown in the chat any more."""
+        while True:
+            try:
+                return await self._run()
+            except ChatMoved as moved:
+                log.info("the chat has a new id", screen=self._screen.id)
+                await self._record(ChatScreenUpdate(chat_id=moved.chat_id, forget_message=True))
+
+    async def _run(self) -> None:
+        try:
+            await self._acknowledge()
+            try:
+                await self._start()
+                view = await self._follow()
+            except OrchestratorError as error:
+                log.warning("a task could not start or be followed", screen=self._screen.id, code=error.code.value)
+                view = views.refused(self._texts, self._screen, error.code.value)
+            await self._finish(view)
+        except ChatMoved:
+            raise
+        except ChatClosed:
+            log.info("the bot cannot write in the chat", screen=self._screen.id)
+            await self._record(ChatScreenUpdate(final=True))
+
+    # Steps
+
+    async def _acknowledge(self) -> None:
+        if self._screen.message_id is None:
+            with self._start_limiter.acknowledgement_pending():
+                await self._send(views.accepted(self._texts, self._screen))
+
+    async def _start(self) -> None:
+        """Create the project and start the delivery. Both ids derive from the update, so a second run finds them."""
+        if self._screen.task_id is None:
+            await self._record(await retry_while_unavailable(self._begin))
+        self._progress = Progress(self._screen.task_id or "")
+        project_id = self._screen.project_id or ""
+        self._project = (await retry_while_unavailable(lambda: self._api.project(project_id))).project.name
+
+    async def _begin(self) -> ChatScreenUpdate:
+        async with self._start_limiter.slot():
+            project_id = self._screen.project_id or await self._create_project()
+            start = DeliveryStart(
+                request_id=self._screen.id,
+                project_id=project_id,
+                wish=self._screen.wish,
+                title=views.shorten(self._screen.wish, _MAX_TITLE),
+            )
+            started = await self._api.start_delivery(start)
+        return ChatScreenUpdate(project_id=project_id, task_id=started.task_id)
+
+    async def _create_project(self) -> str:
+        wish, project_id = self._screen.wish, naming.project_id(self._screen.id)
+        names = naming.project_names(wish, self._screen.id)
+        for name in names:
+            body = ProjectCreate(id=project_id, name=name, title=views.shorten(wish, _MAX_TITLE), description=wish)
+            try:
+                return (await self._api.create_project(body)).id
+            except OrchestratorError as error:
+                # CONFLICT: an earlier attempt created it under the next name.
+                taken = error.code in {ErrorCode.ALREADY_EXISTS, ErrorCode.CONFLICT}
+                if not taken or name == names[-1]:
+                    raise
+        raise AssertionError("unreachable: the last name either works or raises")
+
+    async def _follow(self) -> View:
+        """Edit the message while the task runs; returns the final view."""
+        async with self._events() as ended:
+            while not ended.done():
+                await self._wait_for_change(ended)
+                if not ended.done():
+                    await self._show()
+            await ended
+        task = await self._task()
+        return views.final(self._texts, self._screen, self._project, task, await self._last_stage(task))
+
+    async def _finish(self, view: View) -> None:
+        while (result := await self._edit(lambda: view)) is EditResult.GONE:
+            await self._record(ChatScreenUpdate(forget_message=True))
+            await self._send(view)
+        if result is EditResult.CLOSED:
+            raise ChatClosed
+        await self._record(ChatScreenUpdate(final=True))
+
+    # The message
+
+    async def _send(self, view: View) -> None:
+        message_id = await self._sender.send(self._screen.chat_id, view)
+        self._shown = view
+        await self._record(ChatScreenUpdate(message_id=message_id))
+
+    async def _show(self) -> None:
+        if self._reload_question:
+            self._reload_question = False
+            self._question = await retry_while_unavailable(self._open_question)
+        offered: list[View] = []
+        result = await self._edit(lambda: self._latest(offered))
+        if offered and result is EditResult.SHOWN:
+            self._shown = offered[-1]
+        if result is EditResult.CLOSED:
+            raise ChatClosed
+        if result is EditResult.GONE:
+            # The person deleted the message; the task goes on in a new one.
+            await self._record(ChatScreenUpdate(forget_message=True))
+            await self._send(self._view())
+
+    async def _edit(self, view: Callable[[], View | None]) -> EditResult:
+        message_id = self._screen.message_id
+        if message_id is None:
+            return EditResult.GONE
+        return await self._sender.edit(self._screen.chat_id, message_id, view)
+
+    def _latest(self, offered: list[View]) -> View | None:
+        """None if the message shows it already. `offered` collects the views, since an edit may fail."""
+        view = self._view()
+        if view == self._shown:
+            return None
+        offered.append(view)
+        return view
+
+    def _view(self) -> View:
+        task = RunningTask(
+            screen=self._screen,
+            project=self._project,
+            progress=self._progress,
+            question=self._question,
+            confirming_cancel=self._confirming_cancel,
+            stalled=self._stalled,
+        )
+        return views.running(self._texts, task)
+
+    async def _record(self, update: ChatScreenUpdate) -> None:
+        self._screen = await retry_while_unavailable(lambda: self._bot_api.update_screen(self._screen.id, update))
+
+    # The state of the task
+
+    @asynccontextmanager
+    async def _events(self) -> AsyncIterator[asyncio.Task[None]]:
+        """Read the events of the task and its children. The yielded reader ends when the task has ended."""
+        root = self._progress.task_id
+        readers = [asyncio.create_task(self._read_events(root))]
+        for kind in (TaskKind.ENGINEERING, TaskKind.DEPLOY):
+            readers.append(asyncio.create_task(self._read_child_events(child_task_id(root, kind))))
+        readers[0].add_done_callback(lambda _: self._changed.set())
+        try:
+            yield readers[0]
+        finally:
+            for reader in readers:
+                reader.cancel()
+            await asyncio.gather(*readers, return_exceptions=True)
+
+    async def _read_events(self, task_id: str) -> None:
+        after = 0
+
+        async def follow() -> None:
+            nonlocal after
+            async for event in self._api.watch(task_id, after):
+                after = event.seq
+                self._apply(event)
+
+        await retry_while_unavailable(follow)
+
+    async def _read_child_events(self, task_id: str) -> None:
+        """Wait until the child task exists, then read its events."""
+        pause = _FIRST_PAUSE_S
+        while True:
+            try:
+                return await self._read_events(task_id)
+            except OrchestratorError as error:
+                if error.code is not ErrorCode.NOT_FOUND:
+                    raise
+            await asyncio.sleep(pause)
+            pause = min(_LONGEST_PAUSE_S, pause * 1.5)
+
+    def _apply(self, event: StreamedEvent) -> None:
+        self._stalled = None
+        changed = self._progress.apply(event)
+        if event.grain == "milestone":
+            self._reload_question = changed = True
+        if changed:
+            self._changed.set()
+
+    async def _wait_for_change(self, ended: "asyncio.Task[None]") -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_STALL_CHECK_S):
+                await self._changed.wait()
+        if not self._changed.is_set() and not ended.done():
+            self._stalled = _stall(await self._task())
+        self._changed.clear()
+
+    async def _open_question(self) -> QuestionDTO | None:
+        root = self._progress.task_id
+        tree = {root, *(child_task_id(root, kind) for kind in (TaskKind.ENGINEERING, TaskKind.DEPLOY))}
+        found = await self._api.questions(project_id=self._screen.project_id)
+        return next((question for question in found if question.task_id in tree), None)
+
+    async def _task(self) -> TaskDTO:
+        return await retry_while_unavailable(lambda: self._api.task(self._progress.task_id))
+
+    async def _last_stage(self, task: TaskDTO) -> str:
+        return await retry_while_unavailable(lambda: last_stage(self._api, task))
+
+
+async def last_stage(api: ChatApi, task: TaskDTO) -> str:
+    """The stage in which the task ended: that of the last child, which is more precise than the delivery's own."""
+    for kind in (TaskKind.DEPLOY, TaskKind.ENGINEERING):
+        try:
+            return (await api.task(child_task_id(task.id, kind))).stage
+        except OrchestratorError as error:
+            if error.code is not ErrorCode.NOT_FOUND:
+                raise
+    return task.stage
+
+
+def _stall(task: TaskDTO) -> tuple[str, str] | None:
+    if task.stalled_queue is None or task.stalled_since is None:
+        return None
+    return task.stalled_queue, task.stalled_since.strftime("%H:%M")
