@@ -48,9 +48,7 @@ async def run(settings: Settings) -> None:
         sender = Sender(bot, RateLimiter())
         start_limiter = StartLimiter()
         task_messages = TaskMessages(api, sender, start_limiter)
-        context = BotContext(
-            bot_id=me.id, bot_name=me.username or "", api=api, sender=sender, task_messages=task_messages
-        )
+        context = BotContext(bot_id=me.id, api=api, sender=sender, task_messages=task_messages)
         inbox = Inbox(bot, build_dispatcher(context), sender, start_limiter)
         try:
             resumed = await retry_while_unavailable(lambda: task_messages.resume(me.id))

@@ -12,7 +12,6 @@ class BotContext:
     """The dispatcher passes it to handlers as `context`. `api` acts as the bot; `Person.api` acts as that person."""
 
     bot_id: int
-    bot_name: str
     api: ChatApi
     sender: Sender
     task_messages: TaskMessages

@@ -53,7 +53,7 @@ async def said(platform: Platform, chat: Chat, bot_id: int = 1) -> None:
     if chat.type != "private":
         message = message.model_copy(update={"reply_to_message": other})
     anything = cast(Any, platform)
-    context = BotContext(bot_id=1, bot_name="bot", api=anything, sender=anything, task_messages=anything)
+    context = BotContext(bot_id=1, api=anything, sender=anything, task_messages=anything)
     person = Person(_ANN.id, Role.MEMBER, texts("en"), anything)
     await messages._on_text(message, Update(update_id=5, message=message), person, context)
 

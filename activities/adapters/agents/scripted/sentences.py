@@ -7,7 +7,6 @@
 import re
 from collections.abc import Iterable
 
-from .furniture import STOP
 from .nouns import (
     RUSSIAN_FIELDS,
     SUGGESTED,
@@ -18,6 +17,7 @@ from .nouns import (
     suggested_type,
     transliterated,
 )
+from .stop_words import STOP_WORDS
 from .wish import COMMAND, IDENTIFIER, MAX_NAME, Command, Entity, Field, Wish, WishError, checked_fields, safe_name
 
 RESERVED = frozenset({"example", "doc", "redoc", "health", "admin", "secret_status"})
@@ -171,12 +171,12 @@ def _all_known(tail: str) -> bool:
 
 
 def _noun(head: str) -> str | None:
-    """The last run of words that are not furniture: `A library with books` is about books."""
+    """The last run of words that are not stop words: `A library with books` is about books."""
     if len(head.split()) > 15:
         return None
     runs: list[list[str]] = [[]]
     for token in re.findall(r"[^\s,]+|,", head):
-        if token == "," or token.lower().strip("\"'«»().!?") in STOP:
+        if token == "," or token.lower().strip("\"'«»().!?") in STOP_WORDS:
             runs.append([])
         else:
             runs[-1].append(token.strip("\"'«»().!?"))

@@ -1,4 +1,4 @@
-"""Words that surround the noun of a wish and are not the noun."""
+"""Words that are never the noun of a wish, in English and Russian."""
 
 _WORDS = """
 make create build write develop want need would like i we me us you please can could a an the my our some
@@ -16,4 +16,4 @@ bot telegram command should must
 маленький новый мой мою что-нибудь что-то крутое крутой классное полями полем поля добавь бот бота команда
 командой данных
 """
-STOP = frozenset(_WORDS.split())
+STOP_WORDS = frozenset(_WORDS.split())
