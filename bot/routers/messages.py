@@ -68,7 +68,7 @@ async def _on_text(message: Message, event_update: Update, person: Person, conte
     elif found.subject == meaning.NOT_YOURS:
         await _reply(message, person, context, "refused-not-yours")
     elif found.subject == meaning.NOTHING_ASKED:
-        await _reply(message, person, context, "refused-ended")
+        await _reply(message, person, context, "answer-nothing-asked")
     else:
         question = found.question or await person.api.question(found.subject)
         await _answer(message, mark.id, person, context, question)
@@ -105,16 +105,16 @@ async def _answer_with_secret(
         return
     missing = await answers.missing_secrets(person.api, question)
     values = typed_secrets.read_secrets(message.text or "", question.secret_names, missing)
-    outcome = await answers.store_secrets(person.api, question, values, answer_id) if values else "answer-secret-format"
+    if not values:
+        await _delete_and_reply(message, person, context, "answer-secret-format", names=", ".join(missing))
+        return
+    outcome = await answers.store_secrets(person.api, question, values, answer_id)
     deleted = await context.sender.delete(message.chat.id, message.message_id)
-    if outcome not in {"answer-taken", "answer-secret-format"}:
+    if outcome != "answer-taken":
         await _reply(message, person, context, outcome, quote=False)
-    names = ", ".join(values or missing)
-    text = "answer-secret-format"
-    if values:
+    if outcome == "answer-taken" or not deleted:
         text = "answer-secret-kept" if deleted else "answer-secret-not-deleted"
-    if outcome in {"answer-taken", "answer-secret-format"} or not deleted:
-        await context.sender.notify(message.chat.id, View(person.texts(text, names=names)))
+        await context.sender.notify(message.chat.id, View(person.texts(text, names=", ".join(values))))
 
 
 async def _refuse_late_secret(message: Message, person: Person, context: BotContext, *, notified: bool) -> None:
@@ -125,12 +125,12 @@ async def _refuse_late_secret(message: Message, person: Person, context: BotCont
 
 
 async def _delete_and_reply(
-    message: Message, person: Person, context: BotContext, text_id: str, *, notified: bool
+    message: Message, person: Person, context: BotContext, text_id: str, *, notified: bool = False, **values: str
 ) -> None:
     """A text that may be a secret must not stay in the chat."""
     deleted = await context.sender.delete(message.chat.id, message.message_id)
     if not notified:
-        lines = [person.texts(text_id), person.texts("message-deleted" if deleted else "message-not-deleted")]
+        lines = [person.texts(text_id, **values), person.texts("message-deleted" if deleted else "message-not-deleted")]
         await context.sender.notify(message.chat.id, View(Markup("\n".join(lines))))
 
 

@@ -31,7 +31,7 @@ async def test_buttons_are_pressed_by_their_text_and_json_shows_each_change(stac
     documents = [json.loads(line) for line in said.out.splitlines()]
     assert {"emulator", "url"} <= set(documents[[("emulator" in d) for d in documents].index(True)])
     messages = [document for document in documents if "message" in document]
-    assert any("stopped" in message["text"] or "not done" in message["text"] for message in messages)
+    assert any("stopped" in message["text"] or "not completed" in message["text"] for message in messages)
     assert said.code == 1, said.out + said.err
 
 

@@ -17,7 +17,7 @@ async def test_where_the_bot_may_not_write_it_stays_silent_and_serves_the_others
     group.muted = True
     system.telegram.say(eve.id, "/start", chat_id=group.id)
     ann.say("/help")
-    await ann.sees("Send a sentence", timeout=10)
+    await ann.sees("Send me a sentence", timeout=10)
     assert system.bot.process is not None
     assert system.bot.process.returncode is None
     assert group.from_bot == []
@@ -28,18 +28,18 @@ async def test_a_secret_for_a_group_is_taken_in_private_and_is_no_wish(system: C
     ann = await system.member(name="Ann")
     group = system.group(ann)
     system.telegram.say(ann.id, f"/new {WISH}", chat_id=group.id)
-    asked = await shows(group, "PAYMENT_KEY", "in the private chat", timeout=200)
+    asked = await shows(group, "PAYMENT_KEY", "in a private chat", timeout=200)
     value = f"sk-{uuid4().hex}"
 
     bare = ann.say(value)
-    await ann.sees("may be the secret", "I have deleted your message")
+    await ann.sees("may be the secret", "I've deleted your message")
     assert ann.chat.find(bare.id) is None
     in_group = system.telegram.say(ann.id, value, chat_id=group.id, reply_to=asked.id)
-    await shows(group, "Secrets are not for groups")
+    await shows(group, "I don't accept secrets in groups")
     system.telegram.remove_by_person(group.id, in_group.id)
 
     named = ann.say(f"PAYMENT_KEY={value}")
-    await ann.sees("🔐 Stored: PAYMENT_KEY. Your message is deleted.")
+    await ann.sees("🔐 Saved: PAYMENT_KEY. I've deleted your message.")
     assert ann.chat.find(named.id) is None
     done = await shows(group, "Ready", timeout=240)
     assert done.id == asked.id
@@ -68,9 +68,9 @@ async def test_a_language_button_on_the_screen_of_a_task_is_refused(system: Chat
     system.telegram.say(ann.id, "/new Make a list of trees: name", chat_id=group.id)
     screen = await shows(group, "🔄")
     forged = system.telegram.press(ann.id, group.id, screen.id, "l:ru")
-    assert "do not know this button" in (await answered(forged))["text"]
+    assert "don't recognise this button" in (await answered(forged))["text"]
     system.telegram.say(ann.id, "/language", chat_id=group.id)
-    menu = await shows(group, "In which language")
+    menu = await shows(group, "Which language")
     pressed = system.telegram.press(ann.id, group.id, menu.id, menu.button("Русский").data or "")
     assert "по-русски" in (await answered(pressed))["text"]
     assert group.find(menu.id) == menu, "the menu stays for the others"

@@ -9,10 +9,10 @@ from tests.support.eventually import eventually
 pytestmark = pytest.mark.timeout(300)
 
 WISH = "Make a list of books: title, author"
-CLOSED = "answered already"
-NOT_YOURS = "belongs to somebody else"
-FORGED = "do not know this button"
-ENDED = "has ended already"
+CLOSED = "already been answered"
+NOT_YOURS = "belongs to someone else"
+FORGED = "don't recognise this button"
+ENDED = "already finished"
 
 
 async def asked(system: ChatSystem, name: str, wish: str) -> ChatUser:
@@ -38,7 +38,7 @@ async def test_a_button_answers_once_and_only_for_the_right_person(system: ChatS
     question = await open_question(system, ann)
 
     assert NOT_YOURS in (await answered(eve.forge(screen, data, chat=ann.id)))["text"]
-    assert f"Your id is {stranger.id}" in (await answered(stranger.forge(screen, data, chat=ann.id)))["text"]
+    assert f"Your Telegram ID is {stranger.id}" in (await answered(stranger.forge(screen, data, chat=ann.id)))["text"]
     for forged in (
         AnswerData(question=str(question["id"]), choice=17).pack(),
         AnswerData(question=str(question["id"]), choice=-1).pack(),
@@ -57,9 +57,9 @@ async def test_a_button_answers_once_and_only_for_the_right_person(system: ChatS
     first = ann.forge(screen, answer.data or "")
     second = ann.forge(screen, answer.data or "")
     texts = {(await answered(first))["text"], (await answered(second))["text"]}
-    assert any("the work goes on" in text for text in texts)
+    assert any("continuing" in text for text in texts)
     assert any(CLOSED in text or ENDED in text for text in texts)
-    final = await ann.sees("not done")
+    final = await ann.sees("not completed")
     late = (await answered(ann.forge(final, answer.data or "")))["text"]
     assert CLOSED in late or ENDED in late
     assert final.id == screen.id
@@ -75,7 +75,7 @@ async def test_the_same_press_delivered_again_is_the_same_answer(system: ChatSys
     update = system.telegram.last_update()
     system.telegram.updates.repeat(update)
     system.telegram.updates.release()
-    assert "the work goes on" in (await answered(press))["text"]
+    assert "continuing" in (await answered(press))["text"]
 
     async def next_one() -> dict[str, object]:
         found = await open_question(system, bob)
@@ -110,7 +110,7 @@ async def test_a_question_is_answered_in_words(system: ChatSystem) -> None:
     done = await cid.sees("Ready", timeout=240)
     assert done.id == screen.id
     cid.say("too late", reply_to=done)
-    await cid.sees(ENDED)
+    await cid.sees("no open question")
     assert len(await system.tasks_of(cid)) == 1
 
 
@@ -123,24 +123,24 @@ async def test_two_open_questions_are_not_guessed_at(system: ChatSystem) -> None
     await dan.sees("several answers")
     assert len(await system.tasks_of(dan)) == 2
     dan.say("stop", reply_to=second)
-    await dan.until(lambda chat: "not done" in chat.find(second.id).text, 60)
+    await dan.until(lambda chat: "not completed" in chat.find(second.id).text, 60)
     dan.say("Stop.")
-    await dan.until(lambda chat: sum("not done" in m.text for m in chat.screen) == 2, 60)
+    await dan.until(lambda chat: sum("not completed" in m.text for m in chat.screen) == 2, 60)
 
 
 @pytest.mark.deep
 async def test_a_failed_task_offers_details_and_one_more_attempt(system: ChatSystem) -> None:
     fay = await asked(system, "Fay", f"{WISH} [agent:fail]")
     fay.say("stop")
-    failed = await fay.sees("not done")
-    assert "You have stopped it" in failed.text
+    failed = await fay.sees("not completed")
+    assert "You stopped it" in failed.text
     eve = await system.member("en", "Eve")
     again = failed.button("Try again").data or ""
     assert NOT_YOURS in (await answered(eve.forge(failed, again, chat=fay.id)))["text"]
     fay.press(failed, "Details")
     detailed = await fay.sees("STOPPED_BY_PERSON")
     presses = [fay.forge(detailed, again), fay.forge(detailed, again)]
-    assert "One more attempt" in (await answered(presses[0]))["text"]
+    assert "Trying again" in (await answered(presses[0]))["text"]
     await answered(presses[1])
     await fay.sees("❓", after=detailed.id)
     assert len(await system.tasks_of(fay)) == 2
@@ -167,11 +167,11 @@ async def test_strangers_learn_their_own_id_and_nothing_else(system: ChatSystem)
     stranger.say("/projects")
     await stranger.sees("Проектов пока нет")
     stranger.say("/language")
-    choose = await stranger.sees("На каком языке")
+    choose = await stranger.sees("Какой язык")
     stranger.press(choose, "English")
-    await stranger.sees("We speak English now")
+    await stranger.sees("in English from now on")
     stranger.say("/help")
-    await stranger.sees("Send a sentence")
+    await stranger.sees("Send me a sentence")
 
 
 @pytest.mark.deep
@@ -183,10 +183,10 @@ async def test_commands_answer_at_once(system: ChatSystem) -> None:
         ("/projects", "no projects"),
         ("/tasks", "no tasks"),
         ("/status", "Nothing is running"),
-        ("/cancel", "nothing to stop"),
-        ("/new", "Write after the command"),
-        ("/users", "do not know this command"),
-        ("/nonsense", "do not know this command"),
+        ("/cancel", "no running tasks"),
+        ("/new", "Add a description"),
+        ("/users", "don't know this command"),
+        ("/nonsense", "don't know this command"),
     ):
         last = gil.screens[-1].id if gil.screens else 0
         gil.say(command)

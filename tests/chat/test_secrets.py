@@ -24,7 +24,7 @@ WISH = "Make a list of payments: title [agent:needs-secret=PAYMENT_KEY]"
 async def waiting_for_a_secret(system: ChatSystem, name: str) -> ChatUser:
     user = await system.member("en", name)
     user.say(WISH)
-    await user.sees("PAYMENT_KEY", "I delete your message", timeout=200)
+    await user.sees("PAYMENT_KEY", "delete your message", timeout=200)
     return user
 
 
@@ -34,7 +34,7 @@ async def test_a_typed_secret_is_found_in_the_store_only(system: ChatSystem) -> 
     value = f"sk-{uuid4().hex}"
     said = ann.say(value)
     update = system.telegram.last_update()
-    await ann.sees("🔐 Stored: PAYMENT_KEY. Your message is deleted.")
+    await ann.sees("🔐 Saved: PAYMENT_KEY. I've deleted your message.")
     assert ann.chat.find(said.id) is None
     done = await ann.sees("Ready", timeout=240)
     assert done.id == screen.id
@@ -43,7 +43,7 @@ async def test_a_typed_secret_is_found_in_the_store_only(system: ChatSystem) -> 
     # The same update again, and the same secret again by hand: neither is a wish.
     system.telegram.updates.repeat(update)
     twice = ann.say(value)
-    await ann.sees("may have been a secret")
+    await ann.sees("may be a secret, but")
     assert ann.chat.find(twice.id) is None
     assert len(await system.tasks_of(ann)) == 1
     await asyncio.sleep(0)
@@ -58,7 +58,7 @@ async def test_a_message_that_cannot_be_deleted_is_named(system: ChatSystem) -> 
     said = bob.say(f"PAYMENT_KEY=sk-{uuid4().hex}")
     bob.chat.undeletable.add(said.id)
     system.telegram.updates.release()
-    await bob.sees("I could not delete your message")
+    await bob.sees("I couldn't delete your message")
     await bob.sees("Ready", timeout=240)
 
 
@@ -66,7 +66,7 @@ async def test_a_message_that_cannot_be_deleted_is_named(system: ChatSystem) -> 
 async def test_a_question_about_a_secret_can_be_stopped_in_words(system: ChatSystem) -> None:
     cid = await waiting_for_a_secret(system, "Cid")
     cid.say("stop")
-    await cid.sees("not done", timeout=60)
+    await cid.sees("not completed", timeout=60)
 
 
 async def places_of(stack: Stack, value: str) -> list[str]:

@@ -18,7 +18,7 @@ async def test_a_page_instead_of_an_answer_is_waited_out(system: ChatSystem) -> 
     for method in ("getUpdates", "sendMessage"):
         system.telegram.faults.plan(Fault(Kind.PAGE, method, times=2))
     ann.say("/help")
-    await ann.sees("Send a sentence", timeout=30)
+    await ann.sees("Send me a sentence", timeout=30)
     assert system.bot.process is not None
     assert system.bot.process.returncode is None
 
@@ -30,7 +30,7 @@ async def test_a_typed_secret_is_deleted_whatever_deleting_meets_and_soon_after_
     system.telegram.faults.plan(Fault(Kind.RETRY_AFTER, "deleteMessage", seconds=3))
     before = len(system.telegram.calls)
     said = bob.say(f"PAYMENT_KEY=sk-{uuid4().hex}")
-    await bob.sees("Stored: PAYMENT_KEY. Your message is deleted.", timeout=30)
+    await bob.sees("Saved: PAYMENT_KEY. I've deleted your message.", timeout=30)
     assert bob.chat.find(said.id) is None
     asked = [name for name, _ in system.telegram.calls[before:]]
     assert asked.count("deleteMessage") == 3, "once for each fault, and once more"
@@ -45,6 +45,6 @@ async def test_nobody_waits_for_a_chat_that_telegram_has_told_to_wait(system: Ch
     await system.until(lambda: ("sendMessage", Kind.RETRY_AFTER) in system.telegram.faults.happened[-1:], 10)
     await asyncio.sleep(0)
     ann.say("/help")
-    await ann.sees("Send a sentence", timeout=10)
+    await ann.sees("Send me a sentence", timeout=10)
     assert eve.screens == [], "her turn comes later"
-    await eve.sees("no access", timeout=40)
+    await eve.sees("don't have access", timeout=40)

@@ -9,8 +9,8 @@ from tests.support.chat import answered, shows
 
 pytestmark = pytest.mark.timeout(40)
 
-NOT_YOURS = "belongs to somebody else"
-FORGED = "do not know this button"
+NOT_YOURS = "belongs to someone else"
+FORGED = "don't recognise this button"
 CHOICES = ["retry", "stop"]
 
 
@@ -22,7 +22,7 @@ async def test_an_answer_by_button_is_given_once_with_the_persons_rights(harness
     update = harness.telegram.last_update()
     harness.telegram.updates.repeat(update)
     harness.telegram.updates.release()
-    assert "the work goes on" in (await answered(press))["text"]
+    assert "continuing" in (await answered(press))["text"]
     await harness.restart_bot()
     harness.telegram.updates.repeat(update)
     await harness.settled(bob)
@@ -37,7 +37,7 @@ async def test_buttons_are_refused_for_others_and_for_data_that_no_button_has(ha
     screen = await ann.sees("❓")
     real = screen.button("Try again").data or ""
     assert NOT_YOURS in (await answered(eve.forge(screen, real, chat=ann.id)))["text"]
-    assert f"Your id is {stranger.id}" in (await answered(stranger.forge(screen, real, chat=ann.id)))["text"]
+    assert f"Your Telegram ID is {stranger.id}" in (await answered(stranger.forge(screen, real, chat=ann.id)))["text"]
     question = str(delivery.question["id"])
     for data, refusal in (
         (AnswerData(question=question, choice=17).pack(), FORGED),
@@ -64,7 +64,7 @@ async def test_a_question_that_is_closed_takes_nothing_more(harness: BotHarness)
     delivery = await harness.asked(cid, choices=CHOICES)
     screen = await cid.sees("❓")
     first, second = cid.press(screen, "Try again"), cid.press(screen, "⏹")
-    assert "the work goes on" in (await answered(first))["text"]
+    assert "continuing" in (await answered(first))["text"]
     stop = AnswerData(question=str(delivery.question["id"]), choice=1).pack()
     assert "the first answer counts" in (await answered(cid.forge(screen, stop)))["text"]
     await answered(second)
@@ -79,9 +79,9 @@ async def test_what_the_workflow_refuses_is_said_and_may_be_tried_again(harness:
     delivery = await harness.asked(dan, choices=CHOICES)
     screen = await dan.sees("❓")
     for code, text in (
-        (ErrorCode.WORKFLOW_NOT_RUNNING, "has ended already"),
-        (ErrorCode.WORKFLOW_BUSY, "Nobody is there to take it right now"),
-        (ErrorCode.QUESTION_WRONG_CHOICE, "not one of the possible answers"),
+        (ErrorCode.WORKFLOW_NOT_RUNNING, "already finished"),
+        (ErrorCode.WORKFLOW_BUSY, "No worker is available right now"),
+        (ErrorCode.QUESTION_WRONG_CHOICE, "not one of the options"),
     ):
         harness.api.gateway.refusal = OrchestratorError(code, "no", error_class=ErrorClass.PERMANENT)
         try:
@@ -89,7 +89,7 @@ async def test_what_the_workflow_refuses_is_said_and_may_be_tried_again(harness:
             assert text in (await harness.replied(dan, "retry")).text
         finally:
             harness.api.gateway.refusal = None
-    assert "the work goes on" in (await answered(dan.press(screen, "Try again")))["text"]
+    assert "continuing" in (await answered(dan.press(screen, "Try again")))["text"]
     assert [command.text for command, _ in delivery.answers] == ["retry"]
 
 
@@ -142,7 +142,7 @@ async def test_an_approval_is_for_the_plan_that_was_shown(harness: BotHarness) -
     newer = await gil.sees("Deploy this version", "b" * 12)
     assert "plan has changed" in (await answered(gil.forge(newer, old)))["text"]
     assert delivery.answers == []
-    assert "the work goes on" in (await answered(gil.press(newer, "Approve")))["text"]
+    assert "continuing" in (await answered(gil.press(newer, "Approve")))["text"]
     [(command, _)] = delivery.answers
     assert (command.text, command.plan_hash) == ("approve", "b" * 40)
 

@@ -12,12 +12,12 @@ from tests.support.patience import patience
 
 pytestmark = pytest.mark.timeout(40)
 
-NOT_YOURS = "belongs to somebody else"
+NOT_YOURS = "belongs to someone else"
 LISTS = {
     "/status": "Nothing is running",
     "/tasks": "no tasks",
     "/projects": "no projects",
-    "/cancel": "nothing to stop",
+    "/cancel": "no running tasks",
 }
 """Commands, and what they say when there is nothing."""
 
@@ -30,12 +30,12 @@ async def test_every_command_answers_and_starts_nothing(harness: BotHarness) -> 
         ("/projects", "no projects"),
         ("/tasks", "no tasks"),
         ("/status", "Nothing is running"),
-        ("/cancel", "nothing to stop"),
-        ("/new", "Write after the command"),
-        ("/language", "which language"),
-        ("/users", "do not know this command"),
-        ("/allow 5", "do not know this command"),
-        ("/nonsense", "do not know this command"),
+        ("/cancel", "no running tasks"),
+        ("/new", "Add a description"),
+        ("/language", "Which language"),
+        ("/users", "don't know this command"),
+        ("/allow 5", "don't know this command"),
+        ("/nonsense", "don't know this command"),
     ):
         assert part in (await harness.replied(gil, command)).text, command
     assert await harness.screens(gil) == []
@@ -54,7 +54,7 @@ async def test_lists_hold_the_persons_own_work_only(harness: BotHarness, role: s
     ann.say("Make a list of owls: name")
     owls = await harness.started(ann)
     await owls.says("testing")
-    await ann.sees("🔄 Checks")
+    await ann.sees("🔄 Tests")
     for command, nothing in LISTS.items():
         assert nothing in empty[command], command
         shown = await harness.replied(ann, command)
@@ -86,11 +86,11 @@ async def test_a_cancel_asks_twice_and_reaches_the_one_task(harness: BotHarness)
             if found in {delivery.workflow_id for delivery in deliveries}
         ]
 
-    for button, next_one in (("Stop", "Yes, stop"), ("No, go on", "⏹ Stop"), ("Stop", "Yes, stop")):
+    for button, next_one in (("Stop", "Yes, stop"), ("No, continue", "⏹ Stop"), ("Stop", "Yes, stop")):
         cid.press(screen, button)
         screen = await cid.chat.wait(partial(with_button, message=screen, text=next_one), patience(10))
     assert cancelled() == []
-    assert "being stopped" in (await answered(cid.press(screen, "Yes, stop")))["text"]
+    assert "Stopping" in (await answered(cid.press(screen, "Yes, stop")))["text"]
     assert cancelled() == [deliveries[1].workflow_id]
     await deliveries[1].ends("cancelled")
     stopped = await cid.sees("list-buses: stopped")
@@ -98,7 +98,7 @@ async def test_a_cancel_asks_twice_and_reaches_the_one_task(harness: BotHarness)
 
     offered = await harness.replied(cid, "/cancel")
     assert ["trams" in button.text for button in offered.buttons] == [True]
-    assert "being stopped" in (await answered(cid.press(offered, "trams")))["text"]
+    assert "Stopping" in (await answered(cid.press(offered, "trams")))["text"]
     assert cancelled() == [deliveries[1].workflow_id, deliveries[0].workflow_id]
 
 
@@ -112,7 +112,10 @@ async def test_nobody_stops_what_is_somebody_elses(harness: BotHarness) -> None:
     for step in ("ask", "sure", "not"):
         data = CancelData(task=delivery.task_id, step=step).pack()
         assert NOT_YOURS in (await answered(eve.forge(screen, data, chat=group.id)))["text"]
-        assert f"Your id is {stranger.id}" in (await answered(stranger.forge(screen, data, chat=group.id)))["text"]
+        assert (
+            f"Your Telegram ID is {stranger.id}"
+            in (await answered(stranger.forge(screen, data, chat=group.id)))["text"]
+        )
     assert delivery.workflow_id not in harness.api.gateway.cancelled
     assert group.find(screen.id) == screen, "nobody else is asked whether they are sure"
 
@@ -130,21 +133,21 @@ async def test_strangers_learn_their_own_id_and_nothing_else_until_they_are_let_
     assert harness.deliveries(stranger) == []
 
     admin = await harness.member(name="Admin", role="admin")
-    assert "has access now" in (await harness.replied(admin, f"/allow {stranger.id} New")).text
-    assert "has had access before" in (await harness.replied(admin, f"/allow {stranger.id}")).text
-    assert "Write the person's id" in (await harness.replied(admin, "/allow me")).text
-    assert "People" in (await harness.replied(admin, "/users")).text
+    assert "now has access" in (await harness.replied(admin, f"/allow {stranger.id} New")).text
+    assert "already has access" in (await harness.replied(admin, f"/allow {stranger.id}")).text
+    assert "Add the person's Telegram ID" in (await harness.replied(admin, "/allow me")).text
+    assert "Users" in (await harness.replied(admin, "/users")).text
     assert "Проектов пока нет" in (await harness.replied(stranger, "/projects")).text
 
 
 async def test_a_person_is_spoken_to_in_the_language_that_they_chose(harness: BotHarness) -> None:
     yan = await harness.member("ru", "Ян")
     choose = await harness.replied(yan, "/language")
-    assert "На каком языке" in choose.text
-    assert "не знаю такой кнопки" in (await answered(yan.forge(choose, "l:xx")))["text"]
+    assert "Какой язык" in choose.text
+    assert "Неизвестная кнопка" in (await answered(yan.forge(choose, "l:xx")))["text"]
     yan.press(choose, "English")
-    await yan.sees("We speak English now")
-    assert "Send a sentence" in (await harness.replied(yan, "/help")).text
+    await yan.sees("in English from now on")
+    assert "Send me a sentence" in (await harness.replied(yan, "/help")).text
     assert "Nothing is running" in (await harness.replied(yan, "/status")).text
     eve = await harness.member(None, "Eve")
-    assert "Send a sentence" in (await harness.replied(eve, "/help")).text
+    assert "Send me a sentence" in (await harness.replied(eve, "/help")).text

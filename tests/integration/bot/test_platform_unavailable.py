@@ -17,7 +17,7 @@ from tests.support.eventually import eventually
 
 pytestmark = pytest.mark.timeout(60)
 
-UNAVAILABLE = "does not answer now. Your message is not lost"
+UNAVAILABLE = "not responding. Your message is not lost"
 
 
 @pytest_asyncio.fixture(scope="module")
@@ -75,9 +75,9 @@ async def test_everything_written_during_an_outage_is_done_once_after_it(
         assert harness.deliveries(ann) == []
     delivery = await harness.started(ann)
     assert delivery.message.spec.description == "Make a list of storms: name"
-    await ann.sees("Send a sentence")
-    assert "the work goes on" in (await answered(press))["text"]
-    await cid.sees("🔐 Stored: PAYMENT_KEY.")
+    await ann.sees("Send me a sentence")
+    assert "continuing" in (await answered(press))["text"]
+    await cid.sees("🔐 Saved: PAYMENT_KEY.")
     assert cid.chat.find(typed.id) is None
     for user in (ann, bob, cid):
         await harness.settled(user)
@@ -120,7 +120,7 @@ async def test_without_temporal_wishes_wait_and_answers_have_to_be_repeated(
     async with harness.without("temporal"):
         ann.say("Make a list of clouds: name")
         await ann.sees("Accepted", "clouds")
-        assert "not well" in (await harness.replied(ann, "/status")).text
+        assert "has a problem" in (await harness.replied(ann, "/status")).text
         screen = await bob.sees("❓")
         assert "try again in a minute" in (await answered(bob.press(screen, "Try again")))["text"]
         typed = cid.say(value)
@@ -131,9 +131,9 @@ async def test_without_temporal_wishes_wait_and_answers_have_to_be_repeated(
     await harness.settled(ann)
     assert harness.deliveries(ann) == [delivery.message]
     assert (answering.answers, secret.answers) == ([], [])
-    assert "the work goes on" in (await answered(bob.press(screen, "Try again")))["text"]
+    assert "continuing" in (await answered(bob.press(screen, "Try again")))["text"]
     cid.say(value)
-    await cid.sees("🔐 Stored: PAYMENT_KEY.")
+    await cid.sees("🔐 Saved: PAYMENT_KEY.")
     assert [command.text for command, _ in answering.answers] == ["retry"]
     assert [command.secret_stored for command, _ in secret.answers] == [True]
 
@@ -145,7 +145,7 @@ async def test_a_permanent_error_is_reported_and_blocks_nobody(harness: BotHarne
     eve.say("/help")
     ann.say("/help")
     harness.telegram.updates.release()
-    await eve.sees("That did not work")
+    await eve.sees("That didn't work")
     for user in (eve, ann):
-        await user.sees("Send a sentence")
+        await user.sees("Send me a sentence")
     assert await harness.screens(eve) == []

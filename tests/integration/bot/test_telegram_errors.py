@@ -55,7 +55,7 @@ async def test_the_answer_to_a_callback_is_retried(harness: BotHarness) -> None:
     delivery = await harness.asked(cid, choices=["retry", "stop"])
     harness.telegram.faults.plan(Fault(Kind.DROP_BEFORE, "answerCallbackQuery"))
     harness.telegram.faults.plan(Fault(Kind.PAGE, "answerCallbackQuery"))
-    assert "the work goes on" in (await answered(cid.press(await cid.sees("❓"), "Try again")))["text"]
+    assert "continuing" in (await answered(cid.press(await cid.sees("❓"), "Try again")))["text"]
     assert len(delivery.answers) == 1
 
 
@@ -65,7 +65,7 @@ async def test_deleting_a_typed_secret_is_retried(harness: BotHarness) -> None:
     for kind in (Kind.PAGE, Kind.DROP_AFTER):
         harness.telegram.faults.plan(Fault(kind, "deleteMessage"))
     said = dan.say("PAYMENT_KEY=sk-0123456789")
-    await dan.sees("Stored: PAYMENT_KEY. Your message is deleted.")
+    await dan.sees("Saved: PAYMENT_KEY. I've deleted your message.")
     assert dan.chat.find(said.id) is None
 
 
@@ -76,10 +76,10 @@ async def test_a_429_in_one_chat_delays_nobody_else(harness: BotHarness, monkeyp
     refused = len(harness.telegram.refusals)
     eve.say("/start")
     await eventually(lambda: len(harness.telegram.refusals) > refused, message="Eve's chat gets a 429")
-    assert "Send a sentence" in (await harness.replied(ann, "/help")).text
+    assert "Send me a sentence" in (await harness.replied(ann, "/help")).text
     assert eve.screens == [], "her turn comes later"
     harness.limits.limited.clear()
-    await eve.sees("no access")
+    await eve.sees("don't have access")
 
 
 async def test_a_chat_where_the_bot_cannot_write_affects_nobody_else(harness: BotHarness) -> None:
@@ -92,7 +92,7 @@ async def test_a_chat_where_the_bot_cannot_write_affects_nobody_else(harness: Bo
         harness.telegram.say(eve.id, "/new Make a list of doors", chat_id=chat.id)
     ann.say("/help")
     harness.telegram.updates.release()
-    await ann.sees("Send a sentence")
+    await ann.sees("Send me a sentence")
     await harness.screens_are_final(eve, True, True)
     assert muted.from_bot == eve.screens == []
 

@@ -48,7 +48,7 @@ async def test_a_typed_secret_goes_to_the_store_and_its_message_is_deleted(harne
     value = a_secret()
     said = ann.say(value)
     update = harness.telegram.last_update()
-    await ann.sees(f"🔐 Stored: {NAME}. Your message is deleted.")
+    await ann.sees(f"🔐 Saved: {NAME}. I've deleted your message.")
     harness.telegram.updates.repeat(update)
     await harness.settled(ann)
     assert ann.chat.find(said.id) is None
@@ -65,12 +65,12 @@ async def test_several_secrets_are_named_and_the_workflow_is_told_of_the_last(ha
     delivery = await asked_for(harness, bob, "FIRST_KEY", "SECOND_KEY")
     first, second = a_secret(), a_secret()
     unclear = bob.say("one two")
-    await bob.sees("could not read that", "FIRST_KEY, SECOND_KEY")
+    await bob.sees("couldn't read that", "FIRST_KEY, SECOND_KEY", "I've deleted your message")
     bob.say(f"FIRST_KEY={first}")
-    await bob.sees("Stored: FIRST_KEY.")
+    await bob.sees("Saved: FIRST_KEY.")
     assert delivery.answers == []
     bob.say(second)
-    await bob.sees("Stored: SECOND_KEY.")
+    await bob.sees("Saved: SECOND_KEY.")
     assert [command.secret_stored for command, _ in delivery.answers] == [True]
     assert (await stored(delivery, "FIRST_KEY"), await stored(delivery, "SECOND_KEY")) == (first, second)
     assert bob.chat.find(unclear.id) is None
@@ -84,7 +84,7 @@ async def test_a_message_that_cannot_be_deleted_is_named(harness: BotHarness) ->
     said = cid.say(f"{NAME}={a_secret()}")
     cid.chat.undeletable.add(said.id)
     harness.telegram.updates.release()
-    await cid.sees(f"Stored: {NAME}.", "could not delete your message")
+    await cid.sees(f"Saved: {NAME}.", "couldn't delete your message")
     assert await delivery.secrets() == [NAME]
 
 
@@ -108,18 +108,18 @@ async def test_a_secret_in_a_group_is_refused_and_taken_back_and_the_private_cha
     harness.telegram.say(eve.id, "/new Make a list of bills", chat_id=group.id)
     delivery = await harness.started(eve)
     await delivery.asks(kind="secret", secret_names=[NAME], choices=["stop"])
-    screen = await shows(group, NAME, "in the private chat")
+    screen = await shows(group, NAME, "in a private chat")
     value = a_secret()
 
     in_group = harness.telegram.say(eve.id, value, chat_id=group.id, reply_to=screen.id)
-    await shows(group, "Secrets are not for groups")
+    await shows(group, "I don't accept secrets in groups")
     bare = eve.say(value)
-    await eve.sees("may be the secret", "I have deleted your message")
+    await eve.sees("may be the secret", "I've deleted your message")
     assert (group.find(in_group.id), eve.chat.find(bare.id)) == (None, None)
     assert (await delivery.secrets(), delivery.answers, len(await harness.screens(eve))) == ([], [], 1)
 
     named = eve.say(f"{NAME}={value}")
-    await eve.sees(f"🔐 Stored: {NAME}. Your message is deleted.")
+    await eve.sees(f"🔐 Saved: {NAME}. I've deleted your message.")
     assert eve.chat.find(named.id) is None
     assert await stored(delivery) == value
     assert [command.secret_stored for command, _ in delivery.answers] == [True]
@@ -130,13 +130,13 @@ async def test_a_secret_that_comes_too_late_is_no_wish_and_is_taken_back(harness
     fay = await harness.member(name="Fay")
     delivery = await asked_for(harness, fay)
     fay.say(a_secret())
-    await fay.sees("Stored")
+    await fay.sees("Saved")
     await delivery.closes_question()
     screen = await fay.sees("🔄")
     for reply_to in (None, screen):
         last = fay.screens[-1].id
         late = fay.say(a_secret(), reply_to=reply_to)
-        await fay.sees("may have been a secret", after=last)
+        await fay.sees("may be a secret, but", after=last)
         assert fay.chat.find(late.id) is None
     assert len(delivery.answers) == 1
     assert len(await harness.screens(fay)) == 1
@@ -149,6 +149,6 @@ async def test_a_text_for_one_of_two_questions_is_taken_back_when_it_may_be_the_
     first = await asked_for(harness, gil, wish="Make a list of taxes")
     second = await harness.asked(gil, "Make a list of gifts", choices=["big", "small"])
     said = gil.say(a_secret())
-    await gil.sees("several answers", "I have deleted your message")
+    await gil.sees("several answers", "I've deleted your message")
     assert gil.chat.find(said.id) is None
     assert (first.answers, second.answers, await first.secrets()) == ([], [], [])

@@ -21,7 +21,7 @@ async def test_a_wish_is_one_delivery_and_one_message_that_is_edited_to_its_end(
     await delivery.says("developing", 10)
     await ann.sees("list-birds", "🔄 Writing code", "10 %")
     await delivery.engineering_says("testing", 60)
-    await ann.sees("✅ Writing code", "🔄 Checks", "38 %")
+    await ann.sees("✅ Writing code", "🔄 Tests", "38 %")
     await delivery.ends("completed", result={"deployed_url": URL})
     done = await ann.sees("✅ Ready: list-birds", URL)
 
@@ -86,20 +86,20 @@ async def test_failed_work_offers_details_and_one_more_attempt_to_its_owner_only
     fay.say("Make a list of rocks: name")
     delivery = await harness.started(fay)
     await delivery.ends("failed", error_code="TESTS_FAILED", error="3 checks are red")
-    failed = await fay.sees("list-rocks: not done", "checks did not become green")
+    failed = await fay.sees("list-rocks: not completed", "tests failed")
     again = failed.button("Try again").data or ""
 
-    assert "somebody else" in (await answered(eve.forge(failed, again, chat=fay.id)))["text"]
+    assert "someone else" in (await answered(eve.forge(failed, again, chat=fay.id)))["text"]
     fay.press(failed, "Details")
     detailed = await fay.sees("3 checks are red", "TESTS_FAILED")
     other = await harness.replied(fay, "/tasks")
-    assert "do not know this button" in (await answered(fay.forge(other, again)))["text"]
+    assert "don't recognise this button" in (await answered(fay.forge(other, again)))["text"]
     stop = CancelData(task=delivery.task_id, step="sure").pack()
-    assert "has ended already" in (await answered(fay.forge(detailed, stop)))["text"]
+    assert "already finished" in (await answered(fay.forge(detailed, stop)))["text"]
     assert len(harness.deliveries(fay)) == 1
 
     presses = [fay.forge(detailed, FailedTaskData(task=delivery.task_id, action="again").pack()) for _ in range(2)]
-    assert "One more attempt" in (await answered(presses[0]))["text"]
+    assert "Trying again" in (await answered(presses[0]))["text"]
     await answered(presses[1])
     second = await harness.started(fay, 2)
     assert second.message.project_id == delivery.message.project_id
@@ -119,7 +119,7 @@ async def test_a_task_message_that_the_person_deletes_is_replaced(harness: BotHa
     screen = await gil.sees("🔄 Writing code")
     harness.telegram.remove_by_person(gil.id, screen.id)
     await delivery.says("testing")
-    await gil.sees("🔄 Checks", after=screen.id)
+    await gil.sees("🔄 Tests", after=screen.id)
     await delivery.ends("completed", result={"deployed_url": URL})
     await gil.sees("Ready: list-hills")
     assert len(gil.screens) == 1

@@ -96,9 +96,9 @@ def test_every_view_is_html_that_telegram_takes_and_fits(language: str) -> None:
 def test_a_failed_task_offers_choices_and_its_details_once() -> None:
     failed = task(TaskState.FAILED, error_code="TESTS_FAILED", error="<pytest>")
     plain = views.final(texts("en"), screen(), "p", failed, "testing")
-    assert "The project's own checks did not become green." in plain.text
+    assert "The project's tests failed." in plain.text
     labels = [button.text for row in plain.keyboard.inline_keyboard for button in row] if plain.keyboard else []
-    assert labels == ["🔁 Try again", "🔎 Details", "Leave it"]
+    assert labels == ["🔁 Try again", "🔎 Details", "Dismiss"]
     detailed = views.final(texts("en"), screen(), "p", failed, "testing", details=True)
     assert "&lt;pytest&gt;" in detailed.text
     assert "Details" not in str(detailed.keyboard)
