@@ -14,8 +14,8 @@ def main() -> int:
         prog="python -m emulators.telegram", description="An emulator of Telegram's Bot API."
     )
     parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--port", type=int, default=0, help="0 takes a free one, which is printed")
-    parser.add_argument("--token", default=Telegram.token, help="the token of the one bot that it knows")
+    parser.add_argument("--port", type=int, default=0, help="0 (the default) takes a free one and prints the URL")
+    parser.add_argument("--token", default=Telegram.token, help="the token of its only bot")
     arguments = parser.parse_args()
     asyncio.run(_serve(Telegram(token=arguments.token), arguments.host, arguments.port))
     return 0

@@ -1,4 +1,4 @@
-"""Chats with every message in them, and what was on the screen at every moment."""
+"""Chats, their messages, and a record of what was visible at every moment."""
 
 import asyncio
 import time
@@ -14,7 +14,7 @@ Found = TypeVar("Found")
 
 @dataclass(frozen=True)
 class Account:
-    """A person of this Telegram."""
+    """A Telegram user."""
 
     id: int
     first_name: str = "Person"
@@ -27,7 +27,7 @@ class Account:
 
 @dataclass(frozen=True)
 class Message:
-    """One message as it is now. `sender` is None for the bot; dates are Unix seconds."""
+    """One version of a message. `sender` is None for the bot; dates are Unix seconds."""
 
     id: int
     text: str
@@ -47,7 +47,7 @@ class Message:
         return [button for row in self.keyboard for button in row]
 
     def button(self, text: str) -> Button:
-        """The button whose text contains `text`; LookupError when there is none."""
+        """The first button whose text contains `text`. Raises LookupError if there is none."""
         found = next((button for button in self.buttons if text in button.text), None)
         if found is None:
             raise LookupError(f"no button {text!r} among {[button.text for button in self.buttons]}")
@@ -59,7 +59,7 @@ Screen = tuple[Message, ...]
 
 @dataclass(frozen=True)
 class Frame:
-    """The screen after one change. `change` is sent, said, edited or deleted; `at` is in seconds of a steady clock."""
+    """The screen after one change: sent (by the bot), said (by a user), edited or deleted. `at`: monotonic seconds."""
 
     number: int
     at: float
@@ -70,9 +70,9 @@ class Frame:
 
 @dataclass
 class Chat:
-    """`admin_bot`: in a group, whether the bot may delete what others wrote. `muted`: whether it may not write.
+    """`admin_bot`: the bot may delete messages of others in this group. `muted`: the bot may not write.
 
-    `moved_to`: the id of the supergroup that the group has become.
+    `moved_to`: the id of the supergroup that the group became. `undeletable`: ids of messages the bot cannot delete.
     """
 
     id: int
@@ -91,7 +91,7 @@ class Chat:
 
     @property
     def screen(self) -> Screen:
-        """What is visible now, oldest first."""
+        """The visible messages, oldest first."""
         return tuple(self._messages.values())
 
     @property
@@ -114,7 +114,7 @@ class Chat:
         self._note("deleted", message_id)
 
     def versions(self, message_id: int) -> list[Message]:
-        """Every version of one message that was ever visible, in order."""
+        """Every version of a message that was ever visible, in order."""
         found: list[Message] = []
         for frame in self.frames:
             now = next((message for message in frame.screen if message.id == message_id), None)
@@ -123,7 +123,7 @@ class Chat:
         return found
 
     async def wait(self, look: Callable[["Chat"], Found | None], timeout: float = 20.0) -> Found:
-        """What `look` finds, as soon as it finds something. Raises TimeoutError that shows the screen."""
+        """Wait until `look` finds something. `timeout` in seconds; the TimeoutError shows the screen."""
         deadline = asyncio.get_running_loop().time() + timeout
         while True:
             self._changed.clear()
@@ -137,7 +137,7 @@ class Chat:
                 raise TimeoutError(f"not within {timeout:g} s; the screen is:\n{self.show()}") from None
 
     def show(self) -> str:
-        """The screen as a few lines of text."""
+        """The screen as text."""
         lines = []
         for message in self.screen:
             who = "bot" if message.sender is None else message.sender.first_name
@@ -157,7 +157,7 @@ class Chat:
 
 
 def message_document(chat: Chat, message: Message, bot: dict[str, Any]) -> dict[str, Any]:
-    """A message as the Bot API shows it."""
+    """A message in the form of the Bot API."""
     body: dict[str, Any] = {
         "message_id": message.id,
         "from": bot if message.sender is None else message.sender.document(),

@@ -1,4 +1,4 @@
-"""What people do, over HTTP: for a terminal, or a test in another process. Real Telegram has nothing like it."""
+"""Actions of users over HTTP, for a terminal or a test in another process. Telegram has nothing like it."""
 
 import asyncio
 import contextlib
@@ -29,8 +29,8 @@ class Say(_Body):
     chat_id: int | None = None
 
 
-class Push(_Body):
-    """Press a button by its data (which may be forged) or by a part of its text."""
+class PressButton(_Body):
+    """A button named by its callback data (which may be forged) or by a part of its text."""
 
     user_id: int
     message_id: int
@@ -66,18 +66,18 @@ class _Control:
 
     @property
     def _listening(self) -> bool:
-        """Whether a bot takes updates now."""
+        """Whether a bot is receiving updates now."""
         return self._telegram.updates.polled or bool(self._telegram.webhook.url)
 
     async def say(self, request: web.Request) -> web.Response:
         body = await _read(request, Say)
         self._telegram.account(body.user_id)
-        self._telegram.speak(body.user_id, body.language)
+        self._telegram.set_language(body.user_id, body.language)
         said = self._telegram.say(body.user_id, body.text, chat_id=body.chat_id, reply_to=body.reply_to)
         return web.json_response({"message_id": said.id})
 
     async def press(self, request: web.Request) -> web.Response:
-        body = await _read(request, Push)
+        body = await _read(request, PressButton)
         chat = self._chat(body.chat_id or body.user_id)
         self._telegram.account(body.user_id)
         press = self._telegram.press(body.user_id, chat.id, body.message_id, self._data(chat, body))
@@ -91,11 +91,11 @@ class _Control:
         return web.json_response({"answer": press.answer})
 
     async def chat(self, request: web.Request) -> web.Response:
-        """The screen; with `after`, as soon as there is a frame of a higher number."""
+        """The screen. With `after` and `timeout` (seconds): wait for a frame with a higher number."""
         chat = self._chat(int(request.match_info["chat"]))
         after, timeout = int(request.query.get("after", "-1")), float(request.query.get("timeout", "0"))
         if timeout > 0:
-            # Nothing new is an answer too.
+            # After the timeout, the unchanged screen is the answer.
             await _until_newer(chat, after, min(timeout, _LONGEST_WAIT_S))
         return web.json_response(
             {"frame": len(chat.frames) - 1, "screen": [_document(message) for message in chat.screen]}
@@ -114,7 +114,7 @@ class _Control:
         return chat
 
     @staticmethod
-    def _data(chat: Chat, body: Push) -> str:
+    def _data(chat: Chat, body: PressButton) -> str:
         if body.data is not None:
             return body.data
         message = chat.find(body.message_id)

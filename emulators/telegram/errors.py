@@ -1,10 +1,10 @@
-"""A refusal in the form of the Bot API."""
+"""Errors in the form of the Bot API."""
 
 from typing import Any
 
 
 class ApiError(Exception):
-    """`description` is Telegram's own text where it is known; `retry_after` is in seconds."""
+    """`description` is Telegram's own text where known. `retry_after` is in seconds."""
 
     def __init__(
         self, code: int, description: str, *, retry_after: int | None = None, moved_to: int | None = None
@@ -16,7 +16,7 @@ class ApiError(Exception):
         self.moved_to = moved_to
 
     def document(self) -> dict[str, Any]:
-        """The body of the answer."""
+        """The body of the HTTP response."""
         body: dict[str, Any] = {"ok": False, "error_code": self.code, "description": self.description}
         if self.retry_after is not None:
             body["parameters"] = {"retry_after": self.retry_after}

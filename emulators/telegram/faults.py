@@ -1,4 +1,4 @@
-"""Faults on demand: what a test or a chaos run wants to go wrong, in the order in which it was asked for."""
+"""Planned faults: what tests and chaos runs want to go wrong, in the order planned."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -18,10 +18,10 @@ class Kind(StrEnum):
 
 @dataclass
 class Fault:
-    """Hits the next `times` calls of `method` ("*" is any). `seconds` is for retry_after and delay.
+    """Affects the next `times` calls of `method` ("*": any), after `skip` calls. `seconds`: for retry_after and delay.
 
-    drop_before ends the connection without the effect, drop_after when it has been done; page answers as the server in
-    front of Telegram does, with a page. `skip` lets calls pass first.
+    drop_before closes the connection before the effect, drop_after after it. page answers with an HTML page, as a proxy
+    in front of Telegram does.
     """
 
     kind: Kind
@@ -33,7 +33,7 @@ class Fault:
     skip: int = 0
 
     def error(self) -> ApiError | None:
-        """What is answered instead of the effect, if this fault answers."""
+        """The error to answer with, for the kinds that answer."""
         if self.kind is Kind.RETRY_AFTER:
             return too_many_requests(int(self.seconds))
         if self.kind in {Kind.SERVER_ERROR, Kind.REFUSE}:
@@ -43,7 +43,7 @@ class Fault:
 
 @dataclass
 class Faults:
-    """What is still to go wrong, and what did."""
+    """Faults still planned, and those that happened."""
 
     planned: list[Fault] = field(default_factory=list)
     happened: list[tuple[str, Kind]] = field(default_factory=list)
@@ -52,7 +52,7 @@ class Faults:
         self.planned.append(fault)
 
     def next(self, method: str) -> Fault | None:
-        """The fault that hits this call."""
+        """The fault for this call, if any."""
         for fault in self.planned:
             if fault.method not in {"*", method}:
                 continue

@@ -1,4 +1,4 @@
-"""Telegram's HTML: text with a few tags becomes plain text with entities, or is refused in Telegram's words."""
+"""Parses Telegram's HTML into plain text and entities, or refuses it with Telegram's own errors."""
 
 import re
 from dataclasses import dataclass
@@ -44,7 +44,7 @@ def parse(source: str) -> tuple[str, list[Entity]]:
 
 
 def length(text: str) -> int:
-    """Length in UTF-16 units, in which Telegram counts."""
+    """Length in UTF-16 code units, Telegram's unit."""
     return len(text.encode("utf-16-le")) // 2
 
 
@@ -135,7 +135,7 @@ class _Parser:
         entity: Entity = {"type": _TYPES[opened.tag], "offset": opened.offset, "length": size}
         if opened.tag == "a":
             if not opened.attributes.get("href"):
-                # Telegram keeps the text and drops a link without an address.
+                # Telegram keeps the text of a link without an address and drops the link.
                 return
             entity["url"] = opened.attributes["href"]
         self._entities.append(entity)
@@ -154,7 +154,7 @@ def _order(entity: Entity) -> tuple[int, int]:
 
 
 def _trimmed(text: str, entities: list[Entity]) -> tuple[str, list[Entity]]:
-    """White space at both ends is dropped, and what an entity had of it."""
+    """Strip white space at both ends and shorten the entities accordingly."""
     lead = length(text) - length(text.lstrip())
     plain = text.strip()
     kept = []

@@ -1,4 +1,4 @@
-"""How fast a bot may send: short bursts, then a slow steady pace, for each chat and in all."""
+"""Rate limits per chat and in total: token buckets that allow short bursts."""
 
 import math
 import time
@@ -9,7 +9,7 @@ from emulators.telegram.errors import too_many_requests
 
 @dataclass(frozen=True)
 class Rate:
-    """`burst` calls at once, refilled by `per_second`."""
+    """A bucket of `burst` calls, refilled with `per_second` calls a second."""
 
     burst: float
     per_second: float
@@ -18,8 +18,8 @@ class Rate:
 PRIVATE = Rate(burst=5, per_second=1.0)
 GROUP = Rate(burst=20, per_second=20 / 60)
 WHOLE_BOT = Rate(burst=60, per_second=30)
-"""Telegram does not publish its limits exactly: about one message per second in a chat, where short bursts are fine;
-not more than 20 a minute in a group; about 30 a second in all."""
+"""Telegram publishes no exact limits. Its advice: about one message a second per chat, where short bursts are fine; at
+most 20 a minute per group; about 30 a second in total."""
 
 
 @dataclass
@@ -29,7 +29,7 @@ class _Bucket:
     at: float
 
     def wait_s(self, now: float) -> float:
-        """Seconds until the next call is allowed; 0 when it is now."""
+        """Seconds until the next call is allowed; 0 if it is allowed now."""
         self.level = min(self.rate.burst, self.level + (now - self.at) * self.rate.per_second)
         self.at = now
         return 0.0 if self.level >= 1 else (1 - self.level) / self.rate.per_second
@@ -37,7 +37,7 @@ class _Bucket:
 
 @dataclass
 class Limits:
-    """Counts what sends or edits. `refused` counts the refusals, for tests of politeness."""
+    """Limits messages and edits. `refused` counts the calls that got a 429."""
 
     private: Rate = PRIVATE
     group: Rate = GROUP
@@ -46,7 +46,7 @@ class Limits:
     _buckets: dict[int | None, _Bucket] = field(default_factory=dict)
 
     def count(self, chat_id: int) -> None:
-        """Raises ApiError 429 with the seconds to wait."""
+        """Count one call. Raises ApiError 429 with the seconds to wait."""
         now = time.monotonic()
         rates = {None: self.whole, chat_id: self.private if chat_id > 0 else self.group}
         buckets = [self._buckets.setdefault(key, _Bucket(rate, rate.burst, now)) for key, rate in rates.items()]

@@ -1,4 +1,4 @@
-"""The methods that are emulated. A method that is not here is refused loudly."""
+"""The emulated methods. All others are refused with status 501."""
 
 import re
 from collections.abc import Awaitable, Callable
@@ -23,7 +23,7 @@ Result = Any
 
 
 async def call(telegram: Telegram, method: TelegramMethod[Any]) -> Result:
-    """The result of a call. Raises ApiError."""
+    """Run a call and return its result. Raises ApiError."""
     handler = HANDLERS.get(type(method).__api_method__)
     if handler is None:
         raise ApiError(501, f"EMULATOR: {type(method).__api_method__} is a real method that is not emulated")

@@ -1,6 +1,6 @@
-"""Parameters of a method call: from any of the three encodings, checked against the methods that aiogram knows.
+"""Parameters of a call, in any of the three encodings, validated with aiogram's models of the methods.
 
-aiogram's models are generated from the documentation of the Bot API, so they are the specification here.
+aiogram generates its models from the documentation of the Bot API, so they serve as the specification.
 """
 
 import json
@@ -25,7 +25,7 @@ SPECIFICATION: dict[str, type[Method]] = {
     and issubclass(found, TelegramMethod)
     and isinstance(found.__dict__.get("__api_method__"), str)
 }
-"""Every documented method, by its name in lower case: Telegram does not distinguish case."""
+"""Every documented method by its lower-case name: method names are case-insensitive."""
 
 
 async def read(request: web.Request) -> dict[str, Any]:
@@ -41,11 +41,11 @@ async def read(request: web.Request) -> dict[str, Any]:
 
 
 def checked(name: str, values: Mapping[str, Any]) -> Method:
-    """The call as aiogram's model of it. Raises ApiError for what the documentation does not know."""
+    """The call as aiogram's model. Raises ApiError for undocumented or invalid parameters."""
     model = SPECIFICATION[name.lower()]
     unknown = sorted(set(values) - set(model.model_fields))
     if unknown:
-        # Telegram ignores these; here a misspelt parameter must not go unnoticed.
+        # Telegram ignores unknown parameters; here a misspelt one must not go unnoticed.
         raise bad_request(f"EMULATOR: {name} has no parameter {', '.join(unknown)}")
     given = {field: _decoded(model.model_fields[field].annotation, value) for field, value in values.items()}
     try:
@@ -55,7 +55,7 @@ def checked(name: str, values: Mapping[str, Any]) -> Method:
 
 
 def plain(value: Any) -> Any:  # noqa: ANN401 - any parameter
-    """None for a default that the caller left to the client."""
+    """The value, or None for one of aiogram's client-side defaults."""
     return None if isinstance(value, Default) else value
 
 
@@ -70,7 +70,7 @@ def _json_object(body: str) -> dict[str, Any]:
 
 
 def _decoded(annotation: Any, value: Any) -> Any:  # noqa: ANN401 - pydantic's own annotation
-    """Forms carry structured values as JSON; what may be text stays text."""
+    """Decode JSON in form fields, unless the parameter may be a string."""
     if not isinstance(value, str) or str in _members(annotation):
         return value
     try:

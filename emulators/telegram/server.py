@@ -1,4 +1,4 @@
-"""The HTTP side: `/bot<token>/<method>`, in every encoding that Telegram takes, with the planned faults."""
+"""The HTTP server: `/bot<token>/<method>` in every encoding that Telegram accepts, with planned faults."""
 
 import asyncio
 import json
@@ -16,7 +16,7 @@ from emulators.telegram.telegram import Telegram
 
 
 def build(telegram: Telegram) -> web.Application:
-    """The server of one emulated Telegram: the Bot API, and under `/emulator` what people do."""
+    """The Bot API of one emulated Telegram, and the actions of its users under `/emulator`."""
     app = web.Application()
     app.router.add_route("*", r"/bot{token:[^/]+}/{method}", _Handler(telegram).handle)
     control.add_routes(app, telegram)
@@ -30,8 +30,8 @@ def build(telegram: Telegram) -> web.Application:
 
 @asynccontextmanager
 async def serving(telegram: Telegram, *, host: str = "127.0.0.1", port: int = 0) -> AsyncIterator[str]:
-    """Serve until the block ends; yields the address. Port 0 takes a free one."""
-    # A bot that was killed in the middle of a long poll must not keep its place.
+    """Serve while the block runs; yields the URL. Port 0 takes a free one."""
+    # Cancel the handler when a bot is killed during a long poll, so that it does not count as polling.
     runner = web.AppRunner(build(telegram), handler_cancellation=True, access_log=None, shutdown_timeout=1.0)
     await runner.setup()
     try:
@@ -72,7 +72,7 @@ class _Handler:
         return _reply({"ok": True, "result": result}, 200)
 
     async def _before(self, request: web.Request, fault: Fault) -> web.StreamResponse | None:
-        """The answer of a fault that hits before the effect."""
+        """The response of a fault that strikes before the effect."""
         if (error := fault.error()) is not None:
             raise error
         if fault.kind is Kind.DELAY:
@@ -84,7 +84,7 @@ class _Handler:
 
 
 def _cut(request: web.Request) -> web.StreamResponse:
-    """End the connection without a byte of an answer."""
+    """Close the connection without a response."""
     if request.transport is not None:
         request.transport.abort()
     return web.Response(status=502)

@@ -1,6 +1,6 @@
-"""The emulated Telegram: people, chats, one bot, and what each of them does.
+"""The emulated Telegram: users, chats and one bot, with the actions of each.
 
-Everything happens on one event loop and without an await in the middle, so each call has its whole effect or none.
+No action awaits anything, so on one event loop each has its whole effect or none.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ _TOKEN = re.compile(r"\d{3,16}:[A-Za-z0-9_-]{10,}\Z")
 
 @dataclass
 class Press:
-    """A pressed button; `answer` is what the bot answered, None while it has not."""
+    """A pressed button. `answer` is None until the bot answers; `at` is in monotonic seconds."""
 
     id: str
     chat_id: int
@@ -43,7 +43,7 @@ class Press:
 
 @dataclass(frozen=True)
 class Reply:
-    """What a message of the bot answers; `required` refuses to send it when that is gone."""
+    """The message that the bot replies to. `required`: refuse to send if it no longer exists."""
 
     message_id: int
     required: bool
@@ -51,7 +51,7 @@ class Reply:
 
 @dataclass
 class Telegram:
-    """`callback_deadline_s`: how long a pressed button waits for its answer. `now` is a steady clock in seconds."""
+    """`callback_deadline_s`: how long the bot may take to answer a callback."""
 
     token: str = "424242:EMULATOR-token-of-no-real-bot-000"
     username: str = "orchestrator_bot"
@@ -81,27 +81,27 @@ class Telegram:
             "username": self.username,
         }
 
-    # What people do
+    # Actions of users
 
     def account(self, user_id: int, *, language: str | None = "en", name: str = "Person") -> Account:
-        """The person with this id, who has opened the private chat with the bot."""
+        """The user with this id, created on first use with a private chat to the bot."""
         account = self.accounts.setdefault(user_id, Account(user_id, name, language))
         if user_id not in self.chats:
             self.chats[user_id] = Chat(user_id, members={user_id: account})
         return account
 
-    def speak(self, user_id: int, language: str | None) -> None:
-        """The person's program has another language from now on."""
+    def set_language(self, user_id: int, language: str | None) -> None:
+        """Change the language of a user's Telegram client."""
         account = replace(self.accounts[user_id], language_code=language)
         self.accounts[user_id] = self.chats[user_id].members[user_id] = account
 
     def group(self, chat_id: int, *members: int, admin_bot: bool = False) -> Chat:
-        """A group with the bot in it."""
+        """A group with these users and the bot."""
         people = {user_id: self.account(user_id) for user_id in members}
         return self.chats.setdefault(chat_id, Chat(chat_id, "group", "Group", admin_bot=admin_bot, members=people))
 
     def say(self, user_id: int, text: str, *, chat_id: int | None = None, reply_to: int | None = None) -> Message:
-        """A person writes."""
+        """A user writes a message."""
         account = self.accounts[user_id]
         chat = self.chats[chat_id or user_id]
         entities = tuple(
@@ -115,7 +115,7 @@ class Telegram:
         return message
 
     def press(self, user_id: int, chat_id: int, message_id: int, data: str) -> Press:
-        """A person presses a button. `data` may be forged, the message gone, the person another one."""
+        """A user presses a button. `data` may be forged, the message deleted, the chat another user's."""
         chat, account = self.chats[chat_id], self.accounts[user_id]
         press = Press(uuid4().hex, chat_id, message_id, account, data, time.monotonic())
         self.presses[press.id] = press
@@ -130,16 +130,16 @@ class Telegram:
         return press
 
     def upgrade(self, chat_id: int, new_id: int) -> Chat:
-        """A group becomes a supergroup: another id, and none of the messages that the bot has sent."""
+        """Turn a group into a supergroup: it gets a new id, and the bot's messages stay behind."""
         old = self.chats[chat_id]
         old.moved_to = new_id
         return self.chats.setdefault(new_id, Chat(new_id, "supergroup", old.title, members=dict(old.members)))
 
     def remove_by_person(self, chat_id: int, message_id: int) -> None:
-        """A person deletes a message for both sides."""
+        """A user deletes a message for everyone."""
         self.chats[chat_id].remove(message_id)
 
-    # What the bot does
+    # Actions of the bot
 
     def send(
         self, chat_id: int | str, text: str, entities: list[html.Entity], keyboard: Keyboard, reply_to: Reply | None

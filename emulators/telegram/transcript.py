@@ -1,4 +1,4 @@
-"""A chat as a document: every screen that a person saw, in order."""
+"""A chat as Markdown: every change that a user saw, in order."""
 
 import re
 from collections.abc import Iterable
@@ -9,11 +9,11 @@ Rename = Iterable[tuple[str, str]]
 
 
 def written(chat: Chat, *, rename: Rename = ()) -> str:
-    """Markdown: one block for each change. `rename`: patterns of what differs between runs, and their stand-ins."""
+    """One block per change. `rename`: patterns for what differs between runs, and their replacements."""
     blocks = [_block(frame, before) for frame, before in zip(chat.frames, [None, *chat.frames], strict=False)]
     text = "\n\n".join(block for block in blocks if block)
-    for pattern, stand_in in rename:
-        text = re.sub(pattern, stand_in, text)
+    for pattern, replacement in rename:
+        text = re.sub(pattern, replacement, text)
     return text + "\n"
 
 

@@ -1,4 +1,4 @@
-"""The queue of updates: numbered, kept until confirmed, handed to one poller at a time or to a webhook."""
+"""The queue of updates: numbered, kept until confirmed, delivered to one poller or a webhook."""
 
 import asyncio
 import random
@@ -10,14 +10,14 @@ from emulators.telegram.errors import bad_request, conflict
 Update = dict[str, Any]
 
 _FIRST_IDS = (10**8, 9 * 10**8)
-"""Telegram begins somewhere, and a bot may meet this emulator again after its restart: no id may come twice."""
+"""Start at a random id: a bot may meet this emulator again after a restart, and no id may come twice."""
 
 _MOST = 100
 _DEFAULT_KINDS = ("message", "edited_message", "callback_query")
 
 
 class Updates:
-    """`repeat`, `reorder` and `hold` are the faults of delivery; real Telegram shows the same ones, rarely."""
+    """`repeat`, `reorder` and `hold` are faults of delivery that also happen with the real Telegram, rarely."""
 
     def __init__(self) -> None:
         self._next_id = random.randrange(*_FIRST_IDS)
@@ -33,7 +33,7 @@ class Updates:
         self.webhook_set = False
 
     def add(self, kind: str, content: dict[str, Any]) -> Update | None:
-        """Queue one event; None when the bot has not asked for this kind."""
+        """Queue an update; None if the bot did not ask for this kind."""
         if kind not in self._kinds:
             return None
         update = {"update_id": self._next_id, kind: content}
@@ -46,7 +46,7 @@ class Updates:
     # Faults of delivery
 
     def repeat(self, update: Update) -> None:
-        """Deliver an update again, although it may have been confirmed."""
+        """Deliver an update again, even if it was confirmed."""
         self._repeated.append(update)
         self._arrived.set()
 
@@ -65,13 +65,13 @@ class Updates:
     # Delivery
 
     def allow(self, kinds: Sequence[str] | None) -> None:
-        """Which kinds are wanted from now on; None leaves it as it was, an empty list means the default."""
+        """Set the kinds to deliver. None changes nothing; an empty list means the default."""
         if kinds is not None:
             self._kinds = tuple(kinds) or _DEFAULT_KINDS
 
     @property
     def polled(self) -> bool:
-        """Whether somebody is waiting for updates at this moment."""
+        """Whether a bot is polling at this moment."""
         return self._poller is not None
 
     @property
@@ -82,11 +82,11 @@ class Updates:
         self.pending.clear()
 
     def waiting(self) -> list[Update]:
-        """What would be delivered now."""
+        """The updates that would be delivered now."""
         return [] if self.held else [*self._repeated, *self.pending]
 
     def take(self, limit: int) -> list[Update]:
-        """What is to be delivered now, without confirming it."""
+        """The next batch; does not confirm it."""
         if self.held:
             return []
         batch = [*self._repeated, *self.pending][:limit]
@@ -97,7 +97,7 @@ class Updates:
         return batch
 
     def confirm(self, update_id: int) -> None:
-        """Forget one delivered update."""
+        """Forget a delivered update."""
         self.pending = [update for update in self.pending if update["update_id"] != update_id]
 
     def confirm_below(self, offset: int) -> None:
@@ -107,7 +107,7 @@ class Updates:
             self.pending = [update for update in self.pending if update["update_id"] >= offset]
 
     def take_of(self, chat_id: int, chat_of: Callable[[Update], int]) -> list[Update]:
-        """What is to be delivered now of one chat."""
+        """The next updates of one chat."""
         if self.held:
             return []
         repeated = [update for update in self._repeated if chat_of(update) == chat_id]
@@ -115,12 +115,12 @@ class Updates:
         return [*repeated, *(update for update in self.pending if chat_of(update) == chat_id)]
 
     async def wait_changed(self) -> None:
-        """Until something has arrived or was released since the last call."""
+        """Wait until an update has arrived or was released since the last call."""
         await self._arrived.wait()
         self._arrived.clear()
 
     async def poll(self, offset: int, limit: int, timeout: float) -> list[Update]:
-        """getUpdates. Raises ApiError 409 when a webhook is set or another poller takes over."""
+        """getUpdates. Raises ApiError 409 if a webhook is set or another poller takes over."""
         if self.webhook_set:
             raise conflict(
                 "can't use getUpdates method while webhook is active; use deleteWebhook to delete the webhook first"
@@ -137,7 +137,7 @@ class Updates:
                 self._poller = None
 
     def end_polling(self, reason: str) -> None:
-        """Whoever polls now is told that another has taken over."""
+        """End the current poll with a conflict."""
         if self._poller is not None:
             self._poller, self._ending = None, reason
             self._arrived.set()

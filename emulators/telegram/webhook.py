@@ -1,4 +1,4 @@
-"""Delivery to a webhook: in order within a chat, again and again until it is answered with 2xx."""
+"""Delivery to a webhook: in order within a chat, each update repeated until a 2xx response."""
 
 import asyncio
 import contextlib
@@ -23,7 +23,7 @@ _GOOD = range(200, 300)
 
 @dataclass
 class Webhook:
-    """`url` is empty while there is none."""
+    """`url` is empty while no webhook is set."""
 
     updates: Updates
     url: str = ""
@@ -36,7 +36,7 @@ class Webhook:
     _chats: dict[int, asyncio.Task[None]] = field(default_factory=dict)
 
     def set(self, url: str, secret: str, max_connections: int) -> None:
-        """Begin to deliver there. Raises ApiError for an address or a secret that Telegram would refuse."""
+        """Start delivery to `url`. Raises ApiError for a URL or secret that Telegram would refuse."""
         self.updates.end_polling("terminated by setWebhook request")
         self.remove()
         if not url:
@@ -95,7 +95,7 @@ class Webhook:
             pause = min(_LONGEST_PAUSE_S, pause * 2)
 
     async def _attempt(self, http: aiohttp.ClientSession, update: Update) -> str | None:
-        """None when the bot has taken it, else what went wrong in Telegram's words."""
+        """None after a 2xx response; otherwise the error in Telegram's words."""
         self.attempts += 1
         headers = {SECRET_HEADER: self.secret} if self.secret else {}
         try:
