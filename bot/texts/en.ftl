@@ -51,7 +51,7 @@ status-title = <b>Running now</b>
 status-idle = Nothing is running.
 status-line = { $icon } { $title }: { $stage }
 status-platform-ok = The platform is working normally.
-status-platform-bad = The platform has a problem. An administrator can see details with <code>orchestrator status</code>.
+status-platform-bad = The platform has a problem. Administrators can run <code>orchestrator status</code> for details.
 cancel-ask = Which task should I stop?
 cancel-none = There are no running tasks to stop.
 cancel-button = Stop: { $title }
@@ -72,14 +72,14 @@ screen-head = <b>{ $project }</b>
 screen-progress = { $head }
 
     { $steps }
-    { $percent } %
+    { $percent }%
 screen-question = { $head }
 
     { $steps }
 
     ❓ <b>{ $question }</b>
     { $hint }
-screen-stalled = ⚠️ Waiting: no worker has been available for the queue <code>{ $queue }</code> since { $since } UTC. An administrator can see details with <code>orchestrator status</code>.
+screen-stalled = ⚠️ Waiting: no worker has been available for the queue <code>{ $queue }</code> since { $since } UTC. Administrators can run <code>orchestrator status</code> for details.
 screen-done = ✅ <b>Ready: { $project }</b>
     <i>{ $wish }</i>
 
@@ -92,7 +92,7 @@ screen-failed = ❌ <b>{ $project }: not completed</b>
 screen-cancelled = ⏹ <b>{ $project }: stopped</b>
     <i>{ $wish }</i>
 
-    { $stage }
+    Stopped at: { $stage }
 screen-refused = ❌ <b>Couldn't start</b>
     <i>{ $wish }</i>
 
@@ -153,7 +153,7 @@ answer-taken = Thanks, continuing.
 answer-secret-kept = 🔐 Saved: { $names }. I've deleted your message.
 answer-secret-not-deleted = 🔐 Saved: { $names }. I <b>couldn't</b> delete your message. Please delete it yourself.
 answer-secret-format = I couldn't read that. Send one <code>NAME=value</code> per line for: { $names }.
-answer-nothing-asked = This task has no open question. Use /new to start a new task.
+answer-nothing-asked = This task has no open question. To start a new task, send /new with a description.
 answer-secret-late = This may be a secret, but no task is waiting for one any more. I saved nothing and deleted your message. If it was a new task, send it again with /new. If it was an answer, reply to the question.
 answer-secret-late-not-deleted = This may be a secret, but no task is waiting for one any more. I saved nothing, but I <b>couldn't</b> delete your message: please delete it. If it was a new task, send it again with /new. If it was an answer, reply to the question.
 answer-secret-group = I don't accept secrets in groups. I saved nothing. If your message is still visible, please delete it.

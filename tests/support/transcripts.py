@@ -15,7 +15,7 @@ _RENAME = (
     (r"\b[0-9a-f]{12,40}\b", "0123456789ab"),
     (r"\b\d{6,10}\b", "123456789"),
 )
-_PERCENT = re.compile(r"\d+ %")
+_PERCENT = re.compile(r"\d+ ?%")
 
 
 def check_transcript(name: str, chat: Chat) -> None:

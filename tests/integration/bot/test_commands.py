@@ -143,7 +143,7 @@ async def test_strangers_learn_their_own_id_and_nothing_else_until_they_are_let_
 async def test_a_person_is_spoken_to_in_the_language_that_they_chose(harness: BotHarness) -> None:
     yan = await harness.member("ru", "Ян")
     choose = await harness.replied(yan, "/language")
-    assert "Какой язык" in choose.text
+    assert "На каком языке" in choose.text
     assert "Неизвестная кнопка" in (await answered(yan.forge(choose, "l:xx")))["text"]
     yan.press(choose, "English")
     await yan.sees("in English from now on")

@@ -19,9 +19,9 @@ async def test_a_wish_is_one_delivery_and_one_message_that_is_edited_to_its_end(
     screen = await ann.sees("list of birds")
     delivery = await harness.started(ann)
     await delivery.says("developing", 10)
-    await ann.sees("list-birds", "🔄 Writing code", "10 %")
+    await ann.sees("list-birds", "🔄 Writing code", "10%")
     await delivery.engineering_says("testing", 60)
-    await ann.sees("✅ Writing code", "🔄 Tests", "38 %")
+    await ann.sees("✅ Writing code", "🔄 Tests", "38%")
     await delivery.ends("completed", result={"deployed_url": URL})
     done = await ann.sees("✅ Ready: list-birds", URL)
 
