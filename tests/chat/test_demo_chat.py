@@ -14,7 +14,7 @@ from tests.support.stack import Stack
 pytestmark = [pytest.mark.timeout(500), pytest.mark.deep]
 
 
-async def test_lines_of_input_are_said_and_the_result_is_shown(stack: Stack) -> None:
+async def test_lines_of_input_are_sent_and_the_result_is_shown(stack: Stack) -> None:
     said = await stack.cli(
         "demo", "--chat", "--language", "ru", stdin="Сделай список гор: name, height:int\n", timeout=400
     )
@@ -35,13 +35,13 @@ async def test_buttons_are_pressed_by_their_text_and_json_shows_each_change(stac
     assert said.code == 1, said.out + said.err
 
 
-async def test_a_second_demo_on_the_same_platform_is_another_chat(stack: Stack) -> None:
+async def test_a_second_demo_on_the_same_platform_is_a_new_chat(stack: Stack) -> None:
     said = await stack.cli("demo", "--chat", stdin="/projects\n", timeout=200)
     assert said.code == 0, said.out + said.err
     assert "Your projects" in said.out or "no projects" in said.out
 
 
-async def test_up_runs_the_bot_as_one_more_part_and_keeps_it_running(stack: Stack) -> None:
+async def test_up_runs_and_supervises_the_bot(stack: Stack) -> None:
     telegram = Telegram(token="454545:EMULATOR-token-of-the-supervised-bot")
     async with serving(telegram) as url:
         env = {"ORCHESTRATOR_BOT_TOKEN": telegram.token, "ORCHESTRATOR_BOT_API_URL": url}
@@ -68,7 +68,7 @@ async def test_up_runs_the_bot_as_one_more_part_and_keeps_it_running(stack: Stac
             assert (await stack.cli("up", "--detach", timeout=200)).code == 0
 
 
-async def test_a_token_that_telegram_refuses_is_named_and_the_platform_is_there(stack: Stack) -> None:
+async def test_up_names_a_token_that_telegram_refuses_and_starts_the_rest(stack: Stack) -> None:
     async with serving(Telegram()) as url:
         env = {"ORCHESTRATOR_BOT_TOKEN": "1:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "ORCHESTRATOR_BOT_API_URL": url}
         up = await stack.cli("up", "--detach", env=env, timeout=120)

@@ -1,4 +1,4 @@
-"""Groups: what may go wrong there, and secrets that are asked for there."""
+"""Groups: missing rights, supergroups, and questions about secrets."""
 
 from uuid import uuid4
 
@@ -11,7 +11,7 @@ pytestmark = pytest.mark.timeout(400)
 
 
 @pytest.mark.deep
-async def test_where_the_bot_may_not_write_it_stays_silent_and_serves_the_others(system: ChatSystem) -> None:
+async def test_a_chat_where_the_bot_cannot_write_affects_nobody_else(system: ChatSystem) -> None:
     eve, ann = system.stranger(name="Eve"), await system.member(name="Ann")
     group = system.group(eve)
     group.muted = True
@@ -24,7 +24,7 @@ async def test_where_the_bot_may_not_write_it_stays_silent_and_serves_the_others
 
 
 @pytest.mark.deep
-async def test_a_secret_for_a_group_is_taken_in_private_and_is_no_wish(system: ChatSystem) -> None:
+async def test_a_secret_for_a_group_is_accepted_in_private_and_is_no_wish(system: ChatSystem) -> None:
     ann = await system.member(name="Ann")
     group = system.group(ann)
     system.telegram.say(ann.id, f"/new {WISH}", chat_id=group.id)
@@ -49,7 +49,7 @@ async def test_a_secret_for_a_group_is_taken_in_private_and_is_no_wish(system: C
 
 
 @pytest.mark.deep
-async def test_a_group_that_becomes_a_supergroup_gets_its_end_there(system: ChatSystem) -> None:
+async def test_a_task_of_a_group_that_becomes_a_supergroup_ends_there(system: ChatSystem) -> None:
     ann = await system.member(name="Ann")
     group = system.group(ann)
     system.telegram.say(ann.id, "/new Make a list of boats: name", chat_id=group.id)
@@ -62,7 +62,7 @@ async def test_a_group_that_becomes_a_supergroup_gets_its_end_there(system: Chat
 
 
 @pytest.mark.deep
-async def test_a_language_button_on_the_screen_of_a_task_is_refused(system: ChatSystem) -> None:
+async def test_a_language_button_on_a_task_message_is_refused(system: ChatSystem) -> None:
     ann = await system.member(name="Ann")
     group = system.group(ann)
     system.telegram.say(ann.id, "/new Make a list of trees: name", chat_id=group.id)

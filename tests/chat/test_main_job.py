@@ -1,4 +1,4 @@
-"""A sentence in a chat becomes a URL that answers, and everything is one message."""
+"""A sentence in a chat becomes a working URL, all in one message."""
 
 import asyncio
 
@@ -29,7 +29,7 @@ async def goes_well(system: ChatSystem, user: ChatUser, wish: str, accepted: str
     assert [task["state"] for task in tasks] == ["completed"]
 
 
-async def test_a_sentence_ends_in_a_url_that_answers_by_polling(system: ChatSystem) -> None:
+async def test_a_sentence_becomes_a_working_url_by_polling(system: ChatSystem) -> None:
     ann = await system.member("ru", "Аня")
     await goes_well(system, ann, "Сделай сервис заметок: title, text", "Принято", "Готово: zametok")
     assert any("🔄" in message.text for message in ann.chat.versions(ann.screens[0].id))
@@ -37,7 +37,7 @@ async def test_a_sentence_ends_in_a_url_that_answers_by_polling(system: ChatSyst
 
 
 @pytest.mark.deep
-async def test_a_sentence_ends_in_a_url_that_answers_by_webhook(stack: Stack) -> None:
+async def test_a_sentence_becomes_a_working_url_by_webhook(stack: Stack) -> None:
     port = free_ports(1)
     url = f"http://127.0.0.1:{port}/telegram"
     webhook = {"ORCHESTRATOR_BOT_WEBHOOK_URL": url, "ORCHESTRATOR_BOT_WEBHOOK_PORT": str(port)}
@@ -92,8 +92,8 @@ async def _both_started(system: ChatSystem, user: ChatUser) -> bool:
     return len(await system.tasks_of(user)) == 2
 
 
-async def test_a_bot_that_is_killed_loses_and_doubles_nothing(stack: Stack) -> None:
-    """Killed while the update waits, after the acknowledgement, in the middle, and before the end."""
+async def test_a_killed_bot_loses_and_duplicates_nothing(stack: Stack) -> None:
+    """Killed before the update is handled, after the acknowledgement, in the middle and at the end."""
     async with running_chat_system(stack, Telegram(token="444444:EMULATOR-token-of-the-killed-bot")) as system:
         dan = await system.member("en", "Dan")
         await system.bot.kill()

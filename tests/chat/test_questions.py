@@ -29,7 +29,7 @@ async def open_question(system: ChatSystem, user: ChatUser) -> dict[str, object]
 
 
 @pytest.mark.deep
-async def test_a_button_answers_once_and_only_for_the_right_person(system: ChatSystem) -> None:
+async def test_a_button_answers_once_and_only_for_its_owner(system: ChatSystem) -> None:
     ann = await asked(system, "Ann", f"{WISH} [agent:fail]")
     eve = await system.member("en", "Eve")
     stranger = system.stranger("en", "Mallory")
@@ -66,7 +66,7 @@ async def test_a_button_answers_once_and_only_for_the_right_person(system: ChatS
 
 
 @pytest.mark.deep
-async def test_the_same_press_delivered_again_is_the_same_answer(system: ChatSystem) -> None:
+async def test_a_callback_that_is_delivered_again_is_the_same_answer(system: ChatSystem) -> None:
     bob = await asked(system, "Bob", f"{WISH} [agent:fail]")
     screen = await bob.sees("❓")
     first = await open_question(system, bob)
@@ -115,7 +115,7 @@ async def test_a_question_is_answered_in_words(system: ChatSystem) -> None:
 
 
 @pytest.mark.deep
-async def test_two_open_questions_are_not_guessed_at(system: ChatSystem) -> None:
+async def test_with_two_open_questions_the_bot_asks_which_one(system: ChatSystem) -> None:
     dan = await asked(system, "Dan", f"{WISH} [agent:fail]")
     dan.say("/new Make a list of towns: name [agent:fail]")
     second = await dan.sees("towns", "❓")
@@ -129,7 +129,7 @@ async def test_two_open_questions_are_not_guessed_at(system: ChatSystem) -> None
 
 
 @pytest.mark.deep
-async def test_a_failed_task_offers_details_and_one_more_attempt(system: ChatSystem) -> None:
+async def test_a_failed_task_offers_details_and_a_retry(system: ChatSystem) -> None:
     fay = await asked(system, "Fay", f"{WISH} [agent:fail]")
     fay.say("stop")
     failed = await fay.sees("not completed")
@@ -153,7 +153,7 @@ async def test_a_failed_task_offers_details_and_one_more_attempt(system: ChatSys
 
 
 @pytest.mark.deep
-async def test_strangers_learn_their_own_id_and_nothing_else(system: ChatSystem) -> None:
+async def test_people_without_access_learn_their_own_id_only(system: ChatSystem) -> None:
     stranger = system.stranger("ru", "Чужой")
     for text in ("/start", "/projects", "Сделай блог", "/users", "/allow 5"):
         before = len(stranger.screens)

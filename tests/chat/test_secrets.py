@@ -28,7 +28,7 @@ async def waiting_for_a_secret(system: ChatSystem, name: str) -> ChatUser:
     return user
 
 
-async def test_a_typed_secret_is_found_in_the_store_only(system: ChatSystem) -> None:
+async def test_a_typed_secret_is_in_the_store_only(system: ChatSystem) -> None:
     ann = await waiting_for_a_secret(system, "Ann")
     screen = await ann.sees("PAYMENT_KEY")
     value = f"sk-{uuid4().hex}"
@@ -52,7 +52,7 @@ async def test_a_typed_secret_is_found_in_the_store_only(system: ChatSystem) -> 
 
 
 @pytest.mark.deep
-async def test_a_message_that_cannot_be_deleted_is_named(system: ChatSystem) -> None:
+async def test_the_bot_says_so_if_it_cannot_delete_a_message(system: ChatSystem) -> None:
     bob = await waiting_for_a_secret(system, "Bob")
     system.telegram.updates.hold()
     said = bob.say(f"PAYMENT_KEY=sk-{uuid4().hex}")
@@ -99,8 +99,8 @@ def _holds(net: Net, path: Path) -> bool:
         return False
 
 
-async def test_the_search_finds_a_typed_secret_that_leaked(system: ChatSystem) -> None:
-    """So that it can fail."""
+async def test_the_search_finds_a_leaked_secret(system: ChatSystem) -> None:
+    """Proves that the search can fail."""
     value = f"sk-{uuid4().hex}"
     planted = system.stack.home / "logs" / "planted.log"
     planted.write_bytes(gzip.compress(base64.b64encode(value.encode())))

@@ -1,4 +1,4 @@
-"""What Telegram, or what stands before it, may answer: nobody is lost, and nobody waits for somebody else."""
+"""Whatever Telegram, or a proxy in front of it, answers: nothing is lost, and no chat waits for another."""
 
 import asyncio
 from uuid import uuid4
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.timeout(300)
 
 
 @pytest.mark.deep
-async def test_a_page_instead_of_an_answer_is_waited_out(system: ChatSystem) -> None:
+async def test_the_bot_retries_after_an_error_page(system: ChatSystem) -> None:
     ann = await system.member(name="Ann")
     for method in ("getUpdates", "sendMessage"):
         system.telegram.faults.plan(Fault(Kind.PAGE, method, times=2))
@@ -24,7 +24,7 @@ async def test_a_page_instead_of_an_answer_is_waited_out(system: ChatSystem) -> 
 
 
 @pytest.mark.deep
-async def test_a_typed_secret_is_deleted_whatever_deleting_meets_and_soon_after_the_wait(system: ChatSystem) -> None:
+async def test_deleting_a_typed_secret_is_retried(system: ChatSystem) -> None:
     bob = await waiting_for_a_secret(system, "Bob")
     system.telegram.faults.plan(Fault(Kind.PAGE, "deleteMessage"))
     system.telegram.faults.plan(Fault(Kind.RETRY_AFTER, "deleteMessage", seconds=3))
@@ -38,7 +38,7 @@ async def test_a_typed_secret_is_deleted_whatever_deleting_meets_and_soon_after_
 
 
 @pytest.mark.deep
-async def test_nobody_waits_for_a_chat_that_telegram_has_told_to_wait(system: ChatSystem) -> None:
+async def test_a_429_in_one_chat_delays_nobody_else(system: ChatSystem) -> None:
     eve, ann = system.stranger(name="Eve"), await system.member(name="Ann")
     system.telegram.faults.plan(Fault(Kind.RETRY_AFTER, "sendMessage", seconds=25))
     eve.say("/start")

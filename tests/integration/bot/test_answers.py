@@ -1,4 +1,4 @@
-"""Questions in a chat: an answer is given once, to its own question, by whoever may answer it."""
+"""Questions in a chat: each is answered once, by somebody who may answer it."""
 
 import pytest
 
@@ -14,7 +14,7 @@ FORGED = "don't recognise this button"
 CHOICES = ["retry", "stop"]
 
 
-async def test_an_answer_by_button_is_given_once_with_the_persons_rights(harness: BotHarness) -> None:
+async def test_a_button_answers_once_in_the_persons_name(harness: BotHarness) -> None:
     bob = await harness.member(name="Bob")
     delivery = await harness.asked(bob, choices=CHOICES)
     harness.telegram.updates.hold()
@@ -31,7 +31,7 @@ async def test_an_answer_by_button_is_given_once_with_the_persons_rights(harness
     assert command.actor.model_dump() == {"user_id": bob.id, "role": "member", "via": "telegram"}
 
 
-async def test_buttons_are_refused_for_others_and_for_data_that_no_button_has(harness: BotHarness) -> None:
+async def test_buttons_are_refused_for_others_and_for_forged_data(harness: BotHarness) -> None:
     ann, eve, stranger = await harness.member(name="Ann"), await harness.member(name="Eve"), harness.stranger()
     delivery = await harness.asked(ann, choices=CHOICES)
     screen = await ann.sees("❓")
@@ -59,7 +59,7 @@ async def test_buttons_are_refused_for_others_and_for_data_that_no_button_has(ha
     assert ann.chat.find(screen.id) == screen
 
 
-async def test_a_question_that_is_closed_takes_nothing_more(harness: BotHarness) -> None:
+async def test_a_closed_question_takes_no_more_answers(harness: BotHarness) -> None:
     cid = await harness.member(name="Cid")
     delivery = await harness.asked(cid, choices=CHOICES)
     screen = await cid.sees("❓")
@@ -74,7 +74,7 @@ async def test_a_question_that_is_closed_takes_nothing_more(harness: BotHarness)
     assert [command.text for command, _ in delivery.answers] == ["retry"]
 
 
-async def test_what_the_workflow_refuses_is_said_and_may_be_tried_again(harness: BotHarness) -> None:
+async def test_a_refused_answer_is_explained_and_can_be_repeated(harness: BotHarness) -> None:
     dan = await harness.member(name="Dan")
     delivery = await harness.asked(dan, choices=CHOICES)
     screen = await dan.sees("❓")
@@ -96,7 +96,9 @@ async def test_what_the_workflow_refuses_is_said_and_may_be_tried_again(harness:
 @pytest.mark.parametrize(
     ("choices", "said", "meant"), [(CHOICES, "Try again.", "retry"), ([], " a, <b>:int ", "a, <b>:int")]
 )
-async def test_an_answer_in_words_is_given_once(harness: BotHarness, choices: list[str], said: str, meant: str) -> None:
+async def test_an_answer_in_words_is_submitted_once(
+    harness: BotHarness, choices: list[str], said: str, meant: str
+) -> None:
     eve = await harness.member(name="Eve")
     delivery = await harness.asked(eve, choices=choices)
     harness.telegram.updates.hold()
@@ -116,7 +118,7 @@ async def test_an_answer_in_words_is_given_once(harness: BotHarness, choices: li
     assert len(await harness.screens(eve)) == 1, "an answer is no wish, however often it comes"
 
 
-async def test_of_two_open_questions_none_is_guessed_at(harness: BotHarness) -> None:
+async def test_with_two_open_questions_the_bot_asks_which_one(harness: BotHarness) -> None:
     fay = await harness.member(name="Fay")
     first = await harness.asked(fay, "Make a list of books", choices=CHOICES)
     second = await harness.asked(fay, "Make a list of towns", choices=CHOICES)

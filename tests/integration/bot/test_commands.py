@@ -19,7 +19,7 @@ LISTS = {
     "/projects": "no projects",
     "/cancel": "no running tasks",
 }
-"""Commands, and what they say when there is nothing."""
+"""Commands, and their answers while there is nothing to list."""
 
 
 async def test_every_command_answers_and_starts_nothing(harness: BotHarness) -> None:
@@ -43,8 +43,8 @@ async def test_every_command_answers_and_starts_nothing(harness: BotHarness) -> 
 
 
 @pytest.mark.parametrize("role", ["member", "admin"])
-async def test_lists_hold_the_persons_own_work_only(harness: BotHarness, role: str) -> None:
-    """Also an administrator's, who may see everything elsewhere."""
+async def test_lists_show_the_persons_own_work_only(harness: BotHarness, role: str) -> None:
+    """Also for administrators, who can see everything elsewhere."""
     bob = await harness.member(name="Bob")
     bob.say("Make a list of foxes: name")
     foxes = await harness.started(bob)
@@ -69,7 +69,7 @@ def with_button(chat: Chat, message: Message, text: str) -> Message | None:
     return now if now is not None and any(text in button.text for button in now.buttons) else None
 
 
-async def test_a_cancel_asks_twice_and_reaches_the_one_task(harness: BotHarness) -> None:
+async def test_a_cancel_asks_for_confirmation_and_stops_only_its_task(harness: BotHarness) -> None:
     cid = await harness.member(name="Cid")
     deliveries = []
     for number, kind in enumerate(("trams", "buses"), start=1):
@@ -102,7 +102,7 @@ async def test_a_cancel_asks_twice_and_reaches_the_one_task(harness: BotHarness)
     assert cancelled() == [deliveries[1].workflow_id, deliveries[0].workflow_id]
 
 
-async def test_nobody_stops_what_is_somebody_elses(harness: BotHarness) -> None:
+async def test_only_its_owner_can_stop_a_task(harness: BotHarness) -> None:
     ann, eve, stranger = await harness.member(name="Ann"), await harness.member(name="Eve"), harness.stranger()
     group = harness.group(ann, eve, stranger)
     harness.telegram.say(ann.id, "/new Make a list of clocks: name", chat_id=group.id)
@@ -120,7 +120,7 @@ async def test_nobody_stops_what_is_somebody_elses(harness: BotHarness) -> None:
     assert group.find(screen.id) == screen, "nobody else is asked whether they are sure"
 
 
-async def test_strangers_learn_their_own_id_and_nothing_else_until_they_are_let_in(harness: BotHarness) -> None:
+async def test_people_without_access_learn_their_own_id_only(harness: BotHarness) -> None:
     stranger = harness.stranger("ru", "Чужой")
     for text in ("/start", "/projects", "Сделай блог", "/users", f"/allow {stranger.id}"):
         await harness.replied(stranger, text)
@@ -140,7 +140,7 @@ async def test_strangers_learn_their_own_id_and_nothing_else_until_they_are_let_
     assert "Проектов пока нет" in (await harness.replied(stranger, "/projects")).text
 
 
-async def test_a_person_is_spoken_to_in_the_language_that_they_chose(harness: BotHarness) -> None:
+async def test_the_bot_uses_the_language_that_a_person_chose(harness: BotHarness) -> None:
     yan = await harness.member("ru", "Ян")
     choose = await harness.replied(yan, "/language")
     assert "На каком языке" in choose.text

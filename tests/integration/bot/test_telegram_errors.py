@@ -112,7 +112,7 @@ async def test_a_task_of_a_group_that_becomes_a_supergroup_ends_there(harness: B
     await harness.screens_are_final(ann, True)
 
 
-async def test_in_a_group_the_menu_of_languages_stays_for_the_others(harness: BotHarness) -> None:
+async def test_in_a_group_the_language_menu_stays_for_the_others(harness: BotHarness) -> None:
     ann = await harness.member(name="Ann")
     group = harness.group(ann)
     menu = await harness.replied(ann, "/language", group)
@@ -122,7 +122,7 @@ async def test_in_a_group_the_menu_of_languages_stays_for_the_others(harness: Bo
     assert "Сейчас ничего не выполняется" in (await harness.replied(ann, "/status", group)).text
 
 
-async def test_a_webhook_takes_updates_with_the_secret_only(harness: BotHarness) -> None:
+async def test_a_webhook_accepts_updates_with_its_secret_only(harness: BotHarness) -> None:
     port = any_free()
     url = f"http://127.0.0.1:{port}/telegram"
     async with (

@@ -60,7 +60,7 @@ async def test_a_typed_secret_goes_to_the_store_and_its_message_is_deleted(harne
     assert not any(value in message.text for frame in ann.chat.frames for message in frame.screen if message.from_bot)
 
 
-async def test_several_secrets_are_named_and_the_workflow_is_told_of_the_last(harness: BotHarness) -> None:
+async def test_several_secrets_are_sent_by_name_and_the_last_one_is_the_answer(harness: BotHarness) -> None:
     bob = await harness.member(name="Bob")
     delivery = await asked_for(harness, bob, "FIRST_KEY", "SECOND_KEY")
     first, second = a_secret(), a_secret()
@@ -77,7 +77,7 @@ async def test_several_secrets_are_named_and_the_workflow_is_told_of_the_last(ha
     assert len(await harness.screens(bob)) == 1
 
 
-async def test_a_message_that_cannot_be_deleted_is_named(harness: BotHarness) -> None:
+async def test_the_bot_says_so_if_it_cannot_delete_a_message(harness: BotHarness) -> None:
     cid = await harness.member(name="Cid")
     delivery = await asked_for(harness, cid)
     harness.telegram.updates.hold()
@@ -99,9 +99,7 @@ async def test_a_question_about_a_secret_can_be_stopped_in_words(harness: BotHar
 
 
 @pytest.mark.parametrize("kind", ["group", "supergroup"])
-async def test_a_secret_in_a_group_is_refused_and_taken_back_and_the_private_chat_takes_it(
-    harness: BotHarness, kind: str
-) -> None:
+async def test_a_secret_in_a_group_is_refused_and_accepted_in_private(harness: BotHarness, kind: str) -> None:
     eve = await harness.member(name="Eve")
     group = harness.group(eve, kind=kind)
     group.admin_bot = True
@@ -126,7 +124,7 @@ async def test_a_secret_in_a_group_is_refused_and_taken_back_and_the_private_cha
     assert not any(value in message.text for message in [*group.screen, *eve.chat.screen])
 
 
-async def test_a_secret_that_comes_too_late_is_no_wish_and_is_taken_back(harness: BotHarness) -> None:
+async def test_a_late_secret_is_deleted_and_is_no_wish(harness: BotHarness) -> None:
     fay = await harness.member(name="Fay")
     delivery = await asked_for(harness, fay)
     fay.say(a_secret())
@@ -144,7 +142,7 @@ async def test_a_secret_that_comes_too_late_is_no_wish_and_is_taken_back(harness
     await harness.started(fay, 2)
 
 
-async def test_a_text_for_one_of_two_questions_is_taken_back_when_it_may_be_the_secret(harness: BotHarness) -> None:
+async def test_an_ambiguous_text_is_deleted_if_it_may_be_a_secret(harness: BotHarness) -> None:
     gil = await harness.member(name="Gil")
     first = await asked_for(harness, gil, wish="Make a list of taxes")
     second = await harness.asked(gil, "Make a list of gifts", choices=["big", "small"])

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.timeout(40)
 URL = "http://127.0.0.1:18999"
 
 
-async def test_a_wish_is_one_delivery_and_one_message_that_is_edited_to_its_end(harness: BotHarness) -> None:
+async def test_a_wish_is_one_delivery_and_one_message(harness: BotHarness) -> None:
     ann = await harness.member(name="Ann")
     said = ann.say("Make a list of birds: name, size:int")
     screen = await ann.sees("list of birds")
@@ -81,7 +81,7 @@ async def test_a_restarted_bot_resumes_every_open_screen(harness: BotHarness) ->
     assert len(harness.deliveries(dan)) == 1
 
 
-async def test_failed_work_offers_details_and_one_more_attempt_to_its_owner_only(harness: BotHarness) -> None:
+async def test_a_failed_task_offers_details_and_a_retry_to_its_owner_only(harness: BotHarness) -> None:
     fay, eve = await harness.member(name="Fay"), await harness.member(name="Eve")
     fay.say("Make a list of rocks: name")
     delivery = await harness.started(fay)

@@ -1,4 +1,4 @@
-"""What a plain text without a reply is taken for: above all, a secret is never taken for anything else."""
+"""What a plain text means that is no reply. Above all, a secret is never taken for anything else."""
 
 from datetime import timedelta
 
@@ -53,7 +53,7 @@ HERE = [
 
 
 @pytest.mark.parametrize(("text", "here", "subject"), HERE)
-def test_of_what_is_open_here(text: str, here: list[QuestionDTO], subject: str) -> None:
+def test_meaning_with_questions_of_this_chat(text: str, here: list[QuestionDTO], subject: str) -> None:
     assert meaning._of_text(text, here, []).subject == subject
 
 
@@ -70,7 +70,7 @@ ELSEWHERE = [
 
 
 @pytest.mark.parametrize(("text", "here", "elsewhere", "subject"), ELSEWHERE)
-def test_of_a_secret_that_a_group_is_asked_for(
+def test_meaning_while_a_group_is_asked_for_a_secret(
     text: str, here: list[QuestionDTO], elsewhere: list[QuestionDTO], subject: str
 ) -> None:
     assert meaning._of_text(text, here, elsewhere).subject == subject

@@ -1,4 +1,4 @@
-"""What is remembered of a plain text: repeated, it means what it meant first, also in a group."""
+"""The API records what an update means: delivered again, it means the same as before, also in a group."""
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -59,20 +59,20 @@ async def said(platform: Platform, chat: Chat, bot_id: int = 1) -> None:
 
 
 @pytest.mark.parametrize("kind", ["private", "group"])
-async def test_a_text_that_is_no_answer_is_marked_as_such(kind: str) -> None:
+async def test_a_wish_is_recorded_as_one_but_started_in_private_only(kind: str) -> None:
     platform = Platform()
     await said(platform, Chat(id=7 if kind == "private" else -7, type=kind))
     assert platform.marks == {"tg-1-5": "wish"}
     assert platform.opened == (["tg-1-5"] if kind == "private" else [])
 
 
-async def test_in_a_group_what_is_said_to_another_bot_is_not_ours() -> None:
+async def test_in_a_group_replies_to_another_bot_are_ignored() -> None:
     platform = Platform()
     await said(platform, Chat(id=-7, type="group"), bot_id=9)
     assert platform.marks == {}
 
 
-async def test_a_text_that_had_to_name_its_question_before_does_not_become_a_wish() -> None:
+async def test_a_repeated_update_that_was_ambiguous_does_not_become_a_wish() -> None:
     platform = Platform(marks={"tg-1-5": "which"})
     await said(platform, Chat(id=7, type="private"))
     assert platform.opened == []

@@ -1,4 +1,4 @@
-"""What a screen shows, how far the work is, what buttons carry, what things are called."""
+"""Views, progress, callback data, choices, typed secrets, names of projects."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -56,7 +56,7 @@ def test_progress_follows_the_steps_below_and_never_goes_back() -> None:
     assert not progress.apply(event("dep-0123456789ab", "deploying", None, grain="fine"))
 
 
-def test_what_is_said_between_two_steps_takes_no_step_back() -> None:
+def test_milestones_between_steps_do_not_change_the_step() -> None:
     progress = Progress(TASK)
     progress.apply(event("eng-0123456789ab", "publishing", 85))
     assert not progress.apply(event("eng-0123456789ab", "completed"))
@@ -71,7 +71,7 @@ def test_what_is_said_between_two_steps_takes_no_step_back() -> None:
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_every_view_is_html_that_telegram_takes_and_fits(language: str) -> None:
+def test_every_view_is_valid_html_and_fits_one_message(language: str) -> None:
     said = texts(language)
     long = screen(wish="<ж>&" * 2_000)
     ask = question(text="<x>" * 5_000)
@@ -104,7 +104,7 @@ def test_a_failed_task_offers_choices_and_its_details_once() -> None:
     assert "Details" not in str(detailed.keyboard)
 
 
-def test_data_of_buttons_fits_into_what_telegram_allows() -> None:
+def test_callback_data_fits_telegrams_64_bytes() -> None:
     longest = "dlv-" + "0" * 12
     for data in (
         AnswerData(question=f"q-{longest}-1234", choice=19, plan="a" * 8),
@@ -121,7 +121,7 @@ def test_labels_of_choices_are_translated_or_as_an_agent_wrote_them() -> None:
 
 
 @pytest.mark.parametrize("said", ["approve", "Approve", "✅ Approve", "разрешить", "Разрешить."])
-def test_a_choice_may_be_called_by_its_name_in_either_language(said: str) -> None:
+def test_a_label_in_any_language_means_its_choice(said: str) -> None:
     asked = question(kind=QuestionKind.APPROVAL, choices=["approve", "stop"])
     assert answers._resolve_choice(asked, said) == "approve"
 
@@ -148,6 +148,6 @@ def test_secrets_are_read_by_name_or_alone() -> None:
         ("ж" * 300, "zhzhzhzhzhzhzhzhzhzhzhzhzhzhzhzh"),
     ],
 )
-def test_a_projects_name_says_what_it_is_about(wish: str, name: str) -> None:
+def test_a_project_is_named_after_its_subject(wish: str, name: str) -> None:
     first, second = naming.project_names(wish, "tg-42-100001")
     assert (first, second) == (name, f"{name}-100001")

@@ -15,7 +15,7 @@ def test_tags_become_entities_counted_in_utf_16() -> None:
     ]
 
 
-def test_white_space_at_the_ends_is_dropped() -> None:
+def test_white_space_at_both_ends_is_dropped() -> None:
     assert html.parse("\n <i> x </i>\n") == ("x", [{"type": "italic", "offset": 0, "length": 1}])
 
 
