@@ -70,7 +70,7 @@ def read_token(settings: Settings) -> str:
     try:
         validate_token(token)
     except TokenValidationError:
-        raise _bad_token("The bot token does not look like one: @BotFather gives it as 123456:ABC…") from None
+        raise _bad_token("The bot token is malformed. @BotFather shows it as 123456:ABC…") from None
     return token
 
 

@@ -18,7 +18,10 @@ Handler = Callable[[TelegramObject, dict[str, Any]], Awaitable[Any]]
 
 @dataclass(frozen=True)
 class Person:
-    """`role` is None without access. `api` acts in this person's name. `screens` are this chat's, newest first."""
+    """`role` is None without access. `api` acts in this person's name.
+
+    `screens`: the latest of this chat, in a private chat also the person's own in other chats; open ones first.
+    """
 
     user_id: int
     role: Role | None
