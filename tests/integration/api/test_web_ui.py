@@ -13,8 +13,8 @@ from google.protobuf import json_format
 from starlette.routing import Route
 from temporalio.api.common.v1 import Payload, Payloads
 
-from api.routers.web_ui import HOME, PATHS
-from api.web_sessions import SESSION_TTL, TICKET_TTL, WebSessions
+from api.web_ui.routes import HOME, PATHS
+from api.web_ui.sessions import SESSION_TTL, TICKET_TTL, WebSessions
 from runtime import keyring
 from runtime.codec import EncryptionCodec
 from runtime.keyring import KeyRing
