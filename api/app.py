@@ -41,7 +41,7 @@ from contracts.nouns import Problem
 from runtime import private_files, telemetry
 from runtime.artifacts import DirectoryArtifactStore
 from runtime.keyring import KeyRing
-from runtime.settings import Settings
+from runtime.settings import WEB_UI_PATH, Settings
 
 _ROUTES = (
     health,
@@ -62,7 +62,7 @@ _ROUTES = (
     internal,
 )
 
-_UNTRACED = ("/health", "/metrics", "/ui-login", "/codec/", *web_ui.PATHS)
+_UNTRACED = ("/health", "/metrics", "/ui-login", "/codec/", WEB_UI_PATH)
 """Requested every few seconds, or by the dozen for one page; and a login link is a secret until it is used."""
 
 

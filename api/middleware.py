@@ -11,12 +11,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.problems import problem_response
 from contracts.errors import ErrorCode
+from runtime.settings import WEB_UI_PATH
 
 MAX_BODY_BYTES = 1_000_000
 MAX_INTERNAL_BODY_BYTES = 8_000_000
 """For batches of 500 fine events with 4,000 characters each, and for a page of payloads that the Web UI decodes."""
 _LARGE = ("/internal/", "/codec/")
-_QUIET = ("/internal/", "/health", "/codec/", "/namespaces", "/api/v1", "/_app")
+_QUIET = ("/internal/", "/health", "/codec/", f"{WEB_UI_PATH}/")
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}\Z")
 # An escaped NUL or surrogate, or enough digits for a number beyond bigint: only then the document is parsed.

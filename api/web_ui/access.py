@@ -105,7 +105,7 @@ def _is_own_host(request: Request, settings: Settings) -> bool:
 
 def _origins(settings: Settings) -> set[str | None]:
     hosts = {settings.api_host, "127.0.0.1", "localhost"}
-    return {settings.web_ui_url, *(f"http://{host}:{settings.api_port}" for host in hosts)}
+    return {settings.site_url, *(f"http://{host}:{settings.api_port}" for host in hosts)}
 
 
 def _user_named(name: str, settings: Settings) -> int:

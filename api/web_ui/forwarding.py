@@ -12,9 +12,13 @@ from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt,
 from api.problems import problem_response
 from api.web_ui.access import SECRET_HEADER
 from api.web_ui.parts import WebUi
+from api.web_ui.script_policy import script_policy
 from contracts.errors import ErrorCode
+from runtime.settings import WEB_UI_PATH
 
 _TRIES = 3
+_MARKDOWN_PATH = f"{WEB_UI_PATH}/render".encode()
+_POLICY = "content-security-policy"
 # These belong to one connection, or are for this side only.
 _NOT_FORWARDED = {
     "host",
@@ -25,23 +29,23 @@ _NOT_FORWARDED = {
     "origin",
     "keep-alive",
 }
-_NOT_RETURNED = {"connection", "content-length", "content-encoding", "transfer-encoding", "keep-alive"}
+_NOT_RETURNED = {
+    "connection",
+    "content-length",
+    "content-encoding",
+    "transfer-encoding",
+    "keep-alive",
+    "x-frame-options",  # set below
+}
 
 log = structlog.get_logger(__name__)
 
 
 async def forwarded(request: Request, web_ui: WebUi) -> Response:
     """The Web UI's answer to this request; 503 TEMPORAL_UNREACHABLE when there is none."""
-    # The raw path: workflow ids contain escaped slashes.
-    target = request.scope["raw_path"] + (b"?" + request.scope["query_string"] if request.url.query else b"")
-    built = web_ui.upstream.build_request(
-        request.method,
-        httpx.URL(web_ui.settings.ui_url).copy_with(raw_path=target),
-        headers=_headers(request, web_ui),
-        content=await request.body(),
-    )
     try:
-        reply = await _answer(web_ui.upstream, built)
+        reply = await _reply(request, web_ui)
+        return await _page(reply) if _is_page(reply) else _streamed(reply)
     except httpx.HTTPError as error:
         log.warning("the Web UI does not answer", cause=type(error).__name__)
         return problem_response(
@@ -49,12 +53,55 @@ async def forwarded(request: Request, web_ui: WebUi) -> Response:
             "The Temporal Web UI does not answer. See `orchestrator status`.",
             str(request.scope.get("request_id", "")),
         )
+
+
+async def _reply(request: Request, web_ui: WebUi) -> httpx.Response:
+    """The beginning of the reply."""
+    # The raw path: workflow ids contain escaped slashes.
+    path: bytes = request.scope["raw_path"]
+    reply = await _answer(web_ui.upstream, await _request(request, web_ui, path))
+    if path == _MARKDOWN_PATH and "sandbox" not in reply.headers.get(_POLICY, ""):
+        # Up to 2.54 the Web UI renders Markdown below its public path twice; here it answers with its start page.
+        await reply.aclose()
+        reply = await _answer(web_ui.upstream, await _request(request, web_ui, WEB_UI_PATH.encode() + path))
+    return reply
+
+
+async def _request(request: Request, web_ui: WebUi, path: bytes) -> httpx.Request:
+    target = path + (b"?" + request.scope["query_string"] if request.url.query else b"")
+    return web_ui.upstream.build_request(
+        request.method,
+        httpx.URL(web_ui.settings.ui_origin).copy_with(raw_path=target),
+        headers=_headers(request, web_ui),
+        content=await request.body(),
+    )
+
+
+def _is_page(reply: httpx.Response) -> bool:
+    """Whether this is a page that does not say which scripts it may run."""
+    is_html = reply.headers.get("content-type", "").startswith("text/html")
+    return is_html and "script-src" not in reply.headers.get(_POLICY, "")
+
+
+async def _page(reply: httpx.Response) -> Response:
+    content = await reply.aread()
+    page = Response(content, reply.status_code)
+    policy = (_POLICY.encode(), script_policy(content).encode())
+    page.raw_headers = [*_returned_headers(reply), policy, (b"content-length", str(len(content)).encode())]
+    return page
+
+
+def _streamed(reply: httpx.Response) -> Response:
     streamed = StreamingResponse(_content(reply), reply.status_code, background=BackgroundTask(reply.aclose))
+    streamed.raw_headers = _returned_headers(reply)
+    return streamed
+
+
+def _returned_headers(reply: httpx.Response) -> list[tuple[bytes, bytes]]:
     pairs = reply.headers.multi_items()
     kept_pairs = [(k.encode(), v.encode("latin-1")) for k, v in pairs if k.lower() not in _NOT_RETURNED]
     # Other sites must not show the Web UI in a frame: a proxy's login would come with its requests, too.
-    streamed.raw_headers = [*kept_pairs, (b"x-frame-options", b"SAMEORIGIN")]
-    return streamed
+    return [*kept_pairs, (b"x-frame-options", b"SAMEORIGIN")]
 
 
 async def _answer(upstream: httpx.AsyncClient, request: httpx.Request) -> httpx.Response:

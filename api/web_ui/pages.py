@@ -35,4 +35,4 @@ def _encrypted_url(request: Request, settings: Settings) -> str | None:
     if settings.public_url is not None:
         return None
     query = f"?{request.url.query}" if request.url.query else ""
-    return f"{settings.ui_url}{request.scope['raw_path'].decode('latin-1')}{query}"
+    return f"{settings.ui_origin}{request.scope['raw_path'].decode('latin-1')}{query}"

@@ -30,7 +30,7 @@ class WebUi:
         """`sessions` are the database's; for `key_hash` see `WebSessions`."""
         # An open page holds a request or two while it waits for news.
         limits = httpx.Limits(max_connections=500, max_keepalive_connections=50)
-        upstream = httpx.AsyncClient(base_url=settings.ui_url, timeout=_TIMEOUT, limits=limits, trust_env=False)
+        upstream = httpx.AsyncClient(base_url=settings.ui_origin, timeout=_TIMEOUT, limits=limits, trust_env=False)
         return cls(settings, WebSessions(settings, key_hash), RoleCache(sessions), upstream)
 
     async def close(self) -> None:

@@ -1,4 +1,4 @@
-"""The Temporal Web UI behind a login. It is served at the API's own address, so its scripts reach the codec."""
+"""The Temporal Web UI behind a login, below a path of the API's own address, so that its scripts reach the codec."""
 
 from urllib.parse import quote
 
@@ -16,14 +16,15 @@ from api.web_ui.parts import WebUiDep, web_ui_of
 from api.web_ui.sessions import SESSION_TTL
 from contracts.errors import ErrorCode, OrchestratorError
 from contracts.nouns import WebUiTicket
+from runtime.settings import WEB_UI_PATH
 
 router = APIRouter(tags=["platform"])
 
 log = structlog.get_logger(__name__)
 
-HOME = "/namespaces/default/workflows"
-PATHS = ("/namespaces", "/api/v1", "/_app", "/i18n", "/select-namespace", "/import", "/nexus", "/render")
-"""Paths of the Web UI; none of them is a route of the API."""
+HOME = f"{WEB_UI_PATH}/namespaces/default/workflows"
+_OLD_PATH = "/namespaces"
+"""Links of earlier versions begin with this."""
 
 
 @router.post("/web-ui-tickets", status_code=201)
@@ -34,7 +35,7 @@ async def create_ticket(web_ui: WebUiDep, caller: Admin) -> WebUiTicket:
     """
     ticket, expires_at = web_ui.sessions.new_ticket(caller.user_id)
     log.info("a link to the readable Web UI was made", user_id=caller.user_id)
-    return WebUiTicket(url=f"{web_ui.settings.web_ui_url}/ui-login?ticket={ticket}", expires_at=expires_at)
+    return WebUiTicket(url=f"{web_ui.settings.site_url}/ui-login?ticket={ticket}", expires_at=expires_at)
 
 
 async def login(request: Request) -> Response:
@@ -46,9 +47,7 @@ async def login(request: Request) -> Response:
             ErrorCode.NOT_AUTHENTICATED,
             "This link is too old or was used already. `orchestrator web-ui` prints a new one.",
         )
-    wanted = request.query_params.get("next", "")
-    target = quote(wanted, safe="/%?=&") if wanted.startswith("/namespaces/") else HOME
-    reply = RedirectResponse(target, 303, {"Cache-Control": "no-store"})
+    reply = RedirectResponse(_page_after_login(request), 303, {"Cache-Control": "no-store"})
     if session is not None:
         # Lax: a link in a chat leads to a readable page, while another site's scripts are never logged in.
         age = int(SESSION_TTL.total_seconds())
@@ -58,11 +57,24 @@ async def login(request: Request) -> Response:
     return reply
 
 
+def _page_after_login(request: Request) -> str:
+    wanted = request.query_params.get("next", "")
+    if wanted.startswith(f"{_OLD_PATH}/"):
+        wanted = WEB_UI_PATH + wanted
+    return quote(wanted, safe="/%?=&") if wanted.startswith(f"{WEB_UI_PATH}/") else HOME
+
+
 async def home(request: Request) -> Response:
-    """A person who opens the bare address, or the logo's link, wants the Web UI; for programs there is nothing here."""
+    """A person who opens the bare address is sent to the Web UI; for programs there is nothing here."""
     if not is_person(request):
         raise HTTPException(404)
     return RedirectResponse(HOME, 303)
+
+
+async def redirect_old_link(request: Request) -> Response:
+    """The same page below the path of the Web UI."""
+    query = f"?{request.url.query}" if request.url.query else ""
+    return RedirectResponse(f"{WEB_UI_PATH}{request.scope['raw_path'].decode('latin-1')}{query}", 308)
 
 
 async def forward(request: Request) -> Response:
@@ -84,6 +96,6 @@ async def forward(request: Request) -> Response:
 router.add_route("/codec/decode", decode, methods=["POST"])
 router.add_route("/ui-login", login, methods=["GET"])
 router.add_route("/", home, methods=["GET"])
-for _path in PATHS:
-    for _route in (_path, f"{_path}/{{rest:path}}"):
-        router.add_route(_route, forward, methods=["GET", "POST", "PUT", "PATCH", "DELETE"])
+for _suffix in ("", "/{rest:path}"):
+    router.add_route(_OLD_PATH + _suffix, redirect_old_link, methods=["GET"])
+    router.add_route(WEB_UI_PATH + _suffix, forward, methods=["GET", "POST", "PUT", "PATCH", "DELETE"])

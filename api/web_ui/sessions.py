@@ -28,7 +28,7 @@ class WebSessions:
         # Browsers send cookies to every port of a host; the name keeps two installations on one host apart.
         self.cookie = f"orchestrator_ui_{settings.api_port}"
         # Where people use https, the browser must not send it without.
-        self.is_secure = settings.web_ui_url.startswith("https:")
+        self.is_secure = settings.site_url.startswith("https:")
         seed = key_hash or secrets.token_hex(32)
         self._key = hashlib.sha256(f"web ui session {seed}".encode()).digest()
         self._tickets: dict[str, tuple[float, int]] = {}
