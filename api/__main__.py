@@ -61,7 +61,7 @@ def database_url(settings: Settings) -> str:
 
 def serve(settings: Settings, url: str) -> None:
     """Answer HTTP until SIGTERM or SIGINT; open streams are given five seconds to end."""
-    # Said here in one line; inside of the server's start it would be a traceback.
+    # A missing key file is reported here in one line; during the server's start it would be a traceback.
     for path in (settings.vault_key_file, settings.codec_key_file):
         keyring.KeyRing.load(path)
     uvicorn.run(
@@ -71,7 +71,7 @@ def serve(settings: Settings, url: str) -> None:
         log_config=None,
         access_log=False,
         server_header=False,
-        # Else any program on this host could say that it comes from the address of a proxy.
+        # Otherwise any program on this host could claim the address of a proxy.
         proxy_headers=False,
         timeout_graceful_shutdown=_SHUTDOWN_S,
     )
@@ -83,7 +83,7 @@ async def _bootstrap(settings: Settings, url: str) -> None:
 
 
 async def rotate_vault_key(settings: Settings, url: str) -> int:
-    """Add a new master key and put every secret's data key under it; running processes learn of it by themselves."""
+    """Add a new master key and put every secret's data key under it. Running processes notice it by themselves."""
     keyring.rotate(settings.vault_key_file)
     engine = make_engine(url)
     try:

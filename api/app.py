@@ -1,4 +1,4 @@
-"""The HTTP API: thin routes over the database, and the door to workflows."""
+"""The HTTP API: thin routes over the database and over workflows."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -8,51 +8,49 @@ from fastapi import FastAPI
 from starlette.types import Scope
 
 from api import problems
-from api.auth import hash_secret
+from api.artifacts import routes as artifacts
+from api.auth import ServiceKeys, hash_secret
+from api.chat import routes as chat
 from api.database import make_engine, make_sessions
-from api.event_hub import EventHub
-from api.gateway_link import GatewayLink, WorkflowGateway, fixed_gateway, temporal_gateway
-from api.metrics import ApiMetrics, RequestMetrics
+from api.gateway import GatewayLink, WorkflowGateway, fixed_gateway, temporal_gateway
+from api.health import routes as health
+from api.internal import routes as internal
+from api.metrics import routes as metrics
+from api.metrics.middleware import RequestMetrics
+from api.metrics.registry import ApiMetrics
 from api.middleware import BodyGuard, RequestContext
-from api.queue_watch import Intervals, QueueWatch
-from api.routers import (
-    artifacts,
-    chat,
-    codec,
-    departments,
-    health,
-    internal,
-    metrics,
-    project_secrets,
-    projects,
-    questions,
-    queues,
-    releases,
-    servers,
-    tasks,
-    tokens,
-    users,
-    web_ui,
-)
+from api.projects import routes as projects
+from api.questions import routes as questions
+from api.queues import routes as queues
+from api.queues.tracker import Intervals
+from api.queues.watch import QueueWatch
+from api.releases import routes as releases
+from api.secrets import routes as secrets
+from api.servers import routes as servers
 from api.state import Platform
+from api.tasks import routes as tasks
+from api.tasks.event_hub import EventHub
+from api.tokens import routes as tokens
+from api.users import routes as users
 from api.vault import Vault
-from api.web_rights import WebRights
-from api.web_sessions import WebSessions
+from api.web_ui import routes as web_ui
+from api.web_ui.parts import WebUi
+from api.work import routes as work
 from contracts.errors import ErrorCode, OrchestratorError
 from contracts.nouns import Problem
 from runtime import private_files, telemetry
 from runtime.artifacts import DirectoryArtifactStore
 from runtime.keyring import KeyRing
-from runtime.settings import Settings
+from runtime.settings import WEB_UI_PATH, Settings
 
-_ROUTERS = (
+_ROUTES = (
     health,
     metrics,
     users,
     tokens,
     projects,
-    project_secrets,
-    departments,
+    secrets,
+    work,
     tasks,
     artifacts,
     questions,
@@ -60,19 +58,19 @@ _ROUTERS = (
     releases,
     servers,
     chat,
-    codec,
     web_ui,
+    internal,
 )
 
-_UNTRACED = ("/health", "/metrics", "/ui-login", "/codec/", *web_ui.PATHS)
-"""Asked every few seconds, or for a page by the dozen; and a link to log in is a secret as long as it works."""
+_UNTRACED = ("/health", "/metrics", "/ui-login", "/codec/", WEB_UI_PATH)
+"""Requested every few seconds, or by the dozen for one page; and a login link is a secret until it is used."""
 
 
 def create_app(settings: Settings, *, database_url: str, gateway: WorkflowGateway | None = None) -> FastAPI:
-    """The application. Nothing is opened before its lifespan begins.
+    """The application. It opens nothing before its lifespan begins.
 
-    `database_url` is for SQLAlchemy with asyncpg; the schema must be there (`api.migrate`). Without `gateway`, Temporal
-    is connected by the first request that needs it. The key files must exist (`api.bootstrap`).
+    `database_url` is for SQLAlchemy with asyncpg; the schema must exist (`api.migrate`). Without `gateway`, the first
+    request that needs Temporal connects to it. The key files must exist (`api.bootstrap`).
     """
 
     telemetry.collect("api")
@@ -88,7 +86,7 @@ def create_app(settings: Settings, *, database_url: str, gateway: WorkflowGatewa
             yield
         finally:
             await platform.queues.close()
-            await platform.web_ui.aclose()
+            await platform.web_ui.close()
             await platform.hub.close()
             await platform.engine.dispose()
 
@@ -101,7 +99,7 @@ def create_app(settings: Settings, *, database_url: str, gateway: WorkflowGatewa
         responses={"4XX": {"model": Problem}, "5XX": {"model": Problem}},
     )
     problems.install(app)
-    for module in (*_ROUTERS, internal):
+    for module in _ROUTES:
         app.include_router(module.router)
     app.add_middleware(BodyGuard)
     app.add_middleware(RequestMetrics, metrics=measured)
@@ -117,25 +115,26 @@ def _is_untraced(scope: Scope) -> bool:
 def _open(settings: Settings, database_url: str, gateway: WorkflowGateway | None, measured: ApiMetrics) -> Platform:
     engine = make_engine(database_url)
     sessions = make_sessions(engine)
-    platform_key_hash = _key_hash(settings.api_service_key_file)
+    service_keys = ServiceKeys(
+        platform=_key_hash(settings.api_service_key_file),
+        bot=_key_hash(settings.bot_key_file),
+        user_id=settings.admin_user_id,
+    )
     link = GatewayLink(temporal_gateway(settings) if gateway is None else fixed_gateway(gateway))
-    queues = QueueWatch(link, Intervals.of(settings))
-    measured.watch(queues)
+    watch = QueueWatch(link, Intervals.of(settings))
+    measured.watch(watch)
     return Platform(
         settings=settings,
         engine=engine,
         sessions=sessions,
         gateway=link,
-        queues=queues,
+        queues=watch,
         metrics=measured,
         hub=EventHub(engine),
         vault=Vault(KeyRing.load(settings.vault_key_file)),
         artifacts=DirectoryArtifactStore(settings.artifacts_dir),
-        platform_key_hash=platform_key_hash,
-        bot_key_hash=_key_hash(settings.bot_key_file),
-        web_sessions=WebSessions(settings, platform_key_hash),
-        web_rights=WebRights(sessions),
-        web_ui=web_ui.connection(settings),
+        service_keys=service_keys,
+        web_ui=WebUi.open(settings, sessions, service_keys.platform),
     )
 
 

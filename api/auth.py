@@ -1,4 +1,4 @@
-"""Who is asking, and what each route lets them do.
+"""Who calls, and what each route allows them to do.
 
 A route declares its access by one of `person`, `agents_may`, `admin_only`, `platform_only` or `bot_only`; a test
 walks the routes.
@@ -8,18 +8,17 @@ import hashlib
 import hmac
 import secrets
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Annotated, Literal
 
 from fastapi import Depends, Header, Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
-from sqlalchemy import bindparam, delete, select
+from sqlalchemy import bindparam, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from api.database import Session
+from api.dependencies import part
 from api.problems import permanent
-from api.state import Platform, ThePlatform
 from api.tables import AgentTokenRow, ApiKeyRow, UserRow
 from contracts.base import Actor, utc_now
 from contracts.errors import ErrorCode
@@ -47,9 +46,9 @@ AGENT_COMMANDS = frozenset(
         "task.watch",
     }
 )
-"""What a scoped token may ever be allowed; a command that no route declares is refused when the token is made."""
+"""Every command that a scoped token can be allowed. A test checks that each one belongs to a route."""
 
-# Made once: putting it together takes longer than asking the database.
+# Built once: building it takes longer than running it.
 _USER_OF_KEY = (
     select(UserRow)
     .join(ApiKeyRow, col(ApiKeyRow.user_id) == col(UserRow.user_id))
@@ -62,8 +61,26 @@ Via = Annotated[Literal["api", "cli", "telegram"], Header(alias="X-Orchestrator-
 
 
 @dataclass(frozen=True)
+class ServiceKeys:
+    """Hashes of the keys of the platform's own processes; None where there is no key file, so no key matches.
+
+    What these processes do is recorded as done by `user_id`.
+    """
+
+    platform: str | None
+    bot: str | None
+    user_id: int
+
+
+ServiceKeysDep = Annotated[ServiceKeys, Depends(part("service_keys"))]
+
+
+@dataclass(frozen=True)
 class Caller:
-    """`project_id` and `commands` are set for a scoped token; `platform` and `bot` are our own processes, no people."""
+    """Who calls. `project_id` and `commands` are set for a scoped token.
+
+    `platform` and `bot` are set for the platform's own processes, which are not people.
+    """
 
     user_id: int
     role: Role
@@ -95,14 +112,14 @@ def hash_secret(secret: str) -> str:
 
 
 async def _caller(
-    key: Key, platform: ThePlatform, session: Session, via: Via = "api", on_behalf: OnBehalf = None
+    key: Key, service_keys: ServiceKeysDep, session: Session, via: Via = "api", on_behalf: OnBehalf = None
 ) -> Caller:
     if key is None:
         raise permanent(ErrorCode.NOT_AUTHENTICATED, "Send your key as `Authorization: Bearer <key>`.")
     digest = hash_secret(key.credentials.strip())
-    if _is(platform.bot_key_hash, digest):
-        return await _through_bot(session, platform, on_behalf)
-    caller = _as_platform(platform, digest) or await _as_user(session, digest, ActorVia(via))
+    if _is(service_keys.bot, digest):
+        return await _through_bot(session, service_keys, on_behalf)
+    caller = _as_platform(service_keys, digest) or await _as_user(session, digest, ActorVia(via))
     caller = caller or await _as_agent(session, digest)
     if caller is None:
         raise permanent(ErrorCode.NOT_AUTHENTICATED, "This key is unknown, or the token has expired.")
@@ -112,10 +129,10 @@ async def _caller(
 AnyCaller = Annotated[Caller, Depends(_caller)]
 
 
-def _as_platform(platform: Platform, digest: str) -> Caller | None:
-    if not _is(platform.platform_key_hash, digest):
+def _as_platform(service_keys: ServiceKeys, digest: str) -> Caller | None:
+    if not _is(service_keys.platform, digest):
         return None
-    return Caller(platform.settings.admin_user_id, Role.ADMIN, ActorVia.SCHEDULE, platform=True)
+    return Caller(service_keys.user_id, Role.ADMIN, ActorVia.SCHEDULE, platform=True)
 
 
 def _is(known: str | None, digest: str) -> bool:
@@ -123,10 +140,10 @@ def _is(known: str | None, digest: str) -> bool:
     return known is not None and hmac.compare_digest(known, digest)
 
 
-async def _through_bot(session: AsyncSession, platform: Platform, user_id: int | None) -> Caller:
-    """The person whom the bot names, with that person's rights; or the bot itself."""
+async def _through_bot(session: AsyncSession, service_keys: ServiceKeys, user_id: int | None) -> Caller:
+    """The person whom the bot names, with that person's rights; without a name, the bot itself."""
     if user_id is None:
-        return Caller(platform.settings.admin_user_id, Role.AGENT, ActorVia.TELEGRAM, bot=True)
+        return Caller(service_keys.user_id, Role.AGENT, ActorVia.TELEGRAM, bot=True)
     user = await session.get(UserRow, user_id)
     if user is None:
         raise permanent(ErrorCode.NOT_ALLOWED, "The platform does not know this person; an admin can add them.")
@@ -160,7 +177,7 @@ class Access:
 
     def _allows(self, caller: Caller, method: str) -> bool:
         if caller.platform:
-            # The platform may look at everything, and acts only through its own routes: it is no person.
+            # The platform may read everything, and changes things only through its own routes: it is not a person.
             return self.kind == "platform" or method == "GET"
         if caller.bot:
             return self.kind == "bot"
@@ -194,30 +211,3 @@ bot_only = Access("bot")
 
 Person = Annotated[Caller, Depends(person)]
 Admin = Annotated[Caller, Depends(admin_only)]
-
-
-async def issue_token(
-    session: AsyncSession, *, user_id: int, project_id: str, commands: list[str], ttl_s: int
-) -> tuple[str, AgentTokenRow]:
-    """Make a scoped token for a project of `user_id`, and forget the expired ones.
-
-    Raises INVALID_INPUT for a command that agents never get.
-    """
-    unknown = sorted(set(commands) - AGENT_COMMANDS)
-    if unknown:
-        raise permanent(
-            ErrorCode.INVALID_INPUT,
-            f"Agents cannot be allowed {', '.join(map(ascii, unknown))[:300]}. "
-            f"Possible are: {', '.join(sorted(AGENT_COMMANDS))}.",
-        )
-    await session.execute(delete(AgentTokenRow).where(col(AgentTokenRow.expires_at) < utc_now()))
-    token = new_secret("agent")
-    row = AgentTokenRow(
-        token_hash=hash_secret(token),
-        user_id=user_id,
-        project_id=project_id,
-        commands=sorted(set(commands)),
-        expires_at=utc_now() + timedelta(seconds=ttl_s),
-    )
-    session.add(row)
-    return token, row

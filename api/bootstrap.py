@@ -1,4 +1,4 @@
-"""First things: keys, the first admin and the local server. Every step may be done again."""
+"""What an installation needs before its first use: keys, the first admin and the local server. Repeatable."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +19,7 @@ LOCAL_SERVER = "local"
 
 @dataclass(frozen=True)
 class Bootstrapped:
-    """Where the keys are; their content is not repeated here."""
+    """Where the keys are."""
 
     admin_user_id: int
     admin_key_file: Path
@@ -63,7 +63,7 @@ async def _ensure_local_server(session: AsyncSession, settings: Settings) -> Non
         "port_to": settings.service_port_max,
     }
     if settings.server is not None:
-        # Where a server is named, this machine is none to deploy to.
+        # The settings name another server, so nothing is deployed to this machine.
         address["status"] = ServerStatus.MAINTENANCE.value
     row = insert(ServerRow).values(
         handle=LOCAL_SERVER,

@@ -1,4 +1,4 @@
-"""The engine, and the one transaction that each request has."""
+"""The engine, and the transaction of each request."""
 
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
@@ -11,10 +11,11 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 
+from api.dependencies import part
 from contracts.errors import ErrorClass, ErrorCode, OrchestratorError
 
-# SQLSTATE classes of a server that goes away: "connection exception" and "operator intervention".
-_AWAY = ("08", "57")
+# SQLSTATE classes of a server that stops or is gone: "connection exception" and "operator intervention".
+_UNREACHABLE = ("08", "57")
 
 Sessions = async_sessionmaker[AsyncSession]
 
@@ -22,10 +23,10 @@ Sessions = async_sessionmaker[AsyncSession]
 def make_engine(url: str) -> AsyncEngine:
     """A pool of connections to `url`; a connection that the server has dropped is replaced before its use.
 
-    A server that does not take a connection raises OrchestratorError DATABASE_UNREACHABLE, transient: whoever asks
-    the API waits for it as for the API itself.
+    A server that refuses a connection raises OrchestratorError DATABASE_UNREACHABLE, which is transient: clients wait
+    and retry, as they do when the API itself is down.
     """
-    # hide_parameters: the values of a statement that failed are nobody's business in a log.
+    # hide_parameters: a log must not show the values of a statement that failed.
     engine = create_async_engine(
         url, pool_pre_ping=True, pool_size=20, max_overflow=10, pool_timeout=10, hide_parameters=True
     )
@@ -33,7 +34,8 @@ def make_engine(url: str) -> AsyncEngine:
     return engine
 
 
-def database_away() -> OrchestratorError:
+def database_unreachable() -> OrchestratorError:
+    """The error for a database that does not answer."""
     return OrchestratorError(
         ErrorCode.DATABASE_UNREACHABLE,
         "The API's database does not answer. Try again; `orchestrator doctor` says what is missing.",
@@ -41,20 +43,20 @@ def database_away() -> OrchestratorError:
     )
 
 
-def is_away(error: Exception) -> bool:
-    """Whether a statement failed because the server is not there, and not because of the statement."""
+def is_unreachable(error: Exception) -> bool:
+    """Whether a statement failed because the server does not answer, and not because of the statement."""
     if isinstance(error, OperationalError | InterfaceError | PoolTimeoutError):
         return True
     sqlstate = str(getattr(getattr(error, "orig", None), "sqlstate", None) or "")
-    return isinstance(error, DBAPIError) and (error.connection_invalidated or sqlstate.startswith(_AWAY))
+    return isinstance(error, DBAPIError) and (error.connection_invalidated or sqlstate.startswith(_UNREACHABLE))
 
 
 def _connect(dialect: Dialect, _: object, arguments: list[Any], named: dict[str, Any]) -> DBAPIConnection:
-    """SQLAlchemy passes on what the driver raises here as it is, so nothing else would recognise it."""
+    """Translate the driver's errors here: SQLAlchemy passes on what is raised while connecting as it is."""
     try:
         return dialect.connect(*arguments, **named)
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, dialect.loaded_dbapi.Error) as error:
-        raise database_away() from error
+        raise database_unreachable() from error
 
 
 def make_sessions(engine: AsyncEngine) -> Sessions:
@@ -69,5 +71,7 @@ async def _transaction(request: Request) -> AsyncIterator[AsyncSession]:
         await session.commit()
 
 
+EngineDep = Annotated[AsyncEngine, Depends(part("engine"))]
+SessionsDep = Annotated[Sessions, Depends(part("sessions"))]
 # Scope "function": the commit comes before the reply, so that a reply never promises what is not stored.
 Session = Annotated[AsyncSession, Depends(_transaction, scope="function")]

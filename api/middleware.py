@@ -11,15 +11,16 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.problems import problem_response
 from contracts.errors import ErrorCode
+from runtime.settings import WEB_UI_PATH
 
 MAX_BODY_BYTES = 1_000_000
 MAX_INTERNAL_BODY_BYTES = 8_000_000
-"""Batches of fine events: 500 of them may say 4,000 characters each. The Web UI decodes a page of payloads at once."""
+"""For batches of 500 fine events with 4,000 characters each, and for a page of payloads that the Web UI decodes."""
 _LARGE = ("/internal/", "/codec/")
-_QUIET = ("/internal/", "/health", "/codec/", "/namespaces", "/api/v1", "/_app")
+_QUIET = ("/internal/", "/health", "/codec/", f"{WEB_UI_PATH}/")
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}\Z")
-# An escaped NUL or surrogate, or digits enough for a number beyond bigint: worth a closer look at the document.
+# An escaped NUL or surrogate, or enough digits for a number beyond bigint: only then the document is parsed.
 _SUSPICIOUS = re.compile(rb"\\u0000|\\u[dD][89a-fA-F]|[0-9]{19}")
 _BIGINT = 2**63
 _SUBJECT = re.compile(r"/(?:internal/)?(projects|tasks|questions)/([A-Za-z0-9][A-Za-z0-9._:-]{0,199})(?:/|\Z)")
@@ -29,7 +30,7 @@ log = structlog.get_logger(__name__)
 
 
 class RequestContext:
-    """Gives each request an id (a valid X-Request-ID of the caller is kept) and answers what nobody expected."""
+    """Gives each request an id (a valid X-Request-ID of the caller is kept) and answers unexpected errors."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -63,13 +64,13 @@ class RequestContext:
 
 
 def _subject(path: str) -> dict[str, str]:
-    """Whose work a request is about, as far as its path says: every record of it is found by that."""
+    """The project, task or question in the request's path: every log record of the request has it."""
     found = _SUBJECT.match(path)
     return {_SUBJECTS[found[1]]: found[2]} if found else {}
 
 
 def _log_request(scope: Scope, status: int, seconds: float) -> None:
-    # The platform's own calls come by the hundred; people's are worth a line each.
+    # The platform's own calls come by the hundred; a person's call gets a line.
     quiet = status < 500 and scope["path"].startswith(_QUIET)
     write = log.debug if quiet else log.info
     write("request", method=scope["method"], path=scope["path"][:300], status=status, ms=round(seconds * 1000))
@@ -82,7 +83,7 @@ def _internal(request_id: str) -> ASGIApp:
 
 
 class BodyGuard:
-    """Reads the body once, refuses too large ones, NUL characters, lone surrogates and numbers beyond bigint."""
+    """Reads the body once. Refuses too large bodies, NUL characters, lone surrogates and numbers beyond bigint."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -142,13 +143,13 @@ def _replay(body: bytes, receive: Receive) -> Receive:
 
 
 def _unstorable(body: bytes) -> str | None:
-    """Where in the JSON document something stands that the database cannot hold; None when all is well."""
+    """Where in the JSON document is a value that the database cannot hold; None when there is none."""
     if not _SUSPICIOUS.search(body):
         return None
     try:
         return _first_bad(json.loads(body), "body")
     except (ValueError, RecursionError):
-        # Not a document that anybody could read: the framework's own answer to that is the right one.
+        # Not JSON: the framework refuses it with the right answer.
         return None
 
 

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 _SCRIPTS = Path(__file__).parent / "migrations"
-# Any number does, as long as nobody else uses it in this database.
+# An arbitrary number that nothing else uses in this database.
 _LOCK = 7_114_320_001
 
 

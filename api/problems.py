@@ -1,4 +1,4 @@
-"""Every refusal as an RFC 9457 problem document with a stable code; nothing else maps errors to HTTP."""
+"""Every refusal as an RFC 9457 problem document with a stable code. Only this module maps errors to HTTP."""
 
 import http
 
@@ -10,7 +10,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException
 
-from api.database import database_away, is_away
+from api.database import database_unreachable, is_unreachable
 from contracts.errors import ErrorClass, ErrorCode, OrchestratorError, bounded
 from contracts.nouns import Problem
 from contracts.wording import in_words
@@ -40,7 +40,7 @@ def problem_response(
     errors: list[dict[str, str]] | None = None,
     headers: dict[str, str] | None = None,
 ) -> JSONResponse:
-    """The reply for one refusal."""
+    """The reply to a refused request."""
     status = status or OrchestratorError(code, detail).http_status
     problem = Problem(
         type=f"urn:orchestrator:error:{code.value.lower()}",
@@ -56,7 +56,7 @@ def problem_response(
 
 
 def install(app: FastAPI) -> None:
-    """Translate every expected error; an unexpected one is the middleware's."""
+    """Translate every expected error; the middleware answers unexpected ones."""
     app.add_exception_handler(OrchestratorError, _expected)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
@@ -92,7 +92,7 @@ def _field(location: tuple[int | str, ...]) -> str:
 
 
 def _printable(text: str) -> str:
-    """Names of unknown fields come from the caller, and may hold what no reply can encode."""
+    """Names of unknown fields come from the caller, and may hold characters that no reply can encode."""
     return text.encode("ascii", "backslashreplace").decode() if not text.isprintable() else text
 
 
@@ -115,10 +115,10 @@ async def _database(request: Request, error: Exception) -> JSONResponse:
         return problem_response(
             ErrorCode.INVALID_INPUT, "A value is outside of what can be stored.", _request_id(request)
         )
-    if is_away(error):
+    if is_unreachable(error):
         log.error("the database does not answer", cause=type(error).__name__, sqlstate=sqlstate)
-        away = database_away()
-        return problem_response(away.code, away.message, _request_id(request))
+        refusal = database_unreachable()
+        return problem_response(refusal.code, refusal.message, _request_id(request))
     raise error
 
 
@@ -128,10 +128,10 @@ def _is_bad_value(error: DBAPIError, sqlstate: str) -> bool:
 
 
 def permanent(code: ErrorCode, message: str) -> OrchestratorError:
-    """A refusal that no repetition changes."""
+    """A refusal that stays the same however often the request is repeated."""
     return OrchestratorError(code, message, error_class=ErrorClass.PERMANENT)
 
 
 def not_found(noun: str, identifier: str) -> OrchestratorError:
-    """The same words for what does not exist and for what belongs to somebody else."""
+    """The same answer for what does not exist and for what belongs to somebody else."""
     return permanent(ErrorCode.NOT_FOUND, f"There is no {noun} {identifier!r} that you may see.")

@@ -1,27 +1,24 @@
-"""What one API process holds while it runs; made by the application's lifespan, never at import."""
+"""What one API process holds while it runs. The application's lifespan makes it; nothing is made at import."""
 
 from dataclasses import dataclass
-from typing import Annotated
 
-import httpx
-from fastapi import Depends, Request
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from api.auth import ServiceKeys
 from api.database import Sessions
-from api.event_hub import EventHub
-from api.gateway_link import GatewayLink
-from api.metrics import ApiMetrics
-from api.queue_watch import QueueWatch
+from api.gateway import GatewayLink
+from api.metrics.registry import ApiMetrics
+from api.queues.watch import QueueWatch
+from api.tasks.event_hub import EventHub
 from api.vault import Vault
-from api.web_rights import WebRights
-from api.web_sessions import WebSessions
+from api.web_ui.parts import WebUi
 from runtime.artifacts import DirectoryArtifactStore
 from runtime.settings import Settings
 
 
 @dataclass(frozen=True)
 class Platform:
-    """A key's hash is None when there is no key file: then nobody is the platform, or the bot."""
+    """Routes ask for single fields, by the dependencies that are made with `api.dependencies.part`."""
 
     settings: Settings
     engine: AsyncEngine
@@ -32,17 +29,5 @@ class Platform:
     hub: EventHub
     vault: Vault
     artifacts: DirectoryArtifactStore
-    platform_key_hash: str | None
-    bot_key_hash: str | None
-    web_sessions: WebSessions
-    web_rights: WebRights
-    web_ui: httpx.AsyncClient
-
-
-# Not a plain function: FastAPI would call that in a thread.
-async def _platform(request: Request) -> Platform:
-    platform: Platform = request.app.state.platform
-    return platform
-
-
-ThePlatform = Annotated[Platform, Depends(_platform)]
+    service_keys: ServiceKeys
+    web_ui: WebUi

@@ -1,6 +1,6 @@
 """The database's tables. States are stored as their text, documents of the contracts as JSONB.
 
-What crosses the HTTP boundary is never a row: `api.replies` turns rows into models of `contracts`.
+What crosses the HTTP boundary is never a row: the `replies` of each package turn rows into models of `contracts`.
 """
 
 from datetime import datetime

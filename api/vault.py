@@ -1,16 +1,21 @@
 """Secrets at rest: each value under its own AES-256-GCM data key, each data key under the vault's master key."""
 
+import re
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from fastapi import Depends
 from sqlalchemy import delete, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
+from api.dependencies import part
+from api.problems import permanent
 from api.tables import SecretRow
 from contracts.base import utc_now
 from contracts.errors import ErrorClass, ErrorCode, OrchestratorError
@@ -19,6 +24,8 @@ from runtime.keyring import KeyRing
 _KEY_BITS = 256
 _NONCE_BYTES = 12
 _GENERATED_BYTES = 32
+_MAX_VALUE = 65_536
+_REF = re.compile(r"secret://projects/([A-Za-z0-9][A-Za-z0-9._-]{0,99})/([A-Z_][A-Z0-9_]{0,99})\Z")
 
 
 @dataclass(frozen=True)
@@ -54,7 +61,9 @@ class Vault:
         return _decrypt(data_key, sealed.ciphertext, associated).decode()
 
     async def write(self, session: AsyncSession, project_id: str, name: str, value: str) -> SecretRow:
-        """Store what a person gave; it replaces what was there."""
+        """Store what a person gave; it replaces what was there. Raises INVALID_INPUT for its length."""
+        if not value or len(value) > _MAX_VALUE:
+            raise permanent(ErrorCode.INVALID_INPUT, f"The value of {name} must have 1 to {_MAX_VALUE} characters.")
         sealed = self.seal(project_id, name, value)
         row = _row(project_id, name, "user", sealed)
         statement = insert(SecretRow).values(**row)
@@ -78,6 +87,23 @@ class Vault:
         row = await session.get(SecretRow, (project_id, name))
         return None if row is None else self.open(project_id, name, _sealed(row))
 
+    async def reveal_all(self, session: AsyncSession, refs: Sequence[str]) -> dict[str, str]:
+        """The values by reference; all of them, or SECRET_MISSING with the names that have none."""
+        values: dict[str, str] = {}
+        missing = []
+        for ref in refs:
+            match = _REF.match(ref)
+            if match is None:
+                raise permanent(ErrorCode.INVALID_INPUT, "A reference looks like secret://projects/<project>/<NAME>.")
+            value = await self.reveal(session, match[1], match[2])
+            if value is None:
+                missing.append(match[2])
+            else:
+                values[ref] = value
+        if missing:
+            raise permanent(ErrorCode.SECRET_MISSING, f"These secrets have no value: {', '.join(missing)}.")
+        return values
+
     async def delete(self, session: AsyncSession, project_id: str, name: str) -> bool:
         """Whether there was a value."""
         statement = delete(SecretRow).where(col(SecretRow.project_id) == project_id, col(SecretRow.name) == name)
@@ -96,8 +122,11 @@ class Vault:
         return changed
 
 
+VaultDep = Annotated[Vault, Depends(part("vault"))]
+
+
 async def names_with_value(session: AsyncSession, project_id: str) -> set[str]:
-    """Names of a project's secrets that have a value."""
+    """Names of the project's secrets that have a value."""
     names = await session.scalars(select(col(SecretRow.name)).where(col(SecretRow.project_id) == project_id))
     return set(names)
 

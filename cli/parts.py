@@ -159,6 +159,7 @@ class Parts:
 
     def _temporal(self) -> Command:
         from runtime import dev_server
+        from runtime.settings import WEB_UI_PATH
 
         settings = self.settings
         settings.temporal_db_file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -167,6 +168,7 @@ class Parts:
             ui_port=settings.ui_port,
             # Relative to where the UI is opened: behind the API's login that is the API; elsewhere nothing decodes.
             ui_codec_endpoint="/codec",
+            ui_public_path=WEB_UI_PATH,
             db_file=settings.temporal_db_file,
         )
         env = without_database(dev_server.environment())

@@ -48,6 +48,7 @@ class DevServerOptions:
     ui_port: int | None = None
     metrics_port: int | None = None
     ui_codec_endpoint: str | None = None
+    ui_public_path: str | None = None
     synchronous: Literal["FULL", "NORMAL"] = "FULL"
     ip: str = "127.0.0.1"
     log_level: str = "warn"
@@ -84,6 +85,8 @@ def command(options: DevServerOptions, *, program: Path | None = None) -> list[s
         argv.append("--ui-disable-news-fetch")
         if options.ui_codec_endpoint:
             argv += ["--ui-codec-endpoint", options.ui_codec_endpoint]
+        if options.ui_public_path:
+            argv += ["--ui-public-path", options.ui_public_path]
     if options.metrics_port is not None:
         argv += ["--metrics-port", str(options.metrics_port)]
     if options.db_file is not None:

@@ -22,6 +22,8 @@ from contracts.errors import ErrorClass, ErrorCode, OrchestratorError
 from contracts.states import AgentKind
 
 PREFIX = "ORCHESTRATOR_"
+WEB_UI_PATH = "/temporal"
+"""Below this path the API serves the Temporal Web UI, whose server is started with the same public path."""
 _LOOPBACK = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
 _URL_SCHEMES = ("postgresql+asyncpg://", "postgresql://", "postgres://")
 
@@ -88,7 +90,7 @@ class Settings(BaseSettings):
     ui_upstream: str | None = Field(
         default=None,
         pattern=r"^https?://[^/\s]+$",
-        description="a Temporal Web UI elsewhere; None: ui_port of this host",
+        description="the server of a Temporal Web UI elsewhere; None: ui_port of this host",
     )
     server: str | None = Field(
         default=None,
@@ -232,14 +234,24 @@ class Settings(BaseSettings):
         return f"127.0.0.1:{self.temporal_port}"
 
     @property
+    def site_url(self) -> str:
+        """Where people open what the API serves."""
+        return self.public_url or self.api_url
+
+    @property
     def web_ui_url(self) -> str:
         """Where people open the Temporal Web UI: behind the API's login, with readable payloads."""
-        return self.public_url or self.api_url
+        return f"{self.site_url}{WEB_UI_PATH}"
+
+    @property
+    def ui_origin(self) -> str:
+        """The server of the Web UI, which has no login."""
+        return self.ui_upstream or f"http://127.0.0.1:{self.ui_port}"
 
     @property
     def ui_url(self) -> str:
         """The Web UI itself, without a login; it shows payloads as they are stored, encrypted."""
-        return self.ui_upstream or f"http://127.0.0.1:{self.ui_port}"
+        return f"{self.ui_origin}{WEB_UI_PATH}"
 
     @property
     def version(self) -> str:

@@ -100,12 +100,12 @@ async def test_the_web_ui_is_behind_the_login_of_the_api(compose: ComposeStack) 
     async with httpx.AsyncClient(
         base_url=f"http://127.0.0.1:{compose.api_port}", trust_env=False, timeout=30
     ) as browser:
-        assert (await browser.get("/namespaces/default/workflows", headers=page)).status_code == 401
+        assert (await browser.get("/temporal/namespaces/default/workflows", headers=page)).status_code == 401
         ticket = (await compose.orchestrator("web-ui"))["url"]
         # The public address of the settings, which a published port stands in for.
         login = httpx.URL(ticket).copy_with(scheme="http", host="127.0.0.1", port=compose.api_port)
         assert (await browser.get(login, headers=page)).status_code == 303
-        shown = await browser.get("/api/v1/namespaces/default/workflows")
+        shown = await browser.get("/temporal/api/v1/namespaces/default/workflows")
         assert shown.status_code == 200, shown.text
 
 

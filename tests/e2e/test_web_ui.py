@@ -208,7 +208,7 @@ async def test_an_admin_whom_the_proxy_knows_opens_the_link_of_a_task_and_reads(
 ) -> None:
     async with new_page(proxied.person("alice")) as page:
         link = await proxied.link_of(delivered.task_id)
-        assert link.startswith(f"{proxied.url}/namespaces/default/workflows/delivery%2F")
+        assert link.startswith(f"{proxied.url}/temporal/namespaces/default/workflows/delivery%2F")
         await page.goto(link, wait_until="commit")
         await expect(page.get_by_test_id("workflow-id-heading")).to_contain_text(delivered.delivery)
         await expect(page.get_by_test_id("input-and-result")).to_contain_text(WISH)
@@ -224,7 +224,7 @@ async def test_whoever_else_the_proxy_lets_in_reads_nothing(proxied: Proxied, de
         await page.goto(await proxied.link_of(delivered.task_id))
         await expect(page.get_by_role("heading")).to_have_text("You may not read here")
         assert WISH not in await page.content()
-        history = f"/api/v1/namespaces/default/workflows/{delivered.delivery.replace('/', '%2F')}/history"
+        history = f"/temporal/api/v1/namespaces/default/workflows/{delivered.delivery.replace('/', '%2F')}/history"
         assert (await page.request.get(proxied.url + history)).status == 403
         decode = await page.request.post(f"{proxied.url}/codec/decode", headers={"Origin": proxied.url}, data="{}")
         assert decode.status == 403

@@ -214,7 +214,7 @@ async def look_at_web_ui(scan: Scan, http: httpx.AsyncClient, login: str, workfl
     origin, decoded = str(page.url.copy_with(raw_path=b"/")).rstrip("/"), 0
     for workflow in workflow_ids:
         escaped = workflow.replace("/", "%2F")
-        reply = await http.get(f"/api/v1/namespaces/default/workflows/{escaped}/history?maximumPageSize=1000")
+        reply = await http.get(f"/temporal/api/v1/namespaces/default/workflows/{escaped}/history?maximumPageSize=1000")
         assert reply.status_code == 200, reply.text
         scan.look("web ui", workflow, reply.content)
         body = {"payloads": list(_json_payloads(reply.json()))}

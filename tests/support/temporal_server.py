@@ -15,6 +15,7 @@ from temporalio.testing import WorkflowEnvironment
 
 from runtime import dev_server
 from runtime.ports import any_free
+from runtime.settings import WEB_UI_PATH
 from tests.support.patience import patience, within
 
 _STOP_TIMEOUT_S = 10.0
@@ -33,6 +34,8 @@ async def running_temporal_server(
         port=port or any_free(),
         db_file=directory / "temporal.db",
         ui_port=ui_port,
+        ui_codec_endpoint="/codec",
+        ui_public_path=WEB_UI_PATH,
         synchronous="NORMAL",
     )
     with (directory / "temporal.log").open("ab") as log:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from api.queue_watch import Intervals
+from api.queues.tracker import Intervals
 from contracts.base import utc_now
 from contracts.errors import ErrorClass, ErrorCode, OrchestratorError
 from contracts.ids import engineering_workflow_id

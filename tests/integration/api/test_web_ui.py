@@ -13,8 +13,8 @@ from google.protobuf import json_format
 from starlette.routing import Route
 from temporalio.api.common.v1 import Payload, Payloads
 
-from api.routers.web_ui import HOME, PATHS
-from api.web_sessions import SESSION_TTL, TICKET_TTL, WebSessions
+from api.web_ui.routes import HOME
+from api.web_ui.sessions import SESSION_TTL, TICKET_TTL, WebSessions
 from runtime import keyring
 from runtime.codec import EncryptionCodec
 from runtime.keyring import KeyRing
@@ -31,7 +31,7 @@ async def api(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Api]:
 
 @pytest.fixture
 def origin(api: Api) -> Headers:
-    return {"Origin": api.settings.web_ui_url}
+    return {"Origin": api.settings.site_url}
 
 
 async def sealed(api: Api) -> str:
@@ -44,7 +44,7 @@ async def sealed(api: Api) -> str:
 async def ticket(api: Api) -> str:
     reply = await api.http.post("/web-ui-tickets", headers=api.admin)
     assert reply.status_code == 201, reply.text
-    return str(reply.json()["url"]).removeprefix(api.settings.web_ui_url)
+    return str(reply.json()["url"]).removeprefix(api.settings.site_url)
 
 
 async def logged_in(api: Api) -> Headers:
@@ -136,9 +136,11 @@ async def test_a_link_works_once(api: Api) -> None:
 
 async def test_a_link_leads_only_into_the_web_ui(api: Api) -> None:
     for wanted, target in (
-        ("/namespaces/default/workflows/engineering%2Feng-1", "/namespaces/default/workflows/engineering/eng-1"),
-        ("https://evil.test", "/namespaces/default/workflows"),
-        ("//evil.test", "/namespaces/default/workflows"),
+        ("/temporal/namespaces/default/workflows/deploy%2Fp-1", "/temporal/namespaces/default/workflows/deploy/p-1"),
+        ("/namespaces/default/workflows/deploy%2Fp-1", "/temporal/namespaces/default/workflows/deploy/p-1"),
+        ("/projects", "/temporal/namespaces/default/workflows"),
+        ("https://evil.test", "/temporal/namespaces/default/workflows"),
+        ("//evil.test", "/temporal/namespaces/default/workflows"),
     ):
         reply = await api.http.get(f"{await ticket(api)}&next={wanted}")
         api.http.cookies.clear()
@@ -172,7 +174,7 @@ def test_links_and_sessions_end_with_their_time_and_sessions_outlive_a_restart(a
 async def test_the_login_of_somebody_who_is_no_admin_any_more_ends_at_once(api: Api, origin: Headers) -> None:
     user_id, admin = await api.new_user("admin")
     reply = await api.http.post("/web-ui-tickets", headers=admin)
-    reply = await api.http.get(reply.json()["url"].removeprefix(api.settings.web_ui_url))
+    reply = await api.http.get(reply.json()["url"].removeprefix(api.settings.site_url))
     api.http.cookies.clear()
     headers = origin | {"Cookie": reply.headers["set-cookie"].split(";")[0]}
     assert (await api.http.post("/codec/decode", content=await sealed(api), headers=headers)).status_code == 200
@@ -187,18 +189,24 @@ async def test_the_login_of_somebody_who_is_no_admin_any_more_ends_at_once(api: 
 
 
 async def test_the_web_ui_itself_is_behind_the_login(api: Api, origin: Headers) -> None:
-    for path in (*PATHS, f"/api/v1/namespaces/default/workflows/{uuid4().hex}"):
-        assert_refused(await api.http.get(path), 401, "NOT_AUTHENTICATED")
-    page = await api.http.get("/namespaces/default/workflows/a%2Fb?x=%22", headers={"Accept": "text/html"})
+    for path in ("", "/namespaces", "/_app/x.js", f"/api/v1/namespaces/default/workflows/{uuid4().hex}"):
+        assert_refused(await api.http.get(f"/temporal{path}"), 401, "NOT_AUTHENTICATED")
+    page = await api.http.get("/temporal/namespaces/default/workflows/a%2Fb?x=%22", headers={"Accept": "text/html"})
     assert page.status_code == 401
     assert "orchestrator web-ui" in page.text
     assert f'href="{api.settings.ui_url}/namespaces/default/workflows/a%2Fb?x=%22"' in page.text
     assert_refused(await api.http.get("/"), 404, "NOT_FOUND")
     assert (await api.http.get("/", headers={"Accept": "text/html"})).headers["location"] == HOME
     cookie = await logged_in(api)
-    assert_refused(await api.http.post("/api/v1/x", headers=cookie), 403, "NOT_ALLOWED")
+    assert_refused(await api.http.post("/temporal/api/v1/x", headers=cookie), 403, "NOT_ALLOWED")
     # Logged in, the request goes on to the Web UI; none runs in this test.
-    assert_refused(await api.http.get("/namespaces", headers=cookie), 503, "TEMPORAL_UNREACHABLE")
+    assert_refused(await api.http.get("/temporal/namespaces", headers=cookie), 503, "TEMPORAL_UNREACHABLE")
+
+
+async def test_a_link_of_an_earlier_version_leads_to_the_same_page(api: Api) -> None:
+    for path in ("", "/default/workflows/a%2Fb/1/timeline", "/default/workflows?query=Stage%3D%22waiting%22", "//evil"):
+        reply = await api.http.get(f"/namespaces{path}", headers={"Accept": "text/html"})
+        assert (reply.status_code, reply.headers["location"]) == (308, f"/temporal/namespaces{path}")
 
 
 @pytest.mark.parametrize(("method", "asked", "status"), [("GET", 2, 200), ("POST", 1, 503)])
@@ -215,9 +223,9 @@ async def test_a_script_of_a_page_is_asked_for_again_when_its_connection_breaks(
             await writer.drain()
         writer.close()
 
-    ui = httpx.URL(api.settings.ui_url)
+    ui = httpx.URL(api.settings.ui_origin)
     async with await asyncio.start_server(breaks_once, ui.host, ui.port):
-        reply = await api.http.request(method, "/_app/some.js", headers=origin | await logged_in(api))
+        reply = await api.http.request(method, "/temporal/_app/some.js", headers=origin | await logged_in(api))
     assert (seen, reply.status_code) == ([method] * asked, status)
 
 
@@ -228,4 +236,5 @@ def test_these_are_the_only_routes_that_are_entered_by_cookie(api: Api) -> None:
         pending.extend(getattr(getattr(route, "original_router", None), "routes", []))
         if type(route) is Route and not route.path.startswith("/openapi"):
             plain.add(route.path)
-    assert plain == {"/", "/codec/decode", "/ui-login", *PATHS, *(f"{path}/{{rest:path}}" for path in PATHS)}
+    below = {f"{path}{rest}" for path in ("/temporal", "/namespaces") for rest in ("", "/{rest:path}")}
+    assert plain == {"/", "/codec/decode", "/ui-login", *below}

@@ -75,7 +75,7 @@ async def test_an_admin_whom_the_proxy_names_reads_without_any_link(api: Api, pr
     assert reply.status_code == 200, reply.text
     assert "set-cookie" not in reply.headers, "each request is named anew: who logs out of the proxy is out"
     # The Web UI itself does not run in this test: the request got through to where it would be.
-    assert_refused(await proxied.http.get("/namespaces", headers=headers), 503, "TEMPORAL_UNREACHABLE")
+    assert_refused(await proxied.http.get("/temporal/namespaces", headers=headers), 503, "TEMPORAL_UNREACHABLE")
 
 
 async def test_the_header_of_anybody_else_is_worth_nothing(api: Api) -> None:
@@ -123,16 +123,24 @@ async def test_who_may_not_read_gets_nothing_although_the_proxy_knows_them(
     api: Api, proxied: Door, name: str, status: int, code: str
 ) -> None:
     assert_refused(await proxied.decode(api, of(name)), status, code)
-    assert_refused(await proxied.http.get("/api/v1/namespaces", headers=of(name)), status, code)
-    page = await proxied.http.get("/namespaces/default/workflows", headers=of(name) | {"Accept": "text/html"})
+    assert_refused(await proxied.http.get("/temporal/api/v1/namespaces", headers=of(name)), status, code)
+    page = await proxied.http.get("/temporal/namespaces/default/workflows", headers=of(name) | {"Accept": "text/html"})
     assert page.status_code == status
     assert "127.0.0.1" not in page.text, "the page without a login is not reachable from elsewhere"
 
 
 async def test_a_member_is_told_where_their_own_work_is(proxied: Door) -> None:
-    page = await proxied.http.get("/namespaces/default/workflows", headers=of("bob") | {"Accept": "text/html"})
+    page = await proxied.http.get("/temporal/namespaces/default/workflows", headers=of("bob") | {"Accept": "text/html"})
     assert "You may not read here" in page.text
     assert "orchestrator task show" in page.text
+
+
+async def test_a_page_shows_a_name_as_text(proxied: Door) -> None:
+    headers = of("<b>mallory</b>") | {"Accept": "text/html"}
+    page = await proxied.http.get("/temporal/namespaces", headers=headers)
+    assert page.status_code == 403
+    assert "<b>" not in page.text
+    assert "&lt;b&gt;mallory" in page.text
 
 
 async def test_two_names_are_none(api: Api, proxied: Door) -> None:
@@ -148,7 +156,7 @@ async def test_only_a_page_of_the_public_address_makes_use_of_the_proxys_login(
 ) -> None:
     headers = {"X-Forwarded-User": "alice@example.test"} | ({"Origin": origin} if origin else {})
     assert_refused(await proxied.decode(api, headers), 403, "NOT_ALLOWED")
-    assert_refused(await proxied.http.post("/api/v1/x", headers=headers), 403, "NOT_ALLOWED")
+    assert_refused(await proxied.http.post("/temporal/api/v1/x", headers=headers), 403, "NOT_ALLOWED")
 
 
 async def test_a_request_for_another_host_is_refused(api: Api, proxied: Door) -> None:
@@ -176,6 +184,7 @@ async def test_the_cookie_of_an_https_address_is_sent_by_https_only(api: Api, pr
 
 
 async def test_the_public_address_is_behind_every_link(api: Api, tmp_path: Path) -> None:
-    assert behind(api).web_ui_url == PUBLIC
-    assert behind(api, public_url="HTTPS://Orchestrator.Example.Test:443/").web_ui_url == PUBLIC
-    assert behind(api, public_url="http://host:8080").web_ui_url == "http://host:8080"
+    assert behind(api).site_url == PUBLIC
+    assert behind(api).web_ui_url == f"{PUBLIC}/temporal"
+    assert behind(api, public_url="HTTPS://Orchestrator.Example.Test:443/").site_url == PUBLIC
+    assert behind(api, public_url="http://host:8080").site_url == "http://host:8080"

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from api.database import is_away, make_engine
+from api.database import is_unreachable, make_engine
 from contracts.errors import ErrorCode, OrchestratorError
 
 
@@ -29,4 +29,4 @@ async def test_a_missing_server_is_an_outage(tmp_path: Path) -> None:
     ("sqlstate", "away"), [("57P01", True), ("57P03", True), ("08006", True), ("23505", False), ("22003", False)]
 )
 def test_a_server_that_leaves_is_told_from_a_statement_that_fails(sqlstate: str, away: bool) -> None:
-    assert is_away(DBAPIError("SELECT 1", None, ServerError(sqlstate))) is away
+    assert is_unreachable(DBAPIError("SELECT 1", None, ServerError(sqlstate))) is away

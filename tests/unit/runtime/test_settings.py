@@ -106,7 +106,7 @@ def test_a_proxy_is_described_in_plain_lists(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("ORCHESTRATOR_TRUSTED_PROXIES", "10.0.0.5, 192.168.7.0/24,fd00::/8")
     monkeypatch.setenv("ORCHESTRATOR_PROXY_USERS", "alice@example.test=1, cn=bob=42")
     settings = load_settings()
-    assert settings.web_ui_url == "https://example.test"
+    assert settings.site_url == "https://example.test"
     assert [str(one) for one in settings.trusted_proxies] == ["10.0.0.5/32", "192.168.7.0/24", "fd00::/8"]
     assert settings.proxy_users == {"alice@example.test": 1, "cn=bob": 42}
 
@@ -170,9 +170,9 @@ def test_without_a_database_url_the_embedded_server_is_meant() -> None:
 
 
 def test_a_web_ui_elsewhere_replaces_the_one_of_this_host(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert load_settings().ui_url == "http://127.0.0.1:8233"
+    assert load_settings().ui_url == "http://127.0.0.1:8233/temporal"
     monkeypatch.setenv("ORCHESTRATOR_UI_UPSTREAM", "http://temporal-ui:8080")
-    assert load_settings().ui_url == "http://temporal-ui:8080"
+    assert load_settings().ui_url == "http://temporal-ui:8080/temporal"
 
 
 @pytest.mark.parametrize("address", ["server", "deploy@", "deploy@host:ssh", "-o@host", "deploy@-host", "a b@host"])

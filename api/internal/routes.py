@@ -1,0 +1,104 @@
+"""What only the platform's own processes may do. Activities reach the database through these routes only."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Path
+
+from api.auth import platform_only
+from api.database import Session
+from api.problems import not_found
+from api.projects import queries as projects
+from api.releases import recording
+from api.releases import replies as releases
+from api.servers import allocations
+from api.servers import queries as servers
+from api.servers import replies as server_replies
+from api.tasks import events, projections
+from api.tokens import queries as tokens
+from api.vault import VaultDep, names_with_value
+from contracts.base import Identifier
+from contracts.nouns import (
+    DeploymentDTO,
+    DeploymentRecord,
+    EventBatch,
+    EventsAccepted,
+    PortAllocationDTO,
+    PortAllocationRequest,
+    SecretGenerate,
+    SecretNames,
+    SecretReveal,
+    SecretValues,
+    ServerCreate,
+    ServerDTO,
+    TokenCreated,
+    TokenRequest,
+)
+from contracts.progress import Projection, ProjectionAck
+
+router = APIRouter(prefix="/internal", tags=["internal"], dependencies=[Depends(platform_only)])
+
+ProjectId = Annotated[Identifier, Path()]
+
+
+@router.put("/projections")
+async def apply_projection(body: Projection, session: Session) -> ProjectionAck:
+    """Task, project status, question and milestone in one step; a repetition is not accepted and changes nothing."""
+    return await projections.apply(session, body)
+
+
+@router.post("/events")
+async def post_events(body: EventBatch, session: Session) -> EventsAccepted:
+    """Fine events of one task; a key that is known already is the same event."""
+    task = await events.lock_task(session, body.task_id)
+    if task is None:
+        raise not_found("task", body.task_id)
+    stored = await events.append(session, task, events.FINE, body.events)
+    if stored:
+        await events.notify(session, task.id)
+    return EventsAccepted(stored=stored)
+
+
+@router.post("/projects/{project_id}/secrets/generate")
+async def generate_secrets(
+    project_id: ProjectId, body: SecretGenerate, session: Session, vault: VaultDep
+) -> SecretNames:
+    """A random value for every name that has none; values that exist never change."""
+    await projects.get(session, project_id)
+    await vault.generate(session, project_id, body.names)
+    return SecretNames(present=sorted(await names_with_value(session, project_id)))
+
+
+@router.get("/projects/{project_id}/secrets")
+async def secret_names(project_id: ProjectId, session: Session) -> SecretNames:
+    await projects.get(session, project_id)
+    return SecretNames(present=sorted(await names_with_value(session, project_id)))
+
+
+@router.post("/secrets/reveal")
+async def reveal_secrets(body: SecretReveal, session: Session, vault: VaultDep) -> SecretValues:
+    """The values by reference; all of them, or SECRET_MISSING with the names that have none."""
+    return SecretValues(values=await vault.reveal_all(session, body.refs))
+
+
+@router.post("/ports")
+async def allocate_ports(body: PortAllocationRequest, session: Session) -> PortAllocationDTO:
+    """The same answer for every repetition."""
+    return await allocations.allocate(session, body)
+
+
+@router.put("/servers")
+async def register_server(body: ServerCreate, session: Session) -> ServerDTO:
+    """A server that the platform runs itself: insert or update by handle; one that is in use stays so while ready."""
+    return server_replies.server(await servers.register(session, body))
+
+
+@router.put("/releases")
+async def record_release(body: DeploymentRecord, session: Session) -> DeploymentDTO:
+    """Insert or update by id; a new active release makes the former one superseded in the same step."""
+    return releases.release(await recording.record(session, body))
+
+
+@router.post("/tokens", status_code=201)
+async def create_agent_token(body: TokenRequest, session: Session) -> TokenCreated:
+    """A scoped token for an agent that works on a project, in the name of its owner."""
+    return await tokens.issue(session, await projects.get(session, body.project_id), body)

@@ -1,0 +1,47 @@
+"""Projects."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Path
+
+from api.auth import Caller, Person, agents_may
+from api.database import Session
+from api.projects import queries, replies
+from api.questions.queries import list_open
+from api.releases.queries import find_active
+from api.visibility import find_project
+from contracts.base import Identifier
+from contracts.nouns import ProjectCreate, ProjectDTO, ProjectList, ProjectResponse, ProjectUpdate
+
+router = APIRouter(tags=["projects"])
+
+ProjectId = Annotated[Identifier, Path()]
+MayShow = Annotated[Caller, Depends(agents_may("project.show", "deploy.status", "engineering.status"))]
+MayList = Annotated[Caller, Depends(agents_may("project.list", "project.show"))]
+
+
+@router.post("/projects", status_code=201)
+async def create_project(body: ProjectCreate, session: Session, caller: Person) -> ProjectDTO:
+    """The same id with the same content is the same project; with another content, or another owner's, a conflict."""
+    return replies.project(await queries.create(session, caller, body))
+
+
+@router.get("/projects")
+async def list_projects(session: Session, caller: MayList, include_archived: bool = False) -> ProjectList:
+    """Newest first."""
+    rows = await queries.list_visible(session, caller, include_archived=include_archived)
+    return ProjectList(items=[replies.project(row) for row in rows])
+
+
+@router.get("/projects/{project_id}")
+async def show_project(project_id: ProjectId, session: Session, caller: MayShow) -> ProjectResponse:
+    """The project with its active release and its open questions."""
+    row = await find_project(session, caller, project_id)
+    active_release = await find_active(session, project_id)
+    return replies.whole_project(row, active_release, await list_open(session, project_id))
+
+
+@router.patch("/projects/{project_id}")
+async def update_project(project_id: ProjectId, body: ProjectUpdate, session: Session, caller: Person) -> ProjectDTO:
+    """Change what is given. Archiving a project with running work is a conflict."""
+    return replies.project(await queries.update(session, caller, project_id, body))

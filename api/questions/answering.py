@@ -1,0 +1,27 @@
+"""What happens before a person's answer goes to the workflow that asked."""
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from api.problems import permanent
+from api.tables import QuestionRow
+from api.vault import Vault
+from contracts.errors import ErrorCode
+from contracts.nouns import AnswerRequest
+from contracts.states import QuestionState
+
+
+def check_open(question: QuestionRow) -> None:
+    """Raises QUESTION_CLOSED when the question has an answer, or needs none any more."""
+    if question.state != QuestionState.OPEN:
+        raise permanent(ErrorCode.QUESTION_CLOSED, f"This question is {question.state} already.")
+    if question.answer_id is not None:
+        raise permanent(ErrorCode.QUESTION_CLOSED, f"This question is {QuestionState.ANSWERED.value} already.")
+
+
+async def store_secrets(session: AsyncSession, vault: Vault, question: QuestionRow, body: AnswerRequest) -> None:
+    """Put the secrets of an answer into the vault; INVALID_INPUT for one that the question does not ask for."""
+    unasked = sorted(set(body.secrets) - set(question.secret_names))
+    if unasked:
+        raise permanent(ErrorCode.INVALID_INPUT, f"This question does not ask for {', '.join(unasked)[:300]}.")
+    for name in sorted(body.secrets):
+        await vault.write(session, question.project_id, name, body.secrets[name].get_secret_value())

@@ -1,0 +1,68 @@
+"""Questions that workflows ask, and people's answers."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Path, Query
+
+from api.auth import Caller, Person, agents_may
+from api.database import Session
+from api.gateway import GatewayDep
+from api.questions import answering, queries, replies
+from api.vault import VaultDep
+from contracts.base import Identifier
+from contracts.nouns import AnswerRequest, QuestionList
+from contracts.questions import AnswerAccepted, AnswerCommand, QuestionDTO
+from contracts.states import QuestionState
+
+router = APIRouter(tags=["questions"])
+
+QuestionId = Annotated[Identifier, Path()]
+MayList = Annotated[Caller, Depends(agents_may("question.list"))]
+MayShow = Annotated[Caller, Depends(agents_may("question.show"))]
+
+
+@router.get("/questions")
+async def list_questions(
+    session: Session,
+    caller: MayList,
+    project_id: Annotated[Identifier | None, Query()] = None,
+    state: QuestionState | None = None,
+    limit: Annotated[int, Query(ge=1, le=500)] = 100,
+) -> QuestionList:
+    """Newest first; of every state unless one is given."""
+    rows = await queries.list_visible(session, caller, project_id, state, limit)
+    return QuestionList(items=[replies.question(row) for row in rows])
+
+
+@router.get("/questions/{question_id}")
+async def show_question(question_id: QuestionId, session: Session, caller: MayShow) -> QuestionDTO:
+    return replies.question(await queries.find(session, caller, question_id))
+
+
+@router.post("/questions/{question_id}/answer")
+async def answer_question(
+    question_id: QuestionId,
+    body: AnswerRequest,
+    session: Session,
+    caller: Person,
+    gateway: GatewayDep,
+    vault: VaultDep,
+) -> AnswerAccepted:
+    """Secrets go to the store first, then the workflow validates the answer. The same answer id is the same answer."""
+    question = await queries.find(session, caller, question_id)
+    if question.answer_id == body.answer_id:
+        return AnswerAccepted(question_id=question.id, message="This answer was accepted before.")
+    answering.check_open(question)
+    await answering.store_secrets(session, vault, question, body)
+    command = AnswerCommand(
+        question_id=question.id,
+        actor=caller.actor,
+        text=body.text,
+        plan_hash=body.plan_hash,
+        secret_stored=await queries.has_all_secrets(session, question),
+    )
+    # The workflow looks for the secrets as soon as it has the answer.
+    await session.commit()
+    accepted = await (await gateway.get()).answer(question.workflow_id, command, body.answer_id)
+    question.answer_id = body.answer_id
+    return accepted

@@ -1,0 +1,15 @@
+"""Task queues: who serves them, what waits in them, and what is wrong with them."""
+
+from fastapi import APIRouter
+
+from api.auth import Person
+from api.queues.watch import QueueWatchDep
+from contracts.nouns import QueueList
+
+router = APIRouter(tags=["platform"])
+
+
+@router.get("/queues")
+async def list_queues(_caller: Person, queues: QueueWatchDep) -> QueueList:
+    """As of the last look, a few seconds ago; always answers, also while Temporal does not."""
+    return queues.report()

@@ -1,0 +1,103 @@
+"""Ports of servers. Each is given to one service of a project, which keeps it."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col
+
+from api.auth import Caller
+from api.problems import not_found, permanent
+from api.servers import replies
+from api.tables import PortAllocationRow, ProjectRow, ServerRow
+from api.visibility import visible_project_ids
+from contracts.errors import ErrorCode
+from contracts.nouns import PortAllocationDTO, PortAllocationRequest
+from contracts.states import ServerStatus
+
+_USABLE = (ServerStatus.READY.value, ServerStatus.IN_USE.value)
+
+
+async def allocate(session: AsyncSession, request: PortAllocationRequest) -> PortAllocationDTO:
+    """A port for each service, all on one server; the same answer for every repetition.
+
+    Raises NO_SERVER when none is usable, NO_PORT when its range is used up, CONFLICT when the project lives elsewhere.
+    """
+    # First the project, then the server: everybody locks in this order.
+    if await session.get(ProjectRow, request.project_id, with_for_update=True) is None:
+        raise not_found("project", request.project_id)
+    kept = await _of_project(session, request.project_id)
+    server = await _choose_server(session, request, kept)
+    missing = [name for name in dict.fromkeys(request.services) if name not in {row.service for row in kept}]
+    for service, port in zip(missing, await _free_ports(session, server, len(missing)), strict=True):
+        row = PortAllocationRow(project_id=request.project_id, service=service, server_handle=server.handle, port=port)
+        session.add(row)
+        kept.append(row)
+    if server.status == ServerStatus.READY:
+        server.status = ServerStatus.IN_USE
+    await session.flush()
+    return replies.allocation(server, [row for row in kept if row.service in set(request.services)])
+
+
+async def list_visible(session: AsyncSession, caller: Caller, project_id: str | None) -> list[PortAllocationDTO]:
+    """The allocations of the projects that the caller may see, or of one of them."""
+    statement = (
+        select(PortAllocationRow, ServerRow)
+        .join(ServerRow, col(ServerRow.handle) == col(PortAllocationRow.server_handle))
+        .where(col(PortAllocationRow.project_id).in_(visible_project_ids(caller)))
+        .order_by(col(PortAllocationRow.project_id), col(PortAllocationRow.port))
+    )
+    if project_id is not None:
+        statement = statement.where(col(PortAllocationRow.project_id) == project_id)
+    grouped: dict[str, tuple[ServerRow, list[PortAllocationRow]]] = {}
+    for row, server in await session.execute(statement):
+        grouped.setdefault(row.project_id, (server, []))[1].append(row)
+    return [replies.allocation(server, rows) for server, rows in grouped.values()]
+
+
+async def _of_project(session: AsyncSession, project_id: str) -> list[PortAllocationRow]:
+    statement = select(PortAllocationRow).where(col(PortAllocationRow.project_id) == project_id)
+    return list(await session.scalars(statement))
+
+
+async def _choose_server(
+    session: AsyncSession, request: PortAllocationRequest, kept: Sequence[PortAllocationRow]
+) -> ServerRow:
+    """The server, with its row locked: allocations on one server happen one after the other."""
+    home = kept[0].server_handle if kept else None
+    if home and request.server_handle not in (None, home):
+        raise permanent(ErrorCode.CONFLICT, f"The project lives on {home!r}; moving it is another operation.")
+    handle = home or request.server_handle or await _least_used(session)
+    server = await session.get(ServerRow, handle, with_for_update=True, populate_existing=True)
+    if server is None or (not home and server.status not in _USABLE):
+        raise permanent(ErrorCode.NO_SERVER, f"The server {handle!r} is not ready for services.")
+    return server
+
+
+async def _least_used(session: AsyncSession) -> str:
+    used = func.count(col(PortAllocationRow.port))
+    statement = (
+        select(col(ServerRow.handle))
+        .outerjoin(PortAllocationRow, col(PortAllocationRow.server_handle) == col(ServerRow.handle))
+        .where(col(ServerRow.status).in_(_USABLE))
+        .group_by(col(ServerRow.handle))
+        .order_by(used - (col(ServerRow.port_to) - col(ServerRow.port_from)), col(ServerRow.handle))
+    )
+    handle = (await session.scalars(statement.limit(1))).first()
+    if handle is None:
+        raise permanent(ErrorCode.NO_SERVER, "There is no ready server. Add one, or wait until one is set up.")
+    return handle
+
+
+async def _free_ports(session: AsyncSession, server: ServerRow, count: int) -> list[int]:
+    taken = set(
+        await session.scalars(
+            select(col(PortAllocationRow.port)).where(col(PortAllocationRow.server_handle) == server.handle)
+        )
+    )
+    free = [port for port in range(server.port_from, server.port_to + 1) if port not in taken][:count]
+    if len(free) < count:
+        raise permanent(
+            ErrorCode.NO_PORT, f"The server {server.handle!r} has no free port left. Widen its range or add a server."
+        )
+    return free

@@ -1,0 +1,56 @@
+"""Servers, what is allocated on them, and their incidents."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query
+
+from api.auth import Admin, Person
+from api.database import Session
+from api.problems import permanent
+from api.servers import allocations, queries, replies
+from contracts.base import Identifier
+from contracts.errors import ErrorCode
+from contracts.nouns import IncidentList, PortAllocationList, ServerCreate, ServerDTO, ServerList, ServerUpdate
+
+router = APIRouter(tags=["servers"])
+
+Handle = Annotated[Identifier, Path()]
+
+
+@router.post("/servers", status_code=201)
+async def create_server(body: ServerCreate, session: Session, caller: Admin) -> ServerDTO:
+    """The same handle with the same content is the same server; with another content, a conflict."""
+    if body.port_from > body.port_to:
+        raise permanent(ErrorCode.INVALID_INPUT, "`port_from` must not be above `port_to`.")
+    return replies.server(await queries.create(session, body))
+
+
+@router.get("/servers")
+async def list_servers(session: Session, caller: Person) -> ServerList:
+    """All for an admin; for a member those on which something of theirs lives."""
+    return ServerList(items=[replies.server(row) for row in await queries.list_visible(session, caller)])
+
+
+@router.get("/servers/{handle}")
+async def show_server(handle: Handle, session: Session, caller: Person) -> ServerDTO:
+    return replies.server(await queries.find(session, caller, handle))
+
+
+@router.patch("/servers/{handle}")
+async def update_server(handle: Handle, body: ServerUpdate, session: Session, caller: Admin) -> ServerDTO:
+    """Change what is given."""
+    return replies.server(await queries.update(session, handle, body))
+
+
+@router.get("/allocations")
+async def list_allocations(
+    session: Session, caller: Person, project_id: Annotated[Identifier | None, Query()] = None
+) -> PortAllocationList:
+    """Who has which ports, by project."""
+    return PortAllocationList(items=await allocations.list_visible(session, caller, project_id))
+
+
+@router.get("/incidents")
+async def list_incidents(session: Session, caller: Person) -> IncidentList:
+    """The newest hundred; for a member those of servers on which something of theirs lives."""
+    return IncidentList(items=[replies.incident(row) for row in await queries.list_incidents(session, caller)])

@@ -1,0 +1,120 @@
+"""Projections: workflows report their state, and each report is applied once and in order."""
+
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from api.problems import not_found, permanent
+from api.releases.queries import find_active
+from api.tables import ProjectRow, QuestionRow, TaskRow
+from api.tasks import events
+from contracts import ids
+from contracts.base import utc_now
+from contracts.errors import ErrorCode
+from contracts.progress import FineEvent, Projection, ProjectionAck
+from contracts.questions import QuestionDTO
+from contracts.states import ProjectStatus, QuestionState, TaskState
+
+_HAS_REPOSITORY = {
+    ProjectStatus.SCAFFOLDED,
+    ProjectStatus.DEVELOPING,
+    ProjectStatus.TESTING,
+    ProjectStatus.DEPLOYING,
+    ProjectStatus.ACTIVE,
+}
+
+
+async def apply(session: AsyncSession, projection: Projection) -> ProjectionAck:
+    """Apply a projection that is newer than the last. An equal or lower `seq` of the workflow and task changes nothing.
+
+    A task that has ended in one run stays as it ended: another run is told that the task is closed.
+    """
+    project = await session.get(ProjectRow, projection.project_id, with_for_update=True, populate_existing=True)
+    if project is None:
+        raise not_found("project", projection.project_id)
+    await _insert_if_absent(session, projection)
+    task = await events.lock_task(session, projection.task_id)
+    if task is None:
+        raise not_found("task", projection.task_id)
+    if (task.workflow_id, task.project_id) != (projection.workflow_id, projection.project_id):
+        raise permanent(ErrorCode.CONFLICT, f"The task {task.id!r} belongs to another workflow or project.")
+    if TaskState(task.state).is_final and task.seq >= 0 and task.run_id != projection.run_id:
+        return ProjectionAck(accepted=False, closed=True)
+    if projection.seq <= task.seq:
+        return ProjectionAck(accepted=False)
+    _update_task(task, projection)
+    await _update_project(session, project, projection)
+    if projection.question is not None:
+        await _upsert_question(session, projection, projection.question)
+    if projection.milestone is not None:
+        key = f"{projection.workflow_id}:{projection.seq}"
+        milestone = FineEvent(key=key[-300:], event=projection.milestone)
+        await events.append(session, task, events.MILESTONE, [milestone])
+    await events.notify(session, task.id)
+    return ProjectionAck(accepted=True)
+
+
+async def _insert_if_absent(session: AsyncSession, projection: Projection) -> None:
+    now = utc_now()
+    statement = insert(TaskRow).values(
+        id=projection.task_id,
+        kind=projection.kind.value,
+        project_id=projection.project_id,
+        user_id=projection.user_id,
+        workflow_id=projection.workflow_id,
+        state=projection.state.value,
+        seq=-1,
+        last_event_seq=0,
+        run_id="",
+        title="",
+        stage="",
+        result={},
+        artifacts=[],
+        created_at=now,
+        updated_at=now,
+    )
+    await session.execute(statement.on_conflict_do_nothing(index_elements=["id"]))
+
+
+def _update_task(task: TaskRow, projection: Projection) -> None:
+    task.seq = projection.seq
+    task.run_id = projection.run_id
+    task.state = projection.state.value
+    task.title = projection.title or task.title
+    task.stage = projection.stage
+    task.waiting_for = projection.waiting_for
+    task.parent_task_id = projection.parent_task_id or task.parent_task_id
+    # Known results stay: a later stage reports only its own.
+    task.result = {**task.result, **projection.result}
+    task.error_code = projection.error_code
+    task.error = projection.error
+    known = {artifact["uri"] for artifact in task.artifacts}
+    new = [artifact.model_dump(mode="json") for artifact in projection.artifacts if artifact.uri not in known]
+    task.artifacts = [*task.artifacts, *new]
+    task.updated_at = utc_now()
+
+
+async def _update_project(session: AsyncSession, project: ProjectRow, projection: Projection) -> None:
+    """A live project stays `active` and an archived one `archived`, whatever a later task reports."""
+    wanted = projection.project_status
+    project.updated_at = utc_now()
+    if wanted is None or project.status == ProjectStatus.ARCHIVED:
+        return
+    if wanted in _HAS_REPOSITORY and project.repository is None:
+        project.repository = ids.repository_name(project.owner_id, project.name)
+    live = await find_active(session, project.id) is not None
+    project.status = ProjectStatus.ACTIVE if live else wanted.value
+
+
+async def _upsert_question(session: AsyncSession, projection: Projection, question: QuestionDTO) -> None:
+    if (question.task_id, question.project_id) != (projection.task_id, projection.project_id):
+        raise permanent(ErrorCode.CONFLICT, f"The question {question.id!r} names another task or project.")
+    row = await session.get(QuestionRow, question.id, populate_existing=True)
+    values = question.model_dump()
+    if row is None:
+        session.add(QuestionRow(**values))
+    elif (row.task_id, row.project_id) != (question.task_id, question.project_id):
+        raise permanent(ErrorCode.CONFLICT, f"The question {question.id!r} is another task's.")
+    elif row.state == QuestionState.OPEN:
+        # A closed question stays as it was closed.
+        for name, value in values.items():
+            setattr(row, name, value)

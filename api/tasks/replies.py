@@ -1,0 +1,71 @@
+"""Tasks as the API shows them, with their link and the queue that they wait for."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import Depends
+
+from api.gateway import GatewayDep, GatewayLink
+from api.queues.watch import QueueWatch, QueueWatchDep
+from api.tables import ProjectRow, TaskRow
+from contracts.base import utc_now
+from contracts.nouns import TaskDTO
+from contracts.states import TaskKind, TaskState
+from runtime.gateway import WorkflowDescription
+
+_STATES = {
+    "running": TaskState.RUNNING,
+    "continued_as_new": TaskState.RUNNING,
+    "completed": TaskState.COMPLETED,
+    "canceled": TaskState.CANCELLED,
+    "cancelled": TaskState.CANCELLED,
+}
+
+
+@dataclass(frozen=True)
+class TaskReplies:
+    gateway: GatewayLink
+    queues: QueueWatch
+
+    def task(self, row: TaskRow) -> TaskDTO:
+        """A task as its last projection describes it."""
+        # The workflow of a deploy serves one task after another: a task that has ended does not wait for anything.
+        stall = None if TaskState(row.state).is_final else self.queues.stall(row.workflow_id, row.id)
+        return TaskDTO.model_validate(
+            {
+                **row.model_dump(exclude={"seq", "last_event_seq"}),
+                "web_url": self.gateway.web_url(row.workflow_id, row.run_id or None),
+                "stalled_queue": stall.queue if stall else None,
+                "stalled_since": stall.since if stall else None,
+            }
+        )
+
+    def starting_task(
+        self, described: WorkflowDescription, project: ProjectRow, kind: TaskKind, task_id: str
+    ) -> TaskDTO:
+        """A task without a projection, as Temporal describes its workflow."""
+        started = datetime.fromisoformat(described.started_at) if described.started_at else utc_now()
+        stall = self.queues.stall(described.workflow_id, task_id)
+        return TaskDTO(
+            id=task_id,
+            kind=kind,
+            project_id=project.id,
+            user_id=project.owner_id,
+            workflow_id=described.workflow_id,
+            run_id=described.run_id,
+            state=_STATES.get(described.status, TaskState.FAILED),
+            stage="starting",
+            created_at=started,
+            updated_at=started,
+            web_url=self.gateway.web_url(described.workflow_id, described.run_id),
+            stalled_queue=stall.queue if stall else None,
+            stalled_since=stall.since if stall else None,
+        )
+
+
+async def _task_replies(gateway: GatewayDep, queues: QueueWatchDep) -> TaskReplies:
+    return TaskReplies(gateway, queues)
+
+
+TaskRepliesDep = Annotated[TaskReplies, Depends(_task_replies)]

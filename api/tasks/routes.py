@@ -1,0 +1,132 @@
+"""Tasks: what runs, their cancellation and their stream."""
+
+from collections.abc import AsyncIterator
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Header, Path, Query
+from fastapi.responses import Response
+from sse_starlette import EventSourceResponse, ServerSentEvent
+
+from api.auth import Caller, agents_may
+from api.database import Session, Sessions, SessionsDep
+from api.gateway import GatewayDep
+from api.problems import permanent
+from api.tasks import events, queries
+from api.tasks.event_hub import EventHub, EventHubDep
+from api.tasks.replies import TaskRepliesDep
+from api.tasks.starting import find_starting_task
+from contracts.base import Identifier
+from contracts.departments import DeployMessage
+from contracts.errors import ErrorCode
+from contracts.nouns import CancelAccepted, EventList, TaskDTO, TaskList
+from contracts.states import TaskKind, TaskState
+
+router = APIRouter(tags=["tasks"])
+
+HEARTBEAT_S = 15
+MAX_BIGINT = 2**63 - 1
+
+TaskId = Annotated[Identifier, Path()]
+After = Annotated[int, Query(ge=0, le=MAX_BIGINT)]
+LastEventId = Annotated[str, Header(alias="Last-Event-ID", pattern=r"^[0-9]{0,18}$")]
+MayList = Annotated[Caller, Depends(agents_may("task.list"))]
+MayShow = Annotated[Caller, Depends(agents_may("task.show", "engineering.status", "deploy.status"))]
+MayWatch = Annotated[Caller, Depends(agents_may("task.watch", "task.logs"))]
+MayCancel = Annotated[Caller, Depends(agents_may("task.cancel"))]
+
+
+@router.get("/tasks")
+async def list_tasks(
+    session: Session,
+    caller: MayList,
+    replies: TaskRepliesDep,
+    project_id: Annotated[Identifier | None, Query()] = None,
+    state: TaskState | None = None,
+    kind: TaskKind | None = None,
+    limit: Annotated[int, Query(ge=1, le=500)] = 100,
+) -> TaskList:
+    """Newest first. A task appears with its first projection, milliseconds after its start."""
+    rows = await queries.list_visible(session, caller, project_id=project_id, state=state, kind=kind, limit=limit)
+    return TaskList(items=[replies.task(row) for row in rows])
+
+
+@router.get("/tasks/{task_id}")
+async def show_task(task_id: TaskId, session: Session, caller: MayShow, replies: TaskRepliesDep) -> TaskDTO:
+    """Until its first projection, Temporal is asked."""
+    row = await queries.find(session, caller, task_id)
+    return replies.task(row) if row else await find_starting_task(session, replies, caller, task_id)
+
+
+@router.post("/tasks/{task_id}/cancel", status_code=202)
+async def cancel_task(
+    task_id: TaskId, session: Session, caller: MayCancel, replies: TaskRepliesDep, gateway: GatewayDep
+) -> CancelAccepted:
+    """Ask the workflow to cancel; the task says `cancelled` once everything has been stopped.
+
+    Of a deploy only this task: others of the project that run or wait in the same workflow go on.
+    """
+    row = await queries.find(session, caller, task_id)
+    if row is not None and TaskState(row.state).is_final:
+        raise permanent(ErrorCode.WORKFLOW_NOT_RUNNING, f"The task is {row.state} already; there is nothing to cancel.")
+    task = replies.task(row) if row else await find_starting_task(session, replies, caller, task_id)
+    connected = await gateway.get()
+    if task.kind is TaskKind.DEPLOY:
+        await connected.withdraw_deploy(_withdrawal(task, caller))
+    else:
+        await connected.cancel(task.workflow_id)
+    return CancelAccepted(task_id=task_id, message="The work is being stopped.")
+
+
+@router.get("/tasks/{task_id}/events")
+async def list_events(
+    task_id: TaskId,
+    session: Session,
+    caller: MayWatch,
+    replies: TaskRepliesDep,
+    after: After = 0,
+    limit: Annotated[int, Query(ge=1, le=events.PAGE)] = events.PAGE,
+) -> EventList:
+    """Events with a `seq` above `after`, oldest first."""
+    if await queries.find(session, caller, task_id) is None:
+        await find_starting_task(session, replies, caller, task_id)
+    return EventList(items=await events.read(session, task_id, after, limit))
+
+
+@router.get(
+    "/tasks/{task_id}/stream",
+    response_class=EventSourceResponse,
+    responses={200: {"content": {"text/event-stream": {}}, "description": "Each `data` is a StreamedEvent."}},
+)
+async def stream_events(
+    task_id: TaskId,
+    session: Session,
+    caller: MayWatch,
+    replies: TaskRepliesDep,
+    sessions: SessionsDep,
+    hub: EventHubDep,
+    last_event_id: LastEventId = "",
+    after: After = 0,
+) -> Response:
+    """The task's events as they happen, from `Last-Event-ID` (or `after`) on; ends when the task is closed.
+
+    A comment every 15 s says that the connection lives. 204 means: closed, and nothing more to read.
+    """
+    if await queries.find(session, caller, task_id) is None:
+        await find_starting_task(session, replies, caller, task_id)
+    start = int(last_event_id) if last_event_id else after
+    closed = await events.is_closed(session, task_id)
+    if start and closed and not await events.read(session, task_id, start, 1):
+        return Response(status_code=204)
+    return EventSourceResponse(_messages(sessions, hub, task_id, start), ping=HEARTBEAT_S, sep="\n")
+
+
+async def _messages(sessions: Sessions, hub: EventHub, task_id: str, after: int) -> AsyncIterator[ServerSentEvent]:
+    async for event in events.follow(sessions, hub, task_id, after):
+        yield ServerSentEvent(data=event.model_dump_json(), id=str(event.seq))
+
+
+def _withdrawal(task: TaskDTO, caller: Caller) -> DeployMessage:
+    """The workflow identifies the message by its task, and reads nothing else of it."""
+    return DeployMessage(
+        request_id=task.id, actor=caller.actor, task_id=task.id, project_id=task.project_id, user_id=task.user_id
+    )

@@ -1,0 +1,139 @@
+"""Who may see the Web UI: an admin with the cookie of a link, or an admin whom a trusted proxy names."""
+
+import hmac
+from dataclasses import dataclass
+from ipaddress import IPv6Address, ip_address
+from urllib.parse import urlsplit
+
+import structlog
+from fastapi import Request
+
+from api.problems import permanent
+from api.web_ui.parts import web_ui_of
+from contracts.errors import ErrorCode, OrchestratorError
+from contracts.states import Role
+from runtime.settings import Settings
+
+SECRET_HEADER = "X-Orchestrator-Proxy-Secret"
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Viewer:
+    """An admin who uses a browser. `by_proxy`: a proxy has logged them in, and not a cookie."""
+
+    user_id: int
+    by_proxy: bool = False
+
+
+async def require_viewer(request: Request) -> Viewer:
+    """Who is asking. Raises NOT_AUTHENTICATED without a login, NOT_ALLOWED when the person is not an admin.
+
+    A payload does not say which project it belongs to, so whoever reads one can read all. Therefore only admins may.
+    """
+    web_ui = web_ui_of(request)
+    named = _named_by_proxy(request, web_ui.settings)
+    if named is not None:
+        return await _admin(request, _user_named(named, web_ui.settings), by_proxy=True)
+    user_id = web_ui.sessions.user_of(request)
+    if user_id is None:
+        raise permanent(ErrorCode.NOT_AUTHENTICATED, _not_logged_in(request, web_ui.settings))
+    return await _admin(request, user_id, by_proxy=False)
+
+
+async def is_viewer(request: Request) -> bool:
+    """Whether `require_viewer` would let this request pass."""
+    try:
+        await require_viewer(request)
+    except OrchestratorError as error:
+        if error.code not in {ErrorCode.NOT_AUTHENTICATED, ErrorCode.NOT_ALLOWED}:
+            raise
+        return False
+    return True
+
+
+def require_own_page(request: Request, viewer: Viewer) -> None:
+    """Only the Web UI's own scripts may change or decrypt something. Raises NOT_ALLOWED."""
+    settings = web_ui_of(request).settings
+    # A proxy's login comes with every request, also with those of other pages. So only the public address will do.
+    known = {settings.public_url} if viewer.by_proxy else _origins(settings)
+    if request.headers.get("origin") not in known:
+        raise permanent(ErrorCode.NOT_ALLOWED, "Only the Web UI of this address may do that.")
+
+
+def _named_by_proxy(request: Request, settings: Settings) -> str | None:
+    """The name in the header of a trusted proxy; None without one."""
+    names = request.headers.getlist(settings.proxy_user_header)
+    if not names or not _is_trusted_proxy(request, settings):
+        return None
+    if not _is_own_host(request, settings):
+        raise permanent(
+            ErrorCode.NOT_ALLOWED,
+            "The proxy was asked for another host than ORCHESTRATOR_PUBLIC_URL names. If it is the right one, let the "
+            "proxy pass on the Host header, or send X-Forwarded-Host.",
+        )
+    # Starlette reads headers as latin-1, while proxies write UTF-8.
+    name = names[0].encode("latin-1").decode("utf-8", "replace").strip()
+    if len(names) > 1 or not name:
+        raise permanent(
+            ErrorCode.NOT_AUTHENTICATED, f"The proxy must send exactly one {settings.proxy_user_header}, with a name."
+        )
+    return name
+
+
+def _is_trusted_proxy(request: Request, settings: Settings) -> bool:
+    if request.client is None or not settings.trusted_proxies:
+        return False
+    try:
+        address = ip_address(request.client.host)
+    except ValueError:
+        return False
+    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
+        address = address.ipv4_mapped
+    if not any(address in network for network in settings.trusted_proxies):
+        return False
+    secret = settings.proxy_secret.get_secret_value() if settings.proxy_secret else ""
+    # Compared as bytes: the header may hold characters beyond ASCII.
+    return not secret or hmac.compare_digest(secret.encode(), request.headers.get(SECRET_HEADER, "").encode())
+
+
+def _is_own_host(request: Request, settings: Settings) -> bool:
+    asked = request.headers.get("x-forwarded-host") or request.headers.get("host", "")
+    return asked.lower() in {urlsplit(origin).netloc for origin in _origins(settings)}
+
+
+def _origins(settings: Settings) -> set[str | None]:
+    hosts = {settings.api_host, "127.0.0.1", "localhost"}
+    return {settings.site_url, *(f"http://{host}:{settings.api_port}" for host in hosts)}
+
+
+def _user_named(name: str, settings: Settings) -> int:
+    user_id = settings.proxy_users.get(name)
+    if user_id is None:
+        raise permanent(
+            ErrorCode.NOT_ALLOWED,
+            f"Nobody here is known as {name[:100]!a}. An operator names them in ORCHESTRATOR_PROXY_USERS.",
+        )
+    return user_id
+
+
+async def _admin(request: Request, user_id: int, *, by_proxy: bool) -> Viewer:
+    """Looked up for each request: somebody who was removed, or is no admin any more, must not read on."""
+    role = await web_ui_of(request).roles.role(user_id, fresh=request.method != "GET")
+    if role is None:
+        raise permanent(ErrorCode.NOT_AUTHENTICATED, "This login belongs to nobody any more.")
+    if role is not Role.ADMIN:
+        raise permanent(
+            ErrorCode.NOT_ALLOWED,
+            "Only an admin may read here, since the pages show the work of everybody. "
+            "Your own is in `orchestrator task list` and `orchestrator task show`.",
+        )
+    return Viewer(user_id, by_proxy)
+
+
+def _not_logged_in(request: Request, settings: Settings) -> str:
+    if request.headers.get(settings.proxy_user_header) is None:
+        return "Log in with the link that `orchestrator web-ui` prints."
+    log.warning("the name of a person was sent by nobody we trust", address=request.client and request.client.host)
+    return f"{settings.proxy_user_header} is believed from the proxies of ORCHESTRATOR_TRUSTED_PROXIES only."

@@ -1,0 +1,38 @@
+"""What a person reads instead of the Web UI when they may not see it."""
+
+from fastapi import Request
+from fastapi.responses import HTMLResponse, Response
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from contracts.errors import ErrorCode, OrchestratorError
+from runtime.settings import Settings
+
+_TEMPLATES = Environment(
+    loader=PackageLoader("api.web_ui"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+)
+_PAGES = {
+    ErrorCode.NOT_AUTHENTICATED: (401, _TEMPLATES.get_template("not_logged_in.html")),
+    ErrorCode.NOT_ALLOWED: (403, _TEMPLATES.get_template("not_allowed.html")),
+}
+
+
+def is_person(request: Request) -> bool:
+    """Whether a browser asks for a page, and not a program for data."""
+    return "text/html" in request.headers.get("accept", "")
+
+
+def refusal_page(request: Request, settings: Settings, refusal: OrchestratorError) -> Response | None:
+    """The page for this refusal; None when there is none."""
+    if refusal.code not in _PAGES:
+        return None
+    status, template = _PAGES[refusal.code]
+    text = template.render(reason=refusal.message, encrypted_url=_encrypted_url(request, settings))
+    return HTMLResponse(text, status, {"Cache-Control": "no-store"})
+
+
+def _encrypted_url(request: Request, settings: Settings) -> str | None:
+    """The same page without a login. It is on the platform's own host, so None where people use a public address."""
+    if settings.public_url is not None:
+        return None
+    query = f"?{request.url.query}" if request.url.query else ""
+    return f"{settings.ui_origin}{request.scope['raw_path'].decode('latin-1')}{query}"

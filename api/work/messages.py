@@ -1,0 +1,94 @@
+"""The messages with which workflows start, made from a request and its project."""
+
+from api.auth import Caller
+from api.problems import permanent
+from api.tables import ProjectRow
+from contracts import ids
+from contracts.departments import DeliveryMessage, DeployMessage, EngineeringMessage
+from contracts.errors import ErrorCode
+from contracts.nouns import DeliveryStart, DeployStart, EngineeringStart
+from contracts.project_spec import ProjectSpec
+from contracts.states import AgentKind, DeployAction, Module, Role, TaskKind
+
+
+def task_id(kind: TaskKind, body: EngineeringStart | DeployStart) -> str:
+    """Request ids of two people may be equal and must not name the same task, so the id includes the project."""
+    return ids.task_id_for_request(kind, f"{body.project_id}/{body.request_id}")
+
+
+def engineering(
+    body: EngineeringStart, project: ProjectRow, caller: Caller, task_id: str, agent: AgentKind
+) -> EngineeringMessage:
+    """`agent` is used when the request names none."""
+    return EngineeringMessage(
+        request_id=body.request_id,
+        actor=caller.actor,
+        task_id=task_id,
+        project_id=project.id,
+        user_id=project.owner_id,
+        title=body.title,
+        spec=_spec(body, project),
+        project_name=project.name,
+        agent=body.agent or agent,
+        max_rounds=body.max_rounds,
+    )
+
+
+def delivery(
+    body: DeliveryStart, project: ProjectRow, caller: Caller, task_id: str, agent: AgentKind
+) -> DeliveryMessage:
+    """`agent` is used when the request names none."""
+    return DeliveryMessage(
+        request_id=body.request_id,
+        actor=caller.actor,
+        task_id=task_id,
+        project_id=project.id,
+        user_id=project.owner_id,
+        project_name=project.name,
+        title=body.title,
+        spec=_spec(body, project),
+        agent=body.agent or agent,
+        max_rounds=body.max_rounds,
+        require_approval=body.require_approval,
+    )
+
+
+def deploy(body: DeployStart, project: ProjectRow, caller: Caller, task_id: str) -> DeployMessage:
+    return DeployMessage(
+        request_id=body.request_id,
+        actor=caller.actor,
+        task_id=task_id,
+        project_id=project.id,
+        user_id=project.owner_id,
+        action=body.action,
+        commit=body.commit,
+        release_id=body.release_id,
+        project_name=project.name,
+        require_approval=body.require_approval,
+    )
+
+
+def check_deploy(caller: Caller, body: DeployStart) -> None:
+    """Raises NOT_ALLOWED for what an agent may not do, INVALID_INPUT for a release that is not to be rolled back to."""
+    if caller.actor.role is Role.AGENT and body.action not in {DeployAction.DEPLOY, DeployAction.RESTART}:
+        raise permanent(ErrorCode.NOT_ALLOWED, "An agent may deploy and restart; ask a person for anything else.")
+    if body.release_id is not None and body.action is not DeployAction.ROLLBACK:
+        raise permanent(ErrorCode.INVALID_INPUT, "`release_id` is only for a rollback; to deploy, give a commit.")
+
+
+def _spec(body: EngineeringStart, project: ProjectRow) -> ProjectSpec:
+    """The given spec, else one from the wish, else what the project was created with. The name is the project's."""
+    if body.spec is not None:
+        return body.spec.model_copy(update={"name": project.name})
+    if body.wish.strip():
+        return _spec_of_sentence(body.wish, project)
+    if project.spec is not None:
+        return ProjectSpec.model_validate(project.spec).model_copy(update={"name": project.name})
+    if project.description.strip():
+        return _spec_of_sentence(project.description, project)
+    raise permanent(ErrorCode.INVALID_INPUT, "Say what to build: give a wish or a spec.")
+
+
+def _spec_of_sentence(sentence: str, project: ProjectRow) -> ProjectSpec:
+    modules = [Module(module) for module in project.modules]
+    return ProjectSpec(name=project.name, description=sentence, modules=modules)
