@@ -12,7 +12,7 @@ from api.auth import Caller, agents_may
 from api.database import Session
 from api.gateway_link import WorkflowGateway
 from api.problems import permanent
-from api.scope import find_working_project
+from api.scope import find_project, find_working_project
 from api.state import Platform, ThePlatform
 from api.tables import ProjectRow, ReleaseRow, TaskRow
 from contracts import ids
@@ -82,7 +82,9 @@ async def start_delivery(body: DeliveryStart, session: Session, caller: Delivers
 @router.post("/deploys", status_code=202)
 async def start_deploy(body: DeployStart, session: Session, caller: Deploys, platform: ThePlatform) -> StartedTask:
     """Deploy, roll back, stop, restart or remove. The same request id for the same project is the same task."""
-    project = await find_working_project(session, caller, body.project_id)
+    # What an archived project left running can still be ended.
+    find = find_project if body.action in {DeployAction.STOP, DeployAction.REMOVE} else find_working_project
+    project = await find(session, caller, body.project_id)
     _check_deploy(caller, body)
     task_id = _task_id(TaskKind.DEPLOY, body)
     if (known := await _started_before(session, platform, task_id)) is not None:
