@@ -11,8 +11,8 @@ from prompt_toolkit.output import DummyOutput
 from bot.emulator.keyboards import Button
 from bot.emulator.server import serving
 from bot.emulator.telegram import Telegram
-from cli.chat_line import ChatLine
-from cli.chat_window import _Chat, open_window
+from cli.demo.chat_line import ChatLine
+from cli.demo.chat_window import _Chat, open_window
 from tests.support.eventually import eventually
 from tests.support.patience import within
 

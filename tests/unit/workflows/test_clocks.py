@@ -28,7 +28,7 @@ ALLOWED = {
     "bot/conversation.py": "whether a secret that follows an end belongs to it, by moments of the database's rows",
     "bot/emulator/telegram.py": "the date of a message, as the Bot API has it",
     "bot/emulator/webhook.py": "the date of the last error, as the Bot API has it",
-    "cli/doctor.py": "one look at the age of heartbeats, for a person to judge",
+    "cli/host/doctor.py": "one look at the age of heartbeats, for a person to judge",
 }
 """Where the wall clock is read, and why a jump does no harm there."""
 
