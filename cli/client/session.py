@@ -26,19 +26,21 @@ _HEALTH_S = 2.5
 
 def run(work: Callable[[ApiClient, Output], Awaitable[Result]], *, as_json: bool) -> Result:
     """Run `work` against the API; Ctrl-C ends it as KeyboardInterrupt."""
-
-    async def connected() -> Result:
-        async with open_api() as api:
-            return await _unless_silent(api, work(api, Output(as_json=as_json)))
-
-    return asyncio.run(connected())
+    out = Output(as_json=as_json)
+    return asyncio.run(connected(lambda api: work(api, out)))
 
 
-def open_api(settings: Settings | None = None) -> ApiClient:
-    """The API that the environment names, with its token; else the one of this home, with the operator's key.
+async def connected(work: Callable[[ApiClient], Awaitable[Result]], settings: Settings | None = None) -> Result:
+    """The result of `work` with the API that the environment names; else, or with `settings`, with that of the home.
 
-    With `settings` it is always the one of their home.
+    Raises API_UNREACHABLE within five seconds of the program's start when nobody answers there.
     """
+    async with _open_api(settings) as api:
+        return await _unless_silent(api, work(api))
+
+
+def _open_api(settings: Settings | None) -> ApiClient:
+    """With the token of the environment, or with the operator's key."""
     url, token = _named_by_environment() if settings is None else ("", "")
     if not url:
         # Slow to import, and an agent worker has no home.

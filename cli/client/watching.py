@@ -35,7 +35,7 @@ async def follow(
     asked: set[str] = set()
     watched = await api.task(task_id)
     if watched.state is TaskState.QUEUED:
-        out.say(f"{task_id} is queued; it begins once a Temporal worker is free. `orchestrator status` shows them.")
+        out.say(f"{task_id} is queued until a Temporal worker is free. `orchestrator status` shows the workers.")
     async for event in merged_events(api, watched, after):
         out.document({"event": event.model_dump(mode="json")})
         steps.show(event)

@@ -12,7 +12,7 @@ from cli.terminal.options import AsJson, ProjectArgument, SpecFile, command_grou
 from cli.terminal.output import Output
 from contracts.base import new_id
 from contracts.nouns import ProjectCreate, ProjectList, ProjectResponse, ProjectUpdate
-from contracts.states import Module, ProjectStatus
+from contracts.states import Module
 from runtime.api_client import ApiClient
 
 app = command_group()
@@ -63,8 +63,7 @@ def list_projects(
     """List your projects."""
 
     async def work(api: ApiClient, out: Output) -> None:
-        found = await api.projects(include_archived=include_archived)
-        items = [item for item in found if include_archived or item.status is not ProjectStatus.ARCHIVED]
+        items = await api.projects(include_archived=include_archived)
         out.document(ProjectList(items=items))
         rows = [(item.name, item.id, item.status.value, item.url) for item in items]
         out.table(

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import BinaryIO
 
+from cli.client.session import connected
 from cli.demo.chat_line import ChatLine
 from cli.demo.chat_script import follow_script
 from cli.host.parts import Parts
@@ -42,7 +43,7 @@ async def run_chat(settings: Settings, sentence: str, language: str, out: Output
             await line.say(sentence)
         if sys.stdin.isatty() and sys.stdout.isatty() and not out.as_json:
             return await _window(line)
-        return await follow_script(settings, line, out)
+        return await connected(lambda api: follow_script(api, line, out), settings)
 
 
 async def _window(line: ChatLine) -> ExitCode:

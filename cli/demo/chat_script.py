@@ -10,12 +10,11 @@ import asyncio
 import re
 import sys
 
-from cli.client.session import open_api
 from cli.demo.chat_line import ChatLine, ChatScreen, Shown
 from cli.terminal.exits import ExitCode
 from cli.terminal.output import Output
 from contracts.states import TaskState
-from runtime.settings import Settings
+from runtime.api_client import ApiClient
 
 _BUTTON = re.compile(r"\[(.+)\]\Z")
 _BUTTON_S = 300.0
@@ -24,12 +23,12 @@ _ANSWER_S = 60.0
 _SETTLE_S = 3.0
 
 
-async def follow_script(settings: Settings, line: ChatLine, out: Output) -> ExitCode:
+async def follow_script(api: ApiClient, line: ChatLine, out: Output) -> ExitCode:
     """Say and press what standard input holds, and show every change until nothing runs any more.
 
     FAILED when a task failed, or waits for an answer that the input does not hold.
     """
-    known = await _task_ids(settings)
+    known = {task.id for task in await api.tasks()}
     printing = asyncio.create_task(_print_changes(line, out))
     try:
         loop = asyncio.get_running_loop()
@@ -37,7 +36,7 @@ async def follow_script(settings: Settings, line: ChatLine, out: Output) -> Exit
             if entry.strip():
                 await enter(line, entry.strip(), out)
         await _until_heard(line)
-        code = await _until_quiet(settings, known)
+        code = await _until_quiet(api, known)
         # The last edit is on its way.
         await asyncio.sleep(_SETTLE_S)
         return code
@@ -106,20 +105,14 @@ async def _until_heard(line: ChatLine) -> None:
         screen = await line.screen(after=screen.frame)
 
 
-async def _task_ids(settings: Settings) -> set[str]:
-    async with open_api(settings) as api:
-        return {task.id for task in await api.tasks()}
-
-
-async def _until_quiet(settings: Settings, known: set[str]) -> ExitCode:
+async def _until_quiet(api: ApiClient, known: set[str]) -> ExitCode:
     # What was said last becomes a task within moments.
     await asyncio.sleep(_SETTLE_S)
-    async with open_api(settings) as api:
-        while True:
-            tasks = [task for task in await api.tasks() if task.id not in known]
-            if any(task.state is TaskState.WAITING for task in tasks):
-                return ExitCode.FAILED
-            if all(task.state.is_final for task in tasks):
-                done = all(task.state is TaskState.COMPLETED for task in tasks)
-                return ExitCode.OK if done else ExitCode.FAILED
-            await asyncio.sleep(_LOOK_S)
+    while True:
+        tasks = [task for task in await api.tasks() if task.id not in known]
+        if any(task.state is TaskState.WAITING for task in tasks):
+            return ExitCode.FAILED
+        if all(task.state.is_final for task in tasks):
+            done = all(task.state is TaskState.COMPLETED for task in tasks)
+            return ExitCode.OK if done else ExitCode.FAILED
+        await asyncio.sleep(_LOOK_S)

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from cli.client.home import settings_for
-from cli.client.session import open_api
+from cli.client.session import connected
 from cli.client.watching import appeared, follow
 from cli.demo.chat import run_chat
 from cli.demo.service_check import visit
@@ -58,8 +58,8 @@ async def _run_demo(settings: Settings, sentence: str, out: Output) -> ExitCode:
     """
     out.say("The platform", style="bold")
     await bring_up(settings, out, detach=True)
-    async with open_api(settings) as api:
-        return await _deliver(settings, api, sentence.strip() or DEFAULT_SENTENCE, out)
+    wish = sentence.strip() or DEFAULT_SENTENCE
+    return await connected(lambda api: _deliver(settings, api, wish, out), settings)
 
 
 async def _deliver(settings: Settings, api: ApiClient, sentence: str, out: Output) -> ExitCode:

@@ -9,7 +9,7 @@ import typer
 
 from cli.client.home import settings_for
 from cli.client.services import stop_all
-from cli.client.session import open_api
+from cli.client.session import connected
 from cli.host.parts import BOT, START_ORDER, SUPERVISOR, Parts
 from cli.terminal.exits import ExitCode
 from cli.terminal.options import AsJson
@@ -46,8 +46,7 @@ async def _take_down(parts: Parts, out: Output, *, services: bool) -> ExitCode:
 async def _stop_services(parts: Parts, out: Output) -> list[str]:
     """Through the platform's own way, so that the records say it."""
     try:
-        async with open_api(parts.settings) as api:
-            return await stop_all(api, out)
+        return await connected(lambda api: stop_all(api, out), parts.settings)
     except OrchestratorError as error:
         if error.code not in {ErrorCode.API_UNREACHABLE, ErrorCode.TEMPORAL_UNREACHABLE}:
             raise

@@ -29,7 +29,7 @@ async def one_start_at_a_time(parts: Parts, out: Output) -> AsyncIterator[None]:
             f"{parts.settings.home} cannot be used: {error.strerror}. Choose another with ORCHESTRATOR_HOME.",
         ) from error
     try:
-        if not _taken(descriptor):
+        if not _take(descriptor):
             out.say("Another `orchestrator up` is starting this platform; waiting for it.")
             await _wait(descriptor)
         yield
@@ -37,7 +37,8 @@ async def one_start_at_a_time(parts: Parts, out: Output) -> AsyncIterator[None]:
         os.close(descriptor)
 
 
-def _taken(descriptor: int) -> bool:
+def _take(descriptor: int) -> bool:
+    """Whether the lock is ours now."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -48,7 +49,7 @@ def _taken(descriptor: int) -> bool:
 async def _wait(descriptor: int) -> None:
     try:
         async with asyncio.timeout(_WAIT_S):
-            while not _taken(descriptor):  # noqa: ASYNC110 - another process has it: nobody here can tell us
+            while not _take(descriptor):  # noqa: ASYNC110 - another process has it: nobody here can tell us
                 await asyncio.sleep(_LOOK_AGAIN_S)
     except TimeoutError:
         raise OrchestratorError(

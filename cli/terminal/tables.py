@@ -54,7 +54,7 @@ def show_queues(queues: list[QueueDTO], out: Output) -> None:
         )
         for queue in queues
     ]
-    out.table(("QUEUE", "WORKERS", "POLLERS", "BACKLOG", "OLDEST", "NOTE"), rows, empty="No task queue was seen yet.")
+    out.table(("QUEUE", "WORKERS", "POLLERS", "BACKLOG", "OLDEST", "NOTE"), rows, empty="No task queues yet.")
 
 
 def show_alerts(alerts: list[AlertDTO], out: Output) -> None:
