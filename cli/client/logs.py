@@ -1,19 +1,13 @@
 """Everything that was recorded of a task."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 from cli.client.watching import Steps
+from cli.terminal.output import Output
+from contracts.artifacts import ArtifactRef
 from contracts.errors import ErrorCode, OrchestratorError
 from contracts.ids import child_task_id
+from contracts.nouns import TaskDTO
 from contracts.states import TaskKind
-
-if TYPE_CHECKING:
-    from cli.terminal.output import Output
-    from contracts.artifacts import ArtifactRef
-    from contracts.nouns import TaskDTO
-    from runtime.api_client import ApiClient
+from runtime.api_client import ApiClient
 
 _PAGE = 500
 

@@ -1,15 +1,9 @@
 """Finds what a person named: a project by id or by name."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 from cli.terminal.inputs import identifier
 from contracts.errors import ErrorCode, OrchestratorError
-
-if TYPE_CHECKING:
-    from contracts.nouns import ProjectDTO
-    from runtime.api_client import ApiClient
+from contracts.nouns import ProjectDTO
+from runtime.api_client import ApiClient
 
 
 async def find_project(api: ApiClient, name_or_id: str) -> ProjectDTO:

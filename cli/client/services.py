@@ -1,17 +1,11 @@
 """Deployed services, all of them at once."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 from cli.client.watching import appeared, follow
+from cli.terminal.output import Output
 from contracts.base import new_id
 from contracts.nouns import DeployStart
 from contracts.states import DeployAction
-
-if TYPE_CHECKING:
-    from cli.terminal.output import Output
-    from runtime.api_client import ApiClient
+from runtime.api_client import ApiClient
 
 
 async def stop_all(api: ApiClient, out: Output) -> list[str]:

@@ -1,17 +1,12 @@
 """What all `start` commands share: start, say what was started, follow it when asked."""
 
-from __future__ import annotations
-
 from collections.abc import Awaitable
-from typing import TYPE_CHECKING
 
 from cli.client.watching import appeared, follow
 from cli.terminal.exits import ExitCode
-
-if TYPE_CHECKING:
-    from cli.terminal.output import Output
-    from contracts.nouns import StartedTask
-    from runtime.api_client import ApiClient
+from cli.terminal.output import Output
+from contracts.nouns import StartedTask
+from runtime.api_client import ApiClient
 
 
 async def tell_started(api: ApiClient, out: Output, starting: Awaitable[StartedTask], *, watch: bool) -> ExitCode:

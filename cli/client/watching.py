@@ -1,22 +1,17 @@
 """Follows a task from its ordered stream to its end, and says how it ended."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING
 
 from cli.terminal.exits import ExitCode
+from cli.terminal.output import Output
 from cli.terminal.tables import show_question
 from contracts.errors import ErrorCode, OrchestratorError
 from contracts.ids import child_task_id
+from contracts.nouns import StartedTask, TaskDTO
+from contracts.progress import StreamedEvent
 from contracts.states import TaskKind, TaskState
-
-if TYPE_CHECKING:
-    from cli.terminal.output import Output
-    from contracts.nouns import StartedTask, TaskDTO
-    from contracts.progress import StreamedEvent
-    from runtime.api_client import ApiClient
+from runtime.api_client import ApiClient
 
 _FIRST_PROJECTION_S = 20.0
 _LOOK_AGAIN_S = 0.2

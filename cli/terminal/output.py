@@ -46,6 +46,7 @@ class Output:
     @property
     def console(self) -> Console:
         if self._console is None:
+            # Here and below: slow to import, and neither `--help` nor --json needs it.
             from rich.console import Console
 
             self._console = Console(markup=False, highlight=False, emoji=False, soft_wrap=True)

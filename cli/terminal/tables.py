@@ -1,17 +1,10 @@
 """Tables that several commands show."""
 
-from __future__ import annotations
+from datetime import datetime
 
-from typing import TYPE_CHECKING
-
-from cli.terminal.output import shortened
-
-if TYPE_CHECKING:
-    from datetime import datetime
-
-    from cli.terminal.output import Output
-    from contracts.nouns import AlertDTO, QueueDTO, TaskDTO
-    from contracts.questions import QuestionDTO
+from cli.terminal.output import Output, shortened
+from contracts.nouns import AlertDTO, QueueDTO, TaskDTO
+from contracts.questions import QuestionDTO
 
 
 def show_tasks(tasks: list[TaskDTO], out: Output) -> None:

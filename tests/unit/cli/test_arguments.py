@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import resource
 import socket
 import subprocess
 import sys
@@ -57,6 +58,18 @@ def test_help_imports_no_command_and_no_heavy_library() -> None:
     assert {
         name for name in modules if name.startswith(("cli.commands", "cli.host", "cli.client", "cli.demo"))
     } == set()
+
+
+def test_help_is_there_at_once() -> None:
+    """By the processor's time, which others on the machine do not make longer."""
+
+    def seconds() -> float:
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        subprocess.run([sys.executable, "-m", "cli", "--help"], stdout=subprocess.DEVNULL, check=True)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+    assert min(seconds() for _ in range(3)) < promised(0.4)
 
 
 def test_a_command_imports_its_own_module_and_no_other() -> None:
