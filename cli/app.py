@@ -12,7 +12,7 @@ from typer.main import get_command, get_group
 from cli.terminal.exits import EPILOG
 
 COMMANDS: Final = {
-    "up": ("cli.host.up", "Start the platform on this machine, or whatever of it is not running."),
+    "up": ("cli.host.up", "Start the platform on this machine. Parts that already run are kept."),
     "down": ("cli.host.down", "Stop the platform on this machine. Deployed services keep running."),
     "status": ("cli.host.status", "Show what is running, what is wrong, and what waits for you."),
     "demo": ("cli.demo.demo", "Turn one sentence into a running service, showing every step."),

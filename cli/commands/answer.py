@@ -14,7 +14,7 @@ from runtime.api_client import ApiClient
 
 def answer(
     question: QuestionArgument,
-    answer_text: Annotated[str, typer.Argument(metavar="[ANSWER]", help="One of the choices, or a sentence.")] = "",
+    answer_text: Annotated[str, typer.Argument(metavar="ANSWER", help="One of the choices, or a sentence.")] = "",
     secret: Annotated[
         str | None,
         typer.Option(

@@ -39,7 +39,7 @@ class ChatLanguage(StrEnum):
 
 
 def demo(
-    sentence: Annotated[str, typer.Argument(metavar="[SENTENCE]", help="What to build.")] = "",
+    sentence: Annotated[str, typer.Argument(metavar="SENTENCE", help="What to build.")] = "",
     chat: Annotated[
         bool, typer.Option("--chat", help="Talk to the Telegram bot here in the terminal, without Telegram.")
     ] = False,

@@ -153,7 +153,7 @@ def _package(name: str) -> Finding:
 def _agent_program(name: str, settings: Settings) -> Finding:
     path = shutil.which(name)
     if path is None:
-        return Finding(f"agent {name}", "optional", "not on PATH", f"new work uses the agent {settings.agent.value}")
+        return Finding(f"agent {name}", "optional", "not on PATH", f"new work uses the {settings.agent.value} agent")
     return Finding(f"agent {name}", "ok", _ask([path, "--version"]) or path)
 
 

@@ -19,7 +19,7 @@ from contracts.errors import ErrorCode, OrchestratorError
 
 
 def replay(
-    files: Annotated[list[Path] | None, typer.Argument(metavar="[FILE]...", help="Histories, as JSON files.")] = None,
+    files: Annotated[list[Path] | None, typer.Argument(metavar="FILE", help="Histories, as JSON files.")] = None,
     query: Annotated[
         str | None,
         typer.Option("--query", metavar="QUERY", help="Replay runs from Temporal, such as ProjectId='notes'."),
