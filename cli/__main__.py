@@ -7,6 +7,13 @@ import sys
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 
+import typer
+
+from cli.app import Commands, app
+from cli.terminal.exits import ExitCode, exit_code_for
+from cli.terminal.output import write_error
+from contracts.errors import ErrorCode, OrchestratorError
+
 
 def main() -> None:
     """Entry point of the console script."""
@@ -22,23 +29,19 @@ def main() -> None:
 
 
 def _send_traces() -> None:
-    # Without Temporal there was nothing to trace; then the module is not even loaded.
+    # `--help` and refused arguments have not even loaded the module.
     if telemetry := sys.modules.get("runtime.telemetry"):
         telemetry.flush()
 
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command and return its exit code; expected failures are told in one line."""
-    import typer
-
-    from cli.app import app
-
     as_json = "--json" in arguments
     if os.environ.get("ORCHESTRATOR_DEBUG"):
-        return _invoked(app, arguments)
+        return _invoked(arguments)
     try:
         _check_text(arguments)
-        return _invoked(app, arguments)
+        return _invoked(arguments)
     except typer.TyperException as error:
         return _usage(error, as_json)
     except typer.Abort:
@@ -49,10 +52,7 @@ def run(arguments: Sequence[str]) -> int:
         return _failed(error, as_json)
 
 
-def _invoked(app: object, arguments: Sequence[str]) -> int:
-    import typer
-
-    assert isinstance(app, typer.Typer)
+def _invoked(arguments: Sequence[str]) -> int:
     command = typer.main.get_command(app)
     with _traced(command, arguments):
         result = command.main(args=list(arguments), prog_name="orchestrator", standalone_mode=False)
@@ -67,6 +67,8 @@ def _traced(command: object, arguments: Sequence[str]) -> AbstractContextManager
 
     words = ["orchestrator"]
     for argument in arguments:
+        if isinstance(command, Commands):
+            command.open(argument)
         command = getattr(command, "commands", {}).get(argument)
         if command is None:
             break
@@ -75,18 +77,13 @@ def _traced(command: object, arguments: Sequence[str]) -> AbstractContextManager
 
 
 def _check_text(arguments: Sequence[str]) -> None:
-    from contracts.errors import ErrorCode, OrchestratorError
-
     if any("\ud800" <= char <= "\udfff" for argument in arguments for char in argument):
         raise OrchestratorError(ErrorCode.INVALID_INPUT, "An argument is not valid UTF-8 text.")
     if any("\x00" in argument for argument in arguments):
         raise OrchestratorError(ErrorCode.INVALID_INPUT, "An argument contains a NUL character.")
 
 
-def _usage(error: object, as_json: bool) -> int:
-    import typer
-
-    assert isinstance(error, typer.TyperException)
+def _usage(error: typer.TyperException, as_json: bool) -> int:
     if type(error).__name__ == "NoArgsIsHelpError":
         sys.stderr.write(error.format_message() + "\n")
         return 2
@@ -97,22 +94,17 @@ def _usage(error: object, as_json: bool) -> int:
 
 
 def _failed(error: BaseException, as_json: bool) -> int:
-    from cli.exits import ExitCode, exit_code_for
-    from contracts.errors import OrchestratorError
-
     if isinstance(error, OrchestratorError):
         return _told(error.code.value, error.message, error.details, as_json, exit_code_for(error.code))
     if isinstance(error, KeyboardInterrupt):
         return _told("INTERRUPTED", "Interrupted.", {}, as_json, ExitCode.INTERRUPTED)
     if isinstance(error, SystemExit):
         return error.code if isinstance(error.code, int) else ExitCode.INTERNAL
-    message = f"This should not have happened ({type(error).__name__}). ORCHESTRATOR_DEBUG=1 shows where."
+    message = f"The command failed unexpectedly ({type(error).__name__}). Set ORCHESTRATOR_DEBUG=1 to see where."
     return _told("INTERNAL", message, {"cause": str(error)[:500]}, as_json, ExitCode.INTERNAL)
 
 
 def _told(code: str, message: str, details: dict[str, str], as_json: bool, exit_code: int) -> int:
-    from cli.output import write_error
-
     write_error(code, message, details, as_json=as_json)
     return int(exit_code)
 

@@ -1,17 +1,73 @@
-"""The command tree. Nothing is imported here that a `--help` does not need."""
+"""The command tree. Its table is all that `--help` reads: only the module of the command that runs is imported."""
 
 from __future__ import annotations
 
-from typing import Annotated
+import importlib
+from typing import Annotated, Any, Final
 
 import typer
+from typer.core import TyperCommand, TyperGroup
+from typer.main import get_command, get_group
 
-from cli.commands import access, platform, project, question, replay, secret, task, work
-from cli.exits import EPILOG
+from cli.terminal.exits import EPILOG
+
+COMMANDS: Final = {
+    "up": ("cli.host.up", "Start the platform on this machine. Parts that already run are kept."),
+    "down": ("cli.host.down", "Stop the platform on this machine. Deployed services keep running."),
+    "status": ("cli.host.status", "Show what is running, what is wrong, and what waits for you."),
+    "demo": ("cli.demo.demo", "Turn one sentence into a running service, showing every step."),
+    "doctor": ("cli.host.doctor", "Check everything the platform needs, and say how to fix what is missing."),
+    "web-ui": ("cli.commands.web_ui", "Print a link that opens the Temporal Web UI in your browser."),
+    "project": ("cli.commands.project", "Create, list, show and archive projects."),
+    "delivery": ("cli.commands.delivery", "Turn a sentence into a running service: engineering, then deploy."),
+    "engineering": ("cli.commands.engineering", "Turn a sentence into a tested commit."),
+    "deploy": ("cli.commands.deploy", "Put a commit online, and control what is online."),
+    "task": ("cli.commands.task", "List, watch and cancel work, and read its logs."),
+    "question": ("cli.commands.question", "See what the platform asks you."),
+    "answer": ("cli.commands.answer", "Answer a question. The first valid answer counts."),
+    "secret": ("cli.commands.secret", "Store a project's secrets. Nobody can read them back."),
+    "user": ("cli.commands.user", "Add and list the people who may use this platform."),
+    "token": ("cli.commands.agent_token", "Create short-lived tokens for agents."),
+    "replay": ("cli.host.replay", "Check recorded histories against the installed workflow code."),
+}
+"""Name: module and help. A module has an `app` with subcommands, or a function with the name of the command."""
+
+
+class Commands(TyperGroup):
+    """The whole program: each command is a name with its help until it is opened."""
+
+    def __init__(self, **settings: Any) -> None:  # noqa: ANN401 - Typer's own signature
+        super().__init__(**settings)
+        for name, (_, text) in COMMANDS.items():
+            self.add_command(TyperCommand(name, help=text))
+
+    def open(self, name: str) -> None:
+        """Import a command's module; a name that is not in the table is left for Typer to refuse."""
+        if name in COMMANDS:
+            self.add_command(_imported(name))
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:  # noqa: ANN401 - the types are Typer's own
+        self.open(args[0])
+        return super().resolve_command(ctx, args)
+
+
+def _imported(name: str) -> TyperCommand | TyperGroup:
+    place, text = COMMANDS[name]
+    module = importlib.import_module(place)
+    if (app := getattr(module, "app", None)) is not None:
+        group = get_group(app)
+        group.name, group.help = name, text
+        return group
+    single = typer.Typer(add_completion=False)
+    single.command(name, help=text, epilog=EPILOG)(getattr(module, name.replace("-", "_")))
+    command = get_command(single)
+    assert isinstance(command, TyperCommand)
+    return command
+
 
 app = typer.Typer(
+    cls=Commands,
     name="orchestrator",
-    help="A sentence goes in; a verified, deployed service comes back as a URL.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -21,7 +77,7 @@ app = typer.Typer(
 
 def _show_version(value: bool) -> None:
     if value:
-        from runtime.settings import load_settings
+        from runtime.settings import load_settings  # slow to import, and `--help` needs none
 
         typer.echo(load_settings().version)
         raise typer.Exit
@@ -30,26 +86,7 @@ def _show_version(value: bool) -> None:
 @app.callback(epilog=EPILOG)
 def root(
     version: Annotated[
-        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
-    """A sentence goes in; a verified, deployed service comes back as a URL."""
-
-
-app.command(epilog=EPILOG)(platform.up)
-app.command(epilog=EPILOG)(platform.down)
-app.command(epilog=EPILOG)(platform.status)
-app.command(epilog=EPILOG)(platform.demo)
-app.command(epilog=EPILOG)(platform.doctor)
-app.command(epilog=EPILOG)(platform.web_ui)
-app.add_typer(project.app, name="project")
-app.add_typer(work.delivery, name="delivery")
-app.add_typer(work.engineering, name="engineering")
-app.add_typer(work.deploy, name="deploy")
-app.add_typer(task.app, name="task")
-app.add_typer(question.app, name="question")
-app.command(epilog=EPILOG)(question.answer)
-app.add_typer(secret.app, name="secret")
-app.add_typer(access.user, name="user")
-app.add_typer(access.token, name="token")
-app.command(epilog=EPILOG)(replay.replay)
+    """Describe software in a sentence; get a tested, running service and its URL."""

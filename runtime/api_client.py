@@ -67,10 +67,12 @@ from contracts.nouns import (
 )
 from contracts.progress import FineEvent, Projection, ProjectionAck, StreamedEvent
 from contracts.questions import AnswerAccepted, QuestionDTO
+from contracts.states import ActorVia
 from runtime import telemetry
 
 Model = TypeVar("Model", bound=BaseModel)
 
+VIA = "X-Orchestrator-Via"
 # The server sends a comment every 15 s; three missed ones mean that the connection is dead.
 _STREAM_SILENCE_S = 45.0
 _RECONNECTIONS = 10
@@ -93,7 +95,8 @@ class ApiClient:
     """One connection pool to one API, with one key (an empty one only sees its health).
 
     `timeout_s` bounds each request in seconds. Calls that may be repeated without a second effect are tried up
-    to `attempts` times on a transient failure; the others once. Raises OrchestratorError: the API's own code, or
+    to `attempts` times on a transient failure, for at most `retry_for_s` seconds (`timeout_s` unless given); the
+    others once. `via` says which of our programs a person uses. Raises OrchestratorError: the API's own code, or
     API_UNREACHABLE (transient) when there is no answer.
     """
 
@@ -104,16 +107,20 @@ class ApiClient:
         *,
         timeout_s: float = 10.0,
         attempts: int = 4,
+        retry_for_s: float | None = None,
+        via: ActorVia | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
         max_connections: int | None = 100,
     ) -> None:
-        self._base_url = base_url.rstrip("/")
+        self.base_url = base_url.rstrip("/")
+        self.has_answered = False
         self._timeout_s = timeout_s
         self._attempts = attempts
-        self._headers = httpx.Headers()
+        self._retry_for_s = timeout_s if retry_for_s is None else retry_for_s
+        self._headers = httpx.Headers({VIA: via.value} if via else {})
         try:
             self._http = httpx.AsyncClient(
-                base_url=self._base_url,
+                base_url=self.base_url,
                 headers={"Accept": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {}),
                 timeout=httpx.Timeout(timeout_s),
                 transport=transport,
@@ -349,7 +356,7 @@ class ApiClient:
         payload = None if body is None else _revealed(body.model_dump(mode="python", warnings=False))
         attempts = AsyncRetrying(
             # A server that takes connections and says nothing is waited for once, not for each attempt.
-            stop=stop_after_attempt(self._attempts if repeatable else 1) | stop_after_delay(self._timeout_s),
+            stop=stop_after_attempt(self._attempts if repeatable else 1) | stop_after_delay(self._retry_for_s),
             wait=wait_exponential_jitter(multiplier=0.1, max=2.0, jitter=0.1),
             retry=retry_if_exception(lambda error: isinstance(error, OrchestratorError) and error.retryable),
             reraise=True,
@@ -364,6 +371,7 @@ class ApiClient:
             response = await self._http.request(method, path, json=payload, params=params, headers=self._headers)
         except httpx.TransportError as error:
             raise self._unreachable(error) from error
+        self.has_answered = True
         if response.is_error or response.is_redirect:
             raise _refusal(response)
         return response
@@ -371,8 +379,8 @@ class ApiClient:
     def _unreachable(self, error: Exception) -> OrchestratorError:
         return OrchestratorError(
             ErrorCode.API_UNREACHABLE,
-            f"No answer from the API at {self._base_url}. Start the platform with `orchestrator up`, "
-            "or run `orchestrator doctor` to see what is missing.",
+            f"No answer from the API at {self.base_url}. On its machine, `orchestrator status` shows which part is "
+            "not running, and `orchestrator up` starts it.",
             error_class=ErrorClass.TRANSIENT,
             details={"cause": f"{type(error).__name__}: {error}"},
         )

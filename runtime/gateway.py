@@ -41,8 +41,8 @@ from contracts.questions import AnswerAccepted, AnswerCommand
 from runtime import task_queues
 from runtime.task_queues import QueueFacts, QueueWaits
 
-_RPC_TIMEOUT = timedelta(seconds=5)
-"""A person waits at the other end: the server answers in milliseconds or is said to be unreachable."""
+_RPC_TIMEOUT = timedelta(seconds=3.5)
+"""A person waits at the other end, and is told within five seconds: the server answers in milliseconds, or is away."""
 
 _HEALTH_TIMEOUT = timedelta(seconds=2)
 """Whoever asks for health waits for several answers, and gives up after four seconds."""

@@ -1,41 +1,41 @@
 """`orchestrator project …`"""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from cli.exits import EPILOG
-from cli.options import AsJson, ProjectArgument, SpecFile
+from cli.client import session
+from cli.client.projects import find_project
+from cli.terminal import inputs
+from cli.terminal.exits import EPILOG
+from cli.terminal.options import AsJson, ProjectArgument, SpecFile, command_group
+from cli.terminal.output import Output
+from contracts.base import new_id
+from contracts.nouns import ProjectCreate, ProjectList, ProjectResponse, ProjectUpdate
 from contracts.states import Module
+from runtime.api_client import ApiClient
 
-if TYPE_CHECKING:
-    from cli.output import Output
-    from cli.platform import Platform
-    from contracts.nouns import ProjectResponse
-
-app = typer.Typer(help="Projects: what is being built and what runs.", no_args_is_help=True, epilog=EPILOG)
+app = command_group()
 
 
 @app.command(epilog=EPILOG)
 def create(
-    name: Annotated[str, typer.Argument(help="Kebab-case, such as `notes`: becomes repository and service name.")],
-    description: Annotated[str, typer.Option("--description", "-d", help="What it is for.")] = "",
-    title: Annotated[str, typer.Option(help="A title for people.")] = "",
-    module: Annotated[list[Module] | None, typer.Option("--module", "-m", help="Repeat for several.")] = None,
+    name: Annotated[
+        str, typer.Argument(help="Such as `notes` or `my-notes`. The repository and the service get this name.")
+    ],
+    description: Annotated[str, typer.Option("--description", "-d", help="What the project is for.")] = "",
+    title: Annotated[str, typer.Option(help="A title in your own words.")] = "",
+    module: Annotated[
+        list[Module] | None, typer.Option("--module", "-m", help="What it consists of. May be repeated.")
+    ] = None,
     spec: SpecFile = None,
     project_id: Annotated[
-        str | None, typer.Option("--id", metavar="ID", help="Your own id: repeating it is the same project.")
+        str | None, typer.Option("--id", metavar="ID", help="Your own id. Using it again returns the same project.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Create a project. Nothing is built yet."""
-    from cli import inputs, session, starting
-    from contracts.base import new_id
-    from contracts.nouns import ProjectCreate
-
-    wish = starting.read_spec(spec)
+    wish = inputs.spec(spec)
     body = inputs.build(
         ProjectCreate,
         id=new_id() if project_id is None else project_id,
@@ -46,8 +46,8 @@ def create(
         spec=wish,
     )
 
-    async def work(platform: Platform, out: Output) -> None:
-        made = await platform.api.create_project(body)
+    async def work(api: ApiClient, out: Output) -> None:
+        made = await api.create_project(body)
         out.document(made)
         out.say(f"Project {made.name} ({made.id}) is {made.status.value}.")
         out.say(f'Next: orchestrator delivery start --project {made.name} "what it should do"')
@@ -57,17 +57,13 @@ def create(
 
 @app.command("list", epilog=EPILOG)
 def list_projects(
-    include_archived: Annotated[bool, typer.Option("--all", help="Archived ones too.")] = False,
+    include_archived: Annotated[bool, typer.Option("--all", help="Include archived projects.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """List your projects."""
-    from cli import session
-    from contracts.nouns import ProjectList
-    from contracts.states import ProjectStatus
 
-    async def work(platform: Platform, out: Output) -> None:
-        found = await platform.api.projects(include_archived=include_archived)
-        items = [item for item in found if include_archived or item.status is not ProjectStatus.ARCHIVED]
+    async def work(api: ApiClient, out: Output) -> None:
+        items = await api.projects(include_archived=include_archived)
         out.document(ProjectList(items=items))
         rows = [(item.name, item.id, item.status.value, item.url) for item in items]
         out.table(
@@ -82,12 +78,10 @@ def list_projects(
 
 @app.command(epilog=EPILOG)
 def show(project: ProjectArgument, as_json: AsJson = False) -> None:
-    """Show a project: status, repository, what runs, open questions."""
-    from cli import session
-    from cli.lookup import find_project
+    """Show a project: its status, its repository, what is online, and open questions."""
 
-    async def work(platform: Platform, out: Output) -> None:
-        found = await platform.api.project((await find_project(platform.api, project)).id)
+    async def work(api: ApiClient, out: Output) -> None:
+        found = await api.project((await find_project(api, project)).id)
         out.document(found)
         _describe(found, out)
 
@@ -96,14 +90,11 @@ def show(project: ProjectArgument, as_json: AsJson = False) -> None:
 
 @app.command(epilog=EPILOG)
 def archive(project: ProjectArgument, as_json: AsJson = False) -> None:
-    """Archive a project; what is deployed keeps running (see `deploy stop`). A second call changes nothing."""
-    from cli import session
-    from cli.lookup import find_project
-    from contracts.nouns import ProjectUpdate
+    """Archive a project. What is online stays online until `deploy stop` or `deploy remove`."""
 
-    async def work(platform: Platform, out: Output) -> None:
-        found = await find_project(platform.api, project)
-        updated = await platform.api.update_project(found.id, ProjectUpdate(archived=True))
+    async def work(api: ApiClient, out: Output) -> None:
+        found = await find_project(api, project)
+        updated = await api.update_project(found.id, ProjectUpdate(archived=True))
         out.document(updated)
         out.say(f"Project {updated.name} is {updated.status.value}.")
 

@@ -1,39 +1,38 @@
 """`orchestrator task …`"""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from cli.exits import EPILOG
-from cli.options import AnyProject, AsJson, TaskArgument
+from cli.client import session
+from cli.client.logs import point_below, show_artifacts, show_events
+from cli.client.projects import find_project_id
+from cli.client.watching import follow, show_ending
+from cli.terminal import inputs
+from cli.terminal.exits import EPILOG
+from cli.terminal.options import AnyProject, AsJson, TaskArgument, command_group
+from cli.terminal.output import Output
+from cli.terminal.tables import show_tasks, stall_note
+from contracts.errors import ErrorCode, OrchestratorError
+from contracts.nouns import TaskDTO, TaskList
 from contracts.states import TaskState
+from runtime.api_client import ApiClient
 
-if TYPE_CHECKING:
-    from cli.output import Output
-    from cli.platform import Platform
-    from contracts.nouns import TaskDTO
-
-app = typer.Typer(help="Work in progress and finished work.", no_args_is_help=True, epilog=EPILOG)
+app = command_group()
 
 
 @app.command("list", epilog=EPILOG)
 def list_tasks(
     project: AnyProject = None,
-    state: Annotated[TaskState | None, typer.Option(help="Only in this state.")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=500, help="At most so many, newest first.")] = 50,
+    state: Annotated[TaskState | None, typer.Option(help="Only tasks in this state.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=500, help="How many to show at most.")] = 50,
     as_json: AsJson = False,
 ) -> None:
     """List tasks, newest first."""
-    from cli import session
-    from cli.lookup import find_project
-    from cli.tables import show_tasks
-    from contracts.nouns import TaskList
 
-    async def work(platform: Platform, out: Output) -> None:
-        wanted = None if project is None else (await find_project(platform.api, project)).id
-        tasks = await platform.api.tasks(project_id=wanted, state=state and state.value, limit=limit)
+    async def work(api: ApiClient, out: Output) -> None:
+        wanted = await find_project_id(api, project)
+        tasks = await api.tasks(project_id=wanted, state=state and state.value, limit=limit)
         out.document(TaskList(items=tasks))
         show_tasks(tasks, out)
 
@@ -42,13 +41,11 @@ def list_tasks(
 
 @app.command(epilog=EPILOG)
 def show(task: TaskArgument, as_json: AsJson = False) -> None:
-    """Show a task: state, stage, result or error, artifacts."""
-    from cli import inputs, session
-
+    """Show a task: its state and stage, its result or error, and its artifacts."""
     wanted = inputs.identifier(task, "TASK")
 
-    async def work(platform: Platform, out: Output) -> None:
-        found = await platform.api.task(wanted)
+    async def work(api: ApiClient, out: Output) -> None:
+        found = await api.task(wanted)
         out.document(found)
         _describe(found, out)
 
@@ -58,37 +55,30 @@ def show(task: TaskArgument, as_json: AsJson = False) -> None:
 @app.command(epilog=EPILOG)
 def watch(
     task: TaskArgument,
-    after: Annotated[int, typer.Option(min=0, help="Only events after this sequence number.")] = 0,
+    after: Annotated[int, typer.Option(min=0, help="Skip events up to this sequence number.")] = 0,
     as_json: AsJson = False,
 ) -> int:
-    """Follow a task to its end; ends with 1 when it failed or was cancelled."""
-    from cli import inputs, session
-    from cli.watching import follow
-
+    """Follow a task until it ends. Exits with 1 if it failed or was cancelled."""
     wanted = inputs.identifier(task, "TASK")
 
-    async def work(platform: Platform, out: Output) -> int:
-        await platform.api.task(wanted)
-        return await follow(platform.api, wanted, out, after=after)
+    async def work(api: ApiClient, out: Output) -> int:
+        return await follow(api, wanted, out, after=after)
 
     return session.run(work, as_json=as_json)
 
 
 @app.command(epilog=EPILOG)
 def cancel(task: TaskArgument, as_json: AsJson = False) -> None:
-    """Ask a task to stop; it says `cancelled` once everything of it has stopped."""
-    from cli import inputs, session
-    from contracts.errors import ErrorCode, OrchestratorError
-
+    """Cancel a task. Its state is `cancelled` once everything has stopped."""
     wanted = inputs.identifier(task, "TASK")
 
-    async def work(platform: Platform, out: Output) -> None:
-        found = await platform.api.task(wanted)
+    async def work(api: ApiClient, out: Output) -> None:
+        found = await api.task(wanted)
         if found.state.is_final:
-            raise OrchestratorError(ErrorCode.CONFLICT, f"{found.id} is {found.state.value} already.")
-        accepted = await platform.cancel(found)
+            raise OrchestratorError(ErrorCode.CONFLICT, f"{found.id} is already {found.state.value}.")
+        accepted = await api.cancel_task(wanted)
         out.document(accepted)
-        out.say(f"{found.id}: {accepted.message or 'asked to cancel'}")
+        out.say(f"{found.id}: {accepted.message or 'The work is being stopped.'}")
         out.say(f"Next: orchestrator task watch {found.id}")
 
     session.run(work, as_json=as_json)
@@ -96,25 +86,19 @@ def cancel(task: TaskArgument, as_json: AsJson = False) -> None:
 
 @app.command(epilog=EPILOG)
 def logs(task: TaskArgument, as_json: AsJson = False) -> None:
-    """All events of a task, then the text of its artifacts (transcripts, test reports, playbook output)."""
-    from cli import inputs, session
-    from cli.logs import point_below, show_artifacts, show_events
-
+    """Print a task's events, then its artifacts: transcripts, test reports, playbook output."""
     wanted = inputs.identifier(task, "TASK")
 
-    async def work(platform: Platform, out: Output) -> None:
-        found = await platform.api.task(wanted)
-        await show_events(platform.api, found, out)
-        await show_artifacts(platform.api, found, out)
-        await point_below(platform.api, found, out)
+    async def work(api: ApiClient, out: Output) -> None:
+        found = await api.task(wanted)
+        await show_events(api, found, out)
+        await show_artifacts(api, found, out)
+        await point_below(api, found, out)
 
     session.run(work, as_json=as_json)
 
 
 def _describe(task: TaskDTO, out: Output) -> None:
-    from cli.tables import stall_note
-    from cli.watching import show_ending
-
     out.facts(
         [
             ("Task", task.id),

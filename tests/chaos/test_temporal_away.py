@@ -1,13 +1,12 @@
 """Temporal does not answer: whoever starts something or asks how things are is told so, soon, and what to do."""
 
-import socket
 import sys
 import time
 
 import pytest
 
 from contracts.errors import ErrorCode
-from runtime.temporal_client import CONNECT_TIMEOUT_S
+from runtime.gateway import _RPC_TIMEOUT
 from tests.chaos.conftest import SENTENCE
 from tests.support.chaos_containers import ContainerTraces
 from tests.support.chaos_kills import frozen
@@ -29,26 +28,7 @@ def stack(containers: ContainerTraces) -> Stack:
 async def told_within(stack: Stack) -> float:
     began = time.monotonic()
     await stack.ok("project", "list")
-    return promised(max(TOLD_WITHIN_S, CONNECT_TIMEOUT_S + 2 * (time.monotonic() - began)))
-
-
-@pytest.mark.parametrize("silent", [False, True], ids=["nobody listens", "somebody listens and says nothing"])
-async def test_a_command_says_within_five_seconds_that_temporal_is_away(stack: Stack, silent: bool) -> None:
-    project, allowed_s = await stack.new_project(), await told_within(stack)
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        if silent:
-            listener.listen()
-        address = f"127.0.0.1:{listener.getsockname()[1]}"
-        began = time.monotonic()
-        said = await stack.cli("delivery", "start", "--project", project, SENTENCE, env={"TEMPORAL_ADDRESS": address})
-        took = time.monotonic() - began
-    assert said.code == 6
-    assert ErrorCode.TEMPORAL_UNREACHABLE in said.err
-    assert address in said.err
-    assert "orchestrator up" in said.err
-    assert took < allowed_s, took
-    sys.stdout.write(f"told after {took:.1f} s, allowed {allowed_s:.1f} s\n")
+    return promised(max(TOLD_WITHIN_S, _RPC_TIMEOUT.total_seconds() + 2 * (time.monotonic() - began)))
 
 
 async def test_a_hanging_temporal_server_is_told_by_starts_and_by_status(stack: Stack) -> None:

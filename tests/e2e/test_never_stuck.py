@@ -20,8 +20,8 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from cli.parts import environment
-from cli.processes import start_time
+from cli.host.parts import environment
+from cli.host.processes import start_time
 from contracts.ids import child_task_id
 from contracts.names import Queue
 from contracts.states import TaskKind

@@ -51,20 +51,15 @@ async def traced() -> AsyncIterator[Traced]:
             yield Traced(stack, collector)
 
 
-@pytest.mark.parametrize(
-    "over_http",
-    [pytest.param(False, marks=pytest.mark.deep, id="as the operator"), pytest.param(True, id="over HTTP")],
-)
 async def test_one_trace_spans_the_command_the_api_the_workflow_its_activities_and_their_requests(
-    traced: Traced, over_http: bool
+    traced: Traced,
 ) -> None:
     stack = traced.stack
     project = await stack.new_project()
     await stack.ok("secret", "set", project, "TOKEN_OF_A_SHOP", stdin=VALUE)
-    remote = {"ORCHESTRATOR_API_URL": stack.settings.api_url, "ORCHESTRATOR_TOKEN": stack.admin_key()}
     command = ("engineering", "start", "--project", project, WISH, "--json")
     traced.collector.bodies.clear()
-    started = await stack.cli(*command, env=remote if over_http else None)
+    started = await stack.cli(*command)
     assert started.code == 0, started.err
     task_id = started.json["task_id"]
     assert (await stack.finished(task_id))["state"] == "completed"
@@ -73,10 +68,10 @@ async def test_one_trace_spans_the_command_the_api_the_workflow_its_activities_a
     def ids(which: tuple[str, str], attribute: str) -> set[bytes]:
         return {getattr(span, attribute) for service, span in trace if (service, span.name) == which}
 
-    starter = (API, "StartWorkflow:engineering") if over_http else (CLI, "StartWorkflow:engineering")
+    starter = (API, "StartWorkflow:engineering")
     chain = [
         (CLI, "orchestrator engineering start"),
-        *([(API, "POST /engineering")] if over_http else []),
+        (API, "POST /engineering"),
         starter,
         # What a workflow does is put below its start: the span of its run is sent by whichever worker ends it.
         (WORKERS, "StartActivity:projection.apply"),

@@ -21,7 +21,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
-from cli.parts import environment
+from cli.host.parts import environment
 from runtime.ports import any_free
 from tests.support.eventually import eventually
 from tests.support.stack import ROOT, Stack

@@ -8,8 +8,8 @@ from prompt_toolkit.application import create_app_session
 from prompt_toolkit.input import create_pipe_input
 from prompt_toolkit.output import DummyOutput
 
-from cli.chat_line import ChatLine
-from cli.chat_window import _Chat, open_window
+from cli.demo.chat_line import ChatLine
+from cli.demo.chat_window import _Chat, open_window
 from emulators.telegram.keyboards import Button
 from emulators.telegram.server import serving
 from emulators.telegram.telegram import Telegram

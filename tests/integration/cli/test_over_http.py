@@ -1,12 +1,17 @@
 """Commands against the real API and its database; what workflows would do is said by the test."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
 import pytest_asyncio
 
+from contracts.states import ActorVia
+from runtime import private_files
+from runtime.gateway import WorkflowDescription
 from tests.support.api import Api, Headers, running_api, served
 from tests.support.commands import Said, run_command
 
@@ -90,6 +95,61 @@ async def test_a_deploy_is_taken_back_alone_because_others_may_wait_behind_it(te
     assert (await terminal.says("task", "cancel", task)).code == 0
     assert api.gateway.cancelled == []
     assert [message.task_id for message in api.gateway.withdrawn] == [task]
+
+
+async def test_what_an_archived_project_left_online_can_still_be_taken_offline(terminal: Terminal) -> None:
+    api = terminal.api
+    project = await api.new_project(api.admin)
+    assert (await terminal.says("project", "archive", project)).code == 0
+    assert (await terminal.says("deploy", "start", project)).code == 5
+    api.gateway.started.clear()
+    for action in (("stop",), ("remove", "--yes")):
+        said = await terminal.says("deploy", action[0], project, *action[1:])
+        assert said.code == 0, said
+    assert [message.action.value for message in api.gateway.started] == ["stop", "remove"]
+
+
+async def test_the_operator_of_this_home_goes_over_http_and_is_known_to_use_the_command_line(
+    terminal: Terminal, tmp_path: Path
+) -> None:
+    api = terminal.api
+    key = tmp_path / "keys" / "admin.key"
+    private_files.make_directory(key.parent)
+    private_files.replace(key, terminal.key)
+    port = terminal.url.rpartition(":")[2]
+    env = {"ORCHESTRATOR_HOME": str(tmp_path), "ORCHESTRATOR_API_PORT": port, "COLUMNS": "200"}
+    project = await api.new_project(api.admin)
+    api.gateway.started.clear()
+    said = await run_command("delivery", "start", "-p", project, "A blog", "--json", env=env)
+    assert said.code == 0, said
+    [message] = api.gateway.started
+    assert message.task_id == said.json["task_id"]
+    assert message.actor.via is ActorVia.CLI
+
+
+async def test_a_task_without_a_row_yet_is_shown_as_temporal_knows_it(terminal: Terminal) -> None:
+    api = terminal.api
+    project = await api.new_project(api.admin)
+    started = (await terminal.says("engineering", "start", "-p", project, "A blog", "--json")).json
+    task_id, workflow_id = started["task_id"], started["workflow_id"]
+    assert (await terminal.says("task", "show", task_id)).code == 3
+    api.gateway.described[workflow_id] = WorkflowDescription(
+        workflow_id=workflow_id, run_id="r", type="engineering", status="running", project_id=project, task_id=task_id
+    )
+    shown = await terminal.says("task", "show", task_id, "--json")
+    assert (shown.code, shown.json["state"], shown.json["stage"]) == (0, "running", "starting")
+
+
+async def test_an_api_that_needs_its_time_is_asked_how_it_is_and_waited_for(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def describe_slowly(workflow_id: str) -> None:
+        await asyncio.sleep(2.5)
+
+    await terminal.api.new_project(terminal.api.admin)
+    monkeypatch.setattr(terminal.api.gateway, "describe", describe_slowly)
+    said = await terminal.says("task", "show", f"eng-{uuid4().hex[:12]}", "--json")
+    assert (said.code, said.json["error"]["code"]) == (3, "NOT_FOUND")
 
 
 async def test_a_person_sees_and_stops_only_what_is_theirs(terminal: Terminal) -> None:

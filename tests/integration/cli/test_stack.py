@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.processes import start_time
+from cli.host.processes import start_time
 from tests.support.commands import run_command
 from tests.support.eventually import eventually
 from tests.support.patience import patience

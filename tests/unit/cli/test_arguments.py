@@ -3,6 +3,8 @@
 import asyncio
 import json
 import os
+import resource
+import socket
 import subprocess
 import sys
 import time
@@ -12,6 +14,8 @@ from pathlib import Path
 import pytest
 
 from cli.__main__ import run
+from cli.app import COMMANDS
+from runtime import private_files
 from tests.support.commands import Said, run_command
 from tests.support.patience import patience, promised
 
@@ -37,15 +41,78 @@ def test_help_names_the_exit_codes(group: str) -> None:
     assert "Exit codes:" in done.out
 
 
-def test_help_imports_no_heavy_library() -> None:
+def imported_by(*commands: list[str]) -> set[str]:
+    """The modules in a process that has run these commands."""
     code = (
-        "import sys; from cli.__main__ import run; run(['--help']); "
-        "print([m for m in ('httpx', 'pydantic', 'temporalio', 'asyncpg') if m in sys.modules])"
+        "import json, sys; from cli.__main__ import run; "
+        "[run(command) for command in json.loads(sys.argv[1])]; print(); print(json.dumps([*sys.modules]))"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=patience(60)
-    )
-    assert done.stdout.splitlines()[-1] == "[]"
+    argv = [sys.executable, "-c", code, json.dumps(commands)]
+    done = subprocess.run(argv, capture_output=True, text=True, check=True, timeout=patience(60))
+    return set(json.loads(done.stdout.splitlines()[-1]))
+
+
+def test_help_imports_no_command_and_no_heavy_library() -> None:
+    modules = imported_by(["--help"])
+    assert not modules & {"httpx", "pydantic", "temporalio", "asyncpg"}
+    assert {
+        name for name in modules if name.startswith(("cli.commands", "cli.host", "cli.client", "cli.demo"))
+    } == set()
+
+
+def test_help_is_there_at_once() -> None:
+    """By the processor's time, which others on the machine do not make longer."""
+
+    def seconds() -> float:
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        subprocess.run([sys.executable, "-m", "cli", "--help"], stdout=subprocess.DEVNULL, check=True)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+    assert min(seconds() for _ in range(3)) < promised(0.4)
+
+
+def test_a_command_imports_its_own_module_and_no_other() -> None:
+    modules = imported_by(["task", "list"])
+    assert [name for name in modules if name.startswith("cli.commands.")] == ["cli.commands.task"]
+    assert not [name for name in modules if name.startswith(("cli.host", "cli.demo"))]
+
+
+REMOTE = [
+    ["task", "show", "dlv-1"],
+    ["delivery", "start", "-p", "notes", "A notes service"],
+    ["deploy", "rollback", "notes"],
+    ["answer", "q-1", "yes"],
+    ["project", "create", "notes"],
+    ["user", "list"],
+    ["web-ui"],
+]
+
+
+@pytest.mark.parametrize("of_this_home", [True, False], ids=["the operator", "with a token"])
+def test_commands_over_http_never_load_temporal(
+    of_this_home: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    if of_this_home:
+        key = tmp_path / "home" / "keys" / "admin.key"
+        private_files.make_directory(key.parent)
+        private_files.replace(key, "k")
+        monkeypatch.setenv("ORCHESTRATOR_API_PORT", "1")
+    else:
+        monkeypatch.setenv("ORCHESTRATOR_API_URL", "http://127.0.0.1:1")
+        monkeypatch.setenv("ORCHESTRATOR_TOKEN", "t")
+    modules = imported_by(*REMOTE)
+    assert {f"cli.commands.{name}" for name in ("task", "delivery", "deploy", "answer", "project", "user")} < modules
+    assert not [name for name in modules if name.partition(".")[0] == "temporalio" or name == "runtime.gateway"]
+
+
+def test_every_command_of_the_overview_is_there_and_says_the_same_in_its_own_help(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for name, (_, text) in COMMANDS.items():
+        assert run([name, "--help"]) == 0
+        said = " ".join(capsys.readouterr().out.split())
+        assert text in said, name
 
 
 @pytest.mark.parametrize("command", SINGLE)
@@ -144,6 +211,21 @@ def test_an_api_that_is_away_ends_with_6_within_five_seconds() -> None:
     assert done.code == 6
     assert time.perf_counter() - began < promised(5)
     assert done.err.startswith("error API_UNREACHABLE")
+    assert "`orchestrator status`" in done.err
+
+
+def test_an_api_that_takes_the_connection_and_says_nothing_is_told_within_five_seconds() -> None:
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        began = time.perf_counter()
+        done = orchestrator(["project", "create", "notes"], ORCHESTRATOR_API_URL=url, ORCHESTRATOR_TOKEN="t")
+        took = time.perf_counter() - began
+    assert done.code == 6
+    assert took < promised(5)
+    assert done.err.startswith("error API_UNREACHABLE")
+    assert "`orchestrator status`" in done.err
 
 
 @pytest.mark.parametrize("token", ["line\nbreak", "caf\u00e9"])

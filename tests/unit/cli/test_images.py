@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from cli import images
-from cli.output import Output
-from cli.parts import Parts
+from cli.host import images
+from cli.host.parts import Parts
+from cli.terminal.output import Output
 from runtime.settings import Settings
 
 ENGINE = """#!/bin/sh

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from cli.output import Output, clean, shortened, write_error
+from cli.terminal.output import Output, clean, shortened, write_error
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.parts import Parts
+from cli.host.parts import Parts
 from runtime.settings import load_settings
 
 PASSWORD = "a-password-of-the-database"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.processes import Command, ProcessBook, ended, start_time
+from cli.host.processes import Command, ProcessBook, ended, start_time
 from tests.support.eventually import eventually
 
 

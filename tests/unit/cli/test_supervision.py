@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from cli.supervision import stop_request
+from cli.host.supervision import stop_request
 from tests.support.patience import within
 
 

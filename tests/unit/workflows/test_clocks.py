@@ -27,9 +27,9 @@ ALLOWED = {
     "api/vault.py": "updated_at",
     "bot/conversation/meaning.py": "whether a secret arrived too late, judged by times from the database's rows",
     "api/web_ui/sessions.py": "a link and a cookie end at a moment, also across restarts",
-    "cli/doctor.py": "one look at the age of heartbeats, for a person to judge",
     "emulators/telegram/telegram.py": "the date of a message, as the Bot API has it",
     "emulators/telegram/webhook.py": "the date of the last error, as the Bot API has it",
+    "cli/host/doctor.py": "one look at the age of heartbeats, for a person to judge",
 }
 """Where the wall clock is read, and why a jump does no harm there."""
 

@@ -1,0 +1,90 @@
+"""The platform in the home of these settings: where its parts listen, and the operator's key.
+
+The first `up` chooses ports, and every later command finds them again.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from contracts.errors import ErrorCode, OrchestratorError
+from runtime import private_files
+from runtime.settings import Settings, load_settings
+
+API_URL = "ORCHESTRATOR_API_URL"
+TOKEN = "ORCHESTRATOR_TOKEN"
+REMEMBERED_PORTS = ("api_port", "ui_port", "temporal_port", "postgres_port")
+_PUBLIC_URL = "public_url"
+_HIGHEST_BASE = 65_535 - 3
+
+
+def settings_for(command: str, port_base: int | None = None) -> Settings:
+    """The settings for a command about this machine; refused while the environment points to another platform."""
+    if os.environ.get(API_URL):
+        raise OrchestratorError(
+            ErrorCode.INVALID_INPUT,
+            f"`orchestrator {command}` works on this machine's platform, and {API_URL} points to another one. "
+            f"Nothing was done. Unset {API_URL} to use this machine's.",
+        )
+    return effective_settings(port_base)
+
+
+def effective_settings(port_base: int | None = None) -> Settings:
+    """Settings of the environment, with the remembered ports and public address where the environment names none.
+
+    `port_base` N asks for N (API), N+1 (Web UI) and N+2 (Temporal).
+    """
+    settings = load_settings()
+    remembered = _read(_file(settings))
+    chosen: dict[str, Any] = {
+        name: remembered[name]
+        for name in REMEMBERED_PORTS
+        if name not in settings.model_fields_set and isinstance(remembered.get(name), int)
+    }
+    known_url = remembered.get(_PUBLIC_URL)
+    if _PUBLIC_URL not in settings.model_fields_set and isinstance(known_url, str):
+        chosen[_PUBLIC_URL] = known_url
+    if port_base is not None:
+        if not 1 <= port_base <= _HIGHEST_BASE:
+            raise OrchestratorError(ErrorCode.INVALID_INPUT, f"--port-base must be from 1 to {_HIGHEST_BASE}.")
+        chosen |= {"api_port": port_base, "ui_port": port_base + 1, "temporal_port": port_base + 2}
+    return settings.model_copy(update=chosen)
+
+
+def remember(settings: Settings) -> None:
+    """Keep the ports and the public address of a platform that is being started: links are made elsewhere, too."""
+    private_files.make_directory(_file(settings).parent)
+    kept = {name: getattr(settings, name) for name in (*REMEMBERED_PORTS, _PUBLIC_URL)}
+    private_files.replace(_file(settings), json.dumps(kept))
+
+
+def admin_key_file(settings: Settings) -> Path:
+    """Where the bootstrap of the API leaves the administrator's key."""
+    return settings.home / "keys" / "admin.key"
+
+
+def admin_key(settings: Settings) -> str:
+    """The administrator's key on the platform's host."""
+    path = admin_key_file(settings)
+    if not path.exists():
+        raise OrchestratorError(
+            ErrorCode.API_UNREACHABLE,
+            f"There is no platform in {settings.home} yet. Start it with `orchestrator up`, "
+            f"or set {API_URL} and {TOKEN} to use one elsewhere.",
+        )
+    return private_files.read(path).strip()
+
+
+def _file(settings: Settings) -> Path:
+    return settings.processes_dir / "endpoints.json"
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}

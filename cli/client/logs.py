@@ -1,0 +1,58 @@
+"""Everything that was recorded of a task."""
+
+from cli.client.watching import Steps
+from cli.terminal.output import Output
+from contracts.artifacts import ArtifactRef
+from contracts.errors import ErrorCode, OrchestratorError
+from contracts.ids import child_task_id
+from contracts.nouns import TaskDTO
+from contracts.states import TaskKind
+from runtime.api_client import ApiClient
+
+_PAGE = 500
+
+
+async def show_events(api: ApiClient, task: TaskDTO, out: Output) -> None:
+    """All stored events, page by page."""
+    steps, after = Steps(out), 0
+    while events := await api.events(task.id, after=after, limit=_PAGE):
+        for event in events:
+            out.document({"event": event.model_dump(mode="json")})
+            steps.show(event)
+        after = events[-1].seq
+
+
+async def show_artifacts(api: ApiClient, task: TaskDTO, out: Output) -> None:
+    """The text of each artifact; one that is gone is said and does not hide the others."""
+    for ref in task.artifacts:
+        out.say()
+        out.say(f"--- {ref.uri.rsplit('/', 1)[-1]} ({ref.size_bytes} bytes)", style="bold")
+        try:
+            await _show_text(api, task, ref, out)
+        except OrchestratorError as error:
+            if error.code not in {ErrorCode.NOT_FOUND, ErrorCode.ARTIFACT_NOT_FOUND}:
+                raise
+            out.say(f"({error.message})")
+
+
+async def point_below(api: ApiClient, task: TaskDTO, out: Output) -> None:
+    """A delivery keeps its transcripts and logs with the engineering and the deploy that it started."""
+    if task.kind is not TaskKind.DELIVERY or out.as_json:
+        return
+    for kind in (TaskKind.ENGINEERING, TaskKind.DEPLOY):
+        try:
+            below = await api.task(child_task_id(task.id, kind))
+        except OrchestratorError as error:
+            if error.code is not ErrorCode.NOT_FOUND:
+                raise
+        else:
+            out.say(f"Logs of its {kind.value} ({below.state.value}): orchestrator task logs {below.id}")
+
+
+async def _show_text(api: ApiClient, task: TaskDTO, ref: ArtifactRef, out: Output) -> None:
+    offset: int | None = 0
+    while offset is not None:
+        part = await api.artifact(task.id, ref.sha256, offset)
+        out.document({"artifact": ref.uri, "offset": offset, "text": part.text})
+        out.say(part.text)
+        offset = part.next_offset

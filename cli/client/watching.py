@@ -1,0 +1,189 @@
+"""Follows a task from its ordered stream to its end, and says how it ended."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+from cli.terminal.exits import ExitCode
+from cli.terminal.output import Output
+from cli.terminal.tables import show_question
+from contracts.errors import ErrorCode, OrchestratorError
+from contracts.ids import child_task_id
+from contracts.nouns import StartedTask, TaskDTO
+from contracts.progress import StreamedEvent
+from contracts.states import TaskKind, TaskState
+from runtime.api_client import ApiClient
+
+_FIRST_PROJECTION_S = 20.0
+_LOOK_AGAIN_S = 0.2
+_LAST_WORDS_S = 5.0
+
+
+async def follow(
+    api: ApiClient, task_id: str, out: Output, *, after: int = 0, until_question: bool = False
+) -> ExitCode:
+    """Print the events of the task and of the work below it until it is final, then its result.
+
+    With `until_question` it ends, with FAILED, as soon as a person is asked: the work keeps waiting.
+    With --json each event is one document, each new question another, and the last one is `{"task": …}`.
+    """
+    steps = Steps(out)
+    asked: set[str] = set()
+    watched = await api.task(task_id)
+    if watched.state is TaskState.QUEUED:
+        out.say(f"{task_id} is queued until a Temporal worker is free. `orchestrator status` shows the workers.")
+    async for event in merged_events(api, watched, after):
+        out.document({"event": event.model_dump(mode="json")})
+        steps.show(event)
+        if event.grain == "milestone" and (event.event.message or "").startswith("Question"):
+            await _show_new_questions(api, task_id, asked, out)
+            if until_question and asked:
+                return ExitCode.FAILED
+    task = await api.task(task_id)
+    out.document({"task": task.model_dump(mode="json")})
+    show_ending(task, out)
+    return ending_code(task)
+
+
+async def merged_events(api: ApiClient, task: TaskDTO, after: int = 0) -> AsyncIterator[StreamedEvent]:
+    """The task's stream, and for a delivery those of its engineering and deploy as each of them begins."""
+    queue: asyncio.Queue[StreamedEvent | None] = asyncio.Queue()
+    below: dict[TaskKind, asyncio.Task[None]] = {}
+    own = asyncio.create_task(_pump(api, task.id, after, queue, last=True))
+    try:
+        while (event := await queue.get()) is not None:
+            yield event
+            kind = _STEP_KINDS.get(event.event.current_step or "")
+            if task.kind is TaskKind.DELIVERY and event.task_id == task.id and kind and kind not in below:
+                below[kind] = asyncio.create_task(_pump_child(api, task.id, kind, queue))
+        await own
+        if below:
+            # The children ended before their parent did; what they said last is on its way.
+            await asyncio.wait(below.values(), timeout=_LAST_WORDS_S)
+        while not queue.empty():
+            if (event := queue.get_nowait()) is not None:
+                yield event
+    finally:
+        for pump in (own, *below.values()):
+            pump.cancel()
+
+
+_STEP_KINDS = {kind.value: kind for kind in (TaskKind.ENGINEERING, TaskKind.DEPLOY)}
+
+
+async def _pump(
+    api: ApiClient, task_id: str, after: int, queue: asyncio.Queue[StreamedEvent | None], *, last: bool = False
+) -> None:
+    try:
+        async for event in api.watch(task_id, after):
+            queue.put_nowait(event)
+    finally:
+        if last:
+            queue.put_nowait(None)
+
+
+async def _pump_child(
+    api: ApiClient, parent_id: str, kind: TaskKind, queue: asyncio.Queue[StreamedEvent | None]
+) -> None:
+    child_id = child_task_id(parent_id, kind)
+    while True:
+        try:
+            await api.task(child_id)
+            break
+        except OrchestratorError as error:
+            if error.code is not ErrorCode.NOT_FOUND:
+                raise
+        await asyncio.sleep(_LOOK_AGAIN_S)
+    await _pump(api, child_id, 0, queue)
+
+
+async def _show_new_questions(api: ApiClient, task_id: str, asked: set[str], out: Output) -> None:
+    task = await api.task(task_id)
+    for question in await api.questions(project_id=task.project_id):
+        if question.id not in asked:
+            asked.add(question.id)
+            out.document({"question": question.model_dump(mode="json")})
+            show_question(question, out)
+
+
+async def appeared(api: ApiClient, started: StartedTask) -> TaskDTO:
+    """The task's row, which its workflow writes first; waits for up to twenty seconds.
+
+    Raises WORKFLOW_BUSY when no Temporal worker has picked the work up by then; it stays queued.
+    """
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + _FIRST_PROJECTION_S
+    while True:
+        try:
+            return await api.task(started.task_id)
+        except OrchestratorError as error:
+            if error.code is not ErrorCode.NOT_FOUND:
+                raise
+        if loop.time() >= deadline:
+            raise OrchestratorError(
+                ErrorCode.WORKFLOW_BUSY,
+                f"{started.task_id} is queued, but no Temporal worker has taken it yet. Nothing is lost. "
+                "`orchestrator status` shows which part is missing; then run `orchestrator task watch "
+                f"{started.task_id}`.",
+            )
+        await asyncio.sleep(_LOOK_AGAIN_S)
+
+
+class Steps:
+    """Numbers the milestones; fine events are shown beneath the one they belong to."""
+
+    def __init__(self, out: Output) -> None:
+        self._out = out
+        self._number = 0
+
+    def show(self, event: StreamedEvent) -> None:
+        progress = event.event
+        text = progress.message or progress.error or progress.current_step or progress.type
+        if event.grain == "fine":
+            self._out.say(f"      {_one_line(text)}", style="dim")
+            return
+        self._number += 1
+        stage = f"{progress.current_step}: " if progress.current_step and progress.message else ""
+        share = f" ({progress.progress_pct} %)" if progress.progress_pct is not None else ""
+        moment = progress.timestamp.astimezone().strftime("%H:%M:%S")
+        self._out.say(f"{self._number:>3}  {moment}  {stage}{_one_line(text)}{share}", style=_STYLES[progress.type])
+
+
+_STYLES = {"started": "bold", "progress": None, "completed": "green", "failed": "red"}
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())[:300]
+
+
+def ending_code(task: TaskDTO) -> ExitCode:
+    """OK only for a completed task; a watched task that is not final has not failed either."""
+    return ExitCode.FAILED if task.state in {TaskState.FAILED, TaskState.CANCELLED} else ExitCode.OK
+
+
+def show_ending(task: TaskDTO, out: Output) -> None:
+    """The result of a finished task, or why it failed, and the next command to run."""
+    if task.state is TaskState.COMPLETED:
+        out.say(f"{task.id} completed", style="bold green")
+        out.facts(_result_facts(task))
+    elif task.state is TaskState.FAILED:
+        out.say(f"{task.id} failed{_where(task)}: {task.error_code}", style="bold red")
+        out.say(task.error or "The reason was not recorded.")
+        out.say(f"Next: orchestrator task logs {task.id}")
+    elif task.state is TaskState.CANCELLED:
+        out.say(f"{task.id} was cancelled{_where(task)}", style="bold yellow")
+    else:
+        out.say(f"{task.id} is {task.state.value}: {task.waiting_for or task.stage}")
+    if task.web_url:
+        out.say(f"In the Web UI: {task.web_url}")
+
+
+def _where(task: TaskDTO) -> str:
+    """The stage, where it says more than the state does."""
+    return f" in {task.stage}" if task.stage and task.stage != task.state.value else ""
+
+
+def _result_facts(task: TaskDTO) -> list[tuple[str, object]]:
+    names = {"deployed_url": "URL", "commit_sha": "Commit", "branch": "Branch", "release_id": "Release"}
+    known = [(label, task.result.get(name)) for name, label in names.items()]
+    others = [(name, value) for name, value in task.result.items() if name not in names]
+    return [*known, *others]

@@ -1,0 +1,112 @@
+"""`orchestrator deploy …`"""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from cli.client import session
+from cli.client.projects import find_project
+from cli.client.starting import tell_started
+from cli.terminal import inputs
+from cli.terminal.exits import EPILOG
+from cli.terminal.options import Approval, AsJson, ProjectArgument, RequestId, Watch, command_group
+from cli.terminal.output import Output, clean
+from contracts.nouns import DeploymentList, DeployStart
+from contracts.states import DeployAction
+from runtime.api_client import ApiClient
+
+app = command_group()
+
+
+@app.command(epilog=EPILOG)
+def start(
+    project: ProjectArgument,
+    commit: Annotated[str | None, typer.Option(help="Full commit id; default: the newest on the main branch.")] = None,
+    approve: Approval = False,
+    request_id: RequestId = None,
+    watch: Watch = False,
+    as_json: AsJson = False,
+) -> int:
+    """Put a commit online. While one is being deployed, the same commit joins it and another one waits."""
+    extra = {"commit": commit, "require_approval": approve}
+    return _act(project, DeployAction.DEPLOY, request_id, watch=watch, as_json=as_json, **extra)
+
+
+@app.command(epilog=EPILOG)
+def rollback(
+    project: ProjectArgument,
+    release: Annotated[
+        str | None, typer.Option(metavar="RELEASE", help="The release to go back to; default: the one before.")
+    ] = None,
+    request_id: RequestId = None,
+    watch: Watch = False,
+    as_json: AsJson = False,
+) -> int:
+    """Go back to an earlier release."""
+    return _act(project, DeployAction.ROLLBACK, request_id, watch=watch, as_json=as_json, release_id=release)
+
+
+@app.command(epilog=EPILOG)
+def stop(project: ProjectArgument, request_id: RequestId = None, watch: Watch = False, as_json: AsJson = False) -> int:
+    """Take the service offline. `deploy restart` brings it back."""
+    return _act(project, DeployAction.STOP, request_id, watch=watch, as_json=as_json)
+
+
+@app.command(epilog=EPILOG)
+def restart(
+    project: ProjectArgument, request_id: RequestId = None, watch: Watch = False, as_json: AsJson = False
+) -> int:
+    """Restart the service."""
+    return _act(project, DeployAction.RESTART, request_id, watch=watch, as_json=as_json)
+
+
+@app.command(epilog=EPILOG)
+def remove(
+    project: ProjectArgument,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
+    request_id: RequestId = None,
+    watch: Watch = False,
+    as_json: AsJson = False,
+) -> int:
+    """Remove the service and its data from its server. The repository and the history stay."""
+    _confirm(project, yes=yes, as_json=as_json)
+    return _act(project, DeployAction.REMOVE, request_id, watch=watch, as_json=as_json)
+
+
+@app.command(epilog=EPILOG)
+def status(project: ProjectArgument, as_json: AsJson = False) -> None:
+    """List a project's releases, newest first, with their URLs."""
+
+    async def work(api: ApiClient, out: Output) -> None:
+        found = await find_project(api, project)
+        releases = sorted(await api.releases(found.id), key=lambda release: -release.number)
+        out.document(DeploymentList(items=releases))
+        rows = [
+            (item.number, item.id, item.state.value, item.commit[:12], item.url, item.error_code) for item in releases
+        ]
+        empty = f"Nothing is online yet. Next: orchestrator deploy start {found.name}"
+        out.table(("NO", "RELEASE", "STATE", "COMMIT", "URL", "ERROR"), rows, empty=empty, whole=2)
+
+    session.run(work, as_json=as_json)
+
+
+def _act(
+    project: str, action: DeployAction, given_id: str | None, *, watch: bool, as_json: bool, **extra: object
+) -> int:
+    request = inputs.request_id(given_id)
+
+    async def work(api: ApiClient, out: Output) -> int:
+        found = await find_project(api, project)
+        body = inputs.build(DeployStart, request_id=request, project_id=found.id, action=action, **extra)
+        return await tell_started(api, out, api.start_deploy(body), watch=watch)
+
+    return session.run(work, as_json=as_json)
+
+
+def _confirm(project: str, *, yes: bool, as_json: bool) -> None:
+    if yes:
+        return
+    if as_json or not sys.stdin.isatty():
+        raise inputs.refuse("This removes a service and its data. Add --yes to confirm.")
+    typer.confirm(f"Remove {clean(project)} and its data from its server?", abort=True)

@@ -1,0 +1,148 @@
+"""`orchestrator demo`: one sentence to one URL that answers, with every step on the screen."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import sys
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from cli.client.home import settings_for
+from cli.client.session import connected
+from cli.client.watching import appeared, follow
+from cli.demo.chat import run_chat
+from cli.demo.service_check import visit
+from cli.host.up import bring_up
+from cli.terminal import inputs
+from cli.terminal.exits import ExitCode
+from cli.terminal.options import AsJson
+from cli.terminal.output import Output
+from contracts.base import new_id
+from contracts.errors import ErrorCode, OrchestratorError
+from contracts.nouns import DeliveryStart, ProjectCreate, ProjectDTO, TaskDTO
+from contracts.states import AgentKind, TaskState
+from runtime.api_client import ApiClient
+from runtime.settings import Settings
+
+DEFAULT_SENTENCE = "Make a notes service: title, text, done:bool"
+_BASE_NAME = "demo"
+_MANY = 1000
+
+
+class ChatLanguage(StrEnum):
+    EN = "en"
+    RU = "ru"
+
+
+def demo(
+    sentence: Annotated[str, typer.Argument(metavar="SENTENCE", help="What to build.")] = "",
+    chat: Annotated[
+        bool, typer.Option("--chat", help="Talk to the Telegram bot here in the terminal, without Telegram.")
+    ] = False,
+    language: Annotated[ChatLanguage, typer.Option(help="With --chat: the language you speak.")] = ChatLanguage.EN,
+    as_json: AsJson = False,
+) -> int:
+    settings, out = settings_for("demo"), Output(as_json=as_json)
+    wish = inputs.text(sentence, "The sentence")
+    return asyncio.run(run_chat(settings, wish, language.value, out) if chat else _run_demo(settings, wish, out))
+
+
+async def _run_demo(settings: Settings, sentence: str, out: Output) -> ExitCode:
+    """Bring the platform up when needed, deliver the sentence as a new project, and ask the URL.
+
+    Each run makes a project of its own (demo, demo-2, …), so that a second run works as well.
+    """
+    out.say("The platform", style="bold")
+    await bring_up(settings, out, detach=True)
+    wish = sentence.strip() or DEFAULT_SENTENCE
+    return await connected(lambda api: _deliver(settings, api, wish, out), settings)
+
+
+async def _deliver(settings: Settings, api: ApiClient, sentence: str, out: Output) -> ExitCode:
+    out.say()
+    out.say(f"The wish: {sentence}", style="bold")
+    _say_who_works(settings, out)
+    project = await _new_project(api, sentence)
+    out.document({"project": project.model_dump(mode="json")})
+    out.say(f"Project {project.name} ({project.id})")
+    title, agent = sentence[:200], settings.agent
+    started = await api.start_delivery(
+        DeliveryStart(request_id=new_id(), project_id=project.id, wish=sentence, title=title, agent=agent)
+    )
+    out.document({"started": started.model_dump(mode="json")})
+    await appeared(api, started)
+    out.say(f"In the Web UI: {started.web_url}")
+    out.say()
+    code = await follow(api, started.task_id, out, until_question=True)
+    task = await api.task(started.task_id)
+    if not task.state.is_final:
+        out.say(f"The work waits for your answer. Once you have answered: orchestrator task watch {task.id}")
+        return ExitCode.FAILED
+    if task.state is not TaskState.COMPLETED:
+        out.say(f"The demo ended without a URL. Next: orchestrator task logs {task.id}; orchestrator doctor")
+        return code or ExitCode.FAILED
+    return await _ask_service(settings, project, task, out)
+
+
+def _say_who_works(settings: Settings, out: Output) -> None:
+    out.document({"agent": settings.agent.value})
+    if settings.agent is AgentKind.SCRIPTED:
+        out.say(
+            "The agent is a script, not a model. It understands simple sentences and asks when it does not. "
+            "Everything else is real."
+        )
+
+
+async def _new_project(api: ApiClient, sentence: str) -> ProjectDTO:
+    """The first free name of demo, demo-2, …; of two demos at once each gets its own."""
+    taken = {project.name for project in await api.projects(include_archived=True)}
+    for number in range(1, _MANY):
+        name = _BASE_NAME if number == 1 else f"{_BASE_NAME}-{number}"
+        if name in taken:
+            continue
+        try:
+            return await api.create_project(
+                ProjectCreate(id=new_id(), name=name, title=sentence[:200], description=sentence)
+            )
+        except OrchestratorError as error:
+            if error.code is not ErrorCode.ALREADY_EXISTS:
+                raise
+    raise OrchestratorError(ErrorCode.CONFLICT, f"There are {_MANY} demo projects already.")
+
+
+def _shell_setup(settings: Settings) -> list[str]:
+    """What a shell needs before the commands below work in it."""
+    lines = []
+    if shutil.which("orchestrator") is None:
+        lines.append(f"export PATH={os.path.dirname(sys.executable)}:$PATH")
+    if "ORCHESTRATOR_HOME" in os.environ:
+        lines.append(f"export ORCHESTRATOR_HOME={settings.home}")
+    return lines
+
+
+async def _ask_service(settings: Settings, project: ProjectDTO, task: TaskDTO, out: Output) -> ExitCode:
+    """The proof: what the deployed service answers now."""
+    url = str(task.result.get("deployed_url") or "")
+    if not url:
+        out.say(f"The delivery has completed without a URL. Next: orchestrator task show {task.id}")
+        return ExitCode.FAILED
+    out.say()
+    out.say(f"The service answers at {url}", style="bold green")
+    visits = await visit(url)
+    out.document({"url": url, "answers": [answer.as_document() for answer in visits]})
+    for answer in visits:
+        out.say(f"  {answer.method} {answer.path} -> {answer.status}  {answer.excerpt}")
+    out.say()
+    out.say("Next:")
+    for line in _shell_setup(settings):
+        out.say(f"  {line}")
+    out.say(f"  orchestrator project show {project.name}")
+    out.say(f"  orchestrator task show {task.id}")
+    out.say(f'  orchestrator delivery start --project {project.name} --watch "…"   (change it)')
+    out.say(f"  orchestrator deploy rollback {project.name}   (once there are two releases)")
+    out.say("  orchestrator down   (services keep running; --services stops them)")
+    return ExitCode.OK if visits and all(answer.good for answer in visits) else ExitCode.FAILED

@@ -1,0 +1,245 @@
+"""`orchestrator doctor`: each thing that the platform needs: found, version, reachable, what to do."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import platform as host
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Literal
+
+from cli.client.home import admin_key, admin_key_file, settings_for
+from cli.host.health import trouble_of
+from cli.host.parts import API, BOT, POSTGRES, TEMPORAL, WORKERS, Parts
+from cli.terminal.exits import ExitCode
+from cli.terminal.options import AsJson
+from cli.terminal.output import Output
+from cli.terminal.tables import moment
+from contracts.base import utc_now
+from contracts.errors import OrchestratorError
+from contracts.nouns import QueueDTO
+from runtime.api_client import ApiClient
+from runtime.dev_server import temporal_program
+from runtime.gateway import Gateway
+from runtime.keyring import KeyRing
+from runtime.postgres import programs_dir
+from runtime.settings import Settings
+from runtime.task_queues import QueueFacts
+from runtime.temporal_client import connect
+
+Verdict = Literal["ok", "missing", "problem", "optional"]
+_PROGRAM_S = 10.0
+_LOW_DISK_MB = 2_000
+_MISSED_BEATS = 2.5
+"""So many beats without a word, and a Temporal worker counts as dead here."""
+_NEEDED_PYTHON = (3, 11)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """`optional` is worth knowing and no fault; `advice` says what to do."""
+
+    part: str
+    verdict: Verdict
+    found: str
+    advice: str = ""
+
+
+def doctor(as_json: AsJson = False) -> int:
+    return asyncio.run(_examine(Parts(settings_for("doctor")), Output(as_json=as_json)))
+
+
+async def _examine(parts: Parts, out: Output) -> ExitCode:
+    """Everything is looked at even when something fails; FAILED when a needed part is missing or broken."""
+    local = await asyncio.gather(*(asyncio.to_thread(check) for check in _local_checks(parts.settings)))
+    findings = [*local, *await _running(parts)]
+    bad = [finding for finding in findings if finding.verdict in {"missing", "problem"}]
+    out.document({"healthy": not bad, "findings": [asdict(finding) for finding in findings]})
+    rows = [(finding.part, finding.verdict, finding.found, finding.advice) for finding in findings]
+    out.table(("PART", "VERDICT", "FOUND", "WHAT TO DO"), rows, empty="")
+    out.say(
+        f"{len(bad)} of {len(findings)} checks need attention." if bad else "Everything the platform needs is there."
+    )
+    return ExitCode.FAILED if bad else ExitCode.OK
+
+
+def _local_checks(settings: Settings) -> list[Callable[[], Finding]]:
+    return [
+        _python,
+        lambda: _program("git", ["--version"], "apt install git"),
+        lambda: _program("make", ["--version"], "apt install make"),
+        _temporal_program,
+        _postgres_programs,
+        lambda: _program("ansible-playbook", ["--version"], "reinstall codegen-orchestrator"),
+        lambda: _package("ansible-runner"),
+        lambda: _package("copier"),
+        lambda: _agent_program("claude", settings),
+        lambda: _agent_program("droid", settings),
+        _docker,
+        lambda: _disk(settings),
+        lambda: _keys(settings),
+        lambda: _unprivileged_turns(),
+    ]
+
+
+def _python() -> Finding:
+    fine = sys.version_info >= _NEEDED_PYTHON
+    advice = "" if fine else "use Python 3.11 or newer"
+    return Finding("python", "ok" if fine else "problem", host.python_version(), advice)
+
+
+def _program(name: str, arguments: list[str], advice: str) -> Finding:
+    path = _which(name)
+    if path is None:
+        return Finding(name, "missing", "not found", advice)
+    said = _ask([path, *arguments])
+    return Finding(name, "ok", said) if said else Finding(name, "problem", f"{path} does not run", advice)
+
+
+def _which(name: str) -> str | None:
+    bundled = Path(sys.executable).parent / name
+    return str(bundled) if os.access(bundled, os.X_OK) else shutil.which(name)
+
+
+def _ask(argv: list[str]) -> str:
+    """The first line that a program says about itself; empty when it does not run."""
+    try:
+        done = subprocess.run(
+            argv,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=_PROGRAM_S,
+            check=False,
+            stdin=subprocess.DEVNULL,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    lines = done.stdout.strip().splitlines()
+    return lines[0][:80] if done.returncode == 0 and lines else ""
+
+
+def _temporal_program() -> Finding:
+    try:
+        program = temporal_program()
+    except OrchestratorError as error:
+        return Finding("temporal program", "missing", "not found", error.message)
+    said = _ask([str(program), "--version"])
+    return Finding("temporal program", "ok" if said else "problem", said or "does not run")
+
+
+def _postgres_programs() -> Finding:
+    try:
+        said = _ask([str(programs_dir() / "postgres"), "--version"])
+    except OrchestratorError as error:
+        return Finding("PostgreSQL programs", "missing", "not found", error.message)
+    return Finding("PostgreSQL programs", "ok" if said else "problem", said or "do not run")
+
+
+def _package(name: str) -> Finding:
+    try:
+        return Finding(name, "ok", version(name))
+    except PackageNotFoundError:
+        return Finding(name, "missing", "not installed", "reinstall codegen-orchestrator")
+
+
+def _agent_program(name: str, settings: Settings) -> Finding:
+    path = shutil.which(name)
+    if path is None:
+        return Finding(f"agent {name}", "optional", "not on PATH", f"new work uses the {settings.agent.value} agent")
+    return Finding(f"agent {name}", "ok", _ask([path, "--version"]) or path)
+
+
+def _docker() -> Finding:
+    path = shutil.which("docker")
+    without = "optional: without it everything runs as processes; `make docker` tells how to install it"
+    if path is None:
+        return Finding("docker", "optional", "not found", without)
+    said = _ask([path, "version", "--format", "{{.Server.Version}}"])
+    return Finding("docker", "ok", said) if said else Finding("docker", "optional", "no engine answers", without)
+
+
+def _disk(settings: Settings) -> Finding:
+    place = next(path for path in (settings.home, *settings.home.parents) if path.exists())
+    free_mb = shutil.disk_usage(place).free // 1_000_000
+    if free_mb < _LOW_DISK_MB:
+        return Finding("disk", "problem", f"{free_mb} MB free at {place}", f"free at least {_LOW_DISK_MB} MB")
+    return Finding("disk", "ok", f"{free_mb} MB free at {place}")
+
+
+def _keys(settings: Settings) -> Finding:
+    files = (settings.codec_key_file, settings.vault_key_file, settings.api_service_key_file, admin_key_file(settings))
+    there = [path for path in files if path.exists()]
+    if not there:
+        return Finding("key files", "optional", "none yet", "`orchestrator up` creates them")
+    open_ones = [path for path in there if path.stat().st_mode & 0o077]
+    if open_ones:
+        return Finding("key files", "problem", "others can read them", f"chmod 600 {' '.join(map(str, open_ones))}")
+    return Finding("key files", "ok", f"{len(there)} in {settings.codec_key_file.parent}, mode 0600")
+
+
+def _unprivileged_turns() -> Finding:
+    """Some agent programs refuse root, and none should have it."""
+    if os.geteuid() != 0:
+        return Finding("agent user", "ok", "agents run as you, not as root")
+    if shutil.which("useradd") is None:
+        said = "you are root, and without `useradd` agents cannot run as another user"
+        return Finding("agent user", "problem", said, "run the platform as an ordinary user")
+    return Finding("agent user", "ok", "you are root; agents run as another user")
+
+
+async def _running(parts: Parts) -> list[Finding]:
+    names = {POSTGRES: "PostgreSQL", TEMPORAL: "Temporal server", API: "API", WORKERS: "Temporal workers"}
+    if parts.settings.has_bot:
+        names[BOT] = "Telegram bot"
+    findings = []
+    for name, title in names.items():
+        stopped = name in parts.names and parts.book.record(name) is None
+        trouble = "not running" if stopped else await trouble_of(parts, name)
+        advice = "orchestrator up --detach" if stopped else f"see {parts.book.log_file(name)}"
+        findings.append(
+            Finding(title, "ok" if not trouble else "problem", trouble or "reachable", advice if trouble else "")
+        )
+    if findings[1].verdict == "ok":
+        findings += await _queues(parts, api=findings[2].verdict == "ok")
+    return findings
+
+
+async def _queues(parts: Parts, *, api: bool) -> list[Finding]:
+    """One finding for each task queue, as the server describes it now; the API has watched for how long."""
+    try:
+        found = await _seen_now(parts)
+        watched = {queue.name: queue.unserved_since for queue in (await _watched(parts) if api else [])}
+    except OrchestratorError as error:
+        return [Finding("task queues", "problem", error.message)]
+    beat_s = _MISSED_BEATS * parts.settings.worker_beat_s
+    return [_queue(queue, watched.get(queue.name), beat_s) for queue in found]
+
+
+async def _watched(parts: Parts) -> list[QueueDTO]:
+    async with ApiClient(parts.settings.api_url, admin_key(parts.settings), attempts=1, timeout_s=5) as api:
+        return (await api.queues()).items
+
+
+async def _seen_now(parts: Parts) -> list[QueueFacts]:
+    client = await connect(parts.settings, keyring=KeyRing.load(parts.settings.codec_key_file), identity="cli")
+    return await Gateway(client, parts.settings.ui_url).queue_facts()
+
+
+def _queue(found: QueueFacts, unserved_since: datetime | None, beat_s: float) -> Finding:
+    title, pollers = f"queue {found.name}", found.workflow_pollers + found.activity_pollers
+    live = sum(worker.polling and (utc_now() - worker.beat_at).total_seconds() < beat_s for worker in found.workers)
+    oldest = f", the oldest for {found.oldest_waiting_s:.0f} s" if found.oldest_waiting_s is not None else ""
+    said = f"{live} workers, {pollers} pollers, {found.backlog} waiting{oldest}"
+    if unserved_since:
+        said = f"{said}; UNSERVED since {moment(unserved_since)}"
+    if unserved_since or not (live or pollers):
+        return Finding(title, "problem", said, f"orchestrator up --detach, or python -m workers {found.name}")
+    return Finding(title, "ok", said)

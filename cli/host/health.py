@@ -1,0 +1,96 @@
+"""What tells that a part does its work, beyond that its process is there."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from cli.host.parts import API, BOT, POSTGRES, TEMPORAL, WORKERS, Parts
+from contracts.errors import ErrorClass, ErrorCode, OrchestratorError
+from runtime import dev_server, postgres
+from runtime.api_client import ApiClient
+from runtime.keyring import KeyRing
+from runtime.temporal_client import connect
+
+_LOOK_AGAIN_S = 0.15
+_PROBE_S = 4.0
+
+
+async def wait_healthy(parts: Parts, name: str, timeout_s: float) -> None:
+    """Wait until a part does its work.
+
+    Raises OrchestratorError PROCESS_FAILED, with the end of the part's log, when it has ended or takes longer.
+    """
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + timeout_s
+    while (trouble := await trouble_of(parts, name)) is not None:
+        if parts.book.record(name) is None:
+            raise _failed(parts, name, "ended while it was starting")
+        if loop.time() >= deadline:
+            raise _failed(parts, name, f"is not ready after {timeout_s:g} s ({trouble})")
+        await asyncio.sleep(_LOOK_AGAIN_S)
+
+
+async def trouble_of(parts: Parts, name: str) -> str | None:
+    """None when the part is well, else what is wrong in a few words."""
+    probe = {POSTGRES: _postgres, TEMPORAL: _temporal, API: _api, BOT: _bot}.get(name, _workers)
+    try:
+        async with asyncio.timeout(_PROBE_S):
+            return await probe(parts)
+    except TimeoutError:
+        return "no answer"
+
+
+async def _postgres(parts: Parts) -> str | None:
+    return await _refused(lambda: postgres.wait_ready(parts.database_url, timeout=0))
+
+
+async def _temporal(parts: Parts) -> str | None:
+    if not parts.has_own_temporal:
+        return await _refused(lambda: _connected(parts))
+    return await _refused(lambda: dev_server.wait_healthy(parts.temporal_target, timeout=0))
+
+
+async def _connected(parts: Parts) -> None:
+    await connect(parts.settings, keyring=KeyRing.load(parts.settings.codec_key_file), identity="cli")
+
+
+async def _api(parts: Parts) -> str | None:
+    try:
+        async with ApiClient(parts.settings.api_url, "", attempts=1, timeout_s=_PROBE_S) as api:
+            health = await api.health()
+    except OrchestratorError as error:
+        return "no answer" if error.code is ErrorCode.API_UNREACHABLE else error.message
+    if not health.database:
+        return "it cannot reach PostgreSQL"
+    return None if health.temporal else "it cannot reach Temporal"
+
+
+async def _workers(parts: Parts) -> str | None:
+    if parts.book.record(WORKERS) is None:
+        return "not running"
+    return None if parts.ready_file.exists() else "it does not poll every task queue yet"
+
+
+async def _bot(parts: Parts) -> str | None:
+    if parts.book.record(BOT) is None:
+        return "not running"
+    return None if parts.bot_ready_file.exists() else "it has not reached Telegram and the API yet"
+
+
+async def _refused(probe: Callable[[], Awaitable[object]]) -> str | None:
+    try:
+        await probe()
+    except OrchestratorError as error:
+        cause = error.details.get("cause")
+        return f"no answer ({cause[:120]})" if cause else "no answer"
+    return None
+
+
+def _failed(parts: Parts, name: str, what: str) -> OrchestratorError:
+    return OrchestratorError(
+        ErrorCode.PROCESS_FAILED,
+        f"{name} {what}. Its log is {parts.book.log_file(name)}:\n{parts.book.last_words(name)}",
+        error_class=ErrorClass.TRANSIENT,
+        details={"part": name},
+    )

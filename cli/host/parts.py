@@ -1,0 +1,203 @@
+"""The long-lived parts of a platform on one host, and how each is started."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+from cli.client.home import REMEMBERED_PORTS
+from cli.host.processes import Command, ProcessBook
+from contracts.errors import ErrorCode, OrchestratorError
+from runtime import dev_server, ports, postgres
+from runtime.places import Places
+from runtime.settings import WEB_UI_PATH, Settings, database_address
+from runtime.temporal_client import connect_config
+
+POSTGRES, TEMPORAL, API, WORKERS = "postgres", "temporal", "api", "workers"
+START_ORDER = (POSTGRES, TEMPORAL, API, WORKERS)
+BOT = "bot"
+"""Starts last, and only where the settings have a token for it."""
+SUPERVISOR = "supervisor"
+_WORKERS_GRACE_S = 30.0
+_DATABASE = frozenset({"DATABASE_URL", "ORCHESTRATOR_DATABASE_URL"})
+_ONLY_OF_THE_BOT = frozenset({"ORCHESTRATOR_BOT_TOKEN"})
+
+
+def environment(extra: Mapping[str, str]) -> dict[str, str]:
+    """The environment of a process of ours. The scripts of this installation (`git` hooks, `ansible`) come first."""
+    scripts = str(Path(sys.executable).parent)
+    path = os.environ.get("PATH", os.defpath)
+    kept = {name: value for name, value in os.environ.items() if name not in _ONLY_OF_THE_BOT}
+    return {**kept, "PATH": path if path.startswith(scripts) else f"{scripts}{os.pathsep}{path}", **extra}
+
+
+def child_environment(settings: Settings) -> dict[str, str]:
+    """The variables that make another process of ours see exactly these settings."""
+    chosen = {f"ORCHESTRATOR_{name.upper()}": str(getattr(settings, name)) for name in REMEMBERED_PORTS}
+    return {
+        **chosen,
+        "ORCHESTRATOR_HOME": str(settings.home),
+        "ORCHESTRATOR_PUBLIC_URL": settings.public_url or "",
+    }
+
+
+def bot_environment() -> dict[str, str]:
+    """What the bot needs to know and no other process."""
+    return {name: os.environ[name] for name in _ONLY_OF_THE_BOT if name in os.environ}
+
+
+def without_database(env: Mapping[str, str]) -> dict[str, str]:
+    """Its address holds a password, which is nobody's business who has no business with the database."""
+    return {name: value for name, value in env.items() if name.upper() not in _DATABASE}
+
+
+@dataclass(frozen=True)
+class Listener:
+    """A port that a part listens on, and how a person moves it."""
+
+    port: int
+    setting: str
+
+
+class Parts:
+    """What belongs to this home. Making one starts nothing and connects to nothing."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.book = ProcessBook(settings.processes_dir, settings.logs_dir)
+
+    @property
+    def has_own_postgres(self) -> bool:
+        return self.settings.database_url is None
+
+    @cached_property
+    def temporal_target(self) -> str:
+        """The address that Temporal's own configuration names, else the embedded server's."""
+        return str(connect_config(self.settings)["target_host"])
+
+    @property
+    def has_own_temporal(self) -> bool:
+        return self.temporal_target == self.settings.temporal_address
+
+    @property
+    def names(self) -> list[str]:
+        """The parts that are ours to run, in the order of their start."""
+        foreign = set() if self.has_own_postgres else {POSTGRES}
+        foreign |= set() if self.has_own_temporal else {TEMPORAL}
+        bot = [BOT] if self.settings.has_bot else []
+        return [name for name in START_ORDER if name not in foreign] + bot
+
+    @property
+    def ready_file(self) -> Path:
+        """The workers write it once every queue is polled."""
+        return self.settings.processes_dir / "workers.ready"
+
+    @property
+    def bot_ready_file(self) -> Path:
+        """The bot writes it once it receives updates."""
+        return self.settings.processes_dir / "bot.ready"
+
+    @property
+    def urls(self) -> dict[str, object]:
+        """Where people look."""
+        api = self.settings.api_url
+        return {"api_url": api, "openapi_url": f"{api}/openapi.json", "web_ui_url": self.settings.web_ui_url}
+
+    @property
+    def places(self) -> str | None:
+        """Where agents, tests and services are, and why, in words."""
+        found = Places.read(self.settings.places_file)
+        return found.shown if found else None
+
+    def listeners(self, name: str) -> list[Listener]:
+        """The ports that must be free before a part starts."""
+        settings = self.settings
+        if name == TEMPORAL:
+            return [
+                Listener(settings.temporal_port, "ORCHESTRATOR_TEMPORAL_PORT"),
+                Listener(settings.ui_port, "ORCHESTRATOR_UI_PORT"),
+            ]
+        if name == BOT and settings.bot_webhook_url:
+            return [Listener(settings.bot_webhook_port, "ORCHESTRATOR_BOT_WEBHOOK_PORT")]
+        return [Listener(settings.api_port, "ORCHESTRATOR_API_PORT")] if name == API else []
+
+    def command(self, name: str) -> Command:
+        """How to start a part now; preparing PostgreSQL's directory takes seconds the first time."""
+        if name == POSTGRES:
+            return self._postgres()
+        if name == TEMPORAL:
+            return self._temporal()
+        if name == API:
+            return self.module("api")
+        if name == BOT:
+            return self._bot()
+        self.ready_file.unlink(missing_ok=True)
+        return self.module("workers", grace_s=_WORKERS_GRACE_S)
+
+    def module(self, *arguments: str, grace_s: float = 15.0) -> Command:
+        """A program of this installation, with exactly these settings; the database is the API's alone."""
+        extra = {**child_environment(self.settings), "ORCHESTRATOR_READY_FILE": str(self.ready_file)}
+        env = without_database(environment(extra))
+        if arguments[0] == API:
+            env["DATABASE_URL"] = self.database_url
+        return Command(argv=[sys.executable, "-m", *arguments], env=env, cwd=_installation(), grace_s=grace_s)
+
+    @property
+    def database_url(self) -> str:
+        """Of PostgreSQL, with its password; for the environment of our own processes."""
+        known = database_address(self.settings)
+        return known or postgres.prepare(self.settings.postgres_dir, self.settings.postgres_port).url
+
+    def _bot(self) -> Command:
+        self.bot_ready_file.unlink(missing_ok=True)
+        command = self.module("bot")
+        # It talks to Telegram and the API: the database's password is not for it.
+        env = {name: value for name, value in command.env.items() if name != "DATABASE_URL"}
+        extra = {**bot_environment(), "ORCHESTRATOR_BOT_READY_FILE": str(self.bot_ready_file)}
+        return replace(command, env={**env, **extra})
+
+    def _postgres(self) -> Command:
+        prepared = postgres.prepare(self.settings.postgres_dir, self.settings.postgres_port)
+        return Command(
+            argv=prepared.argv,
+            env=prepared.env,
+            cwd=prepared.cwd,
+            user_id=prepared.user_id,
+            group_id=prepared.group_id,
+            stop_signal=postgres.STOP_SIGNAL,
+            adopt_pid=prepared.running_pid,
+        )
+
+    def _temporal(self) -> Command:
+        settings = self.settings
+        settings.temporal_db_file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        options = dev_server.DevServerOptions(
+            port=settings.temporal_port,
+            ui_port=settings.ui_port,
+            # Relative to where the UI is opened: behind the API's login that is the API; elsewhere nothing decodes.
+            ui_codec_endpoint="/codec",
+            ui_public_path=WEB_UI_PATH,
+            db_file=settings.temporal_db_file,
+        )
+        env = without_database(dev_server.environment())
+        return Command(argv=dev_server.command(options), env=env, cwd=settings.temporal_db_file.parent)
+
+    def check_ports(self, name: str) -> None:
+        """Raises OrchestratorError CONFLICT that names the busy port and the setting that moves it."""
+        for listener in self.listeners(name):
+            if not ports.is_free(listener.port):
+                raise OrchestratorError(
+                    ErrorCode.CONFLICT,
+                    f"Another program uses port {listener.port}, which {name} needs. Stop that program, or choose "
+                    f"other ports with `orchestrator up --port-base 18180` or {listener.setting}.",
+                    details={"port": listener.port, "setting": listener.setting},
+                )
+
+
+def _installation() -> Path:
+    """Where our packages are: a source tree that is not installed has to be the current directory."""
+    return Path(__file__).resolve().parents[2]

@@ -1,0 +1,130 @@
+"""`orchestrator status`: what runs, what works, what waits."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+
+from cli.client.home import admin_key, settings_for
+from cli.host.health import trouble_of
+from cli.host.parts import BOT, START_ORDER, SUPERVISOR, TEMPORAL, Parts
+from cli.terminal.exits import ExitCode
+from cli.terminal.options import AsJson
+from cli.terminal.output import Output
+from cli.terminal.tables import show_alerts, show_questions, show_queues, show_tasks
+from contracts.errors import OrchestratorError
+from contracts.nouns import QueueList, TaskDTO
+from contracts.questions import QuestionDTO
+from runtime.api_client import ApiClient
+from runtime.settings import Settings
+
+_OPEN = ("queued", "running", "waiting")
+
+
+def status(as_json: AsJson = False) -> int:
+    return asyncio.run(_show(Parts(settings_for("status")), Output(as_json=as_json)))
+
+
+async def _show(parts: Parts, out: Output) -> ExitCode:
+    """Everything at one glance; UNREACHABLE when a part is missing or unwell."""
+    names = [*START_ORDER, *([BOT] if _has_bot(parts) else [])]
+    troubles = dict(zip(names, await asyncio.gather(*(_trouble(parts, name) for name in names)), strict=True))
+    work = await _work(parts.settings) if await _answers(parts) else _Work()
+    well = not any(troubles.values()) and not work.queues.alerts
+    out.document(
+        {
+            "well": well,
+            "parts": {
+                name: {"ok": not trouble, "trouble": trouble, "pid": _pid(parts, name)}
+                for name, trouble in troubles.items()
+            },
+            **parts.urls,
+            "tasks": [task.model_dump(mode="json") for task in work.tasks],
+            "questions": [question.model_dump(mode="json") for question in work.questions],
+            "queues": [queue.model_dump(mode="json") for queue in work.queues.items],
+            "alerts": [alert.model_dump(mode="json") for alert in work.queues.alerts],
+        }
+    )
+    rows = [(name, trouble if trouble else "ok", _pid(parts, name)) for name, trouble in troubles.items()]
+    out.table(("PART", "HEALTH", "PID"), rows, empty="")
+    _tell(parts, out, work, well=well)
+    return ExitCode.OK if well else ExitCode.UNREACHABLE
+
+
+async def summary_line(parts: Parts) -> str:
+    """The parts and counts of work, for a live line."""
+    names = parts.names
+    troubles = await asyncio.gather(*(_trouble(parts, name) for name in names))
+    text = "  ".join(f"{name} {trouble if trouble else 'ok'}" for name, trouble in zip(names, troubles, strict=True))
+    try:
+        work = await _work(parts.settings)
+    except OrchestratorError:
+        return text
+    alerts = "".join(f"  ·  ALERT {alert.kind} {alert.subject}" for alert in work.queues.alerts)
+    return f"{text}  ·  tasks {len(work.tasks)}  ·  open questions {len(work.questions)}{alerts}"
+
+
+async def _trouble(parts: Parts, name: str) -> str | None:
+    if name in parts.names and parts.book.record(name) is None:
+        return "not running"
+    return await trouble_of(parts, name)
+
+
+def _has_bot(parts: Parts) -> bool:
+    """Wanted by these settings, or running since an `up` that had others."""
+    return parts.settings.has_bot or parts.book.record(BOT) is not None
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What is going on; empty when nobody can tell."""
+
+    tasks: list[TaskDTO] = field(default_factory=list)
+    questions: list[QuestionDTO] = field(default_factory=list)
+    queues: QueueList = field(default_factory=lambda: QueueList(items=[]))
+
+
+async def _answers(parts: Parts) -> bool:
+    """Whether the API can tell of work, although it may miss Temporal."""
+    try:
+        async with ApiClient(parts.settings.api_url, "", attempts=1, timeout_s=5) as api:
+            return (await api.health()).database
+    except OrchestratorError:
+        return False
+
+
+async def _work(settings: Settings) -> _Work:
+    async with ApiClient(settings.api_url, admin_key(settings), attempts=1, timeout_s=5) as api:
+        by_state = await asyncio.gather(*(api.tasks(state=state) for state in _OPEN))
+        return _Work([task for tasks in by_state for task in tasks], await api.questions(), await api.queues())
+
+
+def _pid(parts: Parts, name: str) -> int | None:
+    record = parts.book.record(name)
+    return record.pid if record else None
+
+
+def _tell(parts: Parts, out: Output, work: _Work, *, well: bool) -> None:
+    out.say()
+    out.facts(
+        [
+            ("API", parts.settings.api_url),
+            ("Temporal Web UI", parts.settings.web_ui_url if TEMPORAL in parts.names else None),
+            ("Work happens in", parts.places),
+            ("Home", parts.settings.home),
+            ("Supervisor", "running" if parts.book.record(SUPERVISOR) else "not running: parts that stop stay stopped"),
+        ]
+    )
+    out.say()
+    show_queues(work.queues.items, out)
+    show_alerts(work.queues.alerts, out)
+    out.say()
+    if work.tasks:
+        show_tasks(work.tasks, out)
+    else:
+        out.say("No work in progress.")
+    if work.questions:
+        out.say()
+        show_questions(work.questions, out)
+    if not well:
+        out.say("Next: orchestrator up --detach", style="bold")

@@ -1,0 +1,131 @@
+"""Keeps the parts running: one that ends is started again, with growing pauses; a signal stops all in order."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+
+from cli.client.home import effective_settings
+from cli.host.health import wait_healthy
+from cli.host.parts import (
+    BOT,
+    START_ORDER,
+    SUPERVISOR,
+    Parts,
+    bot_environment,
+    child_environment,
+    environment,
+)
+from cli.host.processes import Command, ended
+from cli.host.status import summary_line
+from cli.terminal.exits import ExitCode
+from cli.terminal.output import Output
+from contracts.errors import OrchestratorError
+
+_FIRST_PAUSE_S = 1.0
+_LONGEST_PAUSE_S = 30.0
+_STEADY_S = 20.0
+"""A part that lived this long starts again with the shortest pause: an accident, not a crash at every start."""
+_LOOK_S = 5.0
+
+
+def stop_request() -> asyncio.Event:
+    """Set by SIGINT, SIGTERM and SIGHUP, from now on. Ask for it before the supervisor's record invites a signal."""
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        loop.add_signal_handler(number, stopping.set)
+    return stopping
+
+
+async def stay(parts: Parts, out: Output, stopping: asyncio.Event) -> ExitCode:
+    """Watch until `stopping`, then stop the parts in order. The caller holds the supervisor's record."""
+    watchers = [asyncio.create_task(_keep(parts, name, out)) for name in parts.names]
+    if not out.as_json and out.console.is_terminal:
+        watchers.append(asyncio.create_task(_status_line(parts, out)))
+    await stopping.wait()
+    for watcher in watchers:
+        watcher.cancel()
+    await asyncio.gather(*watchers, return_exceptions=True)
+    await _stop_all(parts, out)
+    return ExitCode.OK
+
+
+def start_in_background(parts: Parts) -> None:
+    """A small process without a terminal that does the same as a foreground `up`."""
+    command = Command(
+        argv=[sys.executable, "-m", "cli.host.supervision"],
+        env=environment({**child_environment(parts.settings), **bot_environment()}),
+        cwd=parts.module("cli").cwd,
+        grace_s=90.0,
+    )
+    parts.book.start(SUPERVISOR, command)
+
+
+async def _keep(parts: Parts, name: str, out: Output) -> None:
+    """Start the part again whenever it ends."""
+    loop = asyncio.get_running_loop()
+    pause = _FIRST_PAUSE_S
+    while True:
+        since = loop.time()
+        if (record := parts.book.record(name)) is not None:
+            await ended(record)
+        if loop.time() - since > _STEADY_S:
+            pause = _FIRST_PAUSE_S
+        out.say(f"{name} has stopped; starting it again in {pause:g} s. Its log: {parts.book.log_file(name)}")
+        await asyncio.sleep(pause)
+        pause = min(_LONGEST_PAUSE_S, pause * 2)
+        try:
+            await _start_again(parts, name)
+        except (OrchestratorError, OSError) as error:
+            out.say(f"{name} could not be started: {error}")
+        else:
+            out.say(f"{name} is running again.")
+
+
+async def _start_again(parts: Parts, name: str) -> None:
+    if parts.book.record(name) is None:
+        parts.check_ports(name)
+        parts.book.start(name, await asyncio.to_thread(parts.command, name))
+    await wait_healthy(parts, name, 60.0)
+
+
+async def _stop_all(parts: Parts, out: Output) -> None:
+    for name in (BOT, *reversed(START_ORDER)):
+        if (pid := await parts.book.stop(name)) is not None:
+            out.say(f"Stopped {name} (pid {pid}).")
+    parts.ready_file.unlink(missing_ok=True)
+    record = parts.book.record(SUPERVISOR)
+    if record is not None and record.pid == os.getpid():
+        parts.book.forget(SUPERVISOR)
+    out.say("Everything has stopped. Deployed services keep running.")
+
+
+async def _status_line(parts: Parts, out: Output) -> None:
+    """One live line: the parts and the work in progress."""
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    with out.console.status("running") as line:
+        while True:
+            minutes, seconds = divmod(int(loop.time() - began), 60)
+            line.update(f"{minutes}:{seconds:02d}  {await summary_line(parts)}")
+            await asyncio.sleep(_LOOK_S)
+
+
+def main() -> None:
+    """Entry point of the background supervisor."""
+
+    async def stay_here() -> ExitCode:
+        stopping = stop_request()
+        return await stay(Parts(effective_settings()), Output(as_json=False), stopping)
+
+    code = asyncio.run(stay_here())
+    sys.stdout.flush()
+    # temporalio was used for health checks; the interpreter's tear-down may crash after it.
+    os._exit(code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,105 @@
+"""What a person or a program reads: plain tables and lines, or JSON. Nothing from outside can steer the terminal."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+    from rich.console import Console
+
+_REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
+# Marks that reverse or hide text: a file name or a message could show as something else than it is.
+_DIRECTION_MARKS = frozenset("\u200e\u200f\u061c\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+
+
+def clean(text: object) -> str:
+    """`text` without anything that a terminal obeys: escapes, control characters, direction marks, surrogates."""
+    # The logs of programs that wrote to a terminal end their lines with both; alone, a return overwrites its line.
+    lines = str(text).replace("\r\n", "\n")
+    return "".join(_REPLACEMENT if _obeyed(char) else char for char in lines)
+
+
+def shortened(text: str, limit: int) -> str:
+    """One line of at most `limit` characters, with an ellipsis where something is left out."""
+    line = " ".join(text.split())
+    return line if len(line) <= limit else line[: limit - 1].rstrip() + "\N{HORIZONTAL ELLIPSIS}"
+
+
+def _obeyed(char: str) -> bool:
+    code = ord(char)
+    if code < 0x20:
+        return char not in "\n\t"
+    return 0x7F <= code <= 0x9F or 0xD800 <= code <= 0xDFFF or char in _DIRECTION_MARKS
+
+
+class Output:
+    """One command's output. With `as_json`, human lines are left out and documents are JSON, one per line."""
+
+    def __init__(self, *, as_json: bool) -> None:
+        self.as_json = as_json
+        self._console: Console | None = None
+
+    @property
+    def console(self) -> Console:
+        if self._console is None:
+            # Here and below: slow to import, and neither `--help` nor --json needs it.
+            from rich.console import Console
+
+            self._console = Console(markup=False, highlight=False, emoji=False, soft_wrap=True)
+        return self._console
+
+    def say(self, text: object = "", style: str | None = None) -> None:
+        """One human line (or several)."""
+        if not self.as_json:
+            self.console.print(clean(text), style=style)
+
+    def document(self, document: BaseModel | dict[str, object]) -> None:
+        """One JSON document, only with --json; ASCII, so that no reader's encoding matters."""
+        if self.as_json:
+            value = document if isinstance(document, dict) else document.model_dump(mode="json")
+            sys.stdout.write(json.dumps(value, default=str) + "\n")
+            sys.stdout.flush()
+
+    def table(self, headers: Sequence[str], rows: Iterable[Sequence[object]], *, empty: str, whole: int = 1) -> None:
+        """Rows under headers, the first `whole` columns unbroken; the sentence `empty` when there are none."""
+        if self.as_json:
+            return
+        from rich.table import Table
+        from rich.text import Text
+
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        for number, header in enumerate(headers):
+            # Ids stay whole, so that they can be copied.
+            table.add_column(header, overflow="fold", no_wrap=number < whole)
+        for row in rows:
+            table.add_row(*(Text(clean("" if cell is None else cell)) for cell in row))
+        if table.row_count:
+            self.console.print(table, soft_wrap=False)
+        else:
+            self.say(empty)
+
+    def facts(self, facts: Iterable[tuple[str, object]]) -> None:
+        """`name  value` lines; facts without a value are left out."""
+        shown = [(name, value) for name, value in facts if value not in (None, "", [])]
+        width = max((len(name) for name, _ in shown), default=0)
+        for name, value in shown:
+            self.say(f"{name:<{width}}  {value}")
+
+
+def write_error(code: str, message: str, details: dict[str, str], *, as_json: bool) -> None:
+    """An error as one document on standard output (--json), or as one clear message on standard error."""
+    if as_json:
+        error = {"code": code, "message": message, "details": details}
+        sys.stdout.write(json.dumps({"error": error}) + "\n")
+        return
+    from rich.console import Console
+
+    console = Console(stderr=True, markup=False, highlight=False, emoji=False, soft_wrap=True)
+    console.print(f"error {code}: ", style="bold red", end="")
+    console.print(clean(message))
+    if request_id := details.get("request_id"):
+        console.print(f"(request {clean(request_id)})", style="dim")
