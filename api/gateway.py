@@ -71,7 +71,7 @@ class GatewayLink:
             return False
 
     def web_url(self, workflow_id: str, run_id: str | None) -> str | None:
-        """The page of a workflow in the Web UI; None as long as nothing has been connected."""
+        """The page of a workflow in the Web UI; None before the first connection."""
         return None if self._gateway is None else self._gateway.web_url_for(workflow_id, run_id)
 
 
@@ -79,7 +79,7 @@ GatewayDep = Annotated[GatewayLink, Depends(part("gateway"))]
 
 
 def temporal_gateway(settings: Settings) -> Callable[[], Awaitable[WorkflowGateway]]:
-    """Connects to Temporal when called. Raises NOT_FOUND here and now when there is no key file for payloads."""
+    """Connects to Temporal when called. Without a key file for payloads it raises NOT_FOUND at once."""
     keyring = KeyRing.load(settings.codec_key_file)
 
     async def connected() -> WorkflowGateway:

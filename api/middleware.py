@@ -70,7 +70,7 @@ def _subject(path: str) -> dict[str, str]:
 
 
 def _log_request(scope: Scope, status: int, seconds: float) -> None:
-    # The platform's own calls come by the hundred; a person's call gets a line.
+    # The platform's own calls and the files of pages come by the hundred: they are logged for debugging only.
     quiet = status < 500 and scope["path"].startswith(_QUIET)
     write = log.debug if quiet else log.info
     write("request", method=scope["method"], path=scope["path"][:300], status=status, ms=round(seconds * 1000))
@@ -149,7 +149,7 @@ def _unstorable(body: bytes) -> str | None:
     try:
         return _first_bad(json.loads(body), "body")
     except (ValueError, RecursionError):
-        # Not JSON: the framework refuses it with the right answer.
+        # Not JSON: the framework refuses it with a better message.
         return None
 
 

@@ -55,7 +55,7 @@ async def list_screens(session: AsyncSession, bot_id: int, limit: int, **wanted:
 
 async def recent_screens(session: AsyncSession, bot_id: int, chat_id: int, user_id: int) -> list[ChatScreenRow]:
     """What a bot has shown lately in a chat, the open screens first."""
-    # In a private chat also screens of other chats: there a person may have been told to answer in private.
+    # In a private chat also the person's screens elsewhere: one of those may have told them to answer here.
     owner = user_id if chat_id == user_id else _NOBODY
     return list(await session.scalars(_RECENT_SCREENS, {"bot": bot_id, "chat": chat_id, "owner": owner}))
 

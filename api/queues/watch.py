@@ -1,4 +1,4 @@
-"""Never stuck: notices a task queue that has work and no live Temporal worker, and says which tasks wait for it.
+"""Notices a task queue that has work and no live Temporal worker, and says which tasks wait for it.
 
 Each API process watches for itself and stores nothing: after a restart it knows the same again within seconds.
 """

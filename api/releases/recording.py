@@ -16,8 +16,8 @@ _ENDED = {ReleaseState.FAILED, ReleaseState.ROLLED_BACK, ReleaseState.REMOVED}
 _MAY_BE_LIVE_AGAIN = _IN_PROGRESS | _ENDED | {ReleaseState.ACTIVE}
 
 _NEXT: dict[ReleaseState, set[ReleaseState]] = {
-    # In any order: a step that is repeated after a crash reports its state again. A rollback that failed goes back
-    # to superseded.
+    # In any order, since a step that is repeated after a crash reports its state again. A release whose rollback
+    # failed becomes superseded again.
     **{state: _MAY_BE_LIVE_AGAIN | {ReleaseState.SUPERSEDED} for state in _IN_PROGRESS},
     ReleaseState.ACTIVE: {ReleaseState.SUPERSEDED, *_ENDED},
     # A release that served may come back by a rollback; a failed or removed one never does.

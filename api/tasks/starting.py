@@ -26,7 +26,7 @@ async def find_starting_task(session: AsyncSession, replies: TaskReplies, caller
     if kind is None:
         raise not_found("task", task_id)
     projects = {project.id: project for project in await recently_used_projects(session, caller, _MAX_PROJECTS)}
-    # For engineering this is one id: it does not depend on the project.
+    # For engineering there is only one id, which does not depend on the project.
     for workflow_id in dict.fromkeys(_workflow_id(kind, project_id, task_id) for project_id in projects):
         described = await (await replies.gateway.get()).describe(workflow_id)
         if described is not None and described.task_id == task_id and described.project_id in projects:

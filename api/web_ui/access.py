@@ -56,7 +56,7 @@ async def is_viewer(request: Request) -> bool:
 def require_own_page(request: Request, viewer: Viewer) -> None:
     """Only the Web UI's own scripts may change or decrypt something. Raises NOT_ALLOWED."""
     settings = web_ui_of(request).settings
-    # A proxy's login comes with every request, also with those of other pages. So only the public address will do.
+    # With a proxy every request is logged in, also those that other pages send: then only the public address counts.
     known = {settings.public_url} if viewer.by_proxy else _origins(settings)
     if request.headers.get("origin") not in known:
         raise permanent(ErrorCode.NOT_ALLOWED, "Only the Web UI of this address may do that.")
