@@ -7,8 +7,8 @@ from activities.adapters.containers.command import Reply, run_program
 from contracts.errors import ErrorClass, ErrorCode, OrchestratorError, bounded
 
 _CONNECT_S = 10
-_SHARED_S = 10
-"""How long a shared connection waits for its next user. With a playbook it ends at once, as all that is left of one."""
+_SHARED_S = 60
+"""How long a shared connection waits for its next user, on a busy machine too. It ends with its playbook."""
 _NO_CONNECTION = 255
 """The exit code that ssh keeps for itself."""
 
