@@ -189,7 +189,7 @@ async def test_all_steps_of_a_deploy_share_one_connection_which_ends_with_them(
         assert outcome.ok, outcome.error
         assert int(await project.server.run(count)) - before == 2, "the deploy and this look"
         assert list(Path(short, "playbooks").glob("*.ssh")) == []
-    assert (await docker.run(["pgrep", "--full", f"ssh: {short}"])).text == ""
+    assert (await docker.run_program(["pgrep", "--full", f"ssh: {short}"])).text == ""
     await project.server.run(f"test -d {release_kit().path}/activities/adapters/__pycache__")
 
 
