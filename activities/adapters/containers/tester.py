@@ -123,6 +123,8 @@ class DockerTester:
         name = verification_name(request.task_id, request.commit)
         known = self._verdict(name)
         if known is not None:
+            # Whoever wrote it may have been killed before the run was gone.
+            await self._runs.remove(name)
             return known
         try:
             try:

@@ -214,6 +214,28 @@ async def test_tests_that_failed_while_nobody_saw_it_are_run_once_more(
     assert (result.passed, result.failure_class, len(read)) == (False, "code", 2)
 
 
+async def test_nothing_of_the_tests_is_left_by_who_was_killed_right_after_the_verdict(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen, remove = list[ContainerRuns](), ContainerRuns.remove
+
+    async def container_only(runs: ContainerRuns, name: str) -> None:
+        seen.append(runs)
+        await runs.engine.remove(name)
+        raise asyncio.CancelledError
+
+    request = bench.verification({"Makefile": MAKEFILE.format("echo '= 3 passed ='")})
+    with monkeypatch.context() as killed:
+        killed.setattr(ContainerRuns, "remove", container_only)
+        with pytest.raises(asyncio.CancelledError):
+            await bench.verify(request)
+    [runs] = seen
+    assert ContainerRuns.remove is remove
+    assert runs.names({}) != []
+    assert (await bench.verify(request)).passed
+    assert runs.names({}) == []
+
+
 async def test_tests_are_run_once_more_also_when_that_is_interrupted(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
