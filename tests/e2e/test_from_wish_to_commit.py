@@ -55,6 +55,7 @@ async def test_the_logs_tell_what_the_agent_and_the_tests_said(story: Story) -> 
 
 
 @pytest.mark.story("happy")
+@pytest.mark.containers
 @pytest.mark.skipif(no_engine() is not None, reason="NOT TESTED: containers need a Docker Engine")
 async def test_with_an_engine_turn_tests_and_service_are_containers(story: Story) -> None:
     stack = story.stack
