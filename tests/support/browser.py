@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 from collections.abc import AsyncIterator
@@ -11,11 +12,13 @@ from pathlib import Path
 from urllib.parse import quote
 
 from playwright.async_api import (
+    Error,
     FrameLocator,
     HttpCredentials,
     Page,
     Request,
     Response,
+    Route,
     ViewportSize,
     async_playwright,
     expect,
@@ -55,6 +58,8 @@ async def new_page(person: HttpCredentials | None = None) -> AsyncIterator[Page]
                 viewport=SIZE, timezone_id="UTC", http_credentials=person, ignore_https_errors=True
             )
             context.set_default_timeout(give_up_ms)
+            if person is None:  # what is read beside the browser does not log in to a proxy
+                await context.route("**/*", _past_changes_of_the_network)
             page = await context.new_page()
             page.on("requestfailed", _tell_failed)
             page.on("response", _tell_refused)
@@ -62,6 +67,16 @@ async def new_page(person: HttpCredentials | None = None) -> AsyncIterator[Page]
             yield page
         finally:
             await browser.close()
+
+
+async def _past_changes_of_the_network(route: Route) -> None:
+    """Chromium gives up all that it is reading when this machine gets a network interface, as with each container."""
+    if route.request.method != "GET" or route.request.resource_type == "document":
+        await route.continue_()
+        return
+    # A page that is left, or closed, waits for nothing any more.
+    with contextlib.suppress(Error):
+        await route.fulfill(response=await route.fetch(timeout=0))
 
 
 def _tell_failed(request: Request) -> None:
