@@ -85,13 +85,13 @@ async def keep_picture(page: Page, name: str, from_heading: str = "") -> None:
 async def test_the_runs_of_a_project_are_found_by_its_id_and_have_business_ids(
     readable: WebUi, delivered: Delivered
 ) -> None:
-    await readable.search(f'ProjectId = "{delivered.project_id}"')
-    await readable.sees(delivered.delivery, delivered.engineering, delivered.deploy, delivered.worker)
+    runs = (delivered.delivery, delivered.engineering, delivered.deploy, delivered.worker)
+    await readable.find(f'ProjectId = "{delivered.project_id}"', *runs)
     await expect(readable.page.get_by_test_id("workflow-count")).to_have_text(re.compile(r"\b4\b"))
     await keep_picture(readable.page, "web-ui-list")
-    await readable.search(f'ProjectId = "{delivered.project_id}" AND Stage = "completed" AND WorkflowType = "deploy"')
+    ended = f'ProjectId = "{delivered.project_id}" AND Stage = "completed" AND WorkflowType = "deploy"'
+    await readable.find(ended, delivered.deploy)
     await expect(readable.page.get_by_text(delivered.engineering)).to_have_count(0)
-    await readable.sees(delivered.deploy)
 
 
 async def test_the_timeline_speaks_of_the_work_in_business_words(readable: WebUi, delivered: Delivered) -> None:

@@ -20,6 +20,7 @@ async def without_docker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Asy
         yield stack
 
 
+@pytest.mark.containers  # about their absence: with everything as processes the reason is another
 async def test_without_an_engine_a_sentence_becomes_a_service_of_processes(without_docker: Stack) -> None:
     stack, name = without_docker, "library"
     status = await stack.cli("status")

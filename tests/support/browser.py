@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import sys
@@ -24,6 +25,7 @@ from playwright.async_api import (
     expect,
 )
 
+from tests.support.eventually import eventually
 from tests.support.patience import patience
 from tests.support.stack import Stack
 
@@ -39,6 +41,7 @@ FLAGS = [
 ]
 _SHOWN_S = 15
 """The Web UI is four hundred small modules, and the two cores are shared."""
+_LIST_MS = 10_000
 _FIRST_ERROR = 400
 SIZE: ViewportSize = {"width": 1280, "height": 800}
 
@@ -111,6 +114,17 @@ class WebUi:
     async def search(self, query: str) -> None:
         """The list of the workflows that a query finds."""
         await self.page.goto(f"{self.url}/namespaces/default/workflows?query={quote(query)}", wait_until="commit")
+
+    async def find(self, query: str, *texts: str) -> None:
+        """The same once the list shows these texts: Temporal lists a change a while after it, and the page stays."""
+
+        async def shown() -> bool:
+            await self.search(query)
+            looks = [expect(self.page.get_by_text(text).first).to_be_visible(timeout=_LIST_MS) for text in texts]
+            await asyncio.gather(*looks)
+            return True
+
+        _: bool = await eventually(shown, _SHOWN_S)
 
     async def open_run(self, workflow_id: str) -> None:
         """The newest run of a workflow id, at its timeline."""
