@@ -57,6 +57,11 @@ class DevServerOptions:
     def address(self) -> str:
         return f"{self.ip}:{self.port}"
 
+    @property
+    def web_ui(self) -> str | None:
+        """The address of the Web UI with its path, without a slash at the end; None: there is none."""
+        return None if self.ui_port is None else f"http://{self.ip}:{self.ui_port}{self.ui_public_path or ''}"
+
 
 def temporal_program() -> Path:
     """The `temporal` program of this installation, else the one on PATH.
@@ -106,15 +111,23 @@ def environment(base: Mapping[str, str] | None = None) -> dict[str, str]:
     return {name: value for name, value in source.items() if not name.startswith("TEMPORAL_")}
 
 
-async def wait_healthy(address: str, timeout: float = 20.0, *, namespace: str = "default") -> Client:
+async def wait_healthy(
+    address: str, timeout: float = 20.0, *, namespace: str = "default", web_ui: str | None = None
+) -> Client:
     """Wait until the server answers and knows the namespace; return a plain client connected to it.
+
+    With `web_ui` (its address and path) the Web UI shows the server's data, too: it listens earlier, and answers 503
+    for as long as its own connection, tried too early, waits for its next try.
 
     Raises OrchestratorError TEMPORAL_UNREACHABLE (transient) after `timeout` seconds.
     """
     deadline = asyncio.get_running_loop().time() + timeout
     while True:
         try:
-            return await _connected(address, namespace)
+            client = await _connected(address, namespace)
+            if web_ui is not None:
+                await _shows_data(web_ui)
+            return client
         except (RuntimeError, OSError) as error:
             if asyncio.get_running_loop().time() >= deadline:
                 raise OrchestratorError(
@@ -139,6 +152,16 @@ async def _connected(address: str, namespace: str) -> Client:
     except RPCError as error:
         raise RuntimeError(str(error)) from error
     return client
+
+
+async def _shows_data(web_ui: str) -> None:
+    import httpx
+
+    try:
+        async with httpx.AsyncClient(timeout=2, trust_env=False) as http:
+            (await http.get(f"{web_ui}/api/v1/namespaces")).raise_for_status()
+    except httpx.HTTPError as error:
+        raise RuntimeError(f"the Web UI: {error}") from error
 
 
 async def raise_retention(client: Client, *, days: int = 30) -> None:

@@ -48,7 +48,8 @@ async def _postgres(parts: Parts) -> str | None:
 async def _temporal(parts: Parts) -> str | None:
     if not parts.has_own_temporal:
         return await _refused(lambda: _connected(parts))
-    return await _refused(lambda: dev_server.wait_healthy(parts.temporal_target, timeout=0))
+    web_ui = parts.temporal_options.web_ui
+    return await _refused(lambda: dev_server.wait_healthy(parts.temporal_target, timeout=0, web_ui=web_ui))
 
 
 async def _connected(parts: Parts) -> None:

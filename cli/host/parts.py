@@ -172,10 +172,11 @@ class Parts:
             adopt_pid=prepared.running_pid,
         )
 
-    def _temporal(self) -> Command:
+    @property
+    def temporal_options(self) -> dev_server.DevServerOptions:
+        """Of the embedded server."""
         settings = self.settings
-        settings.temporal_db_file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        options = dev_server.DevServerOptions(
+        return dev_server.DevServerOptions(
             port=settings.temporal_port,
             ui_port=settings.ui_port,
             # Relative to where the UI is opened: behind the API's login that is the API; elsewhere nothing decodes.
@@ -183,8 +184,12 @@ class Parts:
             ui_public_path=WEB_UI_PATH,
             db_file=settings.temporal_db_file,
         )
+
+    def _temporal(self) -> Command:
+        directory = self.settings.temporal_db_file.parent
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         env = without_database(dev_server.environment())
-        return Command(argv=dev_server.command(options), env=env, cwd=settings.temporal_db_file.parent)
+        return Command(argv=dev_server.command(self.temporal_options), env=env, cwd=directory)
 
     def check_ports(self, name: str) -> None:
         """Raises OrchestratorError CONFLICT that names the busy port and the setting that moves it."""

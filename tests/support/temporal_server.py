@@ -43,7 +43,7 @@ async def running_temporal_server(
             *dev_server.command(options), env=dev_server.environment(), stdout=log, stderr=log
         )
         try:
-            await _healthy(options.address, process, directory / "temporal.log", ready_timeout)
+            await _healthy(options, process, directory / "temporal.log", ready_timeout)
             yield options.address
         finally:
             await stop_process(process)
@@ -66,8 +66,10 @@ async def running_time_skipping_server() -> AsyncIterator[WorkflowEnvironment]:
         yield server
 
 
-async def _healthy(address: str, process: asyncio.subprocess.Process, log: Path, timeout: float) -> None:
-    waiter = asyncio.ensure_future(dev_server.wait_healthy(address, timeout))
+async def _healthy(
+    options: dev_server.DevServerOptions, process: asyncio.subprocess.Process, log: Path, timeout: float
+) -> None:
+    waiter = asyncio.ensure_future(dev_server.wait_healthy(options.address, timeout, web_ui=options.web_ui))
     ended = asyncio.ensure_future(process.wait())
     await asyncio.wait({waiter, ended}, return_when=asyncio.FIRST_COMPLETED)
     if waiter.done():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from pathlib import Path
 
@@ -47,3 +48,23 @@ async def test_a_server_that_cannot_bind_says_so_at_once(tmp_path: Path) -> None
         with pytest.raises(RuntimeError, match="ended with"):
             async with running_temporal_server(tmp_path, port=taken.getsockname()[1]):
                 raise AssertionError("unreachable")
+
+
+async def test_a_server_is_healthy_when_its_web_ui_shows_its_data(tmp_path: Path) -> None:
+    """The Web UI listens first, and answers 503 until its own connection to the server is there."""
+    statuses = ["503 Service Unavailable", "503 Service Unavailable", "200 OK"]
+    asked: list[str] = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        asked.append(head.split()[1].decode())
+        writer.write(f"HTTP/1.1 {statuses[len(asked) - 1]}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode())
+        writer.close()
+
+    async with (
+        await asyncio.start_server(answer, "127.0.0.1", 0) as web_ui,
+        running_temporal_server(tmp_path) as server,
+    ):
+        port = web_ui.sockets[0].getsockname()[1]
+        await dev_server.wait_healthy(server, web_ui=f"http://127.0.0.1:{port}/temporal")
+    assert asked == ["/temporal/api/v1/namespaces"] * 3
