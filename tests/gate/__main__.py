@@ -3,10 +3,13 @@
 import argparse
 import json
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from tests.gate.busy import busy
@@ -28,12 +31,27 @@ def run(suite: Suite, *more: str) -> Outcome:
     _say(f"== {suite.name}")
     began = time.monotonic()
     environment = {**os.environ, FILE: str(file), **suite.environment}
-    code = subprocess.run(_command(suite, more), cwd=ROOT, env=environment, check=False).returncode
+    with _own_files(suite) as directory:
+        code = subprocess.run(_command(suite, directory, more), cwd=ROOT, env=environment, check=False).returncode
     seconds = time.monotonic() - began
     return Outcome(suite.name, seconds, suite.budget_s, code, _times(file))
 
 
-def _command(suite: Suite, more: Sequence[str]) -> list[str]:
+@contextmanager
+def _own_files(suite: Suite) -> Iterator[Path]:
+    """Where this run's tests keep their files.
+
+    pytest's default is shared by all of a user's runs, and each closes it again to other users, of whom PostgreSQL's
+    is one, also to those that are running.
+    """
+    directory = Path(tempfile.mkdtemp(prefix=f"{suite.name[:8]}-"))
+    try:
+        yield directory / "t"
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def _command(suite: Suite, directory: Path, more: Sequence[str]) -> list[str]:
     if not suite.is_pytest:
         return list(suite.command)
     select = ("-m", suite.select) if suite.select else ()
@@ -44,6 +62,7 @@ def _command(suite: Suite, more: Sequence[str]) -> list[str]:
         "-q",
         "-p",
         "tests.gate.times",
+        f"--basetemp={directory}",
         *suite.paths,
         *select,
         *suite.options,

@@ -61,7 +61,8 @@ async def home(tmp_path: Path) -> AsyncIterator[Home]:
 async def test_two_ups_make_one_platform_that_heals_and_is_stopped_without_a_rest(home: Home) -> None:
     both = [home.begin("up", "--detach", "--json", "--port-base", str(home.port_base)) for _ in range(2)]
     endings = [process.communicate(timeout=patience(150)) for process in both]
-    assert [process.returncode for process in both] == [0, 0], endings
+    for process, (_, errors) in zip(both, endings, strict=True):
+        assert process.returncode == 0, errors
     ready = [json.loads(out.splitlines()[-1]) for out, _ in endings]
     assert sorted(len(document["started"]) for document in ready) == [0, 4]
 

@@ -85,6 +85,20 @@ def test_a_run_counts_the_tests_and_their_seconds(planted: Path) -> None:
 
 
 @pytest.mark.usefixtures("planted")
+def test_a_run_shares_no_folder_of_its_tests_with_other_runs_and_leaves_none(planted: Path) -> None:
+    """pytest closes the folder of all of a user's runs to others, under the eyes of those that are running."""
+    place = planted / "place.txt"
+    (planted / "test_one.py").write_text(
+        f"def test_one(tmp_path): open({str(place)!r}, 'a').write(f'{{tmp_path}}\\n')\n"
+    )
+    assert all(run(Suite("one", 5, (str(planted / "test_one.py"),))).is_green for _ in range(2))
+    first, second = (Path(line) for line in place.read_text().splitlines())
+    assert first.parent != second.parent
+    assert not any(part.startswith("pytest-of-") for part in first.parts)
+    assert not first.parent.exists()
+    assert not first.parent.parent.exists()
+
+
 def test_a_suite_without_any_test_is_red() -> None:
     assert not run(Suite("none", 5, ("tests/unit/support/test_gate.py",), select="no_such_marker")).is_green
 
