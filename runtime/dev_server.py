@@ -17,11 +17,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from contracts.errors import ErrorClass, ErrorCode, OrchestratorError
+from contracts.names import SearchAttribute
 
 if TYPE_CHECKING:
     from temporalio.client import Client
-
-SEARCH_ATTRIBUTES = ("ProjectId", "TaskId", "UserId", "Stage", "ServerHandle")
 
 # The first lets a workflow step go on at once instead of at the next 50 ms tick; one partition per queue
 # shortens the tail on a single host; fairness keeps one project's backlog from starving the others.
@@ -98,7 +97,7 @@ def command(options: DevServerOptions, *, program: Path | None = None) -> list[s
         argv += ["--db-filename", str(options.db_file)]
         argv += ["--sqlite-pragma", "journal_mode=WAL"]
         argv += ["--sqlite-pragma", f"synchronous={options.synchronous}"]
-    for name in SEARCH_ATTRIBUTES:
+    for name in SearchAttribute.ALL:
         argv += ["--search-attribute", f"{name}=Keyword"]
     for key, value in DYNAMIC_CONFIG.items():
         argv += ["--dynamic-config-value", f"{key}={value}"]

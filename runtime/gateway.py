@@ -96,7 +96,7 @@ class Gateway:
 
     async def start_delivery(self, message: DeliveryMessage) -> StartedTask:
         """Start a delivery; the same task id again is the same start."""
-        workflow_id = ids.delivery_workflow_id(message.project_id, message.task_id)
+        workflow_id = ids.delivery_workflow_id(message.project_slug, message.task_id)
         title = message.title or message.spec.description or message.project_name
         return await self._start_once(WorkflowName.DELIVERY, workflow_id, message, f"Delivery: {title}")
 
@@ -108,7 +108,7 @@ class Gateway:
         return await retrying(self._start_or_submit, message)
 
     async def _start_or_submit(self, message: DeployMessage) -> StartedTask:
-        workflow_id = ids.deploy_workflow_id(message.project_id)
+        workflow_id = ids.deploy_workflow_id(message.project_slug)
         try:
             await self._start(
                 WorkflowName.DEPLOY,
@@ -132,12 +132,11 @@ class Gateway:
         except RPCError as error:
             raise _translated(error, workflow_id) from error
 
-    async def withdraw_deploy(self, message: DeployMessage) -> None:
+    async def withdraw_deploy(self, workflow_id: str, message: DeployMessage) -> None:
         """Take one message back from the deploy of its project; what others have asked for goes on.
 
         Returns when the workflow has taken it in, and the task confirms it. A repetition is the same withdrawal.
         """
-        workflow_id = ids.deploy_workflow_id(message.project_id)
         handle = self._client.get_workflow_handle(workflow_id)
         try:
             await handle.start_update(
@@ -246,7 +245,7 @@ class Gateway:
                 task_queue=Queue.ORCHESTRATOR,
                 id_reuse_policy=reuse,
                 id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
-                search_attributes=search_attributes(message.project_id, message.task_id, message.user_id),
+                search_attributes=search_attributes(message),
                 static_summary=_one_line(summary),
                 static_details=_details(message),
                 rpc_timeout=_RPC_TIMEOUT,
@@ -271,12 +270,13 @@ class Gateway:
         return result_type.model_validate(answer)
 
 
-def search_attributes(project_id: str, task_id: str, user_id: int) -> TypedSearchAttributes:
+def search_attributes(message: EngineeringMessage | DeliveryMessage | DeployMessage) -> TypedSearchAttributes:
     """The attributes by which people find a workflow."""
     values = {
-        SearchAttribute.PROJECT_ID: project_id,
-        SearchAttribute.TASK_ID: task_id,
-        SearchAttribute.USER_ID: str(user_id),
+        SearchAttribute.PROJECT_ID: message.project_id,
+        SearchAttribute.PROJECT_NAME: message.project_name or message.project_id,
+        SearchAttribute.TASK_ID: message.task_id,
+        SearchAttribute.USER_ID: str(message.user_id),
         SearchAttribute.STAGE: "queued",
     }
     return TypedSearchAttributes([SearchAttributePair(_keyword(name), value) for name, value in values.items()])

@@ -115,7 +115,7 @@ class DeployWorkflow:
 
     @submit.validator
     def _may_submit(self, message: DeployMessage) -> None:
-        if ids.deploy_workflow_id(message.project_id) != workflow.info().workflow_id:
+        if ids.deploy_workflow_id(message.project_slug) != workflow.info().workflow_id:
             raise failures.failure(ErrorCode.INVALID_INPUT, "This workflow deploys another project.")
         if len(self._waiting) >= 20:
             raise failures.failure(ErrorCode.WORKFLOW_BUSY, "Twenty deploys of this project wait already.")

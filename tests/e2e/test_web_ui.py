@@ -30,12 +30,13 @@ class Delivered:
     """A delivery that has ended, and the ids of its runs."""
 
     project_id: str
+    slug: str
     task_id: str
     url: str
 
     @property
     def delivery(self) -> str:
-        return f"delivery/{self.project_id}/{self.task_id}"
+        return f"delivery/{self.slug}/{self.task_id}"
 
     @property
     def engineering(self) -> str:
@@ -43,7 +44,7 @@ class Delivered:
 
     @property
     def deploy(self) -> str:
-        return f"deploy/{self.project_id}"
+        return f"deploy/{self.slug}"
 
     @property
     def worker(self) -> str:
@@ -56,7 +57,8 @@ async def delivered(stack: Stack) -> Delivered:
     started = await stack.ok("delivery", "start", "--project", project, WISH)
     task = await stack.finished(started["task_id"])
     assert task["state"] == "completed", task
-    return Delivered(project, started["task_id"], task["result"]["deployed_url"])
+    slug = (await stack.ok("project", "show", project))["project"]["slug"]
+    return Delivered(project, slug, started["task_id"], task["result"]["deployed_url"])
 
 
 @pytest.fixture

@@ -35,7 +35,7 @@ class Delivery:
 
     @property
     def slug(self) -> str:
-        return ids.project_slug(self.project)
+        return ids.directory_name(self.project)
 
     @property
     def work(self) -> tuple[str, str, str]:

@@ -11,7 +11,7 @@ from activities.adapters.playbooks.container_target import AnsibleContainerTarge
 from activities.adapters.servers.container import BASE_IMAGE, LocalServers
 from activities.adapters.servers.remote_shell import ServerAccess, run_on
 from activities.ports import DeployTarget
-from contracts.ids import project_slug
+from contracts.ids import directory_name
 from tests.support.sample_service import SampleProject
 
 _WITH_PYTHON = f"""
@@ -78,7 +78,7 @@ class ContainerProject(SampleProject):
 
     @property
     def slug(self) -> str:
-        return project_slug(self.name)
+        return directory_name(self.name)
 
     @property
     def _label(self) -> str:

@@ -82,6 +82,7 @@ class FakePlatform:
     events: dict[str, FineEvent] = field(default_factory=dict)
     last_seq: dict[str, int] = field(default_factory=dict)
     refusals: int = 0
+    project_name: str | None = None
     slow_state: TaskState | None = None
     step: Step = field(default_factory=Step)
     allocation_step: Step = field(default_factory=Step)
@@ -94,13 +95,13 @@ class FakePlatform:
             await self.step.pass_through()
         final = [p for p in self.projections if p.task_id == projection.task_id and p.state.is_final]
         if final and final[0].run_id != projection.run_id:
-            return ProjectionAck(accepted=False, closed=True)
+            return ProjectionAck(accepted=False, closed=True, project_name=self.project_name)
         if self.last_seq.get(projection.task_id, -1) >= projection.seq:
             self.refusals += 1
-            return ProjectionAck(accepted=False)
+            return ProjectionAck(accepted=False, project_name=self.project_name)
         self.last_seq[projection.task_id] = projection.seq
         self.projections.append(projection)
-        return ProjectionAck(accepted=True)
+        return ProjectionAck(accepted=True, project_name=self.project_name)
 
     def of(self, task_id: str) -> list[Projection]:
         return [projection for projection in self.projections if projection.task_id == task_id]

@@ -19,7 +19,7 @@ from activities.adapters.runs.supervisor import Supervisor
 from activities.adapters.runs.unprivileged import UnprivilegedUsers
 from activities.ports import DeployTarget, Follow, Forge
 from activities.rules_environment import render
-from contracts.ids import project_slug
+from contracts.ids import directory_name
 from contracts.progress import FineEvent
 from contracts.steps import Allocation, AnalysisRequest, ProbeRequest, ReleaseRequest, ServicePort
 from runtime.artifacts import DirectoryArtifactStore
@@ -133,7 +133,7 @@ class SampleProject:
 
     @property
     def place(self) -> ProjectPlace:
-        return ProjectPlace(self.home / "services" / project_slug(self.name))
+        return ProjectPlace(self.home / "services" / directory_name(self.name))
 
     @property
     def url(self) -> str:

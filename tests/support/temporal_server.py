@@ -13,6 +13,7 @@ from temporalio.api.enums.v1 import IndexedValueType
 from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
 from temporalio.testing import WorkflowEnvironment
 
+from contracts.names import SearchAttribute
 from runtime import dev_server
 from runtime.ports import any_free
 from runtime.settings import WEB_UI_PATH
@@ -60,7 +61,7 @@ async def running_time_skipping_server() -> AsyncIterator[WorkflowEnvironment]:
     async with await WorkflowEnvironment.start_time_skipping(
         test_server_existing_path=str(program), test_server_startup_timeout=started
     ) as server:
-        attributes = dict.fromkeys(dev_server.SEARCH_ATTRIBUTES, IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD)
+        attributes = dict.fromkeys(SearchAttribute.ALL, IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD)
         request = AddSearchAttributesRequest(namespace=server.client.namespace, search_attributes=attributes)
         await server.client.operator_service.add_search_attributes(request)
         yield server

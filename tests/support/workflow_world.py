@@ -65,6 +65,10 @@ class World:
         self.gateway = Gateway(self.client, "http://127.0.0.1:1")
         self.workflow_client = SlowWorkflowClient(self.client)
 
+    @property
+    def slug(self) -> str:
+        return ids.slugs("notes", self.project_id)[-1]
+
     def ports(self) -> Ports:
         return Ports(
             forge=self.forge,
@@ -99,6 +103,7 @@ class World:
             "user_id": OWNER.user_id,
             "actor": OWNER,
             "project_name": "notes",
+            "project_slug": self.slug,
             "action": DeployAction.DEPLOY,
         }
         return DeployMessage.model_validate(values | changes)
@@ -110,6 +115,7 @@ class World:
             "user_id": OWNER.user_id,
             "actor": OWNER,
             "project_name": "notes",
+            "project_slug": self.slug,
             "spec": self.spec(),
         }
         return DeliveryMessage.model_validate(values | changes)
@@ -118,7 +124,7 @@ class World:
         return self.client.get_workflow_handle(workflow_id)
 
     def deploy_handle(self) -> WorkflowHandle:
-        return self.handle(ids.deploy_workflow_id(self.project_id))
+        return self.handle(ids.deploy_workflow_id(self.slug))
 
     async def question(self, task_id: str) -> str:
         """The question that the task asks a person, once it does."""

@@ -114,6 +114,14 @@ async def test_two_projects_of_one_name_have_their_own_places(tmp_path: Path) ->
     assert directory.claim_place(tmp_path, "p-2", "blog") == second
 
 
+async def test_a_renamed_project_stays_where_it_is_and_leaves_its_old_name_to_nobody(tmp_path: Path) -> None:
+    place = directory.claim_place(tmp_path, "p-1", "blog")
+    assert directory.claim_place(tmp_path, "p-1", "diary") == place
+    assert directory.claim_place(tmp_path, "p-2", "blog") != place
+    directory.remove_place(place, tmp_path)
+    assert directory.claim_place(tmp_path, "p-1", "diary").root.name == "diary"
+
+
 async def test_services_are_started_again_after_they_were_all_lost(project: SampleProject) -> None:
     request, _, _ = await deploy(project, project.commit("v1"))
     name = project.service_runs()[0]

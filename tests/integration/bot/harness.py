@@ -100,7 +100,7 @@ class FakeDelivery:
 
     @property
     def workflow_id(self) -> str:
-        return delivery_workflow_id(self.message.project_id, self.task_id)
+        return delivery_workflow_id(self.message.project_slug, self.task_id)
 
     async def says(self, step: str = "developing", percent: int | None = None, **fields: Any) -> None:
         """Report a milestone of the delivery itself."""
