@@ -310,9 +310,9 @@ class Settings(BaseSettings):
         return self.home / "processes"
 
     @property
-    def places_file(self) -> Path:
-        """Where agents, tests and services are on this machine."""
-        return self.processes_dir / "places"
+    def runtime_report_file(self) -> Path:
+        """Whether agents, tests and services run in containers or as processes."""
+        return self.processes_dir / "runtime"
 
     @property
     def codec_key_file(self) -> Path:

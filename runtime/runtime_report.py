@@ -1,4 +1,4 @@
-"""Where work happens on this machine: the Temporal workers write it when they start, `up` and `status` show it."""
+"""How work runs on this machine: Temporal workers write it when they start, `up` and `status` show it."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from runtime import private_files
 Kind = Literal["containers", "processes"]
 
 
-class Places(BaseModel):
-    """`work`: where agents work and tests run; `reason`: why there. `services`: where new projects are deployed."""
+class RuntimeReport(BaseModel):
+    """`work`: how agents and tests run; `reason`: why so. `services`: how new services run."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -27,7 +27,7 @@ class Places(BaseModel):
         private_files.replace(path, f"{self.model_dump_json()}\n")
 
     @classmethod
-    def read(cls, path: Path) -> Places | None:
+    def read(cls, path: Path) -> RuntimeReport | None:
         """None when no Temporal worker of this machine has started yet."""
         try:
             return cls.model_validate_json(path.read_bytes())
