@@ -2,7 +2,7 @@
 
 Every field has the environment variable `ORCHESTRATOR_<FIELD>`; `DATABASE_URL` is
 understood under its usual name. The Temporal address
-and its credentials come from Temporal's own environment configuration, see `runtime.temporal_client`.
+and its credentials come from Temporal's own environment configuration, see `runtime.temporal.client`.
 """
 
 from __future__ import annotations

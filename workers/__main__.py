@@ -18,13 +18,15 @@ from activities.adapters.playbooks.by_server import CONTAINER_SERVER
 from contracts.errors import OrchestratorError
 from contracts.names import Queue
 from contracts.states import ServerStatus
-from runtime import private_files, telemetry, temporal_client
+from runtime import private_files
 from runtime.api_client import ApiClient
-from runtime.gateway import Gateway
 from runtime.keyring import KeyRing
-from runtime.logging import configure_logging
+from runtime.observability import telemetry
+from runtime.observability.logging import configure_logging
 from runtime.runtime_report import RuntimeReport
 from runtime.settings import Settings, load_settings
+from runtime.temporal import client as temporal_client
+from runtime.temporal.gateway import Gateway
 from workers.local import Choice, build_ports, choose
 from workers.wiring import Ports, build_workers
 

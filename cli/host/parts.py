@@ -12,10 +12,10 @@ from pathlib import Path
 from cli.client.home import REMEMBERED_PORTS
 from cli.host.processes import Command, ProcessBook
 from contracts.errors import ErrorCode, OrchestratorError
-from runtime import dev_server, ports, postgres
+from runtime.embedded import dev_server, ports, postgres
 from runtime.runtime_report import RuntimeReport
 from runtime.settings import WEB_UI_PATH, Settings, database_address
-from runtime.temporal_client import connect_config
+from runtime.temporal.client import connect_config
 
 POSTGRES, TEMPORAL, API, WORKERS = "postgres", "temporal", "api", "workers"
 START_ORDER = (POSTGRES, TEMPORAL, API, WORKERS)

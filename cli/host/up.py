@@ -18,8 +18,9 @@ from cli.terminal.exits import ExitCode
 from cli.terminal.options import AsJson
 from cli.terminal.output import Output
 from contracts.errors import ErrorCode, OrchestratorError
-from runtime import dev_server, keyring, private_files
+from runtime import keyring, private_files
 from runtime.api_client import ApiClient
+from runtime.embedded import dev_server
 from runtime.settings import Settings
 
 # The first start of the workers may have to build the images of the local server and of agents.

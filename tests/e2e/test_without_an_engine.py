@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.outside import Outside, agent_starts, answer, processes_of
+from tests.support.people.story import ENTITY, below
 from tests.support.stack import Stack, running_stack
-from tests.support.story import ENTITY, below
 
 pytestmark = pytest.mark.timeout(900)
 

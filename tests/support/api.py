@@ -29,10 +29,11 @@ from contracts.errors import OrchestratorError
 from contracts.ids import delivery_workflow_id, deploy_workflow_id, engineering_workflow_id
 from contracts.nouns import StartedTask
 from contracts.questions import AnswerAccepted, AnswerCommand
-from runtime import postgres, private_files
-from runtime.gateway import WorkflowDescription
+from runtime import private_files
+from runtime.embedded import postgres
 from runtime.settings import Settings
-from runtime.task_queues import QueueFacts, QueueWait, QueueWaits
+from runtime.temporal.gateway import WorkflowDescription
+from runtime.temporal.task_queues import QueueFacts, QueueWait, QueueWaits
 
 Headers = dict[str, str]
 
@@ -83,7 +84,7 @@ async def new_database() -> str:
 
 @dataclass
 class RecordingGateway:
-    """Stands in for `runtime.gateway.Gateway`: keeps what it was asked, answers as told."""
+    """Stands in for `runtime.temporal.gateway.Gateway`: keeps what it was asked, answers as told."""
 
     started: list[EngineeringMessage | DeliveryMessage | DeployMessage] = field(default_factory=list)
     answers: list[tuple[str, AnswerCommand, str]] = field(default_factory=list)

@@ -13,7 +13,7 @@ import httpx
 import psutil
 
 from contracts.ids import directory_name
-from tests.support import engine
+from tests.support.services import engine
 from tests.support.stack import Stack
 
 RUN_MARK = "ORCHESTRATOR_RUN"

@@ -11,9 +11,9 @@ from temporalio.exceptions import CancelledError
 from contracts import ids
 from contracts.agent_workers import TurnOutcome
 from contracts.states import QuestionState, TaskKind, TaskState
-from tests.support.fakes import Step
 from tests.support.patience import promised, within
-from tests.support.workflow_world import World
+from tests.support.workflows.fakes import Step
+from tests.support.workflows.workflow_world import World
 
 CONFIRMED_WITHIN_S = 10
 

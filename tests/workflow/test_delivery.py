@@ -10,8 +10,8 @@ from contracts.errors import ErrorCode
 from contracts.names import SearchAttribute
 from contracts.states import TaskKind, TaskState
 from tests.support.eventually import eventually
-from tests.support.fakes import Step
-from tests.support.workflow_world import World
+from tests.support.workflows.fakes import Step
+from tests.support.workflows.workflow_world import World
 
 
 async def test_a_wish_becomes_a_url(world: World) -> None:

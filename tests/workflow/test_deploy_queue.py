@@ -7,9 +7,9 @@ from contracts import ids
 from contracts.errors import ErrorCode, OrchestratorError
 from contracts.states import TaskKind, TaskState
 from tests.support.eventually import eventually
-from tests.support.fakes import Step
 from tests.support.patience import within
-from tests.support.workflow_world import World
+from tests.support.workflows.fakes import Step
+from tests.support.workflows.workflow_world import World
 
 A, B = "a" * 40, "b" * 40
 SOON_S = 15

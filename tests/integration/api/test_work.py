@@ -18,9 +18,9 @@ from contracts.nouns import AnswerRequest, DeploymentRecord, ProjectCreate, Toke
 from contracts.progress import FineEvent, Projection
 from runtime import private_files
 from runtime.api_client import ApiClient
-from runtime.gateway import WorkflowDescription
-from runtime.ports import any_free
+from runtime.embedded.ports import any_free
 from runtime.settings import Settings
+from runtime.temporal.gateway import WorkflowDescription
 from tests.support.api import (
     Api,
     Headers,

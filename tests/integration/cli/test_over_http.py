@@ -11,7 +11,7 @@ import pytest_asyncio
 
 from contracts.states import ActorVia
 from runtime import private_files
-from runtime.gateway import WorkflowDescription
+from runtime.temporal.gateway import WorkflowDescription
 from tests.support.api import Api, Headers, running_api, served
 from tests.support.commands import Said, run_command
 

@@ -13,9 +13,9 @@ from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 
 from contracts.errors import ErrorCode, OrchestratorError
 from contracts.names import SearchAttribute
-from runtime import dev_server
-from runtime.ports import any_free
-from tests.support.temporal_server import running_temporal_server
+from runtime.embedded import dev_server
+from runtime.embedded.ports import any_free
+from tests.support.workflows.temporal_server import running_temporal_server
 
 
 async def test_a_fresh_server_has_search_attributes_wal_and_thirty_days_of_retention(tmp_path: Path) -> None:

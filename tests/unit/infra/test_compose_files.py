@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from contracts.names import SearchAttribute
-from runtime.dev_server import DYNAMIC_CONFIG
+from runtime.embedded.dev_server import DYNAMIC_CONFIG
 
 ROOT = Path(__file__).parents[3]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
