@@ -12,8 +12,9 @@ from api.bootstrap import bootstrap
 from api.database import make_engine, make_sessions
 from api.vault import Vault
 from contracts.errors import OrchestratorError
-from runtime import keyring, postgres
-from runtime.logging import configure_logging
+from runtime import keyring
+from runtime.embedded import postgres
+from runtime.observability.logging import configure_logging
 from runtime.settings import Settings, database_address, load_settings
 
 _SHUTDOWN_S = 5

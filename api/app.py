@@ -38,9 +38,10 @@ from api.web_ui.parts import WebUi
 from api.work import routes as work
 from contracts.errors import ErrorCode, OrchestratorError
 from contracts.nouns import Problem
-from runtime import private_files, telemetry
+from runtime import private_files
 from runtime.artifacts import DirectoryArtifactStore
 from runtime.keyring import KeyRing
+from runtime.observability import telemetry
 from runtime.settings import WEB_UI_PATH, Settings
 
 _ROUTES = (

@@ -11,15 +11,15 @@ from contracts.departments import DeliveryMessage, DeployMessage, EngineeringMes
 from contracts.errors import OrchestratorError
 from contracts.nouns import StartedTask
 from contracts.questions import AnswerAccepted, AnswerCommand
-from runtime.gateway import Gateway, WorkflowDescription
 from runtime.keyring import KeyRing
 from runtime.settings import Settings
-from runtime.task_queues import QueueFacts, QueueWaits
-from runtime.temporal_client import connect
+from runtime.temporal.client import connect
+from runtime.temporal.gateway import Gateway, WorkflowDescription
+from runtime.temporal.task_queues import QueueFacts, QueueWaits
 
 
 class WorkflowGateway(Protocol):
-    """What the API needs of `runtime.gateway.Gateway`."""
+    """What the API needs of `runtime.temporal.gateway.Gateway`."""
 
     async def start_engineering(self, message: EngineeringMessage) -> StartedTask: ...
 
@@ -31,7 +31,7 @@ class WorkflowGateway(Protocol):
 
     async def cancel(self, workflow_id: str) -> None: ...
 
-    async def withdraw_deploy(self, message: DeployMessage) -> None: ...
+    async def withdraw_deploy(self, workflow_id: str, message: DeployMessage) -> None: ...
 
     async def describe(self, workflow_id: str) -> WorkflowDescription | None: ...
 

@@ -81,11 +81,12 @@ class ProjectRow(SQLModel, table=True):
     """`create_hash` is the fingerprint of the body that created it: the same id again must mean the same."""
 
     __tablename__ = "projects"
-    __table_args__ = (UniqueConstraint("owner_id", "name"),)
+    __table_args__ = (UniqueConstraint("owner_id", "name"), UniqueConstraint("slug"))
 
     id: str = Field(sa_column=Column(ID, primary_key=True))
     owner_id: int = Field(sa_column=Column(ForeignKey("users.user_id"), nullable=False))
     name: str = Field(sa_column=Column(String(63), nullable=False))
+    slug: str = Field(sa_column=Column(String(80), nullable=False))
     title: str = Field(sa_column=Column(String(200), nullable=False))
     description: str = Field(sa_column=Column(Text, nullable=False))
     modules: list[str] = _json()

@@ -17,7 +17,7 @@ from activities.adapters.runs.supervisor import Supervisor
 from benchmarks.measuring import Spread
 from benchmarks.reporting import Benchmark, Findings, Table, main
 from emulators.telegram.telegram import Telegram
-from tests.support.chat import ChatSystem, ChatUser, running_chat_system
+from tests.support.people.chat import ChatSystem, ChatUser, running_chat_system
 from tests.support.stack import running_stack
 
 _WISH = "Make a list of books: title, author [agent:hang]"

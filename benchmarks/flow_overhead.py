@@ -7,10 +7,10 @@ from dataclasses import asdict, dataclass
 
 from temporalio.client import Client
 
-from benchmarks.bare_flow import bare
 from benchmarks.measuring import Lap, Ratio, Spread, interleaved
 from benchmarks.reporting import Benchmark, Findings, Table, main
-from benchmarks.zero_time import CACHED, engineering, temporal_client
+from benchmarks.setups.bare_flow import bare
+from benchmarks.setups.zero_time import CACHED, engineering, temporal_client
 from workers.sandbox import build_runner
 
 

@@ -8,10 +8,10 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
 
-from benchmarks.bare_flow import bare
 from benchmarks.measuring import Spread, timed
 from benchmarks.reporting import Benchmark, Findings, Table, main
-from benchmarks.zero_time import CACHED, engineering, temporal_client
+from benchmarks.setups.bare_flow import bare
+from benchmarks.setups.zero_time import CACHED, engineering, temporal_client
 
 
 @dataclass(frozen=True)

@@ -17,13 +17,13 @@ from uuid import uuid4
 
 from activities.adapters.playbooks.by_server import CONTAINER_SERVER
 from activities.adapters.servers.container import LocalServers
-from benchmarks.by_hand import ByHand, Steps
 from benchmarks.main_jobs import WISH, job
 from benchmarks.measuring import Ratio, Spread
 from benchmarks.reporting import Benchmark, Findings, Table, main
+from benchmarks.setups.by_hand import ByHand, Steps
 from contracts.states import TaskState
 from runtime.api_client import ApiClient
-from tests.support.container_service import no_engine
+from tests.support.services.container_service import no_engine
 from tests.support.stack import Stack, running_stack
 
 Pairs = list[tuple[Steps, Steps]]

@@ -29,8 +29,8 @@ from contracts.nouns import DeliveryStart, ProjectCreate, TaskDTO
 from contracts.progress import StreamedEvent
 from contracts.states import TaskKind, TaskState
 from runtime.api_client import ApiClient
-from tests.support.container_service import no_engine
 from tests.support.eventually import eventually
+from tests.support.services.container_service import no_engine
 from tests.support.stack import running_stack
 
 WISH = "A library with books: title, author, year:int"

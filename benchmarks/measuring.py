@@ -14,7 +14,7 @@ from pathlib import Path
 
 import psutil
 
-from runtime import dev_server
+from runtime.embedded import dev_server
 
 _CALM_PCT = 20
 _LOOK_S = 2.0

@@ -15,8 +15,8 @@ from temporalio.worker import Worker
 from activities.projection import ProjectionActivities
 from benchmarks.measuring import Spread, timed
 from benchmarks.reporting import Benchmark, Findings, Table, main
-from benchmarks.telling_flow import TellingWorkflow
-from benchmarks.zero_time import QuietPlatform, temporal_client
+from benchmarks.setups.telling_flow import TellingWorkflow
+from benchmarks.setups.zero_time import QuietPlatform, temporal_client
 from contracts.names import Queue
 from contracts.progress import Projection
 from runtime.api_client import ApiClient

@@ -17,8 +17,8 @@ from temporalio.client import Client
 
 from benchmarks.measuring import resident_mib
 from benchmarks.reporting import Benchmark, Findings, Table, main
-from benchmarks.zero_time import CACHED, temporal_server
-from tests.support.workflow_world import World
+from benchmarks.setups.zero_time import CACHED, temporal_server
+from tests.support.workflows.workflow_world import World
 
 _STARTS_AT_ONCE = 25
 
@@ -34,7 +34,7 @@ class Level:
 async def measure(options: argparse.Namespace) -> Findings:
     async with temporal_server() as server:
         worker = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "benchmarks.asking_worker", server.address, str(server.key_file),
+            sys.executable, "-m", "benchmarks.setups.asking_worker", server.address, str(server.key_file),
             stdout=asyncio.subprocess.PIPE,
         )  # fmt: skip
         try:

@@ -22,8 +22,8 @@ from benchmarks.measuring import Ratio, Spread
 from benchmarks.reporting import Benchmark, Findings, Table, main
 from contracts.ids import turn_name
 from contracts.progress import FineEvent
-from tests.support.container_service import no_engine
-from tests.support.runtimes import Bench, DockerRuntime, docker
+from tests.support.services.container_service import no_engine
+from tests.support.services.runtimes import Bench, DockerRuntime, docker
 
 _PROMPT: dict[str, object] = {"tells": "repr(time.time())"}
 

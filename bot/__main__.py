@@ -7,7 +7,7 @@ import sys
 
 from bot.run import run
 from contracts.errors import OrchestratorError
-from runtime.logging import configure_logging
+from runtime.observability.logging import configure_logging
 from runtime.settings import Settings, load_settings
 
 

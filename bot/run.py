@@ -28,7 +28,7 @@ from bot.texts import DEFAULT, LANGUAGES, texts
 from contracts.errors import ErrorCode, OrchestratorError
 from runtime import private_files
 from runtime.chat_client import ChatApi
-from runtime.logging import register_secret
+from runtime.observability.logging import register_secret
 from runtime.settings import Settings
 
 _API_TIMEOUT_S = 25.0

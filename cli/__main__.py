@@ -30,7 +30,7 @@ def main() -> None:
 
 def _send_traces() -> None:
     # `--help` and refused arguments have not even loaded the module.
-    if telemetry := sys.modules.get("runtime.telemetry"):
+    if telemetry := sys.modules.get("runtime.observability.telemetry"):
         telemetry.flush()
 
 
@@ -63,7 +63,7 @@ def _traced(command: object, arguments: Sequence[str]) -> AbstractContextManager
     """A span named after the command; what a person adds to it stays out of traces."""
     if not any(name.startswith("OTEL_EXPORTER_OTLP_") for name in os.environ):
         return nullcontext()
-    from runtime import telemetry
+    from runtime.observability import telemetry
 
     words = ["orchestrator"]
     for argument in arguments:

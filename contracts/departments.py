@@ -6,7 +6,7 @@ from pydantic import Field, StringConstraints
 
 from contracts.artifacts import ArtifactRef
 from contracts.base import BaseMessage, BaseResult, CommitSha, Identifier, Text, UserId
-from contracts.project_spec import ProjectName, ProjectSpec
+from contracts.project_spec import ProjectName, ProjectSlug, ProjectSpec
 from contracts.states import AgentKind, DeployAction, ReleaseState
 
 RepositoryFullName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][\w.-]{0,99}/[A-Za-z0-9][\w.-]{0,99}$")]
@@ -50,6 +50,7 @@ class DeployMessage(BaseMessage):
     commit: CommitSha | None = None
     release_id: Identifier | None = None
     project_name: ProjectName | None = None
+    project_slug: ProjectSlug | None = None
     parent_task_id: Identifier | None = None
     require_approval: bool = False
     question_reminder_s: int = Field(default=86_400, ge=1)
@@ -73,6 +74,7 @@ class DeliveryMessage(BaseMessage):
     project_id: Identifier
     user_id: UserId
     project_name: ProjectName
+    project_slug: ProjectSlug
     title: str | None = Field(default=None, max_length=200)
     spec: ProjectSpec
     agent: AgentKind = AgentKind.SCRIPTED

@@ -4,6 +4,7 @@ import hashlib
 import re
 from uuid import uuid4
 
+from contracts.errors import ErrorCode, OrchestratorError
 from contracts.states import TaskKind
 
 _PREFIX = {TaskKind.DELIVERY: "dlv", TaskKind.ENGINEERING: "eng", TaskKind.DEPLOY: "dep"}
@@ -24,16 +25,28 @@ def task_id_for_request(kind: TaskKind, request_id: str) -> str:
     return f"{_PREFIX[kind]}-{hashlib.sha256(request_id.encode()).hexdigest()[:12]}"
 
 
-def delivery_workflow_id(project_id: str, task_id: str) -> str:
-    return f"delivery/{project_id}/{task_id}"
+def slugs(project_name: str, project_id: str) -> list[str]:
+    """Slugs for a new project, the first to be preferred: its name and 4, 8 or 16 hex digits that its id determines."""
+    name = re.sub(r"[^a-z0-9]+", "-", project_name.lower()).strip("-") or "project"
+    digits = hashlib.sha256(project_id.encode()).hexdigest()
+    return [f"{name}-{digits[:length]}" for length in (4, 8, 16)]
+
+
+def delivery_workflow_id(project_slug: str, task_id: str) -> str:
+    return f"delivery/{project_slug}/{task_id}"
 
 
 def engineering_workflow_id(task_id: str) -> str:
     return f"engineering/{task_id}"
 
 
-def deploy_workflow_id(project_id: str) -> str:
-    return f"deploy/{project_id}"
+def deploy_workflow_id(project_slug: str | None) -> str:
+    """The one deploy workflow of a project. Raises INVALID_INPUT without a slug: a guess would let two deploys run."""
+    if project_slug is None:
+        raise OrchestratorError(
+            ErrorCode.INVALID_INPUT, "The message names no `project_slug`. Take it from the project in the API."
+        )
+    return f"deploy/{project_slug}"
 
 
 def agent_worker_workflow_id(worker_id: str) -> str:
@@ -76,8 +89,8 @@ def repository_name(user_id: int, project_name: str) -> str:
     return f"u{user_id}/{project_name}"
 
 
-def project_slug(project_name: str) -> str:
-    """snake_case form of a project name, for Ansible and directories."""
+def directory_name(project_name: str) -> str:
+    """snake_case form of a project name, for directories and containers on servers."""
     return re.sub(r"[^a-z0-9]+", "_", project_name.lower()).strip("_") or "project"
 
 

@@ -57,8 +57,9 @@ class GraphName:
 
 class SearchAttribute:
     PROJECT_ID: Final = "ProjectId"
+    PROJECT_NAME: Final = "ProjectName"
     TASK_ID: Final = "TaskId"
     USER_ID: Final = "UserId"
     STAGE: Final = "Stage"
     SERVER_HANDLE: Final = "ServerHandle"
-    ALL: Final = ("ProjectId", "TaskId", "UserId", "Stage", "ServerHandle")
+    ALL: Final = ("ProjectId", "ProjectName", "TaskId", "UserId", "Stage", "ServerHandle")

@@ -9,7 +9,7 @@ from contracts.base import Actor, CommitSha, Contract, Identifier, Text, UserId
 from contracts.chat import Language
 from contracts.departments import RepositoryFullName
 from contracts.progress import FineEvent, StreamedEvent
-from contracts.project_spec import ProjectName, ProjectSpec, SecretName
+from contracts.project_spec import ProjectName, ProjectSlug, ProjectSpec, SecretName
 from contracts.questions import QuestionDTO
 from contracts.states import (
     AgentKind,
@@ -92,6 +92,9 @@ class ProjectCreate(Contract):
 
 
 class ProjectUpdate(Contract):
+    """What is given changes. `name`: repository, service and workflow ids keep the names that they have."""
+
+    name: ProjectName | None = None
     title: str | None = Field(default=None, max_length=200)
     description: Text | None = None
     spec: ProjectSpec | None = None
@@ -99,8 +102,11 @@ class ProjectUpdate(Contract):
 
 
 class ProjectDTO(Contract):
+    """`slug` is in the ids of the project's workflows and stays when the project is renamed."""
+
     id: Identifier
     name: ProjectName
+    slug: ProjectSlug | None = None
     title: str = ""
     description: str = ""
     modules: list[Module]

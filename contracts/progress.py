@@ -6,6 +6,7 @@ from pydantic import AwareDatetime, Field
 
 from contracts.artifacts import ArtifactRef
 from contracts.base import Contract, Identifier, utc_now
+from contracts.project_spec import ProjectName
 from contracts.questions import QuestionDTO
 from contracts.states import ProjectStatus, TaskKind, TaskState
 
@@ -77,7 +78,9 @@ class ProjectionAck(Contract):
     """`accepted` is false when the API already holds this or a later state; that is no error.
 
     `closed` says that the task had already ended in an earlier run: a repeated request must not run again.
+    `project_name` is the project's present name, which a rename may have changed since the workflow began.
     """
 
     accepted: bool
     closed: bool = False
+    project_name: ProjectName | None = None

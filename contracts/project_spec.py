@@ -11,6 +11,8 @@ from contracts.states import Module
 FieldType = Literal["string", "text", "integer", "number", "boolean", "date", "datetime"]
 ProjectName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,62}$")]
 """Kebab-case; becomes the repository and service name."""
+ProjectSlug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,79}$")]
+"""A project's name as it was when the project was made, and hex digits: `bookshelf-1f9a`. Unique; never changes."""
 MAX_SPEC_BYTES = 48_000
 """A spec travels in messages and in TASK.md; larger wishes are several wishes."""
 

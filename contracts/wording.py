@@ -9,6 +9,8 @@ _IN_WORDS: Final = {
     r"^[0-9a-f]{40}$": "give the whole commit id: 40 characters of 0 to 9 and a to f",
     r"^[0-9a-f]{64}$": "give the whole SHA-256: 64 characters of 0 to 9 and a to f",
     r"^[a-z][a-z0-9-]{0,62}$": "use lower-case Latin letters, digits and dashes, at most 63, beginning with a letter",
+    r"^[a-z0-9][a-z0-9-]{0,79}$": "use lower-case Latin letters, digits and dashes, at most 80, "
+    "beginning with a letter or a digit",
     r"^[a-z][a-z0-9_]{0,62}$": "use lower-case Latin letters, digits and underscores, at most 63, "
     "beginning with a letter",
     r"^[A-Z_][A-Z0-9_]{0,99}$": "use capital letters, digits and underscores, at most 100, not beginning with a digit",

@@ -68,7 +68,7 @@ from contracts.nouns import (
 from contracts.progress import FineEvent, Projection, ProjectionAck, StreamedEvent
 from contracts.questions import AnswerAccepted, QuestionDTO
 from contracts.states import ActorVia
-from runtime import telemetry
+from runtime.observability import telemetry
 
 Model = TypeVar("Model", bound=BaseModel)
 

@@ -2,7 +2,7 @@
 
 Every field has the environment variable `ORCHESTRATOR_<FIELD>`; `DATABASE_URL` is
 understood under its usual name. The Temporal address
-and its credentials come from Temporal's own environment configuration, see `runtime.temporal_client`.
+and its credentials come from Temporal's own environment configuration, see `runtime.temporal.client`.
 """
 
 from __future__ import annotations
@@ -310,9 +310,9 @@ class Settings(BaseSettings):
         return self.home / "processes"
 
     @property
-    def places_file(self) -> Path:
-        """Where agents, tests and services are on this machine."""
-        return self.processes_dir / "places"
+    def runtime_report_file(self) -> Path:
+        """Whether agents, tests and services run in containers or as processes."""
+        return self.processes_dir / "runtime"
 
     @property
     def codec_key_file(self) -> Path:

@@ -18,13 +18,15 @@ from activities.adapters.playbooks.by_server import CONTAINER_SERVER
 from contracts.errors import OrchestratorError
 from contracts.names import Queue
 from contracts.states import ServerStatus
-from runtime import private_files, telemetry, temporal_client
+from runtime import private_files
 from runtime.api_client import ApiClient
-from runtime.gateway import Gateway
 from runtime.keyring import KeyRing
-from runtime.logging import configure_logging
-from runtime.places import Places
+from runtime.observability import telemetry
+from runtime.observability.logging import configure_logging
+from runtime.runtime_report import RuntimeReport
 from runtime.settings import Settings, load_settings
+from runtime.temporal import client as temporal_client
+from runtime.temporal.gateway import Gateway
 from workers.local import Choice, build_ports, choose
 from workers.wiring import Ports, build_workers
 
@@ -47,7 +49,7 @@ async def run(settings: Settings, queues: list[str]) -> None:
         ports = build_ports(settings, client, api, in_containers=choice.in_containers)
         await asyncio.gather(_restore(ports, queues), _get_ready(ports, queues))
         if Queue.AGENTS in queues:
-            await _tell_places(settings, choice, api)
+            await _report_runtime(settings, choice, api)
         workers = build_workers(client, ports, queues)
         polling = asyncio.create_task(_poll(workers))
         announcing = asyncio.create_task(_announce(Gateway(client, settings.ui_url), queues))
@@ -76,16 +78,16 @@ async def _get_ready(ports: Ports, queues: list[str]) -> None:
         log.warning("agents cannot work yet", reason=error.message)
 
 
-async def _tell_places(settings: Settings, choice: Choice, api: ApiClient) -> None:
-    """So that people see where their work happens, and why there."""
+async def _report_runtime(settings: Settings, choice: Choice, api: ApiClient) -> None:
+    """So that people see whether their work runs in containers, and why."""
     ready = {server.handle for server in await api.servers() if server.status is ServerStatus.READY}
-    places = Places(
+    report = RuntimeReport(
         work="containers" if choice.in_containers else "processes",
         services="containers" if settings.server is not None or CONTAINER_SERVER in ready else "processes",
         reason=choice.reason,
     )
-    places.write(settings.places_file)
-    log.info("agents, tests and services have their places", **places.model_dump())
+    report.write(settings.runtime_report_file)
+    log.info("the runtime is chosen", **report.model_dump())
 
 
 async def _poll(workers: list[Worker]) -> None:

@@ -17,7 +17,7 @@ from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, 
 
 from contracts.errors import ErrorClass, ErrorCode, OrchestratorError
 from contracts.names import ActivityName
-from runtime import telemetry
+from runtime.observability import telemetry
 
 log = structlog.get_logger(__name__)
 

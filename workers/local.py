@@ -29,7 +29,7 @@ from contracts.errors import ErrorCode, OrchestratorError
 from contracts.names import Queue
 from runtime.api_client import ApiClient
 from runtime.artifacts import DirectoryArtifactStore
-from runtime.places import Places
+from runtime.runtime_report import RuntimeReport
 from runtime.settings import Settings
 from workers.wiring import Ports
 
@@ -87,7 +87,7 @@ def choose(settings: Settings, queues: Sequence[str] = Queue.ALL) -> Choice:
     if not _needs_engine(settings, queues):
         return Choice(False, "nothing of this process needs an engine")
     problem = obstacle(BASE_IMAGE, timeout_s=_ANSWER_S)
-    before = Places.read(settings.places_file)
+    before = RuntimeReport.read(settings.runtime_report_file)
     if problem is None:
         return _containers_if_free(settings, before)
     if before is not None and before.work == "containers":
@@ -104,7 +104,7 @@ def _needs_engine(settings: Settings, queues: Sequence[str]) -> bool:
     return Queue.AGENTS in queues or (Queue.INFRA in queues and settings.server is None)
 
 
-def _containers_if_free(settings: Settings, before: Places | None) -> Choice:
+def _containers_if_free(settings: Settings, before: RuntimeReport | None) -> Choice:
     if settings.runtime == "auto" and before is not None and before.work == "processes" and _has_workspaces(settings):
         return Choice(False, "agents still work in processes; a start after they have ended uses containers")
     return Choice(True, f"the Docker Engine answers and has {BASE_IMAGE}")

@@ -16,11 +16,11 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Replayer
 
 from contracts.errors import ErrorCode, OrchestratorError
-from runtime import temporal_client
-from runtime.converter import build_data_converter
 from runtime.keyring import KeyRing
-from runtime.payload_limit import PayloadLimitInterceptor
 from runtime.settings import load_settings
+from runtime.temporal import client as temporal_client
+from runtime.temporal.converter import build_data_converter
+from runtime.temporal.payload_limit import PayloadLimitInterceptor
 from workers.sandbox import build_runner
 from workers.wiring import WORKFLOW_FAILURES, WORKFLOWS, Ports, build_langgraph_plugin
 

@@ -8,6 +8,7 @@ waits for the result. The final state is written on success, failure and cancell
 import asyncio
 
 from temporalio import workflow
+from temporalio.common import TypedSearchAttributes
 from temporalio.exceptions import ActivityError, WorkflowAlreadyStartedError
 from temporalio.workflow import ChildWorkflowCancellationType, ParentClosePolicy
 
@@ -88,7 +89,7 @@ class DeliveryWorkflow:
             result_type=EngineeringResult,
             cancellation_type=ChildWorkflowCancellationType.WAIT_CANCELLATION_COMPLETED,
             parent_close_policy=ParentClosePolicy.REQUEST_CANCEL,
-            search_attributes=attributes(request.project_id, request.task_id, request.user_id),
+            search_attributes=self._attributes(request.task_id),
             static_summary=f"Engineering: {message.project_name}",
             static_details=self._details(request.task_id),
         )
@@ -104,6 +105,7 @@ class DeliveryWorkflow:
             actor=message.actor,
             project_id=message.project_id,
             project_name=message.project_name,
+            project_slug=message.project_slug,
             user_id=message.user_id,
             commit=built.commit_sha,
             require_approval=message.require_approval,
@@ -127,15 +129,19 @@ class DeliveryWorkflow:
         result: DeployResult = await workflow.execute_child_workflow(
             WorkflowName.DEPLOY,
             request,
-            id=ids.deploy_workflow_id(request.project_id),
+            id=ids.deploy_workflow_id(request.project_slug),
             result_type=DeployResult,
             cancellation_type=ChildWorkflowCancellationType.WAIT_CANCELLATION_COMPLETED,
             parent_close_policy=ParentClosePolicy.REQUEST_CANCEL,
-            search_attributes=attributes(request.project_id, request.task_id, request.user_id),
+            search_attributes=self._attributes(request.task_id),
             static_summary=f"Deploy: {self._message.project_name}",
             static_details=self._details(request.task_id),
         )
         return result
+
+    def _attributes(self, task_id: str) -> TypedSearchAttributes:
+        message = self._message
+        return attributes(message.project_id, message.project_name, task_id, message.user_id)
 
     async def _complete(self, built: EngineeringResult, live: DeployResult) -> DeliveryResult:
         await self._ledger.finish(

@@ -8,16 +8,15 @@ success, failure and cancellation.
 
 import asyncio
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from temporalio import workflow
 from temporalio.common import SearchAttributeKey
-from temporalio.exceptions import ActivityError
 
 with workflow.unsafe.imports_passed_through():
     from activities.deployment import DevopsNodes
     from contracts import ids
-    from contracts.artifacts import ArtifactRef
     from contracts.departments import DeployMessage, DeployResult
     from contracts.errors import ErrorCode
     from contracts.names import GraphName, SearchAttribute, UpdateName, WorkflowName
@@ -30,7 +29,6 @@ with workflow.unsafe.imports_passed_through():
         ReleaseState,
         ResultStatus,
         TaskKind,
-        TaskState,
     )
     from contracts.steps import (
         Allocation,
@@ -39,10 +37,9 @@ with workflow.unsafe.imports_passed_through():
         OperationRequest,
         OperationResult,
         ReleaseChoice,
-        ReleaseOutcome,
-        ReleaseVerdict,
     )
     from workflows import failures, options, patches, rules
+    from workflows.deploy_endings import Attempt, cancel_waiting
     from workflows.graph_run import run_graph
     from workflows.ledger import Ledger, Sequence
 
@@ -65,10 +62,7 @@ class DeployWorkflow:
     def __init__(self, message: DeployMessage) -> None:
         self._sequence = Sequence()
         self._waiting: list[DeployMessage] = [message]
-        self._current: DeployMessage | None = None
-        self._chosen: ChosenRelease | None = None
-        self._state: dict[str, Any] = {}
-        self._reached: set[str] = set()
+        self._attempt: Attempt | None = None
         self._work: asyncio.Task[None] | None = None
         self._withdrawn = ""
         self._ledger = self._ledger_of(message)
@@ -85,7 +79,7 @@ class DeployWorkflow:
                 await workflow.wait_condition(lambda: bool(self._waiting) or workflow.all_handlers_finished())
         except failures.ENDINGS as error:
             if failures.is_cancellation(error):
-                await self._cancel_what_waits()
+                await self._cancel_all_waiting()
             raise
         finally:
             await workflow.wait_condition(workflow.all_handlers_finished)
@@ -101,7 +95,7 @@ class DeployWorkflow:
         workflow_id = workflow.info().workflow_id
         if self._has_ended(message.task_id):
             return StartedTask(task_id=message.task_id, workflow_id=workflow_id)
-        known = [*([self._current] if self._current else []), *self._waiting]
+        known = [*([self._attempt.message] if self._attempt else []), *self._waiting]
         for other in known:
             if other.task_id == message.task_id:
                 return StartedTask(task_id=other.task_id, workflow_id=workflow_id, queued=other in self._waiting)
@@ -115,7 +109,7 @@ class DeployWorkflow:
 
     @submit.validator
     def _may_submit(self, message: DeployMessage) -> None:
-        if ids.deploy_workflow_id(message.project_id) != workflow.info().workflow_id:
+        if ids.deploy_workflow_id(message.project_slug) != workflow.info().workflow_id:
             raise failures.failure(ErrorCode.INVALID_INPUT, "This workflow deploys another project.")
         if len(self._waiting) >= 20:
             raise failures.failure(ErrorCode.WORKFLOW_BUSY, "Twenty deploys of this project wait already.")
@@ -138,8 +132,8 @@ class DeployWorkflow:
         waiting = next((other for other in self._waiting if other.task_id == message.task_id), None)
         if waiting is not None:
             self._waiting.remove(waiting)
-            await self._cancel_waiting(waiting)
-        elif self._work is not None and self._current is not None and self._current.task_id == message.task_id:
+            self._failures[waiting.task_id] = await cancel_waiting(self._ledgers[waiting.task_id])
+        elif self._work is not None and self._attempt is not None and self._attempt.message.task_id == message.task_id:
             self._withdrawn = message.task_id
             self._work.cancel()
             await workflow.wait_condition(lambda: self._has_ended(message.task_id))
@@ -161,8 +155,9 @@ class DeployWorkflow:
         """Equal work is joined. "The newest" joins only what has not yet looked which commit that is."""
         if (other.action, other.release_id) != (message.action, message.release_id):
             return False
-        if other is self._current and self._chosen is not None:
-            return message.action is DeployAction.DEPLOY and message.commit == self._chosen.commit
+        chosen = self._attempt.chosen if self._attempt is not None and self._attempt.message is other else None
+        if chosen is not None:
+            return message.action is DeployAction.DEPLOY and message.commit == chosen.commit
         return other.commit == message.commit
 
     # Phases ----------------------------------------------------------------------------------------------
@@ -178,8 +173,8 @@ class DeployWorkflow:
                 raise
 
     async def _perform(self, message: DeployMessage) -> None:
-        self._current, self._chosen, self._state, self._reached = message, None, {}, set()
         self._ledger = self._ledgers[message.task_id]
+        attempt = self._attempt = Attempt(message, self._ledger)
         try:
             acknowledged = await self._ledger.open(f"{message.action.value.capitalize()} has started.")
             if acknowledged.closed:
@@ -187,29 +182,28 @@ class DeployWorkflow:
                 ended = failures.failure(ErrorCode.CONFLICT, "This request has been carried out already.")
                 self._failures[message.task_id] = ended
                 return
-            self._results[message.task_id] = await self._carry_out(message)
+            self._results[message.task_id] = await self._carry_out(attempt)
         except failures.ENDINGS as error:
             if failures.is_cancellation(error):
-                await self._record_cancellation(message)
+                self._failures[message.task_id] = await attempt.cancel()
                 raise asyncio.CancelledError from error
-            await self._record_failure(message, error)
+            self._failures[message.task_id] = await attempt.fail(error)
         finally:
-            self._current = None
+            self._attempt = None
             if not self._has_ended(message.task_id):
                 unwritten = failures.failure(ErrorCode.INTERNAL, "The end of this deploy could not be written.")
                 self._failures[message.task_id] = unwritten
 
-    async def _carry_out(self, message: DeployMessage) -> DeployResult:
+    async def _carry_out(self, attempt: Attempt) -> DeployResult:
+        message = attempt.message
         if message.action not in _GRAPH_ACTIONS:
-            return await self._operate(message)
+            return await self._operate(attempt)
         self._ledger.stage("choosing", "Looking up which commit that is.", percent=5)
-        self._chosen = await self._choose(message)
-        joined = self._just_deployed(message, self._chosen)
+        chosen = attempt.chosen = await self._choose(message)
+        joined = self._just_deployed(message, chosen)
         if joined is not None:
-            return await self._complete(
-                message, joined, f"Release {joined.release_id} of this commit has just gone live."
-            )
-        return await self._release(message, self._chosen)
+            return await attempt.complete(joined, f"Release {joined.release_id} of this commit has just gone live.")
+        return await self._release(attempt, chosen)
 
     def _just_deployed(self, message: DeployMessage, chosen: ChosenRelease) -> DeployResult | None:
         """The release of the same commit that went live while this message waited: one commit, one release."""
@@ -217,21 +211,21 @@ class DeployWorkflow:
         same = latest is not None and latest.release_state is ReleaseState.ACTIVE and latest.commit_sha == chosen.commit
         return latest if same and message.action is DeployAction.DEPLOY else None
 
-    async def _release(self, message: DeployMessage, chosen: ChosenRelease) -> DeployResult:
-        self._state = self._first_state(message, chosen)
-        self._state = await run_graph(GraphName.DEVOPS, self._state, entered=self._entered, interrupted=self._ask)
-        if self._state.get("status") == "active":
-            result = self._result(message, self._state)
-            return await self._complete(message, result, f"Live at {result.deployed_url}, commit {chosen.commit[:12]}.")
-        if self._state.get("stopped"):
+    async def _release(self, attempt: Attempt, chosen: ChosenRelease) -> DeployResult:
+        attempt.state = self._first_state(attempt.message, chosen)
+        attempt.state = state = await run_graph(
+            GraphName.DEVOPS,
+            attempt.state,
+            entered=partial(self._entered, attempt),
+            interrupted=partial(self._ask, attempt.message),
+        )
+        if state.get("status") == "active":
+            result = self._result(attempt.message, state)
+            return await attempt.complete(result, f"Live at {result.deployed_url}, commit {chosen.commit[:12]}.")
+        if state.get("stopped"):
             raise failures.failure(ErrorCode.STOPPED_BY_PERSON, "Stopped by a person's answer; nothing was deployed.")
-        code = str(self._state.get("error_code") or ErrorCode.PLAYBOOK_FAILED.value)
-        raise failures.failure(code, f"{self._state.get('error') or 'The release failed'}{self._what_serves()}")
-
-    def _what_serves(self) -> str:
-        if self._state.get("revert_error"):
-            return f"; returning to the previous release failed: {self._state['revert_error']}"
-        return "; the previous release serves on" if self._previous_release() else ""
+        code = str(state.get("error_code") or ErrorCode.PLAYBOOK_FAILED.value)
+        raise failures.failure(code, f"{state.get('error') or 'The release failed'}{attempt.what_serves()}")
 
     def _first_state(self, message: DeployMessage, chosen: ChosenRelease) -> dict[str, Any]:
         return {
@@ -245,11 +239,11 @@ class DeployWorkflow:
             "require_approval": message.require_approval,
         }
 
-    def _entered(self, node: str, state: dict[str, Any]) -> None:
-        if self._withdrawn == self._state["task_id"]:
+    def _entered(self, attempt: Attempt, node: str, state: dict[str, Any]) -> None:
+        if self._withdrawn == attempt.message.task_id:
             raise asyncio.CancelledError  # see failures.stop_if_cancelled
-        self._state = {**self._state, **state}
-        self._reached.add(node)
+        attempt.state = {**attempt.state, **state}
+        attempt.reached.add(node)
         if node not in _STAGES:
             return
         stage, percent, text = _STAGES[node]
@@ -259,10 +253,7 @@ class DeployWorkflow:
         reason = f" {state.get('error')}" if node == "roll_back" and state.get("error") else ""
         self._ledger.stage(stage, text + reason, percent=percent, project_status=project_status)
 
-    async def _ask(self, interrupt: dict[str, Any], state: dict[str, Any]) -> str:
-        message = self._current
-        if message is None:
-            raise failures.failure(ErrorCode.INTERNAL, "A question without a message.")
+    async def _ask(self, message: DeployMessage, interrupt: dict[str, Any], state: dict[str, Any]) -> str:
         reminder = timedelta(seconds=message.question_reminder_s)
         if interrupt["kind"] == "approval":
             text = f"Deploy commit {state['commit'][:12]} of {state['project_name']} to {self._server(state)}?"
@@ -282,8 +273,8 @@ class DeployWorkflow:
         )
         return answer.text
 
-    async def _operate(self, message: DeployMessage) -> DeployResult:
-        action = message.action.value
+    async def _operate(self, attempt: Attempt) -> DeployResult:
+        message, action = attempt.message, attempt.message.action.value
         self._ledger.stage(action, f"Carrying out: {action}.", percent=30)
         done = await self._run_operation(message)
         if not done.ok:
@@ -291,87 +282,12 @@ class DeployWorkflow:
         result = DeployResult(
             request_id=message.request_id, status=ResultStatus.SUCCESS, deployed_url=done.url, summary=f"{action}: done"
         )
-        return await self._complete(message, result, f"{action.capitalize()}: done.")
+        return await attempt.complete(result, f"{action.capitalize()}: done.")
 
-    # Ends ------------------------------------------------------------------------------------------------
-
-    async def _complete(self, message: DeployMessage, result: DeployResult, text: str) -> DeployResult:
-        live = result.release_state is ReleaseState.ACTIVE
-        await self._ledger.finish(
-            TaskState.COMPLETED,
-            text,
-            result={
-                "deployed_url": result.deployed_url,
-                "commit_sha": result.commit_sha,
-                "release_id": result.release_id,
-                "server_ip": result.server_ip,
-                "port": result.port,
-            },
-            project_status=ProjectStatus.ACTIVE if live else None,
-            artifacts=self._artifacts(),
-        )
-        return result.model_copy(update={"request_id": message.request_id})
-
-    async def _record_failure(self, message: DeployMessage, error: BaseException) -> None:
-        code, text = failures.code_and_message(error)
-        if self._in_flight():
-            await self._put_back(cancelled=False, code=code, error=text)
-            if self._state.get("revert_error"):
-                text = f"{self._state.get('error') or text}{self._what_serves()}"
-        await self._ledger.finish(
-            TaskState.FAILED,
-            f"Deploy failed: {text}",
-            error_code=code,
-            error=text,
-            project_status=self._status_after_failure(message, code),
-            artifacts=self._artifacts(),
-        )
-        self._failures[message.task_id] = failures.failure(code, text)
-
-    def _status_after_failure(self, message: DeployMessage, code: str) -> ProjectStatus | None:
-        """None when the project is as it was: nothing was tried, only asked for."""
-        deploys = message.action is DeployAction.DEPLOY and code != ErrorCode.STOPPED_BY_PERSON
-        tried = deploys and self._chosen is not None  # a commit that does not exist is a slip of the pen
-        return ProjectStatus.FAILED if tried or "deploy" in self._reached else None
-
-    async def _record_cancellation(self, message: DeployMessage) -> None:
-        self._ledger.note("Cancelling: stopping the playbook and returning to the previous release.")
-        if self._in_flight():
-            await self._put_back(cancelled=True, code=None, error="Cancelled by a person.")
-        broken = self._what_serves() if self._state.get("revert_error") else "; nothing of it is left running"
-        await self._ledger.finish(
-            TaskState.CANCELLED,
-            f"Cancelled{broken}.",
-            project_status=ProjectStatus.SCAFFOLDED if "deploy" in self._reached else None,
-            artifacts=self._artifacts(),
-        )
-        self._failures[message.task_id] = failures.failure(ErrorCode.STOPPED_BY_PERSON, "Cancelled.")
-
-    async def _cancel_what_waits(self) -> None:
+    async def _cancel_all_waiting(self) -> None:
         while self._waiting:
-            await self._cancel_waiting(self._waiting.pop(0))
-
-    async def _cancel_waiting(self, message: DeployMessage) -> None:
-        ledger = self._ledgers[message.task_id]
-        if not patches.queued_is_seen():
-            await ledger.open("Waiting behind a deploy that was cancelled.")
-        await ledger.finish(TaskState.CANCELLED, "Cancelled before it had started.")
-        self._failures[message.task_id] = failures.failure(ErrorCode.STOPPED_BY_PERSON, "Cancelled.")
-
-    def _in_flight(self) -> bool:
-        """Whether there may be something of a release that neither `promote` nor `roll_back` has settled."""
-        return "allocate" in self._reached and not self._state.get("status")
-
-    async def _put_back(self, *, cancelled: bool, code: str | None, error: str) -> None:
-        """Return to the previous release; that this fails is told, and ends the task all the same."""
-        try:
-            outcome = await self._revert(cancelled=cancelled, code=code, error=error)
-        except ActivityError as trouble:
-            # one that a cancel has met is done nevertheless: going back is never left half-way
-            if not failures.is_cancellation(trouble):
-                self._state["revert_error"] = failures.code_and_message(trouble)[1]
-        else:
-            self._state["revert_error"] = None if outcome.ok else outcome.error or "no reason given"
+            message = self._waiting.pop(0)
+            self._failures[message.task_id] = await cancel_waiting(self._ledgers[message.task_id])
 
     def _result_of_run(self, message: DeployMessage) -> DeployResult:
         if message.task_id in self._failures:
@@ -403,13 +319,6 @@ class DeployWorkflow:
 
     def _server(self, state: dict[str, Any]) -> str:
         return str(state.get("allocation", {}).get("server_handle", "the server"))
-
-    def _previous_release(self) -> str | None:
-        return (self._state.get("allocation") or {}).get("previous_release_id")
-
-    def _artifacts(self) -> list[ArtifactRef]:
-        log = self._state.get("log")
-        return [ArtifactRef.model_validate(log)] if log else []
 
     def _result(self, message: DeployMessage, state: dict[str, Any]) -> DeployResult:
         allocation = Allocation.model_validate(state["allocation"])
@@ -448,23 +357,4 @@ class DeployWorkflow:
         )
         return await workflow.execute_activity_method(
             DevopsNodes.operate, request, **options.named(options.PLAYBOOK, f"{message.action.value} the service")
-        )
-
-    async def _revert(self, *, cancelled: bool, code: str | None, error: str) -> ReleaseOutcome:
-        release, allocation = self._state.get("release") or {}, self._state.get("allocation")
-        verdict = ReleaseVerdict(
-            project_id=self._state["project_id"],
-            project_name=self._state["project_name"],
-            task_id=self._state["task_id"],
-            release_id=self._state["release_id"],
-            allocation=Allocation.model_validate(allocation) if allocation else None,
-            switched=bool(release.get("switched", True)),
-            cancelled=cancelled,
-            rollback=bool(self._state.get("rollback")),
-            commit=self._state["commit"],
-            error_code=code,
-            error=error,
-        )
-        return await workflow.execute_activity_method(
-            DevopsNodes.revert, verdict, **options.named(options.REVERT, "Return to the previous release")
         )

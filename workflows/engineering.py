@@ -236,7 +236,9 @@ class EngineeringWorkflow:
             id=ids.agent_worker_workflow_id(self._worker_id),
             result_type=AgentWorkerResult,
             parent_close_policy=ParentClosePolicy.REQUEST_CANCEL,
-            search_attributes=attributes(self._message.project_id, self._message.task_id, self._message.user_id),
+            search_attributes=attributes(
+                self._message.project_id, self._name, self._message.task_id, self._message.user_id
+            ),
             static_summary=f"Agent worker ({self._message.agent.value}) for {self._name}",
         )
 

@@ -22,7 +22,7 @@ with workflow.unsafe.imports_passed_through():
     from contracts.progress import ProgressEvent, ProgressType, Projection, ProjectionAck
     from contracts.questions import AnswerCommand, QuestionDTO
     from contracts.states import ProjectStatus, QuestionKind, QuestionState, TaskKind, TaskState
-    from workflows import options, patches
+    from workflows import options, patches, visibility
 
 _STAGE = SearchAttributeKey.for_keyword(SearchAttribute.STAGE)
 
@@ -271,8 +271,10 @@ class Ledger:
                 )
 
     async def _write(self, projection: Projection) -> ProjectionAck:
-        return await workflow.execute_activity_method(
+        ack = await workflow.execute_activity_method(
             ProjectionActivities.apply,
             projection,
             **options.named(options.PROJECTION, f"Progress: {projection.stage}"),
         )
+        visibility.follow_rename(ack.project_name)
+        return ack

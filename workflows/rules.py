@@ -27,7 +27,7 @@ def project_name(message: EngineeringMessage) -> str:
         return message.project_name
     if message.spec:
         return message.spec.name
-    return ids.project_slug(message.project_id).replace("_", "-")
+    return ids.directory_name(message.project_id).replace("_", "-")
 
 
 def spec_of(message: EngineeringMessage) -> ProjectSpec:

@@ -54,12 +54,12 @@ class TemporalWorkflowClient:
 
     async def join_deploy(self, message: DeployMessage) -> DeployResult:
         """Hand a message to the running deploy of its project and wait for its result."""
-        workflow_id = ids.deploy_workflow_id(message.project_id)
+        workflow_id = ids.deploy_workflow_id(message.project_slug)
         return await self._update(workflow_id, UpdateName.OUTCOME, message, message.request_id, DeployResult)
 
     async def withdraw_deploy(self, message: DeployMessage) -> None:
         """Take a message back; a run that has ended has nothing of it any more."""
-        workflow_id = ids.deploy_workflow_id(message.project_id)
+        workflow_id = ids.deploy_workflow_id(message.project_slug)
         try:
             await self._update(workflow_id, UpdateName.WITHDRAW, message, f"{message.request_id}/withdraw", Done)
         except OrchestratorError as error:

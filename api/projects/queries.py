@@ -4,6 +4,7 @@ import hashlib
 
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -12,8 +13,9 @@ from api.problems import not_found, permanent
 from api.releases.queries import find_active
 from api.tables import ProjectRow, TaskRow
 from api.visibility import find_project, visible_projects
+from contracts import ids
 from contracts.base import utc_now
-from contracts.errors import ErrorCode
+from contracts.errors import ErrorCode, OrchestratorError
 from contracts.nouns import ProjectCreate, ProjectUpdate
 from contracts.states import ProjectStatus, TaskState
 
@@ -39,19 +41,25 @@ async def create(session: AsyncSession, caller: Caller, body: ProjectCreate) -> 
 
     Raises ALREADY_EXISTS when the name is taken, CONFLICT when the id is taken with other content or by another owner.
     """
-    row = await _insert(session, caller, body)
-    if row is None:
-        row = await session.get(ProjectRow, body.id)
-        if row is None:
-            raise permanent(ErrorCode.ALREADY_EXISTS, f"You have a project named {body.name!r} already.")
-        if row.owner_id != caller.user_id or row.create_hash != _fingerprint(body):
-            raise permanent(ErrorCode.CONFLICT, f"The id {body.id!r} is taken by another project. Choose a new id.")
-    return row
+    for slug in ids.slugs(body.name, body.id):
+        if (created := await _insert(session, caller, body, slug)) is not None:
+            return created
+        if (known := await session.get(ProjectRow, body.id)) is not None:
+            if known.owner_id != caller.user_id or known.create_hash != _fingerprint(body):
+                raise permanent(ErrorCode.CONFLICT, f"The id {body.id!r} is taken by another project. Choose a new id.")
+            return known
+        await _refuse_taken_name(session, caller.user_id, body.name)
+    raise permanent(ErrorCode.CONFLICT, f"Every slug for the id {body.id!r} is taken. Choose a new id.")
 
 
 async def update(session: AsyncSession, caller: Caller, project_id: str, body: ProjectUpdate) -> ProjectRow:
-    """Change what is given. Raises CONFLICT when a project with running work is to be archived."""
+    """Change what is given.
+
+    Raises CONFLICT when a project with running work is to be archived, ALREADY_EXISTS when the name is taken.
+    """
     row = await find_project(session, caller, project_id, lock=True)
+    if body.name is not None:
+        await _rename(session, row, body.name)
     if body.title is not None:
         row.title = body.title
     if body.description is not None:
@@ -65,12 +73,13 @@ async def update(session: AsyncSession, caller: Caller, project_id: str, body: P
     return row
 
 
-async def _insert(session: AsyncSession, caller: Caller, body: ProjectCreate) -> ProjectRow | None:
-    """The new row; None when its id, or its name for this owner, is taken."""
+async def _insert(session: AsyncSession, caller: Caller, body: ProjectCreate, slug: str) -> ProjectRow | None:
+    """The new row; None when its id, its slug, or its name for this owner is taken."""
     now = utc_now()
     statement = insert(ProjectRow).values(
         **body.model_dump(mode="json", exclude={"spec"}),
         spec=None if body.spec is None else body.spec.model_dump(mode="json"),
+        slug=slug,
         owner_id=caller.user_id,
         status=ProjectStatus.DRAFT.value,
         create_hash=_fingerprint(body),
@@ -80,9 +89,27 @@ async def _insert(session: AsyncSession, caller: Caller, body: ProjectCreate) ->
     return (await session.scalars(statement.on_conflict_do_nothing().returning(ProjectRow))).one_or_none()
 
 
+async def _refuse_taken_name(session: AsyncSession, owner_id: int, name: str) -> None:
+    taken = select(col(ProjectRow.id)).where(col(ProjectRow.owner_id) == owner_id, col(ProjectRow.name) == name)
+    if await session.scalar(taken) is not None:
+        raise _name_taken(name)
+
+
+def _name_taken(name: str) -> OrchestratorError:
+    return permanent(ErrorCode.ALREADY_EXISTS, f"You have a project named {name!r} already.")
+
+
 def _fingerprint(body: ProjectCreate) -> str:
     # Without defaults: a field that a later version adds does not change what was asked for.
     return hashlib.sha256(body.model_dump_json(exclude_defaults=True).encode()).hexdigest()
+
+
+async def _rename(session: AsyncSession, row: ProjectRow, name: str) -> None:
+    try:
+        async with session.begin_nested():
+            row.name = name
+    except IntegrityError as error:
+        raise _name_taken(name) from error
 
 
 async def _set_archived(session: AsyncSession, row: ProjectRow, *, archived: bool) -> None:

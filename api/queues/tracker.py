@@ -9,7 +9,7 @@ from contracts.base import utc_now
 from contracts.names import Queue
 from contracts.nouns import QueueDTO
 from runtime.settings import Settings
-from runtime.task_queues import QueueFacts, QueueWaits
+from runtime.temporal.task_queues import QueueFacts, QueueWaits
 
 _BEATS_MISSED = 2.2
 """A Temporal worker counts as dead after two missed heartbeats and a little more."""

@@ -18,7 +18,7 @@ from api.queues.tracker import Intervals, QueueTracker, Stall
 from contracts.base import utc_now
 from contracts.errors import OrchestratorError
 from contracts.nouns import AlertDTO, QueueList
-from runtime.task_queues import QueueWaits
+from runtime.temporal.task_queues import QueueWaits
 
 log = structlog.get_logger(__name__)
 

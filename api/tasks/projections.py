@@ -38,9 +38,9 @@ async def apply(session: AsyncSession, projection: Projection) -> ProjectionAck:
     if (task.workflow_id, task.project_id) != (projection.workflow_id, projection.project_id):
         raise permanent(ErrorCode.CONFLICT, f"The task {task.id!r} belongs to another workflow or project.")
     if TaskState(task.state).is_final and task.seq >= 0 and task.run_id != projection.run_id:
-        return ProjectionAck(accepted=False, closed=True)
+        return ProjectionAck(accepted=False, closed=True, project_name=project.name)
     if projection.seq <= task.seq:
-        return ProjectionAck(accepted=False)
+        return ProjectionAck(accepted=False, project_name=project.name)
     _update_task(task, projection)
     await _update_project(session, project, projection)
     if projection.question is not None:
@@ -50,7 +50,7 @@ async def apply(session: AsyncSession, projection: Projection) -> ProjectionAck:
         milestone = FineEvent(key=key[-300:], event=projection.milestone)
         await events.append(session, task, events.MILESTONE, [milestone])
     await events.notify(session, task.id)
-    return ProjectionAck(accepted=True)
+    return ProjectionAck(accepted=True, project_name=project.name)
 
 
 async def _insert_if_absent(session: AsyncSession, projection: Projection) -> None:

@@ -12,7 +12,7 @@ from api.tables import ProjectRow, TaskRow
 from contracts.base import utc_now
 from contracts.nouns import TaskDTO
 from contracts.states import TaskKind, TaskState
-from runtime.gateway import WorkflowDescription
+from runtime.temporal.gateway import WorkflowDescription
 
 _STATES = {
     "running": TaskState.RUNNING,

@@ -71,7 +71,7 @@ async def cancel_task(
     task = replies.task(row) if row else await find_starting_task(session, replies, caller, task_id)
     connected = await gateway.get()
     if task.kind is TaskKind.DEPLOY:
-        await connected.withdraw_deploy(_withdrawal(task, caller))
+        await connected.withdraw_deploy(task.workflow_id, _withdrawal(task, caller))
     else:
         await connected.cancel(task.workflow_id)
     return CancelAccepted(task_id=task_id, message="The work is being stopped.")

@@ -27,18 +27,18 @@ async def find_starting_task(session: AsyncSession, replies: TaskReplies, caller
         raise not_found("task", task_id)
     projects = {project.id: project for project in await recently_used_projects(session, caller, _MAX_PROJECTS)}
     # For engineering there is only one id, which does not depend on the project.
-    for workflow_id in dict.fromkeys(_workflow_id(kind, project_id, task_id) for project_id in projects):
+    for workflow_id in dict.fromkeys(_workflow_id(kind, project.slug, task_id) for project in projects.values()):
         described = await (await replies.gateway.get()).describe(workflow_id)
         if described is not None and described.task_id == task_id and described.project_id in projects:
             return replies.starting_task(described, projects[described.project_id], kind, task_id)
     raise not_found("task", task_id)
 
 
-def _workflow_id(kind: TaskKind, project_id: str, task_id: str) -> str:
+def _workflow_id(kind: TaskKind, slug: str, task_id: str) -> str:
     match kind:
         case TaskKind.DELIVERY:
-            return ids.delivery_workflow_id(project_id, task_id)
+            return ids.delivery_workflow_id(slug, task_id)
         case TaskKind.ENGINEERING:
             return ids.engineering_workflow_id(task_id)
         case TaskKind.DEPLOY:
-            return ids.deploy_workflow_id(project_id)
+            return ids.deploy_workflow_id(slug)

@@ -14,8 +14,8 @@ from api.problems import permanent
 from api.web_ui.access import require_own_page, require_viewer
 from api.web_ui.parts import web_ui_of
 from contracts.errors import ErrorCode, OrchestratorError
-from runtime.codec import EncryptionCodec
 from runtime.keyring import KeyRing
+from runtime.temporal.codec import EncryptionCodec
 
 log = structlog.get_logger(__name__)
 

@@ -11,6 +11,7 @@ from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt,
 
 from api.problems import problem_response
 from api.web_ui.access import SECRET_HEADER
+from api.web_ui.list_columns import with_columns
 from api.web_ui.parts import WebUi
 from api.web_ui.script_policy import script_policy
 from contracts.errors import ErrorCode
@@ -85,6 +86,8 @@ def _is_page(reply: httpx.Response) -> bool:
 
 async def _page(reply: httpx.Response) -> Response:
     content = await reply.aread()
+    if "sandbox" not in reply.headers.get(_POLICY, ""):
+        content = with_columns(content)
     page = Response(content, reply.status_code)
     policy = (_POLICY.encode(), script_policy(content).encode())
     page.raw_headers = [*_returned_headers(reply), policy, (b"content-length", str(len(content)).encode())]

@@ -45,6 +45,7 @@ def delivery(
         project_id=project.id,
         user_id=project.owner_id,
         project_name=project.name,
+        project_slug=project.slug,
         title=body.title,
         spec=_spec(body, project),
         agent=body.agent or agent,
@@ -64,6 +65,7 @@ def deploy(body: DeployStart, project: ProjectRow, caller: Caller, task_id: str)
         commit=body.commit,
         release_id=body.release_id,
         project_name=project.name,
+        project_slug=project.slug,
         require_approval=body.require_approval,
     )
 

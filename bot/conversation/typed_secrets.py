@@ -5,7 +5,7 @@ import re
 from pydantic import SecretStr
 
 from contracts.questions import QuestionDTO
-from runtime.logging import register_secret
+from runtime.observability.logging import register_secret
 
 _NAMED_VALUE = re.compile(r"\s*([A-Z_][A-Z0-9_]{0,99})\s*[=:]\s*(\S.*?)\s*\Z")
 

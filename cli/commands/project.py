@@ -89,6 +89,22 @@ def show(project: ProjectArgument, as_json: AsJson = False) -> None:
 
 
 @app.command(epilog=EPILOG)
+def rename(
+    project: ProjectArgument, name: Annotated[str, typer.Argument(help="The new name.")], as_json: AsJson = False
+) -> None:
+    """Rename a project. Its repository, its service and its address keep the names that they have."""
+    body = inputs.build(ProjectUpdate, name=inputs.project_name(name))
+
+    async def work(api: ApiClient, out: Output) -> None:
+        found = await find_project(api, project)
+        updated = await api.update_project(found.id, body)
+        out.document(updated)
+        out.say(f"Project {found.name} is now named {updated.name}.")
+
+    session.run(work, as_json=as_json)
+
+
+@app.command(epilog=EPILOG)
 def archive(project: ProjectArgument, as_json: AsJson = False) -> None:
     """Archive a project. What is online stays online until `deploy stop` or `deploy remove`."""
 
@@ -107,6 +123,7 @@ def _describe(found: ProjectResponse, out: Output) -> None:
         [
             ("Project", project.name),
             ("Id", project.id),
+            ("Slug", project.slug),
             ("Title", project.title),
             ("Description", project.description),
             ("Status", project.status.value),

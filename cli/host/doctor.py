@@ -26,13 +26,13 @@ from contracts.base import utc_now
 from contracts.errors import OrchestratorError
 from contracts.nouns import QueueDTO
 from runtime.api_client import ApiClient
-from runtime.dev_server import temporal_program
-from runtime.gateway import Gateway
+from runtime.embedded.dev_server import temporal_program
+from runtime.embedded.postgres import programs_dir
 from runtime.keyring import KeyRing
-from runtime.postgres import programs_dir
 from runtime.settings import Settings
-from runtime.task_queues import QueueFacts
-from runtime.temporal_client import connect
+from runtime.temporal.client import connect
+from runtime.temporal.gateway import Gateway
+from runtime.temporal.task_queues import QueueFacts
 
 Verdict = Literal["ok", "missing", "problem", "optional"]
 _PROGRAM_S = 10.0

@@ -7,10 +7,10 @@ from collections.abc import Awaitable, Callable
 
 from cli.host.parts import API, BOT, POSTGRES, TEMPORAL, WORKERS, Parts
 from contracts.errors import ErrorClass, ErrorCode, OrchestratorError
-from runtime import dev_server, postgres
 from runtime.api_client import ApiClient
+from runtime.embedded import dev_server, postgres
 from runtime.keyring import KeyRing
-from runtime.temporal_client import connect
+from runtime.temporal.client import connect
 
 _LOOK_AGAIN_S = 0.15
 _PROBE_S = 4.0

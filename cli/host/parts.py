@@ -12,10 +12,10 @@ from pathlib import Path
 from cli.client.home import REMEMBERED_PORTS
 from cli.host.processes import Command, ProcessBook
 from contracts.errors import ErrorCode, OrchestratorError
-from runtime import dev_server, ports, postgres
-from runtime.places import Places
+from runtime.embedded import dev_server, ports, postgres
+from runtime.runtime_report import RuntimeReport
 from runtime.settings import WEB_UI_PATH, Settings, database_address
-from runtime.temporal_client import connect_config
+from runtime.temporal.client import connect_config
 
 POSTGRES, TEMPORAL, API, WORKERS = "postgres", "temporal", "api", "workers"
 START_ORDER = (POSTGRES, TEMPORAL, API, WORKERS)
@@ -108,9 +108,9 @@ class Parts:
         return {"api_url": api, "openapi_url": f"{api}/openapi.json", "web_ui_url": self.settings.web_ui_url}
 
     @property
-    def places(self) -> str | None:
-        """Where agents, tests and services are, and why, in words."""
-        found = Places.read(self.settings.places_file)
+    def runtime(self) -> str | None:
+        """Whether agents, tests and services run in containers or as processes, and why, in words."""
+        found = RuntimeReport.read(self.settings.runtime_report_file)
         return found.shown if found else None
 
     def listeners(self, name: str) -> list[Listener]:

@@ -110,7 +110,7 @@ def _tell(parts: Parts, out: Output, work: _Work, *, well: bool) -> None:
         [
             ("API", parts.settings.api_url),
             ("Temporal Web UI", parts.settings.web_ui_url if TEMPORAL in parts.names else None),
-            ("Work happens in", parts.places),
+            ("Runtime", parts.runtime),
             ("Home", parts.settings.home),
             ("Supervisor", "running" if parts.book.record(SUPERVISOR) else "not running: parts that stop stay stopped"),
         ]

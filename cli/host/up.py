@@ -18,8 +18,9 @@ from cli.terminal.exits import ExitCode
 from cli.terminal.options import AsJson
 from cli.terminal.output import Output
 from contracts.errors import ErrorCode, OrchestratorError
-from runtime import dev_server, keyring, private_files
+from runtime import keyring, private_files
 from runtime.api_client import ApiClient
+from runtime.embedded import dev_server
 from runtime.settings import Settings
 
 # The first start of the workers may have to build the images of the local server and of agents.
@@ -192,7 +193,7 @@ def _tell_ready(parts: Parts, out: Output, *, fresh: list[str], login: str | Non
             **parts.urls,
             "web_ui_login_url": login,
             "home": str(settings.home),
-            "places": parts.places,
+            "runtime": parts.runtime,
         }
     )
     number = 8 if BOT in parts.names else 7
@@ -204,7 +205,7 @@ def _tell_ready(parts: Parts, out: Output, *, fresh: list[str], login: str | Non
             ("   Temporal Web UI", login or f"of {parts.temporal_target}"),
             ("   ", "this link logs you in once; open it within 30 minutes" if login else None),
             ("   Web UI, encrypted", settings.ui_url if login else None),
-            ("   Work happens in", parts.places),
+            ("   Runtime", parts.runtime),
             ("   Keys", settings.codec_key_file.parent),
             ("   Logs", settings.logs_dir),
         ]

@@ -15,7 +15,7 @@ until known || made; do
 done
 temporal operator namespace update --namespace default --retention "$RETENTION" >/dev/null
 
-for name in ProjectId TaskId UserId Stage ServerHandle; do
+for name in ProjectId ProjectName TaskId UserId Stage ServerHandle; do
   temporal operator search-attribute list --namespace default | grep -qw "$name" ||
     temporal operator search-attribute create --namespace default --name "$name" --type Keyword
 done

@@ -7,14 +7,14 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from tests.support import engine
-from tests.support.chaos import Evidence, judge
-from tests.support.chaos_containers import ContainerTraces
-from tests.support.chaos_run import deliver, end_of, gather_evidence
-from tests.support.chaos_traces import ProcessTraces, Traces, looking
-from tests.support.container_service import no_engine
 from tests.support.eventually import eventually
+from tests.support.kills.judging import Evidence, judge
+from tests.support.kills.run import deliver, end_of, gather_evidence
+from tests.support.kills.traces import ProcessTraces, Traces, looking
+from tests.support.kills.traces_in_containers import ContainerTraces
 from tests.support.platform import Shared
+from tests.support.services import engine
+from tests.support.services.container_service import no_engine
 from tests.support.stack import Stack, running_stack
 
 SENTENCE = "A library with books: title, author, year:int"

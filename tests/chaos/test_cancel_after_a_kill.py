@@ -6,11 +6,11 @@ import pytest
 
 from tests.chaos.conftest import SENTENCE
 from tests.soak.campaign import PLAYBOOK, TESTS, TURN, in_run
-from tests.support.chaos import Delivery, Evidence
-from tests.support.chaos_containers import ContainerTraces
-from tests.support.chaos_kills import kill
-from tests.support.chaos_run import deliver, end_of
 from tests.support.eventually import eventually
+from tests.support.kills.judging import Delivery, Evidence
+from tests.support.kills.killing import kill
+from tests.support.kills.run import deliver, end_of
+from tests.support.kills.traces_in_containers import ContainerTraces
 
 pytestmark = pytest.mark.timeout(900)
 

@@ -17,10 +17,10 @@ from activities.adapters.containers.images import DockerImages
 from activities.adapters.containers.runs import ContainerRuns
 from activities.adapters.runs.states import RunStatus
 from contracts.errors import OrchestratorError
-from tests.support.chaos_kills import kill_engine, spared_engine
-from tests.support.container_service import no_engine
 from tests.support.eventually import eventually
-from tests.support.runtimes import docker
+from tests.support.kills.killing import kill_engine, spared_engine
+from tests.support.services.container_service import no_engine
+from tests.support.services.runtimes import docker
 
 pytestmark = [pytest.mark.timeout(600), pytest.mark.deep]
 

@@ -19,11 +19,11 @@ import pytest
 
 from contracts.errors import ErrorCode
 from tests.chaos.conftest import SENTENCE
-from tests.support.chaos import Delivery, Evidence, judge
-from tests.support.chaos_kills import frozen
-from tests.support.chaos_run import deliver, end_of, gather_evidence, running
-from tests.support.chaos_traces import ProcessTraces
 from tests.support.eventually import eventually
+from tests.support.kills.judging import Delivery, Evidence, judge
+from tests.support.kills.killing import frozen
+from tests.support.kills.run import deliver, end_of, gather_evidence, running
+from tests.support.kills.traces import ProcessTraces
 from tests.support.stack import Stack
 
 pytestmark = [pytest.mark.timeout(240), pytest.mark.deep]

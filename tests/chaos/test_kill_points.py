@@ -17,9 +17,9 @@ from tests.soak.campaign import (
     in_run,
     in_stage,
 )
-from tests.support.chaos import Evidence, judge
-from tests.support.chaos_containers import ContainerTraces
-from tests.support.chaos_kills import DOCKER, spared_engine
+from tests.support.kills.judging import Evidence, judge
+from tests.support.kills.killing import DOCKER, spared_engine
+from tests.support.kills.traces_in_containers import ContainerTraces
 
 pytestmark = pytest.mark.timeout(1200)
 

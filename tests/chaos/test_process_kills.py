@@ -6,10 +6,10 @@ import pytest
 
 from tests.chaos.conftest import SENTENCE
 from tests.soak.campaign import ENDS_WITHIN_S, PLAYBOOK, TURN, in_run
-from tests.support.chaos import Evidence, judge
-from tests.support.chaos_kills import kill
-from tests.support.chaos_run import deliver, end_of, gather_evidence
-from tests.support.chaos_traces import ProcessTraces
+from tests.support.kills.judging import Evidence, judge
+from tests.support.kills.killing import kill
+from tests.support.kills.run import deliver, end_of, gather_evidence
+from tests.support.kills.traces import ProcessTraces
 
 pytestmark = [pytest.mark.timeout(400), pytest.mark.deep]
 

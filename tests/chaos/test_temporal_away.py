@@ -6,10 +6,10 @@ import time
 import pytest
 
 from contracts.errors import ErrorCode
-from runtime.gateway import _RPC_TIMEOUT
+from runtime.temporal.gateway import _RPC_TIMEOUT
 from tests.chaos.conftest import SENTENCE
-from tests.support.chaos_containers import ContainerTraces
-from tests.support.chaos_kills import frozen
+from tests.support.kills.killing import frozen
+from tests.support.kills.traces_in_containers import ContainerTraces
 from tests.support.patience import promised
 from tests.support.stack import Stack
 

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from emulators.telegram.telegram import Telegram
-from tests.support.chat import ChatSystem, running_chat_system
+from tests.support.people.chat import ChatSystem, running_chat_system
 from tests.support.stack import Stack
 
 

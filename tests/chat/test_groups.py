@@ -5,7 +5,7 @@ from uuid import uuid4
 import pytest
 
 from tests.chat.test_secrets import WISH, places_of
-from tests.support.chat import ChatSystem, answered, link, shows
+from tests.support.people.chat import ChatSystem, answered, link, shows
 
 pytestmark = pytest.mark.timeout(400)
 

@@ -7,9 +7,9 @@ import pytest
 
 from benchmarks.chat_acknowledgement import at_once
 from emulators.telegram.telegram import Telegram
-from tests.support.chat import BotProcess, ChatSystem, ChatUser, link, running_chat_system
+from tests.support.people.chat import BotProcess, ChatSystem, ChatUser, link, running_chat_system
+from tests.support.people.transcripts import check_transcript
 from tests.support.stack import Stack, free_ports
-from tests.support.transcripts import check_transcript
 
 pytestmark = pytest.mark.timeout(400)
 

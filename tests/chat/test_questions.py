@@ -3,8 +3,8 @@
 import pytest
 
 from bot.rendering.keyboards import AnswerData, CancelData, FailedTaskData
-from tests.support.chat import ChatSystem, ChatUser, answered
 from tests.support.eventually import eventually
+from tests.support.people.chat import ChatSystem, ChatUser, answered
 
 pytestmark = pytest.mark.timeout(300)
 

@@ -13,7 +13,7 @@ from tests.secrets.canaries import known_canary
 from tests.secrets.net import Net
 from tests.secrets.places import look_at_temporal
 from tests.secrets.scan import Scan
-from tests.support.chat import ChatSystem, ChatUser, link
+from tests.support.people.chat import ChatSystem, ChatUser, link
 from tests.support.stack import Stack
 
 pytestmark = pytest.mark.timeout(300)
@@ -117,7 +117,7 @@ def _of_the_service(path: Path) -> bool:
 
 
 def _database_url(stack: Stack) -> str:
-    from runtime import postgres
+    from runtime.embedded import postgres
 
     settings = stack.settings
     return postgres.prepare(settings.postgres_dir, settings.postgres_port).url.replace("+asyncpg", "", 1)

@@ -7,7 +7,7 @@ import pytest
 
 from emulators.telegram.faults import Fault, Kind
 from tests.chat.test_secrets import waiting_for_a_secret
-from tests.support.chat import ChatSystem
+from tests.support.people.chat import ChatSystem
 
 pytestmark = pytest.mark.timeout(300)
 

@@ -23,9 +23,9 @@ from activities.adapters.containers import command as docker
 from activities.adapters.packages.registry_access import registry_files
 from activities.adapters.servers.container import BASE_IMAGE, _name_servers
 from contracts.states import TaskState
-from tests.support.container_service import no_engine
 from tests.support.eventually import eventually
 from tests.support.patience import patience, within
+from tests.support.services.container_service import no_engine
 from tests.support.stack import ROOT
 
 FILES = ("docker-compose.yml", "tests/compose/docker-compose.ci.yml")

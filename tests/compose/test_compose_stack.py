@@ -14,9 +14,9 @@ from activities.adapters.containers import command as docker
 from emulators.telegram.server import serving
 from emulators.telegram.telegram import Telegram
 from tests.compose.stack import ComposeStack, no_compose, running_compose
-from tests.support import engine
-from tests.support.chat import ChatUser, link
 from tests.support.eventually import eventually
+from tests.support.people.chat import ChatUser, link
+from tests.support.services import engine
 
 # The first run on a machine builds five images.
 pytestmark = [pytest.mark.timeout(1800), pytest.mark.deep]

@@ -95,7 +95,7 @@ def test_the_source_keeps_the_rules(copy_of_the_source: Path) -> None:
         ("bot/planted.py", "import emulators.telegram", "nothing of the product imports an emulator"),
         ("emulators/telegram/planted.py", "import contracts", "the emulators know nothing of ours"),
         ("cli/commands/task.py", "import temporalio", "only what is about this host knows Temporal"),
-        ("cli/client/session.py", "import runtime.gateway", "only what is about this host knows Temporal"),
+        ("cli/client/session.py", "import runtime.temporal.gateway", "only what is about this host knows Temporal"),
         ("cli/client/session.py", "import cli.host.parts", "the rooms of the cli"),
         ("cli/planted.py", "", "the rooms of the cli"),
         ("cli/commands/task.py", "import cli.commands.project", "commands know no other command"),

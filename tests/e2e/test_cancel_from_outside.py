@@ -3,7 +3,7 @@
 import pytest
 
 from tests.support.patience import promised
-from tests.support.story import Cancelled, Story
+from tests.support.people.story import Cancelled, Story
 
 pytestmark = pytest.mark.timeout(900)
 

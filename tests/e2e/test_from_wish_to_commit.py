@@ -4,11 +4,11 @@ import json
 
 import pytest
 
-from tests.support import engine
-from tests.support.container_service import no_engine
 from tests.support.outside import agent_starts, processes_of
+from tests.support.people.story import Story, below, milestones
+from tests.support.services import engine
+from tests.support.services.container_service import no_engine
 from tests.support.stack import Stack
-from tests.support.story import Story, below, milestones
 
 pytestmark = pytest.mark.timeout(900)
 

@@ -7,8 +7,8 @@ import stat
 import pytest
 
 from tests.support.outside import files_with
-from tests.support.scenarios_of_deploy import SECRET
-from tests.support.story import Story
+from tests.support.people.scenarios_of_deploy import SECRET
+from tests.support.people.story import Story
 
 pytestmark = [pytest.mark.timeout(900), pytest.mark.story("missing-secret")]
 

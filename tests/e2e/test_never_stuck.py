@@ -25,7 +25,7 @@ from cli.host.processes import start_time
 from contracts.ids import child_task_id
 from contracts.names import Queue
 from contracts.states import TaskKind
-from runtime.ports import any_free
+from runtime.embedded.ports import any_free
 from tests.support.eventually import eventually
 from tests.support.patience import promised
 from tests.support.stack import ROOT, Stack, running_stack

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.support.outside import processes_of
-from tests.support.story import Story
+from tests.support.people.story import Story
 
 pytestmark = pytest.mark.timeout(900)
 

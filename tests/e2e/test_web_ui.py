@@ -30,12 +30,13 @@ class Delivered:
     """A delivery that has ended, and the ids of its runs."""
 
     project_id: str
+    slug: str
     task_id: str
     url: str
 
     @property
     def delivery(self) -> str:
-        return f"delivery/{self.project_id}/{self.task_id}"
+        return f"delivery/{self.slug}/{self.task_id}"
 
     @property
     def engineering(self) -> str:
@@ -43,7 +44,7 @@ class Delivered:
 
     @property
     def deploy(self) -> str:
-        return f"deploy/{self.project_id}"
+        return f"deploy/{self.slug}"
 
     @property
     def worker(self) -> str:
@@ -56,7 +57,8 @@ async def delivered(stack: Stack) -> Delivered:
     started = await stack.ok("delivery", "start", "--project", project, WISH)
     task = await stack.finished(started["task_id"])
     assert task["state"] == "completed", task
-    return Delivered(project, started["task_id"], task["result"]["deployed_url"])
+    slug = (await stack.ok("project", "show", project))["project"]["slug"]
+    return Delivered(project, slug, started["task_id"], task["result"]["deployed_url"])
 
 
 @pytest.fixture
@@ -82,13 +84,17 @@ async def keep_picture(page: Page, name: str, from_heading: str = "") -> None:
         await page.screenshot(path=Path(directory) / f"{name}.png", animations="disabled")
 
 
-async def test_the_runs_of_a_project_are_found_by_its_id_and_have_business_ids(
+async def test_the_runs_of_a_project_are_found_by_id_and_name_with_business_ids_and_columns(
     readable: WebUi, delivered: Delivered
 ) -> None:
     runs = (delivered.delivery, delivered.engineering, delivered.deploy, delivered.worker)
     await readable.find(f'ProjectId = "{delivered.project_id}"', *runs)
     await expect(readable.page.get_by_test_id("workflow-count")).to_have_text(re.compile(r"\b4\b"))
+    for column in ("ProjectName", "Stage", "UserId"):
+        await expect(readable.page.get_by_role("columnheader", name=column)).to_be_visible()
     await keep_picture(readable.page, "web-ui-list")
+    name = delivered.slug.rpartition("-")[0]
+    await readable.find(f'ProjectName = "{name}"', *runs)
     ended = f'ProjectId = "{delivered.project_id}" AND Stage = "completed" AND WorkflowType = "deploy"'
     await readable.find(ended, delivered.deploy)
     await expect(readable.page.get_by_text(delivered.engineering)).to_have_count(0)

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.outside import Outside, agent_starts, answer, processes_of
+from tests.support.people.story import ENTITY, below
 from tests.support.stack import Stack, running_stack
-from tests.support.story import ENTITY, below
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -24,7 +24,7 @@ async def without_docker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Asy
 async def test_without_an_engine_a_sentence_becomes_a_service_of_processes(without_docker: Stack) -> None:
     stack, name = without_docker, "library"
     status = await stack.cli("status")
-    assert "Work happens in" in status.out
+    assert "Runtime" in status.out
     assert "processes (the Docker Engine does not answer" in status.out
     started = await stack.ok("delivery", "start", "--project", await stack.new_project(name), ENTITY)
     task = await stack.finished(started["task_id"])

@@ -8,9 +8,9 @@ import pytest
 from xdist.scheduler import LoadScopeScheduling
 
 from activities.adapters.servers.container import ensure_images
-from tests.support.container_service import OneServer, no_engine
-from tests.support.runtimes import Bench, working
 from tests.support.scheduling import file_of, grouped
+from tests.support.services.container_service import OneServer, no_engine
+from tests.support.services.runtimes import Bench, working
 
 _LONG = (
     "test_container_target.py", "test_target_contract.py", "test_template.py", "test_template_agent.py",

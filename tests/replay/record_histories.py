@@ -20,12 +20,12 @@ from temporalio.client import Client
 
 from contracts import ids
 from contracts.names import WorkflowName
-from runtime.codec import ENCODING, EncryptionCodec
 from runtime.keyring import KeyRing
-from tests.support.scenarios import SCENARIOS
+from runtime.temporal.codec import ENCODING, EncryptionCodec
+from tests.support.people.scenarios import SCENARIOS
+from tests.support.people.stories import Stories
+from tests.support.people.story import Story, below
 from tests.support.stack import ROOT, Stack, running_stack
-from tests.support.stories import Stories
-from tests.support.story import Story, below
 
 HISTORIES = ROOT / "tests" / "replay" / "histories"
 

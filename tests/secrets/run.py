@@ -20,16 +20,16 @@ from activities.adapters.containers.workspaces import HOME, WORKSPACE
 from activities.adapters.playbooks.by_server import CONTAINER_SERVER
 from activities.adapters.servers.container import BASE_IMAGE, LocalServers
 from contracts.ids import secret_ref
-from runtime import postgres
+from runtime.embedded import postgres
 from tests.secrets import places
 from tests.secrets.canaries import Canary, key_file_canaries, known_canary, new_canary
 from tests.secrets.containers import Engine, look_at_server
 from tests.secrets.scan import Allowed, Finding, Scan
 from tests.secrets.watch import EngineWatch, FileWatch, ProcessWatch, watching
-from tests.support.container_service import no_engine
 from tests.support.outside import answer
+from tests.support.people.story import ENTITY, below
+from tests.support.services.container_service import no_engine
 from tests.support.stack import Said, Stack
-from tests.support.story import ENTITY, below
 
 SECRET = "PAYMENT_KEY"
 PLANTED = "planted in the wish"

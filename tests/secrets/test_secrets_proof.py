@@ -11,8 +11,8 @@ from tests.secrets.canaries import Canary, new_canary
 from tests.secrets.containers import look_at_server
 from tests.secrets.run import GENERATED, SECRET, Proof, ProofStack, collecting, digest, proven
 from tests.secrets.scan import Scan
-from tests.support import engine
-from tests.support.container_service import no_engine
+from tests.support.services import engine
+from tests.support.services.container_service import no_engine
 from tests.support.stack import free_ports
 
 pytestmark = pytest.mark.timeout(1800)

@@ -6,11 +6,11 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.support.chaos import Delivery, Evidence
-from tests.support.chaos_kills import DOCKER, NAMES, kill
-from tests.support.chaos_run import at_stage, deliver, end_of, gather_evidence, running, was_cut_short
-from tests.support.chaos_traces import Traces
 from tests.support.eventually import eventually
+from tests.support.kills.judging import Delivery, Evidence
+from tests.support.kills.killing import DOCKER, NAMES, kill
+from tests.support.kills.run import at_stage, deliver, end_of, gather_evidence, running, was_cut_short
+from tests.support.kills.traces import Traces
 
 TURN, TESTS, PLAYBOOK = range(3)
 MOMENT_WITHIN_S = 90

@@ -15,9 +15,9 @@ import httpx
 
 from emulators.telegram.chats import Chat, Message
 from emulators.telegram.faults import Fault, Kind
-from tests.support.chaos_kills import kill
-from tests.support.chat import ChatSystem, ChatUser, link
+from tests.support.kills.killing import kill
 from tests.support.patience import patience, promised
+from tests.support.people.chat import ChatSystem, ChatUser, link
 from tests.support.stack import FINAL
 
 Say = Callable[[str], None]

@@ -20,7 +20,7 @@ from tests.chaos.conftest import platform as running_platform
 from tests.soak.chat import ChatSoak, Plan, Result, Say
 from tests.soak.report import percentile, write_report
 from tests.soak.run import LOGS, teller
-from tests.support.chat import running_chat_system
+from tests.support.people.chat import running_chat_system
 
 BEGIN, END = "<!-- chat soak: begin -->", "<!-- chat soak: end -->"
 

@@ -9,10 +9,10 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from tests.support.chaos import Delivery, Evidence, Finding, judge
-from tests.support.chaos_kills import NAMES, kill
-from tests.support.chaos_run import deliver, end_of, gather_evidence
-from tests.support.chaos_traces import Traces
+from tests.support.kills.judging import Delivery, Evidence, Finding, judge
+from tests.support.kills.killing import NAMES, kill
+from tests.support.kills.run import deliver, end_of, gather_evidence
+from tests.support.kills.traces import Traces
 from tests.support.patience import promised
 
 STUCK_AFTER_S = 300

@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 
 from tests.soak.plan import Result
-from tests.support.chaos_kills import NAMES
+from tests.support.kills.killing import NAMES
 
 BEGIN, END = "<!-- soak: begin -->", "<!-- soak: end -->"
 

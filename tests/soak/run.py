@@ -17,8 +17,8 @@ from typing import TextIO
 from tests.chaos.conftest import container_platform, undisturbed
 from tests.soak.plan import Account, Plan, Result, Say, Soak
 from tests.soak.report import report_of, write_report
-from tests.support.chaos_kills import DOCKER, PARTS, spared_engine
-from tests.support.container_service import no_engine
+from tests.support.kills.killing import DOCKER, PARTS, spared_engine
+from tests.support.services.container_service import no_engine
 
 LOGS = Path("build", "soak")
 _SHOWN = 30

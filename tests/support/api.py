@@ -29,10 +29,11 @@ from contracts.errors import OrchestratorError
 from contracts.ids import delivery_workflow_id, deploy_workflow_id, engineering_workflow_id
 from contracts.nouns import StartedTask
 from contracts.questions import AnswerAccepted, AnswerCommand
-from runtime import postgres, private_files
-from runtime.gateway import WorkflowDescription
+from runtime import private_files
+from runtime.embedded import postgres
 from runtime.settings import Settings
-from runtime.task_queues import QueueFacts, QueueWait, QueueWaits
+from runtime.temporal.gateway import WorkflowDescription
+from runtime.temporal.task_queues import QueueFacts, QueueWait, QueueWaits
 
 Headers = dict[str, str]
 
@@ -83,12 +84,13 @@ async def new_database() -> str:
 
 @dataclass
 class RecordingGateway:
-    """Stands in for `runtime.gateway.Gateway`: keeps what it was asked, answers as told."""
+    """Stands in for `runtime.temporal.gateway.Gateway`: keeps what it was asked, answers as told."""
 
     started: list[EngineeringMessage | DeliveryMessage | DeployMessage] = field(default_factory=list)
     answers: list[tuple[str, AnswerCommand, str]] = field(default_factory=list)
     cancelled: list[str] = field(default_factory=list)
     withdrawn: list[DeployMessage] = field(default_factory=list)
+    withdrawn_from: list[str] = field(default_factory=list)
     described: dict[str, WorkflowDescription] = field(default_factory=dict)
     refusal: OrchestratorError | None = None
     is_reachable: bool = True
@@ -99,10 +101,10 @@ class RecordingGateway:
         return self._start(message, engineering_workflow_id(message.task_id))
 
     async def start_delivery(self, message: DeliveryMessage) -> StartedTask:
-        return self._start(message, delivery_workflow_id(message.project_id, message.task_id))
+        return self._start(message, delivery_workflow_id(message.project_slug, message.task_id))
 
     async def start_deploy(self, message: DeployMessage) -> StartedTask:
-        return self._start(message, deploy_workflow_id(message.project_id))
+        return self._start(message, deploy_workflow_id(message.project_slug))
 
     async def answer(self, workflow_id: str, command: AnswerCommand, update_id: str) -> AnswerAccepted:
         self._refuse()
@@ -113,8 +115,9 @@ class RecordingGateway:
         self._refuse()
         self.cancelled.append(workflow_id)
 
-    async def withdraw_deploy(self, message: DeployMessage) -> None:
+    async def withdraw_deploy(self, workflow_id: str, message: DeployMessage) -> None:
         self._refuse()
+        self.withdrawn_from.append(workflow_id)
         self.withdrawn.append(message)
 
     async def describe(self, workflow_id: str) -> WorkflowDescription | None:
@@ -177,6 +180,10 @@ class Api:
         reply = await self.http.post("/projects", json=body, headers=owner)
         assert reply.status_code == 201, reply.text
         return str(reply.json()["id"])
+
+    async def slug(self, project_id: str) -> str:
+        reply = await self.http.get(f"/projects/{project_id}", headers=self.admin)
+        return str(reply.json()["project"]["slug"])
 
     async def new_task(self, project_id: str, **fields: Any) -> str:
         """A task in its first projection; returns its id."""

@@ -28,7 +28,7 @@ ROOT = Path(__file__).resolve().parents[2]
 _INHERITED = ("PATH", "HOME", "LANG", "ORCHESTRATOR_CI_RUN")
 """What an interpreter reads as it starts, and the mark by which a run in CI finds what it left."""
 _PACKAGES = ("cli", "contracts", "runtime")
-_LEFT_OUT = frozenset({"cli.__main__", "runtime.tracing"})
+_LEFT_OUT = frozenset({"cli.__main__", "runtime.observability.tracing"})
 """The program is run in the child; whether traces are sent is seen by whether their module was imported."""
 _IMPORTED_LATE = ("anyio._backends._asyncio", "httpcore", "rich.table", "temporalio.client", "temporalio.envconfig")
 

@@ -22,7 +22,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from cli.host.parts import environment
-from runtime.ports import any_free
+from runtime.embedded.ports import any_free
 from tests.support.eventually import eventually
 from tests.support.stack import ROOT, Stack
 

@@ -12,8 +12,8 @@ from typing import Any, Protocol
 import httpx
 import psutil
 
-from contracts.ids import project_slug
-from tests.support import engine
+from contracts.ids import directory_name
+from tests.support.services import engine
 from tests.support.stack import Stack
 
 RUN_MARK = "ORCHESTRATOR_RUN"
@@ -102,7 +102,7 @@ class Outside:
     @property
     def place(self) -> Place:
         """Who has a name second gets a directory with a suffix, which is not this one."""
-        slug = project_slug(self.project)
+        slug = directory_name(self.project)
         if self.stack.server:
             return ServerPlace(self.stack.server, f"/srv/{slug}")
         return HomePlace(self.stack.home / "services" / slug)

@@ -12,11 +12,11 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from tests.support.container_service import no_engine
 from tests.support.eventually import eventually
+from tests.support.people.stories import Stories
+from tests.support.people.story import Story
+from tests.support.services.container_service import no_engine
 from tests.support.stack import Stack, running_stack
-from tests.support.stories import Stories
-from tests.support.story import Story
 
 
 @dataclass(frozen=True)

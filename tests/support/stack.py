@@ -18,14 +18,14 @@ from temporalio.client import Client
 from activities.adapters.playbooks.by_server import CONTAINER_SERVER
 from activities.adapters.servers.container import LocalServers
 from contracts.states import TaskState
-from runtime import temporal_client
+from runtime.embedded.ports import is_free
 from runtime.keyring import KeyRing
-from runtime.ports import is_free
 from runtime.settings import Settings
-from tests.support import engine
+from runtime.temporal import client as temporal_client
 from tests.support.commands import Said, run_command
-from tests.support.container_service import no_engine
 from tests.support.eventually import eventually
+from tests.support.services import engine
+from tests.support.services.container_service import no_engine
 
 ROOT = Path(__file__).resolve().parents[2]
 T = TypeVar("T")

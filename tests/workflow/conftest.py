@@ -11,10 +11,10 @@ from temporalio.service import RPCError
 
 from activities import following
 from runtime import keyring
-from runtime.converter import build_data_converter
-from runtime.payload_limit import PayloadLimitInterceptor
-from tests.support.temporal_server import running_temporal_server
-from tests.support.workflow_world import World, working
+from runtime.temporal.converter import build_data_converter
+from runtime.temporal.payload_limit import PayloadLimitInterceptor
+from tests.support.workflows.temporal_server import running_temporal_server
+from tests.support.workflows.workflow_world import World, working
 from workers import interceptors, wiring
 
 

@@ -11,9 +11,9 @@ from temporalio.exceptions import CancelledError
 from contracts import ids
 from contracts.agent_workers import TurnOutcome
 from contracts.states import QuestionState, TaskKind, TaskState
-from tests.support.fakes import Step
 from tests.support.patience import promised, within
-from tests.support.workflow_world import World
+from tests.support.workflows.fakes import Step
+from tests.support.workflows.workflow_world import World
 
 CONFIRMED_WITHIN_S = 10
 
@@ -141,7 +141,7 @@ async def test_of_a_delivery_reaches_the_playbook(world: World) -> None:
     await world.target.step.reached()
     await cancelled(world, started.workflow_id)
     assert world.target.step.stopped.is_set()
-    assert await status(world, ids.deploy_workflow_id(world.project_id)) is WorkflowExecutionStatus.CANCELED
+    assert await status(world, ids.deploy_workflow_id(world.slug)) is WorkflowExecutionStatus.CANCELED
     assert world.platform.state(message.task_id) is TaskState.CANCELLED
 
 

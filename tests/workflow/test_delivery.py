@@ -2,14 +2,16 @@
 
 import pytest
 from temporalio.client import WorkflowFailureError
+from temporalio.common import SearchAttributeKey
 
 from contracts import ids
 from contracts.departments import DeliveryResult
 from contracts.errors import ErrorCode
+from contracts.names import SearchAttribute
 from contracts.states import TaskKind, TaskState
 from tests.support.eventually import eventually
-from tests.support.fakes import Step
-from tests.support.workflow_world import World
+from tests.support.workflows.fakes import Step
+from tests.support.workflows.workflow_world import World
 
 
 async def test_a_wish_becomes_a_url(world: World) -> None:
@@ -49,7 +51,7 @@ async def test_a_delivery_that_wants_an_approval_goes_live_only_with_it(world: W
     deploy_task = ids.child_task_id(message.task_id, TaskKind.DEPLOY)
     question = await world.question(deploy_task)
     assert world.target.released == []
-    await world.answer(ids.deploy_workflow_id(world.project_id), question, "approve")
+    await world.answer(ids.deploy_workflow_id(world.slug), question, "approve")
     result = DeliveryResult.model_validate(await world.handle(started.workflow_id).result())
     assert world.target.serving == result.release_id
 
@@ -76,4 +78,23 @@ async def test_the_web_ui_shows_business_words(world: World) -> None:
     assert "task" in str(await description.static_details())
     attributes = {pair.key.name: pair.value for pair in description.typed_search_attributes}
     assert attributes["ProjectId"] == world.project_id
+    assert attributes["ProjectName"] == "notes"
     assert attributes["Stage"] == "completed"
+
+
+async def test_a_rename_shows_at_the_next_step_of_open_work_and_leaves_its_ids_alone(world: World) -> None:
+    world.target.step = Step(held=True)
+    started = await world.gateway.start_delivery(world.delivery())
+    assert started.workflow_id.startswith(f"delivery/{world.slug}/dlv-")
+    await world.target.step.reached()
+    assert await _project_name(world, started.workflow_id) == "notes"
+    world.platform.project_name = "diary"
+    world.target.step.released.set()
+    await world.handle(started.workflow_id).result()
+    for workflow_id in (started.workflow_id, ids.deploy_workflow_id(world.slug)):
+        assert await _project_name(world, workflow_id) == "diary"
+
+
+async def _project_name(world: World, workflow_id: str) -> object:
+    found = (await world.handle(workflow_id).describe()).typed_search_attributes
+    return found.get(SearchAttributeKey.for_keyword(SearchAttribute.PROJECT_NAME))

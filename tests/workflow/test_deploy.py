@@ -8,8 +8,8 @@ from contracts.departments import DeployResult
 from contracts.errors import ErrorCode, OrchestratorError
 from contracts.states import DeployAction, ReleaseState, TaskState
 from tests.support.eventually import eventually
-from tests.support.fakes import Step
-from tests.support.workflow_world import STRANGER, World
+from tests.support.workflows.fakes import Step
+from tests.support.workflows.workflow_world import STRANGER, World
 
 A, B = "a" * 40, "b" * 40
 

@@ -7,9 +7,9 @@ from contracts import ids
 from contracts.errors import ErrorCode, OrchestratorError
 from contracts.states import TaskKind, TaskState
 from tests.support.eventually import eventually
-from tests.support.fakes import Step
 from tests.support.patience import within
-from tests.support.workflow_world import World
+from tests.support.workflows.fakes import Step
+from tests.support.workflows.workflow_world import World
 
 A, B = "a" * 40, "b" * 40
 SOON_S = 15
@@ -122,7 +122,7 @@ async def test_a_withdrawal_from_outside_leaves_what_waits_behind_it_its_turn(wo
     await world.gateway.start_deploy(waiting)
     step, world.target.step = world.target.step, Step()
     for _ in range(2):
-        await world.gateway.withdraw_deploy(first)
+        await world.gateway.withdraw_deploy(ids.deploy_workflow_id(world.slug), first)
     step.released.set()
     await eventually(lambda: world.platform.state(first.task_id) is TaskState.CANCELLED, timeout=SOON_S)
     await eventually(lambda: world.platform.state(waiting.task_id) is TaskState.COMPLETED, timeout=SOON_S)

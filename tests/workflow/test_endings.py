@@ -15,9 +15,9 @@ from contracts.errors import ErrorClass, ErrorCode, OrchestratorError
 from contracts.names import UpdateName
 from contracts.states import DeployAction, ProjectStatus, ReleaseState, TaskState
 from tests.support.eventually import eventually
-from tests.support.fakes import Step
 from tests.support.patience import within
-from tests.support.workflow_world import World
+from tests.support.workflows.fakes import Step
+from tests.support.workflows.workflow_world import World
 
 A, B = "a" * 40, "b" * 40
 SOON_S = 10

@@ -12,9 +12,9 @@ from contracts.names import SearchAttribute
 from contracts.states import ProjectStatus, QuestionState, TaskState
 from contracts.steps import PublishResult
 from tests.support.eventually import eventually
-from tests.support.fakes import sha
 from tests.support.patience import within
-from tests.support.workflow_world import ADMIN, STRANGER, World
+from tests.support.workflows.fakes import sha
+from tests.support.workflows.workflow_world import ADMIN, STRANGER, World
 
 
 async def result_of(world: World, workflow_id: str) -> EngineeringResult:

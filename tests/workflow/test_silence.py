@@ -16,8 +16,8 @@ from contracts.agent_workers import TurnOutcome
 from contracts.progress import ProgressEvent
 from contracts.states import TaskState
 from tests.support.eventually import eventually
-from tests.support.temporal_server import running_time_skipping_server
-from tests.support.workflow_world import World, working
+from tests.support.workflows.temporal_server import running_time_skipping_server
+from tests.support.workflows.workflow_world import World, working
 
 DAY = timedelta(days=1)
 

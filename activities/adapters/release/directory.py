@@ -11,14 +11,14 @@ import secrets
 import shutil
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from contracts.errors import ErrorCode, OrchestratorError
-from contracts.ids import project_slug
+from contracts.ids import directory_name
 
 MANIFEST = "release.json"
 """Written last: a release directory without it is unfinished."""
@@ -65,11 +65,13 @@ class ProjectPlace:
 
 
 def claim_place(services_dir: Path, project_id: str, project_name: str) -> ProjectPlace:
-    """The project's own directory, created on first use.
+    """The project's own directory, created on first use; a renamed project stays in its first one.
 
     Two owners may use one name: who comes second gets a suffix from the project id, for ever the same.
     """
-    slug = project_slug(project_name)
+    if (claimed := _claimed_place(services_dir, project_id)) is not None:
+        return claimed
+    slug = directory_name(project_name)
     suffix = hashlib.sha256(project_id.encode()).hexdigest()[:8]
     for root in (services_dir / slug, services_dir / f"{slug}_{suffix}"):
         root.mkdir(mode=0o755, parents=True, exist_ok=True)
@@ -84,6 +86,14 @@ def claim_place(services_dir: Path, project_id: str, project_name: str) -> Proje
             draft.unlink()
         return ProjectPlace(root)
     raise OrchestratorError(ErrorCode.CONFLICT, f"The service directory of {slug} belongs to another project.")
+
+
+def _claimed_place(services_dir: Path, project_id: str) -> ProjectPlace | None:
+    for owner in services_dir.glob(f"[!.]*/{_OWNER}"):
+        with suppress(FileNotFoundError):  # another project has just been removed
+            if owner.read_text() == project_id:
+                return ProjectPlace(owner.parent)
+    return None
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from activities.adapters.release.services import (
 )
 from activities.adapters.runs.states import RunAs, RunStatus
 from activities.adapters.runs.supervisor import SupervisedCommand, Supervisor
-from runtime.ports import any_free
+from runtime.embedded.ports import any_free
 
 _STOP_GRACE_S = 3.0
 

@@ -59,6 +59,7 @@ def upgrade() -> None:
         sa.Column("id", sa.String(length=100), nullable=False),
         sa.Column("owner_id", sa.BigInteger(), nullable=False),
         sa.Column("name", sa.String(length=63), nullable=False),
+        sa.Column("slug", sa.String(length=80), nullable=False),
         sa.Column("title", sa.String(length=200), nullable=False),
         sa.Column("description", sa.Text(), nullable=False),
         sa.Column("modules", postgresql.JSONB(), nullable=False),
@@ -72,6 +73,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["owner_id"], ["users.user_id"], name=op.f("fk_projects_owner_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_projects")),
         sa.UniqueConstraint("owner_id", "name", name=op.f("uq_projects_owner_id_name")),
+        sa.UniqueConstraint("slug", name=op.f("uq_projects_slug")),
     )
     op.create_table(
         "agent_tokens",

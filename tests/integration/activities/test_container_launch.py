@@ -13,7 +13,7 @@ from activities.adapters.containers.runs import ContainerRuns, bounded_run
 from contracts.errors import ErrorClass, ErrorCode, OrchestratorError
 from contracts.ids import turn_name
 from tests.support.eventually import eventually
-from tests.support.runtimes import MAKEFILE, Bench, DockerRuntime, docker
+from tests.support.services.runtimes import MAKEFILE, Bench, DockerRuntime, docker
 
 pytestmark = pytest.mark.timeout(300)
 

@@ -24,7 +24,7 @@ from contracts.departments import ScaffolderMessage
 from contracts.errors import ErrorClass, ErrorCode, OrchestratorError
 from contracts.ids import turn_name
 from tests.support.eventually import eventually
-from tests.support.runtimes import MAKEFILE, REPOSITORY, Bench, DockerRuntime, docker
+from tests.support.services.runtimes import MAKEFILE, REPOSITORY, Bench, DockerRuntime, docker
 
 pytestmark = pytest.mark.timeout(300)
 

@@ -7,7 +7,7 @@ import pytest
 
 from activities.adapters.release import engine_socket as engine
 from contracts.errors import ErrorCode, OrchestratorError
-from tests.support.container_service import no_engine
+from tests.support.services.container_service import no_engine
 
 
 @pytest.fixture(autouse=True)

@@ -17,7 +17,7 @@ from activities.adapters.servers.engine_volumes import (
     remove_volume,
 )
 from contracts.errors import OrchestratorError
-from tests.support.container_service import no_engine
+from tests.support.services.container_service import no_engine
 
 # As a layer is: with marks that only an administrator may set, and a device in the place of what it removes.
 _FILL = """

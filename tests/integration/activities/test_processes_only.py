@@ -15,7 +15,7 @@ from activities.adapters.runs.supervisor import BEHIND_THE_PLATFORM
 from activities.adapters.runs.unprivileged import UnprivilegedUsers
 from contracts.errors import ErrorCode, OrchestratorError
 from contracts.steps import WorkspaceFile, WorkspaceRequest
-from tests.support.runtimes import BRANCH, MAKEFILE, REPOSITORY, Bench, git, working
+from tests.support.services.runtimes import BRANCH, MAKEFILE, REPOSITORY, Bench, git, working
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from contracts.errors import ErrorClass, ErrorCode, OrchestratorError
 from contracts.ids import verification_name
 from contracts.steps import VerificationRequest
 from tests.support.eventually import eventually
-from tests.support.runtimes import BRANCH, MAKEFILE, ONCE, REPOSITORY, Bench, git, working
+from tests.support.services.runtimes import BRANCH, MAKEFILE, ONCE, REPOSITORY, Bench, git, working
 
 pytestmark = pytest.mark.timeout(300)
 both_sides = pytest.mark.parametrize("bench", ["process", "docker"], indirect=True)

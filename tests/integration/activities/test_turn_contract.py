@@ -13,7 +13,7 @@ from contracts.errors import ErrorCode, OrchestratorError
 from contracts.ids import turn_name
 from contracts.states import AgentKind
 from tests.support.eventually import eventually
-from tests.support.runtimes import Bench, working
+from tests.support.services.runtimes import Bench, working
 
 pytestmark = pytest.mark.timeout(300)
 both_sides = pytest.mark.parametrize("bench", ["process", "docker"], indirect=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from contracts.errors import ErrorCode, OrchestratorError
-from tests.support.runtimes import BRANCH, REPOSITORY, Bench, git, working
+from tests.support.services.runtimes import BRANCH, REPOSITORY, Bench, git, working
 
 pytestmark = pytest.mark.timeout(300)
 both_sides = pytest.mark.parametrize("bench", ["process", "docker"], indirect=True)

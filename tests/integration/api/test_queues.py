@@ -11,7 +11,7 @@ from api.queues.tracker import Intervals
 from contracts.base import utc_now
 from contracts.errors import ErrorClass, ErrorCode, OrchestratorError
 from contracts.ids import engineering_workflow_id
-from runtime.task_queues import QueueFacts, QueueWait, WorkerFacts
+from runtime.temporal.task_queues import QueueFacts, QueueWait, WorkerFacts
 from tests.support.api import Api, bearer, running_api
 from tests.support.eventually import eventually
 

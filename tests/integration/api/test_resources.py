@@ -1,6 +1,7 @@
 """Projects, ports, releases, servers and artifacts: repeated and simultaneous requests have one effect."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from typing import Any
 from uuid import uuid4
@@ -8,7 +9,8 @@ from uuid import uuid4
 import pytest
 import pytest_asyncio
 
-from tests.support.api import Api, release, running_api
+from contracts import ids
+from tests.support.api import Api, projection, release, running_api
 
 
 @pytest_asyncio.fixture(scope="module")
@@ -54,6 +56,50 @@ async def test_a_name_is_unique_for_its_owner_only(api: Api) -> None:
     assert (reply.status_code, reply.json()["code"]) == (409, "ALREADY_EXISTS")
     _, other = await api.new_user()
     await api.new_project(other, name=name)
+
+
+async def test_a_project_has_a_readable_slug_that_a_rename_leaves_alone(api: Api) -> None:
+    name, other = (f"n{uuid4().hex[:8]}" for _ in range(2))
+    body = {"id": f"p-{uuid4().hex}", "name": name}
+    made = (await api.http.post("/projects", json=body, headers=api.admin)).json()
+    assert re.fullmatch(f"{name}-[0-9a-f]{{4}}", made["slug"])
+    renamed = await api.http.patch(f"/projects/{body['id']}", json={"name": other}, headers=api.admin)
+    assert (renamed.status_code, renamed.json()["name"], renamed.json()["slug"]) == (200, other, made["slug"])
+    again = (await api.http.post("/projects", json=body, headers=api.admin)).json()
+    assert (again["name"], again["slug"]) == (other, made["slug"])
+
+
+async def test_a_project_cannot_take_the_name_of_another_one_of_its_owner(api: Api) -> None:
+    name = f"n{uuid4().hex[:8]}"
+    await api.new_project(api.admin, name=name)
+    mine = await api.new_project(api.admin)
+    reply = await api.http.patch(f"/projects/{mine}", json={"name": name, "title": "T"}, headers=api.admin)
+    assert (reply.status_code, reply.json()["code"]) == (409, "ALREADY_EXISTS")
+    shown = (await api.http.get(f"/projects/{mine}", headers=api.admin)).json()["project"]
+    assert (shown["name"] == name, shown["title"]) == (False, "")
+
+
+async def test_two_projects_whose_short_slugs_are_equal_get_two_slugs(api: Api) -> None:
+    name, known = f"n{uuid4().hex[:8]}", dict[str, str]()
+    while True:
+        project_id = f"p-{uuid4().hex}"
+        twin = known.setdefault(ids.slugs(name, project_id)[0], project_id)
+        if twin != project_id:
+            break
+    _, other = await api.new_user()
+    await api.new_project(api.admin, id=twin, name=name)
+    await api.new_project(other, id=project_id, name=name)
+    assert await api.slug(twin) == ids.slugs(name, twin)[0]
+    assert await api.slug(project_id) == ids.slugs(name, project_id)[1]
+
+
+async def test_a_workflow_hears_its_projects_present_name(api: Api, project_id: str) -> None:
+    name = f"n{uuid4().hex[:8]}"
+    await api.http.patch(f"/projects/{project_id}", json={"name": name}, headers=api.admin)
+    body = projection(f"eng-{uuid4().hex[:12]}", project_id, seq=1)
+    for _ in range(2):
+        ack = (await api.http.put("/internal/projections", json=body, headers=api.platform)).json()
+        assert ack["project_name"] == name
 
 
 async def test_an_archived_project_leaves_the_list_and_comes_back(api: Api, project_id: str) -> None:

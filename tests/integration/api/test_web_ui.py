@@ -16,8 +16,8 @@ from temporalio.api.common.v1 import Payload, Payloads
 from api.web_ui.routes import HOME
 from api.web_ui.sessions import SESSION_TTL, TICKET_TTL, WebSessions
 from runtime import keyring
-from runtime.codec import EncryptionCodec
 from runtime.keyring import KeyRing
+from runtime.temporal.codec import EncryptionCodec
 from tests.support.api import Api, Headers, running_api
 
 TEXT = "Developer: one turn of the agent"

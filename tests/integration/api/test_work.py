@@ -18,9 +18,9 @@ from contracts.nouns import AnswerRequest, DeploymentRecord, ProjectCreate, Toke
 from contracts.progress import FineEvent, Projection
 from runtime import private_files
 from runtime.api_client import ApiClient
-from runtime.gateway import WorkflowDescription
-from runtime.ports import any_free
+from runtime.embedded.ports import any_free
 from runtime.settings import Settings
+from runtime.temporal.gateway import WorkflowDescription
 from tests.support.api import (
     Api,
     Headers,
@@ -195,7 +195,7 @@ async def test_before_its_first_projection_a_task_is_asked_of_temporal(api: Api)
 
 
 async def test_a_running_deploy_of_another_task_is_not_taken_for_this_one(api: Api, project_id: str) -> None:
-    workflow_id = deploy_workflow_id(project_id)
+    workflow_id = deploy_workflow_id(await api.slug(project_id))
     api.gateway.described[workflow_id] = WorkflowDescription(
         workflow_id=workflow_id, run_id="r", type="deploy", status="running", project_id=project_id, task_id="dep-other"
     )
@@ -212,6 +212,7 @@ async def test_of_a_deploy_only_the_task_that_is_meant_is_taken_back(api: Api, p
     assert reply.status_code == 202, reply.text
     message = api.gateway.withdrawn[-1]
     assert (message.task_id, message.project_id) == (started["task_id"], project_id)
+    assert api.gateway.withdrawn_from[-1] == started["workflow_id"] == f"deploy/{await api.slug(project_id)}"
     assert started["workflow_id"] not in api.gateway.cancelled, "others of the project wait in it"
 
 

@@ -11,7 +11,7 @@ import pytest
 from benchmarks.__main__ import BENCHMARKS
 from benchmarks.measuring import this_machine
 from benchmarks.reporting import Benchmark, Findings, document, markdown
-from tests.support.container_service import no_engine
+from tests.support.services.container_service import no_engine
 
 pytestmark = pytest.mark.deep
 IN_CI = os.environ.get("CI", "").lower() in {"true", "1"}

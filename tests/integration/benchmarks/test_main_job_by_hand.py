@@ -5,7 +5,7 @@ import os
 import pytest
 
 from benchmarks.main_job_by_hand import BENCHMARK
-from tests.support.container_service import no_engine
+from tests.support.services.container_service import no_engine
 
 IN_CI = os.environ.get("CI", "").lower() in {"true", "1"}
 

@@ -31,8 +31,8 @@ from emulators.telegram.errors import too_many_requests
 from emulators.telegram.limits import Limits, Rate
 from emulators.telegram.server import serving
 from emulators.telegram.telegram import Telegram
-from runtime.gateway import WorkflowDescription
 from runtime.settings import Settings
+from runtime.temporal.gateway import WorkflowDescription
 from tests.support.api import (
     Api,
     RecordingGateway,
@@ -43,9 +43,9 @@ from tests.support.api import (
     running_api,
     served,
 )
-from tests.support.chat import ChatEnvironment, ChatUser
 from tests.support.eventually import eventually
 from tests.support.patience import patience
+from tests.support.people.chat import ChatEnvironment, ChatUser
 
 _LONGEST_S = 15.0
 """On a quiet machine everything here takes less than a second."""
@@ -100,7 +100,7 @@ class FakeDelivery:
 
     @property
     def workflow_id(self) -> str:
-        return delivery_workflow_id(self.message.project_id, self.task_id)
+        return delivery_workflow_id(self.message.project_slug, self.task_id)
 
     async def says(self, step: str = "developing", percent: int | None = None, **fields: Any) -> None:
         """Report a milestone of the delivery itself."""

@@ -5,7 +5,7 @@ import pytest
 from bot.rendering.keyboards import AnswerData
 from contracts.errors import ErrorClass, ErrorCode, OrchestratorError
 from tests.integration.bot.harness import BotHarness
-from tests.support.chat import answered, shows
+from tests.support.people.chat import answered, shows
 
 pytestmark = pytest.mark.timeout(40)
 

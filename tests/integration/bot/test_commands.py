@@ -7,8 +7,8 @@ import pytest
 from bot.rendering.keyboards import CancelData
 from emulators.telegram.chats import Chat, Message
 from tests.integration.bot.harness import BotHarness
-from tests.support.chat import answered, shows
 from tests.support.patience import patience
+from tests.support.people.chat import answered, shows
 
 pytestmark = pytest.mark.timeout(40)
 

@@ -12,8 +12,8 @@ from aiogram.types import Update
 from bot.receiving.inbox import Inbox
 from runtime.chat_client import ChatApi
 from tests.integration.bot.harness import BotHarness, running_harness
-from tests.support.chat import ChatUser, answered
 from tests.support.eventually import eventually
+from tests.support.people.chat import ChatUser, answered
 
 pytestmark = pytest.mark.timeout(60)
 

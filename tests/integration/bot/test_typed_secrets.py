@@ -7,7 +7,7 @@ import pytest
 
 from contracts.ids import secret_ref
 from tests.integration.bot.harness import BotHarness, FakeDelivery
-from tests.support.chat import ChatUser, shows
+from tests.support.people.chat import ChatUser, shows
 
 pytestmark = pytest.mark.timeout(40)
 

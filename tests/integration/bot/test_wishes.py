@@ -6,7 +6,7 @@ from bot.rendering.keyboards import CancelData, FailedTaskData
 from contracts.base import Actor
 from contracts.states import Role
 from tests.integration.bot.harness import BotHarness
-from tests.support.chat import answered
+from tests.support.people.chat import answered
 
 pytestmark = pytest.mark.timeout(40)
 

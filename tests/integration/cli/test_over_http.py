@@ -11,7 +11,7 @@ import pytest_asyncio
 
 from contracts.states import ActorVia
 from runtime import private_files
-from runtime.gateway import WorkflowDescription
+from runtime.temporal.gateway import WorkflowDescription
 from tests.support.api import Api, Headers, running_api, served
 from tests.support.commands import Said, run_command
 
@@ -95,6 +95,17 @@ async def test_a_deploy_is_taken_back_alone_because_others_may_wait_behind_it(te
     assert (await terminal.says("task", "cancel", task)).code == 0
     assert api.gateway.cancelled == []
     assert [message.task_id for message in api.gateway.withdrawn] == [task]
+
+
+async def test_a_renamed_project_answers_to_its_new_name_only(terminal: Terminal) -> None:
+    project = await terminal.api.new_project(terminal.api.admin)
+    old, new = (await terminal.api.slug(project)).rpartition("-")[0], f"n{uuid4().hex[:12]}"
+    renamed = await terminal.says("project", "rename", old, new)
+    assert (renamed.code, renamed.out.strip()) == (0, f"Project {old} is now named {new}."), renamed
+    assert (await terminal.says("project", "show", old)).code == 3
+    shown = await terminal.says("project", "show", new)
+    assert project in shown.out
+    assert (await terminal.says("project", "rename", new, "Not A Name")).code == 2
 
 
 async def test_what_an_archived_project_left_online_can_still_be_taken_offline(terminal: Terminal) -> None:

@@ -12,9 +12,10 @@ from temporalio.api.operatorservice.v1 import ListSearchAttributesRequest
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 
 from contracts.errors import ErrorCode, OrchestratorError
-from runtime import dev_server
-from runtime.ports import any_free
-from tests.support.temporal_server import running_temporal_server
+from contracts.names import SearchAttribute
+from runtime.embedded import dev_server
+from runtime.embedded.ports import any_free
+from tests.support.workflows.temporal_server import running_temporal_server
 
 
 async def test_a_fresh_server_has_search_attributes_wal_and_thirty_days_of_retention(tmp_path: Path) -> None:
@@ -22,7 +23,7 @@ async def test_a_fresh_server_has_search_attributes_wal_and_thirty_days_of_reten
         client = await dev_server.wait_healthy(address)
         known = await client.operator_service.list_search_attributes(ListSearchAttributesRequest(namespace="default"))
         keyword = IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD
-        for name in dev_server.SEARCH_ATTRIBUTES:
+        for name in SearchAttribute.ALL:
             assert known.custom_attributes[name] == keyword
 
         await dev_server.raise_retention(client, days=30)

@@ -16,13 +16,14 @@ from temporalio.worker import Replayer, Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from contracts.errors import ErrorCode, OrchestratorError
-from runtime import keyring, private_files, temporal_client
-from runtime.converter import build_data_converter
+from runtime import keyring, private_files
 from runtime.keyring import KeyRing
-from runtime.payload_limit import PayloadLimitInterceptor
 from runtime.settings import Settings
+from runtime.temporal import client as temporal_client
+from runtime.temporal.converter import build_data_converter
+from runtime.temporal.payload_limit import PayloadLimitInterceptor
 from tests.support.eventually import eventually
-from tests.support.runtime_workflows import (
+from tests.support.workflows.runtime_workflows import (
     NO_SPACE_IN_HISTORY,
     ConversationWorkflow,
     OversizedWorkflow,
@@ -30,7 +31,7 @@ from tests.support.runtime_workflows import (
     fail_with_a_huge_message,
     return_too_much,
 )
-from tests.support.temporal_server import running_temporal_server
+from tests.support.workflows.temporal_server import running_temporal_server
 
 WORKFLOWS = [OversizedWorkflow, ConversationWorkflow]
 

@@ -14,8 +14,8 @@ import asyncpg
 import pytest
 
 from contracts.errors import ErrorCode, OrchestratorError
-from runtime import postgres
-from runtime.ports import any_free
+from runtime.embedded import postgres
+from runtime.embedded.ports import any_free
 from tests.support.eventually import eventually
 from tests.support.patience import within
 

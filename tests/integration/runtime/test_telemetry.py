@@ -20,17 +20,17 @@ from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
 from temporalio.worker import Worker
 
 from contracts.errors import ErrorClass, ErrorCode, OrchestratorError
-from runtime import telemetry
+from runtime.embedded.ports import any_free
 from runtime.keyring import KeyRing, create_if_absent
-from runtime.logging import configure_logging
-from runtime.ports import any_free
+from runtime.observability import telemetry
+from runtime.observability.logging import configure_logging
 from runtime.settings import Settings
-from runtime.temporal_client import connect
+from runtime.temporal.client import connect
 from tests.support.api import Api, running_api
 from tests.support.eventually import eventually
 from tests.support.otlp import collecting
-from tests.support.runtime_workflows import ConversationWorkflow, echo
-from tests.support.temporal_server import running_temporal_server
+from tests.support.workflows.runtime_workflows import ConversationWorkflow, echo
+from tests.support.workflows.temporal_server import running_temporal_server
 from workers.interceptors import ErrorTranslation
 
 SECRET = "what the person said"
@@ -115,7 +115,7 @@ async def test_a_log_record_names_its_span_and_without_a_collector_nothing_is_tr
 
 def test_nothing_of_telemetry_is_loaded_when_nobody_collects() -> None:
     # LangChain's own client loads OpenTelemetry's SDK where it is installed, which nothing here does.
-    names = ("runtime.tracing", "temporalio.contrib.opentelemetry", "opentelemetry.exporter")
+    names = ("runtime.observability.tracing", "temporalio.contrib.opentelemetry", "opentelemetry.exporter")
     modules = "api.app, workers.wiring, cli.__main__, cli.app, runtime.api_client"
     script = f"import sys, {modules}; print([name for name in {names} if name in sys.modules])"
     quiet = {name: value for name, value in os.environ.items() if not name.startswith("OTEL_")}

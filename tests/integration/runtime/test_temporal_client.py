@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 
 from contracts.errors import ErrorCode, OrchestratorError
-from runtime import keyring, temporal_client
+from runtime import keyring
+from runtime.embedded.ports import any_free
 from runtime.keyring import KeyRing
-from runtime.ports import any_free
 from runtime.settings import Settings
-from tests.support.temporal_server import running_temporal_server
+from runtime.temporal import client as temporal_client
+from tests.support.workflows.temporal_server import running_temporal_server
 
 
 @pytest.fixture(scope="module")

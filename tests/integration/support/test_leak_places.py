@@ -18,17 +18,17 @@ from temporalio.client import Client
 from activities.adapters.servers.container import BASE_IMAGE
 from runtime.keyring import KeyRing, create_if_absent
 from runtime.settings import Settings
-from runtime.temporal_client import connect
+from runtime.temporal.client import connect
 from tests.secrets import places
 from tests.secrets.canaries import Canary, new_canary
 from tests.secrets.containers import Engine
 from tests.secrets.scan import Allowed, Scan
 from tests.secrets.watch import EngineWatch, FileWatch, ProcessWatch, watching
 from tests.support.api import new_database
-from tests.support.container_service import no_engine
 from tests.support.eventually import eventually
 from tests.support.patience import patience
-from tests.support.temporal_server import running_temporal_server
+from tests.support.services.container_service import no_engine
+from tests.support.workflows.temporal_server import running_temporal_server
 
 CANARY = new_canary("planted")
 

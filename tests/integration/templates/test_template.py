@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from runtime.ports import any_free
-from tests.support.generated_project import TEMPLATE, Environments, bot_api, generate, git, running
+from runtime.embedded.ports import any_free
 from tests.support.patience import patience
+from tests.support.services.generated_project import TEMPLATE, Environments, bot_api, generate, git, running
 
 CHOICES = [["backend"], ["tg_bot"], ["backend", "tg_bot"]]
 BOT_ENV = {"TELEGRAM_BOT_TOKEN": "42:TEST"}

@@ -18,7 +18,8 @@ import pytest
 import yaml
 
 from tests.support.eventually import eventually
-from tests.support.generated_project import (
+from tests.support.patience import patience
+from tests.support.services.generated_project import (
     AGENT,
     Environments,
     Service,
@@ -27,7 +28,6 @@ from tests.support.generated_project import (
     repository,
     running,
 )
-from tests.support.patience import patience
 
 pytestmark = pytest.mark.timeout(400)
 

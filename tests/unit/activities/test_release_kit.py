@@ -13,7 +13,7 @@ from activities.adapters.packages.registry_access import registry_files_of
 from activities.adapters.playbooks.release_kit import release_kit
 from activities.adapters.release.build_context import build_context
 from contracts.errors import OrchestratorError
-from tests.support.sample_service import SampleProject
+from tests.support.services.sample_service import SampleProject
 
 
 def names_in(archive: bytes) -> list[str]:

@@ -9,7 +9,7 @@ import pytest
 
 from contracts.errors import ErrorCode, OrchestratorError
 from contracts.names import Queue
-from runtime.places import Places
+from runtime.runtime_report import RuntimeReport
 from runtime.settings import Settings
 from workers import local
 
@@ -52,7 +52,7 @@ def test_open_work_in_containers_waits_for_an_engine_that_is_away(
     tmp_path: Path, runtime: Literal["auto", "docker"]
 ) -> None:
     chosen = settings(tmp_path, runtime)
-    Places(work="containers", services="containers", reason="an earlier start").write(chosen.places_file)
+    RuntimeReport(work="containers", services="containers", reason="an earlier start").write(chosen.runtime_report_file)
     assert local.choose(chosen).in_containers
     assert not local.choose(settings(tmp_path, "process")).in_containers
 
@@ -62,7 +62,7 @@ def test_open_work_in_processes_ends_there_before_containers_are_used(
 ) -> None:
     monkeypatch.setattr(local, "obstacle", lambda *_, **__: None)
     chosen = settings(tmp_path, "auto")
-    Places(work="processes", services="processes", reason="an earlier start").write(chosen.places_file)
+    RuntimeReport(work="processes", services="processes", reason="an earlier start").write(chosen.runtime_report_file)
     workspace = tmp_path / "agents" / "workspaces" / "eng-1"
     workspace.mkdir(parents=True)
     assert not local.choose(chosen).in_containers

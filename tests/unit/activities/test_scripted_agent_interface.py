@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.generated_project import AGENT
 from tests.support.patience import patience
+from tests.support.services.generated_project import AGENT
 
 STREAM = ("--output-format", "stream-json", "--verbose")
 

@@ -20,7 +20,7 @@ from activities.adapters.agents.scripted.wish import (
     read_task,
     section,
 )
-from tests.support.generated_project import TEMPLATE
+from tests.support.services.generated_project import TEMPLATE
 
 
 def understood(text: str) -> list[tuple[str, list[tuple[str, str]]]]:

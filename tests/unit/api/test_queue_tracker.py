@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from api.queues.tracker import Intervals, QueueTracker
 from contracts.base import utc_now
 from runtime.settings import Settings
-from runtime.task_queues import QueueFacts, QueueWait, QueueWaits, WorkerFacts
+from runtime.temporal.task_queues import QueueFacts, QueueWait, QueueWaits, WorkerFacts
 
 QUEUE = "agents"
 DEFAULT = Intervals()

@@ -5,8 +5,8 @@ import re
 import pytest
 
 from activities.adapters.containers.engine import Limits
-from benchmarks.by_hand import SCRIPT, Steps
 from benchmarks.main_job_by_hand import SAME_WORK, by_work
+from benchmarks.setups.by_hand import SCRIPT, Steps
 
 TEXT = SCRIPT.read_text()
 

@@ -1,8 +1,13 @@
 """Outside names derive from ids that the caller minted: the same input is the same name, another is another."""
 
+import re
+
 import pytest
+from pydantic import TypeAdapter
 
 from contracts import ids, names
+from contracts.errors import OrchestratorError
+from contracts.project_spec import ProjectSlug
 from contracts.states import TaskKind
 
 
@@ -23,10 +28,29 @@ def test_the_steps_of_a_delivery_keep_its_number() -> None:
 
 
 def test_workflow_ids_are_words_that_a_person_can_search() -> None:
-    assert ids.delivery_workflow_id("p-1", "dlv-1") == "delivery/p-1/dlv-1"
+    assert ids.delivery_workflow_id("bookshelf-1f9a", "dlv-1") == "delivery/bookshelf-1f9a/dlv-1"
     assert ids.engineering_workflow_id("eng-1") == "engineering/eng-1"
-    assert ids.deploy_workflow_id("p-1") == "deploy/p-1"
+    assert ids.deploy_workflow_id("bookshelf-1f9a") == "deploy/bookshelf-1f9a"
     assert ids.agent_worker_workflow_id("w-1") == "worker/w-1"
+
+
+def test_a_deploy_without_a_slug_is_refused_and_not_started_beside_another() -> None:
+    with pytest.raises(OrchestratorError, match="project_slug"):
+        ids.deploy_workflow_id(None)
+
+
+@pytest.mark.parametrize(("name", "start"), [("my-blog", "my-blog-"), ("Мой блог", "project-"), ("Blog 2!", "blog-2-")])
+def test_a_project_has_the_same_slugs_each_time_and_another_project_has_others(name: str, start: str) -> None:
+    first, *longer = ids.slugs(name, "p-1")
+    assert re.fullmatch(re.escape(start) + "[0-9a-f]{4}", first)
+    assert ids.slugs(name, "p-1") == [first, *longer]
+    assert all(slug.startswith(first) for slug in longer)
+    assert first not in ids.slugs(name, "p-2")
+
+
+def test_the_longest_name_still_has_a_slug() -> None:
+    for slug in ids.slugs("n" * 63, "p-1"):
+        assert TypeAdapter(ProjectSlug).validate_python(slug) == slug
 
 
 def test_equal_project_names_of_two_people_are_two_repositories() -> None:
@@ -39,9 +63,9 @@ def test_every_turn_and_every_verified_commit_has_a_name_of_its_own() -> None:
     assert ids.playbook_ident("rel-1", "release") != ids.playbook_ident("rel-1", "revert")
 
 
-@pytest.mark.parametrize(("name", "slug"), [("my-blog", "my_blog"), ("Blog 2", "blog_2"), ("--", "project")])
-def test_a_slug_is_snake_case_and_never_empty(name: str, slug: str) -> None:
-    assert ids.project_slug(name) == slug
+@pytest.mark.parametrize(("name", "directory"), [("my-blog", "my_blog"), ("Blog 2", "blog_2"), ("--", "project")])
+def test_the_name_of_a_directory_is_snake_case_and_never_empty(name: str, directory: str) -> None:
+    assert ids.directory_name(name) == directory
 
 
 def test_a_secret_reference_names_project_and_secret() -> None:

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 import yaml
 
-from runtime.dev_server import DYNAMIC_CONFIG, SEARCH_ATTRIBUTES
+from contracts.names import SearchAttribute
+from runtime.embedded.dev_server import DYNAMIC_CONFIG
 
 ROOT = Path(__file__).parents[3]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
@@ -66,7 +67,7 @@ def test_the_server_has_the_settings_of_the_embedded_one() -> None:
     assert {key: str(entries[0]["value"]).lower() for key, entries in written.items()} == dict(DYNAMIC_CONFIG)
     script = (ROOT / "infra/compose/temporal-namespace.sh").read_text()
     (names,) = re.findall(r"for name in (.*); do", script)
-    assert tuple(names.split()) == SEARCH_ATTRIBUTES
+    assert tuple(names.split()) == SearchAttribute.ALL
 
 
 def test_the_lock_of_the_image_is_a_part_of_the_lock() -> None:

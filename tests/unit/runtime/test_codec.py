@@ -12,9 +12,9 @@ from temporalio.api.common.v1 import Payload
 
 from contracts.errors import ErrorCode, OrchestratorError
 from runtime import keyring
-from runtime.codec import EncryptionCodec
-from runtime.converter import MAX_PAYLOAD_BYTES, BoundedPayloadConverter, build_data_converter
 from runtime.keyring import KeyRing
+from runtime.temporal.codec import EncryptionCodec
+from runtime.temporal.converter import MAX_PAYLOAD_BYTES, BoundedPayloadConverter, build_data_converter
 
 
 @pytest.fixture(scope="module")

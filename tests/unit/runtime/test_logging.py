@@ -12,7 +12,7 @@ from uuid import uuid4
 import pytest
 import structlog
 
-from runtime.logging import REDACTED, configure_logging, register_secret
+from runtime.observability.logging import REDACTED, configure_logging, register_secret
 from runtime.settings import Settings
 
 

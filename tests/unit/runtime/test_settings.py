@@ -145,7 +145,8 @@ def test_settings_cannot_be_changed_afterwards() -> None:
 
 
 def test_the_runtime_modules_that_the_command_line_imports_do_not_load_temporal() -> None:
-    modules = "runtime.settings, runtime.logging, runtime.temporal_client, runtime.dev_server, runtime.postgres"
+    names = ("settings", "observability.logging", "temporal.client", "embedded.dev_server", "embedded.postgres")
+    modules = ", ".join(f"runtime.{name}" for name in names)
     script = f"import sys, {modules}; print([m for m in ('temporalio', 'asyncpg') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from tests.soak.campaign import Strike
-from tests.support.chaos import Delivery, Evidence, judge
-from tests.support.chaos_containers import Container, Sightings, containers_left, deployed_of
-from tests.support.chaos_traces import Deployed, Run, RunRecords, begun_again
+from tests.support.kills.judging import Delivery, Evidence, judge
+from tests.support.kills.traces import Deployed, Run, RunRecords, begun_again
+from tests.support.kills.traces_in_containers import Container, Sightings, containers_left, deployed_of
 
 RELEASE = "rel-1"
 UNKILLED = Evidence(

@@ -7,7 +7,7 @@ import pytest
 from emulators.telegram.chats import Account, Chat, Message
 from emulators.telegram.telegram import Telegram
 from tests.soak.chat import COURSES, Conversation, Plan, judge, secret_of
-from tests.support.chat import ChatUser
+from tests.support.people.chat import ChatUser
 
 DONE = "✅ Ready: list-birds\nMake a list of birds: title, author\n\nhttp://127.0.0.1:18000"
 COMPLETED = {"state": "completed"}

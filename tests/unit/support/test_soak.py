@@ -9,8 +9,8 @@ import pytest
 from tests.soak.plan import Account, Plan, Recovery, Result
 from tests.soak.report import BEGIN, END, percentile, report_of, write_report
 from tests.soak.run import conclude
-from tests.support.chaos import Delivery, Finding
-from tests.support.chaos_kills import PARTS, spared_engine
+from tests.support.kills.judging import Delivery, Finding
+from tests.support.kills.killing import PARTS, spared_engine
 
 DAY = datetime(2026, 11, 24, tzinfo=UTC)
 

@@ -9,7 +9,7 @@ from temporalio.converter import ActivitySerializationContext, SerializationCont
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from runtime import keyring
-from runtime.converter import build_data_converter
+from runtime.temporal.converter import build_data_converter
 from workers import sandbox
 from workflows import engineering
 

@@ -1,0 +1,1 @@
+"""What benchmarks measure against and with: flows and workers of their own."""

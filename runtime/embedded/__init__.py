@@ -1,0 +1,1 @@
+"""The servers that `orchestrator up` brings along, and their ports."""

@@ -1,0 +1,1 @@
+"""Talking to Temporal: the client, its payloads, workflows by their wire names."""

@@ -1,0 +1,1 @@
+"""Deploy targets, playbooks and probes against real servers."""

@@ -1,0 +1,159 @@
+"""What only releases as processes do; what both targets do is in `test_target_contract.py`."""
+
+import json
+import os
+from collections.abc import AsyncIterator
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import httpx
+import pytest
+
+from activities.adapters.release import directory
+from activities.adapters.runs.unprivileged import UnprivilegedUsers
+from contracts.base import utc_now
+from contracts.errors import ErrorCode
+from contracts.nouns import DeploymentDTO
+from contracts.states import ReleaseState
+from contracts.steps import ReleaseOutcome, ReleaseRequest, ReleaseVerdict
+from runtime.embedded.ports import any_free
+from tests.support.eventually import eventually
+from tests.support.services.sample_service import MANIFEST, SECRET, Recorder, SampleProject, foreign_listener
+
+SYSTEM_PYTHON = "/usr/bin/python3"
+
+
+@pytest.fixture
+async def project(tmp_path: Path) -> AsyncIterator[SampleProject]:
+    sample = SampleProject(tmp_path, any_free())
+    yield sample
+    await sample.stop_everything()
+    assert sample.processes() == []
+
+
+async def deploy(
+    project: SampleProject, commit: str, previous: str | None = None, release_id: str = ""
+) -> tuple[ReleaseRequest, ReleaseOutcome, Recorder]:
+    request = await project.request(commit, previous=previous, release_id=release_id)
+    recorder = Recorder()
+    outcome = await project.target.release(request, project.environment(request), recorder.follow)
+    return request, outcome, recorder
+
+
+async def health(project: SampleProject) -> dict[str, object]:
+    async with httpx.AsyncClient(trust_env=False) as client:
+        answer: dict[str, object] = (await client.get(f"{project.url}/health", timeout=3)).json()
+        return answer
+
+
+def recorded(project: SampleProject, request: ReleaseRequest) -> DeploymentDTO:
+    return DeploymentDTO(
+        id=request.release_id,
+        project_id=project.project_id,
+        task_id=request.task_id,
+        commit=request.plan.commit,
+        state=ReleaseState.ACTIVE,
+        number=1,
+        created_at=utc_now(),
+        updated_at=utc_now(),
+    )
+
+
+def verdict(project: SampleProject, request: ReleaseRequest) -> ReleaseVerdict:
+    return ReleaseVerdict(
+        project_id=project.project_id,
+        project_name=project.name,
+        task_id=request.task_id,
+        release_id=request.release_id,
+        allocation=request.allocation,
+    )
+
+
+@pytest.mark.deep
+@pytest.mark.parametrize(
+    ("broken", "told"),
+    [
+        ({"answer": "status = 500"}, "answered 500"),
+        ({"answer": "body['status'] = 'bad'"}, "answered without"),
+        ({"prologue": "import threading; threading.Timer(0.15, lambda: os._exit(3)).start()"}, "exit code 3"),
+    ],
+    ids=["500", "wrong-body", "dies-after-start"],
+)
+async def test_a_broken_release_leaves_the_previous_one_serving(
+    project: SampleProject, broken: dict[str, str], told: str
+) -> None:
+    first, _, _ = await deploy(project, project.commit("v1"))
+    pid = project.supervisor.status(project.service_runs()[0]).pid
+    second, outcome, recorder = await deploy(project, project.commit("v2", **broken), previous=first.release_id)
+    assert (outcome.ok, outcome.switched, outcome.error_code) == (False, False, ErrorCode.PROBE_FAILED)
+    assert told in str(outcome.error)
+    assert SECRET not in str(outcome.error) + json.dumps([event.model_dump(mode="json") for event in recorder.events])
+    assert outcome.log is not None
+    assert (await health(project))["version"] == "v1"
+    assert project.supervisor.status(project.service_runs()[0]).pid == pid, "the old process was never touched"
+    reverted = await project.target.revert(verdict(project, second), recorded(project, first))
+    assert reverted.ok, reverted.error
+    assert [path.name for path in (project.place.root / "releases").iterdir()] == [first.release_id]
+    assert project.supervisor.status(project.service_runs()[0]).pid == pid
+
+
+async def test_a_foreign_program_on_the_port_is_named_and_left_alone(project: SampleProject) -> None:
+    with foreign_listener(project.port):
+        _, outcome, _ = await deploy(project, project.commit("v1"))
+    assert outcome.error_code == ErrorCode.PLAYBOOK_FAILED
+    assert f"Port {project.port} of backend is taken" in str(outcome.error)
+    assert project.service_runs() == []
+
+
+async def test_two_projects_of_one_name_have_their_own_places(tmp_path: Path) -> None:
+    first = directory.claim_place(tmp_path, "p-1", "blog")
+    second = directory.claim_place(tmp_path, "p-2", "blog")
+    assert first.root != second.root
+    assert directory.claim_place(tmp_path, "p-1", "blog") == first
+    assert directory.claim_place(tmp_path, "p-2", "blog") == second
+
+
+async def test_a_renamed_project_stays_where_it_is_and_leaves_its_old_name_to_nobody(tmp_path: Path) -> None:
+    place = directory.claim_place(tmp_path, "p-1", "blog")
+    assert directory.claim_place(tmp_path, "p-1", "diary") == place
+    assert directory.claim_place(tmp_path, "p-2", "blog") != place
+    directory.remove_place(place, tmp_path)
+    assert directory.claim_place(tmp_path, "p-1", "diary").root.name == "diary"
+
+
+async def test_services_are_started_again_after_they_were_all_lost(project: SampleProject) -> None:
+    request, _, _ = await deploy(project, project.commit("v1"))
+    name = project.service_runs()[0]
+    await project.stop_everything()
+    assert await project.target.restore_services() == [name]
+    assert await project.target.restore_services() == []
+    await eventually(partial(answers, project))
+    assert (await health(project))["release"] == request.release_id
+
+
+def answers(project: SampleProject) -> bool:
+    try:
+        return httpx.get(f"{project.url}/health", timeout=3, trust_env=False).status_code == 200
+    except httpx.HTTPError:
+        return False
+
+
+@pytest.mark.skipif(
+    os.geteuid() != 0 or not Path(SYSTEM_PYTHON).exists(), reason="needs root and a Python that everybody may run"
+)
+async def test_services_run_as_a_user_of_their_own_that_cannot_read_the_platforms_files() -> None:
+    with TemporaryDirectory() as directory_name:
+        home = Path(directory_name)
+        home.chmod(0o711)
+        key = home / "vault.key"
+        key.touch(mode=0o600)
+        project = SampleProject(home, any_free(), users=UnprivilegedUsers([home], Path(SYSTEM_PYTHON)))
+        look_around = f"body['uid'] = os.getuid(); body['key'] = os.access({str(key)!r}, os.R_OK)"
+        commit = project.commit("v1", answer=look_around, service__yaml=MANIFEST.replace("{python}", SYSTEM_PYTHON))
+        _, outcome, _ = await deploy(project, commit)
+        assert outcome.ok, outcome.error
+        answer = await health(project)
+        await project.stop_everything()
+    assert answer["uid"] not in {0, "0"}
+    assert answer["key"] is False

@@ -1,0 +1,1 @@
+"""Kills at named points of a delivery, and what is looked at afterwards."""

@@ -1,0 +1,1 @@
+"""Engines, agents' places and services that tests build and run."""

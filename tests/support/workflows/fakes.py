@@ -1,0 +1,360 @@
+"""In-memory ports for workflow tests: quick, scriptable, and counting every effect."""
+
+import asyncio
+import hashlib
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from activities.ports import Follow
+from contracts import ids
+from contracts.agent_workers import TurnOutcome
+from contracts.base import utc_now
+from contracts.departments import ScaffolderMessage
+from contracts.errors import ErrorCode, OrchestratorError
+from contracts.nouns import DeploymentDTO, DeploymentRecord, PortAllocationDTO
+from contracts.progress import FineEvent, Projection, ProjectionAck
+from contracts.states import ReleaseState, TaskState
+from contracts.steps import (
+    AnalysisRequest,
+    DeploymentPlan,
+    EnvEntry,
+    OperationRequest,
+    OperationResult,
+    ProbeRequest,
+    ProbeResult,
+    PublishRequest,
+    PublishResult,
+    PushedBranch,
+    ReleaseOutcome,
+    ReleaseRequest,
+    ReleaseVerdict,
+    ScaffoldResult,
+    ServicePort,
+    ServiceProcess,
+    TurnRequest,
+    VerificationRequest,
+    VerificationResult,
+    WorkspaceFile,
+    WorkspacePush,
+    WorkspaceReady,
+    WorkspaceRequest,
+)
+from tests.support.patience import within
+
+
+def sha(text: str) -> str:
+    """A commit id made of words."""
+    return hashlib.sha1(text.encode()).hexdigest()
+
+
+@dataclass
+class Step:
+    """How a scripted step behaves: at once, or held open until the test lets it go or it is stopped."""
+
+    held: bool = False
+    started: asyncio.Event = field(default_factory=asyncio.Event)
+    released: asyncio.Event = field(default_factory=asyncio.Event)
+    stopped: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def reached(self) -> None:
+        """Wait until the work stands here."""
+        await within(self.started.wait(), 15)
+
+    async def pass_through(self, follow: Follow | None = None) -> None:
+        self.started.set()
+        while self.held and not self.released.is_set():
+            if follow:
+                await follow.report([], follow.offset)
+            try:
+                await asyncio.wait_for(self.released.wait(), 0.1)
+            except TimeoutError:
+                continue
+
+
+@dataclass
+class FakePlatform:
+    """The API in memory: same rules for sequence numbers, releases and secrets."""
+
+    projections: list[Projection] = field(default_factory=list)
+    secrets: dict[str, str] = field(default_factory=dict)
+    books: dict[str, DeploymentDTO] = field(default_factory=dict)
+    events: dict[str, FineEvent] = field(default_factory=dict)
+    last_seq: dict[str, int] = field(default_factory=dict)
+    refusals: int = 0
+    project_name: str | None = None
+    slow_state: TaskState | None = None
+    step: Step = field(default_factory=Step)
+    allocation_step: Step = field(default_factory=Step)
+    record_step: Step = field(default_factory=Step)
+    record_errors: dict[ReleaseState, Exception] = field(default_factory=dict)
+    lost_replies: dict[ReleaseState, Exception] = field(default_factory=dict)
+
+    async def apply_projection(self, projection: Projection) -> ProjectionAck:
+        if projection.state is self.slow_state:
+            await self.step.pass_through()
+        final = [p for p in self.projections if p.task_id == projection.task_id and p.state.is_final]
+        if final and final[0].run_id != projection.run_id:
+            return ProjectionAck(accepted=False, closed=True, project_name=self.project_name)
+        if self.last_seq.get(projection.task_id, -1) >= projection.seq:
+            self.refusals += 1
+            return ProjectionAck(accepted=False, project_name=self.project_name)
+        self.last_seq[projection.task_id] = projection.seq
+        self.projections.append(projection)
+        return ProjectionAck(accepted=True, project_name=self.project_name)
+
+    def of(self, task_id: str) -> list[Projection]:
+        return [projection for projection in self.projections if projection.task_id == task_id]
+
+    def state(self, task_id: str) -> TaskState | None:
+        found = self.of(task_id)
+        return found[-1].state if found else None
+
+    def open_question(self, task_id: str) -> str | None:
+        questions = {p.question.id: p.question for p in self.of(task_id) if p.question}
+        return next((q.id for q in questions.values() if q.state == "open"), None)
+
+    async def post_events(self, task_id: str, events: list[FineEvent]) -> None:
+        self.events.update({event.key: event for event in events})
+
+    async def generate_secrets(self, project_id: str, names: list[str]) -> None:
+        for name in names:
+            self.secrets.setdefault(name, f"generated-{name}")
+
+    async def secret_names(self, project_id: str) -> list[str]:
+        return sorted(self.secrets)
+
+    async def reveal_secrets(self, refs: list[str]) -> dict[str, str]:
+        return {ref: self.secrets[ref.rsplit("/", 1)[1]] for ref in refs}
+
+    async def allocate_ports(self, project_id: str, services: list[str]) -> PortAllocationDTO:
+        ports = [ServicePort(service=name, port=18000 + number) for number, name in enumerate(services)]
+        return PortAllocationDTO(project_id=project_id, server_handle="local", server_ip="127.0.0.1", ports=ports)
+
+    async def record_release(self, release: DeploymentRecord) -> DeploymentDTO:
+        if release.state in self.record_errors:
+            raise self.record_errors[release.state]
+        recorded = self._recorded(release)
+        if release.state in self.lost_replies:
+            raise self.lost_replies.pop(release.state)
+        if release.state is ReleaseState.ACTIVE:
+            await self.record_step.pass_through()
+        if release.state is ReleaseState.PENDING:
+            await self.allocation_step.pass_through()
+        return recorded
+
+    def _recorded(self, release: DeploymentRecord) -> DeploymentDTO:
+        known = self.books.get(release.id)
+        number = known.number if known else len(self.books) + 1
+        if release.state is ReleaseState.ACTIVE:
+            for other in list(self.books.values()):
+                if other.state is ReleaseState.ACTIVE and other.id != release.id:
+                    self.books[other.id] = other.model_copy(update={"state": ReleaseState.SUPERSEDED})
+        record = DeploymentDTO(**release.model_dump(), number=number, created_at=utc_now(), updated_at=utc_now())
+        self.books[release.id] = record
+        return record
+
+    async def releases(self, project_id: str) -> list[DeploymentDTO]:
+        return list(self.books.values())
+
+
+@dataclass
+class FakeForge:
+    effects: Counter[str] = field(default_factory=Counter)
+    main: str = field(default_factory=lambda: sha("scaffold"))
+    scaffold_step: Step = field(default_factory=Step)
+    publish_results: list[PublishResult] = field(default_factory=list)
+    unknown: set[str] = field(default_factory=set)
+    read_error: Exception | None = None
+
+    async def scaffold(self, message: ScaffolderMessage) -> ScaffoldResult:
+        await self.scaffold_step.pass_through()
+        self.effects["scaffold"] += 1
+        return ScaffoldResult(repo_full_name=message.repo_full_name, commit=self.main, template_version="0.1.0")
+
+    async def publish(self, request: PublishRequest) -> PublishResult:
+        self.effects["publish"] += 1
+        if self.publish_results:
+            return self.publish_results.pop(0)
+        self.main = request.commit
+        return PublishResult(status="published", commit=request.commit, files_changed=["services/backend/notes.py"])
+
+    async def read_files(self, repository: str, commit: str | None, paths: list[str]) -> tuple[str, dict[str, str]]:
+        if self.read_error:
+            raise self.read_error
+        if commit in self.unknown:
+            raise OrchestratorError(ErrorCode.NOT_FOUND, f"{repository} has no commit {commit}.")
+        return commit or self.main, {}
+
+
+@dataclass
+class FakeWorkspaces:
+    heads: dict[str, str] = field(default_factory=dict)
+    files: dict[str, str] = field(default_factory=dict)
+    removed: list[str] = field(default_factory=list)
+    base: str = field(default_factory=lambda: sha("scaffold"))
+    prepare_error: Exception | None = None
+    remove_error: Exception | None = None
+    remove_step: Step = field(default_factory=Step)
+    push_step: Step = field(default_factory=Step)
+
+    async def prepare(self, request: WorkspaceRequest) -> WorkspaceReady:
+        if self.prepare_error:
+            raise self.prepare_error
+        self.heads.setdefault(request.worker_id, self.base)
+        return WorkspaceReady(worker_id=request.worker_id, base_commit=self.base, host_queue="agents")
+
+    async def write_file(self, request: WorkspaceFile) -> None:
+        if ".." in request.path:
+            raise OrchestratorError(ErrorCode.INVALID_INPUT, "outside the workspace")
+        self.files[request.path] = request.content
+
+    async def push(self, request: WorkspacePush) -> PushedBranch:
+        await self.push_step.pass_through()
+        return PushedBranch(
+            commit=self.heads[request.worker_id], base_commit=request.base_commit, files_changed=["a.py"]
+        )
+
+    async def remove(self, worker_id: str) -> None:
+        await self.remove_step.pass_through()
+        if self.remove_error:
+            raise self.remove_error
+        self.removed.append(worker_id)
+
+
+@dataclass
+class FakeAgentRuntime:
+    """Each turn takes the next script: an outcome without commits is 'question' or 'failed' or an idle 'done'."""
+
+    workspaces: FakeWorkspaces
+    scripts: list[TurnOutcome | Exception] = field(default_factory=list)
+    step: Step = field(default_factory=Step)
+    turns: list[TurnRequest] = field(default_factory=list)
+
+    async def get_ready(self) -> None:
+        """There is nothing to get."""
+
+    attempts: list[TurnRequest] = field(default_factory=list)
+    stopped: list[TurnRequest] = field(default_factory=list)
+    done: dict[str, TurnOutcome] = field(default_factory=dict)
+
+    async def run_turn(self, request: TurnRequest, follow: Follow) -> TurnOutcome:
+        self.attempts.append(request)
+        name = ids.turn_name(request.worker_id, request.turn)
+        if name not in self.done:
+            self.turns.append(request)
+            await self.step.pass_through(follow)
+            script = self.scripts.pop(0) if self.scripts else TurnOutcome(status="done", turn=request.turn)
+            if isinstance(script, Exception):
+                raise script
+            if script.status == "done" and script.summary != "idle":
+                self.workspaces.heads[request.worker_id] = sha(f"{name}")
+            self.done[name] = script.model_copy(update={"turn": request.turn, "session_id": "session-1"})
+        return self.done[name]
+
+    async def stop_turn(self, request: TurnRequest) -> None:
+        self.stopped.append(request)
+        self.step.stopped.set()
+
+
+@dataclass
+class FakeTester:
+    """Red verdicts are taken from `failures` (fingerprints) first; then everything is green."""
+
+    failures: list[str] = field(default_factory=list)
+    step: Step = field(default_factory=Step)
+    verified: list[str] = field(default_factory=list)
+    stopped: list[str] = field(default_factory=list)
+
+    async def verify(self, request: VerificationRequest, follow: Follow) -> VerificationResult:
+        await self.step.pass_through(follow)
+        self.verified.append(request.commit)
+        if self.failures:
+            fingerprint = self.failures.pop(0)
+            return VerificationResult(
+                commit=request.commit,
+                passed=False,
+                exit_code=2,
+                failure_class="code",
+                fingerprint=fingerprint,
+                evidence=f"FAILED {fingerprint}",
+            )
+        return VerificationResult(commit=request.commit, passed=True, exit_code=0)
+
+    async def stop(self, request: VerificationRequest) -> None:
+        self.stopped.append(request.commit)
+        self.step.stopped.set()
+
+
+@dataclass
+class FakePlanReader:
+    user_secrets: list[str] = field(default_factory=list)
+    step: Step = field(default_factory=Step)
+
+    async def read(self, request: AnalysisRequest) -> DeploymentPlan:
+        await self.step.pass_through()
+        entries = [
+            EnvEntry(name="PORT", source="allocation"),
+            EnvEntry(name="SECRET_KEY", source="generated_secret"),
+            *[EnvEntry(name=name, source="user_secret") for name in self.user_secrets],
+        ]
+        backend = ServiceProcess(name="backend", command=["true"])
+        assert request.commit
+        return DeploymentPlan(commit=request.commit, services=[backend], environment=entries)
+
+
+@dataclass
+class FakeTarget:
+    """`serving` is the release that a visitor reaches."""
+
+    serving: str | None = None
+    step: Step = field(default_factory=Step)
+    probe_step: Step = field(default_factory=Step)
+    broken: set[str] = field(default_factory=set)
+    unhealthy: set[str] = field(default_factory=set)
+    released: list[str] = field(default_factory=list)
+    stopped: list[str] = field(default_factory=list)
+    reverted: list[ReleaseVerdict] = field(default_factory=list)
+    operations: list[str] = field(default_factory=list)
+    on_release: Callable[[ReleaseRequest], None] | None = None
+    revert_error: Exception | None = None
+    operate_step: Step = field(default_factory=Step)
+
+    async def release(
+        self, request: ReleaseRequest, environment: dict[str, dict[str, str]], follow: Follow
+    ) -> ReleaseOutcome:
+        await self.step.pass_through(follow)
+        if self.on_release:
+            self.on_release(request)
+        self.released.append(request.release_id)
+        if request.plan.commit in self.broken:
+            return ReleaseOutcome(ok=False, error_code="PLAYBOOK_FAILED", error="the candidate did not start")
+        self.serving = request.release_id
+        return ReleaseOutcome(ok=True, switched=True)
+
+    async def stop_release(self, request: ReleaseRequest) -> None:
+        self.stopped.append(request.release_id)
+        self.step.stopped.set()
+
+    async def revert(self, verdict: ReleaseVerdict, previous: DeploymentDTO | None) -> ReleaseOutcome:
+        self.reverted.append(verdict)
+        if self.revert_error:
+            raise self.revert_error
+        self.serving = previous.id if previous else None
+        return ReleaseOutcome(ok=True)
+
+    async def probe(self, request: ProbeRequest) -> ProbeResult:
+        await self.probe_step.pass_through()
+        url = f"http://127.0.0.1:{request.allocation.ports[0].port}"
+        ok = request.plan.commit not in self.unhealthy
+        return ProbeResult(ok=ok, url=url, status_code=200 if ok else 500, error=None if ok else "answered 500")
+
+    async def restore_services(self) -> list[str]:
+        return []
+
+    async def operate(
+        self, request: OperationRequest, release: DeploymentDTO | None, follow: Follow
+    ) -> OperationResult:
+        await self.operate_step.pass_through(follow)
+        self.operations.append(request.action.value)
+        return OperationResult(ok=True)
