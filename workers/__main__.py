@@ -14,10 +14,9 @@ from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
 from temporalio.worker import Worker
 from tenacity import AsyncRetrying, retry_if_exception_type, retry_if_result, stop_never, wait_fixed
 
-from activities.adapters.playbooks.by_server import CONTAINER_SERVER
 from contracts.errors import OrchestratorError
 from contracts.names import Queue
-from contracts.states import ServerStatus
+from contracts.states import ServerKind, ServerStatus
 from runtime import private_files, telemetry, temporal_client
 from runtime.api_client import ApiClient
 from runtime.gateway import Gateway
@@ -78,10 +77,11 @@ async def _get_ready(ports: Ports, queues: list[str]) -> None:
 
 async def _tell_places(settings: Settings, choice: Choice, api: ApiClient) -> None:
     """So that people see where their work happens, and why there."""
-    ready = {server.handle for server in await api.servers() if server.status is ServerStatus.READY}
+    usable = [server for server in await api.servers() if server.status in {ServerStatus.READY, ServerStatus.IN_USE}]
+    in_containers = any(server.kind is not ServerKind.MACHINE for server in usable)
     places = Places(
         work="containers" if choice.in_containers else "processes",
-        services="containers" if settings.server is not None or CONTAINER_SERVER in ready else "processes",
+        services="containers" if in_containers else "processes",
         reason=choice.reason,
     )
     places.write(settings.places_file)
