@@ -10,17 +10,14 @@ import shutil
 import sys
 from pathlib import Path
 
-import activities
 from activities.adapters.playbooks.detached import program_environment
-from activities.adapters.playbooks.release_kit import ReleaseKit, release_kit
+from activities.adapters.playbooks.release_kit import PLAYBOOK, ReleaseKit, release_kit
 from activities.adapters.release.directory import write_private, write_private_bytes
 from activities.adapters.runs.file_lock import file_lock
 from activities.adapters.runs.supervisor import SupervisedCommand, Supervisor
 from activities.adapters.servers.remote_shell import ServerAccess, run_on
 from contracts.errors import ErrorClass, ErrorCode, OrchestratorError
 
-PLAYBOOKS = Path(activities.__file__).resolve().parent.parent / "infra" / "playbooks"
-_PLAYBOOK = "prepare_server.yml"
 _TIMEOUT_S = 300
 _MAX_LOG = 100_000
 
@@ -74,7 +71,7 @@ def _write(root: Path, access: ServerAccess, kit: ReleaseKit) -> None:
 
 def _command(ident: str, root: Path) -> SupervisedCommand:
     argv = [sys.executable, "-m", "ansible_runner", "run", str(root), "--ident", ident]
-    argv += ["--playbook", _PLAYBOOK, "--project-dir", str(PLAYBOOKS)]
+    argv += ["--playbook", PLAYBOOK.name, "--project-dir", str(PLAYBOOK.parent)]
     env = program_environment() | {
         "HOME": str(root),
         "ANSIBLE_HOME": str(root / "ansible"),

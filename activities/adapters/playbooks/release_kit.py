@@ -31,6 +31,8 @@ from activities.adapters.release.containers import services_of
 from activities.adapters.release.program import main
 sys.exit(main(services_of))
 """
+PLAYBOOK = _ROOT / "infra" / "playbooks" / "prepare_server.yml"
+"""Brings it to a server; a server is prepared anew when either changes."""
 _DIRECTORY = "/opt/orchestrator"
 _MTIME = 315_532_800
 """1980: the same for the same code, and late enough for tar."""
@@ -60,9 +62,8 @@ def release_kit() -> ReleaseKit:
             _add(archive, name, (_ROOT / name).read_bytes())
         _add(archive, "__main__.py", _MAIN.encode())
     content = target.getvalue()
-    return ReleaseKit(
-        f"{_DIRECTORY}/release-{hashlib.sha256(content).hexdigest()[:16]}", gzip.compress(content, mtime=0)
-    )
+    digest = hashlib.sha256(content + PLAYBOOK.read_bytes()).hexdigest()[:16]
+    return ReleaseKit(f"{_DIRECTORY}/release-{digest}", gzip.compress(content, mtime=0))
 
 
 def _add(archive: tarfile.TarFile, name: str, content: bytes) -> None:

@@ -214,7 +214,7 @@ async def test_the_release_program_comes_with_ansible_and_only_when_it_is_not_th
     server = ServerPreparation(project.home, project.supervisor)
     await asyncio.gather(server.ensure(access), server.ensure(access))
     assert "program.py" in await project.server.run(f"ls {other.path}/activities/adapters/release")
-    monkeypatch.setattr(preparation, "PLAYBOOKS", Path("/nowhere"))
+    monkeypatch.setattr(preparation, "PLAYBOOK", Path("/nowhere/none.yml"))
     await server.ensure(access)
     await project.server.run(f"rm -rf {other.path}*")
     with pytest.raises(OrchestratorError, match="cannot be prepared") as caught:
