@@ -170,7 +170,7 @@ def program_environment() -> dict[str, str]:
     passed_on = {name: value for name, value in os.environ.items() if name.upper().startswith(_PASSED_ON)}
     return passed_on | {
         "PATH": f"{Path(sys.executable).parent}:{os.defpath}",
-        "HOME": "/nonexistent",
+        "HOME": os.devnull,
         "LANG": "C.UTF-8",
         "PYTHONPATH": str(Path(activities.__file__).resolve().parent.parent),
     }
