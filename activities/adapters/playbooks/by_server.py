@@ -118,7 +118,7 @@ class ContainerServer:
 
     async def _register(self) -> None:
         access = await self.local.access(CONTAINER_SERVER)
-        keys = await host_keys(access.known_hosts_file, access.host)
+        keys = await host_keys(access.known_hosts_file, access.host, SSH_PORT)
         await self.host.prepare_at(access)
         await self.api.register_server(
             ServerCreate(
@@ -156,8 +156,8 @@ class NamedServer:
         user, _, place = self.address.partition("@")
         name, _, port = place.partition(":")
         ssh_port = int(port or SSH_PORT)
+        keys = await host_keys(self.settings.server_keys_dir / "known_hosts", name, ssh_port)
         try:
-            keys = await host_keys(self.settings.server_keys_dir / "known_hosts", name, ssh_port)
             server = ServerCreate(
                 handle=NAMED_SERVER, public_ip=self.settings.public_host, ssh_host=name, ssh_port=ssh_port,
                 ssh_user=user, host_key=keys, status=ServerStatus.READY,

@@ -40,8 +40,10 @@ class RegisteredServers:
     def _known(self, row: ServerDTO) -> ServerAccess:
         host = row.ssh_host or row.public_ip
         if not row.host_key or not self.key.is_file():
-            what = f"without the file {self.key}" if row.host_key else "before its host key is known"
-            raise OrchestratorError(ErrorCode.NOT_FOUND, f"The server {row.handle} cannot be reached {what}.")
+            missing = f"the file {self.key}" if row.host_key else "its host key in known_hosts when the worker starts"
+            raise OrchestratorError(
+                ErrorCode.NOT_FOUND, f"The server {row.handle} cannot be reached without {missing}."
+            )
         self.place.mkdir(mode=0o700, parents=True, exist_ok=True)
         known_hosts = self.place / f"{row.handle}.known_hosts"
         place = host if row.ssh_port == SSH_PORT else f"[{host}]:{row.ssh_port}"
@@ -51,16 +53,9 @@ class RegisteredServers:
         return ServerAccess(row.handle, host, row.ssh_port, row.ssh_user, self.key, known_hosts)
 
 
-async def host_keys(known_hosts: Path, host: str, port: int = SSH_PORT) -> str:
-    """The keys of a host in a file of known hosts, as the books have them; hashed names are understood.
-
-    Raises NOT_FOUND when the file is not there or does not know the host.
-    """
+async def host_keys(known_hosts: Path, host: str, port: int) -> str:
+    """The keys of a host in a file of known hosts, as the books have them; empty when it does not know the host."""
     place = host if port == SSH_PORT else f"[{host}]:{port}"
     reply = await run_program(["ssh-keygen", "-F", place, "-f", str(known_hosts)])
     lines = [line.split()[1:3] for line in reply.text.splitlines() if line and not line.startswith("#")]
-    if not lines:
-        raise OrchestratorError(
-            ErrorCode.NOT_FOUND, f"The server {place} cannot be reached: {known_hosts} does not know it."
-        )
     return "\n".join(" ".join(line) for line in lines)
