@@ -47,6 +47,7 @@ class DevopsState(TypedDict, total=False):
     missing: list[str]
     asked_for: list[str]
     allocation: dict[str, Any]
+    image: str | None
     approved: bool
     stopped: bool
     release: dict[str, Any]
@@ -90,7 +91,7 @@ class DevopsNodes:
         project_id = state["project_id"]
         granted = await self.platform.allocate_ports(project_id, [service.name for service in plan.services])
         active = _active(await self.platform.releases(project_id))
-        await self.platform.record_release(_record(state, ReleaseState.PENDING, server=granted.server_handle))
+        mine = await self.platform.record_release(_record(state, ReleaseState.PENDING, server=granted.server_handle))
         allocation = Allocation(
             server_handle=granted.server_handle,
             server_ip=granted.server_ip,
@@ -98,10 +99,10 @@ class DevopsNodes:
             previous_release_id=active.id if active else None,
             previous_commit=active.commit if active else None,
         )
-        return {"allocation": allocation.model_dump(mode="json")}
+        return {"allocation": allocation.model_dump(mode="json"), "image": mine.image}
 
     async def deploy(self, state: DevopsState) -> DevopsState:
-        """Put the release on the server and switch to it; a second run adopts the first one's playbook."""
+        """Put the release on the server and switch to it; a second run adopts what the first one has started."""
         request = _release_request(state)
         await self.platform.record_release(
             _record(state, ReleaseState.STARTING, server=request.allocation.server_handle)
@@ -262,6 +263,7 @@ def _release_request(state: DevopsState) -> ReleaseRequest:
         release_id=state["release_id"],
         plan=DeploymentPlan.model_validate(state["plan"]),
         allocation=Allocation.model_validate(state["allocation"]),
+        image=state.get("image"),
     )
 
 
@@ -278,6 +280,7 @@ def _record(
         server_handle=server or state.get("allocation", {}).get("server_handle"),
         url=url,
         services=plan.services,
+        image=state.get("release", {}).get("image"),
     )
 
 

@@ -11,7 +11,7 @@ from typing import Protocol
 from contracts.agent_workers import SendMessageCommand, SendMessageResponse, TurnOutcome
 from contracts.artifacts import ArtifactRef
 from contracts.departments import DeployMessage, DeployResult, ScaffolderMessage
-from contracts.nouns import DeploymentDTO, DeploymentRecord, PortAllocationDTO
+from contracts.nouns import DeploymentDTO, DeploymentRecord, PortAllocationDTO, ServerDTO
 from contracts.progress import FineEvent, Projection, ProjectionAck
 from contracts.steps import (
     AnalysisRequest,
@@ -97,7 +97,7 @@ class Tester(Protocol):
 
 
 class DeployTarget(Protocol):
-    """Puts releases on servers, with Ansible. Idents derive from the release, so a repeated call adopts."""
+    """Puts releases on servers. Idents derive from the release, so a repeated call adopts."""
 
     async def release(
         self, request: ReleaseRequest, environment: dict[str, dict[str, str]], follow: Follow
@@ -105,7 +105,7 @@ class DeployTarget(Protocol):
         """`environment` holds, for each service, the variables with their real values."""
 
     async def stop_release(self, request: ReleaseRequest) -> None:
-        """Stop a running playbook of this release; nothing of it is left when this returns."""
+        """Stop the run that puts this release in place; nothing of it is left when this returns."""
 
     async def revert(self, verdict: ReleaseVerdict, previous: DeploymentDTO | None) -> ReleaseOutcome:
         """Return to `previous` (or to nothing) and clear away what the failed release started."""
@@ -118,6 +118,13 @@ class DeployTarget(Protocol):
     async def operate(
         self, request: OperationRequest, release: DeploymentDTO | None, follow: Follow
     ) -> OperationResult: ...
+
+
+class Servers(Protocol):
+    """The servers that the platform has in its books."""
+
+    async def server(self, handle: str) -> ServerDTO:
+        """Raises OrchestratorError NOT_FOUND when there is none."""
 
 
 class Platform(Protocol):

@@ -10,7 +10,7 @@ from api.auth import hash_secret, new_secret
 from api.database import make_engine, make_sessions
 from api.tables import ApiKeyRow, ServerRow, UserRow
 from contracts.base import utc_now
-from contracts.states import Role, ServerStatus
+from contracts.states import Role, ServerKind, ServerStatus
 from runtime import keyring, private_files
 from runtime.settings import Settings
 
@@ -67,7 +67,11 @@ async def _ensure_local_server(session: AsyncSession, settings: Settings) -> Non
         address["status"] = ServerStatus.MAINTENANCE.value
     row = insert(ServerRow).values(
         handle=LOCAL_SERVER,
+        kind=ServerKind.MACHINE.value,
+        ssh_host="",
+        ssh_port=0,
         ssh_user="",
+        host_key="",
         ram_mb=0,
         disk_mb=0,
         created_at=utc_now(),

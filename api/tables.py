@@ -185,8 +185,12 @@ class ServerRow(SQLModel, table=True):
     __tablename__ = "servers"
 
     handle: str = Field(sa_column=Column(ID, primary_key=True))
+    kind: str = Field(sa_column=Column(STATE, nullable=False))
     public_ip: str = Field(sa_column=Column(String(100), nullable=False))
+    ssh_host: str = Field(sa_column=Column(String(100), nullable=False))
+    ssh_port: int = Field(sa_column=Column(BigInteger, nullable=False))
     ssh_user: str = Field(sa_column=Column(String(64), nullable=False))
+    host_key: str = Field(sa_column=Column(Text, nullable=False))
     status: str = Field(sa_column=Column(STATE, nullable=False))
     ram_mb: int = Field(sa_column=Column(BigInteger, nullable=False))
     disk_mb: int = Field(sa_column=Column(BigInteger, nullable=False))
@@ -230,6 +234,7 @@ class ReleaseRow(SQLModel, table=True):
     error_code: str | None = Field(default=None, sa_column=Column(Text))
     error: str | None = Field(default=None, sa_column=Column(Text))
     log: Document | None = _json(default=None, nullable=True)
+    image: str | None = Field(default=None, sa_column=Column(String(100)))
     created_at: datetime = _time()
     updated_at: datetime = _time()
 

@@ -20,6 +20,7 @@ from contracts.states import (
     ProjectStatus,
     ReleaseState,
     Role,
+    ServerKind,
     ServerStatus,
     TaskKind,
     TaskState,
@@ -292,9 +293,18 @@ class SecretValues(Contract):
 
 
 class ServerCreate(Contract):
+    """Services answer at `public_ip`; SSH at `ssh_host`, empty where that is the same.
+
+    `host_key` are the public keys by which the server is known, a line for each: type and key.
+    """
+
     handle: Identifier
+    kind: ServerKind = ServerKind.SSH
     public_ip: str = Field(min_length=1, max_length=100)
+    ssh_host: str = Field(default="", max_length=100)
+    ssh_port: int = Field(default=22, ge=1, le=65535)
     ssh_user: str = Field(default="root", max_length=64)
+    host_key: str = Field(default="", max_length=4_000)
     status: ServerStatus = ServerStatus.PENDING_SETUP
     ram_mb: int = Field(default=0, ge=0)
     disk_mb: int = Field(default=0, ge=0)
@@ -310,8 +320,12 @@ class ServerUpdate(Contract):
 
 class ServerDTO(Contract):
     handle: Identifier
+    kind: ServerKind = ServerKind.SSH
     public_ip: str
+    ssh_host: str = ""
+    ssh_port: int = 22
     ssh_user: str
+    host_key: str = ""
     status: ServerStatus
     ram_mb: int
     disk_mb: int
@@ -344,7 +358,10 @@ class PortAllocationList(Contract):
 
 
 class DeploymentRecord(Contract):
-    """Platform only: what is known of a release. Written before the effect; the same id is the same release."""
+    """Platform only: what is known of a release. Written before the effect; the same id is the same release.
+
+    `image` is the id of the container image that it runs, and every later start of it; None where there are none.
+    """
 
     id: Identifier
     project_id: Identifier
@@ -357,6 +374,7 @@ class DeploymentRecord(Contract):
     error_code: str | None = None
     error: str | None = Field(default=None, max_length=4_000)
     log: ArtifactRef | None = None
+    image: str | None = Field(default=None, max_length=100)
 
 
 class DeploymentDTO(DeploymentRecord):

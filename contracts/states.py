@@ -105,6 +105,17 @@ class ServerStatus(StrEnum):
     DECOMMISSIONED = "decommissioned"
 
 
+class ServerKind(StrEnum):
+    """Where a server is, and what services are there."""
+
+    MACHINE = "machine"
+    """The platform's own machine: supervised processes."""
+    CONTAINER = "container"
+    """A container of that machine, which the platform makes: containers of an engine inside."""
+    SSH = "ssh"
+    """Somebody else has set it up: containers of its engine."""
+
+
 class IncidentStatus(StrEnum):
     DETECTED = "detected"
     RECOVERING = "recovering"

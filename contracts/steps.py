@@ -151,12 +151,16 @@ class EnvEntry(Step):
 
 
 class ServiceProcess(Step):
-    """One module as it is started: argv, health path and what its body must contain."""
+    """One module as it is started: argv, health path and what its body must contain.
+
+    `migrate` is the argv that brings the project's data to what this commit expects; empty when there is none.
+    """
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")
     command: list[str] = Field(min_length=1, max_length=30)
     health_path: str = Field(default="/health", max_length=200)
     health_contains: str = Field(default="", max_length=500)
+    migrate: list[str] = Field(default_factory=list, max_length=30)
 
 
 class DeploymentPlan(Step):
@@ -210,7 +214,10 @@ class Allocation(Step):
 
 
 class ReleaseRequest(Step):
-    """Put exactly this commit on the server and switch to it once its candidate has answered."""
+    """Put exactly this commit on the server and switch to it once its candidate has answered.
+
+    `image` is the id of the image that was recorded for the release when it was deployed before.
+    """
 
     project_id: Identifier
     project_name: str
@@ -219,6 +226,7 @@ class ReleaseRequest(Step):
     release_id: Identifier
     plan: DeploymentPlan
     allocation: Allocation
+    image: str | None = Field(default=None, max_length=100)
     timeout_s: int = Field(default=1800, ge=1)
 
 

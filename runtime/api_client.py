@@ -291,6 +291,10 @@ class ApiClient:
     async def servers(self) -> list[ServerDTO]:
         return (await self._get("/servers", ServerList)).items
 
+    async def server(self, handle: str) -> ServerDTO:
+        """Raises OrchestratorError NOT_FOUND when there is none."""
+        return await self._get(f"/servers/{_part(handle)}", ServerDTO)
+
     async def update_server(self, handle: str, body: ServerUpdate) -> ServerDTO:
         return await self._request("PATCH", f"/servers/{_part(handle)}", ServerDTO, body)
 

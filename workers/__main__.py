@@ -14,10 +14,9 @@ from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
 from temporalio.worker import Worker
 from tenacity import AsyncRetrying, retry_if_exception_type, retry_if_result, stop_never, wait_fixed
 
-from activities.adapters.playbooks.by_server import CONTAINER_SERVER
 from contracts.errors import OrchestratorError
 from contracts.names import Queue
-from contracts.states import ServerStatus
+from contracts.states import ServerKind, ServerStatus
 from runtime import private_files
 from runtime.api_client import ApiClient
 from runtime.keyring import KeyRing
@@ -80,10 +79,11 @@ async def _get_ready(ports: Ports, queues: list[str]) -> None:
 
 async def _report_runtime(settings: Settings, choice: Choice, api: ApiClient) -> None:
     """So that people see whether their work runs in containers, and why."""
-    ready = {server.handle for server in await api.servers() if server.status is ServerStatus.READY}
+    usable = [server for server in await api.servers() if server.status in {ServerStatus.READY, ServerStatus.IN_USE}]
+    in_containers = any(server.kind is not ServerKind.MACHINE for server in usable)
     report = RuntimeReport(
         work="containers" if choice.in_containers else "processes",
-        services="containers" if settings.server is not None or CONTAINER_SERVER in ready else "processes",
+        services="containers" if in_containers else "processes",
         reason=choice.reason,
     )
     report.write(settings.runtime_report_file)

@@ -27,7 +27,7 @@ _NEXT: dict[ReleaseState, set[ReleaseState]] = {
     ReleaseState.REMOVED: set(),
 }
 _FIRST = _IN_PROGRESS | {ReleaseState.FAILED}
-_KEPT_WHEN_ABSENT = ("server_handle", "url", "services", "error_code", "error", "log")
+_KEPT_WHEN_ABSENT = ("server_handle", "url", "services", "error_code", "error", "log", "image")
 
 
 async def record(session: AsyncSession, given: DeploymentRecord) -> ReleaseRow:

@@ -14,7 +14,9 @@ from contracts.errors import ErrorCode
 from contracts.nouns import ServerCreate, ServerUpdate
 from contracts.states import ServerStatus
 
-_FIXED = {"handle", "public_ip", "ssh_user", "port_from", "port_to"}
+_FIXED = {
+    "handle", "kind", "public_ip", "ssh_host", "ssh_port", "ssh_user", "host_key", "port_from", "port_to",
+}  # fmt: skip
 """The status changes during a server's life, and so does what was found out about it; these do not."""
 
 
@@ -24,7 +26,7 @@ async def create(session: AsyncSession, body: ServerCreate) -> ServerRow:
     row = (await session.scalars(statement.on_conflict_do_nothing().returning(ServerRow))).one_or_none()
     if row is None:
         row = await session.get_one(ServerRow, body.handle)
-    if row.model_dump(include=_FIXED) != body.model_dump(include=_FIXED):
+    if row.model_dump(include=_FIXED) != body.model_dump(mode="json", include=_FIXED):
         raise permanent(ErrorCode.CONFLICT, f"The handle {body.handle!r} is taken by another server.")
     return row
 

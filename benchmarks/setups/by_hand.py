@@ -77,7 +77,7 @@ class ByHand:
         environment = self._environment(name, wish, port, access, work)
         started = time.time()
         process = await asyncio.create_subprocess_exec(
-            str(SCRIPT), *_login(access), env=environment, stdout=asyncio.subprocess.PIPE
+            str(SCRIPT), *access.login(), env=environment, stdout=asyncio.subprocess.PIPE
         )
         async with asyncio.timeout(_TIMEOUT_S):
             said, _ = await process.communicate()
@@ -100,11 +100,6 @@ class ByHand:
         """The volumes with packages, of which the runs knew, are gone."""
         for volume in (await docker.run("volume", "ls", "--quiet", "--filter", f"name={self._volumes}")).split():
             await docker.run("volume", "rm", volume)
-
-
-def _login(access: ServerAccess) -> list[str]:
-    target = f"{access.user}@{access.host}"
-    return ["ssh", *access.options(), "-i", str(access.key_file), "-p", str(access.port), target]
 
 
 def _write_packages(place: Path, access: InstallerAccess) -> None:

@@ -27,7 +27,7 @@ SLOW = "[agent:slow=5]"
 """A turn that a kill surely hits."""
 _TURN = ("in the agent's turn", in_run(TURN, 0.5))
 _TESTS = ("in the Tester", in_run(TESTS, 0.3))
-_PLAYBOOK = ("in the playbook", in_run(PLAYBOOK, 2.0))
+_PLAYBOOK = ("in the playbook", in_run(PLAYBOOK, 1.0))
 ROUTES = [
     Route(points, SLOW)
     for points in (

@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.timeout(400), pytest.mark.deep]
 
 
 @pytest.mark.parametrize(
-    ("phase", "latest_s"), [(TURN, 3.0), (PLAYBOOK, 2.0)], ids=["the agent's turn", "the playbook"]
+    ("phase", "latest_s"), [(TURN, 3.0), (PLAYBOOK, 1.0)], ids=["the agent's turn", "the playbook"]
 )
 async def test_a_worker_killed_in_the_middle_changes_nothing(
     processes: ProcessTraces, unkilled: Evidence, chaos_seed: int, phase: int, latest_s: float

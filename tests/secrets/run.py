@@ -50,7 +50,7 @@ ALLOWED = [
         r"environments of processes: python[\d.]* -m (api|cli\.supervision)", r"platform database password",
         "the API connects to PostgreSQL; `up` starts it",
     ),
-    Allowed(r"home, playbooks: [^/]+/secret/.*", OF_SERVICES, "while the playbook runs: its input, mode 0600"),
+    Allowed(r"home, orders: [^/]+/\.?order.*", OF_SERVICES, "while a release is put in place: its input, mode 0600"),
     Allowed(r"home, runs: svc-.*/output\.log(\.1)?", OF_SERVICES, "what a service itself prints, mode 0600"),
     Allowed(r"server, docker logs: svc-.*", OF_SERVICES, "what a service itself prints, on its own server"),
     Allowed(r"command line: (user add|up)\b.*", r"platform (key of a person|web UI ticket)", "shown once"),

@@ -25,7 +25,7 @@ READABLE = {
 SEALED = {"temporal, as stored", "Temporal, rows", "home, temporal", "web ui", "metrics"}
 LOOKED_AT = {
     *READABLE, *SEALED, "environments of processes", "names of files", "home, artifacts", "home, logs", "home, runs",
-    "home, playbooks", "home, keys", "traces",
+    "home, orders", "home, keys", "traces",
 }  # fmt: skip
 IN_CONTAINERS = {
     f"{engine}, {what}"

@@ -1,19 +1,24 @@
-"""Where releases go: processes of this machine, or a server in a container of it, by the server of the allocation."""
+"""Where releases go: to this machine or over SSH, by the kind of the server that the platform's books have."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
 
 import structlog
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_delay, wait_fixed
 
-from activities.adapters.playbooks.container_target import AnsibleContainerTarget
-from activities.adapters.playbooks.process_target import AnsibleProcessTarget
-from activities.adapters.servers.container import LocalServers
-from activities.adapters.servers.known_server import KnownServer
-from activities.adapters.servers.remote_shell import ServerAccess
-from activities.ports import ArtifactStore, DeployTarget, Follow
+from activities.adapters.playbooks.hosts import OnServer, ServerAddresses, ThisMachine
+from activities.adapters.playbooks.preparation import ServerPreparation
+from activities.adapters.playbooks.target import ReleaseTarget, server_of
+from activities.adapters.runs.supervisor import Supervisor
+from activities.adapters.runs.unprivileged import UnprivilegedUsers
+from activities.adapters.servers.container import SSH_PORT, USER, LocalServers
+from activities.adapters.servers.registered import RegisteredServers, host_keys
+from activities.ports import ArtifactStore, DeployTarget, Follow, Servers
 from contracts.errors import OrchestratorError
-from contracts.nouns import DeploymentDTO, ServerCreate
-from contracts.states import ServerStatus
+from contracts.nouns import DeploymentDTO, ServerCreate, ServerDTO
+from contracts.states import ServerKind, ServerStatus
 from contracts.steps import (
     OperationRequest,
     OperationResult,
@@ -30,7 +35,7 @@ log = structlog.get_logger(__name__)
 
 CONTAINER_SERVER = "docker"
 """Handle of the server in a container; processes of this machine are on the server `local`."""
-KNOWN_SERVER = "server"
+NAMED_SERVER = "server"
 """Handle of the server that the settings name."""
 _PORTS = 10_000
 """The server in a container has all its ports to itself. The widest range is given out first, so it comes before
@@ -39,130 +44,155 @@ _LAST_PORT = 65_535
 _PATIENCE_S = 30.0
 
 
+class Registration(Protocol):
+    """Keeps the row of a server that belongs to this installation true."""
+
+    async def renew(self) -> None: ...
+
+
 @dataclass(frozen=True)
 class TargetByServer:
-    """Implements `DeployTarget`: what lives on the server in a container goes there, everything else to processes."""
+    """Implements `DeployTarget`: each server has the target of its kind."""
 
-    processes: DeployTarget
-    containers: DeployTarget
-    servers: LocalServers
-    api: ApiClient
-    first_port: int
-    in_containers: bool
+    targets: Mapping[ServerKind, DeployTarget]
+    servers: Servers
+    registration: Registration
 
     async def release(
         self, request: ReleaseRequest, environment: dict[str, dict[str, str]], follow: Follow
     ) -> ReleaseOutcome:
-        return await self._of(request.allocation.server_handle).release(request, environment, follow)
+        return await (await self._of(request.allocation.server_handle)).release(request, environment, follow)
 
     async def stop_release(self, request: ReleaseRequest) -> None:
-        await self._of(request.allocation.server_handle).stop_release(request)
+        await (await self._of(request.allocation.server_handle)).stop_release(request)
 
     async def revert(self, verdict: ReleaseVerdict, previous: DeploymentDTO | None) -> ReleaseOutcome:
-        handle = verdict.allocation.server_handle if verdict.allocation else _server_of(previous)
-        return await self._of(handle).revert(verdict, previous)
+        handle = verdict.allocation.server_handle if verdict.allocation else server_of(previous)
+        return await (await self._of(handle)).revert(verdict, previous)
 
     async def probe(self, request: ProbeRequest) -> ProbeResult:
-        return await self._of(request.allocation.server_handle).probe(request)
+        return await (await self._of(request.allocation.server_handle)).probe(request)
 
     async def operate(
         self, request: OperationRequest, release: DeploymentDTO | None, follow: Follow
     ) -> OperationResult:
-        return await self._of(_server_of(release)).operate(request, release, follow)
+        return await (await self._of(server_of(release))).operate(request, release, follow)
 
     async def restore_services(self) -> list[str]:
-        """Start what should run, and tell the API whether new projects may go to the server in a container.
+        """Start what should run, and bring the books up to date about the installation's own server."""
+        started = [name for target in set(self.targets.values()) for name in await target.restore_services()]
+        await self.registration.renew()
+        return started
 
-        A server that does not get well costs nothing but itself: new projects go to processes then. An engine that
-        is starting again gets half a minute.
-        """
-        started = await self.processes.restore_services()
+    async def _of(self, handle: str) -> DeployTarget:
+        return self.targets[(await self.servers.server(handle)).kind]
+
+
+@dataclass(frozen=True)
+class ContainerServer:
+    """The server in a container of this machine. New projects go there while `in_containers` and it is well.
+
+    A server that does not get well costs nothing but itself: new projects go to processes then. An engine that is
+    starting again gets half a minute.
+    """
+
+    host: OnServer
+    api: ApiClient
+    local: LocalServers
+    first_port: int
+    in_containers: bool
+
+    async def renew(self) -> None:
+        known = next((server for server in await self.api.servers() if server.handle == CONTAINER_SERVER), None)
         if not self.in_containers:
-            await self._close()
-            return started
-        try:
-            access = await self._access()
-        except OrchestratorError as error:
-            log.warning("new projects are deployed as processes", reason=error.message)
-            await self._close()
-            return started
-        await self.api.register_server(self._server(access.host, ServerStatus.READY))
-        log.info("new projects are deployed as containers", server=CONTAINER_SERVER, address=access.host)
-        return started + await self.containers.restore_services()
-
-    async def _access(self) -> ServerAccess:
+            await self._close(known)
+            return
         retrying = AsyncRetrying(
             retry=retry_if_exception(_may_pass), wait=wait_fixed(1), stop=stop_after_delay(_PATIENCE_S), reraise=True
         )
-        return await retrying(self.servers.access, CONTAINER_SERVER)
+        try:
+            await retrying(self._register)
+        except OrchestratorError as error:
+            log.warning("new projects are deployed as processes", reason=error.message)
+            await self._close(known)
 
-    async def _close(self) -> None:
-        known = [server for server in await self.api.servers() if server.handle == CONTAINER_SERVER]
-        for server in known:
-            await self.api.register_server(self._server(server.public_ip, ServerStatus.MAINTENANCE))
-
-    def _server(self, address: str, status: ServerStatus) -> ServerCreate:
-        return ServerCreate(
-            handle=CONTAINER_SERVER,
-            public_ip=address,
-            ssh_user="orchestrator",
-            status=status,
-            port_from=self.first_port,
-            port_to=min(self.first_port + _PORTS, _LAST_PORT),
-        )
-
-    def _of(self, handle: str | None) -> DeployTarget:
-        return self.containers if handle == CONTAINER_SERVER else self.processes
-
-
-class TargetOnKnownServer(AnsibleContainerTarget):
-    """Every project goes to the server that the settings name; nothing is deployed to this machine."""
-
-    def __init__(self, settings: Settings, artifacts: ArtifactStore, server: KnownServer, api: ApiClient) -> None:
-        super().__init__(settings.home, artifacts, server)
-        self._settings = settings
-        self._server = server
-        self._api = api
-
-    async def restore_services(self) -> list[str]:
-        """Tell the API about the server. One that does not answer now is waited for by the deploys themselves."""
-        settings = self._settings
-        await self._api.register_server(
+    async def _register(self) -> None:
+        access = await self.local.access(CONTAINER_SERVER)
+        keys = await host_keys(access.known_hosts_file, access.host, SSH_PORT)
+        await self.host.prepare_at(access)
+        await self.api.register_server(
             ServerCreate(
-                handle=KNOWN_SERVER,
-                public_ip=settings.public_host,
-                ssh_user=self._server.address.partition("@")[0],
+                handle=CONTAINER_SERVER,
+                kind=ServerKind.CONTAINER,
+                public_ip=access.host,
+                ssh_port=SSH_PORT,
+                ssh_user=USER,
+                host_key=keys,
                 status=ServerStatus.READY,
-                port_from=settings.service_port_min,
-                port_to=settings.service_port_max,
+                port_from=self.first_port,
+                port_to=min(self.first_port + _PORTS, _LAST_PORT),
             )
         )
+        log.info("new projects are deployed as containers", server=CONTAINER_SERVER, address=access.host)
+
+    async def _close(self, known: ServerDTO | None) -> None:
+        if known is not None:
+            closed = ServerCreate(**known.model_dump(exclude={"created_at"}))
+            await self.api.register_server(closed.model_copy(update={"status": ServerStatus.MAINTENANCE}))
+
+
+@dataclass(frozen=True)
+class NamedServer:
+    """The server that `ORCHESTRATOR_SERVER` names: every new project goes there. One that does not answer now is
+    waited for by the deploys themselves.
+    """
+
+    settings: Settings
+    address: str
+    host: OnServer
+    api: ApiClient
+
+    async def renew(self) -> None:
+        user, _, place = self.address.partition("@")
+        name, _, port = place.partition(":")
+        ssh_port = int(port or SSH_PORT)
+        keys = await host_keys(self.settings.server_keys_dir / "known_hosts", name, ssh_port)
         try:
-            await self._server.check(KNOWN_SERVER)
+            server = ServerCreate(
+                handle=NAMED_SERVER, public_ip=self.settings.public_host, ssh_host=name, ssh_port=ssh_port,
+                ssh_user=user, host_key=keys, status=ServerStatus.READY,
+                port_from=self.settings.service_port_min, port_to=self.settings.service_port_max,
+            )  # fmt: skip
+            await self.api.register_server(server)
+            await self.host.call(NAMED_SERVER)
         except OrchestratorError as error:
             log.warning("the server cannot be deployed to yet", reason=error.message)
-        return await super().restore_services()
 
 
 def _may_pass(error: BaseException) -> bool:
     return isinstance(error, OrchestratorError) and error.retryable
 
 
-def _server_of(release: DeploymentDTO | None) -> str | None:
-    return release.server_handle if release else None
+def this_machine(home: Path, users: UnprivilegedUsers | None = None) -> ThisMachine:
+    return ThisMachine(home, users or UnprivilegedUsers([home]))
+
+
+def on_server(home: Path, servers: ServerAddresses) -> OnServer:
+    return OnServer(home, servers, ServerPreparation(home, Supervisor(home / "runs")))
 
 
 def build_target(settings: Settings, artifacts: ArtifactStore, api: ApiClient, *, in_containers: bool) -> DeployTarget:
     """Makes no connection before its first use."""
+    home, local = settings.home, LocalServers(settings.home)
+    key = settings.server_keys_dir / "id_ed25519"
+    host = on_server(home, RegisteredServers(api, local, key, home / "servers"))
+    over_ssh = ReleaseTarget(home, artifacts, host)
+    registration: Registration = ContainerServer(host, api, local, settings.service_port_min, in_containers)
     if settings.server is not None:
-        known = KnownServer(settings.server, settings.server_keys_dir)
-        return TargetOnKnownServer(settings, artifacts, known, api)
-    servers = LocalServers(settings.home)
-    return TargetByServer(
-        AnsibleProcessTarget(settings.home, artifacts),
-        AnsibleContainerTarget(settings.home, artifacts, servers),
-        servers,
-        api,
-        settings.service_port_min,
-        in_containers,
-    )
+        registration = NamedServer(settings, settings.server, host, api)
+    targets = {
+        ServerKind.MACHINE: ReleaseTarget(home, artifacts, this_machine(home), start_timeout_s=30.0),
+        ServerKind.CONTAINER: over_ssh,
+        ServerKind.SSH: over_ssh,
+    }
+    return TargetByServer(targets, api, registration)

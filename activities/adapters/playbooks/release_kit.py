@@ -12,14 +12,11 @@ from functools import cache
 from pathlib import Path
 
 import activities
-from activities.adapters.containers.command import Reply
-from activities.adapters.servers.remote_shell import ServerAccess, run_on
-from contracts.errors import ErrorClass, ErrorCode, OrchestratorError
 
 _ROOT = Path(activities.__file__).resolve().parents[1]
 _MODULES = {
     "containers": ("command",),
-    "release": ("container_steps", "containers", "directory", "engine_socket", "probe", "services"),
+    "release": ("containers", "directory", "engine_socket", "order", "probe", "program", "services"),
     "runs": ("process_table", "states", "unprivileged"),
 }
 """Of the adapters, by package."""
@@ -29,7 +26,13 @@ _FILES = (
     "activities/adapters/__init__.py",
     *(f"activities/adapters/{package}/{name}.py" for package in _MODULES for name in ("__init__", *_MODULES[package])),
 )
-_MAIN = "import sys\nfrom activities.adapters.release.container_steps import main\nsys.exit(main())\n"
+_MAIN = """import sys
+from activities.adapters.release.containers import services_of
+from activities.adapters.release.program import main
+sys.exit(main(services_of))
+"""
+PLAYBOOK = _ROOT / "infra" / "playbooks" / "prepare_server.yml"
+"""Brings it to a server; a server is prepared anew when either changes."""
 _DIRECTORY = "/opt/orchestrator"
 _MTIME = 315_532_800
 """1980: the same for the same code, and late enough for tar."""
@@ -44,39 +47,9 @@ class ReleaseKit:
     path: str
     content: bytes
 
-    async def install(self, access: ServerAccess) -> None:
-        """Put it on the server unless it is there."""
-        reply = await run_on(access, self.upload, stdin=self.content)
-        if reply.code != 0:
-            raise OrchestratorError(
-                ErrorCode.PROCESS_FAILED,
-                f"The release program cannot be put on {access.handle}: {reply.error[-500:]}",
-                error_class=ErrorClass.TRANSIENT,
-            )
-
-    async def run(self, access: ServerAccess, order: bytes, *, timeout_s: float) -> Reply:
-        """Have it do one order; it is put on the server when it is not there. One connection when it is."""
-        reply = await run_on(access, self.command, stdin=order, timeout_s=timeout_s)
-        if reply.code != NOT_THERE:
-            return reply
-        await self.install(access)
-        return await run_on(access, self.command, stdin=order, timeout_s=timeout_s)
-
-    @property
-    def upload(self) -> str:
-        """A shell command that unpacks its input there; what a cut connection leaves of it is not taken for the whole.
-
-        Of two that come at once the second finds that it is there.
-        """
-        return (
-            f"sh -c 'mkdir -p {_DIRECTORY} && draft=$(mktemp -d {self.path}.XXXXXX)"
-            f" && {{ tar -xzf - -C $draft && sync -f $draft && mv -T $draft {self.path}"
-            f" || {{ rm -rf $draft; test -d {self.path}; }}; }}'"
-        )
-
     @property
     def command(self) -> str:
-        """A shell command that does one order; it ends with `NOT_THERE` when it has to be uploaded first."""
+        """A shell command that does one order; it ends with `NOT_THERE` when the server has to be prepared first."""
         return f"sh -c 'test -d {self.path} || exit {NOT_THERE}; exec /usr/bin/python3 -I {self.path}'"
 
 
@@ -89,9 +62,8 @@ def release_kit() -> ReleaseKit:
             _add(archive, name, (_ROOT / name).read_bytes())
         _add(archive, "__main__.py", _MAIN.encode())
     content = target.getvalue()
-    return ReleaseKit(
-        f"{_DIRECTORY}/release-{hashlib.sha256(content).hexdigest()[:16]}", gzip.compress(content, mtime=0)
-    )
+    digest = hashlib.sha256(content + PLAYBOOK.read_bytes()).hexdigest()[:16]
+    return ReleaseKit(f"{_DIRECTORY}/release-{digest}", gzip.compress(content, mtime=0))
 
 
 def _add(archive: tarfile.TarFile, name: str, content: bytes) -> None:

@@ -1,116 +1,250 @@
-"""What every target that Ansible deploys to has in common: idents, what a run's end means, the probe from outside."""
+"""Releases where the release program runs: put there by a detached run of it, changed and seen by asking it."""
 
 import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, TypeVar
 
-from activities.adapters.playbooks.runner import PlaybookResult
+from activities.adapters.playbooks.conversation import Conversation, KitMissing, conversation
+from activities.adapters.playbooks.detached import DetachedOrder, DetachedReleases, DetachedResult
+from activities.adapters.playbooks.hosts import ProgramHost
+from activities.adapters.playbooks.release_kit import NOT_THERE
+from activities.adapters.release.order import Order
 from activities.adapters.release.probe import Expectation, look, url_host
+from activities.adapters.release.program import DEPLOY
 from activities.adapters.release.services import ReleasedService, secret_values
-from activities.adapters.runs.states import RunStatus
-from activities.ports import ArtifactStore
+from activities.adapters.runs.supervisor import Supervisor
+from activities.ports import ArtifactStore, Follow
 from activities.rules_environment import sensitive_names
 from contracts.errors import ErrorCode, OrchestratorError, bounded
 from contracts.ids import playbook_ident
+from contracts.nouns import DeploymentDTO
 from contracts.redaction import redacted, redacted_part
+from contracts.states import DeployAction
 from contracts.steps import (
     Allocation,
     DeploymentPlan,
+    OperationRequest,
     OperationResult,
     ProbeRequest,
     ProbeResult,
     ReleaseOutcome,
     ReleaseRequest,
+    ReleaseVerdict,
+    ServiceProcess,
 )
 
+LOCAL_SERVER = "local"
 _LOOKS = 3
 _LOOK_EVERY_S = 0.3
 _MAX_NAME = 150
+_OWN_CODES = {ErrorCode.PROBE_FAILED, ErrorCode.MIGRATION_FAILED, ErrorCode.IMAGE_MISMATCH}
+"""What a person is told as such; all else is a failed installation."""
+_OPERATIONS = {DeployAction.STOP, DeployAction.RESTART, DeployAction.REMOVE}
 
-StatusOf = Callable[[str], Awaitable[RunStatus]]
-"""How a service of the release fares on its server."""
+Said = TypeVar("Said")
+States = dict[str, Any]
+"""State, pid and number of restarts of each service of a release that is there."""
+
+
+class ReleaseTarget:
+    """Implements `DeployTarget`. `home` is the state directory of the platform. `start_timeout_s` is how long a
+    service may take until its first answer, in seconds.
+    """
+
+    def __init__(
+        self, home: Path, artifacts: ArtifactStore, host: ProgramHost, *, start_timeout_s: float = 60.0
+    ) -> None:
+        self._artifacts = artifacts
+        self._host = host
+        self._start_timeout_s = start_timeout_s
+        self._detached = DetachedReleases(home, Supervisor(home / "runs"))
+
+    async def release(
+        self, request: ReleaseRequest, environment: dict[str, dict[str, str]], follow: Follow
+    ) -> ReleaseOutcome:
+        """Put the release on the server and switch to it. A second call adopts the running or finished run.
+
+        A release that does not get well leaves the one before it serving: `ok` and `switched` are False, `error`
+        ends with the service's log. Raises PLAYBOOK_LOST (transient) when the run was killed from outside or the
+        server could not be reached.
+        """
+        handle, ident = request.allocation.server_handle, release_ident(request.release_id, request.task_id)
+        order = await self._host.completed(self._deploy(request, environment), request.repository)
+        argv, given = await asyncio.gather(self._host.call(handle), self._host.input(order, request.repository))
+        detached = DetachedOrder(ident, request.task_id, argv, given, request.timeout_s)
+        result = await self._detached.run(detached, follow)
+        if result.exit_code == NOT_THERE:
+            await self._detached.stop(ident)
+            await self._host.prepare(handle)
+            result = await self._detached.run(detached, follow)
+        return await outcome_of(result, request, environment, self._artifacts)
+
+    async def stop_release(self, request: ReleaseRequest) -> None:
+        """Stop the run and its candidate; the release before it serves, what is unfinished is removed."""
+        await self._detached.stop(release_ident(request.release_id, request.task_id))
+        order = self._order("abandon", request, request.release_id, request.allocation.previous_release_id)
+        await self._ask(request.allocation.server_handle, order)
+
+    async def revert(self, verdict: ReleaseVerdict, previous: DeploymentDTO | None) -> ReleaseOutcome:
+        """`previous` serves again and is `current`, what the failed release started is gone.
+
+        Without a previous release nothing of the project runs. Repeating it changes nothing.
+        """
+        await self._detached.stop(release_ident(verdict.release_id, verdict.task_id))
+        handle = verdict.allocation.server_handle if verdict.allocation else server_of(previous)
+        serves = (previous.id, previous.image) if previous else (None, None)
+        order = self._order("revert", verdict, verdict.release_id, *serves)
+        try:
+            await self._ask(handle, order)
+        except OrchestratorError as error:
+            if error.retryable:
+                raise
+            return ReleaseOutcome(ok=False, error_code=error.code.value, error=error.message)
+        return ReleaseOutcome(ok=True)
+
+    async def probe(self, request: ProbeRequest) -> ProbeResult:
+        """Look at every service several times from outside, as its users do, and at its restarts in between."""
+        order = await self._host.completed(self._order("status", request, request.release_id))
+
+        async def watch(talk: Conversation) -> ProbeResult:
+            before = (await talk.ask(order))["services"]
+            looks = await _looks(request)
+            return _judged(request, looks, before, (await talk.ask(order))["services"])
+
+        return await self._talk(request.allocation.server_handle, watch)
+
+    async def operate(
+        self, request: OperationRequest, release: DeploymentDTO | None, follow: Follow
+    ) -> OperationResult:
+        """stop, restart or remove. Stopped stays stopped over a reboot; remove keeps data in `.removed`."""
+        await follow.report([], follow.offset)
+        if request.action not in _OPERATIONS:
+            raise OrchestratorError(ErrorCode.INVALID_INPUT, f"{request.action.value} is not such an operation.")
+        image = release.image if release and request.action is DeployAction.RESTART else None
+        order = self._order(request.action.value, request, release.id if release else "", image=image)
+        try:
+            answer = await self._ask(server_of(release), order)
+        except OrchestratorError as error:
+            if error.retryable:
+                raise
+            return OperationResult(ok=False, error=error.message)
+        if "ports" not in answer:
+            return OperationResult(ok=True)
+        url = service_url(answer["host"], answer["ports"][main_service(list(answer["ports"]))])
+        return OperationResult(ok=True, url=url)
+
+    async def restore_services(self) -> list[str]:
+        """Start what should run and does not, after a reboot; the names of what was started.
+
+        Also forgets the secrets of runs that ended unseen. For every start of the platform.
+        """
+        await asyncio.to_thread(self._detached.sweep)
+        return await self._host.restore()
+
+    def _deploy(self, request: ReleaseRequest, environment: dict[str, dict[str, str]]) -> Order:
+        return Order(
+            steps=DEPLOY,
+            project_id=request.project_id,
+            project_name=request.project_name,
+            services_dir="",
+            release_id=request.release_id,
+            commit=request.plan.commit,
+            image=request.image,
+            host=request.allocation.server_ip,
+            services=[asdict(service) for service in released_services(request.plan, request.allocation)],
+            environment=environment,
+            start_timeout_s=self._start_timeout_s,
+            build_timeout_s=float(request.timeout_s),
+        )
+
+    def _order(
+        self,
+        step: str,
+        project: ReleaseRequest | ReleaseVerdict | ProbeRequest | OperationRequest,
+        release_id: str,
+        previous: str | None = None,
+        image: str | None = None,
+    ) -> Order:
+        return Order(
+            steps=[step],
+            project_id=project.project_id,
+            project_name=project.project_name,
+            services_dir="",
+            release_id=release_id,
+            previous=previous,
+            image=image,
+            start_timeout_s=self._start_timeout_s,
+        )
+
+    async def _ask(self, handle: str, order: Order) -> dict[str, Any]:
+        completed = await self._host.completed(order)
+        return await self._talk(handle, lambda talk: talk.ask(completed))
+
+    async def _talk(self, handle: str, words: Callable[[Conversation], Awaitable[Said]]) -> Said:
+        """With the program there; once more when the server has to be prepared for it first."""
+        try:
+            async with conversation(await self._host.call(handle)) as talk:
+                return await words(talk)
+        except KitMissing:
+            await self._host.prepare(handle)
+        async with conversation(await self._host.call(handle)) as talk:
+            return await words(talk)
 
 
 async def outcome_of(
-    result: PlaybookResult, request: ReleaseRequest, environment: dict[str, dict[str, str]], artifacts: ArtifactStore
+    result: DetachedResult, request: ReleaseRequest, environment: dict[str, dict[str, str]], artifacts: ArtifactStore
 ) -> ReleaseOutcome:
-    """What the end of a release's playbook means; its log is kept without the secrets."""
+    """What the end of a release's run means; its log is kept without the secrets."""
     sensitive = list(sensitive_names(request.plan.environment))
     secrets = [secret for values in environment.values() for secret in secret_values(values, sensitive)]
     # It may have been cut at its limit.
     log = redacted_part(result.log.decode(errors="replace"), secrets)
-    reference = await artifacts.put("playbook.log", log.encode())
-    if result.ok:
-        return ReleaseOutcome(ok=True, switched=True, log=reference, image=result.image)
+    reference = await artifacts.put("release.log", log.encode())
+    if result.ok and result.answer is not None:
+        return ReleaseOutcome(ok=True, switched=True, log=reference, image=result.answer["image"] or None)
     code, error = _reason(result, request, log)
     return ReleaseOutcome(
         ok=False, switched=False, error_code=code, error=bounded(redacted(error, secrets), 3_900), log=reference
     )
 
 
-async def reverted(work: Awaitable[object]) -> ReleaseOutcome:
-    """The outcome of returning to an earlier release; what may be tried again is raised."""
-    try:
-        await work
-    except OrchestratorError as error:
-        if error.retryable:
-            raise
-        return ReleaseOutcome(ok=False, switched=False, error_code=error.code.value, error=error.message)
-    return ReleaseOutcome(ok=True, switched=False)
+async def _looks(request: ProbeRequest) -> list[tuple[int | None, str | None]]:
+    """For each service the last answer's status and what is wrong with it."""
+    return list(await asyncio.gather(*(_looked(request, service) for service in request.plan.services)))
 
 
-async def operated(work: Awaitable[str | None]) -> OperationResult:
-    """The result of an operation that ends with the project's URL, if it has one then."""
-    try:
-        return OperationResult(ok=True, url=await work)
-    except OrchestratorError as error:
-        if error.retryable:
-            raise
-        return OperationResult(ok=False, error=error.message)
+async def _looked(request: ProbeRequest, service: ServiceProcess) -> tuple[int | None, str | None]:
+    expected = Expectation(service.health_path, service.health_contains, request.release_id)
+    status_code = None
+    for number in range(_LOOKS):
+        await asyncio.sleep(_LOOK_EVERY_S if number else 0)
+        answer = await look(request.allocation.server_ip, _ports(request.allocation)[service.name], expected)
+        status_code = answer.status_code
+        if answer.error is not None:
+            return status_code, answer.error
+    return status_code, None
 
 
-async def probe_release(request: ProbeRequest, status_of: StatusOf) -> ProbeResult:
-    """Look at every service several times from outside, as its users do, and at its restarts in between."""
-    ports = {item.service: item.port for item in request.allocation.ports}
-    probes = [_Probe(request, service.name, ports[service.name], status_of).run(
-        Expectation(service.health_path, service.health_contains, request.release_id)
-    ) for service in request.plan.services]  # fmt: skip
-    results = await asyncio.gather(*probes)
-    url = service_url(request.allocation.server_ip, ports[main_service([item.name for item in request.plan.services])])
-    failed = next((result for result in results if not result.ok), None)
-    if failed is not None:
-        return failed.model_copy(update={"url": url})
+def _judged(
+    request: ProbeRequest, looks: list[tuple[int | None, str | None]], before: States, after: States
+) -> ProbeResult:
+    ports, host = _ports(request.allocation), request.allocation.server_ip
+    url = service_url(host, ports[main_service(list(ports))])
+    for service, (status_code, error) in zip(request.plan.services, looks, strict=True):
+        first, last = (states.get(service.name, ["absent", None, 0]) for states in (before, after))
+        if last[0] != "running" or last[1:] != first[1:]:
+            error = f"its process restarted or ended while it was watched ({error or last[0]})"
+        if error is not None:
+            error = bounded(f"{service.name} at {service_url(host, ports[service.name])}: {error}", 1_900)
+            return ProbeResult(ok=False, url=url, status_code=status_code, restarts=last[2], error=error)
     return ProbeResult(ok=True, url=url, status_code=200)
 
 
-@dataclass(frozen=True)
-class _Probe:
-    request: ProbeRequest
-    service: str
-    port: int
-    status_of: StatusOf
-
-    async def run(self, expected: Expectation) -> ProbeResult:
-        host = self.request.allocation.server_ip
-        first = await self.status_of(self.service)
-        url, status_code, error = service_url(host, self.port), None, None
-        for number in range(_LOOKS):
-            await asyncio.sleep(_LOOK_EVERY_S if number else 0)
-            answer = await look(host, self.port, expected)
-            status_code, error = answer.status_code, answer.error
-            if error is not None:
-                break
-        last = await self.status_of(self.service)
-        if last.state != "running" or (last.pid, last.restarts) != (first.pid, first.restarts):
-            error = f"its process restarted or ended while it was watched ({error or last.state})"
-        if error is not None:
-            error = bounded(f"{self.service} at {url}: {error}", 1_900)
-        return ProbeResult(ok=error is None, url=url, status_code=status_code, restarts=last.restarts, error=error)
-
-
 def released_services(plan: DeploymentPlan, allocation: Allocation) -> list[ReleasedService]:
-    ports = {item.service: item.port for item in allocation.ports}
+    ports = _ports(allocation)
     sensitive = sorted(sensitive_names(plan.environment))
     return [
         ReleasedService(
@@ -125,13 +259,14 @@ def released_services(plan: DeploymentPlan, allocation: Allocation) -> list[Rele
                 if entry.source == "allocation" and entry.value in {None, service.name}
             ],
             sensitive=sensitive,
+            migrate=service.migrate,
         )
         for service in plan.services
     ]
 
 
 def release_ident(release_id: str, task_id: str) -> str:
-    """One playbook per release and task: a rollback is another task that puts an old release in place again."""
+    """One run per release and task: a rollback is another task that puts an old release in place again."""
     ident = playbook_ident(release_id, task_id)
     if len(ident) <= _MAX_NAME:
         return ident
@@ -147,12 +282,20 @@ def service_url(host: str, port: int) -> str:
     return f"http://{url_host(host)}:{port}"
 
 
-def _reason(result: PlaybookResult, request: ReleaseRequest, log: str) -> tuple[str, str]:
-    """Code and text for a person: what the failed task said, else how the playbook ended. `log` is without secrets."""
+def server_of(release: DeploymentDTO | None) -> str:
+    return (release.server_handle if release else None) or LOCAL_SERVER
+
+
+def _ports(allocation: Allocation) -> dict[str, int]:
+    return {item.service: item.port for item in allocation.ports}
+
+
+def _reason(result: DetachedResult, request: ReleaseRequest, log: str) -> tuple[str, str]:
+    """Code and text for a person: what the failed step said, else how the run ended. `log` is without secrets."""
     if result.timed_out:
         return ErrorCode.PLAYBOOK_FAILED.value, f"The deployment took longer than {request.timeout_s} s."
-    if result.failure.get("code"):
-        code = str(result.failure["code"])
-        known = code if code == ErrorCode.PROBE_FAILED.value else ErrorCode.PLAYBOOK_FAILED.value
-        return known, f"{result.task}: {result.failure['msg']}"
-    return ErrorCode.PLAYBOOK_FAILED.value, f"The playbook ended with code {result.exit_code}.\n{log[-1_500:]}"
+    if result.answer is not None:
+        code = str(result.answer["code"])
+        known = code if code in _OWN_CODES else ErrorCode.PLAYBOOK_FAILED.value
+        return known, f"{result.answer['step']}: {result.answer['msg']}"
+    return ErrorCode.PLAYBOOK_FAILED.value, f"The release program ended with code {result.exit_code}.\n{log[-1_500:]}"

@@ -1,24 +1,42 @@
 """The services of a release as containers of this machine's engine, all from one image. Runs on the server."""
 
+import hashlib
 import json
 import os
 import shlex
+import shutil
+import sys
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from activities.adapters.containers import command as docker
 from activities.adapters.release import directory
 from activities.adapters.release import engine_socket as engine
 from activities.adapters.release.directory import ProjectPlace
-from activities.adapters.release.services import LOOPBACK, RAW_TAIL, Release, ReleasedService, ReleaseServices
+from activities.adapters.release.order import Order
+from activities.adapters.release.services import (
+    LOOPBACK,
+    RAW_TAIL,
+    Built,
+    Release,
+    ReleasedService,
+    ReleaseServices,
+)
 from activities.adapters.runs.states import RunAs, RunState, RunStatus
 from contracts.errors import ErrorCode, OrchestratorError
 
 PROJECT_LABEL = "orchestrator.project"
 RELEASE_LABEL = "orchestrator.release"
 COMMIT_LABEL = "orchestrator.commit"
+CONTENT_LABEL = "orchestrator.content"
+"""Of an image: the digest of what it was built from."""
+_CONTEXT = "context.tar"
+_FIRST_UID = 20_000
+_UIDS = 30_000
+_INTERPRETER = "python3"
+"""What `{python}` is inside an image: the first of that name on its PATH."""
 _STOP_GRACE_S = 3
 _START_S = 60.0
 _WAIT_S = 24 * 3600.0
@@ -39,9 +57,38 @@ _CONFINED: dict[str, Any] = {
 class ReleaseContainers(ReleaseServices):
     """`start_timeout_s` is how long a service may take, in seconds, until it answers for the first time."""
 
+    building: ClassVar[str] = "Build the image"
+    takes_over: ClassVar[bool] = True
     place: ProjectPlace
     user: RunAs
     start_timeout_s: float = 30.0
+
+    def check_out(self, release_id: str, commit: str) -> None:
+        """Keep the archive, which follows the order, until the image is built."""
+        context = self._context(release_id)
+        context.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        draft = context.with_suffix(".draft")
+        with draft.open("wb") as file:
+            shutil.copyfileobj(sys.stdin.buffer, file)
+        draft.replace(context)
+
+    async def is_built(self, recorded: dict[str, Any] | None) -> bool:
+        return recorded is not None and await has_image(recorded["image"])
+
+    async def build(self, release_id: str, commit: str, timeout_s: float, recorded: dict[str, Any] | None) -> Built:
+        """The image of exactly this commit, or the recorded one."""
+        if recorded is not None and await has_image(recorded["image"]):
+            return Built(_INTERPRETER, image=recorded["image"])
+        context = self._context(release_id)
+        built = Built(_INTERPRETER, image=await build_image(self.place, release_id, commit, context, timeout_s))
+        context.unlink()
+        return built
+
+    async def forget(self, release_id: str | None = None) -> None:
+        await remove_images(self.place, release_id)
+
+    def _context(self, release_id: str) -> Path:
+        return self.place.release(release_id) / _CONTEXT
 
     async def names(self) -> list[str]:
         ours = json.dumps({"label": [f"{PROJECT_LABEL}={self.place.slug}"]})
@@ -82,6 +129,9 @@ class ReleaseContainers(ReleaseServices):
         networks = found["NetworkSettings"]["Networks"].values()
         # One that has ended already has no address; looking at it tells that, and why.
         return next((one["IPAddress"] for one in networks if one["IPAddress"]), LOOPBACK), service.port
+
+    async def launch_migration(self, name: str, release: Release, service: ReleasedService) -> None:
+        await self._launch(name, release, service, "migration", self.place.data, {})
 
     async def _launch(
         self, name: str, release: Release, service: ReleasedService, phase: str, data: Path, options: dict[str, Any]
@@ -142,12 +192,21 @@ async def has_image(image: str) -> bool:
 
 
 async def build_image(place: ProjectPlace, release_id: str, commit: str, context: Path, timeout_s: float) -> str:
-    """Build from a tar archive; the image's id. Raises PLAYBOOK_FAILED with the end of the build's output."""
-    labels = {PROJECT_LABEL: place.slug, RELEASE_LABEL: release_id, COMMIT_LABEL: commit}
+    """Build from a tar archive, once for a commit; the image's id.
+
+    Raises PLAYBOOK_FAILED with the end of the build's output.
+    """
+    tag = image_tag(place, release_id)
+    with context.open("rb") as file:
+        content = hashlib.file_digest(file, "sha256").hexdigest()
+    labels = {PROJECT_LABEL: place.slug, COMMIT_LABEL: commit, CONTENT_LABEL: content}
+    same = {"filters": json.dumps({"label": [f"{name}={value}" for name, value in labels.items()]})}
+    if built := await engine.call("GET", "/images/json", same):
+        await docker.run("tag", built[0]["Id"], tag)
+        return str(built[0]["Id"])
     arguments = [part for name, value in labels.items() for part in ("--label", f"{name}={value}")]
     # The network of the server: names of package registries resolve as they do there.
-    arguments += ["--network", "host", "--force-rm", "--build-arg", f"RELEASE_ID={release_id}"]
-    tag = image_tag(place, release_id)
+    arguments += ["--network", "host", "--force-rm"]
     reply = await docker.try_run("build", *arguments, "--tag", tag, "-", stdin=context, timeout_s=timeout_s)
     if reply.code != 0:
         said = f"{reply.text[-1_500:]}\n{reply.error[-1_500:]}".strip()
@@ -173,3 +232,9 @@ def _status(name: str, state: dict[str, Any], restarts: int) -> RunStatus:
         restarts=restarts,
         started_at=None if started.startswith("0001") else datetime.fromisoformat(started[:19]),
     )
+
+
+def services_of(order: Order, place: ProjectPlace) -> ReleaseContainers:
+    """Each project has a numeric user of its own."""
+    number = _FIRST_UID + int.from_bytes(hashlib.sha256(place.slug.encode()).digest()[:4]) % _UIDS
+    return ReleaseContainers(place, RunAs(number, number), order.start_timeout_s)

@@ -1,6 +1,6 @@
 """Release directories of one project: `services/<slug>/{releases/<release_id>, current, data}`.
 
-Standard library only: playbook actions import it. Every function may be killed anywhere and called again.
+Standard library only: servers import it. Every function may be killed anywhere and called again.
 """
 
 import fcntl
@@ -207,9 +207,14 @@ def read_environment(place: ProjectPlace, release_id: str, service: str) -> dict
 
 def write_private(path: Path, text: str) -> None:
     """Atomically, mode 0600 from its first byte."""
+    write_private_bytes(path, text.encode())
+
+
+def write_private_bytes(path: Path, content: bytes) -> None:
+    """The same."""
     draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(text)
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(content)
         file.flush()
         os.fsync(file.fileno())
     os.replace(draft, path)

@@ -24,6 +24,7 @@ class _Module(BaseModel):
 
     name: str
     command: list[str]
+    migrate: list[str] = Field(default_factory=list)
     health_path: str = "/health"
     health_body: str = ""
 
@@ -76,6 +77,7 @@ def _services(manifest: _Manifest) -> list[ServiceProcess]:
                 ServiceProcess(
                     name=module.name,
                     command=module.command,
+                    migrate=module.migrate,
                     health_path=module.health_path,
                     health_contains=module.health_body,
                 )

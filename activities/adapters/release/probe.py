@@ -1,6 +1,6 @@
 """HTTP probes: one strict look at a service, and several from outside as its users see it.
 
-Standard library only: playbook actions import it. No redirect is followed, no proxy used, no large body read.
+Standard library only: servers import it. No redirect is followed, no proxy used, no large body read.
 """
 
 import asyncio

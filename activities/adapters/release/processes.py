@@ -1,35 +1,63 @@
-"""The services of a release as supervised processes of this machine."""
+"""The services of a release as supervised processes of this machine. As a program: the release program for them."""
 
 import asyncio
 import os
+import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, ClassVar
 
+from activities.adapters.packages.venv_cache import ensure_venv
 from activities.adapters.release import directory
 from activities.adapters.release.directory import ProjectPlace
+from activities.adapters.release.order import Order
+from activities.adapters.release.program import main
 from activities.adapters.release.services import (
     LOOPBACK,
     RAW_TAIL,
+    Built,
     Release,
     ReleasedService,
     ReleaseServices,
-    live_name,
 )
 from activities.adapters.runs.states import RunAs, RunStatus
 from activities.adapters.runs.supervisor import SupervisedCommand, Supervisor
 from runtime.embedded.ports import any_free
 
+REQUIREMENTS = "requirements.txt"
 _STOP_GRACE_S = 3.0
 
 
 @dataclass(frozen=True)
 class ReleaseProcesses(ReleaseServices):
-    """`start_timeout_s` is how long a service may take, in seconds, until it answers for the first time."""
+    """`start_timeout_s` is how long a service may take, in seconds, until it answers for the first time.
 
+    Code comes from the bare repository `git_dir`, environments are kept in `venvs_dir`.
+    """
+
+    building: ClassVar[str] = "Install the packages"
+    takes_over: ClassVar[bool] = False
     runs_dir: Path
     place: ProjectPlace
     start_timeout_s: float = 30.0
     user: RunAs | None = None
+    git_dir: Path = Path()
+    venvs_dir: Path = Path()
+
+    def check_out(self, release_id: str, commit: str) -> None:
+        directory.check_out(self.place, self.git_dir, commit, release_id)
+
+    async def is_built(self, recorded: dict[str, Any] | None) -> bool:
+        return recorded is not None
+
+    async def build(self, release_id: str, commit: str, timeout_s: float, recorded: dict[str, Any] | None) -> Built:
+        """An environment with the project's packages, from the cache when it is there."""
+        requirements = self.place.release(release_id) / "app" / REQUIREMENTS
+        venv = ensure_venv([requirements] if requirements.is_file() else [], self.venvs_dir, sys.executable)
+        return Built(str(venv / "bin" / "python"), venv=str(venv))
+
+    async def forget(self, release_id: str | None = None) -> None:
+        """Nothing: environments belong to lists of packages, not to projects."""
 
     @property
     def supervisor(self) -> Supervisor:
@@ -40,10 +68,6 @@ class ReleaseProcesses(ReleaseServices):
 
     async def state(self, name: str) -> RunStatus:
         return self.supervisor.status(name)
-
-    def status(self, service: str, release_id: str) -> RunStatus:
-        """How a service of a release fares at the public address."""
-        return self.supervisor.status(live_name(self.place, service, release_id))
 
     async def ended(self, name: str) -> RunStatus:
         return await self.supervisor.wait(name)
@@ -76,6 +100,11 @@ class ReleaseProcesses(ReleaseServices):
         await self._launch(name, release, service, values, restart=False)
         return LOOPBACK, port
 
+    async def launch_migration(self, name: str, release: Release, service: ReleasedService) -> None:
+        values = directory.read_environment(self.place, release.release_id, service.name)
+        values |= {"DATA_DIR": str(self.place.data), "RELEASE_PHASE": "migration"}
+        await self._launch(name, release, service, values, restart=False)
+
     async def _launch(
         self, name: str, release: Release, service: ReleasedService, values: dict[str, str], *, restart: bool
     ) -> None:
@@ -92,3 +121,14 @@ class ReleaseProcesses(ReleaseServices):
         await self.supervisor.start(
             SupervisedCommand(name, service.argv, app, base | values, restart=restart, user=self.user)
         )
+
+
+def services_of(order: Order, place: ProjectPlace) -> ReleaseProcesses:
+    given = order.backend
+    user = RunAs(**given["user"]) if given["user"] else None
+    directories = {name: Path(given[name]) for name in ("runs_dir", "git_dir", "venvs_dir")}
+    return ReleaseProcesses(place=place, start_timeout_s=order.start_timeout_s, user=user, **directories)
+
+
+if __name__ == "__main__":
+    sys.exit(main(services_of))

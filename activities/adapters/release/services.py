@@ -1,7 +1,7 @@
 """How a project changes from one release to the next, whatever its services run as: processes or containers.
 
 A candidate answers on a private address first; then the old services stop, the new ones start at the public
-address, and `current` flips. Light to import: playbook actions and servers use it. Every function may be killed
+address, and `current` flips. Light to import: servers use it. Every function may be killed
 anywhere and called again: names are fixed, so what runs is adopted, and a project never has two of one service at
 its public address.
 """
@@ -12,9 +12,9 @@ import shutil
 import socket
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from activities.adapters.release import directory
 from activities.adapters.release.directory import ProjectPlace
@@ -27,6 +27,8 @@ from contracts.redaction import redacted, redacted_part
 LOOPBACK = "127.0.0.1"
 RAW_TAIL = 20_000
 _CANDIDATE = "cand-"
+_MIGRATION = "migr-"
+_PASSING = (_CANDIDATE, _MIGRATION)
 _SETTLE_S = 0.3
 """Between the first good answer and the second look: a service that dies right after starting shows itself."""
 _WRONG_ANSWER_S = 2.0
@@ -46,6 +48,7 @@ class ReleasedService:
     health_contains: str
     port_names: list[str] = field(default_factory=list)
     sensitive: list[str] = field(default_factory=list)
+    migrate: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,16 @@ class Release:
     host: str
     bind: str
     services: list[ReleasedService]
+    venv: str = ""
+    image: str = ""
+
+
+@dataclass(frozen=True)
+class Built:
+    """What the services of a release run from: an environment on this machine, or an image by its id."""
+
+    python: str
+    """What `{python}` is in their commands."""
     venv: str = ""
     image: str = ""
 
@@ -86,6 +99,26 @@ class ReleaseServices(ABC):
     place: ProjectPlace
     start_timeout_s: float
     user: RunAs | None
+    building: ClassVar[str]
+    """The step that builds, in words for people."""
+    takes_over: ClassVar[bool]
+    """Whether who asks last ends the programs of those before."""
+
+    @abstractmethod
+    def check_out(self, release_id: str, commit: str) -> None:
+        """Keep what the release is built from."""
+
+    @abstractmethod
+    async def is_built(self, recorded: dict[str, Any] | None) -> bool:
+        """Whether what a manifest names is there still."""
+
+    @abstractmethod
+    async def build(self, release_id: str, commit: str, timeout_s: float, recorded: dict[str, Any] | None) -> Built:
+        """Build it, or adopt what is there."""
+
+    @abstractmethod
+    async def forget(self, release_id: str | None = None) -> None:
+        """What was built for one release, or for all, and is outside of their directories, has gone."""
 
     @abstractmethod
     async def names(self) -> list[str]:
@@ -115,6 +148,21 @@ class ReleaseServices(ABC):
         self, name: str, release: Release, service: ReleasedService, scratch: Path
     ) -> tuple[str, int]:
         """Start it once at a private address, with scratch data; that address."""
+
+    @abstractmethod
+    async def launch_migration(self, name: str, release: Release, service: ReleasedService) -> None:
+        """Start the service's command once with the live data, or adopt it."""
+
+    async def migrate(self, release: Release) -> dict[str, str]:
+        """The end of what each service's migration said, without secrets. A release that has served was migrated.
+
+        Raises MIGRATION_FAILED with the same. Every migration may run twice.
+        """
+        if (self.place.release(release.release_id) / directory.SERVED).exists():
+            return {}
+        self._give_data()
+        wanted = [service for service in release.services if service.migrate]
+        return {service.name: await self._migrate(release, service) for service in wanted}
 
     async def try_candidate(self, release: Release) -> None:
         """Every service answers strictly on a private port with scratch data; nothing of it is left afterwards.
@@ -149,8 +197,7 @@ class ReleaseServices(ABC):
 
     async def start_release(self, release: Release) -> None:
         """Start (or adopt) every service at the public address, and look at it strictly, twice."""
-        self.place.data.mkdir(parents=True, exist_ok=True)
-        give(self.place.data, self.user)
+        self._give_data()
         await _all(self._start_live(release, service) for service in release.services)
 
     async def return_to(self, failed: str, previous: str | None) -> None:
@@ -196,9 +243,9 @@ class ReleaseServices(ABC):
         await self._stop_all(await self.live(other_than=other_than))
 
     async def stop_candidates(self) -> None:
-        """Candidates and their scratch data go, whichever release they belong to."""
+        """Candidates, their scratch data and migrations go, whichever release they belong to."""
         parted = [(name, self._parted(name)[1]) for name in await self.names()]
-        await self._stop_all([name for name, release in parted if release.startswith(_CANDIDATE)])
+        await self._stop_all([name for name, release in parted if release.startswith(_PASSING)])
         shutil.rmtree(self.place.root / "candidates", ignore_errors=True)
 
     async def live(self, *, service: str | None = None, other_than: str | None = None) -> list[str]:
@@ -207,13 +254,35 @@ class ReleaseServices(ABC):
         return [
             name
             for name, of_service, release in parted
-            if not release.startswith(_CANDIDATE) and release != other_than and service in {None, of_service}
+            if not release.startswith(_PASSING) and release != other_than and service in {None, of_service}
         ]
+
+    async def live_states(self, release_id: str) -> dict[str, RunStatus]:
+        """How each service of a release fares at the public address."""
+        parted = [(name, *self._parted(name)) for name in await self.names()]
+        return {service: await self.state(name) for name, service, release in parted if release == release_id}
 
     def _parted(self, name: str) -> tuple[str, str]:
         """Service and release. Neither slug nor service holds a dash, so this is unambiguous."""
         service, _, release = name.removeprefix(f"svc-{self.place.slug}-").partition("-")
         return service, release
+
+    def _give_data(self) -> None:
+        self.place.data.mkdir(parents=True, exist_ok=True)
+        give(self.place.data, self.user)
+
+    async def _migrate(self, release: Release, service: ReleasedService) -> str:
+        name = f"svc-{self.place.slug}-{service.name}-{_MIGRATION}{release.release_id}"
+        try:
+            await self.launch_migration(name, release, replace(service, argv=service.migrate))
+            await self.ended(name)
+            code, said = (await self.state(name)).exit_code, await self._readable_tail(name, release, service)
+        finally:
+            await self.stop(name)
+        if code != 0:
+            message = f"The migration of {service.name} ended with exit code {code}.\nThe end of its output:\n{said}"
+            raise OrchestratorError(ErrorCode.MIGRATION_FAILED, bounded(message, 3_500))
+        return said
 
     async def _try_service(self, release: Release, service: ReleasedService, scratch: Path) -> None:
         name = candidate_name(self.place, service.name, release.release_id)
@@ -260,14 +329,19 @@ class ReleaseServices(ABC):
             raise await self._unhealthy(name, release, service, "it crashed after its start")
 
     async def _unhealthy(self, name: str, release: Release, service: ReleasedService, why: str) -> OrchestratorError:
-        values = directory.read_environment(self.place, release.release_id, service.name)
-        secrets = secret_values(values, service.sensitive)
+        secrets = self._secrets(release, service)
         message = redacted(f"Service {service.name} of release {release.release_id} is not healthy: {why}.", secrets)
-        # Redacted before it is cut: half of a secret would not be recognised.
-        tail = redacted_part(await self.tail(name), secrets).strip()[-_TAIL:]
-        if tail:
+        if tail := await self._readable_tail(name, release, service):
             message += f"\nThe end of its log:\n{tail}"
         return OrchestratorError(ErrorCode.PROBE_FAILED, bounded(message, 3_500))
+
+    async def _readable_tail(self, name: str, release: Release, service: ReleasedService) -> str:
+        # Redacted before it is cut: half of a secret would not be recognised.
+        return redacted_part(await self.tail(name), self._secrets(release, service)).strip()[-_TAIL:]
+
+    def _secrets(self, release: Release, service: ReleasedService) -> list[str]:
+        values = directory.read_environment(self.place, release.release_id, service.name)
+        return secret_values(values, service.sensitive)
 
     async def _fall_back(self, before: str | None, failed: Release) -> None:
         if before == failed.release_id:

@@ -39,6 +39,7 @@ NETWORK = "orchestrator-servers"
 BASE_IMAGE = "debian:bookworm-slim"
 LABEL = "codegen-orchestrator.server"
 USER = "orchestrator"
+SSH_PORT = 22
 _AUTHORISED = f"/home/{USER}/.ssh/authorized_keys"
 _DOCKERFILE = Path(activities.__file__).resolve().parents[1] / "infra" / "images" / "server.Dockerfile"
 # SYS_TIME among others must never stay in: a server that sets its time zone would move the clock of the host.
@@ -109,7 +110,7 @@ class LocalServers:
         start = await _running_since(name)
         await _wait(name, "systemctl", "is-active", "--quiet", "ssh.service")
         address = await _address(name)
-        access = ServerAccess(handle, address, 22, USER, key, known_hosts)
+        access = ServerAccess(handle, address, SSH_PORT, USER, key, known_hosts)
         await _authorise(name, key)
         await _learn_host_key(name, access)
         await _load_base_image(name)

@@ -7,8 +7,6 @@ from activities.adapters.containers.command import Reply, run_program
 from contracts.errors import ErrorClass, ErrorCode, OrchestratorError, bounded
 
 _CONNECT_S = 10
-_SHARED_S = 60
-"""How long a shared connection waits for its next user, on a busy machine too. It ends with its playbook."""
 _NO_CONNECTION = 255
 """The exit code that ssh keeps for itself."""
 
@@ -24,37 +22,24 @@ class ServerAccess:
     key_file: Path
     known_hosts_file: Path
 
-    def options(self, shared: Path | None = None) -> list[str]:
-        """For ssh: nothing of the caller's own configuration, agent or known hosts has a say.
+    def login(self) -> list[str]:
+        """The program of this machine that runs, there, the words that follow."""
+        options = _options(self.known_hosts_file)
+        return ["ssh", *options, "-i", str(self.key_file), "-p", str(self.port), f"{self.user}@{self.host}"]
 
-        All that name the same socket `shared` use one connection, which the first of them makes.
-        """
-        settings = {
-            "BatchMode": "yes",
-            "ConnectTimeout": str(_CONNECT_S),
-            "ControlMaster": "auto" if shared else "no",
-            "GlobalKnownHostsFile": "/dev/null",
-            "IdentitiesOnly": "yes",
-            "IdentityAgent": "none",
-            "LogLevel": "ERROR",
-            "ServerAliveCountMax": "3",
-            "ServerAliveInterval": "10",
-            "StrictHostKeyChecking": "yes",
-            "UserKnownHostsFile": f'"{self.known_hosts_file}"',
-        }
-        if shared:
-            settings |= {"ControlPath": f'"{shared}"', "ControlPersist": str(_SHARED_S)}
-        return ["-F", "none", *(part for name, value in settings.items() for part in ("-o", f"{name}={value}"))]
+    def command(self, command: str) -> list[str]:
+        """A program of this machine that runs a shell command as root there."""
+        return [*self.login(), f"sudo -n {command}"]
 
-    def inventory(self, shared: Path | None = None) -> dict[str, str | int | bool]:
-        """The variables of the host in an Ansible inventory; all tasks use the connection of `shared`."""
+    def inventory(self) -> dict[str, str | int | bool]:
+        """The variables of the host in an Ansible inventory."""
         return {
             "ansible_host": self.host,
             "ansible_port": self.port,
             "ansible_user": self.user,
             "ansible_ssh_private_key_file": str(self.key_file),
             # Ansible splits it like a shell.
-            "ansible_ssh_args": " ".join(option.replace('"', '\\"') for option in self.options(shared)),
+            "ansible_ssh_args": " ".join(option.replace('"', '\\"') for option in _options(self.known_hosts_file)),
             "ansible_pipelining": True,
             "ansible_become": True,
             "ansible_python_interpreter": "/usr/bin/python3",
@@ -63,9 +48,7 @@ class ServerAccess:
 
 async def run_on(access: ServerAccess, command: str, *, stdin: bytes = b"", timeout_s: float = 60.0) -> Reply:
     """Run a shell command as root. Raises OrchestratorError PROCESS_FAILED (transient) when SSH fails."""
-    target = f"{access.user}@{access.host}"
-    login = ["ssh", *access.options(), "-i", str(access.key_file), "-p", str(access.port), target]
-    reply = await run_program([*login, f"sudo -n {command}"], stdin=stdin or None, timeout_s=timeout_s)
+    reply = await run_program(access.command(command), stdin=stdin or None, timeout_s=timeout_s)
     if reply.code == _NO_CONNECTION:
         raise OrchestratorError(
             ErrorCode.PROCESS_FAILED,
@@ -73,3 +56,21 @@ async def run_on(access: ServerAccess, command: str, *, stdin: bytes = b"", time
             error_class=ErrorClass.TRANSIENT,
         )
     return reply
+
+
+def _options(known_hosts: Path) -> list[str]:
+    """For ssh: nothing of the caller's own configuration, agent or known hosts has a say."""
+    settings = {
+        "BatchMode": "yes",
+        "ConnectTimeout": str(_CONNECT_S),
+        "ControlMaster": "no",
+        "GlobalKnownHostsFile": "/dev/null",
+        "IdentitiesOnly": "yes",
+        "IdentityAgent": "none",
+        "LogLevel": "ERROR",
+        "ServerAliveCountMax": "3",
+        "ServerAliveInterval": "10",
+        "StrictHostKeyChecking": "yes",
+        "UserKnownHostsFile": f'"{known_hosts}"',
+    }
+    return ["-F", "none", *(part for name, value in settings.items() for part in ("-o", f"{name}={value}"))]

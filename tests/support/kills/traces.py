@@ -167,7 +167,7 @@ def left_running(stack: Stack, delivery: Delivery) -> list[str]:
 
 def left_secrets(stack: Stack, delivery: Delivery) -> list[str]:
     """What a playbook was told and must not be kept."""
-    return [path for name in ("secret", "env") for path in paths(stack.home, f"playbooks/{delivery.work[2]}*/{name}")]
+    return paths(stack.home, f"orders/{delivery.work[2]}*/*")
 
 
 def paths(home: Path, pattern: str) -> list[str]:

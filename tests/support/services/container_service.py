@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from activities.adapters.playbooks.container_target import AnsibleContainerTarget
+from activities.adapters.playbooks.by_server import on_server
+from activities.adapters.playbooks.target import ReleaseTarget
 from activities.adapters.servers.container import BASE_IMAGE, LocalServers
 from activities.adapters.servers.remote_shell import ServerAccess, run_on
 from activities.ports import DeployTarget
@@ -74,7 +75,8 @@ class ContainerProject(SampleProject):
 
     @property
     def target(self) -> DeployTarget:
-        return AnsibleContainerTarget(self.home, self.artifacts, self.server, start_timeout_s=self.start_timeout_s)
+        host = on_server(self.home, self.server)
+        return ReleaseTarget(self.home, self.artifacts, host, start_timeout_s=self.start_timeout_s)
 
     @property
     def slug(self) -> str:

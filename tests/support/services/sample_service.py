@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import cast
 from uuid import uuid4
 
-from activities.adapters.playbooks.process_target import AnsibleProcessTarget
+from activities.adapters.playbooks.by_server import this_machine
+from activities.adapters.playbooks.target import ReleaseTarget
 from activities.adapters.release.directory import ProjectPlace
 from activities.adapters.release.plan_reader import ForgePlanReader
 from activities.adapters.runs.supervisor import Supervisor
@@ -125,7 +126,8 @@ class SampleProject:
 
     @property
     def target(self) -> DeployTarget:
-        return AnsibleProcessTarget(self.home, self.artifacts, start_timeout_s=self.start_timeout_s, users=self.users)
+        host = this_machine(self.home, self.users)
+        return ReleaseTarget(self.home, self.artifacts, host, start_timeout_s=self.start_timeout_s)
 
     @property
     def artifacts(self) -> DirectoryArtifactStore:

@@ -97,3 +97,11 @@ async def test_manifest_mistakes_name_the_module() -> None:
     assert "slash" in await refusal(manifest=MANIFEST.replace("/health\n", "health\n"))
     assert "Backend-1" in await refusal(manifest=MANIFEST.replace("name: backend", "name: Backend-1"))
     assert "modules" in await refusal(manifest="modules: []")
+
+
+async def test_a_module_may_name_how_its_data_are_migrated() -> None:
+    named = MANIFEST.replace(
+        "    health_path", '    migrate: ["{python}", "-m", "alembic", "upgrade", "head"]\n    health_path'
+    )
+    assert (await read(named)).services[0].migrate == ["{python}", "-m", "alembic", "upgrade", "head"]
+    assert (await read()).services[0].migrate == []

@@ -25,7 +25,7 @@ def test_the_release_program_needs_nothing_but_python(tmp_path: Path) -> None:
     program = tmp_path / "release"
     with tarfile.open(fileobj=io.BytesIO(release_kit().content)) as archive:
         archive.extractall(program, filter="data")
-    load = f"import sys; sys.path[:0] = [{str(program)!r}]; import activities.adapters.release.container_steps as steps"
+    load = f"import sys; sys.path[:0] = [{str(program)!r}]; import activities.adapters.release.containers as steps"
     done = subprocess.run(
         [sys.executable, "-I", "-S", "-c", f"{load}; print(steps.__file__)"],
         cwd=tmp_path, capture_output=True, text=True, check=False,

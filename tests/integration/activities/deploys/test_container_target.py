@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import tempfile
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +12,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from activities.adapters.containers import command as docker
+from activities.adapters.playbooks import preparation
+from activities.adapters.playbooks.preparation import ServerPreparation
 from activities.adapters.playbooks.release_kit import release_kit
 from activities.adapters.servers import container as server_container
 from activities.adapters.servers import service_layers
@@ -176,20 +177,21 @@ async def test_a_broken_engine_of_the_server_is_not_taken_for_the_one_of_this_ma
     await project.server.access(project.server.handle)
 
 
-async def test_all_steps_of_a_deploy_share_one_connection_which_ends_with_them(
-    project: ContainerProject, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_deploy_takes_one_connection_and_a_probe_another(project: ContainerProject) -> None:
     count = "journalctl --sync; journalctl --unit ssh --output cat | grep --count '^Accepted publickey' || true"
-    with tempfile.TemporaryDirectory() as short:
-        # The directories of tests may be too long for sockets.
-        monkeypatch.setattr(project, "home", Path(short))
-        commit = project.commit("v1")
-        before = int(await project.server.run(count))
-        _, outcome = await deploy(project, commit)
-        assert outcome.ok, outcome.error
-        assert int(await project.server.run(count)) - before == 2, "the deploy and this look"
-        assert list(Path(short, "playbooks").glob("*.ssh")) == []
-    assert (await docker.run_program(["pgrep", "--full", f"ssh: {short}"])).text == ""
+    assert (await deploy(project, project.commit("v1")))[1].ok, "the server is prepared"
+    target, commit = project.target, project.commit("v2")
+    request = await project.request(commit, timeout_s=300)
+    assert (await target.release(request, project.environment(request), Recorder().follow)).ok
+    before = int(await project.server.run(count))
+    assert (
+        await target.release(
+            request.model_copy(update={"task_id": "again"}), project.environment(request), Recorder().follow
+        )
+    ).ok
+    assert int(await project.server.run(count)) - before == 2, "the deploy and this look"
+    assert (await target.probe(project.probe_request(request))).ok
+    assert int(await project.server.run(count)) - before == 4, "the probe and this look"
     await project.server.run(f"test -d {release_kit().path}/activities/adapters/__pycache__")
 
 
@@ -202,14 +204,23 @@ async def test_a_service_that_ends_right_after_its_first_answers_does_not_go_liv
     assert await project.candidates() == []
 
 
-async def test_a_release_program_that_was_cut_on_its_way_is_not_installed(project: ContainerProject) -> None:
+async def test_the_release_program_comes_with_ansible_and_only_when_it_is_not_there(
+    project: ContainerProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
     access = await project.server.access(project.server.handle)
-    kit = replace(release_kit(), path="/opt/orchestrator/other")
-    reply = await run_on(access, kit.upload, stdin=kit.content[:1000])
-    assert reply.code != 0
-    assert "other" not in await project.server.run("ls /opt/orchestrator")
-    await asyncio.gather(kit.install(access), kit.install(access))
-    assert (await project.server.run("ls -d /opt/orchestrator/other*")) == kit.path
+    other = replace(release_kit(), path="/opt/orchestrator/other")
+    monkeypatch.setattr(preparation, "release_kit", lambda: other)
+    await project.server.run("mkdir -p /opt/orchestrator/other.half")
+    server = ServerPreparation(project.home, project.supervisor)
+    await asyncio.gather(server.ensure(access), server.ensure(access))
+    assert "program.py" in await project.server.run(f"ls {other.path}/activities/adapters/release")
+    monkeypatch.setattr(preparation, "PLAYBOOK", Path("/nowhere/none.yml"))
+    await server.ensure(access)
+    await project.server.run(f"rm -rf {other.path}*")
+    with pytest.raises(OrchestratorError, match="cannot be prepared") as caught:
+        await server.ensure(access)
+    assert caught.value.retryable
+    assert project.processes() == []
 
 
 @pytest.mark.deep

@@ -68,11 +68,11 @@ async def assert_serves_once(project: SampleProject, request: ReleaseRequest) ->
     assert answer["release"] == request.release_id
     assert project.service_runs() == [f"svc-{project.place.slug}-backend-{request.release_id}"]
     assert len([line for line in project.processes() if "backend.py" in line]) == 1
-    assert not [line for line in project.processes() if "ansible" in line]
+    assert not [line for line in project.processes() if "activities.adapters.release" in line]
     assert directory.current_release(project.place) == request.release_id
     assert [path.name for path in (project.place.root / "releases").iterdir()] == [request.release_id]
     assert not (project.place.root / "candidates").exists()
-    left = [file for file in (project.home / "playbooks").rglob("*") if file.is_file()]
+    left = [file for file in (project.home / "orders").rglob("*") if file.is_file()]
     assert not any(SECRET in file.read_text(errors="replace") for file in left)
 
 
@@ -102,7 +102,7 @@ async def test_a_playbook_killed_with_its_supervisor_runs_again_to_the_same_end(
     for process in [supervisor, *supervisor.children(recursive=True)]:
         # one may end by itself between two of these looks
         with contextlib.suppress(psutil.Error, ProcessLookupError):
-            if "ansible" in " ".join(process.cmdline()):
+            if "activities.adapters.release" in " ".join(process.cmdline()):
                 os.kill(process.pid, signal.SIGKILL)
     with pytest.raises(OrchestratorError) as caught:
         await task

@@ -1,4 +1,4 @@
-"""What every deploy target promises, whatever services run as: real ansible, seen from outside over HTTP."""
+"""What every deploy target promises, whatever services run as: a real program, seen from outside over HTTP."""
 
 import asyncio
 import json
@@ -20,11 +20,13 @@ from contracts.steps import OperationRequest, ReleaseOutcome, ReleaseRequest, Re
 from runtime.embedded.ports import any_free
 from tests.support.eventually import eventually
 from tests.support.services.container_service import ContainerProject, OneServer, no_engine
-from tests.support.services.sample_service import SECRET, Recorder, SampleProject
+from tests.support.services.sample_service import MANIFEST, SECRET, Recorder, SampleProject
 
 ROOT = Path(__file__).resolve().parents[4]
 pytestmark = pytest.mark.timeout(400)  # a shared machine may be slow, and the first test makes the server
 deep = pytest.mark.deep
+MIGRATES = MANIFEST.replace("    health_path", '    migrate: ["{python}", "migrate.py"]\n    health_path')
+"""A manifest whose backend names a migration."""
 SIDES = [pytest.param("process", marks=deep), "container"]
 """The gate looks at containers; at processes it looks where a test says so."""
 IN_PROCESSES = ["process", pytest.param("container", marks=deep)]
@@ -204,7 +206,7 @@ async def test_nothing_secret_can_be_seen_by_others_or_is_left_by_the_run(served
     assert (await health(project))["holds"] is True, "the service has the secret"
     assert "backend.py" in served.seen, "the service was not seen"
     assert SECRET not in served.seen + told(served.recorder)
-    left = texts_under(project.home / "playbooks", project.home / "runs", project.home / "artifacts")
+    left = texts_under(project.home / "orders", project.home / "runs", project.home / "artifacts")
     assert "Check out the commit" in left
     assert SECRET not in left
 
@@ -261,6 +263,55 @@ async def test_a_rollback_serves_the_exact_earlier_commit_without_building_it(se
     assert one.image is None or one.image != two.image
 
 
+@pytest.mark.parametrize("served", ["container"], indirect=True)
+async def test_a_commit_is_built_once_and_a_release_runs_the_image_that_was_recorded_for_it(served: Served) -> None:
+    project, first = served.project, served.request
+    again = deploy(project, first.plan.commit, previous=first.release_id)
+    second, outcome, _ = await let_go_until_done(project, again)
+    assert outcome.image == served.outcome.image is not None, "built again"
+    image = outcome.image
+    another = recorded(project, second).model_copy(update={"image": image.replace(image[-4:], "0000")})
+    restart = OperationRequest(
+        project_id=project.project_id, project_name=project.name, task_id="dep-restart", action=DeployAction.RESTART
+    )
+    refused = await project.target.operate(restart, another, Recorder().follow)
+    assert (refused.ok, "was recorded with the image" in str(refused.error)) == (False, True), refused
+    await assert_only_serves(project, second)
+    third = second.model_copy(update={"task_id": "dep-back", "image": another.image})
+    outcome = await project.target.release(third, project.environment(third), Recorder().follow)
+    assert outcome.error_code == ErrorCode.IMAGE_MISMATCH
+    await assert_only_serves(project, second)
+    assert (await project.target.operate(restart, recorded(project, second), Recorder().follow)).ok
+    assert (await project.target.revert(verdict(project, second), recorded(project, first))).ok
+    await assert_only_serves(project, first)
+
+
+async def test_data_are_migrated_while_the_release_before_serves_and_a_failure_leaves_it_so(served: Served) -> None:
+    project, first = served.project, served.request
+    data = "pathlib.Path(os.environ['DATA_DIR'], 'schema')"
+    script = f"import os, pathlib, sys; print(os.environ['API_TOKEN'], 'to v2'); {data}.open('a').write('v2')"
+    tells = {"answer": f"import pathlib; body['schema'] = {data}.exists() and {data}.read_text()"}
+    files = {"service__yaml": MIGRATES, "migrate__py": f"{script}; sys.exit('no room left')"}
+    before = await project.live()
+    _, outcome, recorder = await deploy(project, project.commit("v2", **tells, **files), previous=first.release_id)
+    assert (outcome.ok, outcome.error_code) == (False, ErrorCode.MIGRATION_FAILED)
+    assert "no room left" in str(outcome.error)
+    assert SECRET not in str(outcome.error) + told(recorder)
+    assert recorder.steps[-1] == "Migrate the data", "no candidate was started"
+    assert await project.live() == before
+    commit = project.commit("v3", **tells, service__yaml=MIGRATES, migrate__py=script)
+    second, outcome, recorder = await deploy(project, commit, previous=first.release_id)
+    assert outcome.ok, outcome.error
+    assert recorder.steps[-3:] == ["Migrate the data", "Start a candidate and look at its health", recorder.steps[-1]]
+    assert (await health(project))["schema"] == "v2v2", "the release serves what was migrated"
+    back = second.model_copy(update={"task_id": "dep-again", "image": outcome.image})
+    assert (await project.target.release(back, project.environment(back), Recorder().follow)).ok
+    assert (await health(project))["schema"] == "v2v2", "a release that has served is not migrated again"
+    assert "to v2" in texts_under(project.home / "artifacts")
+    assert SECRET not in texts_under(project.home / "artifacts", project.home / "runs")
+    assert (await project.target.revert(verdict(project, second), recorded(project, first))).ok
+
+
 async def test_a_second_release_replaces_the_first_and_a_revert_brings_that_back(served: Served) -> None:
     project, first = served.project, served.request
     kept, starts = await project.releases(), await project.starts()
@@ -299,8 +350,8 @@ async def test_cancelling_a_release_leaves_nothing_of_it(
     await project.target.stop_release(request)
     await assert_only_serves(project, first)
     assert await project.releases() == kept
-    assert not any("ansible" in line or "ssh " in line for line in project.processes())
-    assert SECRET not in texts_under(project.home / "playbooks")
+    assert not any("activities.adapters.release" in line or "ssh " in line for line in project.processes())
+    assert SECRET not in texts_under(project.home / "orders")
 
 
 @pytest.mark.parametrize("moment", ["candidate", pytest.param("live", marks=deep)])

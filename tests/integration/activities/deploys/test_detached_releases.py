@@ -1,4 +1,4 @@
-"""How a detached playbook is followed and bounded."""
+"""How a detached run of the release program is followed and bounded."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -6,11 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from activities.adapters.playbooks import runner as playbook_runner
-from activities.adapters.playbooks.process_target import AnsibleProcessTarget
-from activities.adapters.playbooks.runner import PlaybookRunner
-from activities.adapters.runs.supervisor import Supervisor
-from activities.adapters.servers.remote_shell import ServerAccess
+from activities.adapters.playbooks.target import ReleaseTarget
 from activities.ports import Follow
 from contracts.errors import ErrorCode
 from contracts.ids import playbook_ident
@@ -28,13 +24,12 @@ async def project(tmp_path: Path) -> AsyncIterator[SampleProject]:
     assert sample.processes() == []
 
 
-def files_of_playbooks(project: SampleProject) -> str:
-    files = [file for file in (project.home / "playbooks").rglob("*") if file.is_file()]
+def files_of_runs(project: SampleProject) -> str:
+    files = [file for file in (project.home / "orders").rglob("*") if file.is_file()]
     return "".join(file.read_text(errors="replace") for file in files)
 
 
-async def test_the_heart_beats_while_a_playbook_has_nothing_to_tell(project: SampleProject) -> None:
-    assert playbook_runner._FOLLOW_S <= 0.5, "an activity is missed when it is silent for long"
+async def test_the_heart_beats_while_a_release_has_nothing_to_tell(project: SampleProject) -> None:
     request = await project.request(project.commit("v1", prologue=project.held("candidate")))
     recorder = Recorder()
     releasing = asyncio.create_task(project.target.release(request, project.environment(request), recorder.follow))
@@ -47,10 +42,10 @@ async def test_the_heart_beats_while_a_playbook_has_nothing_to_tell(project: Sam
 
 
 @pytest.mark.deep
-async def test_a_playbook_that_has_to_wait_for_others_beats_its_heart_meanwhile(project: SampleProject) -> None:
+async def test_a_release_that_has_to_wait_for_others_beats_its_heart_meanwhile(project: SampleProject) -> None:
     target, recorder = project.target, Recorder()
-    assert isinstance(target, AnsibleProcessTarget)
-    slots = target._runner._slots
+    assert isinstance(target, ReleaseTarget)
+    slots = target._detached._slots
     while not slots.locked():
         await slots.acquire()
     request = await project.request(project.commit("v1"))
@@ -63,13 +58,13 @@ async def test_a_playbook_that_has_to_wait_for_others_beats_its_heart_meanwhile(
 
 
 async def released(project: SampleProject, request: ReleaseRequest, follow: Follow) -> int | None:
-    """The process of the playbook that did it."""
+    """The process of the run that did it."""
     outcome = await project.target.release(request, project.environment(request), follow)
     assert outcome.ok, outcome.error
     return project.supervisor.status(playbook_ident(request.release_id, request.task_id)).pid
 
 
-async def test_a_finished_playbook_is_adopted_and_told_from_where_the_last_attempt_was(project: SampleProject) -> None:
+async def test_a_finished_release_is_adopted_and_told_from_where_the_last_attempt_was(project: SampleProject) -> None:
     request = await project.request(project.commit("v1"))
     first, again, rest = Recorder(), Recorder(), Recorder()
     pid = await released(project, request, first.follow)
@@ -77,13 +72,13 @@ async def test_a_finished_playbook_is_adopted_and_told_from_where_the_last_attem
     assert await released(project, request, again.follow) == pid
     keys = [event.key for event in first.events]
     assert [event.key for event in again.events] == keys
-    behind_the_second = int(keys[1].rpartition(":")[2])
-    assert await released(project, request, Follow(behind_the_second, rest.report)) == pid
+    third = int(keys[2].rpartition(":")[2])
+    assert await released(project, request, Follow(third, rest.report)) == pid
     assert [event.key for event in rest.events] == keys[2:]
     assert rest.offset == first.offset > 0
 
 
-async def test_a_playbook_that_takes_too_long_is_ended_and_told(project: SampleProject) -> None:
+async def test_a_release_that_takes_too_long_is_ended_and_told(project: SampleProject) -> None:
     request = await project.request(project.commit("v1", prologue=project.held("candidate")), timeout_s=1)
     outcome = await project.target.release(request, project.environment(request), Recorder().follow)
     assert (outcome.ok, outcome.error_code) == (False, ErrorCode.PLAYBOOK_FAILED)
@@ -102,7 +97,7 @@ async def test_a_package_that_cannot_be_installed_is_told(project: SampleProject
 
 
 @pytest.mark.deep
-async def test_a_caller_that_is_cancelled_leaves_the_playbook_for_the_next(project: SampleProject) -> None:
+async def test_a_caller_that_is_cancelled_leaves_the_release_for_the_next(project: SampleProject) -> None:
     request = await project.request(project.commit("v1"))
     task = asyncio.ensure_future(project.target.release(request, project.environment(request), Recorder().follow))
     await asyncio.wait({task}, timeout=0.05)
@@ -112,22 +107,13 @@ async def test_a_caller_that_is_cancelled_leaves_the_playbook_for_the_next(proje
     assert outcome.ok, outcome.error
 
 
-async def test_the_sweep_at_start_forgets_secrets_of_playbooks_that_ended_unseen(project: SampleProject) -> None:
+async def test_the_sweep_at_start_forgets_secrets_of_releases_that_ended_unseen(project: SampleProject) -> None:
     request = await project.request(project.commit("v1"))
     task = asyncio.ensure_future(project.target.release(request, project.environment(request), Recorder().follow))
     runs = await eventually(lambda: list((project.home / "runs").glob("play-*")))
     task.cancel()
     await asyncio.wait({task})
     await project.supervisor.wait(runs[0].name)
-    assert SECRET in files_of_playbooks(project)
+    assert SECRET in files_of_runs(project)
     await project.target.restore_services()
-    assert SECRET not in files_of_playbooks(project)
-
-
-def test_where_the_path_of_a_socket_would_be_too_long_each_task_has_its_own_connection(tmp_path: Path) -> None:
-    access = ServerAccess("server", "10.0.0.1", 22, "somebody", tmp_path / "key", tmp_path / "known_hosts")
-    for home, master in ((Path("/srv/home"), "auto"), (Path("/srv", "h" * 90), "no")):
-        runner = PlaybookRunner(home, Supervisor(home / "runs"))
-        arguments = str(access.inventory(runner.connection("play-1"))["ansible_ssh_args"])
-        assert f"-o ControlMaster={master} " in arguments
-        assert ("ControlPath" in arguments) == (master == "auto")
+    assert SECRET not in files_of_runs(project)

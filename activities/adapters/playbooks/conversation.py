@@ -1,0 +1,80 @@
+"""Asks the release program, here or on a server: one order after the other over one connection."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from activities.adapters.playbooks.detached import program_environment
+from activities.adapters.playbooks.release_kit import NOT_THERE
+from activities.adapters.release.order import Order
+from contracts.errors import ErrorClass, ErrorCode, OrchestratorError
+
+_STEP_S = 300.0
+"""Outside of a deploy a step stops or starts what is there: it builds nothing."""
+_MAX_LINE = 1024 * 1024
+
+
+class KitMissing(Exception):
+    """The server has not got this platform's release program."""
+
+
+@dataclass(frozen=True)
+class Conversation:
+    """With one program that runs."""
+
+    process: asyncio.subprocess.Process
+
+    async def ask(self, order: Order) -> dict[str, Any]:
+        """Raises what the program says that went wrong, KitMissing, and PROCESS_FAILED (transient) when it is gone
+        or takes longer than five minutes."""
+        answer = await self._answer(json.dumps(asdict(order)).encode() + b"\n")
+        if answer.get("failed"):
+            kind = ErrorClass.TRANSIENT if answer["retryable"] else ErrorClass.PERMANENT
+            raise OrchestratorError(ErrorCode(answer["code"]), answer["msg"], error_class=kind)
+        return answer
+
+    async def _answer(self, given: bytes) -> dict[str, Any]:
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        try:
+            async with asyncio.timeout(_STEP_S):
+                with suppress(BrokenPipeError, ConnectionResetError):
+                    self.process.stdin.write(given)
+                    await self.process.stdin.drain()
+                while line := await self.process.stdout.readline():
+                    if "answer" in (said := json.loads(line)):
+                        answer: dict[str, Any] = said["answer"]
+                        return answer
+                raise await self._gone()
+        except TimeoutError:
+            raise _failed(f"The release program took longer than {_STEP_S:g} s.") from None
+
+    async def _gone(self) -> Exception:
+        assert self.process.stderr is not None
+        error = (await self.process.stderr.read()).decode(errors="replace")
+        code = await self.process.wait()
+        if code == NOT_THERE:
+            return KitMissing()
+        return _failed(f"The release program ended with {code}: {error.strip()[-1_000:]}")
+
+
+@asynccontextmanager
+async def conversation(argv: list[str]) -> AsyncIterator[Conversation]:
+    """The program runs for as long as it is needed. Who leaves in the middle leaves no process behind here."""
+    pipe = asyncio.subprocess.PIPE
+    process = await asyncio.create_subprocess_exec(
+        *argv, stdin=pipe, stdout=pipe, stderr=pipe, env=program_environment(), limit=_MAX_LINE
+    )
+    try:
+        yield Conversation(process)
+    finally:
+        with suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
+
+
+def _failed(message: str) -> OrchestratorError:
+    return OrchestratorError(ErrorCode.PROCESS_FAILED, message, error_class=ErrorClass.TRANSIENT)

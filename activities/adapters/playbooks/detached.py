@@ -1,0 +1,216 @@
+"""Runs of the release program that outlive whoever started them: created or adopted by name, followed, stopped."""
+
+import asyncio
+import json
+import os
+import shutil
+import sys
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import activities
+from activities.adapters.release.directory import write_private_bytes
+from activities.adapters.runs.file_lock import file_lock
+from activities.adapters.runs.follower import LineFollower
+from activities.adapters.runs.states import RunStatus
+from activities.adapters.runs.supervisor import SupervisedCommand, Supervisor
+from activities.ports import Follow
+from contracts.errors import ErrorClass, ErrorCode, OrchestratorError, bounded
+from contracts.progress import FineEvent, ProgressEvent
+
+_FOLLOW_S = 0.5
+_AT_ONCE_PER_CORE = 2
+"""Releases and the builds that they start: with twenty on two cores, servers were too busy to answer SSH in time."""
+_ORDER = "order"
+_MAX_LOG = 5_000_000
+_NO_CONNECTION = 255
+_PASSED_ON = (
+    "PIP_",
+    "UV_",
+    "SSL_CERT_",
+    "REQUESTS_CA_",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "NO_PROXY",
+    "ALL_PROXY",
+    "TMPDIR",
+)
+"""What building an environment needs to reach the package registry."""
+
+
+@dataclass(frozen=True)
+class DetachedOrder:
+    """`given` is what the program `argv` reads: secrets stand in it, in a file of mode 0600 while the run lives."""
+
+    ident: str
+    task_id: str
+    argv: list[str]
+    given: bytes = field(repr=False)
+    timeout_s: int = 1800
+
+
+@dataclass(frozen=True)
+class DetachedResult:
+    """`answer` is the program's own last word, None when it had none; `log` is the whole output."""
+
+    exit_code: int | None
+    timed_out: bool
+    answer: dict[str, Any] | None
+    log: bytes
+
+    @property
+    def ok(self) -> bool:
+        return self.answer is not None and not self.answer.get("failed")
+
+
+class DetachedReleases:
+    """The runs of one installation. `home` is its state directory."""
+
+    def __init__(self, home: Path, supervisor: Supervisor) -> None:
+        self._home = home
+        self._root = home / "orders"
+        self._supervisor = supervisor
+        self._slots = asyncio.Semaphore(_AT_ONCE_PER_CORE * (os.cpu_count() or 1))
+
+    async def run(self, order: DetachedOrder, follow: Follow) -> DetachedResult:
+        """Start or adopt the run and follow it to its end; events are keyed `<ident>:<offset>`.
+
+        A finished run is adopted with its result, a lost one (its supervisor was killed, or a reboot) runs again
+        from the start. Cancelling the caller leaves the run alone. A run waits for its turn while many others are
+        under way. Raises PLAYBOOK_LOST (transient) when the run is lost, killed or stopped by somebody else while it
+        is followed, or when its server could not be reached, and what the program says may pass: the next call
+        begins anew.
+        """
+        async with self._turn(follow):
+            await self._begin(order)
+            status = await self._followed(order, follow)
+        await asyncio.to_thread(self._forget, order.ident)
+        log, _ = self._supervisor.read_output(order.ident, 0, _MAX_LOG)
+        result = DetachedResult(status.exit_code, status.timed_out, _last_word(log), log)
+        if trouble := _passing(status, result):
+            await self.stop(order.ident)
+            raise trouble
+        return result
+
+    async def stop(self, ident: str, grace_s: float = 2.0) -> None:
+        """Stop the run and everything that it started; its secrets and its name are gone when this returns."""
+        async with self._starting():
+            pass
+        await self._clear(ident, grace_s)
+
+    def sweep(self) -> None:
+        """Forget the secrets of runs that ended while nobody followed them. For a start of the platform."""
+        for order in self._root.glob("*/"):
+            if self._supervisor.status(order.name).state != "running":
+                self._forget(order.name)
+
+    @asynccontextmanager
+    async def _turn(self, follow: Follow) -> AsyncIterator[None]:
+        taken = asyncio.ensure_future(self._slots.acquire())
+        try:
+            while not (await asyncio.wait({taken}, timeout=_FOLLOW_S))[0]:
+                await follow.report([], follow.offset)
+            yield
+        finally:
+            if not taken.cancel():
+                self._slots.release()
+
+    async def _begin(self, order: DetachedOrder) -> None:
+        """Create or adopt. The lock keeps two starters from writing the order of one run at once."""
+        async with self._starting():
+            state = self._supervisor.status(order.ident).state
+            if state == "lost":
+                await self._clear(order.ident, 0)
+            if state in {"absent", "lost"}:
+                file = self._root / order.ident / _ORDER
+                file.parent.mkdir(mode=0o700, exist_ok=True)
+                await asyncio.to_thread(write_private_bytes, file, order.given)
+                await self._supervisor.start(self._command(order, file))
+
+    def _starting(self) -> AbstractAsyncContextManager[None]:
+        self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return file_lock(self._root / ".lock")
+
+    async def _clear(self, ident: str, grace_s: float) -> None:
+        await self._supervisor.stop(ident, grace_s=grace_s)
+        await asyncio.to_thread(self._supervisor.remove, ident)
+        await asyncio.to_thread(self._forget, ident)
+
+    def _forget(self, ident: str) -> None:
+        shutil.rmtree(self._root / ident, ignore_errors=True)
+
+    def _command(self, order: DetachedOrder, file: Path) -> SupervisedCommand:
+        argv = ["/bin/sh", "-c", 'exec "$@" <"$0"', str(file), *order.argv]
+        return SupervisedCommand(order.ident, argv, self._home, program_environment(), timeout_s=order.timeout_s)
+
+    async def _followed(self, order: DetachedOrder, follow: Follow) -> RunStatus:
+        follower = _StepFollower(self._supervisor, follow, order.ident, order.ident, order.task_id)
+        status, _ = await follower.follow(order.ident, _told)
+        return status
+
+
+class _StepFollower(LineFollower):
+    """What people want to see: each step as it starts, and why one failed."""
+
+    def _event(self, offset: int, number: int, text: str) -> FineEvent:
+        told = super()._event(offset, number, text)
+        line = json.loads(text)
+        if (step := line.get("step")) is not None:
+            return told.model_copy(update={"event": _with(told.event, message=step, current_step=step[:200])})
+        answer = line["answer"]
+        failed = {"type": "failed", "message": None, "error": bounded(answer["msg"], 3_900)}
+        return told.model_copy(update={"event": _with(told.event, current_step=answer["step"][:200], **failed)})
+
+
+def program_environment() -> dict[str, str]:
+    """For programs of the platform on this machine: what they import, and how package registries are reached."""
+    passed_on = {name: value for name, value in os.environ.items() if name.upper().startswith(_PASSED_ON)}
+    return passed_on | {
+        "PATH": f"{Path(sys.executable).parent}:{os.defpath}",
+        "HOME": os.devnull,
+        "LANG": "C.UTF-8",
+        "PYTHONPATH": str(Path(activities.__file__).resolve().parent.parent),
+    }
+
+
+def _with(event: ProgressEvent, **changes: str | None) -> ProgressEvent:
+    return event.model_copy(update=changes)
+
+
+def _told(line: bytes) -> list[str]:
+    said = _said(line)
+    return [line.decode()] if "step" in said or said.get("answer", {}).get("failed") else []
+
+
+def _said(line: bytes) -> dict[str, Any]:
+    """What the program says in a line; empty for what others have written there."""
+    try:
+        found = json.loads(line)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _last_word(log: bytes) -> dict[str, Any] | None:
+    return next((said["answer"] for line in reversed(log.splitlines()) if "answer" in (said := _said(line))), None)
+
+
+def _passing(status: RunStatus, result: DetachedResult) -> OrchestratorError | None:
+    """Why the next call should begin anew; None when this was an end."""
+    if status.timed_out:
+        return None
+    answer = result.answer or {}
+    if answer.get("retryable"):
+        return OrchestratorError(ErrorCode(answer["code"]), answer["msg"], error_class=ErrorClass.TRANSIENT)
+    if status.exit_code == _NO_CONNECTION and not answer:
+        return _lost("The server could not be reached.")
+    if status.state != "exited" or (status.exit_code or 0) < 0:
+        return _lost("The release was lost while it ran.")
+    return None
+
+
+def _lost(message: str) -> OrchestratorError:
+    return OrchestratorError(ErrorCode.PLAYBOOK_LOST, message, error_class=ErrorClass.TRANSIENT)

@@ -1,0 +1,141 @@
+"""Where the release program runs: on this machine, or on a server that Ansible has prepared for it."""
+
+import asyncio
+import json
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+from activities.adapters.packages.registry_access import registry_files
+from activities.adapters.playbooks.preparation import ServerPreparation
+from activities.adapters.playbooks.release_kit import release_kit
+from activities.adapters.release import directory
+from activities.adapters.release.build_context import build_context
+from activities.adapters.release.directory import ProjectPlace, claim_place
+from activities.adapters.release.order import Order
+from activities.adapters.release.processes import ReleaseProcesses
+from activities.adapters.release.services import load_release
+from activities.adapters.runs.file_lock import file_lock
+from activities.adapters.runs.unprivileged import UnprivilegedUsers
+from activities.adapters.servers.remote_shell import ServerAccess
+from activities.rules_environment import bind_address
+
+
+class ServerAddresses(Protocol):
+    """Whoever knows how servers are reached."""
+
+    async def access(self, handle: str) -> ServerAccess:
+        """Raises OrchestratorError, transient when the server does not answer now."""
+
+
+class ProgramHost(Protocol):
+    """Has the release program, and what it is given there."""
+
+    async def call(self, handle: str) -> list[str]:
+        """The command that runs it. Raises OrchestratorError, transient when the server does not answer now."""
+
+    async def prepare(self, handle: str) -> None:
+        """Get the program there."""
+
+    async def completed(self, order: Order, repository: str = "") -> Order:
+        """With what only this place knows."""
+
+    async def input(self, order: Order, repository: str) -> bytes:
+        """The order of a deploy, and what follows it."""
+
+    async def restore(self) -> list[str]:
+        """Start what should run and does not; the names of what was started."""
+
+
+@dataclass(frozen=True)
+class ThisMachine:
+    """Services are supervised processes. `home` is the state directory; `users` are whom services run as: one for
+    each project, where the platform may drop to it.
+    """
+
+    home: Path
+    users: UnprivilegedUsers
+
+    @property
+    def _services_dir(self) -> Path:
+        return self.home / "services"
+
+    async def call(self, handle: str) -> list[str]:
+        return [sys.executable, "-P", "-m", "activities.adapters.release.processes"]
+
+    async def prepare(self, handle: str) -> None:
+        """Nothing: the program is a part of the platform."""
+
+    async def completed(self, order: Order, repository: str = "") -> Order:
+        place = await asyncio.to_thread(claim_place, self._services_dir, order.project_id, order.project_name)
+        user = self.users.for_owner(f"service-{place.slug}")
+        backend: dict[str, Any] = {
+            "runs_dir": str(self.home / "runs"),
+            "venvs_dir": str(self.home / "caches" / "venvs"),
+            "git_dir": str(self.home / "forge" / f"{repository}.git"),
+            "user": asdict(user) if user else None,
+        }
+        bind = bind_address(order.host) if order.host else order.bind
+        return replace(order, services_dir=str(self._services_dir), bind=bind, backend=backend)
+
+    async def input(self, order: Order, repository: str) -> bytes:
+        return _line(order)
+
+    async def restore(self) -> list[str]:
+        started: list[str] = []
+        for link in sorted(self._services_dir.glob("*/current")):
+            place = ProjectPlace(link.parent)
+            current = directory.current_release(place)
+            if current is None or place.stopped.exists():
+                continue
+            user = self.users.for_owner(f"service-{place.slug}")
+            async with file_lock(place.lock):
+                processes = ReleaseProcesses(self.home / "runs", place, user=user)
+                started += await processes.restore(load_release(place, current))
+        return started
+
+
+@dataclass(frozen=True)
+class OnServer:
+    """Services are containers of the server's engine, which builds their image. A project has
+    `/srv/<slug>/{releases,current,data}` there and a numeric user of its own.
+    """
+
+    home: Path
+    servers: ServerAddresses
+    preparation: ServerPreparation
+    _prepared: set[ServerAccess] = field(default_factory=set, init=False, repr=False, compare=False)
+
+    async def call(self, handle: str) -> list[str]:
+        access = await self.servers.access(handle)
+        await self.prepare_at(access)
+        return access.command(release_kit().command)
+
+    async def prepare_at(self, access: ServerAccess) -> None:
+        """The release program is there when a server is seen for the first time; it is not looked for again."""
+        if access not in self._prepared:
+            await self.preparation.ensure(access)
+            self._prepared.add(access)
+
+    async def prepare(self, handle: str) -> None:
+        await self.preparation.ensure(await self.servers.access(handle))
+
+    async def completed(self, order: Order, repository: str = "") -> Order:
+        return replace(order, services_dir="/srv")
+
+    async def input(self, order: Order, repository: str) -> bytes:
+        return await asyncio.to_thread(self._with_archive, order, repository)
+
+    async def restore(self) -> list[str]:
+        """Nothing: the engine of a server starts again what ran, and the server comes back with its machine."""
+        return []
+
+    def _with_archive(self, order: Order, repository: str) -> bytes:
+        registry: Mapping[str, str] = registry_files()
+        return _line(order) + build_context(self.home / "forge" / f"{repository}.git", order.commit, registry)
+
+
+def _line(order: Order) -> bytes:
+    return json.dumps(asdict(order)).encode() + b"\n"

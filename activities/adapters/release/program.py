@@ -1,0 +1,231 @@
+"""The release program: does one order, which comes on its standard input, to a project of the machine that it runs on.
+
+The first line is an `Order` in JSON; what follows it is the archive that an image is built from. Each step is told
+in a line of JSON as it begins, the last line is the answer. Who asks only for looks may ask again on the next line.
+Standard library only (see `release_kit`).
+"""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from activities.adapters.release import directory
+from activities.adapters.release.directory import ProjectPlace
+from activities.adapters.release.order import Order
+from activities.adapters.release.services import ReleasedService, ReleaseServices, load_release
+from activities.adapters.runs import process_table
+from contracts.errors import ErrorCode, OrchestratorError
+
+DEPLOY = ["checkout", "build", "environment", "migrate", "candidate", "switch"]
+_TITLES = {
+    "checkout": "Check out the commit",
+    "environment": "Write the environment",
+    "migrate": "Migrate the data",
+    "candidate": "Start a candidate and look at its health",
+    "switch": "Switch to the new release",
+}
+_LOOK = ["status"]
+"""Changes nothing, waits for nobody and ends nobody."""
+
+Answer = dict[str, Any]
+ServicesOf = Callable[[Order, ProjectPlace], ReleaseServices]
+
+
+@dataclass(frozen=True)
+class _Work:
+    order: Order
+    place: ProjectPlace
+    services: ReleaseServices
+
+    async def checkout(self) -> Answer:
+        """A finished release needs nothing of the commit any more."""
+        if not await self.services.is_built(self._recorded()):
+            self.services.check_out(self.order.release_id, self.order.commit)
+        return {}
+
+    async def build(self) -> Answer:
+        """Exactly this commit, once; then the release is complete."""
+        order, recorded = self.order, self._recorded()
+        await self._refuse_another_image(order.release_id)
+        built = await self.services.build(order.release_id, order.commit, order.build_timeout_s, recorded)
+        services = [asdict(ReleasedService(**service)) for service in order.services]
+        for service in services:
+            for command in ("argv", "migrate"):
+                service[command] = [part.replace("{python}", built.python) for part in service[command]]
+        manifest = {
+            "release_id": order.release_id,
+            "commit": order.commit,
+            "host": order.host,
+            "bind": order.bind,
+            "venv": built.venv,
+            "image": built.image,
+            "services": services,
+        }
+        if manifest != recorded:
+            directory.finish_release(self.place, order.release_id, manifest)
+        return {"image": built.image}
+
+    async def environment(self) -> Answer:
+        for service, values in self.order.environment.items():
+            directory.write_environment(self.place, self.order.release_id, service, values)
+        return {}
+
+    async def migrate(self) -> Answer:
+        """What the release does to the project's data before it starts, while the one before it still serves."""
+        return {"migrated": await self.services.migrate(load_release(self.place, self.order.release_id))}
+
+    async def candidate(self) -> Answer:
+        await self.services.try_candidate(load_release(self.place, self.order.release_id))
+        return {}
+
+    async def switch(self) -> Answer:
+        await self.services.switch(load_release(self.place, self.order.release_id))
+        return {}
+
+    async def revert(self) -> Answer:
+        if self.order.previous:
+            await self._refuse_another_image(self.order.previous)
+        return await self._return_to(self.order.previous)
+
+    async def abandon(self) -> Answer:
+        """After a cancel: what was current before the release serves."""
+        before = directory.current_release(self.place)
+        return await self._return_to(self.order.previous if before == self.order.release_id else before)
+
+    async def stop(self) -> Answer:
+        await self.services.stop_project()
+        return {}
+
+    async def restart(self) -> Answer:
+        await self._refuse_another_image(self.order.release_id)
+        release = await self.services.restart(self.order.release_id or None)
+        return {"host": release.host, "ports": {service.name: service.port for service in release.services}}
+
+    async def remove(self) -> Answer:
+        """What runs, what was built, releases and their secrets go; data is kept in `.removed`."""
+        await self.services.stop_project()
+        await self.services.forget()
+        directory.remove_place(self.place, Path(self.order.services_dir))
+        return {}
+
+    async def status(self) -> Answer:
+        """How each service of the release fares at the public address."""
+        found = await self.services.live_states(self.order.release_id)
+        return {"services": {name: [status.state, status.pid, status.restarts] for name, status in found.items()}}
+
+    def title(self, step: str) -> str:
+        """A step in words for people; empty for what they need not see."""
+        if step == "migrate" and not any(service.get("migrate") for service in self.order.services):
+            return ""
+        return self.services.building if step == "build" else _TITLES.get(step, "")
+
+    def _recorded(self) -> Answer | None:
+        return directory.recorded_release(self.place, self.order.release_id, self.order.commit)
+
+    async def _refuse_another_image(self, release_id: str) -> None:
+        """Raises IMAGE_MISMATCH: a release runs exactly what was recorded when it was built, or not at all."""
+        manifest = directory.read_manifest(self.place, release_id)
+        if self.order.image is None:
+            return
+        found = manifest["image"] if manifest and await self.services.is_built(manifest) else "it no more"
+        if found != self.order.image:
+            raise OrchestratorError(
+                ErrorCode.IMAGE_MISMATCH,
+                f"Release {release_id} was recorded with the image {self.order.image}, and the server has {found}; "
+                "deploy the commit as a new release.",
+            )
+
+    async def _return_to(self, previous: str | None) -> Answer:
+        await self.services.return_to(self.order.release_id, previous)
+        if not self.place.release(self.order.release_id).exists():
+            await self.services.forget(self.order.release_id)
+        return {}
+
+
+STEPS: dict[str, Callable[[_Work], Awaitable[Answer]]] = {
+    "checkout": _Work.checkout,
+    "build": _Work.build,
+    "environment": _Work.environment,
+    "migrate": _Work.migrate,
+    "candidate": _Work.candidate,
+    "switch": _Work.switch,
+    "revert": _Work.revert,
+    "abandon": _Work.abandon,
+    "stop": _Work.stop,
+    "restart": _Work.restart,
+    "remove": _Work.remove,
+    "status": _Work.status,
+}
+
+
+def main(services_of: ServicesOf) -> int:
+    """Answers on standard output; the exit code is 0 also for a step that failed and says why."""
+    while line := sys.stdin.buffer.readline():
+        order = Order(**json.loads(line))
+        _say({"answer": asyncio.run(_answer(order, services_of))})
+        if order.steps != _LOOK:
+            break
+    return 0
+
+
+async def _answer(order: Order, services_of: ServicesOf) -> Answer:
+    answer: Answer = {}
+    told = ""
+    try:
+        place = order.place()
+        work = _Work(order, place, services_of(order, place))
+        for step in order.steps:
+            told = work.title(step)
+            answer |= await _done(work, step, told)
+    except OrchestratorError as error:
+        failure = {"msg": error.message, "code": error.code.value, "retryable": error.retryable}
+        return {"failed": True, "step": told, **failure}
+    return answer
+
+
+async def _done(work: _Work, step: str, told: str) -> Answer:
+    if step in _LOOK:
+        return await STEPS[step](work)
+    if told:
+        _say({"step": told})
+    with _alone(work.place, takes_over=work.services.takes_over):
+        return await STEPS[step](work)
+
+
+def _say(told: Answer) -> None:
+    sys.stdout.write(json.dumps(told) + "\n")
+    sys.stdout.flush()
+
+
+@contextmanager
+def _alone(place: ProjectPlace, *, takes_over: bool) -> Iterator[None]:
+    """One program at a time for a project.
+
+    On a server the last one wins: a project has one deployment at a time, so who is there already is the orphan of
+    a caller that was killed or cancelled, and would go on building or waiting for minutes. On the platform's own
+    machine the caller has ended it.
+    """
+    holder = place.root / ".holder"
+    if takes_over:
+        _end(holder)
+    with directory.changing(place):
+        mine = process_table.entry(os.getpid())
+        directory.write_private(holder, json.dumps([os.getpid(), mine.start_ticks if mine else 0]))
+        yield
+
+
+def _end(holder: Path) -> None:
+    try:
+        pid, ticks = json.loads(holder.read_text())
+    except FileNotFoundError:
+        return
+    if pid != os.getpid() and process_table.same_process(pid, ticks):
+        below = process_table.descendants([pid], process_table.entries())
+        process_table.signal_all([pid, *below], signal.SIGKILL)

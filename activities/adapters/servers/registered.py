@@ -1,0 +1,61 @@
+"""The servers of the platform's books, as they are reached: by what their rows say, with keys of the home."""
+
+import asyncio
+from dataclasses import dataclass
+from pathlib import Path
+
+from activities.adapters.containers.command import run_program
+from activities.adapters.release.directory import write_private
+from activities.adapters.servers.container import LocalServers
+from activities.adapters.servers.remote_shell import ServerAccess
+from activities.ports import Servers
+from contracts.errors import ErrorCode, OrchestratorError
+from contracts.nouns import ServerDTO
+from contracts.states import ServerKind
+
+SSH_PORT = 22
+
+
+@dataclass(frozen=True)
+class RegisteredServers:
+    """`key` is the private key for servers that somebody else has set up. Such a one needs SSH, a user who may become
+    root without a password, Python, and a Docker Engine at its usual socket. `place` is a directory of ours.
+    """
+
+    books: Servers
+    local: LocalServers
+    key: Path
+    place: Path
+
+    async def access(self, handle: str) -> ServerAccess:
+        """How to reach it; one in a container of this machine is made, or started, for it.
+
+        Raises OrchestratorError NOT_FOUND without a row, a key or a host key, and as `LocalServers.access`.
+        """
+        row = await self.books.server(handle)
+        if row.kind is ServerKind.CONTAINER:
+            return await self.local.access(handle)
+        return await asyncio.to_thread(self._known, row)
+
+    def _known(self, row: ServerDTO) -> ServerAccess:
+        host = row.ssh_host or row.public_ip
+        if not row.host_key or not self.key.is_file():
+            missing = f"the file {self.key}" if row.host_key else "its host key in known_hosts when the worker starts"
+            raise OrchestratorError(
+                ErrorCode.NOT_FOUND, f"The server {row.handle} cannot be reached without {missing}."
+            )
+        self.place.mkdir(mode=0o700, parents=True, exist_ok=True)
+        known_hosts = self.place / f"{row.handle}.known_hosts"
+        place = host if row.ssh_port == SSH_PORT else f"[{host}]:{row.ssh_port}"
+        text = "".join(f"{place} {line}\n" for line in row.host_key.splitlines())
+        if not known_hosts.exists() or known_hosts.read_text() != text:
+            write_private(known_hosts, text)
+        return ServerAccess(row.handle, host, row.ssh_port, row.ssh_user, self.key, known_hosts)
+
+
+async def host_keys(known_hosts: Path, host: str, port: int) -> str:
+    """The keys of a host in a file of known hosts, as the books have them; empty when it does not know the host."""
+    place = host if port == SSH_PORT else f"[{host}]:{port}"
+    reply = await run_program(["ssh-keygen", "-F", place, "-f", str(known_hosts)])
+    lines = [line.split()[1:3] for line in reply.text.splitlines() if line and not line.startswith("#")]
+    return "\n".join(" ".join(line) for line in lines)
