@@ -16,10 +16,7 @@ COLUMN_TYPES = {
 """SQLAlchemy's type of a value that is never null, and what rows of earlier releases get."""
 
 FILE = '''"""{title}."""
-
-import sqlalchemy as sa
-from alembic import op
-
+{imports}
 revision = "{revision}"
 down_revision = {before}
 
@@ -31,6 +28,10 @@ def upgrade() -> None:
 def downgrade() -> None:
 {downgrade}
 '''
+IMPORTS = """
+import sqlalchemy as sa
+from alembic import op
+"""
 CREATE = """    op.create_table(
         "{table}",
         sa.Column("id", sa.Integer(), primary_key=True),
@@ -50,20 +51,26 @@ DROP_COLUMN = """    op.drop_column(
         "{name}",
     )"""
 
+MERGE = ("Go on from what was made at the same time", "    pass", "    pass")
+
 
 def files(workspace: Workspace, entities: Iterable[Entity]) -> dict[str, str]:
     """Paths of new migrations and their content, from what the last commit has: a repetition gives the same."""
     versions = {path: workspace.committed(path) or "" for path in workspace.committed_files(FOLDER)}
     heads = _heads(versions.values())
+    changes = [(entity.singular, change) for entity in entities if (change := _change(workspace, entity))]
+    if not changes and len(heads) > 1:
+        changes = [("merge", MERGE)]
     found: dict[str, str] = {}
-    for entity in entities:
-        change = _change(workspace, entity)
-        if change is None:
-            continue
-        revision = f"{len(versions) + len(found) + 1:04}_{entity.singular}"
-        title, upgrade, downgrade = change
+    for name, (title, upgrade, downgrade) in changes:
+        revision = f"{len(versions) + len(found) + 1:04}_{name}"
         found[f"{FOLDER}/{revision}.py"] = FILE.format(
-            title=title, revision=revision, before=_descent(heads), upgrade=upgrade, downgrade=downgrade
+            title=title,
+            imports=IMPORTS if "op." in upgrade else "",
+            revision=revision,
+            before=_descent(heads),
+            upgrade=upgrade,
+            downgrade=downgrade,
         )
         heads = [revision]
     return found
