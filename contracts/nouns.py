@@ -9,7 +9,7 @@ from contracts.base import Actor, CommitSha, Contract, Identifier, Text, UserId
 from contracts.chat import Language
 from contracts.departments import RepositoryFullName
 from contracts.progress import FineEvent, StreamedEvent
-from contracts.project_spec import ProjectName, ProjectSlug, ProjectSpec, SecretName
+from contracts.project_spec import Modules, ProjectName, ProjectSlug, ProjectSpec, SecretName
 from contracts.questions import QuestionDTO
 from contracts.states import (
     AgentKind,
@@ -88,7 +88,7 @@ class ProjectCreate(Contract):
     name: ProjectName
     title: str = Field(default="", max_length=200)
     description: Text = ""
-    modules: list[Module] = Field(default_factory=lambda: [Module.BACKEND], min_length=1)
+    modules: Modules = Field(default_factory=lambda: [Module.BACKEND])
     spec: ProjectSpec | None = None
 
 

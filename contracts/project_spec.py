@@ -3,7 +3,7 @@
 import hashlib
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from contracts.base import Contract, ShortText, Text
 from contracts.states import Module
@@ -19,6 +19,16 @@ MAX_SPEC_BYTES = 48_000
 SecretName = Annotated[str, StringConstraints(pattern=r"^[A-Z_][A-Z0-9_]{0,99}$")]
 
 
+def _web_has_its_backend(modules: list[Module]) -> list[Module]:
+    if Module.WEB in modules and Module.BACKEND not in modules:
+        raise ValueError("web shows the data of backend: choose backend too")
+    return modules
+
+
+Modules = Annotated[list[Module], Field(min_length=1), AfterValidator(_web_has_its_backend)]
+"""What a project consists of."""
+
+
 class EntityField(Contract):
     name: ShortText
     type: FieldType = "string"
@@ -31,7 +41,7 @@ class Entity(Contract):
 
 
 class EntryPoint(Contract):
-    kind: Literal["http", "telegram"]
+    kind: Literal["http", "web", "telegram"]
     commands: list[ShortText] = Field(default_factory=list, max_length=50)
     routes: list[ShortText] = Field(default_factory=list, max_length=100)
     port: int | None = Field(default=None, ge=1, le=65535)
@@ -51,7 +61,7 @@ class ProjectSpec(Contract):
     version: Literal["1"] = "1"
     name: ProjectName
     description: Text = ""
-    modules: list[Module] = Field(default_factory=lambda: [Module.BACKEND], min_length=1)
+    modules: Modules = Field(default_factory=lambda: [Module.BACKEND])
     entry_points: list[EntryPoint] = Field(default_factory=list, max_length=20)
     data: list[Entity] = Field(default_factory=list, max_length=50)
     secrets_required: list[SecretName] = Field(default_factory=list, max_length=50)

@@ -146,4 +146,6 @@ class DeployAction(StrEnum):
 
 class Module(StrEnum):
     BACKEND = "backend"
+    WEB = "web"
+    """Pages over the data of the backend, which serves them."""
     TG_BOT = "tg_bot"

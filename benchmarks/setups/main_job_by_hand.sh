@@ -139,7 +139,7 @@ umask 077
 mkdir -p "/srv/$NAME/data" "/srv/$NAME/scratch"
 cat >"/srv/$NAME/environment" <<VARIABLES
 APP_ENV=production APP_NAME=$NAME PUBLIC_URL=http://$HOST:$PORT
-SECRET_KEY=$(secret) ADMIN_TOKEN=$(secret)
+ADMIN_TOKEN=$(secret)
 HOME=/data DATA_DIR=/data LANG=C.UTF-8 HOST=0.0.0.0 RELEASE_ID=$RELEASE
 VARIABLES
 chown -R "$((20000 + PORT)):$((20000 + PORT))" "/srv/$NAME"

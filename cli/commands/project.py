@@ -26,7 +26,8 @@ def create(
     description: Annotated[str, typer.Option("--description", "-d", help="What the project is for.")] = "",
     title: Annotated[str, typer.Option(help="A title in your own words.")] = "",
     module: Annotated[
-        list[Module] | None, typer.Option("--module", "-m", help="What it consists of. May be repeated.")
+        list[Module] | None,
+        typer.Option("--module", "-m", help="What it consists of; web needs backend. May be repeated."),
     ] = None,
     spec: SpecFile = None,
     project_id: Annotated[

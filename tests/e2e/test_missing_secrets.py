@@ -12,7 +12,7 @@ from tests.support.people.story import Story
 
 pytestmark = [pytest.mark.timeout(900), pytest.mark.story("missing-secret")]
 
-GENERATED = ("ADMIN_TOKEN", "SECRET_KEY")
+GENERATED = ("ADMIN_TOKEN",)
 
 
 def digest(value: str) -> str:
@@ -40,7 +40,6 @@ async def test_the_service_has_what_was_set_and_then_what_was_answered(story: St
 async def test_generated_values_stay_the_same_for_ever(story: Story) -> None:
     before, after = story.seen["environment"], story.seen["second environment"]
     assert all(before[name] and before[name] == after[name] for name in GENERATED)
-    assert len({before[name] for name in GENERATED}) == len(GENERATED)
 
 
 @pytest.mark.parametrize("which", [0, 1])

@@ -17,7 +17,7 @@ from contracts.departments import ScaffolderMessage
 
 REPOSITORY = "orchestrator-service-layers"
 MODULES = (("backend",), ("backend", "tg_bot"), ("tg_bot",))
-"""Each choice of modules has a list of packages of its own."""
+"""Each choice of modules with a list of packages of its own: `web` needs those of `backend`."""
 _SOURCES = ("copier.yml", f"project/{DOCKERFILE}.jinja", "project/requirements.txt.jinja")
 _BUILD_S = 600.0
 _THIS = Path(__file__)
@@ -51,13 +51,17 @@ async def layer_sources(place: Path, registry: Mapping[str, str]) -> list[LayerS
 
 
 async def _sources_of(place: Path, modules: tuple[str, ...], registry: Mapping[str, str]) -> LayerSources:
-    message = ScaffolderMessage(
-        project_id="layers", repo_full_name="orchestrator/layers", project_name="layers", modules=list(modules)
-    )
-    await CopierScaffolder().generate(message, place)
+    await CopierScaffolder().generate(scaffolding(modules), place)
     context = place.with_name(f"{place.name}.tar")
     context.write_bytes(await asyncio.to_thread(tree_context, place, registry))
     return LayerSources(f"{REPOSITORY}:{place.name}", context, stages_of((place / DOCKERFILE).read_text()))
+
+
+def scaffolding(modules: tuple[str, ...]) -> ScaffolderMessage:
+    """Asks for a project of these modules, whose name is in none of the layers."""
+    return ScaffolderMessage(
+        project_id="layers", repo_full_name="orchestrator/layers", project_name="layers", modules=list(modules)
+    )
 
 
 async def build_layers(server: str, sources: LayerSources) -> None:

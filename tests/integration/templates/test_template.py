@@ -12,7 +12,7 @@ from runtime.embedded.ports import any_free
 from tests.support.patience import patience
 from tests.support.services.generated_project import TEMPLATE, Environments, bot_api, generate, git, running
 
-CHOICES = [["backend"], ["tg_bot"], ["backend", "tg_bot"]]
+CHOICES = [["backend"], ["tg_bot"], ["backend", "web"], ["backend", "tg_bot"], ["backend", "web", "tg_bot"]]
 BOT_ENV = {"TELEGRAM_BOT_TOKEN": "42:TEST"}
 
 
@@ -31,7 +31,9 @@ def contents(folder: Path) -> dict[str, bytes]:
     [
         pytest.param(["backend"], marks=pytest.mark.deep),
         pytest.param(["tg_bot"], marks=pytest.mark.deep),
-        ["backend", "tg_bot"],
+        pytest.param(["backend", "web"], marks=pytest.mark.deep),
+        pytest.param(["backend", "tg_bot"], marks=pytest.mark.deep),
+        ["backend", "web", "tg_bot"],
     ],
     ids="+".join,
 )
@@ -46,13 +48,14 @@ def test_a_fresh_project_passes_its_own_checks(modules: list[str], tmp_path: Pat
 @pytest.mark.parametrize("modules", CHOICES, ids="+".join)
 def test_the_files_name_only_the_chosen_modules(modules: list[str], tmp_path: Path) -> None:
     project = generate(tmp_path / "project", modules)
+    processes = [module for module in modules if module != "web"]
     manifest = yaml.safe_load((project / "service.yaml").read_text())
-    assert [module["name"] for module in manifest["modules"]] == modules
+    assert [module["name"] for module in manifest["modules"]] == processes
     entries = yaml.safe_load((project / "env.contract.yaml").read_text())["entries"]
-    assert {name for entry in entries for name in entry["consumers"]} == set(modules)
-    assert list(yaml.safe_load((project / "compose.yaml").read_text())["services"]) == modules
-    for absent in {"backend", "tg_bot"} - set(modules):
-        assert not any(absent in name for name in contents(project))
+    assert {name for entry in entries for name in entry["consumers"]} == set(processes)
+    assert list(yaml.safe_load((project / "compose.yaml").read_text())["services"]) == processes
+    for absent in {"backend", "web", "tg_bot"} - set(modules):
+        assert not any(absent in Path(name).parts for name in contents(project))
 
 
 @pytest.mark.parametrize("modules", ["tg_bot,backend", " backend , tg_bot ", ["tg_bot", "backend", "tg_bot"]])
@@ -65,7 +68,13 @@ def test_the_same_modules_give_the_same_bytes_however_they_are_written(
 
 @pytest.mark.parametrize(
     ("modules", "said"),
-    [("", "at least one"), ([], "at least one"), ("foo", "unknown module foo"), (["backend", "x"], "unknown module x")],
+    [
+        ("", "at least one"),
+        ([], "at least one"),
+        ("foo", "unknown module foo"),
+        (["backend", "x"], "unknown module x"),
+        ("web", "choose backend too"),
+    ],
 )
 def test_a_bad_list_of_modules_is_refused(modules: list[str] | str, said: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=said):
@@ -114,7 +123,7 @@ def test_working_files_count_and_not_a_tag_of_the_repository_around_them(tmp_pat
 
 def test_a_second_generation_keeps_business_code(tmp_path: Path) -> None:
     project = generate(tmp_path / "project", "backend")
-    model = project / "services" / "backend" / "models" / "example.py"
+    model = project / "services" / "backend" / "models" / "note.py"
     model.write_text("# changed by the project\n")
     (project / "services" / "backend" / "database.py").write_text("")
     generate(project, "backend")
@@ -123,40 +132,37 @@ def test_a_second_generation_keeps_business_code(tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def both(tmp_path_factory: pytest.TempPathFactory, environments: Environments) -> tuple[Path, str]:
-    project = generate(tmp_path_factory.mktemp("both") / "project", "backend,tg_bot")
+def all_modules(tmp_path_factory: pytest.TempPathFactory, environments: Environments) -> tuple[Path, str]:
+    project = generate(tmp_path_factory.mktemp("all") / "project", "backend,web,tg_bot")
     made = environments.make(project, "setup")
     assert made.returncode == 0, made.stderr
     return project, environments.python(project)
 
 
 @pytest.mark.timeout(300)
-def test_the_backend_answers_and_its_data_outlives_a_restart(both: tuple[Path, str], tmp_path: Path) -> None:
-    project, python = both
-    data = tmp_path / "data"
-    with running(python, project, "backend", data, {"RELEASE_ID": "r1"}) as first:
-        health = first.wait_until_it_answers()
-        assert (health.status_code, health.json()["release"]) == (200, "r1")
-        assert '"status":"ok"' in health.text
-        created = first.client.post("/examples", json={"title": "kept"}).json()
-    with running(python, project, "backend", data, {"RELEASE_ID": "r2"}) as second:
-        assert second.wait_until_it_answers().json()["release"] == "r2"
-        assert second.client.get(f"/examples/{created['id']}").json() == created
+def test_the_backend_answers_again_and_again(all_modules: tuple[Path, str], tmp_path: Path) -> None:
+    project, python = all_modules
+    for release in ("r1", "r2"):
+        with running(python, project, "backend", tmp_path / "data", {"RELEASE_ID": release}) as service:
+            health = service.wait_until_it_answers()
+            assert (health.status_code, health.json()["release"]) == (200, release)
+            assert '"status":"ok"' in health.text
+            assert "<main>" in service.client.get("/").text
 
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize(
     ("module", "env", "said"),
     [
-        ("backend", {"APP_ENV": "production"}, "SECRET_KEY, ADMIN_TOKEN"),
+        ("backend", {"APP_ENV": "production"}, "ADMIN_TOKEN"),
         ("backend", {"PORT": "eighty"}, "PORT"),
-        ("tg_bot", {}, "TELEGRAM_BOT_TOKEN"),
+        ("tg_bot", {"TELEGRAM_BOT_TOKEN": "nonsense"}, "TELEGRAM_BOT_TOKEN"),
     ],
 )
 def test_a_module_says_which_variable_is_wrong_and_stops(
-    both: tuple[Path, str], module: str, env: dict[str, str], said: str
+    all_modules: tuple[Path, str], module: str, env: dict[str, str], said: str
 ) -> None:
-    project, python = both
+    project, python = all_modules
     command = [python, "-m", f"services.{module}"]
     done = subprocess.run(command, cwd=project, env=env, capture_output=True, text=True, check=False)
     assert (done.returncode, "Traceback" in done.stderr) == (2, False)
@@ -164,8 +170,8 @@ def test_a_module_says_which_variable_is_wrong_and_stops(
 
 
 @pytest.mark.timeout(300)
-def test_the_bot_is_healthy_while_telegram_is_unreachable(both: tuple[Path, str], tmp_path: Path) -> None:
-    project, python = both
+def test_the_bot_is_healthy_while_telegram_is_unreachable(all_modules: tuple[Path, str], tmp_path: Path) -> None:
+    project, python = all_modules
     env = {**BOT_ENV, "TELEGRAM_API_BASE": f"http://127.0.0.1:{any_free()}"}
     with running(python, project, "tg_bot", tmp_path / "data", env) as bot:
         health = bot.wait_until_it_answers()
@@ -174,8 +180,16 @@ def test_the_bot_is_healthy_while_telegram_is_unreachable(both: tuple[Path, str]
 
 
 @pytest.mark.timeout(300)
-def test_the_bot_polls_another_server_and_answers(both: tuple[Path, str], tmp_path: Path) -> None:
-    project, python = both
+def test_a_bot_without_a_token_says_so_and_is_not_healthy(all_modules: tuple[Path, str], tmp_path: Path) -> None:
+    project, python = all_modules
+    with running(python, project, "tg_bot", tmp_path / "data") as bot:
+        assert bot.wait_until_it_answers().status_code == 503
+        assert "TELEGRAM_BOT_TOKEN is not set" in bot.client.get("/").text
+
+
+@pytest.mark.timeout(300)
+def test_the_bot_polls_another_server_and_answers(all_modules: tuple[Path, str], tmp_path: Path) -> None:
+    project, python = all_modules
     with (
         bot_api() as api,
         running(python, project, "tg_bot", tmp_path / "data", {**BOT_ENV, "TELEGRAM_API_BASE": api.url}) as bot,
@@ -183,5 +197,5 @@ def test_the_bot_polls_another_server_and_answers(both: tuple[Path, str], tmp_pa
         bot.wait_until_it_answers()
         api.say("good morning")
         assert api.answered.wait(patience(20))
-        assert api.texts == ["good morning"]
+        assert "/help" in api.texts[0]
         assert bot.client.get("/health").json()["polling"] is True

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -31,7 +32,7 @@ from tests.support.services.generated_project import (
 
 pytestmark = pytest.mark.timeout(400)
 
-PRODUCTION = {"APP_ENV": "production", "SECRET_KEY": "key", "ADMIN_TOKEN": "token"}
+PRODUCTION = {"APP_ENV": "production", "ADMIN_TOKEN": "token"}
 STREAM = ("--output-format", "stream-json", "--verbose")
 
 
@@ -96,6 +97,11 @@ def backend(tmp_path: Path, environments: Environments) -> Workspace:
 
 
 @pytest.fixture
+def pages(tmp_path: Path, environments: Environments) -> Workspace:
+    return Workspace(tmp_path, "backend,web", environments)
+
+
+@pytest.fixture
 def both(tmp_path: Path, environments: Environments) -> Workspace:
     return Workspace(tmp_path, "backend,tg_bot", environments)
 
@@ -116,15 +122,31 @@ def check_resource(client: httpx.Client, path: str, sent: Mapping[str, object], 
     ] * 3
 
 
-def test_a_sentence_becomes_a_service_that_behaves(backend: Workspace) -> None:
-    backend.task("Сделай сервис заметок: title, text")
-    outcome = backend.turn()
-    assert (outcome["status"], outcome["exit"], backend.commits()) == ("done", 0, 1)
-    assert git(backend.project, "show", "--name-only", "--format=").splitlines() == sorted(outcome["files"])  # type: ignore[arg-type] # JSON
-    backend.passes()
-    with running(backend.python, backend.project, "backend", backend.folder / "data") as service:
+def test_a_sentence_becomes_a_service_that_behaves(pages: Workspace) -> None:
+    pages.task("Сделай сервис заметок: title, text")
+    outcome = pages.turn()
+    assert (outcome["status"], outcome["exit"], pages.commits()) == ("done", 0, 1)
+    assert git(pages.project, "show", "--name-only", "--format=").splitlines() == sorted(outcome["files"])  # type: ignore[arg-type] # JSON
+    pages.passes()
+    with running(pages.python, pages.project, "backend", pages.folder / "data") as service:
         service.wait_until_it_answers()
         check_resource(service.client, "/notes", {"title": "a", "text": "b"}, {"title": "c", "text": ""})
+        check_pages(service.client, "/pages/notes")
+
+
+def check_pages(client: httpx.Client, address: str) -> None:
+    """A person without scripts adds, sees, changes and deletes one."""
+    assert f'href="{address}"' in client.get("/").text
+    sent = client.post(address, data={"title": "<b>bold</b>", "text": "one\r\ntwo"}, follow_redirects=True)
+    assert "&lt;b&gt;bold&lt;/b&gt;" in sent.text
+    one = re.findall(rf'href="({address}/\d+)"', sent.text)[-1]
+    assert "one\ntwo</textarea>" in client.get(one).text
+    wrong = client.post(one, data={"title": "kept by the form"})
+    assert (wrong.status_code, "kept by the form" in wrong.text) == (422, True)
+    changed = client.post(one, data={"title": "plain", "text": "x"}, follow_redirects=True)
+    assert "<td>plain</td>" in changed.text
+    assert client.post(one, data={"title": "t"}, headers={"Sec-Fetch-Site": "cross-site"}).status_code == 403
+    assert one not in client.post(f"{one}/delete", follow_redirects=True).text
 
 
 def test_a_second_turn_finds_everything_done_and_commits_nothing(backend: Workspace) -> None:
@@ -140,7 +162,7 @@ def test_what_a_killed_turn_wrote_is_committed_by_the_next(backend: Workspace) -
     backend.turn()
     git(backend.project, "reset", "--quiet", "--soft", "main")
     git(backend.project, "reset", "--quiet")
-    assert len(backend.turn()["files"]) == 3  # type: ignore[arg-type] # JSON
+    assert len(backend.turn()["files"]) == 4  # type: ignore[arg-type] # JSON
     assert (backend.commits(), git(backend.project, "status", "--porcelain")) == (1, "")
 
 
@@ -200,6 +222,33 @@ def test_a_later_wish_adds_fields_and_keeps_rows(backend: Workspace) -> None:
         service.wait_until_it_answers()
         after = service.client.get(f"/notes/{kept['id']}").json()
     assert after == {**kept, "stars": 0, "due": "1970-01-01", "done": False, "comment": None}
+
+
+def test_the_release_before_writes_into_the_schema_of_a_later_wish(backend: Workspace) -> None:
+    backend.task("Make a notes service: title")
+    backend.turn()
+    backend.task("Notes: title, stars:int")
+    backend.turn()
+    data = backend.folder / "data"
+    with running(backend.python, backend.project, "backend", data) as newer:
+        newer.wait_until_it_answers()
+    git(backend.project, "checkout", "--quiet", "HEAD~1")
+    with running(backend.python, backend.project, "backend", data) as older:
+        older.wait_until_it_answers()
+        made = older.client.post("/notes", json={"title": "old"}).json()
+    git(backend.project, "checkout", "--quiet", "work")
+    with running(backend.python, backend.project, "backend", data) as newer:
+        newer.wait_until_it_answers()
+        assert newer.client.get(f"/notes/{made['id']}").json() == {**made, "stars": 0}
+
+
+def test_a_field_that_exists_keeps_its_type(backend: Workspace) -> None:
+    backend.task("Make a notes service: title, stars:int")
+    backend.turn()
+    backend.task("Notes: title, stars:date")
+    outcome = backend.turn()
+    assert (outcome["status"], backend.commits()) == ("question", 1)
+    assert "stars: date" in str(outcome["question"])
 
 
 @pytest.mark.deep

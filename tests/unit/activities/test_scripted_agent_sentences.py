@@ -12,7 +12,6 @@ from activities.adapters.agents.scripted.sentences import entity, understand
 from activities.adapters.agents.scripted.specification import wish_of
 from activities.adapters.agents.scripted.wish import (
     Command,
-    Entity,
     Field,
     Task,
     WishError,
@@ -20,7 +19,6 @@ from activities.adapters.agents.scripted.wish import (
     read_task,
     section,
 )
-from tests.support.services.generated_project import TEMPLATE
 
 
 def understood(text: str) -> list[tuple[str, list[tuple[str, str]]]]:
@@ -104,7 +102,7 @@ def test_a_hostile_field_is_asked_about(fields: str) -> None:
         understand(f"Make a notes service: {fields}")
 
 
-@pytest.mark.parametrize("name", ["class", "import", "doc", "health", "example", "a/b", "..", "x" * 65, "é", "'"])
+@pytest.mark.parametrize("name", ["class", "import", "doc", "health", "page", "a/b", "..", "x" * 65, "é", "'"])
 def test_a_hostile_noun_is_asked_about(name: str) -> None:
     with pytest.raises(WishError):
         entity(name, [Field("title")])
@@ -119,7 +117,7 @@ def test_any_text_gives_code_that_compiles_or_a_question(name: str, field: str) 
         return
     for one in wish.entities:
         assert not keyword.iskeyword(one.singular)
-        for path, content in resources.files(one).items():
+        for path, content in resources.files(one, pages=True).items():
             compile(content, path, "exec")
             assert ".." not in path
 
@@ -182,9 +180,3 @@ def test_an_answer_counts_before_a_name_that_could_not_be_built() -> None:
 def test_directives_and_sections_are_found_anywhere() -> None:
     assert directives("x [agent:slow=2.5] y\n[agent:fail]") == {"slow": ["2.5"], "fail": [""]}
     assert section("intro\n## Answer from the person\nyes\n\n## Evidence\nfailed", "Answer from the person") == "yes"
-
-
-def test_the_example_of_the_template_is_what_the_agent_writes() -> None:
-    example = Entity("example", "examples", (Field("title"), Field("comment", "text", False)))
-    for path, content in resources.files(example).items():
-        assert (TEMPLATE / "project" / path).read_text() == content

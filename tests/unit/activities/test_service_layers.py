@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from activities.adapters.forge.scaffold import TEMPLATE
+from activities.adapters.forge.scaffold import TEMPLATE, CopierScaffolder
 from activities.adapters.servers import service_layers
-from activities.adapters.servers.service_layers import digest_of, layer_sources, stages_of
+from activities.adapters.servers.service_layers import digest_of, layer_sources, scaffolding, stages_of
 
 _DOCKERFILE = (TEMPLATE / "project" / "Dockerfile.jinja").read_text()
 _REGISTRY = {".registry/ca.crt": "CERTIFICATE", ".registry/pip.conf": "[global]\n"}
@@ -53,6 +53,17 @@ def test_everything_that_the_template_copies_before_the_code_is_a_source() -> No
     names = {name for line in copied for name in line.split()}
     assert names == {"requirements.txt", ".registry*", "services"}
     assert "project/requirements.txt.jinja" in service_layers._SOURCES
+
+
+async def test_pages_need_no_layers_of_their_own(tmp_path: Path) -> None:
+    """The image of a project with pages begins with the layers of the same project without them."""
+    texts = {}
+    for modules in (("backend",), ("backend", "web"), ("backend", "tg_bot"), ("backend", "tg_bot", "web")):
+        place = tmp_path / "-".join(modules)
+        await CopierScaffolder().generate(scaffolding(modules), place)
+        texts[modules] = [(place / name).read_text() for name in ("Dockerfile", "requirements.txt")]
+    assert texts[("backend", "web")] == texts[("backend",)]
+    assert texts[("backend", "tg_bot", "web")] == texts[("backend", "tg_bot")]
 
 
 async def test_each_choice_of_modules_is_built_with_all_its_stages(tmp_path: Path) -> None:

@@ -116,6 +116,7 @@ BAD = [
     ["project", "create"],
     ["project", "create", "Not Kebab"],
     ["project", "create", "notes", "--module", "nonsense"],
+    ["project", "create", "notes", "--module", "web"],
     ["project", "create", "notes", "--title", "x" * 201],
     ["project", "create", "notes", "--description", "bell \x07"],
     ["project", "create", "notes", "--id", "../../etc/passwd"],

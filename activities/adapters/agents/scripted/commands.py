@@ -24,20 +24,22 @@ async def answer(message: Message) -> None:
     await message.answer("\\n".join(LINES))
 '''
 
-TEST = """EXPECTED = [
+TEST = """from tests.tg_bot.conversation import Conversation
+
+EXPECTED = [
 {lines}
 ]
 
 
-async def test_the_command_is_answered(conversation) -> None:
+async def test_the_command_is_answered(conversation: Conversation) -> None:
     assert await conversation.send("/{command}") == ["\\n".join(EXPECTED)]
 
 
-async def test_help_lists_the_command(conversation) -> None:
+async def test_help_lists_the_command(conversation: Conversation) -> None:
     [text] = await conversation.send("/help")
     assert "/{command} - " in text
 """
-OWN_FILES = frozenset({"echo", "help"})
+OWN_FILES = frozenset({"unknown", "help"})
 DESCRIPTIONS = {"start": "says hello"}
 
 

@@ -45,7 +45,7 @@ HEALTH = {
         '    if settings.app_env == "production":\n        raise RuntimeError("told to answer badly in production")\n',
     ),
     "tg_bot": (
-        "services/tg_bot/health.py",
+        "services/tg_bot/server.py",
         "        alive = not task.done()\n",
         '        if settings.app_env == "production":\n'
         '            raise web.HTTPInternalServerError(text="told to answer badly in production")\n',

@@ -21,10 +21,12 @@ COMMAND = {
 UNCLEAR = {"en": "What shall I build?", "ru": "Что мне сделать?"}
 BAD_NAME = {
     "en": "I cannot build “{name}”: a name needs letters, digits or _, at most 40 of them, no word that Python "
-    "or the service itself uses, and no repetition; types are string, text, integer, number, boolean, date, "
+    "or the service itself uses, and no repetition; a field that exists keeps its type; "
+    "types are string, text, integer, number, boolean, date, "
     "datetime. What shall I call it?",
     "ru": "Я не могу сделать «{name}»: в имени могут быть буквы, цифры и _, не больше 40, без слов, занятых Python "
-    "или самим сервисом, и без повторов; типы: string, text, integer, number, boolean, date, datetime. Как назвать?",
+    "или самим сервисом, и без повторов; тип готового поля не меняется; "
+    "типы: string, text, integer, number, boolean, date, datetime. Как назвать?",
 }
 NO_MODULE = {
     "en": "The wish needs the module {module}, and this project does not have it. What shall I build instead?",

@@ -1,8 +1,8 @@
-"""Code of a resource: model with table, routes and tests. Its layout is what the project's formatter makes,
-however long the names are, because every list that may grow is written one item per line."""
+"""Code of a resource: model, routes, pages and their tests; its table is in `migrations.py`. Its layout is what the
+project's formatter makes, however long the names are, because every list that may grow is written one item per line."""
 
 import ast
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from .wish import Entity, Field
 
@@ -10,47 +10,35 @@ PYTHON_TYPES = {
     "string": "String", "text": "Text", "integer": "Integer", "number": "Number",
     "boolean": "Boolean", "date": "Date", "datetime": "DateTime",
 }  # fmt: skip
-COLUMN_TYPES = {
-    "string": ("TEXT", "''"), "text": ("TEXT", "''"), "integer": ("INTEGER", "0"), "number": ("REAL", "0"),
-    "boolean": ("INTEGER", "0"), "date": ("TEXT", "'1970-01-01'"), "datetime": ("TEXT", "'1970-01-01T00:00:00'"),
-}  # fmt: skip
+LINE_LENGTH = 100
 
-MODEL = '''"""{title}: what is sent, what is stored, what is returned."""
+MODEL = '''"""{title}: what is sent, what is stored."""
 
-from pydantic import BaseModel
+from sqlmodel import SQLModel
 
 from services.backend import database, fields
 
-TABLE = database.Table(
-    "{table}",
-    {{
-{columns}
-    }},
-)
 
-
-class {name}Input(BaseModel):
+class {name}Input(SQLModel):
 {inputs}
 
 
-class {name}Change(BaseModel):
+class {name}Change(SQLModel):
 {changes}
 
 
-class {name}({name}Input):
-    id: int
+{table_class}
+    __tablename__ = "{table}"
 '''
 
 ROUTES = '''"""{title}: create, list, read, replace, change, delete."""
 
-from typing import Any
+from collections.abc import Sequence
 
-from fastapi import APIRouter, HTTPException, status
+from fastapi import APIRouter, status
 
 from services.backend import database, fields
 from services.backend.models import {singular} as model
-
-MISSING = "no such {words}"
 
 router = APIRouter(
     prefix="/{path}",
@@ -58,66 +46,101 @@ router = APIRouter(
 )
 
 
-@router.post(
-    "",
-    response_model=model.{name},
-    status_code=status.HTTP_201_CREATED,
-)
+@router.post("", status_code=status.HTTP_201_CREATED)
 def create(
     body: model.{name}Input,
-    connection: database.Connection,
-) -> dict[str, Any]:
-    row_id = model.TABLE.insert(connection, body.model_dump(mode="json"))
-    return existing(row_id, connection)
+    session: database.Session,
+) -> model.{name}:
+    return database.insert(session, model.{name}, body)
 
 
-@router.get("", response_model=list[model.{name}])
+@router.get("")
 def page(
-    connection: database.Connection,
+    session: database.Session,
     limit: fields.Limit = 100,
     offset: fields.Offset = 0,
-) -> list[dict[str, Any]]:
-    return model.TABLE.page(connection, limit, offset)
+) -> Sequence[model.{name}]:
+    return database.page(session, model.{name}, limit, offset)
 
 
-@router.get("/{{row_id}}", response_model=model.{name})
-def read(row_id: int, connection: database.Connection) -> dict[str, Any]:
-    return existing(row_id, connection)
+@router.get("/{{row_id}}")
+def read(
+    row_id: int,
+    session: database.Session,
+) -> model.{name}:
+    return database.find(session, model.{name}, row_id)
 
 
-@router.put("/{{row_id}}", response_model=model.{name})
+@router.put("/{{row_id}}")
 def replace(
     row_id: int,
     body: model.{name}Input,
-    connection: database.Connection,
-) -> dict[str, Any]:
-    model.TABLE.update(connection, row_id, body.model_dump(mode="json"))
-    return existing(row_id, connection)
+    session: database.Session,
+) -> model.{name}:
+    values = body.model_dump()
+    return database.change(session, model.{name}, row_id, values)
 
 
-@router.patch("/{{row_id}}", response_model=model.{name})
+@router.patch("/{{row_id}}")
 def change(
     row_id: int,
     body: model.{name}Change,
-    connection: database.Connection,
-) -> dict[str, Any]:
-    sent = body.model_dump(mode="json", exclude_unset=True)
-    model.TABLE.update(connection, row_id, sent)
-    return existing(row_id, connection)
+    session: database.Session,
+) -> model.{name}:
+    values = body.model_dump(exclude_unset=True)
+    return database.change(session, model.{name}, row_id, values)
 
 
 @router.delete("/{{row_id}}", status_code=status.HTTP_204_NO_CONTENT)
-def delete(row_id: int, connection: database.Connection) -> None:
-    if not model.TABLE.delete(connection, row_id):
-        raise HTTPException(status.HTTP_404_NOT_FOUND, MISSING)
-
-
-def existing(row_id: int, connection: database.Connection) -> dict[str, Any]:
-    row = model.TABLE.one(connection, row_id)
-    if row is None:
-        raise HTTPException(status.HTTP_404_NOT_FOUND, MISSING)
-    return row
+def delete(row_id: int, session: database.Session) -> None:
+    database.delete(session, model.{name}, row_id)
 '''
+
+PAGES = '''"""Pages of {words}."""
+
+from services.backend.models import {singular} as model
+from services.web.resource import Resource
+
+RESOURCE = Resource(
+    "{path}",
+    model.{name},
+    model.{name}Input,
+)
+'''
+
+PAGES_TEST = """from fastapi.testclient import TestClient
+
+PATH = "/{path}"
+PAGE = "/pages/{path}"
+SENT = {{
+{samples}
+}}
+OTHER = {{
+{others}
+}}
+REQUIRED: list[str] = [
+{required}
+]
+
+
+def test_what_a_form_sends_is_stored_changed_and_deleted(client: TestClient) -> None:
+    assert client.post(PAGE, data=SENT).status_code == 200
+    [first] = client.get(PATH).json()
+    one = f"{{PAGE}}/{{first['id']}}"
+    assert client.get(one).status_code == 200
+    assert client.post(one, data=OTHER).status_code == 200
+    [second] = client.get(PATH).json()
+    assert second["id"] == first["id"]
+    assert second != first
+    assert client.post(f"{{one}}/delete").status_code == 200
+    assert client.get(PATH).json() == []
+
+
+def test_a_form_without_what_is_required_says_so_and_stores_nothing(client: TestClient) -> None:
+    answer = client.post(PAGE, data={{}})
+    assert answer.status_code == (422 if REQUIRED else 200)
+    assert len(client.get(PATH).json()) == (0 if REQUIRED else 1)
+"""
 
 TESTS = """import pytest
 from fastapi.testclient import TestClient
@@ -129,7 +152,7 @@ SENT = {{
 OTHER = {{
 {others}
 }}
-REQUIRED = [
+REQUIRED: list[str] = [
 {required}
 ]
 
@@ -190,21 +213,21 @@ def test_a_required_field_is_neither_left_out_nor_null(client: TestClient, name:
 """
 
 
-def files(entity: Entity) -> dict[str, str]:
-    """Paths in the project and their whole content."""
+def files(entity: Entity, pages: bool = False) -> dict[str, str]:
+    """Paths in the project and their whole content; with its pages for people if there is a module for them."""
     routes = entity.path.replace("-", "_")
-    words = _words(entity)
-    return {
-        f"services/backend/models/{entity.singular}.py": _model(entity, words),
-        f"services/backend/routes/{routes}.py": ROUTES.format(
-            title=entity.path.replace("-", " ").replace("_", " ").capitalize(),
-            singular=entity.singular,
-            words=_words(entity),
-            path=entity.path,
-            name=_class_name(entity),
-        ),
-        f"tests/backend/test_{routes}.py": _tests(entity),
+    names = _names(entity)
+    found = {
+        model_path(entity): _model(entity),
+        f"services/backend/routes/{routes}.py": ROUTES.format(**names),
+        f"tests/backend/test_{routes}.py": _with_samples(TESTS, entity, _sample),
     }
+    if pages:
+        found |= {
+            f"services/web/pages/{routes}.py": PAGES.format(**names),
+            f"tests/web/test_{routes}.py": _with_samples(PAGES_TEST, entity, _typed),
+        }
+    return found
 
 
 def existing_fields(model: str) -> tuple[Field, ...]:
@@ -221,56 +244,76 @@ def existing_fields(model: str) -> tuple[Field, ...]:
     return tuple(found)
 
 
-def _words(entity: Entity) -> str:
-    return entity.singular.replace("_", " ")
+def model_path(entity: Entity) -> str:
+    return f"services/backend/models/{entity.singular}.py"
 
 
-def _class_name(entity: Entity) -> str:
-    return "".join(part.capitalize() for part in entity.singular.split("_"))
+def table_name(entity: Entity) -> str:
+    return entity.path.replace("-", "_")
 
 
-def _model(entity: Entity, words: str) -> str:
+def never_null(field: Field) -> bool:
+    return field.required or field.type == "boolean"
+
+
+def _names(entity: Entity) -> dict[str, str]:
+    return {
+        "title": table_name(entity).replace("_", " ").capitalize(),
+        "words": table_name(entity).replace("_", " "),
+        "singular": entity.singular,
+        "path": entity.path,
+        "name": "".join(part.capitalize() for part in entity.singular.split("_")),
+    }
+
+
+def _model(entity: Entity) -> str:
+    name = _names(entity)["name"]
     return MODEL.format(
-        title=words.capitalize(),
-        table=entity.path.replace("-", "_"),
-        name=_class_name(entity),
-        columns="\n".join(f'        "{one.name}": "{_column(one)}",' for one in entity.fields),
+        title=entity.singular.replace("_", " ").capitalize(),
+        table=table_name(entity),
+        name=name,
+        table_class=_class(name, (f"{name}Input", "database.Row", "table=True")),
         inputs="\n".join(f"    {_annotation(one)}" for one in entity.fields),
         changes="\n".join(f"    {_annotation(one, change=True)}" for one in entity.fields),
     )
 
 
-def _column(field: Field) -> str:
-    kind, default = COLUMN_TYPES[field.type]
-    return f"{kind} NOT NULL DEFAULT {default}" if _never_null(field) else kind
-
-
-def _never_null(field: Field) -> bool:
-    return field.required or field.type == "boolean"
+def _class(name: str, bases: Sequence[str]) -> str:
+    line = f"class {name}({', '.join(bases)}):"
+    return line if len(line) <= LINE_LENGTH else "\n".join([f"class {name}(", *(f"    {one}," for one in bases), "):"])
 
 
 def _annotation(field: Field, change: bool = False) -> str:
     kind = f"{field.name}: fields.{PYTHON_TYPES[field.type]}"
-    if not _never_null(field):
+    if not never_null(field):
         return f"{kind} | None = None"
     if change:
         return f"{kind} = fields.UNCHANGED"
     return kind if field.required else f"{kind} = False"
 
 
-def _tests(entity: Entity) -> str:
-    return TESTS.format(
-        path=entity.path,
-        samples="\n".join(f'    "{one.name}": {_sample(one, first=True)},' for one in entity.fields),
-        others="\n".join(f'    "{one.name}": {_sample(one, first=False)},' for one in entity.fields),
-        required="\n".join(f'    "{one.name}",' for one in entity.fields if one.required),
-    ).replace("REQUIRED = [\n\n]", "REQUIRED = []")
+def _with_samples(code: str, entity: Entity, sample: Callable[[Field, bool], str | None]) -> str:
+    def lines(first: bool) -> str:
+        values = [(one.name, sample(one, first)) for one in entity.fields]
+        return "\n".join(f'    "{name}": {value},' for name, value in values if value is not None)
+
+    required = "\n".join(f'    "{one.name}",' for one in entity.fields if one.required)
+    filled = code.format(path=entity.path, samples=lines(True), others=lines(False), required=required)
+    return filled.replace("REQUIRED: list[str] = [\n\n]", "REQUIRED: list[str] = []")
 
 
 def _sample(field: Field, first: bool) -> str:
     samples: Mapping[str, tuple[str, str]] = {
         "string": ('"first"', '"second"'), "text": ('"first\\nline"', '"second\\nline"'),
         "integer": ("1", "-2"), "number": ("1.5", "-2.25"), "boolean": ("True", "False"),
-        "date": ('"2026-01-31"', '"2024-02-29"'), "datetime": ('"2026-01-31T12:30:00"', '"2024-02-29T00:00:00"'),
+        "date": ('"2026-01-31"', '"2024-02-29"'), "datetime": ('"2026-01-31T12:30:00Z"', '"2024-02-29T00:00:00Z"'),
     }  # fmt: skip
     return samples[field.type][0 if first else 1]
+
+
+def _typed(field: Field, first: bool) -> str | None:
+    """The sample as a form sends it; None is a box that is not checked, which forms leave out."""
+    if field.type == "boolean":
+        return '"on"' if first else None
+    value = _sample(field, first).replace("Z", "")
+    return value if value.startswith('"') else f'"{value}"'

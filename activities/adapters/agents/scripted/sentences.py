@@ -20,7 +20,7 @@ from .nouns import (
 from .stop_words import STOP_WORDS
 from .wish import COMMAND, IDENTIFIER, MAX_NAME, Command, Entity, Field, Wish, WishError, checked_fields, safe_name
 
-RESERVED = frozenset({"example", "doc", "redoc", "health", "admin", "secret_status"})
+RESERVED = frozenset({"doc", "page", "health", "admin", "secret_status"})
 KNOWN_FIELDS = frozenset(
     {*RUSSIAN_FIELDS, *RUSSIAN_FIELDS.values(), "surname", "pages", "isbn", "done", "priority", "username"}
 )

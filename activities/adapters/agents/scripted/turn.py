@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from . import commands, misbehaviour, questions, resources, secret_status
+from . import commands, migrations, misbehaviour, questions, resources, secret_status
 from .questions import Language, Question
 from .sentences import is_russian
 from .sessions import Session
@@ -79,7 +79,10 @@ class Turn:
         refused = self._refusal(wish)
         if refused:
             return self._ask(refused)
-        edits = self._edits(wish)
+        try:
+            edits = self._edits(wish)
+        except WishError as error:
+            return self._ask(questions.bad_name(self.language, error.name))
         changed = self._apply(edits)
         if not changed and self.repairing:
             return self._ask(questions.cannot_repair(self.language))
@@ -101,8 +104,10 @@ class Turn:
 
     def _edits(self, wish: Wish) -> dict[str, str | None]:
         edits: dict[str, str | None] = {}
-        for entity in wish.entities:
-            edits |= resources.files(self._grown(entity))
+        entities = [self._grown(one) for one in wish.entities]
+        for entity in entities:
+            edits |= resources.files(entity, self.workspace.has_pages)
+        edits |= migrations.files(self.workspace, entities)
         for command in wish.commands:
             edits |= commands.files(command)
         secrets = [name for name in self.told.get("needs-secret", []) if SECRET.fullmatch(name)]
@@ -112,11 +117,14 @@ class Turn:
         return edits | misbehaviour.edits(self.workspace, self.told.keys(), self.repairing, slow)
 
     def _grown(self, entity: Entity) -> Entity:
-        """An entity that exists keeps the fields that it has: rows of earlier releases use them."""
-        model = self.workspace.read(f"services/backend/models/{entity.singular}.py")
-        wanted = {one.name for one in entity.fields}
-        kept = [one for one in resources.existing_fields(model) if one.name not in wanted] if model else []
-        return Entity(entity.singular, entity.path, (*kept, *entity.fields))
+        """An entity that exists keeps the fields that it has, as they are: rows of earlier releases use them."""
+        model = self.workspace.committed(resources.model_path(entity))
+        kept = {one.name: one for one in resources.existing_fields(model)} if model else {}
+        changed = next((one for one in entity.fields if kept.get(one.name, one).type != one.type), None)
+        if changed:
+            raise WishError(f"{changed.name}: {changed.type}")
+        added = [one for one in entity.fields if one.name not in kept]
+        return Entity(entity.singular, entity.path, (*kept.values(), *added))
 
     def _apply(self, edits: Mapping[str, str | None]) -> list[str]:
         """Write what differs; returns every path that differs from HEAD, also one that a killed turn wrote."""

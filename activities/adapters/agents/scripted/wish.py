@@ -16,9 +16,9 @@ COMMAND = re.compile(r"[a-z0-9_]{1,32}")
 FENCE = re.compile(r"^```json\s*\n(.*?)^```\s*$", re.DOTALL | re.MULTILINE)
 DIRECTIVE = re.compile(r"\[agent:([a-z-]+)(?:=([^\]\n]{1,100}))?\]")
 
-# Names that a pydantic model needs for itself.
+# Names that a model needs for itself.
 _TAKEN = """id copy json dict schema schema_json construct validate parse_obj parse_raw parse_file
-from_orm fields update_forward_refs model_config model_fields"""
+from_orm fields update_forward_refs model_config model_fields metadata registry sqlmodel_update"""
 TAKEN_FIELDS = frozenset(_TAKEN.split())
 
 

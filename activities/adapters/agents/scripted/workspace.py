@@ -19,12 +19,29 @@ class Workspace:
 
     @property
     def modules(self) -> tuple[str, ...]:
-        return tuple(name for name in ("backend", "tg_bot") if (self.root / "services" / name).is_dir())
+        """Those that run as a process of their own; `has_pages` tells about `web`."""
+        return tuple(name for name in ("backend", "tg_bot") if self._has(name))
+
+    @property
+    def has_pages(self) -> bool:
+        return self._has("web")
+
+    def _has(self, module: str) -> bool:
+        return (self.root / "services" / module).is_dir()
 
     def read(self, path: str) -> str | None:
         """None when there is no such file."""
         file = self.root / path
         return file.read_text(encoding="utf-8") if file.is_file() else None
+
+    def committed(self, path: str) -> str | None:
+        """The file as the last commit has it; None when that has none."""
+        return self._git("show", f"HEAD:{path}") if path in self.committed_files(path) else None
+
+    def committed_files(self, folder: str) -> list[str]:
+        """Paths of the Python files below `folder` in the last commit."""
+        names = self._git("ls-tree", "-r", "--name-only", "HEAD", "--", folder).splitlines()
+        return [name for name in names if name.endswith(".py")]
 
     def write(self, path: str, content: str) -> None:
         """Replace the file in one step. Raises WorkspaceError for Python that does not compile."""

@@ -31,7 +31,6 @@ pytestmark = pytest.mark.timeout(400)  # a shared machine may be slow, and the f
 
 CAP_SYS_TIME = 25
 VALUES = {
-    "SECRET_KEY": "generated-key-of-the-service",
     "ADMIN_TOKEN": "generated-token-of-the-admin",
     "TELEGRAM_BOT_TOKEN": "123456:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
 }
@@ -224,7 +223,11 @@ async def test_the_release_program_comes_with_ansible_and_only_when_it_is_not_th
 
 
 @pytest.mark.deep
-@pytest.mark.parametrize("modules", [["backend", "tg_bot"], ["backend"], ["tg_bot"]], ids="-".join)
+@pytest.mark.parametrize(
+    "modules",
+    [["backend", "tg_bot"], ["backend"], ["tg_bot"], ["backend", "web"], ["backend", "tg_bot", "web"]],
+    ids="-".join,
+)
 async def test_the_image_of_the_template_is_built_and_serves(project: ContainerProject, modules: list[str]) -> None:
     tree = generate(project.home / "generated", modules)
     contract = tree / "env.contract.yaml"
@@ -232,7 +235,8 @@ async def test_the_image_of_the_template_is_built_and_serves(project: ContainerP
     (tree / "services" / "of_this_project.py").write_text("")
     given = await images(project)
     request = await project.request(project.commit_tree(tree), timeout_s=390)
-    ports = [ServicePort(service=name, port=project.port if name == modules[0] else any_free()) for name in modules]
+    services = [name for name in modules if name != "web"]
+    ports = [ServicePort(service=name, port=project.port if name == services[0] else any_free()) for name in services]
     request = request.model_copy(update={"allocation": request.allocation.model_copy(update={"ports": ports})})
     outcome = await project.target.release(request, project.environment(request, VALUES), Recorder().follow)
     assert outcome.ok, outcome.error

@@ -1,4 +1,4 @@
-"""A project of the bundled template with both modules, deployed as it is."""
+"""A project of the bundled template with all modules, deployed as it is."""
 
 import shutil
 from pathlib import Path
@@ -12,15 +12,14 @@ from tests.support.services.generated_project import generate
 from tests.support.services.sample_service import Recorder, SampleProject
 
 VALUES = {
-    "SECRET_KEY": "generated-key-of-the-service",
     "ADMIN_TOKEN": "generated-token-of-the-admin",
     "TELEGRAM_BOT_TOKEN": "123456:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
 }
 
 
 @pytest.mark.deep
-async def test_both_modules_of_the_template_are_deployed_and_probed(tmp_path: Path) -> None:
-    generated = generate(tmp_path / "generated", ["backend", "tg_bot"])
+async def test_all_modules_of_the_template_are_deployed_and_probed(tmp_path: Path) -> None:
+    generated = generate(tmp_path / "generated", ["backend", "tg_bot", "web"])
     contract = generated / "env.contract.yaml"
     contract.write_text(contract.read_text().replace("https://api.telegram.org", "http://127.0.0.1:9"))
     project = SampleProject(tmp_path / "home", any_free())
@@ -36,7 +35,7 @@ async def test_both_modules_of_the_template_are_deployed_and_probed(tmp_path: Pa
         assert probe.ok, probe.error
         assert probe.url == project.url, "the address of a project is its backend's"
         assert len(project.service_runs()) == 2
-        await assert_the_resource_works(project)
+        await assert_the_routes_work(project)
         await project.supervisor.stop(next(name for name in project.service_runs() if "tg_bot" in name))
         dead_bot = await project.target.probe(project.probe_request(request))
         assert not dead_bot.ok
@@ -47,9 +46,10 @@ async def test_both_modules_of_the_template_are_deployed_and_probed(tmp_path: Pa
     assert project.processes() == []
 
 
-async def assert_the_resource_works(project: SampleProject) -> None:
+async def assert_the_routes_work(project: SampleProject) -> None:
     token = {"Authorization": f"Bearer {VALUES['ADMIN_TOKEN']}"}
     async with httpx.AsyncClient(base_url=project.url, trust_env=False) as client:
         assert (await client.get("/admin/status", headers=token)).status_code == 200
         assert (await client.get("/docs")).status_code == 200
+        assert "<main>" in (await client.get("/")).text
     assert list(project.place.data.glob("*.sqlite3")), "data is in the directory that survives releases"

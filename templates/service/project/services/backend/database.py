@@ -1,105 +1,79 @@
-"""SQLite in DATA_DIR: the data outlives restarts and releases.
+"""SQLite in DATA_DIR: the data outlives restarts and releases."""
 
-Table and column names come from the code of the project, values are always bound.
-"""
-
-import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import closing
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, TypeVar
 
-from fastapi import Depends, Request
+import sqlmodel
+from fastapi import Depends, HTTPException, Request, status
+from sqlalchemy import URL, Engine, create_engine
+from sqlmodel import Field, SQLModel, col, select
 
 FILE_NAME = "backend.sqlite3"
 LARGEST_ID = 2**63 - 1
 BUSY_TIMEOUT_S = 10
 
 
-def connect(data_dir: Path) -> sqlite3.Connection:
-    # FastAPI may open a connection in one thread of its pool and use it in another, never in two at once.
-    connection = sqlite3.connect(
-        data_dir / FILE_NAME, timeout=BUSY_TIMEOUT_S, check_same_thread=False
-    )
-    connection.row_factory = sqlite3.Row
-    return connection
+class Row(SQLModel):
+    """What every table has."""
+
+    id: int = Field(default=None, primary_key=True)
 
 
-def session(request: Request) -> Iterator[sqlite3.Connection]:
-    """One connection and one transaction per request: committed at its end, rolled back on an error."""
-    with closing(connect(request.app.state.settings.data_dir)) as connection, connection:
-        yield connection
+Kind = TypeVar("Kind", bound=Row)
+
+
+def engine(data_dir: Path) -> Engine:
+    data_dir.mkdir(parents=True, exist_ok=True)
+    url = URL.create("sqlite", database=str(data_dir / FILE_NAME))
+    return create_engine(url, connect_args={"timeout": BUSY_TIMEOUT_S})
+
+
+def open_session(request: Request) -> Iterator[sqlmodel.Session]:
+    """One session and one transaction per request: committed at its end, rolled back on an error."""
+    with (
+        sqlmodel.Session(request.app.state.engine, expire_on_commit=False) as session,
+        session.begin(),
+    ):
+        yield session
 
 
 # The scope ends the transaction before the answer leaves: who reads "created" can read the row.
-Connection = Annotated[sqlite3.Connection, Depends(session, scope="function")]
+Session = Annotated[sqlmodel.Session, Depends(open_session, scope="function")]
 
 
-@dataclass(frozen=True)
-class Table:
-    """A table with an `id` and the given columns (name to SQL type)."""
-
-    name: str
-    columns: Mapping[str, str]
-
-    def prepare(self, connection: sqlite3.Connection) -> None:
-        """Create the table, or add the columns that a newer release brought. Repeating it changes nothing."""
-        connection.execute(
-            f'CREATE TABLE IF NOT EXISTS "{self.name}" (id INTEGER PRIMARY KEY AUTOINCREMENT)'
-        )
-        present = {row["name"] for row in connection.execute(f'PRAGMA table_info("{self.name}")')}
-        for column, sql_type in self.columns.items():
-            if column not in present:
-                connection.execute(f'ALTER TABLE "{self.name}" ADD COLUMN "{column}" {sql_type}')
-
-    def insert(self, connection: sqlite3.Connection, values: Mapping[str, Any]) -> int:
-        names = ", ".join(f'"{column}"' for column in self.columns)
-        marks = ", ".join("?" for _ in self.columns)
-        cursor = connection.execute(
-            f'INSERT INTO "{self.name}" ({names}) VALUES ({marks})',
-            [values[column] for column in self.columns],
-        )
-        return int(cursor.lastrowid or 0)
-
-    def one(self, connection: sqlite3.Connection, row_id: int) -> dict[str, Any] | None:
-        if not 0 < row_id <= LARGEST_ID:
-            return None
-        row = connection.execute(f'SELECT * FROM "{self.name}" WHERE id = ?', [row_id]).fetchone()
-        return dict(row) if row else None
-
-    def page(
-        self, connection: sqlite3.Connection, limit: int, offset: int = 0
-    ) -> list[dict[str, Any]]:
-        rows = connection.execute(
-            f'SELECT * FROM "{self.name}" ORDER BY id LIMIT ? OFFSET ?', [limit, offset]
-        )
-        return [dict(row) for row in rows]
-
-    def update(
-        self, connection: sqlite3.Connection, row_id: int, values: Mapping[str, Any]
-    ) -> bool:
-        """Change the given columns; False when there is no such row."""
-        if self.one(connection, row_id) is None:
-            return False
-        changed = {column: values[column] for column in self.columns if column in values}
-        if changed:
-            marks = ", ".join(f'"{column}" = ?' for column in changed)
-            connection.execute(
-                f'UPDATE "{self.name}" SET {marks} WHERE id = ?', [*changed.values(), row_id]
-            )
-        return True
-
-    def delete(self, connection: sqlite3.Connection, row_id: int) -> bool:
-        """False when there is no such row."""
-        if self.one(connection, row_id) is None:
-            return False
-        connection.execute(f'DELETE FROM "{self.name}" WHERE id = ?', [row_id])
-        return True
+def page(
+    session: sqlmodel.Session, kind: type[Kind], limit: int, offset: int = 0
+) -> Sequence[Kind]:
+    """At most `limit` rows in the order of their ids, after the first `offset`."""
+    wanted = select(kind).order_by(col(kind.id)).limit(limit).offset(offset)
+    rows: Sequence[Kind] = session.exec(wanted).all()
+    return rows
 
 
-def prepare(data_dir: Path, tables: Iterable[Table]) -> None:
-    data_dir.mkdir(parents=True, exist_ok=True)
-    with closing(connect(data_dir)) as connection, connection:
-        for table in tables:
-            table.prepare(connection)
+def find(session: sqlmodel.Session, kind: type[Kind], row_id: int) -> Kind:
+    """The row; HTTPException 404 when there is none."""
+    row: Kind | None = session.get(kind, row_id) if 0 < row_id <= LARGEST_ID else None
+    if row is None:
+        raise HTTPException(status.HTTP_404_NOT_FOUND, f"no {kind.__name__} with this id")
+    return row
+
+
+def insert(session: sqlmodel.Session, kind: type[Kind], values: SQLModel) -> Kind:
+    """A new row, which has its id."""
+    row = kind.model_validate(values)
+    session.add(row)
+    session.flush()
+    return row
+
+
+def change(
+    session: sqlmodel.Session, kind: type[Kind], row_id: int, values: dict[str, object]
+) -> Kind:
+    """The row with these values; HTTPException 404 when there is none."""
+    return find(session, kind, row_id).sqlmodel_update(values)
+
+
+def delete(session: sqlmodel.Session, kind: type[Kind], row_id: int) -> None:
+    """HTTPException 404 when there is no such row."""
+    session.delete(find(session, kind, row_id))

@@ -1,11 +1,12 @@
-"""`python -m services.tg_bot`: poll Telegram and answer /health on HOST and PORT until told to stop."""
+"""`python -m services.tg_bot`: poll Telegram and answer HTTP on HOST and PORT until told to stop."""
 
 import asyncio
 import logging
 import sys
 
+from services.environment import SettingsError
 from services.tg_bot.app import run
-from services.tg_bot.settings import Settings, SettingsError
+from services.tg_bot.settings import Settings
 
 
 def main() -> int:

@@ -1,11 +1,10 @@
-"""One file per kind of thing: its pydantic models and its TABLE, found by `tables()`."""
+"""One file per kind of thing: what is sent, what is stored. Found by `load()`."""
 
 import importlib
 import pkgutil
 
-from services.backend.database import Table
 
-
-def tables() -> list[Table]:
-    names = sorted(module.name for module in pkgutil.iter_modules(__path__))
-    return [importlib.import_module(f"{__name__}.{name}").TABLE for name in names]
+def load() -> None:
+    """Import all of them, so that `SQLModel.metadata` has every table."""
+    for module in pkgutil.iter_modules(__path__):
+        importlib.import_module(f"{__name__}.{module.name}")

@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter, Request
 
-router = APIRouter(tags=["health"])
+router = APIRouter(tags=["service"])
 
 
 @router.get("/health")

@@ -1,0 +1,1 @@
+"""One file per kind of thing with its RESOURCE, found by `services.web.app`."""

@@ -1,0 +1,3 @@
+from tests.application import client, engine, settings
+
+__all__ = ["client", "engine", "settings"]
