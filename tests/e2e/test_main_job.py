@@ -6,8 +6,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.support.people.story import Story
 from tests.support.stack import Stack
-from tests.support.story import Story
 
 WISH = "A library with books: title, author, year:int"
 BOT_TOKEN = "123456:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
