@@ -194,7 +194,7 @@ class ContainerRuns:
             return state if known else None
         return _as_said(state, int(found[1]), timedelta(seconds=int(found[2])))
 
-    def _locked(self, name: str) -> AbstractAsyncContextManager[None]:
+    def _locked(self, name: str) -> AbstractAsyncContextManager[object]:
         return file_lock(self._records_dir / ".locks" / f"{name}.lock")
 
     def _path(self, name: str) -> Path:

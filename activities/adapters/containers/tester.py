@@ -298,7 +298,7 @@ class DockerTester:
     def _path(self, name: str) -> Path:
         return self._dir / f"{name}.json"
 
-    def _locked(self, name: str) -> AbstractAsyncContextManager[None]:
+    def _locked(self, name: str) -> AbstractAsyncContextManager[object]:
         return file_lock(self._dir / ".locks" / f"{name}.lock")
 
 

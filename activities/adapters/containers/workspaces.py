@@ -176,5 +176,5 @@ class DockerWorkspaces:
             raise workspace_missing(worker_id)
         return helper_name(worker_id)
 
-    def _locked(self, worker_id: str) -> AbstractAsyncContextManager[None]:
+    def _locked(self, worker_id: str) -> AbstractAsyncContextManager[object]:
         return file_lock(self._records.directory / f"{worker_id}.lock")

@@ -100,7 +100,7 @@ class LocalBareForge:
                 files[path] = text
         return found, files
 
-    def _locked(self, repository: str) -> AbstractAsyncContextManager[None]:
+    def _locked(self, repository: str) -> AbstractAsyncContextManager[object]:
         # Only the platform reads here: agents see their own project, in their workspace.
         self._forge_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         return file_lock(self._forge_dir / ".locks" / f"{repository.replace('/', '__')}.lock")

@@ -152,7 +152,7 @@ class PlaybookRunner:
                 await asyncio.to_thread(self._prepare, playbook)
                 await self._supervisor.start(self._command(playbook))
 
-    def _starting(self) -> AbstractAsyncContextManager[None]:
+    def _starting(self) -> AbstractAsyncContextManager[object]:
         self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
         return file_lock(self._root / ".lock")
 

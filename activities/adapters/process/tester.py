@@ -207,7 +207,7 @@ class ProcessTester:
     def _place(self, name: str) -> _Place:
         return _Place(self._work_dir / name)
 
-    def _locked(self, name: str) -> AbstractAsyncContextManager[None]:
+    def _locked(self, name: str) -> AbstractAsyncContextManager[object]:
         return file_lock(self._work_dir / ".locks" / f"{name}.lock")
 
 

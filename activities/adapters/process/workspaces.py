@@ -102,7 +102,7 @@ class LocalWorkspaces:
             raise workspace_missing(worker_id)
         return path
 
-    def _locked(self, worker_id: str) -> AbstractAsyncContextManager[None]:
+    def _locked(self, worker_id: str) -> AbstractAsyncContextManager[object]:
         return file_lock(self._records.directory / f"{worker_id}.lock")
 
 
