@@ -361,10 +361,7 @@ class ApiClient:
             retry=retry_if_exception(lambda error: isinstance(error, OrchestratorError) and error.retryable),
             reraise=True,
         )
-        async for attempt in attempts:
-            with attempt:
-                return await self._once(method, path, payload, params)
-        raise AssertionError("tenacity always runs one attempt")
+        return await attempts(self._once, method, path, payload, params)
 
     async def _once(self, method: str, path: str, payload: object, params: Mapping[str, str] | None) -> httpx.Response:
         try:

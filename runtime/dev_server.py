@@ -5,7 +5,6 @@ Nothing here starts or supervises a process; the caller does, with `command()` a
 
 from __future__ import annotations
 
-import asyncio
 import os
 import shutil
 import sqlite3
@@ -15,6 +14,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
+
+from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from contracts.errors import ErrorClass, ErrorCode, OrchestratorError
 
@@ -121,22 +122,28 @@ async def wait_healthy(
 
     Raises OrchestratorError TEMPORAL_UNREACHABLE (transient) after `timeout` seconds.
     """
-    deadline = asyncio.get_running_loop().time() + timeout
-    while True:
-        try:
-            client = await _connected(address, namespace)
-            if web_ui is not None:
-                await _shows_data(web_ui)
-            return client
-        except (RuntimeError, OSError) as error:
-            if asyncio.get_running_loop().time() >= deadline:
-                raise OrchestratorError(
-                    code=ErrorCode.TEMPORAL_UNREACHABLE,
-                    message=f"No healthy Temporal server at {address} after {timeout:g} s. See its log.",
-                    error_class=ErrorClass.TRANSIENT,
-                    details={"address": address, "cause": str(error)[:500]},
-                ) from error
-        await asyncio.sleep(_HEALTH_INTERVAL_S)
+
+    async def healthy() -> Client:
+        client = await _connected(address, namespace)
+        if web_ui is not None:
+            await _shows_data(web_ui)
+        return client
+
+    tries = AsyncRetrying(
+        retry=retry_if_exception_type((RuntimeError, OSError)),
+        stop=stop_after_delay(timeout),
+        wait=wait_fixed(_HEALTH_INTERVAL_S),
+        reraise=True,
+    )
+    try:
+        return await tries(healthy)
+    except (RuntimeError, OSError) as error:
+        raise OrchestratorError(
+            code=ErrorCode.TEMPORAL_UNREACHABLE,
+            message=f"No healthy Temporal server at {address} after {timeout:g} s. See its log.",
+            error_class=ErrorClass.TRANSIENT,
+            details={"address": address, "cause": str(error)[:500]},
+        ) from error
 
 
 async def _connected(address: str, namespace: str) -> Client:

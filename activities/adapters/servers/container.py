@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import structlog
+from tenacity import AsyncRetrying, RetryError, retry_if_result, stop_after_delay, wait_fixed
 
 import activities
 from activities.adapters.containers import command as docker
@@ -67,7 +68,7 @@ class LocalServers:
 
         Takes about 5 s for a new one when image and prepared engine are there, two minutes more for the first on a
         machine, and 0.2 s for one that is well and was prepared since its start. Raises OrchestratorError
-        PROCESS_FAILED, transient when the engine is not there or the server does not get well.
+        PROCESS_FAILED, transient when the engine is not there or the server does not become ready.
         """
         keys = self.home / "keys" / "ssh"
         keys.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -364,16 +365,20 @@ async def _inside(name: str, *command: str) -> docker.Reply:
 
 async def _wait(name: str, *command: str) -> None:
     """Ask inside until the answer is yes: a container has no event for what becomes ready in it."""
-    loop = asyncio.get_running_loop()
-    give_up = loop.time() + _START_S
-    while (reply := await _inside(name, *command)).code != 0:
-        if loop.time() > give_up:
-            raise OrchestratorError(
-                ErrorCode.PROCESS_FAILED,
-                f"The server {name} does not get well: {' '.join(command)}: {(reply.error or reply.text)[-500:]}",
-                error_class=ErrorClass.TRANSIENT,
-            )
-        await asyncio.sleep(_LOOK_EVERY_S)
+    tries = AsyncRetrying(
+        retry=retry_if_result(lambda reply: reply.code != 0),
+        stop=stop_after_delay(_START_S),
+        wait=wait_fixed(_LOOK_EVERY_S),
+    )
+    try:
+        await tries(_inside, name, *command)
+    except RetryError as failure:
+        reply: docker.Reply = failure.last_attempt.result()
+        raise OrchestratorError(
+            ErrorCode.PROCESS_FAILED,
+            f"The server {name} is not ready: {' '.join(command)}: {(reply.error or reply.text)[-500:]}",
+            error_class=ErrorClass.TRANSIENT,
+        ) from None
 
 
 async def ensure_images() -> tuple[str, str]:

@@ -162,12 +162,12 @@ async def test_a_server_that_is_being_removed_does_not_hold_up_another(project: 
 async def test_a_broken_engine_of_the_server_is_not_taken_for_the_one_of_this_machine(
     project: ContainerProject, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The first is a server that does not get well; the second would be waited for, however long it takes."""
+    """The first is a server that does not become ready; the second would be waited for, however long it takes."""
     monkeypatch.setattr(server_container, "_START_S", 1.0)
     name = project.server.servers.container(project.server.handle)
     await docker.run("exec", name, "systemctl", "stop", "docker.socket", "docker.service")
     try:
-        with pytest.raises(OrchestratorError, match="does not get well") as caught:
+        with pytest.raises(OrchestratorError, match="is not ready") as caught:
             await project.server.access(project.server.handle)
     finally:
         await docker.run("exec", name, "systemctl", "start", "docker.socket", "docker.service")
