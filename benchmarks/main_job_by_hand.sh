@@ -41,7 +41,7 @@ install_packages() {
   docker create --name "$NAME-packages" "${confined[@]}" --network "$NETWORK" "${options[@]}" --workdir /project \
     --mount "type=volume,source=$1,target=/venv" "$IMAGE" sh -ec '
       python3 -m venv --without-pip /venv
-      python3 -m pip --python /venv/bin/python install --quiet --disable-pip-version-check --no-cache-dir \
+      uv pip install --quiet --no-config --no-cache --python /venv/bin/python --compile-bytecode \
         --only-binary :all: -r requirements.txt -r requirements-dev.txt
       touch "/venv/.ready-$(cat requirements.txt requirements-dev.txt | cksum | cut -d" " -f1)"'
   packed "$PACKAGES/home" | docker cp - "$NAME-packages:/home/worker"

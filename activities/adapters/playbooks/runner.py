@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import activities
+from activities.adapters.packages.pip_settings import INSTALLER_VARIABLES
 from activities.adapters.release.directory import write_private
 from activities.adapters.runs.file_lock import file_lock
 from activities.adapters.runs.states import RunStatus
@@ -35,17 +36,7 @@ _AT_ONCE_PER_CORE = 2
 _LONGEST_SOCKET = 107 - 17
 """Of a path of a socket on Linux, without what ssh adds while it makes one."""
 _MAX_LOG = 5_000_000
-_PASSED_ON = (
-    "PIP_",
-    "UV_",
-    "SSL_CERT_",
-    "REQUESTS_CA_",
-    "HTTP_PROXY",
-    "HTTPS_PROXY",
-    "NO_PROXY",
-    "ALL_PROXY",
-    "TMPDIR",
-)
+_PASSED_ON = (*INSTALLER_VARIABLES, "TMPDIR")
 """What building an environment needs to reach the package registry."""
 
 
@@ -193,7 +184,12 @@ class PlaybookRunner:
         argv = [self._python, "-m", "ansible_runner", "run", str(root), "--ident", playbook.ident]
         argv += ["--playbook", playbook.playbook, "--project-dir", str(PLAYBOOKS)]
         passed_on = {name: value for name, value in os.environ.items() if name.upper().startswith(_PASSED_ON)}
-        env = passed_on | {
+        home = Path.home()
+        env = {
+            # Those of the user, which the playbook's own HOME hides.
+            "XDG_CONFIG_HOME": str(home / ".config"),
+            "NETRC": str(home / ".netrc"),
+            **passed_on,
             "PATH": f"{Path(self._python).parent}:{os.defpath}",
             "HOME": str(root),
             "LANG": "C.UTF-8",

@@ -8,9 +8,10 @@ from pathlib import Path
 
 from activities.adapters.forge.git import Git
 from activities.adapters.forge.local import LocalBareForge
+from activities.adapters.packages.registry_trouble import registry_trouble
 from activities.adapters.packages.requirements_check import UnsafeRequirement, plain_lines, requirement_files
 from activities.adapters.runs.states import RunStatus
-from activities.adapters.verification.report import CheckedOutput, code_failure, registry_trouble
+from activities.adapters.verification.report import CheckedOutput, code_failure
 from activities.ports import ArtifactStore, Follow
 from contracts.errors import ErrorClass, ErrorCode, OrchestratorError, bounded
 from contracts.progress import FineEvent
