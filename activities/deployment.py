@@ -127,7 +127,7 @@ class DevopsNodes:
         }
 
     async def _abandon(self, state: DevopsState, request: ReleaseRequest) -> None:
-        """Nothing of a cancelled release is left on the server; recorded so, the revert need not look there again."""
+        """Remove a cancelled release from the server and record that, so that the revert need not look again."""
         await self.target.stop_release(request)
         try:
             await self.platform.record_release(_record(state, ReleaseState.PENDING))
@@ -191,7 +191,7 @@ class DevopsNodes:
 
     @activity.defn(name=ActivityName.DEPLOYMENT_REVERT)
     async def revert(self, verdict: ReleaseVerdict) -> ReleaseOutcome:
-        """Clear away a release that failed or was cancelled; the one before it serves. Repeatable."""
+        """Remove a release that failed or was cancelled; the previous one serves. Repeatable."""
         return await to_the_end(self._revert(verdict))
 
     async def _revert(self, verdict: ReleaseVerdict) -> ReleaseOutcome:

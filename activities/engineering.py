@@ -84,7 +84,7 @@ class EngineeringNodes:
 
     @activity.defn(name=ActivityName.VERIFICATION_STOP)
     async def stop_tests(self, request: VerificationRequest) -> Done:
-        """Stop tests that nobody follows any more; a second run finds them stopped."""
+        """Stop tests that are no longer followed; a second run finds them stopped."""
         await to_the_end(self.tester.stop(request))
         return Done()
 

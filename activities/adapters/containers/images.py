@@ -100,7 +100,7 @@ def _context() -> bytes:
 
 
 def _files() -> dict[str, tuple[Path, int]]:
-    """Place in the build's context to the file and its mode."""
+    """Path in the build's context to the file and its mode."""
     files = {"Dockerfile": (_IMAGES / "worker.Dockerfile", 0o644), "worker-run.sh": (_IMAGES / "worker-run.sh", 0o755)}
     for file in sorted(_AGENT.rglob("*")):
         if file.is_file() and "__pycache__" not in file.parts:

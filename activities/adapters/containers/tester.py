@@ -79,13 +79,13 @@ touch "/venv/.ready-$(cat requirements.txt requirements-dev.txt 2>/dev/null | ck
 
 
 class _CutShort(Exception):
-    """Tests ended well, and what they printed does not say so; or nobody saw the end of those that failed."""
+    """Tests ended with 0 but their output does not show it; or the end of failed tests was not seen."""
 
 
 class DockerTester:
     """Implements `Tester`. One container per task and commit, `test-<task>-<commit>`, adopted by every repetition.
 
-    A verdict is kept in `<state_dir>/<name>.json`; the container goes away with its copy of the project.
+    A verdict is kept in `<state_dir>/<name>.json`; the container and its copy of the project are removed.
     """
 
     def __init__(
@@ -145,7 +145,7 @@ class DockerTester:
         if status.stopped:
             await self._engine.remove(name)
         else:
-            # Never started, or ended by itself while nobody followed.
+            # Never started, or ended by itself while it was not followed.
             await self._runs.remove(name)
 
     async def _follow(self, request: VerificationRequest, name: str, follow: Follow) -> VerificationResult:
@@ -174,7 +174,7 @@ class DockerTester:
         )
         incomplete = status.exit_code == 0 or status.unseen
         if incomplete and not verdict.passed and self._first_time(name, status):
-            # Docker loses what a container prints while its daemon is away. Where no test ran, none runs now either.
+            # Docker loses what a container prints while its daemon is down. If no test ran, none runs now either.
             await self._runs.remove(name)
             raise _CutShort
         result = await verification_result(self._artifacts, request, verdict, output, status)

@@ -106,7 +106,7 @@ class LocalBareForge:
         return file_lock(self._forge_dir / ".locks" / f"{repository.replace('/', '__')}.lock")
 
     async def _create(self, repository: Path, project_id: str) -> None:
-        """Made aside with its mark, then renamed: a repository of ours never exists without the mark."""
+        """Made under another name with its mark, then renamed: our repositories never exist without the mark."""
         async with temporary_directory(self._forge_dir / ".drafts") as directory:
             draft = directory / "repository.git"
             git = Git(directory)
@@ -125,7 +125,7 @@ class LocalBareForge:
         git = Git(repository)
         mark = await git.run("config", "--file", str(config), "--get", _MARK, check=False)
         if mark.exit_code != 0 or mark.text != project_id:
-            raise _foreign(repository, project_id, "it belongs to somebody else" if mark.text else "it carries no mark")
+            raise _foreign(repository, project_id, "it is another's" if mark.text else "it carries no mark")
         return git
 
     async def _scaffold_commit(self, git: Git) -> str | None:

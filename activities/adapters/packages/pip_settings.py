@@ -75,7 +75,7 @@ def parse_pip_settings(listing: str) -> dict[str, str]:
 def uv_variables(settings: Mapping[str, str], environment: Mapping[str, str]) -> dict[str, str]:
     """What uv has to be told to install from the same places, with the same trust, as pip with `settings`.
 
-    Where `environment` names sources for uv, those are somebody's own choice, and no source of pip's is added to them;
+    Where `environment` names sources for uv, those are a choice, and no source of pip's is added to them;
     other variables of `environment` win one by one. Raises UnusableSettings for a setting without a counterpart.
     """
     told: dict[str, str] = {}

@@ -73,7 +73,7 @@ def _build(venv: Path, wanted: list[list[str]], python: str) -> None:
     # Beside the environments: HOME may be missing, or another one for each deploy.
     variables["UV_CACHE_DIR"] = os.environ.get("UV_CACHE_DIR") or str(venv.parent.with_name("uv").absolute())
     # No settings from files: a project must not say where its packages come from. Copies: a service that changes its
-    # environment changes nobody else's.
+    # environment changes no other.
     argv = [find_uv_bin(), "pip", "install", "--quiet", "--no-config", "--python", str(venv / "bin" / "python"),
             "--link-mode", "copy", "--compile-bytecode", *_WHEELS_ONLY, "-r", "-"]  # fmt: skip
     if any("--hash=" in line for line in lines):

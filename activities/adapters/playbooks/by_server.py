@@ -73,7 +73,7 @@ class TargetByServer:
     async def restore_services(self) -> list[str]:
         """Start what should run, and tell the API whether new projects may go to the server in a container.
 
-        A server that does not get well costs nothing but itself: new projects go to processes then. An engine that
+        A server that does not become ready affects nothing else: new projects then run as processes. An engine that
         is starting again gets half a minute.
         """
         started = await self.processes.restore_services()

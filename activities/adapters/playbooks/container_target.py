@@ -83,7 +83,7 @@ class AnsibleContainerTarget:
     ) -> ReleaseOutcome:
         """Put the release on the server and switch to it. A second call adopts the running or finished playbook.
 
-        A release that does not get well leaves the one before it serving: `ok` and `switched` are False, `error`
+        A release that does not become healthy leaves the previous one serving: `ok` and `switched` are False, `error`
         ends with the service's log. Raises PLAYBOOK_LOST (transient) when the playbook was killed from outside or
         the server could not be reached.
         """

@@ -66,7 +66,7 @@ class ReleaseKit:
     def upload(self) -> str:
         """A shell command that unpacks its input there; what a cut connection leaves of it is not taken for the whole.
 
-        Of two that come at once the second finds that it is there.
+        Of two concurrent calls the second finds it installed.
         """
         return (
             f"sh -c 'mkdir -p {_DIRECTORY} && draft=$(mktemp -d {self.path}.XXXXXX)"

@@ -96,7 +96,7 @@ class PlaybookRunner:
 
         A finished run is adopted with its result, a lost one (its supervisor was killed, or a reboot) runs again
         from the start. Cancelling the caller leaves the run alone. Raises PLAYBOOK_LOST (transient) when the run
-        is lost, killed or stopped by somebody else while it is followed, or when its server could not be reached:
+        is lost, killed or stopped from outside while it is followed, or when its server could not be reached:
         the next call begins anew. A run waits for its turn while many others are under way.
         """
         async with self._turn(follow):
@@ -134,7 +134,7 @@ class PlaybookRunner:
         await self._clear(ident, grace_s)
 
     async def _begin(self, playbook: Playbook) -> None:
-        """Create or adopt. The lock keeps two starters from writing the files of one run at once."""
+        """Create or adopt. The lock keeps two starters from writing the files of one run at the same time."""
         async with self._starting():
             state = self._supervisor.status(playbook.ident).state
             if state == "lost":
@@ -154,7 +154,7 @@ class PlaybookRunner:
         await asyncio.to_thread(shutil.rmtree, self._root / ident, ignore_errors=True)
 
     def sweep(self) -> None:
-        """Forget the secrets of runs that ended while nobody followed them. For a start of the platform."""
+        """Forget the secrets of runs that ended while they were not followed. Called when the platform starts."""
         for root in self._root.glob("*/"):
             if self._supervisor.status(root.name).state != "running":
                 self._forget_secrets(root.name)

@@ -131,7 +131,7 @@ def released_services(plan: DeploymentPlan, allocation: Allocation) -> list[Rele
 
 
 def release_ident(release_id: str, task_id: str) -> str:
-    """One playbook per release and task: a rollback is another task that puts an old release in place again."""
+    """One playbook per release and task: a rollback is another task that starts an old release again."""
     ident = playbook_ident(release_id, task_id)
     if len(ident) <= _MAX_NAME:
         return ident

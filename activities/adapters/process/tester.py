@@ -120,7 +120,7 @@ class ProcessTester:
         return await verification_result(self._artifacts, request, verdict, output, status)
 
     async def stop(self, request: VerificationRequest) -> None:
-        """Stop the tests and all that they started; nothing of it is left when this returns."""
+        """Stop the tests and all that they started; none of it runs when this returns."""
         name = verification_name(request.task_id, request.commit)
         for one in (name + _SETUP, name):
             await self._supervisor.stop(one)

@@ -180,7 +180,7 @@ STEPS: dict[str, Callable[[_Work], Awaitable[dict[str, Any]]]] = {
     "status": _Work.status,
 }
 _LOOKS = frozenset({"status"})
-"""Steps that change nothing wait for nobody, and end nobody."""
+"""Steps that change nothing neither wait for others nor end them."""
 
 
 def main() -> int:

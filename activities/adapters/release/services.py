@@ -100,11 +100,11 @@ class ReleaseServices(ABC):
 
     @abstractmethod
     async def tail(self, name: str) -> str:
-        """The end of its log, at most `RAW_TAIL` characters; secrets stand in it as the service wrote them."""
+        """The end of its log, at most `RAW_TAIL` characters; it may contain secrets, as the service wrote them."""
 
     @abstractmethod
     async def stop(self, name: str) -> None:
-        """Nothing of it is left, its name is free."""
+        """Remove it; its name is free afterwards."""
 
     @abstractmethod
     async def launch_live(self, name: str, release: Release, service: ReleasedService) -> None:
@@ -117,7 +117,7 @@ class ReleaseServices(ABC):
         """Start it once at a private address, with scratch data; that address."""
 
     async def try_candidate(self, release: Release) -> None:
-        """Every service answers strictly on a private port with scratch data; nothing of it is left afterwards.
+        """Every service answers strictly on a private port with scratch data; all of it is removed afterwards.
 
         Raises OrchestratorError PROBE_FAILED with the end of the service's log.
         """
@@ -299,7 +299,7 @@ def secret_values(values: dict[str, str], sensitive: list[str]) -> list[str]:
 
 
 async def _all(work: Iterable[Awaitable[object]]) -> None:
-    """All to their end, then the first error: nothing goes on behind the caller's back."""
+    """Wait for all, then raise the first error: nothing keeps running unseen."""
     results = await asyncio.gather(*work, return_exceptions=True)
     for result in results:
         if isinstance(result, BaseException):

@@ -67,7 +67,7 @@ class LocalServers:
         """Create or adopt the server, start it if it is stopped, and wait until SSH and its engine answer.
 
         Takes about 5 s for a new one when image and prepared engine are there, two minutes more for the first on a
-        machine, and 0.2 s for one that is well and was prepared since its start. Raises OrchestratorError
+        machine, and 0.2 s for one that works and was prepared since its start. Raises OrchestratorError
         PROCESS_FAILED, transient when the engine is not there or the server does not become ready.
         """
         keys = self.home / "keys" / "ssh"
@@ -92,7 +92,7 @@ class LocalServers:
         return reply.code == 0
 
     async def remove(self, handle: str) -> None:
-        """The container, its volumes and keys are gone. For servers that nobody needs any more; repeatable."""
+        """Remove the container, its volumes and keys. For servers that are no longer needed; repeatable."""
         name = self.container(handle)
         await _discard(name)
         for file in (self.home / "keys" / "ssh").glob(f"{handle}*"):
@@ -125,7 +125,7 @@ async def _create(name: str, handle: str) -> None:
 
 
 async def _create_container(name: str, handle: str, image: str, restart: str = "unless-stopped") -> None:
-    # Two that look at once find the same address free, and the second is not told before it starts.
+    # Two that look at the same time find the same address free; the second notices only when it starts.
     async with machine_lock("server-addresses"):
         await _create_at_free_address(name, handle, image, restart)
 
@@ -200,7 +200,7 @@ async def prepared_engine(image: str) -> str:
 
 
 async def _prepare_engine(name: str, image: str, registry: Mapping[str, str]) -> None:
-    """By a server of its own, which has gone afterwards. What is left of an interrupted one is thrown away."""
+    """With a server of its own, which is removed afterwards. Remains of an interrupted one are removed first."""
     log.info("preparing the engine of new servers", name=name)
     engine, data = _volumes(name)
     await _discard(name)
@@ -236,7 +236,7 @@ async def ensure_image() -> str:
 
 
 async def _ensure_network() -> None:
-    """Only a network whose range we chose gives fixed addresses; the first range that nobody uses is taken."""
+    """Only a network whose range we chose gives fixed addresses; the first free range is taken."""
     if (await docker.try_run("network", "inspect", NETWORK)).code == 0:
         return
     for number in range(213, 245):
@@ -337,7 +337,7 @@ async def _authorise(name: str, key: Path) -> None:
 
 
 async def _learn_host_key(name: str, access: ServerAccess) -> None:
-    """Once, and through the engine instead of the network: nobody can stand in between."""
+    """Once, and through the engine instead of the network, where it could be intercepted."""
     if access.known_hosts_file.exists():
         return
     public = await docker.run("exec", name, "cat", "/etc/ssh/ssh_host_ed25519_key.pub")
@@ -359,7 +359,7 @@ async def _load_base_image(name: str) -> None:
 
 
 async def _inside(name: str, *command: str) -> docker.Reply:
-    """What a command in the server answers. Its errors are output: those of its engine are not those of ours."""
+    """What a command in the server answers, errors included: they are not errors of this machine's engine."""
     return await docker.try_run("exec", name, "sh", "-c", 'exec "$@" 2>&1', "sh", *command)
 
 

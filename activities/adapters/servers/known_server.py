@@ -1,4 +1,4 @@
-"""The one server of an installation that somebody else set up: its address is in the settings, its keys in the home.
+"""The one server of an installation that others set up: its address is in the settings, its keys in the home.
 
 It needs SSH, a user who may become root without a password, Python, and a Docker Engine at its
 usual socket.

@@ -61,7 +61,7 @@ async def _sources_of(place: Path, modules: tuple[str, ...], registry: Mapping[s
 
 
 async def build_layers(server: str, sources: LayerSources) -> None:
-    """By the engine of the container `server`. Every stage gets a tag, so that nobody takes it for waste."""
+    """By the engine of the container `server`. Every stage gets a tag, so that pruning keeps it."""
     await _build(server, sources.context, "--tag", sources.tag)
     for stage in sources.stages:
         await _build(server, sources.context, "--target", stage, "--tag", f"{sources.tag}-{stage}")

@@ -36,7 +36,7 @@ _NOISE = (
 
 @dataclass(frozen=True)
 class CheckedOutput:
-    """A verdict. `evidence` is bounded and made for the Developer; `fingerprint` is None when all is well."""
+    """A verdict. `evidence` is bounded and made for the Developer; `fingerprint` is None if the checks passed."""
 
     passed: bool
     failure_class: FailureClass | None

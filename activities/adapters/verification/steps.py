@@ -87,7 +87,7 @@ async def verification_result(
 
 
 def beats_only(follow: Follow) -> Follow:
-    """The heart beats while packages are installed; offsets belong to the tests' output."""
+    """Heartbeats while packages are installed; offsets belong to the tests' output."""
 
     async def report(_: list[FineEvent], __: int) -> None:
         await follow.report([], follow.offset)
