@@ -134,7 +134,7 @@ class DeployWorkflow:
 
     @workflow.update(name=UpdateName.WITHDRAW)
     async def withdraw(self, message: DeployMessage) -> Done:
-        """Cancel one message, whether it waits or runs; what others have asked for goes on."""
+        """Cancel one message, whether it waits or runs; what others have asked for continues."""
         waiting = next((other for other in self._waiting if other.task_id == message.task_id), None)
         if waiting is not None:
             self._waiting.remove(waiting)
@@ -148,7 +148,7 @@ class DeployWorkflow:
     @workflow.update(name=UpdateName.ANSWER)
     def answer(self, command: AnswerCommand) -> AnswerAccepted:
         self._ledger.accept(command)
-        return AnswerAccepted(question_id=command.question_id, message="Thank you; the deploy goes on.")
+        return AnswerAccepted(question_id=command.question_id, message="Thank you; the deploy continues.")
 
     @answer.validator
     def _may_answer(self, command: AnswerCommand) -> None:

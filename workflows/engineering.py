@@ -90,7 +90,7 @@ class EngineeringWorkflow:
     @workflow.update(name=UpdateName.ANSWER)
     def answer(self, command: AnswerCommand) -> AnswerAccepted:
         self._ledger.accept(command)
-        return AnswerAccepted(question_id=command.question_id, message="Thank you; the work goes on.")
+        return AnswerAccepted(question_id=command.question_id, message="Thank you; the work continues.")
 
     @answer.validator
     def _may_answer(self, command: AnswerCommand) -> None:
