@@ -133,5 +133,5 @@ def permanent(code: ErrorCode, message: str) -> OrchestratorError:
 
 
 def not_found(noun: str, identifier: str) -> OrchestratorError:
-    """The same answer for what does not exist and for what belongs to somebody else."""
+    """The same answer for what does not exist and for what belongs to others."""
     return permanent(ErrorCode.NOT_FOUND, f"There is no {noun} {identifier!r} that you may see.")

@@ -75,8 +75,8 @@ class Vault:
         return written.one()
 
     async def generate(self, session: AsyncSession, project_id: str, names: Sequence[str]) -> None:
-        """Give each name without a value a random one; an existing value stays, however many ask at once."""
-        # In one order everywhere, so that two requests at once never wait for each other.
+        """Give each name without a value a random one; an existing value stays, also with concurrent requests."""
+        # In the same order everywhere, so that two concurrent requests never wait for each other.
         for name in sorted(set(names)):
             sealed = self.seal(project_id, name, secrets.token_urlsafe(_GENERATED_BYTES))
             statement = insert(SecretRow).values(**_row(project_id, name, "generated", sealed))

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 SEARCH_ATTRIBUTES = ("ProjectId", "TaskId", "UserId", "Stage", "ServerHandle")
 
-# The first lets a workflow step go on at once instead of at the next 50 ms tick; one partition per queue
+# The first lets a workflow step continue immediately instead of at the next 50 ms tick; one partition per queue
 # shortens the tail on a single host; fairness keeps one project's backlog from starving the others.
 DYNAMIC_CONFIG: Mapping[str, str] = {
     "history.transferProcessorMaxPollRPS": "5000",

@@ -203,7 +203,7 @@ def _initialise(data_dir: Path, account: _Account, password: str) -> None:
 def _initdb(data_dir: Path) -> list[str]:
     return [
         *(str(programs_dir() / "initdb"), "-D", str(data_dir), "-U", ROLE),
-        # The socket lies in a directory of mode 0700, so the file system decides who may connect.
+        # The socket is in a directory of mode 0700, so the file system decides who may connect.
         *("--auth-local=trust", "--auth-host=scram-sha-256"),
         *("--encoding=UTF8", "--locale=C.UTF-8"),
     ]
