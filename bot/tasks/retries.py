@@ -22,7 +22,12 @@ async def retry_while_unavailable(call: Callable[[], Awaitable[Result]]) -> Resu
         wait=wait_exponential(_FIRST_PAUSE_S, max=_LONGEST_PAUSE_S),
         before_sleep=_log_retry,
     )
-    return await tries(call)
+
+    async def once() -> Result:
+        # tenacity awaits only what is a coroutine function, and many callers pass a lambda.
+        return await call()
+
+    return await tries(once)
 
 
 def _is_temporary(error: BaseException) -> bool:
