@@ -15,7 +15,7 @@ pytestmark = pytest.mark.timeout(900)
 
 @pytest.mark.story("happy")
 async def test_a_repeated_request_is_the_same_task(story: Story) -> None:
-    assert story.seen["again at once"] == story.seen["again later"] == story.seen["task"]["id"]
+    assert story.seen["again immediately"] == story.seen["again later"] == story.seen["task"]["id"]
     tasks = (await story.stack.get("/tasks", project_id=story.project))["items"]
     assert sorted(task["kind"] for task in tasks) == ["delivery", "deploy", "engineering"]
 

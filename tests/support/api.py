@@ -83,7 +83,7 @@ async def new_database() -> str:
 
 @dataclass
 class RecordingGateway:
-    """Stands in for `runtime.gateway.Gateway`: keeps what it was asked, answers as told."""
+    """Replaces `runtime.gateway.Gateway`: records requests, answers as configured."""
 
     started: list[EngineeringMessage | DeliveryMessage | DeployMessage] = field(default_factory=list)
     answers: list[tuple[str, AnswerCommand, str]] = field(default_factory=list)

@@ -33,7 +33,7 @@ def files_of_playbooks(project: SampleProject) -> str:
     return "".join(file.read_text(errors="replace") for file in files)
 
 
-async def test_the_heart_beats_while_a_playbook_has_nothing_to_tell(project: SampleProject) -> None:
+async def test_heartbeats_continue_while_a_playbook_has_nothing_to_report(project: SampleProject) -> None:
     assert playbook_runner._FOLLOW_S <= 0.5, "an activity is missed when it is silent for long"
     request = await project.request(project.commit("v1", prologue=project.held("candidate")))
     recorder = Recorder()
@@ -47,7 +47,7 @@ async def test_the_heart_beats_while_a_playbook_has_nothing_to_tell(project: Sam
 
 
 @pytest.mark.deep
-async def test_a_playbook_that_has_to_wait_for_others_beats_its_heart_meanwhile(project: SampleProject) -> None:
+async def test_heartbeats_continue_while_a_playbook_waits_for_others(project: SampleProject) -> None:
     target, recorder = project.target, Recorder()
     assert isinstance(target, AnsibleProcessTarget)
     slots = target._runner._slots

@@ -33,7 +33,7 @@ async def test_a_fresh_server_has_search_attributes_wal_and_thirty_days_of_reten
         dev_server.assert_wal(tmp_path / "temporal.db")
 
 
-async def test_an_address_where_nobody_listens_is_named_in_the_error() -> None:
+async def test_an_address_without_a_server_is_named_in_the_error() -> None:
     address = f"127.0.0.1:{any_free()}"
     with pytest.raises(OrchestratorError, match=address) as caught:
         await dev_server.wait_healthy(address, timeout=0.3)
@@ -41,7 +41,7 @@ async def test_an_address_where_nobody_listens_is_named_in_the_error() -> None:
     assert caught.value.retryable
 
 
-async def test_a_server_that_cannot_bind_says_so_at_once(tmp_path: Path) -> None:
+async def test_a_server_that_cannot_bind_says_so_immediately(tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()

@@ -56,13 +56,13 @@ def test_a_setting_without_a_counterpart_is_refused_with_what_to_do(option: str)
     assert uv_variables({option: "0"}, {}) == {}
 
 
-def test_sources_that_somebody_chose_for_uv_are_the_only_ones() -> None:
+def test_sources_that_are_set_for_uv_are_the_only_ones() -> None:
     settings = {"index-url": "http://a/", "extra-index-url": "http://b/", "find-links": "/w", "timeout": "5"}
     for own in ("UV_INDEX", "UV_INDEX_URL", "UV_EXTRA_INDEX_URL", "UV_FIND_LINKS"):
         assert uv_variables(settings, {own: "http://mine/"}) == {"UV_HTTP_TIMEOUT": "5"}
 
 
-def test_what_somebody_chose_for_uv_wins_over_what_pip_does() -> None:
+def test_what_is_set_for_uv_wins_over_what_pip_does() -> None:
     settings = {"index-url": "http://a/", "cert": "/a.pem", "constraint": "/c.txt"}
     chosen = {"UV_DEFAULT_INDEX": "http://b/", "SSL_CERT_FILE": "/b.pem", "UV_CONSTRAINT": ""}
     assert uv_variables(settings, chosen) == {}
