@@ -235,7 +235,7 @@ class DevopsNodes:
         if active is None and removed and request.action is DeployAction.REMOVE and activity.info().attempt > 1:
             return OperationResult(ok=True)  # the attempt before this one had got that far
         if active is None:
-            raise OrchestratorError(ErrorCode.NOT_DEPLOYED, "Nothing of this project is deployed; deploy it first.")
+            raise OrchestratorError(ErrorCode.NOT_DEPLOYED, "This project is not deployed; deploy it first.")
         result = await followed(
             self.platform, request.task_id, lambda follow: self.target.operate(request, active, follow)
         )

@@ -165,7 +165,7 @@ def _decrypt(key: bytes, sealed: bytes, associated: bytes) -> bytes:
     except InvalidTag:
         raise OrchestratorError(
             ErrorCode.PAYLOAD_TAMPERED,
-            "A stored secret does not open: its row or the vault's key file was changed. Set the secret again, "
+            "A stored secret cannot be decrypted: its row or the vault's key file was changed. Set the secret again, "
             "or restore the key file that belongs to this database.",
             error_class=ErrorClass.FATAL,
         ) from None

@@ -61,7 +61,7 @@ async def api_writes(count: int) -> Spread:
 
 
 def _said(task_id: str, project: str, seq: int) -> Projection:
-    said = milestone(f"The Developer works, turn {seq}.")
+    said = milestone(f"The Developer is working, turn {seq}.")
     return Projection.model_validate(projection(task_id, project, seq=seq, stage="developing", milestone=said))
 
 

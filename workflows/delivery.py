@@ -160,7 +160,7 @@ class DeliveryWorkflow:
 
     async def _record_end(self, error: BaseException) -> None:
         if failures.is_cancellation(error):
-            await self._ledger.finish(TaskState.CANCELLED, "Cancelled; everything below has stopped.")
+            await self._ledger.finish(TaskState.CANCELLED, "Cancelled; all of its work has stopped.")
             return
         code, message = failures.code_and_message(error)
         await self._ledger.finish(TaskState.FAILED, f"Delivery failed: {message}", error_code=code, error=message)

@@ -47,11 +47,11 @@ with workflow.unsafe.imports_passed_through():
     from workflows.ledger import Ledger, Sequence
 
 _STAGES = {
-    "analyse": ("analysing", 10, "Reading what the commit needs to run."),
+    "analyse": ("analysing", 10, "Reading what the commit needs."),
     "resolve": ("resolving", 20, "Resolving secrets."),
     "allocate": ("allocating", 30, "Allocating server and ports."),
-    "deploy": ("deploying", 45, "Ansible puts the release on the server."),
-    "probe": ("probing", 80, "Asking the URL from outside."),
+    "deploy": ("deploying", 45, "Ansible installs the release on the server."),
+    "probe": ("probing", 80, "Checking the URL from outside."),
     "promote": ("promoting", 95, "The release answers; recording it as the active one."),
     "roll_back": ("rolling back", 90, "Returning to the previous release."),
 }
@@ -118,7 +118,7 @@ class DeployWorkflow:
         if ids.deploy_workflow_id(message.project_id) != workflow.info().workflow_id:
             raise failures.failure(ErrorCode.INVALID_INPUT, "This workflow deploys another project.")
         if len(self._waiting) >= 20:
-            raise failures.failure(ErrorCode.WORKFLOW_BUSY, "Twenty deploys of this project wait already.")
+            raise failures.failure(ErrorCode.WORKFLOW_BUSY, "Twenty deploys of this project are already waiting.")
 
     @workflow.update(name=UpdateName.OUTCOME)
     async def outcome(self, message: DeployMessage) -> DeployResult:
@@ -184,7 +184,7 @@ class DeployWorkflow:
             acknowledged = await self._ledger.open(f"{message.action.value.capitalize()} has started.")
             if acknowledged.closed:
                 # what the task says of its end stays as it is
-                ended = failures.failure(ErrorCode.CONFLICT, "This request has been carried out already.")
+                ended = failures.failure(ErrorCode.CONFLICT, "This request has already been carried out.")
                 self._failures[message.task_id] = ended
                 return
             self._results[message.task_id] = await self._carry_out(message)
@@ -196,13 +196,13 @@ class DeployWorkflow:
         finally:
             self._current = None
             if not self._has_ended(message.task_id):
-                unwritten = failures.failure(ErrorCode.INTERNAL, "The end of this deploy could not be written.")
+                unwritten = failures.failure(ErrorCode.INTERNAL, "The end of this deploy could not be recorded.")
                 self._failures[message.task_id] = unwritten
 
     async def _carry_out(self, message: DeployMessage) -> DeployResult:
         if message.action not in _GRAPH_ACTIONS:
             return await self._operate(message)
-        self._ledger.stage("choosing", "Looking up which commit that is.", percent=5)
+        self._ledger.stage("choosing", "Looking up the commit.", percent=5)
         self._chosen = await self._choose(message)
         joined = self._just_deployed(message, self._chosen)
         if joined is not None:
@@ -355,7 +355,7 @@ class DeployWorkflow:
         ledger = self._ledgers[message.task_id]
         if not patches.queued_is_seen():
             await ledger.open("Waiting behind a deploy that was cancelled.")
-        await ledger.finish(TaskState.CANCELLED, "Cancelled before it had started.")
+        await ledger.finish(TaskState.CANCELLED, "Cancelled before it started.")
         self._failures[message.task_id] = failures.failure(ErrorCode.STOPPED_BY_PERSON, "Cancelled.")
 
     def _in_flight(self) -> bool:

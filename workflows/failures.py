@@ -63,7 +63,7 @@ def code_and_message(error: BaseException) -> tuple[str, str]:
     if isinstance(cause, ApplicationError):
         return cause.type or ErrorCode.INTERNAL.value, bounded(cause.message, MAX_MESSAGE)
     if isinstance(cause, TimeoutError):
-        return ErrorCode.PROCESS_FAILED.value, f"A step took longer than it may: {cause.message}"
+        return ErrorCode.PROCESS_FAILED.value, f"A step took longer than allowed: {cause.message}"
     message = cause.message if isinstance(cause, FailureError) else str(cause)
     return ErrorCode.INTERNAL.value, bounded(message, MAX_MESSAGE)
 

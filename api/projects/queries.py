@@ -43,7 +43,7 @@ async def create(session: AsyncSession, caller: Caller, body: ProjectCreate) -> 
     if row is None:
         row = await session.get(ProjectRow, body.id)
         if row is None:
-            raise permanent(ErrorCode.ALREADY_EXISTS, f"You have a project named {body.name!r} already.")
+            raise permanent(ErrorCode.ALREADY_EXISTS, f"You already have a project named {body.name!r}.")
         if row.owner_id != caller.user_id or row.create_hash != _fingerprint(body):
             raise permanent(ErrorCode.CONFLICT, f"The id {body.id!r} is taken by another project. Choose a new id.")
     return row

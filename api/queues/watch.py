@@ -119,7 +119,7 @@ def _unserved_alert(name: str, since: datetime) -> AlertDTO:
         kind="queue_unserved",
         subject=name,
         since=since,
-        message=f"Work waits on the task queue {name}, and no Temporal worker serves it. "
+        message=f"Work is waiting in the task queue {name}, but no Temporal worker serves it. "
         f"Start one: `orchestrator up --detach`, or `python -m workers {name}`. Nothing is lost.",
     )
 
@@ -129,6 +129,6 @@ def _away_alert(since: datetime) -> AlertDTO:
         kind="temporal_unreachable",
         subject="temporal",
         since=since,
-        message="The Temporal server does not answer, so nothing is known of the task queues. "
+        message="The Temporal server does not answer, so the state of the task queues is unknown. "
         "Start it: `orchestrator up --detach`. Work continues when it is back.",
     )

@@ -70,7 +70,7 @@ def _named_by_proxy(request: Request, settings: Settings) -> str | None:
     if not _is_own_host(request, settings):
         raise permanent(
             ErrorCode.NOT_ALLOWED,
-            "The proxy was asked for another host than ORCHESTRATOR_PUBLIC_URL names. If it is the right one, let the "
+            "The host of the request is not the one in ORCHESTRATOR_PUBLIC_URL. If it is the right one, let the "
             "proxy pass on the Host header, or send X-Forwarded-Host.",
         )
     # Starlette reads headers as latin-1, while proxies write UTF-8.
@@ -126,8 +126,8 @@ async def _admin(request: Request, user_id: int, *, by_proxy: bool) -> Viewer:
     if role is not Role.ADMIN:
         raise permanent(
             ErrorCode.NOT_ALLOWED,
-            "Only an admin may read here, since the pages show the work of everybody. "
-            "Your own is in `orchestrator task list` and `orchestrator task show`.",
+            "Only an admin may read these pages, because they show everyone's work. "
+            "Your own work is in `orchestrator task list` and `orchestrator task show`.",
         )
     return Viewer(user_id, by_proxy)
 

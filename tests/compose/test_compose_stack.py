@@ -79,7 +79,7 @@ async def test_a_sentence_becomes_a_url_and_everything_survives_down_and_up(comp
     said = await compose.compose(
         "run", "--rm", "--no-deps", "--entrypoint", "python", "bootstrap", "-m", "api", "rotate-vault-key"
     )
-    assert f"Re-wrapped {len(before)} secrets" in said
+    assert f"Re-encrypted the keys of {len(before)} secrets" in said
 
 
 async def test_a_message_in_a_chat_becomes_a_url(compose: ComposeStack) -> None:

@@ -159,7 +159,7 @@ class DockerContainerEngine:
         state = _state(name, found)
         if MARK not in state.labels:
             raise OrchestratorError(
-                ErrorCode.CONFLICT, f"There is a container {name} that is not ours; rename or remove it."
+                ErrorCode.CONFLICT, f"The container {name} exists but is not the platform's; rename or remove it."
             )
         return None if state.status == "removing" else state
 

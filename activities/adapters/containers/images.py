@@ -84,7 +84,7 @@ class DockerImages:
         if not started or not ended or state is None or state.exit_code != 0:
             raise OrchestratorError(
                 ErrorCode.PROCESS_FAILED,
-                "The worker image was built and does not work; see the details.",
+                "The worker image was built but does not work; see the details.",
                 error_class=ErrorClass.TRANSIENT,
                 details={"output": said.getvalue().decode(errors="replace")},
             )

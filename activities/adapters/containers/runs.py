@@ -171,14 +171,14 @@ class ContainerRuns:
         await self.engine.remove(spec.name)
         launched = await self._launch(spec, contents, await self.engine.create(spec))
         if launched is None:
-            raise _not_begun(f"Docker started the container {spec.name} only half-way, twice.")
+            raise _not_begun(f"Docker started the container {spec.name} only partly, twice.")
         return launched
 
     async def _until_begun(self, state: ContainerState) -> None:
         """Return as soon as the launcher says so. It looks 50 times a second, and gives up after 30."""
         while not await self._has_begun(state):
             if await self.engine.wait(state.name, _LOOK_S) and not await self._has_begun(state):
-                raise _not_begun(f"The container {state.name} was told to begin when it had given up waiting.")
+                raise _not_begun(f"The container {state.name} got its start signal after it had stopped waiting.")
 
     async def _has_begun(self, state: ContainerState) -> bool:
         return await self.engine.facts(state.name, _of_launcher(state.number, "begun")) is not None

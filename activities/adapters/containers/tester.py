@@ -325,6 +325,6 @@ def _setup_stopped() -> OrchestratorError:
     """Who wanted the stop cancels his own work; for another project with the same packages it is a hiccup."""
     return OrchestratorError(
         ErrorCode.PROCESS_FAILED,
-        "The installation of packages was stopped for another task; it is started again.",
+        "The installation of packages was stopped by another task; it will be started again.",
         error_class=ErrorClass.TRANSIENT,
     )

@@ -38,7 +38,7 @@ class LocalBareForge:
         """Where `org/name` lives."""
         org, name = repository.split("/")
         if not (_is_plain(org) and _is_plain(name)):
-            raise OrchestratorError(ErrorCode.INVALID_INPUT, "A repository's name is org/name, without tricks.")
+            raise OrchestratorError(ErrorCode.INVALID_INPUT, "The name of a repository must have the form org/name.")
         return self._forge_dir / org / f"{name}.git"
 
     async def scaffold(self, message: ScaffolderMessage) -> ScaffoldResult:
@@ -175,7 +175,7 @@ class LocalBareForge:
                 if not conflict:
                     raise OrchestratorError(
                         ErrorCode.GIT_FAILED,
-                        "The work could not be moved onto the new main.",
+                        "The work could not be rebased on the new main branch.",
                         details={"stderr": rebased.stderr},
                     )
                 return PublishResult(status="conflict", commit=request.commit, conflict=sorted(set(conflict))[:1000])
@@ -222,7 +222,7 @@ def _check_branch(branch: str) -> None:
 def _foreign(repository: Path, project_id: str, why: str) -> OrchestratorError:
     return OrchestratorError(
         ErrorCode.REPOSITORY_FOREIGN,
-        f"The repository {repository.parent.name}/{repository.stem} was left alone: {why}. Choose another name.",
+        f"The repository {repository.parent.name}/{repository.stem} was not changed: {why}. Choose another name.",
         details={"project_id": project_id},
     )
 

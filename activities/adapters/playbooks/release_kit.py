@@ -50,7 +50,7 @@ class ReleaseKit:
         if reply.code != 0:
             raise OrchestratorError(
                 ErrorCode.PROCESS_FAILED,
-                f"The release program cannot be put on {access.handle}: {reply.error[-500:]}",
+                f"The release program cannot be installed on {access.handle}: {reply.error[-500:]}",
                 error_class=ErrorClass.TRANSIENT,
             )
 

@@ -130,7 +130,7 @@ class ProcessTester:
         place, user = self._place(name), self._users.for_owner(f"tester-{request.project_id}")
         if shutil.which("make") is None:
             raise OrchestratorError(
-                ErrorCode.PROCESS_FAILED, "The program make is missing: install it (apt install make)."
+                ErrorCode.PROCESS_FAILED, "The program `make` is missing; install it (apt install make)."
             )
         async with self._locked(name):
             if self._supervisor.status(name).state != "absent":

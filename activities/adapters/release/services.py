@@ -68,7 +68,7 @@ def load_release(place: ProjectPlace, release_id: str) -> Release:
     """Raises OrchestratorError NOT_DEPLOYED when the release is not (completely) on this server."""
     manifest: dict[str, Any] | None = directory.read_manifest(place, release_id)
     if manifest is None:
-        raise OrchestratorError(ErrorCode.NOT_DEPLOYED, f"Release {release_id} is not on this server any more.")
+        raise OrchestratorError(ErrorCode.NOT_DEPLOYED, f"Release {release_id} is no longer on this server.")
     return Release(**manifest | {"services": [ReleasedService(**service) for service in manifest["services"]]})
 
 
@@ -175,7 +175,7 @@ class ReleaseServices(ABC):
         """Start the release (None: the current one) anew. Raises NOT_DEPLOYED."""
         current = release_id or directory.current_release(self.place)
         if current is None:
-            raise OrchestratorError(ErrorCode.NOT_DEPLOYED, "Nothing of this project is deployed; deploy it first.")
+            raise OrchestratorError(ErrorCode.NOT_DEPLOYED, "This project is not deployed; deploy it first.")
         release = load_release(self.place, current)
         await self.stop_live()
         await self.switch(release)

@@ -327,7 +327,7 @@ def _moment(seconds: float | None) -> datetime | None:
 
 def _checked(name: str) -> str:
     if not _NAME.fullmatch(name):
-        raise OrchestratorError(ErrorCode.INVALID_INPUT, "A run's name is letters, digits, dots, dashes.")
+        raise OrchestratorError(ErrorCode.INVALID_INPUT, "The name of a run may have letters, digits, dots and dashes.")
     return name
 
 

@@ -137,7 +137,7 @@ async def _create_at_free_address(name: str, handle: str, image: str, restart: s
             return
         await docker.try_run("rm", "--force", name)
         if "Address already in use" not in reply.error:
-            raise OrchestratorError(ErrorCode.PROCESS_FAILED, f"The server cannot be made: {reply.error[-500:]}")
+            raise OrchestratorError(ErrorCode.PROCESS_FAILED, f"The server cannot be created: {reply.error[-500:]}")
     raise OrchestratorError(ErrorCode.PROCESS_FAILED, f"The network {NETWORK} has no free address.")
 
 
@@ -247,7 +247,7 @@ async def _ensure_network() -> None:
         if reply.code == 0 or "already exists" in reply.error:
             return
         if "overlaps" not in reply.error:
-            raise OrchestratorError(ErrorCode.PROCESS_FAILED, f"The network cannot be made: {reply.error[-500:]}")
+            raise OrchestratorError(ErrorCode.PROCESS_FAILED, f"The network cannot be created: {reply.error[-500:]}")
     raise OrchestratorError(ErrorCode.PROCESS_FAILED, f"Every range for the network {NETWORK} is in use.")
 
 
@@ -290,7 +290,9 @@ async def _exists(name: str) -> bool:
     if reply.absent:
         return False
     if not reply.text:
-        raise OrchestratorError(ErrorCode.CONFLICT, f"There is a container {name} that is not ours; rename it.")
+        raise OrchestratorError(
+            ErrorCode.CONFLICT, f"The container {name} exists but is not the platform's; rename it."
+        )
     return True
 
 
@@ -322,7 +324,7 @@ async def _new_key(key: Path, comment: str) -> None:
         file.unlink(missing_ok=True)
     reply = await docker.run_program(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", comment, "-f", str(key)])
     if reply.code != 0:
-        raise OrchestratorError(ErrorCode.PROCESS_FAILED, f"No SSH key could be made: {reply.error[-500:]}")
+        raise OrchestratorError(ErrorCode.PROCESS_FAILED, f"No SSH key could be created: {reply.error[-500:]}")
 
 
 async def _authorise(name: str, key: Path) -> None:
@@ -390,9 +392,9 @@ async def ensure_images() -> tuple[str, str]:
 async def _made_ahead() -> list[str]:
     image = await ensure_image()
     try:
-        return [f"The image {image} is there.", f"The prepared engine {await prepared_engine(image)} is there."]
+        return [f"The image {image} exists.", f"The prepared engine {await prepared_engine(image)} exists."]
     except OrchestratorError as error:
-        return [f"The image {image} is there.", f"No engine is prepared, first releases take longer: {error.message}"]
+        return [f"The image {image} exists.", f"No engine is prepared, so first releases take longer: {error.message}"]
 
 
 def main() -> int:

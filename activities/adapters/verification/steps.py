@@ -115,7 +115,7 @@ def shown_line(line: bytes) -> list[str]:
 def tests_lost() -> OrchestratorError:
     return OrchestratorError(
         ErrorCode.TESTER_LOST,
-        "The tests were killed from outside; they are started again.",
+        "The tests were killed from outside; they will be started again.",
         error_class=ErrorClass.TRANSIENT,
     )
 
