@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import sqlite3
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -183,23 +182,3 @@ async def raise_retention(client: Client, *, days: int = 30) -> None:
             namespace=client.namespace, config=NamespaceConfig(workflow_execution_retention_ttl=retention)
         )
     )
-
-
-def assert_wal(db_file: Path) -> None:
-    """Check that the server really took the journal mode that it was asked for.
-
-    Raises OrchestratorError INTERNAL (fatal) otherwise: in any other mode a kill is slow to
-    recover from, and readers block the writer.
-    """
-    connection = sqlite3.connect(f"file:{db_file}?mode=ro", uri=True, timeout=5)
-    try:
-        mode = str(connection.execute("PRAGMA journal_mode").fetchone()[0]).lower()
-    finally:
-        connection.close()
-    if mode != "wal":
-        raise OrchestratorError(
-            code=ErrorCode.INTERNAL,
-            message=f"The Temporal database uses journal mode {mode!r} instead of WAL.",
-            error_class=ErrorClass.FATAL,
-            details={"db_file": str(db_file)},
-        )

@@ -344,13 +344,3 @@ def _over_its_time(code: int, duration_s: float, limit_s: int) -> bool:
         return duration_s >= limit_s - _WRITTEN_LATE_S
     # Its KILL comes five seconds after the limit, which leaves the engine as much.
     return code == _MADE_TO_END and duration_s >= limit_s
-
-
-def failed_to_run(what: str, output: bytes) -> OrchestratorError:
-    """A short container of the platform's own did not do its work."""
-    return OrchestratorError(
-        ErrorCode.PROCESS_FAILED,
-        f"{what} failed in its container.",
-        error_class=ErrorClass.TRANSIENT,
-        details={"output": output.decode(errors="replace")},
-    )
