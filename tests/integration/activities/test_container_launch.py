@@ -62,7 +62,7 @@ async def test_an_agent_that_got_no_signal_in_time_is_started_again(
     runtime, name = bench.runtime, turn_name(bench.worker, 1)
     assert isinstance(runtime, DockerRuntime)
     monkeypatch.setattr(DockerContainerEngine, "put_archive", loses_one)
-    with pytest.raises(OrchestratorError, match="given up waiting") as late:
+    with pytest.raises(OrchestratorError, match="stopped waiting") as late:
         await bench.turn({})
     assert late.value.retryable
     assert (await runtime.runs().status(name)).state == "absent"
