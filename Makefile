@@ -31,7 +31,10 @@ help: ## Show this list
 .PHONY: install
 install: $(READY) ## Set up .venv from the pinned, hashed requirements (every other target does this itself)
 
-UV_PIN = awk '/^[a-z]/ {wanted = /^uv==/} wanted' requirements.txt
+# uv with pip's settings: index, certificates, proxies.
+UV      = $(PY) -P activities/adapters/packages/pip_settings.py $(BIN)/uv
+UV_HERE = --quiet --no-config --python $(PY) --link-mode copy
+UV_PIN  = awk '/^[a-z]/ {wanted = /^uv==/} wanted' requirements.txt
 
 # The stamp is written last: an interrupted installation is repeated, a finished one is skipped.
 $(READY): requirements.txt pyproject.toml
@@ -49,21 +52,18 @@ $(READY): requirements.txt pyproject.toml
 	@$(UV_PIN) > $(VENV)/.uv.txt
 	@$(PY) -m pip install -qq --disable-pip-version-check --require-hashes --no-deps -r $(VENV)/.uv.txt
 	@touch $(VENV)/.installing
-	@# uv takes a fraction of pip's time. What it cannot do on this machine, pip does, which first fetches everything and
-	@# then replaces also what looks installed. Constraints without hashes are refused by uv, and say nothing here.
-	@UV_CONSTRAINT= $(PY) -P activities/adapters/packages/pip_settings.py $(BIN)/uv pip install --quiet --no-config --python $(PY) \
-	  --link-mode copy --compile-bytecode --require-hashes -r requirements.txt || \
-	  $(PY) -m pip install -qq --disable-pip-version-check --force-reinstall --require-hashes -r requirements.txt
-	@$(PY) -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@# Constraints without hashes are refused, and say nothing here.
+	@UV_CONSTRAINT= $(UV) pip install $(UV_HERE) --compile-bytecode --require-hashes -r requirements.txt
+	@$(UV) pip install $(UV_HERE) --no-deps --no-build-isolation -e .
 	@rm -f $(VENV)/.installing $(VENV)/.uv.txt
 	@touch $@
 
 .PHONY: lock
 lock: $(READY) ## Resolve requirements.txt again after a change of dependencies in pyproject.toml
-	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+	@$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 	  --no-emit-index-url --no-emit-find-links --all-extras pyproject.toml requirements.in -o requirements.txt
 	@# What the image needs: without the tools of development and the embedded servers, with the same versions.
-	@echo hatchling | $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+	@echo hatchling | $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 	  --no-annotate --no-emit-index-url --no-emit-find-links --extra telemetry --constraints requirements.txt \
 	  pyproject.toml - -o requirements-image.txt
 	@! grep -n '://' requirements.txt requirements-image.txt || { echo "the locks must not name a host" >&2; exit 1; }

@@ -23,6 +23,6 @@ class AgentActivities:
 
     @activity.defn(name=ActivityName.AGENT_STOP_TURN)
     async def stop_turn(self, request: TurnRequest) -> Done:
-        """Stop a turn that nobody follows any more; a second run finds it stopped."""
+        """Stop a turn that is no longer followed; a second run finds it stopped."""
         await to_the_end(self.runtime.stop_turn(request))
         return Done()

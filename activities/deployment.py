@@ -128,7 +128,7 @@ class DevopsNodes:
         }
 
     async def _abandon(self, state: DevopsState, request: ReleaseRequest) -> None:
-        """Nothing of a cancelled release is left on the server; recorded so, the revert need not look there again."""
+        """Remove a cancelled release from the server and record that, so that the revert need not look again."""
         await self.target.stop_release(request)
         try:
             await self.platform.record_release(_record(state, ReleaseState.PENDING))
@@ -192,7 +192,7 @@ class DevopsNodes:
 
     @activity.defn(name=ActivityName.DEPLOYMENT_REVERT)
     async def revert(self, verdict: ReleaseVerdict) -> ReleaseOutcome:
-        """Clear away a release that failed or was cancelled; the one before it serves. Repeatable."""
+        """Remove a release that failed or was cancelled; the previous one serves. Repeatable."""
         return await to_the_end(self._revert(verdict))
 
     async def _revert(self, verdict: ReleaseVerdict) -> ReleaseOutcome:
@@ -236,7 +236,7 @@ class DevopsNodes:
         if active is None and removed and request.action is DeployAction.REMOVE and activity.info().attempt > 1:
             return OperationResult(ok=True)  # the attempt before this one had got that far
         if active is None:
-            raise OrchestratorError(ErrorCode.NOT_DEPLOYED, "Nothing of this project is deployed; deploy it first.")
+            raise OrchestratorError(ErrorCode.NOT_DEPLOYED, "This project is not deployed; deploy it first.")
         result = await followed(
             self.platform, request.task_id, lambda follow: self.target.operate(request, active, follow)
         )

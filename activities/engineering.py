@@ -68,7 +68,7 @@ class EngineeringNodes:
         response = await beating(self.workflow_client.send_message(command))
         if response.outcome is None:
             code = ErrorCode(response.error_code) if response.error_code else ErrorCode.AGENT_FAILED
-            raise OrchestratorError(code, response.error or "The agent worker gave no result.")
+            raise OrchestratorError(code, response.error or "The agent worker returned no result.")
         return _after_turn(state, turn, response.outcome)
 
     async def verify(self, state: EngineeringState) -> EngineeringState:
@@ -84,7 +84,7 @@ class EngineeringNodes:
 
     @activity.defn(name=ActivityName.VERIFICATION_STOP)
     async def stop_tests(self, request: VerificationRequest) -> Done:
-        """Stop tests that nobody follows any more; a second run finds them stopped."""
+        """Stop tests that are no longer followed; a second run finds them stopped."""
         await to_the_end(self.tester.stop(request))
         return Done()
 
@@ -132,7 +132,7 @@ def _after_verification(state: EngineeringState, result: VerificationResult) -> 
     if result.failure_class == "infrastructure":
         raise OrchestratorError(
             ErrorCode.TESTER_LOST,
-            f"The tests could not be run, which is no fault of the code: {result.evidence[-500:]}",
+            f"The tests could not run, and the code is not the cause: {result.evidence[-500:]}",
             error_class=ErrorClass.TRANSIENT,
         )
     artifacts = list(state.get("artifacts", []))

@@ -14,7 +14,7 @@ from contracts.progress import FineEvent
 log = structlog.get_logger(__name__)
 
 _MAX_PENDING = 2_000
-"""Events kept while the API is away; older ones are dropped then, the whole transcript is in the artifact store."""
+"""Events kept while the API is unavailable; older ones are dropped. The whole transcript is in the artifact store."""
 
 _BATCH = 200
 _BEAT_S = 1.0
@@ -23,7 +23,7 @@ _Result = TypeVar("_Result")
 
 
 class _Reporter:
-    """Beats the heart with the offset up to which the API has the events."""
+    """Heartbeats with the offset up to which the API has the events."""
 
     def __init__(self, platform: Platform, task_id: str, offset: int) -> None:
         self._platform = platform
@@ -38,13 +38,13 @@ class _Reporter:
         activity.heartbeat(self._delivered)
 
     async def deliver(self) -> None:
-        """Bring what is still pending to the API, however long it is away: the end of a log says the most."""
+        """Post what is still pending, however long the API is unavailable: the end of a log says the most."""
         while self._pending and not await self._post():
             activity.heartbeat(self._delivered)
             await asyncio.sleep(_BEAT_S)
 
     async def _post(self) -> bool:
-        """Post what is pending. The API being away never disturbs the work itself: it is tried again."""
+        """Post what is pending. An unavailable API never disturbs the work itself: the post is retried."""
         try:
             while self._pending:
                 await self._platform.post_events(self._task_id, self._pending[:_BATCH])
@@ -61,7 +61,7 @@ class _Reporter:
 async def followed(platform: Platform, task_id: str, work: Callable[[Follow], Awaitable[_Result]]) -> _Result:
     """The result of `work`, once the API has everything that it reported.
 
-    The work gets the `Follow` of the running activity, which goes on where the last attempt stopped.
+    The work gets the `Follow` of the running activity, which continues where the last attempt stopped.
     """
     details = activity.info().heartbeat_details
     offset = int(details[0]) if details else 0
@@ -86,7 +86,7 @@ async def beating(work: Awaitable[_Result]) -> _Result:
 
 
 async def to_the_end(work: Awaitable[_Result]) -> _Result:
-    """The result of short `work` that is never left half-way; beats, so that a dead worker is noticed.
+    """The result of short `work` that is never left half-way; heartbeats, so that a dead worker is noticed.
 
     A cancellation by a person takes effect when the work has ended. A worker that shuts down ends it: the next
     attempt does it again.

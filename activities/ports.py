@@ -1,7 +1,7 @@
 """The outside world as the activities see it. Adapters implement these; fakes share a contract test with them.
 
 Every method may be called again after a crash with the same arguments: it adopts what exists. Long ones are
-followed through `Follow`, which beats the heart, receives fine events and raises when the work is cancelled.
+followed through `Follow`, which heartbeats, receives fine events and raises when the work is cancelled.
 """
 
 from collections.abc import Awaitable, Callable
@@ -85,7 +85,7 @@ class AgentRuntime(Protocol):
         """Create or adopt the turn, follow it to its end. A second call never starts a second agent."""
 
     async def stop_turn(self, request: TurnRequest) -> None:
-        """Stop the turn and everything that it started; return when nothing of it is left."""
+        """Stop the turn and everything that it started; return when all of it has ended."""
 
 
 class Tester(Protocol):
@@ -105,10 +105,10 @@ class DeployTarget(Protocol):
         """`environment` holds, for each service, the variables with their real values."""
 
     async def stop_release(self, request: ReleaseRequest) -> None:
-        """Stop the run that puts this release in place; nothing of it is left when this returns."""
+        """Stop the run that puts this release in place; none of it runs when this returns."""
 
     async def revert(self, verdict: ReleaseVerdict, previous: DeploymentDTO | None) -> ReleaseOutcome:
-        """Return to `previous` (or to nothing) and clear away what the failed release started."""
+        """Return to `previous` (or to nothing) and remove what the failed release started."""
 
     async def probe(self, request: ProbeRequest) -> ProbeResult: ...
 
@@ -159,7 +159,7 @@ class WorkflowClient(Protocol):
         """Hand a message to the deploy that is running for its project, and wait for that message's result."""
 
     async def withdraw_deploy(self, message: DeployMessage) -> None:
-        """Take a message back, whether it waits or runs; return when nothing of it is left. Repeatable."""
+        """Take a message back, whether it waits or runs; return when its work has ended. Repeatable."""
 
 
 class PlanReader(Protocol):

@@ -52,7 +52,7 @@ def _run(command: str, settings: Settings) -> None:
         asyncio.run(_bootstrap(settings, url))
     else:
         changed = asyncio.run(rotate_vault_key(settings, url))
-        sys.stdout.write(f"Re-wrapped {changed} secrets with a new key.\n")
+        sys.stdout.write(f"Re-encrypted the keys of {changed} secrets with a new key.\n")
 
 
 def database_url(settings: Settings) -> str:

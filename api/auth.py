@@ -188,7 +188,7 @@ class Access:
     def _refusal(self, caller: Caller) -> str:
         if caller.commands is not None:
             wanted = " or ".join(f"`{command}`" for command in sorted(self.commands))
-            return f"This token may not do that{f'; it would need {wanted}' if wanted else ''}."
+            return f"This token may not do that{f'; it needs {wanted}' if wanted else ''}."
         return {
             "person": "Only a person may do that.",
             "admin": "Only an admin may do that.",

@@ -38,7 +38,7 @@ def database_unreachable() -> OrchestratorError:
     """The error for a database that does not answer."""
     return OrchestratorError(
         ErrorCode.DATABASE_UNREACHABLE,
-        "The API's database does not answer. Try again; `orchestrator doctor` says what is missing.",
+        "The API's database does not answer. Try again; `orchestrator doctor` shows what is missing.",
         error_class=ErrorClass.TRANSIENT,
     )
 

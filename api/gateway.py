@@ -79,7 +79,7 @@ GatewayDep = Annotated[GatewayLink, Depends(part("gateway"))]
 
 
 def temporal_gateway(settings: Settings) -> Callable[[], Awaitable[WorkflowGateway]]:
-    """Connects to Temporal when called. Without a key file for payloads it raises NOT_FOUND at once."""
+    """Connects to Temporal when called. Without a key file for payloads it raises NOT_FOUND immediately."""
     keyring = KeyRing.load(settings.codec_key_file)
 
     async def connected() -> WorkflowGateway:

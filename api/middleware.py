@@ -78,7 +78,7 @@ def _log_request(scope: Scope, status: int, seconds: float) -> None:
 
 def _internal(request_id: str) -> ASGIApp:
     return problem_response(
-        ErrorCode.INTERNAL, "Something is broken in the platform. Tell an admin this request id.", request_id
+        ErrorCode.INTERNAL, "Something went wrong in the platform. Give an admin this request id.", request_id
     )
 
 
@@ -97,11 +97,11 @@ class BodyGuard:
         request_id = str(scope.get("request_id", ""))
         if body is None:
             refusal = problem_response(
-                ErrorCode.PAYLOAD_TOO_LARGE, f"A body may have at most {limit} bytes.", request_id
+                ErrorCode.PAYLOAD_TOO_LARGE, f"The body may have at most {limit} bytes.", request_id
             )
             await refusal(scope, receive, send)
         elif (where := _unstorable(body)) is not None:
-            detail = "The request holds a NUL character, half of a surrogate pair, or a number beyond 64 bits."
+            detail = "The request contains a NUL character, half of a surrogate pair, or a number beyond 64 bits."
             refusal = problem_response(
                 ErrorCode.INVALID_INPUT, detail, request_id, errors=[{"field": where, "message": detail}]
             )

@@ -101,7 +101,7 @@ async def _http(request: Request, error: Exception) -> JSONResponse:
     code = _BY_STATUS.get(error.status_code, ErrorCode.INTERNAL)
     detail = {
         404: "There is no such route.",
-        405: "This route does not know that method.",
+        405: "This route does not support that method.",
         400: "The request cannot be read; is its body valid JSON in UTF-8?",
     }.get(error.status_code, str(error.detail))
     status = 422 if error.status_code == 400 else error.status_code
@@ -112,9 +112,7 @@ async def _http(request: Request, error: Exception) -> JSONResponse:
 async def _database(request: Request, error: Exception) -> JSONResponse:
     sqlstate = getattr(getattr(error, "orig", None), "sqlstate", None) or ""
     if isinstance(error, DBAPIError) and _is_bad_value(error, sqlstate):
-        return problem_response(
-            ErrorCode.INVALID_INPUT, "A value is outside of what can be stored.", _request_id(request)
-        )
+        return problem_response(ErrorCode.INVALID_INPUT, "A value is too large to be stored.", _request_id(request))
     if is_unreachable(error):
         log.error("the database does not answer", cause=type(error).__name__, sqlstate=sqlstate)
         refusal = database_unreachable()
@@ -133,5 +131,5 @@ def permanent(code: ErrorCode, message: str) -> OrchestratorError:
 
 
 def not_found(noun: str, identifier: str) -> OrchestratorError:
-    """The same answer for what does not exist and for what belongs to somebody else."""
+    """The same answer for what does not exist and for what belongs to others."""
     return permanent(ErrorCode.NOT_FOUND, f"There is no {noun} {identifier!r} that you may see.")

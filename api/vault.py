@@ -75,8 +75,8 @@ class Vault:
         return written.one()
 
     async def generate(self, session: AsyncSession, project_id: str, names: Sequence[str]) -> None:
-        """Give each name without a value a random one; an existing value stays, however many ask at once."""
-        # In one order everywhere, so that two requests at once never wait for each other.
+        """Give each name without a value a random one; an existing value stays, also with concurrent requests."""
+        # In the same order everywhere, so that two concurrent requests never wait for each other.
         for name in sorted(set(names)):
             sealed = self.seal(project_id, name, secrets.token_urlsafe(_GENERATED_BYTES))
             statement = insert(SecretRow).values(**_row(project_id, name, "generated", sealed))
@@ -165,7 +165,7 @@ def _decrypt(key: bytes, sealed: bytes, associated: bytes) -> bytes:
     except InvalidTag:
         raise OrchestratorError(
             ErrorCode.PAYLOAD_TAMPERED,
-            "A stored secret does not open: its row or the vault's key file was changed. Set the secret again, "
+            "A stored secret cannot be decrypted: its row or the vault's key file was changed. Set the secret again, "
             "or restore the key file that belongs to this database.",
             error_class=ErrorClass.FATAL,
         ) from None

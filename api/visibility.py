@@ -1,4 +1,4 @@
-"""What a caller may see. Somebody else's thing is answered exactly like an unknown one."""
+"""What a caller may see. What belongs to others is answered exactly like something unknown."""
 
 from sqlalchemy import ColumnElement, Select, select, true
 from sqlalchemy.ext.asyncio import AsyncSession

@@ -48,7 +48,7 @@ async def measure(options: argparse.Namespace) -> Findings:
             )
         ],
         figures={what: asdict(one) for what, one in spreads.items()},
-        remarks=["Goal for a wish: p95 below 1 s. Each time on a platform that has just begun."],
+        remarks=["Goal for a wish: p95 below 1 s. Each time on a freshly started platform."],
     )
 
 

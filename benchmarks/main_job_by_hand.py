@@ -59,7 +59,7 @@ async def measure(options: argparse.Namespace) -> Findings:
 
 
 async def known_server(by_hand: ByHand, directory: Path, count: int) -> Pairs:
-    """Pairs on one server, after one of each that nobody measures."""
+    """Pairs on one server, after one unmeasured run of each."""
     async with _platform(directory) as (stack, api):
         access = await LocalServers(stack.home).access(CONTAINER_SERVER)
         await by_platform(api)

@@ -14,7 +14,7 @@ import psutil
 
 _PAUSE_S = 0.5
 
-# The first word that stands in the command line decides.
+# The first of these words in the command line decides.
 KINDS = (
     ("temporal", "Temporal server"),
     ("postgres", "PostgreSQL"),

@@ -41,8 +41,8 @@ async def measure(options: argparse.Namespace) -> Findings:
         tables=[Table(["One projection", "p50", "Quartiles", "Events"], rows)],
         figures={"api": asdict(in_api), "temporal": asdict(in_temporal), "events": events},
         remarks=[
-            "One after the other, with a workflow task between any two. Workflows write projections beside their work: "
-            "only the first and the last of a task are waited for."
+            "One after the other, with a workflow task between any two. Workflows write projections in parallel "
+            "with their work and wait only for the first and the last of a task."
         ],
     )
 
@@ -61,7 +61,7 @@ async def api_writes(count: int) -> Spread:
 
 
 def _said(task_id: str, project: str, seq: int) -> Projection:
-    said = milestone(f"The Developer works, turn {seq}.")
+    said = milestone(f"The Developer is working, turn {seq}.")
     return Projection.model_validate(projection(task_id, project, seq=seq, stage="developing", milestone=said))
 
 

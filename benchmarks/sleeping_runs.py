@@ -1,6 +1,6 @@
 """Memory of a Temporal worker by the number of engineering runs that wait for a person.
 
-Each run is asked something by its agent in the first turn, and nobody answers: the engineering workflow and its
+Each run is asked something by its agent in the first turn, and gets no answer: the engineering workflow and its
 agent worker stay open. The Temporal worker is a process of its own, with nothing else in it.
 """
 

@@ -48,7 +48,7 @@ def run(arguments: Sequence[str]) -> int:
         return _told("INTERRUPTED", "Interrupted.", {}, as_json, 130)
     except BrokenPipeError:
         return _reader_has_gone()
-    except BaseException as error:  # noqa: BLE001 - the last line of defence: nobody gets a traceback
+    except BaseException as error:  # noqa: BLE001 - the last line of defence: users get no traceback
         return _failed(error, as_json)
 
 

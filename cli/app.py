@@ -25,7 +25,7 @@ COMMANDS: Final = {
     "task": ("cli.commands.task", "List, watch and cancel work, and read its logs."),
     "question": ("cli.commands.question", "See what the platform asks you."),
     "answer": ("cli.commands.answer", "Answer a question. The first valid answer counts."),
-    "secret": ("cli.commands.secret", "Store a project's secrets. Nobody can read them back."),
+    "secret": ("cli.commands.secret", "Store a project's secrets. They cannot be read back."),
     "user": ("cli.commands.user", "Add and list the people who may use this platform."),
     "token": ("cli.commands.agent_token", "Create short-lived tokens for agents."),
     "replay": ("cli.host.replay", "Check recorded histories against the installed workflow code."),

@@ -1,4 +1,4 @@
-"""What the platform remembers of chats, so that a bot that was killed goes on without a lost or doubled message."""
+"""What the platform remembers of chats, so that a killed bot continues without losing or repeating a message."""
 
 from typing import Annotated, Final, Literal
 
@@ -23,7 +23,7 @@ class LanguageChoice(Contract):
 class ChatScreenOpen(Contract):
     """A wish that was said in a chat, before anything has been answered. The same id again is the same wish.
 
-    `project_id` is set when the work goes on in a project that exists.
+    `project_id` is set if the work is in an existing project.
     """
 
     bot_id: int = Field(ge=1, le=2**62)

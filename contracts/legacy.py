@@ -204,7 +204,7 @@ _MARKS: Final[tuple[tuple[frozenset[str], type[Contract]], ...]] = (
     (frozenset({"action", "commit", "release_id", "require_approval"}), DeployMessage),
     (frozenset({"title", "spec", "spec_ref", "reply_to", "agent", "max_rounds"}), EngineeringMessage),
 )
-"""Fields that give a kind away, the more telling ones first."""
+"""Fields by which a kind is recognised, the most specific ones first."""
 
 
 def _recognised(body: dict[str, Any]) -> type[Contract]:

@@ -73,7 +73,7 @@ class ProjectSpec(Contract):
     def _fits_into_a_task(self) -> Self:
         size = len(self.model_dump_json().encode())
         if size > MAX_SPEC_BYTES:
-            raise ValueError(f"the spec has {size} bytes; at most {MAX_SPEC_BYTES} fit, so split the wish")
+            raise ValueError(f"the spec has {size} bytes; at most {MAX_SPEC_BYTES} fit, so split the work")
         return self
 
     def fingerprint(self) -> str:

@@ -18,9 +18,9 @@ SHORTEST = 4
 """Shorter values are left: they would hide ordinary words."""
 _SHORTEST_LINE = 8
 _SHORTEST_CODED = 6
-"""Bytes; the base64 form of fewer is a word that may stand for anything."""
+"""Bytes; the base64 form of fewer may appear by chance."""
 _UNQUOTED = re.compile(r"[A-Za-z0-9_-]{16,}")
-"""A run that stands for itself, whatever else of the value was quoted, how often and with what."""
+"""A run of characters that no quoting changes."""
 _SEEN = 64
 """Characters at a torn end that tell which part of a value they are."""
 
@@ -30,7 +30,7 @@ def redacted(text: str, secrets: Iterable[str], hidden: str = HIDDEN) -> str:
     hexadecimal.
 
     Of a value of several lines, each line is secret as well, and so is every long run of characters that no quoting
-    changes. Redact before you cut: what is left of a value is found only where it was cut (`redacted_part`).
+    changes. Redact before you cut: part of a value is found only at the cut (`redacted_part`).
     """
     for form in _forms(secrets):
         text = text.replace(form, hidden)
@@ -127,7 +127,7 @@ _WRITERS: tuple[Callable[[str], str], ...] = (
 
 
 def _coded(value: bytes) -> set[str]:
-    """In hexadecimal, and what base64 makes of it wherever in a longer text it stands."""
+    """In hexadecimal, and in base64 at any offset of a longer text."""
     if len(value) < _SHORTEST_CODED:
         return set()
     found = {value.hex(), value.hex().upper()}

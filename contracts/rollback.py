@@ -20,7 +20,7 @@ def earlier_release(releases: Sequence[DeploymentDTO], release_id: str | None) -
     earlier = [
         release
         for release in sorted(releases, key=lambda release: release.number, reverse=True)
-        # one that somebody has rolled back from is a choice only by name
+        # a release that was rolled back from is chosen only by name
         if release.state is ReleaseState.SUPERSEDED and (active is None or release.number < active.number)
     ]
     if not earlier:

@@ -1,4 +1,4 @@
-"""What is wrong with a value, in words: nobody should have to read a regular expression."""
+"""What is wrong with a value, in words instead of a regular expression."""
 
 from collections.abc import Mapping
 from typing import Any, Final

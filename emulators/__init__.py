@@ -1,1 +1,1 @@
-"""Stand-ins for services of others, which speak their protocol over the network and know nothing of ours."""
+"""Emulators of other services: they speak the protocol over the network and import nothing of the product."""

@@ -229,7 +229,7 @@ class ApiClient:
     async def watch(self, task_id: str, after: int = 0) -> AsyncIterator[StreamedEvent]:
         """Events of a task in order, each once, until the task is final; resumes by itself after a cut.
 
-        Raises API_UNREACHABLE when the API stays away for ten reconnections (half a minute) in a row.
+        Raises API_UNREACHABLE when the API does not answer ten reconnections (half a minute) in a row.
         """
         failures = 0
         while True:
@@ -365,10 +365,7 @@ class ApiClient:
             retry=retry_if_exception(lambda error: isinstance(error, OrchestratorError) and error.retryable),
             reraise=True,
         )
-        async for attempt in attempts:
-            with attempt:
-                return await self._once(method, path, payload, params)
-        raise AssertionError("tenacity always runs one attempt")
+        return await attempts(self._once, method, path, payload, params)
 
     async def _once(self, method: str, path: str, payload: object, params: Mapping[str, str] | None) -> httpx.Response:
         try:
@@ -464,5 +461,5 @@ async def _in_its_trace(request: httpx.Request) -> None:
 
 
 async def _pause(failures: int) -> None:
-    """Before the next connection: a server that cuts every stream at once must not be hammered."""
+    """Before the next connection: a server that cuts every stream immediately must not be flooded with requests."""
     await asyncio.sleep(min(5.0, 0.2 * 2**failures))

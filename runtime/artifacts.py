@@ -129,6 +129,6 @@ def _disk_errors() -> Iterator[None]:
             raise
         raise OrchestratorError(
             ErrorCode.ARTIFACT_DISK_FULL,
-            "The disk of the artifact store is full. Free some space; the work goes on by itself.",
+            "The disk of the artifact store is full. Free some space; the work then continues by itself.",
             error_class=ErrorClass.TRANSIENT,
         ) from error

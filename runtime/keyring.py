@@ -78,7 +78,7 @@ class KeyRing:
 def create_if_absent(path: Path) -> bool:
     """Make a key file with one new key, mode 0600, in a directory of mode 0700; True when this call made it.
 
-    An existing file is never touched; of two processes at once exactly one succeeds.
+    An existing file is never touched; of two concurrent processes exactly one succeeds.
     """
     key_id = _new_key_id()
     return private_files.create(path, _dump(_Ring(key_id, {key_id: secrets.token_bytes(KEY_BYTES)})))
@@ -129,7 +129,7 @@ def _stamp(path: Path) -> tuple[int, int, int] | None:
 
 @contextmanager
 def _exclusive(path: Path) -> Iterator[None]:
-    """Two rotations at once must both keep their key."""
+    """Two concurrent rotations must both keep their key."""
     private_files.read(path)
     descriptor = os.open(path.with_name(f".{path.name}.lock"), os.O_RDWR | os.O_CREAT, 0o600)
     try:

@@ -20,7 +20,7 @@ def make_directory(directory: Path) -> None:
 def create(path: Path, content: str) -> bool:
     """Write a new file of mode 0600; True when this call made it.
 
-    An existing file is never touched; of two processes at once exactly one succeeds, and nobody sees half a file.
+    An existing file is never touched; of two concurrent processes exactly one succeeds, and no reader sees half a file.
     """
     if path.exists():
         return False

@@ -67,7 +67,7 @@ class Settings(BaseSettings):
         validation_alias=AliasChoices("database_url", "ORCHESTRATOR_DATABASE_URL", "DATABASE_URL"),
         description="None: the embedded server",
     )
-    agent: AgentKind = Field(default=AgentKind.SCRIPTED, description="what new work uses when nobody names one")
+    agent: AgentKind = Field(default=AgentKind.SCRIPTED, description="what new work uses unless it names one")
     runtime: Literal["auto", "docker", "process"] = Field(
         default="auto", description="where agents work and tests run; auto: containers when Docker can be used"
     )
@@ -336,7 +336,7 @@ class Settings(BaseSettings):
 
     @property
     def bot_webhook_secret_path(self) -> Path:
-        """What Telegram sends with each update, so that nobody else can."""
+        """What Telegram sends with each update to prove that it is Telegram."""
         return self.bot_webhook_secret_file or self.home / "keys" / "bot-webhook.key"
 
 

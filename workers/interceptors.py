@@ -36,7 +36,7 @@ _OUTAGES = frozenset(
         ErrorCode.DOCKER_UNREACHABLE,
     }
 )
-"""Our own parts being away is nobody's fault: tried until they are back, at most this many seconds apart."""
+"""An unavailable part of the platform fails no work: calls are retried, at most this many seconds apart."""
 
 _OUTAGE_DELAY_S = 10.0
 _DEPTH = 4

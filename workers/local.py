@@ -78,7 +78,7 @@ def choose(settings: Settings, queues: Sequence[str] = Queue.ALL) -> Choice:
 
     Not asked when nothing on `queues` needs one: then there may be none where this process runs.
 
-    With `auto` open work stays where it began: an engine that is away for a while is waited for, and processes are
+    With `auto` open work stays where it began: an engine that is down for a while is waited for, and processes are
     left only when no agent works in them. Raises OrchestratorError SETTINGS_INVALID when containers are asked for
     and cannot be had.
     """

@@ -36,7 +36,7 @@ class Verdict:
 def load(path: Path) -> WorkflowHistory:
     """A history from a file, as `temporal workflow show --output json` writes it.
 
-    A payload may also stand there in the clear, as `{"json": value}`.
+    A payload may also be unencrypted, as `{"json": value}`.
     """
     document = json.loads(path.read_text())
     if not isinstance(document, dict):
@@ -46,7 +46,7 @@ def load(path: Path) -> WorkflowHistory:
 
 
 def _encoded(node: object) -> object:
-    """The same document with the payloads that stand in the clear as Temporal writes them."""
+    """The same document with unencrypted payloads in the form that Temporal writes."""
     if isinstance(node, list):
         return [_encoded(value) for value in node]
     if not isinstance(node, dict):

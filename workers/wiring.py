@@ -1,4 +1,4 @@
-"""The composition root: the one place that knows which class stands behind which port."""
+"""The composition root: the one module that knows which class implements which port."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -38,7 +38,7 @@ from workflows.graphs.engineering import build_engineering_graph
 
 WORKFLOWS: list[type] = [DeliveryWorkflow, EngineeringWorkflow, DeployWorkflow, AgentWorkerWorkflow]
 
-# A value that fits no contract fails the run, with words; as an unknown exception it would be retried for ever.
+# A value that fits no contract fails the run with a message; as an unknown exception it would be retried without end.
 WORKFLOW_FAILURES: list[type[BaseException]] = [ValidationError]
 
 # After a dead worker its runs are handed over this soon (the default is ten seconds).

@@ -58,7 +58,7 @@ class AgentWorkerWorkflow:
         self._ready: WorkspaceReady | None = None
         self._deleted = False
         self._over = False
-        self._why = (ErrorCode.WORKFLOW_NOT_RUNNING.value, "The agent worker has ended before this was done.")
+        self._why = (ErrorCode.WORKFLOW_NOT_RUNNING.value, "The agent worker ended before this was done.")
         self._turn_task: asyncio.Task[TurnOutcome] | None = None
 
     @workflow.run

@@ -1,7 +1,7 @@
 """Delivery: one wish to one URL: engineering, then deploy.
 
 Both are child workflows, so cancel flows down and is confirmed upwards; questions are answered where they were
-asked. If the project's deploy is already running under somebody else, the delivery hands its commit over and
+asked. If the project's deploy is already running for another task, the delivery hands its commit over and
 waits for the result. The final state is written on success, failure and cancellation.
 """
 
@@ -50,7 +50,7 @@ class DeliveryWorkflow:
     async def run(self, message: DeliveryMessage) -> DeliveryResult:
         try:
             await self._ledger.open(f"Delivery of {message.project_name} has started.")
-            self._ledger.stage("engineering", "Engineering turns the wish into a verified commit.", percent=5)
+            self._ledger.stage("engineering", "Engineering turns the description into a verified commit.", percent=5)
             built = await self._engineer()
             failures.stop_if_cancelled()
             self._ledger.stage("deploy", f"Deploy brings commit {str(built.commit_sha)[:12]} online.", percent=60)
@@ -166,7 +166,7 @@ class DeliveryWorkflow:
 
     async def _record_end(self, error: BaseException) -> None:
         if failures.is_cancellation(error):
-            await self._ledger.finish(TaskState.CANCELLED, "Cancelled; everything below has stopped.")
+            await self._ledger.finish(TaskState.CANCELLED, "Cancelled; all of its work has stopped.")
             return
         code, message = failures.code_and_message(error)
         await self._ledger.finish(TaskState.FAILED, f"Delivery failed: {message}", error_code=code, error=message)

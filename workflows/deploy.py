@@ -44,11 +44,11 @@ with workflow.unsafe.imports_passed_through():
     from workflows.ledger import Ledger, Sequence
 
 _STAGES = {
-    "analyse": ("analysing", 10, "Reading what the commit needs to run."),
+    "analyse": ("analysing", 10, "Reading what the commit needs."),
     "resolve": ("resolving", 20, "Resolving secrets."),
     "allocate": ("allocating", 30, "Allocating server and ports."),
-    "deploy": ("deploying", 45, "Ansible puts the release on the server."),
-    "probe": ("probing", 80, "Asking the URL from outside."),
+    "deploy": ("deploying", 45, "Ansible installs the release on the server."),
+    "probe": ("probing", 80, "Checking the URL from outside."),
     "promote": ("promoting", 95, "The release answers; recording it as the active one."),
     "roll_back": ("rolling back", 90, "Returning to the previous release."),
 }
@@ -112,7 +112,7 @@ class DeployWorkflow:
         if ids.deploy_workflow_id(message.project_slug) != workflow.info().workflow_id:
             raise failures.failure(ErrorCode.INVALID_INPUT, "This workflow deploys another project.")
         if len(self._waiting) >= 20:
-            raise failures.failure(ErrorCode.WORKFLOW_BUSY, "Twenty deploys of this project wait already.")
+            raise failures.failure(ErrorCode.WORKFLOW_BUSY, "Twenty deploys of this project are already waiting.")
 
     @workflow.update(name=UpdateName.OUTCOME)
     async def outcome(self, message: DeployMessage) -> DeployResult:
@@ -128,7 +128,7 @@ class DeployWorkflow:
 
     @workflow.update(name=UpdateName.WITHDRAW)
     async def withdraw(self, message: DeployMessage) -> Done:
-        """Cancel one message, whether it waits or runs; what others have asked for goes on."""
+        """Cancel one message, whether it waits or runs; what others have asked for continues."""
         waiting = next((other for other in self._waiting if other.task_id == message.task_id), None)
         if waiting is not None:
             self._waiting.remove(waiting)
@@ -142,7 +142,7 @@ class DeployWorkflow:
     @workflow.update(name=UpdateName.ANSWER)
     def answer(self, command: AnswerCommand) -> AnswerAccepted:
         self._ledger.accept(command)
-        return AnswerAccepted(question_id=command.question_id, message="Thank you; the deploy goes on.")
+        return AnswerAccepted(question_id=command.question_id, message="Thank you; the deploy continues.")
 
     @answer.validator
     def _may_answer(self, command: AnswerCommand) -> None:
@@ -179,7 +179,7 @@ class DeployWorkflow:
             acknowledged = await self._ledger.open(f"{message.action.value.capitalize()} has started.")
             if acknowledged.closed:
                 # what the task says of its end stays as it is
-                ended = failures.failure(ErrorCode.CONFLICT, "This request has been carried out already.")
+                ended = failures.failure(ErrorCode.CONFLICT, "This request has already been carried out.")
                 self._failures[message.task_id] = ended
                 return
             self._results[message.task_id] = await self._carry_out(attempt)
@@ -191,7 +191,7 @@ class DeployWorkflow:
         finally:
             self._attempt = None
             if not self._has_ended(message.task_id):
-                unwritten = failures.failure(ErrorCode.INTERNAL, "The end of this deploy could not be written.")
+                unwritten = failures.failure(ErrorCode.INTERNAL, "The end of this deploy could not be recorded.")
                 self._failures[message.task_id] = unwritten
 
     async def _carry_out(self, attempt: Attempt) -> DeployResult:

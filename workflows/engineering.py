@@ -90,7 +90,7 @@ class EngineeringWorkflow:
     @workflow.update(name=UpdateName.ANSWER)
     def answer(self, command: AnswerCommand) -> AnswerAccepted:
         self._ledger.accept(command)
-        return AnswerAccepted(question_id=command.question_id, message="Thank you; the work goes on.")
+        return AnswerAccepted(question_id=command.question_id, message="Thank you; the work continues.")
 
     @answer.validator
     def _may_answer(self, command: AnswerCommand) -> None:
@@ -143,8 +143,8 @@ class EngineeringWorkflow:
         self._verified = str(state.get("commit") or "")
         stage, percent, project_status = _STAGES[node]
         texts = {
-            "develop": f"The Developer works, turn {state.get('turn', 0) + 1}.",
-            "verify": f"The Tester runs the project's own checks at {str(state.get('commit'))[:12]}.",
+            "develop": f"The Developer is working, turn {state.get('turn', 0) + 1}.",
+            "verify": f"The Tester is running the project's own checks at {str(state.get('commit'))[:12]}.",
             "publish": "The checks are green; publishing the commit.",
         }
         self._ledger.stage(stage, texts[node], percent=percent, project_status=project_status)

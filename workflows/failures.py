@@ -19,7 +19,7 @@ from contracts.errors import MAX_MESSAGE, ErrorCode, bounded
 ENDINGS = (FailureError, asyncio.CancelledError, ValidationError)
 """How a workflow's work can end early; a value that fits no contract is one of them.
 
-Anything else is a bug of ours: the workflow task is retried until a fixed build replays it, and nothing is lost.
+Anything else is a bug in our code: the workflow task is retried until a fixed build replays it, and nothing is lost.
 """
 
 
@@ -37,14 +37,14 @@ def root_cause(error: BaseException) -> BaseException:
 
 
 def is_cancellation(error: BaseException) -> bool:
-    """Whether the work ended because somebody cancelled it, heard or unheard."""
+    """Whether the work ended because it was cancelled, whether or not the activity noticed."""
     return is_cancelled_exception(error) or cancelled_unheard(error)
 
 
 def cancelled_unheard(error: BaseException) -> bool:
     """Whether a cancel met a step whose Temporal worker was dead, or whose next attempt had not begun.
 
-    Temporal does not try such a step again, so nobody has stopped what it started outside.
+    Temporal does not try such a step again, so what it started outside still runs.
     """
     if workflow.cancellation_reason() is None:
         return False
@@ -63,7 +63,7 @@ def code_and_message(error: BaseException) -> tuple[str, str]:
     if isinstance(cause, ApplicationError):
         return cause.type or ErrorCode.INTERNAL.value, bounded(cause.message, MAX_MESSAGE)
     if isinstance(cause, TimeoutError):
-        return ErrorCode.PROCESS_FAILED.value, f"A step took longer than it may: {cause.message}"
+        return ErrorCode.PROCESS_FAILED.value, f"A step took longer than allowed: {cause.message}"
     message = cause.message if isinstance(cause, FailureError) else str(cause)
     return ErrorCode.INTERNAL.value, bounded(message, MAX_MESSAGE)
 

@@ -167,7 +167,7 @@ class Ledger:
         return answer
 
     def accept(self, command: AnswerCommand) -> None:
-        """Take a validated answer; the waiting main loop goes on."""
+        """Take a validated answer; the waiting main loop continues."""
         self._answer = command
         self._close_question(QuestionState.ANSWERED, command.actor, command.text)
 
@@ -264,8 +264,8 @@ class Ledger:
             try:
                 await self._write(projection)
             except ActivityError as error:
-                # The API being away is retried for ever; this is a projection that it will never take. The work
-                # goes on, and the operator reads why a line is missing.
+                # An unavailable API is retried without a limit; this is a projection that it will never take. The work
+                # continues, and the operator can read why a line is missing.
                 workflow.logger.error(
                     "a projection was refused", extra={"seq": projection.seq, "why": str(error.cause)}
                 )

@@ -19,7 +19,7 @@ BY_ERROR_CLASS = RetryPolicy(
     non_retryable_error_types=["PayloadsTooLarge", ErrorCode.PAYLOAD_TOO_LARGE.value],
 )
 
-# A dead Temporal worker is noticed after this long. Activities beat once a second; the rest is slack for two
+# A dead Temporal worker is noticed after this long. Activities heartbeat once a second; the rest is slack for two
 # cores that are busy with twenty jobs.
 HEARTBEAT = timedelta(seconds=15)
 
@@ -30,7 +30,7 @@ PROJECTION = ActivityConfig(
     retry_policy=BY_ERROR_CLASS,
 )
 
-# Copier and git on local disks take seconds; a remote forge may take a minute. It beats: without that a killed
+# Copier and git on local disks take seconds; a remote forge may take a minute. It heartbeats: without that a killed
 # Temporal worker would hold the work up for the whole five minutes.
 REPOSITORY = ActivityConfig(
     task_queue=Queue.AGENTS,
@@ -41,7 +41,7 @@ REPOSITORY = ActivityConfig(
 )
 
 # A turn is bounded by its own timeout (an hour by default), which the runtime enforces; this bound only catches a
-# runtime that does not. Cancellation is complete when nothing of the turn is left.
+# runtime that does not. Cancellation is complete when all processes of the turn have ended.
 TURN = ActivityConfig(
     start_to_close_timeout=timedelta(hours=25),
     heartbeat_timeout=HEARTBEAT,
@@ -82,7 +82,7 @@ CHOOSE = ActivityConfig(
     retry_policy=BY_ERROR_CLASS,
 )
 
-# Stopping what nobody follows any more: as long as a process tree may take to end.
+# Stopping what is no longer followed: as long as a process tree may take to end.
 STOP = ActivityConfig(
     task_queue=Queue.AGENTS,
     start_to_close_timeout=timedelta(minutes=2),
@@ -120,7 +120,7 @@ PROBE = ActivityConfig(
 # The node that waits for a turn: it only talks to the agent worker, which stops the turn itself when it is closed.
 DEVELOP = WAIT_FOR_WORKFLOW
 
-# Going back is never cancelled half-way, and takes as long as stopping and starting processes. It beats.
+# Going back is never cancelled half-way, and takes as long as stopping and starting processes. It heartbeats.
 REVERT = ActivityConfig(
     task_queue=Queue.INFRA,
     start_to_close_timeout=timedelta(minutes=10),

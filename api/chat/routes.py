@@ -33,7 +33,7 @@ async def open_screen(screen_id: ScreenId, body: ChatScreenOpen, session: Sessio
     """The screen of a wish; one that exists is answered as it is. Whatever asked for it is marked as a wish."""
     await users.get(session, body.user_id)
     if (await queries.mark_update(session, screen_id, WISH)).subject != WISH:
-        raise permanent(ErrorCode.CONFLICT, "This update was taken for something else than a wish.")
+        raise permanent(ErrorCode.CONFLICT, "This update has already been used for something other than a description.")
     return replies.screen(await queries.create_screen(session, screen_id, body))
 
 

@@ -22,7 +22,7 @@ class ApiMetrics:
         self._registry = CollectorRegistry()
         self._requests = Histogram(
             "orchestrator_api_request_seconds",
-            "Seconds until the answer begins",
+            "Seconds until the response begins",
             ("method", "route", "status"),
             buckets=_BUCKETS_S,
             registry=self._registry,
@@ -62,9 +62,9 @@ class _Queues(Collector):
         """As of the last look."""
         report = self._queues.report()
         for name, what, value in (
-            ("workers", "Temporal workers that live", lambda queue: queue.workers),
-            ("pollers", "Pollers that the server remembers", lambda queue: queue.pollers),
-            ("backlog", "Tasks that wait, estimated", lambda queue: queue.backlog),
+            ("workers", "Live Temporal workers", lambda queue: queue.workers),
+            ("pollers", "Pollers known to the server", lambda queue: queue.pollers),
+            ("backlog", "Waiting tasks, estimated", lambda queue: queue.backlog),
             ("oldest_waiting_seconds", "Age of the oldest waiting task", lambda queue: queue.oldest_waiting_s or 0.0),
             ("unserved", "1 while work waits and no worker lives", _unserved),
         ):

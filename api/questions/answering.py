@@ -13,9 +13,9 @@ from contracts.states import QuestionState
 def check_open(question: QuestionRow) -> None:
     """Raises QUESTION_CLOSED when the question has an answer, or needs none any more."""
     if question.state != QuestionState.OPEN:
-        raise permanent(ErrorCode.QUESTION_CLOSED, f"This question is {question.state} already.")
+        raise permanent(ErrorCode.QUESTION_CLOSED, f"This question is already {question.state}.")
     if question.answer_id is not None:
-        raise permanent(ErrorCode.QUESTION_CLOSED, f"This question is {QuestionState.ANSWERED.value} already.")
+        raise permanent(ErrorCode.QUESTION_CLOSED, f"This question is already {QuestionState.ANSWERED.value}.")
 
 
 async def store_secrets(session: AsyncSession, vault: Vault, question: QuestionRow, body: AnswerRequest) -> None:

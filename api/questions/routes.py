@@ -51,7 +51,7 @@ async def answer_question(
     """Secrets go to the store first, then the workflow validates the answer. The same answer id is the same answer."""
     question = await queries.find(session, caller, question_id)
     if question.answer_id == body.answer_id:
-        return AnswerAccepted(question_id=question.id, message="This answer was accepted before.")
+        return AnswerAccepted(question_id=question.id, message="This answer has already been accepted.")
     answering.check_open(question)
     await answering.store_secrets(session, vault, question, body)
     command = AnswerCommand(

@@ -24,7 +24,7 @@ log = structlog.get_logger(__name__)
 
 
 class QueueWatch:
-    """Looks at the queues as long as the API runs. While Temporal is away it raises an alert and goes on."""
+    """Looks at the queues while the API runs. If Temporal is unavailable, it raises an alert and keeps trying."""
 
     def __init__(self, gateway: GatewayLink, intervals: Intervals) -> None:
         self._gateway = gateway
@@ -71,7 +71,7 @@ class QueueWatch:
         self._log_changes(*self._tracker.decide(without_worker, waits))
 
     def _is_served_again(self, without_worker: Sequence[str]) -> bool:
-        """Whether a queue that was unserved has a worker again: that is reported at once."""
+        """Whether a queue that was unserved has a worker again, which is reported immediately."""
         return any(queue.unserved_since and queue.name not in without_worker for queue in self._tracker.queues())
 
     async def _watch(self) -> None:
@@ -119,7 +119,7 @@ def _unserved_alert(name: str, since: datetime) -> AlertDTO:
         kind="queue_unserved",
         subject=name,
         since=since,
-        message=f"Work waits on the task queue {name}, and no Temporal worker serves it. "
+        message=f"Work is waiting in the task queue {name}, but no Temporal worker serves it. "
         f"Start one: `orchestrator up --detach`, or `python -m workers {name}`. Nothing is lost.",
     )
 
@@ -129,6 +129,6 @@ def _away_alert(since: datetime) -> AlertDTO:
         kind="temporal_unreachable",
         subject="temporal",
         since=since,
-        message="The Temporal server does not answer, so nothing is known of the task queues. "
-        "Start it: `orchestrator up --detach`. Work goes on when it is back.",
+        message="The Temporal server does not answer, so the state of the task queues is unknown. "
+        "Start it: `orchestrator up --detach`. Work continues when it is back.",
     )

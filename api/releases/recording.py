@@ -52,7 +52,7 @@ async def record(session: AsyncSession, given: DeploymentRecord) -> ReleaseRow:
 
 async def _insert(session: AsyncSession, given: DeploymentRecord) -> ReleaseRow:
     if given.state not in _FIRST:
-        raise permanent(ErrorCode.CONFLICT, f"A release does not begin as {given.state.value}; record it as pending.")
+        raise permanent(ErrorCode.CONFLICT, f"A new release cannot be {given.state.value}; record it as pending.")
     newest = select(func.coalesce(func.max(col(ReleaseRow.number)), 0)).where(
         col(ReleaseRow.project_id) == given.project_id
     )
@@ -71,7 +71,7 @@ async def _insert(session: AsyncSession, given: DeploymentRecord) -> ReleaseRow:
 
 def _check_same(row: ReleaseRow, given: DeploymentRecord) -> None:
     if (row.project_id, row.commit) != (given.project_id, given.commit):
-        raise permanent(ErrorCode.CONFLICT, f"The release {given.id!r} is another project's, or of another commit.")
+        raise permanent(ErrorCode.CONFLICT, f"The release {given.id!r} belongs to another project or another commit.")
     before = ReleaseState(row.state)
     legal = given.state in _NEXT[before] and (row.served or given.state is not ReleaseState.SUPERSEDED)
     if given.state is not before and not legal:

@@ -66,7 +66,7 @@ async def _choose_server(
     """The server, with its row locked: allocations on one server happen one after the other."""
     home = kept[0].server_handle if kept else None
     if home and request.server_handle not in (None, home):
-        raise permanent(ErrorCode.CONFLICT, f"The project lives on {home!r}; moving it is another operation.")
+        raise permanent(ErrorCode.CONFLICT, f"The project is on the server {home!r} and cannot be moved by a deploy.")
     handle = home or request.server_handle or await _least_used(session)
     server = await session.get(ServerRow, handle, with_for_update=True, populate_existing=True)
     if server is None or (not home and server.status not in _USABLE):
@@ -85,7 +85,7 @@ async def _least_used(session: AsyncSession) -> str:
     )
     handle = (await session.scalars(statement.limit(1))).first()
     if handle is None:
-        raise permanent(ErrorCode.NO_SERVER, "There is no ready server. Add one, or wait until one is set up.")
+        raise permanent(ErrorCode.NO_SERVER, "No server is ready. Add one, or wait until one is set up.")
     return handle
 
 

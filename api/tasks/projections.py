@@ -107,13 +107,13 @@ async def _update_project(session: AsyncSession, project: ProjectRow, projection
 
 async def _upsert_question(session: AsyncSession, projection: Projection, question: QuestionDTO) -> None:
     if (question.task_id, question.project_id) != (projection.task_id, projection.project_id):
-        raise permanent(ErrorCode.CONFLICT, f"The question {question.id!r} names another task or project.")
+        raise permanent(ErrorCode.CONFLICT, f"The question {question.id!r} belongs to another task or project.")
     row = await session.get(QuestionRow, question.id, populate_existing=True)
     values = question.model_dump()
     if row is None:
         session.add(QuestionRow(**values))
     elif (row.task_id, row.project_id) != (question.task_id, question.project_id):
-        raise permanent(ErrorCode.CONFLICT, f"The question {question.id!r} is another task's.")
+        raise permanent(ErrorCode.CONFLICT, f"The question {question.id!r} belongs to another task.")
     elif row.state == QuestionState.OPEN:
         # A closed question stays as it was closed.
         for name, value in values.items():

@@ -67,7 +67,7 @@ async def cancel_task(
     """
     row = await queries.find(session, caller, task_id)
     if row is not None and TaskState(row.state).is_final:
-        raise permanent(ErrorCode.WORKFLOW_NOT_RUNNING, f"The task is {row.state} already; there is nothing to cancel.")
+        raise permanent(ErrorCode.WORKFLOW_NOT_RUNNING, f"The task is already {row.state}; there is nothing to cancel.")
     task = replies.task(row) if row else await find_starting_task(session, replies, caller, task_id)
     connected = await gateway.get()
     if task.kind is TaskKind.DEPLOY:

@@ -32,7 +32,7 @@ async def create(session: AsyncSession, body: UserCreate) -> UserRow:
     if await find(session, body.user_id) is not None:
         raise permanent(
             ErrorCode.ALREADY_EXISTS,
-            f"User {body.user_id} exists already. For another key: POST /users/{body.user_id}/keys.",
+            f"User {body.user_id} already exists. For another key: POST /users/{body.user_id}/keys.",
         )
     row = UserRow(user_id=body.user_id, role=body.role.value, name=body.name)
     session.add(row)

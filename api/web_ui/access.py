@@ -70,7 +70,7 @@ def _named_by_proxy(request: Request, settings: Settings) -> str | None:
     if not _is_own_host(request, settings):
         raise permanent(
             ErrorCode.NOT_ALLOWED,
-            "The proxy was asked for another host than ORCHESTRATOR_PUBLIC_URL names. If it is the right one, let the "
+            "The host of the request is not the one in ORCHESTRATOR_PUBLIC_URL. If it is the right one, let the "
             "proxy pass on the Host header, or send X-Forwarded-Host.",
         )
     # Starlette reads headers as latin-1, while proxies write UTF-8.
@@ -113,21 +113,21 @@ def _user_named(name: str, settings: Settings) -> int:
     if user_id is None:
         raise permanent(
             ErrorCode.NOT_ALLOWED,
-            f"Nobody here is known as {name[:100]!a}. An operator names them in ORCHESTRATOR_PROXY_USERS.",
+            f"No user is known as {name[:100]!a}. An operator adds users to ORCHESTRATOR_PROXY_USERS.",
         )
     return user_id
 
 
 async def _admin(request: Request, user_id: int, *, by_proxy: bool) -> Viewer:
-    """Looked up for each request: somebody who was removed, or is no admin any more, must not read on."""
+    """Looked up for each request: a person who was removed, or is no longer an admin, must not read any more."""
     role = await web_ui_of(request).roles.role(user_id, fresh=request.method != "GET")
     if role is None:
-        raise permanent(ErrorCode.NOT_AUTHENTICATED, "This login belongs to nobody any more.")
+        raise permanent(ErrorCode.NOT_AUTHENTICATED, "The user of this login no longer exists.")
     if role is not Role.ADMIN:
         raise permanent(
             ErrorCode.NOT_ALLOWED,
-            "Only an admin may read here, since the pages show the work of everybody. "
-            "Your own is in `orchestrator task list` and `orchestrator task show`.",
+            "Only an admin may read these pages, because they show everyone's work. "
+            "Your own work is in `orchestrator task list` and `orchestrator task show`.",
         )
     return Viewer(user_id, by_proxy)
 
@@ -135,5 +135,5 @@ async def _admin(request: Request, user_id: int, *, by_proxy: bool) -> Viewer:
 def _not_logged_in(request: Request, settings: Settings) -> str:
     if request.headers.get(settings.proxy_user_header) is None:
         return "Log in with the link that `orchestrator web-ui` prints."
-    log.warning("the name of a person was sent by nobody we trust", address=request.client and request.client.host)
+    log.warning("an address that is no trusted proxy sent a user name", address=request.client and request.client.host)
     return f"{settings.proxy_user_header} is believed from the proxies of ORCHESTRATOR_TRUSTED_PROXIES only."

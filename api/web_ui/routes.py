@@ -45,7 +45,7 @@ async def login(request: Request) -> Response:
     if session is None and not await is_viewer(request):
         raise permanent(
             ErrorCode.NOT_AUTHENTICATED,
-            "This link is too old or was used already. `orchestrator web-ui` prints a new one.",
+            "This link has expired or was already used. `orchestrator web-ui` prints a new one.",
         )
     reply = RedirectResponse(_page_after_login(request), 303, {"Cache-Control": "no-store"})
     if session is not None:

@@ -54,7 +54,7 @@ class WebSessions:
         return f"{session}.{self._seal(session)}"
 
     def user_of(self, request: Request) -> int | None:
-        """Who is logged in with this browser; None when nobody is."""
+        """Who is logged in with this browser; None without a login."""
         return self.owner(request.cookies.get(self.cookie, ""))
 
     def owner(self, session: str) -> int | None:

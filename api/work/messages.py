@@ -88,7 +88,7 @@ def _spec(body: EngineeringStart, project: ProjectRow) -> ProjectSpec:
         return ProjectSpec.model_validate(project.spec).model_copy(update={"name": project.name})
     if project.description.strip():
         return _spec_of_sentence(project.description, project)
-    raise permanent(ErrorCode.INVALID_INPUT, "Say what to build: give a wish or a spec.")
+    raise permanent(ErrorCode.INVALID_INPUT, "Say what to build: give a description (`wish`) or a spec.")
 
 
 def _spec_of_sentence(sentence: str, project: ProjectRow) -> ProjectSpec:

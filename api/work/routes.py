@@ -43,7 +43,7 @@ async def start_delivery(
 ) -> StartedTask:
     """A wish to a live URL: engineering, then deploy. The same request id for the same project is the same task."""
     if caller.commands is not None and "deploy.start" not in caller.commands:
-        raise permanent(ErrorCode.NOT_ALLOWED, "This token may not do that; it would need `deploy.start` as well.")
+        raise permanent(ErrorCode.NOT_ALLOWED, "This token may not do that; it also needs `deploy.start`.")
     project = await find_working_project(session, caller, body.project_id)
     task_id = messages.task_id(TaskKind.DELIVERY, body)
     if (known := await queries.find_started(session, task_id)) is not None:

@@ -1,4 +1,4 @@
-"""The yardstick: what somebody would write by hand on Temporal alone for the steps of the engineering flow.
+"""The baseline: what an engineer would write by hand on Temporal alone for the steps of the engineering flow.
 
 The same codec, one child, and the activities of the real flow in its order and with its concurrency: seven small
 writes beside the work, eleven steps of which one talks to the child by an update. Payloads have about the size of the

@@ -1,7 +1,7 @@
 #!/bin/bash
 # What the platform does for one sentence, typed by hand: Copier, git, an agent and the project's checks in containers,
 # a build on the server, a candidate, the service. The same parts with the same isolation and limits; nothing here is
-# watched, tried again, adopted after a crash or written into books.
+# supervised, retried, adopted after a crash or recorded.
 #
 #   main_job_by_hand.sh SSH…     where SSH… is the command that logs in to the server
 #
@@ -41,7 +41,7 @@ install_packages() {
   docker create --name "$NAME-packages" "${confined[@]}" --network "$NETWORK" "${options[@]}" --workdir /project \
     --mount "type=volume,source=$1,target=/venv" "$IMAGE" sh -ec '
       python3 -m venv --without-pip /venv
-      python3 -m pip --python /venv/bin/python install --quiet --disable-pip-version-check --no-cache-dir \
+      uv pip install --quiet --no-config --no-cache --python /venv/bin/python --compile-bytecode \
         --only-binary :all: -r requirements.txt -r requirements-dev.txt
       touch "/venv/.ready-$(cat requirements.txt requirements-dev.txt | cksum | cut -d" " -f1)"'
   packed "$PACKAGES/home" | docker cp - "$NAME-packages:/home/worker"
@@ -65,7 +65,7 @@ service() {
     --entrypoint /bin/sh "$NAME:$RELEASE" -c 'set -a; . /run/environment; exec python3 -m services.backend'
 }
 
-# answers HOST: whether it is well and of this release. Without a program that would have to be on every server.
+# answers HOST: whether it is healthy and of this release. Needs no program on the server.
 answers() (
   exec 9<>"/dev/tcp/$1/$PORT" && printf 'GET /health HTTP/1.0\r\n\r\n' >&9 &&
     grep -q "\"status\":\"ok\".*\"release\":\"$RELEASE\"" <&9

@@ -16,5 +16,5 @@ class TellingWorkflow:
             kind=TaskKind.ENGINEERING, task_id=task_id, project_id="p-1", user_id=1, title="Notes", request_id="r"
         )
         for number in range(lines):
-            ledger.note(f"The Developer works, turn {number}.")
+            ledger.note(f"The Developer is working, turn {number}.")
         await ledger.flush()

@@ -1,4 +1,4 @@
-"""Who is writing, and whether they have access. Nobody has access until an administrator grants it."""
+"""Who is writing, and whether they have access. No one has access until an administrator grants it."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ class Person:
 
 
 class AccessMiddleware(BaseMiddleware):
-    """Adds `person` to the data of each update. It asks the platform each time, so revoked access ends at once."""
+    """Adds `person` to the data of each update. It asks the platform each time, so revoked access ends immediately."""
 
     def __init__(self, api: ChatApi, bot_id: int) -> None:
         self._api = api

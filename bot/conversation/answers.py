@@ -89,7 +89,7 @@ def is_choice(question: QuestionDTO, text: str) -> bool:
 
 
 async def result_or_busy(work: "Coroutine[object, object, str]") -> str:
-    """The result if it comes within 4 s; otherwise "refused-busy", and the work goes on in the background."""
+    """The result if it comes within 4 s; otherwise "refused-busy", and the work continues in the background."""
     task = asyncio.create_task(work)
     _background.add(task)
     task.add_done_callback(_on_done)

@@ -1,4 +1,4 @@
-"""Handlers. Each one returns quickly; what takes time goes on in a task message."""
+"""Handlers. Each one returns quickly; longer work continues in a task message."""
 
 from aiogram import Router
 

@@ -43,7 +43,7 @@ async def _users(message: Message, person: Person, context: BotContext) -> None:
 
 
 async def _allow(message: Message, command: CommandObject, person: Person, context: BotContext) -> None:
-    """The API key of the new person is discarded: in a chat nobody needs one."""
+    """The API key of the new person is discarded: a chat does not need one."""
     arguments = (command.args or "").strip().partition(" ")
     if not arguments[0].isdecimal() or not 1 <= int(arguments[0]) <= _MAX_USER_ID:
         await context.sender.notify(message.chat.id, View(person.texts("allow-usage")))

@@ -31,7 +31,7 @@ _NOT_WRITABLE = (
 )  # fmt: skip
 """Telegram's errors for a chat where the bot cannot write, in lower case."""
 _FOREGROUND_S = 2.0
-"""How long a handler waits for a call before the call goes on in the background."""
+"""How long a handler waits for a call before the call continues in the background."""
 
 Result = TypeVar("Result")
 log = structlog.get_logger(__name__)
@@ -162,7 +162,7 @@ class Sender:
         await self._in_foreground_briefly(answer())
 
     async def _in_foreground_briefly(self, work: Coroutine[object, object, object]) -> None:
-        """Wait up to 2 s for `work`; then it goes on in the background, and a failure there is logged."""
+        """Wait up to 2 s for `work`; then it continues in the background, and a failure there is logged."""
         task = asyncio.create_task(work)
         self._background.add(task)
         task.add_done_callback(self._background.discard)

@@ -13,7 +13,7 @@ _MAX_WAIT_S = 1.0
 
 
 class StartLimiter:
-    """A start waits at most `max_wait_s` for pending acknowledgements, so an unreachable chat blocks nobody.
+    """A start waits at most `max_wait_s` for pending acknowledgements, so an unreachable chat does not block others.
 
     A start holds its slot until the platform has answered; if that call hangs, the other starts wait.
     """
@@ -27,7 +27,7 @@ class StartLimiter:
 
     @contextlib.contextmanager
     def acknowledgement_pending(self) -> Iterator[None]:
-        """While the block runs, somebody is waiting for an acknowledgement."""
+        """While the block runs, a person is waiting for an acknowledgement."""
         self._pending += 1
         self._none_pending.clear()
         try:

@@ -1,6 +1,6 @@
 """The one message of a task: acknowledge, start, follow, finish.
 
-The screen in the API records each step, so after a crash the next process goes on from there. Every step but one can be
+The API's screen records each step, so after a crash the next process continues from there. Every step but one can be
 repeated without a trace: a crash between sending the acknowledgement and recording its message id leaves a second
 "accepted" in the chat.
 """
@@ -174,7 +174,7 @@ class TaskMessage:
         if result is EditResult.CLOSED:
             raise ChatClosed
         if result is EditResult.GONE:
-            # The person deleted the message; the task goes on in a new one.
+            # The person deleted the message; the task continues in a new one.
             await self._record(ChatScreenUpdate(forget_message=True))
             await self._send(self._view())
 

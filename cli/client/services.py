@@ -1,4 +1,4 @@
-"""Deployed services, all of them at once."""
+"""Deployed services, all of them together."""
 
 from cli.client.watching import appeared, follow
 from cli.terminal.output import Output

@@ -33,7 +33,7 @@ def run(work: Callable[[ApiClient, Output], Awaitable[Result]], *, as_json: bool
 async def connected(work: Callable[[ApiClient], Awaitable[Result]], settings: Settings | None = None) -> Result:
     """The result of `work` with the API that the environment names; else, or with `settings`, with that of the home.
 
-    Raises API_UNREACHABLE within five seconds of the program's start when nobody answers there.
+    Raises API_UNREACHABLE within five seconds of the program's start if there is no answer.
     """
     async with _open_api(settings) as api:
         return await _unless_silent(api, work(api))

@@ -3,6 +3,8 @@
 import asyncio
 from collections.abc import AsyncIterator
 
+from tenacity import AsyncRetrying, RetryError, retry_if_exception, stop_after_delay, wait_fixed
+
 from cli.terminal.exits import ExitCode
 from cli.terminal.output import Output
 from cli.terminal.tables import show_question
@@ -110,22 +112,24 @@ async def appeared(api: ApiClient, started: StartedTask) -> TaskDTO:
 
     Raises WORKFLOW_BUSY when no Temporal worker has picked the work up by then; it stays queued.
     """
-    loop = asyncio.get_running_loop()
-    deadline = loop.time() + _FIRST_PROJECTION_S
-    while True:
-        try:
-            return await api.task(started.task_id)
-        except OrchestratorError as error:
-            if error.code is not ErrorCode.NOT_FOUND:
-                raise
-        if loop.time() >= deadline:
-            raise OrchestratorError(
-                ErrorCode.WORKFLOW_BUSY,
-                f"{started.task_id} is queued, but no Temporal worker has taken it yet. Nothing is lost. "
-                "`orchestrator status` shows which part is missing; then run `orchestrator task watch "
-                f"{started.task_id}`.",
-            )
-        await asyncio.sleep(_LOOK_AGAIN_S)
+    tries = AsyncRetrying(
+        retry=retry_if_exception(_is_missing),
+        stop=stop_after_delay(_FIRST_PROJECTION_S),
+        wait=wait_fixed(_LOOK_AGAIN_S),
+    )
+    try:
+        return await tries(api.task, started.task_id)
+    except RetryError:
+        raise OrchestratorError(
+            ErrorCode.WORKFLOW_BUSY,
+            f"{started.task_id} is queued, but no Temporal worker has taken it yet. Nothing is lost. "
+            "`orchestrator status` shows which part is missing; then run `orchestrator task watch "
+            f"{started.task_id}`.",
+        ) from None
+
+
+def _is_missing(error: BaseException) -> bool:
+    return isinstance(error, OrchestratorError) and error.code is ErrorCode.NOT_FOUND
 
 
 class Steps:

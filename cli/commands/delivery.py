@@ -38,7 +38,7 @@ def start(
     watch: Watch = False,
     as_json: AsJson = False,
 ) -> int:
-    """Build a wish and put it online. Give a sentence, a spec or both."""
+    """Build what you describe and put it online. Give a sentence, a spec or both."""
     fields = wish_fields(wish, spec, title, agent, max_rounds, request_id)
 
     async def work(api: ApiClient, out: Output) -> int:

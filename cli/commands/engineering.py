@@ -40,7 +40,7 @@ def start(
     watch: Watch = False,
     as_json: AsJson = False,
 ) -> int:
-    """Build and test a wish without putting it online. Give a sentence, a spec or both."""
+    """Build and test what you describe, without putting it online. Give a sentence, a spec or both."""
     fields = wish_fields(wish, spec, title, agent, max_rounds, request_id)
 
     async def work(api: ApiClient, out: Output) -> int:

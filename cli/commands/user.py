@@ -30,7 +30,7 @@ def add(
     ] = PersonRole.MEMBER,
     as_json: AsJson = False,
 ) -> None:
-    """Add a person, and print the person's API key. It is shown only once."""
+    """Add a person and print their API key. It is shown only once."""
     body = inputs.build(UserCreate, user_id=user_id, role=role.value, name=inputs.text(name, "The name", 200))
 
     async def work(api: ApiClient, out: Output) -> None:

@@ -16,7 +16,7 @@ def wish_fields(
     """The fields of the request, checked as far as that is possible here."""
     return {
         "request_id": inputs.request_id(given_id),
-        "wish": inputs.text(wish, "The wish"),
+        "wish": inputs.text(wish, "The description"),
         "spec": inputs.spec(spec),
         "title": None if title is None else inputs.text(title, "The title", 200),
         "agent": agent,

@@ -64,7 +64,7 @@ async def _run_demo(settings: Settings, sentence: str, out: Output) -> ExitCode:
 
 async def _deliver(settings: Settings, api: ApiClient, sentence: str, out: Output) -> ExitCode:
     out.say()
-    out.say(f"The wish: {sentence}", style="bold")
+    out.say(f"Description: {sentence}", style="bold")
     _say_who_works(settings, out)
     project = await _new_project(api, sentence)
     out.document({"project": project.model_dump(mode="json")})
@@ -98,7 +98,7 @@ def _say_who_works(settings: Settings, out: Output) -> None:
 
 
 async def _new_project(api: ApiClient, sentence: str) -> ProjectDTO:
-    """The first free name of demo, demo-2, …; of two demos at once each gets its own."""
+    """The first free name of demo, demo-2, …; two demos at the same time get two names."""
     taken = {project.name for project in await api.projects(include_archived=True)}
     for number in range(1, _MANY):
         name = _BASE_NAME if number == 1 else f"{_BASE_NAME}-{number}"

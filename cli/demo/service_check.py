@@ -34,7 +34,7 @@ class Answer:
 async def visit(url: str) -> list[Answer]:
     """GET /health, then what its OpenAPI names: one POST with example values and the list after it.
 
-    Raises OrchestratorError PROBE_FAILED when nobody answers at the URL.
+    Raises OrchestratorError PROBE_FAILED if the URL does not answer.
     """
     try:
         async with httpx.AsyncClient(base_url=url, timeout=_TIMEOUT_S, trust_env=False) as http:

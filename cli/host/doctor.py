@@ -38,7 +38,7 @@ Verdict = Literal["ok", "missing", "problem", "optional"]
 _PROGRAM_S = 10.0
 _LOW_DISK_MB = 2_000
 _MISSED_BEATS = 2.5
-"""So many beats without a word, and a Temporal worker counts as dead here."""
+"""After this many missed heartbeats a Temporal worker counts as dead here."""
 _NEEDED_PYTHON = (3, 11)
 
 

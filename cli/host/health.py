@@ -32,7 +32,7 @@ async def wait_healthy(parts: Parts, name: str, timeout_s: float) -> None:
 
 
 async def trouble_of(parts: Parts, name: str) -> str | None:
-    """None when the part is well, else what is wrong in a few words."""
+    """None if the part works, else what is wrong in a few words."""
     probe = {POSTGRES: _postgres, TEMPORAL: _temporal, API: _api, BOT: _bot}.get(name, _workers)
     try:
         async with asyncio.timeout(_PROBE_S):

@@ -1,12 +1,11 @@
-"""Two `up` of one home at once would start everything twice."""
+"""Two `up` of one home at the same time would start everything twice."""
 
 from __future__ import annotations
 
-import asyncio
-import fcntl
-import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+
+from filelock import AsyncFileLock, Timeout
 
 from cli.host.parts import Parts
 from cli.terminal.output import Output
@@ -14,44 +13,43 @@ from contracts.errors import ErrorCode, OrchestratorError
 from runtime import private_files
 
 _WAIT_S = 180.0
-_LOOK_AGAIN_S = 0.2
+_POLL_S = 0.2
 
 
 @asynccontextmanager
 async def one_start_at_a_time(parts: Parts, out: Output) -> AsyncIterator[None]:
-    """Only one `up` of a home starts parts at a time; the lock ends with its holder."""
+    """Hold the lock with which one `up` of a home starts parts; the kernel frees it when its holder is killed.
+
+    Raises SETTINGS_INVALID when the home cannot be written, CONFLICT when another `up` takes longer than 180 s.
+    """
+    lock = AsyncFileLock(
+        parts.settings.processes_dir / "up.lock",
+        mode=0o600, poll_interval=_POLL_S, run_in_executor=False, fallback_to_soft=False,
+    )  # fmt: skip
     try:
         private_files.make_directory(parts.settings.processes_dir)
-        descriptor = os.open(parts.settings.processes_dir / "up.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        await _acquire(lock, out)
     except OSError as error:
         raise OrchestratorError(
             ErrorCode.SETTINGS_INVALID,
             f"{parts.settings.home} cannot be used: {error.strerror}. Choose another with ORCHESTRATOR_HOME.",
         ) from error
     try:
-        if not _take(descriptor):
-            out.say("Another `orchestrator up` is starting this platform; waiting for it.")
-            await _wait(descriptor)
         yield
     finally:
-        os.close(descriptor)
+        await lock.release()
 
 
-def _take(descriptor: int) -> bool:
-    """Whether the lock is ours now."""
+async def _acquire(lock: AsyncFileLock, out: Output) -> None:
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
-async def _wait(descriptor: int) -> None:
+        await lock.acquire(blocking=False)
+    except Timeout:
+        out.say("Another `orchestrator up` is starting this platform; waiting for it.")
+    else:
+        return
     try:
-        async with asyncio.timeout(_WAIT_S):
-            while not _take(descriptor):  # noqa: ASYNC110 - another process has it: nobody here can tell us
-                await asyncio.sleep(_LOOK_AGAIN_S)
-    except TimeoutError:
+        await lock.acquire(timeout=_WAIT_S)
+    except Timeout:
         raise OrchestratorError(
             ErrorCode.CONFLICT, f"Another `orchestrator up` has not finished within {_WAIT_S:g} s."
         ) from None

@@ -28,7 +28,7 @@ _ONLY_OF_THE_BOT = frozenset({"ORCHESTRATOR_BOT_TOKEN"})
 
 
 def environment(extra: Mapping[str, str]) -> dict[str, str]:
-    """The environment of a process of ours. The scripts of this installation (`git` hooks, `ansible`) come first."""
+    """The environment of one of our processes. The scripts of this installation (`git` hooks, `ansible`) come first."""
     scripts = str(Path(sys.executable).parent)
     path = os.environ.get("PATH", os.defpath)
     kept = {name: value for name, value in os.environ.items() if name not in _ONLY_OF_THE_BOT}
@@ -36,7 +36,7 @@ def environment(extra: Mapping[str, str]) -> dict[str, str]:
 
 
 def child_environment(settings: Settings) -> dict[str, str]:
-    """The variables that make another process of ours see exactly these settings."""
+    """The variables that give another of our processes exactly these settings."""
     chosen = {f"ORCHESTRATOR_{name.upper()}": str(getattr(settings, name)) for name in REMEMBERED_PORTS}
     return {
         **chosen,
@@ -51,7 +51,7 @@ def bot_environment() -> dict[str, str]:
 
 
 def without_database(env: Mapping[str, str]) -> dict[str, str]:
-    """Its address holds a password, which is nobody's business who has no business with the database."""
+    """Its address holds a password, which only parts that use the database may have."""
     return {name: value for name, value in env.items() if name.upper() not in _DATABASE}
 
 

@@ -184,7 +184,7 @@ async def _by_descriptor(record: Record) -> None:
 
 
 def _reap(pid: int) -> None:
-    """Our own child would stay a zombie; somebody else's is none of our business."""
+    """Our own child would stay a zombie; other processes are not ours to reap."""
     try:
         os.waitpid(pid, os.WNOHANG)
     except ChildProcessError:

@@ -77,7 +77,7 @@ def _has_bot(parts: Parts) -> bool:
 
 @dataclass(frozen=True)
 class _Work:
-    """What is going on; empty when nobody can tell."""
+    """Current work; empty if the API does not answer."""
 
     tasks: list[TaskDTO] = field(default_factory=list)
     questions: list[QuestionDTO] = field(default_factory=list)

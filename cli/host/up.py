@@ -44,7 +44,7 @@ def up(
 async def bring_up(settings: Settings, out: Output, *, detach: bool) -> ExitCode:
     """Start what is missing, say where everything is, then stay (or leave a supervisor behind).
 
-    A second call finds the first; of two at once, one waits for the other.
+    A second call finds the first; of two at the same time, one waits for the other.
     """
     parts = Parts(settings)
     stopping: asyncio.Event | None = None
@@ -92,7 +92,7 @@ async def _start_missing(parts: Parts, out: Output) -> list[str]:
 
 
 async def _ensure(parts: Parts, out: Output, number: int, name: str, title: str) -> list[str]:
-    """Start one part unless it runs, and wait until it is well."""
+    """Start one part unless it runs, and wait until it works."""
     if name not in parts.names:
         where = parts.temporal_target if name == TEMPORAL else "DATABASE_URL"
         _step(out, number, f"{title}: yours ({where})", name)
@@ -110,7 +110,7 @@ async def _ensure(parts: Parts, out: Output, number: int, name: str, title: str)
 
 
 async def _ensure_bot(parts: Parts, out: Output) -> list[str]:
-    """Telegram may be away, or its token wrong: the platform is there all the same, and the supervisor tries on."""
+    """Telegram may be unavailable, or the token wrong: the platform works without, and the supervisor keeps trying."""
     try:
         return await _ensure(parts, out, 7, BOT, "Telegram bot")
     except OrchestratorError as error:
@@ -155,7 +155,7 @@ def _prepare_home(settings: Settings) -> None:
 
 
 async def _run_once(parts: Parts, *arguments: str) -> None:
-    """A short program of ours; its output goes to its log, and into the error when it fails."""
+    """Run one of our short programs; its output goes to its log, and into the error if it fails."""
     name = arguments[-1]
     command = parts.module(*arguments)
     log = parts.book.log_file(name)

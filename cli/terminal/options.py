@@ -27,7 +27,7 @@ RequestId = Annotated[
     str | None,
     typer.Option("--request-id", metavar="ID", help="Your own id. Using it again returns the same task."),
 ]
-Wish = Annotated[str, typer.Argument(metavar="WISH", help="What the software should do, in a sentence.")]
+Wish = Annotated[str, typer.Argument(metavar="DESCRIPTION", help="What the software should do, in a sentence.")]
 Title = Annotated[str | None, typer.Option(help="A short title, shown in lists.")]
 Agent = Annotated[AgentKind | None, typer.Option(help="The agent that writes the code; default: the platform's.")]
 Rounds = Annotated[

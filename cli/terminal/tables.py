@@ -23,7 +23,7 @@ def show_tasks(tasks: list[TaskDTO], out: Output) -> None:
 
 
 def stall_note(task: TaskDTO) -> str | None:
-    """Why a task stands still although it runs; None when a Temporal worker serves it."""
+    """Why a running task makes no progress; None if a Temporal worker serves it."""
     if task.stalled_queue is None:
         return None
     since = f" since {moment(task.stalled_since)}" if task.stalled_since else ""

@@ -9,21 +9,19 @@ RUN apt-get update \
 FROM runtime AS packages
 COPY requirements-image.txt activities/adapters/packages/pip_settings.py .registry* /build/
 ENV PIP_CONFIG_FILE=/build/pip.conf PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ONLY_BINARY=:all:
-# uv takes a fraction of pip's time; what it cannot do, pip does.
+# pip fetches uv, and uv everything else.
 RUN python3 -m venv /opt/venv \
     && awk '/^[a-z]/ {wanted = /^uv==/} wanted' /build/requirements-image.txt > /build/uv.txt \
     && /opt/venv/bin/pip install --require-hashes --no-deps -r /build/uv.txt \
-    && { /opt/venv/bin/python -P /build/pip_settings.py /opt/venv/bin/uv pip install --no-config --no-cache \
-            --link-mode copy --compile-bytecode --python /opt/venv/bin/python --only-binary :all: --require-hashes \
-            -r /build/requirements-image.txt \
-        || { python3 -m venv --clear /opt/venv \
-            && /opt/venv/bin/pip install --require-hashes -r /build/requirements-image.txt; }; }
+    && /opt/venv/bin/python -P /build/pip_settings.py /opt/venv/bin/uv pip install --no-config --no-cache \
+        --link-mode copy --compile-bytecode --python /opt/venv/bin/python --only-binary :all: --require-hashes \
+        -r /build/requirements-image.txt
 
 FROM packages AS wheel
 LABEL codegen-orchestrator.image=wheel
 COPY . /source
-RUN PIP_ONLY_BINARY=:none: /opt/venv/bin/pip wheel --no-deps --no-build-isolation --no-index \
-        --wheel-dir /wheel /source
+RUN /opt/venv/bin/uv build --wheel --offline --no-config --no-cache --no-build-isolation \
+        --python /opt/venv/bin/python --out-dir /wheel /source
 
 FROM runtime
 COPY --from=packages /opt/venv /opt/venv
@@ -35,7 +33,8 @@ RUN groupadd --gid 10001 orchestrator \
         orchestrator/handed-out/infra orchestrator/handed-out/bot orchestrator/handed-out/server
 COPY infra/compose/hand-out-keys.sh /usr/local/bin/hand-out-keys
 COPY --from=wheel /wheel /wheel
-RUN /opt/venv/bin/pip install --no-cache-dir --disable-pip-version-check --no-deps --no-index /wheel/*.whl
+RUN /opt/venv/bin/uv pip install --offline --no-config --no-cache --link-mode copy --python /opt/venv/bin/python \
+        --no-deps /wheel/*.whl
 
 ENV PATH=/opt/venv/bin:/usr/local/bin:/usr/bin:/bin HOME=/var/lib/orchestrator \
     ORCHESTRATOR_HOME=/var/lib/orchestrator ORCHESTRATOR_LOG_JSON=true ORCHESTRATOR_READY_FILE=/tmp/ready \

@@ -16,8 +16,10 @@ RUN groupadd --gid 1000 worker \
 
 COPY scripted_agent /opt/scripted_agent
 COPY worker-run.sh /usr/local/bin/worker-run
-# The program that the platform itself installs with; where it is of another kind of machine, pip does its work.
+# The program that installs packages, from the platform's own environment. It fails here where the engine's machine is
+# of another kind than the platform's.
 COPY uv /usr/local/bin/uv
+RUN uv --version
 
 USER 1000:1000
 WORKDIR /workspace

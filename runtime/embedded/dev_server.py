@@ -5,10 +5,8 @@ Nothing here starts or supervises a process; the caller does, with `command()` a
 
 from __future__ import annotations
 
-import asyncio
 import os
 import shutil
-import sqlite3
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,13 +14,15 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_fixed
+
 from contracts.errors import ErrorClass, ErrorCode, OrchestratorError
 from contracts.names import SearchAttribute
 
 if TYPE_CHECKING:
     from temporalio.client import Client
 
-# The first lets a workflow step go on at once instead of at the next 50 ms tick; one partition per queue
+# The first lets a workflow step continue immediately instead of at the next 50 ms tick; one partition per queue
 # shortens the tail on a single host; fairness keeps one project's backlog from starving the others.
 DYNAMIC_CONFIG: Mapping[str, str] = {
     "history.transferProcessorMaxPollRPS": "5000",
@@ -120,22 +120,28 @@ async def wait_healthy(
 
     Raises OrchestratorError TEMPORAL_UNREACHABLE (transient) after `timeout` seconds.
     """
-    deadline = asyncio.get_running_loop().time() + timeout
-    while True:
-        try:
-            client = await _connected(address, namespace)
-            if web_ui is not None:
-                await _shows_data(web_ui)
-            return client
-        except (RuntimeError, OSError) as error:
-            if asyncio.get_running_loop().time() >= deadline:
-                raise OrchestratorError(
-                    code=ErrorCode.TEMPORAL_UNREACHABLE,
-                    message=f"No healthy Temporal server at {address} after {timeout:g} s. See its log.",
-                    error_class=ErrorClass.TRANSIENT,
-                    details={"address": address, "cause": str(error)[:500]},
-                ) from error
-        await asyncio.sleep(_HEALTH_INTERVAL_S)
+
+    async def healthy() -> Client:
+        client = await _connected(address, namespace)
+        if web_ui is not None:
+            await _shows_data(web_ui)
+        return client
+
+    tries = AsyncRetrying(
+        retry=retry_if_exception_type((RuntimeError, OSError)),
+        stop=stop_after_delay(timeout),
+        wait=wait_fixed(_HEALTH_INTERVAL_S),
+        reraise=True,
+    )
+    try:
+        return await tries(healthy)
+    except (RuntimeError, OSError) as error:
+        raise OrchestratorError(
+            code=ErrorCode.TEMPORAL_UNREACHABLE,
+            message=f"No healthy Temporal server at {address} after {timeout:g} s. See its log.",
+            error_class=ErrorClass.TRANSIENT,
+            details={"address": address, "cause": str(error)[:500]},
+        ) from error
 
 
 async def _connected(address: str, namespace: str) -> Client:
@@ -175,23 +181,3 @@ async def raise_retention(client: Client, *, days: int = 30) -> None:
             namespace=client.namespace, config=NamespaceConfig(workflow_execution_retention_ttl=retention)
         )
     )
-
-
-def assert_wal(db_file: Path) -> None:
-    """Check that the server really took the journal mode that it was asked for.
-
-    Raises OrchestratorError INTERNAL (fatal) otherwise: in any other mode a kill is slow to
-    recover from, and readers block the writer.
-    """
-    connection = sqlite3.connect(f"file:{db_file}?mode=ro", uri=True, timeout=5)
-    try:
-        mode = str(connection.execute("PRAGMA journal_mode").fetchone()[0]).lower()
-    finally:
-        connection.close()
-    if mode != "wal":
-        raise OrchestratorError(
-            code=ErrorCode.INTERNAL,
-            message=f"The Temporal database uses journal mode {mode!r} instead of WAL.",
-            error_class=ErrorClass.FATAL,
-            details={"db_file": str(db_file)},
-        )

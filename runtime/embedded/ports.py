@@ -16,7 +16,7 @@ def is_free(port: int) -> bool:
 
 
 def any_free() -> int:
-    """A port of loopback that nobody uses at this moment."""
+    """A loopback port that is free at this moment."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -6,7 +6,6 @@ supervises it. PostgreSQL refuses to run as root, so root runs it as another use
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import os
 import pwd
@@ -20,6 +19,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 import psutil
+from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from contracts.errors import ErrorClass, ErrorCode, OrchestratorError
 from runtime import private_files
@@ -110,26 +110,26 @@ async def wait_ready(url: str, timeout: float = 20.0) -> None:
     """
     import asyncpg
 
-    loop = asyncio.get_running_loop()
-    deadline = loop.time() + timeout
-    while True:
-        try:
-            connection = await asyncpg.connect(url.replace("+asyncpg", "", 1), timeout=5)
-        except (OSError, asyncpg.PostgresError, TimeoutError) as error:
-            if loop.time() >= deadline:
-                raise OrchestratorError(
-                    ErrorCode.PROCESS_FAILED,
-                    f"PostgreSQL did not answer within {timeout:g} s. See its log, or run `orchestrator doctor`.",
-                    error_class=ErrorClass.TRANSIENT,
-                    details={"cause": f"{type(error).__name__}: {error}"},
-                ) from error
-        else:
-            try:
-                await connection.execute("SELECT 1")
-            finally:
-                await connection.close()
-            return
-        await asyncio.sleep(_READY_INTERVAL_S)
+    trouble = (OSError, asyncpg.PostgresError, TimeoutError)
+    tries = AsyncRetrying(
+        retry=retry_if_exception_type(trouble),
+        stop=stop_after_delay(timeout),
+        wait=wait_fixed(_READY_INTERVAL_S),
+        reraise=True,
+    )
+    try:
+        connection: asyncpg.Connection = await tries(asyncpg.connect, url.replace("+asyncpg", "", 1), timeout=5)
+    except trouble as error:
+        raise OrchestratorError(
+            ErrorCode.PROCESS_FAILED,
+            f"PostgreSQL did not answer within {timeout:g} s. See its log, or run `orchestrator doctor`.",
+            error_class=ErrorClass.TRANSIENT,
+            details={"cause": f"{type(error).__name__}: {error}"},
+        ) from error
+    try:
+        await connection.execute("SELECT 1")
+    finally:
+        await connection.close()
 
 
 def programs_dir() -> Path:
@@ -204,7 +204,7 @@ def _initialise(data_dir: Path, account: _Account, password: str) -> None:
 def _initdb(data_dir: Path) -> list[str]:
     return [
         *(str(programs_dir() / "initdb"), "-D", str(data_dir), "-U", ROLE),
-        # The socket lies in a directory of mode 0700, so the file system decides who may connect.
+        # The socket is in a directory of mode 0700, so the file system decides who may connect.
         *("--auth-local=trust", "--auth-host=scram-sha-256"),
         *("--encoding=UTF8", "--locale=C.UTF-8"),
     ]

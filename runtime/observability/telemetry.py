@@ -1,4 +1,4 @@
-"""Traces, when somebody collects them: OTEL_EXPORTER_OTLP_ENDPOINT turns them on, and nothing is needed without it.
+"""Traces, if a collector is set: OTEL_EXPORTER_OTLP_ENDPOINT turns them on; without it nothing more is needed.
 
 OpenTelemetry's own variables are understood (OTEL_SERVICE_NAME, OTEL_EXPORTER_OTLP_HEADERS, OTEL_TRACES_SAMPLER, …).
 """
@@ -29,7 +29,7 @@ def is_on() -> bool:
 
 
 def client_interceptors(service: str) -> list[Interceptor]:
-    """What makes a Temporal client, and the workers that use it, trace; empty when nobody collects.
+    """What makes a Temporal client, and the workers that use it, trace; empty without a collector.
 
     Raises OrchestratorError SETTINGS_INVALID when the exporter is not installed.
     """
@@ -41,7 +41,7 @@ def client_interceptors(service: str) -> list[Interceptor]:
 
 
 def collect(service: str) -> None:
-    """Send the spans that libraries of this process make of themselves; nothing at all when nobody collects.
+    """Send the spans that libraries of this process make of themselves; nothing at all without a collector.
 
     Raises OrchestratorError SETTINGS_INVALID when the exporter is not installed.
     """
@@ -50,7 +50,7 @@ def collect(service: str) -> None:
 
 
 def command_span(name: str) -> AbstractContextManager[object]:
-    """A span around one command of a person; nothing at all when nobody collects."""
+    """A span around one command of a person; nothing at all without a collector."""
     if not is_on():
         return nullcontext()
     from opentelemetry.trace import SpanKind
@@ -60,7 +60,7 @@ def command_span(name: str) -> AbstractContextManager[object]:
 
 
 def add_trace_context(headers: MutableMapping[str, str]) -> None:
-    """Put the present span into the headers of a request, so that the other side goes on with it."""
+    """Put the current span into the headers of a request, so that the other side continues its trace."""
     if is_on():
         _tracing().inject(headers)
 

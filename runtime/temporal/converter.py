@@ -24,7 +24,7 @@ class BoundedPayloadConverter(PydanticPayloadConverter):
     """Pydantic JSON that refuses a value of more than 262,144 bytes before it leaves the process.
 
     The check is here and not in the codec: an error of the codec fails the workflow *task*, which is retried
-    for ever, while an error of the converter is raised where the value was used and fails the workflow or the
+    without end, while an error of the converter is raised where the value was used and fails the workflow or the
     activity with the code PAYLOAD_TOO_LARGE, once. Outside both, OrchestratorError is raised.
     """
 

@@ -42,7 +42,7 @@ from runtime.temporal import task_queues
 from runtime.temporal.task_queues import QueueFacts, QueueWaits
 
 _RPC_TIMEOUT = timedelta(seconds=3.5)
-"""A person waits at the other end, and is told within five seconds: the server answers in milliseconds, or is away."""
+"""A person is waiting and is told within five seconds: a server that is up answers in milliseconds."""
 
 _HEALTH_TIMEOUT = timedelta(seconds=2)
 """Whoever asks for health waits for several answers, and gives up after four seconds."""
@@ -78,7 +78,7 @@ class QueuePollers(Contract):
 
 
 class Gateway:
-    """The typed door to workflows, over one Temporal client."""
+    """Typed calls of workflows over one Temporal client."""
 
     def __init__(self, client: Client, web_url: str) -> None:
         self._client = client
@@ -133,7 +133,7 @@ class Gateway:
             raise _translated(error, workflow_id) from error
 
     async def withdraw_deploy(self, workflow_id: str, message: DeployMessage) -> None:
-        """Take one message back from the deploy of its project; what others have asked for goes on.
+        """Take one message back from the deploy of its project; what others have asked for continues.
 
         Returns when the workflow has taken it in, and the task confirms it. A repetition is the same withdrawal.
         """

@@ -1,7 +1,7 @@
 """Makes continue-as-new with a too large input fail the workflow.
 
 The SDK converts that input after the workflow function has ended, where an error is lost and the run would hang
-for ever; so it is converted once before, where the error still reaches the workflow.
+without end; so it is converted once before, where the error still reaches the workflow.
 """
 
 from __future__ import annotations

@@ -56,7 +56,7 @@ class QueueFacts(Contract):
 
 
 class QueueWait(Contract):
-    """A workflow that cannot go on before somebody serves `queue`; `since` is when that step was scheduled.
+    """A workflow that cannot continue until a Temporal worker polls `queue`; `since` is when that step was scheduled.
 
     `task_ids` and `workflow_ids` name it and every workflow above it.
     """

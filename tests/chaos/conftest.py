@@ -1,4 +1,4 @@
-"""One delivery that nobody disturbs, with either runtime: what those whose platform is killed are compared with."""
+"""One undisturbed delivery with each runtime, with which those under kills are compared."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -54,7 +54,7 @@ async def container_platform() -> AsyncIterator[ContainerTraces]:
 
 @pytest.fixture(scope="session")
 async def containers(shared: Shared) -> AsyncIterator[ContainerTraces]:
-    """The platform that suites share, as soon as nobody else is at work on it or with this machine's engine."""
+    """The platform that suites share, once no other test uses it or this machine's engine."""
     if (obstacle := no_engine()) is not None:
         pytest.skip(f"NOT TESTED: {obstacle}")
     await shared.stories.told()

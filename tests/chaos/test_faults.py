@@ -1,4 +1,4 @@
-"""Our own parts away, frozen or out of space in the middle of a delivery: it ends as if nothing had been.
+"""Parts of the platform are down, frozen or out of space during a delivery: it ends as if nothing had happened.
 
 Not here: a jump of the clock, since the machine is shared. `docs/operations.md` says what each part does with one.
 """
@@ -59,8 +59,8 @@ def _without_ids(message: str | None) -> str:
 
 
 @asynccontextmanager
-async def away(stack: Stack, part: str) -> AsyncIterator[None]:
-    """A part that was killed, and that nobody starts again before the end of the block."""
+async def down(stack: Stack, part: str) -> AsyncIterator[None]:
+    """A part that was killed and is not restarted before the end of the block."""
     pid = stack.pid_of(part)
     with frozen(stack.pid_of("supervisor")):
         os.kill(pid, signal.SIGKILL)
@@ -72,7 +72,7 @@ def _lives(pid: int) -> bool:
     return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
 
 
-async def test_an_api_that_is_away_for_ten_seconds_of_a_turn_gets_every_event_later(
+async def test_an_api_that_is_down_for_ten_seconds_of_a_turn_gets_every_event_later(
     processes: ProcessTraces, stack: Stack, unkilled: Evidence
 ) -> None:
     calm = await deliver(stack, SLOW)
@@ -80,8 +80,8 @@ async def test_an_api_that_is_away_for_ten_seconds_of_a_turn_gets_every_event_la
 
     delivery = await deliver(stack, SLOW)
     run = await running(processes, delivery.work[TURN], STARTS_WITHIN_S)
-    async with away(stack, "api"):
-        await asyncio.sleep(10)  # how long it is away
+    async with down(stack, "api"):
+        await asyncio.sleep(10)  # how long it is down
     await assert_same_end(processes, delivery, unkilled)
     assert [one.identity for one in processes.runs(delivery.work[TURN])] == [run]
     assert await fine_events(stack, delivery) == await fine_events(stack, calm)
@@ -97,13 +97,13 @@ async def test_an_api_that_hangs_for_ten_seconds_changes_nothing(
     await assert_same_end(processes, delivery, unkilled)
 
 
-async def test_a_database_that_is_away_for_twenty_seconds_changes_nothing(
+async def test_a_database_that_is_down_for_twenty_seconds_changes_nothing(
     processes: ProcessTraces, stack: Stack, unkilled: Evidence
 ) -> None:
     delivery = await deliver(stack, SLOW)
     await running(processes, delivery.work[TURN], STARTS_WITHIN_S)
-    async with away(stack, "postgres"):
-        await asyncio.sleep(20)  # how long it is away
+    async with down(stack, "postgres"):
+        await asyncio.sleep(20)  # how long it is down
     await assert_same_end(processes, delivery, unkilled)
 
 

@@ -100,5 +100,5 @@ async def test_a_kill_changes_nothing(campaign: Campaign, unkilled_in_containers
     assert strike.adopted, f"started again instead of adopted: {strike}"
 
 
-async def test_nothing_is_left_of_what_was_killed(campaign: Campaign, containers: ContainerTraces) -> None:
+async def test_killed_parts_leave_nothing_behind(campaign: Campaign, containers: ContainerTraces) -> None:
     assert containers.strays() == ()

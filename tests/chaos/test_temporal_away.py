@@ -1,4 +1,4 @@
-"""Temporal does not answer: whoever starts something or asks how things are is told so, soon, and what to do."""
+"""Temporal does not answer: commands that start work or ask for its state soon say so, and what to do."""
 
 import sys
 import time
@@ -21,7 +21,7 @@ TOLD_WITHIN_S = 5.0
 
 @pytest.fixture
 def stack(containers: ContainerTraces) -> Stack:
-    """The shared platform, when nobody else is at work on it."""
+    """The shared platform, once no other test uses it."""
     return containers.stack
 
 

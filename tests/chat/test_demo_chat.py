@@ -10,7 +10,7 @@ from emulators.telegram.telegram import Telegram
 from tests.support.patience import patience
 from tests.support.stack import Stack
 
-# The end of a demonstration is the end of all work on its platform, so nobody else may be at work there.
+# The end of a demonstration is the end of all work on its platform, so no other test may use it.
 pytestmark = [pytest.mark.timeout(500), pytest.mark.deep]
 
 

@@ -11,7 +11,7 @@ pytestmark = pytest.mark.timeout(400)
 
 
 @pytest.mark.deep
-async def test_a_chat_where_the_bot_cannot_write_affects_nobody_else(system: ChatSystem) -> None:
+async def test_a_chat_where_the_bot_cannot_write_affects_no_other(system: ChatSystem) -> None:
     eve, ann = system.stranger(name="Eve"), await system.member(name="Ann")
     group = system.group(eve)
     group.muted = True

@@ -56,7 +56,9 @@ async def test_a_sentence_becomes_a_working_url_by_webhook(stack: Stack) -> None
 
 
 @pytest.mark.deep
-async def test_several_people_at_once_are_acknowledged_and_the_benchmark_measures_it(system: ChatSystem) -> None:
+async def test_several_people_who_write_together_are_acknowledged_and_the_benchmark_measures_it(
+    system: ChatSystem,
+) -> None:
     seconds = await at_once(system, 3, "/status")
     assert len(seconds) == 3
     assert all(0 < one < 60 for one in seconds)

@@ -175,7 +175,7 @@ async def test_people_without_access_learn_their_own_id_only(system: ChatSystem)
 
 
 @pytest.mark.deep
-async def test_commands_answer_at_once(system: ChatSystem) -> None:
+async def test_commands_answer_immediately(system: ChatSystem) -> None:
     gil = await system.member("en", "Gil")
     for command, part in (
         ("/start", "Hello"),

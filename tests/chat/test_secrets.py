@@ -70,7 +70,7 @@ async def test_a_question_about_a_secret_can_be_stopped_in_words(system: ChatSys
 
 
 async def places_of(stack: Stack, value: str) -> list[str]:
-    """Where a value stands, however it is written or packed: files of the platform with logs and databases; rows."""
+    """Where a value is found, however it is written or packed: files of the platform with logs and databases; rows."""
     net = Net([known_canary("typed secret", value)])
     files = [path for path in stack.home.rglob("*") if path.is_file() and not _of_the_service(path)]
     found = [str(path) for path in files if await asyncio.to_thread(_holds, net, path)]

@@ -38,7 +38,7 @@ async def test_deleting_a_typed_secret_is_retried(system: ChatSystem) -> None:
 
 
 @pytest.mark.deep
-async def test_a_429_in_one_chat_delays_nobody_else(system: ChatSystem) -> None:
+async def test_a_429_in_one_chat_delays_no_other(system: ChatSystem) -> None:
     eve, ann = system.stranger(name="Eve"), await system.member(name="Ann")
     system.telegram.faults.plan(Fault(Kind.RETRY_AFTER, "sendMessage", seconds=25))
     eve.say("/start")

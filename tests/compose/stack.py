@@ -192,7 +192,7 @@ class ComposeStack:
 
 @asynccontextmanager
 async def running_compose(files: Path) -> AsyncIterator[ComposeStack]:
-    """From nothing: images, secrets, containers. At the end nothing is left but the layers that the next build uses."""
+    """From an empty machine: images, secrets, containers. Only the layers that the next build uses remain."""
     _write_contexts(files)
     stack = ComposeStack(f"orchestrator-test-{uuid4().hex[:8]}", files, *_free_ports(), await _host_address())
     try:

@@ -79,7 +79,7 @@ async def test_a_sentence_becomes_a_url_and_everything_survives_down_and_up(comp
     said = await compose.compose(
         "run", "--rm", "--no-deps", "--entrypoint", "python", "bootstrap", "-m", "api", "rotate-vault-key"
     )
-    assert f"Re-wrapped {len(before)} secrets" in said
+    assert f"Re-encrypted the keys of {len(before)} secrets" in said
 
 
 async def test_a_message_in_a_chat_becomes_a_url(compose: ComposeStack) -> None:
@@ -125,7 +125,7 @@ async def test_each_part_has_the_keys_that_it_needs_and_no_other(
 
 
 @pytest.mark.parametrize("part", ["api", "worker-orchestrator", "worker-agents", "worker-infra"])
-async def test_no_part_of_ours_is_root_or_near_the_engine(compose: ComposeStack, part: str) -> None:
+async def test_no_part_of_the_platform_is_root_or_reaches_the_engine(compose: ComposeStack, part: str) -> None:
     status = await compose.compose("exec", "-T", part, "sh", "-c", "id -u; grep -E 'CapEff|CapBnd' /proc/self/status")
     assert status.split() == ["10001", "CapEff:", "0" * 16, "CapBnd:", "0" * 16]
     mounts = await docker.run("inspect", "--format", "{{json .Mounts}}", compose.container(part))

@@ -40,7 +40,7 @@ async def test_the_same_answer_twice_is_one_answer(story: Story) -> None:
 
 
 @pytest.mark.story("question")
-async def test_a_run_goes_on_under_another_key_of_its_payloads(story: Story) -> None:
+async def test_a_run_continues_after_its_payload_key_was_replaced(story: Story) -> None:
     assert story.seen["task"]["state"] == "completed"
     active = story.stack.settings.codec_key_file.read_text()
     assert f'"active": "{story.seen["rotated to"]}"' in active
@@ -54,7 +54,7 @@ async def test_an_unclear_sentence_ends_in_an_honest_question(story: Story) -> N
 
 
 @pytest.mark.story("unclear")
-async def test_nobody_can_answer_what_was_cancelled(story: Story) -> None:
+async def test_a_cancelled_question_cannot_be_answered(story: Story) -> None:
     late = story.seen["late answer"]
     assert late.code == 5
     assert late.json["error"]["code"] in {"QUESTION_CLOSED", "WORKFLOW_NOT_RUNNING"}

@@ -1,4 +1,4 @@
-"""Cancel in each phase: confirmed within ten seconds, nothing of the work is left, the task says so."""
+"""Cancel in each phase: confirmed within ten seconds, all of the work has ended, the task says so."""
 
 import pytest
 
@@ -53,12 +53,12 @@ async def test_while_a_secret_is_asked_for_the_release_serves_on(story: Story) -
 
 
 @pytest.mark.story("cancel-playbook")
-async def test_in_the_playbook_nothing_of_it_is_left_and_what_waited_has_its_turn(story: Story) -> None:
+async def test_in_the_playbook_all_of_it_ends_and_what_waited_has_its_turn(story: Story) -> None:
     assert story.seen["cancelled"].before, "the playbook was at work"
     judge(story.seen["cancelled"])
     health, status, current = story.seen["after cancel"]
     behind = story.seen["behind"]
-    assert behind["state"] == "completed", "what waited behind it is somebody else's, and has its turn"
+    assert behind["state"] == "completed", "what waited behind it belongs to another task, and gets its turn"
     assert health["release"] == current["release_id"] == behind["result"]["release_id"]
     assert status == "active"
     assert story.seen["release"] not in await story.outside.releases()
@@ -81,7 +81,7 @@ async def test_of_a_delivery_reaches_the_playbook(story: Story) -> None:
 
 
 @pytest.mark.story("approval")
-async def test_of_a_delivery_that_waits_behind_a_deploy_takes_its_place_back(story: Story) -> None:
+async def test_of_a_delivery_that_waits_behind_a_deploy_leaves_the_queue(story: Story) -> None:
     judge(story.seen["cancelled"])
     assert story.seen["behind"] in ([], ["cancelled"]), "its deploy does not run later"
     before, after = story.seen["current before and after"]

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.timeout(900)
 
 @pytest.mark.story("happy")
 async def test_a_repeated_request_is_the_same_task(story: Story) -> None:
-    assert story.seen["again at once"] == story.seen["again later"] == story.seen["task"]["id"]
+    assert story.seen["again immediately"] == story.seen["again later"] == story.seen["task"]["id"]
     tasks = (await story.stack.get("/tasks", project_id=story.project))["items"]
     assert sorted(task["kind"] for task in tasks) == ["delivery", "deploy", "engineering"]
 
@@ -72,8 +72,8 @@ async def test_with_an_engine_turn_tests_and_service_are_containers(story: Story
 @pytest.mark.story("repair")
 async def test_red_checks_go_back_to_the_developer_with_their_evidence(story: Story) -> None:
     task = story.seen["task"]
-    turns = [line for line in story.seen["told"] if line.startswith("The Developer works")]
-    tests = [line for line in story.seen["told"] if line.startswith("The Tester runs")]
+    turns = [line for line in story.seen["told"] if line.startswith("The Developer is working")]
+    tests = [line for line in story.seen["told"] if line.startswith("The Tester is running")]
     assert (len(turns), len(tests)) == (2, 2)
     assert agent_starts(story.stack, task["id"]) == {"1": 1, "2": 1}
     commits = await story.outside.commits()

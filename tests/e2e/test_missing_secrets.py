@@ -37,7 +37,7 @@ async def test_the_service_has_what_was_set_and_then_what_was_answered(story: St
     assert story.seen["second status"] == {SECRET: True, "sha256": digest(second)}
 
 
-async def test_generated_values_stay_the_same_for_ever(story: Story) -> None:
+async def test_generated_values_never_change(story: Story) -> None:
     before, after = story.seen["environment"], story.seen["second environment"]
     assert all(before[name] and before[name] == after[name] for name in GENERATED)
 

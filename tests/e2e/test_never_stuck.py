@@ -1,6 +1,6 @@
-"""A task queue that loses its Temporal worker is named within a minute, with what waits on it; then work goes on.
+"""A task queue that loses its Temporal worker is named within a minute, with what waits for it; then work continues.
 
-Here every queue has a worker process of its own, as on several hosts, and nobody starts a dead one again.
+Here every queue has a worker process of its own, as on several hosts, and a dead one is not restarted.
 """
 
 import asyncio
@@ -92,7 +92,7 @@ async def workers(request: pytest.FixtureRequest) -> AsyncIterator[Workers]:
 
 
 async def _without_workers(stack: Stack) -> None:
-    """Nobody starts the stack's own workers again."""
+    """Keep the stack's own workers from being restarted."""
     for part, how in (("supervisor", signal.SIGKILL), ("workers", signal.SIGTERM)):
         pid = stack.pid_of(part)
         os.kill(pid, how)
@@ -119,7 +119,7 @@ def _has_ended(pid: int) -> bool:
     ],
     indirect=["workers"],
 )
-async def test_a_queue_without_its_worker_is_named_within_a_minute_and_goes_on_with_it(
+async def test_a_queue_without_its_worker_is_named_within_a_minute_and_continues_with_it(
     workers: Workers, queue: str, how: signal.Signals
 ) -> None:
     stack = workers.stack

@@ -70,7 +70,7 @@ async def test_a_first_release_that_crashes_serves_nothing_and_says_why(story: S
 
 
 @pytest.mark.story("two-at-once")
-async def test_two_equal_starts_at_once_are_one_release_and_a_newer_commit_is_not_lost(story: Story) -> None:
+async def test_two_equal_concurrent_starts_are_one_release_and_a_newer_commit_is_not_lost(story: Story) -> None:
     one, other = story.seen["equal"]
     assert one["task_id"] == other["task_id"]
     assert sorted([one["joined"], other["joined"]]) == [False, True]

@@ -237,7 +237,7 @@ async def test_whoever_else_the_proxy_lets_in_reads_nothing(proxied: Proxied, de
 
 
 @pytest.mark.deep
-async def test_the_api_behind_the_proxy_believes_nobody_who_comes_past_it(
+async def test_the_api_behind_the_proxy_believes_no_one_who_comes_past_it(
     proxied: Proxied, delivered: Delivered
 ) -> None:
     async with new_page() as page:

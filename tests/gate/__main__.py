@@ -20,7 +20,7 @@ from tests.gate.times import FILE
 
 TIMES = ROOT / "build" / "gate"
 _FIRST = "check"
-"""What is red here is red everywhere, and told at once."""
+"""What is red here is red everywhere, and reported immediately."""
 
 
 def run(suite: Suite, *more: str) -> Outcome:

@@ -1,4 +1,4 @@
-"""pytest plugin (`-p tests.gate.times`): names a red test at once, and writes how long each took, for the table."""
+"""pytest plugin (`-p tests.gate.times`): reports a red test immediately and writes how long each took."""
 
 import json
 import os
@@ -19,7 +19,7 @@ class Times:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         self._seconds[report.nodeid] += report.duration
         if report.failed:
-            # What went wrong is told at the end, which may be minutes away.
+            # pytest reports the error at the end, which may be minutes later.
             sys.stderr.write(f"\nRED: {report.nodeid} ({report.when})\n")
 
     def pytest_sessionfinish(self) -> None:

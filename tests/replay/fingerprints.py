@@ -42,7 +42,7 @@ history with this code; where the commands differ it is stuck with a nondetermin
          if patches.<name>():      # workflows/patches.py wraps workflow.patched("<reason>-<date>")
              ... the new commands
          else:
-             ... the old ones, until no such run is left
+             ... the old ones, until no such run exists
   2. Record a golden history of the new path in tests/replay and see both the old and the new ones green:
          make test-replay
   3. Then accept the new fingerprint, in the same commit:

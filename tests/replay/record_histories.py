@@ -88,7 +88,7 @@ async def _runs(stack: Stack, story: Story) -> AsyncIterator[tuple[str, str, str
 
 
 class Clear:
-    """Makes a recorded history readable for everybody: no key is needed, no trace of this machine is left."""
+    """Makes a recorded history readable without a key and removes traces of this machine."""
 
     def __init__(self, stack: Stack) -> None:
         self._codec = EncryptionCodec(KeyRing.load(stack.settings.codec_key_file))

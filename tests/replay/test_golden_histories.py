@@ -70,7 +70,7 @@ def _attributes(text: str) -> list[dict[str, str]]:
 
 
 async def _command(*files: Path) -> tuple[int, str]:
-    """`orchestrator replay FILE… --json`, in a home of nobody."""
+    """`orchestrator replay FILE… --json`, in an empty home."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "cli", "replay", *map(str, files), "--json",
         cwd=ROOT, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,

@@ -1,6 +1,6 @@
-"""Values that must be found nowhere, and the forms in which somebody may have written them down.
+"""Values that must be found nowhere, and the forms in which they may have been written.
 
-What escaping leaves alone (letters, digits, dash, underscore) is what is searched for: a run of it stands in the text
+What escaping leaves alone (letters, digits, dash, underscore) is what is searched for: a run of it appears in the text
 whether that was quoted for JSON, a URL, HTML, SQL or a shell, once or twice, and also when the rest was cut off.
 """
 
@@ -60,7 +60,7 @@ def new_canary(name: str, *, lines: int = 1) -> Canary:
 
 
 def known_canary(name: str, value: str) -> Canary:
-    """A value that somebody else has made, such as a key of the platform."""
+    """A value that others generated, such as a key of the platform."""
     assert len(value) >= _WINDOW, f"{name} is too short to be told from chance"
     return Canary(name, value.encode())
 

@@ -130,7 +130,7 @@ def _streaming(argv: Sequence[str]) -> Iterator[IO[bytes]]:
     try:
         yield process.stdout
     finally:
-        # Whoever stops reading in the middle would leave it writing for ever.
+        # If reading stopped in the middle, it would keep writing.
         process.kill()
         process.stdout.close()
         process.wait()

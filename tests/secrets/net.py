@@ -43,7 +43,7 @@ class Hit:
 
 
 class Net:
-    """All canaries at once."""
+    """All canaries together."""
 
     def __init__(self, canaries: list[Canary]) -> None:
         forms = [(Hit(canary.name, form), needle) for canary in canaries for form, needle in canary.forms()]
@@ -70,7 +70,7 @@ class Net:
 
 
 def _views(content: bytes, squeezed: bytes) -> Iterator[bytes]:
-    """The same text without what stands between its characters where it was wrapped or written byte by byte."""
+    """The same text without the separators between its characters where it was wrapped or written byte by byte."""
     if b"\\n" in squeezed or b"\\r" in squeezed:
         yield squeezed.replace(b"\\\\n", b"").replace(b"\\n", b"").replace(b"\\r", b"")
     if b"=\n" in content or b"=\r\n" in content:

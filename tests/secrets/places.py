@@ -190,7 +190,7 @@ async def _asked(http: httpx.AsyncClient, routes: list[str]) -> AsyncIterator[tu
 
 
 async def _read(http: httpx.AsyncClient, path: str) -> bytes | None:
-    """The body; of a stream what comes at once."""
+    """The body; of a stream what comes immediately."""
     content = b""
     try:
         async with asyncio.timeout(_STREAM_S), http.stream("GET", path) as reply:

@@ -27,7 +27,7 @@ class Finding:
 class Allowed:
     """Canaries (by a pattern of their names) that belong into a place (by a pattern), and why.
 
-    A file there counts only when nobody but its owner may read it.
+    A file there is allowed only if no one but its owner may read it.
     """
 
     place: str

@@ -75,7 +75,7 @@ async def test_a_person_s_words_are_found_where_they_go_and_not_where_they_are_e
     assert SEALED & proof.planted_in == set()
 
 
-async def test_every_place_was_looked_at(proof: Proof) -> None:
+async def test_every_place_was_searched(proof: Proof) -> None:
     wanted = LOOKED_AT | (IN_CONTAINERS if proof.runtime == "docker" else {"home, services"})
     assert {place for place in wanted if not proof.scan.looked[place]} == set()
     assert all(looks > 5 for looks in proof.seen["looks"].values()), proof.seen["looks"]

@@ -116,7 +116,7 @@ class EngineWatch(Watch):
     def run(self) -> None:
         argv = [*self.engine.before, "docker", "events", "--format", "{{json .}}"]
         while not self._ending.wait(0.2):
-            # Begun again when the engine or its machine was away.
+            # Started again when the engine or its machine was down.
             with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as events:
                 self._events = events
                 assert events.stdout is not None

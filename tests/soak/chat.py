@@ -28,7 +28,7 @@ NOUNS = (
     "oranges", "paints", "queens", "rivers", "stones", "tables", "violins", "wagons", "yards", "zebras",
 )  # fmt: skip
 COURSES = ("sentence", "command", "answer in words", "answer by button", "secret", "stop")
-"""How a conversation goes on after its wish."""
+"""How a conversation continues after its wish."""
 
 _ENDS = {"✅": "completed", "❌": "failed", "⏹": "cancelled"}
 _EXPECTED = {"answer by button": "failed", "stop": "cancelled"}
@@ -108,7 +108,7 @@ def judge(conversation: Conversation, tasks: Sequence[dict[str, Any]], chats: Se
         problems.append(f"{'lost' if not own else 'doubled'}: {len(own)} final screens for one task")
     problems += [f"differs: the screen says {end}" for end in own.values() if end != conversation.expected]
     if any(secret_of(conversation.noun) in message.text for message in conversation.user.chat.screen):
-        problems.append("differs: the secret stands in the chat")
+        problems.append("differs: the chat shows the secret")
     for chat in chats:
         if chat.id != conversation.user.id and _has_seen(chat, conversation.noun):
             problems.append(f"astray: chat {chat.id} has seen it")
@@ -302,7 +302,7 @@ class ChatSoak:
             self._say(f"{conversation.noun}: ended after {conversation.took_s:.1f} s")
 
     async def _invited(self, language: str, name: str) -> ChatUser:
-        """A new person; the administrator tries again while the API is away."""
+        """A new person; the administrator retries while the API is unavailable."""
         while True:
             try:
                 return await self._system.member(language, name)

@@ -46,7 +46,7 @@ class Plan:
     kills: int = 100
     minutes: float = 22.0
     lanes: int = 3
-    """Deliveries at once."""
+    """Deliveries in parallel."""
 
     def strikes(self) -> Iterator[Strike]:
         """Without end: who strikes stops after enough kills."""
@@ -156,7 +156,7 @@ class Soak:
             self.say(f"strike {number}: back after {back}; {len(self.result.recoveries)} kills so far")
 
     async def _lane(self, number: int, striking: "asyncio.Task[None]") -> None:
-        """One delivery after the other, until nobody is killed any more."""
+        """One delivery after the other, until the kills are over."""
         for sentence in self.plan.sentences(number):
             if striking.done():
                 return

@@ -26,7 +26,7 @@ _SHOWN = 30
 
 
 def teller(log: TextIO) -> Say:
-    """Says a line at once on the screen and in the log, with the time."""
+    """Writes a line immediately to the screen and in the log, with the time."""
 
     def say(line: str) -> None:
         text = f"{datetime.now().astimezone():%H:%M:%S} {line}\n"
@@ -48,7 +48,7 @@ def plan_of(kills: int, minutes: float, seed: int, say: Say) -> Plan:
 async def soak(plan: Plan, say: Say) -> Result:
     say(f"seed {plan.seed}: {plan.kills} kills of {', '.join(plan.parts)}, {plan.lanes} deliveries at once")
     async with container_platform() as traces:
-        say("one delivery that nobody disturbs")
+        say("one undisturbed delivery")
         unkilled = await undisturbed(traces)
         result = await Soak(traces, unkilled, plan, say).run()
         if not result.is_green:

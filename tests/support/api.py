@@ -84,7 +84,7 @@ async def new_database() -> str:
 
 @dataclass
 class RecordingGateway:
-    """Stands in for `runtime.temporal.gateway.Gateway`: keeps what it was asked, answers as told."""
+    """Replaces `runtime.temporal.gateway.Gateway`: records requests, answers as configured."""
 
     started: list[EngineeringMessage | DeliveryMessage | DeployMessage] = field(default_factory=list)
     answers: list[tuple[str, AnswerCommand, str]] = field(default_factory=list)

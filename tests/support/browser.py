@@ -50,7 +50,7 @@ SIZE: ViewportSize = {"width": 1280, "height": 800}
 async def new_page(person: HttpCredentials | None = None) -> AsyncIterator[Page]:
     """A page of 1280 by 800 in a fresh browser: no cookie, no stored setting.
 
-    `person` is who logs in to a proxy that asks; its certificate may be of nobody's authority.
+    `person` is who logs in to a proxy that asks; its certificate may be self-signed.
     """
     give_up_ms = patience(_SHOWN_S) * 1000
     expect.set_options(timeout=give_up_ms)
@@ -77,13 +77,13 @@ async def _past_changes_of_the_network(route: Route) -> None:
     if route.request.method != "GET" or route.request.resource_type == "document":
         await route.continue_()
         return
-    # A page that is left, or closed, waits for nothing any more.
+    # A page that was left or closed waits for nothing.
     with contextlib.suppress(Error):
         await route.fulfill(response=await route.fetch(timeout=0))
 
 
 def _tell_failed(request: Request) -> None:
-    """For whoever reads why a test is red. A page that is left gives up what it had asked for."""
+    """For the report of a red test. A page that was left drops its pending requests."""
     if request.failure != "net::ERR_ABORTED":
         sys.stdout.write(f"browser: {request.failure} {request.method} {request.url}\n")
 

@@ -171,7 +171,7 @@ def _import_all() -> None:
 if __name__ == "__main__":
     # Ctrl-C reaches the whole group; the tests end this process when they have ended.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # Nobody waits for the keepers.
+    # No process waits for the keepers.
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     _import_all()
     gc.freeze()

@@ -53,7 +53,7 @@ class Proxied:
 
 @asynccontextmanager
 async def proxied_api(stack: Stack, users: Mapping[str, int]) -> AsyncIterator[Proxied]:
-    """One more API process of a running platform, and the proxy that stands before it."""
+    """One more API process of a running platform, and the proxy in front of it."""
     port, public = any_free(), any_free()
     running = Proxied(f"https://localhost:{public}", f"http://127.0.0.1:{port}", stack)
     extra = {

@@ -31,7 +31,7 @@ class Place(Protocol):
         """A file of the place; empty when there is none."""
 
     def held(self) -> AbstractAsyncContextManager[LetGo]:
-        """Hold the lock of the place as somebody else would, so that a deploy stays where it is."""
+        """Hold the lock of the directory as another process would, so that a deploy waits."""
 
 
 @dataclass(frozen=True)
@@ -132,7 +132,7 @@ class Outside:
 
 @asynccontextmanager
 async def held(lock: Path) -> AsyncIterator[LetGo]:
-    """Hold a lock file as another process would, so that a step stays where it is; yields what lets go of it."""
+    """Hold a lock file as another process would, so that a step waits; yields the function that releases it."""
     lock.parent.mkdir(parents=True, exist_ok=True)
     with lock.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)

@@ -1,6 +1,6 @@
 """pytest plugin: the one platform that whole suites share, and the scenarios that are told on it.
 
-It is brought up for the first test that asks. The scenarios that the selected tests judge begin at once and go on
+It is started for the first test that needs it. The scenarios of the selected tests start immediately and run
 beside tests that need none.
 """
 

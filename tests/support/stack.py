@@ -222,7 +222,7 @@ async def running_stack(home: Path, *, stop_services: bool = True, **extra: str)
     """
     stack = Stack(home, free_ports(3), free_ports(100), extra=extra)
     async with AsyncExitStack() as cleanup:
-        # A platform of processes asks no engine: somebody may be killing it meanwhile.
+        # A platform of processes uses no engine: another test may be killing it.
         in_containers = stack.env.get("ORCHESTRATOR_RUNTIME") != "process" and no_engine() is None
         if in_containers:
             await cleanup.enter_async_context(engine.starts_written(home.parent / CONTAINER_STARTS))

@@ -131,7 +131,7 @@ async def test_a_rollback_without_an_earlier_release_says_so(world: World) -> No
     assert code == ErrorCode.NOTHING_TO_ROLL_BACK
 
 
-async def test_a_missing_secret_asks_waits_and_goes_on(world: World) -> None:
+async def test_a_missing_secret_asks_waits_and_continues(world: World) -> None:
     world.plans.user_secrets = ["TELEGRAM_BOT_TOKEN"]
     message = world.deploy()
     started = await world.gateway.start_deploy(message)

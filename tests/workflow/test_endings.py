@@ -250,7 +250,7 @@ async def test_a_workspace_that_cannot_be_removed_does_not_undo_what_was_publish
     assert world.platform.state(message.task_id) is TaskState.COMPLETED
 
 
-async def test_the_reason_why_an_agent_worker_could_not_begin_reaches_people(world: World) -> None:
+async def test_the_reason_why_an_agent_worker_could_not_start_reaches_people(world: World) -> None:
     world.workspaces.prepare_error = OrchestratorError(ErrorCode.GIT_FAILED, "the branch cannot be cloned")
     message = world.engineering()
     started = await world.gateway.start_engineering(message)

@@ -104,7 +104,7 @@ async def test_rounds_are_bounded_and_a_person_can_stop(world: World) -> None:
     assert world.forge.effects["publish"] == 0
 
 
-async def test_after_a_persons_answer_the_rounds_begin_anew(world: World) -> None:
+async def test_after_a_persons_answer_the_rounds_start_again(world: World) -> None:
     world.tester.failures = ["a", "b", "c", "d"]
     message = world.engineering()
     started = await world.gateway.start_engineering(message)

@@ -76,7 +76,7 @@ async def test_a_secret_is_asked_for_every_day_and_may_come_late(world: World, c
 
 
 async def month_of_silence(world: World, clock: WorkflowEnvironment) -> tuple[str, str]:
-    """A deploy that nobody has approved or refused for a month: its workflow and its question, still open."""
+    """A deploy without an approval or a refusal for a month: its workflow and its question, still open."""
     message = world.deploy(require_approval=True)
     started = await world.gateway.start_deploy(message)
     question = await world.question(message.task_id)

@@ -131,7 +131,7 @@ class DockerAgentRuntime:
     async def _spec(
         self, request: TurnRequest, name: str, session_id: str | None
     ) -> tuple[dict[str, str], ContainerSpec]:
-        """The variables that nobody else may read, and the container without them."""
+        """The variables that no other container may read, and the container without them."""
         cli = self._cli(request)
         needed = cli.environment(Path(HOME), own_user=True)
         hidden = {key: value for key, value in request.env_vars.items() if allowed_variable(key)}

@@ -29,7 +29,7 @@ from contracts.errors import ErrorClass, ErrorCode, OrchestratorError, bounded
 MARK = "codegen-orchestrator.mark"
 _THREADS = 12
 _FOLLOWERS = 96
-"""Threads that copy output, one per followed container: more than activities that may run at once."""
+"""Threads that copy output, one per followed container: more than activities that may run in parallel."""
 _PATIENCE_S = 10.0
 _CALL_TIMEOUT_S = 120
 _REGULAR_FILE = 0o777
@@ -159,7 +159,7 @@ class DockerContainerEngine:
         state = _state(name, found)
         if MARK not in state.labels:
             raise OrchestratorError(
-                ErrorCode.CONFLICT, f"There is a container {name} that is not ours; rename or remove it."
+                ErrorCode.CONFLICT, f"The container {name} exists but is not the platform's; rename or remove it."
             )
         return None if state.status == "removing" else state
 
@@ -282,7 +282,7 @@ class DockerContainerEngine:
         await self._found(lambda api: api.remove_volume(name))
 
     async def ensure_network(self, name: str) -> None:
-        """A bridge whose members cannot reach each other. Two callers at once may both be told that it exists."""
+        """A bridge whose members cannot reach each other. Two concurrent callers may both be told that it exists."""
         if await self._found(lambda api: api.inspect_network(name)) is not None:
             return
         try:

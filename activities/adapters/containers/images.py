@@ -84,7 +84,7 @@ class DockerImages:
         if not started or not ended or state is None or state.exit_code != 0:
             raise OrchestratorError(
                 ErrorCode.PROCESS_FAILED,
-                "The worker image was built and does not work; see the details.",
+                "The worker image was built but does not work; see the details.",
                 error_class=ErrorClass.TRANSIENT,
                 details={"output": said.getvalue().decode(errors="replace")},
             )
@@ -100,7 +100,7 @@ def _context() -> bytes:
 
 
 def _files() -> dict[str, tuple[Path, int]]:
-    """Place in the build's context to the file and its mode."""
+    """Path in the build's context to the file and its mode."""
     files = {"Dockerfile": (_IMAGES / "worker.Dockerfile", 0o644), "worker-run.sh": (_IMAGES / "worker-run.sh", 0o755)}
     for file in sorted(_AGENT.rglob("*")):
         if file.is_file() and "__pycache__" not in file.parts:

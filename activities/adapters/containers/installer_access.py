@@ -1,31 +1,22 @@
-"""What pip and uv inside a container need to install as pip on this machine does: the same sources and certificates."""
+"""What uv inside a container needs to install as pip on this machine would: the same sources and certificates."""
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from activities.adapters.containers.engine import Bind
-from activities.adapters.packages.pip_settings import pip_settings, uv_variables
+from activities.adapters.packages.pip_settings import INSTALLER_VARIABLES
+from activities.adapters.packages.registry_access import settings_for_uv
 
-_OPTIONS = frozenset(
-    {
-        "index-url", "extra-index-url", "find-links", "no-index", "cert", "client-cert", "trusted-host", "proxy",
-        "timeout", "default-timeout", "retries", "prefer-binary", "only-binary",
-    }
-)  # fmt: skip
-"""Where packages come from. Options that say where they go (target, prefix, user) stay outside."""
-_VARIABLES = (
-    "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY",
-    "NO_PROXY", "all_proxy", "ALL_PROXY",
-)  # fmt: skip
 _TOO_HIGH = 2
 _COPIES = ".installer"
-PIP_ONLY = "PACKAGES_BY_PIP_ONLY"
-"""Set where uv must not be asked."""
+_HERE_ONLY = ("PIP_", "REQUESTS_CA_", "XDG_CONFIG_", "UV_CACHE_DIR", "UV_CONFIG_FILE", "UV_PYTHON", "UV_PROJECT")
+"""What is pip's, or about this machine."""
 
 
 @dataclass(frozen=True)
@@ -42,26 +33,23 @@ class InstallerAccess:
 
 
 async def installer_access(home: str) -> InstallerAccess:
-    """From pip's own configuration (files and PIP_ variables) and the usual variables of this process, for pip and uv.
+    """From pip's own configuration (files and PIP_ variables) and this process's variables for uv and for proxies.
 
-    `home` is that of the container.
+    `home` is that of the container. Raises OrchestratorError SETTINGS_INVALID for a setting that uv cannot be told.
     """
-    variables = {name: os.environ[name] for name in _VARIABLES if os.environ.get(name)}
-    known = await asyncio.to_thread(pip_settings)
-    settings = known or {}
-    pip = {option: f"PIP_{option.upper().replace('-', '_')}" for option in settings if option in _OPTIONS}
-    variables |= {name: settings[option] for option, name in pip.items()}
+    own = {name: value for name, value in os.environ.items() if name.upper().startswith(INSTALLER_VARIABLES)}
+    netrc = Path(own.pop("NETRC", "") or Path.home() / ".netrc")
+    own |= {"NETRC": str(netrc)} if netrc.is_file() else {}
+    told = own | await asyncio.to_thread(settings_for_uv)
+    variables = {name: value for name, value in told.items() if value and not name.startswith(_HERE_ONLY)}
     variables, files = _copied(variables, home)
     paths = sorted({path for name, value in variables.items() for path in _paths(name, value)})
     binds = tuple(Bind(str(path), str(path), read_only=True, host_path=True) for path in paths)
-    moved = None if known is None else settings | {option: variables[name] for option, name in pip.items()}
-    for_uv = uv_variables(moved, variables)
-    variables |= {PIP_ONLY: "1"} if for_uv is None else {k: v for k, v in for_uv.items() if k != "UV_CONSTRAINT"}
     return InstallerAccess(variables, files, binds)
 
 
 def _copied(variables: dict[str, str], home: str) -> tuple[dict[str, str], dict[str, bytes]]:
-    """The variables with the places that files of this machine (certificates) get in the container, and the files."""
+    """The variables with the paths that files of this machine get in the container, and those files."""
     changed, files = dict(variables), {}
     for name, value in variables.items():
         path = Path(value)
@@ -78,11 +66,11 @@ def _paths(name: str, value: str) -> list[Path]:
     The pages of a local index point to files beside it, so its parent is what is needed.
     """
     found = []
-    for word in value.split():
+    for word in re.split(r"[\s,]+", value):
         path = Path(word.removeprefix("file://"))
         if not path.is_absolute() or not path.exists():
             continue
-        needed = path.parent if name.endswith("INDEX_URL") and path.is_dir() else path
+        needed = path.parent if "INDEX" in name and path.is_dir() else path
         # Never the root of the machine, or a top-level directory of it.
         found.append(needed if len(needed.parts) > _TOO_HIGH else path)
     return [path for path in found if len(path.parts) > _TOO_HIGH]

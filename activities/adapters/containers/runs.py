@@ -6,7 +6,7 @@ that it was stopped by us.
 
 A start has two steps, since an engine that is killed while it starts a container may leave a process that it does not
 know: the container starts its launcher, which waits; once the engine has written the start down, the launcher is told
-to begin. One that nobody knows is never told and ends by itself, so the container can be made anew.
+to begin. One that is in no record never gets the signal and ends by itself, so the container can be made anew.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _SAID_BY_LAUNCHER = re.compile(r"(\d{1,3}) (\d{1,9})\n")
 _TOLD_TO_END, _MADE_TO_END = 124, 137
 """Exit codes of the launcher's `timeout`: after its TERM, and after the KILL that follows it five seconds later."""
 _ENDED_FROM_OUTSIDE = {137, 143}
-"""Exit codes of a container that somebody killed or stopped."""
+"""Exit codes of a container that was killed or stopped from outside."""
 _WRITTEN_LATE_S = 5.0
 """A busy engine writes down the start of a container up to this long after its command began."""
 _WAIT_S = 5.0
@@ -72,7 +72,7 @@ class ContainerRuns:
         """Create the run, or adopt the one of that name, whatever its state: the command never begins twice.
 
         Files are put into the container again after a crash in the middle. The command ends after `timeout_s` seconds
-        even when nobody follows it. A container that was started and has vanished is `lost`, for good.
+        even if it is not followed. A container that was started and has vanished stays `lost`.
         """
         starting = asyncio.ensure_future(self._start(bounded_run(spec, timeout_s), contents or Contents()))
         try:
@@ -103,7 +103,7 @@ class ContainerRuns:
         """The output of a run, to be followed from its beginning; the copy goes with whoever follows."""
         copies = self._records_dir / ".output"
         copies.mkdir(mode=0o700, parents=True, exist_ok=True)
-        # A file without a name, from its beginning: nothing is left of it when this process is killed.
+        # A file that never has a name: it vanishes when this process is killed.
         with tempfile.TemporaryFile(dir=copies) as copy:
             log = BoundedLog(copy.fileno())
             try:
@@ -162,29 +162,29 @@ class ContainerRuns:
         """Start a created container, whose launcher then waits; None when the engine holds half of it."""
         if contents.fill is not None:
             await contents.fill()
-        # Written first: whatever happens from here on, it is known that this was not told to begin.
+        # Written first, so that after a crash it is known that the command never got its signal to start.
         self._save(spec.name, {"labels": spec.labels, "told": False})
         return created if await self.engine.start(spec.name) else None
 
     async def _launch_anew(self, spec: ContainerSpec, contents: Contents) -> ContainerState:
-        """After a start in whose middle the engine was killed, or after which nobody told the launcher to begin."""
+        """After a start during which the engine was killed, or after which the launcher got no signal."""
         await self.engine.remove(spec.name)
         launched = await self._launch(spec, contents, await self.engine.create(spec))
         if launched is None:
-            raise _not_begun(f"Docker started the container {spec.name} only half-way, twice.")
+            raise _not_begun(f"Docker started the container {spec.name} only partly, twice.")
         return launched
 
     async def _until_begun(self, state: ContainerState) -> None:
         """Return as soon as the launcher says so. It looks 50 times a second, and gives up after 30."""
         while not await self._has_begun(state):
             if await self.engine.wait(state.name, _LOOK_S) and not await self._has_begun(state):
-                raise _not_begun(f"The container {state.name} was told to begin when it had given up waiting.")
+                raise _not_begun(f"The container {state.name} got its start signal after it had stopped waiting.")
 
     async def _has_begun(self, state: ContainerState) -> bool:
         return await self.engine.facts(state.name, _of_launcher(state.number, "begun")) is not None
 
     async def _with_its_end(self, state: ContainerState) -> ContainerState | None:
-        """What the launcher says where the engine missed start or end; None when nobody knows how it ended."""
+        """What the launcher says where the engine missed start or end; None if it is unknown how it ended."""
         known = state.finished_at is not None and state.exit_code != _END_UNKNOWN
         if known and state.started_at is not None and state.exit_code != 0:
             return state
@@ -194,7 +194,7 @@ class ContainerRuns:
             return state if known else None
         return _as_said(state, int(found[1]), timedelta(seconds=int(found[2])))
 
-    def _locked(self, name: str) -> AbstractAsyncContextManager[None]:
+    def _locked(self, name: str) -> AbstractAsyncContextManager[object]:
         return file_lock(self._records_dir / ".locks" / f"{name}.lock")
 
     def _path(self, name: str) -> Path:
@@ -344,13 +344,3 @@ def _over_its_time(code: int, duration_s: float, limit_s: int) -> bool:
         return duration_s >= limit_s - _WRITTEN_LATE_S
     # Its KILL comes five seconds after the limit, which leaves the engine as much.
     return code == _MADE_TO_END and duration_s >= limit_s
-
-
-def failed_to_run(what: str, output: bytes) -> OrchestratorError:
-    """A short container of the platform's own did not do its work."""
-    return OrchestratorError(
-        ErrorCode.PROCESS_FAILED,
-        f"{what} failed in its container.",
-        error_class=ErrorClass.TRANSIENT,
-        details={"output": output.decode(errors="replace")},
-    )

@@ -28,6 +28,7 @@ from activities.adapters.containers.runs import (
 )
 from activities.adapters.forge.git import temporary_directory
 from activities.adapters.forge.local import LocalBareForge
+from activities.adapters.packages.pip_settings import secrets_in
 from activities.adapters.packages.requirements_check import plain_lines
 from activities.adapters.runs.file_lock import file_lock
 from activities.adapters.runs.follower import LineFollower
@@ -50,6 +51,7 @@ from activities.adapters.verification.steps import (
 from activities.ports import ArtifactStore, Follow
 from contracts.errors import ErrorClass, ErrorCode, OrchestratorError
 from contracts.ids import verification_name
+from contracts.redaction import redacted
 from contracts.steps import VerificationRequest, VerificationResult
 
 _PROJECT = "/project"
@@ -59,8 +61,7 @@ _PYTHON = "/usr/bin/python3"
 _TASK_LABEL = "codegen-orchestrator.task"
 _COMMIT_LABEL = "codegen-orchestrator.commit"
 _KIND_LABEL = "codegen-orchestrator.kind"
-# The plain files are made by us of the project's own, which give the stamp its name. What uv cannot do, or an image
-# without it, pip does. uv's words stay here: they may quote an index with its password.
+# The plain files are made by us of the project's own, which give the stamp its name.
 _BUILD = """
 python3 -m venv --without-pip /venv
 set --
@@ -68,29 +69,23 @@ for file in plain-requirements.txt plain-requirements-dev.txt; do
   if [ -s "$file" ]; then set -- "$@" -r "$file"; fi
 done
 if [ $# -gt 0 ]; then
-  if grep -q -e --hash= plain-*.txt; then set -- "$@" --require-hashes; fi
-  if [ -n "${PACKAGES_BY_PIP_ONLY:-}" ] || ! timeout 300 uv pip install --quiet --no-config \\
-    --cache-dir /venv/.uv --link-mode hardlink --compile-bytecode --python /venv/bin/python \\
-    --only-binary :all: "$@" >/dev/null 2>&1
-  then
-    python3 -m venv --clear --without-pip /venv
-    python3 -m pip --python /venv/bin/python install --quiet --disable-pip-version-check --no-cache-dir \\
-      --only-binary :all: "$@"
-  fi
-  rm -rf /venv/.uv
+  if grep -q -e --hash= plain-*.txt; then export UV_CONSTRAINT=; set -- "$@" --require-hashes; fi
+  uv pip install --quiet --no-config --cache-dir /venv/.uv --link-mode hardlink --compile-bytecode \\
+    --python /venv/bin/python --only-binary :all: "$@"
+  rm -rf /venv/.uv "$HOME/.installer"
 fi
 touch "/venv/.ready-$(cat requirements.txt requirements-dev.txt 2>/dev/null | cksum | cut -d' ' -f1)"
 """
 
 
 class _CutShort(Exception):
-    """Tests ended well, and what they printed does not say so; or nobody saw the end of those that failed."""
+    """Tests ended with 0 but their output does not show it; or the end of failed tests was not seen."""
 
 
 class DockerTester:
     """Implements `Tester`. One container per task and commit, `test-<task>-<commit>`, adopted by every repetition.
 
-    A verdict is kept in `<state_dir>/<name>.json`; the container goes away with its copy of the project.
+    A verdict is kept in `<state_dir>/<name>.json`; the container and its copy of the project are removed.
     """
 
     def __init__(
@@ -150,7 +145,7 @@ class DockerTester:
         if status.stopped:
             await self._engine.remove(name)
         else:
-            # Never started, or ended by itself while nobody followed.
+            # Never started, or ended by itself while it was not followed.
             await self._runs.remove(name)
 
     async def _follow(self, request: VerificationRequest, name: str, follow: Follow) -> VerificationResult:
@@ -179,7 +174,7 @@ class DockerTester:
         )
         incomplete = status.exit_code == 0 or status.unseen
         if incomplete and not verdict.passed and self._first_time(name, status):
-            # Docker loses what a container prints while its daemon is away. Where no test ran, none runs now either.
+            # Docker loses what a container prints while its daemon is down. If no test ran, none runs now either.
             await self._runs.remove(name)
             raise _CutShort
         result = await verification_result(self._artifacts, request, verdict, output, status)
@@ -278,7 +273,9 @@ class DockerTester:
 
         await self._runs.start(spec, SETUP_TIMEOUT_S, Contents(fill, access.environment))
         async with self._runs.output(volume) as output:
-            return await _ended(output, volume, follow)
+            status, text = await _ended(output, volume, follow)
+        # uv quotes the URLs of an index, which may hold a password.
+        return status, redacted(text, secrets_in(access.environment))
 
     def _verdict(self, name: str) -> VerificationResult | None:
         try:
@@ -298,7 +295,7 @@ class DockerTester:
     def _path(self, name: str) -> Path:
         return self._dir / f"{name}.json"
 
-    def _locked(self, name: str) -> AbstractAsyncContextManager[None]:
+    def _locked(self, name: str) -> AbstractAsyncContextManager[object]:
         return file_lock(self._dir / ".locks" / f"{name}.lock")
 
 
@@ -328,6 +325,6 @@ def _setup_stopped() -> OrchestratorError:
     """Who wanted the stop cancels his own work; for another project with the same packages it is a hiccup."""
     return OrchestratorError(
         ErrorCode.PROCESS_FAILED,
-        "The installation of packages was stopped for another task; it is started again.",
+        "The installation of packages was stopped by another task; it will be started again.",
         error_class=ErrorClass.TRANSIENT,
     )

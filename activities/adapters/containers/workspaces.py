@@ -65,7 +65,7 @@ class DockerWorkspaces:
     async def prepare(self, request: WorkspaceRequest) -> WorkspaceReady:
         """Clone once; a second call with the same arguments finds the same clone and leaves it as it is.
 
-        The branch starts from main, or goes on where the forge's branch of that name is. Raises CONFLICT when
+        The branch starts from main, or from the forge's branch of that name. Raises CONFLICT when
         the worker already has a clone of something else.
         """
         async with self._locked(request.worker_id):
@@ -176,5 +176,5 @@ class DockerWorkspaces:
             raise workspace_missing(worker_id)
         return helper_name(worker_id)
 
-    def _locked(self, worker_id: str) -> AbstractAsyncContextManager[None]:
+    def _locked(self, worker_id: str) -> AbstractAsyncContextManager[object]:
         return file_lock(self._records.directory / f"{worker_id}.lock")

@@ -98,7 +98,7 @@ async def take_commits(forge: LocalBareForge, source: Path, request: WorkspacePu
     if not await bare.contains(request.base_commit, head):
         raise OrchestratorError(
             ErrorCode.REPOSITORY_DIVERGED,
-            "The agent's commits do not build on the commit that it was given; they were not taken.",
+            "The agent's commits are not based on the commit that it was given; they were rejected.",
             details={"base_commit": request.base_commit, "head": head},
         )
     target = f"refs/heads/{_checked_branch(request.branch)}"
@@ -115,7 +115,7 @@ def workspace_missing(worker_id: str) -> OrchestratorError:
 
 def unreadable(why: str) -> OrchestratorError:
     """The agent's repository is not what was prepared."""
-    return OrchestratorError(ErrorCode.GIT_FAILED, f"The workspace's repository was not read: {why}.")
+    return OrchestratorError(ErrorCode.GIT_FAILED, f"The workspace's repository could not be read: {why}.")
 
 
 async def _set_up(clone: Git, branch: str, start: str) -> None:

@@ -38,7 +38,7 @@ class LocalBareForge:
         """Where `org/name` lives."""
         org, name = repository.split("/")
         if not (_is_plain(org) and _is_plain(name)):
-            raise OrchestratorError(ErrorCode.INVALID_INPUT, "A repository's name is org/name, without tricks.")
+            raise OrchestratorError(ErrorCode.INVALID_INPUT, "The name of a repository must have the form org/name.")
         return self._forge_dir / org / f"{name}.git"
 
     async def scaffold(self, message: ScaffolderMessage) -> ScaffoldResult:
@@ -100,13 +100,13 @@ class LocalBareForge:
                 files[path] = text
         return found, files
 
-    def _locked(self, repository: str) -> AbstractAsyncContextManager[None]:
+    def _locked(self, repository: str) -> AbstractAsyncContextManager[object]:
         # Only the platform reads here: agents see their own project, in their workspace.
         self._forge_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         return file_lock(self._forge_dir / ".locks" / f"{repository.replace('/', '__')}.lock")
 
     async def _create(self, repository: Path, project_id: str) -> None:
-        """Made aside with its mark, then renamed: a repository of ours never exists without the mark."""
+        """Made under another name with its mark, then renamed: our repositories never exist without the mark."""
         async with temporary_directory(self._forge_dir / ".drafts") as directory:
             draft = directory / "repository.git"
             git = Git(directory)
@@ -125,7 +125,7 @@ class LocalBareForge:
         git = Git(repository)
         mark = await git.run("config", "--file", str(config), "--get", _MARK, check=False)
         if mark.exit_code != 0 or mark.text != project_id:
-            raise _foreign(repository, project_id, "it belongs to somebody else" if mark.text else "it carries no mark")
+            raise _foreign(repository, project_id, "it is another's" if mark.text else "it carries no mark")
         return git
 
     async def _scaffold_commit(self, git: Git) -> str | None:
@@ -175,7 +175,7 @@ class LocalBareForge:
                 if not conflict:
                     raise OrchestratorError(
                         ErrorCode.GIT_FAILED,
-                        "The work could not be moved onto the new main.",
+                        "The work could not be rebased on the new main branch.",
                         details={"stderr": rebased.stderr},
                     )
                 return PublishResult(status="conflict", commit=request.commit, conflict=sorted(set(conflict))[:1000])
@@ -222,7 +222,7 @@ def _check_branch(branch: str) -> None:
 def _foreign(repository: Path, project_id: str, why: str) -> OrchestratorError:
     return OrchestratorError(
         ErrorCode.REPOSITORY_FOREIGN,
-        f"The repository {repository.parent.name}/{repository.stem} was left alone: {why}. Choose another name.",
+        f"The repository {repository.parent.name}/{repository.stem} was not changed: {why}. Choose another name.",
         details={"project_id": project_id},
     )
 

@@ -1,60 +1,70 @@
-"""How pip is configured on this machine, and the same for uv, which reads none of it and is ten times faster.
+"""How pip is configured on this machine, told to uv, which reads none of it and installs everything here.
 
-`python activities/adapters/packages/pip_settings.py PROGRAM ARGUMENT...` becomes that program, with uv's variables
-set; or it ends with 1, where uv must not be asked. Standard library only: `make install` runs it before there are
-packages.
+`python activities/adapters/packages/pip_settings.py PROGRAM ARGUMENT...` becomes that program, with uv's variables set.
+Standard library only: `make install` runs it before there are packages.
 """
 
 import ast
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Mapping
 
-_SECTIONS = ("global", "install", ":env:")
-"""A later one wins, as it does for pip."""
+INSTALLER_VARIABLES = ("PIP_", "UV_", "SSL_", "REQUESTS_CA_", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY",
+                       "NETRC", "XDG_CONFIG_")  # fmt: skip
+"""How the names of variables begin, in upper case, that say how packages are reached."""
 _LIST_TIMEOUT_S = 60
-_LISTS = {"find-links": ("UV_FIND_LINKS", ","), "trusted-host": ("UV_INSECURE_HOST", " "),
-          "extra-index-url": ("UV_INDEX", " "), "constraint": ("UV_CONSTRAINT", " ")}  # fmt: skip
-_SINGLE = {
-    "index-url": ("UV_DEFAULT_INDEX",),
-    "cert": ("SSL_CERT_FILE",),
-    "client-cert": ("SSL_CLIENT_CERT",),
-    "proxy": ("HTTP_PROXY", "HTTPS_PROXY"),
-    "default-timeout": ("UV_HTTP_TIMEOUT",),
-    "timeout": ("UV_HTTP_TIMEOUT",),
-    "retries": ("UV_HTTP_RETRIES",),
-}
+_NO_INDEX = "file:///nonexistent"
+"""An index without packages: uv has no variable for `no-index`."""
+_SEPARATORS = {"find-links": ","}
+_TOLD = {
+    "index-url": ("UV_DEFAULT_INDEX",), "extra-index-url": ("UV_INDEX",), "find-links": ("UV_FIND_LINKS",),
+    "trusted-host": ("UV_INSECURE_HOST",), "cert": ("SSL_CERT_FILE",), "client-cert": ("SSL_CLIENT_CERT",),
+    "proxy": ("HTTP_PROXY", "HTTPS_PROXY"), "keyring-provider": ("UV_KEYRING_PROVIDER",),
+    "constraint": ("UV_CONSTRAINT",), "retries": ("UV_HTTP_RETRIES",),
+    "default-timeout": ("UV_HTTP_TIMEOUT",), "timeout": ("UV_HTTP_TIMEOUT",),
+}  # fmt: skip
+_SWITCHES = {
+    "no-index": ("UV_DEFAULT_INDEX", _NO_INDEX), "pre": ("UV_PRERELEASE", "allow"),
+    "require-hashes": ("UV_REQUIRE_HASHES", "true"), "use-feature": ("UV_SYSTEM_CERTS", "true"),
+}  # fmt: skip
 _WITHOUT_EFFECT = frozenset(
     {
         "break-system-packages", "cache-dir", "compile", "config-file", "disable-pip-version-check", "exists-action",
-        "log", "no-cache-dir", "no-color", "no-compile", "no-input", "no-python-version-warning", "only-binary",
-        "no-warn-script-location", "prefer-binary", "progress-bar", "quiet", "require-virtualenv", "root-user-action",
-        "verbose",
+        "log", "no-binary", "no-cache-dir", "no-color", "no-compile", "no-input", "no-python-version-warning",
+        "no-warn-conflicts", "no-warn-script-location", "only-binary", "prefer-binary", "prefix", "progress-bar",
+        "quiet", "require-virtualenv", "root", "root-user-action", "src", "target", "user", "verbose",
     }
 )  # fmt: skip
 """On which packages are installed here, and from where: we say ourselves that wheels are wanted, and into what."""
-_OFF = frozenset({"", "0", "false", "no", "off", "n", "f", "disabled"})
+_OFF = frozenset({"", "0", "false", "no", "off", "n", "f", "disabled", "auto"})
 _SOURCES = frozenset({"UV_DEFAULT_INDEX", "UV_INDEX", "UV_FIND_LINKS"})
-_OWN_SOURCES = _SOURCES | {"UV_INDEX_URL", "UV_EXTRA_INDEX_URL", "UV_NO_INDEX", "UV_CONFIG_FILE"}
+_OWN_SOURCES = _SOURCES | {"UV_INDEX_URL", "UV_EXTRA_INDEX_URL", "UV_CONFIG_FILE"}
+_URL = re.compile(r"(?:https?|socks5h?)://(?:([^\s/@]*)@)?[^\s/?#,@]*([^\s?#,]*)([^\s,]*)")
 
 
-def pip_settings() -> dict[str, str] | None:
-    """Option to value, from what pip itself says that it uses: files and environment. None where it does not say."""
+class UnusableSettings(ValueError):
+    """Its text says which setting of pip cannot be told to uv, or why pip does not say its settings."""
+
+
+def pip_settings() -> dict[str, str]:
+    """Option to value, from what pip itself says that it uses: files and environment. Raises UnusableSettings."""
+    command = [sys.executable, "-m", "pip", "config", "list"]
     try:
-        done = subprocess.run(
-            [sys.executable, "-m", "pip", "config", "list"],
-            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=_LIST_TIMEOUT_S, check=False,
-        )  # fmt: skip
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return parse_pip_settings(done.stdout) if done.returncode == 0 else None
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                              timeout=_LIST_TIMEOUT_S, check=True)  # fmt: skip
+    except (OSError, subprocess.SubprocessError) as error:
+        said = str(getattr(error, "stderr", None) or error).strip()
+        raise UnusableSettings(f"`pip config list` failed: {said[-300:]}") from None
+    return parse_pip_settings(done.stdout)
 
 
 def parse_pip_settings(listing: str) -> dict[str, str]:
     """Lines `section.option='value'`; values of several words or lines stay as they are."""
     found: dict[str, str] = {}
-    for section in _SECTIONS:
+    # A later one wins, as it does for pip.
+    for section in ("global", "install", ":env:"):
         for line in listing.splitlines():
             key, _, value = line.partition("=")
             if key.startswith(f"{section}."):
@@ -62,25 +72,19 @@ def parse_pip_settings(listing: str) -> dict[str, str]:
     return found
 
 
-def uv_variables(settings: Mapping[str, str] | None, environment: Mapping[str, str]) -> dict[str, str] | None:
+def uv_variables(settings: Mapping[str, str], environment: Mapping[str, str]) -> dict[str, str]:
     """What uv has to be told to install from the same places, with the same trust, as pip with `settings`.
 
-    None: uv must not be asked, because the settings are unknown or hold one that it cannot be told (no-index, hashes
-    everywhere, a keyring, …). Where `environment` names sources for uv, those are somebody's own choice, and no source
-    of pip's is added to them; other variables of `environment` win one by one.
+    Where `environment` names sources for uv, those are a choice, and no source of pip's is added to them;
+    other variables of `environment` win one by one. Raises UnusableSettings for a setting without a counterpart.
     """
-    if settings is None:
-        return None
-    unknown = set(settings) - _WITHOUT_EFFECT - set(_LISTS) - set(_SINGLE)
-    if any(settings[option].lower() not in _OFF for option in unknown):
-        return None
     told: dict[str, str] = {}
-    for option, (name, separator) in _LISTS.items():
-        if words := settings.get(option, "").split():
-            told[name] = separator.join(words)
-    for option, names in _SINGLE.items():
-        if settings.get(option):
-            told |= dict.fromkeys(names, settings[option])
+    # In this order "no-index" wins over "index-url", and "timeout" over "default-timeout".
+    for option, value in sorted(settings.items()):
+        if option not in _WITHOUT_EFFECT and value.lower() not in _OFF:
+            told |= _told(option, value)
+    if told.get("UV_DEFAULT_INDEX") == _NO_INDEX:
+        told.pop("UV_INDEX", None)
     if bundle := environment.get("REQUESTS_CA_BUNDLE"):
         told.setdefault("SSL_CERT_FILE", bundle)
     if _OWN_SOURCES & set(environment):
@@ -91,10 +95,26 @@ def uv_variables(settings: Mapping[str, str] | None, environment: Mapping[str, s
     return {name: value for name, value in told.items() if name not in environment}
 
 
+def _told(option: str, value: str) -> dict[str, str]:
+    if option in _TOLD:
+        return dict.fromkeys(_TOLD[option], _SEPARATORS.get(option, " ").join(value.split()))
+    if option in _SWITCHES:
+        return dict([_SWITCHES[option]])
+    raise UnusableSettings(f"uv has no counterpart of pip's setting `{option}`. Remove it from pip's configuration, or "
+                           f"set PIP_{option.upper().replace('-', '_')} to an empty value.")  # fmt: skip
+
+
+def secrets_in(variables: Mapping[str, str]) -> set[str]:
+    """What of the URLs in `variables` may be a secret, and may be quoted by uv: all but scheme and host."""
+    urls = [url for value in variables.values() for url in _URL.findall(value)]
+    return {part for user, path, query in urls for part in (user, *user.split(":"), path.rstrip("/"), query) if part}
+
+
 def main() -> None:
-    variables = uv_variables(pip_settings(), os.environ)
-    if variables is None:
-        sys.exit("pip is configured in a way that uv cannot be told.")
+    try:
+        variables = uv_variables(pip_settings(), os.environ)
+    except UnusableSettings as error:
+        sys.exit(str(error))
     os.execvpe(sys.argv[1], sys.argv[1:], {**os.environ, **variables})
 
 

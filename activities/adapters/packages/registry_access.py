@@ -1,24 +1,40 @@
-"""How this machine reaches package registries, for builds elsewhere: index, proxies, the certificates it trusts.
+"""How this machine reaches package registries: for uv, and for builds elsewhere (index, proxies, certificates).
 
 A build's Dockerfile copies the directory `.registry` of its context, if there is one. It holds `pip.conf` and
 `ca.crt`. Both may be there or not, and what is local to this machine (files, directories) stays out.
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TypeVar
 
-from activities.adapters.packages.pip_settings import pip_settings
+from activities.adapters.packages.pip_settings import UnusableSettings, pip_settings, uv_variables
+from contracts.errors import ErrorCode, OrchestratorError
 
 FOLDER = ".registry"
 CERTIFICATE = "/build/ca.crt"
 _PASSED_ON = ("index-url", "extra-index-url", "trusted-host", "default-timeout", "timeout", "retries", "proxy")
 _CERTIFICATES = ("PIP_CERT", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")
 
+Made = TypeVar("Made")
+
+
+def settings_for_uv() -> dict[str, str]:
+    """The variables that tell uv pip's settings. Raises OrchestratorError SETTINGS_INVALID with what to do."""
+    return _made_of_settings(uv_variables)
+
 
 def registry_files() -> dict[str, str]:
-    """Name (below the build context) to content; empty where pip has nothing special to know."""
-    return registry_files_of(pip_settings() or {}, os.environ)
+    """Name (below the build context) to content; empty where pip has nothing special to know. Raises likewise."""
+    return _made_of_settings(registry_files_of)
+
+
+def _made_of_settings(make: Callable[[Mapping[str, str], Mapping[str, str]], Made]) -> Made:
+    try:
+        return make(pip_settings(), os.environ)
+    except UnusableSettings as error:
+        raise OrchestratorError(ErrorCode.SETTINGS_INVALID, str(error)) from None
 
 
 def registry_files_of(settings: Mapping[str, str], environment: Mapping[str, str]) -> dict[str, str]:

@@ -19,7 +19,7 @@ _PLAIN = re.compile(
 
 
 def requirement_files(project: Path) -> list[Path]:
-    """The files that exist, also when they are links, which nobody installs from."""
+    """The files that exist, also links, which are refused later."""
     return [file for name in FILES if (file := project / name).is_symlink() or file.is_file()]
 
 
@@ -40,7 +40,7 @@ def plain_lines(file: Path) -> list[str]:
     if len(content) > _MAX_BYTES:
         raise UnsafeRequirement("the file is larger than 256 KB")
     text = "\n".join([*content.decode("utf-8-sig", errors="replace").splitlines(), ""])
-    # A line that is nothing but a comment goes on in no other; a comment at the end of one takes the next with it.
+    # A comment on its own line never continues on the next; a comment at the end of a line does.
     text = re.sub(r"(?m)^[ \t]*#.*$", "", text).replace("\\\n", " ")
     plain = []
     for line in text.splitlines():

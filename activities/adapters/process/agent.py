@@ -82,7 +82,7 @@ class ProcessAgentRuntime:
         return outcome_of(request, ended, claim, transcript, fresh)
 
     async def stop_turn(self, request: TurnRequest) -> None:
-        """Stop the agent and all that it started; nothing of it is left when this returns."""
+        """Stop the agent and all that it started; none of it runs when this returns."""
         name = turn_name(request.worker_id, request.turn)
         for one in (name, name + FRESH):
             await self._supervisor.stop(one)
@@ -101,7 +101,7 @@ class ProcessAgentRuntime:
             name, lambda line: [redacted(text, hidden) for text in reader.feed(line)], base
         )
         if status.state == "lost":
-            # What is left of a turn that nobody supervises must not go on changing the workspace.
+            # Processes of a turn without a supervisor must not change the workspace any more.
             await self._supervisor.stop(name)
         return EndedTurn(name, status, reader.report, offset)
 

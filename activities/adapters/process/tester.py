@@ -19,6 +19,7 @@ from pathlib import Path
 import activities
 from activities.adapters.forge.git import temporary_directory
 from activities.adapters.forge.local import LocalBareForge
+from activities.adapters.packages.pip_settings import INSTALLER_VARIABLES
 from activities.adapters.packages.requirements_check import FILES
 from activities.adapters.runs.file_lock import file_lock
 from activities.adapters.runs.follower import LineFollower
@@ -47,8 +48,7 @@ from contracts.steps import VerificationRequest, VerificationResult
 
 _SOURCE_ROOT = Path(activities.__file__).resolve().parent.parent
 _SETUP = "-setup"
-_INSTALLER_VARIABLES = ("PIP_", "UV_", "SSL_", "HTTP_", "HTTPS_", "NO_PROXY", "ALL_PROXY", "REQUESTS_",
-                        "http_", "https_", "no_proxy", "all_proxy", "HOME")  # fmt: skip
+_PASSED_ON = (*INSTALLER_VARIABLES, "HOME")
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ class ProcessTester:
         return await verification_result(self._artifacts, request, verdict, output, status)
 
     async def stop(self, request: VerificationRequest) -> None:
-        """Stop the tests and all that they started; nothing of it is left when this returns."""
+        """Stop the tests and all that they started; none of it runs when this returns."""
         name = verification_name(request.task_id, request.commit)
         for one in (name + _SETUP, name):
             await self._supervisor.stop(one)
@@ -130,7 +130,7 @@ class ProcessTester:
         place, user = self._place(name), self._users.for_owner(f"tester-{request.project_id}")
         if shutil.which("make") is None:
             raise OrchestratorError(
-                ErrorCode.PROCESS_FAILED, "The program make is missing: install it (apt install make)."
+                ErrorCode.PROCESS_FAILED, "The program `make` is missing; install it (apt install make)."
             )
         async with self._locked(name):
             if self._supervisor.status(name).state != "absent":
@@ -176,7 +176,7 @@ class ProcessTester:
             sys.executable, "-m", "activities.adapters.packages.venv_cache",
             "--cache", str(self._venvs), "--python", self._python, *map(str, files),
         ]  # fmt: skip
-        known = {key: value for key, value in os.environ.items() if key.startswith(_INSTALLER_VARIABLES)}
+        known = {key: value for key, value in os.environ.items() if key.upper().startswith(_PASSED_ON)}
         known |= {"PATH": os.environ.get("PATH", os.defpath), "PYTHONPATH": str(_SOURCE_ROOT), "LANG": "C.UTF-8"}
         command = SupervisedCommand(setup, argv, self._work_dir, known, SETUP_TIMEOUT_S, niceness=BEHIND_THE_PLATFORM)
         await self._supervisor.start(command)
@@ -207,7 +207,7 @@ class ProcessTester:
     def _place(self, name: str) -> _Place:
         return _Place(self._work_dir / name)
 
-    def _locked(self, name: str) -> AbstractAsyncContextManager[None]:
+    def _locked(self, name: str) -> AbstractAsyncContextManager[object]:
         return file_lock(self._work_dir / ".locks" / f"{name}.lock")
 
 

@@ -44,7 +44,7 @@ class LocalWorkspaces:
     async def prepare(self, request: WorkspaceRequest) -> WorkspaceReady:
         """Clone once; a second call with the same arguments finds the same clone and leaves it as it is.
 
-        The branch starts from main, or goes on where the forge's branch of that name is. Raises CONFLICT when
+        The branch starts from main, or from the forge's branch of that name. Raises CONFLICT when
         the worker already has a clone of something else.
         """
         async with self._locked(request.worker_id):
@@ -102,12 +102,12 @@ class LocalWorkspaces:
             raise workspace_missing(worker_id)
         return path
 
-    def _locked(self, worker_id: str) -> AbstractAsyncContextManager[None]:
+    def _locked(self, worker_id: str) -> AbstractAsyncContextManager[object]:
         return file_lock(self._records.directory / f"{worker_id}.lock")
 
 
 def _check_repository(workspace: Path) -> None:
-    """The repository must be the workspace's own: nothing in it may point to objects of somebody else."""
+    """The repository must be the workspace's own: nothing in it may point to objects of another."""
     git_dir = workspace / ".git"
     if git_dir.is_symlink() or not git_dir.is_dir():
         raise unreadable("its .git is not a directory")

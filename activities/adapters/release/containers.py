@@ -42,7 +42,7 @@ _START_S = 60.0
 _WAIT_S = 24 * 3600.0
 _ENVIRONMENT = "/run/orchestrator/environment"
 _DATA = "/data"
-# Variables come from a mounted file: what a container is made with can be read with `docker inspect` for ever.
+# Variables come from a mounted file: what a container was created with can always be read with `docker inspect`.
 _LOAD_ENVIRONMENT = f'set -a; . {_ENVIRONMENT}; set +a; exec "$@"'
 _CONFINED: dict[str, Any] = {
     "CapDrop": ["ALL"],
@@ -96,7 +96,7 @@ class ReleaseContainers(ReleaseServices):
         return sorted(one["Names"][0].lstrip("/") for one in found if one["Names"])
 
     async def state(self, name: str) -> RunStatus:
-        """`lost`: made but never started, or in a state that nobody asked for."""
+        """`lost`: created but never started, or in an unexpected state."""
         found = await engine.find(f"/containers/{name}/json")
         return _status(name, found["State"], found["RestartCount"]) if found else RunStatus(name, "absent")
 

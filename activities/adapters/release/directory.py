@@ -23,7 +23,7 @@ from contracts.ids import directory_name
 MANIFEST = "release.json"
 """Written last: a release directory without it is unfinished."""
 SERVED = "served"
-"""Marks a release that has answered at the public address: it may be returned to, and is never cleared away."""
+"""Marks a release that has answered at the public address: a rollback may return to it, and it is never removed."""
 _OWNER = ".project"
 
 
@@ -67,7 +67,7 @@ class ProjectPlace:
 def claim_place(services_dir: Path, project_id: str, project_name: str) -> ProjectPlace:
     """The project's own directory, created on first use; a renamed project stays in its first one.
 
-    Two owners may use one name: who comes second gets a suffix from the project id, for ever the same.
+    Two owners may use one name: the second gets a suffix from the project id, always the same.
     """
     if (claimed := _claimed_place(services_dir, project_id)) is not None:
         return claimed
@@ -105,7 +105,7 @@ def changing(place: ProjectPlace) -> Iterator[None]:
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Blocks until nobody else holds `path`; a killed holder lets go."""
+    """Blocks while another process holds `path`; the kernel frees the lock of a killed holder."""
     with path.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield

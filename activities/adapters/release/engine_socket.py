@@ -43,7 +43,7 @@ async def try_call(
 ) -> Answer:
     """One call of the Engine API, whatever it answers; cancelling it closes the connection.
 
-    Raises OrchestratorError DOCKER_UNREACHABLE (transient) without an engine, or when it goes away before it has
+    Raises OrchestratorError DOCKER_UNREACHABLE (transient) without an engine, or when it disconnects before it has
     answered, and PROCESS_FAILED (transient) after `timeout_s` seconds.
     """
     try:
@@ -99,5 +99,5 @@ async def _exchange(request: bytes) -> Answer:
     finally:
         writer.close()
     if not end:
-        raise ValueError("it went away without an answer")
+        raise ValueError("the connection was closed without an answer")
     return Answer(int(head.split()[1]), json.loads(content) if content.strip() else None)

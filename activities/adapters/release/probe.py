@@ -23,7 +23,7 @@ class Expectation:
 
 @dataclass(frozen=True)
 class Look:
-    """One answer, or why there was none. `answered` tells a wrong answer from nobody there."""
+    """One answer, or why there was none. `answered` tells a wrong answer from none."""
 
     ok: bool
     status_code: int | None = None
@@ -64,7 +64,7 @@ def judge(status: int, body: bytes, expected: Expectation) -> Look:
 
 
 def url_host(host: str) -> str:
-    """`host` as it stands in a URL."""
+    """`host` as it is written in a URL."""
     return f"[{host}]" if ":" in host else host
 
 

@@ -81,7 +81,7 @@ def load_release(place: ProjectPlace, release_id: str) -> Release:
     """Raises OrchestratorError NOT_DEPLOYED when the release is not (completely) on this server."""
     manifest: dict[str, Any] | None = directory.read_manifest(place, release_id)
     if manifest is None:
-        raise OrchestratorError(ErrorCode.NOT_DEPLOYED, f"Release {release_id} is not on this server any more.")
+        raise OrchestratorError(ErrorCode.NOT_DEPLOYED, f"Release {release_id} is no longer on this server.")
     return Release(**manifest | {"services": [ReleasedService(**service) for service in manifest["services"]]})
 
 
@@ -133,11 +133,11 @@ class ReleaseServices(ABC):
 
     @abstractmethod
     async def tail(self, name: str) -> str:
-        """The end of its log, at most `RAW_TAIL` characters; secrets stand in it as the service wrote them."""
+        """The end of its log, at most `RAW_TAIL` characters; it may contain secrets, as the service wrote them."""
 
     @abstractmethod
     async def stop(self, name: str) -> None:
-        """Nothing of it is left, its name is free."""
+        """Remove it; its name is free afterwards."""
 
     @abstractmethod
     async def launch_live(self, name: str, release: Release, service: ReleasedService) -> None:
@@ -165,7 +165,7 @@ class ReleaseServices(ABC):
         return {service.name: await self._migrate(release, service) for service in wanted}
 
     async def try_candidate(self, release: Release) -> None:
-        """Every service answers strictly on a private port with scratch data; nothing of it is left afterwards.
+        """Every service answers strictly on a private port with scratch data; all of it is removed afterwards.
 
         Raises OrchestratorError PROBE_FAILED with the end of the service's log.
         """
@@ -222,7 +222,7 @@ class ReleaseServices(ABC):
         """Start the release (None: the current one) anew. Raises NOT_DEPLOYED."""
         current = release_id or directory.current_release(self.place)
         if current is None:
-            raise OrchestratorError(ErrorCode.NOT_DEPLOYED, "Nothing of this project is deployed; deploy it first.")
+            raise OrchestratorError(ErrorCode.NOT_DEPLOYED, "This project is not deployed; deploy it first.")
         release = load_release(self.place, current)
         await self.stop_live()
         await self.switch(release)
@@ -373,7 +373,7 @@ def secret_values(values: dict[str, str], sensitive: list[str]) -> list[str]:
 
 
 async def _all(work: Iterable[Awaitable[object]]) -> None:
-    """All to their end, then the first error: nothing goes on behind the caller's back."""
+    """Wait for all, then raise the first error: nothing keeps running unseen."""
     results = await asyncio.gather(*work, return_exceptions=True)
     for result in results:
         if isinstance(result, BaseException):

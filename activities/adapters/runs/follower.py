@@ -62,7 +62,7 @@ class LineSplitter:
 class LineFollower:
     """`shown` turns a line into texts for people, and sees every line, also those reported before.
 
-    Events are keyed `<key>:<offset>`; `base` is added to offsets, for a run that goes on after another one.
+    Events are keyed `<key>:<offset>`; `base` is added to offsets, for a run that continues another one.
     """
 
     def __init__(self, source: Followed, follow: Follow, key: str, request_id: str, task_id: str) -> None:

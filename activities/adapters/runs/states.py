@@ -20,7 +20,7 @@ class RunStatus:
     """`exit_code` is negative for a signal, as in subprocess. `lost`: the supervisor died before the end.
 
     `pid` is the command's own process; its session id is the same number. None between two starts of a service.
-    `unseen`: whoever should have seen the end and the last output was away; the exit code is known all the same.
+    `unseen`: no program watched the end. The exit code is known, the last output may be missing.
     """
 
     name: str

@@ -100,7 +100,7 @@ class Supervision:
         return bool(self._stop_asked or self._record["timed_out"])
 
     def _follow(self, deadline: float | None) -> None:
-        """Until the command has ended and nothing that it started is left."""
+        """Until the command and everything that it started have ended."""
         while self._main_exit is None and not self._stop_asked:
             left = None if deadline is None else deadline - time.monotonic()
             if left is not None and left <= 0:
@@ -123,13 +123,13 @@ class Supervision:
             return 5.0
 
     def _pause(self, seconds: float) -> None:
-        """Between two starts of a service; a stop ends it at once."""
+        """Between two starts of a service; a stop ends it immediately."""
         until = time.monotonic() + seconds
         while not self._stop_asked and (left := until - time.monotonic()) > 0:
             self._pump(left)
 
     def _end_tree(self, grace_s: float) -> None:
-        """TERM everything below us, then KILL until nothing is left."""
+        """TERM all descendants, then KILL until none is left."""
         process_table.signal_all(self._tree(), signal.SIGTERM)
         until = time.monotonic() + grace_s
         while self._tree() and time.monotonic() < until:
@@ -287,12 +287,12 @@ def _ticks(pid: int) -> int | None:
 
 
 def main() -> None:
-    """Detach, take the run's lock, and supervise. Leaves silently when somebody else has the run."""
+    """Detach, take the run's lock, and supervise. Leaves silently if another supervisor has the run."""
     run_dir, start_lock = Path(sys.argv[1]), int(sys.argv[2])
     os.set_inheritable(start_lock, False)
     order = json.loads(sys.stdin.buffer.read())
     if os.fork() > 0:
-        # The starter waits for this one only: the supervisor itself belongs to nobody.
+        # The starter waits for this one only: the supervisor itself has no parent.
         os._exit(0)
     life_lock = os.open(run_dir / "lock", os.O_RDWR | os.O_CREAT, 0o600)
     fcntl.flock(life_lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

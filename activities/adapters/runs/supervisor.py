@@ -37,7 +37,7 @@ _RESCAN_S = 0.05
 
 
 BEHIND_THE_PLATFORM = 10
-"""Niceness of agents and tests. Where many work at once, the platform must still beat, follow and answer."""
+"""Niceness of agents and tests: while many run in parallel, the platform must still heartbeat and answer."""
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ class Supervisor:
         return status
 
     async def stop(self, name: str, grace_s: float = 5.0) -> RunStatus:
-        """TERM, after `grace_s` KILL, for everything that the run started; return when nothing of it is left.
+        """TERM, after `grace_s` KILL, for everything that the run started; return when all of it has ended.
 
         Ends the orphans of a lost run as well. Stopping what has ended changes nothing. Raises OrchestratorError
         PROCESS_FAILED (transient) when something cannot be killed.
@@ -327,7 +327,7 @@ def _moment(seconds: float | None) -> datetime | None:
 
 def _checked(name: str) -> str:
     if not _NAME.fullmatch(name):
-        raise OrchestratorError(ErrorCode.INVALID_INPUT, "A run's name is letters, digits, dots, dashes.")
+        raise OrchestratorError(ErrorCode.INVALID_INPUT, "The name of a run may have letters, digits, dots and dashes.")
     return name
 
 

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import structlog
+from tenacity import AsyncRetrying, RetryError, retry_if_result, stop_after_delay, wait_fixed
 
 import activities
 from activities.adapters.containers import command as docker
@@ -67,8 +68,8 @@ class LocalServers:
         """Create or adopt the server, start it if it is stopped, and wait until SSH and its engine answer.
 
         Takes about 5 s for a new one when image and prepared engine are there, two minutes more for the first on a
-        machine, and 0.2 s for one that is well and was prepared since its start. Raises OrchestratorError
-        PROCESS_FAILED, transient when the engine is not there or the server does not get well.
+        machine, and 0.2 s for one that works and was prepared since its start. Raises OrchestratorError
+        PROCESS_FAILED, transient when the engine is not there or the server does not become ready.
         """
         keys = self.home / "keys" / "ssh"
         keys.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -92,7 +93,7 @@ class LocalServers:
         return reply.code == 0
 
     async def remove(self, handle: str) -> None:
-        """The container, its volumes and keys are gone. For servers that nobody needs any more; repeatable."""
+        """Remove the container, its volumes and keys. For servers that are no longer needed; repeatable."""
         name = self.container(handle)
         await _discard(name)
         for file in (self.home / "keys" / "ssh").glob(f"{handle}*"):
@@ -125,7 +126,7 @@ async def _create(name: str, handle: str) -> None:
 
 
 async def _create_container(name: str, handle: str, image: str, restart: str = "unless-stopped") -> None:
-    # Two that look at once find the same address free, and the second is not told before it starts.
+    # Two that look at the same time find the same address free; the second notices only when it starts.
     async with machine_lock("server-addresses"):
         await _create_at_free_address(name, handle, image, restart)
 
@@ -137,7 +138,7 @@ async def _create_at_free_address(name: str, handle: str, image: str, restart: s
             return
         await docker.try_run("rm", "--force", name)
         if "Address already in use" not in reply.error:
-            raise OrchestratorError(ErrorCode.PROCESS_FAILED, f"The server cannot be made: {reply.error[-500:]}")
+            raise OrchestratorError(ErrorCode.PROCESS_FAILED, f"The server cannot be created: {reply.error[-500:]}")
     raise OrchestratorError(ErrorCode.PROCESS_FAILED, f"The network {NETWORK} has no free address.")
 
 
@@ -200,7 +201,7 @@ async def prepared_engine(image: str) -> str:
 
 
 async def _prepare_engine(name: str, image: str, registry: Mapping[str, str]) -> None:
-    """By a server of its own, which has gone afterwards. What is left of an interrupted one is thrown away."""
+    """With a server of its own, which is removed afterwards. Remains of an interrupted one are removed first."""
     log.info("preparing the engine of new servers", name=name)
     engine, data = _volumes(name)
     await _discard(name)
@@ -236,7 +237,7 @@ async def ensure_image() -> str:
 
 
 async def _ensure_network() -> None:
-    """Only a network whose range we chose gives fixed addresses; the first range that nobody uses is taken."""
+    """Only a network whose range we chose gives fixed addresses; the first free range is taken."""
     if (await docker.try_run("network", "inspect", NETWORK)).code == 0:
         return
     for number in range(213, 245):
@@ -247,7 +248,7 @@ async def _ensure_network() -> None:
         if reply.code == 0 or "already exists" in reply.error:
             return
         if "overlaps" not in reply.error:
-            raise OrchestratorError(ErrorCode.PROCESS_FAILED, f"The network cannot be made: {reply.error[-500:]}")
+            raise OrchestratorError(ErrorCode.PROCESS_FAILED, f"The network cannot be created: {reply.error[-500:]}")
     raise OrchestratorError(ErrorCode.PROCESS_FAILED, f"Every range for the network {NETWORK} is in use.")
 
 
@@ -290,7 +291,9 @@ async def _exists(name: str) -> bool:
     if reply.absent:
         return False
     if not reply.text:
-        raise OrchestratorError(ErrorCode.CONFLICT, f"There is a container {name} that is not ours; rename it.")
+        raise OrchestratorError(
+            ErrorCode.CONFLICT, f"The container {name} exists but is not the platform's; rename it."
+        )
     return True
 
 
@@ -322,7 +325,7 @@ async def _new_key(key: Path, comment: str) -> None:
         file.unlink(missing_ok=True)
     reply = await docker.run_program(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", comment, "-f", str(key)])
     if reply.code != 0:
-        raise OrchestratorError(ErrorCode.PROCESS_FAILED, f"No SSH key could be made: {reply.error[-500:]}")
+        raise OrchestratorError(ErrorCode.PROCESS_FAILED, f"No SSH key could be created: {reply.error[-500:]}")
 
 
 async def _authorise(name: str, key: Path) -> None:
@@ -337,7 +340,7 @@ async def _authorise(name: str, key: Path) -> None:
 
 
 async def _learn_host_key(name: str, access: ServerAccess) -> None:
-    """Once, and through the engine instead of the network: nobody can stand in between."""
+    """Once, and through the engine instead of the network, where it could be intercepted."""
     if access.known_hosts_file.exists():
         return
     public = await docker.run("exec", name, "cat", "/etc/ssh/ssh_host_ed25519_key.pub")
@@ -359,22 +362,26 @@ async def _load_base_image(name: str) -> None:
 
 
 async def _inside(name: str, *command: str) -> docker.Reply:
-    """What a command in the server answers. Its errors are output: those of its engine are not those of ours."""
+    """What a command in the server answers, errors included: they are not errors of this machine's engine."""
     return await docker.try_run("exec", name, "sh", "-c", 'exec "$@" 2>&1', "sh", *command)
 
 
 async def _wait(name: str, *command: str) -> None:
     """Ask inside until the answer is yes: a container has no event for what becomes ready in it."""
-    loop = asyncio.get_running_loop()
-    give_up = loop.time() + _START_S
-    while (reply := await _inside(name, *command)).code != 0:
-        if loop.time() > give_up:
-            raise OrchestratorError(
-                ErrorCode.PROCESS_FAILED,
-                f"The server {name} does not get well: {' '.join(command)}: {(reply.error or reply.text)[-500:]}",
-                error_class=ErrorClass.TRANSIENT,
-            )
-        await asyncio.sleep(_LOOK_EVERY_S)
+    tries = AsyncRetrying(
+        retry=retry_if_result(lambda reply: reply.code != 0),
+        stop=stop_after_delay(_START_S),
+        wait=wait_fixed(_LOOK_EVERY_S),
+    )
+    try:
+        await tries(_inside, name, *command)
+    except RetryError as failure:
+        reply: docker.Reply = failure.last_attempt.result()
+        raise OrchestratorError(
+            ErrorCode.PROCESS_FAILED,
+            f"The server {name} is not ready: {' '.join(command)}: {(reply.error or reply.text)[-500:]}",
+            error_class=ErrorClass.TRANSIENT,
+        ) from None
 
 
 async def ensure_images() -> tuple[str, str]:
@@ -386,9 +393,9 @@ async def ensure_images() -> tuple[str, str]:
 async def _made_ahead() -> list[str]:
     image = await ensure_image()
     try:
-        return [f"The image {image} is there.", f"The prepared engine {await prepared_engine(image)} is there."]
+        return [f"The image {image} exists.", f"The prepared engine {await prepared_engine(image)} exists."]
     except OrchestratorError as error:
-        return [f"The image {image} is there.", f"No engine is prepared, first releases take longer: {error.message}"]
+        return [f"The image {image} exists.", f"No engine is prepared, so first releases take longer: {error.message}"]
 
 
 def main() -> int:

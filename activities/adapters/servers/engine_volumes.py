@@ -16,7 +16,7 @@ _COPY_S = 300.0
 
 
 async def mark_ready(volume: str, image: str) -> None:
-    """Its engine has ended, and all that copies shall hold is there."""
+    """Its engine has ended, and everything that copies need is in it."""
     await _run(volume, image, "--volume", f"{volume}:/to", script=f"touch /to/{_READY}")
 
 

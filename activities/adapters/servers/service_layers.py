@@ -65,7 +65,7 @@ def scaffolding(modules: tuple[str, ...]) -> ScaffolderMessage:
 
 
 async def build_layers(server: str, sources: LayerSources) -> None:
-    """By the engine of the container `server`. Every stage gets a tag, so that nobody takes it for waste."""
+    """By the engine of the container `server`. Every stage gets a tag, so that pruning keeps it."""
     await _build(server, sources.context, "--tag", sources.tag)
     for stage in sources.stages:
         await _build(server, sources.context, "--target", stage, "--tag", f"{sources.tag}-{stage}")

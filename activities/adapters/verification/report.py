@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
+from activities.adapters.packages.registry_trouble import disk_is_full, registry_trouble
 from activities.adapters.runs.follower import readable
 from contracts.errors import bounded
 
@@ -23,15 +24,6 @@ _ERROR_LINE = re.compile(
     r"^(?:E\s{2,}.*|.*\b\w*(?:Error|Exception)\b.*|.*:\d+:\d+: .*|make.*\*\*\*.*|.*would reformat.*)$", re.I | re.M
 )
 _KILLED = re.compile(r"\*\*\* .*(?:\bKilled\b|Error 137\b)")
-_DISK_FULL = re.compile(r"No space left on device|Disk quota exceeded")
-_NO_REGISTRY = re.compile(
-    r"No matching distribution found|Max retries exceeded|Temporary failure in name resolution|"
-    r"NewConnectionError|ReadTimeoutError|Connection (?:refused|reset)|network is unreachable|"
-    r"Could not install packages due to an (?:OSError|EnvironmentError)",
-    re.IGNORECASE,
-)
-_OTHER_VERSIONS = re.compile(r"\(from versions: (?!none\))[^)]+\)")
-"""The registry answered and has other versions: the wish is wrong, not the network."""
 _NOISE = (
     (re.compile(r"0x[0-9a-fA-F]+"), "#"),
     (re.compile(r"\b\d{4}-\d\d-\d\d[T ][\d:.]+(?:Z|[+-]\d\d:?\d\d)?"), "#"),
@@ -44,7 +36,7 @@ _NOISE = (
 
 @dataclass(frozen=True)
 class CheckedOutput:
-    """A verdict. `evidence` is bounded and made for the Developer; `fingerprint` is None when all is well."""
+    """A verdict. `evidence` is bounded and made for the Developer; `fingerprint` is None if the checks passed."""
 
     passed: bool
     failure_class: FailureClass | None
@@ -71,13 +63,6 @@ def judge(output: str, exit_code: int | None, *, timed_out: bool = False, timeou
     return _failure("code", f"The project's own checks failed (exit code {exit_code}).", text, failing)
 
 
-def registry_trouble(output: str) -> bool:
-    """Whether packages could not be had because of the machine or the network, and not because of their names."""
-    if _DISK_FULL.search(output):
-        return True
-    return bool(_NO_REGISTRY.search(output)) and not _OTHER_VERSIONS.search(output)
-
-
 def code_failure(reason: str, output: str = "") -> CheckedOutput:
     """A failure that the Developer can repair, found before any test ran."""
     return _failure("code", reason, readable(output), [])
@@ -86,7 +71,7 @@ def code_failure(reason: str, output: str = "") -> CheckedOutput:
 def _trouble(last: str, exit_code: int | None, tests_failed: bool) -> str | None:
     if exit_code in (-9, 137) or _KILLED.search(last):
         return "The checks were killed by the machine (out of memory?)."
-    if _DISK_FULL.search(last):
+    if disk_is_full(last):
         return "The disk is full."
     if not tests_failed and registry_trouble(last):
         return "Packages could not be downloaded."

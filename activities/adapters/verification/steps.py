@@ -8,9 +8,10 @@ from pathlib import Path
 
 from activities.adapters.forge.git import Git
 from activities.adapters.forge.local import LocalBareForge
+from activities.adapters.packages.registry_trouble import registry_trouble
 from activities.adapters.packages.requirements_check import UnsafeRequirement, plain_lines, requirement_files
 from activities.adapters.runs.states import RunStatus
-from activities.adapters.verification.report import CheckedOutput, code_failure, registry_trouble
+from activities.adapters.verification.report import CheckedOutput, code_failure
 from activities.ports import ArtifactStore, Follow
 from contracts.errors import ErrorClass, ErrorCode, OrchestratorError, bounded
 from contracts.progress import FineEvent
@@ -86,7 +87,7 @@ async def verification_result(
 
 
 def beats_only(follow: Follow) -> Follow:
-    """The heart beats while packages are installed; offsets belong to the tests' output."""
+    """Heartbeats while packages are installed; offsets belong to the tests' output."""
 
     async def report(_: list[FineEvent], __: int) -> None:
         await follow.report([], follow.offset)
@@ -114,7 +115,7 @@ def shown_line(line: bytes) -> list[str]:
 def tests_lost() -> OrchestratorError:
     return OrchestratorError(
         ErrorCode.TESTER_LOST,
-        "The tests were killed from outside; they are started again.",
+        "The tests were killed from outside; they will be started again.",
         error_class=ErrorClass.TRANSIENT,
     )
 

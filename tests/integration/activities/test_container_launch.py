@@ -46,7 +46,7 @@ async def test_an_agent_that_the_engine_started_and_does_not_know_never_begins(b
 
 
 @pytest.mark.deep  # the launcher gives up after half a minute
-async def test_an_agent_that_nobody_told_to_begin_in_time_is_started_anew(
+async def test_an_agent_that_got_no_signal_in_time_is_started_again(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What the platform brought between the two steps of a start did not arrive."""
@@ -62,7 +62,7 @@ async def test_an_agent_that_nobody_told_to_begin_in_time_is_started_anew(
     runtime, name = bench.runtime, turn_name(bench.worker, 1)
     assert isinstance(runtime, DockerRuntime)
     monkeypatch.setattr(DockerContainerEngine, "put_archive", loses_one)
-    with pytest.raises(OrchestratorError, match="given up waiting") as late:
+    with pytest.raises(OrchestratorError, match="stopped waiting") as late:
         await bench.turn({})
     assert late.value.retryable
     assert (await runtime.runs().status(name)).state == "absent"
@@ -70,7 +70,7 @@ async def test_an_agent_that_nobody_told_to_begin_in_time_is_started_anew(
     assert await bench.told("wc -l < ~/runs.log") == "2"
 
 
-async def test_an_agent_that_was_not_told_to_begin_yet_is_told_and_not_started_again(
+async def test_an_agent_without_its_signal_yet_gets_it_and_is_not_started_again(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     save = ContainerRuns._save
@@ -136,7 +136,7 @@ async def test_a_container_that_the_engine_started_half_way_is_made_anew(
 async def test_a_turn_whose_second_start_is_interrupted_too_is_not_lost(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Half started, then the engine goes away while the container is made anew."""
+    """Half started, then the engine stops while the container is created again."""
     real, refused = DockerContainerEngine._call, list[str]()
 
     async def refuses_twice(engine: DockerContainerEngine, work: Callable[[Any], Any]) -> Any:

@@ -76,7 +76,7 @@ async def test_a_container_that_vanished_is_lost_and_never_started_again(bench: 
     assert turn_name(bench.worker, 1) not in docker("ps", "--all", "--format", "{{.Names}}")
 
 
-async def test_a_container_of_somebody_else_is_left_alone(bench: Bench) -> None:
+async def test_a_foreign_container_is_left_alone(bench: Bench) -> None:
     await bench.prepare()
     name = turn_name(bench.worker, 1)
     docker("create", "--name", name, BASE_IMAGE, "true")
@@ -181,7 +181,7 @@ async def test_an_image_is_built_and_tried_before_it_has_its_tag(
 async def test_tests_whose_output_the_engine_lost_are_run_once_more(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It loses what is printed while its daemon is away."""
+    """It loses what is printed while its daemon is down."""
     read: list[str] = []
 
     def judge_less_the_first_time(output: str, exit_code: int | None, **rest: Any) -> CheckedOutput:
@@ -196,9 +196,7 @@ async def test_tests_whose_output_the_engine_lost_are_run_once_more(
     assert len(read) == 2
 
 
-async def test_tests_that_failed_while_nobody_saw_it_are_run_once_more(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_tests_that_failed_unseen_are_run_once_more(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     read, status = list[str](), ContainerRuns.status
 
     async def unseen(runs: ContainerRuns, name: str) -> RunStatus:
@@ -214,7 +212,7 @@ async def test_tests_that_failed_while_nobody_saw_it_are_run_once_more(
     assert (result.passed, result.failure_class, len(read)) == (False, "code", 2)
 
 
-async def test_nothing_of_the_tests_is_left_by_who_was_killed_right_after_the_verdict(
+async def test_a_worker_killed_right_after_the_verdict_leaves_nothing_of_the_tests(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen, remove = list[ContainerRuns](), ContainerRuns.remove
@@ -239,7 +237,7 @@ async def test_nothing_of_the_tests_is_left_by_who_was_killed_right_after_the_ve
 async def test_tests_are_run_once_more_also_when_that_is_interrupted(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Their container could not be removed yet: what is left of it is no verdict."""
+    """Their container could not be removed yet: its remains are no verdict."""
     read, kept, remove = list[str](), list[str](), ContainerRuns.remove
 
     def judge_less_two_times(output: str, exit_code: int | None, **rest: Any) -> CheckedOutput:

@@ -35,13 +35,13 @@ async def test_an_engine_that_takes_too_long_is_not_waited_for() -> None:
     assert late.value.retryable
 
 
-async def test_an_engine_that_is_away_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_engine_that_is_down_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine, "SOCKET", tmp_path / "docker.sock")
     await assert_away()
 
 
 @pytest.mark.parametrize("said", [b"", b"HTTP/1.0 200 OK\r\n", b'HTTP/1.0 200 OK\r\n\r\n{"Id": "an'])
-async def test_an_engine_that_goes_away_in_the_middle_of_its_answer_is_waited_for(
+async def test_an_engine_that_stops_in_the_middle_of_its_answer_is_waited_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: bytes
 ) -> None:
     async def cut(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -32,7 +32,7 @@ python3 -c 'import os; print(os.getxattr("layer", "trusted.overlay.opaque").deco
 
 @dataclass(frozen=True)
 class Volumes:
-    """One that is prepared and one that may become its copy: names that nobody else uses."""
+    """One that is prepared and one that may become its copy: unused names."""
 
     image: str
     source: str

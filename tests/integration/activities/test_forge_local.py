@@ -78,7 +78,7 @@ async def test_a_project_is_scaffolded_in_one_commit_and_adopted_ever_after(forg
     assert "Makefile" in git(bare, "ls-tree", "--name-only", "main").splitlines()
 
 
-async def test_scaffolds_at_once_make_one_commit(forge: LocalBareForge, tmp_path: Path) -> None:
+async def test_concurrent_scaffolds_make_one_commit(forge: LocalBareForge, tmp_path: Path) -> None:
     message = wish()
     forges = [LocalBareForge(tmp_path / "forge", SCAFFOLDER) for _ in range(4)]
     results = await asyncio.gather(*(one.scaffold(message) for one in forges))

@@ -82,7 +82,7 @@ async def test_everything_in_the_workspace_belongs_to_the_agents_user(bench: Ben
 
 
 async def test_agents_and_tests_get_the_processor_behind_the_platform(bench: Bench) -> None:
-    """Twenty at once must not keep the platform from beating its heart."""
+    """Twenty in parallel must not keep the platform from sending heartbeats."""
     behind = os.nice(0) + BEHIND_THE_PLATFORM
     await bench.prepare()
     assert await bench.told("nice") == str(behind)

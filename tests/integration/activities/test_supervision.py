@@ -111,7 +111,7 @@ async def test_output_is_read_by_offset(supervisor: Supervisor) -> None:
     assert supervisor.read_output(name, 6, 4) == (b"", 6)
 
 
-async def test_ten_starters_at_once_start_one_process(supervisor: Supervisor, tmp_path: Path) -> None:
+async def test_ten_concurrent_starters_start_one_process(supervisor: Supervisor, tmp_path: Path) -> None:
     name = fresh("run")
     wish = command(name, "sh", "-c", f"echo started >> {tmp_path}/count; sleep 60")
     statuses = await asyncio.gather(*(Supervisor(tmp_path / "runs").start(wish) for _ in range(10)))

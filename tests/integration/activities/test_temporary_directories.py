@@ -45,7 +45,7 @@ async def test_the_directory_of_a_killed_step_goes_with_the_next_one_and_those_i
     assert directories(drafts) == set()
 
 
-async def test_many_at_once_keep_their_own(tmp_path: Path) -> None:
+async def test_concurrent_users_keep_their_own_directories(tmp_path: Path) -> None:
     drafts = tmp_path / "drafts"
 
     async def one() -> bool:

@@ -132,7 +132,7 @@ async def test_stopped_tests_leave_nothing_and_stay_stopped(bench: Bench) -> Non
         assert stopped.value.code is ErrorCode.STOPPED_BY_PERSON
 
 
-async def test_tests_that_ended_while_nobody_followed_leave_nothing_after_a_stop(bench: Bench) -> None:
+async def test_tests_that_ended_unfollowed_leave_nothing_after_a_stop(bench: Bench) -> None:
     request = bench.verification({"Makefile": MAKEFILE.format("echo 'ERROR soon over'; sleep 2")})
     following: asyncio.Task[object] = asyncio.ensure_future(bench.verify(request))
     await eventually(lambda: bench.said == ["ERROR soon over"], timeout=60)

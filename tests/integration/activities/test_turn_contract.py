@@ -84,7 +84,7 @@ async def test_a_turn_that_has_ended_is_read_again_and_not_repeated(bench: Bench
     assert await bench.told("wc -l < ~/runs.log") == "2"
 
 
-async def test_three_attempts_at_once_run_one_agent(bench: Bench) -> None:
+async def test_three_concurrent_attempts_run_one_agent(bench: Bench) -> None:
     await bench.prepare()
     request = bench.request({})
     results = await asyncio.gather(*(bench.runtime.agent().run_turn(request, bench.follow()) for _ in range(3)))
@@ -106,7 +106,7 @@ async def test_an_agent_that_failed_cannot_claim_to_be_done(bench: Bench) -> Non
     assert failed.status == "failed"
 
 
-async def test_an_outcome_that_nobody_can_use_is_no_outcome(bench: Bench) -> None:
+async def test_an_unusable_outcome_is_no_outcome(bench: Bench) -> None:
     await bench.prepare()
     plants = ["ln -s /etc/passwd $f", "head -c 300000 /dev/zero > $f", "mkfifo $f", "mkdir $f", "echo '{' > $f"]
     for number, plant in enumerate(plants):

@@ -131,7 +131,7 @@ async def test_a_file_is_written_in_the_place_of_a_planted_link(bench: Bench) ->
     assert await bench.told("cat ~/target file", turn=91) == "kept\nnew"
 
 
-async def test_a_new_workspace_goes_on_where_the_pushed_branch_is(bench: Bench) -> None:
+async def test_a_new_workspace_continues_the_pushed_branch(bench: Bench) -> None:
     base = (await bench.prepare()).base_commit
     head = await bench.told(f"echo x > feature.txt; {COMMIT}")
     await bench.runtime.workspaces().push(bench.pushing(base))

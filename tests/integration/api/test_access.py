@@ -170,7 +170,7 @@ async def test_internal_routes_are_closed_to_everybody_but_the_platform(api: Api
     assert await api.rows("SELECT id, seq, last_event_seq FROM tasks ORDER BY id") == before
 
 
-async def test_the_platform_reads_everything_and_acts_for_nobody(api: Api) -> None:
+async def test_the_platform_reads_everything_and_acts_for_no_one(api: Api) -> None:
     mine = await belongings(api)
     assert (await api.http.get(f"/projects/{mine.project_id}/releases", headers=api.platform)).status_code == 200
     start = {"request_id": "r", "project_id": mine.project_id, "wish": "x"}

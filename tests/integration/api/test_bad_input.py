@@ -256,7 +256,7 @@ async def test_a_valid_request_id_comes_back_and_a_bad_one_is_replaced(api: Api)
         assert (await api.http.get("/health", headers={"X-Request-ID": bad})).headers["x-request-id"] not in {bad, ""}
 
 
-async def test_what_nobody_expected_is_a_problem_with_the_request_id_and_no_trace(api: Api) -> None:
+async def test_an_unexpected_error_is_a_problem_with_the_request_id_and_no_trace(api: Api) -> None:
     api.gateway.refusal = RuntimeError("secret detail")  # type: ignore[assignment]  # on purpose no domain error
     project_id = await api.new_project(api.admin)
     body = {"request_id": uuid4().hex, "project_id": project_id, "wish": "w"}

@@ -51,7 +51,7 @@ async def test_a_person_is_the_actor_of_what_the_bot_asks_in_their_name(api: Api
     assert api.gateway.started[-1].actor.model_dump() == {"user_id": user_id, "role": "member", "via": "telegram"}
 
 
-async def test_the_bot_acts_for_nobody_whom_the_platform_does_not_know(api: Api, bot: Headers) -> None:
+async def test_the_bot_acts_for_no_one_whom_the_platform_does_not_know(api: Api, bot: Headers) -> None:
     for path in ("/whoami", "/projects"):
         reply = await api.http.get(path, headers=acting(bot, 999_999_999))
         assert (reply.status_code, reply.json()["code"]) == (403, "NOT_ALLOWED"), path
@@ -70,7 +70,7 @@ async def test_without_a_person_the_bot_reaches_its_own_routes_only(api: Api, bo
             assert reply.status_code in {403, 422}, (method, path, reply.text)
 
 
-async def test_nobody_but_the_bot_reaches_its_routes(api: Api, bot: Headers) -> None:
+async def test_only_the_bot_reaches_its_routes(api: Api, bot: Headers) -> None:
     _, member = await api.new_user()
     for headers in (member, api.admin, acting(bot, 1)):
         for method, path, body in (
@@ -144,7 +144,7 @@ async def test_what_was_an_answer_opens_no_screen(api: Api, bot: Headers) -> Non
     assert (await api.http.get(f"/chat/screens/{update}", headers=bot)).status_code == 404
 
 
-async def test_the_bot_learns_who_speaks_and_what_stands_in_that_chat(api: Api, bot: Headers) -> None:
+async def test_the_bot_learns_who_writes_and_what_that_chat_shows(api: Api, bot: Headers) -> None:
     screen, user_id = await opened(api, bot)
     elsewhere = f"tg-{uuid4().hex[:10]}"
     await api.http.put(f"/chat/screens/{elsewhere}", json=wish(user_id, chat_id=-7), headers=bot)

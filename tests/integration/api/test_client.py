@@ -99,7 +99,7 @@ async def test_a_foreign_server_is_told_apart_from_the_platform() -> None:
     assert caught.value.code is ErrorCode.NOT_FOUND
 
 
-async def test_nobody_listening_is_a_transient_error_that_says_what_to_do() -> None:
+async def test_an_address_without_a_server_is_a_transient_error_that_says_what_to_do() -> None:
     async with ApiClient("http://127.0.0.1:1", "t", attempts=2) as client:
         with pytest.raises(OrchestratorError, match="orchestrator up") as caught:
             await client.health()
@@ -138,7 +138,7 @@ async def test_a_secret_travels_as_its_value_and_an_id_stays_one_path_segment() 
     assert seen == [("PUT /projects/..%2Fadmin%3Fx%3D1/secrets/TOKEN", b'{"value":"s3cr3t"}')]
 
 
-async def test_a_stream_that_is_cut_goes_on_with_nothing_missing_and_nothing_doubled() -> None:
+async def test_a_stream_that_is_cut_continues_with_nothing_missing_and_nothing_repeated() -> None:
     resumed_from: list[str | None] = []
 
     async def cut(request: str, headers: dict[str, str], body: bytes, writer: asyncio.StreamWriter) -> None:

@@ -44,7 +44,7 @@ async def test_every_step_goes_up_and_down_and_up_again() -> None:
     assert await looked_at(url, lambda plain: inspect(plain).get_table_names()) == ["alembic_version"]
 
 
-async def test_two_processes_may_migrate_at_once() -> None:
+async def test_two_processes_may_migrate_concurrently() -> None:
     url = await new_database()
     await asyncio.gather(*(migrate.upgrade(url) for _ in range(4)))
     assert await looked_at(url, differences) == []

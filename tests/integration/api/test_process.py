@@ -66,7 +66,7 @@ def key(environment: dict[str, str], name: str) -> str:
     return (Path(environment["ORCHESTRATOR_HOME"]) / "keys" / name).read_text().strip()
 
 
-async def test_a_terminated_api_ends_its_open_streams_and_a_new_one_goes_on(environment: dict[str, str]) -> None:
+async def test_a_terminated_api_ends_its_open_streams_and_a_new_one_continues(environment: dict[str, str]) -> None:
     environment["DATABASE_URL"] = await new_database()
     for _ in range(2):
         assert (await run(environment, "bootstrap"))[0] == 0

@@ -53,7 +53,7 @@ async def test_a_lower_or_equal_number_changes_nothing(api: Api, project_id: str
     assert await project_status(api, project_id) == "draft"
 
 
-async def test_projections_at_once_and_out_of_order_end_in_the_highest(api: Api, project_id: str) -> None:
+async def test_concurrent_projections_out_of_order_end_in_the_highest(api: Api, project_id: str) -> None:
     task_id = f"eng-{uuid4().hex[:12]}"
     await asyncio.gather(
         *(api.project_task(task_id, project_id, seq=seq, stage=f"stage {seq}") for seq in (3, 1, 20, 7, 20, 15, 2))
@@ -168,7 +168,7 @@ async def test_what_has_ended_in_one_run_is_closed_for_another(api: Api, project
     assert (reply.json()["accepted"], reply.json()["closed"]) == (False, False)
 
 
-async def test_a_running_task_goes_on_in_the_next_run(api: Api, project_id: str) -> None:
+async def test_a_running_task_continues_in_the_next_run(api: Api, project_id: str) -> None:
     task_id = await api.new_task(project_id)
     assert await api.project_task(task_id, project_id, seq=2, run_id="run-2", stage="later")
     assert (await task(api, task_id))["run_id"] == "run-2"

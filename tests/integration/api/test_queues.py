@@ -92,7 +92,7 @@ async def test_a_task_on_an_unserved_queue_says_so_until_a_worker_is_back(api: A
     await until(over)
 
 
-async def test_temporal_away_is_an_alert_and_the_watch_goes_on(api: Api) -> None:
+async def test_an_unreachable_temporal_is_an_alert_and_the_watch_continues(api: Api) -> None:
     api.gateway.refusal = OrchestratorError(
         ErrorCode.TEMPORAL_UNREACHABLE, "No answer.", error_class=ErrorClass.TRANSIENT
     )

@@ -251,7 +251,7 @@ async def test_illegal_steps_of_a_release_are_conflicts_and_change_nothing(api: 
     assert (again["state"], again["error"], again["number"]) == ("failed", "broken", 1)
 
 
-async def test_two_releases_at_once_leave_exactly_one_active(api: Api, project_id: str) -> None:
+async def test_two_concurrent_releases_leave_exactly_one_active(api: Api, project_id: str) -> None:
     bodies = [release(project_id) for _ in range(6)]
     await asyncio.gather(*(record(api, body, "pending") for body in bodies))
     await asyncio.gather(*(record(api, body, "active") for body in bodies))
@@ -261,7 +261,7 @@ async def test_two_releases_at_once_leave_exactly_one_active(api: Api, project_i
     assert [item["number"] for item in items] == [6, 5, 4, 3, 2, 1]
 
 
-async def test_a_removed_release_takes_the_address_away(api: Api, project_id: str) -> None:
+async def test_a_removed_release_removes_the_address(api: Api, project_id: str) -> None:
     body = release(project_id)
     await record(api, body, "pending")
     await record(api, body, "active", url="http://x")

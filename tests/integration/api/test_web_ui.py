@@ -171,7 +171,7 @@ def test_links_and_sessions_end_with_their_time_and_sessions_outlive_a_restart(a
     assert sessions.owner(session) is None
 
 
-async def test_the_login_of_somebody_who_is_no_admin_any_more_ends_at_once(api: Api, origin: Headers) -> None:
+async def test_the_login_of_a_user_who_is_no_longer_an_admin_ends_immediately(api: Api, origin: Headers) -> None:
     user_id, admin = await api.new_user("admin")
     reply = await api.http.post("/web-ui-tickets", headers=admin)
     reply = await api.http.get(reply.json()["url"].removeprefix(api.settings.site_url))
@@ -199,7 +199,7 @@ async def test_the_web_ui_itself_is_behind_the_login(api: Api, origin: Headers) 
     assert (await api.http.get("/", headers={"Accept": "text/html"})).headers["location"] == HOME
     cookie = await logged_in(api)
     assert_refused(await api.http.post("/temporal/api/v1/x", headers=cookie), 403, "NOT_ALLOWED")
-    # Logged in, the request goes on to the Web UI; none runs in this test.
+    # Logged in, the request is forwarded to the Web UI; none runs in this test.
     assert_refused(await api.http.get("/temporal/namespaces", headers=cookie), 503, "TEMPORAL_UNREACHABLE")
 
 

@@ -29,7 +29,7 @@ async def api(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Api]:
 
 
 def behind(api: Api, **changed: Any) -> Settings:
-    """The settings of an API that stands behind the proxy."""
+    """The settings of an API behind the proxy."""
     return Settings(
         home=api.settings.home,
         public_url=changed.pop("public_url", PUBLIC),
@@ -39,7 +39,7 @@ def behind(api: Api, **changed: Any) -> Settings:
     )
 
 
-class Door:
+class ProxyClient:
     """One API process over ASGI, as a proxy reaches it from `address`."""
 
     def __init__(self, app: Any, address: str) -> None:
@@ -51,17 +51,17 @@ class Door:
 
 
 @pytest_asyncio.fixture
-async def proxied(api: Api) -> AsyncIterator[Door]:
-    async for door in opened(api, behind(api), PROXY):
-        yield door
+async def proxied(api: Api) -> AsyncIterator[ProxyClient]:
+    async for client in opened(api, behind(api), PROXY):
+        yield client
 
 
-async def opened(api: Api, settings: Settings, address: str) -> AsyncIterator[Door]:
+async def opened(api: Api, settings: Settings, address: str) -> AsyncIterator[ProxyClient]:
     app = create_app(settings, database_url=api.database_url, gateway=api.gateway)
     async with app.router.lifespan_context(app):
-        door = Door(app, address)
-        yield door
-        await door.http.aclose()
+        client = ProxyClient(app, address)
+        yield client
+        await client.http.aclose()
 
 
 def of(name: str, origin: str = PUBLIC) -> Headers:
@@ -69,7 +69,7 @@ def of(name: str, origin: str = PUBLIC) -> Headers:
 
 
 @pytest.mark.parametrize("name", ["alice@example.test", "Zoë"])
-async def test_an_admin_whom_the_proxy_names_reads_without_any_link(api: Api, proxied: Door, name: str) -> None:
+async def test_an_admin_whom_the_proxy_names_reads_without_any_link(api: Api, proxied: ProxyClient, name: str) -> None:
     headers = [(b"X-Forwarded-User", name.encode()), (b"Origin", PUBLIC.encode())]
     reply = await proxied.http.post("/codec/decode", content=await sealed(api), headers=headers)
     assert reply.status_code == 200, reply.text
@@ -79,33 +79,33 @@ async def test_an_admin_whom_the_proxy_names_reads_without_any_link(api: Api, pr
 
 
 async def test_the_header_of_anybody_else_is_worth_nothing(api: Api) -> None:
-    async for door in opened(api, behind(api), OTHER):
-        reply = await door.decode(api, of("alice@example.test"))
+    async for client in opened(api, behind(api), OTHER):
+        reply = await client.decode(api, of("alice@example.test"))
         assert_refused(reply, 401, "NOT_AUTHENTICATED")
         assert "ORCHESTRATOR_TRUSTED_PROXIES" in reply.json()["detail"]
         spoofed = of("alice@example.test") | {"X-Forwarded-For": PROXY, "Forwarded": f"for={PROXY}"}
-        assert_refused(await door.decode(api, spoofed), 401, "NOT_AUTHENTICATED")
+        assert_refused(await client.decode(api, spoofed), 401, "NOT_AUTHENTICATED")
 
 
 async def test_without_the_setting_no_proxy_is_believed(api: Api) -> None:
     assert Settings().trusted_proxies == ()
-    async for door in opened(api, behind(api, trusted_proxies=()), PROXY):
-        assert_refused(await door.decode(api, of("alice@example.test")), 401, "NOT_AUTHENTICATED")
+    async for client in opened(api, behind(api, trusted_proxies=()), PROXY):
+        assert_refused(await client.decode(api, of("alice@example.test")), 401, "NOT_AUTHENTICATED")
 
 
 async def test_a_proxy_with_a_secret_is_believed_with_it_only(api: Api) -> None:
-    async for door in opened(api, behind(api, proxy_secret=SecretStr(SECRET)), PROXY):
+    async for client in opened(api, behind(api, proxy_secret=SecretStr(SECRET)), PROXY):
         for wrong in ({}, {"X-Orchestrator-Proxy-Secret": ""}, {"X-Orchestrator-Proxy-Secret": SECRET[:-1]}):
-            assert_refused(await door.decode(api, of("alice@example.test") | wrong), 401, "NOT_AUTHENTICATED")
+            assert_refused(await client.decode(api, of("alice@example.test") | wrong), 401, "NOT_AUTHENTICATED")
         right = of("alice@example.test") | {"X-Orchestrator-Proxy-Secret": SECRET}
-        assert (await door.decode(api, right)).status_code == 200
+        assert (await client.decode(api, right)).status_code == 200
 
 
 async def test_another_header_can_be_named(api: Api) -> None:
-    async for door in opened(api, behind(api, proxy_user_header="Remote-User"), PROXY):
-        assert_refused(await door.decode(api, of("alice@example.test")), 401, "NOT_AUTHENTICATED")
+    async for client in opened(api, behind(api, proxy_user_header="Remote-User"), PROXY):
+        assert_refused(await client.decode(api, of("alice@example.test")), 401, "NOT_AUTHENTICATED")
         named = {"Remote-User": "alice@example.test", "Origin": PUBLIC}
-        assert (await door.decode(api, named)).status_code == 200
+        assert (await client.decode(api, named)).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,7 @@ async def test_another_header_can_be_named(api: Api) -> None:
     ids=["unknown", "spelled differently", "a member", "deleted", "nobody"],
 )
 async def test_who_may_not_read_gets_nothing_although_the_proxy_knows_them(
-    api: Api, proxied: Door, name: str, status: int, code: str
+    api: Api, proxied: ProxyClient, name: str, status: int, code: str
 ) -> None:
     assert_refused(await proxied.decode(api, of(name)), status, code)
     assert_refused(await proxied.http.get("/temporal/api/v1/namespaces", headers=of(name)), status, code)
@@ -129,13 +129,13 @@ async def test_who_may_not_read_gets_nothing_although_the_proxy_knows_them(
     assert "127.0.0.1" not in page.text, "the page without a login is not reachable from elsewhere"
 
 
-async def test_a_member_is_told_where_their_own_work_is(proxied: Door) -> None:
+async def test_a_member_is_told_where_their_own_work_is(proxied: ProxyClient) -> None:
     page = await proxied.http.get("/temporal/namespaces/default/workflows", headers=of("bob") | {"Accept": "text/html"})
     assert "You may not read here" in page.text
     assert "orchestrator task show" in page.text
 
 
-async def test_a_page_shows_a_name_as_text(proxied: Door) -> None:
+async def test_a_page_shows_a_name_as_text(proxied: ProxyClient) -> None:
     headers = of("<b>mallory</b>") | {"Accept": "text/html"}
     page = await proxied.http.get("/temporal/namespaces", headers=headers)
     assert page.status_code == 403
@@ -143,7 +143,7 @@ async def test_a_page_shows_a_name_as_text(proxied: Door) -> None:
     assert "&lt;b&gt;mallory" in page.text
 
 
-async def test_two_names_are_none(api: Api, proxied: Door) -> None:
+async def test_two_names_are_none(api: Api, proxied: ProxyClient) -> None:
     both = [("X-Forwarded-User", "bob"), ("X-Forwarded-User", "alice@example.test"), ("Origin", PUBLIC)]
     assert_refused(await proxied.decode(api, both), 401, "NOT_AUTHENTICATED")
 
@@ -152,14 +152,14 @@ async def test_two_names_are_none(api: Api, proxied: Door) -> None:
     "origin", ["https://evil.test", "http://127.0.0.1:8180", "http://orchestrator.example.test", ""]
 )
 async def test_only_a_page_of_the_public_address_makes_use_of_the_proxys_login(
-    api: Api, proxied: Door, origin: str
+    api: Api, proxied: ProxyClient, origin: str
 ) -> None:
     headers = {"X-Forwarded-User": "alice@example.test"} | ({"Origin": origin} if origin else {})
     assert_refused(await proxied.decode(api, headers), 403, "NOT_ALLOWED")
     assert_refused(await proxied.http.post("/temporal/api/v1/x", headers=headers), 403, "NOT_ALLOWED")
 
 
-async def test_a_request_for_another_host_is_refused(api: Api, proxied: Door) -> None:
+async def test_a_request_for_another_host_is_refused(api: Api, proxied: ProxyClient) -> None:
     for header in ("Host", "X-Forwarded-Host"):
         reply = await proxied.decode(api, of("alice@example.test") | {header: "evil.test"})
         assert_refused(reply, 403, "NOT_ALLOWED")
@@ -168,13 +168,13 @@ async def test_a_request_for_another_host_is_refused(api: Api, proxied: Door) ->
     assert (await proxied.decode(api, unchanged)).status_code == 200, "a proxy that sends its own target as the host"
 
 
-async def test_the_proxys_name_wins_over_the_cookie_of_somebody_else(api: Api, proxied: Door) -> None:
+async def test_the_proxys_name_wins_over_the_cookie_of_another_user(api: Api, proxied: ProxyClient) -> None:
     cookie = await logged_in(api)
     assert (await proxied.decode(api, cookie | {"Origin": PUBLIC})).status_code == 200
     assert_refused(await proxied.decode(api, of("bob") | cookie), 403, "NOT_ALLOWED")
 
 
-async def test_the_cookie_of_an_https_address_is_sent_by_https_only(api: Api, proxied: Door) -> None:
+async def test_the_cookie_of_an_https_address_is_sent_by_https_only(api: Api, proxied: ProxyClient) -> None:
     made = await proxied.http.post("/web-ui-tickets", headers=api.admin)
     url = made.json()["url"]
     assert url.startswith(f"{PUBLIC}/ui-login?ticket=")

@@ -1,4 +1,4 @@
-"""Starting, answering and cancelling work; Temporal may be away."""
+"""Starting, answering and cancelling work; Temporal may be unavailable."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path

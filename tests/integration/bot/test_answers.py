@@ -1,4 +1,4 @@
-"""Questions in a chat: each is answered once, by somebody who may answer it."""
+"""Questions in a chat: each is answered once, by a person who may answer it."""
 
 import pytest
 

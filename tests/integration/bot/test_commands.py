@@ -1,4 +1,4 @@
-"""Commands answer at once, and show and affect only the person's own work."""
+"""Commands answer immediately, and show and affect only the person's own work."""
 
 from functools import partial
 
@@ -117,7 +117,7 @@ async def test_only_its_owner_can_stop_a_task(harness: BotHarness) -> None:
             in (await answered(stranger.forge(screen, data, chat=group.id)))["text"]
         )
     assert delivery.workflow_id not in harness.api.gateway.cancelled
-    assert group.find(screen.id) == screen, "nobody else is asked whether they are sure"
+    assert group.find(screen.id) == screen, "no other person is asked to confirm"
 
 
 async def test_people_without_access_learn_their_own_id_only(harness: BotHarness) -> None:

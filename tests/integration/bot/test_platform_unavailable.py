@@ -138,7 +138,7 @@ async def test_without_temporal_wishes_wait_and_answers_have_to_be_repeated(
     assert [command.secret_stored for command, _ in secret.answers] == [True]
 
 
-async def test_a_permanent_error_is_reported_and_blocks_nobody(harness: BotHarness) -> None:
+async def test_a_permanent_error_is_reported_and_blocks_no_other_chat(harness: BotHarness) -> None:
     eve, ann = await harness.member(name="Eve"), await harness.member(name="Ann")
     harness.telegram.updates.hold()
     eve.say("Make a list of \x00: name")

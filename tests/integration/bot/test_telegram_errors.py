@@ -69,7 +69,7 @@ async def test_deleting_a_typed_secret_is_retried(harness: BotHarness) -> None:
     assert dan.chat.find(said.id) is None
 
 
-async def test_a_429_in_one_chat_delays_nobody_else(harness: BotHarness, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_429_in_one_chat_delays_no_other(harness: BotHarness, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bot.sending.sender._FOREGROUND_S", 0.2)
     eve, ann = harness.stranger(name="Eve"), await harness.member(name="Ann")
     harness.limits.limited.add(eve.id)
@@ -82,7 +82,7 @@ async def test_a_429_in_one_chat_delays_nobody_else(harness: BotHarness, monkeyp
     await eve.sees("don't have access")
 
 
-async def test_a_chat_where_the_bot_cannot_write_affects_nobody_else(harness: BotHarness) -> None:
+async def test_a_chat_where_the_bot_cannot_write_affects_no_other(harness: BotHarness) -> None:
     eve, ann = await harness.member(name="Eve"), await harness.member(name="Ann")
     muted = harness.group(eve)
     muted.muted = eve.chat.blocked = True

@@ -20,7 +20,7 @@ PASSED = ("PATH", "HOME", "LANG")
 
 @dataclass(frozen=True)
 class Terminal:
-    """Somebody's shell, with their key."""
+    """A user's shell, with their key."""
 
     api: Api
     url: str

@@ -173,7 +173,7 @@ FORBIDDEN = [
 @pytest.mark.parametrize(("method", "path", "body"), FORBIDDEN, ids=[f"{one[0]} {one[1]}" for one in FORBIDDEN])
 async def test_every_other_call_is_refused(proxy: str, method: str, path: str, body: str) -> None:
     raw = path.replace("{own}", "venv-abc").replace("{foreign}", "0123456789ab")
-    # As it stands: the client must not tidy the path before it is sent.
+    # As it is: the client must not normalise the path before it is sent.
     url = httpx.URL(proxy).copy_with(raw_path=raw.encode())
     async with httpx.AsyncClient(trust_env=False) as http:
         reply = await http.send(

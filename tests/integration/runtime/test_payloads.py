@@ -108,7 +108,7 @@ async def test_an_activity_with_a_too_large_result_fails_once(platform: Platform
 
 
 @pytest.mark.parametrize("what", ["argument", "child", "workflow-result", "continue-as-new"])
-async def test_a_workflow_that_passes_on_too_much_fails_instead_of_retrying_for_ever(
+async def test_a_workflow_that_passes_on_too_much_fails_instead_of_retrying_endlessly(
     platform: Platform, what: str
 ) -> None:
     handle = await platform.start("test.oversized", what)
@@ -119,7 +119,7 @@ async def test_a_workflow_that_passes_on_too_much_fails_instead_of_retrying_for_
     assert not any(event.HasField("workflow_task_failed_event_attributes") for event in history.events)
 
 
-async def test_an_update_with_a_too_large_answer_fails_and_the_workflow_goes_on(platform: Platform) -> None:
+async def test_an_update_with_a_too_large_answer_fails_and_the_workflow_continues(platform: Platform) -> None:
     handle = await platform.start("test.conversation", "hello")
     with pytest.raises(WorkflowUpdateFailedError) as caught:
         await handle.execute_update("repeat_too_much")
@@ -194,7 +194,7 @@ async def test_a_client_without_the_key_is_told_so(platform: Platform, tmp_path:
     assert caught.value.code == ErrorCode.PAYLOAD_KEY_UNKNOWN
 
 
-async def test_a_worker_without_the_key_waits_for_the_key_file_and_then_goes_on(
+async def test_a_worker_without_the_key_waits_for_the_key_file_and_then_continues(
     platform: Platform, tmp_path: Path
 ) -> None:
     restored = tmp_path / "payload.json"

@@ -113,7 +113,7 @@ async def test_a_path_too_long_for_a_socket_falls_back_to_tcp(tmp_path: Path) ->
 
 @pytest.mark.parametrize("said", [[""], []], ids=["no socket yet", "a file cut short"])
 async def test_a_server_that_is_only_starting_is_not_taken_for_one_on_tcp(tmp_path: Path, said: list[str]) -> None:
-    """Whoever asks in that moment would look for it at an address where it never is."""
+    """A client that asked at that moment would use a wrong address."""
     data = tmp_path / "postgres"
     command = await asyncio.to_thread(postgres.prepare, data)
     async with running(command) as process:
@@ -144,9 +144,7 @@ async def test_without_a_socket_a_port_that_others_have_taken_is_given_up(tmp_pa
         await remember(again, "there")
 
 
-async def test_nothing_half_made_is_left_when_the_preparation_fails(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_failed_preparation_leaves_nothing_half_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(postgres, "programs_dir", lambda: tmp_path)
     with pytest.raises(OrchestratorError, match="PostgreSQL could not be prepared") as caught:
         postgres.prepare(tmp_path / "postgres")

@@ -113,7 +113,7 @@ async def test_a_log_record_names_its_span_and_without_a_collector_nothing_is_tr
         assert telemetry.client_interceptors("test") == []
 
 
-def test_nothing_of_telemetry_is_loaded_when_nobody_collects() -> None:
+def test_without_a_collector_no_telemetry_is_loaded() -> None:
     # LangChain's own client loads OpenTelemetry's SDK where it is installed, which nothing here does.
     names = ("runtime.observability.tracing", "temporalio.contrib.opentelemetry", "opentelemetry.exporter")
     modules = "api.app, workers.wiring, cli.__main__, cli.app, runtime.api_client"

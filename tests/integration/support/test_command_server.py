@@ -116,7 +116,7 @@ async def test_a_command_that_is_killed_says_so_and_the_next_one_works(waiting: 
 
 
 @pytest.mark.parametrize("ending", ["", "os.kill(os.getpid(), signal.SIGKILL)"], ids=["ends", "is killed"])
-async def test_nothing_is_left_when_the_tests_process(ending: str, tmp_path: Path) -> None:
+async def test_no_process_is_left_when_the_tests_process(ending: str, tmp_path: Path) -> None:
     code = (
         "import asyncio, os, signal\n"
         "from tests.support.command_server import command_server\n"

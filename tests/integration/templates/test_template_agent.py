@@ -284,7 +284,7 @@ def test_an_unclear_wish_is_asked_about_and_the_answer_is_built(backend: Workspa
     assert (backend.project / "services/backend/routes/flowers.py").exists()
 
 
-def test_told_to_ask_it_asks_once_and_goes_on_with_any_answer(backend: Workspace) -> None:
+def test_told_to_ask_it_asks_once_and_continues_with_any_answer(backend: Workspace) -> None:
     backend.task("Make a notes service: title [agent:ask]")
     assert backend.turn()["status"] == "question"
     assert backend.turn("## Answer from the person\nyes")["status"] == "done"

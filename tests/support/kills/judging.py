@@ -1,4 +1,4 @@
-"""What a delivery leaves behind, and the judge who compares it with one that nobody disturbed.
+"""What a delivery leaves behind, and the judge, which compares it with an undisturbed one.
 
 Nothing here asks the platform whether it did well. Commits are counted with git, releases as directories and images,
 agents by the scripted agent's own log, containers by the engine, processes in the process table, the service by its
@@ -80,7 +80,7 @@ class Finding:
 
 
 def judge(seen: Evidence, unkilled: Evidence, release: str) -> list[Finding]:
-    """What is wrong with a delivery, compared with one that nobody disturbed; empty when nothing is."""
+    """What is wrong with a delivery, compared with an undisturbed one; empty if nothing is."""
     found = [Finding("doubled", f"shown twice: {line}") for line in seen.repeated]
     found += [Finding("doubled", f"begun more than once: {name}") for name in seen.begun_again]
     found += [Finding("orphan", left) for left in seen.leftovers]

@@ -78,7 +78,7 @@ async def _successor(stack: Stack, part: str, killed: int) -> bool:
 
 
 async def kill_engine(timeout: float = 90) -> None:
-    """Kill and start it again: nobody supervises it here. Returns when it answers."""
+    """Kill it and start it again, because nothing supervises it here. Returns when it answers."""
     os.kill(int(_PID_FILE.read_text()), signal.SIGKILL)
     process = await asyncio.create_subprocess_exec(
         str(ROOT / "infra" / "docker" / "ensure_docker.sh"),

@@ -46,7 +46,7 @@ async def _repeated(stack: Stack, arguments: tuple[str, ...], timeout: float) ->
 
 
 async def end_of(stack: Stack, task_id: str, timeout: float) -> dict[str, Any]:
-    """The task once it has ended; an API that is away is asked again."""
+    """The task once it has ended; an unavailable API is asked again."""
 
     async def ended() -> dict[str, Any] | None:
         task = await asked(stack, f"/tasks/{task_id}")
@@ -82,7 +82,7 @@ async def running(traces: Traces, prefix: str, timeout: float) -> str:
 
 
 async def asked(stack: Stack, path: str, *, missing: bool = False) -> dict[str, Any] | None:
-    """The API's answer; None while the platform is away, and with `missing` for what is not there yet."""
+    """The API's answer; None while the platform is unavailable, and with `missing` for what does not exist yet."""
     try:
         async with stack.http() as http:
             answer = await http.get(path)
@@ -128,7 +128,7 @@ async def gather_evidence(traces: Traces, delivery: Delivery, *, engine_killed: 
 
 
 def was_cut_short(stack: Stack, tests: str) -> bool:
-    """Docker lost what they had printed while its daemon was away, so they were run once more, on purpose."""
+    """Docker lost what they had printed while its daemon was down, so they were run once more, on purpose."""
     return (stack.home / "containers" / "verifications" / f"{tests}.cut-short").exists()
 
 

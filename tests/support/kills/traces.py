@@ -68,7 +68,7 @@ def begun_again(traces: Traces, delivery: Delivery) -> tuple[str, ...]:
 
 @contextmanager
 def looking(look: Callable[[], None]) -> Iterator[None]:
-    """Call `look` several times a second, so that what comes and goes is seen. It must bear parts that are away."""
+    """Call `look` several times a second, so that short-lived things are seen. It must tolerate parts that are down."""
     enough = threading.Event()
 
     def keep_looking() -> None:
@@ -147,7 +147,7 @@ class ProcessTraces:
         return tuple(sorted(found | set(left_secrets(self.stack, delivery))))
 
     def strays(self) -> tuple[str, ...]:
-        """Agents that the agent's own log knows and no turn does: somebody started them a second time."""
+        """Agents that the agent's own log knows and no turn does: they were started a second time."""
         known = {_pid(file) for file in self._turns("turn-")}
         starts = [run for run in self.stack.agent_runs() if run["event"] == "start"]
         return tuple(f"agent {run['pid']}" for run in starts if run["pid"] not in known)

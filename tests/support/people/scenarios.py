@@ -20,7 +20,9 @@ async def happy(stack: Stack) -> Story:
     story = await Story.begin(stack)
     request = ("--request-id", f"wish-{story.name}", ENTITY)
     task_id = await story.start("delivery", "happy", *request)
-    story.seen["again at once"] = (await stack.ok("delivery", "start", "--project", story.project, *request))["task_id"]
+    story.seen["again immediately"] = (await stack.ok("delivery", "start", "--project", story.project, *request))[
+        "task_id"
+    ]
     story.seen["task"] = task = await story.ended(task_id, "completed")
     story.seen["again later"] = (await stack.ok("delivery", "start", "--project", story.project, *request))["task_id"]
     story.seen["url"] = task["result"]["deployed_url"]

@@ -1,4 +1,4 @@
-"""Releases as people see them: broken ones, earlier ones, two at once, secrets that are missing."""
+"""Releases as people see them: broken ones, earlier ones, two together, missing secrets."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

@@ -16,7 +16,7 @@ class Stories:
         self._stack = stack
         self._gate = asyncio.Semaphore(AT_ONCE)
         wanted = set(names)
-        # The longest stand last in the list: whoever begins with them is done first.
+        # The longest are last in the list: starting with them ends earliest.
         longest_first = [name for name in reversed(SCENARIOS) if name in wanted]
         self._running = {name: asyncio.create_task(self._tell(name)) for name in longest_first}
 
@@ -29,12 +29,12 @@ class Stories:
         return await asyncio.shield(self._running[name])
 
     async def told(self) -> None:
-        """Return when no story goes on any more, whatever became of it: its own tests say that."""
+        """Return when all stories have ended, however they ended: their own tests judge that."""
         if self._running:
             await asyncio.wait(self._running.values())
 
     async def close(self) -> None:
-        """Stop what nobody waits for."""
+        """Stop stories that no test needs."""
         for running in self._running.values():
             running.cancel()
         await asyncio.gather(*self._running.values(), return_exceptions=True)

@@ -31,7 +31,7 @@ class Cancelled:
 
 @dataclass(frozen=True)
 class Person:
-    """Somebody else than the administrator, who has a key and talks HTTP."""
+    """A person other than the administrator, with a key, who uses HTTP."""
 
     stack: Stack
     user_id: int
@@ -119,7 +119,7 @@ class Story:
     async def cancel(
         self, task_id: str, *, before: list[str] | None = None, meanwhile: Callable[[], Awaitable[None]] | None = None
     ) -> Cancelled:
-        """`task cancel`, and what is left of the task and the work below it when the task says cancelled."""
+        """`task cancel`, and what remains of the task and the work below it when the task says cancelled."""
         await self.stack.ok("task", "cancel", task_id)
         if meanwhile is not None:
             await meanwhile()

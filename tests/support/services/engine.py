@@ -71,7 +71,7 @@ _IN_USE = Path(tempfile.gettempdir()) / "orchestrator-tests-engine.lock"
 
 @contextmanager
 def in_use() -> Iterator[None]:
-    """Work with this machine's engine that must not see it killed."""
+    """Use this machine's engine while it must not be killed."""
     with _IN_USE.open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_SH)
         yield
@@ -79,7 +79,7 @@ def in_use() -> Iterator[None]:
 
 @asynccontextmanager
 async def alone() -> AsyncIterator[None]:
-    """Wait until nobody has the engine in use, and keep it so: it is killed in the block."""
+    """Wait until no test uses the engine, and keep it so: it is killed in the block."""
     with _IN_USE.open("a") as lock:
         await asyncio.to_thread(fcntl.flock, lock, fcntl.LOCK_EX)
         yield

@@ -146,7 +146,7 @@ class SampleProject:
         return Supervisor(self.home / "runs")
 
     def held(self, phase: str, until: str = "go") -> str:
-        """The beginning of a service that stands still as `candidate` or `live` until that file is there."""
+        """The start of a service that waits as `candidate` or `live` until that file exists."""
         return _HELD.format(phase=phase, directory=self._data_of_tests, file=until)
 
     @property
@@ -304,7 +304,7 @@ class GitFiles:
 
 @contextmanager
 def foreign_listener(port: int) -> Iterator[None]:
-    """Somebody else's program on `port`."""
+    """An unrelated program on `port`."""
     with socket.socket() as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(("127.0.0.1", port))

@@ -50,7 +50,7 @@ def sha(text: str) -> str:
 
 @dataclass
 class Step:
-    """How a scripted step behaves: at once, or held open until the test lets it go or it is stopped."""
+    """How a scripted step behaves: it returns immediately, or waits until the test releases or stops it."""
 
     held: bool = False
     started: asyncio.Event = field(default_factory=asyncio.Event)
@@ -58,7 +58,7 @@ class Step:
     stopped: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def reached(self) -> None:
-        """Wait until the work stands here."""
+        """Wait until the work waits here."""
         await within(self.started.wait(), 15)
 
     async def pass_through(self, follow: Follow | None = None) -> None:

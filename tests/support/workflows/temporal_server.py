@@ -52,7 +52,7 @@ async def running_temporal_server(
 
 @asynccontextmanager
 async def running_time_skipping_server() -> AsyncIterator[WorkflowEnvironment]:
-    """Run Temporal's test server, whose one clock stands still or jumps: `sleep` of what is yielded lets time pass.
+    """Run Temporal's test server, whose clock stops or jumps: `sleep` of what is yielded lets time pass.
 
     It knows no worker heartbeats, and skips no time while any activity runs.
     """

@@ -36,7 +36,7 @@ class Engine:
 async def status(
     tmp_path: Path, code: int, lasted_s: float | None, said: str | None = None, *, start_seen: bool = True
 ) -> RunStatus:
-    """`lasted_s` None: the engine was away when it ended, as Docker before 23 shows it.
+    """`lasted_s` None: the engine was down when it ended, as Docker before 23 shows it.
 
     Without `start_seen` the engine was killed in the middle of the start, and took the container over later.
     """
@@ -134,7 +134,7 @@ async def test_a_container_that_has_not_been_started_is_absent(tmp_path: Path) -
 
 
 async def test_the_copy_of_an_output_never_has_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever follows may be killed at any moment, the first one included."""
+    """The follower may be killed at any moment, also the first one."""
     seen: list[list[Path]] = []
 
     class Looking(container_runs.BoundedLog):

@@ -1,4 +1,4 @@
-"""The engine being away is told apart from what it refuses: the first is waited for, the second is not."""
+"""An unavailable engine differs from a refusal: the first is waited for, the second is not."""
 
 from pathlib import Path
 
@@ -22,7 +22,7 @@ def says(directory: Path, monkeypatch: pytest.MonkeyPatch, error: str) -> None:
         "error during connect: Post http://docker/v1.41/exec/1/start: EOF",
     ],
 )
-async def test_an_engine_that_is_away_is_waited_for(
+async def test_an_engine_that_is_down_is_waited_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: str
 ) -> None:
     says(tmp_path, monkeypatch, error)

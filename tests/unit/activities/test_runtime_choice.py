@@ -48,7 +48,7 @@ def test_processes_that_are_asked_for_are_given_whatever_docker_says(
 
 @pytest.mark.usefixtures("no_engine")
 @pytest.mark.parametrize("runtime", ["auto", "docker"])
-def test_open_work_in_containers_waits_for_an_engine_that_is_away(
+def test_open_work_in_containers_waits_for_an_engine_that_is_down(
     tmp_path: Path, runtime: Literal["auto", "docker"]
 ) -> None:
     chosen = settings(tmp_path, runtime)

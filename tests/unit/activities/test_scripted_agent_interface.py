@@ -79,7 +79,7 @@ def test_a_resumed_session_keeps_its_id_and_an_answer_is_remembered(workspace: P
 
 @pytest.mark.parametrize("session", ["11111111-2222-3333-4444-555555555555", "../../etc/passwd", "x" * 500])
 def test_an_unknown_session_cannot_be_resumed(workspace: Path, session: str) -> None:
-    done = start(workspace, "-p", "go on", "--resume", session, *STREAM)
+    done = start(workspace, "-p", "continue", "--resume", session, *STREAM)
     assert (done.returncode, done.stdout) == (1, "")
     assert f"No conversation found with session ID: {session}" in done.stderr
 

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from activities.adapters.packages.registry_trouble import registry_trouble
 from activities.adapters.packages.requirements_check import UnsafeRequirement, plain_lines
-from activities.adapters.verification.report import judge, registry_trouble
+from activities.adapters.verification.report import judge
 
 FAILED = """collected 3 items
 tests/test_a.py .F                       [ 66%]
@@ -88,6 +89,18 @@ def test_a_version_that_the_registry_does_not_have_is_code_and_an_empty_answer_i
     )
     assert not registry_trouble(text.format("1.0, 1.1"))
     assert registry_trouble(text.format("none"))
+
+
+@pytest.mark.parametrize(
+    ("uv_says", "machine"),
+    [
+        ("error: Failed to fetch: http://a/idna/\n  cause: dns error\n", True),
+        ("  cause: Because idna was not found in the package registry and you require idna==3.20, we\n", True),
+        ("  cause: Because there is no version of idna==0.0.0.1 and you require idna==0.0.0.1, we\n", False),
+    ],
+)
+def test_uv_s_words_are_told_apart_in_the_same_way(uv_says: str, machine: bool) -> None:
+    assert registry_trouble(uv_says) is machine
 
 
 def test_checks_that_were_stopped_for_time_say_so() -> None:

@@ -1,4 +1,4 @@
-"""A database that is away is an outage like the API's own: whoever asks waits, and nothing fails for it."""
+"""An unavailable database is an outage like the API's own: callers wait, and no work fails."""
 
 from pathlib import Path
 

@@ -102,7 +102,7 @@ def patterns(node: object) -> set[str]:
     return set().union(*(patterns(value) for value in node)) if isinstance(node, list) else set()
 
 
-def test_nobody_has_to_read_a_regular_expression(app: FastAPI) -> None:
+def test_no_one_has_to_read_a_regular_expression(app: FastAPI) -> None:
     found = patterns(app.openapi())
     assert len(found) > 3
     for pattern in found:

@@ -96,7 +96,7 @@ def test_a_clock_that_jumps_raises_no_alarm_and_hides_no_dead_worker() -> None:
         assert watched.seconds_until_noticed() < WITHIN_S
 
 
-def test_a_worker_without_heartbeats_lives_by_its_polls() -> None:
+def test_a_worker_without_heartbeats_is_alive_while_it_polls() -> None:
     watched = Watched(beats=False)
     watched.pass_time(600)
     assert watched.tracker.without_worker(watched.clock) == []

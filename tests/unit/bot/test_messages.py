@@ -41,10 +41,10 @@ class Platform:
         return []
 
     def open(self, _screen: ChatScreenDTO) -> None:
-        """Stands in for the task messages."""
+        """Replaces the task messages."""
 
     async def notify(self, _chat_id: int, _view: object, **_how: object) -> None:
-        """Stands in for the sender."""
+        """Replaces the sender."""
 
 
 async def said(platform: Platform, chat: Chat, bot_id: int = 1) -> None:

@@ -1,4 +1,4 @@
-"""A chat gets one edit a second, urgent messages at once, and nothing while Telegram's 429 lasts."""
+"""A chat gets one edit a second, urgent messages immediately, and nothing while Telegram's 429 lasts."""
 
 import asyncio
 
@@ -6,7 +6,7 @@ from bot.sending.rate_limiter import RateLimiter
 from tests.support.patience import patience
 
 
-async def test_a_chat_gets_one_edit_a_second_and_urgent_messages_at_once() -> None:
+async def test_a_chat_gets_one_edit_a_second_and_urgent_messages_immediately() -> None:
     limiter, times = RateLimiter(private_s=0.1, total_s=0.0), []
     loop = asyncio.get_running_loop()
     began = loop.time()

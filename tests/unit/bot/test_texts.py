@@ -41,7 +41,7 @@ def messages(language: str) -> dict[str, set[str]]:
     for entry in resource.body:
         assert not isinstance(entry, fluent.Junk), entry.content
         if isinstance(entry, fluent.Message):
-            assert entry.id.name not in found, f"{entry.id.name} stands there twice"
+            assert entry.id.name not in found, f"{entry.id.name} is defined twice"
             variables = Variables()
             variables.visit(entry)
             found[entry.id.name] = variables.names

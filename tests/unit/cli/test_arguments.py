@@ -196,7 +196,7 @@ def test_an_api_without_a_token_is_said_to_need_one(
     assert "ORCHESTRATOR_TOKEN" in capsys.readouterr().err
 
 
-def test_an_api_that_is_away_ends_with_6_within_five_seconds() -> None:
+def test_an_unreachable_api_ends_with_6_within_five_seconds() -> None:
     began = time.perf_counter()
     done = orchestrator(["task", "list"], ORCHESTRATOR_API_URL="http://127.0.0.1:1", ORCHESTRATOR_TOKEN="t")
     assert done.code == 6

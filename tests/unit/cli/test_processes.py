@@ -48,7 +48,9 @@ async def test_a_pid_that_belongs_to_another_program_now_is_never_touched(book: 
     await book.stop("stranger")
 
 
-async def test_the_end_of_a_process_is_noticed_at_once_and_its_log_says_why(book: ProcessBook, tmp_path: Path) -> None:
+async def test_the_end_of_a_process_is_noticed_immediately_and_its_log_says_why(
+    book: ProcessBook, tmp_path: Path
+) -> None:
     started = book.start("short", program("print('no such thing'); raise SystemExit(3)", tmp_path))
     assert await ended(started, timeout_s=10)
     assert book.record("short") is None

@@ -40,7 +40,7 @@ async def test_a_file_is_stored_like_its_bytes(store: DirectoryArtifactStore, tm
     assert await store.put("report.txt", source) == await store.put("report.txt", source.read_bytes())
 
 
-async def test_putting_the_same_at_once_keeps_one_file_and_no_drafts(
+async def test_putting_the_same_concurrently_keeps_one_file_and_no_drafts(
     store: DirectoryArtifactStore, tmp_path: Path
 ) -> None:
     refs = await asyncio.gather(*(store.put("log.txt", b"same") for _ in range(10)))

@@ -53,7 +53,7 @@ async def test_equal_values_give_different_ciphertexts(codec: EncryptionCodec) -
     assert first.data != second.data
 
 
-async def test_a_payload_of_somebody_else_passes_unchanged(codec: EncryptionCodec) -> None:
+async def test_a_foreign_payload_passes_unchanged(codec: EncryptionCodec) -> None:
     foreign = Payload(metadata={"encoding": b"json/plain"}, data=b"{}")
     assert await codec.decode([foreign]) == [foreign]
 

@@ -30,7 +30,7 @@ def test_a_new_key_file_is_private_and_is_never_overwritten(key_file: Path) -> N
     assert [path.name for path in key_file.parent.iterdir()] == ["payload.json"]
 
 
-def test_processes_that_create_at_once_agree_on_one_key(tmp_path: Path) -> None:
+def test_processes_that_create_concurrently_agree_on_one_key(tmp_path: Path) -> None:
     path = tmp_path / "keys" / "payload.json"
     with ProcessPoolExecutor(4, mp_context=get_context("spawn")) as pool:
         made = list(pool.map(keyring.create_if_absent, [path] * 16))
@@ -47,7 +47,7 @@ def test_a_rotation_adds_an_active_key_and_keeps_the_old_one(key_file: Path) -> 
     assert key_file.stat().st_mode & 0o777 == 0o600
 
 
-def test_rotations_at_once_lose_no_key(key_file: Path) -> None:
+def test_concurrent_rotations_lose_no_key(key_file: Path) -> None:
     with ThreadPoolExecutor(8) as pool:
         made = set(pool.map(lambda _: keyring.rotate(key_file), range(24)))
     assert made < set(json.loads(key_file.read_text())["keys"])
@@ -61,7 +61,7 @@ def test_a_loaded_ring_learns_of_a_rotation(key_file: Path) -> None:
     assert decoding.key(new_id) == encoding.active[1]
 
 
-def test_a_ring_goes_on_with_what_it_has_when_its_file_disappears(key_file: Path) -> None:
+def test_a_ring_keeps_what_it_has_when_its_file_disappears(key_file: Path) -> None:
     ring = KeyRing.load(key_file)
     before = ring.active
     key_file.unlink()

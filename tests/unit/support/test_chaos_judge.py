@@ -126,7 +126,7 @@ def test_finished_packages_are_kept_for_others_and_unfinished_ones_are_orphans()
     assert containers_left([container("venv-1", kind="setup")], DELIVERY) == ["container venv-1 (running)"]
 
 
-def test_containers_of_other_deliveries_are_nobody_s_orphans() -> None:
+def test_containers_of_other_deliveries_are_no_orphans() -> None:
     other = Container("turn-eng-2-1", "a1", "running", {"codegen-orchestrator.task": "eng-2"})
     assert containers_left([other], DELIVERY) == []
 

@@ -61,7 +61,7 @@ def test_a_final_screen_that_was_taken_back_counts() -> None:
 def test_a_secret_that_was_not_deleted_is_found() -> None:
     scene = Scene("secret").shows(DONE)
     scene.telegram.say(11, secret_of("birds"))
-    assert scene.problems(COMPLETED) == ["differs: the secret stands in the chat"]
+    assert scene.problems(COMPLETED) == ["differs: the chat shows the secret"]
 
 
 def test_what_a_person_says_is_no_screen() -> None:

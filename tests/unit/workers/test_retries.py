@@ -42,9 +42,9 @@ async def delays(error: Exception, attempts: int) -> list[float | None]:
         (OrchestratorError(ErrorCode.GIT_FAILED, "limits", error_class=ErrorClass.UPSTREAM), [5, 10, 20, 60, 60, None]),
         (OrchestratorError(ErrorCode.GIT_FAILED, "no such branch"), [None]),
         (OrchestratorError(ErrorCode.API_UNREACHABLE, "away"), [*range(1, 11), *[10] * 90]),
-        (ZeroDivisionError("a bug of ours"), [1, 2, 4, None]),
+        (ZeroDivisionError("a bug"), [1, 2, 4, None]),
     ],
-    ids=["passing", "of others", "lasting", "our own part is away", "unexpected"],
+    ids=["passing", "of others", "lasting", "part of the platform is unavailable", "unexpected"],
 )
 async def test_a_failed_step_is_tried_again_as_often_as_can_help(
     error: Exception, wanted: Sequence[int | None]

@@ -44,5 +44,5 @@ def test_who_reads_the_wall_clock_has_a_reason_that_no_jump_hurts(file: str) -> 
     assert file in ALLOWED, "use time.monotonic() or the event loop's clock for durations, or say here why not"
 
 
-def test_no_reason_is_left_over() -> None:
+def test_no_reason_is_unused() -> None:
     assert set(ALLOWED) == set(readers())

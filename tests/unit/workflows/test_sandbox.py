@@ -1,4 +1,4 @@
-"""The sandbox is the SDK's; what is left out of it changes nothing."""
+"""The sandbox is the SDK's; modules that bypass it change nothing."""
 
 import sys
 from importlib.util import cache_from_source

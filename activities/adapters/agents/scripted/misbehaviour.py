@@ -81,7 +81,7 @@ INSERTIONS = {"broken-health": HEALTH, "crash-on-start": START, "print-environme
 def edits(
     workspace: Workspace, told: Collection[str], repairing: bool, slow_tests_s: float | None = None
 ) -> dict[str, str | None]:
-    """Contents of files to write; None removes one. Raises WorkspaceError when the place is not there any more."""
+    """Contents of files to write; None removes one. Raises WorkspaceError when the text to change is gone."""
     changed: dict[str, str | None] = dict(_insertions(workspace, told))
     broken = workspace.read(BROKEN_TEST_PATH)
     slow = None if slow_tests_s is None else SLOW_TEST.format(seconds=slow_tests_s)

@@ -18,26 +18,26 @@ COMMAND = {
     "en": "a bot with a command /hello that answers Hi",
     "ru": "бот с командой /hello, которая отвечает Привет",
 }
-UNCLEAR = {"en": "What shall I build?", "ru": "Что мне сделать?"}
+UNCLEAR = {"en": "What should I build?", "ru": "Что мне сделать?"}
 BAD_NAME = {
     "en": "I cannot build “{name}”: a name needs letters, digits or _, at most 40 of them, no word that Python "
     "or the service itself uses, and no repetition; a field that exists keeps its type; "
     "types are string, text, integer, number, boolean, date, "
-    "datetime. What shall I call it?",
+    "datetime. What should I call it?",
     "ru": "Я не могу сделать «{name}»: в имени могут быть буквы, цифры и _, не больше 40, без слов, занятых Python "
     "или самим сервисом, и без повторов; тип готового поля не меняется; "
     "типы: string, text, integer, number, boolean, date, datetime. Как назвать?",
 }
 NO_MODULE = {
-    "en": "The wish needs the module {module}, and this project does not have it. What shall I build instead?",
+    "en": "This needs the module {module}, and the project does not have it. What should I build instead?",
     "ru": "Для этого нужен модуль {module}, а в проекте его нет. Что сделать вместо этого?",
 }
 TOLD_TO_ASK = {
-    "en": "I was told to ask before I start. Shall I go on?",
+    "en": "I was told to ask before I start. Should I continue?",
     "ru": "Мне велено спросить, прежде чем начать. Продолжать?",
 }
 CANNOT_REPAIR = {
-    "en": "The checks fail, and I can repair only my own work, which I find complete. What shall I change?",
+    "en": "The checks fail, and I can repair only my own work, which is complete. What should I change?",
     "ru": "Проверки не проходят, а чинить я умею только свой код, и он на месте. Что изменить?",
 }
 YES_NO: dict[Language, list[str]] = {"en": ["yes", "no"], "ru": ["да", "нет"]}

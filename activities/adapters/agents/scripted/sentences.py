@@ -129,7 +129,7 @@ def _field(item: str, found: "re.Match[str] | None") -> Field:
         raise WishError(item)
     known = field_name(name)
     chosen = TYPE_WORDS[kind] if kind else suggested_type(known.lower())
-    # A flag that nobody sent is off; everything else that was named is needed.
+    # A flag that was not sent is off; every other named field is required.
     return Field(known, chosen, required=chosen != "boolean" and not OPTIONAL.search(item))
 
 

@@ -117,7 +117,7 @@ def has_section(prompt: str, title: str) -> bool:
 
 
 def safe_name(name: str, shown: str) -> str:
-    """Raises WishError unless the name can stand in Python, in SQL and in a path."""
+    """Raises WishError unless the name is valid in Python, in SQL and in a path."""
     bad = len(name) > MAX_NAME or not IDENTIFIER.fullmatch(name)
     if bad or keyword.iskeyword(name) or keyword.iskeyword(name.capitalize()):
         raise WishError(shown)

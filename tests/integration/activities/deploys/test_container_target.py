@@ -99,7 +99,7 @@ async def test_a_service_has_no_rights_and_comes_back_with_its_server(project: C
 
 @pytest.mark.deep
 async def test_a_server_that_lost_what_it_needs_gets_it_back(project: ContainerProject) -> None:
-    """What was seen once is not believed for ever: a server is prepared again by the platform that prepared it."""
+    """A server that was prepared once is prepared again when needed, by the same platform."""
     assert (await deploy(project, project.commit("v1")))[1].ok
     name = project.server.servers.container(project.server.handle)
     await docker.run("exec", name, "sh", "-c", "rm -rf /opt/orchestrator/*")
@@ -133,7 +133,7 @@ async def test_a_server_whose_engine_cannot_be_prepared_has_the_base_image(
     assert ["no-such-module" in line["reason"] for line in logged if line["log_level"] == "warning"] == [True], logged
 
 
-async def test_servers_that_are_made_at_once_have_addresses_of_their_own(project: ContainerProject) -> None:
+async def test_servers_that_are_created_concurrently_have_different_addresses(project: ContainerProject) -> None:
     """Whoever starts second at an address of two does not start at all."""
     image = await server_container.ensure_image()
     names = [f"orchestrator-server-test-{uuid4().hex[:8]}" for _ in range(3)]
@@ -162,12 +162,12 @@ async def test_a_server_that_is_being_removed_does_not_hold_up_another(project: 
 async def test_a_broken_engine_of_the_server_is_not_taken_for_the_one_of_this_machine(
     project: ContainerProject, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The first is a server that does not get well; the second would be waited for, however long it takes."""
+    """The first is a server that does not become ready; the second would be waited for, however long it takes."""
     monkeypatch.setattr(server_container, "_START_S", 1.0)
     name = project.server.servers.container(project.server.handle)
     await docker.run("exec", name, "systemctl", "stop", "docker.socket", "docker.service")
     try:
-        with pytest.raises(OrchestratorError, match="does not get well") as caught:
+        with pytest.raises(OrchestratorError, match="is not ready") as caught:
             await project.server.access(project.server.handle)
     finally:
         await docker.run("exec", name, "systemctl", "start", "docker.socket", "docker.service")

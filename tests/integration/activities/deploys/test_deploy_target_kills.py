@@ -81,7 +81,7 @@ def ident(request: ReleaseRequest) -> str:
 
 
 @deep
-async def test_two_callers_at_once_make_one_release(project: SampleProject) -> None:
+async def test_two_concurrent_callers_make_one_release(project: SampleProject) -> None:
     request = await project.request(project.commit("v1"))
     await asyncio.gather(release(project, request), release(project, request))
     await assert_serves_once(project, request)

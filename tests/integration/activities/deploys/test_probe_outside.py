@@ -70,7 +70,7 @@ async def test_a_redirect_is_not_followed() -> None:
     assert "302" in str(answer.error)
 
 
-async def test_nobody_there_and_somebody_silent_are_told_apart_from_a_wrong_answer() -> None:
+async def test_a_closed_port_and_a_silent_server_differ_from_a_wrong_answer() -> None:
     refused = await look("127.0.0.1", any_free(), EXPECTED)
     assert (refused.ok, refused.answered) == (False, False)
     silent = await asyncio.start_server(lambda *_: asyncio.sleep(5), "127.0.0.1", 0)

@@ -121,7 +121,7 @@ async def deploy_and_look(project: SampleProject) -> Served:
 
 
 async def let_go_until_done(project: SampleProject, deploying: Coroutine[Any, Any, Deployed]) -> Deployed:
-    """For a commit that stands still as a candidate: in containers each candidate has a directory of its own."""
+    """For a commit that waits as a candidate: in containers each candidate has a directory of its own."""
     task = asyncio.ensure_future(deploying)
     while not task.done():
         await project.let_go()
@@ -340,7 +340,7 @@ async def test_cancelling_a_release_leaves_nothing_of_it(
 ) -> None:
     project, first = served.project, served.request
     kept = await project.releases()
-    # Nobody lets it go: what waited for it would wait longer than this test may take.
+    # It is never released: what waited for it would wait longer than this test may take.
     monkeypatch.setattr(project, "start_timeout_s", 600)
     stands_still = project.commit("v2", prologue=project.held(moment, until="never"))
     request = await project.request(stands_still, previous=first.release_id, timeout_s=600)
