@@ -130,7 +130,7 @@ class DetachedReleases:
                 await asyncio.to_thread(write_private_bytes, file, order.given)
                 await self._supervisor.start(self._command(order, file))
 
-    def _starting(self) -> AbstractAsyncContextManager[None]:
+    def _starting(self) -> AbstractAsyncContextManager[object]:
         self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
         return file_lock(self._root / ".lock")
 
