@@ -21,10 +21,12 @@ from contracts.states import (
     ReleaseState,
     Role,
     ServerStatus,
+    Stage,
     TaskKind,
     TaskState,
 )
 from contracts.steps import ServicePort, ServiceProcess
+from contracts.subjects import Subject
 
 # Users and access
 
@@ -129,21 +131,24 @@ class ProjectList(Contract):
 
 
 class TaskDTO(Contract):
-    """A projection of one workflow, for people. `waiting_for` says for whom or what, when state is waiting.
+    """A projection of one workflow, for people.
+
+    `waiting_for` says for whom or what, when state is waiting, and `question_id` which question that is.
 
     `stalled_queue` names the task queue that it waits on and that no live Temporal worker serves since `stalled_since`.
     """
 
     id: Identifier
     kind: TaskKind
-    project_id: Identifier
+    subject: Subject
     user_id: UserId
     workflow_id: str
     run_id: str = ""
     title: str = ""
     state: TaskState
-    stage: str = ""
+    stage: Stage = Stage.QUEUED
     waiting_for: str | None = None
+    question_id: str | None = None
     parent_task_id: str | None = None
     result: dict[str, str | int | None] = Field(default_factory=dict)
     error_code: str | None = None
@@ -158,6 +163,17 @@ class TaskDTO(Contract):
 
 class TaskList(Contract):
     items: list[TaskDTO]
+
+
+class TaskTree(Contract):
+    """A task and all work below it, oldest first after the task itself, with the questions of all of them.
+
+    Questions are of every state, newest first.
+    """
+
+    task: TaskDTO
+    below: list[TaskDTO] = Field(default_factory=list)
+    questions: list[QuestionDTO] = Field(default_factory=list)
 
 
 class EngineeringStart(Contract):

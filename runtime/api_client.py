@@ -56,6 +56,7 @@ from contracts.nouns import (
     StartedTask,
     TaskDTO,
     TaskList,
+    TaskTree,
     TokenCreated,
     TokenRequest,
     UserCreate,
@@ -226,44 +227,48 @@ class ApiClient:
         params = {"after": str(after), "limit": str(limit)}
         return (await self._get(f"/tasks/{_part(task_id)}/events", EventList, params)).items
 
-    async def watch(self, task_id: str, after: int = 0) -> AsyncIterator[StreamedEvent]:
-        """Events of a task in order, each once, until the task is final; resumes by itself after a cut.
+    async def tree(self, task_id: str) -> TaskTree:
+        """A task, all work below it, and what they have asked."""
+        return await self._get(f"/tasks/{_part(task_id)}/tree", TaskTree)
 
-        Raises API_UNREACHABLE when the API stays away for ten reconnections (half a minute) in a row.
+    async def watch(self, task_id: str, after: int = 0) -> AsyncIterator[StreamedEvent]:
+        """Events of a task and of all work below it, each once, until the task is final; resumes by itself after a cut.
+
+        `after` skips events of the task itself. Raises API_UNREACHABLE when the API stays away for ten reconnections
+        (half a minute) in a row.
         """
-        failures = 0
+        cursor, failures = f"{task_id}:{after}" if after else "", 0
         while True:
+            before = cursor
             try:
-                async for event in self._stream(task_id, after):
-                    failures = 0
-                    if event.seq > after:
-                        after = event.seq
-                        yield event
-                if (await self.task(task_id)).state.is_final:
-                    for event in await self.events(task_id, after=after):
-                        yield event
-                    return
+                async for place, event in self._stream(task_id, cursor):
+                    cursor, failures = place, 0
+                    yield event
+            except _Closed:
+                return
             except (httpx.TransportError, SSEError, OrchestratorError) as error:
                 failures += 1
                 if isinstance(error, OrchestratorError) and not (error.retryable and failures <= _RECONNECTIONS):
                     raise
                 if failures > _RECONNECTIONS:
                     raise self._unreachable(error) from error
-            await _pause(failures)
+            if failures or cursor == before:
+                await _pause(failures)
 
-    async def _stream(self, task_id: str, after: int) -> AsyncIterator[StreamedEvent]:
+    async def _stream(self, task_id: str, cursor: str) -> AsyncIterator[tuple[str, StreamedEvent]]:
+        """What is behind the cursor, each event with the cursor behind it. Raises `_Closed` when there is no more."""
         timeout = httpx.Timeout(self._timeout_s, read=_STREAM_SILENCE_S)
-        headers = {**self._headers, **({"Last-Event-ID": str(after)} if after else {})}
+        headers = {**self._headers, **({"Last-Event-ID": cursor} if cursor else {})}
         path = f"/tasks/{_part(task_id)}/stream"
         async with aconnect_sse(self._http, "GET", path, headers=headers, timeout=timeout) as source:
             if source.response.status_code == httpx.codes.NO_CONTENT:
-                return
+                raise _Closed
             if source.response.status_code != httpx.codes.OK:
                 await source.response.aread()
                 raise _refusal(source.response)
             async for message in source.aiter_sse():
                 if message.data and message.event in {"message", "progress"}:
-                    yield _parsed(StreamedEvent, message.data)
+                    yield message.id, _parsed(StreamedEvent, message.data)
 
     async def artifact(self, task_id: str, sha256: str, offset: int = 0) -> ArtifactContent:
         """A slice of a task's artifact from `offset` bytes on."""
@@ -457,6 +462,10 @@ def _class_of(response: httpx.Response) -> ErrorClass:
 
 async def _in_its_trace(request: httpx.Request) -> None:
     telemetry.add_trace_context(request.headers)
+
+
+class _Closed(Exception):
+    pass
 
 
 async def _pause(failures: int) -> None:

@@ -29,6 +29,7 @@ with workflow.unsafe.imports_passed_through():
         QuestionKind,
         ReleaseState,
         ResultStatus,
+        Stage,
         TaskKind,
         TaskState,
     )
@@ -42,18 +43,19 @@ with workflow.unsafe.imports_passed_through():
         ReleaseOutcome,
         ReleaseVerdict,
     )
+    from contracts.subjects import Subject
     from workflows import failures, options, patches, rules
     from workflows.graph_run import run_graph
     from workflows.ledger import Ledger, Sequence
 
 _STAGES = {
-    "analyse": ("analysing", 10, "Reading what the commit needs to run."),
-    "resolve": ("resolving", 20, "Resolving secrets."),
-    "allocate": ("allocating", 30, "Allocating server and ports."),
-    "deploy": ("deploying", 45, "Ansible puts the release on the server."),
-    "probe": ("probing", 80, "Asking the URL from outside."),
-    "promote": ("promoting", 95, "The release answers; recording it as the active one."),
-    "roll_back": ("rolling back", 90, "Returning to the previous release."),
+    "analyse": (Stage.ANALYSING, 10, "Reading what the commit needs to run."),
+    "resolve": (Stage.RESOLVING, 20, "Resolving secrets."),
+    "allocate": (Stage.ALLOCATING, 30, "Allocating server and ports."),
+    "deploy": (Stage.DEPLOYING, 45, "Ansible puts the release on the server."),
+    "probe": (Stage.PROBING, 80, "Asking the URL from outside."),
+    "promote": (Stage.PROMOTING, 95, "The release answers; recording it as the active one."),
+    "roll_back": (Stage.ROLLING_BACK, 90, "Returning to the previous release."),
 }
 _SERVER = SearchAttributeKey.for_keyword(SearchAttribute.SERVER_HANDLE)
 _GRAPH_ACTIONS = frozenset({DeployAction.DEPLOY, DeployAction.ROLLBACK})
@@ -202,7 +204,7 @@ class DeployWorkflow:
     async def _carry_out(self, message: DeployMessage) -> DeployResult:
         if message.action not in _GRAPH_ACTIONS:
             return await self._operate(message)
-        self._ledger.stage("choosing", "Looking up which commit that is.", percent=5)
+        self._ledger.stage(Stage.CHOOSING, "Looking up which commit that is.", percent=5)
         self._chosen = await self._choose(message)
         joined = self._just_deployed(message, self._chosen)
         if joined is not None:
@@ -284,7 +286,7 @@ class DeployWorkflow:
 
     async def _operate(self, message: DeployMessage) -> DeployResult:
         action = message.action.value
-        self._ledger.stage(action, f"Carrying out: {action}.", percent=30)
+        self._ledger.stage(Stage(action), f"Carrying out: {action}.", percent=30)
         done = await self._run_operation(message)
         if not done.ok:
             raise failures.failure(ErrorCode.PLAYBOOK_FAILED, done.error or f"{action} failed")
@@ -387,11 +389,12 @@ class DeployWorkflow:
         return Ledger(
             kind=TaskKind.DEPLOY,
             task_id=message.task_id,
-            project_id=message.project_id,
+            subject=Subject.project(message.project_id),
             user_id=message.user_id,
             title=f"{message.action.value.capitalize()} {self._project_name(message)}{what}",
             request_id=message.request_id,
             parent_task_id=message.parent_task_id,
+            parent_workflow_id=message.parent_workflow_id,
             sequence=self._sequence,
         )
 

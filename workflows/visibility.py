@@ -3,6 +3,7 @@
 from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes
 
 from contracts.names import SearchAttribute
+from contracts.states import Stage
 
 
 def attributes(project_id: str, task_id: str, user_id: int) -> TypedSearchAttributes:
@@ -11,7 +12,7 @@ def attributes(project_id: str, task_id: str, user_id: int) -> TypedSearchAttrib
         SearchAttribute.PROJECT_ID: project_id,
         SearchAttribute.TASK_ID: task_id,
         SearchAttribute.USER_ID: str(user_id),
-        SearchAttribute.STAGE: "queued",
+        SearchAttribute.STAGE: Stage.QUEUED.value,
     }
     pairs = [SearchAttributePair(SearchAttributeKey.for_keyword(name), value) for name, value in values.items()]
     return TypedSearchAttributes(pairs)

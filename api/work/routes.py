@@ -9,7 +9,7 @@ from api.database import Session
 from api.dependencies import SettingsDep
 from api.gateway import GatewayDep
 from api.problems import permanent
-from api.visibility import find_project, find_working_project
+from api.visibility import Right, find_project, find_working_project
 from api.work import messages, queries, replies
 from contracts.errors import ErrorCode
 from contracts.nouns import DeliveryStart, DeployStart, EngineeringStart, StartedTask
@@ -57,8 +57,10 @@ async def start_delivery(
 async def start_deploy(body: DeployStart, session: Session, caller: MayDeploy, gateway: GatewayDep) -> StartedTask:
     """Deploy, roll back, stop, restart or remove. The same request id for the same project is the same task."""
     # What an archived project left running can still be ended.
-    find = find_project if body.action in {DeployAction.STOP, DeployAction.REMOVE} else find_working_project
-    project = await find(session, caller, body.project_id)
+    if body.action in {DeployAction.STOP, DeployAction.REMOVE}:
+        project = await find_project(session, caller, body.project_id, Right.ACT)
+    else:
+        project = await find_working_project(session, caller, body.project_id)
     messages.check_deploy(caller, body)
     task_id = messages.task_id(TaskKind.DEPLOY, body)
     if (known := await queries.find_started(session, task_id)) is not None:

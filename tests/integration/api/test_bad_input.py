@@ -58,7 +58,8 @@ async def contents(api: Api) -> dict[str, list[Any]]:
 def valid_bodies(project_id: str) -> dict[str, dict[str, Any]]:
     """A body that each route would take, apart from what a test spoils."""
     work = {"request_id": "r", "project_id": project_id, "wish": "w", "title": "t", "max_rounds": 3}
-    question = {"id": "q-1", "workflow_id": "w", "task_id": "t-1", "project_id": project_id, "user_id": 1,
+    question = {"id": "q-1", "workflow_id": "w", "task_id": "t-1", "user_id": 1,
+                "subject": {"kind": "project", "id": project_id},
                 "kind": "approval", "text": "?", "created_at": "2026-01-01T00:00:00Z"}  # fmt: skip
     event = {"type": "progress", "request_id": "r", "message": "m", "timestamp": "2026-01-01T00:00:00Z"}
     return {
@@ -215,7 +216,7 @@ async def test_hostile_queries_and_headers_are_refused(api: Api, value: str) -> 
         reply = await api.http.get(url, headers=api.admin)
         assert reply.status_code in {404, 422}, (url, reply.text)
         assert_is_a_problem(reply, url)
-    headers = {**api.admin, "Last-Event-ID": "9" * 30, "X-Orchestrator-Via": value or "x"}
+    headers = {**api.admin, "Last-Event-ID": f"{task_id}:{'9' * 30}", "X-Orchestrator-Via": value or "x"}
     assert (await api.http.get(f"/tasks/{task_id}/stream", headers=headers)).status_code == 422
 
 
