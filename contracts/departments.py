@@ -87,6 +87,7 @@ class DeliveryMessage(BaseMessage):
     max_rounds: int = Field(default=3, ge=1, le=10)
     require_approval: bool = False
     turn_timeout_s: int = Field(default=3600, ge=1, le=86_400)
+    question_reminder_s: int = Field(default=86_400, ge=1)
 
 
 class DeliveryResult(BaseResult):

@@ -177,7 +177,10 @@ class TaskTree(Contract):
 
 
 class EngineeringStart(Contract):
-    """Start work on a wish. `request_id` is minted by the caller: the same id is the same task."""
+    """Start work on a wish. `request_id` is minted by the caller: the same id is the same task.
+
+    What is left out of `agent`, `max_rounds` and `require_approval` is as the project's settings say.
+    """
 
     request_id: str = Field(min_length=1, max_length=200)
     project_id: Identifier
@@ -185,24 +188,27 @@ class EngineeringStart(Contract):
     spec: ProjectSpec | None = None
     title: str | None = Field(default=None, max_length=200)
     agent: AgentKind | None = None
-    max_rounds: int = Field(default=3, ge=1, le=10)
+    max_rounds: int | None = Field(default=None, ge=1, le=10)
 
 
 class DeliveryStart(EngineeringStart):
     """Engineering, then deploy."""
 
-    require_approval: bool = False
+    require_approval: bool | None = None
 
 
 class DeployStart(Contract):
-    """An action on what a project has deployed; `commit` None means the newest published one."""
+    """An action on what a project has deployed; `commit` None means the newest published one.
+
+    Without `require_approval` the project's settings say whether a person is asked.
+    """
 
     request_id: str = Field(min_length=1, max_length=200)
     project_id: Identifier
     action: DeployAction = DeployAction.DEPLOY
     commit: CommitSha | None = None
     release_id: Identifier | None = None
-    require_approval: bool = False
+    require_approval: bool | None = None
 
 
 class StartedTask(Contract):

@@ -88,6 +88,7 @@ class DeliveryWorkflow:
             agent=message.agent,
             max_rounds=message.max_rounds,
             turn_timeout_s=message.turn_timeout_s,
+            question_reminder_s=message.question_reminder_s,
             parent_task_id=message.task_id,
             parent_workflow_id=workflow.info().workflow_id,
         )
@@ -117,6 +118,7 @@ class DeliveryWorkflow:
             user_id=message.user_id,
             commit=built.commit_sha,
             require_approval=message.require_approval,
+            question_reminder_s=message.question_reminder_s,
             parent_task_id=message.task_id,
             parent_workflow_id=workflow.info().workflow_id,
         )

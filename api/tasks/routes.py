@@ -87,11 +87,16 @@ async def cancel_task(
 
 @router.get("/tasks/{task_id}/tree")
 async def show_tree(task_id: TaskId, session: Session, caller: MayShow, replies: TaskRepliesDep) -> TaskTree:
-    """The task, all work below it, and what they have asked. Until the task's first projection, Temporal is asked."""
+    """The task, all work below it, and what they have asked. Until the task's first projection, Temporal is asked.
+
+    An agent reads questions only with `question.list`.
+    """
     rows = await queries.find_tree(session, caller, task_id)
     if not rows:
         return TaskTree(task=await find_starting_task(session, replies, caller, task_id))
-    return replies.tree(rows, await list_of_tasks(session, [row.id for row in rows], MAX_QUESTIONS))
+    may_read_questions = caller.commands is None or "question.list" in caller.commands
+    ids = [row.id for row in rows] if may_read_questions else []
+    return replies.tree(rows, await list_of_tasks(session, ids, MAX_QUESTIONS))
 
 
 @router.get("/tasks/{task_id}/events")
