@@ -2,7 +2,7 @@
 
 from typing import Annotated, Self
 
-from pydantic import StringConstraints
+from pydantic import StringConstraints, model_validator
 
 from contracts.base import Contract
 from contracts.states import SubjectKind
@@ -18,6 +18,12 @@ class Subject(Contract):
 
     kind: SubjectKind
     id: SubjectId
+
+    @model_validator(mode="after")
+    def _is_the_one_installation(self) -> Self:
+        if self.kind is SubjectKind.INSTALLATION and self.id != INSTALLATION_ID:
+            raise ValueError(f"there is one installation, and its id is {INSTALLATION_ID!r}")
+        return self
 
     @classmethod
     def project(cls, project_id: str) -> Self:
