@@ -6,12 +6,15 @@ A setting is a field of `ProjectSettings`: its name, type, default and meaning a
 import json
 from typing import Literal
 
-from pydantic import AwareDatetime, Field, JsonValue, ValidationError
+from pydantic import AwareDatetime, Field, ValidationError
 
 from contracts.base import Contract, ShortText, UserId
 from contracts.errors import ErrorCode, OrchestratorError
 from contracts.states import AgentKind
 from contracts.wording import in_words
+
+SettingValue = bool | int | float | str | list[str] | None
+"""A value as JSON has it, of whatever setting."""
 
 
 class ProjectSettings(Contract):
@@ -42,14 +45,14 @@ NOT_YET_READ = frozenset({"monthly_budget_usd", "egress_hosts", "retention_days"
 class SettingWrite(Contract):
     """`value` is that of the field of ProjectSettings with the setting's name; null takes the choice back."""
 
-    value: JsonValue
+    value: SettingValue
 
 
 class SettingDTO(Contract):
     """A setting as it counts. `source` says whose choice that is; the last three are of that choice."""
 
     name: str
-    value: JsonValue
+    value: SettingValue
     description: str
     source: Literal["project", "installation", "default"]
     in_use: bool
@@ -66,7 +69,7 @@ class SettingVersion(Contract):
     """A choice that was made: null is one that was taken back."""
 
     version: int
-    value: JsonValue
+    value: SettingValue
     changed_by: UserId
     changed_at: AwareDatetime
 
@@ -85,7 +88,7 @@ def check_name(name: str) -> None:
         raise OrchestratorError(ErrorCode.UNKNOWN_SETTING, f"There is no such setting. Settings are: {known}.")
 
 
-def check_value(name: str, value: JsonValue) -> None:
+def check_value(name: str, value: SettingValue) -> None:
     """Raises UNKNOWN_SETTING, or BAD_SETTING_VALUE for a value that this setting cannot have."""
     check_name(name)
     try:

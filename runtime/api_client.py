@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 import httpx
 from httpx_sse import SSEError, aconnect_sse
-from pydantic import BaseModel, JsonValue, SecretStr, ValidationError
+from pydantic import BaseModel, SecretStr, ValidationError
 from pydantic_core import to_jsonable_python
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, stop_after_delay, wait_exponential_jitter
 
@@ -67,7 +67,7 @@ from contracts.nouns import (
     WhoAmI,
 )
 from contracts.progress import FineEvent, Projection, ProjectionAck, StreamedEvent
-from contracts.project_settings import SettingDTO, SettingHistory, SettingList, SettingWrite
+from contracts.project_settings import SettingDTO, SettingHistory, SettingList, SettingValue, SettingWrite
 from contracts.questions import AnswerAccepted, QuestionDTO
 from contracts.states import ActorVia
 from runtime import telemetry
@@ -203,7 +203,7 @@ class ApiClient:
         """Those of the project, or of the installation."""
         return (await self._get(_settings_of(project_id), SettingList)).items
 
-    async def choose_setting(self, project_id: str | None, name: str, value: JsonValue) -> list[SettingDTO]:
+    async def choose_setting(self, project_id: str | None, name: str, value: SettingValue) -> list[SettingDTO]:
         """Choose for the project or the installation; None takes a choice back. All settings as they are then."""
         path = f"{_settings_of(project_id)}/{_part(name)}"
         return (await self._request("PUT", path, SettingList, SettingWrite(value=value))).items

@@ -3,7 +3,6 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Path
-from pydantic import JsonValue
 
 from api.auth import Admin, Person
 from api.database import Session
@@ -14,6 +13,7 @@ from contracts.base import Identifier
 from contracts.project_settings import (
     SettingHistory,
     SettingList,
+    SettingValue,
     SettingWrite,
     check_name,
     check_value,
@@ -78,5 +78,5 @@ async def list_project_versions(project_id: ProjectId, name: Name, session: Sess
     return replies.history(name, await queries.history(session, Subject.project(project_id), name))
 
 
-def _check(name: str, value: JsonValue) -> None:
+def _check(name: str, value: SettingValue) -> None:
     check_name(name) if value is None else check_value(name, value)

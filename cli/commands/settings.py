@@ -4,7 +4,6 @@ import json
 from typing import Annotated
 
 import typer
-from pydantic import JsonValue
 
 from cli.client import session
 from cli.client.projects import find_project_id
@@ -12,7 +11,7 @@ from cli.terminal.exits import EPILOG
 from cli.terminal.options import AsJson, command_group
 from cli.terminal.output import Output
 from cli.terminal.tables import show_setting_versions, show_settings
-from contracts.project_settings import SettingList
+from contracts.project_settings import SettingList, SettingValue
 from runtime.api_client import ApiClient
 
 app = command_group()
@@ -67,7 +66,7 @@ def history(name: Name, project: OfProject = None, as_json: AsJson = False) -> N
     session.run(work, as_json=as_json)
 
 
-def _choose(name: str, value: JsonValue, project: str | None, *, as_json: bool) -> None:
+def _choose(name: str, value: SettingValue, project: str | None, *, as_json: bool) -> None:
     async def work(api: ApiClient, out: Output) -> None:
         items = await api.choose_setting(await find_project_id(api, project), name, value)
         out.document(SettingList(items=items))
@@ -76,10 +75,10 @@ def _choose(name: str, value: JsonValue, project: str | None, *, as_json: bool) 
     session.run(work, as_json=as_json)
 
 
-def _read(text: str) -> JsonValue:
+def _read(text: str) -> SettingValue:
     """What is no JSON is a word, such as the name of an agent."""
     try:
-        value: JsonValue = json.loads(text)
+        value: SettingValue = json.loads(text)
     except ValueError:
         return text
     return value
