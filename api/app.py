@@ -27,6 +27,7 @@ from api.queues.watch import QueueWatch
 from api.releases import routes as releases
 from api.secrets import routes as secrets
 from api.servers import routes as servers
+from api.settings import routes as settings_routes
 from api.state import Platform
 from api.tasks import routes as tasks
 from api.tasks.event_hub import EventHub
@@ -58,6 +59,7 @@ _ROUTES = (
     queues,
     releases,
     servers,
+    settings_routes,
     chat,
     web_ui,
     internal,

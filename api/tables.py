@@ -23,6 +23,8 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
 from contracts.base import utc_now
+from contracts.states import SubjectKind
+from contracts.subjects import Subject
 
 Document = dict[str, Any]
 
@@ -44,6 +46,19 @@ def _time() -> Any:  # noqa: ANN401 - SQLModel's Field is a value of the field's
 
 def _json(*, nullable: bool = False, **options: Any) -> Any:  # noqa: ANN401 - see _time
     return Field(sa_column=Column(JSONB(none_as_null=True), nullable=nullable), **options)
+
+
+def _subject_kind() -> Any:  # noqa: ANN401 - see _time
+    return Field(sa_column=Column(STATE, nullable=False))
+
+
+def _subject_id() -> Any:  # noqa: ANN401 - see _time
+    return Field(sa_column=Column(ID, nullable=False))
+
+
+def subject_columns(subject: Subject) -> Document:
+    """The columns of a row that belongs to the subject."""
+    return {"subject_kind": subject.kind.value, "subject_id": subject.id}
 
 
 class UserRow(SQLModel, table=True):
@@ -99,18 +114,47 @@ class ProjectRow(SQLModel, table=True):
     updated_at: datetime = _time()
 
 
+class MembershipRow(SQLModel, table=True):
+    """The role of a person in a subject; `api.visibility` says what each role may."""
+
+    __tablename__ = "memberships"
+    __table_args__ = (Index("ix_memberships_subject", "subject_kind", "subject_id"),)
+
+    user_id: int = Field(sa_column=Column(ForeignKey("users.user_id"), primary_key=True))
+    subject_kind: str = Field(sa_column=Column(STATE, primary_key=True))
+    subject_id: str = Field(sa_column=Column(ID, primary_key=True))
+    role: str = Field(sa_column=Column(STATE, nullable=False))
+    created_at: datetime = _time()
+
+
+class SettingRow(SQLModel, table=True):
+    """A version of a setting; rows are only added. `value` None takes back what was set before."""
+
+    __tablename__ = "settings"
+
+    subject_kind: str = Field(sa_column=Column(STATE, primary_key=True))
+    subject_id: str = Field(sa_column=Column(ID, primary_key=True))
+    name: str = Field(sa_column=Column(String(100), primary_key=True))
+    version: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
+    value: Any = _json(default=None, nullable=True)
+    changed_by: int = Field(sa_column=Column(ForeignKey("users.user_id"), nullable=False))
+    changed_at: datetime = _time()
+
+
 class TaskRow(SQLModel, table=True):
     """`seq` is the last accepted projection; `last_event_seq` the newest event of the task's stream."""
 
     __tablename__ = "tasks"
     __table_args__ = (
-        Index("ix_tasks_project_id_created_at", "project_id", "created_at"),
+        Index("ix_tasks_subject_created_at", "subject_kind", "subject_id", "created_at"),
+        Index("ix_tasks_parent_task_id", "parent_task_id"),
         Index("ix_tasks_artifacts", "artifacts", postgresql_using="gin"),
     )
 
     id: str = Field(sa_column=Column(ID, primary_key=True))
     kind: str = Field(sa_column=Column(STATE, nullable=False))
-    project_id: str = Field(sa_column=Column(ForeignKey("projects.id"), nullable=False))
+    subject_kind: str = _subject_kind()
+    subject_id: str = _subject_id()
     user_id: int = Field(sa_column=Column(BigInteger, nullable=False))
     workflow_id: str = Field(sa_column=Column(String(300), nullable=False))
     run_id: str = Field(default="", sa_column=Column(String(100), nullable=False))
@@ -120,6 +164,7 @@ class TaskRow(SQLModel, table=True):
     state: str = Field(sa_column=Column(STATE, nullable=False))
     stage: str = Field(default="", sa_column=Column(String(100), nullable=False))
     waiting_for: str | None = Field(default=None, sa_column=Column(String(500)))
+    question_id: str | None = Field(default=None, sa_column=Column(ID))
     parent_task_id: str | None = Field(default=None, sa_column=Column(ID))
     result: Document = _json(default_factory=dict)
     error_code: str | None = Field(default=None, sa_column=Column(Text))
@@ -127,6 +172,10 @@ class TaskRow(SQLModel, table=True):
     artifacts: list[Document] = _json(default_factory=list)
     created_at: datetime = _time()
     updated_at: datetime = _time()
+
+    @property
+    def subject(self) -> Subject:
+        return Subject(kind=SubjectKind(self.subject_kind), id=self.subject_id)
 
 
 class EventRow(SQLModel, table=True):
@@ -147,12 +196,16 @@ class QuestionRow(SQLModel, table=True):
     """`answer_id` is the caller's id of the answer that the workflow accepted through this API."""
 
     __tablename__ = "questions"
-    __table_args__ = (Index("ix_questions_project_id_state", "project_id", "state"),)
+    __table_args__ = (
+        Index("ix_questions_subject_state", "subject_kind", "subject_id", "state"),
+        Index("ix_questions_task_id", "task_id"),
+    )
 
     id: str = Field(sa_column=Column(ID, primary_key=True))
     workflow_id: str = Field(sa_column=Column(String(300), nullable=False))
     task_id: str = Field(sa_column=Column(ForeignKey("tasks.id"), nullable=False))
-    project_id: str = Field(sa_column=Column(ForeignKey("projects.id"), nullable=False))
+    subject_kind: str = _subject_kind()
+    subject_id: str = _subject_id()
     user_id: int = Field(sa_column=Column(BigInteger, nullable=False))
     kind: str = Field(sa_column=Column(STATE, nullable=False))
     state: str = Field(sa_column=Column(STATE, nullable=False))
@@ -165,6 +218,10 @@ class QuestionRow(SQLModel, table=True):
     answer_id: str | None = Field(default=None, sa_column=Column(String(200)))
     created_at: datetime = _time()
     closed_at: datetime | None = Field(default=None, sa_column=Column(DateTime(timezone=True)))
+
+    @property
+    def subject(self) -> Subject:
+        return Subject(kind=SubjectKind(self.subject_kind), id=self.subject_id)
 
 
 class SecretRow(SQLModel, table=True):

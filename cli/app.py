@@ -25,6 +25,7 @@ COMMANDS: Final = {
     "task": ("cli.commands.task", "List, watch and cancel work, and read its logs."),
     "question": ("cli.commands.question", "See what the platform asks you."),
     "answer": ("cli.commands.answer", "Answer a question. The first valid answer counts."),
+    "settings": ("cli.commands.settings", "Choose how projects are worked on, for one project or for all."),
     "secret": ("cli.commands.secret", "Store a project's secrets. They cannot be read back."),
     "user": ("cli.commands.user", "Add and list the people who may use this platform."),
     "token": ("cli.commands.agent_token", "Create short-lived tokens for agents."),

@@ -15,7 +15,10 @@ SecretRef = Annotated[str, StringConstraints(pattern=r"^secret://[A-Za-z0-9._/-]
 
 
 class EngineeringMessage(BaseMessage):
-    """One wish to one verified commit. Input of workflow `engineering`."""
+    """One wish to one verified commit. Input of workflow `engineering`.
+
+    The workflow `parent_workflow_id` is told when a question is asked and closed.
+    """
 
     task_id: Identifier
     project_id: Identifier
@@ -26,6 +29,7 @@ class EngineeringMessage(BaseMessage):
     reply_to: str | None = None
     project_name: ProjectName | None = None
     parent_task_id: Identifier | None = None
+    parent_workflow_id: str | None = Field(default=None, max_length=300)
     agent: AgentKind = AgentKind.SCRIPTED
     max_rounds: int = Field(default=3, ge=1, le=10)
     turn_timeout_s: int = Field(default=3600, ge=1, le=86_400)
@@ -41,7 +45,10 @@ class EngineeringResult(BaseResult):
 
 
 class DeployMessage(BaseMessage):
-    """One commit to one live URL, or another action on what is deployed. Input of workflow `deploy`."""
+    """One commit to one live URL, or another action on what is deployed. Input of workflow `deploy`.
+
+    The workflow `parent_workflow_id` is told when a question is asked and closed.
+    """
 
     task_id: Identifier
     project_id: Identifier
@@ -52,6 +59,7 @@ class DeployMessage(BaseMessage):
     project_name: ProjectName | None = None
     project_slug: ProjectSlug | None = None
     parent_task_id: Identifier | None = None
+    parent_workflow_id: str | None = Field(default=None, max_length=300)
     require_approval: bool = False
     question_reminder_s: int = Field(default=86_400, ge=1)
 
@@ -81,6 +89,7 @@ class DeliveryMessage(BaseMessage):
     max_rounds: int = Field(default=3, ge=1, le=10)
     require_approval: bool = False
     turn_timeout_s: int = Field(default=3600, ge=1, le=86_400)
+    question_reminder_s: int = Field(default=86_400, ge=1)
 
 
 class DeliveryResult(BaseResult):

@@ -15,6 +15,12 @@ def new_task_id(kind: TaskKind) -> str:
     return f"{_PREFIX[kind]}-{uuid4().hex[:12]}"
 
 
+def kind_of_task(task_id: str) -> TaskKind | None:
+    """The kind that a task's id was minted for; None for an id that is none of ours."""
+    prefix = task_id.partition("-")[0]
+    return next((kind for kind, known in _PREFIX.items() if known == prefix), None)
+
+
 def child_task_id(parent_task_id: str, kind: TaskKind) -> str:
     """The task id of a delivery's step; the same for every replay and retry."""
     return f"{_PREFIX[kind]}-{parent_task_id.removeprefix('dlv-')}"

@@ -30,6 +30,7 @@ from contracts.agent_workers import (
 )
 from contracts.artifacts import ArtifactRef
 from contracts.base import Actor, Contract
+from contracts.criteria import Criterion, Proof
 from contracts.departments import (
     AnsibleDeployMessage,
     DeployMessage,
@@ -347,6 +348,8 @@ _PARTS: Final[tuple[type[Contract], ...]] = (
     EntityField,
     EntryPoint,
     Infrastructure,
+    Criterion,
+    Proof,
 )
 _FIELD_NAMES: Final = frozenset(name for model in (*_MODELS, *_PARTS) for name in model.model_fields)
 

@@ -46,6 +46,10 @@ class UpdateName:
     DELETE: Final = "delete"
 
 
+class SignalName:
+    QUESTION_BELOW: Final = "question_below"
+
+
 class QueryName:
     STATUS: Final = "status"
 

@@ -22,10 +22,12 @@ from contracts.states import (
     Role,
     ServerKind,
     ServerStatus,
+    Stage,
     TaskKind,
     TaskState,
 )
 from contracts.steps import ServicePort, ServiceProcess
+from contracts.subjects import Subject
 
 # Users and access
 
@@ -136,21 +138,24 @@ class ProjectList(Contract):
 
 
 class TaskDTO(Contract):
-    """A projection of one workflow, for people. `waiting_for` says for whom or what, when state is waiting.
+    """A projection of one workflow, for people.
+
+    `waiting_for` says for whom or what, when state is waiting, and `question_id` which question that is.
 
     `stalled_queue` names the task queue that it waits on and that no live Temporal worker serves since `stalled_since`.
     """
 
     id: Identifier
     kind: TaskKind
-    project_id: Identifier
+    subject: Subject
     user_id: UserId
     workflow_id: str
     run_id: str = ""
     title: str = ""
     state: TaskState
-    stage: str = ""
+    stage: Stage = Stage.QUEUED
     waiting_for: str | None = None
+    question_id: str | None = None
     parent_task_id: str | None = None
     result: dict[str, str | int | None] = Field(default_factory=dict)
     error_code: str | None = None
@@ -167,8 +172,22 @@ class TaskList(Contract):
     items: list[TaskDTO]
 
 
+class TaskTree(Contract):
+    """A task and all work below it, oldest first after the task itself, with the questions of all of them.
+
+    Questions are of every state, newest first.
+    """
+
+    task: TaskDTO
+    below: list[TaskDTO] = Field(default_factory=list)
+    questions: list[QuestionDTO] = Field(default_factory=list)
+
+
 class EngineeringStart(Contract):
-    """Start work on a wish. `request_id` is minted by the caller: the same id is the same task."""
+    """Start work on a wish. `request_id` is minted by the caller: the same id is the same task.
+
+    What is left out of `agent`, `max_rounds` and `require_approval` is as the project's settings say.
+    """
 
     request_id: str = Field(min_length=1, max_length=200)
     project_id: Identifier
@@ -176,24 +195,27 @@ class EngineeringStart(Contract):
     spec: ProjectSpec | None = None
     title: str | None = Field(default=None, max_length=200)
     agent: AgentKind | None = None
-    max_rounds: int = Field(default=3, ge=1, le=10)
+    max_rounds: int | None = Field(default=None, ge=1, le=10)
 
 
 class DeliveryStart(EngineeringStart):
     """Engineering, then deploy."""
 
-    require_approval: bool = False
+    require_approval: bool | None = None
 
 
 class DeployStart(Contract):
-    """An action on what a project has deployed; `commit` None means the newest published one."""
+    """An action on what a project has deployed; `commit` None means the newest published one.
+
+    Without `require_approval` the project's settings say whether a person is asked.
+    """
 
     request_id: str = Field(min_length=1, max_length=200)
     project_id: Identifier
     action: DeployAction = DeployAction.DEPLOY
     commit: CommitSha | None = None
     release_id: Identifier | None = None
-    require_approval: bool = False
+    require_approval: bool | None = None
 
 
 class StartedTask(Contract):

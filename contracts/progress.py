@@ -8,13 +8,14 @@ from contracts.artifacts import ArtifactRef
 from contracts.base import Contract, Identifier, utc_now
 from contracts.project_spec import ProjectName
 from contracts.questions import QuestionDTO
-from contracts.states import ProjectStatus, TaskKind, TaskState
+from contracts.states import ProjectStatus, Stage, TaskKind, TaskState
+from contracts.subjects import Subject
 
 ProgressType = Literal["started", "progress", "completed", "failed"]
 
 
 class ProgressEvent(Contract):
-    """What people see while work runs."""
+    """What people see while work runs. `question_id` names the question that a milestone asks, repeats or closes."""
 
     type: ProgressType
     request_id: str
@@ -25,6 +26,7 @@ class ProgressEvent(Contract):
     current_step: str | None = Field(default=None, max_length=200)
     error: str | None = Field(default=None, max_length=4_000)
     error_type: str | None = None
+    question_id: Identifier | None = None
 
 
 class FineEvent(Contract):
@@ -38,10 +40,12 @@ class FineEvent(Contract):
 
 
 class StreamedEvent(Contract):
-    """An event as the API's stream delivers it: `seq` only grows within a task and is the SSE id."""
+    """An event as the API delivers it, with what it is an event of. `seq` only grows within a task."""
 
     seq: int
     task_id: str
+    kind: TaskKind
+    subject: Subject
     grain: Literal["milestone", "fine"]
     event: ProgressEvent
 
@@ -50,21 +54,23 @@ class Projection(Contract):
     """The state of one workflow, written by itself; the API rejects a lower `seq` of the same workflow.
 
     `seq` is in microseconds of workflow time or one more than the last, whichever is higher: it grows across
-    continue-as-new and reset.
+    continue-as-new and reset. `waiting_for` and `question_id` say on whom and on which question it waits, which may
+    be a question of the work below it.
     """
 
     workflow_id: str = Field(max_length=300)
     run_id: str = Field(default="", max_length=100)
     seq: int = Field(ge=0)
     task_id: Identifier
-    project_id: Identifier
+    subject: Subject
     user_id: int
     kind: TaskKind
     state: TaskState
     title: str = Field(default="", max_length=200)
-    stage: str = Field(default="", max_length=100)
+    stage: Stage = Stage.QUEUED
     parent_task_id: Identifier | None = None
     waiting_for: str | None = Field(default=None, max_length=500)
+    question_id: Identifier | None = None
     project_status: ProjectStatus | None = None
     milestone: ProgressEvent | None = None
     question: QuestionDTO | None = None

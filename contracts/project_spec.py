@@ -6,6 +6,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from contracts.base import Contract, ShortText, Text
+from contracts.criteria import Criteria
 from contracts.states import Module
 
 FieldType = Literal["string", "text", "integer", "number", "boolean", "date", "datetime"]
@@ -66,7 +67,7 @@ class ProjectSpec(Contract):
     data: list[Entity] = Field(default_factory=list, max_length=50)
     secrets_required: list[SecretName] = Field(default_factory=list, max_length=50)
     infrastructure: Infrastructure = Field(default_factory=Infrastructure)
-    acceptance: list[ShortText] = Field(default_factory=list, max_length=50)
+    acceptance: Criteria = Field(default_factory=list)
     non_goals: list[ShortText] = Field(default_factory=list, max_length=50)
 
     @model_validator(mode="after")
@@ -77,5 +78,9 @@ class ProjectSpec(Contract):
         return self
 
     def fingerprint(self) -> str:
-        """SHA-256 of the canonical JSON: an approval names the spec that it approved."""
-        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
+        """SHA-256 of the canonical JSON: an approval names the spec that it approved.
+
+        What checks have shown since is no part of it.
+        """
+        found_out = {"acceptance": {"__all__": {"state", "proof"}}}
+        return hashlib.sha256(self.model_dump_json(exclude=found_out).encode()).hexdigest()

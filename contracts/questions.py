@@ -3,7 +3,8 @@
 from pydantic import AwareDatetime, Field
 
 from contracts.base import Actor, Contract, Identifier, Text, UserId, utc_now
-from contracts.states import QuestionKind, QuestionState
+from contracts.states import MemberRole, QuestionKind, QuestionState
+from contracts.subjects import Subject
 
 
 class QuestionDTO(Contract):
@@ -12,7 +13,7 @@ class QuestionDTO(Contract):
     id: Identifier
     workflow_id: str
     task_id: Identifier
-    project_id: Identifier
+    subject: Subject
     user_id: UserId
     kind: QuestionKind
     state: QuestionState = QuestionState.OPEN
@@ -29,12 +30,15 @@ class QuestionDTO(Contract):
 class AnswerCommand(Contract):
     """A person's answer, sent to the workflow that asked as a validated update.
 
+    `member_role` is the actor's role in the question's subject, as the API has looked it up; None for no member.
+
     The update id is chosen by the caller, so a repeated answer is the same answer. A secret's value never
     travels here: it goes to the secret store, and `secret_stored` says that it is there.
     """
 
     question_id: Identifier
     actor: Actor
+    member_role: MemberRole | None = None
     text: Text = ""
     plan_hash: str | None = None
     secret_stored: bool = False

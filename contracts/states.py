@@ -17,6 +17,21 @@ class ActorVia(StrEnum):
     SCHEDULE = "schedule"
 
 
+class SubjectKind(StrEnum):
+    PROJECT = "project"
+    SERVER = "server"
+    CHAT = "chat"
+    INSTALLATION = "installation"
+
+
+class MemberRole(StrEnum):
+    """What a person may do with a subject: a viewer looks, an editor also works and answers, an owner does all."""
+
+    OWNER = "owner"
+    EDITOR = "editor"
+    VIEWER = "viewer"
+
+
 class ResultStatus(StrEnum):
     SUCCESS = "success"
     FAILED = "failed"
@@ -42,6 +57,39 @@ class TaskState(StrEnum):
         return self in {TaskState.COMPLETED, TaskState.FAILED, TaskState.CANCELLED}
 
 
+class Stage(StrEnum):
+    """The step of a task, of whatever kind; also the search attribute `Stage`."""
+
+    QUEUED = "queued"
+    STARTING = "starting"
+    STARTED = "started"
+    # delivery
+    ENGINEERING = "engineering"
+    DEPLOY = "deploy"
+    # engineering
+    SCAFFOLDING = "scaffolding"
+    DEVELOPING = "developing"
+    TESTING = "testing"
+    PUBLISHING = "publishing"
+    # deploy
+    CHOOSING = "choosing"
+    ANALYSING = "analysing"
+    RESOLVING = "resolving"
+    ALLOCATING = "allocating"
+    DEPLOYING = "deploying"
+    PROBING = "probing"
+    PROMOTING = "promoting"
+    ROLLING_BACK = "rolling back"
+    STOP = "stop"
+    RESTART = "restart"
+    REMOVE = "remove"
+    # any
+    WAITING = "waiting"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
 class ProjectStatus(StrEnum):
     DRAFT = "draft"
     SCAFFOLDING = "scaffolding"
@@ -53,6 +101,13 @@ class ProjectStatus(StrEnum):
     ACTIVE = "active"
     FAILED = "failed"
     ARCHIVED = "archived"
+
+
+class CriterionState(StrEnum):
+    OPEN = "open"
+    MET = "met"
+    NOT_MET = "not_met"
+    NOT_CHECKABLE = "not_checkable"
 
 
 class QuestionState(StrEnum):

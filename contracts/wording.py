@@ -6,6 +6,7 @@ from typing import Any, Final
 _IN_WORDS: Final = {
     r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$": "use letters, digits, dots, dashes and underscores, at most 100, "
     "beginning with a letter or a digit",
+    r"^-?[A-Za-z0-9][A-Za-z0-9._-]{0,99}$": "give the id of a project, the handle of a server or the number of a chat",
     r"^[0-9a-f]{40}$": "give the whole commit id: 40 characters of 0 to 9 and a to f",
     r"^[0-9a-f]{64}$": "give the whole SHA-256: 64 characters of 0 to 9 and a to f",
     r"^[a-z][a-z0-9-]{0,62}$": "use lower-case Latin letters, digits and dashes, at most 63, beginning with a letter",
@@ -15,7 +16,7 @@ _IN_WORDS: Final = {
     "beginning with a letter",
     r"^[A-Z_][A-Z0-9_]{0,99}$": "use capital letters, digits and underscores, at most 100, not beginning with a digit",
     r"^[A-Za-z0-9._-]{1,100}$": "use letters, digits, dots, dashes and underscores, at most 100",
-    r"^[0-9]{0,18}$": "give a number of at most 18 digits",
+    r"^([A-Za-z0-9._-]{1,100}:[0-9]{1,18}(,|$))*$": "give the id of an event as the stream sent it",
     r"^artifact://[0-9a-f]{64}/[A-Za-z0-9._-]{1,100}$": "give an artifact's address as `task show` prints it",
     r"^[A-Za-z0-9][\w.-]{0,99}/[A-Za-z0-9][\w.-]{0,99}$": "give owner and name of a repository: owner/name",
     r"^secret://[A-Za-z0-9._/-]{1,300}$": "give the reference of a secret as `secret list` prints it",

@@ -56,6 +56,7 @@ from contracts.nouns import (
     StartedTask,
     TaskDTO,
     TaskList,
+    TaskTree,
     TokenCreated,
     TokenRequest,
     UserCreate,
@@ -66,6 +67,7 @@ from contracts.nouns import (
     WhoAmI,
 )
 from contracts.progress import FineEvent, Projection, ProjectionAck, StreamedEvent
+from contracts.project_settings import SettingDTO, SettingHistory, SettingList, SettingValue, SettingWrite
 from contracts.questions import AnswerAccepted, QuestionDTO
 from contracts.states import ActorVia
 from runtime.observability import telemetry
@@ -197,6 +199,18 @@ class ApiClient:
     async def delete_secret(self, project_id: str, name: str) -> None:
         await self._send("DELETE", f"/projects/{_part(project_id)}/secrets/{_part(name)}")
 
+    async def settings(self, project_id: str | None = None) -> list[SettingDTO]:
+        """Those of the project, or of the installation."""
+        return (await self._get(_settings_of(project_id), SettingList)).items
+
+    async def choose_setting(self, project_id: str | None, name: str, value: SettingValue) -> list[SettingDTO]:
+        """Choose for the project or the installation; None takes a choice back. All settings as they are then."""
+        path = f"{_settings_of(project_id)}/{_part(name)}"
+        return (await self._request("PUT", path, SettingList, SettingWrite(value=value))).items
+
+    async def setting_history(self, project_id: str | None, name: str) -> SettingHistory:
+        return await self._get(f"{_settings_of(project_id)}/{_part(name)}/history", SettingHistory)
+
     # Work
 
     async def start_engineering(self, body: EngineeringStart) -> StartedTask:
@@ -226,44 +240,48 @@ class ApiClient:
         params = {"after": str(after), "limit": str(limit)}
         return (await self._get(f"/tasks/{_part(task_id)}/events", EventList, params)).items
 
-    async def watch(self, task_id: str, after: int = 0) -> AsyncIterator[StreamedEvent]:
-        """Events of a task in order, each once, until the task is final; resumes by itself after a cut.
+    async def tree(self, task_id: str) -> TaskTree:
+        """A task, all work below it, and what they have asked."""
+        return await self._get(f"/tasks/{_part(task_id)}/tree", TaskTree)
 
-        Raises API_UNREACHABLE when the API does not answer ten reconnections (half a minute) in a row.
+    async def watch(self, task_id: str, after: int = 0) -> AsyncIterator[StreamedEvent]:
+        """Events of a task and of all work below it, each once, until the task is final; resumes by itself after a cut.
+
+        `after` skips events of the task itself. Raises API_UNREACHABLE when the API does not answer ten reconnections
+        (half a minute) in a row.
         """
-        failures = 0
+        cursor, failures = f"{task_id}:{after}" if after else "", 0
         while True:
+            before = cursor
             try:
-                async for event in self._stream(task_id, after):
-                    failures = 0
-                    if event.seq > after:
-                        after = event.seq
-                        yield event
-                if (await self.task(task_id)).state.is_final:
-                    for event in await self.events(task_id, after=after):
-                        yield event
-                    return
+                async for place, event in self._stream(task_id, cursor):
+                    cursor, failures = place, 0
+                    yield event
+            except _Closed:
+                return
             except (httpx.TransportError, SSEError, OrchestratorError) as error:
                 failures += 1
                 if isinstance(error, OrchestratorError) and not (error.retryable and failures <= _RECONNECTIONS):
                     raise
                 if failures > _RECONNECTIONS:
                     raise self._unreachable(error) from error
-            await _pause(failures)
+            if failures or cursor == before:
+                await _pause(failures)
 
-    async def _stream(self, task_id: str, after: int) -> AsyncIterator[StreamedEvent]:
+    async def _stream(self, task_id: str, cursor: str) -> AsyncIterator[tuple[str, StreamedEvent]]:
+        """What is behind the cursor, each event with the cursor behind it. Raises `_Closed` when there is no more."""
         timeout = httpx.Timeout(self._timeout_s, read=_STREAM_SILENCE_S)
-        headers = {**self._headers, **({"Last-Event-ID": str(after)} if after else {})}
+        headers = {**self._headers, **({"Last-Event-ID": cursor} if cursor else {})}
         path = f"/tasks/{_part(task_id)}/stream"
         async with aconnect_sse(self._http, "GET", path, headers=headers, timeout=timeout) as source:
             if source.response.status_code == httpx.codes.NO_CONTENT:
-                return
+                raise _Closed
             if source.response.status_code != httpx.codes.OK:
                 await source.response.aread()
                 raise _refusal(source.response)
             async for message in source.aiter_sse():
                 if message.data and message.event in {"message", "progress"}:
-                    yield _parsed(StreamedEvent, message.data)
+                    yield message.id, _parsed(StreamedEvent, message.data)
 
     async def artifact(self, task_id: str, sha256: str, offset: int = 0) -> ArtifactContent:
         """A slice of a task's artifact from `offset` bytes on."""
@@ -387,6 +405,10 @@ class ApiClient:
         )
 
 
+def _settings_of(project_id: str | None) -> str:
+    return "/settings" if project_id is None else f"/projects/{_part(project_id)}/settings"
+
+
 def _part(value: str) -> str:
     """One path segment: nothing in an id can leave its place in the path."""
     try:
@@ -458,6 +480,10 @@ def _class_of(response: httpx.Response) -> ErrorClass:
 
 async def _in_its_trace(request: httpx.Request) -> None:
     telemetry.add_trace_context(request.headers)
+
+
+class _Closed(Exception):
+    pass
 
 
 async def _pause(failures: int) -> None:

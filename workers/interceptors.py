@@ -17,6 +17,7 @@ from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, 
 
 from contracts.errors import ErrorClass, ErrorCode, OrchestratorError
 from contracts.names import ActivityName
+from contracts.subjects import Subject
 from runtime.observability import telemetry
 
 log = structlog.get_logger(__name__)
@@ -154,7 +155,9 @@ def _subject(workflow_id: str, arguments: Sequence[Any]) -> dict[str, str]:
 
 def _within(value: Any, name: str, depth: int) -> str | None:  # noqa: ANN401 - any activity's arguments
     """A text called `name` in models, mappings and sequences, not far below `value`."""
-    if isinstance(value, BaseModel):
+    if isinstance(value, Subject):
+        value = {"project_id": value.project_id}
+    elif isinstance(value, BaseModel):
         value = {field: getattr(value, field) for field in type(value).model_fields}
     elif dataclasses.is_dataclass(value) and not isinstance(value, type):
         value = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}

@@ -2,7 +2,8 @@
 
 Both are child workflows, so cancel flows down and is confirmed upwards; questions are answered where they were
 asked. If the project's deploy is already running for another task, the delivery hands its commit over and
-waits for the result. The final state is written on success, failure and cancellation.
+waits for the result. Signal `question_below` says that a child asks a person, so that the delivery waits too. The
+final state is written on success, failure and cancellation.
 """
 
 import asyncio
@@ -24,8 +25,10 @@ with workflow.unsafe.imports_passed_through():
         EngineeringResult,
     )
     from contracts.errors import ErrorCode
-    from contracts.names import WorkflowName
-    from contracts.states import ResultStatus, TaskKind, TaskState
+    from contracts.names import SignalName, WorkflowName
+    from contracts.questions import QuestionDTO
+    from contracts.states import ResultStatus, Stage, TaskKind, TaskState
+    from contracts.subjects import Subject
     from workflows import failures, options
     from workflows.ledger import Ledger
     from workflows.visibility import attributes
@@ -40,7 +43,7 @@ class DeliveryWorkflow:
         self._ledger = Ledger(
             kind=TaskKind.DELIVERY,
             task_id=message.task_id,
-            project_id=message.project_id,
+            subject=Subject.project(message.project_id),
             user_id=message.user_id,
             title=message.title or message.spec.description or message.project_name,
             request_id=message.request_id,
@@ -50,10 +53,12 @@ class DeliveryWorkflow:
     async def run(self, message: DeliveryMessage) -> DeliveryResult:
         try:
             await self._ledger.open(f"Delivery of {message.project_name} has started.")
-            self._ledger.stage("engineering", "Engineering turns the description into a verified commit.", percent=5)
+            self._ledger.stage(
+                Stage.ENGINEERING, "Engineering turns the description into a verified commit.", percent=5
+            )
             built = await self._engineer()
             failures.stop_if_cancelled()
-            self._ledger.stage("deploy", f"Deploy brings commit {str(built.commit_sha)[:12]} online.", percent=60)
+            self._ledger.stage(Stage.DEPLOY, f"Deploy brings commit {str(built.commit_sha)[:12]} online.", percent=60)
             live = await self._deploy(built)
             return await self._complete(built, live)
         except failures.ENDINGS as error:
@@ -61,6 +66,12 @@ class DeliveryWorkflow:
             if failures.is_cancellation(error):
                 raise asyncio.CancelledError from error
             raise
+
+    # Handlers --------------------------------------------------------------------------------------------
+
+    @workflow.signal(name=SignalName.QUESTION_BELOW)
+    def question_below(self, question: QuestionDTO) -> None:
+        self._ledger.hear_from_below(question)
 
     # Phases ----------------------------------------------------------------------------------------------
 
@@ -80,7 +91,9 @@ class DeliveryWorkflow:
             agent=message.agent,
             max_rounds=message.max_rounds,
             turn_timeout_s=message.turn_timeout_s,
+            question_reminder_s=message.question_reminder_s,
             parent_task_id=message.task_id,
+            parent_workflow_id=workflow.info().workflow_id,
         )
         result: EngineeringResult = await workflow.execute_child_workflow(
             WorkflowName.ENGINEERING,
@@ -109,7 +122,9 @@ class DeliveryWorkflow:
             user_id=message.user_id,
             commit=built.commit_sha,
             require_approval=message.require_approval,
+            question_reminder_s=message.question_reminder_s,
             parent_task_id=message.task_id,
+            parent_workflow_id=workflow.info().workflow_id,
         )
         while True:
             try:

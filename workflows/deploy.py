@@ -28,6 +28,7 @@ with workflow.unsafe.imports_passed_through():
         QuestionKind,
         ReleaseState,
         ResultStatus,
+        Stage,
         TaskKind,
     )
     from contracts.steps import (
@@ -38,19 +39,20 @@ with workflow.unsafe.imports_passed_through():
         OperationResult,
         ReleaseChoice,
     )
+    from contracts.subjects import Subject
     from workflows import failures, options, patches, rules
     from workflows.deploy_endings import Attempt, cancel_waiting
     from workflows.graph_run import run_graph
     from workflows.ledger import Ledger, Sequence
 
 _STAGES = {
-    "analyse": ("analysing", 10, "Reading what the commit needs."),
-    "resolve": ("resolving", 20, "Resolving secrets."),
-    "allocate": ("allocating", 30, "Allocating server and ports."),
-    "deploy": ("deploying", 45, "Ansible installs the release on the server."),
-    "probe": ("probing", 80, "Checking the URL from outside."),
-    "promote": ("promoting", 95, "The release answers; recording it as the active one."),
-    "roll_back": ("rolling back", 90, "Returning to the previous release."),
+    "analyse": (Stage.ANALYSING, 10, "Reading what the commit needs."),
+    "resolve": (Stage.RESOLVING, 20, "Resolving secrets."),
+    "allocate": (Stage.ALLOCATING, 30, "Allocating server and ports."),
+    "deploy": (Stage.DEPLOYING, 45, "Installing the release on the server."),
+    "probe": (Stage.PROBING, 80, "Checking the URL from outside."),
+    "promote": (Stage.PROMOTING, 95, "The release answers; recording it as the active one."),
+    "roll_back": (Stage.ROLLING_BACK, 90, "Returning to the previous release."),
 }
 _SERVER = SearchAttributeKey.for_keyword(SearchAttribute.SERVER_HANDLE)
 _GRAPH_ACTIONS = frozenset({DeployAction.DEPLOY, DeployAction.ROLLBACK})
@@ -198,7 +200,7 @@ class DeployWorkflow:
         message = attempt.message
         if message.action not in _GRAPH_ACTIONS:
             return await self._operate(attempt)
-        self._ledger.stage("choosing", "Looking up which commit that is.", percent=5)
+        self._ledger.stage(Stage.CHOOSING, "Looking up the commit.", percent=5)
         chosen = attempt.chosen = await self._choose(message)
         joined = self._just_deployed(message, chosen)
         if joined is not None:
@@ -275,7 +277,7 @@ class DeployWorkflow:
 
     async def _operate(self, attempt: Attempt) -> DeployResult:
         message, action = attempt.message, attempt.message.action.value
-        self._ledger.stage(action, f"Carrying out: {action}.", percent=30)
+        self._ledger.stage(Stage(action), f"Carrying out: {action}.", percent=30)
         done = await self._run_operation(message)
         if not done.ok:
             raise failures.failure(ErrorCode.PLAYBOOK_FAILED, done.error or f"{action} failed")
@@ -303,11 +305,12 @@ class DeployWorkflow:
         return Ledger(
             kind=TaskKind.DEPLOY,
             task_id=message.task_id,
-            project_id=message.project_id,
+            subject=Subject.project(message.project_id),
             user_id=message.user_id,
             title=f"{message.action.value.capitalize()} {self._project_name(message)}{what}",
             request_id=message.request_id,
             parent_task_id=message.parent_task_id,
+            parent_workflow_id=message.parent_workflow_id,
             sequence=self._sequence,
         )
 

@@ -29,17 +29,18 @@ with workflow.unsafe.imports_passed_through():
     from contracts.errors import ErrorCode
     from contracts.names import GraphName, UpdateName, WorkflowName
     from contracts.questions import AnswerAccepted, AnswerCommand
-    from contracts.states import ProjectStatus, QuestionKind, ResultStatus, TaskKind, TaskState
+    from contracts.states import ProjectStatus, QuestionKind, ResultStatus, Stage, TaskKind, TaskState
     from contracts.steps import ScaffoldResult, VerificationRequest
+    from contracts.subjects import Subject
     from workflows import failures, options, rules
     from workflows.graph_run import run_graph
     from workflows.ledger import Ledger
     from workflows.visibility import attributes
 
 _STAGES = {
-    "develop": ("developing", 35, ProjectStatus.DEVELOPING),
-    "verify": ("testing", 65, ProjectStatus.TESTING),
-    "publish": ("publishing", 85, None),
+    "develop": (Stage.DEVELOPING, 35, ProjectStatus.DEVELOPING),
+    "verify": (Stage.TESTING, 65, ProjectStatus.TESTING),
+    "publish": (Stage.PUBLISHING, 85, None),
 }
 
 
@@ -59,11 +60,12 @@ class EngineeringWorkflow:
         self._ledger = Ledger(
             kind=TaskKind.ENGINEERING,
             task_id=message.task_id,
-            project_id=message.project_id,
+            subject=Subject.project(message.project_id),
             user_id=message.user_id,
             title=message.title or rules.spec_of(message).description or self._name,
             request_id=message.request_id,
             parent_task_id=message.parent_task_id,
+            parent_workflow_id=message.parent_workflow_id,
         )
 
     @workflow.run
@@ -102,13 +104,13 @@ class EngineeringWorkflow:
 
     async def _scaffold(self) -> ScaffoldResult:
         self._ledger.stage(
-            "scaffolding", "Generating the project.", percent=10, project_status=ProjectStatus.SCAFFOLDING
+            Stage.SCAFFOLDING, "Generating the project.", percent=10, project_status=ProjectStatus.SCAFFOLDING
         )
         result = await self._generate()
         self._scaffolded = True
         found = "found as it was" if result.adopted else f"from template {result.template_version}"
         self._ledger.stage(
-            "scaffolding",
+            Stage.SCAFFOLDING,
             f"The repository {result.repo_full_name} is ready, {found}.",
             percent=20,
             project_status=ProjectStatus.SCAFFOLDED,

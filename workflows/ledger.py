@@ -10,7 +10,7 @@ from datetime import timedelta
 
 from temporalio import workflow
 from temporalio.common import SearchAttributeKey
-from temporalio.exceptions import ActivityError
+from temporalio.exceptions import ActivityError, FailureError
 
 with workflow.unsafe.imports_passed_through():
     from activities.projection import ProjectionActivities
@@ -18,10 +18,11 @@ with workflow.unsafe.imports_passed_through():
     from contracts.artifacts import ArtifactRef
     from contracts.base import Actor
     from contracts.errors import bounded
-    from contracts.names import SearchAttribute
+    from contracts.names import SearchAttribute, SignalName
     from contracts.progress import ProgressEvent, ProgressType, Projection, ProjectionAck
     from contracts.questions import AnswerCommand, QuestionDTO
-    from contracts.states import ProjectStatus, QuestionKind, QuestionState, TaskKind, TaskState
+    from contracts.states import ProjectStatus, QuestionKind, QuestionState, Stage, TaskKind, TaskState
+    from contracts.subjects import Subject
     from workflows import options, patches, visibility
 
 _STAGE = SearchAttributeKey.for_keyword(SearchAttribute.STAGE)
@@ -47,11 +48,12 @@ class Ledger:
         *,
         kind: TaskKind,
         task_id: str,
-        project_id: str,
+        subject: Subject,
         user_id: int,
         title: str,
         request_id: str,
         parent_task_id: str | None = None,
+        parent_workflow_id: str | None = None,
         sequence: Sequence | None = None,
     ) -> None:
         self._sequence = sequence or Sequence()
@@ -59,25 +61,27 @@ class Ledger:
         self._base = {
             "kind": kind,
             "task_id": task_id,
-            "project_id": project_id,
+            "subject": subject,
             "user_id": user_id,
             "title": title[:200],
             "parent_task_id": parent_task_id,
         }
-        self.task_id, self._project_id, self._user_id = task_id, project_id, user_id
+        self.task_id, self._subject, self._user_id = task_id, subject, user_id
+        self._parent_workflow_id = parent_workflow_id
         self._state = TaskState.QUEUED
-        self._stage = "queued"
+        self._stage = Stage.QUEUED
         self._lines: list[str] = [f"**{title or task_id}**", ""]
         self._outbox: asyncio.Queue[Projection] = asyncio.Queue()
         self._pump: asyncio.Task[None] | None = None
         self._questions = 0
         self.question: QuestionDTO | None = None
+        self._question_below: QuestionDTO | None = None
         self.asked: set[str] = set()
         self._answer: AnswerCommand | None = None
 
     async def open(self, message: str) -> ProjectionAck:
         """The first projection creates the task's row. `closed` in the answer: it had ended in an earlier run."""
-        self._state, self._stage = TaskState.RUNNING, "started"
+        self._state, self._stage = TaskState.RUNNING, Stage.STARTED
         self._tell(message)
         return await self._write(self._projection(self._event("started", message)))
 
@@ -85,10 +89,10 @@ class Ledger:
         """Let people see what has to wait. The details in the Web UI stay those of what runs."""
         self._send(self._projection(self._event("progress", message)))
 
-    def stage(self, stage: str, message: str, *, percent: int, project_status: ProjectStatus | None = None) -> None:
+    def stage(self, stage: Stage, message: str, *, percent: int, project_status: ProjectStatus | None = None) -> None:
         """Enter a stage: a milestone, a search attribute, a line in the details."""
         if stage != self._stage:
-            workflow.upsert_search_attributes([_STAGE.value_set(stage)])
+            workflow.upsert_search_attributes([_STAGE.value_set(stage.value)])
         self._stage, self._state = stage, TaskState.RUNNING
         self._tell(message)
         event = self._event("progress", message, percent)
@@ -115,7 +119,7 @@ class Ledger:
             self._close_question(QuestionState.WITHDRAWN)
         self._state = state
         if state is TaskState.COMPLETED:
-            self._stage = state.value  # otherwise it says where the work ended
+            self._stage = Stage.COMPLETED  # otherwise it says where the work ended
         workflow.upsert_search_attributes([_STAGE.value_set(state.value)])
         self._tell(message)
         event = self._event("completed" if state is TaskState.COMPLETED else "failed", message, error=error)
@@ -159,17 +163,29 @@ class Ledger:
             try:
                 await workflow.wait_condition(lambda: self._answer is not None, timeout=reminder)
             except TimeoutError:
-                self._send(self._projection(self._event("progress", f"Still waiting for an answer: {text}")))
+                message = f"Still waiting for an answer: {text}"
+                self._send(self._projection(self._event("progress", message, question=self.question)))
         answer, self._answer = self._answer, None
         self._state = TaskState.RUNNING
         if is_seen:
-            workflow.upsert_search_attributes([_STAGE.value_set(self._stage)])
+            workflow.upsert_search_attributes([_STAGE.value_set(self._stage.value)])
         return answer
 
     def accept(self, command: AnswerCommand) -> None:
         """Take a validated answer; the waiting main loop continues."""
         self._answer = command
         self._close_question(QuestionState.ANSWERED, command.actor, command.text)
+
+    def hear_from_below(self, question: QuestionDTO) -> None:
+        """While a question of the work below is open, this task waits too; the milestones are those of that work."""
+        if self._state.is_final:
+            return
+        is_open = question.state is QuestionState.OPEN
+        self._question_below = question if is_open else None
+        self._state = TaskState.WAITING if is_open else TaskState.RUNNING
+        stage = Stage.WAITING if is_open else self._stage
+        workflow.upsert_search_attributes([_STAGE.value_set(stage.value)])
+        self._send(self._projection())
 
     def _open_question(
         self, kind: QuestionKind, text: str, choices: list[str], secret_names: list[str], plan_hash: str | None
@@ -180,7 +196,7 @@ class Ledger:
             id=ids.question_id(self.task_id, self._questions),
             workflow_id=workflow.info().workflow_id,
             task_id=self.task_id,
-            project_id=self._project_id,
+            subject=self._subject,
             user_id=self._user_id,
             kind=kind,
             text=text,
@@ -191,7 +207,8 @@ class Ledger:
         )
         self.asked.add(self.question.id)
         self._tell(f"❓ Waiting for an answer to `{self.question.id}`: {text}")
-        self._send(self._projection(self._event("progress", f"Question: {text}"), question=self.question))
+        event = self._event("progress", f"Question: {text}", question=self.question)
+        self._send(self._projection(event, question=self.question))
 
     def _close_question(self, state: QuestionState, actor: Actor | None = None, text: str = "") -> None:
         if self.question is None:
@@ -208,12 +225,17 @@ class Ledger:
         self._state = TaskState.RUNNING
         message = f"Answered: {text}" if text else f"The question is {state.value}."
         self._tell(message)
-        self._send(self._projection(self._event("progress", message), question=closed))
+        self._send(self._projection(self._event("progress", message, question=closed), question=closed))
 
     # Writing ---------------------------------------------------------------------------------------------
 
     def _event(
-        self, type_: ProgressType, message: str, percent: int | None = None, error: str | None = None
+        self,
+        type_: ProgressType,
+        message: str,
+        percent: int | None = None,
+        error: str | None = None,
+        question: QuestionDTO | None = None,
     ) -> ProgressEvent:
         return ProgressEvent(
             type=type_,
@@ -222,25 +244,27 @@ class Ledger:
             timestamp=workflow.now(),
             message=bounded(message, 4_000),
             progress_pct=percent,
-            current_step=self._stage,
+            current_step=self._stage.value,
             error=bounded(error, 4_000) if error else None,
+            question_id=question.id if question else None,
         )
 
     def _projection(
         self,
-        event: ProgressEvent,
+        event: ProgressEvent | None = None,
         *,
         project_status: ProjectStatus | None = None,
         question: QuestionDTO | None = None,
     ) -> Projection:
-        waiting = self.question if self._state is TaskState.WAITING else None
+        waiting = (self.question or self._question_below) if self._state is TaskState.WAITING else None
         return Projection(
             workflow_id=workflow.info().workflow_id,
             run_id=workflow.info().run_id,
             seq=self._sequence.next(),
             state=self._state,
             stage=self._stage,
-            waiting_for=bounded(f"a person, question {waiting.id}: {waiting.text}", 500) if waiting else None,
+            waiting_for=_waiting_for(waiting) if waiting else None,
+            question_id=waiting.id if waiting else None,
             project_status=project_status,
             milestone=event,
             question=question,
@@ -251,7 +275,7 @@ class Ledger:
         line = " ".join(message.split())
         self._lines.append(f"- `{workflow.now():%H:%M:%S}` {bounded(line, 400)}")
         header, recent = self._lines[:2], self._lines[2:][-30:]
-        workflow.set_current_details("\n".join([*header, f"Stage: **{self._stage}**", "", *recent]))
+        workflow.set_current_details("\n".join([*header, f"Stage: **{self._stage.value}**", "", *recent]))
 
     def _send(self, projection: Projection) -> None:
         self._outbox.put_nowait(projection)
@@ -263,6 +287,7 @@ class Ledger:
             projection = self._outbox.get_nowait()
             try:
                 await self._write(projection)
+                await self._tell_parent(projection.question)
             except ActivityError as error:
                 # An unavailable API is retried without a limit; this is a projection that it will never take. The work
                 # continues, and the operator can read why a line is missing.
@@ -270,11 +295,25 @@ class Ledger:
                     "a projection was refused", extra={"seq": projection.seq, "why": str(error.cause)}
                 )
 
+    async def _tell_parent(self, question: QuestionDTO | None) -> None:
+        if question is None or self._parent_workflow_id is None:
+            return
+        parent = workflow.get_external_workflow_handle(self._parent_workflow_id)
+        try:
+            await parent.signal(SignalName.QUESTION_BELOW, question)
+        except FailureError as error:
+            # It has ended without waiting for this one. The question is asked all the same.
+            workflow.logger.warning("a parent could not be told of a question", extra={"why": str(error)})
+
     async def _write(self, projection: Projection) -> ProjectionAck:
         ack = await workflow.execute_activity_method(
             ProjectionActivities.apply,
             projection,
-            **options.named(options.PROJECTION, f"Progress: {projection.stage}"),
+            **options.named(options.PROJECTION, f"Progress: {projection.stage.value}"),
         )
         visibility.follow_rename(ack.project_name)
         return ack
+
+
+def _waiting_for(question: QuestionDTO) -> str:
+    return bounded(f"user {question.user_id}, question {question.id}: {question.text}", 500)

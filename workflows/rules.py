@@ -9,7 +9,7 @@ from contracts.departments import EngineeringMessage
 from contracts.errors import ErrorCode, bounded
 from contracts.project_spec import ProjectSpec
 from contracts.questions import AnswerCommand, QuestionDTO
-from contracts.states import QuestionKind, QuestionState, Role
+from contracts.states import MemberRole, QuestionKind, QuestionState, Role, SubjectKind
 
 STOP_WORDS = frozenset({"stop", "cancel", "стоп", "отмена"})
 RETRY = "retry"
@@ -38,7 +38,9 @@ def spec_of(message: EngineeringMessage) -> ProjectSpec:
 def task_markdown(message: EngineeringMessage) -> str:
     """TASK.md: the wish in words and as a spec that can be checked."""
     spec = spec_of(message)
-    acceptance = "\n".join(f"- {line}" for line in spec.acceptance) or "- The project's own checks pass."
+    acceptance = (
+        "\n".join(f"- {criterion.sentence}" for criterion in spec.acceptance) or "- The project's own checks pass."
+    )
     return (
         f"# {message.title or spec.name}\n\n{spec.description}\n\n## Acceptance\n{acceptance}\n\n"
         f"## Specification\n```json\n{json.dumps(spec.model_dump(mode='json'), ensure_ascii=False, indent=2)}\n```\n"
@@ -126,11 +128,23 @@ def refusal(question: QuestionDTO | None, asked: set[str], command: AnswerComman
         return ErrorCode.NOT_FOUND, "There is no such question here; see `orchestrator question list`."
     if question.state is not QuestionState.OPEN:
         return ErrorCode.QUESTION_CLOSED, "This question is closed; the first answer counts."
-    if command.actor.role is not Role.ADMIN and command.actor.user_id != question.user_id:
-        return ErrorCode.QUESTION_NOT_YOURS, "Only the owner of the project or an admin may answer this question."
+    if not _may_answer(question, command):
+        return (
+            ErrorCode.QUESTION_NOT_YOURS,
+            f"Only an owner or an editor of the {question.subject}, or an admin, may answer it.",
+        )
     if command.actor.role is Role.AGENT:
         return ErrorCode.QUESTION_NOT_YOURS, "An agent may not answer a question that is put to a person."
     return _unfit(question, command)
+
+
+def _may_answer(question: QuestionDTO, command: AnswerCommand) -> bool:
+    """Who was asked, who may act on the subject, or an admin, to whom everything but chats belongs."""
+    if command.actor.role is Role.ADMIN and question.subject.kind is not SubjectKind.CHAT:
+        return True
+    if command.member_role is None:
+        return command.actor.user_id == question.user_id
+    return command.member_role is not MemberRole.VIEWER
 
 
 def _unfit(question: QuestionDTO, command: AnswerCommand) -> tuple[ErrorCode, str] | None:

@@ -4,6 +4,7 @@ from temporalio import workflow
 from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes
 
 from contracts.names import SearchAttribute
+from contracts.states import Stage
 
 _PROJECT_NAME = SearchAttributeKey.for_keyword(SearchAttribute.PROJECT_NAME)
 
@@ -15,7 +16,7 @@ def attributes(project_id: str, project_name: str, task_id: str, user_id: int) -
         SearchAttribute.PROJECT_NAME: project_name,
         SearchAttribute.TASK_ID: task_id,
         SearchAttribute.USER_ID: str(user_id),
-        SearchAttribute.STAGE: "queued",
+        SearchAttribute.STAGE: Stage.QUEUED.value,
     }
     pairs = [SearchAttributePair(SearchAttributeKey.for_keyword(name), value) for name, value in values.items()]
     return TypedSearchAttributes(pairs)

@@ -6,7 +6,7 @@ from sqlmodel import col
 
 from api.auth import Caller
 from api.tables import ReleaseRow, TaskRow
-from api.visibility import visible_project_ids
+from api.visibility import allowed, visible_project_ids
 from contracts.artifacts import ArtifactRef
 
 
@@ -14,12 +14,12 @@ async def visible_references(
     session: AsyncSession, caller: Caller, sha256: str, task_id: str | None = None
 ) -> list[ArtifactRef]:
     """References with this hash in tasks and releases that the caller may see."""
-    projects = visible_project_ids(caller)
     tasks = select(col(TaskRow.artifacts)).where(
-        col(TaskRow.project_id).in_(projects), col(TaskRow.artifacts).contains([{"sha256": sha256}])
+        allowed(caller, col(TaskRow.subject_kind), col(TaskRow.subject_id)),
+        col(TaskRow.artifacts).contains([{"sha256": sha256}]),
     )
     logs = select(col(ReleaseRow.log)).where(
-        col(ReleaseRow.project_id).in_(projects), col(ReleaseRow.log).contains({"sha256": sha256})
+        col(ReleaseRow.project_id).in_(visible_project_ids(caller)), col(ReleaseRow.log).contains({"sha256": sha256})
     )
     if task_id is not None:
         tasks = tasks.where(col(TaskRow.id) == task_id)

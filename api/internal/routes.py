@@ -54,7 +54,7 @@ async def post_events(body: EventBatch, session: Session) -> EventsAccepted:
         raise not_found("task", body.task_id)
     stored = await events.append(session, task, events.FINE, body.events)
     if stored:
-        await events.notify(session, task.id)
+        await events.notify(session, task)
     return EventsAccepted(stored=stored)
 
 

@@ -11,13 +11,14 @@ from sqlmodel import col
 from api.auth import Caller
 from api.problems import not_found, permanent
 from api.releases.queries import find_active
-from api.tables import ProjectRow, TaskRow
-from api.visibility import find_project, visible_projects
+from api.tables import MembershipRow, ProjectRow, TaskRow, subject_columns
+from api.visibility import Right, find_project, visible_projects
 from contracts import ids
 from contracts.base import utc_now
 from contracts.errors import ErrorCode, OrchestratorError
 from contracts.nouns import ProjectCreate, ProjectUpdate
-from contracts.states import ProjectStatus, TaskState
+from contracts.states import MemberRole, ProjectStatus, SubjectKind, TaskState
+from contracts.subjects import Subject
 
 
 async def get(session: AsyncSession, project_id: str) -> ProjectRow:
@@ -37,12 +38,15 @@ async def list_visible(session: AsyncSession, caller: Caller, *, include_archive
 
 
 async def create(session: AsyncSession, caller: Caller, body: ProjectCreate) -> ProjectRow:
-    """The caller's project with this id and content.
+    """The caller's project with this id and content, of which they become the owner.
 
     Raises ALREADY_EXISTS when the name is taken, CONFLICT when the id is taken with other content or by another owner.
     """
     for slug in ids.slugs(body.name, body.id):
         if (created := await _insert(session, caller, body, slug)) is not None:
+            whose = subject_columns(Subject.project(created.id))
+            session.add(MembershipRow(user_id=caller.user_id, role=MemberRole.OWNER.value, **whose))
+            await session.flush()
             return created
         if (known := await session.get(ProjectRow, body.id)) is not None:
             if known.owner_id != caller.user_id or known.create_hash != _fingerprint(body):
@@ -57,7 +61,7 @@ async def update(session: AsyncSession, caller: Caller, project_id: str, body: P
 
     Raises CONFLICT when a project with running work is to be archived, ALREADY_EXISTS when the name is taken.
     """
-    row = await find_project(session, caller, project_id, lock=True)
+    row = await find_project(session, caller, project_id, Right.OWN, lock=True)
     if body.name is not None:
         await _rename(session, row, body.name)
     if body.title is not None:
@@ -127,5 +131,9 @@ async def _set_archived(session: AsyncSession, row: ProjectRow, *, archived: boo
 
 async def _has_open_tasks(session: AsyncSession, project_id: str) -> bool:
     final = [state.value for state in TaskState if state.is_final]
-    statement = select(col(TaskRow.id)).where(col(TaskRow.project_id) == project_id, col(TaskRow.state).not_in(final))
+    statement = select(col(TaskRow.id)).where(
+        col(TaskRow.subject_kind) == SubjectKind.PROJECT.value,
+        col(TaskRow.subject_id) == project_id,
+        col(TaskRow.state).not_in(final),
+    )
     return (await session.scalars(statement.limit(1))).first() is not None

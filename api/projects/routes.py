@@ -43,5 +43,5 @@ async def show_project(project_id: ProjectId, session: Session, caller: MayShow)
 
 @router.patch("/projects/{project_id}")
 async def update_project(project_id: ProjectId, body: ProjectUpdate, session: Session, caller: Person) -> ProjectDTO:
-    """Change what is given. Archiving a project with running work is a conflict."""
+    """Change what is given; for its owners. Archiving a project with running work is a conflict."""
     return replies.project(await queries.update(session, caller, project_id, body))

@@ -23,5 +23,8 @@ async def store_secrets(session: AsyncSession, vault: Vault, question: QuestionR
     unasked = sorted(set(body.secrets) - set(question.secret_names))
     if unasked:
         raise permanent(ErrorCode.INVALID_INPUT, f"This question does not ask for {', '.join(unasked)[:300]}.")
+    project_id = question.subject.project_id
+    if body.secrets and project_id is None:
+        raise permanent(ErrorCode.INVALID_INPUT, f"The {question.subject} keeps no secrets; only projects do.")
     for name in sorted(body.secrets):
-        await vault.write(session, question.project_id, name, body.secrets[name].get_secret_value())
+        await vault.write(session, str(project_id), name, body.secrets[name].get_secret_value())

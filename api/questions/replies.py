@@ -5,4 +5,5 @@ from contracts.questions import QuestionDTO
 
 
 def question(row: QuestionRow) -> QuestionDTO:
-    return QuestionDTO.model_validate(row.model_dump(exclude={"answer_id"}))
+    columns = row.model_dump(exclude={"answer_id", "subject_kind", "subject_id"})
+    return QuestionDTO.model_validate({**columns, "subject": row.subject})

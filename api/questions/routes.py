@@ -9,6 +9,7 @@ from api.database import Session
 from api.gateway import GatewayDep
 from api.questions import answering, queries, replies
 from api.vault import VaultDep
+from api.visibility import Right, require, role_in
 from contracts.base import Identifier
 from contracts.nouns import AnswerRequest, QuestionList
 from contracts.questions import AnswerAccepted, AnswerCommand, QuestionDTO
@@ -50,6 +51,7 @@ async def answer_question(
 ) -> AnswerAccepted:
     """Secrets go to the store first, then the workflow validates the answer. The same answer id is the same answer."""
     question = await queries.find(session, caller, question_id)
+    await require(session, caller, question.subject, Right.ACT)
     if question.answer_id == body.answer_id:
         return AnswerAccepted(question_id=question.id, message="This answer has already been accepted.")
     answering.check_open(question)
@@ -57,6 +59,7 @@ async def answer_question(
     command = AnswerCommand(
         question_id=question.id,
         actor=caller.actor,
+        member_role=await role_in(session, caller, question.subject),
         text=body.text,
         plan_hash=body.plan_hash,
         secret_stored=await queries.has_all_secrets(session, question),

@@ -6,6 +6,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from api.auth import Caller
 from api.gateway import GatewayLink
 from api.questions import queries as questions
+from api.visibility import role_in
 from contracts.errors import OrchestratorError
 from contracts.questions import AnswerCommand
 
@@ -21,7 +22,8 @@ async def answer_waiting_questions(
         if not await questions.has_all_secrets(session, question):
             continue
         answer_id = f"secret-{question.id}"
-        command = AnswerCommand(question_id=question.id, actor=caller.actor, secret_stored=True)
+        role = await role_in(session, caller, question.subject)
+        command = AnswerCommand(question_id=question.id, actor=caller.actor, member_role=role, secret_stored=True)
         try:
             await (await gateway.get()).answer(question.workflow_id, command, answer_id)
             question.answer_id = answer_id

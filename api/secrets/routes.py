@@ -11,7 +11,7 @@ from api.problems import not_found
 from api.secrets import queries, replies
 from api.secrets.answering import answer_waiting_questions
 from api.vault import VaultDep
-from api.visibility import find_project, find_working_project
+from api.visibility import Right, find_project, find_working_project
 from contracts.base import Identifier
 from contracts.nouns import SecretDTO, SecretList, SecretWrite
 from contracts.project_spec import SecretName
@@ -58,6 +58,6 @@ async def set_secret(
 @router.delete("/projects/{project_id}/secrets/{name}", status_code=204)
 async def delete_secret(project_id: ProjectId, name: Name, session: Session, caller: Person, vault: VaultDep) -> None:
     """What runs already keeps the value; the next deploy asks for it."""
-    await find_project(session, caller, project_id)
+    await find_project(session, caller, project_id, Right.ACT)
     if not await vault.delete(session, project_id, name):
         raise not_found("secret", name)

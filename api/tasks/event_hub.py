@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Annotated, Any
 
 import asyncpg
@@ -50,16 +50,18 @@ class EventHub:
         await self._listening.wait()
 
     @contextlib.contextmanager
-    def subscribed(self, task_id: str) -> Iterator[asyncio.Event]:
-        """An event that is set when the task's stream may have grown. Clear it, then read, then wait."""
+    def subscribed(self, task_ids: Collection[str]) -> Iterator[asyncio.Event]:
+        """An event that is set when one of the tasks has new events, or new work below it. Read, then wait."""
         wake = asyncio.Event()
-        self._waiting[task_id].add(wake)
+        for task_id in task_ids:
+            self._waiting[task_id].add(wake)
         try:
             yield wake
         finally:
-            self._waiting[task_id].discard(wake)
-            if not self._waiting[task_id]:
-                del self._waiting[task_id]
+            for task_id in task_ids:
+                self._waiting[task_id].discard(wake)
+                if not self._waiting[task_id]:
+                    del self._waiting[task_id]
 
     async def _keep_listening(self) -> None:
         pause = _FIRST_PAUSE_S

@@ -1,16 +1,23 @@
-"""The ordered stream of events of each task: how it is written and read."""
+"""The ordered stream of events of each task and of the work below it: how it is written and read."""
 
+import heapq
 from collections.abc import AsyncIterator, Sequence
+from datetime import datetime
 
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
+from api.auth import Caller
 from api.database import Sessions
 from api.tables import EventRow, TaskRow
 from api.tasks.event_hub import CHANNEL, EventHub
+from api.tasks.queries import find_tree
 from contracts.progress import FineEvent, StreamedEvent
 from contracts.states import TaskState
+
+Cursor = dict[str, int]
+"""How far a reader has come: by task, the `seq` of its last event that was read."""
 
 PAGE = 500
 FINE = "fine"
@@ -42,38 +49,88 @@ async def append(session: AsyncSession, task: TaskRow, grain: str, events: Seque
     return len(new)
 
 
-async def notify(session: AsyncSession, task_id: str) -> None:
-    """Wake the stream's readers, once this transaction has committed."""
-    await session.execute(select(func.pg_notify(CHANNEL, task_id)))
+async def notify(session: AsyncSession, task: TaskRow) -> None:
+    """Wake the readers of the task, and those of its parent, who may not know it yet, once this has committed."""
+    for task_id in filter(None, (task.id, task.parent_task_id)):
+        await session.execute(select(func.pg_notify(CHANNEL, task_id)))
 
 
-async def read(session: AsyncSession, task_id: str, after: int, limit: int) -> list[StreamedEvent]:
-    """At most `limit` events with a `seq` above `after`, in order."""
-    statement = select(EventRow).where(col(EventRow.task_id) == task_id, col(EventRow.seq) > after)
-    rows = await session.scalars(statement.order_by(col(EventRow.seq)).limit(limit))
-    return [StreamedEvent.model_validate(row.model_dump(exclude={"key", "created_at"})) for row in rows]
+async def read(session: AsyncSession, task: TaskRow, after: int, limit: int) -> list[StreamedEvent]:
+    """At most `limit` events of one task with a `seq` above `after`, in order."""
+    return [_streamed(task, row) for row in await _rows(session, task, after, limit)]
 
 
-async def is_closed(session: AsyncSession, task_id: str) -> bool:
-    """Whether the task has reached its final state."""
-    state = (await session.scalars(select(col(TaskRow.state)).where(col(TaskRow.id) == task_id))).one_or_none()
-    return state is not None and TaskState(state).is_final
+def parse_cursor(text: str) -> Cursor:
+    """The cursor that `cursor_text` wrote."""
+    parts = (part.rpartition(":") for part in text.split(",") if part)
+    return {task_id: int(seq) for task_id, _, seq in parts}
 
 
-async def follow(sessions: Sessions, hub: EventHub, task_id: str, after: int) -> AsyncIterator[StreamedEvent]:
-    """Events above `after`, each once and in order, until the task is closed and read to its end."""
-    with hub.subscribed(task_id) as wake:
-        while not hub.closed:
-            wake.clear()
+def cursor_text(cursor: Cursor) -> str:
+    """Such as `dlv-1:4,eng-1:9`; the id of an event in the stream."""
+    return ",".join(f"{task_id}:{seq}" for task_id, seq in cursor.items())
+
+
+def is_read(tree: Sequence[TaskRow], cursor: Cursor) -> bool:
+    """Whether the task at the top of the tree is closed, and everything has been read."""
+    return _is_closed(tree) and all(row.last_event_seq <= cursor.get(row.id, 0) for row in tree)
+
+
+async def follow(
+    sessions: Sessions, hub: EventHub, caller: Caller, task_id: str, cursor: Cursor
+) -> AsyncIterator[StreamedEvent]:
+    """Events of the task and of all work below it that lie behind the cursor, each once, as they were written.
+
+    Ends when the task is closed and everything is read: whatever was below it had ended before.
+    """
+    cursor, known = dict(cursor), {task_id}
+    while not hub.closed:
+        with hub.subscribed(known) as wake:
             async with sessions() as session:
-                # The state first: a final state was committed together with the last milestone.
-                closed = await is_closed(session, task_id)
-                page = await read(session, task_id, after, PAGE)
+                # The states first: a final state was committed together with the last milestone.
+                tree = await find_tree(session, caller, task_id)
+                page, is_whole = await _next_page(session, tree, cursor)
             for event in page:
-                after = event.seq
+                cursor[event.task_id] = event.seq
                 yield event
-            if len(page) == PAGE:
+            if not is_whole or not known.issuperset(row.id for row in tree):
+                known.update(row.id for row in tree)
                 continue
-            if closed:
+            if _is_closed(tree):
                 return
             await wake.wait()
+
+
+async def _next_page(
+    session: AsyncSession, tree: Sequence[TaskRow], cursor: Cursor
+) -> tuple[list[StreamedEvent], bool]:
+    """What was written next in the whole tree, and whether that is all.
+
+    Each task's own order is that of `seq`, whatever the clocks said. Beyond the end of a page that is full, later
+    events of other tasks have to wait for the rest of it.
+    """
+    pages: list[list[tuple[datetime, StreamedEvent]]] = []
+    ends: list[datetime] = []
+    for task in tree:
+        after = cursor.get(task.id, 0)
+        if task.last_event_seq > after:
+            rows = await _rows(session, task, after, PAGE)
+            pages.append([(row.created_at, _streamed(task, row)) for row in rows])
+            if len(rows) == PAGE:
+                ends.append(rows[-1].created_at)
+    merged = heapq.merge(*pages, key=lambda item: item[0])
+    return [event for moment, event in merged if not ends or moment <= min(ends)], not ends
+
+
+async def _rows(session: AsyncSession, task: TaskRow, after: int, limit: int) -> list[EventRow]:
+    statement = select(EventRow).where(col(EventRow.task_id) == task.id, col(EventRow.seq) > after)
+    return list(await session.scalars(statement.order_by(col(EventRow.seq)).limit(limit)))
+
+
+def _streamed(task: TaskRow, row: EventRow) -> StreamedEvent:
+    of_task = {"kind": task.kind, "subject": task.subject}
+    return StreamedEvent.model_validate({**row.model_dump(exclude={"key", "created_at"}), **of_task})
+
+
+def _is_closed(tree: Sequence[TaskRow]) -> bool:
+    return bool(tree) and TaskState(tree[0].state).is_final

@@ -5,14 +5,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.problems import not_found, permanent
 from api.releases.queries import find_active
-from api.tables import ProjectRow, QuestionRow, TaskRow
+from api.tables import MembershipRow, ProjectRow, QuestionRow, ServerRow, TaskRow, UserRow, subject_columns
 from api.tasks import events
 from contracts import ids
 from contracts.base import utc_now
 from contracts.errors import ErrorCode
 from contracts.progress import FineEvent, Projection, ProjectionAck
 from contracts.questions import QuestionDTO
-from contracts.states import ProjectStatus, QuestionState, TaskState
+from contracts.states import MemberRole, ProjectStatus, QuestionState, SubjectKind, TaskState
 
 _HAS_REPOSITORY = {
     ProjectStatus.SCAFFOLDED,
@@ -28,29 +28,56 @@ async def apply(session: AsyncSession, projection: Projection) -> ProjectionAck:
 
     A task that has ended in one run stays as it ended: another run is told that the task is closed.
     """
-    project = await session.get(ProjectRow, projection.project_id, with_for_update=True, populate_existing=True)
-    if project is None:
-        raise not_found("project", projection.project_id)
+    project = await _lock_project(session, projection)
+    name = None if project is None else project.name
     await _insert_if_absent(session, projection)
     task = await events.lock_task(session, projection.task_id)
     if task is None:
         raise not_found("task", projection.task_id)
-    if (task.workflow_id, task.project_id) != (projection.workflow_id, projection.project_id):
-        raise permanent(ErrorCode.CONFLICT, f"The task {task.id!r} belongs to another workflow or project.")
+    if (task.workflow_id, task.subject) != (projection.workflow_id, projection.subject):
+        raise permanent(ErrorCode.CONFLICT, f"The task {task.id!r} belongs to another workflow or subject.")
     if TaskState(task.state).is_final and task.seq >= 0 and task.run_id != projection.run_id:
-        return ProjectionAck(accepted=False, closed=True, project_name=project.name)
+        return ProjectionAck(accepted=False, closed=True, project_name=name)
     if projection.seq <= task.seq:
-        return ProjectionAck(accepted=False, project_name=project.name)
+        return ProjectionAck(accepted=False, project_name=name)
     _update_task(task, projection)
-    await _update_project(session, project, projection)
+    if project is not None:
+        await _update_project(session, project, projection)
     if projection.question is not None:
         await _upsert_question(session, projection, projection.question)
     if projection.milestone is not None:
         key = f"{projection.workflow_id}:{projection.seq}"
         milestone = FineEvent(key=key[-300:], event=projection.milestone)
         await events.append(session, task, events.MILESTONE, [milestone])
-    await events.notify(session, task.id)
-    return ProjectionAck(accepted=True, project_name=project.name)
+    await events.notify(session, task)
+    return ProjectionAck(accepted=True, project_name=name)
+
+
+async def _lock_project(session: AsyncSession, projection: Projection) -> ProjectRow | None:
+    """The project of the projection, locked; None for another subject. Raises NOT_FOUND for one that is not there."""
+    subject = projection.subject
+    match subject.kind:
+        case SubjectKind.PROJECT:
+            project = await session.get(ProjectRow, subject.id, with_for_update=True, populate_existing=True)
+            if project is None:
+                raise not_found("project", subject.id)
+            return project
+        case SubjectKind.SERVER:
+            if await session.get(ServerRow, subject.id) is None:
+                raise not_found("server", subject.id)
+        case SubjectKind.CHAT:
+            await _join_chat(session, projection)
+        case SubjectKind.INSTALLATION:
+            pass
+    return None
+
+
+async def _join_chat(session: AsyncSession, projection: Projection) -> None:
+    """A chat belongs to whoever has work done in it: nothing else says whose it is."""
+    if await session.get(UserRow, projection.user_id) is None:
+        raise not_found("user", str(projection.user_id))
+    member = subject_columns(projection.subject) | {"user_id": projection.user_id, "role": MemberRole.OWNER.value}
+    await session.execute(insert(MembershipRow).values(**member, created_at=utc_now()).on_conflict_do_nothing())
 
 
 async def _insert_if_absent(session: AsyncSession, projection: Projection) -> None:
@@ -58,7 +85,7 @@ async def _insert_if_absent(session: AsyncSession, projection: Projection) -> No
     statement = insert(TaskRow).values(
         id=projection.task_id,
         kind=projection.kind.value,
-        project_id=projection.project_id,
+        **subject_columns(projection.subject),
         user_id=projection.user_id,
         workflow_id=projection.workflow_id,
         state=projection.state.value,
@@ -66,7 +93,7 @@ async def _insert_if_absent(session: AsyncSession, projection: Projection) -> No
         last_event_seq=0,
         run_id="",
         title="",
-        stage="",
+        stage=projection.stage.value,
         result={},
         artifacts=[],
         created_at=now,
@@ -80,8 +107,9 @@ def _update_task(task: TaskRow, projection: Projection) -> None:
     task.run_id = projection.run_id
     task.state = projection.state.value
     task.title = projection.title or task.title
-    task.stage = projection.stage
+    task.stage = projection.stage.value
     task.waiting_for = projection.waiting_for
+    task.question_id = projection.question_id
     task.parent_task_id = projection.parent_task_id or task.parent_task_id
     # Known results stay: a later stage reports only its own.
     task.result = {**task.result, **projection.result}
@@ -106,13 +134,13 @@ async def _update_project(session: AsyncSession, project: ProjectRow, projection
 
 
 async def _upsert_question(session: AsyncSession, projection: Projection, question: QuestionDTO) -> None:
-    if (question.task_id, question.project_id) != (projection.task_id, projection.project_id):
-        raise permanent(ErrorCode.CONFLICT, f"The question {question.id!r} belongs to another task or project.")
+    if (question.task_id, question.subject) != (projection.task_id, projection.subject):
+        raise permanent(ErrorCode.CONFLICT, f"The question {question.id!r} names another task or subject.")
     row = await session.get(QuestionRow, question.id, populate_existing=True)
-    values = question.model_dump()
+    values = question.model_dump(exclude={"subject"}) | subject_columns(question.subject)
     if row is None:
         session.add(QuestionRow(**values))
-    elif (row.task_id, row.project_id) != (question.task_id, question.project_id):
+    elif (row.task_id, row.subject) != (question.task_id, question.subject):
         raise permanent(ErrorCode.CONFLICT, f"The question {question.id!r} belongs to another task.")
     elif row.state == QuestionState.OPEN:
         # A closed question stays as it was closed.

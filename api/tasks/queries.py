@@ -1,21 +1,32 @@
 """Tasks in the database."""
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from api.auth import Caller
 from api.tables import ProjectRow, TaskRow
-from api.visibility import visible_project_ids, visible_projects
-from contracts.states import TaskKind, TaskState
+from api.visibility import allowed, visible_projects
+from contracts.states import SubjectKind, TaskKind, TaskState
 
 
 async def find(session: AsyncSession, caller: Caller, task_id: str) -> TaskRow | None:
-    """The task's row, when it has one and the caller may see its project."""
-    statement = select(TaskRow).where(
-        col(TaskRow.id) == task_id, col(TaskRow.project_id).in_(visible_project_ids(caller))
-    )
+    """The task's row, when it has one and the caller may see its subject."""
+    statement = select(TaskRow).where(col(TaskRow.id) == task_id, _is_visible(caller))
     return (await session.scalars(statement)).one_or_none()
+
+
+async def find_tree(session: AsyncSession, caller: Caller, task_id: str) -> list[TaskRow]:
+    """The task and all work below it that the caller may see: itself, then the others as they began.
+
+    Empty when there is no such task for this caller. All rows are of one moment.
+    """
+    tree = select(col(TaskRow.id)).where(col(TaskRow.id) == task_id).cte("tree", recursive=True)
+    tree = tree.union(select(col(TaskRow.id)).join(tree, col(TaskRow.parent_task_id) == tree.c.id))
+    statement = select(TaskRow).where(col(TaskRow.id).in_(select(tree.c.id)), _is_visible(caller))
+    found = await session.scalars(statement.order_by(col(TaskRow.created_at), col(TaskRow.id)))
+    rows = sorted(found, key=lambda row: row.id != task_id)
+    return rows if rows and rows[0].id == task_id else []
 
 
 async def list_visible(
@@ -28,8 +39,10 @@ async def list_visible(
     limit: int,
 ) -> list[TaskRow]:
     """Newest first. None means any project, state or kind."""
-    statement = select(TaskRow).where(col(TaskRow.project_id).in_(visible_project_ids(caller)))
-    for column, wanted in ((TaskRow.project_id, project_id), (TaskRow.state, state), (TaskRow.kind, kind)):
+    statement = select(TaskRow).where(_is_visible(caller))
+    if project_id is not None:
+        statement = statement.where(col(TaskRow.subject_kind) == SubjectKind.PROJECT.value)
+    for column, wanted in ((TaskRow.subject_id, project_id), (TaskRow.state, state), (TaskRow.kind, kind)):
         if wanted is not None:
             statement = statement.where(col(column) == wanted)
     rows = await session.scalars(statement.order_by(col(TaskRow.created_at).desc(), col(TaskRow.id)).limit(limit))
@@ -40,3 +53,7 @@ async def recently_used_projects(session: AsyncSession, caller: Caller, limit: i
     """The caller's projects, those first that were changed last."""
     statement = select(ProjectRow).where(visible_projects(caller))
     return list(await session.scalars(statement.order_by(col(ProjectRow.updated_at).desc()).limit(limit)))
+
+
+def _is_visible(caller: Caller) -> ColumnElement[bool]:
+    return allowed(caller, col(TaskRow.subject_kind), col(TaskRow.subject_id))

@@ -1,5 +1,6 @@
 """Tasks as the API shows them, with their link and the queue that they wait for."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated
@@ -7,11 +8,13 @@ from typing import Annotated
 from fastapi import Depends
 
 from api.gateway import GatewayDep, GatewayLink
+from api.questions import replies as questions
 from api.queues.watch import QueueWatch, QueueWatchDep
-from api.tables import ProjectRow, TaskRow
+from api.tables import ProjectRow, QuestionRow, TaskRow
 from contracts.base import utc_now
-from contracts.nouns import TaskDTO
-from contracts.states import TaskKind, TaskState
+from contracts.nouns import TaskDTO, TaskTree
+from contracts.states import Stage, TaskKind, TaskState
+from contracts.subjects import Subject
 from runtime.temporal.gateway import WorkflowDescription
 
 _STATES = {
@@ -34,12 +37,18 @@ class TaskReplies:
         stall = None if TaskState(row.state).is_final else self.queues.stall(row.workflow_id, row.id)
         return TaskDTO.model_validate(
             {
-                **row.model_dump(exclude={"seq", "last_event_seq"}),
+                **row.model_dump(exclude={"seq", "last_event_seq", "subject_kind", "subject_id"}),
+                "subject": row.subject,
                 "web_url": self.gateway.web_url(row.workflow_id, row.run_id or None),
                 "stalled_queue": stall.queue if stall else None,
                 "stalled_since": stall.since if stall else None,
             }
         )
+
+    def tree(self, rows: Sequence[TaskRow], asked: Sequence[QuestionRow]) -> TaskTree:
+        """`rows` begins with the task at the top."""
+        task, *below = (self.task(row) for row in rows)
+        return TaskTree(task=task, below=below, questions=[questions.question(row) for row in asked])
 
     def starting_task(
         self, described: WorkflowDescription, project: ProjectRow, kind: TaskKind, task_id: str
@@ -50,12 +59,12 @@ class TaskReplies:
         return TaskDTO(
             id=task_id,
             kind=kind,
-            project_id=project.id,
+            subject=Subject.project(project.id),
             user_id=project.owner_id,
             workflow_id=described.workflow_id,
             run_id=described.run_id,
             state=_STATES.get(described.status, TaskState.FAILED),
-            stage="starting",
+            stage=Stage.STARTING,
             created_at=started,
             updated_at=started,
             web_url=self.gateway.web_url(described.workflow_id, described.run_id),

@@ -8,27 +8,33 @@ from fastapi.responses import Response
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
 from api.auth import Caller, agents_may
-from api.database import Session, Sessions, SessionsDep
+from api.database import Session, SessionsDep
 from api.gateway import GatewayDep
 from api.problems import permanent
+from api.questions.queries import list_of_tasks
 from api.tasks import events, queries
-from api.tasks.event_hub import EventHub, EventHubDep
+from api.tasks.event_hub import EventHubDep
 from api.tasks.replies import TaskRepliesDep
 from api.tasks.starting import find_starting_task
+from api.visibility import Right, require
 from contracts.base import Identifier
 from contracts.departments import DeployMessage
 from contracts.errors import ErrorCode
-from contracts.nouns import CancelAccepted, EventList, TaskDTO, TaskList
+from contracts.nouns import CancelAccepted, EventList, TaskDTO, TaskList, TaskTree
+from contracts.progress import StreamedEvent
 from contracts.states import TaskKind, TaskState
 
 router = APIRouter(tags=["tasks"])
 
 HEARTBEAT_S = 15
 MAX_BIGINT = 2**63 - 1
+MAX_QUESTIONS = 200
 
 TaskId = Annotated[Identifier, Path()]
 After = Annotated[int, Query(ge=0, le=MAX_BIGINT)]
-LastEventId = Annotated[str, Header(alias="Last-Event-ID", pattern=r"^[0-9]{0,18}$")]
+LastEventId = Annotated[
+    str, Header(alias="Last-Event-ID", max_length=20_000, pattern=r"^([A-Za-z0-9._-]{1,100}:[0-9]{1,18}(,|$))*$")
+]
 MayList = Annotated[Caller, Depends(agents_may("task.list"))]
 MayShow = Annotated[Caller, Depends(agents_may("task.show", "engineering.status", "deploy.status"))]
 MayWatch = Annotated[Caller, Depends(agents_may("task.watch", "task.logs"))]
@@ -69,12 +75,28 @@ async def cancel_task(
     if row is not None and TaskState(row.state).is_final:
         raise permanent(ErrorCode.WORKFLOW_NOT_RUNNING, f"The task is already {row.state}; there is nothing to cancel.")
     task = replies.task(row) if row else await find_starting_task(session, replies, caller, task_id)
+    await require(session, caller, task.subject, Right.ACT)
     connected = await gateway.get()
-    if task.kind is TaskKind.DEPLOY:
-        await connected.withdraw_deploy(task.workflow_id, _withdrawal(task, caller))
+    project_id = task.subject.project_id
+    if task.kind is TaskKind.DEPLOY and project_id is not None:
+        await connected.withdraw_deploy(task.workflow_id, _withdrawal(task, caller, project_id))
     else:
         await connected.cancel(task.workflow_id)
     return CancelAccepted(task_id=task_id, message="The work is being stopped.")
+
+
+@router.get("/tasks/{task_id}/tree")
+async def show_tree(task_id: TaskId, session: Session, caller: MayShow, replies: TaskRepliesDep) -> TaskTree:
+    """The task, all work below it, and what they have asked. Until the task's first projection, Temporal is asked.
+
+    An agent reads questions only with `question.list`.
+    """
+    rows = await queries.find_tree(session, caller, task_id)
+    if not rows:
+        return TaskTree(task=await find_starting_task(session, replies, caller, task_id))
+    may_read_questions = caller.commands is None or "question.list" in caller.commands
+    ids = [row.id for row in rows] if may_read_questions else []
+    return replies.tree(rows, await list_of_tasks(session, ids, MAX_QUESTIONS))
 
 
 @router.get("/tasks/{task_id}/events")
@@ -86,10 +108,12 @@ async def list_events(
     after: After = 0,
     limit: Annotated[int, Query(ge=1, le=events.PAGE)] = events.PAGE,
 ) -> EventList:
-    """Events with a `seq` above `after`, oldest first."""
-    if await queries.find(session, caller, task_id) is None:
+    """The task's own events with a `seq` above `after`, oldest first."""
+    row = await queries.find(session, caller, task_id)
+    if row is None:
         await find_starting_task(session, replies, caller, task_id)
-    return EventList(items=await events.read(session, task_id, after, limit))
+        return EventList(items=[])
+    return EventList(items=await events.read(session, row, after, limit))
 
 
 @router.get(
@@ -107,26 +131,30 @@ async def stream_events(
     last_event_id: LastEventId = "",
     after: After = 0,
 ) -> Response:
-    """The task's events as they happen, from `Last-Event-ID` (or `after`) on; ends when the task is closed.
+    """Events of the task and of all work below it as they happen; ends when the task is closed.
 
-    A comment every 15 s says that the connection lives. 204 means: closed, and nothing more to read.
+    From `Last-Event-ID` on, or from the task's own `seq` `after` on. A comment every 15 s says that the connection
+    lives. 204 means: closed, and nothing more to read.
     """
-    if await queries.find(session, caller, task_id) is None:
+    tree = await queries.find_tree(session, caller, task_id)
+    if not tree:
         await find_starting_task(session, replies, caller, task_id)
-    start = int(last_event_id) if last_event_id else after
-    closed = await events.is_closed(session, task_id)
-    if start and closed and not await events.read(session, task_id, start, 1):
+    cursor = events.parse_cursor(last_event_id) if last_event_id else {task_id: after}
+    if events.is_read(tree, cursor):
         return Response(status_code=204)
-    return EventSourceResponse(_messages(sessions, hub, task_id, start), ping=HEARTBEAT_S, sep="\n")
+    messages = _messages(events.follow(sessions, hub, caller, task_id, cursor), cursor)
+    return EventSourceResponse(messages, ping=HEARTBEAT_S, sep="\n")
 
 
-async def _messages(sessions: Sessions, hub: EventHub, task_id: str, after: int) -> AsyncIterator[ServerSentEvent]:
-    async for event in events.follow(sessions, hub, task_id, after):
-        yield ServerSentEvent(data=event.model_dump_json(), id=str(event.seq))
+async def _messages(followed: AsyncIterator[StreamedEvent], cursor: events.Cursor) -> AsyncIterator[ServerSentEvent]:
+    """Each message's id is the cursor behind it."""
+    async for event in followed:
+        cursor[event.task_id] = event.seq
+        yield ServerSentEvent(data=event.model_dump_json(), id=events.cursor_text(cursor))
 
 
-def _withdrawal(task: TaskDTO, caller: Caller) -> DeployMessage:
+def _withdrawal(task: TaskDTO, caller: Caller, project_id: str) -> DeployMessage:
     """The workflow identifies the message by its task, and reads nothing else of it."""
     return DeployMessage(
-        request_id=task.id, actor=caller.actor, task_id=task.id, project_id=task.project_id, user_id=task.user_id
+        request_id=task.id, actor=caller.actor, task_id=task.id, project_id=project_id, user_id=task.user_id
     )

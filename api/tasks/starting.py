@@ -13,8 +13,6 @@ from contracts.states import TaskKind
 _MAX_PROJECTS = 20
 """The task started seconds ago, and starting work changes its project: the projects changed last are enough."""
 
-_KINDS = {"dlv-": TaskKind.DELIVERY, "eng-": TaskKind.ENGINEERING, "dep-": TaskKind.DEPLOY}
-
 
 async def find_starting_task(session: AsyncSession, replies: TaskReplies, caller: Caller, task_id: str) -> TaskDTO:
     """The task as Temporal describes it; NOT_FOUND when Temporal knows no such workflow of the caller's.
@@ -22,7 +20,7 @@ async def find_starting_task(session: AsyncSession, replies: TaskReplies, caller
     A workflow that does not say which project it belongs to is not found. Raises TEMPORAL_UNREACHABLE when Temporal
     does not answer.
     """
-    kind = _KINDS.get(task_id[:4])
+    kind = ids.kind_of_task(task_id)
     if kind is None:
         raise not_found("task", task_id)
     projects = {project.id: project for project in await recently_used_projects(session, caller, _MAX_PROJECTS)}

@@ -7,8 +7,9 @@ from contracts import ids
 from contracts.departments import DeliveryMessage, DeployMessage, EngineeringMessage
 from contracts.errors import ErrorCode
 from contracts.nouns import DeliveryStart, DeployStart, EngineeringStart
+from contracts.project_settings import ProjectSettings
 from contracts.project_spec import ProjectSpec
-from contracts.states import AgentKind, DeployAction, Module, Role, TaskKind
+from contracts.states import DeployAction, Module, Role, TaskKind
 
 
 def task_id(kind: TaskKind, body: EngineeringStart | DeployStart) -> str:
@@ -17,9 +18,9 @@ def task_id(kind: TaskKind, body: EngineeringStart | DeployStart) -> str:
 
 
 def engineering(
-    body: EngineeringStart, project: ProjectRow, caller: Caller, task_id: str, agent: AgentKind
+    body: EngineeringStart, project: ProjectRow, caller: Caller, task_id: str, settings: ProjectSettings
 ) -> EngineeringMessage:
-    """`agent` is used when the request names none."""
+    """`settings` count where the request says nothing."""
     return EngineeringMessage(
         request_id=body.request_id,
         actor=caller.actor,
@@ -29,15 +30,17 @@ def engineering(
         title=body.title,
         spec=_spec(body, project),
         project_name=project.name,
-        agent=body.agent or agent,
-        max_rounds=body.max_rounds,
+        agent=body.agent or settings.agent,
+        max_rounds=body.max_rounds or settings.max_rounds,
+        turn_timeout_s=settings.turn_timeout_s,
+        question_reminder_s=settings.question_reminder_s,
     )
 
 
 def delivery(
-    body: DeliveryStart, project: ProjectRow, caller: Caller, task_id: str, agent: AgentKind
+    body: DeliveryStart, project: ProjectRow, caller: Caller, task_id: str, settings: ProjectSettings
 ) -> DeliveryMessage:
-    """`agent` is used when the request names none."""
+    """`settings` count where the request says nothing."""
     return DeliveryMessage(
         request_id=body.request_id,
         actor=caller.actor,
@@ -48,13 +51,18 @@ def delivery(
         project_slug=project.slug,
         title=body.title,
         spec=_spec(body, project),
-        agent=body.agent or agent,
-        max_rounds=body.max_rounds,
-        require_approval=body.require_approval,
+        agent=body.agent or settings.agent,
+        max_rounds=body.max_rounds or settings.max_rounds,
+        turn_timeout_s=settings.turn_timeout_s,
+        question_reminder_s=settings.question_reminder_s,
+        require_approval=_or(body.require_approval, settings.approve_deploys),
     )
 
 
-def deploy(body: DeployStart, project: ProjectRow, caller: Caller, task_id: str) -> DeployMessage:
+def deploy(
+    body: DeployStart, project: ProjectRow, caller: Caller, task_id: str, settings: ProjectSettings
+) -> DeployMessage:
+    """`settings` count where the request says nothing."""
     return DeployMessage(
         request_id=body.request_id,
         actor=caller.actor,
@@ -66,7 +74,8 @@ def deploy(body: DeployStart, project: ProjectRow, caller: Caller, task_id: str)
         release_id=body.release_id,
         project_name=project.name,
         project_slug=project.slug,
-        require_approval=body.require_approval,
+        require_approval=_or(body.require_approval, settings.approve_deploys),
+        question_reminder_s=settings.question_reminder_s,
     )
 
 
@@ -76,6 +85,10 @@ def check_deploy(caller: Caller, body: DeployStart) -> None:
         raise permanent(ErrorCode.NOT_ALLOWED, "An agent may deploy and restart; ask a person for anything else.")
     if body.release_id is not None and body.action is not DeployAction.ROLLBACK:
         raise permanent(ErrorCode.INVALID_INPUT, "`release_id` is only for a rollback; to deploy, give a commit.")
+
+
+def _or(said: bool | None, otherwise: bool) -> bool:
+    return otherwise if said is None else said
 
 
 def _spec(body: EngineeringStart, project: ProjectRow) -> ProjectSpec:

@@ -6,10 +6,11 @@ from fastapi import APIRouter, Depends
 
 from api.auth import Caller, agents_may
 from api.database import Session
-from api.dependencies import SettingsDep
 from api.gateway import GatewayDep
 from api.problems import permanent
-from api.visibility import find_project, find_working_project
+from api.settings.defaults import DefaultsDep
+from api.settings.queries import effective
+from api.visibility import Right, find_project, find_working_project
 from api.work import messages, queries, replies
 from contracts.errors import ErrorCode
 from contracts.nouns import DeliveryStart, DeployStart, EngineeringStart, StartedTask
@@ -24,14 +25,14 @@ MayDeploy = Annotated[Caller, Depends(agents_may("deploy.start"))]
 
 @router.post("/engineering", status_code=202)
 async def start_engineering(
-    body: EngineeringStart, session: Session, caller: MayEngineer, gateway: GatewayDep, settings: SettingsDep
+    body: EngineeringStart, session: Session, caller: MayEngineer, gateway: GatewayDep, defaults: DefaultsDep
 ) -> StartedTask:
     """A wish to a verified commit. The same request id for the same project is the same task."""
     project = await find_working_project(session, caller, body.project_id)
     task_id = messages.task_id(TaskKind.ENGINEERING, body)
     if (known := await queries.find_started(session, task_id)) is not None:
         return replies.joined_task(known, gateway)
-    message = messages.engineering(body, project, caller, task_id, settings.agent)
+    message = messages.engineering(body, project, caller, task_id, await effective(session, project.id, defaults))
     # Here and below: nothing more is read, so no database connection is held while Temporal is asked.
     await session.commit()
     return await (await gateway.get()).start_engineering(message)
@@ -39,7 +40,7 @@ async def start_engineering(
 
 @router.post("/deliveries", status_code=202)
 async def start_delivery(
-    body: DeliveryStart, session: Session, caller: MayDeliver, gateway: GatewayDep, settings: SettingsDep
+    body: DeliveryStart, session: Session, caller: MayDeliver, gateway: GatewayDep, defaults: DefaultsDep
 ) -> StartedTask:
     """A wish to a live URL: engineering, then deploy. The same request id for the same project is the same task."""
     if caller.commands is not None and "deploy.start" not in caller.commands:
@@ -48,22 +49,26 @@ async def start_delivery(
     task_id = messages.task_id(TaskKind.DELIVERY, body)
     if (known := await queries.find_started(session, task_id)) is not None:
         return replies.joined_task(known, gateway)
-    message = messages.delivery(body, project, caller, task_id, settings.agent)
+    message = messages.delivery(body, project, caller, task_id, await effective(session, project.id, defaults))
     await session.commit()
     return await (await gateway.get()).start_delivery(message)
 
 
 @router.post("/deploys", status_code=202)
-async def start_deploy(body: DeployStart, session: Session, caller: MayDeploy, gateway: GatewayDep) -> StartedTask:
+async def start_deploy(
+    body: DeployStart, session: Session, caller: MayDeploy, gateway: GatewayDep, defaults: DefaultsDep
+) -> StartedTask:
     """Deploy, roll back, stop, restart or remove. The same request id for the same project is the same task."""
     # What an archived project left running can still be ended.
-    find = find_project if body.action in {DeployAction.STOP, DeployAction.REMOVE} else find_working_project
-    project = await find(session, caller, body.project_id)
+    if body.action in {DeployAction.STOP, DeployAction.REMOVE}:
+        project = await find_project(session, caller, body.project_id, Right.ACT)
+    else:
+        project = await find_working_project(session, caller, body.project_id)
     messages.check_deploy(caller, body)
     task_id = messages.task_id(TaskKind.DEPLOY, body)
     if (known := await queries.find_started(session, task_id)) is not None:
         return replies.joined_task(known, gateway)
     await queries.check_release(session, body)
-    message = messages.deploy(body, project, caller, task_id)
+    message = messages.deploy(body, project, caller, task_id, await effective(session, project.id, defaults))
     await session.commit()
     return await (await gateway.get()).start_deploy(message)

@@ -4,6 +4,7 @@ from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
     from contracts.states import TaskKind
+    from contracts.subjects import Subject
     from workflows.ledger import Ledger
 
 
@@ -13,7 +14,12 @@ class TellingWorkflow:
     async def run(self, lines: int) -> None:
         task_id = workflow.info().workflow_id
         ledger = Ledger(
-            kind=TaskKind.ENGINEERING, task_id=task_id, project_id="p-1", user_id=1, title="Notes", request_id="r"
+            kind=TaskKind.ENGINEERING,
+            task_id=task_id,
+            subject=Subject.project("p-1"),
+            user_id=1,
+            title="Notes",
+            request_id="r",
         )
         for number in range(lines):
             ledger.note(f"The Developer is working, turn {number}.")

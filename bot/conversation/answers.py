@@ -69,7 +69,7 @@ async def store_secrets(api: ChatApi, question: QuestionDTO, values: dict[str, S
         return await result_or_busy(_submit(api, question.id, AnswerRequest(answer_id=answer_id, secrets=values)))
     try:
         for name, value in values.items():
-            await api.set_secret(question.project_id, name, value)
+            await api.set_secret(question.subject.id, name, value)
     except OrchestratorError as error:
         if error.retryable:
             raise
@@ -79,7 +79,7 @@ async def store_secrets(api: ChatApi, question: QuestionDTO, values: dict[str, S
 
 async def missing_secrets(api: ChatApi, question: QuestionDTO) -> list[str]:
     """The secrets that the question asks for and that have no value yet."""
-    stored = {secret.name for secret in await api.secrets(question.project_id)}
+    stored = {secret.name for secret in await api.secrets(question.subject.id)}
     return [name for name in question.secret_names if name not in stored]
 
 

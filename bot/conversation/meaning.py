@@ -10,9 +10,9 @@ from bot.conversation.access import Person
 from bot.conversation.context import BotContext
 from contracts.base import utc_now
 from contracts.chat import WISH, ChatScreenDTO
-from contracts.ids import child_task_id
+from contracts.errors import ErrorCode, OrchestratorError
 from contracts.questions import QuestionDTO
-from contracts.states import QuestionKind, QuestionState, TaskKind
+from contracts.states import QuestionKind, QuestionState
 from runtime.chat_client import ChatApi
 
 # Stored in the API with the update's id, so values must not change.
@@ -105,16 +105,14 @@ def _fits_only(question: QuestionDTO, text: str) -> bool:
 
 async def _questions(api: ChatApi, screens: list[ChatScreenDTO]) -> list[QuestionDTO]:
     """Open and closed questions of these screens' tasks, as far as the person may see them."""
-    started = [screen for screen in screens if screen.task_id and screen.project_id]
-    task_ids = {task for screen in started for task in _with_children(screen.task_id or "")}
-    found = []
-    for project_id in dict.fromkeys(screen.project_id for screen in started):
-        found += [q for q in await api.questions(project_id=project_id, state=None) if q.task_id in task_ids]
+    found: list[QuestionDTO] = []
+    for task_id in dict.fromkeys(screen.task_id for screen in screens if screen.task_id):
+        try:
+            found += (await api.tree(task_id)).questions
+        except OrchestratorError as error:
+            if error.code is not ErrorCode.NOT_FOUND:  # somebody else's task, or one that has just begun
+                raise
     return found
-
-
-def _with_children(task_id: str) -> list[str]:
-    return [task_id, *(child_task_id(task_id, kind) for kind in (TaskKind.ENGINEERING, TaskKind.DEPLOY))]
 
 
 def _is_recent(screen: ChatScreenDTO) -> bool:

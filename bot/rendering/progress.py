@@ -3,21 +3,22 @@
 from dataclasses import dataclass
 
 from contracts.progress import StreamedEvent
+from contracts.states import Stage, TaskKind
 
-STEPS = ("scaffolding", "developing", "testing", "publishing", "deploy")
+STEPS = (Stage.SCAFFOLDING, Stage.DEVELOPING, Stage.TESTING, Stage.PUBLISHING, Stage.DEPLOY)
 """The steps that a message lists. All stages of a deploy belong to the last one."""
 
 _DEPLOY_STAGES = {
-    "deploy",
-    "analysing",
-    "resolving",
-    "allocating",
-    "deploying",
-    "probing",
-    "promoting",
-    "rolling back",
+    Stage.DEPLOY,
+    Stage.ANALYSING,
+    Stage.RESOLVING,
+    Stage.ALLOCATING,
+    Stage.DEPLOYING,
+    Stage.PROBING,
+    Stage.PROMOTING,
+    Stage.ROLLING_BACK,
 }
-_SHOWN = {*STEPS, *_DEPLOY_STAGES}
+_SHOWN: dict[str | None, Stage] = {stage.value: stage for stage in (*STEPS, *_DEPLOY_STAGES)}
 
 # Where engineering and deploy begin within the delivery's percent, and their size.
 _ENGINEERING_SHARE, _DEPLOY_SHARE = (5, 55), (60, 40)
@@ -25,39 +26,32 @@ _ENGINEERING_SHARE, _DEPLOY_SHARE = (5, 55), (60, 40)
 
 @dataclass
 class Progress:
-    """`stage` is the workflow's own word for its current stage."""
-
     task_id: str
-    stage: str = "queued"
+    stage: Stage = Stage.QUEUED
     percent: int = 0
     completed: bool = False
-    _deploying: bool = False
 
     def apply(self, event: StreamedEvent) -> bool:
         """Add one event; True if the message looks different now."""
         before = (self.stage, self.percent, self.completed)
         progress = event.event
         if event.grain == "milestone":
-            # Milestones of other stages, such as "completed" of a step, do not move the message. After a restart the
-            # streams of both children are read in parallel, so engineering's old events may come after deploy's.
-            engineering = event.task_id.startswith("eng-")
-            self._deploying |= not engineering and progress.current_step in _DEPLOY_STAGES
-            if progress.current_step in _SHOWN and not (engineering and self._deploying):
-                self.stage = progress.current_step
+            # Milestones of other stages, such as "completed" of a step, do not move the message.
+            self.stage = _SHOWN.get(progress.current_step, self.stage)
             self.completed = self.completed or (event.task_id == self.task_id and progress.type == "completed")
             if progress.progress_pct is not None:
-                self.percent = max(self.percent, self._share(event.task_id, progress.progress_pct))
+                self.percent = max(self.percent, self._share(event, progress.progress_pct))
         return before != (self.stage, self.percent, self.completed)
 
     @property
-    def step(self) -> str:
-        """The current step, one of STEPS; empty before the first."""
+    def step(self) -> Stage | None:
+        """The current step, one of STEPS; None before the first."""
         if self.stage in _DEPLOY_STAGES:
-            return "deploy"
-        return self.stage if self.stage in STEPS else ""
+            return Stage.DEPLOY
+        return self.stage if self.stage in STEPS else None
 
-    def _share(self, task_id: str, percent: int) -> int:
-        if task_id == self.task_id:
+    def _share(self, event: StreamedEvent, percent: int) -> int:
+        if event.task_id == self.task_id:
             return percent
-        begin, size = _DEPLOY_SHARE if task_id.startswith("dep-") else _ENGINEERING_SHARE
+        begin, size = _DEPLOY_SHARE if event.kind is TaskKind.DEPLOY else _ENGINEERING_SHARE
         return begin + percent * size // 100

@@ -11,7 +11,7 @@ from contracts.chat import ChatScreenDTO
 from contracts.errors import bounded
 from contracts.nouns import TaskDTO
 from contracts.questions import QuestionDTO
-from contracts.states import QuestionKind, TaskState
+from contracts.states import QuestionKind, Stage, TaskState
 
 # In characters. A message holds 4096.
 _MAX_WISH = 300
@@ -59,7 +59,7 @@ def running(texts: Texts, task: RunningTask) -> View:
 
 
 def final(
-    texts: Texts, screen: ChatScreenDTO, project: str, task: TaskDTO, stage: str, *, details: bool = False
+    texts: Texts, screen: ChatScreenDTO, project: str, task: TaskDTO, stage: Stage, *, details: bool = False
 ) -> View:
     """`stage`: where the task ended. `details`: whether to show error code and text."""
     wish = shorten(screen.wish)
@@ -86,9 +86,9 @@ def reason_text(texts: Texts, code: str | None) -> str:
     return texts.plain(f"reason-{code}" if code and texts.has(f"reason-{code}") else "reason-other")
 
 
-def stage_name(texts: Texts, stage: str) -> str:
-    """The name of a workflow's stage in the person's language; a stage without a translation stays as it is."""
-    return texts.get(f"stage-{stage.replace(' ', '-')}", stage)
+def stage_name(texts: Texts, stage: Stage) -> str:
+    """The name of a stage in the person's language."""
+    return texts.plain(f"stage-{stage.value.replace(' ', '-')}")
 
 
 def shorten(text: str, limit: int = _MAX_WISH) -> str:
@@ -97,7 +97,7 @@ def shorten(text: str, limit: int = _MAX_WISH) -> str:
 
 
 def _steps(texts: Texts, progress: Progress) -> Markup:
-    current = len(STEPS) if progress.completed else STEPS.index(progress.step) if progress.step else -1
+    current = len(STEPS) if progress.completed else STEPS.index(progress.step) if progress.step is not None else -1
     lines = []
     for number, step in enumerate(STEPS):
         kind = "step-done" if number < current else "step-now" if number == current else "step-later"

@@ -78,7 +78,7 @@ async def _failed_task(
 async def _act(action: str, person: Person, context: BotContext, screen: ChatScreenDTO, task: TaskDTO) -> str:
     if action == "again":
         await _try_again(context, screen, task)
-    project = (await person.api.project(task.project_id)).project.name
+    project = (await person.api.project(task.subject.id)).project.name
     stage = await last_stage(person.api, task)
     view = views.final(texts(screen.language), screen, project, task, stage, details=action == "details")
     shown = view if action == "details" else View(view.text)
@@ -94,7 +94,7 @@ async def _try_again(context: BotContext, screen: ChatScreenDTO, task: TaskDTO) 
         user_id=screen.user_id,
         language=screen.language,
         wish=screen.wish,
-        project_id=task.project_id,
+        project_id=task.subject.id,
     )
     context.task_messages.open(await context.api.open_screen(naming.screen_id_of_retry(task.id), retry))
 

@@ -22,15 +22,12 @@ from bot.tasks.start_limiter import StartLimiter
 from bot.texts import texts
 from contracts.chat import ChatScreenDTO, ChatScreenUpdate
 from contracts.errors import ErrorCode, OrchestratorError
-from contracts.ids import child_task_id
 from contracts.nouns import DeliveryStart, ProjectCreate, TaskDTO
 from contracts.progress import StreamedEvent
 from contracts.questions import QuestionDTO
-from contracts.states import TaskKind
+from contracts.states import QuestionState, Stage
 from runtime.chat_client import ChatApi
 
-_FIRST_PAUSE_S = 0.3
-_LONGEST_PAUSE_S = 2.0
 _STALL_CHECK_S = 20.0
 """After so long without an event, the task is checked for a queue without workers."""
 _MAX_TITLE = 200
@@ -50,6 +47,7 @@ class TaskMessage:
         self._texts = texts(screen.language)
         self._project = ""
         self._progress = Progress(screen.task_id or "")
+        self._read: dict[str, int] = {}
         self._question: QuestionDTO | None = None
         self._stalled: tuple[str, str] | None = None
         self._confirming_cancel = False
@@ -210,41 +208,21 @@ class TaskMessage:
 
     @asynccontextmanager
     async def _events(self) -> AsyncIterator[asyncio.Task[None]]:
-        """Read the events of the task and its children. The yielded reader ends when the task has ended."""
-        root = self._progress.task_id
-        readers = [asyncio.create_task(self._read_events(root))]
-        for kind in (TaskKind.ENGINEERING, TaskKind.DEPLOY):
-            readers.append(asyncio.create_task(self._read_child_events(child_task_id(root, kind))))
-        readers[0].add_done_callback(lambda _: self._changed.set())
+        """Read the events of the task and of the work below it. The yielded reader ends when the task has ended."""
+        reader = asyncio.create_task(retry_while_unavailable(self._read_events))
+        reader.add_done_callback(lambda _: self._changed.set())
         try:
-            yield readers[0]
+            yield reader
         finally:
-            for reader in readers:
-                reader.cancel()
-            await asyncio.gather(*readers, return_exceptions=True)
+            reader.cancel()
+            await asyncio.gather(reader, return_exceptions=True)
 
-    async def _read_events(self, task_id: str) -> None:
-        after = 0
-
-        async def follow() -> None:
-            nonlocal after
-            async for event in self._api.watch(task_id, after):
-                after = event.seq
+    async def _read_events(self) -> None:
+        """After the API was away, events come again from the first one."""
+        async for event in self._api.watch(self._progress.task_id):
+            if event.seq > self._read.get(event.task_id, 0):
+                self._read[event.task_id] = event.seq
                 self._apply(event)
-
-        await retry_while_unavailable(follow)
-
-    async def _read_child_events(self, task_id: str) -> None:
-        """Wait until the child task exists, then read its events."""
-        pause = _FIRST_PAUSE_S
-        while True:
-            try:
-                return await self._read_events(task_id)
-            except OrchestratorError as error:
-                if error.code is not ErrorCode.NOT_FOUND:
-                    raise
-            await asyncio.sleep(pause)
-            pause = min(_LONGEST_PAUSE_S, pause * 1.5)
 
     def _apply(self, event: StreamedEvent) -> None:
         self._stalled = None
@@ -263,27 +241,20 @@ class TaskMessage:
         self._changed.clear()
 
     async def _open_question(self) -> QuestionDTO | None:
-        root = self._progress.task_id
-        tree = {root, *(child_task_id(root, kind) for kind in (TaskKind.ENGINEERING, TaskKind.DEPLOY))}
-        found = await self._api.questions(project_id=self._screen.project_id)
-        return next((question for question in found if question.task_id in tree), None)
+        asked = (await self._api.tree(self._progress.task_id)).questions
+        return next((question for question in asked if question.state is QuestionState.OPEN), None)
 
     async def _task(self) -> TaskDTO:
         return await retry_while_unavailable(lambda: self._api.task(self._progress.task_id))
 
-    async def _last_stage(self, task: TaskDTO) -> str:
+    async def _last_stage(self, task: TaskDTO) -> Stage:
         return await retry_while_unavailable(lambda: last_stage(self._api, task))
 
 
-async def last_stage(api: ChatApi, task: TaskDTO) -> str:
-    """The stage in which the task ended: that of the last child, which is more precise than the delivery's own."""
-    for kind in (TaskKind.DEPLOY, TaskKind.ENGINEERING):
-        try:
-            return (await api.task(child_task_id(task.id, kind))).stage
-        except OrchestratorError as error:
-            if error.code is not ErrorCode.NOT_FOUND:
-                raise
-    return task.stage
+async def last_stage(api: ChatApi, task: TaskDTO) -> Stage:
+    """The stage in which the task ended: that of the last work below it, which is more precise than its own."""
+    below = (await api.tree(task.id)).below
+    return below[-1].stage if below else task.stage
 
 
 def _stall(task: TaskDTO) -> tuple[str, str] | None:

@@ -4,9 +4,7 @@ from cli.client.watching import Steps
 from cli.terminal.output import Output
 from contracts.artifacts import ArtifactRef
 from contracts.errors import ErrorCode, OrchestratorError
-from contracts.ids import child_task_id
 from contracts.nouns import TaskDTO
-from contracts.states import TaskKind
 from runtime.api_client import ApiClient
 
 _PAGE = 500
@@ -37,16 +35,10 @@ async def show_artifacts(api: ApiClient, task: TaskDTO, out: Output) -> None:
 
 async def point_below(api: ApiClient, task: TaskDTO, out: Output) -> None:
     """A delivery keeps its transcripts and logs with the engineering and the deploy that it started."""
-    if task.kind is not TaskKind.DELIVERY or out.as_json:
+    if out.as_json:
         return
-    for kind in (TaskKind.ENGINEERING, TaskKind.DEPLOY):
-        try:
-            below = await api.task(child_task_id(task.id, kind))
-        except OrchestratorError as error:
-            if error.code is not ErrorCode.NOT_FOUND:
-                raise
-        else:
-            out.say(f"Logs of its {kind.value} ({below.state.value}): orchestrator task logs {below.id}")
+    for below in (await api.tree(task.id)).below:
+        out.say(f"Logs of its {below.kind.value} ({below.state.value}): orchestrator task logs {below.id}")
 
 
 async def _show_text(api: ApiClient, task: TaskDTO, ref: ArtifactRef, out: Output) -> None:

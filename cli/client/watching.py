@@ -1,23 +1,18 @@
 """Follows a task from its ordered stream to its end, and says how it ended."""
 
-import asyncio
-from collections.abc import AsyncIterator
-
 from tenacity import AsyncRetrying, RetryError, retry_if_exception, stop_after_delay, wait_fixed
 
 from cli.terminal.exits import ExitCode
 from cli.terminal.output import Output
 from cli.terminal.tables import show_question
 from contracts.errors import ErrorCode, OrchestratorError
-from contracts.ids import child_task_id
 from contracts.nouns import StartedTask, TaskDTO
 from contracts.progress import StreamedEvent
-from contracts.states import TaskKind, TaskState
+from contracts.states import QuestionState, TaskState
 from runtime.api_client import ApiClient
 
 _FIRST_PROJECTION_S = 20.0
 _LOOK_AGAIN_S = 0.2
-_LAST_WORDS_S = 5.0
 
 
 async def follow(
@@ -33,12 +28,13 @@ async def follow(
     watched = await api.task(task_id)
     if watched.state is TaskState.QUEUED:
         out.say(f"{task_id} is queued until a Temporal worker is free. `orchestrator status` shows the workers.")
-    async for event in merged_events(api, watched, after):
+    async for event in api.watch(task_id, after):
         out.document({"event": event.model_dump(mode="json")})
         steps.show(event)
-        if event.grain == "milestone" and (event.event.message or "").startswith("Question"):
-            await _show_new_questions(api, task_id, asked, out)
-            if until_question and asked:
+        question_id = event.event.question_id
+        if question_id is not None and question_id not in asked:
+            asked.add(question_id)
+            if await _show_question(api, question_id, out) and until_question:
                 return ExitCode.FAILED
     task = await api.task(task_id)
     out.document({"task": task.model_dump(mode="json")})
@@ -46,65 +42,14 @@ async def follow(
     return ending_code(task)
 
 
-async def merged_events(api: ApiClient, task: TaskDTO, after: int = 0) -> AsyncIterator[StreamedEvent]:
-    """The task's stream, and for a delivery those of its engineering and deploy as each of them begins."""
-    queue: asyncio.Queue[StreamedEvent | None] = asyncio.Queue()
-    below: dict[TaskKind, asyncio.Task[None]] = {}
-    own = asyncio.create_task(_pump(api, task.id, after, queue, last=True))
-    try:
-        while (event := await queue.get()) is not None:
-            yield event
-            kind = _STEP_KINDS.get(event.event.current_step or "")
-            if task.kind is TaskKind.DELIVERY and event.task_id == task.id and kind and kind not in below:
-                below[kind] = asyncio.create_task(_pump_child(api, task.id, kind, queue))
-        await own
-        if below:
-            # The children ended before their parent did; what they said last is on its way.
-            await asyncio.wait(below.values(), timeout=_LAST_WORDS_S)
-        while not queue.empty():
-            if (event := queue.get_nowait()) is not None:
-                yield event
-    finally:
-        for pump in (own, *below.values()):
-            pump.cancel()
-
-
-_STEP_KINDS = {kind.value: kind for kind in (TaskKind.ENGINEERING, TaskKind.DEPLOY)}
-
-
-async def _pump(
-    api: ApiClient, task_id: str, after: int, queue: asyncio.Queue[StreamedEvent | None], *, last: bool = False
-) -> None:
-    try:
-        async for event in api.watch(task_id, after):
-            queue.put_nowait(event)
-    finally:
-        if last:
-            queue.put_nowait(None)
-
-
-async def _pump_child(
-    api: ApiClient, parent_id: str, kind: TaskKind, queue: asyncio.Queue[StreamedEvent | None]
-) -> None:
-    child_id = child_task_id(parent_id, kind)
-    while True:
-        try:
-            await api.task(child_id)
-            break
-        except OrchestratorError as error:
-            if error.code is not ErrorCode.NOT_FOUND:
-                raise
-        await asyncio.sleep(_LOOK_AGAIN_S)
-    await _pump(api, child_id, 0, queue)
-
-
-async def _show_new_questions(api: ApiClient, task_id: str, asked: set[str], out: Output) -> None:
-    task = await api.task(task_id)
-    for question in await api.questions(project_id=task.project_id):
-        if question.id not in asked:
-            asked.add(question.id)
-            out.document({"question": question.model_dump(mode="json")})
-            show_question(question, out)
+async def _show_question(api: ApiClient, question_id: str, out: Output) -> bool:
+    """Print the question; false when it is closed already."""
+    question = await api.question(question_id)
+    if question.state is not QuestionState.OPEN:
+        return False
+    out.document({"question": question.model_dump(mode="json")})
+    show_question(question, out)
+    return True
 
 
 async def appeared(api: ApiClient, started: StartedTask) -> TaskDTO:

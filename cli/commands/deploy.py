@@ -23,7 +23,7 @@ app = command_group()
 def start(
     project: ProjectArgument,
     commit: Annotated[str | None, typer.Option(help="Full commit id; default: the newest on the main branch.")] = None,
-    approve: Approval = False,
+    approve: Approval = None,
     request_id: RequestId = None,
     watch: Watch = False,
     as_json: AsJson = False,

@@ -35,7 +35,7 @@ def start(
     spec: SpecFile = None,
     title: Title = None,
     agent: Agent = None,
-    max_rounds: Rounds = 3,
+    max_rounds: Rounds = None,
     request_id: RequestId = None,
     watch: Watch = False,
     as_json: AsJson = False,

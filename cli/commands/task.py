@@ -108,7 +108,7 @@ def _describe(task: TaskDTO, out: Output) -> None:
             ("Stage", task.stage),
             ("Waiting for", task.waiting_for),
             ("Stalled", stall_note(task)),
-            ("Project", task.project_id),
+            (task.subject.kind.value.capitalize(), task.subject.id),
             ("Parent", task.parent_task_id),
             ("Workflow", task.workflow_id),
             ("Started", task.created_at.astimezone().isoformat(timespec="seconds")),

@@ -11,7 +11,12 @@ from runtime.api_client import ApiClient
 
 
 def wish_fields(
-    wish: str, spec: Path | None, title: str | None, agent: AgentKind | None, max_rounds: int, given_id: str | None
+    wish: str,
+    spec: Path | None,
+    title: str | None,
+    agent: AgentKind | None,
+    max_rounds: int | None,
+    given_id: str | None,
 ) -> dict[str, Any]:
     """The fields of the request, checked as far as that is possible here."""
     return {

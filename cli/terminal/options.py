@@ -29,11 +29,15 @@ RequestId = Annotated[
 ]
 Wish = Annotated[str, typer.Argument(metavar="DESCRIPTION", help="What the software should do, in a sentence.")]
 Title = Annotated[str | None, typer.Option(help="A short title, shown in lists.")]
-Agent = Annotated[AgentKind | None, typer.Option(help="The agent that writes the code; default: the platform's.")]
+Agent = Annotated[AgentKind | None, typer.Option(help="The agent that writes the code.")]
 Rounds = Annotated[
-    int, typer.Option("--max-rounds", min=1, max=10, help="How often the agent may try before you are asked.")
+    int | None,
+    typer.Option("--max-rounds", min=1, max=10, help="How often the agent may try before you are asked."),
 ]
-Approval = Annotated[bool, typer.Option("--approve", help="Ask for your approval before it goes live.")]
+Approval = Annotated[
+    bool | None,
+    typer.Option("--approve/--no-approve", help="Whether to ask for your approval before it goes live."),
+]
 
 
 def command_group() -> typer.Typer:

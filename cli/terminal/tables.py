@@ -1,9 +1,11 @@
 """Tables that several commands show."""
 
+import json
 from datetime import datetime
 
 from cli.terminal.output import Output, shortened
 from contracts.nouns import AlertDTO, QueueDTO, TaskDTO
+from contracts.project_settings import SettingDTO, SettingHistory
 from contracts.questions import QuestionDTO
 
 
@@ -83,3 +85,21 @@ def show_question(question: QuestionDTO, out: Output) -> None:
     else:
         example = question.choices[0] if question.choices else "your answer"
         out.say(f'Next: orchestrator answer {question.id} "{example}"')
+
+
+def show_settings(settings: list[SettingDTO], out: Output) -> None:
+    rows = [
+        (
+            setting.name,
+            json.dumps(setting.value),
+            setting.source,
+            setting.description if setting.in_use else f"{setting.description} (nothing goes by it yet)",
+        )
+        for setting in settings
+    ]
+    out.table(("SETTING", "VALUE", "FROM", "MEANING"), rows, empty="No settings.")
+
+
+def show_setting_versions(history: SettingHistory, out: Output) -> None:
+    rows = [(one.version, json.dumps(one.value), one.changed_by, moment(one.changed_at)) for one in history.items]
+    out.table(("VERSION", "VALUE", "BY USER", "WHEN"), rows, empty=f"Nobody has chosen {history.name} here.")

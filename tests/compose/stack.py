@@ -178,7 +178,7 @@ class ComposeStack:
 
         async def asked() -> dict[str, Any] | None:
             items = (await http.get("/questions", params={"project_id": project_id})).json()["items"]
-            return next((item for item in items if item["project_id"] == project_id), None)
+            return next((item for item in items if item["subject"]["id"] == project_id), None)
 
         return dict(await eventually(asked, 120, interval=0.5, message="the question") or {})
 

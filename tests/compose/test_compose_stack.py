@@ -69,7 +69,7 @@ async def test_a_sentence_becomes_a_url_and_everything_survives_down_and_up(comp
         assert (await compose.orchestrator("project", "show", "notes"))["project"]["id"] == notes["id"]
         await eventually(lambda: is_kept(url), 60, interval=0.5, message=f"{url} serves what was written before")
         assert await secret_names(http, notes["id"]) == before
-        asked = await compose.question(http, waiting["project_id"])
+        asked = await compose.question(http, waiting["subject"]["id"])
         assert asked == waiting
         answer = {"answer_id": uuid4().hex, "text": "books: title, author"}
         accepted = await http.post(f"/questions/{asked['id']}/answer", json=answer)

@@ -72,9 +72,7 @@ async def test_with_an_engine_turn_tests_and_service_are_containers(story: Story
 @pytest.mark.story("repair")
 async def test_red_checks_go_back_to_the_developer_with_their_evidence(story: Story) -> None:
     task = story.seen["task"]
-    turns = [line for line in story.seen["told"] if line.startswith("The Developer is working")]
-    tests = [line for line in story.seen["told"] if line.startswith("The Tester is running")]
-    assert (len(turns), len(tests)) == (2, 2)
+    assert (story.seen["stages"].count("developing"), story.seen["stages"].count("testing")) == (2, 2)
     assert agent_starts(story.stack, task["id"]) == {"1": 1, "2": 1}
     commits = await story.outside.commits()
     assert len(commits) == 3, "the scaffold, the broken commit and its repair, in one series"

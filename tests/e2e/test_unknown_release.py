@@ -8,4 +8,4 @@ async def test_an_unknown_release_starts_no_task(stack: Stack) -> None:
     said = await stack.cli("deploy", "rollback", project, "--release", "nope", "--json")
     assert (said.code, said.json["error"]["code"]) == (3, "NOT_FOUND")
     tasks = (await stack.ok("task", "list"))["items"]
-    assert [task for task in tasks if task["project_id"] == project] == []
+    assert [task for task in tasks if task["subject"]["id"] == project] == []

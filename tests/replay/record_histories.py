@@ -24,7 +24,7 @@ from runtime.keyring import KeyRing
 from runtime.temporal.codec import ENCODING, EncryptionCodec
 from tests.support.people.scenarios import SCENARIOS
 from tests.support.people.stories import Stories
-from tests.support.people.story import Story, below
+from tests.support.people.story import Story
 from tests.support.stack import ROOT, Stack, running_stack
 
 HISTORIES = ROOT / "tests" / "replay" / "histories"
@@ -76,15 +76,12 @@ async def record(stack: Stack, story: Story) -> list[Path]:
 async def _runs(stack: Stack, story: Story) -> AsyncIterator[tuple[str, str, str, str | None]]:
     """Workflow, name, workflow id and run of every task of a story and of the work below it."""
     for name, task_id in story.tasks:
-        for one in (task_id, *below(task_id)[:2]) if task_id.startswith("dlv-") else (task_id,):
-            async with stack.http() as http:
-                reply = await http.get(f"/tasks/{one}")
-            if reply.status_code == 404:
-                continue  # a delivery that ended before its deploy
-            task = reply.json()
+        tree = await stack.get(f"/tasks/{task_id}/tree")
+        for task in (tree["task"], *tree["below"]):
             yield task["kind"], name, task["workflow_id"], task["run_id"]
             if task["kind"] == WorkflowName.ENGINEERING:
-                yield WorkflowName.AGENT_WORKER, name, ids.agent_worker_workflow_id(ids.worker_id_for_task(one)), None
+                worker_id = ids.worker_id_for_task(task["id"])
+                yield WorkflowName.AGENT_WORKER, name, ids.agent_worker_workflow_id(worker_id), None
 
 
 class Clear:

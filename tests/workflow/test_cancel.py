@@ -11,6 +11,7 @@ from temporalio.exceptions import CancelledError
 from contracts import ids
 from contracts.agent_workers import TurnOutcome
 from contracts.states import QuestionState, TaskKind, TaskState
+from tests.support.eventually import eventually
 from tests.support.patience import promised, within
 from tests.support.workflows.fakes import Step
 from tests.support.workflows.workflow_world import World
@@ -143,6 +144,18 @@ async def test_of_a_delivery_reaches_the_playbook(world: World) -> None:
     assert world.target.step.stopped.is_set()
     assert await status(world, ids.deploy_workflow_id(world.slug)) is WorkflowExecutionStatus.CANCELED
     assert world.platform.state(message.task_id) is TaskState.CANCELLED
+
+
+async def test_of_a_delivery_whose_deploy_asks_ends_both(world: World) -> None:
+    message = world.delivery(require_approval=True)
+    started = await world.gateway.start_delivery(message)
+    deploy_task = ids.child_task_id(message.task_id, TaskKind.DEPLOY)
+    await world.question(deploy_task)
+    await eventually(lambda: world.platform.state(message.task_id) is TaskState.WAITING)
+    await cancelled(world, started.workflow_id)
+    assert world.platform.state(deploy_task) is TaskState.CANCELLED
+    assert world.platform.state(message.task_id) is TaskState.CANCELLED
+    assert world.platform.open_question(deploy_task) is None
 
 
 async def test_of_a_deploy_reaches_what_waits_behind_it(world: World) -> None:

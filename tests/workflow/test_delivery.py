@@ -8,7 +8,7 @@ from contracts import ids
 from contracts.departments import DeliveryResult
 from contracts.errors import ErrorCode
 from contracts.names import SearchAttribute
-from contracts.states import TaskKind, TaskState
+from contracts.states import Stage, TaskKind, TaskState
 from tests.support.eventually import eventually
 from tests.support.workflows.fakes import Step
 from tests.support.workflows.workflow_world import World
@@ -54,6 +54,55 @@ async def test_a_delivery_that_wants_an_approval_goes_live_only_with_it(world: W
     await world.answer(ids.deploy_workflow_id(world.slug), question, "approve")
     result = DeliveryResult.model_validate(await world.handle(started.workflow_id).result())
     assert world.target.serving == result.release_id
+
+
+async def test_a_delivery_waits_while_what_is_below_it_asks_and_says_whom_and_what(world: World) -> None:
+    world.plans.user_secrets = ["API_KEY"]
+    message = world.delivery(require_approval=True)
+    started = await world.gateway.start_delivery(message)
+    deploy_task = ids.child_task_id(message.task_id, TaskKind.DEPLOY)
+    workflow_id = ids.deploy_workflow_id(world.project_id)
+    secret = await world.question(deploy_task)
+    await eventually(lambda: _waits_for(world, message.task_id) == secret)
+    last = world.platform.of(message.task_id)[-1]
+    assert (last.state, last.stage) == (TaskState.WAITING, Stage.DEPLOY)
+    assert f"user {message.user_id}, question {secret}" in str(last.waiting_for)
+    assert last.milestone is None, "the work below says it already"
+    await eventually(lambda: _stage_attribute(world, started.workflow_id, "waiting"))
+
+    world.platform.secrets["API_KEY"] = "k"
+    await world.answer(workflow_id, secret, "", secret_stored=True)
+    await eventually(lambda: world.platform.open_question(deploy_task) not in {None, secret})
+    approval = await world.question(deploy_task)
+    await eventually(lambda: _waits_for(world, message.task_id) == approval)
+    assert TaskState.RUNNING in {p.state for p in world.platform.of(message.task_id) if p.seq > last.seq}
+    await world.answer(workflow_id, approval, "approve")
+    await world.handle(started.workflow_id).result()
+    assert world.platform.state(message.task_id) is TaskState.COMPLETED
+
+
+async def test_a_delivery_waits_for_a_deploy_that_it_has_joined_too(world: World) -> None:
+    world.target.step = Step(held=True)
+    other = await world.gateway.start_deploy(world.deploy(commit="a" * 40))
+    await world.target.step.reached()
+    message = world.delivery(require_approval=True)
+    started = await world.gateway.start_delivery(message)
+    deploy_task = ids.child_task_id(message.task_id, TaskKind.DEPLOY)
+    await eventually(lambda: world.platform.state(deploy_task) is TaskState.QUEUED, timeout=20)
+    world.target.step.released.set()
+    question = await world.question(deploy_task)
+    await eventually(lambda: _waits_for(world, message.task_id) == question)
+    await world.answer(other.workflow_id, question, "approve")
+    await world.handle(started.workflow_id).result()
+
+
+def _waits_for(world: World, task_id: str) -> str | None:
+    return world.platform.of(task_id)[-1].question_id
+
+
+async def _stage_attribute(world: World, workflow_id: str, wanted: str) -> bool:
+    described = await world.handle(workflow_id).describe()
+    return {pair.key.name: pair.value for pair in described.typed_search_attributes}["Stage"] == wanted
 
 
 async def test_a_failed_deploy_fails_the_delivery_with_its_reason(world: World) -> None:

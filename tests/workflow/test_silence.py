@@ -35,14 +35,16 @@ async def world(clock: WorkflowEnvironment, options: dict[str, Any], max_cached_
         yield world
 
 
-def milestones(world: World, task_id: str, words: str) -> list[ProgressEvent]:
-    return [p.milestone for p in world.platform.of(task_id) if p.milestone and words in str(p.milestone.message)]
+def milestones(world: World, task_id: str) -> list[ProgressEvent]:
+    """What was said of the task's questions while they were open."""
+    waiting = [p.milestone for p in world.platform.of(task_id) if p.milestone and p.state is TaskState.WAITING]
+    return [milestone for milestone in waiting if milestone.question_id]
 
 
 async def days_between_reminders(world: World, task_id: str, count: int) -> list[int]:
     """Whole days from the question to the first reminder, and from each to the next, once there are `count`."""
-    await eventually(lambda: len(milestones(world, task_id, "Still waiting")) >= count, timeout=15)
-    said = milestones(world, task_id, "Question: ") + milestones(world, task_id, "Still waiting")
+    await eventually(lambda: len(milestones(world, task_id)) > count, timeout=15)
+    said = milestones(world, task_id)
     return [(later.timestamp - earlier.timestamp) // DAY for earlier, later in pairwise(said)]
 
 

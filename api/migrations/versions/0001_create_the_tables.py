@@ -46,6 +46,29 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_api_keys_user_id"), "api_keys", ["user_id"], unique=False)
     op.create_table(
+        "memberships",
+        sa.Column("user_id", sa.BigInteger(), nullable=False),
+        sa.Column("subject_kind", sa.String(length=30), nullable=False),
+        sa.Column("subject_id", sa.String(length=100), nullable=False),
+        sa.Column("role", sa.String(length=30), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(["user_id"], ["users.user_id"], name=op.f("fk_memberships_user_id")),
+        sa.PrimaryKeyConstraint("user_id", "subject_kind", "subject_id", name=op.f("pk_memberships")),
+    )
+    op.create_index("ix_memberships_subject", "memberships", ["subject_kind", "subject_id"], unique=False)
+    op.create_table(
+        "settings",
+        sa.Column("subject_kind", sa.String(length=30), nullable=False),
+        sa.Column("subject_id", sa.String(length=100), nullable=False),
+        sa.Column("name", sa.String(length=100), nullable=False),
+        sa.Column("version", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("value", postgresql.JSONB(), nullable=True),
+        sa.Column("changed_by", sa.BigInteger(), nullable=False),
+        sa.Column("changed_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(["changed_by"], ["users.user_id"], name=op.f("fk_settings_changed_by")),
+        sa.PrimaryKeyConstraint("subject_kind", "subject_id", "name", "version", name=op.f("pk_settings")),
+    )
+    op.create_table(
         "incidents",
         sa.Column("id", sa.String(length=100), nullable=False),
         sa.Column("server_handle", sa.String(length=100), nullable=False),
@@ -147,7 +170,8 @@ def upgrade() -> None:
         "tasks",
         sa.Column("id", sa.String(length=100), nullable=False),
         sa.Column("kind", sa.String(length=30), nullable=False),
-        sa.Column("project_id", sa.String(length=100), nullable=False),
+        sa.Column("subject_kind", sa.String(length=30), nullable=False),
+        sa.Column("subject_id", sa.String(length=100), nullable=False),
         sa.Column("user_id", sa.BigInteger(), nullable=False),
         sa.Column("workflow_id", sa.String(length=300), nullable=False),
         sa.Column("run_id", sa.String(length=100), nullable=False),
@@ -157,6 +181,7 @@ def upgrade() -> None:
         sa.Column("state", sa.String(length=30), nullable=False),
         sa.Column("stage", sa.String(length=100), nullable=False),
         sa.Column("waiting_for", sa.String(length=500), nullable=True),
+        sa.Column("question_id", sa.String(length=100), nullable=True),
         sa.Column("parent_task_id", sa.String(length=100), nullable=True),
         sa.Column("result", postgresql.JSONB(), nullable=False),
         sa.Column("error_code", sa.Text(), nullable=True),
@@ -164,11 +189,11 @@ def upgrade() -> None:
         sa.Column("artifacts", postgresql.JSONB(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
-        sa.ForeignKeyConstraint(["project_id"], ["projects.id"], name=op.f("fk_tasks_project_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_tasks")),
     )
     op.create_index("ix_tasks_artifacts", "tasks", ["artifacts"], unique=False, postgresql_using="gin")
-    op.create_index("ix_tasks_project_id_created_at", "tasks", ["project_id", "created_at"], unique=False)
+    op.create_index("ix_tasks_parent_task_id", "tasks", ["parent_task_id"], unique=False)
+    op.create_index("ix_tasks_subject_created_at", "tasks", ["subject_kind", "subject_id", "created_at"], unique=False)
     op.create_table(
         "events",
         sa.Column("task_id", sa.String(length=100), nullable=False),
@@ -186,7 +211,8 @@ def upgrade() -> None:
         sa.Column("id", sa.String(length=100), nullable=False),
         sa.Column("workflow_id", sa.String(length=300), nullable=False),
         sa.Column("task_id", sa.String(length=100), nullable=False),
-        sa.Column("project_id", sa.String(length=100), nullable=False),
+        sa.Column("subject_kind", sa.String(length=30), nullable=False),
+        sa.Column("subject_id", sa.String(length=100), nullable=False),
         sa.Column("user_id", sa.BigInteger(), nullable=False),
         sa.Column("kind", sa.String(length=30), nullable=False),
         sa.Column("state", sa.String(length=30), nullable=False),
@@ -199,18 +225,20 @@ def upgrade() -> None:
         sa.Column("answer_id", sa.String(length=200), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("closed_at", sa.DateTime(timezone=True), nullable=True),
-        sa.ForeignKeyConstraint(["project_id"], ["projects.id"], name=op.f("fk_questions_project_id")),
         sa.ForeignKeyConstraint(["task_id"], ["tasks.id"], name=op.f("fk_questions_task_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_questions")),
     )
-    op.create_index("ix_questions_project_id_state", "questions", ["project_id", "state"], unique=False)
+    op.create_index("ix_questions_subject_state", "questions", ["subject_kind", "subject_id", "state"], unique=False)
+    op.create_index("ix_questions_task_id", "questions", ["task_id"], unique=False)
 
 
 def downgrade() -> None:
-    op.drop_index("ix_questions_project_id_state", table_name="questions")
+    op.drop_index("ix_questions_task_id", table_name="questions")
+    op.drop_index("ix_questions_subject_state", table_name="questions")
     op.drop_table("questions")
     op.drop_table("events")
-    op.drop_index("ix_tasks_project_id_created_at", table_name="tasks")
+    op.drop_index("ix_tasks_subject_created_at", table_name="tasks")
+    op.drop_index("ix_tasks_parent_task_id", table_name="tasks")
     op.drop_index("ix_tasks_artifacts", table_name="tasks", postgresql_using="gin")
     op.drop_table("tasks")
     op.drop_index(op.f("ix_secrets_key_id"), table_name="secrets")
@@ -223,6 +251,9 @@ def downgrade() -> None:
     op.drop_table("projects")
     op.drop_index(op.f("ix_incidents_server_handle"), table_name="incidents")
     op.drop_table("incidents")
+    op.drop_table("settings")
+    op.drop_index("ix_memberships_subject", table_name="memberships")
+    op.drop_table("memberships")
     op.drop_index(op.f("ix_api_keys_user_id"), table_name="api_keys")
     op.drop_table("api_keys")
     op.drop_table("users")

@@ -67,6 +67,7 @@ def valid_body(path: str, project_id: str) -> dict[str, object] | None:
         "/tokens": {"project_id": project_id, "commands": ["task.show"]},
         "/projects/{project_id}": {"title": "changed"},
         "/projects/{project_id}/secrets/{name}": {"value": "stolen"},
+        "/projects/{project_id}/settings/{name}": {"value": True},
         "/questions/{question_id}/answer": {"answer_id": uuid4().hex, "text": "yes"},
     }
     return bodies.get(path)
@@ -198,7 +199,11 @@ async def test_a_scoped_token_reaches_nothing_outside_its_commands(api: Api) -> 
             reply = await api.http.request(method, path, json=body, headers=token)
             if reply.status_code not in {403, 422}:
                 reached.add((method, route.path))
-    assert reached == {("GET", "/tasks/{task_id}"), ("GET", "/whoami")}
+    assert reached == {("GET", "/tasks/{task_id}"), ("GET", "/tasks/{task_id}/tree"), ("GET", "/whoami")}
+    for commands, asked in ((["task.show"], []), (["task.show", "question.list"], [mine.question_id])):
+        token = await make_token(api, mine, commands)
+        tree = (await api.http.get(f"/tasks/{mine.task_id}/tree", headers=token)).json()
+        assert [question["id"] for question in tree["questions"]] == asked
 
 
 async def test_a_scoped_token_reaches_nothing_outside_its_project(api: Api) -> None:

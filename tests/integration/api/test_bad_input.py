@@ -16,7 +16,7 @@ from tests.unit.api.test_openapi import routes
 
 TABLES = (
     "users", "api_keys", "agent_tokens", "projects", "tasks", "events", "questions", "secrets", "servers",
-    "port_allocations", "releases", "incidents", "chat_screens", "chat_updates",
+    "port_allocations", "releases", "incidents", "chat_screens", "chat_updates", "memberships", "settings",
 )  # fmt: skip
 
 HOSTILE_VALUES: list[Any] = [
@@ -58,7 +58,8 @@ async def contents(api: Api) -> dict[str, list[Any]]:
 def valid_bodies(project_id: str) -> dict[str, dict[str, Any]]:
     """A body that each route would take, apart from what a test spoils."""
     work = {"request_id": "r", "project_id": project_id, "wish": "w", "title": "t", "max_rounds": 3}
-    question = {"id": "q-1", "workflow_id": "w", "task_id": "t-1", "project_id": project_id, "user_id": 1,
+    question = {"id": "q-1", "workflow_id": "w", "task_id": "t-1", "user_id": 1,
+                "subject": {"kind": "project", "id": project_id},
                 "kind": "approval", "text": "?", "created_at": "2026-01-01T00:00:00Z"}  # fmt: skip
     event = {"type": "progress", "request_id": "r", "message": "m", "timestamp": "2026-01-01T00:00:00Z"}
     return {
@@ -67,6 +68,8 @@ def valid_bodies(project_id: str) -> dict[str, dict[str, Any]]:
         "POST /projects": {"id": "p-new", "name": "fresh", "title": "t", "description": "d", "modules": ["backend"]},
         "PATCH /projects/{project_id}": {"title": "t", "description": "d", "archived": False},
         "PUT /projects/{project_id}/secrets/{name}": {"value": "v"},
+        "PUT /settings/{name}": {"value": 5},
+        "PUT /projects/{project_id}/settings/{name}": {"value": 5},
         "POST /engineering": work,
         "POST /deliveries": {**work, "require_approval": False},
         "POST /deploys": {"request_id": "r", "project_id": project_id, "action": "deploy", "commit": "a" * 40},
@@ -110,7 +113,8 @@ def keys_for(path: str, api: Api) -> Headers:
 
 def filled(path: str, project_id: str, handle: str) -> str:
     """A path with an id in each place."""
-    names = {"name": "NAME", "question_id": "q-x", "screen_id": "s-1", "update_id": "u-1"}
+    name = "max_rounds" if "/settings/" in path else "NAME"
+    names = {"name": name, "question_id": "q-x", "screen_id": "s-1", "update_id": "u-1"}
     return path.format(project_id=project_id, handle=handle, **names)
 
 
@@ -183,6 +187,7 @@ async def test_what_is_no_json_is_refused_clearly(api: Api, project_id: str) -> 
 
 async def test_hostile_segments_of_a_path_are_refused(api: Api) -> None:
     before = await contents(api)
+    plain = {path for _, path in operations(api) if "{" not in path}
     for method, path in operations(api):
         if "{" not in path:
             continue
@@ -192,7 +197,9 @@ async def test_hostile_segments_of_a_path_are_refused(api: Api) -> None:
                 start, end = url.index("{"), url.index("}")
                 url = url[:start] + segment + url[end + 1 :]
             reply = await api.http.request(method, url, headers=keys_for(path, api))
-            assert reply.status_code in {307, 404, 405, 422}, (method, url, reply.text)
+            # The client resolves ".." itself, so that it may ask another route.
+            is_another = method == "GET" and reply.url.path in plain
+            assert is_another or reply.status_code in {307, 404, 405, 422}, (method, url, reply.text)
             assert_is_a_problem(reply, url)
     assert await contents(api) == before
 
@@ -215,7 +222,7 @@ async def test_hostile_queries_and_headers_are_refused(api: Api, value: str) -> 
         reply = await api.http.get(url, headers=api.admin)
         assert reply.status_code in {404, 422}, (url, reply.text)
         assert_is_a_problem(reply, url)
-    headers = {**api.admin, "Last-Event-ID": "9" * 30, "X-Orchestrator-Via": value or "x"}
+    headers = {**api.admin, "Last-Event-ID": f"{task_id}:{'9' * 30}", "X-Orchestrator-Via": value or "x"}
     assert (await api.http.get(f"/tasks/{task_id}/stream", headers=headers)).status_code == 422
 
 

@@ -63,7 +63,7 @@ def task_document(state: str) -> dict[str, object]:
     return {
         "id": "dlv-1",
         "kind": "delivery",
-        "project_id": "p-1",
+        "subject": {"kind": "project", "id": "p-1"},
         "user_id": 1,
         "workflow_id": "delivery/p-1/dlv-1",
         "state": state,
@@ -74,8 +74,14 @@ def task_document(state: str) -> dict[str, object]:
 
 def sse(seq: int) -> bytes:
     event = {"type": "progress", "request_id": "r", "timestamp": NOW, "message": f"line {seq}"}
-    data = json.dumps({"seq": seq, "task_id": "dlv-1", "grain": "fine", "event": event})
-    return f"id: {seq}\ndata: {data}\n\n".encode()
+    of_task = {"task_id": "dlv-1", "kind": "delivery", "subject": {"kind": "project", "id": "p-1"}}
+    data = json.dumps({"seq": seq, "grain": "fine", "event": event, **of_task})
+    return f"id: dlv-1:{seq}\ndata: {data}\n\n".encode()
+
+
+def seen_by(headers: dict[str, str]) -> int:
+    """The `seq` behind which a client goes on."""
+    return int(headers.get("last-event-id", "dlv-1:0").rpartition(":")[2])
 
 
 async def test_a_problem_document_arrives_as_the_error_with_the_same_code() -> None:
@@ -142,15 +148,13 @@ async def test_a_stream_that_is_cut_continues_with_nothing_missing_and_nothing_r
     resumed_from: list[str | None] = []
 
     async def cut(request: str, headers: dict[str, str], body: bytes, writer: asyncio.StreamWriter) -> None:
-        if request == "GET /tasks/dlv-1":
-            write_json(writer, task_document("completed"))
-        elif request.startswith("GET /tasks/dlv-1/events"):
-            write_json(writer, {"items": []})
+        resumed_from.append(headers.get("last-event-id"))
+        start = seen_by(headers)
+        if start == 6:
+            writer.write(b"HTTP/1.1 204 No Content\r\n\r\n")
         else:
-            resumed_from.append(headers.get("last-event-id"))
-            start = int(headers.get("last-event-id", "0"))
-            # An event that the client has already, two new ones, and on the first two connections a torn one.
-            content = b"".join(sse(seq) for seq in range(max(1, start), start + 3))
+            # Two new events, and on the first two connections a torn one.
+            content = b"".join(sse(seq) for seq in (start + 1, start + 2))
             torn = b"id: 77\ndata: {" if len(resumed_from) < 3 else b""
             length = len(content) + (1000 if torn else 0)
             head = f"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: {length}\r\n\r\n"
@@ -159,7 +163,7 @@ async def test_a_stream_that_is_cut_continues_with_nothing_missing_and_nothing_r
     async with server(cut) as url, ApiClient(url, "t") as client:
         seen = [event.seq async for event in client.watch("dlv-1")]
     assert seen == [1, 2, 3, 4, 5, 6]
-    assert resumed_from == [None, "2", "4"]
+    assert resumed_from == [None, "dlv-1:2", "dlv-1:4", "dlv-1:6"]
 
 
 async def test_cuts_with_news_between_them_are_counted_anew_however_long_the_watch_lasts(
@@ -172,20 +176,18 @@ async def test_cuts_with_news_between_them_are_counted_anew_however_long_the_wat
     cuts = 3 * api_client._RECONNECTIONS
 
     async def cut(request: str, headers: dict[str, str], body: bytes, writer: asyncio.StreamWriter) -> None:
-        seen = int(headers.get("last-event-id", "0"))
-        if request == "GET /tasks/dlv-1":
-            write_json(writer, task_document("completed"))
-        elif request.startswith("GET /tasks/dlv-1/events"):
-            write_json(writer, {"items": []})
+        seen = seen_by(headers)
+        if seen == cuts:
+            writer.write(b"HTTP/1.1 204 No Content\r\n\r\n")
         else:
-            missing = 1000 if seen < cuts else 0
+            missing = 1000
             content = sse(seen + 1)
             head = f"Content-Type: text/event-stream\r\nContent-Length: {len(content) + missing}\r\n\r\n"
             writer.write(f"HTTP/1.1 200 OK\r\n{head}".encode() + content)
 
     async with server(cut) as url, ApiClient(url, "t") as client:
         seen = [event.seq async for event in client.watch("dlv-1")]
-    assert seen == list(range(1, cuts + 2))
+    assert seen == list(range(1, cuts + 1))
 
 
 async def test_cuts_without_news_are_given_up(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -56,9 +56,9 @@ async def test_a_lower_or_equal_number_changes_nothing(api: Api, project_id: str
 async def test_concurrent_projections_out_of_order_end_in_the_highest(api: Api, project_id: str) -> None:
     task_id = f"eng-{uuid4().hex[:12]}"
     await asyncio.gather(
-        *(api.project_task(task_id, project_id, seq=seq, stage=f"stage {seq}") for seq in (3, 1, 20, 7, 20, 15, 2))
+        *(api.project_task(task_id, project_id, seq=seq, title=f"title {seq}") for seq in (3, 1, 20, 7, 20, 15, 2))
     )
-    assert (await task(api, task_id))["stage"] == "stage 20"
+    assert (await task(api, task_id))["title"] == "title 20"
 
 
 async def test_one_workflow_may_speak_of_several_tasks(api: Api, project_id: str) -> None:
@@ -170,5 +170,5 @@ async def test_what_has_ended_in_one_run_is_closed_for_another(api: Api, project
 
 async def test_a_running_task_continues_in_the_next_run(api: Api, project_id: str) -> None:
     task_id = await api.new_task(project_id)
-    assert await api.project_task(task_id, project_id, seq=2, run_id="run-2", stage="later")
+    assert await api.project_task(task_id, project_id, seq=2, run_id="run-2", stage="testing")
     assert (await task(api, task_id))["run_id"] == "run-2"

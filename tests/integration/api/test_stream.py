@@ -46,19 +46,27 @@ async def post(api: Api, task_id: str, *keys: str) -> int:
 
 async def read_stream(web: httpx.AsyncClient, task_id: str, after: int = 0, limit: int = 10**9) -> list[StreamedEvent]:
     """Events until the stream ends, or until `limit` of them: then the connection is cut."""
-    headers = {"Last-Event-ID": str(after)} if after else {}
+    return (await read_behind(web, task_id, f"{task_id}:{after}" if after else "", limit))[0]
+
+
+async def read_behind(
+    web: httpx.AsyncClient, task_id: str, cursor: str, limit: int = 10**9
+) -> tuple[list[StreamedEvent], str]:
+    """The events, and the cursor behind the last one."""
+    headers = {"Last-Event-ID": cursor} if cursor else {}
     events: list[StreamedEvent] = []
     async with aconnect_sse(web, "GET", f"/tasks/{task_id}/stream", headers=headers) as source:
         if source.response.status_code == 204:
-            return events
+            return events, cursor
         async for message in source.aiter_sse():
             if not message.data:  # httpx-sse makes an empty event of each heartbeat comment
                 continue
             events.append(StreamedEvent.model_validate_json(message.data))
-            assert message.id == str(events[-1].seq)
+            cursor = message.id
+            assert f"{events[-1].task_id}:{events[-1].seq}" in cursor.split(",")
             if len(events) >= limit:
                 break
-    return events
+    return events, cursor
 
 
 async def test_a_cut_stream_resumes_with_nothing_missing_and_nothing_doubled_while_writers_run(
@@ -101,7 +109,7 @@ async def test_a_stream_ends_after_the_last_milestone_and_then_says_that_there_i
     await api.project_task(task_id, project_id, seq=5, state="failed", milestone=milestone("it broke", "failed"))
     events = await within(reading, 10)
     assert [event.event.message for event in events] == ["one", "it broke"]
-    reply = await web.get(f"/tasks/{task_id}/stream", headers={"Last-Event-ID": "2"})
+    reply = await web.get(f"/tasks/{task_id}/stream", headers={"Last-Event-ID": f"{task_id}:2"})
     assert reply.status_code == 204
 
 
@@ -158,3 +166,56 @@ async def test_another_owner_cannot_listen(api: Api, web: httpx.AsyncClient) -> 
     task_id, _ = await new_task(api)
     _, stranger = await api.new_user()
     assert (await web.get(f"/tasks/{task_id}/stream", headers=stranger)).status_code == 404
+
+
+async def test_a_stream_tells_of_all_work_below_in_the_order_in_which_it_was_done(
+    api: Api, web: httpx.AsyncClient
+) -> None:
+    task_id, project_id = await new_task(api)
+    child, grandchild = (f"eng-{uuid4().hex[:12]}" for _ in range(2))
+
+    async def tell(task: str, seq: int, text: str, **fields: object) -> None:
+        await api.project_task(task, project_id, seq=seq, milestone=milestone(text), **fields)
+
+    first, cursor = [], ""
+    reading = asyncio.create_task(read_behind(web, task_id, "", limit=3))
+    await eventually(lambda: task_id in api.state.hub._waiting)
+    await tell(task_id, 2, "it begins")
+    await tell(child, 1, "below", parent_task_id=task_id)
+    await tell(grandchild, 1, "further below", parent_task_id=child)
+    first, cursor = await within(reading, 10)
+    assert [(event.task_id, event.event.message) for event in first] == [
+        (task_id, "it begins"),
+        (child, "below"),
+        (grandchild, "further below"),
+    ]
+    assert {event.kind.value for event in first} == {"engineering"}
+    assert {event.subject.project_id for event in first} == {project_id}
+
+    reading = asyncio.create_task(read_stream_behind(web, task_id, cursor))
+    await tell(grandchild, 2, "done below", state="completed")
+    await tell(child, 2, "done", state="completed", parent_task_id=task_id)
+    await tell(task_id, 3, "all done", state="completed")
+    assert await within(reading, 10) == ["done below", "done", "all done"]
+    tree = (await api.http.get(f"/tasks/{task_id}/tree", headers=api.admin)).json()
+    assert [tree["task"]["id"], *(task["id"] for task in tree["below"])] == [task_id, child, grandchild]
+    assert await read_stream(web, child) != []
+
+
+async def read_stream_behind(web: httpx.AsyncClient, task_id: str, cursor: str) -> list[str]:
+    """Messages until the stream ends; after that it has no more."""
+    events, end = await read_behind(web, task_id, cursor)
+    assert await read_behind(web, task_id, end) == ([], end)
+    return [event.event.message or "" for event in events]
+
+
+async def test_a_long_log_below_does_not_let_later_work_overtake_it(api: Api, web: httpx.AsyncClient) -> None:
+    task_id, project_id = await new_task(api)
+    child = f"eng-{uuid4().hex[:12]}"
+    await api.project_task(child, project_id, seq=1, parent_task_id=task_id)
+    for batch in range(3):
+        await post(api, child, *(f"{batch}:{line}" for line in range(400)))
+    await api.project_task(task_id, project_id, seq=2, state="completed", milestone=milestone("the end"))
+    told = await read_stream(web, task_id)
+    assert [event.event.message for event in told][-1] == "the end"
+    assert [event.seq for event in told[:-1]] == list(range(1, 1201))

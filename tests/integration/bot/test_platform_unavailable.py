@@ -34,7 +34,7 @@ async def running(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Bot
 def tries(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Ids of updates, one for each failed attempt to handle them. Pauses between attempts are short."""
     monkeypatch.setattr("bot.receiving.inbox._NOTIFY_AFTER_S", 0.0)
-    for module in ("bot.receiving.inbox", "bot.tasks.retries", "bot.tasks.task_message"):
+    for module in ("bot.receiving.inbox", "bot.tasks.retries"):
         monkeypatch.setattr(f"{module}._FIRST_PAUSE_S", 0.02)
         monkeypatch.setattr(f"{module}._LONGEST_PAUSE_S", 0.02)
     monkeypatch.setattr("runtime.api_client._pause", lambda _failures: asyncio.sleep(0.02))

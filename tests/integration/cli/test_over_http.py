@@ -1,6 +1,7 @@
 """Commands against the real API and its database; what workflows would do is said by the test."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest_asyncio
 from contracts.states import ActorVia
 from runtime import private_files
 from runtime.temporal.gateway import WorkflowDescription
-from tests.support.api import Api, Headers, running_api, served
+from tests.support.api import Api, Headers, milestone, question_document, running_api, served
 from tests.support.commands import Said, run_command
 
 PASSED = ("PATH", "HOME", "LANG")
@@ -188,3 +189,44 @@ async def test_the_whole_of_a_long_log_is_printed(terminal: Terminal) -> None:
     assert said.code == 0, said.err
     assert "line 000000 of the report" in said.out
     assert "line 009999 of the report" in said.out
+
+
+async def test_settings_are_chosen_shown_and_taken_back(terminal: Terminal) -> None:
+    api = terminal.api
+    project = await api.new_project(api.admin)
+    of_project = ("-p", project, "--json")
+    chosen = await terminal.says("settings", "set", "approve_deploys", "true", *of_project)
+    assert chosen.code == 0, chosen
+    assert (await terminal.says("settings", "set", "agent", "claude-code", *of_project)).code == 0
+    shown = await terminal.says("settings", "show", *of_project)
+    values = {item["name"]: (item["value"], item["source"]) for item in shown.json["items"]}
+    assert (values["approve_deploys"], values["agent"]) == ((True, "project"), ("claude-code", "project"))
+    assert (await terminal.says("settings", "unset", "agent", *of_project)).code == 0
+    history = await terminal.says("settings", "history", "agent", *of_project)
+    assert [one["value"] for one in history.json["items"]] == [None, "claude-code"]
+    assert "nothing goes by it yet" in (await terminal.says("settings", "show", "-p", project)).out
+    for wrong, code in ((("max_round", "3"), "UNKNOWN_SETTING"), (("max_rounds", "eleven"), "BAD_SETTING_VALUE")):
+        said = await terminal.says("settings", "set", *wrong, *of_project)
+        assert (said.code != 0, said.json["error"]["code"]) == (True, code)
+
+
+async def test_a_watched_task_shows_its_question_by_id_and_the_work_below_it(terminal: Terminal) -> None:
+    api = terminal.api
+    project = await api.new_project(api.admin)
+    parent = await api.new_task(project)
+    below = f"eng-{uuid4().hex[:12]}"
+    question = question_document(below, project, text="Which colour?")
+    asks = {**milestone("Something is asked in words of its own"), "question_id": question["id"]}
+    await api.project_task(
+        below, project, seq=1, state="waiting", parent_task_id=parent, question=question, milestone=asks
+    )
+    watching = asyncio.create_task(terminal.says("task", "watch", parent, "--json"))
+    for task_id, seq in ((below, 2), (parent, 3)):
+        done = milestone("done", "completed")
+        await api.project_task(task_id, project, seq=seq, state="completed", milestone=done)
+    said = await watching
+    documents = [json.loads(line) for line in said.out.splitlines()]
+    assert [one["question"]["id"] for one in documents if "question" in one] == [question["id"]]
+    assert [one["event"]["task_id"] for one in documents if "event" in one] == [below, below, parent]
+    logs = await terminal.says("task", "logs", parent)
+    assert f"orchestrator task logs {below}" in logs.out

@@ -165,7 +165,7 @@ def _kind(row: dict[str, Any]) -> str:
 
 def _milestone(streamed: dict[str, Any]) -> str:
     event = streamed["event"]
-    return f"{streamed['task_id'].partition('-')[0]} {event['type']} {event['current_step']}"
+    return f"{streamed['kind']} {event['type']} {event['current_step']}"
 
 
 def _repeated_lines(events: list[dict[str, Any]]) -> tuple[str, ...]:

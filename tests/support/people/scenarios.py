@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from runtime import keyring
 from tests.support.outside import Outside, answer, held
 from tests.support.people import scenarios_of_deploy as deploys
-from tests.support.people.story import ENTITY, SECOND_ENTITY, Story, below, milestones, new_person
+from tests.support.people.story import ENTITY, SECOND_ENTITY, Story, below, new_person, stages
 from tests.support.stack import Said, Stack
 
 Scenario = Callable[[Stack], Awaitable[Story]]
@@ -36,7 +36,7 @@ async def repair(stack: Stack) -> Story:
     story = await Story.begin(stack)
     task_id = await story.start("engineering", "repair", f"{ENTITY} [agent:broken-tests]")
     story.seen["task"] = await story.ended(task_id, "completed")
-    story.seen["told"] = await milestones(stack, task_id)
+    story.seen["stages"] = await stages(stack, task_id)
     return story
 
 
@@ -46,7 +46,6 @@ async def same_failure(stack: Stack) -> Story:
     task_id = await story.start("engineering", "same-failure", f"{ENTITY} [agent:always-broken]")
     story.seen["question"] = await story.answered("stop")
     story.seen["task"] = await story.ended(task_id, "failed")
-    story.seen["told"] = await milestones(stack, task_id)
     return story
 
 

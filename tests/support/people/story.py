@@ -155,6 +155,12 @@ async def new_person(stack: Stack) -> Person:
     return Person(stack, user_id, made["api_key"])
 
 
+async def stages(stack: Stack, task_id: str) -> list[str]:
+    """The stage of each milestone of a task, in order."""
+    items = (await stack.get(f"/tasks/{task_id}/events"))["items"]
+    return [one["event"]["current_step"] for one in items if one["grain"] == "milestone"]
+
+
 async def milestones(stack: Stack, task_id: str) -> list[str]:
     """What people were told of a task, in order."""
     items = (await stack.get(f"/tasks/{task_id}/events"))["items"]

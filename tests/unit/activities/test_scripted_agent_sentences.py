@@ -154,7 +154,8 @@ Make a notes service: title
    {"name": "done", "type": "boolean", "required": false}]}],
  "entry_points": [{"kind": "http", "routes": ["GET /shopping_items/{id}"]},
                   {"kind": "telegram", "commands": ["/hello - answers Hi", "bye"]}],
- "acceptance": ["/bye answers See you"], "secrets_required": ["API_KEY", "bad name"]}
+ "acceptance": [{"id": "c1", "sentence": "/bye answers See you"}, "an older spec's"],
+ "secrets_required": ["API_KEY", "bad name"]}
 ```
 """
     )

@@ -8,6 +8,7 @@ from bot.conversation import answers, meaning
 from contracts.base import utc_now
 from contracts.questions import QuestionDTO
 from contracts.states import QuestionKind, QuestionState
+from contracts.subjects import Subject
 
 KEY, OTHER = "PAYMENT_KEY", "MAIL_KEY"
 
@@ -22,7 +23,8 @@ def question(
 ) -> QuestionDTO:
     closed = None if closed_min is None else utc_now() - timedelta(minutes=closed_min)
     return QuestionDTO(
-        id=id, task_id="eng-1", workflow_id="engineering/eng-1", project_id="p", user_id=7, kind=kind, text="?",
+        id=id, task_id="eng-1", workflow_id="engineering/eng-1", subject=Subject.project("p"), user_id=7, kind=kind,
+        text="?",
         choices=list(choices), secret_names=list(names), closed_at=closed,
         state=QuestionState.OPEN if closed is None else QuestionState.ANSWERED,
     )  # fmt: skip

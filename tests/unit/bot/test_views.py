@@ -13,14 +13,17 @@ from bot.rendering.views import RunningTask
 from bot.tasks import naming
 from bot.texts import LANGUAGES, texts
 from contracts.chat import ChatScreenDTO
+from contracts.ids import kind_of_task
 from contracts.nouns import TaskDTO
 from contracts.progress import ProgressEvent, StreamedEvent
 from contracts.questions import QuestionDTO
-from contracts.states import QuestionKind, TaskKind, TaskState
+from contracts.states import QuestionKind, Stage, TaskKind, TaskState
+from contracts.subjects import Subject
 from emulators.telegram import html
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 TASK = "dlv-0123456789ab"
+SUBJECT = Subject.project("p")
 
 
 def screen(**fields: Any) -> ChatScreenDTO:
@@ -29,19 +32,20 @@ def screen(**fields: Any) -> ChatScreenDTO:
 
 
 def question(**fields: Any) -> QuestionDTO:
-    base = {"id": "q-eng-0123456789ab-1", "workflow_id": "w", "task_id": "eng-0123456789ab", "project_id": "p"}
+    base = {"id": "q-eng-0123456789ab-1", "workflow_id": "w", "task_id": "eng-0123456789ab", "subject": SUBJECT}
     full = {**base, "user_id": 5, "kind": "clarification", "text": "Which <fields>?", "choices": ["retry", "stop"]}
     return QuestionDTO.model_validate({**full, **fields})
 
 
 def task(state: TaskState, **fields: Any) -> TaskDTO:
-    base = {"id": TASK, "kind": TaskKind.DELIVERY, "project_id": "p", "user_id": 5, "workflow_id": "w"}
+    base = {"id": TASK, "kind": TaskKind.DELIVERY, "subject": SUBJECT, "user_id": 5, "workflow_id": "w"}
     return TaskDTO.model_validate({**base, "state": state, "created_at": NOW, "updated_at": NOW, **fields})
 
 
 def event(task_id: str, step: str, percent: int | None = None, grain: str = "milestone") -> StreamedEvent:
     told = ProgressEvent(type="progress", request_id="r", current_step=step, progress_pct=percent)
-    return StreamedEvent.model_validate({"seq": 1, "task_id": task_id, "grain": grain, "event": told})
+    of_task = {"task_id": task_id, "kind": kind_of_task(task_id), "subject": SUBJECT}
+    return StreamedEvent.model_validate({"seq": 1, "grain": grain, "event": told, **of_task})
 
 
 def test_progress_follows_the_steps_below_and_never_goes_back() -> None:
@@ -77,7 +81,7 @@ def test_every_view_is_valid_html_and_fits_one_message(language: str) -> None:
     ask = question(text="<x>" * 5_000)
     secret = question(kind=QuestionKind.SECRET, secret_names=["A_KEY"])
     approval = question(kind=QuestionKind.APPROVAL, plan_hash="a" * 40, choices=["approve", "stop"])
-    at_probing = Progress(TASK, "probing", 5)
+    at_probing = Progress(TASK, Stage.PROBING, 5)
     shown = [
         views.accepted(said, long),
         views.refused(said, long, "INVALID_INPUT"),
@@ -85,9 +89,11 @@ def test_every_view_is_valid_html_and_fits_one_message(language: str) -> None:
             views.running(said, RunningTask(long, "p", at_probing, asked, stalled=("agents", "10:00")))
             for asked in (None, ask, secret, approval)
         ],
-        views.final(said, long, "p", task(TaskState.COMPLETED, result={"deployed_url": "http://x"}), "completed"),
-        views.final(said, long, "p", task(TaskState.CANCELLED), "probing"),
-        views.final(said, long, "p", task(TaskState.FAILED, error_code="X", error="<" * 4_000), "new", details=True),
+        views.final(said, long, "p", task(TaskState.COMPLETED, result={"deployed_url": "http://x"}), Stage.COMPLETED),
+        views.final(said, long, "p", task(TaskState.CANCELLED), Stage.PROBING),
+        views.final(
+            said, long, "p", task(TaskState.FAILED, error_code="X", error="<" * 4_000), Stage.TESTING, details=True
+        ),
     ]
     for view in shown:
         assert len(html.parse(view.text)[0]) <= 4096
@@ -95,11 +101,11 @@ def test_every_view_is_valid_html_and_fits_one_message(language: str) -> None:
 
 def test_a_failed_task_offers_choices_and_its_details_once() -> None:
     failed = task(TaskState.FAILED, error_code="TESTS_FAILED", error="<pytest>")
-    plain = views.final(texts("en"), screen(), "p", failed, "testing")
+    plain = views.final(texts("en"), screen(), "p", failed, Stage.TESTING)
     assert "The project's tests failed." in plain.text
     labels = [button.text for row in plain.keyboard.inline_keyboard for button in row] if plain.keyboard else []
     assert labels == ["🔁 Try again", "🔎 Details", "Dismiss"]
-    detailed = views.final(texts("en"), screen(), "p", failed, "testing", details=True)
+    detailed = views.final(texts("en"), screen(), "p", failed, Stage.TESTING, details=True)
     assert "&lt;pytest&gt;" in detailed.text
     assert "Details" not in str(detailed.keyboard)
 

@@ -111,9 +111,14 @@ def _command(line: object, replies: Mapping[str, str]) -> Command:
 
 def _replies(task: Task) -> dict[str, str]:
     """Texts of commands wherever the task says them: acceptance first, then prose."""
-    lines = [line for line in _items(task.spec, "acceptance") if isinstance(line, str)]
-    texts = (without_directives(task.sentences), *lines)
+    texts = (without_directives(task.sentences), *_sentences(task.spec))
     return {one.name: one.reply for text in texts for one in _understood(text).commands}
+
+
+def _sentences(spec: Mapping[str, object]) -> list[str]:
+    """The acceptance criteria; older specs have plain sentences."""
+    found = (item.get("sentence") if isinstance(item, Mapping) else item for item in _items(spec, "acceptance"))
+    return [sentence for sentence in found if isinstance(sentence, str)]
 
 
 def _understood(text: str) -> Wish:

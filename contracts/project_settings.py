@@ -1,0 +1,98 @@
+"""Settings: what a project chooses, with the installation's choice as its default.
+
+A setting is a field of `ProjectSettings`: its name, type, default and meaning are here and nowhere else.
+"""
+
+import json
+from typing import Literal
+
+from pydantic import AwareDatetime, Field, ValidationError
+
+from contracts.base import Contract, ShortText, UserId
+from contracts.errors import ErrorCode, OrchestratorError
+from contracts.states import AgentKind
+from contracts.wording import in_words
+
+SettingValue = bool | int | float | str | list[str] | None
+"""A value as JSON has it, of whatever setting."""
+
+
+class ProjectSettings(Contract):
+    """The settings of one project as they count now. Times are in seconds, money is in US dollars."""
+
+    approve_deploys: bool = Field(default=False, description="ask for approval before a release goes online")
+    agent: AgentKind = Field(default=AgentKind.SCRIPTED, description="the agent that writes the code")
+    max_rounds: int = Field(default=3, ge=1, le=10, description="how often the agent may try before a person is asked")
+    turn_timeout_s: int = Field(default=3600, ge=1, le=86_400, description="how long one turn of an agent may take")
+    question_reminder_s: int = Field(
+        default=86_400, ge=60, le=31_536_000, description="after how long an open question is repeated"
+    )
+    monthly_budget_usd: float | None = Field(
+        default=None, ge=0, le=1_000_000, description="what agents may spend in a month; none: no limit"
+    )
+    egress_hosts: list[ShortText] = Field(
+        default_factory=list, max_length=100, description="hosts that agents and tests may reach"
+    )
+    retention_days: int | None = Field(
+        default=None, ge=1, le=36_500, description="how long transcripts, logs and reports are kept; none: for ever"
+    )
+
+
+NOT_YET_READ = frozenset({"monthly_budget_usd", "egress_hosts", "retention_days"})
+"""These can be chosen, and nothing goes by them yet."""
+
+
+class SettingWrite(Contract):
+    """`value` is that of the field of ProjectSettings with the setting's name; null takes the choice back."""
+
+    value: SettingValue
+
+
+class SettingDTO(Contract):
+    """A setting as it counts. `source` says whose choice that is; the last three are of that choice."""
+
+    name: str
+    value: SettingValue
+    description: str
+    source: Literal["project", "installation", "default"]
+    in_use: bool
+    version: int | None = None
+    changed_by: UserId | None = None
+    changed_at: AwareDatetime | None = None
+
+
+class SettingList(Contract):
+    items: list[SettingDTO]
+
+
+class SettingVersion(Contract):
+    """A choice that was made: null is one that was taken back."""
+
+    version: int
+    value: SettingValue
+    changed_by: UserId
+    changed_at: AwareDatetime
+
+
+class SettingHistory(Contract):
+    """Newest first."""
+
+    name: str
+    items: list[SettingVersion]
+
+
+def check_name(name: str) -> None:
+    """Raises UNKNOWN_SETTING for what is no setting."""
+    if name not in ProjectSettings.model_fields:
+        known = ", ".join(ProjectSettings.model_fields)
+        raise OrchestratorError(ErrorCode.UNKNOWN_SETTING, f"There is no such setting. Settings are: {known}.")
+
+
+def check_value(name: str, value: SettingValue) -> None:
+    """Raises UNKNOWN_SETTING, or BAD_SETTING_VALUE for a value that this setting cannot have."""
+    check_name(name)
+    try:
+        ProjectSettings.model_validate_json(json.dumps({name: value}), strict=True)
+    except ValidationError as error:
+        said = "; ".join(in_words(problem) for problem in error.errors(include_url=False, include_input=False))
+        raise OrchestratorError(ErrorCode.BAD_SETTING_VALUE, f"That is no value of {name}: {said}.") from None
