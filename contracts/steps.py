@@ -10,6 +10,9 @@ from contracts.base import CommitSha, Contract, Identifier, Text
 from contracts.departments import RepositoryFullName
 from contracts.states import AgentKind, DeployAction
 
+TESTS_CHECK = "tests"
+"""The check without which nothing reaches a protected main branch: the project's own, run by the Tester."""
+
 
 class Step(Contract):
     """Crosses a workflow boundary only: it grows with defaults, and a field of a newer build is ignored."""
@@ -118,8 +121,19 @@ class VerificationResult(Step):
     duration_ms: int = 0
 
 
+class Check(Step):
+    """What was found out about exactly `commit`: what a hosting service shows as a check of a pull request."""
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9-]{0,62}$")
+    commit: CommitSha
+    passed: bool
+
+
 class PublishRequest(Step):
-    """Fast-forward the main branch to the verified `commit`."""
+    """Bring `commit` of the work branch to the protected main branch. `summary` says what the work is.
+
+    Main takes a commit only if each of `checks` is green and one of them is the project's own tests at this commit.
+    """
 
     task_id: Identifier
     project_id: Identifier
@@ -127,6 +141,13 @@ class PublishRequest(Step):
     branch: str
     commit: CommitSha
     base_commit: CommitSha
+    summary: Text = ""
+    checks: list[Check] = Field(default_factory=list, max_length=20)
+
+    @property
+    def may_reach_main(self) -> bool:
+        tested = any(check.name == TESTS_CHECK and check.commit == self.commit for check in self.checks)
+        return tested and all(check.passed for check in self.checks)
 
 
 class PublishResult(Step):

@@ -24,7 +24,7 @@ from activities.adapters.release.plan_reader import ForgePlanReader
 from activities.adapters.runs.supervisor import Supervisor
 from activities.adapters.runs.unprivileged import UnprivilegedUsers
 from activities.adapters.workflow_client import TemporalWorkflowClient
-from activities.ports import AgentRuntime, Tester, Workspaces
+from activities.ports import AgentRuntime, Forge, Tester, Workspaces
 from contracts.errors import ErrorCode, OrchestratorError
 from contracts.names import Queue
 from runtime.api_client import ApiClient
@@ -67,7 +67,7 @@ def build_ports(settings: Settings, client: Client, api: ApiClient, *, in_contai
         runtime=environment.runtime,
         tester=environment.tester,
         plans=ForgePlanReader(forge),
-        target=build_target(settings, artifacts, api, in_containers=in_containers),
+        target=build_target(settings, artifacts, forge, api, in_containers=in_containers),
         platform=api,
         workflow_client=TemporalWorkflowClient(client),
     )
@@ -119,7 +119,7 @@ def _workspaces_dir(settings: Settings) -> Path:
     return settings.agents_dir / "workspaces"
 
 
-def processes(settings: Settings, forge: LocalBareForge, artifacts: DirectoryArtifactStore) -> AgentEnvironment:
+def processes(settings: Settings, forge: Forge, artifacts: DirectoryArtifactStore) -> AgentEnvironment:
     """Supervised processes of this machine."""
     home, supervisor = settings.home, Supervisor(settings.runs_dir)
     # Real agents come with the model proxy: a model key never enters the place where an agent works.
@@ -133,7 +133,7 @@ def processes(settings: Settings, forge: LocalBareForge, artifacts: DirectoryArt
     )
 
 
-def containers(settings: Settings, forge: LocalBareForge, artifacts: DirectoryArtifactStore) -> AgentEnvironment:
+def containers(settings: Settings, forge: Forge, artifacts: DirectoryArtifactStore) -> AgentEnvironment:
     """Containers of this machine's engine; the image is built when it is first needed."""
     engine = DockerContainerEngine()
     runs = ContainerRuns(engine, settings.containers_dir / "runs")

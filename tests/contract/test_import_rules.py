@@ -79,6 +79,23 @@ def test_the_source_keeps_the_rules(copy_of_the_source: Path) -> None:
             "arrows between the packages of adapters run down",
         ),
         ("activities/adapters/planted.py", "", "arrows between the packages of adapters run down"),
+        (
+            "activities/adapters/forge/scaffold.py",
+            "import activities.adapters.forge.paths",
+            "one module knows where repositories are",
+        ),
+        (
+            "activities/adapters/process/workspaces.py",
+            "from activities.adapters.forge.paths import ForgePaths",
+            "one module knows where repositories are",
+        ),
+        (
+            "activities/adapters/verification/steps.py",
+            "import activities.adapters.forge.local",
+            "consumers of a forge take a mirror",
+        ),
+        ("activities/adapters/runs/states.py", "import activities.adapters.runs.follower", "no package has a circle"),
+        ("contracts/base.py", "import contracts.nouns", "no package has a circle"),
         ("runtime/planted.py", "import activities.ports", "runtime knows contracts only"),
         ("workers/planted.py", "import api", "workers compose everything but the doors"),
         ("api/planted.py", "import workflows", "the api knows contracts and runtime"),

@@ -74,7 +74,9 @@ class ContainerProject(SampleProject):
 
     @property
     def target(self) -> DeployTarget:
-        return AnsibleContainerTarget(self.home, self.artifacts, self.server, start_timeout_s=self.start_timeout_s)
+        return AnsibleContainerTarget(
+            self.home, self.artifacts, self.forge, self.server, start_timeout_s=self.start_timeout_s
+        )
 
     @property
     def slug(self) -> str:

@@ -1,10 +1,13 @@
 """In-memory ports for workflow tests: quick, scriptable, and counting every effect."""
 
+from __future__ import annotations
+
 import asyncio
 import hashlib
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from activities.ports import Follow
 from contracts import ids
@@ -178,12 +181,36 @@ class FakeForge:
         self.main = request.commit
         return PublishResult(status="published", commit=request.commit, files_changed=["services/backend/notes.py"])
 
-    async def read_files(self, repository: str, commit: str | None, paths: list[str]) -> tuple[str, dict[str, str]]:
-        if self.read_error:
-            raise self.read_error
-        if commit in self.unknown:
-            raise OrchestratorError(ErrorCode.NOT_FOUND, f"{repository} has no commit {commit}.")
-        return commit or self.main, {}
+    def mirror(self, repository: str) -> FakeMirror:
+        return FakeMirror(self, repository)
+
+
+@dataclass
+class FakeMirror:
+    """Every commit is there, but for those that the forge does not know; none holds files."""
+
+    forge: FakeForge
+    repository: str
+
+    @property
+    def directory(self) -> Path:
+        raise AssertionError("workflow tests have no Git directory")
+
+    async def fetch(self, commit: str | None = None) -> str:
+        if self.forge.read_error:
+            raise self.forge.read_error
+        if commit in self.forge.unknown:
+            raise OrchestratorError(ErrorCode.NOT_FOUND, f"{self.repository} has no commit {commit}.")
+        return commit or self.forge.main
+
+    async def commit_of(self, branch: str) -> str | None:
+        return self.forge.main if branch == "main" else None
+
+    async def read_files(self, commit: str | None, paths: list[str]) -> tuple[str, dict[str, str]]:
+        return await self.fetch(commit), {}
+
+    async def push(self, source: Path, request: WorkspacePush) -> PushedBranch:
+        raise AssertionError("pushes of workflow tests go through the workspaces")
 
 
 @dataclass

@@ -12,8 +12,10 @@ from typing import Any, Protocol
 import httpx
 import psutil
 
+from contracts import ids
 from contracts.ids import project_slug
 from tests.support import engine
+from tests.support.forges import repository_of
 from tests.support.stack import Stack
 
 RUN_MARK = "ORCHESTRATOR_RUN"
@@ -97,7 +99,7 @@ class Outside:
 
     @property
     def repository(self) -> Path:
-        return self.stack.home / "forge" / f"u{self.owner}" / f"{self.project}.git"
+        return repository_of(self.stack.home, ids.repository_name(self.owner, self.project))
 
     @property
     def place(self) -> Place:

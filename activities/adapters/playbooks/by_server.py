@@ -10,7 +10,7 @@ from activities.adapters.playbooks.process_target import AnsibleProcessTarget
 from activities.adapters.servers.container import LocalServers
 from activities.adapters.servers.known_server import KnownServer
 from activities.adapters.servers.remote_shell import ServerAccess
-from activities.ports import ArtifactStore, DeployTarget, Follow
+from activities.ports import ArtifactStore, DeployTarget, Follow, Forge
 from contracts.errors import OrchestratorError
 from contracts.nouns import DeploymentDTO, ServerCreate
 from contracts.states import ServerStatus
@@ -118,8 +118,10 @@ class TargetByServer:
 class TargetOnKnownServer(AnsibleContainerTarget):
     """Every project goes to the server that the settings name; nothing is deployed to this machine."""
 
-    def __init__(self, settings: Settings, artifacts: ArtifactStore, server: KnownServer, api: ApiClient) -> None:
-        super().__init__(settings.home, artifacts, server)
+    def __init__(
+        self, settings: Settings, artifacts: ArtifactStore, forge: Forge, server: KnownServer, api: ApiClient
+    ) -> None:
+        super().__init__(settings.home, artifacts, forge, server)
         self._settings = settings
         self._server = server
         self._api = api
@@ -152,15 +154,17 @@ def _server_of(release: DeploymentDTO | None) -> str | None:
     return release.server_handle if release else None
 
 
-def build_target(settings: Settings, artifacts: ArtifactStore, api: ApiClient, *, in_containers: bool) -> DeployTarget:
+def build_target(
+    settings: Settings, artifacts: ArtifactStore, forge: Forge, api: ApiClient, *, in_containers: bool
+) -> DeployTarget:
     """Makes no connection before its first use."""
     if settings.server is not None:
         known = KnownServer(settings.server, settings.server_keys_dir)
-        return TargetOnKnownServer(settings, artifacts, known, api)
+        return TargetOnKnownServer(settings, artifacts, forge, known, api)
     servers = LocalServers(settings.home)
     return TargetByServer(
-        AnsibleProcessTarget(settings.home, artifacts),
-        AnsibleContainerTarget(settings.home, artifacts, servers),
+        AnsibleProcessTarget(settings.home, artifacts, forge),
+        AnsibleContainerTarget(settings.home, artifacts, forge, servers),
         servers,
         api,
         settings.service_port_min,

@@ -28,7 +28,7 @@ from activities.adapters.release.container_steps import ContainerOrder
 from activities.adapters.runs.states import RunStatus
 from activities.adapters.runs.supervisor import Supervisor
 from activities.adapters.servers.remote_shell import ServerAccess
-from activities.ports import ArtifactStore, Follow
+from activities.ports import ArtifactStore, Follow, Forge
 from contracts.errors import ErrorClass, ErrorCode, OrchestratorError
 from contracts.nouns import DeploymentDTO
 from contracts.states import DeployAction
@@ -56,23 +56,23 @@ class Servers(Protocol):
 
 
 class AnsibleContainerTarget:
-    """Implements `DeployTarget`. `home` is the state directory of the platform; bare repositories are in
-    `forge_dir` as `<org>/<name>.git`. `start_timeout_s` is how long a service may take until its first answer, in
-    seconds. On the server a project has `/srv/<slug>/{releases,current,data}` and a numeric user of its own.
+    """Implements `DeployTarget`. `home` is the state directory of the platform. `start_timeout_s` is how long a
+    service may take until its first answer, in seconds.
+    On the server a project has `/srv/<slug>/{releases,current,data}` and a numeric user of its own.
     """
 
     def __init__(
         self,
         home: Path,
         artifacts: ArtifactStore,
+        forge: Forge,
         servers: Servers,
         *,
-        forge_dir: Path | None = None,
         runs_dir: Path | None = None,
         start_timeout_s: float = 60.0,
         python: str = sys.executable,
     ) -> None:
-        self._forge_dir = forge_dir or home / "forge"
+        self._forge = forge
         self._artifacts = artifacts
         self._servers = servers
         self._start_timeout_s = start_timeout_s
@@ -87,8 +87,10 @@ class AnsibleContainerTarget:
         ends with the service's log. Raises PLAYBOOK_LOST (transient) when the playbook was killed from outside or
         the server could not be reached.
         """
-        access, registry = await asyncio.gather(
-            self._servers.access(request.allocation.server_handle), asyncio.to_thread(registry_files)
+        access, registry, _ = await asyncio.gather(
+            self._servers.access(request.allocation.server_handle),
+            asyncio.to_thread(registry_files),
+            self._forge.mirror(request.repository).fetch(request.plan.commit),
         )
         playbook = self._playbook(request, access, environment, registry)
         result = await self._runner.run(playbook, follow)
@@ -173,7 +175,7 @@ class AnsibleContainerTarget:
         )
         order = {
             "sent": asdict(sent),
-            "git_dir": str(self._forge_dir / f"{request.repository}.git"),
+            "git_dir": str(self._forge.mirror(request.repository).directory),
             "environment_file": str(self._runner.path(ident, "environment.json")),
             "registry_file": str(self._runner.path(ident, "registry.json")),
         }

@@ -31,7 +31,7 @@ from activities.adapters.runs.file_lock import file_lock
 from activities.adapters.runs.states import RunAs, RunStatus
 from activities.adapters.runs.supervisor import Supervisor
 from activities.adapters.runs.unprivileged import UnprivilegedUsers
-from activities.ports import ArtifactStore, Follow
+from activities.ports import ArtifactStore, Follow, Forge
 from activities.rules_environment import bind_address
 from contracts.errors import ErrorCode, OrchestratorError
 from contracts.nouns import DeploymentDTO
@@ -50,17 +50,17 @@ _PLAYBOOK = "deploy_process.yml"
 
 
 class AnsibleProcessTarget:
-    """Implements `DeployTarget`. `home` is the state directory of the platform; bare repositories are in
-    `forge_dir` as `<org>/<name>.git`. `users` are whom services run as: one for each project, where the platform
-    may drop to it. `start_timeout_s` is how long a service may take until its first answer, in seconds.
+    """Implements `DeployTarget`. `home` is the state directory of the platform. `users` are whom services run as:
+    one for each project, where the platform may drop to it. `start_timeout_s` is how long a service may take until
+    its first answer, in seconds.
     """
 
     def __init__(
         self,
         home: Path,
         artifacts: ArtifactStore,
+        forge: Forge,
         *,
-        forge_dir: Path | None = None,
         runs_dir: Path | None = None,
         start_timeout_s: float = 30.0,
         users: UnprivilegedUsers | None = None,
@@ -68,7 +68,7 @@ class AnsibleProcessTarget:
     ) -> None:
         self._services_dir = home / "services"
         self._venvs_dir = home / "caches" / "venvs"
-        self._forge_dir = forge_dir or home / "forge"
+        self._forge = forge
         self._runs_dir = runs_dir or home / "runs"
         self._artifacts = artifacts
         self._start_timeout_s = start_timeout_s
@@ -83,6 +83,7 @@ class AnsibleProcessTarget:
         A release that does not get well leaves the one before it serving: `ok` and `switched` are False, `error`
         ends with the service's log. Raises PLAYBOOK_LOST (transient) when the playbook was killed from outside.
         """
+        await self._forge.mirror(request.repository).fetch(request.plan.commit)
         place = await self._place(request.project_id, request.project_name)
         playbook = self._playbook(request, place, environment)
         result = await self._runner.run(playbook, follow)
@@ -156,7 +157,7 @@ class AnsibleProcessTarget:
         order = ReleaseOrder(
             release_id=request.release_id,
             commit=request.plan.commit,
-            git_dir=str(self._forge_dir / f"{request.repository}.git"),
+            git_dir=str(self._forge.mirror(request.repository).directory),
             place=str(place.root),
             runs_dir=str(self._runs_dir),
             venvs_dir=str(self._venvs_dir),

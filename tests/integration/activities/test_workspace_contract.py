@@ -30,7 +30,7 @@ COMMIT = "git add --all && git commit --quiet --message Work && git rev-parse HE
 
 async def test_a_workspace_starts_from_main_on_its_branch_without_a_remote(bench: Bench) -> None:
     ready = await bench.prepare()
-    assert ready.base_commit == git(bench.forge.path(REPOSITORY), "rev-parse", "main")
+    assert ready.base_commit == git(bench.forge.mirror(REPOSITORY).directory, "rev-parse", "main")
     assert ready.host_queue == "agents"
     seen = await bench.told("git rev-parse HEAD; git branch --show-current; git remote")
     assert seen.split() == [ready.base_commit, BRANCH]
@@ -43,8 +43,8 @@ async def test_the_platform_takes_the_agents_head_and_a_repeat_says_the_same(ben
     first = await bench.runtime.workspaces().push(bench.pushing(base))
     assert first == await bench.runtime.workspaces().push(bench.pushing(base))
     assert (first.commit, first.base_commit, first.files_changed) == (head, base, ["feature.txt"])
-    assert git(bench.forge.path(REPOSITORY), "rev-parse", BRANCH) == head
-    assert git(bench.forge.path(REPOSITORY), "rev-parse", "main") == base
+    assert git(bench.forge.mirror(REPOSITORY).directory, "rev-parse", BRANCH) == head
+    assert git(bench.forge.mirror(REPOSITORY).directory, "rev-parse", "main") == base
 
 
 async def test_preparing_again_keeps_what_the_agent_has_done(bench: Bench) -> None:
@@ -71,7 +71,7 @@ async def test_commits_that_do_not_build_on_the_base_are_refused(bench: Bench) -
     with pytest.raises(OrchestratorError) as refused:
         await bench.runtime.workspaces().push(bench.pushing(base))
     assert refused.value.code is ErrorCode.REPOSITORY_DIVERGED
-    assert BRANCH not in git(bench.forge.path(REPOSITORY), "branch", "--list")
+    assert BRANCH not in git(bench.forge.mirror(REPOSITORY).directory, "branch", "--list")
 
 
 DAMAGES = [
