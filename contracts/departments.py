@@ -10,6 +10,7 @@ from contracts.project_spec import ProjectName, ProjectSpec
 from contracts.states import AgentKind, DeployAction, ReleaseState
 
 RepositoryFullName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][\w.-]{0,99}/[A-Za-z0-9][\w.-]{0,99}$")]
+"""`org/name`, as the project's row names it. Messages carry it; nobody makes it from other names."""
 SecretRef = Annotated[str, StringConstraints(pattern=r"^secret://[A-Za-z0-9._/-]{1,300}$")]
 """A reference to a value in the secret store, never the value."""
 
@@ -25,6 +26,7 @@ class EngineeringMessage(BaseMessage):
     spec_ref: ArtifactRef | None = None
     reply_to: str | None = None
     project_name: ProjectName | None = None
+    repository: RepositoryFullName | None = None
     parent_task_id: Identifier | None = None
     agent: AgentKind = AgentKind.SCRIPTED
     max_rounds: int = Field(default=3, ge=1, le=10)
@@ -50,6 +52,7 @@ class DeployMessage(BaseMessage):
     commit: CommitSha | None = None
     release_id: Identifier | None = None
     project_name: ProjectName | None = None
+    repository: RepositoryFullName | None = None
     parent_task_id: Identifier | None = None
     require_approval: bool = False
     question_reminder_s: int = Field(default=86_400, ge=1)
@@ -73,6 +76,7 @@ class DeliveryMessage(BaseMessage):
     project_id: Identifier
     user_id: UserId
     project_name: ProjectName
+    repository: RepositoryFullName | None = None
     title: str | None = Field(default=None, max_length=200)
     spec: ProjectSpec
     agent: AgentKind = AgentKind.SCRIPTED

@@ -99,6 +99,8 @@ class ProjectUpdate(Contract):
 
 
 class ProjectDTO(Contract):
+    """`repository` is given when the project is made, and stays."""
+
     id: Identifier
     name: ProjectName
     title: str = ""

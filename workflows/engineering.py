@@ -49,7 +49,7 @@ class EngineeringWorkflow:
     def __init__(self, message: EngineeringMessage) -> None:
         self._message = message
         self._name = rules.project_name(message)
-        self._repository = ids.repository_name(message.user_id, self._name)
+        self._repository = message.repository or ""
         self._worker_id = ids.worker_id_for_task(message.task_id)
         self._worker: workflow.ChildWorkflowHandle[Any, AgentWorkerResult] | None = None
         self._scaffolded = False
@@ -101,6 +101,8 @@ class EngineeringWorkflow:
     # Phases ----------------------------------------------------------------------------------------------
 
     async def _scaffold(self) -> ScaffoldResult:
+        if not self._repository:
+            raise failures.failure(ErrorCode.INVALID_INPUT, rules.NO_REPOSITORY)
         self._ledger.stage(
             "scaffolding", "Generating the project.", percent=10, project_status=ProjectStatus.SCAFFOLDING
         )

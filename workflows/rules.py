@@ -17,6 +17,9 @@ STOP = "stop"
 APPROVE = "approve"
 
 
+NO_REPOSITORY = "This message names no repository; the project's row does: start the work through the API."
+
+
 def is_stop(answer: str) -> bool:
     """Whether an answer ends the work instead of steering it."""
     return answer.strip().lower() in STOP_WORDS

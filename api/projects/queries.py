@@ -12,6 +12,7 @@ from api.problems import not_found, permanent
 from api.releases.queries import find_active
 from api.tables import ProjectRow, TaskRow
 from api.visibility import find_project, visible_projects
+from contracts import ids
 from contracts.base import utc_now
 from contracts.errors import ErrorCode
 from contracts.nouns import ProjectCreate, ProjectUpdate
@@ -35,7 +36,7 @@ async def list_visible(session: AsyncSession, caller: Caller, *, include_archive
 
 
 async def create(session: AsyncSession, caller: Caller, body: ProjectCreate) -> ProjectRow:
-    """The caller's project with this id and content.
+    """The caller's project with this id and content, and with a repository that no other project has.
 
     Raises ALREADY_EXISTS when the name is taken, CONFLICT when the id is taken with other content or by another owner.
     """
@@ -66,13 +67,25 @@ async def update(session: AsyncSession, caller: Caller, project_id: str, body: P
 
 
 async def _insert(session: AsyncSession, caller: Caller, body: ProjectCreate) -> ProjectRow | None:
-    """The new row; None when its id, or its name for this owner, is taken."""
+    """The new row, with a repository that is free; None when its id, or its name for this owner, is taken."""
+    for repository in ids.repository_names(caller.user_id, body.name, body.id):
+        row = await _insert_with(session, caller, body, repository)
+        if row is not None:
+            return row
+    return None
+
+
+async def _insert_with(
+    session: AsyncSession, caller: Caller, body: ProjectCreate, repository: str
+) -> ProjectRow | None:
     now = utc_now()
     statement = insert(ProjectRow).values(
         **body.model_dump(mode="json", exclude={"spec"}),
         spec=None if body.spec is None else body.spec.model_dump(mode="json"),
         owner_id=caller.user_id,
         status=ProjectStatus.DRAFT.value,
+        repository=repository,
+        scaffolded=False,
         create_hash=_fingerprint(body),
         created_at=now,
         updated_at=now,
@@ -94,7 +107,7 @@ async def _set_archived(session: AsyncSession, row: ProjectRow, *, archived: boo
         row.status = ProjectStatus.ARCHIVED
         return
     live = await find_active(session, row.id) is not None
-    not_live = ProjectStatus.SCAFFOLDED if row.repository else ProjectStatus.DRAFT
+    not_live = ProjectStatus.SCAFFOLDED if row.scaffolded else ProjectStatus.DRAFT
     row.status = ProjectStatus.ACTIVE if live else not_live
 
 

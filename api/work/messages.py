@@ -29,6 +29,7 @@ def engineering(
         title=body.title,
         spec=_spec(body, project),
         project_name=project.name,
+        repository=project.repository,
         agent=body.agent or agent,
         max_rounds=body.max_rounds,
     )
@@ -45,6 +46,7 @@ def delivery(
         project_id=project.id,
         user_id=project.owner_id,
         project_name=project.name,
+        repository=project.repository,
         title=body.title,
         spec=_spec(body, project),
         agent=body.agent or agent,
@@ -64,6 +66,7 @@ def deploy(body: DeployStart, project: ProjectRow, caller: Caller, task_id: str)
         commit=body.commit,
         release_id=body.release_id,
         project_name=project.name,
+        repository=project.repository,
         require_approval=body.require_approval,
     )
 

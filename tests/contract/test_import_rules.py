@@ -51,6 +51,12 @@ def _lint(directory: Path) -> tuple[int, str]:
     return run.returncode, run.stdout + run.stderr
 
 
+def test_only_the_creation_of_a_project_names_a_repository() -> None:
+    files = {path.relative_to(ROOT) for package in PACKAGES for path in (ROOT / package).rglob("*.py")}
+    naming = {str(file) for file in files if "repository_names(" in (ROOT / file).read_text()}
+    assert naming == {"contracts/ids.py", "api/projects/queries.py"}
+
+
 def test_the_source_keeps_the_rules(copy_of_the_source: Path) -> None:
     status, output = _lint(copy_of_the_source)
     assert status == 0, output

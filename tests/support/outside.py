@@ -12,7 +12,6 @@ from typing import Any, Protocol
 import httpx
 import psutil
 
-from contracts import ids
 from contracts.ids import project_slug
 from tests.support import engine
 from tests.support.forges import repository_of
@@ -99,7 +98,7 @@ class Outside:
 
     @property
     def repository(self) -> Path:
-        return repository_of(self.stack.home, ids.repository_name(self.owner, self.project))
+        return repository_of(self.stack.home, f"u{self.owner}/{self.project}")
 
     @property
     def place(self) -> Place:

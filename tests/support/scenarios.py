@@ -6,7 +6,6 @@ The scripted agent takes its directives (`[agent:…]`) from the wish. `SCENARIO
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from contracts import ids
 from runtime import keyring
 from tests.support import scenarios_of_deploy as deploys
 from tests.support.forges import lock_of
@@ -97,7 +96,7 @@ async def unclear(stack: Stack) -> Story:
 async def cancel_scaffold(stack: Stack) -> Story:
     """Cancelled while the repository is being made, which something else holds up."""
     story = await Story.begin(stack)
-    async with held(lock_of(stack.home, ids.repository_name(1, story.name))) as let_go:
+    async with held(lock_of(stack.home, f"u1/{story.name}")) as let_go:
         task_id = await story.start("engineering", "cancel-scaffold", ENTITY)
         await stack.at_stage(task_id, "scaffolding")
         story.seen["cancelled"] = await story.cancel(task_id, meanwhile=let_go)

@@ -87,6 +87,7 @@ class World:
             "user_id": OWNER.user_id,
             "actor": OWNER,
             "project_name": "notes",
+            "repository": "u1001/notes",
             "title": "Notes",
             "spec": self.spec(),
         }
@@ -99,6 +100,7 @@ class World:
             "user_id": OWNER.user_id,
             "actor": OWNER,
             "project_name": "notes",
+            "repository": "u1001/notes",
             "action": DeployAction.DEPLOY,
         }
         return DeployMessage.model_validate(values | changes)
@@ -110,6 +112,7 @@ class World:
             "user_id": OWNER.user_id,
             "actor": OWNER,
             "project_name": "notes",
+            "repository": "u1001/notes",
             "spec": self.spec(),
         }
         return DeliveryMessage.model_validate(values | changes)

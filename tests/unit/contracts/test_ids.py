@@ -29,8 +29,11 @@ def test_workflow_ids_are_words_that_a_person_can_search() -> None:
     assert ids.agent_worker_workflow_id("w-1") == "worker/w-1"
 
 
-def test_equal_project_names_of_two_people_are_two_repositories() -> None:
-    assert ids.repository_name(1, "blog") != ids.repository_name(2, "blog")
+def test_no_two_projects_are_offered_the_same_repository_of_last_choice() -> None:
+    mine, theirs = ids.repository_names(1, "blog", "p-1"), ids.repository_names(2, "blog", "p-2")
+    assert mine == ("u1/blog", "u1/blog-1dee6e3e")
+    assert not set(mine) & set(theirs)
+    assert ids.repository_names(1, "blog", "p-3")[1] != mine[1]
 
 
 def test_every_turn_and_every_verified_commit_has_a_name_of_its_own() -> None:
