@@ -91,7 +91,7 @@ class Forge(Protocol):
 
 
 class Workspaces(Protocol):
-    """Clones in which agents work. The agent commits locally; only the platform pushes."""
+    """Where agents work: clones, and plain folders. The agent commits locally; only the platform pushes."""
 
     async def prepare(self, request: WorkspaceRequest) -> WorkspaceReady: ...
 

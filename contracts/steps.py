@@ -1,8 +1,8 @@
 """Input and output of each activity: one model in, one model out."""
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, model_validator
 
 from contracts.agent_workers import TurnOutcome
 from contracts.artifacts import ArtifactRef
@@ -30,16 +30,27 @@ class ScaffoldResult(Step):
 
 
 class WorkspaceRequest(Step):
-    """A clone of `repository` on `branch` for one agent worker. Running it again keeps what is there."""
+    """A clone of `repository` on `branch` for one agent worker, or an empty folder when there is no repository.
+
+    Running it again keeps what is there.
+    """
 
     worker_id: Identifier
-    repository: RepositoryFullName
-    branch: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,150}$")
+    repository: RepositoryFullName | None = None
+    branch: str = Field(default="", pattern=r"^([A-Za-z0-9][A-Za-z0-9._/-]{0,150})?$")
+
+    @model_validator(mode="after")
+    def _has_both_or_none(self) -> Self:
+        if (self.repository is None) != (self.branch == ""):
+            raise ValueError("a clone needs a repository and a branch, a folder neither")
+        return self
 
 
 class WorkspaceReady(Step):
+    """`base_commit` is where the work begins; None for a folder without a repository."""
+
     worker_id: str
-    base_commit: CommitSha
+    base_commit: CommitSha | None = None
     host_queue: str
 
 

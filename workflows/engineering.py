@@ -32,6 +32,7 @@ with workflow.unsafe.imports_passed_through():
     from contracts.states import ProjectStatus, QuestionKind, ResultStatus, TaskKind, TaskState
     from contracts.steps import ScaffoldResult, VerificationRequest
     from workflows import failures, options, rules
+    from workflows.children import cancel_in_any_run
     from workflows.graph_run import run_graph
     from workflows.ledger import Ledger
     from workflows.visibility import attributes
@@ -261,9 +262,8 @@ class EngineeringWorkflow:
         """Stop the agent worker and wait until it has confirmed that nothing of it runs."""
         if self._worker is None or self._worker.done():
             return
-        self._worker.cancel()
         try:
-            await self._worker
+            await cancel_in_any_run(self._worker, ids.agent_worker_workflow_id(self._worker_id))
         except FailureError as error:
             if not is_cancelled_exception(error):
                 self._ledger.note(f"The agent worker ended with: {failures.code_and_message(error)[1]}")

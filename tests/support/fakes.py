@@ -218,6 +218,7 @@ class FakeWorkspaces:
     heads: dict[str, str] = field(default_factory=dict)
     files: dict[str, str] = field(default_factory=dict)
     removed: list[str] = field(default_factory=list)
+    prepared: list[WorkspaceRequest] = field(default_factory=list)
     base: str = field(default_factory=lambda: sha("scaffold"))
     prepare_error: Exception | None = None
     remove_error: Exception | None = None
@@ -227,8 +228,10 @@ class FakeWorkspaces:
     async def prepare(self, request: WorkspaceRequest) -> WorkspaceReady:
         if self.prepare_error:
             raise self.prepare_error
+        self.prepared.append(request)
         self.heads.setdefault(request.worker_id, self.base)
-        return WorkspaceReady(worker_id=request.worker_id, base_commit=self.base, host_queue="agents")
+        base = self.base if request.repository else None
+        return WorkspaceReady(worker_id=request.worker_id, base_commit=base, host_queue="agents")
 
     async def write_file(self, request: WorkspaceFile) -> None:
         if ".." in request.path:

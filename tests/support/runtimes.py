@@ -268,6 +268,12 @@ class Bench:
             WorkspaceRequest(worker_id=self.worker, repository=REPOSITORY, branch=BRANCH)
         )
 
+    async def prepare_folder(self) -> WorkspaceReady:
+        """A workspace without a repository, with the agent in it."""
+        ready = await self.runtime.workspaces().prepare(WorkspaceRequest(worker_id=self.worker))
+        await self.write("agent.py", AGENT)
+        return ready
+
     async def write(self, path: str, content: str = "content") -> None:
         await self.runtime.workspaces().write_file(WorkspaceFile(worker_id=self.worker, path=path, content=content))
 

@@ -18,8 +18,8 @@ from activities.adapters.forge.clones import (
     Prepared,
     PreparedRecords,
     check_same_work,
-    clone_for_agent,
     unreadable,
+    workspace_for_agent,
     workspace_missing,
 )
 from activities.adapters.forge.git import temporary_directory
@@ -64,8 +64,8 @@ class DockerWorkspaces:
     async def prepare(self, request: WorkspaceRequest) -> WorkspaceReady:
         """Clone once; a second call with the same arguments finds the same clone and leaves it as it is.
 
-        The branch starts from main, or goes on where the forge's branch of that name is. Raises CONFLICT when
-        the worker already has a clone of something else.
+        The branch starts from main, or goes on where the forge's branch of that name is. Without a repository it is
+        an empty folder. Raises CONFLICT when the worker already has a workspace of something else.
         """
         async with self._locked(request.worker_id):
             prepared = self._records.load(request.worker_id)
@@ -115,7 +115,7 @@ class DockerWorkspaces:
     async def _clone(self, request: WorkspaceRequest) -> Prepared:
         image = await self._images.worker()
         async with temporary_directory(self._dir / ".drafts") as directory:
-            prepared = await clone_for_agent(self._forge.mirror(request.repository), request, directory / "workspace")
+            prepared = await workspace_for_agent(self._forge, request, directory / "workspace")
             archive = directory / "workspace.tar"
             await asyncio.to_thread(pack, directory / "workspace", archive)
             await self._remove_all(request.worker_id)

@@ -1,6 +1,6 @@
-"""A clone for an agent, and what the platform remembers of it.
+"""The workspace of an agent, a clone or a folder, and what the platform remembers of it.
 
-Shared by every kind of workspace: what differs is where the clone lives.
+Shared by every kind of workspace: what differs is where it lives.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from activities.adapters.forge.git import Git
 from activities.adapters.forge.mirror import MAIN, checked_branch
-from activities.ports import Mirror
+from activities.ports import Forge
 from contracts.errors import ErrorCode, OrchestratorError
 from contracts.steps import WorkspaceRequest
 
@@ -22,15 +22,18 @@ _AGENT_EMAIL = "developer-agent@localhost"
 
 @dataclass(frozen=True)
 class Prepared:
-    """What the platform must be able to trust about a clone; kept out of the agent's reach."""
+    """What the platform must be able to trust about a workspace; kept out of the agent's reach.
 
-    repository: str
+    A folder without a repository has no base commit.
+    """
+
+    repository: str | None
     branch: str
-    base_commit: str
+    base_commit: str | None
 
 
 class PreparedRecords:
-    """`<directory>/<worker_id>.json` for every finished clone."""
+    """`<directory>/<worker_id>.json` for every finished workspace."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
@@ -54,11 +57,17 @@ class PreparedRecords:
         return self.directory / f"{worker_id}.json"
 
 
-async def clone_for_agent(mirror: Mirror, request: WorkspaceRequest, draft: Path) -> Prepared:
-    """Clone into `draft`: the work branch from main, or from where the forge's branch of that name is.
+async def workspace_for_agent(forge: Forge, request: WorkspaceRequest, draft: Path) -> Prepared:
+    """Make `draft`: a clone, or an empty folder for a request without a repository.
+
+    The work branch starts from main, or from where the forge's branch of that name is.
 
     Raises OrchestratorError NOT_FOUND for a repository without main, INVALID_INPUT for an unusable branch.
     """
+    if request.repository is None:
+        draft.mkdir(mode=0o700)
+        return Prepared(None, "", None)
+    mirror = forge.mirror(request.repository)
     start = await mirror.commit_of(checked_branch(request.branch)) or await mirror.fetch()
     base = await Git(mirror.directory).text("merge-base", f"refs/heads/{MAIN}", start)
     await Git(draft.parent).run(
@@ -70,11 +79,10 @@ async def clone_for_agent(mirror: Mirror, request: WorkspaceRequest, draft: Path
 
 
 def check_same_work(prepared: Prepared, request: WorkspaceRequest) -> None:
-    """Raise OrchestratorError CONFLICT when the worker already has a clone of something else."""
+    """Raise OrchestratorError CONFLICT when the worker already has a workspace of something else."""
     if (prepared.repository, prepared.branch) != (request.repository, request.branch):
-        raise OrchestratorError(
-            ErrorCode.CONFLICT, f"{request.worker_id} already works on {prepared.repository} {prepared.branch}."
-        )
+        there = f"on {prepared.repository} {prepared.branch}" if prepared.repository else "in a folder of its own"
+        raise OrchestratorError(ErrorCode.CONFLICT, f"{request.worker_id} already works {there}.")
 
 
 def workspace_missing(worker_id: str) -> OrchestratorError:

@@ -16,8 +16,8 @@ from activities.adapters.forge.clones import (
     Prepared,
     PreparedRecords,
     check_same_work,
-    clone_for_agent,
     unreadable,
+    workspace_for_agent,
     workspace_missing,
 )
 from activities.adapters.forge.git import temporary_directory
@@ -43,8 +43,8 @@ class LocalWorkspaces:
     async def prepare(self, request: WorkspaceRequest) -> WorkspaceReady:
         """Clone once; a second call with the same arguments finds the same clone and leaves it as it is.
 
-        The branch starts from main, or goes on where the forge's branch of that name is. Raises CONFLICT when
-        the worker already has a clone of something else.
+        The branch starts from main, or goes on where the forge's branch of that name is. Without a repository it is
+        an empty folder. Raises CONFLICT when the worker already has a workspace of something else.
         """
         async with self._locked(request.worker_id):
             prepared = self._records.load(request.worker_id)
@@ -85,7 +85,7 @@ class LocalWorkspaces:
     async def _clone(self, request: WorkspaceRequest) -> Prepared:
         async with temporary_directory(self._dir / ".drafts") as directory:
             draft = directory / "workspace"
-            prepared = await clone_for_agent(self._forge.mirror(request.repository), request, draft)
+            prepared = await workspace_for_agent(self._forge, request, draft)
             await asyncio.to_thread(give, draft, self._users.for_owner(request.worker_id))
             self._records.save(request.worker_id, prepared)
             await asyncio.to_thread(shutil.rmtree, self._path(request.worker_id), ignore_errors=True)

@@ -47,6 +47,22 @@ async def test_the_platform_takes_the_agents_head_and_a_repeat_says_the_same(ben
     assert git(bench.forge.mirror(REPOSITORY).directory, "rev-parse", "main") == base
 
 
+@both_sides
+async def test_a_workspace_without_a_repository_is_a_folder_that_keeps_what_is_in_it(bench: Bench) -> None:
+    ready = await bench.prepare_folder()
+    assert (ready.base_commit, ready.host_queue) == (None, "agents")
+    await bench.write("notes/a.md", "from the platform")
+    assert await bench.told("cat notes/a.md; echo mine > b.md; ls -d .git 2>/dev/null") == "from the platform"
+    assert await bench.prepare_folder() == ready
+    assert await bench.told("cat b.md", turn=91) == "mine"
+    bench.commit({"agent.py": ""})
+    with pytest.raises(OrchestratorError) as refused:
+        await bench.prepare()
+    assert refused.value.code is ErrorCode.CONFLICT
+    await bench.runtime.workspaces().remove(bench.worker)
+    assert bench.runtime.left_of(bench.worker) == []
+
+
 async def test_preparing_again_keeps_what_the_agent_has_done(bench: Bench) -> None:
     first = await bench.prepare()
     head = await bench.told(f"echo x > done.txt; {COMMIT}")
