@@ -1,4 +1,4 @@
-"""The ports of one machine: local forge, agents and tests in containers or as processes, Ansible."""
+"""The ports of one machine: a forge, agents and tests in containers or as processes, Ansible."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,16 +6,12 @@ from pathlib import Path
 
 from temporalio.client import Client
 
-from activities.adapters.agents.base import AgentCli
-from activities.adapters.agents.scripted_cli import ScriptedAgent
 from activities.adapters.containers.agent import DockerAgentRuntime
 from activities.adapters.containers.engine import DockerContainerEngine, obstacle
 from activities.adapters.containers.images import BASE_IMAGE, DockerImages
 from activities.adapters.containers.runs import ContainerRuns
 from activities.adapters.containers.tester import DockerTester
 from activities.adapters.containers.workspaces import DockerWorkspaces
-from activities.adapters.forge.local import LocalBareForge
-from activities.adapters.forge.scaffold import CopierScaffolder
 from activities.adapters.playbooks.by_server import build_target
 from activities.adapters.process.agent import ProcessAgentRuntime
 from activities.adapters.process.tester import ProcessTester
@@ -31,10 +27,10 @@ from runtime.api_client import ApiClient
 from runtime.artifacts import DirectoryArtifactStore
 from runtime.places import Places
 from runtime.settings import Settings
+from workers.agents import AGENTS
+from workers.forges import build_forge
 from workers.wiring import Ports
 
-_SCRIPTED_AGENT_IN_IMAGE = Path("/opt/scripted_agent")
-_PYTHON_IN_IMAGE = Path("/usr/bin/python3")
 _ANSWER_S = 1.0
 
 
@@ -58,7 +54,7 @@ class AgentEnvironment:
 def build_ports(settings: Settings, client: Client, api: ApiClient, *, in_containers: bool) -> Ports:
     """Every port with its local adapter."""
     artifacts = DirectoryArtifactStore(settings.artifacts_dir)
-    forge = LocalBareForge(settings.forge_dir, CopierScaffolder())
+    forge = build_forge(settings)
     build = containers if in_containers else processes
     environment = build(settings, forge, artifacts)
     return Ports(
@@ -122,8 +118,7 @@ def _workspaces_dir(settings: Settings) -> Path:
 def processes(settings: Settings, forge: Forge, artifacts: DirectoryArtifactStore) -> AgentEnvironment:
     """Supervised processes of this machine."""
     home, supervisor = settings.home, Supervisor(settings.runs_dir)
-    # Real agents come with the model proxy: a model key never enters the place where an agent works.
-    clis: list[AgentCli] = [ScriptedAgent(run_log=settings.logs_dir / "scripted-agent.jsonl")]
+    clis = [row.here(settings) for row in AGENTS]
     agents = UnprivilegedUsers([settings.agents_dir, *(program for cli in clis for program in cli.programs)])
     workspaces_dir = _workspaces_dir(settings)
     return AgentEnvironment(
@@ -138,7 +133,7 @@ def containers(settings: Settings, forge: Forge, artifacts: DirectoryArtifactSto
     engine = DockerContainerEngine()
     runs = ContainerRuns(engine, settings.containers_dir / "runs")
     images = DockerImages(engine, settings.containers_dir / "locks")
-    clis: list[AgentCli] = [ScriptedAgent(_SCRIPTED_AGENT_IN_IMAGE, _PYTHON_IN_IMAGE)]
+    clis = [row.in_image() for row in AGENTS]
     return AgentEnvironment(
         DockerWorkspaces(runs, images, forge, settings.containers_dir / "workspaces", Queue.AGENTS),
         DockerAgentRuntime(runs, images, clis, artifacts),
