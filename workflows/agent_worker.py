@@ -44,7 +44,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows import failures, options, rules
 
 # What is handed from run to run must stay below the 256 KB of an input: request ids, and bytes of answers. The newest
-# answer of a message always fits: it may be on its way to somebody who asks again.
+# answer of a message fits with the longest texts: it may be on its way to somebody who asks again.
 _TAKEN = 300
 _BYTES_OF_RESPONSES = 120_000
 _BYTES_OF_FILE_RESPONSES = 10_000
@@ -82,6 +82,7 @@ class AgentWorkerWorkflow:
         try:
             if command.memory is None:
                 await self._prepare()
+            workflow.set_current_details(f"Agent worker `{self._worker_id}`: {self._turns} turns so far")
             await self._serve()
             failures.stop_if_cancelled()
             self._hands_over = not self._deleted
