@@ -219,7 +219,7 @@ class DevopsNodes:
         if choice.action is DeployAction.ROLLBACK:
             earlier = earlier_release(await self.platform.releases(choice.project_id), choice.release_id)
             return ChosenRelease(release_id=earlier.id, commit=earlier.commit)
-        commit, _ = await self.forge.read_files(choice.repository, choice.commit, [])
+        commit = await self.forge.mirror(choice.repository).fetch(choice.commit)
         if choice.release_id is None:
             raise OrchestratorError(ErrorCode.INTERNAL, "A deploy needs a release id.")
         return ChosenRelease(release_id=choice.release_id, commit=commit)

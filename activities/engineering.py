@@ -13,7 +13,7 @@ from activities.ports import Forge, Platform, Tester, WorkflowClient
 from contracts.agent_workers import SendMessageCommand, TurnOutcome
 from contracts.errors import ErrorClass, ErrorCode, OrchestratorError
 from contracts.names import ActivityName
-from contracts.steps import Done, PublishRequest, VerificationRequest, VerificationResult
+from contracts.steps import TESTS_CHECK, Check, Done, PublishRequest, VerificationRequest, VerificationResult
 
 
 class EngineeringState(TypedDict, total=False):
@@ -97,6 +97,8 @@ class EngineeringNodes:
             branch=state["branch"],
             commit=state["commit"],
             base_commit=state["base_commit"],
+            summary=state.get("summary", ""),
+            checks=[Check(name=TESTS_CHECK, commit=state["commit"], passed=state.get("passed", False))],
         )
         result = await to_the_end(self.forge.publish(request))
         update: EngineeringState = {

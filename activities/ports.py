@@ -6,6 +6,7 @@ followed through `Follow`, which heartbeats, receives fine events and raises whe
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 from contracts.agent_workers import SendMessageCommand, SendMessageResponse, TurnOutcome
@@ -49,8 +50,35 @@ class Follow:
     report: Callable[[list[FineEvent], int], Awaitable[None]]
 
 
+class Mirror(Protocol):
+    """The platform's own copy of one repository: what consumers of a forge read, and push through.
+
+    They build no path to a repository and see no credential of a forge.
+    """
+
+    @property
+    def directory(self) -> Path:
+        """A bare Git directory, on this machine, that has what was fetched. For reading only."""
+
+    async def fetch(self, commit: str | None = None) -> str:
+        """Have the commit in the copy, None means the head of main; its full id. Raises NOT_FOUND."""
+
+    async def commit_of(self, branch: str) -> str | None:
+        """Where the branch is at the forge; None when there is no such branch."""
+
+    async def read_files(self, commit: str | None, paths: list[str]) -> tuple[str, dict[str, str]]:
+        """The commit (None means the head of main) and the text of those of `paths` that exist in it."""
+
+    async def push(self, source: Path, request: WorkspacePush) -> PushedBranch:
+        """Take the HEAD of a clone or bundle into the forge's task branch, and compare what the forge has."""
+
+
 class Forge(Protocol):
-    """Repositories that carry our mark, shaped so that pull requests and protected branches fit later."""
+    """Where repositories live. Each carries our mark and has a protected main branch.
+
+    Work is proposed on a branch of its own. `publish` brings it to main once the checks that main requires are
+    green at exactly that commit: a hosting service does this with a pull request and its checks.
+    """
 
     async def scaffold(self, message: ScaffolderMessage) -> ScaffoldResult:
         """Create or adopt the repository, generate the project once, push it; refuse a repository of others."""
@@ -58,12 +86,12 @@ class Forge(Protocol):
     async def publish(self, request: PublishRequest) -> PublishResult:
         """Fast-forward main to a verified commit, or rebase the task branch when main has moved."""
 
-    async def read_files(self, repository: str, commit: str | None, paths: list[str]) -> tuple[str, dict[str, str]]:
-        """The commit (None means the head of main) and the text of those of `paths` that exist in it."""
+    def mirror(self, repository: str) -> Mirror:
+        """The platform's copy of `org/name`. Asks nobody before its first use."""
 
 
 class Workspaces(Protocol):
-    """Clones in which agents work. The agent commits locally; only the platform pushes."""
+    """Where agents work: clones, and plain folders. The agent commits locally; only the platform pushes."""
 
     async def prepare(self, request: WorkspaceRequest) -> WorkspaceReady: ...
 

@@ -32,7 +32,7 @@ class RepositoryActivities:
 
     @activity.defn(name=ActivityName.WORKSPACE_PREPARE)
     async def prepare(self, request: WorkspaceRequest) -> WorkspaceReady:
-        """Clone the repository for one agent worker; a second run keeps what is there."""
+        """Clone the repository for one agent worker, or make a folder; a second run keeps what is there."""
         return await to_the_end(self.workspaces.prepare(request))
 
     @activity.defn(name=ActivityName.WORKSPACE_WRITE_FILE)

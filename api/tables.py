@@ -93,10 +93,13 @@ class AgentTokenRow(SQLModel, table=True):
 
 
 class ProjectRow(SQLModel, table=True):
-    """`create_hash` is the fingerprint of the body that created it: the same id again must mean the same."""
+    """`create_hash` is the fingerprint of the body that created it: the same id again must mean the same.
+
+    `repository` is `org/name` at the forge, and no other project's. `scaffolded`: there is something in it.
+    """
 
     __tablename__ = "projects"
-    __table_args__ = (UniqueConstraint("owner_id", "name"), UniqueConstraint("slug"))
+    __table_args__ = (UniqueConstraint("owner_id", "name"), UniqueConstraint("slug"), UniqueConstraint("repository"))
 
     id: str = Field(sa_column=Column(ID, primary_key=True))
     owner_id: int = Field(sa_column=Column(ForeignKey("users.user_id"), nullable=False))
@@ -107,7 +110,8 @@ class ProjectRow(SQLModel, table=True):
     modules: list[str] = _json()
     spec: Document | None = _json(default=None, nullable=True)
     status: str = Field(sa_column=Column(STATE, nullable=False))
-    repository: str | None = Field(default=None, sa_column=Column(String(201)))
+    repository: str = Field(sa_column=Column(String(201), nullable=False))
+    scaffolded: bool = Field(default=False, sa_column=Column(Boolean, nullable=False))
     url: str | None = Field(default=None, sa_column=Column(Text))
     create_hash: str = Field(sa_column=Column(String(64), nullable=False))
     created_at: datetime = _time()

@@ -18,7 +18,11 @@ class WorkerConfig(Contract):
 
 
 class CreateWorkerCommand(QueueMeta):
-    """Starts workflow `agent-worker`. `context` keys that we use: project_id, task_id, repository, branch."""
+    """Starts workflow `agent-worker`.
+
+    `context` keys that we use: project_id, task_id, task_markdown, repository, branch.
+    Without a repository the agent works in a plain folder, and nothing is pushed.
+    """
 
     command: Literal["create"] = "create"
     request_id: str = Field(max_length=200)
@@ -111,6 +115,35 @@ class DeleteWorkerResponse(Contract):
 
 
 WorkerResponse = CreateWorkerResponse | SendMessageResponse | SendFileResponse | DeleteWorkerResponse
+
+
+class AgentWorkerMemory(Contract):
+    """What a run of workflow `agent-worker` hands to the next.
+
+    `taken` are the request ids of the newest messages and files, in order; none of them is carried out again.
+    `responses` and `file_responses` are the newest answers, which a repeated request gets once more.
+    """
+
+    turns: int
+    session_id: str | None = None
+    base_commit: CommitSha | None = None
+    host_queue: str
+    taken: list[str] = Field(default_factory=list)
+    responses: list[SendMessageResponse] = Field(default_factory=list)
+    file_responses: list[SendFileResponse] = Field(default_factory=list)
+
+
+class AgentWorkerRun(CreateWorkerCommand):
+    """Input of workflow `agent-worker`: the command, and what an earlier run of the same agent worker hands over.
+
+    The server takes 2,000 updates for each run, and ten at once. After `updates_per_run` the workflow continues as
+    new as soon as everybody has their answer; from twice as many on it takes nothing more before that. More than
+    `max_waiting` messages and files at once are refused, so that a delete always gets in.
+    """
+
+    updates_per_run: int = Field(default=500, ge=1, le=1_000)
+    max_waiting: int = Field(default=8, ge=1, le=9)
+    memory: AgentWorkerMemory | None = None
 
 
 class WorkerLifecycleEvent(Contract):

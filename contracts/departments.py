@@ -10,6 +10,7 @@ from contracts.project_spec import ProjectName, ProjectSlug, ProjectSpec
 from contracts.states import AgentKind, DeployAction, ReleaseState
 
 RepositoryFullName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][\w.-]{0,99}/[A-Za-z0-9][\w.-]{0,99}$")]
+"""`org/name`, as the project's row names it. Messages carry it; nobody makes it from other names."""
 SecretRef = Annotated[str, StringConstraints(pattern=r"^secret://[A-Za-z0-9._/-]{1,300}$")]
 """A reference to a value in the secret store, never the value."""
 
@@ -28,6 +29,7 @@ class EngineeringMessage(BaseMessage):
     spec_ref: ArtifactRef | None = None
     reply_to: str | None = None
     project_name: ProjectName | None = None
+    repository: RepositoryFullName | None = None
     parent_task_id: Identifier | None = None
     parent_workflow_id: str | None = Field(default=None, max_length=300)
     agent: AgentKind = AgentKind.SCRIPTED
@@ -58,6 +60,7 @@ class DeployMessage(BaseMessage):
     release_id: Identifier | None = None
     project_name: ProjectName | None = None
     project_slug: ProjectSlug | None = None
+    repository: RepositoryFullName | None = None
     parent_task_id: Identifier | None = None
     parent_workflow_id: str | None = Field(default=None, max_length=300)
     require_approval: bool = False
@@ -83,6 +86,7 @@ class DeliveryMessage(BaseMessage):
     user_id: UserId
     project_name: ProjectName
     project_slug: ProjectSlug
+    repository: RepositoryFullName | None = None
     title: str | None = Field(default=None, max_length=200)
     spec: ProjectSpec
     agent: AgentKind = AgentKind.SCRIPTED

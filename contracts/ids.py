@@ -90,9 +90,14 @@ def work_branch(task_id: str) -> str:
     return f"task/{task_id}"
 
 
-def repository_name(user_id: int, project_name: str) -> str:
-    """`org/repo`: one namespace per owner, so that equal names of two people never meet."""
-    return f"u{user_id}/{project_name}"
+def repository_names(owner_id: int, project_name: str, project_id: str) -> tuple[str, str]:
+    """What the repository of a new project may be called, `org/name`, the first choice first.
+
+    One namespace for each owner, so that equal names of two people never meet. The second is for a name that an older
+    project's repository has kept, and nobody else's. Only who makes a project asks: from then on its row says.
+    """
+    first = f"u{owner_id}/{project_name}"
+    return first, f"{first}-{hashlib.sha256(project_id.encode()).hexdigest()[:8]}"
 
 
 def directory_name(project_name: str) -> str:

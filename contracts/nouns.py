@@ -105,7 +105,7 @@ class ProjectUpdate(Contract):
 
 
 class ProjectDTO(Contract):
-    """`slug` is in the ids of the project's workflows and stays when the project is renamed."""
+    """`slug` is in the ids of the project's workflows and stays when the project is renamed, as does `repository`."""
 
     id: Identifier
     name: ProjectName

@@ -1,14 +1,17 @@
 """Input and output of each activity: one model in, one model out."""
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, model_validator
 
 from contracts.agent_workers import TurnOutcome
 from contracts.artifacts import ArtifactRef
 from contracts.base import CommitSha, Contract, Identifier, Text
 from contracts.departments import RepositoryFullName
 from contracts.states import AgentKind, DeployAction
+
+TESTS_CHECK = "tests"
+"""The check without which nothing reaches a protected main branch: the project's own, run by the Tester."""
 
 
 class Step(Contract):
@@ -27,16 +30,27 @@ class ScaffoldResult(Step):
 
 
 class WorkspaceRequest(Step):
-    """A clone of `repository` on `branch` for one agent worker. Running it again keeps what is there."""
+    """A clone of `repository` on `branch` for one agent worker, or an empty folder when there is no repository.
+
+    Running it again keeps what is there.
+    """
 
     worker_id: Identifier
-    repository: RepositoryFullName
-    branch: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,150}$")
+    repository: RepositoryFullName | None = None
+    branch: str = Field(default="", pattern=r"^([A-Za-z0-9][A-Za-z0-9._/-]{0,150})?$")
+
+    @model_validator(mode="after")
+    def _has_both_or_none(self) -> Self:
+        if (self.repository is None) != (self.branch == ""):
+            raise ValueError("a clone needs a repository and a branch, a folder neither")
+        return self
 
 
 class WorkspaceReady(Step):
+    """`base_commit` is where the work begins; None for a folder without a repository."""
+
     worker_id: str
-    base_commit: CommitSha
+    base_commit: CommitSha | None = None
     host_queue: str
 
 
@@ -118,8 +132,19 @@ class VerificationResult(Step):
     duration_ms: int = 0
 
 
+class Check(Step):
+    """What was found out about exactly `commit`: what a hosting service shows as a check of a pull request."""
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9-]{0,62}$")
+    commit: CommitSha
+    passed: bool
+
+
 class PublishRequest(Step):
-    """Fast-forward the main branch to the verified `commit`."""
+    """Bring `commit` of the work branch to the protected main branch. `summary` says what the work is.
+
+    Main takes a commit only if each of `checks` is green and one of them is the project's own tests at this commit.
+    """
 
     task_id: Identifier
     project_id: Identifier
@@ -127,6 +152,13 @@ class PublishRequest(Step):
     branch: str
     commit: CommitSha
     base_commit: CommitSha
+    summary: Text = ""
+    checks: list[Check] = Field(default_factory=list, max_length=20)
+
+    @property
+    def may_reach_main(self) -> bool:
+        tested = any(check.name == TESTS_CHECK and check.commit == self.commit for check in self.checks)
+        return tested and all(check.passed for check in self.checks)
 
 
 class PublishResult(Step):

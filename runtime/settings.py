@@ -71,6 +71,7 @@ class Settings(BaseSettings):
     runtime: Literal["auto", "docker", "process"] = Field(
         default="auto", description="where agents work and tests run; auto: containers when Docker can be used"
     )
+    forge: str = Field(default="local", pattern=r"^[a-z][a-z0-9_-]{0,30}$", description="where repositories live")
     admin_user_id: int = Field(default=1, ge=1)
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_json: bool = False

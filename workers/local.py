@@ -1,4 +1,4 @@
-"""The ports of one machine: local forge, agents and tests in containers or as processes, Ansible."""
+"""The ports of one machine: a forge, agents and tests in containers or as processes, Ansible."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,16 +6,12 @@ from pathlib import Path
 
 from temporalio.client import Client
 
-from activities.adapters.agents.base import AgentCli
-from activities.adapters.agents.scripted_cli import ScriptedAgent
 from activities.adapters.containers.agent import DockerAgentRuntime
 from activities.adapters.containers.engine import DockerContainerEngine, obstacle
 from activities.adapters.containers.images import BASE_IMAGE, DockerImages
 from activities.adapters.containers.runs import ContainerRuns
 from activities.adapters.containers.tester import DockerTester
 from activities.adapters.containers.workspaces import DockerWorkspaces
-from activities.adapters.forge.local import LocalBareForge
-from activities.adapters.forge.scaffold import CopierScaffolder
 from activities.adapters.playbooks.by_server import build_target
 from activities.adapters.process.agent import ProcessAgentRuntime
 from activities.adapters.process.tester import ProcessTester
@@ -24,17 +20,17 @@ from activities.adapters.release.plan_reader import ForgePlanReader
 from activities.adapters.runs.supervisor import Supervisor
 from activities.adapters.runs.unprivileged import UnprivilegedUsers
 from activities.adapters.workflow_client import TemporalWorkflowClient
-from activities.ports import AgentRuntime, Tester, Workspaces
+from activities.ports import AgentRuntime, Forge, Tester, Workspaces
 from contracts.errors import ErrorCode, OrchestratorError
 from contracts.names import Queue
 from runtime.api_client import ApiClient
 from runtime.artifacts import DirectoryArtifactStore
 from runtime.runtime_report import RuntimeReport
 from runtime.settings import Settings
+from workers.agents import AGENTS
+from workers.forges import build_forge
 from workers.wiring import Ports
 
-_SCRIPTED_AGENT_IN_IMAGE = Path("/opt/scripted_agent")
-_PYTHON_IN_IMAGE = Path("/usr/bin/python3")
 _ANSWER_S = 1.0
 
 
@@ -58,7 +54,7 @@ class AgentEnvironment:
 def build_ports(settings: Settings, client: Client, api: ApiClient, *, in_containers: bool) -> Ports:
     """Every port with its local adapter."""
     artifacts = DirectoryArtifactStore(settings.artifacts_dir)
-    forge = LocalBareForge(settings.forge_dir, CopierScaffolder())
+    forge = build_forge(settings)
     build = containers if in_containers else processes
     environment = build(settings, forge, artifacts)
     return Ports(
@@ -67,7 +63,7 @@ def build_ports(settings: Settings, client: Client, api: ApiClient, *, in_contai
         runtime=environment.runtime,
         tester=environment.tester,
         plans=ForgePlanReader(forge),
-        target=build_target(settings, artifacts, api, in_containers=in_containers),
+        target=build_target(settings, artifacts, forge, api, in_containers=in_containers),
         platform=api,
         workflow_client=TemporalWorkflowClient(client),
     )
@@ -119,11 +115,10 @@ def _workspaces_dir(settings: Settings) -> Path:
     return settings.agents_dir / "workspaces"
 
 
-def processes(settings: Settings, forge: LocalBareForge, artifacts: DirectoryArtifactStore) -> AgentEnvironment:
+def processes(settings: Settings, forge: Forge, artifacts: DirectoryArtifactStore) -> AgentEnvironment:
     """Supervised processes of this machine."""
     home, supervisor = settings.home, Supervisor(settings.runs_dir)
-    # Real agents come with the model proxy: a model key never enters the place where an agent works.
-    clis: list[AgentCli] = [ScriptedAgent(run_log=settings.logs_dir / "scripted-agent.jsonl")]
+    clis = [row.here(settings) for row in AGENTS]
     agents = UnprivilegedUsers([settings.agents_dir, *(program for cli in clis for program in cli.programs)])
     workspaces_dir = _workspaces_dir(settings)
     return AgentEnvironment(
@@ -133,12 +128,12 @@ def processes(settings: Settings, forge: LocalBareForge, artifacts: DirectoryArt
     )
 
 
-def containers(settings: Settings, forge: LocalBareForge, artifacts: DirectoryArtifactStore) -> AgentEnvironment:
+def containers(settings: Settings, forge: Forge, artifacts: DirectoryArtifactStore) -> AgentEnvironment:
     """Containers of this machine's engine; the image is built when it is first needed."""
     engine = DockerContainerEngine()
     runs = ContainerRuns(engine, settings.containers_dir / "runs")
     images = DockerImages(engine, settings.containers_dir / "locks")
-    clis: list[AgentCli] = [ScriptedAgent(_SCRIPTED_AGENT_IN_IMAGE, _PYTHON_IN_IMAGE)]
+    clis = [row.in_image() for row in AGENTS]
     return AgentEnvironment(
         DockerWorkspaces(runs, images, forge, settings.containers_dir / "workspaces", Queue.AGENTS),
         DockerAgentRuntime(runs, images, clis, artifacts),

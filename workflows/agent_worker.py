@@ -2,10 +2,13 @@
 
 Started by `engineering` (or by a `create` command). Updates: `send_message` answers when its turn has ended,
 `send_file`, `delete`. Query `status`. Nothing runs between turns. The agent commits locally; after each turn the
-platform pushes the work branch and compares the remote. Cancelling it stops the running turn, confirmed.
+platform pushes the work branch and compares the remote; without a repository it works in a plain folder. Cancelling
+it stops the running turn, confirmed. Before Temporal's limits it continues as new, between turns and when everybody
+has their answer; what was taken is remembered.
 """
 
 import asyncio
+from collections.abc import Callable
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, is_cancelled_exception
@@ -14,9 +17,10 @@ with workflow.unsafe.imports_passed_through():
     from activities.agent import AgentActivities
     from activities.repository import RepositoryActivities
     from contracts.agent_workers import (
+        AgentWorkerMemory,
         AgentWorkerResult,
+        AgentWorkerRun,
         AgentWorkerStatus,
-        CreateWorkerCommand,
         DeleteWorkerCommand,
         DeleteWorkerResponse,
         SendFileCommand,
@@ -37,40 +41,52 @@ with workflow.unsafe.imports_passed_through():
         WorkspaceRemoval,
         WorkspaceRequest,
     )
-    from workflows import failures, options
+    from workflows import failures, options, rules
+
+# What is handed from run to run must stay below the 256 KB of an input: request ids, and bytes of answers. The newest
+# answer of a message fits with the longest texts: it may be on its way to somebody who asks again.
+_TAKEN = 300
+_BYTES_OF_RESPONSES = 120_000
+_BYTES_OF_FILE_RESPONSES = 10_000
 
 
 @workflow.defn(name=WorkflowName.AGENT_WORKER)
 class AgentWorkerWorkflow:
     @workflow.init
-    def __init__(self, command: CreateWorkerCommand) -> None:
+    def __init__(self, command: AgentWorkerRun) -> None:
+        memory = command.memory or AgentWorkerMemory(turns=0, host_queue=Queue.AGENTS)
         self._command = command
         self._worker_id = command.worker_id or workflow.info().workflow_id.removeprefix("worker/")
         self._state = AgentWorkerState.CREATING
         self._inbox: list[SendMessageCommand] = []
         self._files: list[SendFileCommand] = []
-        self._known: set[str] = set()
-        self._answers: dict[str, SendMessageResponse] = {}
-        self._file_answers: dict[str, SendFileResponse] = {}
-        self._turns = 0
+        self._known: dict[str, None] = dict.fromkeys(memory.taken)
+        self._answers = {answer.request_id: answer for answer in memory.responses}
+        self._file_answers = {answer.request_id: answer for answer in memory.file_responses}
+        self._forgotten = self._known.keys() - self._answers.keys() - self._file_answers.keys()
+        self._turns = memory.turns
+        self._updates = 0
+        self._waiting = 0
         self._current: str | None = None
-        self._session_id: str | None = None
-        self._ready: WorkspaceReady | None = None
+        self._session_id = memory.session_id
+        self._base_commit = memory.base_commit
+        self._host_queue = memory.host_queue
         self._deleted = False
+        self._hands_over = False
         self._over = False
         self._why = (ErrorCode.WORKFLOW_NOT_RUNNING.value, "The agent worker ended before this was done.")
         self._turn_task: asyncio.Task[TurnOutcome] | None = None
 
     @workflow.run
-    async def run(self, command: CreateWorkerCommand) -> AgentWorkerResult:
+    async def run(self, command: AgentWorkerRun) -> AgentWorkerResult:
         try:
-            await self._prepare()
-            while not self._deleted:
-                failures.stop_if_cancelled()
-                self._state = AgentWorkerState.IDLE
-                await workflow.wait_condition(lambda: bool(self._deleted or self._inbox or self._files))
-                await self._work_off()
-            self._state = AgentWorkerState.DELETED
+            if command.memory is None:
+                await self._prepare()
+            workflow.set_current_details(f"Agent worker `{self._worker_id}`: {self._turns} turns so far")
+            await self._serve()
+            failures.stop_if_cancelled()
+            self._hands_over = not self._deleted
+            self._state = AgentWorkerState.DELETED if self._deleted else AgentWorkerState.IDLE
         except ActivityError as error:
             if failures.cancelled_unheard(error):
                 raise asyncio.CancelledError from error
@@ -79,37 +95,37 @@ class AgentWorkerWorkflow:
                 self._why = failures.code_and_message(error)
             raise
         finally:
-            self._over = True
-            self._refuse_the_rest()
-            await self._remove_workspace()
-            await workflow.wait_condition(workflow.all_handlers_finished)
+            if not self._hands_over:
+                await self._end()
+        if self._hands_over:
+            workflow.continue_as_new(self._next_run())
         return AgentWorkerResult(worker_id=self._worker_id, turns=self._turns, state=self._state)
 
     # Handlers --------------------------------------------------------------------------------------------
 
     @workflow.update(name=UpdateName.SEND_MESSAGE)
     async def send_message(self, command: SendMessageCommand) -> SendMessageResponse:
-        if command.request_id not in self._known:
-            self._known.add(command.request_id)
+        if self._is_new(command.request_id):
             self._inbox.append(command)
-        await workflow.wait_condition(lambda: command.request_id in self._answers)
+        await self._waited_for(lambda: command.request_id in self._answers)
         return self._answers[command.request_id]
 
     @send_message.validator
     def _may_send_message(self, command: SendMessageCommand) -> None:
         self._refuse_when_over(command.worker_id)
+        self._refuse_what_cannot_be_taken(command.request_id)
 
     @workflow.update(name=UpdateName.SEND_FILE)
     async def send_file(self, command: SendFileCommand) -> SendFileResponse:
-        if command.request_id not in self._known:
-            self._known.add(command.request_id)
+        if self._is_new(command.request_id):
             self._files.append(command)
-        await workflow.wait_condition(lambda: command.request_id in self._file_answers)
+        await self._waited_for(lambda: command.request_id in self._file_answers)
         return self._file_answers[command.request_id]
 
     @send_file.validator
     def _may_send_file(self, command: SendFileCommand) -> None:
         self._refuse_when_over(command.worker_id)
+        self._refuse_what_cannot_be_taken(command.request_id)
 
     @workflow.update(name=UpdateName.DELETE)
     def delete(self, command: DeleteWorkerCommand) -> DeleteWorkerResponse:
@@ -139,14 +155,72 @@ class AgentWorkerWorkflow:
         if self._deleted or self._over:
             raise failures.failure(ErrorCode.WORKFLOW_NOT_RUNNING, "This agent worker has ended; create another.")
 
+    def _refuse_what_cannot_be_taken(self, request_id: str) -> None:
+        if request_id in self._forgotten:
+            reason = "This request has been answered already, and its answer is no longer kept."
+            raise failures.failure(ErrorCode.CONFLICT, reason)
+        if self._waiting >= self._command.max_waiting or self._updates >= 2 * self._command.updates_per_run:
+            reason = f"{self._waiting} messages wait for this agent worker; send this one again when some are answered."
+            raise failures.failure(ErrorCode.WORKFLOW_BUSY, reason)
+
+    def _is_new(self, request_id: str) -> bool:
+        """Whether a request is seen for the first time; remembers it."""
+        self._updates += 1
+        is_new = request_id not in self._known
+        self._known[request_id] = None
+        return is_new
+
+    async def _waited_for(self, answered: Callable[[], bool]) -> None:
+        self._waiting += 1
+        try:
+            await workflow.wait_condition(answered)
+        finally:
+            self._waiting -= 1
+
     # Phases ----------------------------------------------------------------------------------------------
 
     async def _prepare(self) -> None:
         workflow.set_current_details(f"Agent worker `{self._worker_id}`: preparing its workspace")
-        self._ready = await self._clone()
+        ready = await self._make_workspace()
+        self._base_commit, self._host_queue = ready.base_commit, ready.host_queue
         task = self._command.context.get("task_markdown")
         if task:
             await self._write(WorkspaceFile(worker_id=self._worker_id, path="TASK.md", content=task))
+
+    async def _serve(self) -> None:
+        """Take turns until the agent worker is deleted, or until this run may hand over to the next."""
+        while not self._deleted and not self._may_hand_over():
+            failures.stop_if_cancelled()
+            self._state = AgentWorkerState.IDLE
+            await workflow.wait_condition(lambda: self._deleted or self._has_work() or self._may_hand_over())
+            await self._work_off()
+
+    def _has_work(self) -> bool:
+        return bool(self._inbox or self._files)
+
+    def _may_hand_over(self) -> bool:
+        enough = self._updates >= self._command.updates_per_run or workflow.info().is_continue_as_new_suggested()
+        return enough and not self._has_work() and workflow.all_handlers_finished()
+
+    def _next_run(self) -> AgentWorkerRun:
+        # What is in the workspace already need not go through every history.
+        context = {name: value for name, value in self._command.context.items() if name != "task_markdown"}
+        memory = AgentWorkerMemory(
+            turns=self._turns,
+            session_id=self._session_id,
+            base_commit=self._base_commit,
+            host_queue=self._host_queue,
+            taken=list(self._known)[-_TAKEN:],
+            responses=rules.newest_within(list(self._answers.values()), _BYTES_OF_RESPONSES),
+            file_responses=rules.newest_within(list(self._file_answers.values()), _BYTES_OF_FILE_RESPONSES),
+        )
+        return self._command.model_copy(update={"context": context, "memory": memory})
+
+    async def _end(self) -> None:
+        self._over = True
+        self._refuse_the_rest()
+        await self._remove_workspace()
+        await workflow.wait_condition(workflow.all_handlers_finished)
 
     async def _work_off(self) -> None:
         while self._files:
@@ -197,9 +271,9 @@ class AgentWorkerWorkflow:
     async def _turn_and_push(self, command: SendMessageCommand) -> TurnOutcome:
         outcome = await self._run_turn(command)
         self._session_id = outcome.session_id or self._session_id
-        if self._ready is None or not self._repository:
+        if self._base_commit is None:
             return outcome
-        pushed = await self._push(self._ready.base_commit)
+        pushed = await self._push(self._base_commit)
         return outcome.model_copy(
             update={
                 "commit": pushed.commit,
@@ -228,11 +302,12 @@ class AgentWorkerWorkflow:
     def _branch(self) -> str:
         return self._command.context.get("branch", "")
 
-    async def _clone(self) -> WorkspaceReady:
+    async def _make_workspace(self) -> WorkspaceReady:
+        what = f"Clone {self._repository} for the agent" if self._repository else "Make a folder for the agent"
         return await workflow.execute_activity_method(
             RepositoryActivities.prepare,
-            WorkspaceRequest(worker_id=self._worker_id, repository=self._repository, branch=self._branch),
-            **options.named(options.REPOSITORY, f"Clone {self._repository} for the agent"),
+            WorkspaceRequest(worker_id=self._worker_id, repository=self._repository or None, branch=self._branch),
+            **options.named(options.REPOSITORY, what),
         )
 
     async def _write(self, file: WorkspaceFile) -> None:
@@ -253,10 +328,6 @@ class AgentWorkerWorkflow:
             timeout_s=command.timeout,
             env_vars=self._command.config.env_vars,
         )
-
-    @property
-    def _host_queue(self) -> str:
-        return self._ready.host_queue if self._ready else Queue.AGENTS
 
     async def _run_turn(self, command: SendMessageCommand) -> TurnOutcome:
         request, queue = self._turn(command), self._host_queue

@@ -318,7 +318,9 @@ class DeployWorkflow:
         return message.project_name or message.project_id
 
     def _repository(self, message: DeployMessage) -> str:
-        return ids.repository_name(message.user_id, self._project_name(message))
+        if message.repository is None:
+            raise failures.failure(ErrorCode.INVALID_INPUT, rules.NO_REPOSITORY)
+        return message.repository
 
     def _server(self, state: dict[str, Any]) -> str:
         return str(state.get("allocation", {}).get("server_handle", "the server"))

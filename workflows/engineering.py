@@ -33,6 +33,7 @@ with workflow.unsafe.imports_passed_through():
     from contracts.steps import ScaffoldResult, VerificationRequest
     from contracts.subjects import Subject
     from workflows import failures, options, rules
+    from workflows.children import cancel_in_any_run
     from workflows.graph_run import run_graph
     from workflows.ledger import Ledger
     from workflows.visibility import attributes
@@ -50,7 +51,7 @@ class EngineeringWorkflow:
     def __init__(self, message: EngineeringMessage) -> None:
         self._message = message
         self._name = rules.project_name(message)
-        self._repository = ids.repository_name(message.user_id, self._name)
+        self._repository = message.repository or ""
         self._worker_id = ids.worker_id_for_task(message.task_id)
         self._worker: workflow.ChildWorkflowHandle[Any, AgentWorkerResult] | None = None
         self._scaffolded = False
@@ -103,6 +104,8 @@ class EngineeringWorkflow:
     # Phases ----------------------------------------------------------------------------------------------
 
     async def _scaffold(self) -> ScaffoldResult:
+        if not self._repository:
+            raise failures.failure(ErrorCode.INVALID_INPUT, rules.NO_REPOSITORY)
         self._ledger.stage(
             Stage.SCAFFOLDING, "Generating the project.", percent=10, project_status=ProjectStatus.SCAFFOLDING
         )
@@ -263,9 +266,8 @@ class EngineeringWorkflow:
         """Stop the agent worker and wait until it has confirmed that nothing of it runs."""
         if self._worker is None or self._worker.done():
             return
-        self._worker.cancel()
         try:
-            await self._worker
+            await cancel_in_any_run(self._worker, ids.agent_worker_workflow_id(self._worker_id))
         except FailureError as error:
             if not is_cancelled_exception(error):
                 self._ledger.note(f"The agent worker ended with: {failures.code_and_message(error)[1]}")

@@ -1,20 +1,26 @@
 """Pure decisions of the workflows: no I/O, no clock, no randomness."""
 
 import json
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, TypeVar
 
 from contracts import ids
-from contracts.base import MAX_TEXT
+from contracts.base import MAX_TEXT, Contract
 from contracts.departments import EngineeringMessage
 from contracts.errors import ErrorCode, bounded
 from contracts.project_spec import ProjectSpec
 from contracts.questions import AnswerCommand, QuestionDTO
 from contracts.states import MemberRole, QuestionKind, QuestionState, Role, SubjectKind
 
+Answer = TypeVar("Answer", bound=Contract)
+
 STOP_WORDS = frozenset({"stop", "cancel", "стоп", "отмена"})
 RETRY = "retry"
 STOP = "stop"
 APPROVE = "approve"
+
+
+NO_REPOSITORY = "This message names no repository; the project's row does: start the work through the API."
 
 
 def is_stop(answer: str) -> bool:
@@ -118,6 +124,17 @@ def engineering_question(state: dict[str, Any]) -> tuple[str, list[str]]:
         + "Try again (you may add advice), or stop?",
         [RETRY, STOP],
     )
+
+
+def newest_within(answers: Sequence[Answer], limit: int) -> list[Answer]:
+    """The last of `answers`, in order, as many as take at most `limit` bytes as JSON."""
+    kept: list[Answer] = []
+    for answer in reversed(answers):
+        limit -= len(answer.model_dump_json().encode())
+        if limit < 0:
+            break
+        kept.insert(0, answer)
+    return kept
 
 
 def refusal(question: QuestionDTO | None, asked: set[str], command: AnswerCommand) -> tuple[ErrorCode, str] | None:

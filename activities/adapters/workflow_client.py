@@ -92,7 +92,9 @@ def _refused(error: WorkflowUpdateFailedError) -> OrchestratorError:
     if isinstance(cause, ApplicationError) and cause.type == "AcceptedUpdateCompletedWorkflow":
         return OrchestratorError(ErrorCode.WORKFLOW_NOT_RUNNING, "The workflow ended before it had answered.")
     if isinstance(cause, ApplicationError) and cause.type and cause.type in ErrorCode.__members__:
-        return OrchestratorError(ErrorCode(cause.type), cause.message)
+        code = ErrorCode(cause.type)
+        kind = ErrorClass.TRANSIENT if code is ErrorCode.WORKFLOW_BUSY else ErrorClass.PERMANENT
+        return OrchestratorError(code, cause.message, error_class=kind)
     return OrchestratorError(ErrorCode.INTERNAL, f"The workflow refused: {cause}", error_class=ErrorClass.FATAL)
 
 

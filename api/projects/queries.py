@@ -38,7 +38,7 @@ async def list_visible(session: AsyncSession, caller: Caller, *, include_archive
 
 
 async def create(session: AsyncSession, caller: Caller, body: ProjectCreate) -> ProjectRow:
-    """The caller's project with this id and content, of which they become the owner.
+    """The caller's project with this id and content, with a repository of its own; the caller becomes its owner.
 
     Raises ALREADY_EXISTS when the name is taken, CONFLICT when the id is taken with other content or by another owner.
     """
@@ -78,7 +78,17 @@ async def update(session: AsyncSession, caller: Caller, project_id: str, body: P
 
 
 async def _insert(session: AsyncSession, caller: Caller, body: ProjectCreate, slug: str) -> ProjectRow | None:
-    """The new row; None when its id, its slug, or its name for this owner is taken."""
+    """The new row, with a repository that is free; None when its id, its slug, or its name for this owner is taken."""
+    for repository in ids.repository_names(caller.user_id, body.name, body.id):
+        row = await _insert_with(session, caller, body, slug, repository)
+        if row is not None:
+            return row
+    return None
+
+
+async def _insert_with(
+    session: AsyncSession, caller: Caller, body: ProjectCreate, slug: str, repository: str
+) -> ProjectRow | None:
     now = utc_now()
     statement = insert(ProjectRow).values(
         **body.model_dump(mode="json", exclude={"spec"}),
@@ -86,6 +96,8 @@ async def _insert(session: AsyncSession, caller: Caller, body: ProjectCreate, sl
         slug=slug,
         owner_id=caller.user_id,
         status=ProjectStatus.DRAFT.value,
+        repository=repository,
+        scaffolded=False,
         create_hash=_fingerprint(body),
         created_at=now,
         updated_at=now,
@@ -125,7 +137,7 @@ async def _set_archived(session: AsyncSession, row: ProjectRow, *, archived: boo
         row.status = ProjectStatus.ARCHIVED
         return
     live = await find_active(session, row.id) is not None
-    not_live = ProjectStatus.SCAFFOLDED if row.repository else ProjectStatus.DRAFT
+    not_live = ProjectStatus.SCAFFOLDED if row.scaffolded else ProjectStatus.DRAFT
     row.status = ProjectStatus.ACTIVE if live else not_live
 
 

@@ -9,7 +9,7 @@ from contracts.nouns import ProjectDTO, ProjectResponse
 
 
 def project(row: ProjectRow) -> ProjectDTO:
-    return ProjectDTO.model_validate(row.model_dump(exclude={"create_hash"}))
+    return ProjectDTO.model_validate(row.model_dump(exclude={"create_hash", "scaffolded"}))
 
 
 def whole_project(

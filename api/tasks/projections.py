@@ -7,14 +7,13 @@ from api.problems import not_found, permanent
 from api.releases.queries import find_active
 from api.tables import MembershipRow, ProjectRow, QuestionRow, ServerRow, TaskRow, UserRow, subject_columns
 from api.tasks import events
-from contracts import ids
 from contracts.base import utc_now
 from contracts.errors import ErrorCode
 from contracts.progress import FineEvent, Projection, ProjectionAck
 from contracts.questions import QuestionDTO
 from contracts.states import MemberRole, ProjectStatus, QuestionState, SubjectKind, TaskState
 
-_HAS_REPOSITORY = {
+_SCAFFOLDED = {
     ProjectStatus.SCAFFOLDED,
     ProjectStatus.DEVELOPING,
     ProjectStatus.TESTING,
@@ -127,8 +126,7 @@ async def _update_project(session: AsyncSession, project: ProjectRow, projection
     project.updated_at = utc_now()
     if wanted is None or project.status == ProjectStatus.ARCHIVED:
         return
-    if wanted in _HAS_REPOSITORY and project.repository is None:
-        project.repository = ids.repository_name(project.owner_id, project.name)
+    project.scaffolded = project.scaffolded or wanted in _SCAFFOLDED
     live = await find_active(session, project.id) is not None
     project.status = ProjectStatus.ACTIVE if live else wanted.value
 

@@ -30,6 +30,7 @@ def engineering(
         title=body.title,
         spec=_spec(body, project),
         project_name=project.name,
+        repository=project.repository,
         agent=body.agent or settings.agent,
         max_rounds=body.max_rounds or settings.max_rounds,
         turn_timeout_s=settings.turn_timeout_s,
@@ -49,6 +50,7 @@ def delivery(
         user_id=project.owner_id,
         project_name=project.name,
         project_slug=project.slug,
+        repository=project.repository,
         title=body.title,
         spec=_spec(body, project),
         agent=body.agent or settings.agent,
@@ -74,6 +76,7 @@ def deploy(
         release_id=body.release_id,
         project_name=project.name,
         project_slug=project.slug,
+        repository=project.repository,
         require_approval=_or(body.require_approval, settings.approve_deploys),
         question_reminder_s=settings.question_reminder_s,
     )

@@ -51,6 +51,12 @@ def _lint(directory: Path) -> tuple[int, str]:
     return run.returncode, run.stdout + run.stderr
 
 
+def test_only_the_creation_of_a_project_names_a_repository() -> None:
+    files = {path.relative_to(ROOT) for package in PACKAGES for path in (ROOT / package).rglob("*.py")}
+    naming = {str(file) for file in files if "repository_names(" in (ROOT / file).read_text()}
+    assert naming == {"contracts/ids.py", "api/projects/queries.py"}
+
+
 def test_the_source_keeps_the_rules(copy_of_the_source: Path) -> None:
     status, output = _lint(copy_of_the_source)
     assert status == 0, output
@@ -79,6 +85,23 @@ def test_the_source_keeps_the_rules(copy_of_the_source: Path) -> None:
             "arrows between the packages of adapters run down",
         ),
         ("activities/adapters/planted.py", "", "arrows between the packages of adapters run down"),
+        (
+            "activities/adapters/forge/scaffold.py",
+            "import activities.adapters.forge.paths",
+            "one module knows where repositories are",
+        ),
+        (
+            "activities/adapters/process/workspaces.py",
+            "from activities.adapters.forge.paths import ForgePaths",
+            "one module knows where repositories are",
+        ),
+        (
+            "activities/adapters/verification/steps.py",
+            "import activities.adapters.forge.local",
+            "consumers of a forge take a mirror",
+        ),
+        ("activities/adapters/runs/states.py", "import activities.adapters.runs.follower", "no package has a circle"),
+        ("contracts/base.py", "import contracts.nouns", "no package has a circle"),
         ("runtime/planted.py", "import activities.ports", "runtime knows contracts only"),
         ("workers/planted.py", "import api", "workers compose everything but api, bot and cli"),
         ("api/planted.py", "import workflows", "the api knows contracts and runtime"),

@@ -13,6 +13,7 @@ import httpx
 import psutil
 
 from contracts.ids import directory_name
+from tests.support.forges import repository_of
 from tests.support.services import engine
 from tests.support.stack import Stack
 
@@ -97,7 +98,7 @@ class Outside:
 
     @property
     def repository(self) -> Path:
-        return self.stack.home / "forge" / f"u{self.owner}" / f"{self.project}.git"
+        return repository_of(self.stack.home, f"u{self.owner}/{self.project}")
 
     @property
     def place(self) -> Place:

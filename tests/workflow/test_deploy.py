@@ -208,3 +208,10 @@ async def test_a_commit_that_does_not_exist_leaves_the_project_as_it_is(world: W
     task_id, code = await failed(world, commit=A)
     assert code == ErrorCode.NOT_FOUND
     assert [p.project_status for p in world.platform.of(task_id) if p.project_status] == []
+
+
+async def test_a_message_without_a_repository_fails_with_words_and_touches_nothing(world: World) -> None:
+    task_id, code = await failed(world, commit=A, repository=None)
+    assert code == ErrorCode.INVALID_INPUT
+    assert "repository" in str(world.platform.of(task_id)[-1].error)
+    assert world.target.released == []

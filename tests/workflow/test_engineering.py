@@ -213,3 +213,14 @@ async def test_a_value_that_fits_no_contract_fails_the_task_with_words(world: Wo
     with pytest.raises(WorkflowFailureError):
         await world.handle(started.workflow_id).result()
     assert world.platform.state(message.task_id) is TaskState.FAILED
+
+
+async def test_a_message_without_a_repository_fails_with_words_and_touches_nothing(world: World) -> None:
+    message = world.engineering(repository=None)
+    started = await world.gateway.start_engineering(message)
+    with pytest.raises(WorkflowFailureError):
+        await world.handle(started.workflow_id).result()
+    last = world.platform.of(message.task_id)[-1]
+    assert (last.state, last.error_code) == (TaskState.FAILED, ErrorCode.INVALID_INPUT)
+    assert "repository" in str(last.error)
+    assert not world.forge.effects

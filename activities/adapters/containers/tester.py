@@ -27,7 +27,6 @@ from activities.adapters.containers.runs import (
     pack,
 )
 from activities.adapters.forge.git import temporary_directory
-from activities.adapters.forge.local import LocalBareForge
 from activities.adapters.packages.pip_settings import secrets_in
 from activities.adapters.packages.requirements_check import plain_lines
 from activities.adapters.runs.file_lock import file_lock
@@ -48,7 +47,7 @@ from activities.adapters.verification.steps import (
     tests_stopped,
     verification_result,
 )
-from activities.ports import ArtifactStore, Follow
+from activities.ports import ArtifactStore, Follow, Forge
 from contracts.errors import ErrorClass, ErrorCode, OrchestratorError
 from contracts.ids import verification_name
 from contracts.redaction import redacted
@@ -92,7 +91,7 @@ class DockerTester:
         self,
         runs: ContainerRuns,
         images: DockerImages,
-        forge: LocalBareForge,
+        forge: Forge,
         state_dir: Path,
         artifacts: ArtifactStore,
         limits: Limits | None = None,
@@ -188,7 +187,7 @@ class DockerTester:
             if self._verdict(name) is not None or (await self._runs.status(name)).state != "absent":
                 return
             async with temporary_directory(self._dir / ".drafts") as directory:
-                project = await check_out(self._forge, request, directory)
+                project = await check_out(self._forge.mirror(request.repository), request, directory)
                 refuse_without_makefile(project)
                 venv = await self._environment(request, plain_requirements(project), follow)
                 archive = directory / "project.tar"

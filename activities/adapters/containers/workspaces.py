@@ -18,15 +18,14 @@ from activities.adapters.forge.clones import (
     Prepared,
     PreparedRecords,
     check_same_work,
-    clone_for_agent,
-    take_commits,
     unreadable,
+    workspace_for_agent,
     workspace_missing,
 )
 from activities.adapters.forge.git import temporary_directory
-from activities.adapters.forge.local import LocalBareForge
 from activities.adapters.runs.contained_files import plain_parts, write_refused
 from activities.adapters.runs.file_lock import file_lock
+from activities.ports import Forge
 from contracts.errors import bounded
 from contracts.steps import PushedBranch, WorkspaceFile, WorkspacePush, WorkspaceReady, WorkspaceRequest
 
@@ -52,7 +51,7 @@ class DockerWorkspaces:
     """Implements `Workspaces`. `host_queue` is the task queue of the machine whose engine has the volumes."""
 
     def __init__(
-        self, runs: ContainerRuns, images: DockerImages, forge: LocalBareForge, state_dir: Path, host_queue: str
+        self, runs: ContainerRuns, images: DockerImages, forge: Forge, state_dir: Path, host_queue: str
     ) -> None:
         self._runs = runs
         self._engine = runs.engine
@@ -65,8 +64,8 @@ class DockerWorkspaces:
     async def prepare(self, request: WorkspaceRequest) -> WorkspaceReady:
         """Clone once; a second call with the same arguments finds the same clone and leaves it as it is.
 
-        The branch starts from main, or from the forge's branch of that name. Raises CONFLICT when
-        the worker already has a clone of something else.
+        The branch starts from main, or from the forge's branch of that name. Without a repository it is an empty
+        folder. Raises CONFLICT when the worker already has a workspace of something else.
         """
         async with self._locked(request.worker_id):
             prepared = self._records.load(request.worker_id)
@@ -102,7 +101,7 @@ class DockerWorkspaces:
         async with self._locked(request.worker_id), temporary_directory(self._dir / ".drafts") as directory:
             bundle = directory / "work.bundle"
             await self._bundle(request.worker_id, bundle)
-            return await take_commits(self._forge, bundle, request)
+            return await self._forge.mirror(request.repository).push(bundle, request)
 
     async def remove(self, worker_id: str) -> None:
         """Remove the volumes and every container of the worker, ending what runs; the forge keeps what was pushed.
@@ -116,7 +115,7 @@ class DockerWorkspaces:
     async def _clone(self, request: WorkspaceRequest) -> Prepared:
         image = await self._images.worker()
         async with temporary_directory(self._dir / ".drafts") as directory:
-            prepared = await clone_for_agent(self._forge, request, directory / "workspace")
+            prepared = await workspace_for_agent(self._forge, request, directory / "workspace")
             archive = directory / "workspace.tar"
             await asyncio.to_thread(pack, directory / "workspace", archive)
             await self._remove_all(request.worker_id)

@@ -1,6 +1,6 @@
-"""How work gets out of the forge and back: a clone for an agent, and the agent's commits taken and compared.
+"""The workspace of an agent, a clone or a folder, and what the platform remembers of it.
 
-Shared by every kind of workspace: what differs is where the clone lives.
+Shared by every kind of workspace: what differs is where it lives.
 """
 
 from __future__ import annotations
@@ -11,26 +11,29 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from activities.adapters.forge.git import Git
-from activities.adapters.forge.local import LocalBareForge
+from activities.adapters.forge.mirror import MAIN, checked_branch
+from activities.ports import Forge
 from contracts.errors import ErrorCode, OrchestratorError
-from contracts.steps import PushedBranch, WorkspacePush, WorkspaceRequest
+from contracts.steps import WorkspaceRequest
 
 _AGENT_NAME = "Developer agent"
 _AGENT_EMAIL = "developer-agent@localhost"
-_MAIN_REF = "refs/heads/main"
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """What the platform must be able to trust about a clone; kept out of the agent's reach."""
+    """What the platform must be able to trust about a workspace; kept out of the agent's reach.
 
-    repository: str
+    A folder without a repository has no base commit.
+    """
+
+    repository: str | None
     branch: str
-    base_commit: str
+    base_commit: str | None
 
 
 class PreparedRecords:
-    """`<directory>/<worker_id>.json` for every finished clone."""
+    """`<directory>/<worker_id>.json` for every finished workspace."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
@@ -54,19 +57,21 @@ class PreparedRecords:
         return self.directory / f"{worker_id}.json"
 
 
-async def clone_for_agent(forge: LocalBareForge, request: WorkspaceRequest, draft: Path) -> Prepared:
-    """Clone into `draft`: the work branch from main, or from where the forge's branch of that name is.
+async def workspace_for_agent(forge: Forge, request: WorkspaceRequest, draft: Path) -> Prepared:
+    """Make `draft`: a clone, or an empty folder for a request without a repository.
+
+    The work branch starts from main, or from where the forge's branch of that name is.
 
     Raises OrchestratorError NOT_FOUND for a repository without main, INVALID_INPUT for an unusable branch.
     """
-    _checked_branch(request.branch)
-    bare = Git(forge.path(request.repository))
-    start = await bare.commit_of(f"refs/heads/{request.branch}") or await bare.commit_of(_MAIN_REF)
-    if start is None:
-        raise OrchestratorError(ErrorCode.NOT_FOUND, f"{request.repository} has no main branch to work from.")
-    base = await bare.text("merge-base", _MAIN_REF, start)
+    if request.repository is None:
+        draft.mkdir(mode=0o700)
+        return Prepared(None, "", None)
+    mirror = forge.mirror(request.repository)
+    start = await mirror.commit_of(checked_branch(request.branch)) or await mirror.fetch()
+    base = await Git(mirror.directory).text("merge-base", f"refs/heads/{MAIN}", start)
     await Git(draft.parent).run(
-        "clone", "--quiet", "--no-hardlinks", "--no-checkout", "--template=", "--", str(bare.directory), str(draft)
+        "clone", "--quiet", "--no-hardlinks", "--no-checkout", "--template=", "--", str(mirror.directory), str(draft)
     )
     await _set_up(Git(draft), request.branch, start)
     draft.chmod(0o700)
@@ -74,39 +79,10 @@ async def clone_for_agent(forge: LocalBareForge, request: WorkspaceRequest, draf
 
 
 def check_same_work(prepared: Prepared, request: WorkspaceRequest) -> None:
-    """Raise OrchestratorError CONFLICT when the worker already has a clone of something else."""
+    """Raise OrchestratorError CONFLICT when the worker already has a workspace of something else."""
     if (prepared.repository, prepared.branch) != (request.repository, request.branch):
-        raise OrchestratorError(
-            ErrorCode.CONFLICT, f"{request.worker_id} already works on {prepared.repository} {prepared.branch}."
-        )
-
-
-async def take_commits(forge: LocalBareForge, source: Path, request: WorkspacePush) -> PushedBranch:
-    """Take the HEAD of `source` (a clone or a bundle) into the forge's task branch, and compare what the forge has.
-
-    The platform fetches; nothing of the source's configuration, hooks or filters runs. A second call says the same.
-    Raises REPOSITORY_DIVERGED when the head does not build on `base_commit`, COMMIT_NOT_ON_REMOTE when the forge
-    does not end up with the head.
-    """
-    bare = Git(forge.path(request.repository))
-    incoming = f"refs/orchestrator/incoming/{request.worker_id}"
-    await bare.run(
-        "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules",
-        "--no-auto-maintenance", str(source), f"+HEAD:{incoming}",
-    )  # fmt: skip
-    head = await bare.text("rev-parse", "--verify", f"{incoming}^{{commit}}")
-    if not await bare.contains(request.base_commit, head):
-        raise OrchestratorError(
-            ErrorCode.REPOSITORY_DIVERGED,
-            "The agent's commits are not based on the commit that it was given; they were rejected.",
-            details={"base_commit": request.base_commit, "head": head},
-        )
-    target = f"refs/heads/{_checked_branch(request.branch)}"
-    await bare.run("update-ref", "-m", f"push of {request.worker_id}", target, head)
-    await _compare(bare, source, target)
-    await bare.run("update-ref", "-d", incoming)
-    files = await bare.changed_files(request.base_commit, head)
-    return PushedBranch(commit=head, base_commit=request.base_commit, files_changed=files)
+        there = f"on {prepared.repository} {prepared.branch}" if prepared.repository else "in a folder of its own"
+        raise OrchestratorError(ErrorCode.CONFLICT, f"{request.worker_id} already works {there}.")
 
 
 def workspace_missing(worker_id: str) -> OrchestratorError:
@@ -127,20 +103,3 @@ async def _set_up(clone: Git, branch: str, start: str) -> None:
     exclude = clone.directory / ".git" / "info" / "exclude"
     exclude.parent.mkdir(exist_ok=True)
     exclude.write_text("/TASK.md\n")
-
-
-async def _compare(bare: Git, source: Path, target: str) -> None:
-    local = (await bare.text("ls-remote", "--quiet", str(source), "HEAD")).split("\t")[0]
-    remote = (await bare.text("ls-remote", "--quiet", str(bare.directory), target)).split("\t")[0]
-    if not remote or remote != local:
-        raise OrchestratorError(
-            ErrorCode.COMMIT_NOT_ON_REMOTE,
-            "The forge does not have the agent's last commit.",
-            details={"local": local, "remote": remote},
-        )
-
-
-def _checked_branch(branch: str) -> str:
-    if branch == "main" or branch.startswith("-") or ".." in branch or "@{" in branch:
-        raise OrchestratorError(ErrorCode.INVALID_INPUT, "The work branch has a name that cannot be used.")
-    return branch

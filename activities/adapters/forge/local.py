@@ -1,4 +1,4 @@
-"""A forge made of bare repositories on this machine: `<forge_dir>/<org>/<name>.git`.
+"""A forge made of bare repositories on this machine.
 
 A repository is ours when its configuration carries `orchestrator.projectid`. Every method may be repeated after a
 crash: it finds what an earlier attempt has done. Trees are written by agents, so nothing is checked out but for a
@@ -12,34 +12,30 @@ from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 from activities.adapters.forge.git import Git, Identity, temporary_directory
+from activities.adapters.forge.mirror import MAIN, BareMirror, checked_branch
+from activities.adapters.forge.paths import ForgePaths
 from activities.adapters.forge.scaffold import CopierScaffolder
 from activities.adapters.runs.file_lock import file_lock
 from contracts.departments import ScaffolderMessage
 from contracts.errors import ErrorCode, OrchestratorError
 from contracts.steps import PublishRequest, PublishResult, ScaffoldResult
 
-MAIN = "main"
 _MAIN_REF = f"refs/heads/{MAIN}"
 _MARK = "orchestrator.projectid"
 _VERSION_MARK = "orchestrator.templateversion"
 _ANSWERS = ".copier-answers.yml"
-_MAX_FILE_BYTES = 1024 * 1024
-_REGULAR_MODES = {"100644", "100755"}
 
 
 class LocalBareForge:
     """Implements `Forge`. One change of a repository at a time, also across processes."""
 
     def __init__(self, forge_dir: Path, scaffolder: CopierScaffolder) -> None:
-        self._forge_dir = forge_dir
+        self._paths = ForgePaths(forge_dir)
         self._scaffolder = scaffolder
 
-    def path(self, repository: str) -> Path:
-        """Where `org/name` lives."""
-        org, name = repository.split("/")
-        if not (_is_plain(org) and _is_plain(name)):
-            raise OrchestratorError(ErrorCode.INVALID_INPUT, "The name of a repository must have the form org/name.")
-        return self._forge_dir / org / f"{name}.git"
+    def mirror(self, repository: str) -> BareMirror:
+        """The repository itself: here the platform's copy and the forge are one."""
+        return BareMirror(repository, self._paths.repository(repository))
 
     async def scaffold(self, message: ScaffolderMessage) -> ScaffoldResult:
         """Create or adopt the repository; generate, commit and push once.
@@ -47,7 +43,7 @@ class LocalBareForge:
         Raises OrchestratorError REPOSITORY_FOREIGN for a repository without our mark or with another project's
         (nothing is touched), SCAFFOLD_FAILED when the template refuses the answers.
         """
-        repository = self.path(message.repo_full_name)
+        repository = self._paths.repository(message.repo_full_name)
         async with self._locked(message.repo_full_name):
             if not os.path.lexists(repository):
                 await self._create(repository, message.project_id)
@@ -64,11 +60,14 @@ class LocalBareForge:
     async def publish(self, request: PublishRequest) -> PublishResult:
         """Fast-forward main to `commit`; when main has moved, rebase the task branch onto it instead.
 
-        Repeating a rebase gives the same commit. Raises COMMIT_NOT_ON_REMOTE when the forge does not have it.
+        Main is protected: a commit without green checks is refused with NOT_ALLOWED. Repeating a rebase gives the
+        same commit. Raises COMMIT_NOT_ON_REMOTE when the forge does not have it.
         """
-        _check_branch(request.branch)
+        checked_branch(request.branch)
+        if not request.may_reach_main:
+            raise _unproven(request.commit)
         async with self._locked(request.repository):
-            git = await self._ours(self.path(request.repository), request.project_id)
+            git = await self._ours(self._paths.repository(request.repository), request.project_id)
             if await git.commit_of(request.commit) is None:
                 raise _not_on_remote(request.commit)
             main = await git.text("rev-parse", "--verify", _MAIN_REF)
@@ -77,37 +76,20 @@ class LocalBareForge:
             if not await git.contains(main, request.commit):
                 return await self._rebase(git, request, main)
             # Git itself compares the old value: a main that moved meanwhile is not overwritten.
-            await git.run("update-ref", "-m", f"publish {request.task_id}", _MAIN_REF, request.commit, main)
+            said = " ".join(f"publish {request.task_id}: {request.summary}".split())[:200]
+            await git.run("update-ref", "-m", said, _MAIN_REF, request.commit, main)
             if await git.commit_of(_MAIN_REF) != request.commit:
                 raise _not_on_remote(request.commit)
             return await _published(git, main, request.commit)
 
-    async def read_files(self, repository: str, commit: str | None, paths: list[str]) -> tuple[str, dict[str, str]]:
-        """Text of regular files only: symbolic links, directories and submodules count as absent.
-
-        Raises NOT_FOUND for an unknown repository or commit, INVALID_INPUT for a file above 1 MB.
-        """
-        git = Git(self.path(repository))
-        if not git.directory.is_dir():
-            raise OrchestratorError(ErrorCode.NOT_FOUND, f"There is no repository {repository}.")
-        found = await git.commit_of(commit or _MAIN_REF)
-        if found is None:
-            raise OrchestratorError(ErrorCode.NOT_FOUND, f"{repository} has no commit {commit or MAIN}.")
-        files: dict[str, str] = {}
-        for path in paths:
-            text = await _read_file(git, found, path)
-            if text is not None:
-                files[path] = text
-        return found, files
-
     def _locked(self, repository: str) -> AbstractAsyncContextManager[object]:
         # Only the platform reads here: agents see their own project, in their workspace.
-        self._forge_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return file_lock(self._forge_dir / ".locks" / f"{repository.replace('/', '__')}.lock")
+        self._paths.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return file_lock(self._paths.lock(repository))
 
     async def _create(self, repository: Path, project_id: str) -> None:
         """Made under another name with its mark, then renamed: our repositories never exist without the mark."""
-        async with temporary_directory(self._forge_dir / ".drafts") as directory:
+        async with temporary_directory(self._paths.drafts) as directory:
             draft = directory / "repository.git"
             git = Git(directory)
             await git.run("init", "--quiet", "--bare", f"--initial-branch={MAIN}", "--template=", str(draft))
@@ -137,7 +119,7 @@ class LocalBareForge:
         return (await git.text("rev-list", "--max-parents=0", _MAIN_REF)).splitlines()[-1]
 
     async def _push_scaffold(self, git: Git, message: ScaffolderMessage) -> str:
-        async with temporary_directory(self._forge_dir / ".drafts") as directory:
+        async with temporary_directory(self._paths.drafts) as directory:
             work = directory / "project"
             await self._scaffolder.generate(message, work)
             clone = Git(work, Identity(date=message.timestamp))
@@ -157,7 +139,7 @@ class LocalBareForge:
         return commit
 
     async def _rebase(self, git: Git, request: PublishRequest, main: str) -> PublishResult:
-        async with temporary_directory(self._forge_dir / ".drafts") as directory:
+        async with temporary_directory(self._paths.drafts) as directory:
             work = directory / "project"
             await Git(directory).run(
                 "clone", "--quiet", "--shared", "--no-checkout", "--template=", "--", str(git.directory), str(work)
@@ -195,36 +177,17 @@ async def _published(git: Git, before: str, commit: str) -> PublishResult:
     return PublishResult(status="published", commit=commit, files_changed=files)
 
 
-async def _read_file(git: Git, commit: str, path: str) -> str | None:
-    if any(part in {"", ".", ".."} for part in path.split("/")) or "\0" in path:
-        return None
-    entries = (await git.run("ls-tree", "-z", "-l", commit, "--", path)).paths
-    for entry in entries:
-        facts, _, name = entry.partition("\t")
-        mode, _, blob, size = facts.split()
-        if name != path or mode not in _REGULAR_MODES:
-            continue
-        if int(size) > _MAX_FILE_BYTES:
-            raise OrchestratorError(ErrorCode.INVALID_INPUT, f"{path[:200]} is larger than 1 MB; make it smaller.")
-        return (await git.run("cat-file", "blob", blob)).stdout.decode(errors="replace")
-    return None
-
-
-def _is_plain(name: str) -> bool:
-    return bool(name) and name not in {".", ".."} and not name.startswith(".") and "/" not in name and "\0" not in name
-
-
-def _check_branch(branch: str) -> None:
-    if branch == MAIN or branch.startswith("-") or ".." in branch or "@{" in branch:
-        raise OrchestratorError(ErrorCode.INVALID_INPUT, "The work branch has a name that cannot be used.")
-
-
 def _foreign(repository: Path, project_id: str, why: str) -> OrchestratorError:
     return OrchestratorError(
         ErrorCode.REPOSITORY_FOREIGN,
         f"The repository {repository.parent.name}/{repository.stem} was not changed: {why}. Choose another name.",
         details={"project_id": project_id},
     )
+
+
+def _unproven(commit: str) -> OrchestratorError:
+    reason = f"The main branch is protected: {commit[:12]} needs a green check of its tests."
+    return OrchestratorError(ErrorCode.NOT_ALLOWED, reason)
 
 
 def _not_on_remote(commit: str) -> OrchestratorError:

@@ -15,7 +15,7 @@ from activities.adapters.runs.supervisor import Supervisor
 from activities.adapters.runs.unprivileged import UnprivilegedUsers
 from activities.adapters.servers.container import SSH_PORT, USER, LocalServers
 from activities.adapters.servers.registered import RegisteredServers, host_keys
-from activities.ports import ArtifactStore, DeployTarget, Follow, Servers
+from activities.ports import ArtifactStore, DeployTarget, Follow, Forge, Servers
 from contracts.errors import OrchestratorError
 from contracts.nouns import DeploymentDTO, ServerCreate, ServerDTO
 from contracts.states import ServerKind, ServerStatus
@@ -173,25 +173,27 @@ def _may_pass(error: BaseException) -> bool:
     return isinstance(error, OrchestratorError) and error.retryable
 
 
-def this_machine(home: Path, users: UnprivilegedUsers | None = None) -> ThisMachine:
-    return ThisMachine(home, users or UnprivilegedUsers([home]))
+def this_machine(home: Path, forge: Forge, users: UnprivilegedUsers | None = None) -> ThisMachine:
+    return ThisMachine(home, forge, users or UnprivilegedUsers([home]))
 
 
-def on_server(home: Path, servers: ServerAddresses) -> OnServer:
-    return OnServer(home, servers, ServerPreparation(home, Supervisor(home / "runs")))
+def on_server(home: Path, forge: Forge, servers: ServerAddresses) -> OnServer:
+    return OnServer(forge, servers, ServerPreparation(home, Supervisor(home / "runs")))
 
 
-def build_target(settings: Settings, artifacts: ArtifactStore, api: ApiClient, *, in_containers: bool) -> DeployTarget:
+def build_target(
+    settings: Settings, artifacts: ArtifactStore, forge: Forge, api: ApiClient, *, in_containers: bool
+) -> DeployTarget:
     """Makes no connection before its first use."""
     home, local = settings.home, LocalServers(settings.home)
     key = settings.server_keys_dir / "id_ed25519"
-    host = on_server(home, RegisteredServers(api, local, key, home / "servers"))
+    host = on_server(home, forge, RegisteredServers(api, local, key, home / "servers"))
     over_ssh = ReleaseTarget(home, artifacts, host)
     registration: Registration = ContainerServer(host, api, local, settings.service_port_min, in_containers)
     if settings.server is not None:
         registration = NamedServer(settings, settings.server, host, api)
     targets = {
-        ServerKind.MACHINE: ReleaseTarget(home, artifacts, this_machine(home), start_timeout_s=30.0),
+        ServerKind.MACHINE: ReleaseTarget(home, artifacts, this_machine(home, forge), start_timeout_s=30.0),
         ServerKind.CONTAINER: over_ssh,
         ServerKind.SSH: over_ssh,
     }

@@ -20,6 +20,7 @@ from activities.adapters.release.services import load_release
 from activities.adapters.runs.file_lock import file_lock
 from activities.adapters.runs.unprivileged import UnprivilegedUsers
 from activities.adapters.servers.remote_shell import ServerAccess
+from activities.ports import Forge
 from activities.rules_environment import bind_address
 
 
@@ -56,6 +57,7 @@ class ThisMachine:
     """
 
     home: Path
+    forge: Forge
     users: UnprivilegedUsers
 
     @property
@@ -74,13 +76,14 @@ class ThisMachine:
         backend: dict[str, Any] = {
             "runs_dir": str(self.home / "runs"),
             "venvs_dir": str(self.home / "caches" / "venvs"),
-            "git_dir": str(self.home / "forge" / f"{repository}.git"),
+            "git_dir": str(self.forge.mirror(repository).directory) if repository else "",
             "user": asdict(user) if user else None,
         }
         bind = bind_address(order.host) if order.host else order.bind
         return replace(order, services_dir=str(self._services_dir), bind=bind, backend=backend)
 
     async def input(self, order: Order, repository: str) -> bytes:
+        await self.forge.mirror(repository).fetch(order.commit)
         return _line(order)
 
     async def restore(self) -> list[str]:
@@ -103,7 +106,7 @@ class OnServer:
     `/srv/<slug>/{releases,current,data}` there and a numeric user of its own.
     """
 
-    home: Path
+    forge: Forge
     servers: ServerAddresses
     preparation: ServerPreparation
     _prepared: set[ServerAccess] = field(default_factory=set, init=False, repr=False, compare=False)
@@ -126,15 +129,18 @@ class OnServer:
         return replace(order, services_dir="/srv")
 
     async def input(self, order: Order, repository: str) -> bytes:
-        return await asyncio.to_thread(self._with_archive, order, repository)
+        mirror = self.forge.mirror(repository)
+        await mirror.fetch(order.commit)
+        return await asyncio.to_thread(_with_archive, order, mirror.directory)
 
     async def restore(self) -> list[str]:
         """Nothing: the engine of a server starts again what ran, and the server comes back with its machine."""
         return []
 
-    def _with_archive(self, order: Order, repository: str) -> bytes:
-        registry: Mapping[str, str] = registry_files()
-        return _line(order) + build_context(self.home / "forge" / f"{repository}.git", order.commit, registry)
+
+def _with_archive(order: Order, git_dir: Path) -> bytes:
+    registry: Mapping[str, str] = registry_files()
+    return _line(order) + build_context(git_dir, order.commit, registry)
 
 
 def _line(order: Order) -> bytes:

@@ -18,7 +18,6 @@ from pathlib import Path
 
 import activities
 from activities.adapters.forge.git import temporary_directory
-from activities.adapters.forge.local import LocalBareForge
 from activities.adapters.packages.pip_settings import INSTALLER_VARIABLES
 from activities.adapters.packages.requirements_check import FILES
 from activities.adapters.runs.file_lock import file_lock
@@ -41,7 +40,7 @@ from activities.adapters.verification.steps import (
     tests_stopped,
     verification_result,
 )
-from activities.ports import ArtifactStore, Follow
+from activities.ports import ArtifactStore, Follow, Forge
 from contracts.errors import ErrorCode, OrchestratorError
 from contracts.ids import verification_name
 from contracts.steps import VerificationRequest, VerificationResult
@@ -72,7 +71,7 @@ class ProcessTester:
     def __init__(
         self,
         supervisor: Supervisor,
-        forge: LocalBareForge,
+        forge: Forge,
         work_dir: Path,
         caches_dir: Path,
         users: UnprivilegedUsers,
@@ -161,7 +160,7 @@ class ProcessTester:
     async def _check_out(self, request: VerificationRequest, place: _Place) -> None:
         """Exactly the commit's files, from the forge; whatever an earlier attempt left is replaced."""
         async with temporary_directory(self._work_dir / ".drafts") as directory:
-            draft = await check_out(self._forge, request, directory)
+            draft = await check_out(self._forge.mirror(request.repository), request, directory)
             await asyncio.to_thread(shutil.rmtree, place.root, ignore_errors=True)
             place.root.mkdir(mode=0o700, parents=True)
             place.home.mkdir()

@@ -16,16 +16,15 @@ from activities.adapters.forge.clones import (
     Prepared,
     PreparedRecords,
     check_same_work,
-    clone_for_agent,
-    take_commits,
     unreadable,
+    workspace_for_agent,
     workspace_missing,
 )
 from activities.adapters.forge.git import temporary_directory
-from activities.adapters.forge.local import LocalBareForge
 from activities.adapters.runs.contained_files import write_inside
 from activities.adapters.runs.file_lock import file_lock
 from activities.adapters.runs.unprivileged import UnprivilegedUsers, give
+from activities.ports import Forge
 from contracts.steps import PushedBranch, WorkspaceFile, WorkspacePush, WorkspaceReady, WorkspaceRequest
 
 _MAX_GIT_ENTRIES = 200_000
@@ -34,7 +33,7 @@ _MAX_GIT_ENTRIES = 200_000
 class LocalWorkspaces:
     """Implements `Workspaces`. `host_queue` is the task queue of the machine that has the directories."""
 
-    def __init__(self, workspaces_dir: Path, forge: LocalBareForge, users: UnprivilegedUsers, host_queue: str) -> None:
+    def __init__(self, workspaces_dir: Path, forge: Forge, users: UnprivilegedUsers, host_queue: str) -> None:
         self._dir = workspaces_dir
         self._forge = forge
         self._users = users
@@ -44,8 +43,8 @@ class LocalWorkspaces:
     async def prepare(self, request: WorkspaceRequest) -> WorkspaceReady:
         """Clone once; a second call with the same arguments finds the same clone and leaves it as it is.
 
-        The branch starts from main, or from the forge's branch of that name. Raises CONFLICT when
-        the worker already has a clone of something else.
+        The branch starts from main, or from the forge's branch of that name. Without a repository it is an empty
+        folder. Raises CONFLICT when the worker already has a workspace of something else.
         """
         async with self._locked(request.worker_id):
             prepared = self._records.load(request.worker_id)
@@ -75,7 +74,7 @@ class LocalWorkspaces:
         """
         workspace = self._existing(request.worker_id)
         await asyncio.to_thread(_check_repository, workspace)
-        return await take_commits(self._forge, workspace, request)
+        return await self._forge.mirror(request.repository).push(workspace, request)
 
     async def remove(self, worker_id: str) -> None:
         """Remove the clone; the forge keeps what was pushed. Removing what is gone changes nothing."""
@@ -86,7 +85,7 @@ class LocalWorkspaces:
     async def _clone(self, request: WorkspaceRequest) -> Prepared:
         async with temporary_directory(self._dir / ".drafts") as directory:
             draft = directory / "workspace"
-            prepared = await clone_for_agent(self._forge, request, draft)
+            prepared = await workspace_for_agent(self._forge, request, draft)
             await asyncio.to_thread(give, draft, self._users.for_owner(request.worker_id))
             self._records.save(request.worker_id, prepared)
             await asyncio.to_thread(shutil.rmtree, self._path(request.worker_id), ignore_errors=True)

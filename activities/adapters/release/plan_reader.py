@@ -55,7 +55,7 @@ class ForgePlanReader:
 
     async def read(self, request: AnalysisRequest) -> DeploymentPlan:
         """Raises OrchestratorError ENV_CONTRACT_INVALID that names the file, the place and what to change."""
-        commit, files = await self._forge.read_files(request.repository, request.commit, [MANIFEST, CONTRACT])
+        commit, files = await self._forge.mirror(request.repository).read_files(request.commit, [MANIFEST, CONTRACT])
         manifest = _parse(MANIFEST, files, _Manifest)
         contract = _parse(CONTRACT, files, _Contract)
         names = [module.name for module in manifest.modules]

@@ -7,12 +7,11 @@ import shutil
 from pathlib import Path
 
 from activities.adapters.forge.git import Git
-from activities.adapters.forge.local import LocalBareForge
 from activities.adapters.packages.registry_trouble import registry_trouble
 from activities.adapters.packages.requirements_check import UnsafeRequirement, plain_lines, requirement_files
 from activities.adapters.runs.states import RunStatus
 from activities.adapters.verification.report import CheckedOutput, code_failure
-from activities.ports import ArtifactStore, Follow
+from activities.ports import ArtifactStore, Follow, Mirror
 from contracts.errors import ErrorClass, ErrorCode, OrchestratorError, bounded
 from contracts.progress import FineEvent
 from contracts.steps import VerificationRequest, VerificationResult
@@ -30,19 +29,21 @@ class Refused(Exception):
         self.verdict = verdict
 
 
-async def check_out(forge: LocalBareForge, request: VerificationRequest, directory: Path) -> Path:
+async def check_out(mirror: Mirror, request: VerificationRequest, directory: Path) -> Path:
     """Exactly the commit's files, without a repository, in a new folder of `directory`.
 
     Raises OrchestratorError COMMIT_NOT_ON_REMOTE when the forge does not have the commit.
     """
-    bare = forge.path(request.repository)
-    if not bare.is_dir() or await Git(bare).commit_of(request.commit) is None:
-        raise OrchestratorError(
-            ErrorCode.COMMIT_NOT_ON_REMOTE, f"The forge does not have the commit {request.commit[:12]}."
-        )
+    try:
+        await mirror.fetch(request.commit)
+    except OrchestratorError as error:
+        if error.code is not ErrorCode.NOT_FOUND:
+            raise
+        reason = f"The forge does not have the commit {request.commit[:12]}."
+        raise OrchestratorError(ErrorCode.COMMIT_NOT_ON_REMOTE, reason) from error
     draft = directory / "project"
     await Git(directory).run(
-        "clone", "--quiet", "--shared", "--no-checkout", "--template=", "--", str(bare), str(draft)
+        "clone", "--quiet", "--shared", "--no-checkout", "--template=", "--", str(mirror.directory), str(draft)
     )
     await Git(draft).run("checkout", "--quiet", "--detach", request.commit, "--")
     await asyncio.to_thread(shutil.rmtree, draft / ".git")

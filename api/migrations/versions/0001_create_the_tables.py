@@ -92,7 +92,8 @@ def upgrade() -> None:
         sa.Column("modules", postgresql.JSONB(), nullable=False),
         sa.Column("spec", postgresql.JSONB(), nullable=True),
         sa.Column("status", sa.String(length=30), nullable=False),
-        sa.Column("repository", sa.String(length=201), nullable=True),
+        sa.Column("repository", sa.String(length=201), nullable=False),
+        sa.Column("scaffolded", sa.Boolean(), nullable=False),
         sa.Column("url", sa.Text(), nullable=True),
         sa.Column("create_hash", sa.String(length=64), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
@@ -101,6 +102,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_projects")),
         sa.UniqueConstraint("owner_id", "name", name=op.f("uq_projects_owner_id_name")),
         sa.UniqueConstraint("slug", name=op.f("uq_projects_slug")),
+        sa.UniqueConstraint("repository", name=op.f("uq_projects_repository")),
     )
     op.create_table(
         "agent_tokens",

@@ -15,7 +15,7 @@ from activities.adapters.forge.local import LocalBareForge
 from activities.adapters.forge.scaffold import CopierScaffolder
 from contracts.departments import ScaffolderMessage
 from contracts.errors import ErrorClass, ErrorCode, OrchestratorError
-from contracts.steps import PublishRequest, PublishResult
+from contracts.steps import Check, PublishRequest, PublishResult
 
 SCAFFOLDER = CopierScaffolder()
 
@@ -47,7 +47,7 @@ def git(directory: Path, *arguments: str) -> str:
 
 
 def clone(forge: LocalBareForge, message: ScaffolderMessage, directory: Path) -> Path:
-    git(directory.parent, "clone", "--quiet", str(forge.path(message.repo_full_name)), str(directory))
+    git(directory.parent, "clone", "--quiet", str(forge.mirror(message.repo_full_name).directory), str(directory))
     return directory
 
 
@@ -59,10 +59,11 @@ def commit(work: Path, path: str, content: str) -> str:
     return git(work, "rev-parse", "HEAD")
 
 
-def publication(message: ScaffolderMessage, base: str, head: str) -> PublishRequest:
+def publication(message: ScaffolderMessage, base: str, head: str, checks: list[Check] | None = None) -> PublishRequest:
     return PublishRequest(
         task_id="eng-1", project_id=message.project_id, repository=message.repo_full_name,
         branch="task/eng-1", commit=head, base_commit=base,
+        checks=checks or [Check(name="tests", commit=head, passed=True)],
     )  # fmt: skip
 
 
@@ -70,7 +71,7 @@ async def test_a_project_is_scaffolded_in_one_commit_and_adopted_ever_after(forg
     message = wish()
     first = await forge.scaffold(message)
     second = await forge.scaffold(message)
-    bare = forge.path(message.repo_full_name)
+    bare = forge.mirror(message.repo_full_name).directory
     assert git(bare, "rev-list", "--count", "main") == "1"
     assert git(bare, "rev-parse", "main") == first.commit == second.commit
     assert (first.adopted, second.adopted) == (False, True)
@@ -83,7 +84,7 @@ async def test_concurrent_scaffolds_make_one_commit(forge: LocalBareForge, tmp_p
     forges = [LocalBareForge(tmp_path / "forge", SCAFFOLDER) for _ in range(4)]
     results = await asyncio.gather(*(one.scaffold(message) for one in forges))
     assert len({result.commit for result in results}) == 1
-    assert git(forge.path(message.repo_full_name), "rev-list", "--count", "--all") == "1"
+    assert git(forge.mirror(message.repo_full_name).directory, "rev-list", "--count", "--all") == "1"
 
 
 async def test_equal_messages_give_equal_commits_on_any_machine(tmp_path: Path) -> None:
@@ -96,7 +97,7 @@ async def test_equal_messages_give_equal_commits_on_any_machine(tmp_path: Path) 
 async def test_a_scaffold_that_was_killed_before_its_push_is_done_again(forge: LocalBareForge) -> None:
     message = wish()
     done = await forge.scaffold(message)
-    git(forge.path(message.repo_full_name), "update-ref", "-d", "refs/heads/main")
+    git(forge.mirror(message.repo_full_name).directory, "update-ref", "-d", "refs/heads/main")
     again = await forge.scaffold(message)
     assert (again.commit, again.adopted) == (done.commit, False)
 
@@ -104,16 +105,16 @@ async def test_a_scaffold_that_was_killed_before_its_push_is_done_again(forge: L
 async def test_a_repository_of_another_project_is_left_alone(forge: LocalBareForge) -> None:
     message = wish()
     await forge.scaffold(message)
-    before = git(forge.path(message.repo_full_name), "rev-parse", "main")
+    before = git(forge.mirror(message.repo_full_name).directory, "rev-parse", "main")
     with pytest.raises(OrchestratorError) as refused:
         await forge.scaffold(wish(message.project_name))
     assert refused.value.code is ErrorCode.REPOSITORY_FOREIGN
-    assert git(forge.path(message.repo_full_name), "rev-parse", "main") == before
+    assert git(forge.mirror(message.repo_full_name).directory, "rev-parse", "main") == before
 
 
 async def test_a_repository_without_our_mark_is_left_alone(forge: LocalBareForge) -> None:
     message = wish()
-    bare = forge.path(message.repo_full_name)
+    bare = forge.mirror(message.repo_full_name).directory
     bare.mkdir(parents=True)
     git(bare, "init", "--quiet", "--bare")
     with pytest.raises(OrchestratorError) as refused:
@@ -142,7 +143,31 @@ async def test_main_moves_forward_to_a_verified_commit_and_a_repeat_says_the_sam
     first = await forge.publish(publication(message, base, head))
     second = await forge.publish(publication(message, base, head))
     assert first == second == PublishResult(status="published", commit=head, files_changed=["notes/a.txt"])
-    assert git(forge.path(message.repo_full_name), "rev-parse", "main") == head
+    assert git(forge.mirror(message.repo_full_name).directory, "rev-parse", "main") == head
+
+
+@pytest.mark.parametrize(
+    "checks",
+    [
+        [Check(name="tests", commit="0" * 40, passed=True)],
+        [Check(name="style", commit="0" * 40, passed=True)],
+        [Check(name="tests", commit="0" * 40, passed=False)],
+    ],
+    ids=["of another commit", "of something else", "red"],
+)
+async def test_main_is_protected_from_a_commit_whose_tests_are_not_green(
+    forge: LocalBareForge, tmp_path: Path, checks: list[Check]
+) -> None:
+    message = wish()
+    base = (await forge.scaffold(message)).commit
+    work = clone(forge, message, tmp_path / "work")
+    head = commit(work, "notes/a.txt", "a")
+    git(work, "push", "--quiet", "origin", "HEAD:task/eng-1")
+    red = [check.model_copy(update={"commit": head}) if not check.passed else check for check in checks]
+    with pytest.raises(OrchestratorError) as refused:
+        await forge.publish(publication(message, base, head, red))
+    assert refused.value.code is ErrorCode.NOT_ALLOWED
+    assert git(forge.mirror(message.repo_full_name).directory, "rev-parse", "main") == base
 
 
 async def test_work_is_rebased_when_main_has_moved_and_the_same_commit_comes_out_twice(
@@ -158,7 +183,7 @@ async def test_work_is_rebased_when_main_has_moved_and_the_same_commit_comes_out
     git(other, "push", "--quiet", "origin", "HEAD:main")
     first = await forge.publish(publication(message, base, head))
     second = await forge.publish(publication(message, base, head))
-    bare = forge.path(message.repo_full_name)
+    bare = forge.mirror(message.repo_full_name).directory
     assert first == second
     assert (first.status, first.files_changed) == ("rebased", ["mine.txt"])
     assert git(bare, "rev-parse", "task/eng-1") == first.commit
@@ -177,7 +202,7 @@ async def test_a_conflict_names_the_files_and_changes_nothing(forge: LocalBareFo
     moved = commit(other, "README.md", "theirs\n")
     git(other, "push", "--quiet", "origin", "HEAD:main")
     result = await forge.publish(publication(message, base, head))
-    bare = forge.path(message.repo_full_name)
+    bare = forge.mirror(message.repo_full_name).directory
     assert (result.status, result.conflict, result.commit) == ("conflict", ["README.md"], head)
     assert (git(bare, "rev-parse", "main"), git(bare, "rev-parse", "task/eng-1")) == (moved, head)
     assert list((tmp_path / "forge" / ".drafts").iterdir()) == []
@@ -199,8 +224,8 @@ async def test_files_are_read_from_a_commit_and_links_are_not_followed(forge: Lo
     head = commit(work, "имя файла.txt", "текст")
     git(work, "push", "--quiet", "origin", "HEAD:task/eng-1")
     wanted = ["link.txt", "имя файла.txt", "absent", "services", ":(glob)*", "../config"]
-    assert await forge.read_files(message.repo_full_name, head, wanted) == (head, {"имя файла.txt": "текст"})
-    found, files = await forge.read_files(message.repo_full_name, None, ["service.yaml"])
+    assert await forge.mirror(message.repo_full_name).read_files(head, wanted) == (head, {"имя файла.txt": "текст"})
+    found, files = await forge.mirror(message.repo_full_name).read_files(None, ["service.yaml"])
     assert found == base
     assert "backend" in files["service.yaml"]
 
@@ -212,7 +237,7 @@ async def test_a_huge_file_and_an_unknown_commit_are_refused(forge: LocalBareFor
     head = commit(work, "huge.txt", "x" * 2_000_000)
     git(work, "push", "--quiet", "origin", "HEAD:task/eng-1")
     with pytest.raises(OrchestratorError) as huge:
-        await forge.read_files(message.repo_full_name, head, ["huge.txt"])
+        await forge.mirror(message.repo_full_name).read_files(head, ["huge.txt"])
     with pytest.raises(OrchestratorError) as unknown:
-        await forge.read_files(message.repo_full_name, "f" * 40, ["README.md"])
+        await forge.mirror(message.repo_full_name).read_files("f" * 40, ["README.md"])
     assert (huge.value.code, unknown.value.code) == (ErrorCode.INVALID_INPUT, ErrorCode.NOT_FOUND)

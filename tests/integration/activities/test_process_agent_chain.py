@@ -28,6 +28,7 @@ from contracts.departments import ScaffolderMessage
 from contracts.progress import FineEvent
 from contracts.states import AgentKind
 from contracts.steps import (
+    Check,
     PublishRequest,
     PushedBranch,
     TurnRequest,
@@ -146,10 +147,11 @@ async def test_a_wish_becomes_a_verified_commit_on_main(chain: Chain) -> None:
         PublishRequest(
             task_id=chain.task, project_id="p1", repository=chain.repository, branch=chain.branch,
             commit=pushed.commit, base_commit=base,
+            checks=[Check(name="tests", commit=verdict.commit, passed=verdict.passed)],
         )
     )  # fmt: skip
     assert published.status == "published"
-    assert (await chain.forge.read_files(chain.repository, None, []))[0] == pushed.commit
+    assert await chain.forge.mirror(chain.repository).fetch() == pushed.commit
 
 
 @pytest.mark.skipif(

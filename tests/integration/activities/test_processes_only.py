@@ -54,7 +54,9 @@ async def test_a_workspace_that_points_to_another_repository_is_not_read(bench: 
     git_dir, moved = workspace(bench) / ".git", bench.root / "moved"
     if trick == "alternates":
         (git_dir / "objects" / "info").mkdir(exist_ok=True)
-        (git_dir / "objects" / "info" / "alternates").write_text(f"{bench.forge.path(REPOSITORY)}/objects\n")
+        (git_dir / "objects" / "info" / "alternates").write_text(
+            f"{bench.forge.mirror(REPOSITORY).directory}/objects\n"
+        )
     else:
         git_dir.rename(moved)
         if trick == "link":

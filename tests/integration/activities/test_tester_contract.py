@@ -210,7 +210,7 @@ async def test_a_fresh_project_passes_and_a_broken_test_is_named(bench: Bench, t
     passed = await bench.verify(bench.verification_of(fresh.commit, timeout_s=300))
     assert (passed.passed, passed.exit_code, passed.failure_class) == (True, 0, None), passed.evidence
     work = tmp_path / "work"
-    git(tmp_path, "clone", "--quiet", str(bench.forge.path(REPOSITORY)), str(work))
+    git(tmp_path, "clone", "--quiet", str(bench.forge.mirror(REPOSITORY).directory), str(work))
     (work / "tests" / "test_broken.py").write_text("def test_is_broken() -> None:\n    assert 1 == 2\n")
     git(work, "add", "--all")
     git(work, "commit", "--quiet", "--message", "Break")

@@ -30,7 +30,7 @@ COMMIT = "git add --all && git commit --quiet --message Work && git rev-parse HE
 
 async def test_a_workspace_starts_from_main_on_its_branch_without_a_remote(bench: Bench) -> None:
     ready = await bench.prepare()
-    assert ready.base_commit == git(bench.forge.path(REPOSITORY), "rev-parse", "main")
+    assert ready.base_commit == git(bench.forge.mirror(REPOSITORY).directory, "rev-parse", "main")
     assert ready.host_queue == "agents"
     seen = await bench.told("git rev-parse HEAD; git branch --show-current; git remote")
     assert seen.split() == [ready.base_commit, BRANCH]
@@ -43,8 +43,24 @@ async def test_the_platform_takes_the_agents_head_and_a_repeat_says_the_same(ben
     first = await bench.runtime.workspaces().push(bench.pushing(base))
     assert first == await bench.runtime.workspaces().push(bench.pushing(base))
     assert (first.commit, first.base_commit, first.files_changed) == (head, base, ["feature.txt"])
-    assert git(bench.forge.path(REPOSITORY), "rev-parse", BRANCH) == head
-    assert git(bench.forge.path(REPOSITORY), "rev-parse", "main") == base
+    assert git(bench.forge.mirror(REPOSITORY).directory, "rev-parse", BRANCH) == head
+    assert git(bench.forge.mirror(REPOSITORY).directory, "rev-parse", "main") == base
+
+
+@both_sides
+async def test_a_workspace_without_a_repository_is_a_folder_that_keeps_what_is_in_it(bench: Bench) -> None:
+    ready = await bench.prepare_folder()
+    assert (ready.base_commit, ready.host_queue) == (None, "agents")
+    await bench.write("notes/a.md", "from the platform")
+    assert await bench.told("cat notes/a.md; echo mine > b.md; ls -d .git 2>/dev/null") == "from the platform"
+    assert await bench.prepare_folder() == ready
+    assert await bench.told("cat b.md", turn=91) == "mine"
+    bench.commit({"agent.py": ""})
+    with pytest.raises(OrchestratorError) as refused:
+        await bench.prepare()
+    assert refused.value.code is ErrorCode.CONFLICT
+    await bench.runtime.workspaces().remove(bench.worker)
+    assert bench.runtime.left_of(bench.worker) == []
 
 
 async def test_preparing_again_keeps_what_the_agent_has_done(bench: Bench) -> None:
@@ -71,7 +87,7 @@ async def test_commits_that_do_not_build_on_the_base_are_refused(bench: Bench) -
     with pytest.raises(OrchestratorError) as refused:
         await bench.runtime.workspaces().push(bench.pushing(base))
     assert refused.value.code is ErrorCode.REPOSITORY_DIVERGED
-    assert BRANCH not in git(bench.forge.path(REPOSITORY), "branch", "--list")
+    assert BRANCH not in git(bench.forge.mirror(REPOSITORY).directory, "branch", "--list")
 
 
 DAMAGES = [

@@ -92,15 +92,11 @@ async def test_a_live_project_stays_active_when_a_later_task_fails(api: Api, pro
     assert (await task(api, task_id))["error"] == "it broke"
 
 
-async def test_a_project_that_is_not_live_follows_its_tasks_and_learns_its_repository(
-    api: Api, project_id: str
-) -> None:
+async def test_a_project_that_is_not_live_follows_its_tasks(api: Api, project_id: str) -> None:
     task_id = f"eng-{uuid4().hex[:12]}"
     for seq, status in enumerate(("scaffolding", "scaffolded", "developing", "testing", "failed")):
         await api.project_task(task_id, project_id, seq=seq, project_status=status)
         assert await project_status(api, project_id) == status
-    project = (await api.http.get(f"/projects/{project_id}", headers=api.admin)).json()["project"]
-    assert project["repository"] == f"u1/{project['name']}"
 
 
 async def test_an_archived_project_stays_archived(api: Api, project_id: str) -> None:

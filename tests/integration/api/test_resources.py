@@ -10,7 +10,7 @@ import pytest
 import pytest_asyncio
 
 from contracts import ids
-from tests.support.api import Api, projection, release, running_api
+from tests.support.api import Api, Headers, projection, release, running_api
 
 
 @pytest_asyncio.fixture(scope="module")
@@ -115,6 +115,35 @@ async def test_an_archived_project_leaves_the_list_and_comes_back(api: Api, proj
     reply = await api.http.patch(f"/projects/{project_id}", json={"archived": False}, headers=api.admin)
     assert reply.json()["status"] == "draft"
     assert await listed()
+
+
+async def test_an_archived_project_comes_back_as_scaffolded_when_something_is_in_its_repository(
+    api: Api, project_id: str
+) -> None:
+    task = await api.new_task(project_id, project_status="scaffolded")
+    await api.project_task(task, project_id, seq=2, state="failed", project_status="failed")
+    for archived, status in ((True, "archived"), (False, "scaffolded")):
+        reply = await api.http.patch(f"/projects/{project_id}", json={"archived": archived}, headers=api.admin)
+        assert reply.json()["status"] == status
+
+
+async def test_a_project_has_its_repository_from_the_beginning_and_no_other_project_gets_it(api: Api) -> None:
+    owner, headers = await api.new_user()
+    first = await new_project(api, headers, "shop")
+    assert first["repository"] == f"u{owner}/shop"
+    await api.rows("UPDATE projects SET name = 'store' WHERE id = $1", first["id"])
+    second = await new_project(api, headers, "shop")
+    assert second["repository"].startswith(f"u{owner}/shop-")
+    again = await api.http.post("/projects", json={"id": second["id"], "name": "shop"}, headers=headers)
+    assert again.json()["repository"] == second["repository"]
+    taken = await api.http.post("/projects", json={"id": f"p-{uuid4().hex}", "name": "shop"}, headers=headers)
+    assert (taken.status_code, taken.json()["code"]) == (409, "ALREADY_EXISTS")
+
+
+async def new_project(api: Api, owner: Headers, name: str) -> dict[str, Any]:
+    reply = await api.http.post("/projects", json={"id": f"p-{uuid4().hex}", "name": name}, headers=owner)
+    assert reply.status_code == 201, reply.text
+    return dict(reply.json())
 
 
 async def allocate(api: Api, project_id: str, *services: str, **fields: Any) -> dict[str, Any]:

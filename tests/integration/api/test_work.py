@@ -81,6 +81,7 @@ async def test_a_wish_becomes_the_departments_message(api: Api) -> None:
     assert (message.project_id, message.require_approval) == (project_id, True)
     assert message.spec.description == "A blog"
     assert message.spec.name == message.project_name
+    assert message.repository == f"u{user_id}/{message.project_name}"
     assert [module.value for module in message.spec.modules] == ["backend", "tg_bot"]
 
 

@@ -12,6 +12,7 @@ from contracts.states import TaskKind
 from tests.support.eventually import eventually
 from tests.support.kills.judging import Delivery, Evidence
 from tests.support.kills.traces import Traces, begun_again
+from tests.support.outside import Outside
 from tests.support.stack import FINAL, Said, Stack
 
 UNREACHABLE = 6
@@ -110,7 +111,7 @@ async def gather_evidence(traces: Traces, delivery: Delivery, *, engine_killed: 
     deployed = await asyncio.to_thread(traces.deployed, delivery)
     return Evidence(
         tasks=tuple(sorted(f"{row['kind']} {row['state']}" for row in task_rows)),
-        commits=await _commits(stack.home / "forge" / "u1" / f"{delivery.project}.git"),
+        commits=await _commits(Outside(stack, delivery.project).repository),
         turns=len({run.name for run in traces.runs(delivery.work[0])}),
         agent_starts=await asyncio.to_thread(traces.agent_starts, delivery),
         begun_again=tuple(

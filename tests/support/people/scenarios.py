@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from runtime import keyring
+from tests.support.forges import lock_of
 from tests.support.outside import Outside, answer, held
 from tests.support.people import scenarios_of_deploy as deploys
 from tests.support.people.story import ENTITY, SECOND_ENTITY, Story, below, new_person, stages
@@ -96,7 +97,7 @@ async def unclear(stack: Stack) -> Story:
 async def cancel_scaffold(stack: Stack) -> Story:
     """Cancelled while the repository is being made, which something else holds up."""
     story = await Story.begin(stack)
-    async with held(stack.home / "forge" / ".locks" / f"u1__{story.name}.lock") as let_go:
+    async with held(lock_of(stack.home, f"u1/{story.name}")) as let_go:
         task_id = await story.start("engineering", "cancel-scaffold", ENTITY)
         await stack.at_stage(task_id, "scaffolding")
         story.seen["cancelled"] = await story.cancel(task_id, meanwhile=let_go)

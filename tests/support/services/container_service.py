@@ -75,7 +75,7 @@ class ContainerProject(SampleProject):
 
     @property
     def target(self) -> DeployTarget:
-        host = on_server(self.home, self.server)
+        host = on_server(self.home, self.forge, self.server)
         return ReleaseTarget(self.home, self.artifacts, host, start_timeout_s=self.start_timeout_s)
 
     @property

@@ -248,7 +248,7 @@ class Bench:
 
     def commit(self, files: dict[str, str]) -> str:
         """A repository whose main has exactly these files; the commit."""
-        bare, work = self.forge.path(REPOSITORY), self.root / f"work-{uuid4().hex[:6]}"
+        bare, work = self.forge.mirror(REPOSITORY).directory, self.root / f"work-{uuid4().hex[:6]}"
         work.mkdir()
         git(work, "init", "--quiet", "--initial-branch=main")
         for path, content in files.items():
@@ -262,11 +262,17 @@ class Bench:
         return git(work, "rev-parse", "HEAD")
 
     async def prepare(self) -> WorkspaceReady:
-        if not self.forge.path(REPOSITORY).exists():
+        if not self.forge.mirror(REPOSITORY).directory.exists():
             self.commit({"agent.py": AGENT})
         return await self.runtime.workspaces().prepare(
             WorkspaceRequest(worker_id=self.worker, repository=REPOSITORY, branch=BRANCH)
         )
+
+    async def prepare_folder(self) -> WorkspaceReady:
+        """A workspace without a repository, with the agent in it."""
+        ready = await self.runtime.workspaces().prepare(WorkspaceRequest(worker_id=self.worker))
+        await self.write("agent.py", AGENT)
+        return ready
 
     async def write(self, path: str, content: str = "content") -> None:
         await self.runtime.workspaces().write_file(WorkspaceFile(worker_id=self.worker, path=path, content=content))

@@ -9,21 +9,22 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import cast
 from uuid import uuid4
 
+from activities.adapters.forge.local import LocalBareForge
 from activities.adapters.playbooks.by_server import this_machine
 from activities.adapters.playbooks.target import ReleaseTarget
 from activities.adapters.release.directory import ProjectPlace
 from activities.adapters.release.plan_reader import ForgePlanReader
 from activities.adapters.runs.supervisor import Supervisor
 from activities.adapters.runs.unprivileged import UnprivilegedUsers
-from activities.ports import DeployTarget, Follow, Forge
+from activities.ports import DeployTarget, Follow
 from activities.rules_environment import render
 from contracts.ids import directory_name
 from contracts.progress import FineEvent
 from contracts.steps import Allocation, AnalysisRequest, ProbeRequest, ReleaseRequest, ServicePort
 from runtime.artifacts import DirectoryArtifactStore
+from tests.support.forges import forge_of
 
 SECRET = "s3cret-token-of-a-person"
 
@@ -121,12 +122,16 @@ class SampleProject:
         return f"u1/{self.name}"
 
     @property
+    def forge(self) -> LocalBareForge:
+        return forge_of(self.home)
+
+    @property
     def git_dir(self) -> Path:
-        return self.home / "forge" / f"{self.repository}.git"
+        return self.forge.mirror(self.repository).directory
 
     @property
     def target(self) -> DeployTarget:
-        host = this_machine(self.home, self.users)
+        host = this_machine(self.home, self.forge, self.users)
         return ReleaseTarget(self.home, self.artifacts, host, start_timeout_s=self.start_timeout_s)
 
     @property
@@ -193,7 +198,7 @@ class SampleProject:
         self, commit: str, release_id: str = "", previous: str | None = None, task_id: str = "", timeout_s: int = 60
     ) -> ReleaseRequest:
         identity = uuid4().hex[:8]
-        plan = await ForgePlanReader(cast(Forge, GitFiles(self.git_dir))).read(
+        plan = await ForgePlanReader(self.forge).read(
             AnalysisRequest(project_id=self.project_id, repository=self.repository, commit=commit)
         )
         return ReleaseRequest(
@@ -288,18 +293,6 @@ class SampleProject:
     async def stop_everything(self) -> None:
         for run in (self.home / "runs").glob("*"):
             await self.supervisor.stop(run.name, grace_s=1.0)
-
-
-@dataclass(frozen=True)
-class GitFiles:
-    """The reading part of a forge."""
-
-    git_dir: Path
-
-    async def read_files(self, repository: str, commit: str | None, paths: list[str]) -> tuple[str, dict[str, str]]:
-        full = _git("rev-parse", commit or "main", cwd=self.git_dir)
-        present = set(_git("ls-tree", "--name-only", full, cwd=self.git_dir).splitlines())
-        return full, {path: _git("show", f"{full}:{path}", cwd=self.git_dir) for path in paths if path in present}
 
 
 @contextmanager

@@ -1,10 +1,13 @@
 """In-memory ports for workflow tests: quick, scriptable, and counting every effect."""
 
+from __future__ import annotations
+
 import asyncio
 import hashlib
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from activities.ports import Follow
 from contracts import ids
@@ -179,12 +182,36 @@ class FakeForge:
         self.main = request.commit
         return PublishResult(status="published", commit=request.commit, files_changed=["services/backend/notes.py"])
 
-    async def read_files(self, repository: str, commit: str | None, paths: list[str]) -> tuple[str, dict[str, str]]:
-        if self.read_error:
-            raise self.read_error
-        if commit in self.unknown:
-            raise OrchestratorError(ErrorCode.NOT_FOUND, f"{repository} has no commit {commit}.")
-        return commit or self.main, {}
+    def mirror(self, repository: str) -> FakeMirror:
+        return FakeMirror(self, repository)
+
+
+@dataclass
+class FakeMirror:
+    """Every commit is there, but for those that the forge does not know; none holds files."""
+
+    forge: FakeForge
+    repository: str
+
+    @property
+    def directory(self) -> Path:
+        raise AssertionError("workflow tests have no Git directory")
+
+    async def fetch(self, commit: str | None = None) -> str:
+        if self.forge.read_error:
+            raise self.forge.read_error
+        if commit in self.forge.unknown:
+            raise OrchestratorError(ErrorCode.NOT_FOUND, f"{self.repository} has no commit {commit}.")
+        return commit or self.forge.main
+
+    async def commit_of(self, branch: str) -> str | None:
+        return self.forge.main if branch == "main" else None
+
+    async def read_files(self, commit: str | None, paths: list[str]) -> tuple[str, dict[str, str]]:
+        return await self.fetch(commit), {}
+
+    async def push(self, source: Path, request: WorkspacePush) -> PushedBranch:
+        raise AssertionError("pushes of workflow tests go through the workspaces")
 
 
 @dataclass
@@ -192,6 +219,7 @@ class FakeWorkspaces:
     heads: dict[str, str] = field(default_factory=dict)
     files: dict[str, str] = field(default_factory=dict)
     removed: list[str] = field(default_factory=list)
+    prepared: list[WorkspaceRequest] = field(default_factory=list)
     base: str = field(default_factory=lambda: sha("scaffold"))
     prepare_error: Exception | None = None
     remove_error: Exception | None = None
@@ -201,8 +229,10 @@ class FakeWorkspaces:
     async def prepare(self, request: WorkspaceRequest) -> WorkspaceReady:
         if self.prepare_error:
             raise self.prepare_error
+        self.prepared.append(request)
         self.heads.setdefault(request.worker_id, self.base)
-        return WorkspaceReady(worker_id=request.worker_id, base_commit=self.base, host_queue="agents")
+        base = self.base if request.repository else None
+        return WorkspaceReady(worker_id=request.worker_id, base_commit=base, host_queue="agents")
 
     async def write_file(self, request: WorkspaceFile) -> None:
         if ".." in request.path:

@@ -91,6 +91,7 @@ class World:
             "user_id": OWNER.user_id,
             "actor": OWNER,
             "project_name": "notes",
+            "repository": "u1001/notes",
             "title": "Notes",
             "spec": self.spec(),
         }
@@ -104,6 +105,7 @@ class World:
             "actor": OWNER,
             "project_name": "notes",
             "project_slug": self.slug,
+            "repository": "u1001/notes",
             "action": DeployAction.DEPLOY,
         }
         return DeployMessage.model_validate(values | changes)
@@ -116,6 +118,7 @@ class World:
             "actor": OWNER,
             "project_name": "notes",
             "project_slug": self.slug,
+            "repository": "u1001/notes",
             "spec": self.spec(),
         }
         return DeliveryMessage.model_validate(values | changes)

@@ -1,5 +1,7 @@
 """Reading service.yaml and env.contract.yaml from a commit."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass, field
 
 import pytest
@@ -32,7 +34,10 @@ entries:
 class FakeFiles:
     files: dict[str, str] = field(default_factory=dict)
 
-    async def read_files(self, repository: str, commit: str | None, paths: list[str]) -> tuple[str, dict[str, str]]:
+    def mirror(self, repository: str) -> FakeFiles:
+        return self
+
+    async def read_files(self, commit: str | None, paths: list[str]) -> tuple[str, dict[str, str]]:
         return commit or COMMIT, {path: self.files[path] for path in paths if path in self.files}
 
 

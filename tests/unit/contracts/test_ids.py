@@ -53,8 +53,11 @@ def test_the_longest_name_still_has_a_slug() -> None:
         assert TypeAdapter(ProjectSlug).validate_python(slug) == slug
 
 
-def test_equal_project_names_of_two_people_are_two_repositories() -> None:
-    assert ids.repository_name(1, "blog") != ids.repository_name(2, "blog")
+def test_no_two_projects_are_offered_the_same_repository_of_last_choice() -> None:
+    mine, theirs = ids.repository_names(1, "blog", "p-1"), ids.repository_names(2, "blog", "p-2")
+    assert mine == ("u1/blog", "u1/blog-1dee6e3e")
+    assert not set(mine) & set(theirs)
+    assert ids.repository_names(1, "blog", "p-3")[1] != mine[1]
 
 
 def test_every_turn_and_every_verified_commit_has_a_name_of_its_own() -> None:
