@@ -23,7 +23,7 @@ with workflow.unsafe.imports_passed_through():
     from contracts.questions import AnswerCommand, QuestionDTO
     from contracts.states import ProjectStatus, QuestionKind, QuestionState, Stage, TaskKind, TaskState
     from contracts.subjects import Subject
-    from workflows import options, patches, visibility
+    from workflows import options, visibility
 
 _STAGE = SearchAttributeKey.for_keyword(SearchAttribute.STAGE)
 
@@ -156,9 +156,7 @@ class Ledger:
     ) -> AnswerCommand:
         """Put a question to a person and wait, as long as it takes. Silence holds; reminders are milestones."""
         self._open_question(kind, text, choices, secret_names or [], plan_hash)
-        is_seen = patches.waiting_is_a_stage()
-        if is_seen:
-            workflow.upsert_search_attributes([_STAGE.value_set(TaskState.WAITING.value)])
+        workflow.upsert_search_attributes([_STAGE.value_set(TaskState.WAITING.value)])
         while self._answer is None:
             try:
                 await workflow.wait_condition(lambda: self._answer is not None, timeout=reminder)
@@ -167,8 +165,7 @@ class Ledger:
                 self._send(self._projection(self._event("progress", message, question=self.question)))
         answer, self._answer = self._answer, None
         self._state = TaskState.RUNNING
-        if is_seen:
-            workflow.upsert_search_attributes([_STAGE.value_set(self._stage.value)])
+        workflow.upsert_search_attributes([_STAGE.value_set(self._stage.value)])
         return answer
 
     def accept(self, command: AnswerCommand) -> None:

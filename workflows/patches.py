@@ -10,15 +10,7 @@ from temporalio import workflow
 def queued_is_seen() -> bool:
     """A deploy that waits has a task row from the beginning; before, it appeared when its turn came.
 
-    Retire when no `deploy` run that began before 2026-11-21 is open.
+    Nothing has been released with the old form. It stays, with a history of each form, until a released version needs a
+    patch of its own: so it is known that patches work.
     """
     return workflow.patched("queued-deploy-is-seen-2026-11-20")
-
-
-def waiting_is_a_stage() -> bool:
-    """The search attribute `Stage` says `waiting` while a question is open, so that a saved view can show what waits
-    for a person; before, it kept the stage in which the question came up.
-
-    Retire when no `engineering` or `deploy` run that began before 2026-11-26 is open.
-    """
-    return workflow.patched("waiting-is-a-stage-2026-11-25")

@@ -36,14 +36,13 @@ GOLDEN: dict[str, tuple[str, ...]] = {
     ),
     WorkflowName.ENGINEERING: (
         "happy", "iteration", "repair", "same-failure", "empty-claim", "agent-fails", "question", "cancel-scaffold",
-        "cancel-turn", "cancel-tests", "cancel-waiting-for-an-answer", "question-waiting-seen",
+        "cancel-turn", "cancel-tests", "cancel-waiting-for-an-answer",
     ),
     WorkflowName.DEPLOY: (
         "happy", "iteration", "rollback", "stop", "restart", "remove", "broken-health", "crash-on-start",
-        "two-at-once", "two-at-once-queued-seen", "approval", "approval-queued-seen", "declined",
-        "approval-waiting-seen", "missing-secret",
+        "two-at-once", "two-at-once-queued-seen", "approval", "declined", "missing-secret",
         "secret-with-the-answer",
-        "cancel-waiting-for-a-secret", "cancel-playbook", "cancel-playbook-queued-seen",
+        "cancel-waiting-for-a-secret", "cancel-playbook",
         "withdrawn-playbook",
     ),
     WorkflowName.AGENT_WORKER: ("happy", "repair", "question", "cancel-turn"),

@@ -65,7 +65,7 @@ async def question(stack: Stack) -> Story:
     While it is open the key of the payloads is replaced: what was written with the old one must still be read.
     """
     story = await Story.begin(stack)
-    task_id = await story.start("engineering", "question-waiting-seen", f"{ENTITY} [agent:ask]")
+    task_id = await story.start("engineering", "question", f"{ENTITY} [agent:ask]")
     asked = await stack.question(story.project)
     story.seen["question"], story.seen["waiting"] = asked, await stack.task(task_id)
     stranger = await new_person(stack)

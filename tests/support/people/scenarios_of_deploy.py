@@ -91,7 +91,7 @@ async def approval(stack: Stack) -> Story:
     """A deploy waits for an approval; a delivery that comes meanwhile waits behind it and then has its turn."""
     story = await Story.begin(stack)
     commit = await story.built("before-approval", ENTITY)
-    deploy = await story.deploy("approval-waiting-seen", "--approve")
+    deploy = await story.deploy("approval", "--approve")
     asked = await stack.question(story.project)
     story.seen["commit"], story.seen["question"] = commit, asked
     delivery = await story.start("delivery", "joins-a-deploy", SECOND_ENTITY)
