@@ -363,7 +363,7 @@ class DeployWorkflow:
         return "allocate" in self._reached and not self._state.get("status")
 
     async def _put_back(self, *, cancelled: bool, code: str | None, error: str) -> None:
-        """Return to the previous release; that this fails is told, and ends the task all the same."""
+        """Return to the previous release; a failure of this is reported and ends the task, too."""
         try:
             outcome = await self._revert(cancelled=cancelled, code=code, error=error)
         except ActivityError as trouble:

@@ -97,7 +97,7 @@ class PlaybookRunner:
         A finished run is adopted with its result, a lost one (its supervisor was killed, or a reboot) runs again
         from the start. Cancelling the caller leaves the run alone. Raises PLAYBOOK_LOST (transient) when the run
         is lost, killed or stopped from outside while it is followed, or when its server could not be reached:
-        the next call begins anew. A run waits for its turn while many others are under way.
+        the next call starts again. A run waits for its turn while many others run.
         """
         async with self._turn(follow):
             # Shielded: half a start would be invisible to the stop that follows a cancellation.
