@@ -61,7 +61,7 @@ def build_runner() -> SandboxedWorkflowRunner:
 def compile_workflows() -> None:
     """Write the bytecode of workflow code, if it can be written.
 
-    The sandbox loads this code anew for every run, so that under PYTHONDONTWRITEBYTECODE, which images often set, each
+    The sandbox loads this code again for every run, so that under PYTHONDONTWRITEBYTECODE, which images often set, each
     run would compile it.
     """
     compileall.compile_dir(Path(workflows.__file__).parent, quiet=2)

@@ -355,7 +355,7 @@ class AgentWorkerWorkflow:
         )
 
     async def _remove_workspace(self) -> None:
-        """One that cannot be removed undoes nothing of what was done in it."""
+        """A workspace that cannot be removed does not undo the work done in it."""
         try:
             await workflow.execute_activity_method(
                 RepositoryActivities.remove,

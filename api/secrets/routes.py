@@ -19,7 +19,7 @@ from contracts.project_spec import SecretName
 router = APIRouter(tags=["secrets"])
 
 UNANSWERED_HEADER = "X-Unanswered-Questions"
-"""Ids of the questions that wait for this secret and could not be told; the secret is stored all the same."""
+"""Ids of the questions that wait for this secret and could not be told; the secret is stored anyway."""
 
 ProjectId = Annotated[Identifier, Path()]
 Name = Annotated[SecretName, Path()]

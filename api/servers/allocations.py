@@ -23,7 +23,7 @@ async def allocate(session: AsyncSession, request: PortAllocationRequest) -> Por
 
     Raises NO_SERVER when none is usable, NO_PORT when its range is used up, CONFLICT when the project lives elsewhere.
     """
-    # First the project, then the server: everybody locks in this order.
+    # First the project, then the server: all code locks in this order.
     if await session.get(ProjectRow, request.project_id, with_for_update=True) is None:
         raise not_found("project", request.project_id)
     kept = await _of_project(session, request.project_id)

@@ -1,7 +1,7 @@
 """Which scripts a page of the Web UI may run.
 
 Below a public path the Web UI's server leaves out the policy of its pages, since it changes their inline script and
-does not compute its hash anew. So the API sends the same policy with the right hash.
+does not compute its hash again. So the API sends the same policy with the right hash.
 """
 
 import base64

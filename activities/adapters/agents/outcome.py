@@ -130,7 +130,7 @@ def _judged(ended: EndedTurn, claim: ClaimedOutcome | None) -> tuple[Literal["do
     """Exit code and result line outweigh the claim: a failed agent cannot claim to be done.
 
     Where the agent ended well and only the line is missing, in either runtime, the claim counts: Docker loses what a
-    container prints while its daemon is down, and what is claimed to be done is verified all the same.
+    container prints while its daemon is down, and what is claimed to be done is verified anyway.
     """
     report, code = ended.report, ended.status.exit_code
     told = (claim.summary if claim is not None else "") or report.text

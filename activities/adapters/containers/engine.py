@@ -60,7 +60,7 @@ class Bind:
 class ContainerSpec:
     """One container. It is never root, has no capability, and cannot get one.
 
-    `environment` can be read by everybody who may use the engine: values that are secret go another way.
+    Anyone who may use the engine can read `environment`: secret values are passed in another way.
     """
 
     name: str
@@ -138,7 +138,7 @@ class DockerContainerEngine:
         """Start it; starting what runs changes nothing.
 
         False for a container that the engine was starting when it was killed: it holds half of it, and refuses. Its
-        process may run all the same, unknown to the engine.
+        process may still run, unknown to the engine.
         """
         try:
             await self._call(lambda api: api.start(name))

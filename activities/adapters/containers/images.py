@@ -91,7 +91,7 @@ class DockerImages:
 
 
 def _digest() -> str:
-    """Of all that the image is made of; uv's program, large, is known by its version."""
+    """A hash of everything in the image; uv's large program counts by its version."""
     return hashlib.sha256(_archive(_files()) + version("uv").encode()).hexdigest()[:16]
 
 

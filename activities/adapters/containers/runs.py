@@ -6,7 +6,7 @@ that it was stopped by us.
 
 A start has two steps, since an engine that is killed while it starts a container may leave a process that it does not
 know: the container starts its launcher, which waits; once the engine has written the start down, the launcher is told
-to begin. One that is in no record never gets the signal and ends by itself, so the container can be made anew.
+to begin. One that is in no record never gets the signal and ends by itself, so the container can be created again.
 """
 
 from __future__ import annotations

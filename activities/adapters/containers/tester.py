@@ -135,7 +135,7 @@ class DockerTester:
         return await self._follow(request, name, follow)
 
     async def stop(self, request: VerificationRequest) -> None:
-        """Stop the tests and all that they started; nothing of it runs when this returns, and the copy is gone."""
+        """Stop the tests and all that they started; none of it runs when this returns, and the copy is gone."""
         name = verification_name(request.task_id, request.commit)
         labels = {_TASK_LABEL: request.task_id, _COMMIT_LABEL: request.commit, _KIND_LABEL: "setup"}
         for one in self._runs.names(labels):

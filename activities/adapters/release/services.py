@@ -219,7 +219,7 @@ class ReleaseServices(ABC):
         await self.stop_candidates()
 
     async def restart(self, release_id: str | None) -> Release:
-        """Start the release (None: the current one) anew. Raises NOT_DEPLOYED."""
+        """Restart the release (None: the current one). Raises NOT_DEPLOYED."""
         current = release_id or directory.current_release(self.place)
         if current is None:
             raise OrchestratorError(ErrorCode.NOT_DEPLOYED, "This project is not deployed; deploy it first.")

@@ -320,7 +320,7 @@ def _name_servers() -> list[str]:
 
 
 async def _new_key(key: Path, comment: str) -> None:
-    """Stored with mode 0600 before anybody trusts it; a half-made pair is made anew."""
+    """Stored with mode 0600 before it is trusted; an incomplete pair is made again."""
     for file in (key, key.with_suffix(".pub")):
         file.unlink(missing_ok=True)
     reply = await docker.run_program(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", comment, "-f", str(key)])

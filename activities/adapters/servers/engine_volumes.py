@@ -28,7 +28,7 @@ async def is_ready(volume: str, image: str) -> bool:
 
 
 async def copy_volume(source: str, target: str, image: str) -> None:
-    """`target` holds what `source` holds. One that an engine has used stays as it is; half a copy is made anew."""
+    """`target` holds what `source` holds. A target that an engine has used stays; an incomplete copy is replaced."""
     # Layers have marks (trusted.*) that only an administrator may set.
     volumes = ("--cap-add", "SYS_ADMIN", "--volume", f"{source}:/from:ro", "--volume", f"{target}:/to")
     await _run(target, image, *volumes, script=_COPY)
