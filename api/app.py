@@ -98,6 +98,8 @@ def create_app(settings: Settings, *, database_url: str, gateway: WorkflowGatewa
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
+        # A model has one name for clients, also where older senders may write it in another form.
+        separate_input_output_schemas=False,
         telemetry={"exclude": _is_untraced, "operation_spans": False, "metrics": False, "logs": False},
         responses={"4XX": {"model": Problem}, "5XX": {"model": Problem}},
     )

@@ -13,8 +13,8 @@ import httpx
 import psutil
 
 from contracts.ids import directory_name
-from tests.support.forges import repository_of
 from tests.support.services import engine
+from tests.support.services.forges import repository_of
 from tests.support.stack import Stack
 
 RUN_MARK = "ORCHESTRATOR_RUN"

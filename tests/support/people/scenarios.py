@@ -7,10 +7,10 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from runtime import keyring
-from tests.support.forges import lock_of
 from tests.support.outside import Outside, answer, held
 from tests.support.people import scenarios_of_deploy as deploys
 from tests.support.people.story import ENTITY, SECOND_ENTITY, Story, below, new_person, stages
+from tests.support.services.forges import lock_of
 from tests.support.stack import Said, Stack
 
 Scenario = Callable[[Stack], Awaitable[Story]]

@@ -24,7 +24,7 @@ from contracts.ids import directory_name
 from contracts.progress import FineEvent
 from contracts.steps import Allocation, AnalysisRequest, ProbeRequest, ReleaseRequest, ServicePort
 from runtime.artifacts import DirectoryArtifactStore
-from tests.support.forges import forge_of
+from tests.support.services.forges import forge_of
 
 SECRET = "s3cret-token-of-a-person"
 

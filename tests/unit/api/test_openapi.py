@@ -14,20 +14,26 @@ from contracts import (
     artifacts,
     base,
     chat,
+    criteria,
     departments,
     nouns,
     progress,
+    project_settings,
     project_spec,
     questions,
     states,
     steps,
+    subjects,
 )
 from contracts.wording import in_words
 from runtime.settings import Settings
 
 PUBLIC = {"/health", "/healthz"}
 FOR_EVERY_KEY = {"/whoami"}
-MODULES = (agent_workers, artifacts, base, chat, departments, nouns, progress, project_spec, questions, states, steps)
+MODULES = (
+    agent_workers, artifacts, base, chat, criteria, departments, nouns, progress, project_settings, project_spec,
+    questions, states, steps, subjects,
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")

@@ -15,10 +15,10 @@ import pytest
 
 from contracts.errors import OrchestratorError
 from runtime.settings import Settings
-from tests.integration.activities.dummies import LINES, NEW
+from tests.integration.activities.forge.dummies import LINES, NEW
 from workers.forges import build_forge
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 PACKAGES = ("contracts", "workflows", "activities", "runtime", "workers", "templates")
 DELIVER = Path(__file__).with_name("deliver_with.py")
 

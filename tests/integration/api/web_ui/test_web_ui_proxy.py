@@ -11,7 +11,7 @@ from pydantic import SecretStr
 
 from api.app import create_app
 from runtime.settings import Settings
-from tests.integration.api.test_web_ui import TEXT, assert_refused, logged_in, sealed
+from tests.integration.api.web_ui.test_web_ui import TEXT, assert_refused, logged_in, sealed
 from tests.support.api import Api, Headers, running_api
 
 PUBLIC = "https://orchestrator.example.test"
