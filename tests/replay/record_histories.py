@@ -41,9 +41,7 @@ GOLDEN: dict[str, tuple[str, ...]] = {
     WorkflowName.DEPLOY: (
         "happy", "iteration", "rollback", "stop", "restart", "remove", "broken-health", "crash-on-start",
         "two-at-once", "two-at-once-queued-seen", "approval", "declined", "missing-secret",
-        "secret-with-the-answer",
-        "cancel-waiting-for-a-secret", "cancel-playbook",
-        "withdrawn-playbook",
+        "secret-with-the-answer", "cancel-waiting-for-a-secret", "withdrawn-playbook",
     ),
     WorkflowName.AGENT_WORKER: ("happy", "repair", "question", "cancel-turn"),
 }  # fmt: skip
