@@ -61,7 +61,7 @@ async def test_a_delivery_waits_while_what_is_below_it_asks_and_says_whom_and_wh
     message = world.delivery(require_approval=True)
     started = await world.gateway.start_delivery(message)
     deploy_task = ids.child_task_id(message.task_id, TaskKind.DEPLOY)
-    workflow_id = ids.deploy_workflow_id(world.project_id)
+    workflow_id = ids.deploy_workflow_id(world.slug)
     secret = await world.question(deploy_task)
     await eventually(lambda: _waits_for(world, message.task_id) == secret)
     last = world.platform.of(message.task_id)[-1]
