@@ -7,8 +7,8 @@ import pytest
 
 from benchmarks.chat_acknowledgement import at_once
 from emulators.telegram.telegram import Telegram
+from tests.chat.transcripts import check_transcript
 from tests.support.people.chat import BotProcess, ChatSystem, ChatUser, link, running_chat_system
-from tests.support.people.transcripts import check_transcript
 from tests.support.stack import Stack, free_ports
 
 pytestmark = pytest.mark.timeout(400)

@@ -14,8 +14,8 @@ from uuid import uuid4
 import pytest
 from playwright.async_api import Page, expect
 
+from tests.e2e.login_proxy import Proxied, proxied_api
 from tests.support.browser import SIZE, WebUi, login_link, new_page
-from tests.support.login_proxy import Proxied, proxied_api
 from tests.support.stack import ROOT, Stack
 
 # The first test may have to bring the platform up, and to build its images.

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from activities.adapters.packages.pip_settings import INSTALLER_VARIABLES
-from tests.support.package_index import WHEEL, package_index, wheel
+from tests.integration.activities.package_index import WHEEL, package_index, wheel
 
 ROOT = Path(__file__).resolve().parents[3]
 _PINS = "idna==3.20\n"

@@ -20,9 +20,9 @@ from contracts.names import Queue
 from contracts.subjects import Subject
 from runtime.api_client import ApiClient
 from runtime.temporal.gateway import Gateway
+from tests.integration.api.subject_workflows import Errand, ErrandWorkflow
 from tests.support.api import Api, Headers, running_api, served
 from tests.support.eventually import eventually
-from tests.support.workflows.subject_workflows import Errand, ErrandWorkflow
 from tests.support.workflows.temporal_server import running_temporal_server
 from workers.sandbox import build_runner
 

@@ -19,8 +19,8 @@ from activities.adapters.containers.engine import (
 from activities.adapters.containers.images import BASE_IMAGE, DockerImages
 from activities.adapters.containers.runs import archive_of
 from contracts.errors import ErrorCode, OrchestratorError
+from tests.integration.infra.engine_proxy import running_proxy
 from tests.support.services.container_service import no_engine
-from tests.support.services.engine_proxy import running_proxy
 
 pytestmark = pytest.mark.timeout(400)  # the first run builds two images
 

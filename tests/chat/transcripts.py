@@ -7,7 +7,7 @@ from pathlib import Path
 from emulators.telegram.chats import Chat
 from emulators.telegram.transcript import written
 
-DIRECTORY = Path(__file__).resolve().parents[3] / "docs" / "chat-transcripts"
+DIRECTORY = Path(__file__).resolve().parents[2] / "docs" / "chat-transcripts"
 _RENAME = (
     (r"http://127\.0\.0\.1:\d+", "http://127.0.0.1:18000"),
     (r"http://(10|172)\.\d+\.\d+\.\d+:\d+", "http://127.0.0.1:18000"),
