@@ -130,8 +130,7 @@ async def test_without_a_login_ids_are_readable_and_everything_else_is_sealed(
     stack: Stack, page: Page, delivered: Delivered
 ) -> None:
     ui = WebUi(page, stack.settings.ui_url)
-    await ui.search(f'ProjectId = "{delivered.project_id}"')
-    await ui.sees(delivered.delivery, delivered.engineering)
+    await ui.find(f'ProjectId = "{delivered.project_id}"', delivered.delivery, delivered.engineering)
     await ui.open_run(delivered.delivery)
     await expect(page.get_by_test_id("input-and-result")).to_contain_text(CIPHERTEXT)
     assert WISH not in await page.inner_text("body")
@@ -190,12 +189,11 @@ async def test_the_documented_views_find_what_waits_for_a_person_and_what_has_fa
     wish = ("engineering", "start", "--project", project, "A library with books: title [agent:ask]")
     started = await stack.ok(*wish)
     asked = await stack.question(project)
-    await readable.search(views["Waiting for a person"])
-    await readable.sees(started["workflow_id"])
+    await readable.find(views["Waiting for a person"], started["workflow_id"])
     await stack.ok("answer", asked["id"], "stop")
     assert (await stack.finished(started["task_id"]))["state"] == "failed"
-    await readable.search(re.sub(r"\d{4}-\d\d-\d\d", datetime.now(UTC).date().isoformat(), views["Failed today"]))
-    await readable.sees(started["workflow_id"])
+    today = re.sub(r"\d{4}-\d\d-\d\d", datetime.now(UTC).date().isoformat(), views["Failed today"])
+    await readable.find(today, started["workflow_id"])
     still = await client.count_workflows(f'{views["Waiting for a person"]} AND ProjectId = "{project}"')
     assert still.count == 0
 

@@ -113,15 +113,13 @@ class WebUi:
         await self.page.goto(link, wait_until="commit")
         await self.page.wait_for_url("**/namespaces/default/workflows", wait_until="commit")
 
-    async def search(self, query: str) -> None:
-        """The list of the workflows that a query finds."""
-        await self.page.goto(f"{self.url}/namespaces/default/workflows?query={quote(query)}", wait_until="commit")
-
     async def find(self, query: str, *texts: str) -> None:
-        """The same once the list shows these texts: Temporal lists a change a while after it, and the page stays."""
+        """The list of what a query finds, once it shows these texts: Temporal lists a change a while after it, and
+        the page stays as it is.
+        """
 
         async def shown() -> bool:
-            await self.search(query)
+            await self.page.goto(f"{self.url}/namespaces/default/workflows?query={quote(query)}", wait_until="commit")
             look_ms = patience(_LIST_S) * 1000
             looks = [expect(self.page.get_by_text(text).first).to_be_visible(timeout=look_ms) for text in texts]
             await asyncio.gather(*looks)
