@@ -168,12 +168,40 @@ async def test_another_owner_cannot_listen(api: Api, web: httpx.AsyncClient) -> 
     assert (await web.get(f"/tasks/{task_id}/stream", headers=stranger)).status_code == 404
 
 
+@pytest.mark.parametrize("cursor", ["{below}:0", "{task}:0,{below}:0,", "{below}:999999999999999999", "x:1,x:2"])
+async def test_work_below_that_is_another_persons_is_in_no_tree_and_no_stream_whatever_the_cursor_says(
+    api: Api, web: httpx.AsyncClient, cursor: str
+) -> None:
+    _, owner = await api.new_user()
+    task_id = await api.new_task(await api.new_project(owner))
+    below = await api.new_task(await api.new_project(api.admin), parent_task_id=task_id)
+    await post(api, below, "another person's")
+    seen = (await api.http.get(f"/tasks/{task_id}/tree", headers=owner)).json()
+    assert (seen["task"]["id"], seen["below"]) == (task_id, [])
+    project_id = seen["task"]["subject"]["id"]
+    await api.project_task(task_id, project_id, seq=5, state="completed", milestone=milestone("the end"))
+    web.headers, admin = httpx.Headers(owner), web.headers
+    try:
+        told, behind = await read_behind(web, task_id, cursor.format(task=task_id, below=below))
+    finally:
+        web.headers = admin
+    assert [event.event.message for event in told] == ["the end"]
+    assert f"{task_id}:1" in behind.split(",")
+
+
+@pytest.mark.parametrize("cursor", [":1", "a:", "a:1;b:2", "a:-1", "a:1234567890123456789", "a b:1", "a:1,,b:2", "4"])
+async def test_what_is_no_cursor_is_refused(api: Api, cursor: str) -> None:
+    task_id, _ = await new_task(api)
+    reply = await api.http.get(f"/tasks/{task_id}/stream", headers={**api.admin, "Last-Event-ID": cursor})
+    assert reply.status_code == 422
+
+
 async def test_a_stream_ends_when_the_token_of_its_reader_expires(api: Api, web: httpx.AsyncClient) -> None:
     task_id, project_id = await new_task(api)
     body = {"project_id": project_id, "commands": ["task.watch"]}
     made = await api.http.post("/tokens", json=body, headers=api.admin)
     await api.rows("UPDATE agent_tokens SET expires_at = now() + interval '4 seconds'")
-    web.headers, person = bearer(made.json()["token"]), web.headers
+    web.headers, person = httpx.Headers(bearer(made.json()["token"])), web.headers
     try:
         assert await within(read_stream(web, task_id), 10) == []
         assert (await web.get(f"/tasks/{task_id}/stream")).status_code == 401
