@@ -6,6 +6,9 @@ from pathlib import Path
 import pytest
 
 from activities.adapters.containers import command as docker
+from activities.adapters.release import engine_socket
+from activities.adapters.release.containers import build_image
+from activities.adapters.release.directory import ProjectPlace
 from contracts.errors import ErrorCode, OrchestratorError
 
 
@@ -66,3 +69,25 @@ async def test_of_a_program_that_writes_without_end_only_the_end_is_kept(tmp_pat
 )
 def test_what_a_build_writes_is_not_taken_for_a_lost_engine(error: str, cut_off: bool) -> None:
     assert docker.Reply(1, b"", error).cut_off is cut_off
+
+
+@pytest.mark.parametrize(
+    ("last", "code"),
+    [
+        ("The command 'x' returned a non-zero code: 1", ErrorCode.PLAYBOOK_FAILED),
+        ("error during connect: Post http://docker/build: EOF", ErrorCode.DOCKER_UNREACHABLE),
+    ],
+)
+async def test_a_build_that_fails_is_final_unless_the_engine_was_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, last: str, code: ErrorCode
+) -> None:
+    async def knows_nothing(*_arguments: object, **_options: object) -> list[object]:
+        return []
+
+    monkeypatch.setattr(engine_socket, "call", knows_nothing)
+    says(tmp_path, monkeypatch, f"SyntaxError: unexpected EOF\n{last.replace(chr(39), chr(34))}")
+    context = tmp_path / "context.tar"
+    context.write_bytes(b"an archive")
+    with pytest.raises(OrchestratorError) as refused:
+        await build_image(ProjectPlace(tmp_path / "blog"), "rel-1", "a" * 40, context, 30.0)
+    assert refused.value.code is code
