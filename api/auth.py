@@ -8,6 +8,7 @@ import hashlib
 import hmac
 import secrets
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Annotated, Literal
 
 from fastapi import Depends, Header, Request, Security
@@ -77,7 +78,7 @@ ServiceKeysDep = Annotated[ServiceKeys, Depends(part("service_keys"))]
 
 @dataclass(frozen=True)
 class Caller:
-    """Who calls. `project_id` and `commands` are set for a scoped token.
+    """Who calls. `project_id`, `commands` and `expires_at` are set for a scoped token.
 
     `platform` and `bot` are set for the platform's own processes, which are not people.
     """
@@ -87,13 +88,23 @@ class Caller:
     via: ActorVia
     project_id: str | None = None
     commands: frozenset[str] | None = None
+    expires_at: datetime | None = None
     platform: bool = False
     bot: bool = False
+
+    @property
+    def left_s(self) -> float | None:
+        """For how many seconds this may still be the caller, at least 0; None for ever."""
+        return None if self.expires_at is None else max(0.0, (self.expires_at - utc_now()).total_seconds())
 
     @property
     def sees_all(self) -> bool:
         """Whether other owners' things are visible."""
         return self.platform or (self.role is Role.ADMIN and self.commands is None)
+
+    def may(self, command: str) -> bool:
+        """Whether a scoped token lists the command; people may all of them."""
+        return self.commands is None or command in self.commands
 
     @property
     def actor(self) -> Actor:
@@ -159,7 +170,8 @@ async def _as_agent(session: AsyncSession, digest: str) -> Caller | None:
     token = await session.get(AgentTokenRow, digest)
     if token is None or token.expires_at <= utc_now():
         return None
-    return Caller(token.user_id, Role.AGENT, ActorVia.AGENT, token.project_id, frozenset(token.commands))
+    commands = frozenset(token.commands)
+    return Caller(token.user_id, Role.AGENT, ActorVia.AGENT, token.project_id, commands, token.expires_at)
 
 
 @dataclass(frozen=True)

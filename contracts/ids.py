@@ -27,8 +27,12 @@ def child_task_id(parent_task_id: str, kind: TaskKind) -> str:
 
 
 def task_id_for_request(kind: TaskKind, request_id: str) -> str:
-    """The task id that belongs to a caller's request id: a repeated request names the same task."""
-    return f"{_PREFIX[kind]}-{hashlib.sha256(request_id.encode()).hexdigest()[:12]}"
+    """The task id that belongs to a caller's request id: a repeated request names the same task.
+
+    A delivery's steps keep its number, so equal request ids of two kinds have two numbers.
+    """
+    digits = hashlib.sha256(f"{kind.value}/{request_id}".encode()).hexdigest()
+    return f"{_PREFIX[kind]}-{digits[:12]}"
 
 
 def slugs(project_name: str, project_id: str) -> list[str]:

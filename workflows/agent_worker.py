@@ -113,7 +113,7 @@ class AgentWorkerWorkflow:
     @send_message.validator
     def _may_send_message(self, command: SendMessageCommand) -> None:
         self._refuse_when_over(command.worker_id)
-        self._refuse_what_cannot_be_taken(command.request_id)
+        self._refuse_what_cannot_be_taken(command.request_id, as_message=True)
 
     @workflow.update(name=UpdateName.SEND_FILE)
     async def send_file(self, command: SendFileCommand) -> SendFileResponse:
@@ -125,7 +125,7 @@ class AgentWorkerWorkflow:
     @send_file.validator
     def _may_send_file(self, command: SendFileCommand) -> None:
         self._refuse_when_over(command.worker_id)
-        self._refuse_what_cannot_be_taken(command.request_id)
+        self._refuse_what_cannot_be_taken(command.request_id, as_message=False)
 
     @workflow.update(name=UpdateName.DELETE)
     def delete(self, command: DeleteWorkerCommand) -> DeleteWorkerResponse:
@@ -155,13 +155,22 @@ class AgentWorkerWorkflow:
         if self._deleted or self._over:
             raise failures.failure(ErrorCode.WORKFLOW_NOT_RUNNING, "This agent worker has ended; create another.")
 
-    def _refuse_what_cannot_be_taken(self, request_id: str) -> None:
+    def _refuse_what_cannot_be_taken(self, request_id: str, *, as_message: bool) -> None:
         if request_id in self._forgotten:
             reason = "This request has been answered already, and its answer is no longer kept."
+            raise failures.failure(ErrorCode.CONFLICT, reason)
+        # It would wait for an answer of its own kind, which never comes.
+        if request_id in self._known and self._is_message(request_id) is not as_message:
+            reason = "A message and a file have the same request id; give each its own."
             raise failures.failure(ErrorCode.CONFLICT, reason)
         if self._waiting >= self._command.max_waiting or self._updates >= 2 * self._command.updates_per_run:
             reason = f"{self._waiting} messages wait for this agent worker; send this one again when some are answered."
             raise failures.failure(ErrorCode.WORKFLOW_BUSY, reason)
+
+    def _is_message(self, request_id: str) -> bool:
+        """Whether a known request is a message; else it is a file."""
+        waits = any(message.request_id == request_id for message in self._inbox)
+        return waits or request_id == self._current or request_id in self._answers
 
     def _is_new(self, request_id: str) -> bool:
         """Whether a request is seen for the first time; remembers it."""

@@ -35,10 +35,11 @@ async def list_projects(session: Session, caller: MayList, include_archived: boo
 
 @router.get("/projects/{project_id}")
 async def show_project(project_id: ProjectId, session: Session, caller: MayShow) -> ProjectResponse:
-    """The project with its active release and its open questions."""
+    """The project with its active release and its open questions. An agent reads those only with `question.list`."""
     row = await find_project(session, caller, project_id)
     active_release = await find_active(session, project_id)
-    return replies.whole_project(row, active_release, await list_open(session, project_id))
+    questions = await list_open(session, project_id) if caller.may("question.list") else []
+    return replies.whole_project(row, active_release, questions)
 
 
 @router.patch("/projects/{project_id}")

@@ -1,8 +1,11 @@
 """The ordered stream of events of each task and of the work below it: how it is written and read."""
 
+import asyncio
 import heapq
 from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
 from datetime import datetime
+from itertools import accumulate
 
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -81,10 +84,11 @@ async def follow(
 ) -> AsyncIterator[StreamedEvent]:
     """Events of the task and of all work below it that lie behind the cursor, each once, as they were written.
 
-    Ends when the task is closed and everything is read: whatever was below it had ended before.
+    Ends when the task is closed and everything is read: whatever was below it had ended before. Also when the caller's
+    token expires.
     """
     cursor, known = dict(cursor), {task_id}
-    while not hub.closed:
+    while not hub.closed and caller.left_s != 0:
         with hub.subscribed(known) as wake:
             async with sessions() as session:
                 # The states first: a final state was committed together with the last milestone.
@@ -98,7 +102,9 @@ async def follow(
                 continue
             if _is_closed(tree):
                 return
-            await wake.wait()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(caller.left_s):
+                    await wake.wait()
 
 
 async def _next_page(
@@ -115,9 +121,11 @@ async def _next_page(
         after = cursor.get(task.id, 0)
         if task.last_event_seq > after:
             rows = await _rows(session, task, after, PAGE)
-            pages.append([(row.created_at, _streamed(task, row)) for row in rows])
+            # A clock that was set back must not put an event behind a later one of its task: it would be passed over.
+            moments = list(accumulate((row.created_at for row in rows), max))
+            pages.append([(moment, _streamed(task, row)) for moment, row in zip(moments, rows, strict=True)])
             if len(rows) == PAGE:
-                ends.append(rows[-1].created_at)
+                ends.append(moments[-1])
     merged = heapq.merge(*pages, key=lambda item: item[0])
     return [event for moment, event in merged if not ends or moment <= min(ends)], not ends
 

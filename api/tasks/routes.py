@@ -94,8 +94,7 @@ async def show_tree(task_id: TaskId, session: Session, caller: MayShow, replies:
     rows = await queries.find_tree(session, caller, task_id)
     if not rows:
         return TaskTree(task=await find_starting_task(session, replies, caller, task_id))
-    may_read_questions = caller.commands is None or "question.list" in caller.commands
-    ids = [row.id for row in rows] if may_read_questions else []
+    ids = [row.id for row in rows] if caller.may("question.list") else []
     return replies.tree(rows, await list_of_tasks(session, ids, MAX_QUESTIONS))
 
 

@@ -43,7 +43,7 @@ async def start_delivery(
     body: DeliveryStart, session: Session, caller: MayDeliver, gateway: GatewayDep, defaults: DefaultsDep
 ) -> StartedTask:
     """A wish to a live URL: engineering, then deploy. The same request id for the same project is the same task."""
-    if caller.commands is not None and "deploy.start" not in caller.commands:
+    if not caller.may("deploy.start"):
         raise permanent(ErrorCode.NOT_ALLOWED, "This token may not do that; it also needs `deploy.start`.")
     project = await find_working_project(session, caller, body.project_id)
     task_id = messages.task_id(TaskKind.DELIVERY, body)

@@ -5,7 +5,13 @@ from uuid import uuid4
 
 import pytest
 from temporalio import workflow
-from temporalio.client import WorkflowFailureError, WorkflowHandle, WorkflowUpdateHandle, WorkflowUpdateStage
+from temporalio.client import (
+    WorkflowFailureError,
+    WorkflowHandle,
+    WorkflowUpdateFailedError,
+    WorkflowUpdateHandle,
+    WorkflowUpdateStage,
+)
 from temporalio.exceptions import CancelledError
 from temporalio.service import RPCError
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
@@ -165,6 +171,24 @@ async def test_a_request_that_comes_again_in_a_later_run_gets_the_same_answer_an
         assert await told(world, worker, name) == answer
     assert await given(handle, worker, "../outside", "f") == file
     assert len(world.runtime.turns) == 4
+
+
+async def test_an_id_of_a_message_is_refused_for_a_file_and_the_other_way_round(world: World) -> None:
+    worker, handle = await started(world, updates_per_run=2)
+    first_run = await run_id(handle)
+    await told(world, worker, "message-1")
+    with pytest.raises(WorkflowUpdateFailedError):
+        await given(handle, worker, "a.md", request_id="message-1")
+    assert (await given(handle, worker, "a.md", request_id="file-1")).success
+
+    async def has_continued() -> bool:
+        return await run_id(handle) != first_run
+
+    await eventually(has_continued)
+    assert await refusal(world, worker, "file-1") is ErrorCode.CONFLICT
+    with pytest.raises(WorkflowUpdateFailedError):
+        await given(handle, worker, "a.md", request_id="message-1")
+    assert (await deleted(world, worker, handle)).turns == 1
 
 
 async def test_a_request_whose_answer_is_no_longer_kept_is_refused_and_not_carried_out_again(world: World) -> None:

@@ -15,6 +15,8 @@ from contracts.errors import ErrorClass, ErrorCode, OrchestratorError, bounded
 
 _UNREACHABLE = ("Cannot connect to the Docker daemon", "error during connect", "docker.sock: connect", "EOF")
 _ABSENT = ("No such", "not found")
+_CUT_OFF = ("Cannot connect to the Docker daemon", "error during connect", "unexpected EOF", "failed to receive status")
+_CHUNK = 64 * 1024
 
 
 @dataclass(frozen=True)
@@ -34,9 +36,18 @@ class Reply:
         """Whether the engine does not know what was asked for."""
         return self.code != 0 and any(word in self.error for word in _ABSENT)
 
+    @property
+    def cut_off(self) -> bool:
+        """Whether `docker` says in its own last line that it has lost the engine: all before may be a build's."""
+        last = self.error.strip().rpartition("\n")[2]
+        return self.code != 0 and last.removeprefix("ERROR: ").startswith(_CUT_OFF)
 
-async def run_program(argv: Sequence[str], *, stdin: bytes | Path | None = None, timeout_s: float = 60.0) -> Reply:
-    """Run a program to its end. `stdin` is its input, or a file with it.
+
+async def run_program(
+    argv: Sequence[str], *, stdin: bytes | Path | None = None, timeout_s: float = 60.0, keep: int | None = None
+) -> Reply:
+    """Run a program to its end. `stdin` is its input, or a file with it. `keep` is how many bytes of the end of each
+    stream to keep, for a program that may write without end; None keeps all.
 
     Raises OrchestratorError PROCESS_FAILED (transient) after `timeout_s` seconds; a program whose caller is
     cancelled or gives up is killed.
@@ -57,7 +68,12 @@ async def run_program(argv: Sequence[str], *, stdin: bytes | Path | None = None,
             os.close(file)
     try:
         async with asyncio.timeout(timeout_s):
-            output, error = await process.communicate(stdin if isinstance(stdin, bytes) else None)
+            if keep is None:
+                output, error = await process.communicate(stdin if isinstance(stdin, bytes) else None)
+            else:
+                assert not isinstance(stdin, bytes), "only a file is read beside that"
+                output, error = await asyncio.gather(_end(process.stdout, keep), _end(process.stderr, keep))
+                await process.wait()
     except TimeoutError:
         raise OrchestratorError(
             ErrorCode.PROCESS_FAILED,
@@ -71,15 +87,20 @@ async def run_program(argv: Sequence[str], *, stdin: bytes | Path | None = None,
     return Reply(process.returncode or 0, output, error.decode(errors="replace"))
 
 
+async def _end(stream: asyncio.StreamReader | None, keep: int) -> bytes:
+    """The last `keep` bytes of a stream."""
+    kept = bytearray()
+    while stream is not None and (chunk := await stream.read(_CHUNK)):
+        kept += chunk
+        del kept[:-keep]
+    return bytes(kept)
+
+
 async def try_run(*arguments: str, stdin: bytes | Path | None = None, timeout_s: float = 60.0) -> Reply:
     """`docker <arguments>`, whatever it answers. Raises DOCKER_UNREACHABLE (transient) without an engine."""
     reply = await run_program([program(), *arguments], stdin=stdin, timeout_s=timeout_s)
     if reply.code != 0 and any(word in reply.error for word in _UNREACHABLE):
-        raise OrchestratorError(
-            ErrorCode.DOCKER_UNREACHABLE,
-            f"The Docker Engine cannot be reached: {bounded(reply.error.strip(), 500)}",
-            error_class=ErrorClass.TRANSIENT,
-        )
+        raise unreachable(reply)
     return reply
 
 
@@ -90,6 +111,15 @@ async def run(*arguments: str, stdin: bytes | Path | None = None, timeout_s: flo
         said = bounded((reply.error or reply.text).strip()[-1_500:], 1_500)
         raise OrchestratorError(ErrorCode.PROCESS_FAILED, f"docker {arguments[0]} failed: {said}")
     return reply.text
+
+
+def unreachable(reply: Reply) -> OrchestratorError:
+    """What to raise when a command could not reach the engine, or has lost it."""
+    return OrchestratorError(
+        ErrorCode.DOCKER_UNREACHABLE,
+        f"The Docker Engine cannot be reached: {bounded(reply.error.strip()[-500:], 500)}",
+        error_class=ErrorClass.TRANSIENT,
+    )
 
 
 def program() -> str:

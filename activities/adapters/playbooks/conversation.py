@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from activities.adapters.playbooks.detached import program_environment
+from activities.adapters.playbooks.detached import program_environment, said_in
 from activities.adapters.playbooks.release_kit import NOT_THERE
 from activities.adapters.release.order import Order
 from contracts.errors import ErrorClass, ErrorCode, OrchestratorError
@@ -45,7 +45,7 @@ class Conversation:
                     self.process.stdin.write(given)
                     await self.process.stdin.drain()
                 while line := await self.process.stdout.readline():
-                    if "answer" in (said := json.loads(line)):
+                    if "answer" in (said := said_in(line)):
                         answer: dict[str, Any] = said["answer"]
                         return answer
                 raise await self._gone()

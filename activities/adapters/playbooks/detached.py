@@ -181,11 +181,11 @@ def _with(event: ProgressEvent, **changes: str | None) -> ProgressEvent:
 
 
 def _told(line: bytes) -> list[str]:
-    said = _said(line)
+    said = said_in(line)
     return [line.decode()] if "step" in said or said.get("answer", {}).get("failed") else []
 
 
-def _said(line: bytes) -> dict[str, Any]:
+def said_in(line: bytes) -> dict[str, Any]:
     """What the program says in a line; empty for what others have written there."""
     try:
         found = json.loads(line)
@@ -195,7 +195,7 @@ def _said(line: bytes) -> dict[str, Any]:
 
 
 def _last_word(log: bytes) -> dict[str, Any] | None:
-    return next((said["answer"] for line in reversed(log.splitlines()) if "answer" in (said := _said(line))), None)
+    return next((said["answer"] for line in reversed(log.splitlines()) if "answer" in (said := said_in(line))), None)
 
 
 def _passing(status: RunStatus, result: DetachedResult) -> OrchestratorError | None:

@@ -207,7 +207,11 @@ async def build_image(place: ProjectPlace, release_id: str, commit: str, context
     arguments = [part for name, value in labels.items() for part in ("--label", f"{name}={value}")]
     # The network of the server: names of package registries resolve as they do there.
     arguments += ["--network", "host", "--force-rm"]
-    reply = await docker.try_run("build", *arguments, "--tag", tag, "-", stdin=context, timeout_s=timeout_s)
+    argv = [docker.program(), "build", *arguments, "--tag", tag, "-"]
+    # What a Dockerfile runs may write without end, and whatever it likes.
+    reply = await docker.run_program(argv, stdin=context, timeout_s=timeout_s, keep=RAW_TAIL)
+    if reply.cut_off:
+        raise docker.unreachable(reply)
     if reply.code != 0:
         said = f"{reply.text[-1_500:]}\n{reply.error[-1_500:]}".strip()
         raise OrchestratorError(ErrorCode.PLAYBOOK_FAILED, f"The image cannot be built:\n{said}")

@@ -67,13 +67,16 @@ class ProjectPlace:
 def claim_place(services_dir: Path, project_id: str, project_name: str) -> ProjectPlace:
     """The project's own directory, created on first use; a renamed project stays in its first one.
 
-    Two owners may use one name: the second gets a suffix from the project id, always the same.
+    Two owners may use one name: the second gets a suffix from the project id, always the same. So does a project whose
+    name is that of a directory which somebody else has filled: removing the project must not remove that.
     """
     if (claimed := _claimed_place(services_dir, project_id)) is not None:
         return claimed
     slug = directory_name(project_name)
     suffix = hashlib.sha256(project_id.encode()).hexdigest()[:8]
     for root in (services_dir / slug, services_dir / f"{slug}_{suffix}"):
+        if _is_foreign(root):
+            continue
         root.mkdir(mode=0o755, parents=True, exist_ok=True)
         draft = root / f"{_OWNER}.{secrets.token_hex(4)}"
         draft.write_text(project_id)
@@ -85,7 +88,17 @@ def claim_place(services_dir: Path, project_id: str, project_name: str) -> Proje
         finally:
             draft.unlink()
         return ProjectPlace(root)
-    raise OrchestratorError(ErrorCode.CONFLICT, f"The service directory of {slug} belongs to another project.")
+    raise OrchestratorError(ErrorCode.CONFLICT, f"The service directory of {slug} is taken. Rename the project.")
+
+
+def _is_foreign(root: Path) -> bool:
+    """Whether something is there that no project has put there."""
+    if not os.path.lexists(root):
+        return False
+    if root.is_symlink() or not root.is_dir():
+        return True
+    names = os.listdir(root)
+    return _OWNER not in names and not all(name.startswith(f"{_OWNER}.") for name in names)
 
 
 def _claimed_place(services_dir: Path, project_id: str) -> ProjectPlace | None:
@@ -187,6 +200,12 @@ def remove_place(place: ProjectPlace, services_dir: Path) -> Path | None:
         removed.mkdir(mode=0o700, exist_ok=True)
         kept = removed / f"{place.slug}-{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(2)}"
         os.rename(place.data, kept)
+    # The mark of its owner goes last: a removal that was killed is finished by the next one.
+    for path in place.root.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        elif path.name != _OWNER:
+            path.unlink()
     shutil.rmtree(place.root, ignore_errors=True)
     return kept
 

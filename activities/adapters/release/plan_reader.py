@@ -1,9 +1,9 @@
 """Reads from a commit how its services start (`service.yaml`) and what they need (`env.contract.yaml`)."""
 
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from activities.ports import Forge
 from activities.rules_environment import check_contract
@@ -15,6 +15,10 @@ CONTRACT = "env.contract.yaml"
 MAX_BYTES = 64 * 1024
 
 Model = TypeVar("Model", bound=BaseModel)
+_Plain = Annotated[str, StringConstraints(pattern=r"^[^\x00]*$")]
+"""Neither an argument nor a variable of a process can hold a NUL character, nor can the books."""
+_MALFORMED = (yaml.YAMLError, RecursionError, ValueError, LookupError, AttributeError)
+"""A scalar that is not of its type, such as the date 2001-13-45, fails in PyYAML as it happens to."""
 
 
 class _Module(BaseModel):
@@ -23,10 +27,10 @@ class _Module(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
     name: str
-    command: list[str]
-    migrate: list[str] = Field(default_factory=list)
-    health_path: str = "/health"
-    health_body: str = ""
+    command: list[_Plain]
+    migrate: list[_Plain] = Field(default_factory=list)
+    health_path: _Plain = "/health"
+    health_body: _Plain = ""
 
 
 class _Manifest(BaseModel):
@@ -39,6 +43,8 @@ class _Entry(EnvEntry):
     """Unlike the step, the file is an edge: a misspelt key is an error."""
 
     model_config = ConfigDict(extra="forbid")
+
+    value: _Plain | None = Field(default=None, max_length=2_000)
 
 
 class _Contract(BaseModel):
@@ -101,7 +107,7 @@ def _load(path: str, text: str) -> object:
         raise _invalid(f"{path} is larger than {MAX_BYTES // 1024} KB.")
     try:
         return yaml.safe_load(text)
-    except (yaml.YAMLError, RecursionError) as error:
+    except _MALFORMED as error:
         mark = getattr(error, "problem_mark", None)
         place = f" (line {mark.line + 1})" if mark else ""
         raise _invalid(f"{path} is not valid YAML{place}.") from None

@@ -41,7 +41,7 @@ async def look(host: str, port: int, expected: Expectation, timeout_s: float = T
             status, body = await asyncio.to_thread(_get, host, port, expected.path, timeout_s)
     except TimeoutError:
         return Look(False, error=f"no answer within {timeout_s:g} s")
-    except (OSError, http.client.HTTPException) as error:
+    except (OSError, http.client.HTTPException, ValueError) as error:  # the last for a path that no request can have
         return Look(False, error=f"no HTTP answer ({type(error).__name__})")
     return judge(status, body, expected)
 
@@ -71,7 +71,7 @@ def url_host(host: str) -> str:
 def _release_in(text: str) -> str | None:
     try:
         body = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     value = body.get("release") if isinstance(body, dict) else None
     return None if value is None else str(value)

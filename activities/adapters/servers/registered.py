@@ -1,6 +1,7 @@
 """The servers of the platform's books, as they are reached: by what their rows say, with keys of the home."""
 
 import asyncio
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from contracts.nouns import ServerDTO
 from contracts.states import ServerKind
 
 SSH_PORT = 22
+_PLAIN = re.compile(r"[A-Za-z0-9_:][A-Za-z0-9_.:%-]*")
+"""An address or a user that is no option to ssh and no template to Ansible: either would run commands here."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +33,8 @@ class RegisteredServers:
     async def access(self, handle: str) -> ServerAccess:
         """How to reach it; one in a container of this machine is made, or started, for it.
 
-        Raises OrchestratorError NOT_FOUND without a row, a key or a host key, and as `LocalServers.access`.
+        Raises OrchestratorError NOT_FOUND without a row, a key or a host key, INVALID_INPUT for an address or a user
+        that is not plainly one, and as `LocalServers.access`.
         """
         row = await self.books.server(handle)
         if row.kind is ServerKind.CONTAINER:
@@ -39,6 +43,10 @@ class RegisteredServers:
 
     def _known(self, row: ServerDTO) -> ServerAccess:
         host = row.ssh_host or row.public_ip
+        if not (_PLAIN.fullmatch(host) and _PLAIN.fullmatch(row.ssh_user)):
+            raise OrchestratorError(
+                ErrorCode.INVALID_INPUT, f"The address or the user of the server {row.handle} is not plainly one."
+            )
         if not row.host_key or not self.key.is_file():
             missing = f"the file {self.key}" if row.host_key else "its host key in known_hosts when the worker starts"
             raise OrchestratorError(

@@ -204,6 +204,9 @@ async def test_a_scoped_token_reaches_nothing_outside_its_commands(api: Api) -> 
         token = await make_token(api, mine, commands)
         tree = (await api.http.get(f"/tasks/{mine.task_id}/tree", headers=token)).json()
         assert [question["id"] for question in tree["questions"]] == asked
+        token = await make_token(api, mine, ["project.show", *commands])
+        project = (await api.http.get(f"/projects/{mine.project_id}", headers=token)).json()
+        assert [question["id"] for question in project["open_questions"]] == asked
 
 
 async def test_a_scoped_token_reaches_nothing_outside_its_project(api: Api) -> None:

@@ -11,7 +11,7 @@ import pytest_asyncio
 from httpx_sse import aconnect_sse
 
 from contracts.progress import StreamedEvent
-from tests.support.api import Api, fine_event, milestone, running_api, served
+from tests.support.api import Api, bearer, fine_event, milestone, running_api, served
 from tests.support.eventually import eventually
 from tests.support.patience import patience, within
 
@@ -168,6 +168,47 @@ async def test_another_owner_cannot_listen(api: Api, web: httpx.AsyncClient) -> 
     assert (await web.get(f"/tasks/{task_id}/stream", headers=stranger)).status_code == 404
 
 
+@pytest.mark.parametrize("cursor", ["{below}:0", "{task}:0,{below}:0,", "{below}:999999999999999999", "x:1,x:2"])
+async def test_work_below_that_is_another_persons_is_in_no_tree_and_no_stream_whatever_the_cursor_says(
+    api: Api, web: httpx.AsyncClient, cursor: str
+) -> None:
+    _, owner = await api.new_user()
+    task_id = await api.new_task(await api.new_project(owner))
+    below = await api.new_task(await api.new_project(api.admin), parent_task_id=task_id)
+    await post(api, below, "another person's")
+    seen = (await api.http.get(f"/tasks/{task_id}/tree", headers=owner)).json()
+    assert (seen["task"]["id"], seen["below"]) == (task_id, [])
+    project_id = seen["task"]["subject"]["id"]
+    await api.project_task(task_id, project_id, seq=5, state="completed", milestone=milestone("the end"))
+    web.headers, admin = httpx.Headers(owner), web.headers
+    try:
+        told, behind = await read_behind(web, task_id, cursor.format(task=task_id, below=below))
+    finally:
+        web.headers = admin
+    assert [event.event.message for event in told] == ["the end"]
+    assert f"{task_id}:1" in behind.split(",")
+
+
+@pytest.mark.parametrize("cursor", [":1", "a:", "a:1;b:2", "a:-1", "a:1234567890123456789", "a b:1", "a:1,,b:2", "4"])
+async def test_what_is_no_cursor_is_refused(api: Api, cursor: str) -> None:
+    task_id, _ = await new_task(api)
+    reply = await api.http.get(f"/tasks/{task_id}/stream", headers={**api.admin, "Last-Event-ID": cursor})
+    assert reply.status_code == 422
+
+
+async def test_a_stream_ends_when_the_token_of_its_reader_expires(api: Api, web: httpx.AsyncClient) -> None:
+    task_id, project_id = await new_task(api)
+    body = {"project_id": project_id, "commands": ["task.watch"]}
+    made = await api.http.post("/tokens", json=body, headers=api.admin)
+    await api.rows("UPDATE agent_tokens SET expires_at = now() + interval '4 seconds'")
+    web.headers, person = httpx.Headers(bearer(made.json()["token"])), web.headers
+    try:
+        assert await within(read_stream(web, task_id), 10) == []
+        assert (await web.get(f"/tasks/{task_id}/stream")).status_code == 401
+    finally:
+        web.headers = person
+
+
 async def test_a_stream_tells_of_all_work_below_in_the_order_in_which_it_was_done(
     api: Api, web: httpx.AsyncClient
 ) -> None:
@@ -219,3 +260,20 @@ async def test_a_long_log_below_does_not_let_later_work_overtake_it(api: Api, we
     told = await read_stream(web, task_id)
     assert [event.event.message for event in told][-1] == "the end"
     assert [event.seq for event in told[:-1]] == list(range(1, 1201))
+
+
+async def test_no_event_of_a_long_log_is_passed_over_when_the_clock_was_set_back(
+    api: Api, web: httpx.AsyncClient
+) -> None:
+    task_id, project_id = await new_task(api)
+    child = f"eng-{uuid4().hex[:12]}"
+    await api.project_task(child, project_id, seq=1, parent_task_id=task_id)
+    for task in (task_id, child):
+        for batch in range(2):
+            await post(api, task, *(f"{batch}:{line}" for line in range(300)))
+    ahead = "UPDATE events SET created_at = created_at + interval '5 minutes' WHERE seq BETWEEN 100 AND 200"
+    await api.rows(f"{ahead} AND task_id = ANY($1)", [task_id, child])
+    await api.project_task(task_id, project_id, seq=2, state="completed", milestone=milestone("the end"))
+    told = await read_stream(web, task_id)
+    for task, last in ((task_id, 601), (child, 600)):
+        assert [event.seq for event in told if event.task_id == task] == list(range(1, last + 1))

@@ -74,6 +74,16 @@ async def test_what_is_no_contract_is_refused(text: str) -> None:
     assert "env.contract.yaml" in await refusal(contract=text)
 
 
+@pytest.mark.parametrize(
+    "text", ["!!int hunter2", "!!bool hunter2", "!!int ''", "!!timestamp hunter2", "2001-13-45", "9" * 5_000, '"\\0"']
+)
+async def test_a_scalar_that_cannot_be_used_is_refused_without_its_value(text: str) -> None:
+    message = await refusal(contract=f"entries: [{{name: A, source: literal, value: {text}}}]")
+    assert "env.contract.yaml" in message
+    assert "hunter2" not in message
+    assert "service.yaml" in await refusal(manifest=f"modules: [{{name: backend, command: [{text}]}}]")
+
+
 async def test_an_unknown_source_names_its_entry_without_its_value() -> None:
     message = await refusal(contract="entries: [{name: A, source: vault, value: hunter2}]")
     assert "entries.0.source" in message

@@ -68,6 +68,15 @@ async def test_without_a_host_key_or_our_own_key_nothing_is_connected_to(tmp_pat
         await known.access("far")
 
 
+@pytest.mark.parametrize("words", ["-oProxyCommand=id", "{{ lookup('pipe', 'id') }}", "a b", "a\n", "a;id", "'a'", ""])
+async def test_an_address_or_a_user_that_would_run_a_command_here_is_refused(tmp_path: Path, words: str) -> None:
+    for facts in ({"ssh_user": words}, {"ssh_host": words, "public_ip": words}):
+        with pytest.raises(OrchestratorError, match="not plainly one") as caught:
+            await servers(tmp_path, **facts).access("far")
+        assert caught.value.code is ErrorCode.INVALID_INPUT
+    assert (await servers(tmp_path, ssh_host="2001:db8::7").access("far")).host == "2001:db8::7"
+
+
 async def test_host_keys_are_found_under_hashed_names_and_ports(tmp_path: Path) -> None:
     file = tmp_path / "known_hosts"
     file.write_text(f"server {KEY}\n[server]:2222 {KEY.replace('AAAA', 'BBBB')}\n")

@@ -18,6 +18,12 @@ def test_a_repeated_request_names_the_same_task(kind: TaskKind) -> None:
     assert ids.task_id_for_request(kind, "request-2") != first
 
 
+@pytest.mark.parametrize("kind", [TaskKind.ENGINEERING, TaskKind.DEPLOY])
+def test_a_step_of_a_delivery_is_not_the_task_of_an_equal_request(kind: TaskKind) -> None:
+    delivery = ids.task_id_for_request(TaskKind.DELIVERY, "request-1")
+    assert ids.child_task_id(delivery, kind) != ids.task_id_for_request(kind, "request-1")
+
+
 def test_two_new_tasks_have_two_ids() -> None:
     assert ids.new_task_id(TaskKind.DEPLOY) != ids.new_task_id(TaskKind.DEPLOY)
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from collections.abc import AsyncIterator
 from functools import partial
 from pathlib import Path
@@ -120,6 +121,45 @@ async def test_a_renamed_project_stays_where_it_is_and_leaves_its_old_name_to_no
     assert directory.claim_place(tmp_path, "p-2", "blog") != place
     directory.remove_place(place, tmp_path)
     assert directory.claim_place(tmp_path, "p-1", "diary").root.name == "diary"
+
+
+@pytest.mark.parametrize("kind", ["directory", "link", "file"])
+async def test_what_a_person_keeps_under_a_projects_name_is_neither_taken_nor_removed(
+    tmp_path: Path, kind: str
+) -> None:
+    theirs = tmp_path / "www" if kind == "directory" else tmp_path / "elsewhere"
+    theirs.mkdir()
+    (theirs / "index.html").write_text("a person's")
+    if kind == "link":
+        (tmp_path / "www").symlink_to(theirs)
+    if kind == "file":
+        (tmp_path / "www").write_text("a person's")
+    place = directory.claim_place(tmp_path, "p-1", "www")
+    assert place.root.name.startswith("www_")
+    assert directory.claim_place(tmp_path, "p-1", "www") == place
+    directory.remove_place(place, tmp_path)
+    assert (theirs / "index.html").read_text() == "a person's"
+    assert (tmp_path / "www").exists()
+
+
+async def test_a_removal_that_was_killed_is_finished_by_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = directory.claim_place(tmp_path, "p-1", "blog")
+    secrets = place.release("rel-1") / "env" / "backend.env"
+    secrets.parent.mkdir(parents=True)
+    secrets.write_text("A=1")
+    with monkeypatch.context() as killed:
+        killed.setattr(shutil, "rmtree", _killed)
+        with pytest.raises(KeyboardInterrupt):
+            directory.remove_place(place, tmp_path)
+    assert directory.claim_place(tmp_path, "p-1", "renamed") == place
+    directory.remove_place(place, tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def _killed(*_arguments: object, **_options: object) -> None:
+    raise KeyboardInterrupt
 
 
 async def test_services_are_started_again_after_they_were_all_lost(project: SampleProject) -> None:

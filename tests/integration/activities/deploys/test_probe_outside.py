@@ -44,6 +44,13 @@ async def test_the_expected_answer_is_good() -> None:
         assert (await look("127.0.0.1", port, EXPECTED)).ok
 
 
+@pytest.mark.parametrize("path", ["/\u00e9", "/a b", "/a\r\nHost: b"])
+async def test_a_path_that_no_request_can_have_is_no_answer(path: str) -> None:
+    with server(200, GOOD) as port:
+        seen = await look("127.0.0.1", port, Expectation(path, "", "rel-1"))
+    assert (seen.ok, seen.answered) == (False, False)
+
+
 @pytest.mark.parametrize(
     ("status", "body", "why"),
     [
@@ -55,6 +62,7 @@ async def test_the_expected_answer_is_good() -> None:
         (200, b'{"status":"ok","release":"rel-10"}', "another release"),
         (200, b'{"status":"ok"}', "does not say which release"),
         (200, GOOD + b" " * (MAX_BODY + 1), "more than"),
+        (200, b'{"status":"ok","x":' + b"[" * 60_000, "does not say which release"),
     ],
 )
 async def test_every_other_answer_fails_with_its_reason(status: int, body: bytes, why: str) -> None:
