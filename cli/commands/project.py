@@ -93,7 +93,7 @@ def show(project: ProjectArgument, as_json: AsJson = False) -> None:
 def rename(
     project: ProjectArgument, name: Annotated[str, typer.Argument(help="The new name.")], as_json: AsJson = False
 ) -> None:
-    """Rename a project. Its repository, its service and its address keep the names that they have."""
+    """Rename a project. Its repository, service and address keep their names."""
     body = inputs.build(ProjectUpdate, name=inputs.project_name(name))
 
     async def work(api: ApiClient, out: Output) -> None:
