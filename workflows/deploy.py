@@ -305,7 +305,7 @@ class DeployWorkflow:
     # Reading the state -----------------------------------------------------------------------------------
 
     def _ledger_of(self, message: DeployMessage) -> Ledger:
-        unnamed = {DeployAction.DEPLOY: ": the newest commit", DeployAction.ROLLBACK: ": the release before"}
+        unnamed = {DeployAction.DEPLOY: ": the newest commit", DeployAction.ROLLBACK: ": the previous release"}
         named = message.commit[:12] if message.commit else message.release_id
         what = f": {named}" if named else unnamed.get(message.action, "")
         return Ledger(
