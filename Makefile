@@ -122,7 +122,7 @@ SUITES := test-unit test-contracts test-workflow test-replay test-integration te
 PLATFORM := test-chat test-e2e test-chaos test-secrets test-compose
 
 .PHONY: test test-deep test-deep-status $(SUITES) $(PLATFORM)
-test: $(READY) engine chromium ## The gate: everything that is certain (tests/budget.toml; BUSY=2 beside two busy loops)
+test: $(READY) engine chromium ## The gate: everything that is certain (tests/budget.toml; BUSY=2 keeps two processes busy meanwhile)
 	@$(PY) -m tests.gate test $(if $(BUSY),--busy $(BUSY))
 
 test-unit: ## Pure code

@@ -62,7 +62,7 @@ async def require(session: AsyncSession, caller: Caller, subject: Subject, right
 
 
 async def role_in(session: AsyncSession, caller: Caller, subject: Subject) -> MemberRole | None:
-    """The caller's role in the subject by membership; None for an admin who is no member."""
+    """The caller's role in the subject by membership; None for an admin who is not a member."""
     row = await session.get(MembershipRow, (caller.user_id, subject.kind.value, subject.id))
     return None if row is None else MemberRole(row.role)
 

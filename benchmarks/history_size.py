@@ -41,7 +41,7 @@ async def measure(options: argparse.Namespace) -> Findings:
         ],
         figures={f"{workflow}/{name}": asdict(size) for (workflow, name), size in sizes.items()},
         remarks=[
-            f"Golden histories hold payloads in the clear; encryption adds about {_SEAL_BYTES} bytes to each. A "
+            f"Golden histories hold unencrypted payloads; encryption adds about {_SEAL_BYTES} bytes to each. A "
             "projection is an activity: three events of its own, and at most one workflow task more."
         ],
     )

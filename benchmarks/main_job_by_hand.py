@@ -1,7 +1,7 @@
 """A main job in containers against the same steps in a shell script (`main_job_by_hand.sh`).
 
 Both sides take one sentence to a URL that answers from outside, with the same parts, images, limits and server. A
-server that knows the packages is that of a platform in use; a new server has just been made, for each side its own,
+server with cached packages is that of a platform in use; a new server has just been made, for each side its own,
 with a platform that has just begun.
 """
 
@@ -29,7 +29,7 @@ from tests.support.stack import Stack, running_stack
 Pairs = list[tuple[Steps, Steps]]
 """Each with the platform's run first."""
 
-_KNOWN, _NEW = "that knows the packages", "new"
+_KNOWN, _NEW = "with cached packages", "new"
 _GOALS = {_KNOWN: 1.3, _NEW: 1.5}
 SAME_WORK: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "Project from the template": (("engineering: scaffolding",), ("scaffold",)),

@@ -92,7 +92,7 @@ def _findings(levels: list[Level]) -> Findings:
         figures={"levels": [asdict(one) for one in levels], "mib_per_thousand": per_thousand},
         remarks=[
             f"**{per_thousand:.0f} MiB per 1,000 open runs** (two workflows each, so 2,000). A worker keeps at most "
-            f"{CACHED:,} workflows in memory; what is older is replayed when something happens to it."
+            f"{CACHED:,} workflows in memory; an older one is replayed when it continues."
         ],
     )
 

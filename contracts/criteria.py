@@ -27,7 +27,7 @@ class Criterion(Contract):
     proof: Proof | None = None
 
 
-def _with_ids(value: Any) -> Any:  # noqa: ANN401 - whatever was sent; what is no list of sentences is refused later
+def _with_ids(value: Any) -> Any:  # noqa: ANN401 - whatever was sent; what is not a list of sentences is refused later
     """Older producers send plain sentences: the first becomes the criterion `c1`."""
     if not isinstance(value, list):
         return value

@@ -77,9 +77,9 @@ def verification_name(task_id: str, commit: str) -> str:
     return f"test-{task_id}-{commit[:12]}"
 
 
-def playbook_ident(release_id: str, phase: str) -> str:
-    """Ident of a detached playbook run."""
-    return f"play-{release_id}-{phase}"
+def release_run_name(release_id: str, task_id: str) -> str:
+    """Name of the detached run of the release program: one per release and task."""
+    return f"play-{release_id}-{task_id}"
 
 
 def release_id_for_task(task_id: str) -> str:

@@ -362,7 +362,7 @@ def _validated(model: type[Contract], body: dict[str, Any]) -> Contract:
             _problem(model, item["type"], item["loc"], item["msg"]) for item in error.errors(include_input=False)
         ]
     shown = "; ".join(dict.fromkeys(problems[:10]))
-    raise _Refused(f"This is no valid {model.__name__}: {shown}.")
+    raise _Refused(f"This is not a valid {model.__name__}: {shown}.")
 
 
 def _problem(model: type[Contract], kind: str, location: tuple[int | str, ...], message: str) -> str:

@@ -30,7 +30,7 @@ class ProgressEvent(Contract):
 
 
 class FineEvent(Contract):
-    """One line of an agent, a test run or a playbook. The same `key` posted again is the same row.
+    """One line of an agent, a test run or a deploy. The same `key` posted again is the same row.
 
     `key` is built from the source (agent worker or task), the turn and the offset.
     """
@@ -81,7 +81,7 @@ class Projection(Contract):
 
 
 class ProjectionAck(Contract):
-    """`accepted` is false when the API already holds this or a later state; that is no error.
+    """`accepted` is false when the API already holds this or a later state; that is not an error.
 
     `closed` says that the task had already ended in an earlier run: a repeated request must not run again.
     `project_name` is the project's present name, which a rename may have changed since the workflow began.

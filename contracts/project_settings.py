@@ -1,4 +1,4 @@
-"""Settings: what a project chooses, with the installation's choice as its default.
+"""A project's settings, with the installation's as their defaults.
 
 A setting is a field of `ProjectSettings`: its name, type, default and meaning are here and nowhere else.
 """
@@ -18,38 +18,42 @@ SettingValue = bool | int | float | str | list[str] | None
 
 
 class ProjectSettings(Contract):
-    """The settings of one project as they count now. Times are in seconds, money is in US dollars."""
+    """The settings that apply to one project now. Times are in seconds, money is in US dollars."""
 
     approve_deploys: bool = Field(default=False, description="ask for approval before a release goes online")
     agent: AgentKind = Field(default=AgentKind.SCRIPTED, description="the agent that writes the code")
-    max_rounds: int = Field(default=3, ge=1, le=10, description="how often the agent may try before a person is asked")
-    turn_timeout_s: int = Field(default=3600, ge=1, le=86_400, description="how long one turn of an agent may take")
+    max_rounds: int = Field(
+        default=3, ge=1, le=10, description="how many attempts the agent has before a person is asked"
+    )
+    turn_timeout_s: int = Field(
+        default=3600, ge=1, le=86_400, description="how many seconds one turn of an agent may take"
+    )
     question_reminder_s: int = Field(
-        default=86_400, ge=60, le=31_536_000, description="after how long an open question is repeated"
+        default=86_400, ge=60, le=31_536_000, description="after how many seconds an open question is repeated"
     )
     monthly_budget_usd: float | None = Field(
-        default=None, ge=0, le=1_000_000, description="what agents may spend in a month; none: no limit"
+        default=None, ge=0, le=1_000_000, description="what agents may spend in a month; null: no limit"
     )
     egress_hosts: list[ShortText] = Field(
         default_factory=list, max_length=100, description="hosts that agents and tests may reach"
     )
     retention_days: int | None = Field(
-        default=None, ge=1, le=36_500, description="how long transcripts, logs and reports are kept; none: for ever"
+        default=None, ge=1, le=36_500, description="how many days transcripts, logs and reports are kept; null: forever"
     )
 
 
 NOT_YET_READ = frozenset({"monthly_budget_usd", "egress_hosts", "retention_days"})
-"""These can be chosen, and nothing goes by them yet."""
+"""These can be set but are not used yet."""
 
 
 class SettingWrite(Contract):
-    """`value` is that of the field of ProjectSettings with the setting's name; null takes the choice back."""
+    """`value` is that of the field of ProjectSettings with the setting's name; null removes it."""
 
     value: SettingValue
 
 
 class SettingDTO(Contract):
-    """A setting as it counts. `source` says whose choice that is; the last three are of that choice."""
+    """A setting as it applies. `source` says where the value comes from; the last three say who set it, and when."""
 
     name: str
     value: SettingValue
@@ -66,7 +70,7 @@ class SettingList(Contract):
 
 
 class SettingVersion(Contract):
-    """A choice that was made: null is one that was taken back."""
+    """One change of a setting; null removed the value."""
 
     version: int
     value: SettingValue
@@ -82,7 +86,7 @@ class SettingHistory(Contract):
 
 
 def check_name(name: str) -> None:
-    """Raises UNKNOWN_SETTING for what is no setting."""
+    """Raises UNKNOWN_SETTING if there is no such setting."""
     if name not in ProjectSettings.model_fields:
         known = ", ".join(ProjectSettings.model_fields)
         raise OrchestratorError(ErrorCode.UNKNOWN_SETTING, f"There is no such setting. Settings are: {known}.")
@@ -95,4 +99,4 @@ def check_value(name: str, value: SettingValue) -> None:
         ProjectSettings.model_validate_json(json.dumps({name: value}), strict=True)
     except ValidationError as error:
         said = "; ".join(in_words(problem) for problem in error.errors(include_url=False, include_input=False))
-        raise OrchestratorError(ErrorCode.BAD_SETTING_VALUE, f"That is no value of {name}: {said}.") from None
+        raise OrchestratorError(ErrorCode.BAD_SETTING_VALUE, f"{name} cannot have this value: {said}.") from None

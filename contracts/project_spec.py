@@ -80,7 +80,7 @@ class ProjectSpec(Contract):
     def fingerprint(self) -> str:
         """SHA-256 of the canonical JSON: an approval names the spec that it approved.
 
-        What checks have shown since is no part of it.
+        What checks have shown since is not part of it.
         """
         found_out = {"acceptance": {"__all__": {"state", "proof"}}}
         return hashlib.sha256(self.model_dump_json(exclude=found_out).encode()).hexdigest()

@@ -44,7 +44,7 @@ class Subject(Contract):
 
     @property
     def project_id(self) -> str | None:
-        """None when it is no project."""
+        """None when it is not a project."""
         return self.id if self.kind is SubjectKind.PROJECT else None
 
     def __str__(self) -> str:

@@ -438,8 +438,8 @@ def _parsed(reply: type[Model], content: bytes | str) -> Model:
     except ValidationError as error:
         raise OrchestratorError(
             ErrorCode.INTERNAL,
-            "The API answered something that this program does not understand. "
-            "Are both of the same version? Compare `orchestrator doctor`.",
+            "This program does not understand the API's answer. "
+            "Do both have the same version? See `orchestrator doctor`.",
             error_class=ErrorClass.FATAL,
             details={"reply": reply.__name__, "problems": str(error.errors(include_input=False, include_url=False))},
         ) from None

@@ -52,7 +52,7 @@ def read(path: Path) -> str:
     except FileNotFoundError:
         raise OrchestratorError(
             ErrorCode.NOT_FOUND,
-            f"There is no file {path}. `orchestrator up` makes it on its first run.",
+            f"There is no file {path}. `orchestrator up` creates it on its first run.",
             details={"path": str(path)},
         ) from None
     except OSError as error:

@@ -275,7 +275,7 @@ class Settings(BaseSettings):
 
     @property
     def runs_dir(self) -> Path:
-        """Detached runs: testers and playbooks."""
+        """Detached runs: tests and deploys."""
         return self.home / "runs"
 
     @property

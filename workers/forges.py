@@ -17,6 +17,8 @@ def build_forge(settings: Settings) -> Forge:
     """The forge that the settings name; makes no connection. Raises SETTINGS_INVALID for a name that is in no row."""
     build = FORGES.get(settings.forge)
     if build is None:
-        reason = f"ORCHESTRATOR_FORGE is {settings.forge!r}, which is no forge. Known: {', '.join(sorted(FORGES))}."
+        reason = (
+            f"ORCHESTRATOR_FORGE is {settings.forge!r}, which is not a forge. Available: {', '.join(sorted(FORGES))}."
+        )
         raise OrchestratorError(ErrorCode.SETTINGS_INVALID, reason)
     return build(settings)

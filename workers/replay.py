@@ -40,7 +40,7 @@ def load(path: Path) -> WorkflowHistory:
     """
     document = json.loads(path.read_text())
     if not isinstance(document, dict):
-        raise ValueError(f"{path.name} is no history")
+        raise ValueError(f"{path.name} is not a history")
     workflow_id = str(document.get("workflowId") or path.stem)
     return WorkflowHistory.from_json(workflow_id, json.dumps(_encoded(document)))
 
@@ -96,8 +96,8 @@ async def _run(files: list[Path], query: str | None) -> list[Verdict]:
         if keyring is None:
             raise OrchestratorError(
                 ErrorCode.API_UNREACHABLE,
-                f"There is no platform in {settings.home}, so nothing of it can be replayed. "
-                "ORCHESTRATOR_HOME names another one.",
+                f"There is no platform in {settings.home}, so there is nothing to replay. "
+                "Set ORCHESTRATOR_HOME to use another one.",
             )
         client = await temporal_client.connect(settings, keyring=keyring)
         verdicts += await replay(client.list_workflows(query or None).map_histories(), keyring)

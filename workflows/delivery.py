@@ -58,7 +58,7 @@ class DeliveryWorkflow:
             )
             built = await self._engineer()
             failures.stop_if_cancelled()
-            self._ledger.stage(Stage.DEPLOY, f"Deploy brings commit {str(built.commit_sha)[:12]} online.", percent=60)
+            self._ledger.stage(Stage.DEPLOY, f"Deploying commit {str(built.commit_sha)[:12]}.", percent=60)
             live = await self._deploy(built)
             return await self._complete(built, live)
         except failures.ENDINGS as error:

@@ -2,7 +2,7 @@
 
 Update `submit` hands over another message while one runs: the same work joins it, other work waits its turn.
 Update `outcome` waits for the result of one message, `withdraw` takes one back; `answer` goes straight here. Cancel
-stops the playbook, puts the previous release back and is confirmed. The final state of every task is written on
+stops the release program, puts the previous release back and is confirmed. The final state of every task is written on
 success, failure and cancellation.
 """
 
@@ -53,6 +53,11 @@ _STAGES = {
     "probe": (Stage.PROBING, 80, "Checking the URL from outside."),
     "promote": (Stage.PROMOTING, 95, "The release answers; recording it as the active one."),
     "roll_back": (Stage.ROLLING_BACK, 90, "Returning to the previous release."),
+}
+_OPERATIONS = {
+    DeployAction.STOP: ("Stopping the service.", "The service is stopped."),
+    DeployAction.RESTART: ("Restarting the service.", "The service is running again."),
+    DeployAction.REMOVE: ("Removing the service.", "The service is removed. The server keeps its data in `.removed`."),
 }
 _SERVER = SearchAttributeKey.for_keyword(SearchAttribute.SERVER_HANDLE)
 _GRAPH_ACTIONS = frozenset({DeployAction.DEPLOY, DeployAction.ROLLBACK})
@@ -277,14 +282,15 @@ class DeployWorkflow:
 
     async def _operate(self, attempt: Attempt) -> DeployResult:
         message, action = attempt.message, attempt.message.action.value
-        self._ledger.stage(Stage(action), f"Carrying out: {action}.", percent=30)
+        doing, outcome = _OPERATIONS[attempt.message.action]
+        self._ledger.stage(Stage(action), doing, percent=30)
         done = await self._run_operation(message)
         if not done.ok:
             raise failures.failure(ErrorCode.PLAYBOOK_FAILED, done.error or f"{action} failed")
         result = DeployResult(
             request_id=message.request_id, status=ResultStatus.SUCCESS, deployed_url=done.url, summary=f"{action}: done"
         )
-        return await attempt.complete(result, f"{action.capitalize()}: done.")
+        return await attempt.complete(result, outcome)
 
     async def _cancel_all_waiting(self) -> None:
         while self._waiting:
@@ -299,7 +305,7 @@ class DeployWorkflow:
     # Reading the state -----------------------------------------------------------------------------------
 
     def _ledger_of(self, message: DeployMessage) -> Ledger:
-        unnamed = {DeployAction.DEPLOY: ": the newest commit", DeployAction.ROLLBACK: ": the release before"}
+        unnamed = {DeployAction.DEPLOY: ": the newest commit", DeployAction.ROLLBACK: ": the previous release"}
         named = message.commit[:12] if message.commit else message.release_id
         what = f": {named}" if named else unnamed.get(message.action, "")
         return Ledger(
@@ -361,5 +367,5 @@ class DeployWorkflow:
             action=message.action,
         )
         return await workflow.execute_activity_method(
-            DevopsNodes.operate, request, **options.named(options.PLAYBOOK, f"{message.action.value} the service")
+            DevopsNodes.operate, request, **options.named(options.RELEASE_RUN, f"{message.action.value} the service")
         )

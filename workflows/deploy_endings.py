@@ -67,10 +67,10 @@ class Attempt:
 
     async def cancel(self) -> ApplicationError:
         """The task is cancelled, and the previous release serves; returns the failure for whoever waits for it."""
-        self.ledger.note("Cancelling: stopping the playbook and returning to the previous release.")
+        self.ledger.note("Cancelling: stopping the deploy and returning to the previous release.")
         if self._in_flight():
             await self._put_back(cancelled=True, code=None, error="Cancelled by a person.")
-        broken = self.what_serves() if self.state.get("revert_error") else "; nothing of it is left running"
+        broken = self.what_serves() if self.state.get("revert_error") else "; nothing is left running"
         await self.ledger.finish(
             TaskState.CANCELLED,
             f"Cancelled{broken}.",
@@ -84,12 +84,12 @@ class Attempt:
         if self.state.get("revert_error"):
             return f"; returning to the previous release failed: {self.state['revert_error']}"
         previous = (self.state.get("allocation") or {}).get("previous_release_id")
-        return "; the previous release serves on" if previous else ""
+        return "; the previous release is still running" if previous else ""
 
     def _status_after_failure(self, code: str) -> ProjectStatus | None:
         """None when the project is as it was: nothing was tried, only asked for."""
         deploys = self.message.action is DeployAction.DEPLOY and code != ErrorCode.STOPPED_BY_PERSON
-        tried = deploys and self.chosen is not None  # a commit that does not exist is a slip of the pen
+        tried = deploys and self.chosen is not None  # a commit that does not exist is a typing error
         return ProjectStatus.FAILED if tried or "deploy" in self.reached else None
 
     def _in_flight(self) -> bool:

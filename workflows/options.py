@@ -99,8 +99,8 @@ VERIFICATION = ActivityConfig(
     cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
 )
 
-# A playbook run: 30 minutes by default, enforced by the runner; see VERIFICATION.
-PLAYBOOK = ActivityConfig(
+# A run of the release program: 30 minutes by default, enforced by its supervisor; see VERIFICATION.
+RELEASE_RUN = ActivityConfig(
     task_queue=Queue.INFRA,
     start_to_close_timeout=timedelta(hours=1),
     heartbeat_timeout=HEARTBEAT,

@@ -90,7 +90,7 @@ class TemporalWorkflowClient:
 def _refused(error: WorkflowUpdateFailedError) -> OrchestratorError:
     cause = error.cause
     if isinstance(cause, ApplicationError) and cause.type == "AcceptedUpdateCompletedWorkflow":
-        return OrchestratorError(ErrorCode.WORKFLOW_NOT_RUNNING, "The workflow ended before it had answered.")
+        return OrchestratorError(ErrorCode.WORKFLOW_NOT_RUNNING, "The workflow ended before it answered.")
     if isinstance(cause, ApplicationError) and cause.type and cause.type in ErrorCode.__members__:
         code = ErrorCode(cause.type)
         kind = ErrorClass.TRANSIENT if code is ErrorCode.WORKFLOW_BUSY else ErrorClass.PERMANENT

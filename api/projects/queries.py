@@ -112,7 +112,7 @@ async def _refuse_taken_name(session: AsyncSession, owner_id: int, name: str) ->
 
 
 def _name_taken(name: str) -> OrchestratorError:
-    return permanent(ErrorCode.ALREADY_EXISTS, f"You have a project named {name!r} already.")
+    return permanent(ErrorCode.ALREADY_EXISTS, f"You already have a project named {name!r}.")
 
 
 def _fingerprint(body: ProjectCreate) -> str:

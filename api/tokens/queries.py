@@ -24,7 +24,7 @@ async def issue(session: AsyncSession, project: ProjectRow, request: TokenReques
         raise permanent(
             ErrorCode.INVALID_INPUT,
             f"Agents cannot be allowed {', '.join(map(ascii, unknown))[:300]}. "
-            f"Possible are: {', '.join(sorted(AGENT_COMMANDS))}.",
+            f"Allowed are: {', '.join(sorted(AGENT_COMMANDS))}.",
         )
     await session.execute(delete(AgentTokenRow).where(col(AgentTokenRow.expires_at) < utc_now()))
     token = new_secret("agent")

@@ -135,5 +135,7 @@ async def _admin(request: Request, user_id: int, *, by_proxy: bool) -> Viewer:
 def _not_logged_in(request: Request, settings: Settings) -> str:
     if request.headers.get(settings.proxy_user_header) is None:
         return "Log in with the link that `orchestrator web-ui` prints."
-    log.warning("an address that is no trusted proxy sent a user name", address=request.client and request.client.host)
-    return f"{settings.proxy_user_header} is believed from the proxies of ORCHESTRATOR_TRUSTED_PROXIES only."
+    log.warning(
+        "an address that is not a trusted proxy sent a user name", address=request.client and request.client.host
+    )
+    return f"{settings.proxy_user_header} is only accepted from the proxies in ORCHESTRATOR_TRUSTED_PROXIES."

@@ -1,4 +1,4 @@
-"""Messages that are no command: a wish, an answer or a secret."""
+"""Messages that are not commands: a wish, an answer or a secret."""
 
 import re
 

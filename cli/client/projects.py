@@ -33,7 +33,7 @@ async def find_project_id(api: ApiClient, name_or_id: str | None) -> str | None:
 
 
 async def _visible(api: ApiClient) -> list[ProjectDTO]:
-    """A scoped token may not list projects: for its holder a name that is no id is simply unknown."""
+    """A scoped token may not list projects: for its holder a name that is not an id is simply unknown."""
     try:
         return await api.projects()
     except OrchestratorError as error:

@@ -23,7 +23,7 @@ def create(
         list[str],
         typer.Option("--command", "-c", help="A command the token may use, such as `task.show`. May be repeated."),
     ],
-    ttl: Annotated[int, typer.Option("--ttl", min=10, max=86_400, help="How many seconds the token works.")] = 3600,
+    ttl: Annotated[int, typer.Option("--ttl", min=10, max=86_400, help="How many seconds the token is valid.")] = 3600,
     as_json: AsJson = False,
 ) -> None:
     """Create a token for one project and a few commands. It is shown only once."""

@@ -24,7 +24,7 @@ def answer(
     value_file: ValueFile = None,
     answer_id: Annotated[
         str | None,
-        typer.Option("--answer-id", metavar="ID", help="Your own id. Using it again is the same answer."),
+        typer.Option("--answer-id", metavar="ID", help="Your own id. Using it again changes nothing."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:

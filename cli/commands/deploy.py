@@ -69,7 +69,7 @@ def remove(
     watch: Watch = False,
     as_json: AsJson = False,
 ) -> int:
-    """Remove the service and its data from its server. The repository and the history stay."""
+    """Remove the service and its releases from the server. Data, repository and history are kept."""
     _confirm(project, yes=yes, as_json=as_json)
     return _act(project, DeployAction.REMOVE, request_id, watch=watch, as_json=as_json)
 
@@ -108,5 +108,5 @@ def _confirm(project: str, *, yes: bool, as_json: bool) -> None:
     if yes:
         return
     if as_json or not sys.stdin.isatty():
-        raise inputs.refuse("This removes a service and its data. Add --yes to confirm.")
-    typer.confirm(f"Remove {clean(project)} and its data from its server?", abort=True)
+        raise inputs.refuse("This removes the service and its releases from the server. Add --yes to confirm.")
+    typer.confirm(f"Remove {clean(project)} and its releases from the server?", abort=True)

@@ -21,7 +21,10 @@ app = command_group()
 @app.command(epilog=EPILOG)
 def create(
     name: Annotated[
-        str, typer.Argument(help="Such as `notes` or `my-notes`. The repository and the service get this name.")
+        str,
+        typer.Argument(
+            metavar="NAME", help="Such as `notes` or `my-notes`. The repository and the service get this name."
+        ),
     ],
     description: Annotated[str, typer.Option("--description", "-d", help="What the project is for.")] = "",
     title: Annotated[str, typer.Option(help="A title in your own words.")] = "",
@@ -91,9 +94,11 @@ def show(project: ProjectArgument, as_json: AsJson = False) -> None:
 
 @app.command(epilog=EPILOG)
 def rename(
-    project: ProjectArgument, name: Annotated[str, typer.Argument(help="The new name.")], as_json: AsJson = False
+    project: ProjectArgument,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The new name.")],
+    as_json: AsJson = False,
 ) -> None:
-    """Rename a project. Its repository, its service and its address keep the names that they have."""
+    """Rename a project. Its repository, service and address keep their names."""
     body = inputs.build(ProjectUpdate, name=inputs.project_name(name))
 
     async def work(api: ApiClient, out: Output) -> None:

@@ -18,16 +18,14 @@ app = command_group()
 
 OfProject = Annotated[
     str | None,
-    typer.Option(
-        "--project", "-p", metavar="PROJECT", help="Of this project (name or id) instead of the whole installation."
-    ),
+    typer.Option("--project", "-p", metavar="PROJECT", help="A project (name or id); default: the whole installation."),
 ]
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The setting's name, such as max_rounds.")]
 
 
 @app.command(epilog=EPILOG)
 def show(project: OfProject = None, as_json: AsJson = False) -> None:
-    """Show all settings, and where each of them comes from."""
+    """Show all settings, and where each value comes from."""
 
     async def work(api: ApiClient, out: Output) -> None:
         items = await api.settings(await find_project_id(api, project))
@@ -40,23 +38,23 @@ def show(project: OfProject = None, as_json: AsJson = False) -> None:
 @app.command("set", epilog=EPILOG)
 def choose(
     name: Name,
-    value: Annotated[str, typer.Argument(metavar="VALUE", help="JSON, such as true, 5 or a list; or a plain word.")],
+    value: Annotated[str, typer.Argument(metavar="VALUE", help="A plain word, or JSON such as true, 5 or a list.")],
     project: OfProject = None,
     as_json: AsJson = False,
 ) -> None:
-    """Choose a setting. A project's choice counts before the installation's."""
+    """Change a setting. A project's value overrides the installation's."""
     _choose(name, _read(value), project, as_json=as_json)
 
 
 @app.command(epilog=EPILOG)
 def unset(name: Name, project: OfProject = None, as_json: AsJson = False) -> None:
-    """Take a choice back: the installation's counts again, or the default."""
+    """Remove a value: the installation's applies again, or else the default."""
     _choose(name, None, project, as_json=as_json)
 
 
 @app.command(epilog=EPILOG)
 def history(name: Name, project: OfProject = None, as_json: AsJson = False) -> None:
-    """Show who has chosen what, and when, newest first."""
+    """Show who changed a setting, and when, newest first."""
 
     async def work(api: ApiClient, out: Output) -> None:
         found = await api.setting_history(await find_project_id(api, project), name)
@@ -76,7 +74,7 @@ def _choose(name: str, value: SettingValue, project: str | None, *, as_json: boo
 
 
 def _read(text: str) -> SettingValue:
-    """What is no JSON is a word, such as the name of an agent."""
+    """What is not JSON is a word, such as the name of an agent."""
     try:
         value: SettingValue = json.loads(text)
     except ValueError:

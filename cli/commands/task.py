@@ -86,7 +86,7 @@ def cancel(task: TaskArgument, as_json: AsJson = False) -> None:
 
 @app.command(epilog=EPILOG)
 def logs(task: TaskArgument, as_json: AsJson = False) -> None:
-    """Print a task's events, then its artifacts: transcripts, test reports, playbook output."""
+    """Print a task's events, then its artifacts: transcripts, test reports, logs of deploys."""
     wanted = inputs.identifier(task, "TASK")
 
     async def work(api: ApiClient, out: Output) -> None:

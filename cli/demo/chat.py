@@ -57,7 +57,7 @@ async def _window(line: ChatLine) -> ExitCode:
 async def _emulated(parts: Parts, out: Output) -> AsyncIterator[tuple[str, asyncio.subprocess.Process]]:
     """The emulator and a bot of its own; both end with the block."""
     out.say()
-    out.say("This is not Telegram: a program on this machine plays its part, and you see the chat.", style="bold")
+    out.say("This is not Telegram, but an emulator of it on this machine.", style="bold")
     out.say("The bot, the platform and what they build are real. You are the administrator.")
     emulator = await _spawn(parts.module("emulators.telegram", "--token", EMULATOR_TOKEN), asyncio.subprocess.PIPE)
     bot: asyncio.subprocess.Process | None = None
@@ -113,7 +113,7 @@ async def _address(emulator: asyncio.subprocess.Process) -> str:
     except TimeoutError:
         line = b""
     if not line:
-        raise OrchestratorError(ErrorCode.PROCESS_FAILED, "The program that plays Telegram did not start.")
+        raise OrchestratorError(ErrorCode.PROCESS_FAILED, "The emulator of Telegram did not start.")
     return line.decode().strip()
 
 

@@ -16,13 +16,13 @@ _GET_S = 600.0
 
 
 async def get_base_image(parts: Parts, out: Output) -> None:
-    """Pull or make the base image when it is missing. Without it work happens in processes, which is no failure.
+    """Pull or make the base image when it is missing. Without it work runs in processes, which is not a failure.
 
     Nothing is asked for with ORCHESTRATOR_RUNTIME=process, or where no engine answers.
     """
     if parts.settings.runtime == "process" or not await _is_missing():
         return
-    out.say(f"   getting {BASE_IMAGE}, the image that containers start from (only once, up to a minute)")
+    out.say(f"   downloading {BASE_IMAGE}, the image that containers start from (only once, up to a minute)")
     log = parts.book.log_file("images")
     with log.open("ab") as file:
         code = await _run(["bash", str(_script())], file.fileno(), _GET_S)

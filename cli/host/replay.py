@@ -22,7 +22,11 @@ def replay(
     files: Annotated[list[Path] | None, typer.Argument(metavar="FILE", help="Histories, as JSON files.")] = None,
     query: Annotated[
         str | None,
-        typer.Option("--query", metavar="QUERY", help="Replay runs from Temporal, such as ProjectId='notes'."),
+        typer.Option(
+            "--query",
+            metavar="QUERY",
+            help="Replay the runs that this query finds in Temporal, such as ProjectName='notes'.",
+        ),
     ] = None,
     as_json: AsJson = False,
 ) -> int:
@@ -51,7 +55,7 @@ def replay(
 
 def _reason(said: str, returncode: int) -> OrchestratorError:
     """What the replaying process said on its last line: `CODE: message`."""
-    last = (said.strip().splitlines() or [f"The replay ended with {returncode}."])[-1]
+    last = (said.strip().splitlines() or [f"The replay ended with exit code {returncode}."])[-1]
     code, _, message = last.partition(": ")
     if message and code in set(ErrorCode):
         return OrchestratorError(ErrorCode(code), message)

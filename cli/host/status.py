@@ -112,7 +112,10 @@ def _tell(parts: Parts, out: Output, work: _Work, *, well: bool) -> None:
             ("Temporal Web UI", parts.settings.web_ui_url if TEMPORAL in parts.names else None),
             ("Runtime", parts.runtime),
             ("Home", parts.settings.home),
-            ("Supervisor", "running" if parts.book.record(SUPERVISOR) else "not running: parts that stop stay stopped"),
+            (
+                "Supervisor",
+                "running" if parts.book.record(SUPERVISOR) else "not running: parts that stop are not restarted",
+            ),
         ]
     )
     out.say()

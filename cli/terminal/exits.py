@@ -56,5 +56,5 @@ _BY_CODE: Final = {
 
 
 def exit_code_for(code: ErrorCode) -> ExitCode:
-    """The exit code of an error; what the work itself reports (tests, playbook, …) is FAILED."""
+    """The exit code of an error; what the work itself reports (tests, deploy, …) is FAILED."""
     return _BY_CODE.get(code, ExitCode.FAILED)

@@ -32,7 +32,7 @@ Title = Annotated[str | None, typer.Option(help="A short title, shown in lists."
 Agent = Annotated[AgentKind | None, typer.Option(help="The agent that writes the code.")]
 Rounds = Annotated[
     int | None,
-    typer.Option("--max-rounds", min=1, max=10, help="How often the agent may try before you are asked."),
+    typer.Option("--max-rounds", min=1, max=10, help="How many attempts the agent has before you are asked."),
 ]
 Approval = Annotated[
     bool | None,

@@ -93,7 +93,7 @@ def show_settings(settings: list[SettingDTO], out: Output) -> None:
             setting.name,
             json.dumps(setting.value),
             setting.source,
-            setting.description if setting.in_use else f"{setting.description} (nothing goes by it yet)",
+            setting.description if setting.in_use else f"{setting.description} (not used yet)",
         )
         for setting in settings
     ]
@@ -102,4 +102,4 @@ def show_settings(settings: list[SettingDTO], out: Output) -> None:
 
 def show_setting_versions(history: SettingHistory, out: Output) -> None:
     rows = [(one.version, json.dumps(one.value), one.changed_by, moment(one.changed_at)) for one in history.items]
-    out.table(("VERSION", "VALUE", "BY USER", "WHEN"), rows, empty=f"Nobody has chosen {history.name} here.")
+    out.table(("VERSION", "VALUE", "BY USER", "WHEN"), rows, empty=f"Nobody has changed {history.name} here.")

@@ -70,7 +70,7 @@ def _encrypt(cipher: AESGCM, associated: bytes, payload: Payload) -> Payload:
 def _tampered(key_id: str) -> OrchestratorError:
     return OrchestratorError(
         ErrorCode.PAYLOAD_TAMPERED,
-        "A stored payload does not match its seal: it was changed, cut off or sealed with another key.",
+        "A stored payload cannot be authenticated: it was changed, cut off or encrypted with another key.",
         error_class=ErrorClass.PERMANENT,
         details={"key_id": key_id},
     )

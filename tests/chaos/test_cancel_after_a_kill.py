@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from tests.chaos.conftest import SENTENCE
-from tests.soak.campaign import PLAYBOOK, TESTS, TURN, in_run
+from tests.soak.campaign import DEPLOY, TESTS, TURN, in_run
 from tests.support.eventually import eventually
 from tests.support.kills.judging import Delivery, Evidence
 from tests.support.kills.killing import kill
@@ -22,7 +22,7 @@ CANCELLED_WITHIN_S = 60
     [
         pytest.param(TURN, "[agent:hang]", id="the agent's turn"),
         pytest.param(TESTS, "", id="the Tester", marks=pytest.mark.deep),
-        pytest.param(PLAYBOOK, "", id="the playbook", marks=pytest.mark.deep),
+        pytest.param(DEPLOY, "", id="the deploy", marks=pytest.mark.deep),
     ],
 )
 async def test_a_cancel_reaches_what_a_killed_worker_had_started(
@@ -36,7 +36,7 @@ async def test_a_cancel_reaches_what_a_killed_worker_had_started(
     task = await end_of(stack, delivery.task_id, CANCELLED_WITHIN_S)
     await killing
     assert task["state"] == "cancelled", task
-    step = delivery.deploy if phase == PLAYBOOK else delivery.engineering
+    step = delivery.deploy if phase == DEPLOY else delivery.engineering
     assert (await stack.task(step))["state"] == "cancelled"
 
     def nothing_left() -> bool:
@@ -51,7 +51,7 @@ def left(traces: ContainerTraces, delivery: Delivery, phase: int) -> tuple[objec
     deployed = traces.deployed(delivery)
     found: list[object] = [*traces.leftovers(delivery), *deployed.orphans]
     found += [f"{deployed.services} services"] if deployed.services else []
-    may_stay = 1 if phase == PLAYBOOK else 0
+    may_stay = 1 if phase == DEPLOY else 0
     if len(deployed.release_dirs) != deployed.release_images or deployed.release_images > may_stay:
         found += [*deployed.release_dirs, f"{deployed.release_images} images"]
     return tuple(found)

@@ -6,7 +6,7 @@ import pytest
 
 from tests.chaos.conftest import SENTENCE
 from tests.soak.campaign import (
-    PLAYBOOK,
+    DEPLOY,
     TESTS,
     TURN,
     Campaign,
@@ -27,7 +27,7 @@ SLOW = "[agent:slow=5]"
 """A turn that a kill surely hits."""
 _TURN = ("in the agent's turn", in_run(TURN, 0.5))
 _TESTS = ("in the Tester", in_run(TESTS, 0.3))
-_PLAYBOOK = ("in the playbook", in_run(PLAYBOOK, 1.0))
+_DEPLOY = ("in the deploy", in_run(DEPLOY, 1.0))
 ROUTES = [
     Route(points, SLOW)
     for points in (
@@ -35,23 +35,23 @@ ROUTES = [
             Point("just after the start", accepted, ("workers",)),
             Point(*_TURN, ("api",)),
             Point(*_TESTS, ("workers",)),
-            Point(*_PLAYBOOK, ("postgres",)),
+            Point(*_DEPLOY, ("postgres",)),
         ),
         (
             Point("while scaffolding", in_stage("engineering", "scaffolding"), ("workers",)),
             Point(*_TURN, ("temporal",)),
             Point(*_TESTS, (DOCKER,)),
-            Point(*_PLAYBOOK, ("api",)),
+            Point(*_DEPLOY, ("api",)),
         ),
         (
             Point(*_TURN, ("workers",)),
             Point(*_TESTS, ("temporal",)),
-            Point(*_PLAYBOOK, (DOCKER,)),
+            Point(*_DEPLOY, (DOCKER,)),
         ),
         (
             Point(*_TURN, ("postgres",)),
             Point("after the tests", after_the_tests, ("workers",)),
-            Point(*_PLAYBOOK, ("workers",)),
+            Point(*_DEPLOY, ("workers",)),
         ),
         (
             Point(*_TURN, (DOCKER,)),
@@ -59,7 +59,7 @@ ROUTES = [
         ),
         (
             Point(*_TURN, ("workers", DOCKER)),
-            Point(*_PLAYBOOK, ("temporal", "postgres")),
+            Point(*_DEPLOY, ("temporal", "postgres")),
         ),
     )
 ]

@@ -5,7 +5,7 @@ import random
 import pytest
 
 from tests.chaos.conftest import SENTENCE
-from tests.soak.campaign import ENDS_WITHIN_S, PLAYBOOK, TURN, in_run
+from tests.soak.campaign import DEPLOY, ENDS_WITHIN_S, TURN, in_run
 from tests.support.kills.judging import Evidence, judge
 from tests.support.kills.killing import kill
 from tests.support.kills.run import deliver, end_of, gather_evidence
@@ -14,9 +14,7 @@ from tests.support.kills.traces import ProcessTraces
 pytestmark = [pytest.mark.timeout(400), pytest.mark.deep]
 
 
-@pytest.mark.parametrize(
-    ("phase", "latest_s"), [(TURN, 3.0), (PLAYBOOK, 1.0)], ids=["the agent's turn", "the playbook"]
-)
+@pytest.mark.parametrize(("phase", "latest_s"), [(TURN, 3.0), (DEPLOY, 1.0)], ids=["the agent's turn", "the deploy"])
 async def test_a_worker_killed_in_the_middle_changes_nothing(
     processes: ProcessTraces, unkilled: Evidence, chaos_seed: int, phase: int, latest_s: float
 ) -> None:

@@ -53,8 +53,8 @@ async def test_while_a_secret_is_asked_for_the_release_serves_on(story: Story) -
 
 
 @pytest.mark.story("cancel-playbook")
-async def test_in_the_playbook_all_of_it_ends_and_what_waited_has_its_turn(story: Story) -> None:
-    assert story.seen["cancelled"].before, "the playbook was at work"
+async def test_in_the_deploy_all_of_it_ends_and_what_waited_has_its_turn(story: Story) -> None:
+    assert story.seen["cancelled"].before, "the deploy was at work"
     judge(story.seen["cancelled"])
     health, status, current = story.seen["after cancel"]
     behind = story.seen["behind"]
@@ -72,8 +72,8 @@ async def test_of_a_delivery_reaches_the_agent(story: Story) -> None:
 
 
 @pytest.mark.story("cancel-delivery-in-deploy")
-async def test_of_a_delivery_reaches_the_playbook(story: Story) -> None:
-    assert story.seen["cancelled"].before, "the playbook was at work"
+async def test_of_a_delivery_reaches_the_deploy(story: Story) -> None:
+    assert story.seen["cancelled"].before, "the deploy was at work"
     judge(story.seen["cancelled"])
     assert story.seen["deploy"]["state"] == "cancelled"
     assert await story.outside.releases() == []

@@ -127,7 +127,7 @@ async def test_a_queue_without_its_worker_is_named_within_a_minute_and_continues
     delivery = (await stack.ok("delivery", "start", "--project", project, WISH))["task_id"]
     step = child_task_id(delivery, TaskKind.DEPLOY if queue == Queue.INFRA else TaskKind.ENGINEERING)
     if queue == Queue.INFRA:
-        await _a_playbook_begins(stack, delivery, step)
+        await _a_deploy_begins(stack, delivery, step)
     else:
         await _a_turn_begins(stack, step)
 
@@ -160,7 +160,7 @@ def _told_at(stack: Stack, queue: str) -> datetime:
     return datetime.fromisoformat(told[-1])
 
 
-async def _a_playbook_begins(stack: Stack, delivery: str, deploy: str) -> None:
+async def _a_deploy_begins(stack: Stack, delivery: str, deploy: str) -> None:
     await stack.at_stage(delivery, "deploy", timeout=120)
     await eventually(lambda: _is_known(stack, deploy), 30, message="the deploy")
     await stack.at_stage(deploy, "deploying")

@@ -17,14 +17,14 @@ async def test_a_broken_release_leaves_the_previous_one_serving(story: Story) ->
     assert status == "active"
     assert story.seen["broken"]["error_code"] == "PROBE_FAILED"
     assert "/health answered 500" in story.seen["broken"]["error"]
-    assert "the previous release serves on" in story.seen["broken deploy"]["error"]
+    assert "the previous release is still running" in story.seen["broken deploy"]["error"]
 
 
 @pytest.mark.story("releases")
 async def test_a_failed_release_has_its_logs_attached(story: Story) -> None:
     logs = story.seen["broken logs"]
     assert logs.code == 0
-    assert "Start a candidate and look at its health" in logs.out
+    assert "Start a candidate and check its health" in logs.out
     assert story.seen["broken deploy"]["artifacts"]
     assert await processes_of(story.stack, story.seen["broken release"]) == []
 

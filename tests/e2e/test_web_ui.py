@@ -111,7 +111,7 @@ async def test_the_timeline_speaks_of_the_work_in_business_words(readable: WebUi
     await keep_picture(readable.page, "web-ui-timeline", "Timeline")
     await readable.open_run(delivered.deploy)
     await readable.bars()
-    await readable.sees("Resolve secrets", "Ansible: put the release there", "Probe the URL from outside")
+    await readable.sees("Resolve secrets", "Put the release on the server", "Probe the URL from outside")
 
 
 async def test_the_details_are_readable_markdown(readable: WebUi, delivered: Delivered) -> None:

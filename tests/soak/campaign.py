@@ -12,7 +12,7 @@ from tests.support.kills.killing import DOCKER, NAMES, kill
 from tests.support.kills.run import at_stage, deliver, end_of, gather_evidence, running, was_cut_short
 from tests.support.kills.traces import Traces
 
-TURN, TESTS, PLAYBOOK = range(3)
+TURN, TESTS, DEPLOY = range(3)
 MOMENT_WITHIN_S = 90
 ENDS_WITHIN_S = 300
 

@@ -87,7 +87,7 @@ async def test_during_the_scaffold(world: World) -> None:
     assert world.runtime.turns == []
 
 
-async def test_during_the_playbook_the_previous_release_serves_on(world: World) -> None:
+async def test_during_the_release_run_the_previous_release_keeps_running(world: World) -> None:
     first = await world.gateway.start_deploy(world.deploy())
     await world.handle(first.workflow_id).result()
     serving = world.target.serving
@@ -135,7 +135,7 @@ async def test_of_a_delivery_reaches_the_agent(world: World) -> None:
     assert world.platform.state(message.task_id) is TaskState.CANCELLED
 
 
-async def test_of_a_delivery_reaches_the_playbook(world: World) -> None:
+async def test_of_a_delivery_reaches_the_deploy(world: World) -> None:
     world.target.step = Step(held=True)
     message = world.delivery()
     started = await world.gateway.start_delivery(message)

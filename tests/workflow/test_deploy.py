@@ -96,7 +96,7 @@ async def test_a_release_that_does_not_start_leaves_the_previous_one_serving(wor
     assert world.target.serving == good.release_id
     last = world.platform.of(task_id)[-1]
     assert "did not start" in str(last.error)
-    assert "previous release serves on" in str(last.error)
+    assert "previous release is still running" in str(last.error)
     assert world.platform.books[str(good.release_id)].state is ReleaseState.ACTIVE
 
 

@@ -33,7 +33,7 @@ async def ended(world: World, workflow_id: str) -> BaseException | None:
 
 
 async def deploying(world: World, **changes: object) -> tuple[DeployMessage, str]:
-    """A deploy whose playbook runs."""
+    """A deploy whose release program runs."""
     world.target.step = Step(held=True)
     message = world.deploy(**changes)
     started = await world.gateway.start_deploy(message)
@@ -82,7 +82,7 @@ async def test_a_revert_that_fails_still_ends_the_task_and_serves_the_queue(worl
     last = world.platform.of(message.task_id)[-1]
     assert last.state is TaskState.FAILED
     assert "the disk is full" in str(last.error)
-    assert "serves on" not in str(last.error)
+    assert "still running" not in str(last.error)
     assert world.platform.state(later.task_id) is TaskState.COMPLETED
 
 

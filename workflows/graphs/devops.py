@@ -55,7 +55,7 @@ def build_devops_graph(nodes: DevopsNodes) -> Topology:
     graph.add_node("ask_secrets", ask_secrets, metadata=_IN_WORKFLOW)
     graph.add_node("allocate", nodes.allocate, metadata=options.node(options.RECORD, "Allocate server and ports"))
     graph.add_node("approve", approve, metadata=_IN_WORKFLOW)
-    graph.add_node("deploy", nodes.deploy, metadata=options.node(options.PLAYBOOK, "Ansible: put the release there"))
+    graph.add_node("deploy", nodes.deploy, metadata=options.node(options.RELEASE_RUN, "Put the release on the server"))
     graph.add_node("probe", nodes.probe, metadata=options.node(options.PROBE, "Probe the URL from outside"))
     graph.add_node("promote", nodes.promote, metadata=options.node(options.RECORD, "Record the active release"))
     graph.add_node(

@@ -66,7 +66,7 @@ def shared_transcript(request: TurnRequest, content: bytes) -> bytes:
     secrets = secrets_of(request)
     if not secrets:
         return content
-    # The agent may have written anything; what is no text stays as it is.
+    # The agent may have written anything; what is not text stays as it is.
     text = content.decode("utf-8", "surrogateescape")
     return redaction.redacted(text, secrets, _HIDDEN).encode("utf-8", "surrogateescape")
 
@@ -74,7 +74,7 @@ def shared_transcript(request: TurnRequest, content: bytes) -> bytes:
 def unknown_agent(request: TurnRequest, known: list[str]) -> OrchestratorError:
     return OrchestratorError(
         ErrorCode.INVALID_INPUT,
-        f"The agent {request.agent.value} is not set up here. Set up: {', '.join(sorted(known))}.",
+        f"The agent {request.agent.value} is not available here. Available: {', '.join(sorted(known))}.",
     )
 
 
@@ -89,8 +89,8 @@ def raise_unless_ended(request: TurnRequest, status: RunStatus, transcript: Arti
     if status.state == "lost":
         raise OrchestratorError(
             ErrorCode.AGENT_LOST,
-            "The agent's process was killed from outside in the middle of its turn. It is not started again by "
-            "itself, so that nothing is paid twice; what it wrote is kept. Start the task again to go on.",
+            "The agent's process was killed from outside in the middle of its turn. It is not restarted "
+            "automatically, so that you do not pay twice; what it wrote is kept. Start the task again to continue.",
             details=details,
         )
     if status.stopped:

@@ -79,7 +79,7 @@ class DockerAgentRuntime:
         OrchestratorError, permanent: AGENT_LOST when the container was killed or removed from outside (a repeat
         would pay twice), AGENT_FAILED after `timeout_s`, STOPPED_BY_PERSON for a turn that was stopped,
         INVALID_INPUT for an agent that is not set up, NOT_FOUND without a workspace. DOCKER_UNREACHABLE is
-        transient. A failed agent is no error but an outcome `failed`.
+        transient. A failed agent is not an error but an outcome `failed`.
         """
         ended, transcript = await self._run(request, follow, request.session_id, "", 0)
         fresh = forgot(request, ended)

@@ -351,7 +351,7 @@ class DockerContainerEngine:
         try:
             return work(self._api())
         except errors.NotFound as error:
-            raise OrchestratorError(ErrorCode.NOT_FOUND, f"Docker has no such thing: {_said(error)}") from error
+            raise OrchestratorError(ErrorCode.NOT_FOUND, f"Docker did not find it: {_said(error)}") from error
         except errors.APIError as error:
             raise _api_error(error) from error
         except (requests.RequestException, errors.DockerException, urllib3.exceptions.HTTPError, OSError) as error:

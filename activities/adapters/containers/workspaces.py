@@ -86,7 +86,7 @@ class DockerWorkspaces:
         for depth in range(1, len(parts)):
             found = await self._engine.facts(helper, f"{WORKSPACE}/{'/'.join(parts[:depth])}")
             if found is not None and not found.is_directory:
-                raise write_refused(request.path, "a part of it is no directory")
+                raise write_refused(request.path, "a part of it is not a directory")
         content = request.content.encode()
         await self._engine.put_archive(helper, WORKSPACE, archive_of({request.path: content}, folders=True))
 
@@ -160,9 +160,9 @@ class DockerWorkspaces:
                 status = await output.wait(name)
                 said, _ = output.read_output(name, 0)
             if status.exit_code != 0:
-                raise unreadable(bounded(said.decode(errors="replace").strip(), 500) or "git ended in the middle")
+                raise unreadable(bounded(said.decode(errors="replace").strip(), 500) or "git ended early")
             if not await self._engine.save_file(name, _BUNDLE, target, _MAX_BUNDLE_BYTES):
-                raise unreadable("its commits are larger than 1 GB, or no plain file")
+                raise unreadable("its commits are larger than 1 GB, or not a plain file")
         finally:
             await self._runs.remove(name)
 

@@ -81,8 +81,8 @@ async def workspace_for_agent(forge: Forge, request: WorkspaceRequest, draft: Pa
 def check_same_work(prepared: Prepared, request: WorkspaceRequest) -> None:
     """Raise OrchestratorError CONFLICT when the worker already has a workspace of something else."""
     if (prepared.repository, prepared.branch) != (request.repository, request.branch):
-        there = f"on {prepared.repository} {prepared.branch}" if prepared.repository else "in a folder of its own"
-        raise OrchestratorError(ErrorCode.CONFLICT, f"{request.worker_id} already works {there}.")
+        there = f"on {prepared.repository} {prepared.branch}" if prepared.repository else "without a repository"
+        raise OrchestratorError(ErrorCode.CONFLICT, f"{request.worker_id} already has a workspace {there}.")
 
 
 def workspace_missing(worker_id: str) -> OrchestratorError:

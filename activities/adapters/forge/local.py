@@ -103,7 +103,7 @@ class LocalBareForge:
         """The repository, once it is certain that it belongs to this project."""
         config = repository / "config"
         if repository.is_symlink() or not config.is_file():
-            raise _foreign(repository, project_id, "it is no repository of the platform")
+            raise _foreign(repository, project_id, "it does not belong to the platform")
         git = Git(repository)
         mark = await git.run("config", "--file", str(config), "--get", _MARK, check=False)
         if mark.exit_code != 0 or mark.text != project_id:

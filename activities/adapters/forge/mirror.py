@@ -132,7 +132,7 @@ def _first(listed: str) -> str:
 def _diverged(base_commit: str, head: str) -> OrchestratorError:
     return OrchestratorError(
         ErrorCode.REPOSITORY_DIVERGED,
-        "The agent's commits do not build on the commit that it was given; they were not taken.",
+        "The agent's commits are not based on the commit that it was given; they were not accepted.",
         details={"base_commit": base_commit, "head": head},
     )
 

@@ -19,7 +19,7 @@ class ForgePaths:
         """The bare repository of `org/name`. Raises INVALID_INPUT for a name that is not plainly that."""
         org, _, name = repository.partition("/")
         if not (_is_plain(org) and _is_plain(name)):
-            raise OrchestratorError(ErrorCode.INVALID_INPUT, "A repository's name is org/name, without tricks.")
+            raise OrchestratorError(ErrorCode.INVALID_INPUT, "A repository's name has the form org/name.")
         return self.root / org / f"{name}.git"
 
     @property

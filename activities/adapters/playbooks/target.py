@@ -19,7 +19,7 @@ from activities.adapters.runs.supervisor import Supervisor
 from activities.ports import ArtifactStore, Follow
 from activities.rules_environment import sensitive_names
 from contracts.errors import ErrorCode, OrchestratorError, bounded
-from contracts.ids import playbook_ident
+from contracts.ids import release_run_name
 from contracts.nouns import DeploymentDTO
 from contracts.redaction import redacted, redacted_part
 from contracts.states import DeployAction
@@ -122,7 +122,9 @@ class ReleaseTarget:
         """stop, restart or remove. Stopped stays stopped over a reboot; remove keeps data in `.removed`."""
         await follow.report([], follow.offset)
         if request.action not in _OPERATIONS:
-            raise OrchestratorError(ErrorCode.INVALID_INPUT, f"{request.action.value} is not such an operation.")
+            raise OrchestratorError(
+                ErrorCode.INVALID_INPUT, f"A deployed service has no operation {request.action.value}."
+            )
         image = release.image if release and request.action is DeployAction.RESTART else None
         order = self._order(request.action.value, request, release.id if release else "", image=image)
         try:
@@ -267,7 +269,7 @@ def released_services(plan: DeploymentPlan, allocation: Allocation) -> list[Rele
 
 def release_ident(release_id: str, task_id: str) -> str:
     """One run per release and task: a rollback is another task that puts an old release in place again."""
-    ident = playbook_ident(release_id, task_id)
+    ident = release_run_name(release_id, task_id)
     if len(ident) <= _MAX_NAME:
         return ident
     return f"{ident[: _MAX_NAME - 17]}-{hashlib.sha256(ident.encode()).hexdigest()[:16]}"

@@ -70,7 +70,7 @@ class ProcessAgentRuntime:
         An agent that does not know its session any more is started once without it (`fresh_context`). Raises
         OrchestratorError, all permanent: AGENT_LOST when the supervision was killed (a repeat would pay twice),
         AGENT_FAILED after `timeout_s`, STOPPED_BY_PERSON for a turn that was stopped, INVALID_INPUT for an agent
-        that is not set up. A failed agent is no error but an outcome `failed`.
+        that is not set up. A failed agent is not an error but an outcome `failed`.
         """
         ended = await self._run(request, follow, request.session_id, "", 0)
         fresh = forgot(request, ended)

@@ -111,7 +111,7 @@ def _claimed_place(services_dir: Path, project_id: str) -> ProjectPlace | None:
 
 @contextmanager
 def changing(place: ProjectPlace) -> Iterator[None]:
-    """One change at a time per project, also when the orphan of a killed playbook is still at work."""
+    """One change at a time per project, also when the orphan of a killed release program is still at work."""
     with locked(place.lock):
         yield
 

@@ -78,7 +78,7 @@ class ReleaseProcesses(ReleaseServices):
         except FileNotFoundError:
             return ""
         content, _ = self.supervisor.read_output(name, max(0, size - RAW_TAIL), RAW_TAIL)
-        # A character that was cut is no part of anything.
+        # Half of a character that was cut is dropped.
         return content.decode(errors="ignore")
 
     async def stop(self, name: str) -> None:

@@ -28,7 +28,7 @@ _TITLES = {
     "checkout": "Check out the commit",
     "environment": "Write the environment",
     "migrate": "Migrate the data",
-    "candidate": "Start a candidate and look at its health",
+    "candidate": "Start a candidate and check its health",
     "switch": "Switch to the new release",
 }
 _LOOK = ["status"]

@@ -268,7 +268,7 @@ def _prctl(option: int) -> None:
 def _supervises(pid: int, runs_dir: Path) -> bool:
     """Whether `pid` is the supervisor of another run of this directory: that run has its own name and its own end.
 
-    A playbook starts services that way. The record decides, which only the platform can write.
+    The release program starts services that way. The record decides, which only the platform can write.
     """
     try:
         argv = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")

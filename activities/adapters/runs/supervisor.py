@@ -276,7 +276,7 @@ async def _sweep(name: str, record: dict[str, Any], grace_s: float) -> None:
         if loop.time() >= kill_at + _SWEEP_S:
             raise OrchestratorError(
                 ErrorCode.PROCESS_FAILED,
-                f"Some processes of {name} cannot be ended.",
+                f"Some processes of {name} could not be stopped.",
                 error_class=ErrorClass.TRANSIENT,
                 details={"pids": sorted(left)},
             )
@@ -327,7 +327,9 @@ def _moment(seconds: float | None) -> datetime | None:
 
 def _checked(name: str) -> str:
     if not _NAME.fullmatch(name):
-        raise OrchestratorError(ErrorCode.INVALID_INPUT, "The name of a run may have letters, digits, dots and dashes.")
+        raise OrchestratorError(
+            ErrorCode.INVALID_INPUT, "The name of a run may only contain letters, digits, dots and dashes."
+        )
     return name
 
 

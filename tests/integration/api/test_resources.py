@@ -316,6 +316,6 @@ async def test_an_artifact_is_read_in_slices_that_keep_characters_whole(api: Api
 
 
 async def test_the_log_of_a_release_can_be_read_by_its_owner(api: Api, project_id: str) -> None:
-    ref = await api.state.artifacts.put("playbook.log", uuid4().hex.encode())
+    ref = await api.state.artifacts.put("deploy.log", uuid4().hex.encode())
     await record(api, release(project_id), "failed", log=ref.model_dump())
-    assert (await api.http.get(f"/artifacts/{ref.sha256}/playbook.log", headers=api.admin)).status_code == 200
+    assert (await api.http.get(f"/artifacts/{ref.sha256}/deploy.log", headers=api.admin)).status_code == 200

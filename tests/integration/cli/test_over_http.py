@@ -204,7 +204,7 @@ async def test_settings_are_chosen_shown_and_taken_back(terminal: Terminal) -> N
     assert (await terminal.says("settings", "unset", "agent", *of_project)).code == 0
     history = await terminal.says("settings", "history", "agent", *of_project)
     assert [one["value"] for one in history.json["items"]] == [None, "claude-code"]
-    assert "nothing goes by it yet" in (await terminal.says("settings", "show", "-p", project)).out
+    assert "not used yet" in (await terminal.says("settings", "show", "-p", project)).out
     for wrong, code in ((("max_round", "3"), "UNKNOWN_SETTING"), (("max_rounds", "eleven"), "BAD_SETTING_VALUE")):
         said = await terminal.says("settings", "set", *wrong, *of_project)
         assert (said.code != 0, said.json["error"]["code"]) == (True, code)

@@ -39,7 +39,7 @@ class Delivery:
 
     @property
     def work(self) -> tuple[str, str, str]:
-        """How the names of its turns, test runs and playbooks begin."""
+        """How the names of its turns, test runs and deploys begin."""
         return f"turn-{self.engineering}-", f"test-{self.engineering}-", f"play-{self.release}-"
 
 
@@ -55,7 +55,7 @@ class Evidence:
     agent_starts: int
     """Lines of the agent's own log that belong to the turns."""
     begun_again: tuple[str, ...]
-    """Turns, test runs and playbooks of which there was more than one."""
+    """Turns, test runs and deploys of which there was more than one."""
     release_dirs: tuple[str, ...]
     release_images: int
     services: int

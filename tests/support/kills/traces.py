@@ -24,7 +24,7 @@ _LOOK_S = 0.2
 
 @dataclass(frozen=True)
 class Run:
-    """One turn, test run or playbook: a second one of the same name has another identity."""
+    """One turn, test run or deploy: a second one of the same name has another identity."""
 
     name: str
     identity: str
@@ -161,12 +161,12 @@ def _pid(record: Path) -> int | None:
 
 
 def left_running(stack: Stack, delivery: Delivery) -> list[str]:
-    """Processes and supervisors of turns, test runs and playbooks."""
+    """Processes and supervisors of turns, test runs and deploys."""
     return [name for prefix in delivery.work for name in processes_of(stack, prefix, supervisors=True).values()]
 
 
 def left_secrets(stack: Stack, delivery: Delivery) -> list[str]:
-    """What a playbook was told and must not be kept."""
+    """What a deploy was told and must not be kept."""
     return paths(stack.home, f"orders/{delivery.work[2]}*/*")
 
 

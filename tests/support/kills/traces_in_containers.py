@@ -108,7 +108,7 @@ class ContainerTraces:
                 self._open(str(home))
 
     def runs(self, prefix: str) -> list[Run]:
-        """Playbooks are processes of this machine in either runtime."""
+        """Deploys are processes of this machine in either runtime."""
         return self._sightings.runs(prefix) + self._records.runs(prefix)
 
     def agent_starts(self, delivery: Delivery) -> int:

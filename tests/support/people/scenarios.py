@@ -134,7 +134,7 @@ async def cancel_delivery_in_engineering(stack: Stack) -> Story:
 
 
 async def cancel_delivery_in_deploy(stack: Stack) -> Story:
-    """Cancelling the whole reaches the playbook at the bottom."""
+    """Cancelling the whole reaches the deploy at the bottom."""
     story = await Story.begin(stack)
     async with story.outside.place.held() as let_go:
         task_id = await story.start("delivery", "cancel-in-deploy", ENTITY)

@@ -276,7 +276,7 @@ def test_a_file_that_is_no_history_is_refused_as_input(tmp_path: Path) -> None:
     file.write_text("[]")
     done = orchestrator(["replay", str(file)])
     assert done.code == 2
-    assert "list.json is no history" in done.err
+    assert "list.json is not a history" in done.err
 
 
 def test_a_history_path_that_is_too_long_is_refused_as_input() -> None:

@@ -51,7 +51,7 @@ async def test_a_missing_image_is_got_and_said(
     tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     calls = engine(tmp_path, monkeypatch, pull=f": > {tmp_path}/image")
-    assert "getting debian:bookworm-slim" in await got(home, capsys)
+    assert "downloading debian:bookworm-slim" in await got(home, capsys)
     assert "pull --quiet debian:bookworm-slim" in calls.read_text()
     assert (tmp_path / "image").exists()
 

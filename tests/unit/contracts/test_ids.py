@@ -69,7 +69,7 @@ def test_no_two_projects_are_offered_the_same_repository_of_last_choice() -> Non
 def test_every_turn_and_every_verified_commit_has_a_name_of_its_own() -> None:
     assert ids.turn_name("w-1", 1) != ids.turn_name("w-1", 2)
     assert ids.verification_name("eng-1", "a" * 40) != ids.verification_name("eng-1", "b" * 40)
-    assert ids.playbook_ident("rel-1", "release") != ids.playbook_ident("rel-1", "revert")
+    assert ids.release_run_name("rel-1", "release") != ids.release_run_name("rel-1", "revert")
 
 
 @pytest.mark.parametrize(("name", "directory"), [("my-blog", "my_blog"), ("Blog 2", "blog_2"), ("--", "project")])

@@ -70,7 +70,7 @@ def test_a_planted_fault_is_found(changes: dict[str, object], kind: str, words: 
 # What is counted of containers ---------------------------------------------------------------------------------------
 
 DELIVERY = Delivery("0c9a", "shop", "dlv-1")
-TURN, TESTS, PLAYBOOK = DELIVERY.work
+TURN, TESTS, DEPLOY = DELIVERY.work
 MINE = {"codegen-orchestrator.task": DELIVERY.engineering}
 
 
@@ -102,13 +102,13 @@ def test_a_second_container_of_a_turn_is_found_although_the_first_has_gone() -> 
     assert [run.running for run in seen.runs(TURN)] == [False, True]
 
 
-def test_a_playbook_that_was_begun_again_is_found_although_its_record_was_replaced(tmp_path: Path) -> None:
-    records, file = RunRecords(tmp_path), tmp_path / "runs" / f"{PLAYBOOK}dep-1" / "status.json"
+def test_a_deploy_that_was_begun_again_is_found_although_its_record_was_replaced(tmp_path: Path) -> None:
+    records, file = RunRecords(tmp_path), tmp_path / "runs" / f"{DEPLOY}dep-1" / "status.json"
     file.parent.mkdir(parents=True)
     for instance in ("first", "second"):
-        file.write_text(f'{{"name": "{PLAYBOOK}dep-1", "instance": "{instance}", "state": "running"}}')
+        file.write_text(f'{{"name": "{DEPLOY}dep-1", "instance": "{instance}", "state": "running"}}')
         records.look()
-    assert begun_again(records, DELIVERY) == (f"{PLAYBOOK}dep-1",)  # type: ignore[arg-type] # it only asks for runs
+    assert begun_again(records, DELIVERY) == (f"{DEPLOY}dep-1",)  # type: ignore[arg-type] # it only asks for runs
 
 
 @pytest.mark.parametrize("state", ["running", "exited", "created"])

@@ -1,1 +1,1 @@
-"""Deploy targets, playbooks and probes against real servers."""
+"""Deploy targets, the release program and probes against real servers."""

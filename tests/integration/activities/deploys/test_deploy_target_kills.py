@@ -14,7 +14,7 @@ import pytest
 
 from activities.adapters.release import directory
 from contracts.errors import ErrorCode, OrchestratorError
-from contracts.ids import playbook_ident
+from contracts.ids import release_run_name
 from contracts.steps import ReleaseRequest
 from runtime.embedded.ports import any_free
 from tests.support.eventually import eventually
@@ -77,7 +77,7 @@ async def assert_serves_once(project: SampleProject, request: ReleaseRequest) ->
 
 
 def ident(request: ReleaseRequest) -> str:
-    return playbook_ident(request.release_id, request.task_id)
+    return release_run_name(request.release_id, request.task_id)
 
 
 @deep
@@ -88,7 +88,7 @@ async def test_two_concurrent_callers_make_one_release(project: SampleProject) -
 
 
 @pytest.mark.parametrize("step", ["candidate", pytest.param("live", marks=deep)])
-async def test_a_playbook_killed_with_its_supervisor_runs_again_to_the_same_end(
+async def test_a_deploy_killed_with_its_supervisor_runs_again_to_the_same_end(
     project: SampleProject, step: str
 ) -> None:
     request = await project.request(project.commit("v1", prologue=project.held(step)))
@@ -113,7 +113,7 @@ async def test_a_playbook_killed_with_its_supervisor_runs_again_to_the_same_end(
 
 
 @deep
-async def test_an_orphaned_playbook_and_its_repetition_end_in_one_release(project: SampleProject) -> None:
+async def test_an_orphaned_deploy_and_its_repetition_end_in_one_release(project: SampleProject) -> None:
     request = await project.request(project.commit("v1", prologue=project.held("candidate")))
     task = asyncio.ensure_future(release(project, request))
     await eventually(lambda: [name for name in project.service_runs() if "-cand-" in name], timeout=30)

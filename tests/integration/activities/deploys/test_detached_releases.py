@@ -9,7 +9,7 @@ import pytest
 from activities.adapters.playbooks.target import ReleaseTarget
 from activities.ports import Follow
 from contracts.errors import ErrorCode
-from contracts.ids import playbook_ident
+from contracts.ids import release_run_name
 from contracts.steps import ReleaseRequest
 from runtime.embedded.ports import any_free
 from tests.support.eventually import eventually
@@ -33,7 +33,7 @@ async def test_the_heart_beats_while_a_release_has_nothing_to_tell(project: Samp
     request = await project.request(project.commit("v1", prologue=project.held("candidate")))
     recorder = Recorder()
     releasing = asyncio.create_task(project.target.release(request, project.environment(request), recorder.follow))
-    await eventually(lambda: "Start a candidate and look at its health" in recorder.steps, timeout=30)
+    await eventually(lambda: "Start a candidate and check its health" in recorder.steps, timeout=30)
     told, beats = len(recorder.events), recorder.reports
     await eventually(lambda: recorder.reports >= beats + 3, message="beats")
     assert len(recorder.events) == told
@@ -61,7 +61,7 @@ async def released(project: SampleProject, request: ReleaseRequest, follow: Foll
     """The process of the run that did it."""
     outcome = await project.target.release(request, project.environment(request), follow)
     assert outcome.ok, outcome.error
-    return project.supervisor.status(playbook_ident(request.release_id, request.task_id)).pid
+    return project.supervisor.status(release_run_name(request.release_id, request.task_id)).pid
 
 
 async def test_a_finished_release_is_adopted_and_told_from_where_the_last_attempt_was(project: SampleProject) -> None:

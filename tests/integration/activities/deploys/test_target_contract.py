@@ -193,7 +193,7 @@ async def test_a_release_answers_at_its_public_address_and_the_steps_are_told(se
     assert (steps[0], *steps[2:]) == (
         "Check out the commit",
         "Write the environment",
-        "Start a candidate and look at its health",
+        "Start a candidate and check its health",
         "Switch to the new release",
     )
     assert len({event.key for event in served.recorder.events}) == len(served.recorder.events)
@@ -302,7 +302,7 @@ async def test_data_are_migrated_while_the_release_before_serves_and_a_failure_l
     commit = project.commit("v3", **tells, service__yaml=MIGRATES, migrate__py=script)
     second, outcome, recorder = await deploy(project, commit, previous=first.release_id)
     assert outcome.ok, outcome.error
-    assert recorder.steps[-3:] == ["Migrate the data", "Start a candidate and look at its health", recorder.steps[-1]]
+    assert recorder.steps[-3:] == ["Migrate the data", "Start a candidate and check its health", recorder.steps[-1]]
     assert (await health(project))["schema"] == "v2v2", "the release serves what was migrated"
     back = second.model_copy(update={"task_id": "dep-again", "image": outcome.image})
     assert (await project.target.release(back, project.environment(back), Recorder().follow)).ok
@@ -355,7 +355,7 @@ async def test_cancelling_a_release_leaves_nothing_of_it(
 
 
 @pytest.mark.parametrize("moment", ["candidate", pytest.param("live", marks=deep)])
-async def test_a_killed_caller_finds_its_playbook_again(project: SampleProject, moment: str) -> None:
+async def test_a_killed_caller_finds_its_deploy_again(project: SampleProject, moment: str) -> None:
     request = await project.request(project.commit("v1", prologue=project.held(moment)), timeout_s=300)
     caller = await start_caller(project, request)
     await reached(project, request, moment)
@@ -363,7 +363,7 @@ async def test_a_killed_caller_finds_its_playbook_again(project: SampleProject, 
     await caller.wait()
     runs = [path.name for path in (project.home / "runs").glob("play-*")]
     first = project.supervisor.status(runs[0])
-    assert first.state == "running", "the playbook outlives its caller"
+    assert first.state == "running", "the deploy outlives its caller"
     await project.let_go()
     outcome = await project.target.release(request, project.environment(request), Recorder().follow)
     assert outcome.ok, outcome.error
