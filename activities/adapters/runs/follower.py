@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Protocol
 
 from activities.adapters.runs.states import RunStatus
@@ -73,7 +74,10 @@ class LineFollower:
         self._task_id = task_id
 
     async def follow(self, name: str, shown: Callable[[bytes], list[str]], base: int = 0) -> tuple[RunStatus, int]:
-        """Report until the run has ended, at least twice a second; return its end and the offset after it."""
+        """Report until the run has ended, at least twice a second; return its end and the offset after it.
+
+        A run that was removed meanwhile is `lost`: it was there, and nobody saw its end.
+        """
         splitter, offset = LineSplitter(), 0
         ended = asyncio.ensure_future(self._source.wait(name))
         try:
@@ -83,7 +87,8 @@ class LineFollower:
                 lines = splitter.feed(chunk) if chunk else []
                 if done and not chunk:
                     await self._report(splitter.last(), shown, base, base + offset)
-                    return ended.result(), base + offset
+                    status = ended.result()
+                    return replace(status, state="lost") if status.state == "absent" else status, base + offset
                 await self._report(lines, shown, base, base + offset)
                 if not chunk:
                     await asyncio.wait({ended}, timeout=_REPORT_S)

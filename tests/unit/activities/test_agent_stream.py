@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,11 @@ from activities.adapters.agents.claude_code import ClaudeCode
 from activities.adapters.agents.scripted_cli import ScriptedAgent
 from activities.adapters.agents.stream import StreamJson
 from activities.adapters.runs.bounded_log import BoundedLog
-from activities.adapters.runs.follower import LineSplitter
+from activities.adapters.runs.follower import LineFollower, LineSplitter
+from activities.adapters.runs.states import RunState, RunStatus
 from activities.adapters.runs.unprivileged import blocked_at
+from activities.ports import Follow
+from contracts.progress import FineEvent
 
 
 def encoded(**event: object) -> bytes:
@@ -93,6 +97,33 @@ def test_lines_and_their_offsets_do_not_depend_on_how_the_output_was_cut(lines: 
     found += splitter.last()
     assert all(whole[offset : offset + len(line)] == line for offset, line in found)
     assert b"\n".join(line for _, line in found) == whole.removesuffix(b"\n") or whole in (b"", b"\n")
+
+
+@dataclass
+class Ended:
+    """A run that has printed one line and is then in `state`."""
+
+    state: RunState
+
+    def read_output(self, name: str, offset: int, limit: int = 65536) -> tuple[bytes, int]:
+        return b"hi\n"[offset:], 3
+
+    async def wait(self, name: str) -> RunStatus:
+        return RunStatus(name, self.state)
+
+
+@pytest.mark.parametrize(("state", "end"), [("exited", "exited"), ("lost", "lost"), ("absent", "lost")])
+async def test_a_run_that_was_removed_while_it_was_followed_is_lost_and_not_ended(
+    state: RunState, end: RunState
+) -> None:
+    said: list[str] = []
+
+    async def report(events: list[FineEvent], offset: int) -> None:
+        said.extend(str(event.event.message) for event in events)
+
+    follower = LineFollower(Ended(state), Follow(0, report), "eng-1:1", "r1", "eng-1")
+    status, offset = await follower.follow("turn-eng-1-1", lambda line: [line.decode()])
+    assert (status.state, offset, said) == (end, 3, ["hi"])
 
 
 def test_the_real_agent_is_called_headless_and_resumes() -> None:
