@@ -79,9 +79,14 @@ async def _past_changes_of_the_network(route: Route) -> None:
     if route.request.method != "GET" or route.request.resource_type == "document":
         await route.continue_()
         return
-    # A page that was left or closed waits for nothing.
-    with contextlib.suppress(Error):
-        await route.fulfill(response=await route.fetch(timeout=0))
+    try:
+        # The server may close an idle connection at the moment when this reuses it.
+        await route.fulfill(response=await route.fetch(timeout=0, max_retries=5))
+    except Error as error:
+        sys.stdout.write(f"browser: not read ({error.message.splitlines()[0]}) {route.request.url}\n")
+        # What nobody answers would leave the page empty. A page that was left or closed waits for nothing.
+        with contextlib.suppress(Error):
+            await route.abort()
 
 
 def _tell_failed(request: Request) -> None:
