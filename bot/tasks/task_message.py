@@ -136,15 +136,23 @@ class TaskMessage:
         raise AssertionError("unreachable: the last name either works or raises")
 
     async def _follow(self) -> View:
-        """Edit the message while the task runs; returns the final view."""
+        """Edit the message while the task runs; returns the final view.
+
+        Of a task that has ended nothing else is shown: its message may say so already, before a crash.
+        """
+        task = await self._task()
+        if not task.state.is_final:
+            await self._show_events()
+            task = await self._task()
+        return views.final(self._texts, self._screen, self._project, task, await self._last_stage(task))
+
+    async def _show_events(self) -> None:
         async with self._events() as ended:
             while not ended.done():
                 await self._wait_for_change(ended)
                 if not ended.done():
                     await self._show()
             await ended
-        task = await self._task()
-        return views.final(self._texts, self._screen, self._project, task, await self._last_stage(task))
 
     async def _finish(self, view: View) -> None:
         while (result := await self._edit(lambda: view)) is EditResult.GONE:

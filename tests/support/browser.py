@@ -45,6 +45,10 @@ _SHOWN_S = 15
 _LIST_S = 5
 """For one look at a page that may not have everything yet; then it is loaded again."""
 _FIRST_ERROR = 400
+_NEVER_CHANGED = "/_app/immutable/"
+"""Modules of the Web UI, named after their content."""
+_SEEN: dict[str, tuple[str, bytes]] = {}
+"""Their types and bodies by address: a browser keeps them, but not where its requests are answered by a test."""
 SIZE: ViewportSize = {"width": 1280, "height": 800}
 
 
@@ -79,11 +83,19 @@ async def _past_changes_of_the_network(route: Route) -> None:
     if route.request.method != "GET" or route.request.resource_type == "document":
         await route.continue_()
         return
+    url = route.request.url
     try:
-        # The server may close an idle connection at the moment when this reuses it.
-        await route.fulfill(response=await route.fetch(timeout=0, max_retries=5))
+        if url not in _SEEN:
+            # The server may close an idle connection at the moment when this reuses it.
+            response = await route.fetch(timeout=0, max_retries=5)
+            if not (_NEVER_CHANGED in url and response.ok):
+                await route.fulfill(response=response)
+                return
+            _SEEN[url] = (response.headers.get("content-type", ""), await response.body())
+        kind, body = _SEEN[url]
+        await route.fulfill(content_type=kind, body=body)
     except Error as error:
-        sys.stdout.write(f"browser: not read ({error.message.splitlines()[0]}) {route.request.url}\n")
+        sys.stdout.write(f"browser: not read ({error.message.splitlines()[0]}) {url}\n")
         # What nobody answers would leave the page empty. A page that was left or closed waits for nothing.
         with contextlib.suppress(Error):
             await route.abort()

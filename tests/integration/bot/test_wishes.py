@@ -72,8 +72,10 @@ async def test_a_restarted_bot_resumes_every_open_screen(harness: BotHarness) ->
     await harness.stop_bot()
     await delivery.closes_question()
     await delivery.ends("completed", result={"deployed_url": URL})
+    seen = len(dan.chat.versions(screen.id))
     await harness.start_bot()
     done = await dan.sees("Ready: list-ships", URL)
+    assert len(dan.chat.versions(screen.id)) == seen + 1, "what was before the end is not shown again"
     await harness.restart_bot()
     await harness.settled(dan)
     assert [message.id for message in dan.screens if "ships" in message.text] == [screen.id] == [done.id]
