@@ -2,18 +2,13 @@
 
 import itertools
 import json
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pytest
-import pytest_asyncio
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
+from tests.e2e.conftest import Traced
 from tests.support.eventually import eventually
-from tests.support.otlp import Collector, collecting
-from tests.support.stack import Stack, running_stack
+from tests.support.stack import Stack
 
 pytestmark = pytest.mark.timeout(400)
 
@@ -22,39 +17,23 @@ VALUE = "canary-of-the-telemetry-test"
 CLI, API, WORKERS = "orchestrator-cli", "orchestrator-api", "orchestrator-workers"
 
 
-@dataclass(frozen=True)
-class Traced:
-    """A platform whose every process sends its spans to one collector."""
+async def trace_of(traced: Traced, command: str) -> list[tuple[str, Span]]:
+    """Every span of the trace that a command began, once its last one has come."""
 
-    stack: Stack
-    collector: Collector
+    def whole() -> list[tuple[str, Span]]:
+        spans = traced.collector.spans_of
+        traces = {span.trace_id for service, span in spans if service == CLI and span.name == command}
+        assert len(traces) <= 1, f"{command} was run once"
+        found = [(service, span) for service, span in spans if span.trace_id in traces]
+        return found if any(span.name == "CompleteWorkflow:engineering" for _, span in found) else []
 
-    async def trace_of(self, command: str) -> list[tuple[str, Span]]:
-        """Every span of the trace that a command began, once its last one has come."""
-
-        def whole() -> list[tuple[str, Span]]:
-            spans = self.collector.spans_of
-            traces = {span.trace_id for service, span in spans if service == CLI and span.name == command}
-            assert len(traces) <= 1, f"{command} was run once"
-            found = [(service, span) for service, span in spans if span.trace_id in traces]
-            return found if any(span.name == "CompleteWorkflow:engineering" for _, span in found) else []
-
-        return await eventually(whole, 60, message=f"the trace of {command}")
-
-
-@pytest_asyncio.fixture(scope="module")
-async def traced() -> AsyncIterator[Traced]:
-    with TemporaryDirectory(prefix="traced-") as directory, pytest.MonkeyPatch.context() as chosen:
-        chosen.setenv("ORCHESTRATOR_RUNTIME", "process")
-        chosen.setenv("ORCHESTRATOR_LOG_JSON", "true")
-        async with collecting(chosen) as collector, running_stack(Path(directory) / "home") as stack:
-            yield Traced(stack, collector)
+    return await eventually(whole, 60, message=f"the trace of {command}")
 
 
 async def test_one_trace_spans_the_command_the_api_the_workflow_its_activities_and_their_requests(
-    traced: Traced,
+    without_docker: Traced,
 ) -> None:
-    stack = traced.stack
+    traced, stack = without_docker, without_docker.stack
     project = await stack.new_project()
     await stack.ok("secret", "set", project, "TOKEN_OF_A_SHOP", stdin=VALUE)
     command = ("engineering", "start", "--project", project, WISH, "--json")
@@ -63,7 +42,7 @@ async def test_one_trace_spans_the_command_the_api_the_workflow_its_activities_a
     assert started.code == 0, started.err
     task_id = started.json["task_id"]
     assert (await stack.finished(task_id))["state"] == "completed"
-    trace = await traced.trace_of("orchestrator engineering start")
+    trace = await trace_of(traced, "orchestrator engineering start")
 
     def ids(which: tuple[str, str], attribute: str) -> set[bytes]:
         return {getattr(span, attribute) for service, span in trace if (service, span.name) == which}

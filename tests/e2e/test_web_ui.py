@@ -14,11 +14,12 @@ from uuid import uuid4
 import pytest
 from playwright.async_api import Page, expect
 
+from tests.e2e.conftest import Traced
 from tests.e2e.login_proxy import Proxied, proxied_api
 from tests.support.browser import SIZE, WebUi, login_link, new_page
 from tests.support.stack import ROOT, Stack
 
-# The first test may have to bring the platform up, and to build its images.
+# The first test may have to bring the platform up.
 pytestmark = pytest.mark.timeout(600)
 
 WISH = "A library with books: title, author, year:int"
@@ -49,6 +50,12 @@ class Delivered:
     @property
     def worker(self) -> str:
         return f"worker/{self.task_id.replace('dlv-', 'eng-')}"
+
+
+@pytest.fixture(scope="module")
+def stack(without_docker: Traced) -> Stack:
+    """The pages show the same wherever things run."""
+    return without_docker.stack
 
 
 @pytest.fixture(scope="module")

@@ -1,28 +1,17 @@
 """The main job where Docker does not answer: everything is a process."""
 
-from collections.abc import AsyncIterator
-from pathlib import Path
-
 import pytest
 
+from tests.e2e.conftest import Traced
 from tests.support.outside import Outside, agent_starts, answer, processes_of
 from tests.support.people.story import ENTITY, below
-from tests.support.stack import Stack, running_stack
 
 pytestmark = pytest.mark.timeout(900)
 
 
-@pytest.fixture
-async def without_docker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Stack]:
-    """A platform that finds no engine, as on a machine that has none."""
-    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/no-engine.sock")
-    async with running_stack(tmp_path / "platform" / "home") as stack:
-        yield stack
-
-
 @pytest.mark.containers  # about their absence: with everything as processes the reason is another
-async def test_without_an_engine_a_sentence_becomes_a_service_of_processes(without_docker: Stack) -> None:
-    stack, name = without_docker, "library"
+async def test_without_an_engine_a_sentence_becomes_a_service_of_processes(without_docker: Traced) -> None:
+    stack, name = without_docker.stack, "engineless"
     status = await stack.cli("status")
     assert "Runtime" in status.out
     assert "processes (the Docker Engine does not answer" in status.out

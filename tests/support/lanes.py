@@ -19,6 +19,7 @@ _OWN = frozenset(
         "test_process_kills.py",
         "test_secrets_proof.py",
         "test_telemetry.py",
+        "test_web_ui.py",
         "test_without_an_engine.py",
     }
 )
