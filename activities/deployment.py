@@ -162,7 +162,7 @@ class DevopsNodes:
         }
 
     async def promote(self, state: DevopsState) -> DevopsState:
-        """Make the release the active one in the books; a second run finds it so."""
+        """Record the release as the active one; a second run finds that done."""
         allocation = Allocation.model_validate(state["allocation"])
         await self.platform.record_release(
             _record(state, ReleaseState.ACTIVE, server=allocation.server_handle, url=state["url"])

@@ -72,7 +72,7 @@ async def followed(platform: Platform, task_id: str, work: Callable[[Follow], Aw
 
 
 async def beating(work: Awaitable[_Result]) -> _Result:
-    """The result of `work`, beating the heart once a second, so that cancellation and a dead worker are noticed."""
+    """The result of `work`, with a heartbeat every second, so that cancellation and a dead worker are noticed."""
     task = asyncio.ensure_future(work)
     try:
         while not (await asyncio.wait({task}, timeout=_BEAT_S))[0]:
@@ -120,7 +120,7 @@ def cancel_requested() -> bool:
 
 
 async def or_stop(work: Awaitable[_Result], stop: Callable[[], Awaitable[None]]) -> _Result:
-    """The result of `work`; when a person cancels it, `stop` first ends the outside thing, confirmed."""
+    """The result of `work`. If a person cancels it, `stop` first ends the outside effect and confirms that."""
     try:
         return await work
     except asyncio.CancelledError:

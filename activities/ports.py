@@ -40,10 +40,10 @@ from contracts.steps import (
 
 @dataclass(frozen=True)
 class Follow:
-    """How a long effect is followed by the activity that runs it.
+    """How an activity follows a long effect.
 
-    `offset` is the number of bytes of output that an earlier attempt has already reported. `report` takes fine
-    events and the offset after them; it heartbeats, and is called at least once a second even without events.
+    `offset` is the number of bytes of output that an earlier attempt has already reported. `report` takes fine events
+    and the offset after them; it heartbeats, and is called at least once a second even without events.
     """
 
     offset: int
@@ -149,7 +149,7 @@ class DeployTarget(Protocol):
 
 
 class Servers(Protocol):
-    """The servers that the platform has in its books."""
+    """The servers in the database."""
 
     async def server(self, handle: str) -> ServerDTO:
         """Raises OrchestratorError NOT_FOUND when there is none."""

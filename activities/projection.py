@@ -15,5 +15,5 @@ class ProjectionActivities:
 
     @activity.defn(name=ActivityName.PROJECTION_APPLY)
     async def apply(self, projection: Projection) -> ProjectionAck:
-        """Write it; a second run is refused by its sequence number and changes nothing."""
+        """Write the projection; a second run is refused by its sequence number and changes nothing."""
         return await self.platform.apply_projection(projection)

@@ -1,7 +1,7 @@
-"""From the typed environment contract of a commit to the variables of each service. Pure: no I/O, no clock.
+"""Turns a commit's typed environment contract into the variables of each service. Pure: no I/O, no clock.
 
-A derived value is made from others at every rendering and stored nowhere, so that an address and the password
-inside it can never disagree.
+A derived value is made from others at every rendering and stored nowhere, so that an address and the password inside it
+can never disagree.
 """
 
 import ipaddress
@@ -39,10 +39,10 @@ def render(
     project_name: str,
     release_id: str,
 ) -> dict[str, dict[str, str]]:
-    """For each service of `plan`, its variables with real values.
+    """The variables of each service of `plan`, with real values.
 
-    `secrets` holds generated and user secrets by name. Raises SECRET_MISSING for a required secret without a
-    value, NO_PORT for a service without one, ENV_CONTRACT_INVALID for a required entry without a value.
+    `secrets` holds generated and user secrets by name. Raises SECRET_MISSING for a required secret without a value,
+    NO_PORT for a service without one, ENV_CONTRACT_INVALID for a required entry without a value.
     """
     check_contract([service.name for service in plan.services], plan.environment)
     ports = {item.service: item.port for item in allocation.ports}
@@ -138,7 +138,7 @@ def _check_entry(entry: EnvEntry, services: list[str]) -> None:
     if entry.source == "allocation" and entry.value is not None and entry.value not in services:
         raise _invalid(f"{entry.name} asks for the port of {entry.value}, which service.yaml does not have.")
     if entry.required and entry.value is None and entry.source in {"literal", "derived"}:
-        raise _invalid(f"{entry.name} is required and {entry.source}, but has no value.")
+        raise _invalid(f"{entry.name} is required and {entry.source}, but has no value; add one.")
 
 
 def _check_placeholders(
@@ -151,15 +151,20 @@ def _check_placeholders(
     known = _FACTS | {f"{service}_port" for service in services} | set(entries)
     for name in _PLACEHOLDER.findall(entry.value or ""):
         if name not in known:
-            raise _invalid(f"{entry.name} uses {{{name}}}; known are {', '.join(sorted(known - {entry.name}))}.")
+            raise _invalid(
+                f"{entry.name} uses {{{name}}}, which is not defined. Use: {', '.join(sorted(known - {entry.name}))}."
+            )
         if name in entries:
             _check_placeholders(entries[name], services, entries, (*path, entry.name))
 
 
 def _missing(entry: EnvEntry) -> OrchestratorError:
     if entry.source in SECRET_SOURCES:
-        return OrchestratorError(ErrorCode.SECRET_MISSING, f"The secret {entry.name} has no value yet.")
-    return _invalid(f"{entry.name} is required, but what it is derived from has no value.")
+        return OrchestratorError(
+            ErrorCode.SECRET_MISSING,
+            f"The secret {entry.name} has no value yet. Set it with `orchestrator secret set`.",
+        )
+    return _invalid(f"{entry.name} is required, but a value that it is derived from is missing.")
 
 
 def _invalid(message: str) -> OrchestratorError:

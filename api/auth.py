@@ -94,7 +94,7 @@ class Caller:
 
     @property
     def left_s(self) -> float | None:
-        """For how many seconds this may still be the caller, at least 0; None for ever."""
+        """How many seconds this caller's access still lasts, at least 0; None without a limit."""
         return None if self.expires_at is None else max(0.0, (self.expires_at - utc_now()).total_seconds())
 
     @property
@@ -118,7 +118,7 @@ def new_secret(prefix: str) -> str:
 
 
 def hash_secret(secret: str) -> str:
-    """What is stored of a key or token."""
+    """The hash of a key or token, which is all that is stored of it."""
     return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
 
 

@@ -274,7 +274,7 @@ class PortAllocationRow(SQLModel, table=True):
 
 
 class ReleaseRow(SQLModel, table=True):
-    """`served` says that it once was the active one: only such a release can be gone back to."""
+    """`served` says that the release was once the active one: a rollback can only go back to such a release."""
 
     __tablename__ = "releases"
     __table_args__ = (
@@ -313,7 +313,7 @@ class IncidentRow(SQLModel, table=True):
 
 
 class ChatScreenRow(SQLModel, table=True):
-    """One message of a bot that shows one task. It is there before the message is, and before the task."""
+    """One message of a bot that shows one task. The row exists before the message, and before the task."""
 
     __tablename__ = "chat_screens"
     __table_args__ = (

@@ -30,7 +30,7 @@ _REF = re.compile(r"secret://projects/([A-Za-z0-9][A-Za-z0-9._-]{0,99})/([A-Z_][
 
 @dataclass(frozen=True)
 class Sealed:
-    """What the database holds of one value."""
+    """One encrypted value, as the database holds it."""
 
     key_id: str
     wrapped_key: bytes
@@ -101,7 +101,10 @@ class Vault:
             else:
                 values[ref] = value
         if missing:
-            raise permanent(ErrorCode.SECRET_MISSING, f"These secrets have no value: {', '.join(missing)}.")
+            raise permanent(
+                ErrorCode.SECRET_MISSING,
+                f"These secrets have no value: {', '.join(missing)}. Set them with `orchestrator secret set`.",
+            )
         return values
 
     async def delete(self, session: AsyncSession, project_id: str, name: str) -> bool:

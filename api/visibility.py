@@ -54,7 +54,7 @@ def visible_project_ids(caller: Caller) -> Select[str]:
 
 
 async def require(session: AsyncSession, caller: Caller, subject: Subject, right: Right) -> None:
-    """Raises NOT_ALLOWED for a caller who may see the subject, but has not this right in it."""
+    """Raises NOT_ALLOWED for a caller who may see the subject, but does not have this right in it."""
     condition = allowed(caller, literal(subject.kind.value), literal(subject.id), right)
     if not (await session.execute(select(condition))).scalar_one():
         role = "an owner" if right is Right.OWN else "an owner or an editor"

@@ -36,7 +36,7 @@ async def measure(options: argparse.Namespace) -> Findings:
                 idle += await at_once(system, options.chats, _WISH)
                 busy += await at_once(system, options.chats, "/status")
             await end_agents(home)
-    spreads = {"a wish, one more under way": Spread.of(idle), "/status, while all of these begin": Spread.of(busy)}
+    spreads = {"a wish, while one task runs": Spread.of(idle), "/status, while all these tasks start": Spread.of(busy)}
     return Findings(
         tables=[
             Table(

@@ -74,7 +74,7 @@ async def measure(options: argparse.Namespace) -> Findings:
     ]
     for one in crowds:
         tables.append(Table([f"Stage, {one.runtime}, {len(one.jobs)} at once", "p50", "Longest"], _stages(one.jobs)))
-        tables.append(Table([f"Processor, {one.runtime}", "Used", "Part"], one.shares.rows()))
+        tables.append(Table([f"Processor, {one.runtime}", "Used", "Share"], one.shares.rows()))
     return Findings(
         tables=tables,
         figures={one.runtime: _figures(one) for one in crowds},

@@ -34,7 +34,7 @@ KINDS = (
     ("services.", "deployed services"),
     ("git", "git"),
 )
-OTHER = "what lives shorter, and others"
+OTHER = "short-lived and other processes"
 
 
 @dataclass

@@ -124,7 +124,7 @@ def _findings(pairs: list[tuple[Taken, Taken]]) -> Findings:
     start = [(mine.start, theirs.start) for mine, theirs in pairs]
     end = [(mine.end, theirs.end) for mine, theirs in pairs]
     columns = ["Until", "Turn p50", "docker run p50", "Ratio", "Quartiles", "95 % of medians"]
-    rows = [_row("the agent runs", start), _row("the end, read", end)]
+    rows = [_row("the agent runs", start), _row("its end is known", end)]
     return Findings(
         tables=[Table(columns, rows)],
         figures={

@@ -35,7 +35,7 @@ def _send_traces() -> None:
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run one command and return its exit code; expected failures are told in one line."""
+    """Run one command and return its exit code; expected failures are reported in one line."""
     as_json = "--json" in arguments
     if os.environ.get("ORCHESTRATOR_DEBUG"):
         return _invoked(arguments)

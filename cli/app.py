@@ -12,7 +12,7 @@ from typer.main import get_command, get_group
 from cli.terminal.exits import EPILOG
 
 COMMANDS: Final = {
-    "up": ("cli.host.up", "Start the platform on this machine. Parts that already run are kept."),
+    "up": ("cli.host.up", "Start the platform on this machine. Parts that already run keep running."),
     "down": ("cli.host.down", "Stop the platform on this machine. Deployed services keep running."),
     "status": ("cli.host.status", "Show what is running, what is wrong, and what waits for you."),
     "demo": ("cli.demo.demo", "Turn one sentence into a running service, showing every step."),
@@ -25,7 +25,7 @@ COMMANDS: Final = {
     "task": ("cli.commands.task", "List, watch and cancel work, and read its logs."),
     "question": ("cli.commands.question", "See what the platform asks you."),
     "answer": ("cli.commands.answer", "Answer a question. The first valid answer counts."),
-    "settings": ("cli.commands.settings", "Choose how projects are worked on, for one project or for all."),
+    "settings": ("cli.commands.settings", "Change how the platform works, for one project or for all."),
     "secret": ("cli.commands.secret", "Store a project's secrets. They cannot be read back."),
     "user": ("cli.commands.user", "Add and list the people who may use this platform."),
     "token": ("cli.commands.agent_token", "Create short-lived tokens for agents."),

@@ -1,7 +1,7 @@
 """The base models that every message shares.
 
-Edge models (HTTP bodies, command line, bridges) reject unknown fields; models that cross a workflow
-boundary ignore nothing either, but only ever grow, with defaults, so that an old history still decodes.
+Edge models (HTTP bodies, command line, bridges) reject unknown fields. Models that cross a workflow boundary do so too,
+but they only ever grow, with defaults, so that an old history still decodes.
 """
 
 from datetime import UTC, datetime
@@ -60,7 +60,7 @@ class QueueMeta(Contract):
 
 
 class BaseMessage(QueueMeta):
-    """A request to a department. `request_id` is minted by the caller: a repeated start is the same start."""
+    """A request to a department. The caller chooses `request_id`: a repeated start is the same start."""
 
     request_id: str = Field(default_factory=new_id, max_length=200)
     callback_stream: str | None = None

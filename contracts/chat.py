@@ -35,9 +35,10 @@ class ChatScreenOpen(Contract):
 
 
 class ChatScreenUpdate(Contract):
-    """What has become known since; None leaves a field as it is.
+    """What has changed; None leaves a field as it is.
 
-    `forget_message`: the message is gone. `chat_id`: the chat has another id now, as a group that became a supergroup.
+    `forget_message`: the message no longer exists. `chat_id`: the chat has another id now, as a group that became a
+    supergroup.
     """
 
     chat_id: ChatId | None = None

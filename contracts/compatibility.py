@@ -1,7 +1,7 @@
-"""What a change of a contract breaks for those who already speak it, from two sets of JSON Schemas.
+"""Finds what a change of a contract breaks for its users, from two sets of JSON Schemas.
 
-New optional fields, new models, new enumeration values and wider limits are fine; everything else is named, with
-the way to get what was wanted without breaking anybody.
+New optional fields, new models, new enumeration values and wider limits are fine; everything else is named, with a way
+to get what was wanted without breaking anybody.
 """
 
 import json
@@ -28,7 +28,7 @@ _ABSENT: Final = object()
 
 
 def incompatibilities(released: ModelSchemas, current: ModelSchemas) -> list[str]:
-    """One sentence for each broken promise, each with its way out; empty when today's models keep them all."""
+    """One sentence for each broken promise, with what to do instead; empty if today's models keep them all."""
     problems: list[str] = []
     for name, old in sorted(released.items()):
         if name not in current:

@@ -28,7 +28,7 @@ class Criterion(Contract):
 
 
 def _with_ids(value: Any) -> Any:  # noqa: ANN401 - whatever was sent; what is not a list of sentences is refused later
-    """Older producers send plain sentences: the first becomes the criterion `c1`."""
+    """Older producers send plain sentences: the first becomes the criterion `c1`, and so on."""
     if not isinstance(value, list):
         return value
     return [

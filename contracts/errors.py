@@ -139,7 +139,7 @@ class OrchestratorError(Exception):
 
     @property
     def retryable(self) -> bool:
-        """Whether doing the same again can help."""
+        """Whether trying again can help."""
         return self.error_class in {ErrorClass.TRANSIENT, ErrorClass.UPSTREAM}
 
 

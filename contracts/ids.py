@@ -1,4 +1,4 @@
-"""Names of everything outside, derived from ids that the caller minted: a retry finds what exists."""
+"""Names of all outside effects, derived from ids that the caller chose: a retry finds what exists."""
 
 import hashlib
 import re
@@ -16,7 +16,7 @@ def new_task_id(kind: TaskKind) -> str:
 
 
 def kind_of_task(task_id: str) -> TaskKind | None:
-    """The kind that a task's id was minted for; None for an id that is none of ours."""
+    """The kind that a task id was made for; None for an id that the platform did not make."""
     prefix = task_id.partition("-")[0]
     return next((kind for kind, known in _PREFIX.items() if known == prefix), None)
 
@@ -54,7 +54,8 @@ def deploy_workflow_id(project_slug: str | None) -> str:
     """The one deploy workflow of a project. Raises INVALID_INPUT without a slug: a guess would let two deploys run."""
     if project_slug is None:
         raise OrchestratorError(
-            ErrorCode.INVALID_INPUT, "The message names no `project_slug`. Take it from the project in the API."
+            ErrorCode.INVALID_INPUT,
+            "The message has no `project_slug`. Add it from the project (`GET /projects/{id}`).",
         )
     return f"deploy/{project_slug}"
 
@@ -95,10 +96,11 @@ def work_branch(task_id: str) -> str:
 
 
 def repository_names(owner_id: int, project_name: str, project_id: str) -> tuple[str, str]:
-    """What the repository of a new project may be called, `org/name`, the first choice first.
+    """Possible names for the repository of a new project, `org/name`, the preferred one first.
 
-    One namespace for each owner, so that equal names of two people never meet. The second is for a name that an older
-    project's repository has kept, and nobody else's. Only who makes a project asks: from then on its row says.
+    One namespace for each owner, so that equal names of two people never meet. The second name is for the case that an
+    older project's repository has kept the first. Only whoever creates a project asks: after that, the project's row
+    has the name.
     """
     first = f"u{owner_id}/{project_name}"
     return first, f"{first}-{hashlib.sha256(project_id.encode()).hexdigest()[:8]}"

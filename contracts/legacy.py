@@ -126,7 +126,7 @@ def _queue_name(queue: str | None) -> str | None:
         return None
     name = QUEUE_ALIASES.get(queue, queue)
     if name not in KNOWN_QUEUES:
-        raise _Refused(f"The queue is not known. Send to one of: {', '.join(KNOWN_QUEUES)}.")
+        raise _Refused(f"Unknown queue. Send to one of: {', '.join(KNOWN_QUEUES)}.")
     return name
 
 

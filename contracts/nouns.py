@@ -84,7 +84,7 @@ class WhoAmI(Contract):
 
 
 class ProjectCreate(Contract):
-    """`id` is minted by the caller, so that a repeated create is the same create."""
+    """The caller chooses `id`, so that a repeated create is the same create."""
 
     id: Identifier
     name: ProjectName
@@ -95,7 +95,7 @@ class ProjectCreate(Contract):
 
 
 class ProjectUpdate(Contract):
-    """What is given changes. `name`: repository, service and workflow ids keep the names that they have."""
+    """Only the given fields change. `name`: repository, service and workflow ids keep their names."""
 
     name: ProjectName | None = None
     title: str | None = Field(default=None, max_length=200)
@@ -184,9 +184,9 @@ class TaskTree(Contract):
 
 
 class EngineeringStart(Contract):
-    """Start work on a wish. `request_id` is minted by the caller: the same id is the same task.
+    """Start work on a wish. The caller chooses `request_id`: the same id is the same task.
 
-    What is left out of `agent`, `max_rounds` and `require_approval` is as the project's settings say.
+    `agent`, `max_rounds` and `require_approval` default to the project's settings.
     """
 
     request_id: str = Field(min_length=1, max_length=200)
@@ -436,11 +436,11 @@ class Health(Contract):
 
 
 class QueueDTO(Contract):
-    """A Temporal task queue, as it was looked at last.
+    """A Temporal task queue, as last seen.
 
-    `workers` counts those that live, `pollers` the connections that the server remembers (for minutes). `backlog` and
-    `oldest_waiting_s` (seconds) are the server's estimates. `seen_at` is the newest sign of a worker.
-    `unserved_since` is set while work waits and no worker lives.
+    `workers` counts live workers, `pollers` the connections that the server remembers (for minutes). `backlog` and
+    `oldest_waiting_s` (seconds) are the server's estimates. `seen_at` is the newest sign of a worker. `unserved_since`
+    is set while work waits and no worker lives.
     """
 
     name: str

@@ -40,7 +40,7 @@ class FineEvent(Contract):
 
 
 class StreamedEvent(Contract):
-    """An event as the API delivers it, with what it is an event of. `seq` only grows within a task."""
+    """An event as the API delivers it, with its task, kind and subject. `seq` only grows within a task."""
 
     seq: int
     task_id: str

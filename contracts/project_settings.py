@@ -79,7 +79,7 @@ class SettingVersion(Contract):
 
 
 class SettingHistory(Contract):
-    """Newest first."""
+    """The versions of one setting, newest first."""
 
     name: str
     items: list[SettingVersion]
@@ -89,7 +89,7 @@ def check_name(name: str) -> None:
     """Raises UNKNOWN_SETTING if there is no such setting."""
     if name not in ProjectSettings.model_fields:
         known = ", ".join(ProjectSettings.model_fields)
-        raise OrchestratorError(ErrorCode.UNKNOWN_SETTING, f"There is no such setting. Settings are: {known}.")
+        raise OrchestratorError(ErrorCode.UNKNOWN_SETTING, f"There is no such setting. Choose one of: {known}.")
 
 
 def check_value(name: str, value: SettingValue) -> None:

@@ -1,4 +1,4 @@
-"""What a workflow asks a person, and the answer. First valid answer wins; silence holds."""
+"""What a workflow asks a person, and the answer. The first valid answer counts; without one the workflow waits."""
 
 from pydantic import AwareDatetime, Field
 

@@ -49,7 +49,7 @@ def redacted_part(text: str, secrets: Iterable[str], hidden: str = HIDDEN) -> st
 
 
 def _torn(text: str, form: str) -> int:
-    """How many characters at the start of `text` are the end of `form`; 0 for fewer than a secret has."""
+    """How many characters at the start of `text` are the end of `form`; 0 if there are fewer than a secret needs."""
     head = text[:_SEEN]
     place = form.find(head) if len(head) == _SEEN else -1
     if place >= 0 and text.startswith(form[place:]):
@@ -59,7 +59,7 @@ def _torn(text: str, form: str) -> int:
 
 
 def _forms(secrets: Iterable[str]) -> tuple[str, ...]:
-    """Of all values, the longest first, so that one inside another does not leave half of it."""
+    """The forms of all values, the longest first, so that one inside another does not leave half of it."""
     found = {form for secret in secrets for form in _forms_of(secret)}
     return tuple(sorted(found, key=lambda form: (-len(form), form)))
 
@@ -88,7 +88,7 @@ def _repr(value: str) -> str:
 
 
 def _repr_in_double_quotes(value: str) -> str:
-    """As Python writes it within a longer text that it had to put into the other quotes."""
+    """The value as Python's repr writes it inside a longer text that also contains a double quote."""
     return repr('"' + value)[2:-1]
 
 
@@ -127,7 +127,7 @@ _WRITERS: tuple[Callable[[str], str], ...] = (
 
 
 def _coded(value: bytes) -> set[str]:
-    """In hexadecimal, and in base64 at any offset of a longer text."""
+    """The value in hexadecimal, and in base64 at any offset of a longer text."""
     if len(value) < _SHORTEST_CODED:
         return set()
     found = {value.hex(), value.hex().upper()}

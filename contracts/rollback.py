@@ -1,4 +1,4 @@
-"""Which release a rollback goes back to: one rule for whoever asks, whoever refuses and whoever does it."""
+"""Which release a rollback goes back to: one rule for everyone who requests, refuses or performs it."""
 
 from collections.abc import Sequence
 
@@ -10,9 +10,9 @@ _IN_FLIGHT = frozenset({ReleaseState.PENDING, ReleaseState.BUILDING, ReleaseStat
 
 
 def earlier_release(releases: Sequence[DeploymentDTO], release_id: str | None) -> DeploymentDTO:
-    """The release that is named, else the newest one before the active that served until another took over.
+    """The named release, or the newest one before the active one that was live.
 
-    Raises OrchestratorError: NOT_FOUND for an unknown one, NOTHING_TO_ROLL_BACK for one that never served.
+    Raises OrchestratorError: NOT_FOUND for an unknown one, NOTHING_TO_ROLL_BACK for one that was never live.
     """
     if release_id is not None:
         return _named(releases, release_id)
@@ -25,16 +25,17 @@ def earlier_release(releases: Sequence[DeploymentDTO], release_id: str | None) -
     ]
     if not earlier:
         raise OrchestratorError(
-            ErrorCode.NOTHING_TO_ROLL_BACK, "There is no earlier release that served; nothing to go back to."
+            ErrorCode.NOTHING_TO_ROLL_BACK,
+            "No earlier release was ever live, so there is nothing to roll back to. Deploy another commit instead.",
         )
     return earlier[0]
 
 
 def check_rollback(releases: Sequence[DeploymentDTO], release_id: str | None) -> None:
-    """Refuse a rollback that is bound to fail, as `earlier_release` does.
+    """Refuse a rollback that would certainly fail, as `earlier_release` does.
 
-    While a release is on its way, the next one to go back to may be the one that serves now: then only an unknown
-    one is refused.
+    While a release is being deployed, the live release may become the one to go back to: then only an unknown one is
+    refused.
     """
     is_moving = any(release.state in _IN_FLIGHT for release in releases)
     if not is_moving or (release_id is not None and all(release.id != release_id for release in releases)):
@@ -49,6 +50,7 @@ def _named(releases: Sequence[DeploymentDTO], release_id: str) -> DeploymentDTO:
         )
     if found.state not in {ReleaseState.SUPERSEDED, ReleaseState.ROLLED_BACK}:
         raise OrchestratorError(
-            ErrorCode.NOTHING_TO_ROLL_BACK, f"Release {release_id} is {found.state.value}; choose one that served."
+            ErrorCode.NOTHING_TO_ROLL_BACK,
+            f"Release {release_id} is {found.state.value} and was never live; choose another one.",
         )
     return found

@@ -124,7 +124,7 @@ def stale(directory: Path) -> list[str]:
 
 
 def broken_promises(base: Path) -> list[str]:
-    """What today's models break of the schemas in `base`, in sentences that say what to do."""
+    """The promises of the schemas in `base` that today's models break, in sentences that say what to do."""
     released = read_files(base)
     if not released:
         return [f"There are no released schemas in {base.name}/: restore them from git, they are the guard."]

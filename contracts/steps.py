@@ -42,7 +42,7 @@ class WorkspaceRequest(Step):
     @model_validator(mode="after")
     def _has_both_or_none(self) -> Self:
         if (self.repository is None) != (self.branch == ""):
-            raise ValueError("a clone needs a repository and a branch, a folder neither")
+            raise ValueError("a clone needs a repository and a branch; a plain folder must have neither")
         return self
 
 
@@ -295,7 +295,7 @@ class ProbeResult(Step):
 
 
 class ReleaseVerdict(Step):
-    """Make a release the active one, or return to the one before it and record why."""
+    """Make a release the active one, or return to the previous one and record why."""
 
     project_id: Identifier
     project_name: str

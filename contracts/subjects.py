@@ -44,7 +44,7 @@ class Subject(Contract):
 
     @property
     def project_id(self) -> str | None:
-        """None when it is not a project."""
+        """The project's id; None for any other subject."""
         return self.id if self.kind is SubjectKind.PROJECT else None
 
     def __str__(self) -> str:

@@ -23,7 +23,7 @@ _IN_WORDS: Final = {
     r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,150}$": "give a branch name of letters, digits, dots, dashes, underscores and "
     "slashes, at most 151",
 }
-_OTHERWISE: Final = "this has a form that is not allowed here"
+_OTHERWISE: Final = "this format is not allowed here"
 
 
 def in_words(problem: Mapping[str, Any]) -> str:

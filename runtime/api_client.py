@@ -269,7 +269,7 @@ class ApiClient:
                 await _pause(failures)
 
     async def _stream(self, task_id: str, cursor: str) -> AsyncIterator[tuple[str, StreamedEvent]]:
-        """What is behind the cursor, each event with the cursor behind it. Raises `_Closed` when there is no more."""
+        """The events after the cursor, each with the cursor after it. Raises `_Closed` when there are no more."""
         timeout = httpx.Timeout(self._timeout_s, read=_STREAM_SILENCE_S)
         headers = {**self._headers, **({"Last-Event-ID": cursor} if cursor else {})}
         path = f"/tasks/{_part(task_id)}/stream"

@@ -1,4 +1,4 @@
-"""The API as a chat bot sees it: its own routes, and everything else in the name of a person."""
+"""The API as a chat bot sees it: its own routes, and everything else in a person's name."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ ON_BEHALF = "X-Orchestrator-User"
 
 
 class ChatApi(ApiClient):
-    """With the bot's key. Without `acting_for` only the routes under `/chat` answer."""
+    """A client with the bot's key. Without `acting_for` only the routes under `/chat` answer."""
 
     def acting_for(self, user_id: int) -> Self:
-        """The same connections in the name of a person, who is the Actor of everything that is asked.
+        """A client on the same connections that acts in a person's name: that person is the Actor of every request.
 
         A person whom the platform does not know is refused with NOT_ALLOWED.
         """
@@ -46,7 +46,7 @@ class ChatApi(ApiClient):
         return await self._request("PATCH", f"/chat/screens/{screen_id}", ChatScreenDTO, body)
 
     async def screens(self, bot_id: int, **wanted: int | bool) -> list[ChatScreenDTO]:
-        """Newest first; `wanted` may name chat_id, message_id, user_id and final."""
+        """The bot's screens, newest first; `wanted` may name chat_id, message_id, user_id and final."""
         params = {"bot_id": str(bot_id), **{name: str(value).lower() for name, value in wanted.items()}}
         return (await self._get("/chat/screens", ChatScreenList, params)).items
 
@@ -56,5 +56,5 @@ class ChatApi(ApiClient):
         return await self._get(f"/chat/visits/{user_id}", ChatVisit, params)
 
     async def mark_update(self, update_id: str, subject: str) -> ChatUpdateDTO:
-        """Say what an update is taken for; a repeated one answers with what was said first."""
+        """Record what an update is taken for; a repeated call returns the first mark."""
         return await self._request("PUT", f"/chat/updates/{update_id}", ChatUpdateDTO, ChatUpdateMark(subject=subject))

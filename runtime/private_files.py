@@ -60,7 +60,7 @@ def read(path: Path) -> str:
 
 
 def read_or_create(path: Path) -> str:
-    """A random text of 43 URL-safe characters, made on the first call and the same ever after."""
+    """A random text of 43 URL-safe characters, created on the first call and the same on every later one."""
     create(path, secrets.token_urlsafe(32))
     return read(path).strip()
 

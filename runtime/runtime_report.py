@@ -36,7 +36,7 @@ class RuntimeReport(BaseModel):
 
     @property
     def shown(self) -> str:
-        """For people, in one line."""
+        """The report in one line, for people."""
         if self.work == self.services:
             return f"{self.work} ({self.reason})"
-        return f"agents and tests in {self.work} ({self.reason}), new services as {self.services}"
+        return f"{self.work} for agents and tests ({self.reason}), {self.services} for new services"

@@ -210,7 +210,7 @@ class Settings(BaseSettings):
             network.overlaps(own) for network in self.trusted_proxies for own in _LOOPBACK
         ):
             raise ValueError(
-                "a proxy on this host needs ORCHESTRATOR_PROXY_SECRET: every program here comes from the same address"
+                "a proxy on this host needs ORCHESTRATOR_PROXY_SECRET: all programs on this host have the same address"
             )
         return self
 
@@ -256,7 +256,7 @@ class Settings(BaseSettings):
 
     @property
     def version(self) -> str:
-        """Of the installed package, with the build where one is known."""
+        """The version of the installed package, with the build if it is known."""
         return f"{_installed()}+{self.build}" if self.build else _installed()
 
     @property
@@ -342,7 +342,7 @@ class Settings(BaseSettings):
 
 
 def database_address(settings: Settings) -> str | None:
-    """DATABASE_URL with the password of its file put in; None: the embedded server.
+    """DATABASE_URL with the password from its file; None for the embedded server.
 
     Raises OrchestratorError SETTINGS_INVALID when the file cannot be read.
     """

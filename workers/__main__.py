@@ -152,7 +152,7 @@ def _platform_key(settings: Settings) -> str:
         return private_files.read(settings.api_service_key_file).strip()
     except OrchestratorError as error:
         raise OrchestratorError(
-            error.code, f"{error.message} `orchestrator up` creates the platform's API key (python -m api bootstrap)."
+            error.code, f"{error.message} To create only the keys, run `python -m api bootstrap`."
         ) from error
 
 

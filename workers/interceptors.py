@@ -55,7 +55,7 @@ class ErrorTranslation(Interceptor):
         return _Translating(next, self)
 
     def count(self) -> int:
-        """How often this activity has failed by itself; attempts that ended with their worker do not count."""
+        """How often this activity itself has failed; attempts that ended with their worker do not count."""
         info = activity.info()
         key = (info.workflow_run_id or "", info.activity_id)
         self._failures[key] = self._failures.pop(key, 0) + 1
@@ -64,7 +64,7 @@ class ErrorTranslation(Interceptor):
         return self._failures[key]
 
     def subject(self, workflow_id: str, arguments: Sequence[Any]) -> dict[str, str]:
-        """Whose work this is. Steps that are told no project are known by the task of an earlier one."""
+        """The project and task. A step whose input names no project gets it from an earlier step of the same task."""
         found = _subject(workflow_id, arguments)
         if (task_id := found.get("task_id")) is None:
             return found
@@ -140,7 +140,7 @@ def _count_failure(code: ErrorCode, *, final: bool) -> None:
 
 
 def _subject(workflow_id: str, arguments: Sequence[Any]) -> dict[str, str]:
-    """Whose work this is, for the log: from what the activity was given, else from the workflow's id."""
+    """The project and task of an activity, for the log: from its input, else from the workflow's id."""
     found = {name: value for name in ("task_id", "project_id") if (value := _within(arguments, name, _DEPTH))}
     kind, _, rest = workflow_id.partition("/")
     first, _, second = rest.partition("/")

@@ -81,13 +81,13 @@ def choose(settings: Settings, queues: Sequence[str] = Queue.ALL) -> Choice:
     if settings.runtime == "process":
         return Choice(False, "ORCHESTRATOR_RUNTIME=process")
     if not _needs_engine(settings, queues):
-        return Choice(False, "nothing of this process needs an engine")
+        return Choice(False, "no queue of this process needs Docker")
     problem = obstacle(BASE_IMAGE, timeout_s=_ANSWER_S)
     before = RuntimeReport.read(settings.runtime_report_file)
     if problem is None:
         return _containers_if_free(settings, before)
     if before is not None and before.work == "containers":
-        return Choice(True, f"as before, but {problem}; ORCHESTRATOR_RUNTIME=process does without")
+        return Choice(True, f"as before, but {problem}; ORCHESTRATOR_RUNTIME=process works without")
     if settings.runtime == "docker":
         raise OrchestratorError(
             ErrorCode.SETTINGS_INVALID, f"ORCHESTRATOR_RUNTIME is docker, but {problem}. Run: make docker"
@@ -102,7 +102,7 @@ def _needs_engine(settings: Settings, queues: Sequence[str]) -> bool:
 
 def _containers_if_free(settings: Settings, before: RuntimeReport | None) -> Choice:
     if settings.runtime == "auto" and before is not None and before.work == "processes" and _has_workspaces(settings):
-        return Choice(False, "agents still work in processes; a start after they have ended uses containers")
+        return Choice(False, "agents are still working in processes; the first start after they end uses containers")
     return Choice(True, f"the Docker Engine answers and has {BASE_IMAGE}")
 
 

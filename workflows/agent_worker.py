@@ -137,7 +137,7 @@ class AgentWorkerWorkflow:
     @delete.validator
     def _may_delete(self, command: DeleteWorkerCommand) -> None:
         if command.worker_id != self._worker_id:
-            raise failures.failure(ErrorCode.NOT_FOUND, f"This is agent worker {self._worker_id}.")
+            raise failures.failure(ErrorCode.NOT_FOUND, f"This is agent worker {self._worker_id}, not the named one.")
 
     @workflow.query(name=QueryName.STATUS)
     def status(self) -> AgentWorkerStatus:
@@ -151,20 +151,20 @@ class AgentWorkerWorkflow:
 
     def _refuse_when_over(self, worker_id: str) -> None:
         if worker_id != self._worker_id:
-            raise failures.failure(ErrorCode.NOT_FOUND, f"This is agent worker {self._worker_id}.")
+            raise failures.failure(ErrorCode.NOT_FOUND, f"This is agent worker {self._worker_id}, not the named one.")
         if self._deleted or self._over:
             raise failures.failure(ErrorCode.WORKFLOW_NOT_RUNNING, "This agent worker has ended; create another.")
 
     def _refuse_what_cannot_be_taken(self, request_id: str, *, as_message: bool) -> None:
         if request_id in self._forgotten:
-            reason = "This request has been answered already, and its answer is no longer kept."
+            reason = "This request was answered earlier, and its answer is no longer stored. Use a new request id."
             raise failures.failure(ErrorCode.CONFLICT, reason)
         # It would wait for an answer of its own kind, which never comes.
         if request_id in self._known and self._is_message(request_id) is not as_message:
             reason = "A message and a file have the same request id; give each its own."
             raise failures.failure(ErrorCode.CONFLICT, reason)
         if self._waiting >= self._command.max_waiting or self._updates >= 2 * self._command.updates_per_run:
-            reason = f"{self._waiting} messages wait for this agent worker; send this one again when some are answered."
+            reason = f"{self._waiting} messages are already waiting for this agent worker. Send this one again later."
             raise failures.failure(ErrorCode.WORKFLOW_BUSY, reason)
 
     def _is_message(self, request_id: str) -> bool:

@@ -119,11 +119,13 @@ class DeployWorkflow:
         if ids.deploy_workflow_id(message.project_slug) != workflow.info().workflow_id:
             raise failures.failure(ErrorCode.INVALID_INPUT, "This workflow deploys another project.")
         if len(self._waiting) >= 20:
-            raise failures.failure(ErrorCode.WORKFLOW_BUSY, "Twenty deploys of this project are already waiting.")
+            raise failures.failure(
+                ErrorCode.WORKFLOW_BUSY, "Twenty deploys of this project are already waiting. Try again later."
+            )
 
     @workflow.update(name=UpdateName.OUTCOME)
     async def outcome(self, message: DeployMessage) -> DeployResult:
-        """The result of a message, handing it over first if it is not known here."""
+        """Wait for the result of a message; hand the message over first if it is not known here."""
         task_id = self._take_in(message).task_id
         await workflow.wait_condition(lambda: self._has_ended(task_id))
         if task_id in self._failures:

@@ -87,7 +87,7 @@ class Attempt:
         return "; the previous release is still running" if previous else ""
 
     def _status_after_failure(self, code: str) -> ProjectStatus | None:
-        """None when the project is as it was: nothing was tried, only asked for."""
+        """The project's status after a failure; None if nothing was tried and the project is as it was."""
         deploys = self.message.action is DeployAction.DEPLOY and code != ErrorCode.STOPPED_BY_PERSON
         tried = deploys and self.chosen is not None  # a commit that does not exist is a typing error
         return ProjectStatus.FAILED if tried or "deploy" in self.reached else None
@@ -135,7 +135,7 @@ async def cancel_waiting(ledger: Ledger) -> ApplicationError:
     """The task of a message whose turn had not come is cancelled; returns the failure for whoever waits for it."""
     if not patches.queued_is_seen():
         await ledger.open("Waiting behind a deploy that was cancelled.")
-    await ledger.finish(TaskState.CANCELLED, "Cancelled before it had started.")
+    await ledger.finish(TaskState.CANCELLED, "Cancelled before it started.")
     return _cancelled()
 
 

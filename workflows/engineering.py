@@ -210,7 +210,7 @@ class EngineeringWorkflow:
         )
 
     def _reason(self, error: BaseException) -> BaseException:
-        """That the agent worker has ended says less than why it has."""
+        """The reason for a failure. If an agent worker has ended, why it ended says more than that it did."""
         worker = self._worker
         if failures.code_and_message(error)[0] != ErrorCode.WORKFLOW_NOT_RUNNING or worker is None:
             return error

@@ -24,7 +24,7 @@ Anything else is a bug in our code: the workflow task is retried until a fixed b
 
 
 def stop_if_cancelled() -> None:
-    """A step that ended well in the very moment of a cancel swallows it; the next step must not begin."""
+    """Stop if a cancel came at the moment when a step ended: the step swallows it, and the next step must not begin."""
     if workflow.cancellation_reason() is not None:
         raise asyncio.CancelledError
 

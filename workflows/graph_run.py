@@ -24,7 +24,7 @@ async def run_graph(
     """Run a graph to its end and return its last state.
 
     `entered(node, state)` is called as a node starts; `interrupted(value, state)` gives the answer to an interrupt.
-    Temporal is the checkpointer: the saver in memory is rebuilt by replay.
+    Temporal keeps the state: replay rebuilds the checkpointer, which is in memory.
     """
     app = cast(Topology, graph(name)).for_run()
     config: Any = {"configurable": {"thread_id": name}, "recursion_limit": _RECURSION_LIMIT}

@@ -1,7 +1,7 @@
-"""What the world sees of a workflow: its projection, its stage, its details in the Web UI, its question.
+"""What people see of a workflow: its projection, its stage, its details in the Web UI, its question.
 
-A workflow owns one ledger per task. Writing never delays the business: projections leave in order from one
-background task, and the end of a task waits for the last of them.
+A workflow owns one ledger per task. Writing never delays the business: projections leave in order from one background
+task, and the end of a task waits for the last of them.
 """
 
 import asyncio
@@ -35,7 +35,7 @@ class Sequence:
         self._last = 0
 
     def next(self) -> int:
-        """Microseconds of workflow time, or one more than the last."""
+        """The next number: microseconds of workflow time, or one more than the last."""
         self._last = max(self._last + 1, workflow.time_ns() // 1000)
         return self._last
 
@@ -154,7 +154,7 @@ class Ledger:
         secret_names: list[str] | None = None,
         plan_hash: str | None = None,
     ) -> AnswerCommand:
-        """Put a question to a person and wait, as long as it takes. Silence holds; reminders are milestones."""
+        """Put a question to a person and wait as long as it takes. Reminders are milestones and decide nothing."""
         self._open_question(kind, text, choices, secret_names or [], plan_hash)
         workflow.upsert_search_attributes([_STAGE.value_set(TaskState.WAITING.value)])
         while self._answer is None:

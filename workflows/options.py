@@ -65,7 +65,7 @@ SHORT = ActivityConfig(
     retry_policy=BY_ERROR_CLASS,
 )
 
-# Writing a release into the books. A cancel waits for the answer: who goes back must know what the books say.
+# Recording a release. A cancel waits for the answer, because a return to the previous release depends on the record.
 RECORD = ActivityConfig(
     **{**SHORT, "cancellation_type": ActivityCancellationType.WAIT_CANCELLATION_COMPLETED},
 )

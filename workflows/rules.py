@@ -20,7 +20,7 @@ STOP = "stop"
 APPROVE = "approve"
 
 
-NO_REPOSITORY = "This message names no repository; the project's row does: start the work through the API."
+NO_REPOSITORY = "The message has no repository. Start the work through the API, which adds the project's repository."
 
 
 def is_stop(answer: str) -> bool:
@@ -148,15 +148,16 @@ def refusal(question: QuestionDTO | None, asked: set[str], command: AnswerComman
     if not _may_answer(question, command):
         return (
             ErrorCode.QUESTION_NOT_YOURS,
-            f"Only an owner or an editor of the {question.subject}, or an admin, may answer it.",
+            f"Only an owner or an editor of the {question.subject}, or an admin, may answer this question.",
         )
     if command.actor.role is Role.AGENT:
-        return ErrorCode.QUESTION_NOT_YOURS, "An agent may not answer a question that is put to a person."
+        return ErrorCode.QUESTION_NOT_YOURS, "An agent may not answer a question for a person."
     return _unfit(question, command)
 
 
 def _may_answer(question: QuestionDTO, command: AnswerCommand) -> bool:
-    """Who was asked, who may act on the subject, or an admin, to whom everything but chats belongs."""
+    """Whether the actor was asked, may act on the subject, or is an admin, who may answer everything but chats'
+    questions."""
     if command.actor.role is Role.ADMIN and question.subject.kind is not SubjectKind.CHAT:
         return True
     if command.member_role is None:
@@ -167,7 +168,7 @@ def _may_answer(question: QuestionDTO, command: AnswerCommand) -> bool:
 def _unfit(question: QuestionDTO, command: AnswerCommand) -> tuple[ErrorCode, str] | None:
     text = command.text.strip()
     if question.plan_hash and command.plan_hash and command.plan_hash != question.plan_hash:
-        return ErrorCode.CONFLICT, "The plan has changed since this question was shown; look at it again."
+        return ErrorCode.CONFLICT, "The plan has changed since you saw this question. Read it again before you answer."
     if question.kind is QuestionKind.SECRET:
         if command.secret_stored or is_stop(text):
             return None

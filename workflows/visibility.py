@@ -1,4 +1,4 @@
-"""By what people find a workflow in the Web UI."""
+"""The search attributes by which people find a workflow in the Web UI."""
 
 from temporalio import workflow
 from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes

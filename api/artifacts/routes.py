@@ -51,7 +51,7 @@ async def read_task_artifact(
     offset: Offset = 0,
     limit: Limit = MAX_SLICE,
 ) -> ArtifactContent:
-    """The same for an artifact of one task, without its name."""
+    """A slice of an artifact of one task, found by its hash alone."""
     refs = await visible_references(session, caller, sha256, task_id)
     if not refs:
         raise not_found("artifact", sha256)

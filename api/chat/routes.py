@@ -47,7 +47,7 @@ async def list_screens(
     final: bool | None = None,
     limit: Annotated[int, Query(ge=1, le=5000)] = 1000,
 ) -> ChatScreenList:
-    """Newest first."""
+    """List a bot's screens, newest first."""
     wanted = {"chat_id": chat_id, "message_id": message_id, "user_id": user_id, "final": final}
     rows = await queries.list_screens(session, bot_id, limit, **wanted)
     return ChatScreenList(items=[replies.screen(row) for row in rows])
@@ -60,13 +60,13 @@ async def show_screen(screen_id: ScreenId, session: Session) -> ChatScreenDTO:
 
 @router.patch("/screens/{screen_id}")
 async def update_screen(screen_id: ScreenId, body: ChatScreenUpdate, session: Session) -> ChatScreenDTO:
-    """Add what is known now. What is final stays so."""
+    """Add to the screen what is known now. A final screen stays final."""
     return replies.screen(await queries.update_screen(session, screen_id, body))
 
 
 @router.get("/visits/{user_id}")
 async def visit(user_id: Annotated[UserId, Path()], bot_id: BigInt, chat_id: BigInt, session: Session) -> ChatVisit:
-    """Who speaks there, and what this bot has shown there lately: all that a bot needs to understand a message."""
+    """Who is writing, and what this bot has shown there lately: all that a bot needs to understand a message."""
     user = await users.find(session, user_id)
     if user is None:
         return ChatVisit(user_id=user_id)
@@ -77,5 +77,5 @@ async def visit(user_id: Annotated[UserId, Path()], bot_id: BigInt, chat_id: Big
 async def mark_update(
     update_id: Annotated[Identifier, Path()], body: ChatUpdateMark, session: Session
 ) -> ChatUpdateDTO:
-    """Say what an update is taken for. The first one to say so counts."""
+    """Record what an update is taken for. The first mark of an update counts."""
     return await queries.mark_update(session, update_id, body.subject)

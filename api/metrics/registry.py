@@ -59,7 +59,7 @@ class _Queues(Collector):
         self._queues = queues
 
     def collect(self) -> Iterator[Metric]:
-        """As of the last look."""
+        """The metrics as last seen by the watch."""
         report = self._queues.report()
         for name, what, value in (
             ("workers", "Live Temporal workers", lambda queue: queue.workers),

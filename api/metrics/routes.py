@@ -14,5 +14,5 @@ router = APIRouter(tags=["platform"])
 
 @router.get("/metrics", include_in_schema=False)
 async def show_metrics(_caller: Admin, metrics: MetricsDep, session: Session) -> Response:
-    """Of this process; scrape it with an administrator's key (`authorization: credentials_file`)."""
+    """The metrics of this process; scrape it with an administrator's key (`authorization: credentials_file`)."""
     return Response(metrics.text(await count_work(session)), media_type=CONTENT_TYPE_LATEST)

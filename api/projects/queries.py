@@ -22,7 +22,7 @@ from contracts.subjects import Subject
 
 
 async def get(session: AsyncSession, project_id: str) -> ProjectRow:
-    """The project, whoever owns it; NOT_FOUND when there is none."""
+    """The project, regardless of its owner; NOT_FOUND if it does not exist."""
     row = await session.get(ProjectRow, project_id)
     if row is None:
         raise not_found("project", project_id)
@@ -30,7 +30,7 @@ async def get(session: AsyncSession, project_id: str) -> ProjectRow:
 
 
 async def list_visible(session: AsyncSession, caller: Caller, *, include_archived: bool) -> list[ProjectRow]:
-    """Newest first."""
+    """The projects that the caller may see, newest first."""
     statement = select(ProjectRow).where(visible_projects(caller)).order_by(col(ProjectRow.created_at).desc())
     if not include_archived:
         statement = statement.where(col(ProjectRow.status) != ProjectStatus.ARCHIVED)
@@ -112,7 +112,7 @@ async def _refuse_taken_name(session: AsyncSession, owner_id: int, name: str) ->
 
 
 def _name_taken(name: str) -> OrchestratorError:
-    return permanent(ErrorCode.ALREADY_EXISTS, f"You already have a project named {name!r}.")
+    return permanent(ErrorCode.ALREADY_EXISTS, f"You already have a project named {name!r}. Choose another name.")
 
 
 def _fingerprint(body: ProjectCreate) -> str:

@@ -22,13 +22,14 @@ MayList = Annotated[Caller, Depends(agents_may("project.list", "project.show"))]
 
 @router.post("/projects", status_code=201)
 async def create_project(body: ProjectCreate, session: Session, caller: Person) -> ProjectDTO:
-    """The same id with the same content is the same project; with another content, or another owner's, a conflict."""
+    """Create a project. The same id with the same content is the same project; with other content, or another owner's,
+    a conflict."""
     return replies.project(await queries.create(session, caller, body))
 
 
 @router.get("/projects")
 async def list_projects(session: Session, caller: MayList, include_archived: bool = False) -> ProjectList:
-    """Newest first."""
+    """List the projects that the caller may see, newest first."""
     rows = await queries.list_visible(session, caller, include_archived=include_archived)
     return ProjectList(items=[replies.project(row) for row in rows])
 
@@ -44,5 +45,5 @@ async def show_project(project_id: ProjectId, session: Session, caller: MayShow)
 
 @router.patch("/projects/{project_id}")
 async def update_project(project_id: ProjectId, body: ProjectUpdate, session: Session, caller: Person) -> ProjectDTO:
-    """Change what is given; for its owners. Archiving a project with running work is a conflict."""
+    """Change the given fields; for the project's owners. Archiving a project with running work is a conflict."""
     return replies.project(await queries.update(session, caller, project_id, body))

@@ -26,7 +26,7 @@ async def find(session: AsyncSession, caller: Caller, question_id: str) -> Quest
 async def list_visible(
     session: AsyncSession, caller: Caller, project_id: str | None, state: QuestionState | None, limit: int
 ) -> list[QuestionRow]:
-    """Newest first. None means any project, or any state."""
+    """The questions that the caller may see, newest first. None means any project, or any state."""
     statement = select(QuestionRow).where(_is_visible(caller))
     if project_id is not None:
         statement = statement.where(_is_of_project(project_id))

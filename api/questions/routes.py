@@ -30,7 +30,7 @@ async def list_questions(
     state: QuestionState | None = None,
     limit: Annotated[int, Query(ge=1, le=500)] = 100,
 ) -> QuestionList:
-    """Newest first; of every state unless one is given."""
+    """List questions, newest first; of every state unless one is given."""
     rows = await queries.list_visible(session, caller, project_id, state, limit)
     return QuestionList(items=[replies.question(row) for row in rows])
 

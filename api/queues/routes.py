@@ -11,5 +11,5 @@ router = APIRouter(tags=["platform"])
 
 @router.get("/queues")
 async def list_queues(_caller: Person, queues: QueueWatchDep) -> QueueList:
-    """As of the last look, a few seconds ago; always answers, also while Temporal does not."""
+    """The queues as of a few seconds ago. Always answers, also while Temporal does not."""
     return queues.report()

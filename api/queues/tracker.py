@@ -74,7 +74,7 @@ class _Queue:
 
 @dataclass
 class QueueTracker:
-    """What is known of the queues over time. The caller passes the time, and what a monotonic clock says."""
+    """What is known of the queues over time. The caller passes the time of day and that of a monotonic clock."""
 
     intervals: Intervals = field(default_factory=Intervals)
     _last_seen: dict[str, _LastSeen] = field(default_factory=dict)
@@ -87,7 +87,7 @@ class QueueTracker:
         return list(dict.fromkeys([*Queue.ALL, *self._queues]))
 
     def update(self, facts: Sequence[QueueFacts], now: datetime, clock: float) -> None:
-        """Take over what one look at the server has found."""
+        """Take over the facts from one look at the server."""
         for found in facts:
             queue = self._queues.setdefault(found.name, _Queue(found))
             queue.facts = found

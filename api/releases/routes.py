@@ -20,7 +20,7 @@ MayRead = Annotated[Caller, Depends(agents_may("release.list", "deploy.status"))
 
 @router.get("/projects/{project_id}/releases")
 async def list_releases(project_id: ProjectId, session: Session, caller: MayRead) -> DeploymentList:
-    """Newest first."""
+    """List a project's releases, newest first."""
     await find_project(session, caller, project_id)
     return DeploymentList(items=[replies.release(row) for row in await queries.list_of_project(session, project_id)])
 

@@ -8,6 +8,6 @@ from api.tables import SecretRow
 
 
 async def list_of_project(session: AsyncSession, project_id: str) -> list[SecretRow]:
-    """By name."""
+    """A project's secrets, sorted by name."""
     statement = select(SecretRow).where(col(SecretRow.project_id) == project_id).order_by(col(SecretRow.name))
     return list(await session.scalars(statement))

@@ -57,7 +57,7 @@ async def set_secret(
 
 @router.delete("/projects/{project_id}/secrets/{name}", status_code=204)
 async def delete_secret(project_id: ProjectId, name: Name, session: Session, caller: Person, vault: VaultDep) -> None:
-    """What runs already keeps the value; the next deploy asks for it."""
+    """Delete a secret. Running services keep the value; the next deploy asks for it."""
     await find_project(session, caller, project_id, Right.ACT)
     if not await vault.delete(session, project_id, name):
         raise not_found("secret", name)

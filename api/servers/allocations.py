@@ -66,7 +66,7 @@ async def _choose_server(
     """The server, with its row locked: allocations on one server happen one after the other."""
     home = kept[0].server_handle if kept else None
     if home and request.server_handle not in (None, home):
-        raise permanent(ErrorCode.CONFLICT, f"The project is on the server {home!r} and cannot be moved by a deploy.")
+        raise permanent(ErrorCode.CONFLICT, f"The project is on the server {home!r}. A deploy cannot move it.")
     handle = home or request.server_handle or await _least_used(session)
     server = await session.get(ServerRow, handle, with_for_update=True, populate_existing=True)
     if server is None or (not home and server.status not in _USABLE):

@@ -55,13 +55,13 @@ async def find(session: AsyncSession, caller: Caller, handle: str) -> ServerRow:
 
 
 async def list_visible(session: AsyncSession, caller: Caller) -> list[ServerRow]:
-    """All for an admin; for a member those on which something of theirs lives."""
+    """The servers that the caller may see: an admin all, a member those with something of theirs on them."""
     statement = select(ServerRow).where(_is_visible(caller)).order_by(col(ServerRow.handle))
     return list(await session.scalars(statement))
 
 
 async def update(session: AsyncSession, handle: str, body: ServerUpdate) -> ServerRow:
-    """Change what is given; NOT_FOUND when there is no such server."""
+    """Change the given fields; NOT_FOUND when there is no such server."""
     row = await session.get(ServerRow, handle, with_for_update=True)
     if row is None:
         raise not_found("server", handle)
@@ -72,7 +72,7 @@ async def update(session: AsyncSession, handle: str, body: ServerUpdate) -> Serv
 
 
 async def list_incidents(session: AsyncSession, caller: Caller) -> list[IncidentRow]:
-    """The newest hundred of the servers that the caller may see."""
+    """The newest hundred incidents of the servers that the caller may see."""
     statement = select(IncidentRow).order_by(col(IncidentRow.detected_at).desc()).limit(100)
     if not caller.sees_all:
         statement = statement.where(col(IncidentRow.server_handle).in_(_visible_handles(caller)))

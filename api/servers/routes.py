@@ -19,7 +19,7 @@ Handle = Annotated[Identifier, Path()]
 
 @router.post("/servers", status_code=201)
 async def create_server(body: ServerCreate, session: Session, caller: Admin) -> ServerDTO:
-    """The same handle with the same content is the same server; with another content, a conflict."""
+    """Create a server. The same handle with the same content is the same server; with other content, a conflict."""
     if body.port_from > body.port_to:
         raise permanent(ErrorCode.INVALID_INPUT, "`port_from` must not be above `port_to`.")
     return replies.server(await queries.create(session, body))
@@ -27,7 +27,7 @@ async def create_server(body: ServerCreate, session: Session, caller: Admin) -> 
 
 @router.get("/servers")
 async def list_servers(session: Session, caller: Person) -> ServerList:
-    """All for an admin; for a member those on which something of theirs lives."""
+    """List servers: an admin sees all, a member those with something of theirs on them."""
     return ServerList(items=[replies.server(row) for row in await queries.list_visible(session, caller)])
 
 
@@ -38,7 +38,7 @@ async def show_server(handle: Handle, session: Session, caller: Person) -> Serve
 
 @router.patch("/servers/{handle}")
 async def update_server(handle: Handle, body: ServerUpdate, session: Session, caller: Admin) -> ServerDTO:
-    """Change what is given."""
+    """Change the given fields of a server."""
     return replies.server(await queries.update(session, handle, body))
 
 
@@ -52,5 +52,5 @@ async def list_allocations(
 
 @router.get("/incidents")
 async def list_incidents(session: Session, caller: Person) -> IncidentList:
-    """The newest hundred; for a member those of servers on which something of theirs lives."""
+    """List the newest hundred incidents. A member sees those of servers with something of theirs on them."""
     return IncidentList(items=[replies.incident(row) for row in await queries.list_incidents(session, caller)])

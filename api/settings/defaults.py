@@ -1,4 +1,4 @@
-"""What counts where nobody has chosen."""
+"""The defaults: they apply where nobody has chosen a value."""
 
 from typing import Annotated
 

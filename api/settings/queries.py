@@ -15,7 +15,7 @@ Choices = dict[str, SettingRow]
 
 
 async def choices(session: AsyncSession, subject: Subject) -> Choices:
-    """What the subject chooses now."""
+    """The values that the subject has chosen."""
     statement = select(SettingRow).filter_by(**subject_columns(subject)).ext(distinct_on(col(SettingRow.name)))
     rows = await session.scalars(statement.order_by(col(SettingRow.name), col(SettingRow.version).desc()))
     return {row.name: row for row in rows if row.value is not None}
@@ -35,7 +35,7 @@ async def history(session: AsyncSession, subject: Subject, name: str) -> list[Se
 
 
 async def choose(session: AsyncSession, caller: Caller, subject: Subject, name: str, value: object) -> None:
-    """Add a version; the value that counts already adds none, so that a repetition is the same choice."""
+    """Add a version. If the setting already has this value, add none, so that a repetition changes nothing."""
     # Two who change one thing at once get two numbers.
     await session.execute(select(func.pg_advisory_xact_lock(func.hashtext(f"settings of {subject}"))))
     versions = await history(session, subject, name)

@@ -15,7 +15,7 @@ from contracts.project_settings import (
 
 
 def settings(defaults: ProjectSettings, installation: Choices, project: Choices | None = None) -> SettingList:
-    """Every setting, with the choice that counts."""
+    """Every setting, with the value that applies."""
     return SettingList(items=[_setting(name, defaults, installation, project or {}) for name in _NAMES])
 
 

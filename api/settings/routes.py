@@ -36,7 +36,7 @@ async def list_settings(session: Session, caller: Admin, defaults: DefaultsDep) 
 async def choose_setting(
     name: Name, body: SettingWrite, session: Session, caller: Admin, defaults: DefaultsDep
 ) -> SettingList:
-    """Choose for every project that has not chosen itself; null takes that back."""
+    """Set the value for every project that has none of its own; null removes it."""
     _check(name, body.value)
     await queries.choose(session, caller, Subject.installation(), name, body.value)
     return replies.settings(defaults, await queries.choices(session, Subject.installation()))
@@ -53,7 +53,7 @@ async def list_versions(name: Name, session: Session, caller: Admin) -> SettingH
 async def list_project_settings(
     project_id: ProjectId, session: Session, caller: Person, defaults: DefaultsDep
 ) -> SettingList:
-    """The project's settings, each with where it comes from."""
+    """The project's settings, each with its source."""
     await find_project(session, caller, project_id)
     installation = await queries.choices(session, Subject.installation())
     return replies.settings(defaults, installation, await queries.choices(session, Subject.project(project_id)))
@@ -63,7 +63,7 @@ async def list_project_settings(
 async def choose_project_setting(
     project_id: ProjectId, name: Name, body: SettingWrite, session: Session, caller: Person, defaults: DefaultsDep
 ) -> SettingList:
-    """Choose for this project; for its owners. Null goes back to the installation's choice."""
+    """Set the value for this project; for its owners. Null returns to the installation's value."""
     await find_project(session, caller, project_id, Right.OWN)
     _check(name, body.value)
     await queries.choose(session, caller, Subject.project(project_id), name, body.value)

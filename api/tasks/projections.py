@@ -72,7 +72,7 @@ async def _lock_project(session: AsyncSession, projection: Projection) -> Projec
 
 
 async def _join_chat(session: AsyncSession, projection: Projection) -> None:
-    """A chat belongs to whoever has work done in it: nothing else says whose it is."""
+    """Make whoever has work done in a chat its owner: nothing else says whose chat it is."""
     if await session.get(UserRow, projection.user_id) is None:
         raise not_found("user", str(projection.user_id))
     member = subject_columns(projection.subject) | {"user_id": projection.user_id, "role": MemberRole.OWNER.value}

@@ -38,7 +38,7 @@ async def list_visible(
     kind: TaskKind | None,
     limit: int,
 ) -> list[TaskRow]:
-    """Newest first. None means any project, state or kind."""
+    """The tasks that the caller may see, newest first. None means any project, state or kind."""
     statement = select(TaskRow).where(_is_visible(caller))
     if project_id is not None:
         statement = statement.where(col(TaskRow.subject_kind) == SubjectKind.PROJECT.value)

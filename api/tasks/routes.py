@@ -51,14 +51,14 @@ async def list_tasks(
     kind: TaskKind | None = None,
     limit: Annotated[int, Query(ge=1, le=500)] = 100,
 ) -> TaskList:
-    """Newest first. A task appears with its first projection, milliseconds after its start."""
+    """List tasks, newest first. A task appears with its first projection, milliseconds after its start."""
     rows = await queries.list_visible(session, caller, project_id=project_id, state=state, kind=kind, limit=limit)
     return TaskList(items=[replies.task(row) for row in rows])
 
 
 @router.get("/tasks/{task_id}")
 async def show_task(task_id: TaskId, session: Session, caller: MayShow, replies: TaskRepliesDep) -> TaskDTO:
-    """Until its first projection, Temporal is asked."""
+    """Show a task. Before its first projection, Temporal is asked."""
     row = await queries.find(session, caller, task_id)
     return replies.task(row) if row else await find_starting_task(session, replies, caller, task_id)
 
@@ -87,7 +87,7 @@ async def cancel_task(
 
 @router.get("/tasks/{task_id}/tree")
 async def show_tree(task_id: TaskId, session: Session, caller: MayShow, replies: TaskRepliesDep) -> TaskTree:
-    """The task, all work below it, and what they have asked. Until the task's first projection, Temporal is asked.
+    """Show a task, all work below it, and their questions. Before the task's first projection, Temporal is asked.
 
     An agent reads questions only with `question.list`.
     """
@@ -146,7 +146,7 @@ async def stream_events(
 
 
 async def _messages(followed: AsyncIterator[StreamedEvent], cursor: events.Cursor) -> AsyncIterator[ServerSentEvent]:
-    """Each message's id is the cursor behind it."""
+    """The id of each message is the cursor after it."""
     async for event in followed:
         cursor[event.task_id] = event.seq
         yield ServerSentEvent(data=event.model_dump_json(), id=events.cursor_text(cursor))

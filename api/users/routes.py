@@ -41,7 +41,7 @@ async def whoami(caller: AnyCaller, session: Session) -> WhoAmI:
 
 @router.put("/whoami/language")
 async def choose_language(body: LanguageChoice, caller: Person, session: Session) -> WhoAmI:
-    """In which language chats speak to the caller."""
+    """Choose the language in which chats speak to the caller."""
     row = await queries.get(session, caller.user_id)
     row.language = body.language
     return replies.whoami(caller, row)

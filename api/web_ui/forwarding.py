@@ -121,7 +121,7 @@ async def _answer(upstream: httpx.AsyncClient, request: httpx.Request) -> httpx.
 
 
 def _headers(request: Request, web_ui: WebUi) -> list[tuple[str, str]]:
-    """The request's headers without those with which a person logs in here."""
+    """The request's headers without those that log a person in here."""
     ours = {"cookie", "authorization", SECRET_HEADER.lower(), web_ui.settings.proxy_user_header.lower()}
     headers = [(name, value) for name, value in request.headers.items() if name not in _NOT_FORWARDED | ours]
     cookies = request.cookies.items()

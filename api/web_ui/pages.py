@@ -1,4 +1,4 @@
-"""What a person reads instead of the Web UI when they may not see it."""
+"""The pages for people who may not see the Web UI."""
 
 from fastapi import Request
 from fastapi.responses import HTMLResponse, Response
@@ -17,7 +17,7 @@ _PAGES = {
 
 
 def is_person(request: Request) -> bool:
-    """Whether a browser asks for a page, and not a program for data."""
+    """Whether the request wants an HTML page, as a browser's does; programs ask for data."""
     return "text/html" in request.headers.get("accept", "")
 
 

@@ -16,7 +16,7 @@ async def find_started(session: AsyncSession, task_id: str) -> TaskRow | None:
 
 
 async def check_release(session: AsyncSession, body: DeployStart) -> None:
-    """Refuse a rollback that is bound to fail. Whether a commit exists, only the forge knows: its task reports that."""
+    """Refuse a rollback that would certainly fail. Only the task can tell whether a commit exists at the forge."""
     if body.action is DeployAction.ROLLBACK:
         rows = await list_of_project(session, body.project_id)
         check_rollback([replies.release(row) for row in rows], body.release_id)

@@ -132,5 +132,5 @@ def _resolve_choice(question: QuestionDTO, text: str) -> str:
 
 
 def _letters_and_digits(text: str) -> str:
-    """In lower case: people leave out emoji and punctuation."""
+    """The text's letters and digits in lower case, because people leave out emoji and punctuation."""
     return "".join(character for character in text.lower() if character.isalnum() or character.isspace()).strip()

@@ -57,7 +57,7 @@ class TaskMessage:
 
     @property
     def screen(self) -> ChatScreenDTO:
-        """As last recorded."""
+        """The screen, as last recorded."""
         return self._screen
 
     @property

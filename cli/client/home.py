@@ -22,12 +22,12 @@ _HIGHEST_BASE = 65_535 - 3
 
 
 def settings_for(command: str, port_base: int | None = None) -> Settings:
-    """The settings for a command about this machine; refused while the environment points to another platform."""
+    """The settings for a command about this machine; refused while the environment names another platform."""
     if os.environ.get(API_URL):
         raise OrchestratorError(
             ErrorCode.INVALID_INPUT,
-            f"`orchestrator {command}` works on this machine's platform, and {API_URL} points to another one. "
-            f"Nothing was done. Unset {API_URL} to use this machine's.",
+            f"`orchestrator {command}` is for the platform on this machine, but {API_URL} names another one. "
+            f"Unset {API_URL} and run the command again.",
         )
     return effective_settings(port_base)
 

@@ -21,7 +21,7 @@ async def show_events(api: ApiClient, task: TaskDTO, out: Output) -> None:
 
 
 async def show_artifacts(api: ApiClient, task: TaskDTO, out: Output) -> None:
-    """The text of each artifact; one that is gone is said and does not hide the others."""
+    """The text of each artifact. A missing one is reported and does not hide the others."""
     for ref in task.artifacts:
         out.say()
         out.say(f"--- {ref.uri.rsplit('/', 1)[-1]} ({ref.size_bytes} bytes)", style="bold")

@@ -31,7 +31,8 @@ def run(work: Callable[[ApiClient, Output], Awaitable[Result]], *, as_json: bool
 
 
 async def connected(work: Callable[[ApiClient], Awaitable[Result]], settings: Settings | None = None) -> Result:
-    """The result of `work` with the API that the environment names; else, or with `settings`, with that of the home.
+    """The result of `work` with the API named in the environment; otherwise, or with `settings`, with the API of the
+    home.
 
     Raises API_UNREACHABLE within five seconds of the program's start if there is no answer.
     """
@@ -40,7 +41,7 @@ async def connected(work: Callable[[ApiClient], Awaitable[Result]], settings: Se
 
 
 def _open_api(settings: Settings | None) -> ApiClient:
-    """With the token of the environment, or with the operator's key."""
+    """Open the API with the token of the environment, or with the operator's key."""
     url, token = _named_by_environment() if settings is None else ("", "")
     if not url:
         # Slow to import, and an agent worker has no home.
@@ -61,7 +62,7 @@ def _named_by_environment() -> tuple[str, str]:
 
 
 async def _unless_silent(api: ApiClient, work: Awaitable[Result]) -> Result:
-    """The result of `work`, however long it takes; API_UNREACHABLE when the API does not even say how it is."""
+    """The result of `work`, however long it takes; API_UNREACHABLE if the API does not even answer its health check."""
     working = asyncio.ensure_future(work)
     await asyncio.wait([working], timeout=_FIRST_ANSWER_S)
     if not working.done() and not api.has_answered:

@@ -127,7 +127,7 @@ def show_ending(task: TaskDTO, out: Output) -> None:
 
 
 def _where(task: TaskDTO) -> str:
-    """The stage, where it says more than the state does."""
+    """The stage, if it says more than the state."""
     return f" in {task.stage}" if task.stage and task.stage != task.state.value else ""
 
 

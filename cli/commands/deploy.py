@@ -37,7 +37,7 @@ def start(
 def rollback(
     project: ProjectArgument,
     release: Annotated[
-        str | None, typer.Option(metavar="RELEASE", help="The release to go back to; default: the one before.")
+        str | None, typer.Option(metavar="RELEASE", help="The release to go back to; default: the previous one.")
     ] = None,
     request_id: RequestId = None,
     watch: Watch = False,

@@ -29,8 +29,8 @@ def set_secret(
     """Store a secret, or replace it. The value is typed at a prompt, piped in or read from --value-file."""
     if value:
         raise inputs.refuse(
-            "Anyone can read a value among the arguments in the process list, so nothing was stored. "
-            "Type it at the prompt, pipe it in or use --value-file. If the value is a real one, replace it first."
+            "Nothing was stored: everyone on this machine can read arguments in the process list. "
+            "Type the value at the prompt, pipe it in or use --value-file. If it is a real secret, change it first."
         )
     checked = inputs.secret_name(name)
     secret = inputs.build(SecretWrite, value=inputs.secret_value(value_file, f"Value of {checked}")).value

@@ -74,7 +74,7 @@ def _choose(name: str, value: SettingValue, project: str | None, *, as_json: boo
 
 
 def _read(text: str) -> SettingValue:
-    """What is not JSON is a word, such as the name of an agent."""
+    """The value: JSON, or otherwise a plain word, such as the name of an agent."""
     try:
         value: SettingValue = json.loads(text)
     except ValueError:

@@ -98,7 +98,7 @@ def _print(message: Shown, out: Output, *, edited: bool) -> None:
 
 
 async def _until_heard(line: ChatLine) -> None:
-    """Until the bot has answered what was said last; it has a minute for that."""
+    """Wait until the bot has answered what was said last, for at most a minute."""
     deadline = asyncio.get_running_loop().time() + _ANSWER_S
     screen = await line.screen()
     while screen.messages and not screen.messages[-1].from_bot and asyncio.get_running_loop().time() < deadline:

@@ -17,7 +17,7 @@ from prompt_toolkit.widgets import TextArea
 from cli.demo.chat_line import ChatLine, ChatScreen
 from cli.terminal.output import clean
 
-_TITLE = " Not Telegram, but its stand-in: write and press Enter; a number presses a button; Ctrl-C leaves "
+_TITLE = " An emulator, not Telegram: type a message or a button's number, then Enter; Ctrl-C exits "
 _STYLE = {"title": "reverse", "you": "bold ansigreen", "bot": "bold ansiblue", "button": "ansicyan"}
 
 

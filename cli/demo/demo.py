@@ -111,7 +111,10 @@ async def _new_project(api: ApiClient, sentence: str) -> ProjectDTO:
         except OrchestratorError as error:
             if error.code is not ErrorCode.ALREADY_EXISTS:
                 raise
-    raise OrchestratorError(ErrorCode.CONFLICT, f"There are {_MANY} demo projects already.")
+    raise OrchestratorError(
+        ErrorCode.CONFLICT,
+        f"There are {_MANY} demo projects already. Start your own: `orchestrator project create NAME`.",
+    )
 
 
 def _shell_setup(settings: Settings) -> list[str]:

@@ -1,4 +1,4 @@
-"""Talks to a deployed service like a stranger: its health, its own description, and one record of each kind."""
+"""Uses a deployed service as any outside client would: its health, its own description, and one record of each kind."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ async def visit(url: str) -> list[Answer]:
 
 
 async def _use(http: httpx.AsyncClient, document: dict[str, Any]) -> list[Answer]:
-    """One record into each collection, and the collection after it."""
+    """Create one record in each collection, then read the collection."""
     answers = []
     for path, operations in document.get("paths", {}).items():
         if "{" in path or "post" not in operations or path.startswith("/admin"):

@@ -1,4 +1,4 @@
-"""`orchestrator doctor`: each thing that the platform needs: found, version, reachable, what to do."""
+"""`orchestrator doctor`: for each thing that the platform needs: version, whether it can be reached, and what to do."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def doctor(as_json: AsJson = False) -> int:
 
 
 async def _examine(parts: Parts, out: Output) -> ExitCode:
-    """Everything is looked at even when something fails; FAILED when a needed part is missing or broken."""
+    """Check everything, even after a failure; FAILED when a needed part is missing or broken."""
     local = await asyncio.gather(*(asyncio.to_thread(check) for check in _local_checks(parts.settings)))
     findings = [*local, *await _running(parts)]
     bad = [finding for finding in findings if finding.verdict in {"missing", "problem"}]
@@ -159,7 +159,7 @@ def _agent_program(name: str, settings: Settings) -> Finding:
 
 def _docker() -> Finding:
     path = shutil.which("docker")
-    without = "optional: without it everything runs as processes; `make docker` tells how to install it"
+    without = "optional: without it everything runs as processes; `make docker` says how to install it"
     if path is None:
         return Finding("docker", "optional", "not found", without)
     said = _ask([path, "version", "--format", "{{.Server.Version}}"])
@@ -186,7 +186,7 @@ def _keys(settings: Settings) -> Finding:
 
 
 def _unprivileged_turns() -> Finding:
-    """Some agent programs refuse root, and none should have it."""
+    """Whether agents run as another user than root: some agent programs refuse root, and none should have it."""
     if os.geteuid() != 0:
         return Finding("agent user", "ok", "agents run as you, not as root")
     if shutil.which("useradd") is None:
@@ -213,7 +213,7 @@ async def _running(parts: Parts) -> list[Finding]:
 
 
 async def _queues(parts: Parts, *, api: bool) -> list[Finding]:
-    """One finding for each task queue, as the server describes it now; the API has watched for how long."""
+    """One finding for each task queue, as the server describes it now; the API knows since when a queue is unserved."""
     try:
         found = await _seen_now(parts)
         watched = {queue.name: queue.unserved_since for queue in (await _watched(parts) if api else [])}

@@ -44,7 +44,7 @@ async def _take_down(parts: Parts, out: Output, *, services: bool) -> ExitCode:
 
 
 async def _stop_services(parts: Parts, out: Output) -> list[str]:
-    """Through the platform's own way, so that the records say it."""
+    """Through the platform, so that its records are right."""
     try:
         return await connected(lambda api: stop_all(api, out), parts.settings)
     except OrchestratorError as error:

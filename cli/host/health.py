@@ -1,4 +1,4 @@
-"""What tells that a part does its work, beyond that its process is there."""
+"""Whether a part does its work, and not only whether its process exists."""
 
 from __future__ import annotations
 

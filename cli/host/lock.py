@@ -1,4 +1,4 @@
-"""Two `up` of one home at the same time would start everything twice."""
+"""Prevents two `up` of one home at the same time, which would start everything twice."""
 
 from __future__ import annotations
 
@@ -51,5 +51,6 @@ async def _acquire(lock: AsyncFileLock, out: Output) -> None:
         await lock.acquire(timeout=_WAIT_S)
     except Timeout:
         raise OrchestratorError(
-            ErrorCode.CONFLICT, f"Another `orchestrator up` has not finished within {_WAIT_S:g} s."
+            ErrorCode.CONFLICT,
+            f"Another `orchestrator up` has been starting for {_WAIT_S:g} s. Wait for it, then try again.",
         ) from None

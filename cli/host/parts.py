@@ -51,13 +51,14 @@ def bot_environment() -> dict[str, str]:
 
 
 def without_database(env: Mapping[str, str]) -> dict[str, str]:
-    """Its address holds a password, which only parts that use the database may have."""
+    """The environment without the database's address: it holds a password, which only parts that use the database may
+    have."""
     return {name: value for name, value in env.items() if name.upper() not in _DATABASE}
 
 
 @dataclass(frozen=True)
 class Listener:
-    """A port that a part listens on, and how a person moves it."""
+    """A port that a part listens on, and the setting that changes it."""
 
     port: int
     setting: str
@@ -103,7 +104,7 @@ class Parts:
 
     @property
     def urls(self) -> dict[str, object]:
-        """Where people look."""
+        """The addresses that people open."""
         api = self.settings.api_url
         return {"api_url": api, "openapi_url": f"{api}/openapi.json", "web_ui_url": self.settings.web_ui_url}
 
@@ -148,7 +149,7 @@ class Parts:
 
     @property
     def database_url(self) -> str:
-        """Of PostgreSQL, with its password; for the environment of our own processes."""
+        """The URL of PostgreSQL with its password, for the environment of our own processes."""
         known = database_address(self.settings)
         return known or postgres.prepare(self.settings.postgres_dir, self.settings.postgres_port).url
 
@@ -174,7 +175,7 @@ class Parts:
 
     @property
     def temporal_options(self) -> dev_server.DevServerOptions:
-        """Of the embedded server."""
+        """The options of the embedded Temporal server."""
         settings = self.settings
         return dev_server.DevServerOptions(
             port=settings.temporal_port,

@@ -31,7 +31,7 @@ def replay(
     as_json: AsJson = False,
 ) -> int:
     if not files and query is None:
-        raise inputs.refuse("Name history files, or use --query to replay runs from Temporal.")
+        raise inputs.refuse("Give one or more history files, or use --query to replay runs from Temporal.")
     for file in files or []:
         if not _is_file(file):
             raise inputs.refuse(f"There is no history file {str(file)!r}.")

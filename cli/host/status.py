@@ -26,7 +26,7 @@ def status(as_json: AsJson = False) -> int:
 
 
 async def _show(parts: Parts, out: Output) -> ExitCode:
-    """Everything at one glance; UNREACHABLE when a part is missing or unwell."""
+    """Show everything at a glance; UNREACHABLE when a part is missing or has a problem."""
     names = [*START_ORDER, *([BOT] if _has_bot(parts) else [])]
     troubles = dict(zip(names, await asyncio.gather(*(_trouble(parts, name) for name in names)), strict=True))
     work = await _work(parts.settings) if await _answers(parts) else _Work()
@@ -85,7 +85,7 @@ class _Work:
 
 
 async def _answers(parts: Parts) -> bool:
-    """Whether the API can tell of work, although it may miss Temporal."""
+    """Whether the API can report work, which it can without Temporal."""
     try:
         async with ApiClient(parts.settings.api_url, "", attempts=1, timeout_s=5) as api:
             return (await api.health()).database

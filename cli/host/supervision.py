@@ -54,7 +54,7 @@ async def stay(parts: Parts, out: Output, stopping: asyncio.Event) -> ExitCode:
 
 
 def start_in_background(parts: Parts) -> None:
-    """A small process without a terminal that does the same as a foreground `up`."""
+    """Start a small process without a terminal that does the same as a foreground `up`."""
     command = Command(
         argv=[sys.executable, "-m", "cli.host.supervision"],
         env=environment({**child_environment(parts.settings), **bot_environment()}),

@@ -52,7 +52,7 @@ def identifier(value: str, what: str) -> str:
 
 
 def request_id(given: str | None) -> str:
-    """The caller's own id, or a fresh one: with it a repetition is the same request."""
+    """The caller's own id, so that a repetition is the same request; otherwise a fresh one."""
     return identifier(given, "REQUEST id") if given is not None else new_id()
 
 
@@ -60,7 +60,7 @@ def project_name(value: str) -> str:
     """A name that can be a repository and a service."""
     if not re.fullmatch(r"[a-z][a-z0-9-]{0,62}", value):
         raise refuse(
-            "NAME may have lower-case Latin letters, digits and dashes, starts with a letter and has at most "
+            "NAME must be lower-case Latin letters, digits and dashes, begin with a letter and have at most "
             "63 characters, such as `notes`. Use --title for a title in your own words."
         )
     return value
@@ -71,7 +71,7 @@ def secret_name(value: str) -> str:
         return TypeAdapter(SecretName).validate_python(value)
     except ValidationError:
         raise refuse(
-            "NAME may have capital letters, digits and underscores, at most 100 characters, such as TELEGRAM_BOT_TOKEN."
+            "NAME must be capital letters, digits and underscores, at most 100 characters, such as TELEGRAM_BOT_TOKEN."
         ) from None
 
 
@@ -94,7 +94,7 @@ def spec(path: Path | None) -> ProjectSpec | None:
     try:
         return ProjectSpec.model_validate_json(content)
     except ValidationError as error:
-        raise refuse(f"The spec is not a ProjectSpec. {_explained(error)}") from None
+        raise refuse(f"The spec is not a valid ProjectSpec. {_explained(error)}") from None
 
 
 def read_file(path: Path, what: str, limit: int) -> str:
@@ -125,7 +125,7 @@ def secret_value(file: Path | None, prompt: str) -> str:
     if not value:
         raise refuse("The value is empty; nothing was stored.")
     if "\x00" in value:
-        raise refuse("The value contains a NUL character, which no program can read from its environment.")
+        raise refuse("The value contains a NUL character, which an environment variable cannot hold.")
     return value
 
 

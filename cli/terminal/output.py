@@ -1,4 +1,4 @@
-"""What a person or a program reads: plain tables and lines, or JSON. Nothing from outside can steer the terminal."""
+"""Output for people (plain tables and lines) and for programs (JSON). Nothing from outside can steer the terminal."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _DIRECTION_MARKS = frozenset("\u200e\u200f\u061c\u202a\u202b\u202c\u202d\u202e\u
 
 
 def clean(text: object) -> str:
-    """`text` without anything that a terminal obeys: escapes, control characters, direction marks, surrogates."""
+    """`text` without anything that controls a terminal: escapes, control characters, direction marks, surrogates."""
     # The logs of programs that wrote to a terminal end their lines with both; alone, a return overwrites its line.
     lines = str(text).replace("\r\n", "\n")
     return "".join(_REPLACEMENT if _obeyed(char) else char for char in lines)

@@ -58,7 +58,7 @@ def show_alerts(alerts: list[AlertDTO], out: Output) -> None:
 
 
 def moment(time: datetime) -> str:
-    """A point in time as people of this place read it."""
+    """A point in time, in the local time zone."""
     return time.astimezone().isoformat(sep=" ", timespec="seconds")
 
 

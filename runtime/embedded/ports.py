@@ -4,7 +4,7 @@ import socket
 
 
 def is_free(port: int) -> bool:
-    """Whether a server could listen there on loopback."""
+    """Whether a server could listen on this port on loopback."""
     with socket.socket() as probe:
         # As servers themselves do: connections of a predecessor that are still closing do not count.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

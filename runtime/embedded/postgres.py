@@ -66,7 +66,7 @@ class _Account:
 
 @dataclass(frozen=True)
 class _Running:
-    """What a server says of itself. While it starts, it has neither a socket nor an address, only its port."""
+    """What a server reports about itself. While it starts, it has neither a socket nor an address, only its port."""
 
     pid: int
     port: int
@@ -166,7 +166,7 @@ def _port_without_socket(data_dir: Path, running: _Running | None) -> int:
 
 
 def _lasting_port(file: Path, *, starting: bool) -> int:
-    """The same one after each restart, for whoever looks for the server where it was; unless others have taken it."""
+    """The same port after each restart, so that clients find the server again; another one if it has been taken."""
     known = int(file.read_text()) if file.exists() else 0
     if known and (starting or ports.is_free(known)):
         return known
@@ -267,7 +267,7 @@ def _service_user() -> pwd.struct_passwd:
 
 
 def _let_in(account: _Account, parent: Path) -> None:
-    """As root: let the other user pass (not list) the directories above its data and its programs."""
+    """As root: let the other user enter (not list) the directories above its data and its programs."""
     if account.user_id is None:
         return
     for start in (parent, programs_dir()):

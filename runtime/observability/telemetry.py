@@ -29,7 +29,7 @@ def is_on() -> bool:
 
 
 def client_interceptors(service: str) -> list[Interceptor]:
-    """What makes a Temporal client, and the workers that use it, trace; empty without a collector.
+    """Interceptors that trace a Temporal client and the workers that use it; empty without a collector.
 
     Raises OrchestratorError SETTINGS_INVALID when the exporter is not installed.
     """
@@ -66,7 +66,7 @@ def add_trace_context(headers: MutableMapping[str, str]) -> None:
 
 
 def name_failure(code: str) -> None:
-    """Write a stable error code into the present span. The words of the error are left out of traces."""
+    """Write a stable error code into the present span. Traces hold no error messages."""
     if is_on():
         from opentelemetry import trace
 
@@ -98,8 +98,8 @@ def _tracing() -> ModuleType:
     except ImportError as error:
         raise OrchestratorError(
             ErrorCode.SETTINGS_INVALID,
-            f"{ENDPOINTS[0]} is set, and the exporter is not installed: pip install 'codegen-orchestrator[telemetry]', "
-            "or unset the variable.",
+            f"{ENDPOINTS[0]} is set, but the exporter is not installed. Run `pip install "
+            "'codegen-orchestrator[telemetry]'`, or unset the variable.",
             error_class=ErrorClass.PERMANENT,
         ) from error
     return tracing

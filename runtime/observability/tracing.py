@@ -51,14 +51,14 @@ def span(service: str, name: str, kind: SpanKind) -> AbstractContextManager[Span
 
 
 def inject(headers: MutableMapping[str, str]) -> None:
-    """Tell whoever gets these headers of the present span."""
+    """Put the present span into these headers."""
     _propagator.inject(headers)
 
 
 class WordlessExporter(SpanExporter):
-    """Hands spans on without the words of errors and without what people ask for.
+    """Exports spans without error messages and without what people ask for.
 
-    Those may quote what people and agents wrote, and are encrypted in Temporal's history: no collector gets them.
+    These may quote what people and agents wrote, which is encrypted in Temporal's history: no collector gets it.
     """
 
     def __init__(self, next_: SpanExporter) -> None:

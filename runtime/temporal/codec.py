@@ -70,7 +70,8 @@ def _encrypt(cipher: AESGCM, associated: bytes, payload: Payload) -> Payload:
 def _tampered(key_id: str) -> OrchestratorError:
     return OrchestratorError(
         ErrorCode.PAYLOAD_TAMPERED,
-        "A stored payload cannot be authenticated: it was changed, cut off or encrypted with another key.",
+        "A stored payload cannot be decrypted: it was changed, truncated or encrypted with another key. "
+        "Restore the key file that belongs to this data.",
         error_class=ErrorClass.PERMANENT,
         details={"key_id": key_id},
     )

@@ -78,7 +78,7 @@ class QueuePollers(Contract):
 
 
 class Gateway:
-    """Typed calls of workflows over one Temporal client."""
+    """Typed calls to workflows over one Temporal client."""
 
     def __init__(self, client: Client, web_url: str) -> None:
         self._client = client

@@ -20,7 +20,7 @@ from temporalio.worker import (
 
 
 class PayloadLimitInterceptor(temporalio.client.Interceptor, temporalio.worker.Interceptor):
-    """As an interceptor of the client it reaches every worker of that client; a replayer must be given it."""
+    """Passed to a client, it reaches every worker of that client; a replayer needs it separately."""
 
     def workflow_interceptor_class(self, input: WorkflowInterceptorClassInput) -> type[WorkflowInboundInterceptor]:
         """The interceptor of every workflow."""

@@ -233,7 +233,7 @@ async def test_an_admin_whom_the_proxy_knows_opens_the_link_of_a_task_and_reads(
 async def test_whoever_else_the_proxy_lets_in_reads_nothing(proxied: Proxied, delivered: Delivered, name: str) -> None:
     async with new_page(proxied.person(name)) as page:
         await page.goto(await proxied.link_of(delivered.task_id))
-        await expect(page.get_by_role("heading")).to_have_text("You may not read here")
+        await expect(page.get_by_role("heading")).to_have_text("You have no access to these pages")
         assert WISH not in await page.content()
         history = f"/temporal/api/v1/namespaces/default/workflows/{delivered.delivery.replace('/', '%2F')}/history"
         assert (await page.request.get(proxied.url + history)).status == 403

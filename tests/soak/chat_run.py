@@ -1,6 +1,6 @@
 """The chat's long fault run, with its table: `python -m tests.soak.chat_run --faults 100 --seed 1`.
 
-Red when a wish started no task or several, when a task has no final screen or several, or when one is in a wrong chat.
+Red when a wish started no task or several, when a task has no final screen or several, or one in the wrong chat.
 """
 
 import argparse
@@ -55,7 +55,7 @@ def report_of(result: Result, day: datetime) -> str:
             *(f"| {name} | {count} |" for name, count in sorted(result.faults.items())),
             *(f"| {name}: planned, never met | {count} |" for name, count in sorted(result.missed.items())),
             "",
-            "| Wishes | Lost | Doubled | In a wrong chat | Stuck | Other differences |",
+            "| Wishes | Lost | Doubled | In the wrong chat | Stuck | Other differences |",
             "|---|---|---|---|---|---|",
             f"| {len(talks)} | {result.found('lost')} | {result.found('doubled')} | {result.found('astray')} "
             f"| {result.found('stuck')} | {result.found('differs')} |",

@@ -11,12 +11,13 @@ _Compiled = CompiledStateGraph[Any, Any, Any, Any]
 
 
 class Topology(StateGraph[Any, Any, Any, Any]):
-    """To compile takes longer than a step of a flow, and the result knows nothing of a run but its saver."""
+    """A compiled graph. Compiling takes longer than a step of a run, and the result holds nothing of a run but its
+    checkpointer."""
 
     _shared: _Compiled | None = None
 
     def for_run(self) -> _Compiled:
-        """The compiled graph, with an empty saver of its own."""
+        """The compiled graph, with an empty checkpointer of its own."""
         if self._shared is None:
             self._shared = self.compile()
         mine = copy.copy(self._shared)

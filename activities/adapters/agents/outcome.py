@@ -1,4 +1,4 @@
-"""What a turn of an agent means, wherever it ran: its outcome file, its stream and its exit code, judged."""
+"""Judges a turn of an agent, wherever it ran, by its outcome file, its stream and its exit code."""
 
 from __future__ import annotations
 
@@ -98,7 +98,8 @@ def raise_unless_ended(request: TurnRequest, status: RunStatus, transcript: Arti
     if status.timed_out:
         raise OrchestratorError(
             ErrorCode.AGENT_FAILED,
-            f"The agent did not finish within {request.timeout_s} s and was stopped. Its transcript is kept.",
+            f"The agent did not finish within {request.timeout_s} s and was stopped. `orchestrator task logs` shows "
+            "its transcript; the setting `turn_timeout_s` allows more time.",
             details=details,
         )
 

@@ -38,7 +38,7 @@ class Reply:
 
     @property
     def cut_off(self) -> bool:
-        """Whether `docker` says in its own last line that it has lost the engine: all before may be a build's."""
+        """Whether the last line of `docker` says that it has lost the engine; lines before it may be from a build."""
         last = self.error.strip().rpartition("\n")[2]
         return self.code != 0 and last.removeprefix("ERROR: ").startswith(_CUT_OFF)
 
@@ -62,7 +62,10 @@ async def run_program(
             stderr=asyncio.subprocess.PIPE,
         )
     except FileNotFoundError:
-        raise OrchestratorError(ErrorCode.PROCESS_FAILED, f"There is no program {argv[0]} on this machine.") from None
+        raise OrchestratorError(
+            ErrorCode.PROCESS_FAILED,
+            f"The program {argv[0]} is not installed on this machine. Install it and try again.",
+        ) from None
     finally:
         if file is not None:
             os.close(file)
@@ -114,7 +117,7 @@ async def run(*arguments: str, stdin: bytes | Path | None = None, timeout_s: flo
 
 
 def unreachable(reply: Reply) -> OrchestratorError:
-    """What to raise when a command could not reach the engine, or has lost it."""
+    """The error for a command that could not reach the engine, or lost the connection to it."""
     return OrchestratorError(
         ErrorCode.DOCKER_UNREACHABLE,
         f"The Docker Engine cannot be reached: {bounded(reply.error.strip()[-500:], 500)}",

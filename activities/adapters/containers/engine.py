@@ -135,10 +135,10 @@ class DockerContainerEngine:
         return state
 
     async def start(self, name: str) -> bool:
-        """Start it; starting what runs changes nothing.
+        """Start the container; starting a running one changes nothing.
 
-        False for a container that the engine was starting when it was killed: it holds half of it, and refuses. Its
-        process may still run, unknown to the engine.
+        False for a container that the engine was starting when it was killed: the engine knows only half of it, and
+        refuses. Its process may still run, unknown to the engine.
         """
         try:
             await self._call(lambda api: api.start(name))
@@ -159,7 +159,8 @@ class DockerContainerEngine:
         state = _state(name, found)
         if MARK not in state.labels:
             raise OrchestratorError(
-                ErrorCode.CONFLICT, f"The container {name} exists but is not the platform's; rename or remove it."
+                ErrorCode.CONFLICT,
+                f"A container named {name} exists, but the platform did not create it. Rename or remove it.",
             )
         return None if state.status == "removing" else state
 
@@ -185,7 +186,7 @@ class DockerContainerEngine:
         await self._found(lambda api: api.stop(name, timeout=max(0, round(grace_s))))
 
     async def remove(self, name: str) -> None:
-        """Kill and remove it with its anonymous volumes; removing what is gone is fine."""
+        """Kill and remove the container with its anonymous volumes; fine if it does not exist."""
         if await self.inspect(name) is not None:
             await self._found(lambda api: api.remove_container(name, force=True, v=True))
 
@@ -351,7 +352,9 @@ class DockerContainerEngine:
         try:
             return work(self._api())
         except errors.NotFound as error:
-            raise OrchestratorError(ErrorCode.NOT_FOUND, f"Docker did not find it: {_said(error)}") from error
+            raise OrchestratorError(
+                ErrorCode.NOT_FOUND, f"Docker did not find what was asked for: {_said(error)}"
+            ) from error
         except errors.APIError as error:
             raise _api_error(error) from error
         except (requests.RequestException, errors.DockerException, urllib3.exceptions.HTTPError, OSError) as error:

@@ -33,9 +33,9 @@ class InstallerAccess:
 
 
 async def installer_access(home: str) -> InstallerAccess:
-    """From pip's own configuration (files and PIP_ variables) and this process's variables for uv and for proxies.
+    """Read from pip's own configuration (files and PIP_ variables) and this process's variables for uv and for proxies.
 
-    `home` is that of the container. Raises OrchestratorError SETTINGS_INVALID for a setting that uv cannot be told.
+    `home` is that of the container. Raises OrchestratorError SETTINGS_INVALID for a setting that uv does not have.
     """
     own = {name: value for name, value in os.environ.items() if name.upper().startswith(INSTALLER_VARIABLES)}
     netrc = Path(own.pop("NETRC", "") or Path.home() / ".netrc")

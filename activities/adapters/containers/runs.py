@@ -55,7 +55,7 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True)
 class Contents:
-    """What a new container is given: files before it starts, variables that the engine's records must not show."""
+    """Files that a new container gets before it starts, and variables that the engine's records must not show."""
 
     fill: Callable[[], Awaitable[None]] | None = None
     variables: dict[str, str] = field(default_factory=dict, repr=False)
@@ -100,7 +100,7 @@ class ContainerRuns:
 
     @asynccontextmanager
     async def output(self, name: str) -> AsyncIterator[RunOutput]:
-        """The output of a run, to be followed from its beginning; the copy goes with whoever follows."""
+        """The output of a run, from its beginning; the copy is removed when the follower is closed."""
         copies = self._records_dir / ".output"
         copies.mkdir(mode=0o700, parents=True, exist_ok=True)
         # A file that never has a name: it vanishes when this process is killed.
@@ -145,7 +145,7 @@ class ContainerRuns:
         return await self.status(spec.name)
 
     async def _begin(self, spec: ContainerSpec, contents: Contents, state: ContainerState) -> None:
-        """Have the command begin, unless it has: from then on the run is what its container is."""
+        """Have the command begin, unless it has begun; after that the state of the run is that of its container."""
         fresh = state.status == "created"
         if fresh:
             state = await self._launch(spec, contents, state) or await self._launch_anew(spec, contents)
@@ -184,7 +184,8 @@ class ContainerRuns:
         return await self.engine.facts(state.name, _of_launcher(state.number, "begun")) is not None
 
     async def _with_its_end(self, state: ContainerState) -> ContainerState | None:
-        """What the launcher says where the engine missed start or end; None if it is unknown how it ended."""
+        """The state, completed from the launcher's record if the engine missed start or end; None if how it ended is
+        unknown."""
         known = state.finished_at is not None and state.exit_code != _END_UNKNOWN
         if known and state.started_at is not None and state.exit_code != 0:
             return state
@@ -239,7 +240,7 @@ class RunOutput:
 
 
 async def beating(follow: Follow, work: Awaitable[_T]) -> _T:
-    """The result of `work`, with a report without events at least twice a second meanwhile."""
+    """The result of `work`, with an empty report at least twice a second meanwhile."""
     task = asyncio.ensure_future(work)
     try:
         while not (await asyncio.wait({task}, timeout=_BEAT_S))[0]:
@@ -252,7 +253,7 @@ async def beating(follow: Follow, work: Awaitable[_T]) -> _T:
 
 
 def _was_told(record: dict[str, Any]) -> bool:
-    """Whether the command was told to begin, and was seen to; so were those that no record says anything of."""
+    """Whether the command was told to begin, and seen to begin. A run without a record counts as begun."""
     return bool(record.get("told", True))
 
 
@@ -274,7 +275,7 @@ def _order(number: str, variables: dict[str, str]) -> bytes:
 
 
 def archive_of(files: dict[str, bytes], *, mode: int = 0o644, folders: bool = False) -> bytes:
-    """A tar archive of files, all of the container's user; with `folders` also the directories on their way."""
+    """A tar archive of files, owned by the container's user; with `folders` also their parent directories."""
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w") as archive:
         for path, content in files.items():
@@ -329,7 +330,8 @@ def _ended(name: str, state: ContainerState, *, stopped: bool, unseen: bool) -> 
 
 
 def _as_said(state: ContainerState, code: int, lasted: timedelta) -> ContainerState:
-    """The state with the launcher's code, and the times that follow; the very same when it agrees with the engine."""
+    """The state with the launcher's exit code and the times that follow from it; unchanged if it agrees with the
+    engine."""
     began, ended = state.started_at, state.finished_at
     if code == state.exit_code != _END_UNKNOWN and began and ended:
         return state
@@ -339,7 +341,7 @@ def _as_said(state: ContainerState, code: int, lasted: timedelta) -> ContainerSt
 
 
 def _over_its_time(code: int, duration_s: float, limit_s: int) -> bool:
-    """Whether `timeout` ended it: told by the code, and by how long the engine saw it run."""
+    """Whether `timeout` ended the command, judged by its exit code and by how long the engine saw it run."""
     if code == _TOLD_TO_END:
         return duration_s >= limit_s - _WRITTEN_LATE_S
     # Its KILL comes five seconds after the limit, which leaves the engine as much.

@@ -78,7 +78,7 @@ touch "/venv/.ready-$(cat requirements.txt requirements-dev.txt 2>/dev/null | ck
 
 
 class _CutShort(Exception):
-    """Tests ended with 0 but their output does not show it; or the end of failed tests was not seen."""
+    """Tests ended with exit code 0 but their output is incomplete; or the end of failed tests was not seen."""
 
 
 class DockerTester:
@@ -135,7 +135,7 @@ class DockerTester:
         return await self._follow(request, name, follow)
 
     async def stop(self, request: VerificationRequest) -> None:
-        """Stop the tests and all that they started; none of it runs when this returns, and the copy is gone."""
+        """Stop the tests and all that they started; none of it runs when this returns, and the copy is removed."""
         name = verification_name(request.task_id, request.commit)
         labels = {_TASK_LABEL: request.task_id, _COMMIT_LABEL: request.commit, _KIND_LABEL: "setup"}
         for one in self._runs.names(labels):
@@ -283,7 +283,7 @@ class DockerTester:
             return None
 
     def _first_time(self, name: str, status: RunStatus) -> bool:
-        """Whether this is the run whose output was the first to be incomplete. Kept, so that it is one."""
+        """Whether this is the first run whose output was incomplete. Recorded, so that there is only one."""
         file, run = self._dir / f"{name}.cut-short", str(status.started_at)
         if not file.exists():
             draft = file.with_suffix(".draft")
@@ -321,7 +321,8 @@ def _labels(request: VerificationRequest, kind: str) -> dict[str, str]:
 
 
 def _setup_stopped() -> OrchestratorError:
-    """Who wanted the stop cancels his own work; for another project with the same packages it is a hiccup."""
+    """Whoever asked for the stop cancels their own work; another project that needs the same packages only has to try
+    again."""
     return OrchestratorError(
         ErrorCode.PROCESS_FAILED,
         "The installation of packages was stopped by another task; it will be started again.",

@@ -1,7 +1,7 @@
-"""Clones in which agents work, in volumes.
+"""Agents' clones, in volumes.
 
-Each agent worker has two volumes, its workspace and its home, and one container `workspace-<worker>` that has both
-and never runs: files go in and out through it. What the platform must be able to trust about a clone is in
+Each agent worker has two volumes, its workspace and its home, and one container `workspace-<worker>` that has both and
+never runs: files go in and out through it. What the platform must be able to trust about a clone is in
 `<state_dir>/.prepared/<worker_id>.json`, out of the agent's reach.
 """
 
@@ -77,9 +77,9 @@ class DockerWorkspaces:
         )
 
     async def write_file(self, request: WorkspaceFile) -> None:
-        """Write a file of the workspace as the agent's own; the same call again writes the same.
+        """Write a file into the workspace, owned by the agent; repeating the call changes nothing.
 
-        Raises INVALID_INPUT for a path that leaves the workspace or touches its .git, NOT_FOUND without workspace.
+        Raises INVALID_INPUT for a path that leaves the workspace or touches its .git, NOT_FOUND without a workspace.
         """
         parts = plain_parts(request.path)
         helper = await self._helper(request.worker_id)

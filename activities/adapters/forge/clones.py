@@ -82,11 +82,15 @@ def check_same_work(prepared: Prepared, request: WorkspaceRequest) -> None:
     """Raise OrchestratorError CONFLICT when the worker already has a workspace of something else."""
     if (prepared.repository, prepared.branch) != (request.repository, request.branch):
         there = f"on {prepared.repository} {prepared.branch}" if prepared.repository else "without a repository"
-        raise OrchestratorError(ErrorCode.CONFLICT, f"{request.worker_id} already has a workspace {there}.")
+        raise OrchestratorError(
+            ErrorCode.CONFLICT, f"Agent worker {request.worker_id} already has a workspace {there}. Use another id."
+        )
 
 
 def workspace_missing(worker_id: str) -> OrchestratorError:
-    return OrchestratorError(ErrorCode.NOT_FOUND, f"The workspace of {worker_id} is not on this machine.")
+    return OrchestratorError(
+        ErrorCode.NOT_FOUND, f"Agent worker {worker_id} has no workspace on this machine. Start the task again."
+    )
 
 
 def unreadable(why: str) -> OrchestratorError:

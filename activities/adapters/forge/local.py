@@ -103,11 +103,15 @@ class LocalBareForge:
         """The repository, once it is certain that it belongs to this project."""
         config = repository / "config"
         if repository.is_symlink() or not config.is_file():
-            raise _foreign(repository, project_id, "it does not belong to the platform")
+            raise _foreign(repository, project_id, "the platform did not create it")
         git = Git(repository)
         mark = await git.run("config", "--file", str(config), "--get", _MARK, check=False)
         if mark.exit_code != 0 or mark.text != project_id:
-            raise _foreign(repository, project_id, "it is another's" if mark.text else "it carries no mark")
+            raise _foreign(
+                repository,
+                project_id,
+                "it belongs to another project" if mark.text else "the platform did not create it",
+            )
         return git
 
     async def _scaffold_commit(self, git: Git) -> str | None:
@@ -157,7 +161,7 @@ class LocalBareForge:
                 if not conflict:
                     raise OrchestratorError(
                         ErrorCode.GIT_FAILED,
-                        "The work could not be rebased on the new main branch.",
+                        "The work could not be rebased onto the new main branch. Start the task again.",
                         details={"stderr": rebased.stderr},
                     )
                 return PublishResult(status="conflict", commit=request.commit, conflict=sorted(set(conflict))[:1000])

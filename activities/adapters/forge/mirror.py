@@ -43,7 +43,9 @@ class BareMirror:
         if found is None:
             there = self.directory.is_dir()
             why = (
-                f"{self.repository} has no commit {commit or MAIN}."
+                f"{self.repository} has no commit {commit}."
+                if commit
+                else f"{self.repository} has no branch {MAIN} yet."
                 if there
                 else f"There is no repository {self.repository}."
             )
@@ -109,7 +111,7 @@ class BareMirror:
         if not remote or remote != local:
             raise OrchestratorError(
                 ErrorCode.COMMIT_NOT_ON_REMOTE,
-                "The forge does not have the agent's last commit.",
+                "The agent's last commit did not reach the forge. Start the task again.",
                 details={"local": local, "remote": remote},
             )
 
@@ -117,7 +119,9 @@ class BareMirror:
 def checked_branch(branch: str) -> str:
     """The name of a work branch. Raises INVALID_INPUT for main and for what git would read as something else."""
     if branch == MAIN or branch.startswith("-") or ".." in branch or "@{" in branch:
-        raise OrchestratorError(ErrorCode.INVALID_INPUT, "The work branch has a name that cannot be used.")
+        raise OrchestratorError(
+            ErrorCode.INVALID_INPUT, "The work branch cannot have this name. Choose another one, and not `main`."
+        )
     return branch
 
 
@@ -132,7 +136,8 @@ def _first(listed: str) -> str:
 def _diverged(base_commit: str, head: str) -> OrchestratorError:
     return OrchestratorError(
         ErrorCode.REPOSITORY_DIVERGED,
-        "The agent's commits are not based on the commit that it was given; they were not accepted.",
+        "The agent's commits do not build on the commit it started from, so they were not accepted. "
+        "Start the task again.",
         details={"base_commit": base_commit, "head": head},
     )
 

@@ -1,6 +1,6 @@
-"""Where the local forge keeps its repositories. The only module that makes a path of a repository's name.
+"""Where the local forge keeps its repositories: the only module that turns a repository's name into a path.
 
-Import rules hold everybody else to a `Mirror`: what knows paths works with one kind of forge only.
+Import rules make all other modules use a `Mirror`: code that knows paths works with only one kind of forge.
 """
 
 from dataclasses import dataclass
@@ -16,15 +16,15 @@ class ForgePaths:
     root: Path
 
     def repository(self, repository: str) -> Path:
-        """The bare repository of `org/name`. Raises INVALID_INPUT for a name that is not plainly that."""
+        """The bare repository of `org/name`. Raises INVALID_INPUT for a name of another form."""
         org, _, name = repository.partition("/")
         if not (_is_plain(org) and _is_plain(name)):
-            raise OrchestratorError(ErrorCode.INVALID_INPUT, "A repository's name has the form org/name.")
+            raise OrchestratorError(ErrorCode.INVALID_INPUT, "A repository's name must have the form org/name.")
         return self.root / org / f"{name}.git"
 
     @property
     def drafts(self) -> Path:
-        """For what is made aside and then renamed; on the same disk as the repositories."""
+        """A directory for drafts, which are renamed when complete; on the same disk as the repositories."""
         return self.root / ".drafts"
 
     def lock(self, repository: str) -> Path:

@@ -1,4 +1,4 @@
-"""How pip is configured on this machine, told to uv, which reads none of it and installs everything here.
+"""Translates pip's configuration on this machine for uv, which reads none of it and installs everything here.
 
 `python activities/adapters/packages/pip_settings.py PROGRAM ARGUMENT...` becomes that program, with uv's variables set.
 Standard library only: `make install` runs it before there are packages.
@@ -45,11 +45,11 @@ _URL = re.compile(r"(?:https?|socks5h?)://(?:([^\s/@]*)@)?[^\s/?#,@]*([^\s?#,]*)
 
 
 class UnusableSettings(ValueError):
-    """Its text says which setting of pip cannot be told to uv, or why pip does not say its settings."""
+    """Its text says which pip setting uv does not have, or why pip's settings could not be read."""
 
 
 def pip_settings() -> dict[str, str]:
-    """Option to value, from what pip itself says that it uses: files and environment. Raises UnusableSettings."""
+    """pip's options and their values, as pip reports them from files and environment. Raises UnusableSettings."""
     command = [sys.executable, "-m", "pip", "config", "list"]
     try:
         done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True,
@@ -73,10 +73,10 @@ def parse_pip_settings(listing: str) -> dict[str, str]:
 
 
 def uv_variables(settings: Mapping[str, str], environment: Mapping[str, str]) -> dict[str, str]:
-    """What uv has to be told to install from the same places, with the same trust, as pip with `settings`.
+    """The variables with which uv installs from the same places, with the same trust, as pip with `settings`.
 
-    Where `environment` names sources for uv, those are a choice, and no source of pip's is added to them;
-    other variables of `environment` win one by one. Raises UnusableSettings for a setting without a counterpart.
+    If `environment` names sources for uv, those are used, and no source of pip is added; other variables of
+    `environment` win one by one. Raises UnusableSettings for a setting without a counterpart.
     """
     told: dict[str, str] = {}
     # In this order "no-index" wins over "index-url", and "timeout" over "default-timeout".
@@ -105,7 +105,7 @@ def _told(option: str, value: str) -> dict[str, str]:
 
 
 def secrets_in(variables: Mapping[str, str]) -> set[str]:
-    """What of the URLs in `variables` may be a secret, and may be quoted by uv: all but scheme and host."""
+    """The parts of the URLs in `variables` that may be secret and that uv may quote: all but scheme and host."""
     urls = [url for value in variables.values() for url in _URL.findall(value)]
     return {part for user, path, query in urls for part in (user, *user.split(":"), path.rstrip("/"), query) if part}
 

@@ -21,12 +21,12 @@ Made = TypeVar("Made")
 
 
 def settings_for_uv() -> dict[str, str]:
-    """The variables that tell uv pip's settings. Raises OrchestratorError SETTINGS_INVALID with what to do."""
+    """The variables that give uv pip's settings. Raises OrchestratorError SETTINGS_INVALID with what to do."""
     return _made_of_settings(uv_variables)
 
 
 def registry_files() -> dict[str, str]:
-    """Name (below the build context) to content; empty where pip has nothing special to know. Raises likewise."""
+    """Files by name (below the build context); empty if pip has no special settings. Raises SETTINGS_INVALID too."""
     return _made_of_settings(registry_files_of)
 
 

@@ -15,7 +15,7 @@ _OTHER_VERSIONS = re.compile(r"\(from versions: (?!none\))[^)]+\)")
 
 
 def registry_trouble(output: str) -> bool:
-    """Whether packages could not be had because of the machine or the network, and not because of their names."""
+    """Whether the machine or the network is why packages were not installed, and not their names."""
     return disk_is_full(output) or bool(_NO_REGISTRY.search(output) and not _OTHER_VERSIONS.search(output))
 
 

@@ -19,20 +19,20 @@ _PLAIN = re.compile(
 
 
 def requirement_files(project: Path) -> list[Path]:
-    """The files that exist, also links, which are refused later."""
+    """The files that exist. Links too: they are refused later."""
     return [file for name in FILES if (file := project / name).is_symlink() or file.is_file()]
 
 
 class UnsafeRequirement(ValueError):
-    """Its text is the line that is more than a name with versions (a URL, a path, an option), or what else is wrong."""
+    """Its text is the line that is not a plain name with versions (a URL, a path, an option), or what else is wrong."""
 
 
 def plain_lines(file: Path) -> list[str]:
     """The requirements of the file, one on each line, without comments. Raises UnsafeRequirement.
 
-    Environments are built by the platform, so a line must not be able to run anything, or to say where packages come
-    from. Installers are given these lines and never the file: what is a comment, a continuation or a coding to them is
-    not always the same to each of them, and to us.
+    The platform builds the environments, so a line must not be able to run anything, or to say where packages come
+    from. Installers get these lines and never the file, because each of them reads comments, continuations and
+    encodings in its own way.
     """
     if file.is_symlink():
         raise UnsafeRequirement("the file is a symbolic link")

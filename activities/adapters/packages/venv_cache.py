@@ -28,11 +28,12 @@ _WHEELS_ONLY = ("--only-binary", ":all:")
 
 
 def ensure_venv(requirements: list[Path], cache_dir: Path, python: str) -> Path:
-    """The environment `<cache_dir>/<hash>` with what `requirements` list, built once by whoever comes first.
+    """The environment `<cache_dir>/<hash>` with the packages in `requirements`; the first caller builds it.
 
-    Blocks while another process builds the same one. A build that was killed is made again from nothing. Raises
-    OrchestratorError PROCESS_FAILED with uv's output, transient when the registry was not reachable; or with the line
-    that is more than a name with versions; SETTINGS_INVALID for a setting of pip that uv cannot be told.
+    Blocks while another process builds the same one. If a build was killed, it starts again from nothing. Raises
+    OrchestratorError PROCESS_FAILED with uv's output (transient if the registry could not be reached), or with a line
+    of the requirements that is not a plain name with versions; SETTINGS_INVALID for a pip setting that uv does not
+    have.
     """
     wanted = [_plain(file) for file in requirements]
     venv = cache_dir / _key(wanted, python)
@@ -51,7 +52,7 @@ def _plain(file: Path) -> list[str]:
     try:
         return plain_lines(file)
     except UnsafeRequirement as unsafe:
-        reason = f"{file.name} may hold package names and versions only; this is something else: {unsafe}"
+        reason = f"{file.name} may contain only package names with versions. Change this: {unsafe}"
         raise _failed(reason, "", ErrorClass.PERMANENT) from None
 
 
@@ -91,7 +92,9 @@ def _run(argv: list[str], variables: dict[str, str], text: str) -> None:
             check=False,
         )  # fmt: skip
     except subprocess.TimeoutExpired:
-        raise _failed("Building the environment took too long.", "", ErrorClass.TRANSIENT) from None
+        raise _failed(
+            f"Building the Python environment took longer than {BUILD_TIMEOUT_S} s.", "", ErrorClass.TRANSIENT
+        ) from None
     if done.returncode != 0:
         kind = ErrorClass.TRANSIENT if registry_trouble(done.stderr) else ErrorClass.PERMANENT
         output = redacted(done.stderr, secrets_in(environment))

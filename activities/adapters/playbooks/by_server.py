@@ -1,4 +1,4 @@
-"""Where releases go: to this machine or over SSH, by the kind of the server that the platform's books have."""
+"""Where releases go: to this machine or over SSH, by the kind of the server in the database."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -45,7 +45,7 @@ _PATIENCE_S = 30.0
 
 
 class Registration(Protocol):
-    """Keeps the row of a server that belongs to this installation true."""
+    """Keeps the row of this installation's own server up to date."""
 
     async def renew(self) -> None: ...
 
@@ -79,7 +79,7 @@ class TargetByServer:
         return await (await self._of(server_of(release))).operate(request, release, follow)
 
     async def restore_services(self) -> list[str]:
-        """Start what should run, and bring the books up to date about the installation's own server."""
+        """Start what should run, and update the row of the installation's own server."""
         started = [name for target in set(self.targets.values()) for name in await target.restore_services()]
         await self.registration.renew()
         return started
@@ -90,10 +90,10 @@ class TargetByServer:
 
 @dataclass(frozen=True)
 class ContainerServer:
-    """The server in a container of this machine. New projects go there while `in_containers` and it is well.
+    """The server in a container of this machine. New projects go there while `in_containers` is set and it is healthy.
 
-    A server that does not get well costs nothing but itself: new projects go to processes then. An engine that is
-    starting again gets half a minute.
+    If it does not become healthy, new projects run as processes instead; nothing else changes. An engine that is
+    restarting gets half a minute.
     """
 
     host: OnServer
@@ -143,9 +143,8 @@ class ContainerServer:
 
 @dataclass(frozen=True)
 class NamedServer:
-    """The server that `ORCHESTRATOR_SERVER` names: every new project goes there. One that does not answer now is
-    waited for by the deploys themselves.
-    """
+    """The server that `ORCHESTRATOR_SERVER` names: every new project goes there. If it does not answer now, the deploys
+    themselves wait for it."""
 
     settings: Settings
     address: str

@@ -18,18 +18,18 @@ _MAX_LINE = 1024 * 1024
 
 
 class KitMissing(Exception):
-    """The server has not got this platform's release program."""
+    """The server does not have this platform's release program."""
 
 
 @dataclass(frozen=True)
 class Conversation:
-    """With one program that runs."""
+    """A conversation with one running program."""
 
     process: asyncio.subprocess.Process
 
     async def ask(self, order: Order) -> dict[str, Any]:
-        """Raises what the program says that went wrong, KitMissing, and PROCESS_FAILED (transient) when it is gone
-        or takes longer than five minutes."""
+        """Raises the error that the program reports, KitMissing, and PROCESS_FAILED (transient) if the program has
+        ended or takes longer than five minutes."""
         answer = await self._answer(json.dumps(asdict(order)).encode() + b"\n")
         if answer.get("failed"):
             kind = ErrorClass.TRANSIENT if answer["retryable"] else ErrorClass.PERMANENT
@@ -63,7 +63,7 @@ class Conversation:
 
 @asynccontextmanager
 async def conversation(argv: list[str]) -> AsyncIterator[Conversation]:
-    """The program runs for as long as it is needed. Who leaves in the middle leaves no process behind here."""
+    """Keep the program running for as long as the block. If the block ends early, no process stays behind here."""
     pipe = asyncio.subprocess.PIPE
     process = await asyncio.create_subprocess_exec(
         *argv, stdin=pipe, stdout=pipe, stderr=pipe, env=program_environment(), limit=_MAX_LINE

@@ -43,7 +43,7 @@ _PASSED_ON = (
 
 @dataclass(frozen=True)
 class DetachedOrder:
-    """`given` is what the program `argv` reads: secrets stand in it, in a file of mode 0600 while the run lives."""
+    """`given` is the input of the program `argv`. It holds secrets, in a file of mode 0600 while the run is active."""
 
     ident: str
     task_id: str
@@ -54,7 +54,7 @@ class DetachedOrder:
 
 @dataclass(frozen=True)
 class DetachedResult:
-    """`answer` is the program's own last word, None when it had none; `log` is the whole output."""
+    """`answer` is the last thing that the program reported, None if nothing; `log` is the whole output."""
 
     exit_code: int | None
     timed_out: bool
@@ -78,11 +78,11 @@ class DetachedReleases:
     async def run(self, order: DetachedOrder, follow: Follow) -> DetachedResult:
         """Start or adopt the run and follow it to its end; events are keyed `<ident>:<offset>`.
 
-        A finished run is adopted with its result, a lost one (its supervisor was killed, or a reboot) runs again
-        from the start. Cancelling the caller leaves the run alone. A run waits for its turn while many others are
-        under way. Raises PLAYBOOK_LOST (transient) when the run is lost, killed or stopped by somebody else while it
-        is followed, or when its server could not be reached, and what the program says may pass: the next call
-        begins anew.
+        A finished run is adopted with its result. A lost one (its supervisor was killed, or the machine rebooted) runs
+        again from the start. Cancelling the caller does not stop the run. If many runs are active, a run waits for its
+        turn. Raises PLAYBOOK_LOST (transient) when the run was lost, killed or stopped by somebody else while it was
+        followed, when its server could not be reached, or when the program reports an error that may pass: the next
+        call starts again.
         """
         async with self._turn(follow):
             await self._begin(order)
@@ -96,13 +96,13 @@ class DetachedReleases:
         return result
 
     async def stop(self, ident: str, grace_s: float = 2.0) -> None:
-        """Stop the run and everything that it started; its secrets and its name are gone when this returns."""
+        """Stop the run and everything that it started; delete its secrets, and free its name."""
         async with self._starting():
             pass
         await self._clear(ident, grace_s)
 
     def sweep(self) -> None:
-        """Forget the secrets of runs that ended while nobody followed them. For a start of the platform."""
+        """Delete the secrets of runs that ended while nobody followed them. Called when the platform starts."""
         for order in self._root.glob("*/"):
             if self._supervisor.status(order.name).state != "running":
                 self._forget(order.name)
@@ -153,7 +153,7 @@ class DetachedReleases:
 
 
 class _StepFollower(LineFollower):
-    """What people want to see: each step as it starts, and why one failed."""
+    """Shows people each step as it starts, and why one failed."""
 
     def _event(self, offset: int, number: int, text: str) -> FineEvent:
         told = super()._event(offset, number, text)
@@ -166,7 +166,8 @@ class _StepFollower(LineFollower):
 
 
 def program_environment() -> dict[str, str]:
-    """For programs of the platform on this machine: what they import, and how package registries are reached."""
+    """The environment for programs of the platform on this machine: what they import, and how to reach package
+    registries."""
     passed_on = {name: value for name, value in os.environ.items() if name.upper().startswith(_PASSED_ON)}
     return passed_on | {
         "PATH": f"{Path(sys.executable).parent}:{os.defpath}",
@@ -186,7 +187,7 @@ def _told(line: bytes) -> list[str]:
 
 
 def said_in(line: bytes) -> dict[str, Any]:
-    """What the program says in a line; empty for what others have written there."""
+    """What the program reports in a line; empty if something else wrote that line."""
     try:
         found = json.loads(line)
     except ValueError:
@@ -199,16 +200,16 @@ def _last_word(log: bytes) -> dict[str, Any] | None:
 
 
 def _passing(status: RunStatus, result: DetachedResult) -> OrchestratorError | None:
-    """Why the next call should begin anew; None when this was an end."""
+    """Why the next call should start again; None if this result is final."""
     if status.timed_out:
         return None
     answer = result.answer or {}
     if answer.get("retryable"):
         return OrchestratorError(ErrorCode(answer["code"]), answer["msg"], error_class=ErrorClass.TRANSIENT)
     if status.exit_code == _NO_CONNECTION and not answer:
-        return _lost("The server could not be reached.")
+        return _lost("The server could not be reached; the deploy will be tried again.")
     if status.state != "exited" or (status.exit_code or 0) < 0:
-        return _lost("The release was lost while it ran.")
+        return _lost("The deploy was interrupted; it will be tried again.")
     return None
 
 

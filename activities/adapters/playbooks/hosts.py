@@ -25,26 +25,26 @@ from activities.rules_environment import bind_address
 
 
 class ServerAddresses(Protocol):
-    """Whoever knows how servers are reached."""
+    """Knows how servers are reached."""
 
     async def access(self, handle: str) -> ServerAccess:
         """Raises OrchestratorError, transient when the server does not answer now."""
 
 
 class ProgramHost(Protocol):
-    """Has the release program, and what it is given there."""
+    """A machine that has the release program, and what the program is given there."""
 
     async def call(self, handle: str) -> list[str]:
-        """The command that runs it. Raises OrchestratorError, transient when the server does not answer now."""
+        """The command that runs the program. Raises OrchestratorError, transient if the server does not answer."""
 
     async def prepare(self, handle: str) -> None:
-        """Get the program there."""
+        """Put the program there."""
 
     async def completed(self, order: Order, repository: str = "") -> Order:
-        """With what only this place knows."""
+        """The order, completed with what only this host knows."""
 
     async def input(self, order: Order, repository: str) -> bytes:
-        """The order of a deploy, and what follows it."""
+        """The program's input for a deploy: the order, and what follows it."""
 
     async def restore(self) -> list[str]:
         """Start what should run and does not; the names of what was started."""
@@ -117,7 +117,7 @@ class OnServer:
         return access.command(release_kit().command)
 
     async def prepare_at(self, access: ServerAccess) -> None:
-        """The release program is there when a server is seen for the first time; it is not looked for again."""
+        """Put the release program on a server that is seen for the first time; after that it is not checked again."""
         if access not in self._prepared:
             await self.preparation.ensure(access)
             self._prepared.add(access)

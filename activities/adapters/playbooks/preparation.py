@@ -30,7 +30,7 @@ class ServerPreparation:
         self._supervisor = supervisor
 
     async def ensure(self, access: ServerAccess) -> None:
-        """The release program is on the server. Raises PROCESS_FAILED (transient) when it cannot be put there."""
+        """Make sure that the release program is on the server. Raises PROCESS_FAILED (transient) if that fails."""
         kit = release_kit()
         if (await run_on(access, f"test -d {kit.path}")).code == 0:
             return

@@ -49,7 +49,8 @@ class ReleaseKit:
 
     @property
     def command(self) -> str:
-        """A shell command that does one order; it ends with `NOT_THERE` when the server has to be prepared first."""
+        """A shell command that carries out one order; it exits with `NOT_THERE` when the server has to be prepared
+        first."""
         return f"sh -c 'test -d {self.path} || exit {NOT_THERE}; exec /usr/bin/python3 -I {self.path}'"
 
 

@@ -1,4 +1,5 @@
-"""Releases where the release program runs: put there by a detached run of it, changed and seen by asking it."""
+"""Releases a project: a detached run of the release program deploys, and the same program is asked to change and show
+what runs."""
 
 import asyncio
 import hashlib
@@ -67,9 +68,9 @@ class ReleaseTarget:
     ) -> ReleaseOutcome:
         """Put the release on the server and switch to it. A second call adopts the running or finished run.
 
-        A release that does not get well leaves the one before it serving: `ok` and `switched` are False, `error`
-        ends with the service's log. Raises PLAYBOOK_LOST (transient) when the run was killed from outside or the
-        server could not be reached.
+        If a release does not become healthy, the previous one stays live: `ok` and `switched` are False, and `error`
+        ends with the service's log. Raises PLAYBOOK_LOST (transient) when the run was killed from outside or the server
+        could not be reached.
         """
         handle, ident = request.allocation.server_handle, release_ident(request.release_id, request.task_id)
         order = await self._host.completed(self._deploy(request, environment), request.repository)
@@ -83,13 +84,13 @@ class ReleaseTarget:
         return await outcome_of(result, request, environment, self._artifacts)
 
     async def stop_release(self, request: ReleaseRequest) -> None:
-        """Stop the run and its candidate; the release before it serves, what is unfinished is removed."""
+        """Stop the run and its candidate; the previous release stays live, and what is unfinished is removed."""
         await self._detached.stop(release_ident(request.release_id, request.task_id))
         order = self._order("abandon", request, request.release_id, request.allocation.previous_release_id)
         await self._ask(request.allocation.server_handle, order)
 
     async def revert(self, verdict: ReleaseVerdict, previous: DeploymentDTO | None) -> ReleaseOutcome:
-        """`previous` serves again and is `current`, what the failed release started is gone.
+        """Make `previous` live and `current` again, and remove what the failed release started.
 
         Without a previous release nothing of the project runs. Repeating it changes nothing.
         """
@@ -139,9 +140,9 @@ class ReleaseTarget:
         return OperationResult(ok=True, url=url)
 
     async def restore_services(self) -> list[str]:
-        """Start what should run and does not, after a reboot; the names of what was started.
+        """Start what should run and does not, after a reboot; returns the names of what was started.
 
-        Also forgets the secrets of runs that ended unseen. For every start of the platform.
+        Also deletes the secrets of runs that ended while nobody followed them. Call it at every start of the platform.
         """
         await asyncio.to_thread(self._detached.sweep)
         return await self._host.restore()
@@ -186,7 +187,7 @@ class ReleaseTarget:
         return await self._talk(handle, lambda talk: talk.ask(completed))
 
     async def _talk(self, handle: str, words: Callable[[Conversation], Awaitable[Said]]) -> Said:
-        """With the program there; once more when the server has to be prepared for it first."""
+        """Talk to the program there; once more if the server first has to be prepared for it."""
         try:
             async with conversation(await self._host.call(handle)) as talk:
                 return await words(talk)
@@ -214,7 +215,7 @@ async def outcome_of(
 
 
 async def _looks(request: ProbeRequest) -> list[tuple[int | None, str | None]]:
-    """For each service the last answer's status and what is wrong with it."""
+    """The last answer's status for each service, and what is wrong with it."""
     return list(await asyncio.gather(*(_looked(request, service) for service in request.plan.services)))
 
 
@@ -276,7 +277,7 @@ def release_ident(release_id: str, task_id: str) -> str:
 
 
 def main_service(names: list[str]) -> str:
-    """Whose address is the project's."""
+    """The service whose address is the project's."""
     return "backend" if "backend" in names else names[0]
 
 

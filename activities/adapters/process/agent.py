@@ -112,7 +112,8 @@ class ProcessAgentRuntime:
         if self._supervisor.status(name).state == "absent":
             if not workspace.is_dir():
                 raise OrchestratorError(
-                    ErrorCode.NOT_FOUND, f"The workspace of {request.worker_id} is not on this machine."
+                    ErrorCode.NOT_FOUND,
+                    f"Agent worker {request.worker_id} has no workspace on this machine. Start the task again.",
                 )
             _make_home(home, user)
         environment = {key: value for key, value in request.env_vars.items() if allowed_variable(key)}

@@ -1,7 +1,7 @@
-"""Clones in which agents work, on this machine.
+"""Agents' clones, on this machine.
 
-`<workspaces_dir>/<worker_id>/` belongs to the agent. What the platform must be able to trust (which repository,
-which branch, where the work began) is in `<workspaces_dir>/.prepared/<worker_id>.json`, out of the agent's reach.
+`<workspaces_dir>/<worker_id>/` belongs to the agent. What the platform must be able to trust (which repository, which
+branch, where the work began) is in `<workspaces_dir>/.prepared/<worker_id>.json`, out of the agent's reach.
 """
 
 from __future__ import annotations
@@ -56,9 +56,9 @@ class LocalWorkspaces:
         )
 
     async def write_file(self, request: WorkspaceFile) -> None:
-        """Write a file of the workspace as the agent's own; the same call again writes the same.
+        """Write a file into the workspace, owned by the agent; repeating the call changes nothing.
 
-        Raises INVALID_INPUT for a path that leaves the workspace or touches its .git, NOT_FOUND without workspace.
+        Raises INVALID_INPUT for a path that leaves the workspace or touches its .git, NOT_FOUND without a workspace.
         """
         owner = self._users.for_owner(request.worker_id)
         await asyncio.to_thread(

@@ -1,1 +1,1 @@
-"""The release program: puts a release beside the running one, looks at it, switches and goes back."""
+"""The release program: starts a release beside the running one, checks it, switches to it and goes back."""

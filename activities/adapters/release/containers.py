@@ -219,7 +219,7 @@ async def build_image(place: ProjectPlace, release_id: str, commit: str, context
 
 
 async def remove_images(place: ProjectPlace, release_id: str | None = None) -> None:
-    """The image of one release, or all of the project. What a container still uses stays."""
+    """Remove the image of one release, or all of the project. Images that a container still uses stay."""
     reference = image_tag(place, release_id or "*")
     for tag in (await docker.run("images", "--format", "{{.Repository}}:{{.Tag}}", reference)).split():
         await docker.try_run("image", "rm", tag)

@@ -67,8 +67,8 @@ class ProjectPlace:
 def claim_place(services_dir: Path, project_id: str, project_name: str) -> ProjectPlace:
     """The project's own directory, created on first use; a renamed project stays in its first one.
 
-    Two owners may use one name: the second gets a suffix from the project id, always the same. So does a project whose
-    name is that of a directory which somebody else has filled: removing the project must not remove that.
+    Two owners may use one name: the second gets a suffix from the project id, always the same. A project also gets the
+    suffix if something else has filled the directory of that name: removing the project must not remove that.
     """
     if (claimed := _claimed_place(services_dir, project_id)) is not None:
         return claimed
@@ -88,11 +88,13 @@ def claim_place(services_dir: Path, project_id: str, project_name: str) -> Proje
         finally:
             draft.unlink()
         return ProjectPlace(root)
-    raise OrchestratorError(ErrorCode.CONFLICT, f"The service directory of {slug} is taken. Rename the project.")
+    raise OrchestratorError(
+        ErrorCode.CONFLICT, f"Something else already uses the directory of {slug}. Rename the project."
+    )
 
 
 def _is_foreign(root: Path) -> bool:
-    """Whether something is there that no project has put there."""
+    """Whether the directory holds something that no project has put there."""
     if not os.path.lexists(root):
         return False
     if root.is_symlink() or not root.is_dir():
@@ -111,7 +113,7 @@ def _claimed_place(services_dir: Path, project_id: str) -> ProjectPlace | None:
 
 @contextmanager
 def changing(place: ProjectPlace) -> Iterator[None]:
-    """One change at a time per project, also when the orphan of a killed release program is still at work."""
+    """One change at a time per project, even if the orphan of a killed release program is still working."""
     with locked(place.lock):
         yield
 
@@ -150,7 +152,9 @@ def recorded_release(place: ProjectPlace, release_id: str, commit: str) -> dict[
     """The manifest of a finished release. Raises CONFLICT when it was made from another commit."""
     manifest = read_manifest(place, release_id)
     if manifest is not None and manifest["commit"] != commit:
-        raise OrchestratorError(ErrorCode.CONFLICT, f"Release {release_id} exists with another commit.")
+        raise OrchestratorError(
+            ErrorCode.CONFLICT, f"Release {release_id} already has another commit. Start a new deploy."
+        )
     return manifest
 
 
@@ -176,7 +180,7 @@ def current_release(place: ProjectPlace) -> str | None:
 
 
 def make_current(place: ProjectPlace, release_id: str) -> None:
-    """Flip `current` in one atomic step, and mark the release as one that has served."""
+    """Switch `current` in one atomic step, and mark the release as one that has been live."""
     (place.release(release_id) / SERVED).touch()
     draft = place.root / f".current.{secrets.token_hex(4)}"
     draft.symlink_to(Path("releases") / release_id)
@@ -185,7 +189,7 @@ def make_current(place: ProjectPlace, release_id: str) -> None:
 
 
 def clear_unserved(place: ProjectPlace, release_id: str) -> None:
-    """Remove what a release left that never served: its directory and its scratch data."""
+    """Remove the directory and the scratch data of a release that was never live."""
     shutil.rmtree(place.scratch(release_id), ignore_errors=True)
     release = place.release(release_id)
     if not (release / SERVED).exists():
@@ -193,7 +197,7 @@ def clear_unserved(place: ProjectPlace, release_id: str) -> None:
 
 
 def remove_place(place: ProjectPlace, services_dir: Path) -> Path | None:
-    """Releases and environment files go; data is moved to `.removed/<slug>-<time>`, whose path is returned."""
+    """Remove releases and environment files; move data to `.removed/<slug>-<time>` and return that path."""
     kept = None
     if place.data.is_dir() and any(place.data.iterdir()):
         removed = services_dir / ".removed"
@@ -225,12 +229,12 @@ def read_environment(place: ProjectPlace, release_id: str, service: str) -> dict
 
 
 def write_private(path: Path, text: str) -> None:
-    """Atomically, mode 0600 from its first byte."""
+    """Write a file atomically, with mode 0600 from its first byte."""
     write_private_bytes(path, text.encode())
 
 
 def write_private_bytes(path: Path, content: bytes) -> None:
-    """The same."""
+    """Write bytes to a file, as `write_private` writes text."""
     draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
         file.write(content)

@@ -33,7 +33,7 @@ class Answer:
 
     @property
     def error(self) -> str:
-        """Why it refused."""
+        """Why the engine refused the request."""
         said = self.value.get("message") if isinstance(self.value, dict) else self.value
         return bounded(str(said or f"the engine answered {self.status}").strip(), 1_000)
 
@@ -70,7 +70,7 @@ async def call(method: str, path: str, query: _Query | None = None) -> Any:  # n
 
 
 async def find(path: str) -> dict[str, Any] | None:
-    """What the engine knows of a thing; None when it does not know it. Raises as `call` does."""
+    """The engine's description of an object; None if it does not exist. Raises as `call` does."""
     answer = await try_call("GET", path)
     return None if answer.status == _NOT_FOUND else _granted(answer, path)
 

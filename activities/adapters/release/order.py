@@ -9,10 +9,9 @@ from activities.adapters.release.directory import ProjectPlace, claim_place
 
 @dataclass(frozen=True)
 class Order:
-    """One project, and what to do there in this order. `environment` holds secret values, by service.
+    """One project, and what to do for it. `environment` holds secret values, by service.
 
-    `image` is the image that was recorded for what shall serve, None when nothing was. `backend` is what only
-    processes need to know.
+    `image` is the image recorded for the release, None if there is none. Only processes need `backend`.
     """
 
     steps: list[str]

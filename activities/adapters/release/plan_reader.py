@@ -16,7 +16,7 @@ MAX_BYTES = 64 * 1024
 
 Model = TypeVar("Model", bound=BaseModel)
 _Plain = Annotated[str, StringConstraints(pattern=r"^[^\x00]*$")]
-"""Neither an argument nor a variable of a process can hold a NUL character, nor can the books."""
+"""Neither an argument or a variable of a process nor the database can hold a NUL character."""
 _MALFORMED = (yaml.YAMLError, RecursionError, ValueError, LookupError, AttributeError)
 """A scalar that is not of its type, such as the date 2001-13-45, fails in PyYAML as it happens to."""
 

@@ -1,8 +1,8 @@
-"""The release program: does one order, which comes on its standard input, to a project of the machine that it runs on.
+"""The release program: carries out one order, read from its standard input, for a project on this machine.
 
-The first line is an `Order` in JSON; what follows it is the archive that an image is built from. Each step is told
-in a line of JSON as it begins, the last line is the answer. Who asks only for looks may ask again on the next line.
-Standard library only (see `release_kit`).
+The first line is an `Order` in JSON; the archive that an image is built from follows it. The program reports each step
+as a line of JSON when it begins; the last line is the answer. A caller that only asks for the state may ask again on
+the next line. Standard library only (see `release_kit`).
 """
 
 import asyncio
@@ -45,13 +45,13 @@ class _Work:
     services: ReleaseServices
 
     async def checkout(self) -> Answer:
-        """A finished release needs nothing of the commit any more."""
+        """Get the files of the commit; nothing for a release that is already built."""
         if not await self.services.is_built(self._recorded()):
             self.services.check_out(self.order.release_id, self.order.commit)
         return {}
 
     async def build(self) -> Answer:
-        """Exactly this commit, once; then the release is complete."""
+        """Build exactly this commit, once; after that the release is complete."""
         order, recorded = self.order, self._recorded()
         await self._refuse_another_image(order.release_id)
         built = await self.services.build(order.release_id, order.commit, order.build_timeout_s, recorded)
@@ -78,7 +78,7 @@ class _Work:
         return {}
 
     async def migrate(self) -> Answer:
-        """What the release does to the project's data before it starts, while the one before it still serves."""
+        """Migrate the project's data before the release starts, while the previous one is still live."""
         return {"migrated": await self.services.migrate(load_release(self.place, self.order.release_id))}
 
     async def candidate(self) -> Answer:
@@ -95,7 +95,7 @@ class _Work:
         return await self._return_to(self.order.previous)
 
     async def abandon(self) -> Answer:
-        """After a cancel: what was current before the release serves."""
+        """After a cancel: make the previous release live again."""
         before = directory.current_release(self.place)
         return await self._return_to(self.order.previous if before == self.order.release_id else before)
 
@@ -109,14 +109,14 @@ class _Work:
         return {"host": release.host, "ports": {service.name: service.port for service in release.services}}
 
     async def remove(self) -> Answer:
-        """What runs, what was built, releases and their secrets go; data is kept in `.removed`."""
+        """Remove what runs, what was built, releases and their secrets; data is moved to `.removed`."""
         await self.services.stop_project()
         await self.services.forget()
         directory.remove_place(self.place, Path(self.order.services_dir))
         return {}
 
     async def status(self) -> Answer:
-        """How each service of the release fares at the public address."""
+        """The state of each service of the release at the public address."""
         found = await self.services.live_states(self.order.release_id)
         return {"services": {name: [status.state, status.pid, status.restarts] for name, status in found.items()}}
 
@@ -138,7 +138,7 @@ class _Work:
         if found != self.order.image:
             raise OrchestratorError(
                 ErrorCode.IMAGE_MISMATCH,
-                f"Release {release_id} was recorded with the image {self.order.image}, and the server has {found}; "
+                f"Release {release_id} was recorded with the image {self.order.image}, but the server has {found}; "
                 "deploy the commit as a new release.",
             )
 
@@ -208,9 +208,9 @@ def _say(told: Answer) -> None:
 def _alone(place: ProjectPlace, *, takes_over: bool) -> Iterator[None]:
     """One program at a time for a project.
 
-    On a server the last one wins: a project has one deployment at a time, so who is there already is the orphan of
-    a caller that was killed or cancelled, and would go on building or waiting for minutes. On the platform's own
-    machine the caller has ended it.
+    On a server the newest one wins: a project has one deployment at a time, so an older program is the orphan of a
+    caller that was killed or cancelled, and would go on building or waiting for minutes. On the platform's own machine
+    the caller has ended it.
     """
     holder = place.root / ".holder"
     if takes_over:

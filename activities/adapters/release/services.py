@@ -1,9 +1,9 @@
-"""How a project changes from one release to the next, whatever its services run as: processes or containers.
+"""How a project changes from one release to the next, whether its services are processes or containers.
 
-A candidate answers on a private address first; then the old services stop, the new ones start at the public
-address, and `current` flips. Light to import: servers use it. Every function may be killed
-anywhere and called again: names are fixed, so what runs is adopted, and a project never has two of one service at
-its public address.
+A candidate answers on a private address first; then the old services stop, the new ones start at the public address,
+and `current` is switched. Importing this module is cheap, because servers do it. Every function may be killed at any
+point and called again: names are fixed, so what runs is adopted, and a project never has a service twice at its public
+address.
 """
 
 import asyncio
@@ -81,7 +81,9 @@ def load_release(place: ProjectPlace, release_id: str) -> Release:
     """Raises OrchestratorError NOT_DEPLOYED when the release is not (completely) on this server."""
     manifest: dict[str, Any] | None = directory.read_manifest(place, release_id)
     if manifest is None:
-        raise OrchestratorError(ErrorCode.NOT_DEPLOYED, f"Release {release_id} is no longer on this server.")
+        raise OrchestratorError(
+            ErrorCode.NOT_DEPLOYED, f"Release {release_id} is no longer on this server. Deploy its commit again."
+        )
     return Release(**manifest | {"services": [ReleasedService(**service) for service in manifest["services"]]})
 
 
@@ -106,57 +108,59 @@ class ReleaseServices(ABC):
 
     @abstractmethod
     def check_out(self, release_id: str, commit: str) -> None:
-        """Keep what the release is built from."""
+        """Keep the files that the release is built from."""
 
     @abstractmethod
     async def is_built(self, recorded: dict[str, Any] | None) -> bool:
-        """Whether what a manifest names is there still."""
+        """Whether what a manifest names still exists."""
 
     @abstractmethod
     async def build(self, release_id: str, commit: str, timeout_s: float, recorded: dict[str, Any] | None) -> Built:
-        """Build it, or adopt what is there."""
+        """Build the release, or adopt what is already built."""
 
     @abstractmethod
     async def forget(self, release_id: str | None = None) -> None:
-        """What was built for one release, or for all, and is outside of their directories, has gone."""
+        """Remove what was built for one release, or for all, outside of their directories."""
 
     @abstractmethod
     async def names(self) -> list[str]:
-        """Everything of this project that has a name, running or not, candidates too."""
+        """Names of everything of this project, running or not, candidates too."""
 
     @abstractmethod
     async def state(self, name: str) -> RunStatus: ...
 
     @abstractmethod
     async def ended(self, name: str) -> object:
-        """Return when it no longer runs."""
+        """Return when the named process or container no longer runs."""
 
     @abstractmethod
     async def tail(self, name: str) -> str:
-        """The end of its log, at most `RAW_TAIL` characters; it may contain secrets, as the service wrote them."""
+        """The end of the log of the named process or container, at most `RAW_TAIL` characters; it may contain secrets,
+        as the service wrote them."""
 
     @abstractmethod
     async def stop(self, name: str) -> None:
-        """Remove it; its name is free afterwards."""
+        """Stop and remove the named process or container; its name is free afterwards."""
 
     @abstractmethod
     async def launch_live(self, name: str, release: Release, service: ReleasedService) -> None:
-        """Start it at the public address, or adopt it; it is started again when it ends."""
+        """Start the service at the public address, or adopt it; it is restarted when it ends."""
 
     @abstractmethod
     async def launch_candidate(
         self, name: str, release: Release, service: ReleasedService, scratch: Path
     ) -> tuple[str, int]:
-        """Start it once at a private address, with scratch data; that address."""
+        """Start the service once at a private address, with scratch data; returns that address."""
 
     @abstractmethod
     async def launch_migration(self, name: str, release: Release, service: ReleasedService) -> None:
         """Start the service's command once with the live data, or adopt it."""
 
     async def migrate(self, release: Release) -> dict[str, str]:
-        """The end of what each service's migration said, without secrets. A release that has served was migrated.
+        """Run each service's migration; returns the end of their output, without secrets. Nothing for a release that
+        was live before: it has been migrated.
 
-        Raises MIGRATION_FAILED with the same. Every migration may run twice.
+        Raises MIGRATION_FAILED with the end of the output. Every migration may run twice.
         """
         if (self.place.release(release.release_id) / directory.SERVED).exists():
             return {}
@@ -165,7 +169,7 @@ class ReleaseServices(ABC):
         return {service.name: await self._migrate(release, service) for service in wanted}
 
     async def try_candidate(self, release: Release) -> None:
-        """Every service answers strictly on a private port with scratch data; all of it is removed afterwards.
+        """Start every service on a private port with scratch data and check it strictly; then remove all of it.
 
         Raises OrchestratorError PROBE_FAILED with the end of the service's log.
         """
@@ -179,10 +183,10 @@ class ReleaseServices(ABC):
             await self.stop_candidates()
 
     async def switch(self, release: Release) -> None:
-        """Stop what runs, start `release` at the public address, then flip `current`.
+        """Stop what runs, start `release` at the public address, then switch `current`.
 
-        A release that does not answer there is stopped and the one before it started again: PROBE_FAILED. A port
-        that a foreign program holds: PLAYBOOK_FAILED, before anything is stopped.
+        If the release does not answer there, it is stopped and the one before it started again: PROBE_FAILED. If a
+        program that is not part of this project holds a port: PLAYBOOK_FAILED, before anything is stopped.
         """
         before = directory.current_release(self.place)
         await self._refuse_foreign_ports(release)
@@ -196,12 +200,16 @@ class ReleaseServices(ABC):
         directory.make_current(self.place, release.release_id)
 
     async def start_release(self, release: Release) -> None:
-        """Start (or adopt) every service at the public address, and look at it strictly, twice."""
+        """Start (or adopt) every service at the public address, and wait until each has passed two strict checks."""
         self._give_data()
         await _all(self._start_live(release, service) for service in release.services)
 
     async def return_to(self, failed: str, previous: str | None) -> None:
-        """`previous` serves and is `current`; what `failed` left and never served is removed."""
+        """Make `previous` the live release and `current` again, and remove what was built for `failed` if it was never
+        live.
+
+        Without a previous release nothing of the project runs.
+        """
         await self.stop_candidates()
         await self.stop_live(other_than=previous)
         if previous is None:
@@ -213,7 +221,7 @@ class ReleaseServices(ABC):
             await asyncio.to_thread(directory.clear_unserved, self.place, failed)
 
     async def stop_project(self) -> None:
-        """Nothing of the project runs, and nothing of it starts at a reboot."""
+        """Stop everything of the project; it stays stopped after a reboot."""
         self.place.stopped.touch()
         await self.stop_live()
         await self.stop_candidates()
@@ -229,7 +237,7 @@ class ReleaseServices(ABC):
         return release
 
     async def restore(self, release: Release) -> list[str]:
-        """Start what should run and does not, without waiting for it; the names of what was started."""
+        """Start what should run and does not, without waiting for it; returns the names of what was started."""
         names = []
         for service in release.services:
             name = live_name(self.place, service.name, release.release_id)
@@ -243,13 +251,13 @@ class ReleaseServices(ABC):
         await self._stop_all(await self.live(other_than=other_than))
 
     async def stop_candidates(self) -> None:
-        """Candidates, their scratch data and migrations go, whichever release they belong to."""
+        """Remove candidates, their scratch data and migrations, of whatever release."""
         parted = [(name, self._parted(name)[1]) for name in await self.names()]
         await self._stop_all([name for name, release in parted if release.startswith(_PASSING)])
         shutil.rmtree(self.place.root / "candidates", ignore_errors=True)
 
     async def live(self, *, service: str | None = None, other_than: str | None = None) -> list[str]:
-        """Names of what the project has at its public address."""
+        """Names of the project's processes or containers at its public address."""
         parted = [(name, *self._parted(name)) for name in await self.names()]
         return [
             name
@@ -258,7 +266,7 @@ class ReleaseServices(ABC):
         ]
 
     async def live_states(self, release_id: str) -> dict[str, RunStatus]:
-        """How each service of a release fares at the public address."""
+        """The state of each service of a release at the public address."""
         parted = [(name, *self._parted(name)) for name in await self.names()]
         return {service: await self.state(name) for name, service, release in parted if release == release_id}
 
@@ -296,7 +304,7 @@ class ReleaseServices(ABC):
         await self._answers(name, host, service.port, release, service)
 
     async def _answers(self, name: str, host: str, port: int, release: Release, service: ReleasedService) -> None:
-        """Return when the service has answered well twice without a restart, raise as soon as it cannot any more."""
+        """Return when the service has passed two checks without a restart; raise as soon as it cannot any more."""
         expected = Expectation(service.health_path, service.health_contains, release.release_id)
         loop = asyncio.get_running_loop()
         give_up, wrong_until = loop.time() + self.start_timeout_s, None
@@ -313,7 +321,7 @@ class ReleaseServices(ABC):
                 if answer.answered and not answer.ok:
                     wrong_until = wrong_until or loop.time() + _WRONG_ANSWER_S
                 if not answer.ok and loop.time() > min(give_up, wrong_until or give_up):
-                    raise await self._unhealthy(name, release, service, answer.error or "no good answer")
+                    raise await self._unhealthy(name, release, service, answer.error or "no valid answer")
                 await asyncio.wait({ended}, timeout=_SETTLE_S if answer.ok else _LOOK_EVERY_S)
         finally:
             ended.cancel()
@@ -326,7 +334,7 @@ class ReleaseServices(ABC):
         if status.state != "running":
             raise await self._unhealthy(name, release, service, f"it ended with exit code {status.exit_code}")
         if status.restarts != restarts or status.pid is None:
-            raise await self._unhealthy(name, release, service, "it crashed after its start")
+            raise await self._unhealthy(name, release, service, "it crashed after starting")
 
     async def _unhealthy(self, name: str, release: Release, service: ReleasedService, why: str) -> OrchestratorError:
         secrets = self._secrets(release, service)
@@ -368,7 +376,7 @@ class ReleaseServices(ABC):
 
 
 def secret_values(values: dict[str, str], sensitive: list[str]) -> list[str]:
-    """What must not be repeated of a service's environment."""
+    """The values of a service's environment that must not be shown."""
     return [values[name] for name in sensitive if values.get(name)]
 
 

@@ -84,7 +84,7 @@ def _make(part: str, folder: int, owner: RunAs | None) -> None:
 
 
 def plain_parts(path: str) -> list[str]:
-    """The parts of a path that is plainly inside; raises OrchestratorError INVALID_INPUT for any other."""
+    """The parts of a relative path that stays inside; raises OrchestratorError INVALID_INPUT for any other path."""
     parts = path.split("/")
     bad = PurePosixPath(path).is_absolute() or any(one.lower() in _FORBIDDEN or "\0" in one for one in parts)
     if bad or len(path) > 500:

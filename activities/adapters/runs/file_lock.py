@@ -22,5 +22,5 @@ def file_lock(path: Path) -> AsyncFileLock:
 
 
 def machine_lock(name: str) -> AsyncFileLock:
-    """For what all installations of this user on this machine share."""
+    """A lock for what all installations of this user on this machine share."""
     return file_lock(Path(tempfile.gettempdir(), f"codegen-orchestrator-{os.getuid()}", f"{name}.lock"))

@@ -100,7 +100,7 @@ class Supervision:
         return bool(self._stop_asked or self._record["timed_out"])
 
     def _follow(self, deadline: float | None) -> None:
-        """Until the command and everything that it started have ended."""
+        """Wait until the command and everything that it started have ended."""
         while self._main_exit is None and not self._stop_asked:
             left = None if deadline is None else deadline - time.monotonic()
             if left is not None and left <= 0:
@@ -123,7 +123,7 @@ class Supervision:
             return 5.0
 
     def _pause(self, seconds: float) -> None:
-        """Between two starts of a service; a stop ends it immediately."""
+        """Wait between two starts of a service; a stop ends the wait immediately."""
         until = time.monotonic() + seconds
         while not self._stop_asked and (left := until - time.monotonic()) > 0:
             self._pump(left)
@@ -230,7 +230,7 @@ class Supervision:
 
 
 def _become(order: dict[str, Any], marker: str, output: int) -> None:
-    """In the child: own session, own user, own environment, then the command. Never returns."""
+    """Become the command, in the child: set its session, user and environment, then run it. Never returns."""
     try:
         signal.set_wakeup_fd(-1)
         # Python ignores some signals and an exec would keep that; the command expects the defaults.

@@ -150,7 +150,7 @@ class Supervisor:
         return status
 
     def _settled_record(self, name: str) -> dict[str, Any] | None:
-        """The record, once a start that is under way has been decided."""
+        """The record; if the run is just being started, wait until that has succeeded or failed."""
         if not self._run_dir(name).exists():
             return None
         os.close(_locked(self._run_dir(name)))
@@ -205,7 +205,7 @@ def _launch(run_dir: Path, command: SupervisedCommand, lock: int) -> None:
 
 
 def _locked(run_dir: Path) -> int:
-    """An open descriptor that holds the run's start lock; closing it lets go.
+    """An open descriptor that holds the run's start lock; closing it releases the lock.
 
     Never unlocked explicitly: a supervisor that inherited the descriptor must keep the lock.
     """

@@ -61,7 +61,7 @@ class LocalServers:
     """By handle: the start of a server's container since which this is how it is reached."""
 
     def container(self, handle: str) -> str:
-        """Two installations on one machine have servers of their own."""
+        """The name of the server's container: two installations on one machine have servers of their own."""
         return f"orchestrator-server-{handle}-{hashlib.sha256(str(self.home).encode()).hexdigest()[:8]}"
 
     async def access(self, handle: str) -> ServerAccess:
@@ -166,7 +166,7 @@ async def _discard(name: str) -> None:
 
 
 async def _start(name: str) -> None:
-    """Its engine answers. Starting what runs changes nothing."""
+    """Start the server and wait until its engine answers. Starting a running one changes nothing."""
     if await docker.run("inspect", "--format", "{{.State.Status}}", name) == "created":
         await _configure_engine(name)
     await docker.run("start", name)
@@ -186,9 +186,9 @@ async def _give_engine(name: str, image: str) -> None:
 
 
 async def prepared_engine(image: str) -> str:
-    """The volume of an engine that has the base image and the layers that images of new projects begin with.
+    """The volume of an engine with the base image and the layers that images of new projects begin with.
 
-    Under a name that changes with what it was made of. Made when it is missing (a minute, with the network).
+    Its name changes with its sources. If it is missing, it is made (a minute, with the network).
     """
     registry = await asyncio.to_thread(registry_files)
     base = await docker.run("image", "inspect", "--format", "{{.Id}}", BASE_IMAGE)
@@ -201,7 +201,7 @@ async def prepared_engine(image: str) -> str:
 
 
 async def _prepare_engine(name: str, image: str, registry: Mapping[str, str]) -> None:
-    """With a server of its own, which is removed afterwards. Remains of an interrupted one are removed first."""
+    """Prepare the engine in a temporary server. What an interrupted attempt left is removed first."""
     log.info("preparing the engine of new servers", name=name)
     engine, data = _volumes(name)
     await _discard(name)
@@ -225,7 +225,7 @@ async def _prepare_engine(name: str, image: str, registry: Mapping[str, str]) ->
 
 
 async def ensure_image() -> str:
-    """The image under a tag that changes with its Dockerfile: an old one is never taken for the new."""
+    """The image under a tag that changes with its Dockerfile, so an old image is never used for a new Dockerfile."""
     content = _DOCKERFILE.read_bytes()
     tag = f"orchestrator-server:{hashlib.sha256(content).hexdigest()[:16]}"
     async with machine_lock("server-image"):
@@ -249,7 +249,10 @@ async def _ensure_network() -> None:
             return
         if "overlaps" not in reply.error:
             raise OrchestratorError(ErrorCode.PROCESS_FAILED, f"The network cannot be created: {reply.error[-500:]}")
-    raise OrchestratorError(ErrorCode.PROCESS_FAILED, f"Every range for the network {NETWORK} is in use.")
+    raise OrchestratorError(
+        ErrorCode.PROCESS_FAILED,
+        f"No address range is free for the network {NETWORK}. Remove Docker networks that you do not need.",
+    )
 
 
 async def _free_addresses() -> list[str]:
@@ -262,7 +265,7 @@ async def _free_addresses() -> list[str]:
 
 
 async def _address(name: str) -> str:
-    """Empty for one that is being removed at this moment."""
+    """The server's address; empty while its container is being removed."""
     network = f'{{{{with index .NetworkSettings.Networks "{NETWORK}"}}}}'
     form = network + "{{with .IPAMConfig}}{{.IPv4Address}}{{end}}{{end}}"
     reply = await docker.try_run("inspect", "--format", form, name)
@@ -292,13 +295,14 @@ async def _exists(name: str) -> bool:
         return False
     if not reply.text:
         raise OrchestratorError(
-            ErrorCode.CONFLICT, f"The container {name} exists but is not the platform's; rename it."
+            ErrorCode.CONFLICT,
+            f"A container named {name} exists, but the platform did not create it. Rename or remove it.",
         )
     return True
 
 
 async def _configure_engine(name: str) -> None:
-    """What runs inside asks the same name servers as this machine; the embedded one of a network is not for it."""
+    """Use the same name servers inside as on this machine; the embedded one of a network does not work there."""
     servers = _name_servers()
     if not servers:
         return
@@ -320,7 +324,7 @@ def _name_servers() -> list[str]:
 
 
 async def _new_key(key: Path, comment: str) -> None:
-    """Stored with mode 0600 before it is trusted; an incomplete pair is made again."""
+    """Create a key with mode 0600; an incomplete pair is created again."""
     for file in (key, key.with_suffix(".pub")):
         file.unlink(missing_ok=True)
     reply = await docker.run_program(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", comment, "-f", str(key)])
@@ -362,7 +366,7 @@ async def _load_base_image(name: str) -> None:
 
 
 async def _inside(name: str, *command: str) -> docker.Reply:
-    """What a command in the server answers, errors included: they are not errors of this machine's engine."""
+    """The reply of a command in the server, errors included: they are not errors of this machine's engine."""
     return await docker.try_run("exec", name, "sh", "-c", 'exec "$@" 2>&1', "sh", *command)
 
 

@@ -1,4 +1,4 @@
-"""What an engine starts with: a copy of a volume that another engine has filled. It is whole, or there is none.
+"""The volume that an engine starts with: a complete copy of one that another engine has filled, or none.
 
 `image` is any with a shell and coreutils.
 """
@@ -16,7 +16,7 @@ _COPY_S = 300.0
 
 
 async def mark_ready(volume: str, image: str) -> None:
-    """Its engine has ended, and everything that copies need is in it."""
+    """Mark the volume as complete. Its engine must have ended."""
     await _run(volume, image, "--volume", f"{volume}:/to", script=f"touch /to/{_READY}")
 
 
@@ -28,19 +28,19 @@ async def is_ready(volume: str, image: str) -> bool:
 
 
 async def copy_volume(source: str, target: str, image: str) -> None:
-    """`target` holds what `source` holds. A target that an engine has used stays; an incomplete copy is replaced."""
+    """Copy `source` to `target`. A target that an engine has used stays; an incomplete copy is replaced."""
     # Layers have marks (trusted.*) that only an administrator may set.
     volumes = ("--cap-add", "SYS_ADMIN", "--volume", f"{source}:/from:ro", "--volume", f"{target}:/to")
     await _run(target, image, *volumes, script=_COPY)
 
 
 async def remove_half_copy(target: str, image: str) -> None:
-    """An engine may start with `target`, from nothing or with what it had."""
+    """Remove an incomplete copy, so that an engine may start with `target`, empty or as it was."""
     await _run(target, image, "--volume", f"{target}:/to", script=_CLEAN)
 
 
 async def remove_volume(volume: str) -> None:
-    """With what may still be filling it. Repeatable."""
+    """Remove the volume and what may still be filling it. Repeatable."""
     await docker.try_run("rm", "--force", _filler(volume))
     await docker.try_run("volume", "rm", "--force", volume)
 

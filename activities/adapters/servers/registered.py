@@ -1,4 +1,4 @@
-"""The servers of the platform's books, as they are reached: by what their rows say, with keys of the home."""
+"""The servers in the database, and how they are reached: what their rows say, with the keys in the home."""
 
 import asyncio
 import re
@@ -21,22 +21,22 @@ _PLAIN = re.compile(r"[A-Za-z0-9_:][A-Za-z0-9_.:%-]*")
 
 @dataclass(frozen=True)
 class RegisteredServers:
-    """`key` is the private key for servers that somebody else has set up. Such a one needs SSH, a user who may become
-    root without a password, Python, and a Docker Engine at its usual socket. `place` is a directory of ours.
-    """
+    """`key` is the private key for servers that somebody else has set up. Such a server needs SSH, a user who may
+    become root without a password, Python, and a Docker Engine at its usual socket. `place` is a directory of the
+    platform."""
 
-    books: Servers
+    servers: Servers
     local: LocalServers
     key: Path
     place: Path
 
     async def access(self, handle: str) -> ServerAccess:
-        """How to reach it; one in a container of this machine is made, or started, for it.
+        """How to reach a server; one in a container of this machine is created or started first.
 
-        Raises OrchestratorError NOT_FOUND without a row, a key or a host key, INVALID_INPUT for an address or a user
-        that is not plainly one, and as `LocalServers.access`.
+        Raises OrchestratorError NOT_FOUND without a row, a key or a host key, INVALID_INPUT for an invalid address or
+        user name, and what `LocalServers.access` raises.
         """
-        row = await self.books.server(handle)
+        row = await self.servers.server(handle)
         if row.kind is ServerKind.CONTAINER:
             return await self.local.access(handle)
         return await asyncio.to_thread(self._known, row)
@@ -45,7 +45,8 @@ class RegisteredServers:
         host = row.ssh_host or row.public_ip
         if not (_PLAIN.fullmatch(host) and _PLAIN.fullmatch(row.ssh_user)):
             raise OrchestratorError(
-                ErrorCode.INVALID_INPUT, f"The address or the user of the server {row.handle} is not plainly one."
+                ErrorCode.INVALID_INPUT,
+                f"The server {row.handle} has an invalid address or user name. Register a server with valid ones.",
             )
         if not row.host_key or not self.key.is_file():
             missing = f"the file {self.key}" if row.host_key else "its host key in known_hosts when the worker starts"
@@ -62,7 +63,7 @@ class RegisteredServers:
 
 
 async def host_keys(known_hosts: Path, host: str, port: int) -> str:
-    """The keys of a host in a file of known hosts, as the books have them; empty when it does not know the host."""
+    """The keys of a host from a known_hosts file, in the form of its row; empty if the file does not have the host."""
     place = host if port == SSH_PORT else f"[{host}]:{port}"
     reply = await run_program(["ssh-keygen", "-F", place, "-f", str(known_hosts)])
     lines = [line.split()[1:3] for line in reply.text.splitlines() if line and not line.startswith("#")]

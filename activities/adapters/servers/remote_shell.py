@@ -1,4 +1,4 @@
-"""A server over SSH: its host key is known before the first use and checked strictly ever after."""
+"""A server over SSH: its host key is known before the first use and always checked strictly."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,7 +59,7 @@ async def run_on(access: ServerAccess, command: str, *, stdin: bytes = b"", time
 
 
 def _options(known_hosts: Path) -> list[str]:
-    """For ssh: nothing of the caller's own configuration, agent or known hosts has a say."""
+    """Options for ssh: the caller's own configuration, agent and known hosts are not used."""
     settings = {
         "BatchMode": "yes",
         "ConnectTimeout": str(_CONNECT_S),

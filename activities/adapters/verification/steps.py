@@ -62,7 +62,7 @@ def plain_requirements(project: Path) -> list[Path]:
         try:
             plain_lines(file)
         except UnsafeRequirement as unsafe:
-            reason = f"{file.name} may hold package names and versions only; this line is something else: {unsafe}"
+            reason = f"{file.name} may contain only package names with versions. Change this: {unsafe}"
             raise Refused(code_failure(reason)) from None
     return files
 

@@ -68,7 +68,7 @@ def test_an_option_that_only_one_installer_would_see_is_seen_by_none(tmp_path: P
     (tmp_path / "evil" / "setup.py").write_text("open('ran', 'w').close()\n")
     done = _built(tmp_path, f"# note \\\n-e ./evil\n{_PINS}")
     assert done.returncode == 1
-    assert "names and versions only; this is something else: -e ./evil" in done.stderr
+    assert "only package names with versions. Change this: -e ./evil" in done.stderr
     assert not list(tmp_path.rglob("ran"))
 
 

@@ -1,4 +1,4 @@
-"""How the servers of the books are reached, and which target each has."""
+"""How the servers in the database are reached, and which target each has."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,7 +22,7 @@ KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIII
 
 
 @dataclass
-class Books:
+class KnownServers:
     """Knows one server by any handle."""
 
     facts: dict[str, Any] = field(default_factory=dict)
@@ -42,7 +42,7 @@ class ContainerServers(LocalServers):
 
 def servers(tmp_path: Path, **facts: object) -> RegisteredServers:
     (tmp_path / "id").touch()
-    return RegisteredServers(Books(facts), ContainerServers(tmp_path), tmp_path / "id", tmp_path / "servers")
+    return RegisteredServers(KnownServers(facts), ContainerServers(tmp_path), tmp_path / "id", tmp_path / "servers")
 
 
 async def test_a_server_is_reached_as_its_row_says_and_known_by_its_host_key_only(tmp_path: Path) -> None:
@@ -71,7 +71,7 @@ async def test_without_a_host_key_or_our_own_key_nothing_is_connected_to(tmp_pat
 @pytest.mark.parametrize("words", ["-oProxyCommand=id", "{{ lookup('pipe', 'id') }}", "a b", "a\n", "a;id", "'a'", ""])
 async def test_an_address_or_a_user_that_would_run_a_command_here_is_refused(tmp_path: Path, words: str) -> None:
     for facts in ({"ssh_user": words}, {"ssh_host": words, "public_ip": words}):
-        with pytest.raises(OrchestratorError, match="not plainly one") as caught:
+        with pytest.raises(OrchestratorError, match="invalid address or user name") as caught:
             await servers(tmp_path, **facts).access("far")
         assert caught.value.code is ErrorCode.INVALID_INPUT
     assert (await servers(tmp_path, ssh_host="2001:db8::7").access("far")).host == "2001:db8::7"
@@ -102,7 +102,7 @@ class Told:
 @pytest.mark.parametrize("kind", list(ServerKind))
 async def test_a_project_is_served_by_the_target_of_its_servers_kind(kind: ServerKind) -> None:
     targets = {one: cast(DeployTarget, Told(one.value)) for one in ServerKind}
-    target = TargetByServer(targets, Books({"kind": kind}), cast(Registration, None))
+    target = TargetByServer(targets, KnownServers({"kind": kind}), cast(Registration, None))
     request = OperationRequest(project_id="p", project_name="blog", task_id="t", action=DeployAction.STOP)
     now = utc_now()
     release = DeploymentDTO(

@@ -82,7 +82,7 @@ def transliterated(text: str) -> str:
 
 
 def singular(word: str) -> str:
-    """One of it. A word that is already singular stays, apart from rare words in -s."""
+    """The singular of a noun. A word that is already singular stays, apart from rare words in -s."""
     if word in IRREGULAR:
         return IRREGULAR[word]
     if word in UNCOUNTED or word in SINGULAR_S or not word.endswith("s") or len(word) < 4:
@@ -103,7 +103,7 @@ def _without_s(word: str) -> str:
 
 
 def plural(word: str) -> str:
-    """Many of it, for a singular word."""
+    """The plural of a singular noun."""
     if word in PLURAL:
         return PLURAL[word]
     if word in UNCOUNTED:

@@ -117,7 +117,7 @@ class Turn:
         return edits | misbehaviour.edits(self.workspace, self.told.keys(), self.repairing, slow)
 
     def _grown(self, entity: Entity) -> Entity:
-        """An entity that exists keeps the fields that it has, as they are: rows of earlier releases use them."""
+        """Keep the fields of an existing entity as they are: rows of earlier releases use them."""
         model = self.workspace.committed(resources.model_path(entity))
         kept = {one.name: one for one in resources.existing_fields(model)} if model else {}
         changed = next((one for one in entity.fields if kept.get(one.name, one).type != one.type), None)

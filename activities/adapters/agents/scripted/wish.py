@@ -125,7 +125,7 @@ def safe_name(name: str, shown: str) -> str:
 
 
 def checked_fields(fields: Iterable[Field], shown: str) -> tuple[Field, ...]:
-    """Raises WishError for a name that a model keeps for itself, a repeated one, none or too many."""
+    """Raises WishError for a reserved or repeated field name, and for no fields or too many."""
     checked: dict[str, Field] = {}
     for one in fields:
         # SQLite does not tell columns apart by case.

@@ -35,7 +35,7 @@ class Workspace:
         return file.read_text(encoding="utf-8") if file.is_file() else None
 
     def committed(self, path: str) -> str | None:
-        """The file as the last commit has it; None when that has none."""
+        """The file's content in the last commit; None if it does not have the file."""
         return self._git("show", f"HEAD:{path}") if path in self.committed_files(path) else None
 
     def committed_files(self, folder: str) -> list[str]:
