@@ -12,14 +12,15 @@ from pathlib import Path
 from typing import Any
 
 import activities
-from activities.adapters.release.directory import write_private_bytes
+from activities.adapters.packages.pip_settings import INSTALLER_VARIABLES
+from activities.adapters.release.directory import write_private
 from activities.adapters.runs.file_lock import file_lock
 from activities.adapters.runs.follower import LineFollower
 from activities.adapters.runs.states import RunStatus
 from activities.adapters.runs.supervisor import SupervisedCommand, Supervisor
 from activities.ports import Follow
 from contracts.errors import ErrorClass, ErrorCode, OrchestratorError, bounded
-from contracts.progress import FineEvent, ProgressEvent
+from contracts.progress import FineEvent
 
 _FOLLOW_S = 0.5
 _AT_ONCE_PER_CORE = 2
@@ -27,17 +28,7 @@ _AT_ONCE_PER_CORE = 2
 _ORDER = "order"
 _MAX_LOG = 5_000_000
 _NO_CONNECTION = 255
-_PASSED_ON = (
-    "PIP_",
-    "UV_",
-    "SSL_CERT_",
-    "REQUESTS_CA_",
-    "HTTP_PROXY",
-    "HTTPS_PROXY",
-    "NO_PROXY",
-    "ALL_PROXY",
-    "TMPDIR",
-)
+_PASSED_ON = (*INSTALLER_VARIABLES, "TMPDIR")
 """What building an environment needs to reach the package registry."""
 
 
@@ -86,7 +77,8 @@ class DetachedReleases:
         """
         async with self._turn(follow):
             await self._begin(order)
-            status = await self._followed(order, follow)
+            follower = _StepFollower(self._supervisor, follow, order.ident, order.ident, order.task_id)
+            status, _ = await follower.follow(order.ident, _told)
         await asyncio.to_thread(self._forget, order.ident)
         log, _ = self._supervisor.read_output(order.ident, 0, _MAX_LOG)
         result = DetachedResult(status.exit_code, status.timed_out, _last_word(log), log)
@@ -127,7 +119,7 @@ class DetachedReleases:
             if state in {"absent", "lost"}:
                 file = self._root / order.ident / _ORDER
                 file.parent.mkdir(mode=0o700, exist_ok=True)
-                await asyncio.to_thread(write_private_bytes, file, order.given)
+                await asyncio.to_thread(write_private, file, order.given)
                 await self._supervisor.start(self._command(order, file))
 
     def _starting(self) -> AbstractAsyncContextManager[object]:
@@ -146,11 +138,6 @@ class DetachedReleases:
         argv = ["/bin/sh", "-c", 'exec "$@" <"$0"', str(file), *order.argv]
         return SupervisedCommand(order.ident, argv, self._home, program_environment(), timeout_s=order.timeout_s)
 
-    async def _followed(self, order: DetachedOrder, follow: Follow) -> RunStatus:
-        follower = _StepFollower(self._supervisor, follow, order.ident, order.ident, order.task_id)
-        status, _ = await follower.follow(order.ident, _told)
-        return status
-
 
 class _StepFollower(LineFollower):
     """What people want to see: each step as it starts, and why one failed."""
@@ -158,11 +145,12 @@ class _StepFollower(LineFollower):
     def _event(self, offset: int, number: int, text: str) -> FineEvent:
         told = super()._event(offset, number, text)
         line = json.loads(text)
-        if (step := line.get("step")) is not None:
-            return told.model_copy(update={"event": _with(told.event, message=step, current_step=step[:200])})
-        answer = line["answer"]
-        failed = {"type": "failed", "message": None, "error": bounded(answer["msg"], 3_900)}
-        return told.model_copy(update={"event": _with(told.event, current_step=answer["step"][:200], **failed)})
+        if answer := line.get("answer"):
+            changes: dict[str, str | None] = {"type": "failed", "message": None, "error": bounded(answer["msg"], 3_900)}
+        else:
+            changes = {"message": line["step"]}
+        changes["current_step"] = (answer or line)["step"][:200]
+        return told.model_copy(update={"event": told.event.model_copy(update=changes)})
 
 
 def program_environment() -> dict[str, str]:
@@ -174,10 +162,6 @@ def program_environment() -> dict[str, str]:
         "LANG": "C.UTF-8",
         "PYTHONPATH": str(Path(activities.__file__).resolve().parent.parent),
     }
-
-
-def _with(event: ProgressEvent, **changes: str | None) -> ProgressEvent:
-    return event.model_copy(update=changes)
 
 
 def _told(line: bytes) -> list[str]:

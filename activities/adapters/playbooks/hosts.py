@@ -32,7 +32,9 @@ class ServerAddresses(Protocol):
 
 
 class ProgramHost(Protocol):
-    """Has the release program, and what it is given there."""
+    """Has the release program, and what it is given there. A service may take `start_timeout_s` seconds until its
+    first answer.
+    """
 
     async def call(self, handle: str) -> list[str]:
         """The command that runs it. Raises OrchestratorError, transient when the server does not answer now."""
@@ -46,9 +48,6 @@ class ProgramHost(Protocol):
     async def input(self, order: Order, repository: str) -> bytes:
         """The order of a deploy, and what follows it."""
 
-    async def restore(self) -> list[str]:
-        """Start what should run and does not; the names of what was started."""
-
 
 @dataclass(frozen=True)
 class ThisMachine:
@@ -59,6 +58,7 @@ class ThisMachine:
     home: Path
     forge: Forge
     users: UnprivilegedUsers
+    start_timeout_s: float = 30.0
 
     @property
     def _services_dir(self) -> Path:
@@ -80,13 +80,15 @@ class ThisMachine:
             "user": asdict(user) if user else None,
         }
         bind = bind_address(order.host) if order.host else order.bind
-        return replace(order, services_dir=str(self._services_dir), bind=bind, backend=backend)
+        order = replace(order, services_dir=str(self._services_dir), start_timeout_s=self.start_timeout_s)
+        return replace(order, bind=bind, backend=backend)
 
     async def input(self, order: Order, repository: str) -> bytes:
         await self.forge.mirror(repository).fetch(order.commit)
         return _line(order)
 
     async def restore(self) -> list[str]:
+        """Start what should run and does not; the names of what was started."""
         started: list[str] = []
         for link in sorted(self._services_dir.glob("*/current")):
             place = ProjectPlace(link.parent)
@@ -109,6 +111,7 @@ class OnServer:
     forge: Forge
     servers: ServerAddresses
     preparation: ServerPreparation
+    start_timeout_s: float = 60.0
     _prepared: set[ServerAccess] = field(default_factory=set, init=False, repr=False, compare=False)
 
     async def call(self, handle: str) -> list[str]:
@@ -126,16 +129,12 @@ class OnServer:
         await self.preparation.ensure(await self.servers.access(handle))
 
     async def completed(self, order: Order, repository: str = "") -> Order:
-        return replace(order, services_dir="/srv")
+        return replace(order, services_dir="/srv", start_timeout_s=self.start_timeout_s)
 
     async def input(self, order: Order, repository: str) -> bytes:
         mirror = self.forge.mirror(repository)
         await mirror.fetch(order.commit)
         return await asyncio.to_thread(_with_archive, order, mirror.directory)
-
-    async def restore(self) -> list[str]:
-        """Nothing: the engine of a server starts again what ran, and the server comes back with its machine."""
-        return []
 
 
 def _with_archive(order: Order, git_dir: Path) -> bytes:

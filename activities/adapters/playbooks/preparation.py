@@ -12,7 +12,7 @@ from pathlib import Path
 
 from activities.adapters.playbooks.detached import program_environment
 from activities.adapters.playbooks.release_kit import PLAYBOOK, ReleaseKit, release_kit
-from activities.adapters.release.directory import write_private, write_private_bytes
+from activities.adapters.release.directory import write_private
 from activities.adapters.runs.file_lock import file_lock
 from activities.adapters.runs.supervisor import SupervisedCommand, Supervisor
 from activities.adapters.servers.remote_shell import ServerAccess, run_on
@@ -63,7 +63,7 @@ def _write(root: Path, access: ServerAccess, kit: ReleaseKit) -> None:
     for name in ("env", "inventory"):
         (root / name).mkdir(mode=0o700, parents=True, exist_ok=True)
     archive = root / "kit.tar.gz"
-    write_private_bytes(archive, kit.content)
+    write_private(archive, kit.content)
     variables = {"archive": str(archive), "kit": kit.path}
     write_private(root / "inventory" / "hosts.json", json.dumps({"all": {"hosts": {"server": access.inventory()}}}))
     write_private(root / "env" / "extravars", json.dumps(variables))

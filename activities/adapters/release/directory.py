@@ -110,29 +110,11 @@ def _claimed_place(services_dir: Path, project_id: str) -> ProjectPlace | None:
 
 
 @contextmanager
-def changing(place: ProjectPlace) -> Iterator[None]:
-    """One change at a time per project, also when the orphan of a killed release program is still at work."""
-    with locked(place.lock):
-        yield
-
-
-@contextmanager
 def locked(path: Path) -> Iterator[None]:
     """Blocks while another process holds `path`; the kernel frees the lock of a killed holder."""
     with path.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
-
-
-def check_out(place: ProjectPlace, git_dir: Path, commit: str, release_id: str) -> bool:
-    """Exactly the files of `commit` in the release directory; False when a finished release is there already."""
-    release = place.release(release_id)
-    if recorded_release(place, release_id, commit) is not None:
-        return False
-    shutil.rmtree(release, ignore_errors=True)
-    (release / "app").mkdir(parents=True)
-    export_commit(git_dir, commit, release / "app")
-    return True
 
 
 def export_commit(git_dir: Path, commit: str, target: Path) -> None:
@@ -224,16 +206,11 @@ def read_environment(place: ProjectPlace, release_id: str, service: str) -> dict
     return {name: json.loads(value) for name, value in pairs}
 
 
-def write_private(path: Path, text: str) -> None:
+def write_private(path: Path, content: str | bytes) -> None:
     """Atomically, mode 0600 from its first byte."""
-    write_private_bytes(path, text.encode())
-
-
-def write_private_bytes(path: Path, content: bytes) -> None:
-    """The same."""
     draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        file.write(content)
+        file.write(content.encode() if isinstance(content, str) else content)
         file.flush()
         os.fsync(file.fileno())
     os.replace(draft, path)

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from activities.adapters.release.services import (
     LOOPBACK,
     RAW_TAIL,
     Built,
+    Phase,
     Release,
     ReleasedService,
     ReleaseServices,
@@ -45,7 +47,10 @@ class ReleaseProcesses(ReleaseServices):
     venvs_dir: Path = Path()
 
     def check_out(self, release_id: str, commit: str) -> None:
-        directory.check_out(self.place, self.git_dir, commit, release_id)
+        release = self.place.release(release_id)
+        shutil.rmtree(release, ignore_errors=True)
+        (release / "app").mkdir(parents=True)
+        directory.export_commit(self.git_dir, commit, release / "app")
 
     async def is_built(self, recorded: dict[str, Any] | None) -> bool:
         return recorded is not None
@@ -85,42 +90,28 @@ class ReleaseProcesses(ReleaseServices):
         await self.supervisor.stop(name, grace_s=_STOP_GRACE_S)
         await asyncio.to_thread(self.supervisor.remove, name)
 
-    async def launch_live(self, name: str, release: Release, service: ReleasedService) -> None:
-        values = directory.read_environment(self.place, release.release_id, service.name)
-        values |= {"DATA_DIR": str(self.place.data), "RELEASE_PHASE": "live"}
-        await self._launch(name, release, service, values, restart=True)
-
-    async def launch_candidate(
-        self, name: str, release: Release, service: ReleasedService, scratch: Path
+    async def launch(
+        self, name: str, release: Release, service: ReleasedService, phase: Phase, data: Path
     ) -> tuple[str, int]:
-        port = any_free()
-        own_port = dict.fromkeys([*service.port_names, "PORT"], str(port))
-        values = directory.read_environment(self.place, release.release_id, service.name)
-        values |= own_port | {"HOST": LOOPBACK, "DATA_DIR": str(scratch), "RELEASE_PHASE": "candidate"}
-        await self._launch(name, release, service, values, restart=False)
-        return LOOPBACK, port
-
-    async def launch_migration(self, name: str, release: Release, service: ReleasedService) -> None:
-        values = directory.read_environment(self.place, release.release_id, service.name)
-        values |= {"DATA_DIR": str(self.place.data), "RELEASE_PHASE": "migration"}
-        await self._launch(name, release, service, values, restart=False)
-
-    async def _launch(
-        self, name: str, release: Release, service: ReleasedService, values: dict[str, str], *, restart: bool
-    ) -> None:
         if self.supervisor.status(name).state in {"exited", "lost"}:
             await self.stop(name)
-        base = {
+        values = {
             "PATH": f"{release.venv}/bin:{os.defpath}",
             "VIRTUAL_ENV": release.venv,
-            "HOME": values["DATA_DIR"],
+            "HOME": str(data),
             "LANG": "C.UTF-8",
             "PYTHONUNBUFFERED": "1",
         }
+        values |= directory.read_environment(self.place, release.release_id, service.name)
+        values |= {"DATA_DIR": str(data), "RELEASE_PHASE": phase}
+        host, port = release.near, service.port
+        if phase == "candidate":
+            host, port = LOOPBACK, any_free()
+            values |= dict.fromkeys([*service.port_names, "PORT"], str(port)) | {"HOST": host}
         app = self.place.release(release.release_id) / "app"
-        await self.supervisor.start(
-            SupervisedCommand(name, service.argv, app, base | values, restart=restart, user=self.user)
-        )
+        command = SupervisedCommand(name, service.argv, app, values, restart=phase == "live", user=self.user)
+        await self.supervisor.start(command)
+        return host, port
 
 
 def services_of(order: Order, place: ProjectPlace) -> ReleaseProcesses:

@@ -13,6 +13,7 @@ import sys
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from inspect import iscoroutinefunction
 from pathlib import Path
 from typing import Any
 
@@ -44,11 +45,10 @@ class _Work:
     place: ProjectPlace
     services: ReleaseServices
 
-    async def checkout(self) -> Answer:
+    async def checkout(self) -> None:
         """A finished release needs nothing of the commit any more."""
         if not await self.services.is_built(self._recorded()):
             self.services.check_out(self.order.release_id, self.order.commit)
-        return {}
 
     async def build(self) -> Answer:
         """Exactly this commit, once; then the release is complete."""
@@ -72,48 +72,43 @@ class _Work:
             directory.finish_release(self.place, order.release_id, manifest)
         return {"image": built.image}
 
-    async def environment(self) -> Answer:
+    async def environment(self) -> None:
         for service, values in self.order.environment.items():
             directory.write_environment(self.place, self.order.release_id, service, values)
-        return {}
 
     async def migrate(self) -> Answer:
         """What the release does to the project's data before it starts, while the one before it still serves."""
         return {"migrated": await self.services.migrate(load_release(self.place, self.order.release_id))}
 
-    async def candidate(self) -> Answer:
+    async def candidate(self) -> None:
         await self.services.try_candidate(load_release(self.place, self.order.release_id))
-        return {}
 
-    async def switch(self) -> Answer:
+    async def switch(self) -> None:
         await self.services.switch(load_release(self.place, self.order.release_id))
-        return {}
 
-    async def revert(self) -> Answer:
+    async def revert(self) -> None:
         if self.order.previous:
             await self._refuse_another_image(self.order.previous)
-        return await self._return_to(self.order.previous)
+        await self._return_to(self.order.previous)
 
-    async def abandon(self) -> Answer:
+    async def abandon(self) -> None:
         """After a cancel: what was current before the release serves."""
         before = directory.current_release(self.place)
-        return await self._return_to(self.order.previous if before == self.order.release_id else before)
+        await self._return_to(self.order.previous if before == self.order.release_id else before)
 
-    async def stop(self) -> Answer:
+    async def stop(self) -> None:
         await self.services.stop_project()
-        return {}
 
     async def restart(self) -> Answer:
         await self._refuse_another_image(self.order.release_id)
         release = await self.services.restart(self.order.release_id or None)
         return {"host": release.host, "ports": {service.name: service.port for service in release.services}}
 
-    async def remove(self) -> Answer:
+    async def remove(self) -> None:
         """What runs, what was built, releases and their secrets go; data is kept in `.removed`."""
         await self.services.stop_project()
         await self.services.forget()
         directory.remove_place(self.place, Path(self.order.services_dir))
-        return {}
 
     async def status(self) -> Answer:
         """How each service of the release fares at the public address."""
@@ -142,26 +137,14 @@ class _Work:
                 "deploy the commit as a new release.",
             )
 
-    async def _return_to(self, previous: str | None) -> Answer:
+    async def _return_to(self, previous: str | None) -> None:
         await self.services.return_to(self.order.release_id, previous)
         if not self.place.release(self.order.release_id).exists():
             await self.services.forget(self.order.release_id)
-        return {}
 
 
-STEPS: dict[str, Callable[[_Work], Awaitable[Answer]]] = {
-    "checkout": _Work.checkout,
-    "build": _Work.build,
-    "environment": _Work.environment,
-    "migrate": _Work.migrate,
-    "candidate": _Work.candidate,
-    "switch": _Work.switch,
-    "revert": _Work.revert,
-    "abandon": _Work.abandon,
-    "stop": _Work.stop,
-    "restart": _Work.restart,
-    "remove": _Work.remove,
-    "status": _Work.status,
+STEPS: dict[str, Callable[[_Work], Awaitable[Answer | None]]] = {
+    name: step for name, step in vars(_Work).items() if iscoroutinefunction(step) and not name.startswith("_")
 }
 
 
@@ -183,14 +166,14 @@ async def _answer(order: Order, services_of: ServicesOf) -> Answer:
         work = _Work(order, place, services_of(order, place))
         for step in order.steps:
             told = work.title(step)
-            answer |= await _done(work, step, told)
+            answer |= await _done(work, step, told) or {}
     except OrchestratorError as error:
         failure = {"msg": error.message, "code": error.code.value, "retryable": error.retryable}
         return {"failed": True, "step": told, **failure}
     return answer
 
 
-async def _done(work: _Work, step: str, told: str) -> Answer:
+async def _done(work: _Work, step: str, told: str) -> Answer | None:
     if step in _LOOK:
         return await STEPS[step](work)
     if told:
@@ -215,7 +198,7 @@ def _alone(place: ProjectPlace, *, takes_over: bool) -> Iterator[None]:
     holder = place.root / ".holder"
     if takes_over:
         _end(holder)
-    with directory.changing(place):
+    with directory.locked(place.lock):
         mine = process_table.entry(os.getpid())
         directory.write_private(holder, json.dumps([os.getpid(), mine.start_ticks if mine else 0]))
         yield

@@ -14,7 +14,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from activities.adapters.release import directory
 from activities.adapters.release.directory import ProjectPlace
@@ -24,6 +24,8 @@ from activities.adapters.runs.unprivileged import give
 from contracts.errors import ErrorClass, ErrorCode, OrchestratorError, bounded
 from contracts.redaction import redacted, redacted_part
 
+Phase = Literal["live", "candidate", "migration"]
+"""What a service is started for: a live one is at the public address, a candidate at a private one."""
 LOOPBACK = "127.0.0.1"
 RAW_TAIL = 20_000
 _CANDIDATE = "cand-"
@@ -65,6 +67,11 @@ class Release:
     services: list[ReleasedService]
     venv: str = ""
     image: str = ""
+
+    @property
+    def near(self) -> str:
+        """Where its own machine reaches it."""
+        return LOOPBACK if self.bind == "0.0.0.0" else self.bind
 
 
 @dataclass(frozen=True)
@@ -140,18 +147,10 @@ class ReleaseServices(ABC):
         """Remove it; its name is free afterwards."""
 
     @abstractmethod
-    async def launch_live(self, name: str, release: Release, service: ReleasedService) -> None:
-        """Start it at the public address, or adopt it; it is started again when it ends."""
-
-    @abstractmethod
-    async def launch_candidate(
-        self, name: str, release: Release, service: ReleasedService, scratch: Path
+    async def launch(
+        self, name: str, release: Release, service: ReleasedService, phase: Phase, data: Path
     ) -> tuple[str, int]:
-        """Start it once at a private address, with scratch data; that address."""
-
-    @abstractmethod
-    async def launch_migration(self, name: str, release: Release, service: ReleasedService) -> None:
-        """Start the service's command once with the live data, or adopt it."""
+        """Start it, or adopt it; where it answers on this machine. All but a live one are started once."""
 
     async def migrate(self, release: Release) -> dict[str, str]:
         """The end of what each service's migration said, without secrets. A release that has served was migrated.
@@ -234,7 +233,7 @@ class ReleaseServices(ABC):
         for service in release.services:
             name = live_name(self.place, service.name, release.release_id)
             if (await self.state(name)).state != "running":
-                await self.launch_live(name, release, service)
+                await self.launch(name, release, service, "live", self.place.data)
                 names.append(name)
         return names
 
@@ -244,28 +243,27 @@ class ReleaseServices(ABC):
 
     async def stop_candidates(self) -> None:
         """Candidates, their scratch data and migrations go, whichever release they belong to."""
-        parted = [(name, self._parted(name)[1]) for name in await self.names()]
-        await self._stop_all([name for name, release in parted if release.startswith(_PASSING)])
+        parted = await self._parted_names()
+        await self._stop_all([name for name, _, release in parted if release.startswith(_PASSING)])
         shutil.rmtree(self.place.root / "candidates", ignore_errors=True)
 
     async def live(self, *, service: str | None = None, other_than: str | None = None) -> list[str]:
         """Names of what the project has at its public address."""
-        parted = [(name, *self._parted(name)) for name in await self.names()]
         return [
             name
-            for name, of_service, release in parted
+            for name, of_service, release in await self._parted_names()
             if not release.startswith(_PASSING) and release != other_than and service in {None, of_service}
         ]
 
     async def live_states(self, release_id: str) -> dict[str, RunStatus]:
         """How each service of a release fares at the public address."""
-        parted = [(name, *self._parted(name)) for name in await self.names()]
+        parted = await self._parted_names()
         return {service: await self.state(name) for name, service, release in parted if release == release_id}
 
-    def _parted(self, name: str) -> tuple[str, str]:
-        """Service and release. Neither slug nor service holds a dash, so this is unambiguous."""
-        service, _, release = name.removeprefix(f"svc-{self.place.slug}-").partition("-")
-        return service, release
+    async def _parted_names(self) -> list[tuple[str, str, str]]:
+        """Each with its service and release. Neither slug nor service holds a dash, so this is unambiguous."""
+        prefix = f"svc-{self.place.slug}-"
+        return [(name, *name.removeprefix(prefix).partition("-")[::2]) for name in await self.names()]
 
     def _give_data(self) -> None:
         self.place.data.mkdir(parents=True, exist_ok=True)
@@ -274,7 +272,8 @@ class ReleaseServices(ABC):
     async def _migrate(self, release: Release, service: ReleasedService) -> str:
         name = f"svc-{self.place.slug}-{service.name}-{_MIGRATION}{release.release_id}"
         try:
-            await self.launch_migration(name, release, replace(service, argv=service.migrate))
+            command = replace(service, argv=service.migrate)
+            await self.launch(name, release, command, "migration", self.place.data)
             await self.ended(name)
             code, said = (await self.state(name)).exit_code, await self._readable_tail(name, release, service)
         finally:
@@ -286,16 +285,15 @@ class ReleaseServices(ABC):
 
     async def _try_service(self, release: Release, service: ReleasedService, scratch: Path) -> None:
         name = candidate_name(self.place, service.name, release.release_id)
-        host, port = await self.launch_candidate(name, release, service, scratch)
-        await self._answers(name, host, port, release, service)
+        address = await self.launch(name, release, service, "candidate", scratch)
+        await self._answers(name, address, release, service)
 
     async def _start_live(self, release: Release, service: ReleasedService) -> None:
         name = live_name(self.place, service.name, release.release_id)
-        await self.launch_live(name, release, service)
-        host = LOOPBACK if release.bind == "0.0.0.0" else release.bind
-        await self._answers(name, host, service.port, release, service)
+        address = await self.launch(name, release, service, "live", self.place.data)
+        await self._answers(name, address, release, service)
 
-    async def _answers(self, name: str, host: str, port: int, release: Release, service: ReleasedService) -> None:
+    async def _answers(self, name: str, address: tuple[str, int], release: Release, service: ReleasedService) -> None:
         """Return when the service has answered well twice without a restart, raise as soon as it cannot any more."""
         expected = Expectation(service.health_path, service.health_contains, release.release_id)
         loop = asyncio.get_running_loop()
@@ -305,7 +303,7 @@ class ReleaseServices(ABC):
         good = 0
         try:
             while True:
-                answer = await look(host, port, expected)
+                answer = await look(*address, expected)
                 await self._refuse_ended(name, restarts, release, service)
                 good = good + 1 if answer.ok else 0
                 if good == 2:
@@ -381,12 +379,9 @@ async def _all(work: Iterable[Awaitable[object]]) -> None:
 
 
 def _can_bind(host: str, port: int) -> bool:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-            probe.listen(1)
-        except OSError:
-            return False
+    v6 = ":" in host
+    try:
+        socket.create_server((host, port), family=socket.AF_INET6 if v6 else socket.AF_INET, dualstack_ipv6=v6).close()
+    except (OSError, ValueError):  # the last without IPv6
+        return False
     return True
