@@ -3,7 +3,6 @@
 import asyncio
 import json
 import sys
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -134,12 +133,8 @@ class OnServer:
     async def input(self, order: Order, repository: str) -> bytes:
         mirror = self.forge.mirror(repository)
         await mirror.fetch(order.commit)
-        return await asyncio.to_thread(_with_archive, order, mirror.directory)
-
-
-def _with_archive(order: Order, git_dir: Path) -> bytes:
-    registry: Mapping[str, str] = registry_files()
-    return _line(order) + build_context(git_dir, order.commit, registry)
+        registry = await asyncio.to_thread(registry_files)
+        return _line(order) + await build_context(mirror.directory, order.commit, registry)
 
 
 def _line(order: Order) -> bytes:

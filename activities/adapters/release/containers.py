@@ -63,7 +63,7 @@ class ReleaseContainers(ReleaseServices):
     user: RunAs
     start_timeout_s: float = 30.0
 
-    def check_out(self, release_id: str, commit: str) -> None:
+    async def check_out(self, release_id: str, commit: str) -> None:
         """Keep the archive, which follows the order, until the image is built."""
         context = self._context(release_id)
         context.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

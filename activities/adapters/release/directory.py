@@ -9,7 +9,6 @@ import json
 import os
 import secrets
 import shutil
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -117,17 +116,6 @@ def locked(path: Path) -> Iterator[None]:
         yield
 
 
-def export_commit(git_dir: Path, commit: str, target: Path) -> None:
-    """Exactly the files of `commit` in the directory `target`, which exists and is empty. Raises GIT_FAILED."""
-    index = target.parent / f".index.{secrets.token_hex(4)}"
-    try:
-        # Not `git archive`: that honours export-ignore and export-subst, and would not be exactly the commit.
-        _git(git_dir, target, index, "read-tree", f"{commit}^{{commit}}")
-        _git(git_dir, target, index, "checkout-index", "--all", "--force")
-    finally:
-        index.unlink(missing_ok=True)
-
-
 def recorded_release(place: ProjectPlace, release_id: str, commit: str) -> dict[str, Any] | None:
     """The manifest of a finished release. Raises CONFLICT when it was made from another commit."""
     manifest = read_manifest(place, release_id)
@@ -214,22 +202,3 @@ def write_private(path: Path, content: str | bytes) -> None:
         file.flush()
         os.fsync(file.fileno())
     os.replace(draft, path)
-
-
-def _git(git_dir: Path, work_tree: Path, index: Path, *arguments: str) -> None:
-    environment = {
-        "PATH": os.defpath,
-        "GIT_INDEX_FILE": str(index),
-        "GIT_CONFIG_NOSYSTEM": "1",
-        "GIT_CONFIG_GLOBAL": os.devnull,
-        "GIT_CONFIG_COUNT": "1",
-        "GIT_CONFIG_KEY_0": "safe.directory",
-        "GIT_CONFIG_VALUE_0": "*",
-    }
-    command = ["git", "-c", "core.bare=false", "-c", f"core.hooksPath={os.devnull}"]
-    done = subprocess.run(
-        [*command, f"--git-dir={git_dir}", f"--work-tree={work_tree}", *arguments],
-        env=environment, cwd=work_tree, capture_output=True, text=True, errors="replace", check=False,
-    )  # fmt: skip
-    if done.returncode != 0:
-        raise OrchestratorError(ErrorCode.GIT_FAILED, f"The commit cannot be checked out: {done.stderr.strip()[-500:]}")

@@ -24,8 +24,6 @@ _MALFORMED = (yaml.YAMLError, RecursionError, ValueError, LookupError, Attribute
 class _Module(BaseModel):
     """One module as the manifest writes it."""
 
-    model_config = ConfigDict(extra="ignore")
-
     name: str
     command: list[_Plain]
     migrate: list[_Plain] = Field(default_factory=list)
@@ -34,8 +32,6 @@ class _Module(BaseModel):
 
 
 class _Manifest(BaseModel):
-    model_config = ConfigDict(extra="ignore")
-
     modules: list[_Module] = Field(min_length=1, max_length=20)
 
 
@@ -48,8 +44,6 @@ class _Entry(EnvEntry):
 
 
 class _Contract(BaseModel):
-    model_config = ConfigDict(extra="ignore")
-
     entries: list[_Entry] = Field(default_factory=list, max_length=200)
 
 
@@ -79,15 +73,8 @@ def _services(manifest: _Manifest) -> list[ServiceProcess]:
         if not module.health_path.startswith("/"):
             raise _invalid(f"{MANIFEST}: health_path of {module.name} must start with a slash.")
         try:
-            services.append(
-                ServiceProcess(
-                    name=module.name,
-                    command=module.command,
-                    migrate=module.migrate,
-                    health_path=module.health_path,
-                    health_contains=module.health_body,
-                )
-            )
+            facts = module.model_dump(exclude={"health_body"})
+            services.append(ServiceProcess(**facts, health_contains=module.health_body))
         except ValidationError as error:
             raise _invalid(f"{MANIFEST}: module {module.name}: {_explain(error)}") from None
     return services

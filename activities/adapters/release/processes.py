@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 from activities.adapters.packages.venv_cache import ensure_venv
 from activities.adapters.release import directory
+from activities.adapters.release.build_context import export_commit
 from activities.adapters.release.directory import ProjectPlace
 from activities.adapters.release.order import Order
 from activities.adapters.release.program import main
@@ -46,11 +47,11 @@ class ReleaseProcesses(ReleaseServices):
     git_dir: Path = Path()
     venvs_dir: Path = Path()
 
-    def check_out(self, release_id: str, commit: str) -> None:
+    async def check_out(self, release_id: str, commit: str) -> None:
         release = self.place.release(release_id)
         shutil.rmtree(release, ignore_errors=True)
         (release / "app").mkdir(parents=True)
-        directory.export_commit(self.git_dir, commit, release / "app")
+        await export_commit(self.git_dir, commit, release / "app")
 
     async def is_built(self, recorded: dict[str, Any] | None) -> bool:
         return recorded is not None

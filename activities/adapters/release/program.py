@@ -48,7 +48,7 @@ class _Work:
     async def checkout(self) -> None:
         """A finished release needs nothing of the commit any more."""
         if not await self.services.is_built(self._recorded()):
-            self.services.check_out(self.order.release_id, self.order.commit)
+            await self.services.check_out(self.order.release_id, self.order.commit)
 
     async def build(self) -> Answer:
         """Exactly this commit, once; then the release is complete."""

@@ -112,7 +112,7 @@ class ReleaseServices(ABC):
     """Whether who asks last ends the programs of those before."""
 
     @abstractmethod
-    def check_out(self, release_id: str, commit: str) -> None:
+    async def check_out(self, release_id: str, commit: str) -> None:
         """Keep what the release is built from."""
 
     @abstractmethod
