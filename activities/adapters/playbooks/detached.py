@@ -19,7 +19,7 @@ from activities.adapters.runs.follower import LineFollower
 from activities.adapters.runs.states import RunStatus
 from activities.adapters.runs.supervisor import SupervisedCommand, Supervisor
 from activities.ports import Follow
-from contracts.errors import ErrorClass, ErrorCode, OrchestratorError, bounded
+from contracts.errors import ErrorCode, OrchestratorError, bounded
 from contracts.progress import FineEvent
 
 _FOLLOW_S = 0.5
@@ -188,13 +188,9 @@ def _passing(status: RunStatus, result: DetachedResult) -> OrchestratorError | N
         return None
     answer = result.answer or {}
     if answer.get("retryable"):
-        return OrchestratorError(ErrorCode(answer["code"]), answer["msg"], error_class=ErrorClass.TRANSIENT)
+        return OrchestratorError.transient(ErrorCode(answer["code"]), answer["msg"])
     if status.exit_code == _NO_CONNECTION and not answer:
-        return _lost("The server could not be reached.")
+        return OrchestratorError.transient(ErrorCode.PLAYBOOK_LOST, "The server could not be reached.")
     if status.state != "exited" or (status.exit_code or 0) < 0:
-        return _lost("The release was lost while it ran.")
+        return OrchestratorError.transient(ErrorCode.PLAYBOOK_LOST, "The release was lost while it ran.")
     return None
-
-
-def _lost(message: str) -> OrchestratorError:
-    return OrchestratorError(ErrorCode.PLAYBOOK_LOST, message, error_class=ErrorClass.TRANSIENT)

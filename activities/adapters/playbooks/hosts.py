@@ -18,16 +18,10 @@ from activities.adapters.release.processes import ReleaseProcesses
 from activities.adapters.release.services import load_release
 from activities.adapters.runs.file_lock import file_lock
 from activities.adapters.runs.unprivileged import UnprivilegedUsers
+from activities.adapters.servers.registered import RegisteredServers
 from activities.adapters.servers.remote_shell import ServerAccess
 from activities.ports import Forge
 from activities.rules_environment import bind_address
-
-
-class ServerAddresses(Protocol):
-    """Whoever knows how servers are reached."""
-
-    async def access(self, handle: str) -> ServerAccess:
-        """Raises OrchestratorError, transient when the server does not answer now."""
 
 
 class ProgramHost(Protocol):
@@ -96,7 +90,7 @@ class ThisMachine:
                 continue
             user = self.users.for_owner(f"service-{place.slug}")
             async with file_lock(place.lock):
-                processes = ReleaseProcesses(self.home / "runs", place, user=user)
+                processes = ReleaseProcesses(place=place, runs_dir=self.home / "runs", user=user)
                 started += await processes.restore(load_release(place, current))
         return started
 
@@ -108,7 +102,7 @@ class OnServer:
     """
 
     forge: Forge
-    servers: ServerAddresses
+    servers: RegisteredServers
     preparation: ServerPreparation
     start_timeout_s: float = 60.0
     _prepared: set[ServerAccess] = field(default_factory=set, init=False, repr=False, compare=False)

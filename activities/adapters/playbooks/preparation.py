@@ -16,7 +16,7 @@ from activities.adapters.release.directory import write_private
 from activities.adapters.runs.file_lock import file_lock
 from activities.adapters.runs.supervisor import SupervisedCommand, Supervisor
 from activities.adapters.servers.remote_shell import ServerAccess, run_on
-from contracts.errors import ErrorClass, ErrorCode, OrchestratorError
+from contracts.errors import ErrorCode, OrchestratorError
 
 _TIMEOUT_S = 300
 _MAX_LOG = 100_000
@@ -52,11 +52,8 @@ class ServerPreparation:
         await asyncio.to_thread(shutil.rmtree, root, ignore_errors=True)
         if status.exit_code != 0:
             said = log.decode(errors="replace").strip()[-1_000:]
-            raise OrchestratorError(
-                ErrorCode.PROCESS_FAILED,
-                f"The server {access.handle} cannot be prepared for releases: {said}",
-                error_class=ErrorClass.TRANSIENT,
-            )
+            reason = f"The server {access.handle} cannot be prepared for releases: {said}"
+            raise OrchestratorError.transient(ErrorCode.PROCESS_FAILED, reason)
 
 
 def _write(root: Path, access: ServerAccess, kit: ReleaseKit) -> None:

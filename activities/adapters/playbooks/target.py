@@ -233,18 +233,15 @@ def released_services(plan: DeploymentPlan, allocation: Allocation) -> list[Rele
     sensitive = sorted(sensitive_names(plan.environment))
     return [
         ReleasedService(
-            name=service.name,
+            **service.model_dump(exclude={"command"}),
             argv=service.command,
             port=ports[service.name],
-            health_path=service.health_path,
-            health_contains=service.health_contains,
             port_names=[
                 entry.name
                 for entry in plan.environment
                 if entry.source == "allocation" and entry.value in {None, service.name}
             ],
             sensitive=sensitive,
-            migrate=service.migrate,
         )
         for service in plan.services
     ]

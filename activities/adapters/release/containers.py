@@ -6,7 +6,6 @@ import os
 import shlex
 import shutil
 import sys
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, ClassVar
@@ -53,15 +52,12 @@ _CONFINED: dict[str, Any] = {
 }
 
 
-@dataclass(frozen=True)
 class ReleaseContainers(ReleaseServices):
-    """`start_timeout_s` is how long a service may take, in seconds, until it answers for the first time."""
+    """Each project has a numeric user of its own."""
 
     building: ClassVar[str] = "Build the image"
     takes_over: ClassVar[bool] = True
-    place: ProjectPlace
     user: RunAs
-    start_timeout_s: float = 30.0
 
     async def check_out(self, release_id: str, commit: str) -> None:
         """Keep the archive, which follows the order, until the image is built."""
@@ -220,5 +216,4 @@ def _status(name: str, state: dict[str, Any], restarts: int) -> RunStatus:
 
 
 def services_of(order: Order, place: ProjectPlace) -> ReleaseContainers:
-    """Each project has a numeric user of its own."""
-    return ReleaseContainers(place, numeric_user(place.slug), order.start_timeout_s)
+    return ReleaseContainers(place=place, user=numeric_user(place.slug), start_timeout_s=order.start_timeout_s)

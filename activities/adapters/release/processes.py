@@ -31,19 +31,13 @@ REQUIREMENTS = "requirements.txt"
 _STOP_GRACE_S = 3.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ReleaseProcesses(ReleaseServices):
-    """`start_timeout_s` is how long a service may take, in seconds, until it answers for the first time.
-
-    Code comes from the bare repository `git_dir`, environments are kept in `venvs_dir`.
-    """
+    """Code comes from the bare repository `git_dir`, environments are kept in `venvs_dir`."""
 
     building: ClassVar[str] = "Install the packages"
     takes_over: ClassVar[bool] = False
     runs_dir: Path
-    place: ProjectPlace
-    start_timeout_s: float = 30.0
-    user: RunAs | None = None
     git_dir: Path = Path()
     venvs_dir: Path = Path()
 

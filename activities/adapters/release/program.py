@@ -12,7 +12,7 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from inspect import iscoroutinefunction
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from typing import Any
 from activities.adapters.release import directory
 from activities.adapters.release.directory import ProjectPlace
 from activities.adapters.release.order import Order
-from activities.adapters.release.services import ReleasedService, ReleaseServices, load_release
+from activities.adapters.release.services import Release, ReleasedService, ReleaseServices, load_release
 from activities.adapters.runs import process_table
 from contracts.errors import ErrorCode, OrchestratorError
 
@@ -55,19 +55,14 @@ class _Work:
         order, recorded = self.order, self._recorded()
         await self._refuse_another_image(order.release_id)
         built = await self.services.build(order.release_id, order.commit, order.build_timeout_s, recorded)
-        services = [asdict(ReleasedService(**service)) for service in order.services]
-        for service in services:
-            for command in ("argv", "migrate"):
-                service[command] = [part.replace("{python}", built.python) for part in service[command]]
-        manifest = {
-            "release_id": order.release_id,
-            "commit": order.commit,
-            "host": order.host,
-            "bind": order.bind,
-            "venv": built.venv,
-            "image": built.image,
-            "services": services,
-        }
+
+        def filled(command: list[str]) -> list[str]:
+            return [part.replace("{python}", built.python) for part in command]
+
+        services = [ReleasedService(**service) for service in order.services]
+        services = [replace(one, argv=filled(one.argv), migrate=filled(one.migrate)) for one in services]
+        known = (order.release_id, order.commit, order.host, order.bind)
+        manifest = asdict(Release(*known, services, venv=built.venv, image=built.image))
         if manifest != recorded:
             directory.finish_release(self.place, order.release_id, manifest)
         return {"image": built.image}

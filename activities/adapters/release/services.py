@@ -28,9 +28,9 @@ Phase = Literal["live", "candidate", "migration"]
 """What a service is started for: a live one is at the public address, a candidate at a private one."""
 LOOPBACK = "127.0.0.1"
 RAW_TAIL = 20_000
-_CANDIDATE = "cand-"
-_MIGRATION = "migr-"
-_PASSING = (_CANDIDATE, _MIGRATION)
+_PREFIXES: dict[Phase, str] = {"live": "", "candidate": "cand-", "migration": "migr-"}
+"""Of the release in a name."""
+_PASSING = (_PREFIXES["candidate"], _PREFIXES["migration"])
 _SETTLE_S = 0.3
 """Between the first good answer and the second look: a service that dies right after starting shows itself."""
 _WRONG_ANSWER_S = 2.0
@@ -92,20 +92,13 @@ def load_release(place: ProjectPlace, release_id: str) -> Release:
     return Release(**manifest | {"services": [ReleasedService(**service) for service in manifest["services"]]})
 
 
-def live_name(place: ProjectPlace, service: str, release_id: str) -> str:
-    return f"svc-{place.slug}-{service}-{release_id}"
-
-
-def candidate_name(place: ProjectPlace, service: str, release_id: str) -> str:
-    return f"svc-{place.slug}-{service}-{_CANDIDATE}{release_id}"
-
-
+@dataclass(frozen=True, kw_only=True)
 class ReleaseServices(ABC):
     """The services of one project. `start_timeout_s` is how long one may take, in seconds, until it answers."""
 
     place: ProjectPlace
-    start_timeout_s: float
-    user: RunAs | None
+    start_timeout_s: float = 30.0
+    user: RunAs | None = None
     building: ClassVar[str]
     """The step that builds, in words for people."""
     takes_over: ClassVar[bool]
@@ -173,7 +166,7 @@ class ReleaseServices(ABC):
         scratch.mkdir(parents=True)
         give(scratch, self.user)
         try:
-            await _all(self._try_service(release, service, scratch) for service in release.services)
+            await _all(self._start(release, service, "candidate", scratch) for service in release.services)
         finally:
             await self.stop_candidates()
 
@@ -197,7 +190,7 @@ class ReleaseServices(ABC):
     async def start_release(self, release: Release) -> None:
         """Start (or adopt) every service at the public address, and look at it strictly, twice."""
         self._give_data()
-        await _all(self._start_live(release, service) for service in release.services)
+        await _all(self._start(release, service, "live", self.place.data) for service in release.services)
 
     async def return_to(self, failed: str, previous: str | None) -> None:
         """`previous` serves and is `current`; what `failed` left and never served is removed."""
@@ -231,7 +224,7 @@ class ReleaseServices(ABC):
         """Start what should run and does not, without waiting for it; the names of what was started."""
         names = []
         for service in release.services:
-            name = live_name(self.place, service.name, release.release_id)
+            name = self._name(release, service, "live")
             if (await self.state(name)).state != "running":
                 await self.launch(name, release, service, "live", self.place.data)
                 names.append(name)
@@ -270,7 +263,7 @@ class ReleaseServices(ABC):
         give(self.place.data, self.user)
 
     async def _migrate(self, release: Release, service: ReleasedService) -> str:
-        name = f"svc-{self.place.slug}-{service.name}-{_MIGRATION}{release.release_id}"
+        name = self._name(release, service, "migration")
         try:
             command = replace(service, argv=service.migrate)
             await self.launch(name, release, command, "migration", self.place.data)
@@ -283,15 +276,13 @@ class ReleaseServices(ABC):
             raise OrchestratorError(ErrorCode.MIGRATION_FAILED, bounded(message, 3_500))
         return said
 
-    async def _try_service(self, release: Release, service: ReleasedService, scratch: Path) -> None:
-        name = candidate_name(self.place, service.name, release.release_id)
-        address = await self.launch(name, release, service, "candidate", scratch)
+    async def _start(self, release: Release, service: ReleasedService, phase: Phase, data: Path) -> None:
+        name = self._name(release, service, phase)
+        address = await self.launch(name, release, service, phase, data)
         await self._answers(name, address, release, service)
 
-    async def _start_live(self, release: Release, service: ReleasedService) -> None:
-        name = live_name(self.place, service.name, release.release_id)
-        address = await self.launch(name, release, service, "live", self.place.data)
-        await self._answers(name, address, release, service)
+    def _name(self, release: Release, service: ReleasedService, phase: Phase) -> str:
+        return f"svc-{self.place.slug}-{service.name}-{_PREFIXES[phase]}{release.release_id}"
 
     async def _answers(self, name: str, address: tuple[str, int], release: Release, service: ReleasedService) -> None:
         """Return when the service has answered well twice without a restart, raise as soon as it cannot any more."""

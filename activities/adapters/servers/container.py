@@ -22,6 +22,7 @@ from tenacity import AsyncRetrying, RetryError, retry_if_result, stop_after_dela
 import activities
 from activities.adapters.containers import command as docker
 from activities.adapters.packages.registry_access import registry_files
+from activities.adapters.release.directory import write_private
 from activities.adapters.runs.file_lock import file_lock, machine_lock
 from activities.adapters.servers.engine_volumes import (
     copy_volume,
@@ -32,7 +33,7 @@ from activities.adapters.servers.engine_volumes import (
 )
 from activities.adapters.servers.remote_shell import ServerAccess
 from activities.adapters.servers.service_layers import build_layers, digest_of, layer_sources
-from contracts.errors import ErrorClass, ErrorCode, OrchestratorError
+from contracts.errors import ErrorCode, OrchestratorError
 
 log = structlog.get_logger(__name__)
 
@@ -260,11 +261,8 @@ async def _address(name: str) -> str:
     form = network + "{{with .IPAMConfig}}{{.IPv4Address}}{{end}}{{end}}"
     reply = await docker.try_run("inspect", "--format", form, name)
     if reply.code != 0 and not reply.absent:
-        raise OrchestratorError(
-            ErrorCode.PROCESS_FAILED,
-            f"The address of {name} cannot be read: {reply.error[-500:]}",
-            error_class=ErrorClass.TRANSIENT,
-        )
+        reason = f"The address of {name} cannot be read: {reply.error[-500:]}"
+        raise OrchestratorError.transient(ErrorCode.PROCESS_FAILED, reason)
     return reply.text.strip()
 
 
@@ -334,9 +332,7 @@ async def _learn_host_key(name: str, access: ServerAccess) -> None:
         return
     public = await docker.run("exec", name, "cat", "/etc/ssh/ssh_host_ed25519_key.pub")
     kind, key = public.split()[:2]
-    draft = access.known_hosts_file.with_suffix(".draft")
-    draft.write_text(f"{access.host} {kind} {key}\n")
-    draft.replace(access.known_hosts_file)
+    write_private(access.known_hosts_file, f"{access.host} {kind} {key}\n")
 
 
 async def _load_base_image(name: str) -> None:
@@ -366,11 +362,8 @@ async def _wait(name: str, *command: str) -> None:
         await tries(_inside, name, *command)
     except RetryError as failure:
         reply: docker.Reply = failure.last_attempt.result()
-        raise OrchestratorError(
-            ErrorCode.PROCESS_FAILED,
-            f"The server {name} is not ready: {' '.join(command)}: {(reply.error or reply.text)[-500:]}",
-            error_class=ErrorClass.TRANSIENT,
-        ) from None
+        reason = f"The server {name} is not ready: {' '.join(command)}: {(reply.error or reply.text)[-500:]}"
+        raise OrchestratorError.transient(ErrorCode.PROCESS_FAILED, reason) from None
 
 
 async def _make_ahead() -> str:
