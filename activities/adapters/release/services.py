@@ -21,7 +21,7 @@ from activities.adapters.release.directory import ProjectPlace
 from activities.adapters.release.probe import Expectation, look
 from activities.adapters.runs.states import RunAs, RunStatus
 from activities.adapters.runs.unprivileged import give
-from contracts.errors import ErrorClass, ErrorCode, OrchestratorError, bounded
+from contracts.errors import ErrorCode, OrchestratorError, bounded
 from contracts.redaction import redacted, redacted_part
 
 Phase = Literal["live", "candidate", "migration"]
@@ -345,12 +345,10 @@ class ReleaseServices(ABC):
             if any(status.state == "running" for status in ours):
                 continue
             if not _can_bind(release.bind, service.port):
-                raise OrchestratorError(
-                    ErrorCode.PLAYBOOK_FAILED,
-                    f"Port {service.port} of {service.name} is taken by a program that is not part of this project; "
-                    "stop that program and deploy again.",
-                    error_class=ErrorClass.PERMANENT,
+                reason = (
+                    f"Port {service.port} of {service.name} is taken by a program that is not part of this project;"
                 )
+                raise OrchestratorError(ErrorCode.PLAYBOOK_FAILED, f"{reason} stop that program and deploy again.")
 
     async def _stop_all(self, names: list[str]) -> None:
         await _all(self.stop(name) for name in names)
