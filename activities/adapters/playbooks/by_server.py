@@ -6,9 +6,7 @@ import structlog
 from tenacity import retry, retry_if_exception, stop_after_delay, wait_fixed
 
 from activities.adapters.playbooks.hosts import OnServer, ProgramHost, ThisMachine
-from activities.adapters.playbooks.preparation import ServerPreparation
 from activities.adapters.playbooks.target import ReleaseTarget
-from activities.adapters.runs.supervisor import Supervisor
 from activities.adapters.runs.unprivileged import UnprivilegedUsers
 from activities.adapters.servers.container import SSH_PORT, USER, LocalServers
 from activities.adapters.servers.registered import RegisteredServers, host_keys
@@ -137,7 +135,7 @@ def build_target(
     """Makes no connection before its first use."""
     home, local = settings.home, LocalServers(settings.home)
     addresses = RegisteredServers(api, local, settings.server_keys_dir / "id_ed25519", home / "servers")
-    over_ssh = OnServer(forge, addresses, ServerPreparation(home, Supervisor(home / "runs")))
+    over_ssh = OnServer(home, forge, addresses)
     registration: ContainerServer | NamedServer
     if settings.server is None:
         registration = ContainerServer(over_ssh, api, local, settings.service_port_min, in_containers)

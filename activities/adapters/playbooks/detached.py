@@ -6,7 +6,7 @@ import os
 import shutil
 import sys
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -52,10 +52,6 @@ class DetachedResult:
     answer: dict[str, Any] | None
     log: bytes
 
-    @property
-    def ok(self) -> bool:
-        return self.answer is not None and not self.answer.get("failed")
-
 
 class DetachedReleases:
     """The runs of one installation. `home` is its state directory."""
@@ -89,7 +85,7 @@ class DetachedReleases:
 
     async def stop(self, ident: str, grace_s: float = 2.0) -> None:
         """Stop the run and everything that it started; its secrets and its name are gone when this returns."""
-        async with self._starting():
+        async with file_lock(self._root / ".lock"):
             pass
         await self._clear(ident, grace_s)
 
@@ -112,7 +108,7 @@ class DetachedReleases:
 
     async def _begin(self, order: DetachedOrder) -> None:
         """Create or adopt. The lock keeps two starters from writing the order of one run at once."""
-        async with self._starting():
+        async with file_lock(self._root / ".lock"):
             state = self._supervisor.status(order.ident).state
             if state == "lost":
                 await self._clear(order.ident, 0)
@@ -121,10 +117,6 @@ class DetachedReleases:
                 file.parent.mkdir(mode=0o700, exist_ok=True)
                 await asyncio.to_thread(write_private, file, order.given)
                 await self._supervisor.start(self._command(order, file))
-
-    def _starting(self) -> AbstractAsyncContextManager[object]:
-        self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return file_lock(self._root / ".lock")
 
     async def _clear(self, ident: str, grace_s: float) -> None:
         await self._supervisor.stop(ident, grace_s=grace_s)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from activities.adapters.packages.registry_access import registry_files
-from activities.adapters.playbooks.preparation import ServerPreparation
+from activities.adapters.playbooks.preparation import ensure_prepared
 from activities.adapters.playbooks.release_kit import release_kit
 from activities.adapters.release import directory
 from activities.adapters.release.build_context import build_context
@@ -98,12 +98,12 @@ class ThisMachine:
 @dataclass(frozen=True)
 class OnServer:
     """Services are containers of the server's engine, which builds their image. A project has
-    `/srv/<slug>/{releases,current,data}` there and a numeric user of its own.
+    `/srv/<slug>/{releases,current,data}` there and a numeric user of its own. `home` is the state directory.
     """
 
+    home: Path
     forge: Forge
     servers: RegisteredServers
-    preparation: ServerPreparation
     start_timeout_s: float = 60.0
     _prepared: set[ServerAccess] = field(default_factory=set, init=False, repr=False, compare=False)
 
@@ -115,11 +115,11 @@ class OnServer:
     async def prepare_at(self, access: ServerAccess) -> None:
         """The release program is there when a server is seen for the first time; it is not looked for again."""
         if access not in self._prepared:
-            await self.preparation.ensure(access)
+            await ensure_prepared(self.home, access)
             self._prepared.add(access)
 
     async def prepare(self, handle: str) -> None:
-        await self.preparation.ensure(await self.servers.access(handle))
+        await ensure_prepared(self.home, await self.servers.access(handle))
 
     async def completed(self, order: Order, repository: str = "") -> Order:
         return replace(order, services_dir="/srv", start_timeout_s=self.start_timeout_s)

@@ -22,38 +22,34 @@ _TIMEOUT_S = 300
 _MAX_LOG = 100_000
 
 
-class ServerPreparation:
-    """For the servers of one installation. `home` is its state directory."""
+async def ensure_prepared(home: Path, access: ServerAccess) -> None:
+    """The release program is on the server. `home` is the state directory of the installation.
 
-    def __init__(self, home: Path, supervisor: Supervisor) -> None:
-        self._root = home / "playbooks"
-        self._supervisor = supervisor
+    Raises PROCESS_FAILED (transient) when it cannot be put there.
+    """
+    kit = release_kit()
+    if (await run_on(access, f"test -d {kit.path}")).code == 0:
+        return
+    root = home / "playbooks" / f"play-{access.handle}-{Path(kit.path).name}"
+    async with file_lock(root.with_name(f".{root.name}.lock")):
+        await _run(Supervisor(home / "runs"), root, access, kit)
 
-    async def ensure(self, access: ServerAccess) -> None:
-        """The release program is on the server. Raises PROCESS_FAILED (transient) when it cannot be put there."""
-        kit = release_kit()
-        if (await run_on(access, f"test -d {kit.path}")).code == 0:
-            return
-        ident = f"play-{access.handle}-{Path(kit.path).name}"
-        self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
-        async with file_lock(self._root / f".{ident}.lock"):
-            await self._run(ident, access, kit)
 
-    async def _run(self, ident: str, access: ServerAccess, kit: ReleaseKit) -> None:
-        root = self._root / ident
-        if self._supervisor.status(ident).state == "lost":
-            await self._supervisor.stop(ident, grace_s=0)
-            self._supervisor.remove(ident)
-        await asyncio.to_thread(_write, root, access, kit)
-        await self._supervisor.start(_command(ident, root))
-        status = await self._supervisor.wait(ident)
-        log, _ = self._supervisor.read_output(ident, 0, _MAX_LOG)
-        await asyncio.to_thread(self._supervisor.remove, ident)
-        await asyncio.to_thread(shutil.rmtree, root, ignore_errors=True)
-        if status.exit_code != 0:
-            said = log.decode(errors="replace").strip()[-1_000:]
-            reason = f"The server {access.handle} cannot be prepared for releases: {said}"
-            raise OrchestratorError.transient(ErrorCode.PROCESS_FAILED, reason)
+async def _run(supervisor: Supervisor, root: Path, access: ServerAccess, kit: ReleaseKit) -> None:
+    ident = root.name
+    if supervisor.status(ident).state == "lost":
+        await supervisor.stop(ident, grace_s=0)
+        supervisor.remove(ident)
+    await asyncio.to_thread(_write, root, access, kit)
+    await supervisor.start(_command(ident, root))
+    status = await supervisor.wait(ident)
+    log, _ = supervisor.read_output(ident, 0, _MAX_LOG)
+    await asyncio.to_thread(supervisor.remove, ident)
+    await asyncio.to_thread(shutil.rmtree, root, ignore_errors=True)
+    if status.exit_code != 0:
+        said = log.decode(errors="replace").strip()[-1_000:]
+        reason = f"The server {access.handle} cannot be prepared for releases: {said}"
+        raise OrchestratorError.transient(ErrorCode.PROCESS_FAILED, reason)
 
 
 def _write(root: Path, access: ServerAccess, kit: ReleaseKit) -> None:

@@ -192,7 +192,7 @@ async def outcome_of(
     # It may have been cut at its limit.
     log = redacted_part(result.log.decode(errors="replace"), secrets)
     reference = await artifacts.put("release.log", log.encode())
-    if result.ok and result.answer is not None:
+    if result.answer is not None and not result.answer.get("failed"):
         return ReleaseOutcome(ok=True, switched=True, log=reference, image=result.answer["image"] or None)
     code, error = _reason(result, request, log)
     return ReleaseOutcome(

@@ -62,22 +62,18 @@ class ForgePlanReader:
         if len(set(names)) != len(names):
             raise _invalid(f"{MANIFEST}: two modules have the same name.")
         environment = [EnvEntry(**entry.model_dump()) for entry in contract.entries]
-        services = _services(manifest)
+        services = [_service(module) for module in manifest.modules]
         check_contract(names, environment)
         return DeploymentPlan(commit=commit, services=services, environment=environment)
 
 
-def _services(manifest: _Manifest) -> list[ServiceProcess]:
-    services = []
-    for module in manifest.modules:
-        if not module.health_path.startswith("/"):
-            raise _invalid(f"{MANIFEST}: health_path of {module.name} must start with a slash.")
-        try:
-            facts = module.model_dump(exclude={"health_body"})
-            services.append(ServiceProcess(**facts, health_contains=module.health_body))
-        except ValidationError as error:
-            raise _invalid(f"{MANIFEST}: module {module.name}: {_explain(error)}") from None
-    return services
+def _service(module: _Module) -> ServiceProcess:
+    if not module.health_path.startswith("/"):
+        raise _invalid(f"{MANIFEST}: health_path of {module.name} must start with a slash.")
+    try:
+        return ServiceProcess(**module.model_dump(exclude={"health_body"}), health_contains=module.health_body)
+    except ValidationError as error:
+        raise _invalid(f"{MANIFEST}: module {module.name}: {_explain(error)}") from None
 
 
 def _parse(path: str, files: dict[str, str], model: type[Model]) -> Model:

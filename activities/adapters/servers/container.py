@@ -73,7 +73,6 @@ class LocalServers:
         PROCESS_FAILED, transient when the engine is not there or the server does not become ready.
         """
         keys = self.home / "keys" / "ssh"
-        keys.mkdir(mode=0o700, parents=True, exist_ok=True)
         start, access = self._prepared.get(handle, ("", None))
         if access and start == await _running_since(self.container(handle)) and await self._is_well(handle, access):
             return access

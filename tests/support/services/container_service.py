@@ -8,7 +8,6 @@ from typing import Any
 from uuid import uuid4
 
 from activities.adapters.playbooks.hosts import OnServer
-from activities.adapters.playbooks.preparation import ServerPreparation
 from activities.adapters.servers.container import BASE_IMAGE, LocalServers
 from activities.adapters.servers.remote_shell import ServerAccess, run_on
 from activities.ports import DeployTarget
@@ -75,8 +74,7 @@ class ContainerProject(SampleProject):
 
     @property
     def target(self) -> DeployTarget:
-        preparation = ServerPreparation(self.home, self.supervisor)
-        return self.target_on(OnServer(self.forge, self.server, preparation, self.start_timeout_s), _nothing)
+        return self.target_on(OnServer(self.home, self.forge, self.server, self.start_timeout_s), _nothing)
 
     @property
     def slug(self) -> str:
