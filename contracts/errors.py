@@ -4,7 +4,7 @@ One activity interceptor and one API handler translate them; nothing else maps e
 """
 
 from enum import StrEnum
-from typing import Any
+from typing import Any, Self
 
 MAX_MESSAGE = 2_000
 MAX_DETAIL = 4_000
@@ -131,6 +131,11 @@ class OrchestratorError(Exception):
         self.message = bounded(message, MAX_MESSAGE)
         self.error_class = error_class
         self.details = {key: bounded(str(value), MAX_DETAIL) for key, value in (details or {}).items()}
+
+    @classmethod
+    def transient(cls, code: ErrorCode, message: str) -> Self:
+        """A failure after which doing the same again may help."""
+        return cls(code, message, error_class=ErrorClass.TRANSIENT)
 
     @property
     def http_status(self) -> int:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
-from activities.adapters.servers.container import ensure_images
+from activities.adapters.servers.container import ensure_image, prepared_engine
 from tests.support.scheduling import file_of, grouped
 from tests.support.services.container_service import OneServer, no_engine
 from tests.support.services.runtimes import Bench, working
@@ -44,7 +44,7 @@ async def container_server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIte
     """
     server = OneServer(tmp_path_factory.mktemp("server"))
     if no_engine() is None:
-        await ensure_images()
+        await prepared_engine(await ensure_image())
     yield server
     if no_engine() is None:
         await server.remove()

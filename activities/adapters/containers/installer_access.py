@@ -1,7 +1,5 @@
 """What uv inside a container needs to install as pip on this machine would: the same sources and certificates."""
 
-from __future__ import annotations
-
 import asyncio
 import hashlib
 import os
@@ -68,9 +66,8 @@ def _paths(name: str, value: str) -> list[Path]:
     found = []
     for word in re.split(r"[\s,]+", value):
         path = Path(word.removeprefix("file://"))
-        if not path.is_absolute() or not path.exists():
-            continue
-        needed = path.parent if "INDEX" in name and path.is_dir() else path
         # Never the root of the machine, or a top-level directory of it.
-        found.append(needed if len(needed.parts) > _TOO_HIGH else path)
-    return [path for path in found if len(path.parts) > _TOO_HIGH]
+        if path.is_absolute() and path.exists() and len(path.parts) > _TOO_HIGH:
+            in_index = "INDEX" in name and path.is_dir() and len(path.parent.parts) > _TOO_HIGH
+            found.append(path.parent if in_index else path)
+    return found

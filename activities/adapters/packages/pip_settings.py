@@ -17,7 +17,6 @@ INSTALLER_VARIABLES = ("PIP_", "UV_", "SSL_", "REQUESTS_CA_", "HTTP_PROXY", "HTT
 _LIST_TIMEOUT_S = 60
 _NO_INDEX = "file:///nonexistent"
 """An index without packages: uv has no variable for `no-index`."""
-_SEPARATORS = {"find-links": ","}
 _TOLD = {
     "index-url": ("UV_DEFAULT_INDEX",), "extra-index-url": ("UV_INDEX",), "find-links": ("UV_FIND_LINKS",),
     "trusted-host": ("UV_INSECURE_HOST",), "cert": ("SSL_CERT_FILE",), "client-cert": ("SSL_CLIENT_CERT",),
@@ -97,7 +96,7 @@ def uv_variables(settings: Mapping[str, str], environment: Mapping[str, str]) ->
 
 def _told(option: str, value: str) -> dict[str, str]:
     if option in _TOLD:
-        return dict.fromkeys(_TOLD[option], _SEPARATORS.get(option, " ").join(value.split()))
+        return dict.fromkeys(_TOLD[option], ("," if option == "find-links" else " ").join(value.split()))
     if option in _SWITCHES:
         return dict([_SWITCHES[option]])
     raise UnusableSettings(f"uv has no counterpart of pip's setting `{option}`. Remove it from pip's configuration, or "

@@ -1,7 +1,5 @@
 """Which requirement files the platform installs from: names and versions, nothing that runs or fetches code."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 

@@ -15,8 +15,7 @@ from filelock import FileLock
 from uv import find_uv_bin
 
 from activities.adapters.packages.pip_settings import secrets_in
-from activities.adapters.packages.registry_access import settings_for_uv
-from activities.adapters.packages.registry_trouble import registry_trouble
+from activities.adapters.packages.registry_access import registry_trouble, settings_for_uv
 from activities.adapters.packages.requirements_check import UnsafeRequirement, plain_lines
 from contracts.errors import ErrorClass, ErrorCode, OrchestratorError, bounded
 from contracts.redaction import redacted
@@ -53,15 +52,12 @@ def _plain(file: Path) -> list[str]:
         return plain_lines(file)
     except UnsafeRequirement as unsafe:
         reason = f"{file.name} may contain only package names with versions. Change this: {unsafe}"
-        raise _failed(reason, "", ErrorClass.PERMANENT) from None
+        raise OrchestratorError(ErrorCode.PROCESS_FAILED, reason) from None
 
 
 def _key(wanted: list[list[str]], python: str) -> str:
-    digest = hashlib.sha256(f"{os.path.realpath(python)}\n".encode())
-    for lines in wanted:
-        digest.update("".join(sorted(f"{line}\n" for line in lines)).encode())
-        digest.update(b"\0")
-    return digest.hexdigest()[:20]
+    files = ["".join(sorted(f"{line}\n" for line in lines)) + "\0" for lines in wanted]
+    return hashlib.sha256("".join([f"{os.path.realpath(python)}\n", *files]).encode()).hexdigest()[:20]
 
 
 def _build(venv: Path, wanted: list[list[str]], python: str) -> None:
@@ -92,34 +88,26 @@ def _run(argv: list[str], variables: dict[str, str], text: str) -> None:
             check=False,
         )  # fmt: skip
     except subprocess.TimeoutExpired:
-        raise _failed(
-            f"Building the Python environment took longer than {BUILD_TIMEOUT_S} s.", "", ErrorClass.TRANSIENT
-        ) from None
+        reason = f"Building the Python environment took longer than {BUILD_TIMEOUT_S} s."
+        raise OrchestratorError.transient(ErrorCode.PROCESS_FAILED, reason) from None
     if done.returncode != 0:
         kind = ErrorClass.TRANSIENT if registry_trouble(done.stderr) else ErrorClass.PERMANENT
-        output = redacted(done.stderr, secrets_in(environment))
-        raise _failed("The packages of the project cannot be installed.", output, kind)
+        output = bounded(redacted(done.stderr, secrets_in(environment)).strip(), 1500)
+        reason = f"The packages of the project cannot be installed.\n{output}".strip()
+        raise OrchestratorError(ErrorCode.PROCESS_FAILED, reason, error_class=kind)
 
 
-def _failed(message: str, output: str, kind: ErrorClass) -> OrchestratorError:
-    text = f"{message}\n{bounded(output.strip(), 1500)}" if output else message
-    return OrchestratorError(ErrorCode.PROCESS_FAILED, text, error_class=kind)
-
-
-def main() -> int:
+def main() -> None:
     parser = argparse.ArgumentParser(description="Print a virtual environment with the given requirements.")
     parser.add_argument("--cache", type=Path, required=True)
     parser.add_argument("--python", default=sys.executable)
     parser.add_argument("requirements", type=Path, nargs="*")
     chosen = parser.parse_args()
     try:
-        venv = ensure_venv(chosen.requirements, chosen.cache, chosen.python)
+        sys.stdout.write(f"{ensure_venv(chosen.requirements, chosen.cache, chosen.python)}\n")
     except OrchestratorError as error:
-        sys.stderr.write(f"{error.message}\n")
-        return 1
-    sys.stdout.write(f"{venv}\n")
-    return 0
+        sys.exit(error.message)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

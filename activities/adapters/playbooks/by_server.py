@@ -1,33 +1,19 @@
 """Where releases go: to this machine or over SSH, by the kind of the server in the database."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Protocol
 
 import structlog
-from tenacity import AsyncRetrying, retry_if_exception, stop_after_delay, wait_fixed
+from tenacity import retry, retry_if_exception, stop_after_delay, wait_fixed
 
-from activities.adapters.playbooks.hosts import OnServer, ServerAddresses, ThisMachine
-from activities.adapters.playbooks.preparation import ServerPreparation
-from activities.adapters.playbooks.target import ReleaseTarget, server_of
-from activities.adapters.runs.supervisor import Supervisor
+from activities.adapters.playbooks.hosts import OnServer, ProgramHost, ThisMachine
+from activities.adapters.playbooks.target import ReleaseTarget
 from activities.adapters.runs.unprivileged import UnprivilegedUsers
 from activities.adapters.servers.container import SSH_PORT, USER, LocalServers
 from activities.adapters.servers.registered import RegisteredServers, host_keys
-from activities.ports import ArtifactStore, DeployTarget, Follow, Forge, Servers
+from activities.ports import ArtifactStore, DeployTarget, Forge, Servers
 from contracts.errors import OrchestratorError
-from contracts.nouns import DeploymentDTO, ServerCreate, ServerDTO
+from contracts.nouns import ServerCreate
 from contracts.states import ServerKind, ServerStatus
-from contracts.steps import (
-    OperationRequest,
-    OperationResult,
-    ProbeRequest,
-    ProbeResult,
-    ReleaseOutcome,
-    ReleaseRequest,
-    ReleaseVerdict,
-)
 from runtime.api_client import ApiClient
 from runtime.settings import Settings
 
@@ -41,51 +27,8 @@ _PORTS = 10_000
 """The server in a container has all its ports to itself. The widest range is given out first, so it comes before
 `local` for new projects; a project stays where it lives."""
 _LAST_PORT = 65_535
+_may_pass = retry_if_exception(lambda error: isinstance(error, OrchestratorError) and error.retryable)
 _PATIENCE_S = 30.0
-
-
-class Registration(Protocol):
-    """Keeps the row of this installation's own server up to date."""
-
-    async def renew(self) -> None: ...
-
-
-@dataclass(frozen=True)
-class TargetByServer:
-    """Implements `DeployTarget`: each server has the target of its kind."""
-
-    targets: Mapping[ServerKind, DeployTarget]
-    servers: Servers
-    registration: Registration
-
-    async def release(
-        self, request: ReleaseRequest, environment: dict[str, dict[str, str]], follow: Follow
-    ) -> ReleaseOutcome:
-        return await (await self._of(request.allocation.server_handle)).release(request, environment, follow)
-
-    async def stop_release(self, request: ReleaseRequest) -> None:
-        await (await self._of(request.allocation.server_handle)).stop_release(request)
-
-    async def revert(self, verdict: ReleaseVerdict, previous: DeploymentDTO | None) -> ReleaseOutcome:
-        handle = verdict.allocation.server_handle if verdict.allocation else server_of(previous)
-        return await (await self._of(handle)).revert(verdict, previous)
-
-    async def probe(self, request: ProbeRequest) -> ProbeResult:
-        return await (await self._of(request.allocation.server_handle)).probe(request)
-
-    async def operate(
-        self, request: OperationRequest, release: DeploymentDTO | None, follow: Follow
-    ) -> OperationResult:
-        return await (await self._of(server_of(release))).operate(request, release, follow)
-
-    async def restore_services(self) -> list[str]:
-        """Start what should run, and update the row of the installation's own server."""
-        started = [name for target in set(self.targets.values()) for name in await target.restore_services()]
-        await self.registration.renew()
-        return started
-
-    async def _of(self, handle: str) -> DeployTarget:
-        return self.targets[(await self.servers.server(handle)).kind]
 
 
 @dataclass(frozen=True)
@@ -103,19 +46,18 @@ class ContainerServer:
     in_containers: bool
 
     async def renew(self) -> None:
-        known = next((server for server in await self.api.servers() if server.handle == CONTAINER_SERVER), None)
-        if not self.in_containers:
-            await self._close(known)
-            return
-        retrying = AsyncRetrying(
-            retry=retry_if_exception(_may_pass), wait=wait_fixed(1), stop=stop_after_delay(_PATIENCE_S), reraise=True
-        )
-        try:
-            await retrying(self._register)
-        except OrchestratorError as error:
-            log.warning("new projects are deployed as processes", reason=error.message)
-            await self._close(known)
+        known = [server for server in await self.api.servers() if server.handle == CONTAINER_SERVER]
+        if self.in_containers:
+            try:
+                await self._register()
+                return
+            except OrchestratorError as error:
+                log.warning("new projects are deployed as processes", reason=error.message)
+        for server in known:
+            facts = server.model_dump(exclude={"created_at"}) | {"status": ServerStatus.MAINTENANCE}
+            await self.api.register_server(ServerCreate(**facts))
 
+    @retry(retry=_may_pass, wait=wait_fixed(1), stop=stop_after_delay(_PATIENCE_S), reraise=True)
     async def _register(self) -> None:
         access = await self.local.access(CONTAINER_SERVER)
         keys = await host_keys(access.known_hosts_file, access.host, SSH_PORT)
@@ -134,11 +76,6 @@ class ContainerServer:
             )
         )
         log.info("new projects are deployed as containers", server=CONTAINER_SERVER, address=access.host)
-
-    async def _close(self, known: ServerDTO | None) -> None:
-        if known is not None:
-            closed = ServerCreate(**known.model_dump(exclude={"created_at"}))
-            await self.api.register_server(closed.model_copy(update={"status": ServerStatus.MAINTENANCE}))
 
 
 @dataclass(frozen=True)
@@ -168,16 +105,27 @@ class NamedServer:
             log.warning("the server cannot be deployed to yet", reason=error.message)
 
 
-def _may_pass(error: BaseException) -> bool:
-    return isinstance(error, OrchestratorError) and error.retryable
+@dataclass(frozen=True)
+class HostsByServer:
+    """Where the release program of each server is, by the kind of the server."""
 
+    machine: ThisMachine
+    over_ssh: OnServer
+    servers: Servers
+    registration: ContainerServer | NamedServer
 
-def this_machine(home: Path, forge: Forge, users: UnprivilegedUsers | None = None) -> ThisMachine:
-    return ThisMachine(home, forge, users or UnprivilegedUsers([home]))
+    async def of(self, handle: str) -> ProgramHost:
+        kind = (await self.servers.server(handle)).kind
+        return self.machine if kind is ServerKind.MACHINE else self.over_ssh
 
+    async def restore(self) -> list[str]:
+        """Start what should run, and update the row of the installation's own server.
 
-def on_server(home: Path, forge: Forge, servers: ServerAddresses) -> OnServer:
-    return OnServer(forge, servers, ServerPreparation(home, Supervisor(home / "runs")))
+        Only on this machine: the engine of a server starts again what ran, and the server comes back with its machine.
+        """
+        started = await self.machine.restore()
+        await self.registration.renew()
+        return started
 
 
 def build_target(
@@ -185,15 +133,13 @@ def build_target(
 ) -> DeployTarget:
     """Makes no connection before its first use."""
     home, local = settings.home, LocalServers(settings.home)
-    key = settings.server_keys_dir / "id_ed25519"
-    host = on_server(home, forge, RegisteredServers(api, local, key, home / "servers"))
-    over_ssh = ReleaseTarget(home, artifacts, host)
-    registration: Registration = ContainerServer(host, api, local, settings.service_port_min, in_containers)
-    if settings.server is not None:
-        registration = NamedServer(settings, settings.server, host, api)
-    targets = {
-        ServerKind.MACHINE: ReleaseTarget(home, artifacts, this_machine(home, forge), start_timeout_s=30.0),
-        ServerKind.CONTAINER: over_ssh,
-        ServerKind.SSH: over_ssh,
-    }
-    return TargetByServer(targets, api, registration)
+    addresses = RegisteredServers(api, local, settings.server_keys_dir / "id_ed25519", home / "servers")
+    over_ssh = OnServer(home, forge, addresses)
+    registration: ContainerServer | NamedServer
+    if settings.server is None:
+        registration = ContainerServer(over_ssh, api, local, settings.service_port_min, in_containers)
+    else:
+        registration = NamedServer(settings, settings.server, over_ssh, api)
+    machine = ThisMachine(home, forge, UnprivilegedUsers([home]))
+    hosts = HostsByServer(machine, over_ssh, api, registration)
+    return ReleaseTarget(home, artifacts, hosts.of, hosts.restore)

@@ -50,7 +50,8 @@ class Conversation:
                         return answer
                 raise await self._gone()
         except TimeoutError:
-            raise _failed(f"The release program took longer than {_STEP_S:g} s.") from None
+            reason = f"The release program took longer than {_STEP_S:g} s."
+            raise OrchestratorError.transient(ErrorCode.PROCESS_FAILED, reason) from None
 
     async def _gone(self) -> Exception:
         assert self.process.stderr is not None
@@ -58,7 +59,8 @@ class Conversation:
         code = await self.process.wait()
         if code == NOT_THERE:
             return KitMissing()
-        return _failed(f"The release program ended with {code}: {error.strip()[-1_000:]}")
+        reason = f"The release program ended with {code}: {error.strip()[-1_000:]}"
+        return OrchestratorError.transient(ErrorCode.PROCESS_FAILED, reason)
 
 
 @asynccontextmanager
@@ -74,7 +76,3 @@ async def conversation(argv: list[str]) -> AsyncIterator[Conversation]:
         with suppress(ProcessLookupError):
             process.kill()
         await process.wait()
-
-
-def _failed(message: str) -> OrchestratorError:
-    return OrchestratorError(ErrorCode.PROCESS_FAILED, message, error_class=ErrorClass.TRANSIENT)

@@ -6,20 +6,21 @@ import os
 import shutil
 import sys
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import activities
-from activities.adapters.release.directory import write_private_bytes
+from activities.adapters.packages.pip_settings import INSTALLER_VARIABLES
+from activities.adapters.release.directory import write_private
 from activities.adapters.runs.file_lock import file_lock
 from activities.adapters.runs.follower import LineFollower
 from activities.adapters.runs.states import RunStatus
 from activities.adapters.runs.supervisor import SupervisedCommand, Supervisor
 from activities.ports import Follow
-from contracts.errors import ErrorClass, ErrorCode, OrchestratorError, bounded
-from contracts.progress import FineEvent, ProgressEvent
+from contracts.errors import ErrorCode, OrchestratorError, bounded
+from contracts.progress import FineEvent
 
 _FOLLOW_S = 0.5
 _AT_ONCE_PER_CORE = 2
@@ -27,17 +28,7 @@ _AT_ONCE_PER_CORE = 2
 _ORDER = "order"
 _MAX_LOG = 5_000_000
 _NO_CONNECTION = 255
-_PASSED_ON = (
-    "PIP_",
-    "UV_",
-    "SSL_CERT_",
-    "REQUESTS_CA_",
-    "HTTP_PROXY",
-    "HTTPS_PROXY",
-    "NO_PROXY",
-    "ALL_PROXY",
-    "TMPDIR",
-)
+_PASSED_ON = (*INSTALLER_VARIABLES, "TMPDIR")
 """What building an environment needs to reach the package registry."""
 
 
@@ -61,10 +52,6 @@ class DetachedResult:
     answer: dict[str, Any] | None
     log: bytes
 
-    @property
-    def ok(self) -> bool:
-        return self.answer is not None and not self.answer.get("failed")
-
 
 class DetachedReleases:
     """The runs of one installation. `home` is its state directory."""
@@ -86,7 +73,8 @@ class DetachedReleases:
         """
         async with self._turn(follow):
             await self._begin(order)
-            status = await self._followed(order, follow)
+            follower = _StepFollower(self._supervisor, follow, order.ident, order.ident, order.task_id)
+            status, _ = await follower.follow(order.ident, _told)
         await asyncio.to_thread(self._forget, order.ident)
         log, _ = self._supervisor.read_output(order.ident, 0, _MAX_LOG)
         result = DetachedResult(status.exit_code, status.timed_out, _last_word(log), log)
@@ -97,7 +85,7 @@ class DetachedReleases:
 
     async def stop(self, ident: str, grace_s: float = 2.0) -> None:
         """Stop the run and everything that it started; delete its secrets, and free its name."""
-        async with self._starting():
+        async with file_lock(self._root / ".lock"):
             pass
         await self._clear(ident, grace_s)
 
@@ -120,19 +108,15 @@ class DetachedReleases:
 
     async def _begin(self, order: DetachedOrder) -> None:
         """Create or adopt. The lock keeps two starters from writing the order of one run at once."""
-        async with self._starting():
+        async with file_lock(self._root / ".lock"):
             state = self._supervisor.status(order.ident).state
             if state == "lost":
                 await self._clear(order.ident, 0)
             if state in {"absent", "lost"}:
                 file = self._root / order.ident / _ORDER
                 file.parent.mkdir(mode=0o700, exist_ok=True)
-                await asyncio.to_thread(write_private_bytes, file, order.given)
+                await asyncio.to_thread(write_private, file, order.given)
                 await self._supervisor.start(self._command(order, file))
-
-    def _starting(self) -> AbstractAsyncContextManager[object]:
-        self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return file_lock(self._root / ".lock")
 
     async def _clear(self, ident: str, grace_s: float) -> None:
         await self._supervisor.stop(ident, grace_s=grace_s)
@@ -146,11 +130,6 @@ class DetachedReleases:
         argv = ["/bin/sh", "-c", 'exec "$@" <"$0"', str(file), *order.argv]
         return SupervisedCommand(order.ident, argv, self._home, program_environment(), timeout_s=order.timeout_s)
 
-    async def _followed(self, order: DetachedOrder, follow: Follow) -> RunStatus:
-        follower = _StepFollower(self._supervisor, follow, order.ident, order.ident, order.task_id)
-        status, _ = await follower.follow(order.ident, _told)
-        return status
-
 
 class _StepFollower(LineFollower):
     """Shows people each step as it starts, and why one failed."""
@@ -158,11 +137,12 @@ class _StepFollower(LineFollower):
     def _event(self, offset: int, number: int, text: str) -> FineEvent:
         told = super()._event(offset, number, text)
         line = json.loads(text)
-        if (step := line.get("step")) is not None:
-            return told.model_copy(update={"event": _with(told.event, message=step, current_step=step[:200])})
-        answer = line["answer"]
-        failed = {"type": "failed", "message": None, "error": bounded(answer["msg"], 3_900)}
-        return told.model_copy(update={"event": _with(told.event, current_step=answer["step"][:200], **failed)})
+        if answer := line.get("answer"):
+            changes: dict[str, str | None] = {"type": "failed", "message": None, "error": bounded(answer["msg"], 3_900)}
+        else:
+            changes = {"message": line["step"]}
+        changes["current_step"] = (answer or line)["step"][:200]
+        return told.model_copy(update={"event": told.event.model_copy(update=changes)})
 
 
 def program_environment() -> dict[str, str]:
@@ -175,10 +155,6 @@ def program_environment() -> dict[str, str]:
         "LANG": "C.UTF-8",
         "PYTHONPATH": str(Path(activities.__file__).resolve().parent.parent),
     }
-
-
-def _with(event: ProgressEvent, **changes: str | None) -> ProgressEvent:
-    return event.model_copy(update=changes)
 
 
 def _told(line: bytes) -> list[str]:
@@ -205,13 +181,9 @@ def _passing(status: RunStatus, result: DetachedResult) -> OrchestratorError | N
         return None
     answer = result.answer or {}
     if answer.get("retryable"):
-        return OrchestratorError(ErrorCode(answer["code"]), answer["msg"], error_class=ErrorClass.TRANSIENT)
+        return OrchestratorError.transient(ErrorCode(answer["code"]), answer["msg"])
     if status.exit_code == _NO_CONNECTION and not answer:
-        return _lost("The server could not be reached; the deploy will be tried again.")
+        return OrchestratorError.transient(ErrorCode.PLAYBOOK_LOST, "The server could not be reached; trying again.")
     if status.state != "exited" or (status.exit_code or 0) < 0:
-        return _lost("The deploy was interrupted; it will be tried again.")
+        return OrchestratorError.transient(ErrorCode.PLAYBOOK_LOST, "The deploy was interrupted; trying again.")
     return None
-
-
-def _lost(message: str) -> OrchestratorError:
-    return OrchestratorError(ErrorCode.PLAYBOOK_LOST, message, error_class=ErrorClass.TRANSIENT)

@@ -3,13 +3,12 @@
 import asyncio
 import json
 import sys
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
 from activities.adapters.packages.registry_access import registry_files
-from activities.adapters.playbooks.preparation import ServerPreparation
+from activities.adapters.playbooks.preparation import ensure_prepared
 from activities.adapters.playbooks.release_kit import release_kit
 from activities.adapters.release import directory
 from activities.adapters.release.build_context import build_context
@@ -19,20 +18,17 @@ from activities.adapters.release.processes import ReleaseProcesses
 from activities.adapters.release.services import load_release
 from activities.adapters.runs.file_lock import file_lock
 from activities.adapters.runs.unprivileged import UnprivilegedUsers
+from activities.adapters.servers.registered import RegisteredServers
 from activities.adapters.servers.remote_shell import ServerAccess
 from activities.ports import Forge
 from activities.rules_environment import bind_address
 
 
-class ServerAddresses(Protocol):
-    """Knows how servers are reached."""
-
-    async def access(self, handle: str) -> ServerAccess:
-        """Raises OrchestratorError, transient when the server does not answer now."""
-
-
 class ProgramHost(Protocol):
-    """A machine that has the release program, and what the program is given there."""
+    """A machine that has the release program, and what the program is given there.
+
+    A service may take `start_timeout_s` seconds until its first answer.
+    """
 
     async def call(self, handle: str) -> list[str]:
         """The command that runs the program. Raises OrchestratorError, transient if the server does not answer."""
@@ -46,9 +42,6 @@ class ProgramHost(Protocol):
     async def input(self, order: Order, repository: str) -> bytes:
         """The program's input for a deploy: the order, and what follows it."""
 
-    async def restore(self) -> list[str]:
-        """Start what should run and does not; the names of what was started."""
-
 
 @dataclass(frozen=True)
 class ThisMachine:
@@ -59,6 +52,7 @@ class ThisMachine:
     home: Path
     forge: Forge
     users: UnprivilegedUsers
+    start_timeout_s: float = 30.0
 
     @property
     def _services_dir(self) -> Path:
@@ -80,13 +74,15 @@ class ThisMachine:
             "user": asdict(user) if user else None,
         }
         bind = bind_address(order.host) if order.host else order.bind
-        return replace(order, services_dir=str(self._services_dir), bind=bind, backend=backend)
+        order = replace(order, services_dir=str(self._services_dir), start_timeout_s=self.start_timeout_s)
+        return replace(order, bind=bind, backend=backend)
 
     async def input(self, order: Order, repository: str) -> bytes:
         await self.forge.mirror(repository).fetch(order.commit)
         return _line(order)
 
     async def restore(self) -> list[str]:
+        """Start what should run and does not; the names of what was started."""
         started: list[str] = []
         for link in sorted(self._services_dir.glob("*/current")):
             place = ProjectPlace(link.parent)
@@ -95,7 +91,7 @@ class ThisMachine:
                 continue
             user = self.users.for_owner(f"service-{place.slug}")
             async with file_lock(place.lock):
-                processes = ReleaseProcesses(self.home / "runs", place, user=user)
+                processes = ReleaseProcesses(place=place, runs_dir=self.home / "runs", user=user)
                 started += await processes.restore(load_release(place, current))
         return started
 
@@ -103,12 +99,13 @@ class ThisMachine:
 @dataclass(frozen=True)
 class OnServer:
     """Services are containers of the server's engine, which builds their image. A project has
-    `/srv/<slug>/{releases,current,data}` there and a numeric user of its own.
+    `/srv/<slug>/{releases,current,data}` there and a numeric user of its own. `home` is the state directory.
     """
 
+    home: Path
     forge: Forge
-    servers: ServerAddresses
-    preparation: ServerPreparation
+    servers: RegisteredServers
+    start_timeout_s: float = 60.0
     _prepared: set[ServerAccess] = field(default_factory=set, init=False, repr=False, compare=False)
 
     async def call(self, handle: str) -> list[str]:
@@ -119,28 +116,20 @@ class OnServer:
     async def prepare_at(self, access: ServerAccess) -> None:
         """Put the release program on a server that is seen for the first time; after that it is not checked again."""
         if access not in self._prepared:
-            await self.preparation.ensure(access)
+            await ensure_prepared(self.home, access)
             self._prepared.add(access)
 
     async def prepare(self, handle: str) -> None:
-        await self.preparation.ensure(await self.servers.access(handle))
+        await ensure_prepared(self.home, await self.servers.access(handle))
 
     async def completed(self, order: Order, repository: str = "") -> Order:
-        return replace(order, services_dir="/srv")
+        return replace(order, services_dir="/srv", start_timeout_s=self.start_timeout_s)
 
     async def input(self, order: Order, repository: str) -> bytes:
         mirror = self.forge.mirror(repository)
         await mirror.fetch(order.commit)
-        return await asyncio.to_thread(_with_archive, order, mirror.directory)
-
-    async def restore(self) -> list[str]:
-        """Nothing: the engine of a server starts again what ran, and the server comes back with its machine."""
-        return []
-
-
-def _with_archive(order: Order, git_dir: Path) -> bytes:
-    registry: Mapping[str, str] = registry_files()
-    return _line(order) + build_context(git_dir, order.commit, registry)
+        registry = await asyncio.to_thread(registry_files)
+        return _line(order) + await build_context(mirror.directory, order.commit, registry)
 
 
 def _line(order: Order) -> bytes:

@@ -12,58 +12,51 @@ from pathlib import Path
 
 from activities.adapters.playbooks.detached import program_environment
 from activities.adapters.playbooks.release_kit import PLAYBOOK, ReleaseKit, release_kit
-from activities.adapters.release.directory import write_private, write_private_bytes
+from activities.adapters.release.directory import write_private
 from activities.adapters.runs.file_lock import file_lock
 from activities.adapters.runs.supervisor import SupervisedCommand, Supervisor
 from activities.adapters.servers.remote_shell import ServerAccess, run_on
-from contracts.errors import ErrorClass, ErrorCode, OrchestratorError
+from contracts.errors import ErrorCode, OrchestratorError
 
 _TIMEOUT_S = 300
 _MAX_LOG = 100_000
 
 
-class ServerPreparation:
-    """For the servers of one installation. `home` is its state directory."""
+async def ensure_prepared(home: Path, access: ServerAccess) -> None:
+    """Make sure that the release program is on the server. `home` is the installation's state directory.
 
-    def __init__(self, home: Path, supervisor: Supervisor) -> None:
-        self._root = home / "playbooks"
-        self._supervisor = supervisor
+    Raises PROCESS_FAILED (transient) if that fails.
+    """
+    kit = release_kit()
+    if (await run_on(access, f"test -d {kit.path}")).code == 0:
+        return
+    root = home / "playbooks" / f"play-{access.handle}-{Path(kit.path).name}"
+    async with file_lock(root.with_name(f".{root.name}.lock")):
+        await _run(Supervisor(home / "runs"), root, access, kit)
 
-    async def ensure(self, access: ServerAccess) -> None:
-        """Make sure that the release program is on the server. Raises PROCESS_FAILED (transient) if that fails."""
-        kit = release_kit()
-        if (await run_on(access, f"test -d {kit.path}")).code == 0:
-            return
-        ident = f"play-{access.handle}-{Path(kit.path).name}"
-        self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
-        async with file_lock(self._root / f".{ident}.lock"):
-            await self._run(ident, access, kit)
 
-    async def _run(self, ident: str, access: ServerAccess, kit: ReleaseKit) -> None:
-        root = self._root / ident
-        if self._supervisor.status(ident).state == "lost":
-            await self._supervisor.stop(ident, grace_s=0)
-            self._supervisor.remove(ident)
-        await asyncio.to_thread(_write, root, access, kit)
-        await self._supervisor.start(_command(ident, root))
-        status = await self._supervisor.wait(ident)
-        log, _ = self._supervisor.read_output(ident, 0, _MAX_LOG)
-        await asyncio.to_thread(self._supervisor.remove, ident)
-        await asyncio.to_thread(shutil.rmtree, root, ignore_errors=True)
-        if status.exit_code != 0:
-            said = log.decode(errors="replace").strip()[-1_000:]
-            raise OrchestratorError(
-                ErrorCode.PROCESS_FAILED,
-                f"The server {access.handle} cannot be prepared for releases: {said}",
-                error_class=ErrorClass.TRANSIENT,
-            )
+async def _run(supervisor: Supervisor, root: Path, access: ServerAccess, kit: ReleaseKit) -> None:
+    ident = root.name
+    if supervisor.status(ident).state == "lost":
+        await supervisor.stop(ident, grace_s=0)
+        supervisor.remove(ident)
+    await asyncio.to_thread(_write, root, access, kit)
+    await supervisor.start(_command(ident, root))
+    status = await supervisor.wait(ident)
+    log, _ = supervisor.read_output(ident, 0, _MAX_LOG)
+    await asyncio.to_thread(supervisor.remove, ident)
+    await asyncio.to_thread(shutil.rmtree, root, ignore_errors=True)
+    if status.exit_code != 0:
+        said = log.decode(errors="replace").strip()[-1_000:]
+        reason = f"The server {access.handle} cannot be prepared for releases: {said}"
+        raise OrchestratorError.transient(ErrorCode.PROCESS_FAILED, reason)
 
 
 def _write(root: Path, access: ServerAccess, kit: ReleaseKit) -> None:
     for name in ("env", "inventory"):
         (root / name).mkdir(mode=0o700, parents=True, exist_ok=True)
     archive = root / "kit.tar.gz"
-    write_private_bytes(archive, kit.content)
+    write_private(archive, kit.content)
     variables = {"archive": str(archive), "kit": kit.path}
     write_private(root / "inventory" / "hosts.json", json.dumps({"all": {"hosts": {"server": access.inventory()}}}))
     write_private(root / "env" / "extravars", json.dumps(variables))

@@ -12,6 +12,7 @@ from functools import cache
 from pathlib import Path
 
 import activities
+from activities.adapters.release.build_context import add
 
 _ROOT = Path(activities.__file__).resolve().parents[1]
 _MODULES = {
@@ -60,14 +61,8 @@ def release_kit() -> ReleaseKit:
     target = io.BytesIO()
     with tarfile.open(fileobj=target, mode="w") as archive:
         for name in _FILES:
-            _add(archive, name, (_ROOT / name).read_bytes())
-        _add(archive, "__main__.py", _MAIN.encode())
+            add(archive, name, (_ROOT / name).read_bytes(), _MTIME)
+        add(archive, "__main__.py", _MAIN.encode(), _MTIME)
     content = target.getvalue()
     digest = hashlib.sha256(content + PLAYBOOK.read_bytes()).hexdigest()[:16]
     return ReleaseKit(f"{_DIRECTORY}/release-{digest}", gzip.compress(content, mtime=0))
-
-
-def _add(archive: tarfile.TarFile, name: str, content: bytes) -> None:
-    member = tarfile.TarInfo(name)
-    member.size, member.mtime = len(content), _MTIME
-    archive.addfile(member, io.BytesIO(content))

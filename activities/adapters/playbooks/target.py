@@ -45,22 +45,23 @@ _OWN_CODES = {ErrorCode.PROBE_FAILED, ErrorCode.MIGRATION_FAILED, ErrorCode.IMAG
 """What a person is told as such; all else is a failed installation."""
 _OPERATIONS = {DeployAction.STOP, DeployAction.RESTART, DeployAction.REMOVE}
 
+Project = ReleaseRequest | ReleaseVerdict | ProbeRequest | OperationRequest
 Said = TypeVar("Said")
+HostOf = Callable[[str], Awaitable[ProgramHost]]
+Restore = Callable[[], Awaitable[list[str]]]
 States = dict[str, Any]
 """State, pid and number of restarts of each service of a release that is there."""
 
 
 class ReleaseTarget:
-    """Implements `DeployTarget`. `home` is the state directory of the platform. `start_timeout_s` is how long a
-    service may take until its first answer, in seconds.
+    """Implements `DeployTarget`. `home` is the state directory of the platform, `host_of` tells where the program of
+    a server is called, and `restore` starts there what should run.
     """
 
-    def __init__(
-        self, home: Path, artifacts: ArtifactStore, host: ProgramHost, *, start_timeout_s: float = 60.0
-    ) -> None:
+    def __init__(self, home: Path, artifacts: ArtifactStore, host_of: HostOf, restore: Restore) -> None:
         self._artifacts = artifacts
-        self._host = host
-        self._start_timeout_s = start_timeout_s
+        self._host_of = host_of
+        self._restore = restore
         self._detached = DetachedReleases(home, Supervisor(home / "runs"))
 
     async def release(
@@ -73,21 +74,22 @@ class ReleaseTarget:
         could not be reached.
         """
         handle, ident = request.allocation.server_handle, release_ident(request.release_id, request.task_id)
-        order = await self._host.completed(self._deploy(request, environment), request.repository)
-        argv, given = await asyncio.gather(self._host.call(handle), self._host.input(order, request.repository))
+        host = await self._host_of(handle)
+        order = await host.completed(_deploy(request, environment), request.repository)
+        argv, given = await asyncio.gather(host.call(handle), host.input(order, request.repository))
         detached = DetachedOrder(ident, request.task_id, argv, given, request.timeout_s)
         result = await self._detached.run(detached, follow)
         if result.exit_code == NOT_THERE:
             await self._detached.stop(ident)
-            await self._host.prepare(handle)
+            await host.prepare(handle)
             result = await self._detached.run(detached, follow)
         return await outcome_of(result, request, environment, self._artifacts)
 
     async def stop_release(self, request: ReleaseRequest) -> None:
         """Stop the run and its candidate; the previous release stays live, and what is unfinished is removed."""
         await self._detached.stop(release_ident(request.release_id, request.task_id))
-        order = self._order("abandon", request, request.release_id, request.allocation.previous_release_id)
-        await self._ask(request.allocation.server_handle, order)
+        order = _order("abandon", request, request.release_id, request.allocation.previous_release_id)
+        await self._talk(request.allocation.server_handle, order, Conversation.ask)
 
     async def revert(self, verdict: ReleaseVerdict, previous: DeploymentDTO | None) -> ReleaseOutcome:
         """Make `previous` live and `current` again, and remove what the failed release started.
@@ -97,9 +99,9 @@ class ReleaseTarget:
         await self._detached.stop(release_ident(verdict.release_id, verdict.task_id))
         handle = verdict.allocation.server_handle if verdict.allocation else server_of(previous)
         serves = (previous.id, previous.image) if previous else (None, None)
-        order = self._order("revert", verdict, verdict.release_id, *serves)
+        order = _order("revert", verdict, verdict.release_id, *serves)
         try:
-            await self._ask(handle, order)
+            await self._talk(handle, order, Conversation.ask)
         except OrchestratorError as error:
             if error.retryable:
                 raise
@@ -108,14 +110,14 @@ class ReleaseTarget:
 
     async def probe(self, request: ProbeRequest) -> ProbeResult:
         """Look at every service several times from outside, as its users do, and at its restarts in between."""
-        order = await self._host.completed(self._order("status", request, request.release_id))
+        order = _order("status", request, request.release_id)
 
-        async def watch(talk: Conversation) -> ProbeResult:
+        async def watch(talk: Conversation, order: Order) -> ProbeResult:
             before = (await talk.ask(order))["services"]
-            looks = await _looks(request)
+            looks = await asyncio.gather(*(_looked(request, service) for service in request.plan.services))
             return _judged(request, looks, before, (await talk.ask(order))["services"])
 
-        return await self._talk(request.allocation.server_handle, watch)
+        return await self._talk(request.allocation.server_handle, order, watch)
 
     async def operate(
         self, request: OperationRequest, release: DeploymentDTO | None, follow: Follow
@@ -127,9 +129,9 @@ class ReleaseTarget:
                 ErrorCode.INVALID_INPUT, f"A deployed service has no operation {request.action.value}."
             )
         image = release.image if release and request.action is DeployAction.RESTART else None
-        order = self._order(request.action.value, request, release.id if release else "", image=image)
+        order = _order(request.action.value, request, release.id if release else "", image=image)
         try:
-            answer = await self._ask(server_of(release), order)
+            answer = await self._talk(server_of(release), order, Conversation.ask)
         except OrchestratorError as error:
             if error.retryable:
                 raise
@@ -145,56 +147,41 @@ class ReleaseTarget:
         Also deletes the secrets of runs that ended while nobody followed them. Call it at every start of the platform.
         """
         await asyncio.to_thread(self._detached.sweep)
-        return await self._host.restore()
+        return await self._restore()
 
-    def _deploy(self, request: ReleaseRequest, environment: dict[str, dict[str, str]]) -> Order:
-        return Order(
-            steps=DEPLOY,
-            project_id=request.project_id,
-            project_name=request.project_name,
-            services_dir="",
-            release_id=request.release_id,
-            commit=request.plan.commit,
-            image=request.image,
-            host=request.allocation.server_ip,
-            services=[asdict(service) for service in released_services(request.plan, request.allocation)],
-            environment=environment,
-            start_timeout_s=self._start_timeout_s,
-            build_timeout_s=float(request.timeout_s),
-        )
-
-    def _order(
-        self,
-        step: str,
-        project: ReleaseRequest | ReleaseVerdict | ProbeRequest | OperationRequest,
-        release_id: str,
-        previous: str | None = None,
-        image: str | None = None,
-    ) -> Order:
-        return Order(
-            steps=[step],
-            project_id=project.project_id,
-            project_name=project.project_name,
-            services_dir="",
-            release_id=release_id,
-            previous=previous,
-            image=image,
-            start_timeout_s=self._start_timeout_s,
-        )
-
-    async def _ask(self, handle: str, order: Order) -> dict[str, Any]:
-        completed = await self._host.completed(order)
-        return await self._talk(handle, lambda talk: talk.ask(completed))
-
-    async def _talk(self, handle: str, words: Callable[[Conversation], Awaitable[Said]]) -> Said:
-        """Talk to the program there; once more if the server first has to be prepared for it."""
+    async def _talk(self, handle: str, order: Order, words: Callable[[Conversation, Order], Awaitable[Said]]) -> Said:
+        """With the program there; once more when the server has to be prepared for it first."""
+        host = await self._host_of(handle)
+        order = await host.completed(order)
         try:
-            async with conversation(await self._host.call(handle)) as talk:
-                return await words(talk)
+            async with conversation(await host.call(handle)) as talk:
+                return await words(talk, order)
         except KitMissing:
-            await self._host.prepare(handle)
-        async with conversation(await self._host.call(handle)) as talk:
-            return await words(talk)
+            await host.prepare(handle)
+        async with conversation(await host.call(handle)) as talk:
+            return await words(talk, order)
+
+
+def _order(
+    step: str, project: Project, release_id: str, previous: str | None = None, image: str | None = None
+) -> Order:
+    of_project = (project.project_id, project.project_name)
+    return Order([step], *of_project, release_id=release_id, previous=previous, image=image)
+
+
+def _deploy(request: ReleaseRequest, environment: dict[str, dict[str, str]]) -> Order:
+    return Order(
+        steps=DEPLOY,
+        project_id=request.project_id,
+        project_name=request.project_name,
+        release_id=request.release_id,
+        commit=request.plan.commit,
+        image=request.image,
+        host=request.allocation.server_ip,
+        services=[asdict(service) for service in released_services(request.plan, request.allocation)],
+        environment=environment,
+        build_timeout_s=float(request.timeout_s),
+    )
 
 
 async def outcome_of(
@@ -206,7 +193,7 @@ async def outcome_of(
     # It may have been cut at its limit.
     log = redacted_part(result.log.decode(errors="replace"), secrets)
     reference = await artifacts.put("release.log", log.encode())
-    if result.ok and result.answer is not None:
+    if result.answer is not None and not result.answer.get("failed"):
         return ReleaseOutcome(ok=True, switched=True, log=reference, image=result.answer["image"] or None)
     code, error = _reason(result, request, log)
     return ReleaseOutcome(
@@ -214,12 +201,8 @@ async def outcome_of(
     )
 
 
-async def _looks(request: ProbeRequest) -> list[tuple[int | None, str | None]]:
-    """The last answer's status for each service, and what is wrong with it."""
-    return list(await asyncio.gather(*(_looked(request, service) for service in request.plan.services)))
-
-
 async def _looked(request: ProbeRequest, service: ServiceProcess) -> tuple[int | None, str | None]:
+    """The last answer's status and what is wrong with it."""
     expected = Expectation(service.health_path, service.health_contains, request.release_id)
     status_code = None
     for number in range(_LOOKS):
@@ -251,18 +234,15 @@ def released_services(plan: DeploymentPlan, allocation: Allocation) -> list[Rele
     sensitive = sorted(sensitive_names(plan.environment))
     return [
         ReleasedService(
-            name=service.name,
+            **service.model_dump(exclude={"command"}),
             argv=service.command,
             port=ports[service.name],
-            health_path=service.health_path,
-            health_contains=service.health_contains,
             port_names=[
                 entry.name
                 for entry in plan.environment
                 if entry.source == "allocation" and entry.value in {None, service.name}
             ],
             sensitive=sensitive,
-            migrate=service.migrate,
         )
         for service in plan.services
     ]

@@ -1,18 +1,35 @@
 """The archive that an image is built from: exactly the files of a commit, and how to reach package registries."""
 
+import asyncio
 import io
+import secrets
 import tarfile
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from activities.adapters.release import directory
+from activities.adapters.forge.git import Git
 from contracts.errors import ErrorCode, OrchestratorError
 
 DOCKERFILE = "Dockerfile"
 
 
-def build_context(git_dir: Path, commit: str, extra: Mapping[str, str]) -> bytes:
+async def export_commit(git_dir: Path, commit: str, target: Path) -> None:
+    """Exactly the files of `commit` in the directory `target`, which exists and is empty. Raises GIT_FAILED."""
+    index = target.parent / f".index.{secrets.token_hex(4)}"
+    where = {"GIT_DIR": str(git_dir), "GIT_WORK_TREE": str(target), "GIT_INDEX_FILE": str(index)}
+    try:
+        # Not `git archive`: that honours export-ignore and export-subst, and would not be exactly the commit.
+        for words in (("read-tree", f"{commit}^{{commit}}"), ("checkout-index", "--all", "--force")):
+            done = await Git(target).run(*words, check=False, env=where)
+            if done.exit_code != 0:
+                reason = f"The commit cannot be checked out: {done.stderr.strip()[-500:]}"
+                raise OrchestratorError(ErrorCode.GIT_FAILED, reason)
+    finally:
+        index.unlink(missing_ok=True)
+
+
+async def build_context(git_dir: Path, commit: str, extra: Mapping[str, str]) -> bytes:
     """A tar archive, the same bytes for the same arguments. `extra` files win over those of the commit.
 
     Raises OrchestratorError GIT_FAILED, and PLAYBOOK_FAILED for a commit without a Dockerfile.
@@ -20,12 +37,12 @@ def build_context(git_dir: Path, commit: str, extra: Mapping[str, str]) -> bytes
     with tempfile.TemporaryDirectory() as place:
         tree = Path(place, "tree")
         tree.mkdir()
-        directory.export_commit(git_dir, commit, tree)
+        await export_commit(git_dir, commit, tree)
         if not (tree / DOCKERFILE).is_file():
             raise OrchestratorError(
                 ErrorCode.PLAYBOOK_FAILED, f"There is no {DOCKERFILE} at the root of the repository; add one."
             )
-        return tree_context(tree, extra)
+        return await asyncio.to_thread(tree_context, tree, extra)
 
 
 def tree_context(tree: Path, extra: Mapping[str, str]) -> bytes:
@@ -37,14 +54,15 @@ def tree_context(tree: Path, extra: Mapping[str, str]) -> bytes:
             if name not in extra:
                 archive.add(path, name, recursive=False, filter=_plain)
         for name, text in sorted(extra.items()):
-            _add(archive, name, text.encode())
+            add(archive, name, text.encode())
     return target.getvalue()
 
 
-def _add(archive: tarfile.TarFile, name: str, content: bytes) -> None:
+def add(archive: tarfile.TarFile, name: str, content: bytes, mtime: int = 0) -> None:
+    """A plain file, with nothing of this machine."""
     member = tarfile.TarInfo(name)
-    member.size = len(content)
-    archive.addfile(_plain(member), io.BytesIO(content))
+    member.size, member.mtime = len(content), mtime
+    archive.addfile(member, io.BytesIO(content))
 
 
 def _plain(member: tarfile.TarInfo) -> tarfile.TarInfo:

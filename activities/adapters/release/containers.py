@@ -6,7 +6,6 @@ import os
 import shlex
 import shutil
 import sys
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, ClassVar
@@ -20,11 +19,13 @@ from activities.adapters.release.services import (
     LOOPBACK,
     RAW_TAIL,
     Built,
+    Phase,
     Release,
     ReleasedService,
     ReleaseServices,
 )
 from activities.adapters.runs.states import RunAs, RunState, RunStatus
+from activities.adapters.runs.unprivileged import numeric_user
 from contracts.errors import ErrorCode, OrchestratorError
 
 PROJECT_LABEL = "orchestrator.project"
@@ -33,8 +34,6 @@ COMMIT_LABEL = "orchestrator.commit"
 CONTENT_LABEL = "orchestrator.content"
 """Of an image: the digest of what it was built from."""
 _CONTEXT = "context.tar"
-_FIRST_UID = 20_000
-_UIDS = 30_000
 _INTERPRETER = "python3"
 """What `{python}` is inside an image: the first of that name on its PATH."""
 _STOP_GRACE_S = 3
@@ -53,17 +52,14 @@ _CONFINED: dict[str, Any] = {
 }
 
 
-@dataclass(frozen=True)
 class ReleaseContainers(ReleaseServices):
-    """`start_timeout_s` is how long a service may take, in seconds, until it answers for the first time."""
+    """Each project has a numeric user of its own."""
 
     building: ClassVar[str] = "Build the image"
     takes_over: ClassVar[bool] = True
-    place: ProjectPlace
     user: RunAs
-    start_timeout_s: float = 30.0
 
-    def check_out(self, release_id: str, commit: str) -> None:
+    async def check_out(self, release_id: str, commit: str) -> None:
         """Keep the archive, which follows the order, until the image is built."""
         context = self._context(release_id)
         context.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -73,11 +69,11 @@ class ReleaseContainers(ReleaseServices):
         draft.replace(context)
 
     async def is_built(self, recorded: dict[str, Any] | None) -> bool:
-        return recorded is not None and await has_image(recorded["image"])
+        return recorded is not None and await engine.find(f"/images/{recorded['image']}/json") is not None
 
     async def build(self, release_id: str, commit: str, timeout_s: float, recorded: dict[str, Any] | None) -> Built:
         """The image of exactly this commit, or the recorded one."""
-        if recorded is not None and await has_image(recorded["image"]):
+        if recorded is not None and await self.is_built(recorded):
             return Built(_INTERPRETER, image=recorded["image"])
         context = self._context(release_id)
         built = Built(_INTERPRETER, image=await build_image(self.place, release_id, commit, context, timeout_s))
@@ -85,7 +81,10 @@ class ReleaseContainers(ReleaseServices):
         return built
 
     async def forget(self, release_id: str | None = None) -> None:
-        await remove_images(self.place, release_id)
+        """What a container still uses stays."""
+        reference = image_tag(self.place, release_id or "*")
+        for tag in (await docker.run("images", "--format", "{{.Repository}}:{{.Tag}}", reference)).split():
+            await docker.try_run("image", "rm", tag)
 
     def _context(self, release_id: str) -> Path:
         return self.place.release(release_id) / _CONTEXT
@@ -113,55 +112,44 @@ class ReleaseContainers(ReleaseServices):
         await engine.try_call("POST", f"/containers/{name}/stop", query={"t": _STOP_GRACE_S})
         await engine.try_call("DELETE", f"/containers/{name}", query={"force": 1, "v": 1})
 
-    async def launch_live(self, name: str, release: Release, service: ReleasedService) -> None:
-        port = f"{service.port}/tcp"
-        public = {
-            "RestartPolicy": {"Name": "unless-stopped"},
-            "PortBindings": {port: [{"HostIp": release.bind, "HostPort": str(service.port)}]},
-        }
-        await self._launch(name, release, service, "live", self.place.data, public)
-
-    async def launch_candidate(
-        self, name: str, release: Release, service: ReleasedService, scratch: Path
+    async def launch(
+        self, name: str, release: Release, service: ReleasedService, phase: Phase, data: Path
     ) -> tuple[str, int]:
-        await self._launch(name, release, service, "candidate", scratch, {})
+        if (state := (await self.state(name)).state) != "running":
+            if state != "absent":
+                await self.stop(name)
+            wanted = self._creation(release, service, phase, data)
+            reply = await engine.try_call("POST", "/containers/create", wanted, {"name": name})
+            if reply.ok:
+                reply = await engine.try_call("POST", f"/containers/{name}/start", timeout_s=_START_S)
+            if not reply.ok:
+                raise OrchestratorError(
+                    ErrorCode.PLAYBOOK_FAILED, f"Service {service.name} cannot be started: {reply.error}"
+                )
+        if phase != "candidate":
+            return release.near, service.port
         found = await engine.call("GET", f"/containers/{name}/json")
         networks = found["NetworkSettings"]["Networks"].values()
         # One that has ended already has no address; looking at it tells that, and why.
         return next((one["IPAddress"] for one in networks if one["IPAddress"]), LOOPBACK), service.port
 
-    async def launch_migration(self, name: str, release: Release, service: ReleasedService) -> None:
-        await self._launch(name, release, service, "migration", self.place.data, {})
-
-    async def _launch(
-        self, name: str, release: Release, service: ReleasedService, phase: str, data: Path, options: dict[str, Any]
-    ) -> None:
-        state = (await self.state(name)).state
-        if state == "running":
-            return
-        if state != "absent":
-            await self.stop(name)
-        file = self._environment_file(release, service, phase)
+    def _creation(self, release: Release, service: ReleasedService, phase: Phase, data: Path) -> dict[str, Any]:
+        file, port = self._environment_file(release, service, phase), f"{service.port}/tcp"
         mounts = [
             {"Type": "bind", "Source": str(file), "Target": _ENVIRONMENT, "ReadOnly": True},
             {"Type": "bind", "Source": str(data), "Target": _DATA},
         ]
-        wanted = self._creation(release, service)
-        wanted["HostConfig"] = _CONFINED | {"Mounts": mounts} | options
-        made = await engine.try_call("POST", "/containers/create", wanted, {"name": name})
-        started = await engine.try_call("POST", f"/containers/{name}/start", timeout_s=_START_S) if made.ok else made
-        if not started.ok:
-            raise OrchestratorError(
-                ErrorCode.PLAYBOOK_FAILED, f"Service {service.name} cannot be started: {started.error}"
-            )
-
-    def _creation(self, release: Release, service: ReleasedService) -> dict[str, Any]:
+        public = {
+            "RestartPolicy": {"Name": "unless-stopped"},
+            "PortBindings": {port: [{"HostIp": release.bind, "HostPort": str(service.port)}]},
+        }
         return {
+            "HostConfig": _CONFINED | {"Mounts": mounts} | (public if phase == "live" else {}),
             "Image": release.image,
             "Entrypoint": ["/bin/sh"],
             "Cmd": ["-c", _LOAD_ENVIRONMENT, "sh", *service.argv],
             "Env": [f"PORT={service.port}"],
-            "ExposedPorts": {f"{service.port}/tcp": {}},
+            "ExposedPorts": {port: {}},
             "User": f"{self.user.uid}:{self.user.gid}",
             "Labels": {
                 PROJECT_LABEL: self.place.slug,
@@ -171,7 +159,7 @@ class ReleaseContainers(ReleaseServices):
             },
         }
 
-    def _environment_file(self, release: Release, service: ReleasedService, phase: str) -> Path:
+    def _environment_file(self, release: Release, service: ReleasedService, phase: Phase) -> Path:
         """`NAME='value'` lines for a shell, readable for the user of the service only."""
         values = directory.read_environment(self.place, release.release_id, service.name)
         values = {"HOME": _DATA, "LANG": "C.UTF-8"} | values
@@ -185,10 +173,6 @@ class ReleaseContainers(ReleaseServices):
 
 def image_tag(place: ProjectPlace, release_id: str) -> str:
     return f"svc-{place.slug}:{release_id}"
-
-
-async def has_image(image: str) -> bool:
-    return await engine.find(f"/images/{image}/json") is not None
 
 
 async def build_image(place: ProjectPlace, release_id: str, commit: str, context: Path, timeout_s: float) -> str:
@@ -218,13 +202,6 @@ async def build_image(place: ProjectPlace, release_id: str, commit: str, context
     return str((await engine.call("GET", f"/images/{tag}/json"))["Id"])
 
 
-async def remove_images(place: ProjectPlace, release_id: str | None = None) -> None:
-    """Remove the image of one release, or all of the project. Images that a container still uses stay."""
-    reference = image_tag(place, release_id or "*")
-    for tag in (await docker.run("images", "--format", "{{.Repository}}:{{.Tag}}", reference)).split():
-        await docker.try_run("image", "rm", tag)
-
-
 def _status(name: str, state: dict[str, Any], restarts: int) -> RunStatus:
     known: dict[str, RunState] = {"running": "running", "restarting": "exited", "exited": "exited", "dead": "exited"}
     started = state["StartedAt"]
@@ -239,6 +216,4 @@ def _status(name: str, state: dict[str, Any], restarts: int) -> RunStatus:
 
 
 def services_of(order: Order, place: ProjectPlace) -> ReleaseContainers:
-    """Each project has a numeric user of its own."""
-    number = _FIRST_UID + int.from_bytes(hashlib.sha256(place.slug.encode()).digest()[:4]) % _UIDS
-    return ReleaseContainers(place, RunAs(number, number), order.start_timeout_s)
+    return ReleaseContainers(place=place, user=numeric_user(place.slug), start_timeout_s=order.start_timeout_s)

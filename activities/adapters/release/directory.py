@@ -9,7 +9,6 @@ import json
 import os
 import secrets
 import shutil
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -112,40 +111,11 @@ def _claimed_place(services_dir: Path, project_id: str) -> ProjectPlace | None:
 
 
 @contextmanager
-def changing(place: ProjectPlace) -> Iterator[None]:
-    """One change at a time per project, even if the orphan of a killed release program is still working."""
-    with locked(place.lock):
-        yield
-
-
-@contextmanager
 def locked(path: Path) -> Iterator[None]:
     """Blocks while another process holds `path`; the kernel frees the lock of a killed holder."""
     with path.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
-
-
-def check_out(place: ProjectPlace, git_dir: Path, commit: str, release_id: str) -> bool:
-    """Exactly the files of `commit` in the release directory; False when a finished release is there already."""
-    release = place.release(release_id)
-    if recorded_release(place, release_id, commit) is not None:
-        return False
-    shutil.rmtree(release, ignore_errors=True)
-    (release / "app").mkdir(parents=True)
-    export_commit(git_dir, commit, release / "app")
-    return True
-
-
-def export_commit(git_dir: Path, commit: str, target: Path) -> None:
-    """Exactly the files of `commit` in the directory `target`, which exists and is empty. Raises GIT_FAILED."""
-    index = target.parent / f".index.{secrets.token_hex(4)}"
-    try:
-        # Not `git archive`: that honours export-ignore and export-subst, and would not be exactly the commit.
-        _git(git_dir, target, index, "read-tree", f"{commit}^{{commit}}")
-        _git(git_dir, target, index, "checkout-index", "--all", "--force")
-    finally:
-        index.unlink(missing_ok=True)
 
 
 def recorded_release(place: ProjectPlace, release_id: str, commit: str) -> dict[str, Any] | None:
@@ -228,35 +198,11 @@ def read_environment(place: ProjectPlace, release_id: str, service: str) -> dict
     return {name: json.loads(value) for name, value in pairs}
 
 
-def write_private(path: Path, text: str) -> None:
+def write_private(path: Path, content: str | bytes) -> None:
     """Write a file atomically, with mode 0600 from its first byte."""
-    write_private_bytes(path, text.encode())
-
-
-def write_private_bytes(path: Path, content: bytes) -> None:
-    """Write bytes to a file, as `write_private` writes text."""
     draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        file.write(content)
+        file.write(content.encode() if isinstance(content, str) else content)
         file.flush()
         os.fsync(file.fileno())
     os.replace(draft, path)
-
-
-def _git(git_dir: Path, work_tree: Path, index: Path, *arguments: str) -> None:
-    environment = {
-        "PATH": os.defpath,
-        "GIT_INDEX_FILE": str(index),
-        "GIT_CONFIG_NOSYSTEM": "1",
-        "GIT_CONFIG_GLOBAL": os.devnull,
-        "GIT_CONFIG_COUNT": "1",
-        "GIT_CONFIG_KEY_0": "safe.directory",
-        "GIT_CONFIG_VALUE_0": "*",
-    }
-    command = ["git", "-c", "core.bare=false", "-c", f"core.hooksPath={os.devnull}"]
-    done = subprocess.run(
-        [*command, f"--git-dir={git_dir}", f"--work-tree={work_tree}", *arguments],
-        env=environment, cwd=work_tree, capture_output=True, text=True, errors="replace", check=False,
-    )  # fmt: skip
-    if done.returncode != 0:
-        raise OrchestratorError(ErrorCode.GIT_FAILED, f"The commit cannot be checked out: {done.stderr.strip()[-500:]}")

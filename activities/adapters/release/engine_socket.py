@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-from contracts.errors import ErrorClass, ErrorCode, OrchestratorError, bounded
+from contracts.errors import ErrorCode, OrchestratorError, bounded
 
 SOCKET = Path("/var/run/docker.sock")
 _Query = Mapping[str, str | int]
@@ -48,20 +48,13 @@ async def try_call(
     """
     try:
         async with asyncio.timeout(timeout_s):
-            answer = await _exchange(_request(method, path, body, query or {}))
+            return await _exchange(_request(method, path, body, query or {}))
     except TimeoutError:
-        raise OrchestratorError(
-            ErrorCode.PROCESS_FAILED,
-            f"The Docker Engine did not answer {method} {path} within {timeout_s:g} s.",
-            error_class=ErrorClass.TRANSIENT,
-        ) from None
+        reason = f"The Docker Engine did not answer {method} {path} within {timeout_s:g} s."
+        raise OrchestratorError.transient(ErrorCode.PROCESS_FAILED, reason) from None
     except (OSError, ValueError) as error:
-        raise OrchestratorError(
-            ErrorCode.DOCKER_UNREACHABLE,
-            f"The Docker Engine cannot be reached: {bounded(str(error) or type(error).__name__, 500)}",
-            error_class=ErrorClass.TRANSIENT,
-        ) from None
-    return answer
+        reason = f"The Docker Engine cannot be reached: {bounded(str(error) or type(error).__name__, 500)}"
+        raise OrchestratorError.transient(ErrorCode.DOCKER_UNREACHABLE, reason) from None
 
 
 async def call(method: str, path: str, query: _Query | None = None) -> Any:  # noqa: ANN401 - any JSON

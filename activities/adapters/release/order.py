@@ -17,7 +17,7 @@ class Order:
     steps: list[str]
     project_id: str
     project_name: str
-    services_dir: str
+    services_dir: str = ""
     release_id: str = ""
     commit: str = ""
     previous: str | None = None

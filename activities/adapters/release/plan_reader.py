@@ -24,8 +24,6 @@ _MALFORMED = (yaml.YAMLError, RecursionError, ValueError, LookupError, Attribute
 class _Module(BaseModel):
     """One module as the manifest writes it."""
 
-    model_config = ConfigDict(extra="ignore")
-
     name: str
     command: list[_Plain]
     migrate: list[_Plain] = Field(default_factory=list)
@@ -34,8 +32,6 @@ class _Module(BaseModel):
 
 
 class _Manifest(BaseModel):
-    model_config = ConfigDict(extra="ignore")
-
     modules: list[_Module] = Field(min_length=1, max_length=20)
 
 
@@ -48,8 +44,6 @@ class _Entry(EnvEntry):
 
 
 class _Contract(BaseModel):
-    model_config = ConfigDict(extra="ignore")
-
     entries: list[_Entry] = Field(default_factory=list, max_length=200)
 
 
@@ -68,29 +62,18 @@ class ForgePlanReader:
         if len(set(names)) != len(names):
             raise _invalid(f"{MANIFEST}: two modules have the same name.")
         environment = [EnvEntry(**entry.model_dump()) for entry in contract.entries]
-        services = _services(manifest)
+        services = [_service(module) for module in manifest.modules]
         check_contract(names, environment)
         return DeploymentPlan(commit=commit, services=services, environment=environment)
 
 
-def _services(manifest: _Manifest) -> list[ServiceProcess]:
-    services = []
-    for module in manifest.modules:
-        if not module.health_path.startswith("/"):
-            raise _invalid(f"{MANIFEST}: health_path of {module.name} must start with a slash.")
-        try:
-            services.append(
-                ServiceProcess(
-                    name=module.name,
-                    command=module.command,
-                    migrate=module.migrate,
-                    health_path=module.health_path,
-                    health_contains=module.health_body,
-                )
-            )
-        except ValidationError as error:
-            raise _invalid(f"{MANIFEST}: module {module.name}: {_explain(error)}") from None
-    return services
+def _service(module: _Module) -> ServiceProcess:
+    if not module.health_path.startswith("/"):
+        raise _invalid(f"{MANIFEST}: health_path of {module.name} must start with a slash.")
+    try:
+        return ServiceProcess(**module.model_dump(exclude={"health_body"}), health_contains=module.health_body)
+    except ValidationError as error:
+        raise _invalid(f"{MANIFEST}: module {module.name}: {_explain(error)}") from None
 
 
 def _parse(path: str, files: dict[str, str], model: type[Model]) -> Model:

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any, ClassVar
 
 from activities.adapters.packages.venv_cache import ensure_venv
 from activities.adapters.release import directory
+from activities.adapters.release.build_context import export_commit
 from activities.adapters.release.directory import ProjectPlace
 from activities.adapters.release.order import Order
 from activities.adapters.release.program import main
@@ -16,6 +18,7 @@ from activities.adapters.release.services import (
     LOOPBACK,
     RAW_TAIL,
     Built,
+    Phase,
     Release,
     ReleasedService,
     ReleaseServices,
@@ -28,24 +31,21 @@ REQUIREMENTS = "requirements.txt"
 _STOP_GRACE_S = 3.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ReleaseProcesses(ReleaseServices):
-    """`start_timeout_s` is how long a service may take, in seconds, until it answers for the first time.
-
-    Code comes from the bare repository `git_dir`, environments are kept in `venvs_dir`.
-    """
+    """Code comes from the bare repository `git_dir`, environments are kept in `venvs_dir`."""
 
     building: ClassVar[str] = "Install the packages"
     takes_over: ClassVar[bool] = False
     runs_dir: Path
-    place: ProjectPlace
-    start_timeout_s: float = 30.0
-    user: RunAs | None = None
     git_dir: Path = Path()
     venvs_dir: Path = Path()
 
-    def check_out(self, release_id: str, commit: str) -> None:
-        directory.check_out(self.place, self.git_dir, commit, release_id)
+    async def check_out(self, release_id: str, commit: str) -> None:
+        release = self.place.release(release_id)
+        shutil.rmtree(release, ignore_errors=True)
+        (release / "app").mkdir(parents=True)
+        await export_commit(self.git_dir, commit, release / "app")
 
     async def is_built(self, recorded: dict[str, Any] | None) -> bool:
         return recorded is not None
@@ -85,42 +85,28 @@ class ReleaseProcesses(ReleaseServices):
         await self.supervisor.stop(name, grace_s=_STOP_GRACE_S)
         await asyncio.to_thread(self.supervisor.remove, name)
 
-    async def launch_live(self, name: str, release: Release, service: ReleasedService) -> None:
-        values = directory.read_environment(self.place, release.release_id, service.name)
-        values |= {"DATA_DIR": str(self.place.data), "RELEASE_PHASE": "live"}
-        await self._launch(name, release, service, values, restart=True)
-
-    async def launch_candidate(
-        self, name: str, release: Release, service: ReleasedService, scratch: Path
+    async def launch(
+        self, name: str, release: Release, service: ReleasedService, phase: Phase, data: Path
     ) -> tuple[str, int]:
-        port = any_free()
-        own_port = dict.fromkeys([*service.port_names, "PORT"], str(port))
-        values = directory.read_environment(self.place, release.release_id, service.name)
-        values |= own_port | {"HOST": LOOPBACK, "DATA_DIR": str(scratch), "RELEASE_PHASE": "candidate"}
-        await self._launch(name, release, service, values, restart=False)
-        return LOOPBACK, port
-
-    async def launch_migration(self, name: str, release: Release, service: ReleasedService) -> None:
-        values = directory.read_environment(self.place, release.release_id, service.name)
-        values |= {"DATA_DIR": str(self.place.data), "RELEASE_PHASE": "migration"}
-        await self._launch(name, release, service, values, restart=False)
-
-    async def _launch(
-        self, name: str, release: Release, service: ReleasedService, values: dict[str, str], *, restart: bool
-    ) -> None:
         if self.supervisor.status(name).state in {"exited", "lost"}:
             await self.stop(name)
-        base = {
+        values = {
             "PATH": f"{release.venv}/bin:{os.defpath}",
             "VIRTUAL_ENV": release.venv,
-            "HOME": values["DATA_DIR"],
+            "HOME": str(data),
             "LANG": "C.UTF-8",
             "PYTHONUNBUFFERED": "1",
         }
+        values |= directory.read_environment(self.place, release.release_id, service.name)
+        values |= {"DATA_DIR": str(data), "RELEASE_PHASE": phase}
+        host, port = release.near, service.port
+        if phase == "candidate":
+            host, port = LOOPBACK, any_free()
+            values |= dict.fromkeys([*service.port_names, "PORT"], str(port)) | {"HOST": host}
         app = self.place.release(release.release_id) / "app"
-        await self.supervisor.start(
-            SupervisedCommand(name, service.argv, app, base | values, restart=restart, user=self.user)
-        )
+        command = SupervisedCommand(name, service.argv, app, values, restart=phase == "live", user=self.user)
+        await self.supervisor.start(command)
+        return host, port
 
 
 def services_of(order: Order, place: ProjectPlace) -> ReleaseProcesses:

@@ -12,14 +12,15 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from inspect import iscoroutinefunction
 from pathlib import Path
 from typing import Any
 
 from activities.adapters.release import directory
 from activities.adapters.release.directory import ProjectPlace
 from activities.adapters.release.order import Order
-from activities.adapters.release.services import ReleasedService, ReleaseServices, load_release
+from activities.adapters.release.services import Release, ReleasedService, ReleaseServices, load_release
 from activities.adapters.runs import process_table
 from contracts.errors import ErrorCode, OrchestratorError
 
@@ -44,76 +45,65 @@ class _Work:
     place: ProjectPlace
     services: ReleaseServices
 
-    async def checkout(self) -> Answer:
+    async def checkout(self) -> None:
         """Get the files of the commit; nothing for a release that is already built."""
         if not await self.services.is_built(self._recorded()):
-            self.services.check_out(self.order.release_id, self.order.commit)
-        return {}
+            await self.services.check_out(self.order.release_id, self.order.commit)
 
     async def build(self) -> Answer:
         """Build exactly this commit, once; after that the release is complete."""
         order, recorded = self.order, self._recorded()
         await self._refuse_another_image(order.release_id)
         built = await self.services.build(order.release_id, order.commit, order.build_timeout_s, recorded)
-        services = [asdict(ReleasedService(**service)) for service in order.services]
-        for service in services:
-            for command in ("argv", "migrate"):
-                service[command] = [part.replace("{python}", built.python) for part in service[command]]
-        manifest = {
-            "release_id": order.release_id,
-            "commit": order.commit,
-            "host": order.host,
-            "bind": order.bind,
-            "venv": built.venv,
-            "image": built.image,
-            "services": services,
-        }
+
+        def filled(command: list[str]) -> list[str]:
+            return [part.replace("{python}", built.python) for part in command]
+
+        services = [ReleasedService(**service) for service in order.services]
+        services = [replace(one, argv=filled(one.argv), migrate=filled(one.migrate)) for one in services]
+        known = (order.release_id, order.commit, order.host, order.bind)
+        manifest = asdict(Release(*known, services, venv=built.venv, image=built.image))
         if manifest != recorded:
             directory.finish_release(self.place, order.release_id, manifest)
         return {"image": built.image}
 
-    async def environment(self) -> Answer:
+    async def environment(self) -> None:
         for service, values in self.order.environment.items():
             directory.write_environment(self.place, self.order.release_id, service, values)
-        return {}
 
     async def migrate(self) -> Answer:
         """Migrate the project's data before the release starts, while the previous one is still live."""
         return {"migrated": await self.services.migrate(load_release(self.place, self.order.release_id))}
 
-    async def candidate(self) -> Answer:
+    async def candidate(self) -> None:
         await self.services.try_candidate(load_release(self.place, self.order.release_id))
-        return {}
 
-    async def switch(self) -> Answer:
+    async def switch(self) -> None:
         await self.services.switch(load_release(self.place, self.order.release_id))
-        return {}
 
-    async def revert(self) -> Answer:
+    async def revert(self) -> None:
         if self.order.previous:
             await self._refuse_another_image(self.order.previous)
-        return await self._return_to(self.order.previous)
+        await self._return_to(self.order.previous)
 
-    async def abandon(self) -> Answer:
+    async def abandon(self) -> None:
         """After a cancel: make the previous release live again."""
         before = directory.current_release(self.place)
-        return await self._return_to(self.order.previous if before == self.order.release_id else before)
+        await self._return_to(self.order.previous if before == self.order.release_id else before)
 
-    async def stop(self) -> Answer:
+    async def stop(self) -> None:
         await self.services.stop_project()
-        return {}
 
     async def restart(self) -> Answer:
         await self._refuse_another_image(self.order.release_id)
         release = await self.services.restart(self.order.release_id or None)
         return {"host": release.host, "ports": {service.name: service.port for service in release.services}}
 
-    async def remove(self) -> Answer:
+    async def remove(self) -> None:
         """Remove what runs, what was built, releases and their secrets; data is moved to `.removed`."""
         await self.services.stop_project()
         await self.services.forget()
         directory.remove_place(self.place, Path(self.order.services_dir))
-        return {}
 
     async def status(self) -> Answer:
         """The state of each service of the release at the public address."""
@@ -142,26 +132,14 @@ class _Work:
                 "deploy the commit as a new release.",
             )
 
-    async def _return_to(self, previous: str | None) -> Answer:
+    async def _return_to(self, previous: str | None) -> None:
         await self.services.return_to(self.order.release_id, previous)
         if not self.place.release(self.order.release_id).exists():
             await self.services.forget(self.order.release_id)
-        return {}
 
 
-STEPS: dict[str, Callable[[_Work], Awaitable[Answer]]] = {
-    "checkout": _Work.checkout,
-    "build": _Work.build,
-    "environment": _Work.environment,
-    "migrate": _Work.migrate,
-    "candidate": _Work.candidate,
-    "switch": _Work.switch,
-    "revert": _Work.revert,
-    "abandon": _Work.abandon,
-    "stop": _Work.stop,
-    "restart": _Work.restart,
-    "remove": _Work.remove,
-    "status": _Work.status,
+STEPS: dict[str, Callable[[_Work], Awaitable[Answer | None]]] = {
+    name: step for name, step in vars(_Work).items() if iscoroutinefunction(step) and not name.startswith("_")
 }
 
 
@@ -183,14 +161,14 @@ async def _answer(order: Order, services_of: ServicesOf) -> Answer:
         work = _Work(order, place, services_of(order, place))
         for step in order.steps:
             told = work.title(step)
-            answer |= await _done(work, step, told)
+            answer |= await _done(work, step, told) or {}
     except OrchestratorError as error:
         failure = {"msg": error.message, "code": error.code.value, "retryable": error.retryable}
         return {"failed": True, "step": told, **failure}
     return answer
 
 
-async def _done(work: _Work, step: str, told: str) -> Answer:
+async def _done(work: _Work, step: str, told: str) -> Answer | None:
     if step in _LOOK:
         return await STEPS[step](work)
     if told:
@@ -215,7 +193,7 @@ def _alone(place: ProjectPlace, *, takes_over: bool) -> Iterator[None]:
     holder = place.root / ".holder"
     if takes_over:
         _end(holder)
-    with directory.changing(place):
+    with directory.locked(place.lock):
         mine = process_table.entry(os.getpid())
         directory.write_private(holder, json.dumps([os.getpid(), mine.start_ticks if mine else 0]))
         yield

@@ -14,21 +14,23 @@ from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from activities.adapters.release import directory
 from activities.adapters.release.directory import ProjectPlace
 from activities.adapters.release.probe import Expectation, look
 from activities.adapters.runs.states import RunAs, RunStatus
 from activities.adapters.runs.unprivileged import give
-from contracts.errors import ErrorClass, ErrorCode, OrchestratorError, bounded
+from contracts.errors import ErrorCode, OrchestratorError, bounded
 from contracts.redaction import redacted, redacted_part
 
+Phase = Literal["live", "candidate", "migration"]
+"""What a service is started for: a live one is at the public address, a candidate at a private one."""
 LOOPBACK = "127.0.0.1"
 RAW_TAIL = 20_000
-_CANDIDATE = "cand-"
-_MIGRATION = "migr-"
-_PASSING = (_CANDIDATE, _MIGRATION)
+_PREFIXES: dict[Phase, str] = {"live": "", "candidate": "cand-", "migration": "migr-"}
+"""Of the release in a name."""
+_PASSING = (_PREFIXES["candidate"], _PREFIXES["migration"])
 _SETTLE_S = 0.3
 """Between the first good answer and the second look: a service that dies right after starting shows itself."""
 _WRONG_ANSWER_S = 2.0
@@ -66,6 +68,11 @@ class Release:
     venv: str = ""
     image: str = ""
 
+    @property
+    def near(self) -> str:
+        """Where its own machine reaches it."""
+        return LOOPBACK if self.bind == "0.0.0.0" else self.bind
+
 
 @dataclass(frozen=True)
 class Built:
@@ -87,27 +94,20 @@ def load_release(place: ProjectPlace, release_id: str) -> Release:
     return Release(**manifest | {"services": [ReleasedService(**service) for service in manifest["services"]]})
 
 
-def live_name(place: ProjectPlace, service: str, release_id: str) -> str:
-    return f"svc-{place.slug}-{service}-{release_id}"
-
-
-def candidate_name(place: ProjectPlace, service: str, release_id: str) -> str:
-    return f"svc-{place.slug}-{service}-{_CANDIDATE}{release_id}"
-
-
+@dataclass(frozen=True, kw_only=True)
 class ReleaseServices(ABC):
     """The services of one project. `start_timeout_s` is how long one may take, in seconds, until it answers."""
 
     place: ProjectPlace
-    start_timeout_s: float
-    user: RunAs | None
+    start_timeout_s: float = 30.0
+    user: RunAs | None = None
     building: ClassVar[str]
     """The step that builds, in words for people."""
     takes_over: ClassVar[bool]
     """Whether who asks last ends the programs of those before."""
 
     @abstractmethod
-    def check_out(self, release_id: str, commit: str) -> None:
+    async def check_out(self, release_id: str, commit: str) -> None:
         """Keep the files that the release is built from."""
 
     @abstractmethod
@@ -143,18 +143,10 @@ class ReleaseServices(ABC):
         """Stop and remove the named process or container; its name is free afterwards."""
 
     @abstractmethod
-    async def launch_live(self, name: str, release: Release, service: ReleasedService) -> None:
-        """Start the service at the public address, or adopt it; it is restarted when it ends."""
-
-    @abstractmethod
-    async def launch_candidate(
-        self, name: str, release: Release, service: ReleasedService, scratch: Path
+    async def launch(
+        self, name: str, release: Release, service: ReleasedService, phase: Phase, data: Path
     ) -> tuple[str, int]:
-        """Start the service once at a private address, with scratch data; returns that address."""
-
-    @abstractmethod
-    async def launch_migration(self, name: str, release: Release, service: ReleasedService) -> None:
-        """Start the service's command once with the live data, or adopt it."""
+        """Start the service, or adopt it; returns its address on this machine. Only a live one is started again."""
 
     async def migrate(self, release: Release) -> dict[str, str]:
         """Run each service's migration; returns the end of their output, without secrets. Nothing for a release that
@@ -178,7 +170,7 @@ class ReleaseServices(ABC):
         scratch.mkdir(parents=True)
         give(scratch, self.user)
         try:
-            await _all(self._try_service(release, service, scratch) for service in release.services)
+            await _all(self._start(release, service, "candidate", scratch) for service in release.services)
         finally:
             await self.stop_candidates()
 
@@ -202,7 +194,7 @@ class ReleaseServices(ABC):
     async def start_release(self, release: Release) -> None:
         """Start (or adopt) every service at the public address, and wait until each has passed two strict checks."""
         self._give_data()
-        await _all(self._start_live(release, service) for service in release.services)
+        await _all(self._start(release, service, "live", self.place.data) for service in release.services)
 
     async def return_to(self, failed: str, previous: str | None) -> None:
         """Make `previous` the live release and `current` again, and remove what was built for `failed` if it was never
@@ -240,9 +232,9 @@ class ReleaseServices(ABC):
         """Start what should run and does not, without waiting for it; returns the names of what was started."""
         names = []
         for service in release.services:
-            name = live_name(self.place, service.name, release.release_id)
+            name = self._name(release, service, "live")
             if (await self.state(name)).state != "running":
-                await self.launch_live(name, release, service)
+                await self.launch(name, release, service, "live", self.place.data)
                 names.append(name)
         return names
 
@@ -252,37 +244,37 @@ class ReleaseServices(ABC):
 
     async def stop_candidates(self) -> None:
         """Remove candidates, their scratch data and migrations, of whatever release."""
-        parted = [(name, self._parted(name)[1]) for name in await self.names()]
-        await self._stop_all([name for name, release in parted if release.startswith(_PASSING)])
+        parted = await self._parted_names()
+        await self._stop_all([name for name, _, release in parted if release.startswith(_PASSING)])
         shutil.rmtree(self.place.root / "candidates", ignore_errors=True)
 
     async def live(self, *, service: str | None = None, other_than: str | None = None) -> list[str]:
         """Names of the project's processes or containers at its public address."""
-        parted = [(name, *self._parted(name)) for name in await self.names()]
         return [
             name
-            for name, of_service, release in parted
+            for name, of_service, release in await self._parted_names()
             if not release.startswith(_PASSING) and release != other_than and service in {None, of_service}
         ]
 
     async def live_states(self, release_id: str) -> dict[str, RunStatus]:
         """The state of each service of a release at the public address."""
-        parted = [(name, *self._parted(name)) for name in await self.names()]
+        parted = await self._parted_names()
         return {service: await self.state(name) for name, service, release in parted if release == release_id}
 
-    def _parted(self, name: str) -> tuple[str, str]:
-        """Service and release. Neither slug nor service holds a dash, so this is unambiguous."""
-        service, _, release = name.removeprefix(f"svc-{self.place.slug}-").partition("-")
-        return service, release
+    async def _parted_names(self) -> list[tuple[str, str, str]]:
+        """Each with its service and release. Neither slug nor service holds a dash, so this is unambiguous."""
+        prefix = f"svc-{self.place.slug}-"
+        return [(name, *name.removeprefix(prefix).partition("-")[::2]) for name in await self.names()]
 
     def _give_data(self) -> None:
         self.place.data.mkdir(parents=True, exist_ok=True)
         give(self.place.data, self.user)
 
     async def _migrate(self, release: Release, service: ReleasedService) -> str:
-        name = f"svc-{self.place.slug}-{service.name}-{_MIGRATION}{release.release_id}"
+        name = self._name(release, service, "migration")
         try:
-            await self.launch_migration(name, release, replace(service, argv=service.migrate))
+            command = replace(service, argv=service.migrate)
+            await self.launch(name, release, command, "migration", self.place.data)
             await self.ended(name)
             code, said = (await self.state(name)).exit_code, await self._readable_tail(name, release, service)
         finally:
@@ -292,18 +284,15 @@ class ReleaseServices(ABC):
             raise OrchestratorError(ErrorCode.MIGRATION_FAILED, bounded(message, 3_500))
         return said
 
-    async def _try_service(self, release: Release, service: ReleasedService, scratch: Path) -> None:
-        name = candidate_name(self.place, service.name, release.release_id)
-        host, port = await self.launch_candidate(name, release, service, scratch)
-        await self._answers(name, host, port, release, service)
+    async def _start(self, release: Release, service: ReleasedService, phase: Phase, data: Path) -> None:
+        name = self._name(release, service, phase)
+        address = await self.launch(name, release, service, phase, data)
+        await self._answers(name, address, release, service)
 
-    async def _start_live(self, release: Release, service: ReleasedService) -> None:
-        name = live_name(self.place, service.name, release.release_id)
-        await self.launch_live(name, release, service)
-        host = LOOPBACK if release.bind == "0.0.0.0" else release.bind
-        await self._answers(name, host, service.port, release, service)
+    def _name(self, release: Release, service: ReleasedService, phase: Phase) -> str:
+        return f"svc-{self.place.slug}-{service.name}-{_PREFIXES[phase]}{release.release_id}"
 
-    async def _answers(self, name: str, host: str, port: int, release: Release, service: ReleasedService) -> None:
+    async def _answers(self, name: str, address: tuple[str, int], release: Release, service: ReleasedService) -> None:
         """Return when the service has passed two checks without a restart; raise as soon as it cannot any more."""
         expected = Expectation(service.health_path, service.health_contains, release.release_id)
         loop = asyncio.get_running_loop()
@@ -313,7 +302,7 @@ class ReleaseServices(ABC):
         good = 0
         try:
             while True:
-                answer = await look(host, port, expected)
+                answer = await look(*address, expected)
                 await self._refuse_ended(name, restarts, release, service)
                 good = good + 1 if answer.ok else 0
                 if good == 2:
@@ -364,12 +353,10 @@ class ReleaseServices(ABC):
             if any(status.state == "running" for status in ours):
                 continue
             if not _can_bind(release.bind, service.port):
-                raise OrchestratorError(
-                    ErrorCode.PLAYBOOK_FAILED,
-                    f"Port {service.port} of {service.name} is taken by a program that is not part of this project; "
-                    "stop that program and deploy again.",
-                    error_class=ErrorClass.PERMANENT,
+                reason = (
+                    f"Port {service.port} of {service.name} is taken by a program that is not part of this project;"
                 )
+                raise OrchestratorError(ErrorCode.PLAYBOOK_FAILED, f"{reason} stop that program and deploy again.")
 
     async def _stop_all(self, names: list[str]) -> None:
         await _all(self.stop(name) for name in names)
@@ -389,12 +376,9 @@ async def _all(work: Iterable[Awaitable[object]]) -> None:
 
 
 def _can_bind(host: str, port: int) -> bool:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-            probe.listen(1)
-        except OSError:
-            return False
+    v6 = ":" in host
+    try:
+        socket.create_server((host, port), family=socket.AF_INET6 if v6 else socket.AF_INET, dualstack_ipv6=v6).close()
+    except (OSError, ValueError):  # the last without IPv6
+        return False
     return True

@@ -34,8 +34,7 @@ class UnprivilegedUsers:
         """The user to drop to, or None: run as ourselves."""
         if self.obstacle() is not None:
             return None
-        number = _FIRST_UID + int.from_bytes(hashlib.sha256(owner.encode()).digest()[:4]) % _UIDS
-        return RunAs(number, number)
+        return numeric_user(owner)
 
     def obstacle(self) -> str | None:
         """Why agents run as the platform's own user; None when they do not. For `doctor` and screens."""
@@ -46,6 +45,12 @@ class UnprivilegedUsers:
             if blocked is not None:
                 return f"an unprivileged user cannot reach {blocked}, so agents run as root"
         return None
+
+
+def numeric_user(owner: str) -> RunAs:
+    """The same for the same owner, everywhere."""
+    number = _FIRST_UID + int.from_bytes(hashlib.sha256(owner.encode()).digest()[:4]) % _UIDS
+    return RunAs(number, number)
 
 
 def blocked_at(path: Path) -> Path | None:

@@ -22,6 +22,7 @@ from tenacity import AsyncRetrying, RetryError, retry_if_result, stop_after_dela
 import activities
 from activities.adapters.containers import command as docker
 from activities.adapters.packages.registry_access import registry_files
+from activities.adapters.release.directory import write_private
 from activities.adapters.runs.file_lock import file_lock, machine_lock
 from activities.adapters.servers.engine_volumes import (
     copy_volume,
@@ -32,7 +33,7 @@ from activities.adapters.servers.engine_volumes import (
 )
 from activities.adapters.servers.remote_shell import ServerAccess
 from activities.adapters.servers.service_layers import build_layers, digest_of, layer_sources
-from contracts.errors import ErrorClass, ErrorCode, OrchestratorError
+from contracts.errors import ErrorCode, OrchestratorError
 
 log = structlog.get_logger(__name__)
 
@@ -72,7 +73,6 @@ class LocalServers:
         PROCESS_FAILED, transient when the engine is not there or the server does not become ready.
         """
         keys = self.home / "keys" / "ssh"
-        keys.mkdir(mode=0o700, parents=True, exist_ok=True)
         start, access = self._prepared.get(handle, ("", None))
         if access and start == await _running_since(self.container(handle)) and await self._is_well(handle, access):
             return access
@@ -106,7 +106,9 @@ class LocalServers:
         known_hosts = keys / f"{handle}.known_hosts"
         if not await _exists(name):
             known_hosts.unlink(missing_ok=True)
-            await _create(name, handle)
+            image = await ensure_image()
+            await _give_engine(name, image)
+            await _create_container(name, handle, image)
         await _start(name)
         start = await _running_since(name)
         await _wait(name, "systemctl", "is-active", "--quiet", "ssh.service")
@@ -118,27 +120,19 @@ class LocalServers:
         return start, access
 
 
-async def _create(name: str, handle: str) -> None:
-    image = await ensure_image()
-    await _ensure_network()
-    await _give_engine(name, image)
-    await _create_container(name, handle, image)
-
-
 async def _create_container(name: str, handle: str, image: str, restart: str = "unless-stopped") -> None:
+    await _ensure_network()
+    cgroup_version = await docker.run("info", "--format", "{{.CgroupVersion}}")
     # Two that look at the same time find the same address free; the second notices only when it starts.
     async with machine_lock("server-addresses"):
-        await _create_at_free_address(name, handle, image, restart)
-
-
-async def _create_at_free_address(name: str, handle: str, image: str, restart: str) -> None:
-    for address in await _free_addresses():
-        reply = await docker.try_run(*_creation(name, handle, image, address, await _cgroup_version(), restart))
-        if reply.code == 0:
-            return
-        await docker.try_run("rm", "--force", name)
-        if "Address already in use" not in reply.error:
-            raise OrchestratorError(ErrorCode.PROCESS_FAILED, f"The server cannot be created: {reply.error[-500:]}")
+        for address in await _free_addresses():
+            reply = await docker.try_run(*_creation(name, handle, image, address, cgroup_version, restart))
+            if reply.code == 0:
+                return
+            await docker.try_run("rm", "--force", name)
+            if "Address already in use" not in reply.error:
+                reason = f"The server cannot be created: {reply.error[-500:]}"
+                raise OrchestratorError(ErrorCode.PROCESS_FAILED, reason)
     raise OrchestratorError(ErrorCode.PROCESS_FAILED, f"The network {NETWORK} has no free address.")
 
 
@@ -208,7 +202,6 @@ async def _prepare_engine(name: str, image: str, registry: Mapping[str, str]) ->
     try:
         with tempfile.TemporaryDirectory() as place:
             sources = await layer_sources(Path(place), registry)
-            await _ensure_network()
             await _create_container(name, "layers", image, restart="no")
             await _start(name)
             await _load_base_image(name)
@@ -270,16 +263,9 @@ async def _address(name: str) -> str:
     form = network + "{{with .IPAMConfig}}{{.IPv4Address}}{{end}}{{end}}"
     reply = await docker.try_run("inspect", "--format", form, name)
     if reply.code != 0 and not reply.absent:
-        raise OrchestratorError(
-            ErrorCode.PROCESS_FAILED,
-            f"The address of {name} cannot be read: {reply.error[-500:]}",
-            error_class=ErrorClass.TRANSIENT,
-        )
+        reason = f"The address of {name} cannot be read: {reply.error[-500:]}"
+        raise OrchestratorError.transient(ErrorCode.PROCESS_FAILED, reason)
     return reply.text.strip()
-
-
-async def _cgroup_version() -> str:
-    return await docker.run("info", "--format", "{{.CgroupVersion}}")
 
 
 async def _running_since(name: str) -> str:
@@ -349,9 +335,7 @@ async def _learn_host_key(name: str, access: ServerAccess) -> None:
         return
     public = await docker.run("exec", name, "cat", "/etc/ssh/ssh_host_ed25519_key.pub")
     kind, key = public.split()[:2]
-    draft = access.known_hosts_file.with_suffix(".draft")
-    draft.write_text(f"{access.host} {kind} {key}\n")
-    draft.replace(access.known_hosts_file)
+    write_private(access.known_hosts_file, f"{access.host} {kind} {key}\n")
 
 
 async def _load_base_image(name: str) -> None:
@@ -381,36 +365,25 @@ async def _wait(name: str, *command: str) -> None:
         await tries(_inside, name, *command)
     except RetryError as failure:
         reply: docker.Reply = failure.last_attempt.result()
-        raise OrchestratorError(
-            ErrorCode.PROCESS_FAILED,
-            f"The server {name} is not ready: {' '.join(command)}: {(reply.error or reply.text)[-500:]}",
-            error_class=ErrorClass.TRANSIENT,
-        ) from None
+        reason = f"The server {name} is not ready: {' '.join(command)}: {(reply.error or reply.text)[-500:]}"
+        raise OrchestratorError.transient(ErrorCode.PROCESS_FAILED, reason) from None
 
 
-async def ensure_images() -> tuple[str, str]:
-    """The image of new servers and the volume that their engines start with, however long it takes."""
-    image = await ensure_image()
-    return image, await prepared_engine(image)
-
-
-async def _made_ahead() -> list[str]:
+async def _make_ahead() -> str:
     image = await ensure_image()
     try:
-        return [f"The image {image} exists.", f"The prepared engine {await prepared_engine(image)} exists."]
+        engine = f"The prepared engine {await prepared_engine(image)} exists."
     except OrchestratorError as error:
-        return [f"The image {image} exists.", f"No engine is prepared, so first releases take longer: {error.message}"]
+        engine = f"No engine is prepared, so first releases take longer: {error.message}"
+    return f"The image {image} exists.\n{engine}\n"
 
 
-def main() -> int:
+def main() -> None:
     try:
-        said = asyncio.run(_made_ahead())
+        sys.stdout.write(asyncio.run(_make_ahead()))
     except OrchestratorError as error:
-        sys.stderr.write(f"{error.code}: {error.message}\n")
-        return 1
-    sys.stdout.write("".join(f"{line}\n" for line in said))
-    return 0
+        sys.exit(f"{error.code}: {error.message}")
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

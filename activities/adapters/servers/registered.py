@@ -7,14 +7,13 @@ from pathlib import Path
 
 from activities.adapters.containers.command import run_program
 from activities.adapters.release.directory import write_private
-from activities.adapters.servers.container import LocalServers
+from activities.adapters.servers.container import SSH_PORT, LocalServers
 from activities.adapters.servers.remote_shell import ServerAccess
 from activities.ports import Servers
 from contracts.errors import ErrorCode, OrchestratorError
 from contracts.nouns import ServerDTO
 from contracts.states import ServerKind
 
-SSH_PORT = 22
 _PLAIN = re.compile(r"[A-Za-z0-9_:][A-Za-z0-9_.:%-]*")
 """An address or a user that is no option to ssh and no template to Ansible: either would run commands here."""
 
@@ -55,8 +54,7 @@ class RegisteredServers:
             )
         self.place.mkdir(mode=0o700, parents=True, exist_ok=True)
         known_hosts = self.place / f"{row.handle}.known_hosts"
-        place = host if row.ssh_port == SSH_PORT else f"[{host}]:{row.ssh_port}"
-        text = "".join(f"{place} {line}\n" for line in row.host_key.splitlines())
+        text = "".join(f"{_place(host, row.ssh_port)} {line}\n" for line in row.host_key.splitlines())
         if not known_hosts.exists() or known_hosts.read_text() != text:
             write_private(known_hosts, text)
         return ServerAccess(row.handle, host, row.ssh_port, row.ssh_user, self.key, known_hosts)
@@ -64,7 +62,11 @@ class RegisteredServers:
 
 async def host_keys(known_hosts: Path, host: str, port: int) -> str:
     """The keys of a host from a known_hosts file, in the form of its row; empty if the file does not have the host."""
-    place = host if port == SSH_PORT else f"[{host}]:{port}"
-    reply = await run_program(["ssh-keygen", "-F", place, "-f", str(known_hosts)])
+    reply = await run_program(["ssh-keygen", "-F", _place(host, port), "-f", str(known_hosts)])
     lines = [line.split()[1:3] for line in reply.text.splitlines() if line and not line.startswith("#")]
     return "\n".join(" ".join(line) for line in lines)
+
+
+def _place(host: str, port: int) -> str:
+    """The host as known_hosts files name it."""
+    return host if port == SSH_PORT else f"[{host}]:{port}"

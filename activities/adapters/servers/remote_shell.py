@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from activities.adapters.containers.command import Reply, run_program
-from contracts.errors import ErrorClass, ErrorCode, OrchestratorError, bounded
+from contracts.errors import ErrorCode, OrchestratorError, bounded
 
 _CONNECT_S = 10
 _NO_CONNECTION = 255
@@ -50,11 +50,8 @@ async def run_on(access: ServerAccess, command: str, *, stdin: bytes = b"", time
     """Run a shell command as root. Raises OrchestratorError PROCESS_FAILED (transient) when SSH fails."""
     reply = await run_program(access.command(command), stdin=stdin or None, timeout_s=timeout_s)
     if reply.code == _NO_CONNECTION:
-        raise OrchestratorError(
-            ErrorCode.PROCESS_FAILED,
-            f"Server {access.handle} cannot be reached over SSH: {bounded(reply.error.strip(), 500)}",
-            error_class=ErrorClass.TRANSIENT,
-        )
+        reason = f"Server {access.handle} cannot be reached over SSH: {bounded(reply.error.strip(), 500)}"
+        raise OrchestratorError.transient(ErrorCode.PROCESS_FAILED, reason)
     return reply
 
 

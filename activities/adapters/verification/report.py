@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from activities.adapters.packages.registry_trouble import disk_is_full, registry_trouble
+from activities.adapters.packages.registry_access import disk_is_full, registry_trouble
 from activities.adapters.runs.follower import readable
 from contracts.errors import bounded
 

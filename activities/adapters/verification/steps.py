@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 from activities.adapters.forge.git import Git
-from activities.adapters.packages.registry_trouble import registry_trouble
+from activities.adapters.packages.registry_access import registry_trouble
 from activities.adapters.packages.requirements_check import UnsafeRequirement, plain_lines, requirement_files
 from activities.adapters.runs.states import RunStatus
 from activities.adapters.verification.report import CheckedOutput, code_failure

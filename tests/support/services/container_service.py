@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from activities.adapters.playbooks.by_server import on_server
-from activities.adapters.playbooks.target import ReleaseTarget
+from activities.adapters.playbooks.hosts import OnServer
 from activities.adapters.servers.container import BASE_IMAGE, LocalServers
 from activities.adapters.servers.remote_shell import ServerAccess, run_on
 from activities.ports import DeployTarget
@@ -75,8 +74,7 @@ class ContainerProject(SampleProject):
 
     @property
     def target(self) -> DeployTarget:
-        host = on_server(self.home, self.forge, self.server)
-        return ReleaseTarget(self.home, self.artifacts, host, start_timeout_s=self.start_timeout_s)
+        return self.target_on(OnServer(self.home, self.forge, self.server, self.start_timeout_s), _nothing)
 
     @property
     def slug(self) -> str:
@@ -145,6 +143,11 @@ class ContainerProject(SampleProject):
 
     def build_files(self) -> dict[str, str]:
         return {"Dockerfile": DOCKERFILE}
+
+
+async def _nothing() -> list[str]:
+    """The engine of the server starts again what ran."""
+    return []
 
 
 def _quoted(command: str) -> str:

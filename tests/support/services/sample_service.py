@@ -12,8 +12,8 @@ from pathlib import Path
 from uuid import uuid4
 
 from activities.adapters.forge.local import LocalBareForge
-from activities.adapters.playbooks.by_server import this_machine
-from activities.adapters.playbooks.target import ReleaseTarget
+from activities.adapters.playbooks.hosts import ProgramHost, ThisMachine
+from activities.adapters.playbooks.target import ReleaseTarget, Restore
 from activities.adapters.release.directory import ProjectPlace
 from activities.adapters.release.plan_reader import ForgePlanReader
 from activities.adapters.runs.supervisor import Supervisor
@@ -131,8 +131,17 @@ class SampleProject:
 
     @property
     def target(self) -> DeployTarget:
-        host = this_machine(self.home, self.forge, self.users)
-        return ReleaseTarget(self.home, self.artifacts, host, start_timeout_s=self.start_timeout_s)
+        users = self.users or UnprivilegedUsers([self.home])
+        host = ThisMachine(self.home, self.forge, users, self.start_timeout_s)
+        return self.target_on(host, host.restore)
+
+    def target_on(self, host: ProgramHost, restore: Restore) -> DeployTarget:
+        """Every server is this one."""
+
+        async def host_of(handle: str) -> ProgramHost:
+            return host
+
+        return ReleaseTarget(self.home, self.artifacts, host_of, restore)
 
     @property
     def artifacts(self) -> DirectoryArtifactStore:

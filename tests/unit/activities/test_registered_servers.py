@@ -1,5 +1,6 @@
-"""How the servers in the database are reached, and which target each has."""
+"""How the servers in the database are reached, and where the release program of each is called."""
 
+import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -7,16 +8,20 @@ from typing import Any, cast
 import pytest
 
 from activities.adapters.containers.command import run_program
-from activities.adapters.playbooks.by_server import Registration, TargetByServer
+from activities.adapters.playbooks.by_server import HostsByServer, NamedServer
+from activities.adapters.playbooks.hosts import OnServer, ThisMachine
+from activities.adapters.playbooks.target import ReleaseTarget
+from activities.adapters.release.order import Order
 from activities.adapters.servers.container import LocalServers
 from activities.adapters.servers.registered import RegisteredServers, host_keys
 from activities.adapters.servers.remote_shell import ServerAccess
-from activities.ports import DeployTarget, Follow
+from activities.ports import Follow
 from contracts.base import utc_now
 from contracts.errors import ErrorCode, OrchestratorError
 from contracts.nouns import DeploymentDTO, ServerDTO
 from contracts.states import DeployAction, ReleaseState, ServerKind, ServerStatus
-from contracts.steps import OperationRequest, OperationResult
+from contracts.steps import OperationRequest
+from runtime.artifacts import DirectoryArtifactStore
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIII"
 
@@ -89,20 +94,23 @@ async def test_host_keys_are_found_under_hashed_names_and_ports(tmp_path: Path) 
 
 @dataclass
 class Told:
-    """A target that only says who it is."""
+    """A host whose program only says where it is."""
 
     name: str
 
-    async def operate(
-        self, request: OperationRequest, release: DeploymentDTO | None, follow: Follow
-    ) -> OperationResult:
-        return OperationResult(ok=True, url=self.name)
+    async def call(self, handle: str) -> list[str]:
+        answer = {"answer": {"host": self.name, "ports": {"backend": 1}}}
+        return ["sh", "-c", 'read order; echo "$0"', json.dumps(answer)]
+
+    async def completed(self, order: Order, repository: str = "") -> Order:
+        return order
 
 
 @pytest.mark.parametrize("kind", list(ServerKind))
-async def test_a_project_is_served_by_the_target_of_its_servers_kind(kind: ServerKind) -> None:
-    targets = {one: cast(DeployTarget, Told(one.value)) for one in ServerKind}
-    target = TargetByServer(targets, KnownServers({"kind": kind}), cast(Registration, None))
+async def test_a_project_is_served_by_the_host_of_its_servers_kind(kind: ServerKind, tmp_path: Path) -> None:
+    machine, over_ssh = cast(ThisMachine, Told("here")), cast(OnServer, Told("there"))
+    hosts = HostsByServer(machine, over_ssh, KnownServers({"kind": kind}), cast(NamedServer, None))
+    target = ReleaseTarget(tmp_path, DirectoryArtifactStore(tmp_path), hosts.of, hosts.restore)
     request = OperationRequest(project_id="p", project_name="blog", task_id="t", action=DeployAction.STOP)
     now = utc_now()
     release = DeploymentDTO(
@@ -112,4 +120,5 @@ async def test_a_project_is_served_by_the_target_of_its_servers_kind(kind: Serve
 
     async def report(events: object, offset: int) -> None: ...
 
-    assert (await target.operate(request, release, Follow(0, report))).url == kind.value
+    told = await target.operate(request, release, Follow(0, report))
+    assert told.url == ("http://here:1" if kind is ServerKind.MACHINE else "http://there:1")

@@ -34,19 +34,19 @@ def test_the_release_program_needs_nothing_but_python(tmp_path: Path) -> None:
     assert done.stdout.startswith(str(program))
 
 
-def test_the_context_is_the_commit_whatever_its_attributes_say(tmp_path: Path) -> None:
+async def test_the_context_is_the_commit_whatever_its_attributes_say(tmp_path: Path) -> None:
     project = SampleProject(tmp_path, 1)
     commit = project.commit("v1", Dockerfile="FROM x\n", hidden="kept", __gitattributes="hidden export-ignore\n")
-    first = build_context(project.git_dir, commit, {".registry/pip.conf": "[global]\n"})
+    first = await build_context(project.git_dir, commit, {".registry/pip.conf": "[global]\n"})
     assert {"Dockerfile", "backend.py", "hidden", ".registry/pip.conf"} <= set(names_in(first))
-    assert first == build_context(project.git_dir, commit, {".registry/pip.conf": "[global]\n"})
+    assert first == await build_context(project.git_dir, commit, {".registry/pip.conf": "[global]\n"})
 
 
-def test_a_commit_without_a_dockerfile_is_refused_with_what_to_do(tmp_path: Path) -> None:
+async def test_a_commit_without_a_dockerfile_is_refused_with_what_to_do(tmp_path: Path) -> None:
     project = SampleProject(tmp_path, 1)
     commit = project.commit("v1")
     with pytest.raises(OrchestratorError, match="There is no Dockerfile"):
-        build_context(project.git_dir, commit, {})
+        await build_context(project.git_dir, commit, {})
 
 
 def test_a_machine_with_an_ordinary_index_sends_nothing() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from activities.adapters.packages.registry_trouble import registry_trouble
+from activities.adapters.packages.registry_access import registry_trouble
 from activities.adapters.packages.requirements_check import UnsafeRequirement, plain_lines
 from activities.adapters.verification.report import judge
 

@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 
 from activities.adapters.containers import command as docker
 from activities.adapters.playbooks import preparation
-from activities.adapters.playbooks.preparation import ServerPreparation
+from activities.adapters.playbooks.preparation import ensure_prepared
 from activities.adapters.playbooks.release_kit import release_kit
 from activities.adapters.servers import container as server_container
 from activities.adapters.servers import service_layers
@@ -210,14 +210,13 @@ async def test_the_release_program_comes_with_ansible_and_only_when_it_is_not_th
     other = replace(release_kit(), path="/opt/orchestrator/other")
     monkeypatch.setattr(preparation, "release_kit", lambda: other)
     await project.server.run("mkdir -p /opt/orchestrator/other.half")
-    server = ServerPreparation(project.home, project.supervisor)
-    await asyncio.gather(server.ensure(access), server.ensure(access))
+    await asyncio.gather(*(ensure_prepared(project.home, access) for _ in range(2)))
     assert "program.py" in await project.server.run(f"ls {other.path}/activities/adapters/release")
     monkeypatch.setattr(preparation, "PLAYBOOK", Path("/nowhere/none.yml"))
-    await server.ensure(access)
+    await ensure_prepared(project.home, access)
     await project.server.run(f"rm -rf {other.path}*")
     with pytest.raises(OrchestratorError, match="cannot be prepared") as caught:
-        await server.ensure(access)
+        await ensure_prepared(project.home, access)
     assert caught.value.retryable
     assert project.processes() == []
 

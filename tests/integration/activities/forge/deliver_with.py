@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from activities.adapters.release.directory import export_commit
+from activities.adapters.release.build_context import export_commit
 from activities.adapters.verification.steps import check_out
 from activities.ports import Follow, Forge
 from contracts.departments import ScaffolderMessage
@@ -81,7 +81,7 @@ async def _consumed(forge: Forge, commit: str, home: Path) -> dict[str, bool]:
     tested = await check_out(mirror, request, home / "tested")
     released = home / "released" / "app"
     released.mkdir(parents=True)
-    export_commit(mirror.directory, await mirror.fetch(commit), released)
+    await export_commit(mirror.directory, await mirror.fetch(commit), released)
     _, texts = await mirror.read_files(commit, ["service.yaml"])
     return {
         "tested": (tested / "Makefile").is_file(),
