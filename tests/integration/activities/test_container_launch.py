@@ -82,8 +82,9 @@ async def test_an_agent_without_its_signal_yet_gets_it_and_is_not_started_again(
     await bench.prepare()
     monkeypatch.setattr(ContainerRuns, "_save", forgets_that_it_told)
     variables = {"SHOP_TOKEN": "token-of-the-agent"}
-    with pytest.raises(AssertionError):  # for this turn it is as if nothing had begun
-        assert (await bench.turn({"hangs": True, "says": "begun"}, env_vars=variables)).status == "done"
+    with pytest.raises(OrchestratorError) as unknown:  # for this turn it is as if nothing had begun
+        await bench.turn({"hangs": True, "says": "begun"}, env_vars=variables)
+    assert unknown.value.code is ErrorCode.AGENT_LOST
     first = docker("inspect", "--format", "{{.Id}}", turn_name(bench.worker, 1))
     monkeypatch.undo()
     running = asyncio.ensure_future(bench.turn({"hangs": True}, env_vars=variables))
