@@ -94,6 +94,7 @@ async def _both_started(system: ChatSystem, user: ChatUser) -> bool:
     return len(await system.tasks_of(user)) == 2
 
 
+@pytest.mark.deep
 async def test_a_killed_bot_loses_and_duplicates_nothing(stack: Stack) -> None:
     """Killed before the update is handled, after the acknowledgement, in the middle and at the end."""
     async with running_chat_system(stack, Telegram(token="444444:EMULATOR-token-of-the-killed-bot")) as system:

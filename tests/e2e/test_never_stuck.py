@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -26,6 +27,7 @@ from contracts.ids import child_task_id
 from contracts.names import Queue
 from contracts.states import TaskKind
 from runtime.embedded.ports import any_free
+from tests.e2e.conftest import OFTEN, Traced
 from tests.support.eventually import eventually
 from tests.support.patience import promised
 from tests.support.stack import ROOT, Stack, running_stack
@@ -34,8 +36,6 @@ pytestmark = pytest.mark.timeout(400)
 
 PROMISED_S = 60.0
 AS_SHIPPED: dict[str, str] = {}
-OFTEN = {"ORCHESTRATOR_WORKER_BEAT_S": "2", "ORCHESTRATOR_QUEUE_GRACE_S": "3"}
-"""The same watch, whose Temporal workers tell more often that they live: nothing else differs."""
 WISH = "A library with books: title, author, year:int [agent:slow=4]"
 
 
@@ -72,23 +72,40 @@ class Workers:
 
 
 @pytest_asyncio.fixture(scope="module")
-async def workers(request: pytest.FixtureRequest) -> AsyncIterator[Workers]:
+async def workers(request: pytest.FixtureRequest, without_docker: Traced) -> AsyncIterator[Workers]:
+    often = request.param is OFTEN
+    async with _borrowed(without_docker.stack) if often else _own_platform() as stack:
+        await _without_workers(stack)
+        workers = Workers(stack)
+        try:
+            await asyncio.gather(*(workers.start(queue) for queue in Queue.ALL))
+            yield workers
+            missing = set(Queue.ALL) - set(workers.running)
+            await asyncio.gather(*(workers.start(queue) for queue in missing))
+            if not often:
+                # services are stopped through the platform
+                await stack.cli("down", "--services")
+        finally:
+            for queue in list(workers.running):
+                await workers.stop(queue)
+
+
+@asynccontextmanager
+async def _borrowed(stack: Stack) -> AsyncIterator[Stack]:
+    """The platform that other tests use too; it gets its own workers back. It differs only in how often they beat."""
+    try:
+        yield stack
+    finally:
+        assert (await stack.cli("up", "--detach")).code == 0
+
+
+@asynccontextmanager
+async def _own_platform() -> AsyncIterator[Stack]:
     with TemporaryDirectory(prefix="never-stuck-") as directory, pytest.MonkeyPatch.context() as chosen:
         # A turn is seen to begin by its process, wherever Docker can be reached.
         chosen.setenv("ORCHESTRATOR_RUNTIME", "process")
-        async with running_stack(Path(directory) / "home", ORCHESTRATOR_LOG_JSON="true", **request.param) as stack:
-            await _without_workers(stack)
-            workers = Workers(stack)
-            try:
-                await asyncio.gather(*(workers.start(queue) for queue in Queue.ALL))
-                yield workers
-                missing = set(Queue.ALL) - set(workers.running)
-                await asyncio.gather(*(workers.start(queue) for queue in missing))
-                # services are stopped through the platform
-                await stack.cli("down", "--services")
-            finally:
-                for queue in list(workers.running):
-                    await workers.stop(queue)
+        async with running_stack(Path(directory) / "home", ORCHESTRATOR_LOG_JSON="true", **AS_SHIPPED) as stack:
+            yield stack
 
 
 async def _without_workers(stack: Stack) -> None:

@@ -206,6 +206,7 @@ LABEL note={label}
 """
 
 
+@pytest.mark.deep
 async def test_around_containers(engine: Engine, tmp_path: Path) -> None:
     known = {place: new_canary(place) for place in ("env", "argv", "log", "file", "volume", "layer", "label", "exec")}
     scan, name = Scan(list(known.values()), []), new_name()
