@@ -15,7 +15,8 @@ from tests.support.services import engine
 from tests.support.services.container_service import no_engine
 from tests.support.stack import free_ports
 
-pytestmark = pytest.mark.timeout(1800)
+# In `make test` it is the chat that proves it, for a typed secret: tests/chat/test_secrets.py.
+pytestmark = [pytest.mark.timeout(1800), pytest.mark.deep]
 
 READABLE = {
     "PostgreSQL, rows", "home, postgres", "temporal, decrypted", "web ui, decrypted", "api", "command line",
@@ -37,7 +38,7 @@ IN_CONTAINERS = {
 }  # fmt: skip
 
 
-@pytest.fixture(scope="module", params=["process", pytest.param("docker", marks=pytest.mark.deep)])
+@pytest.fixture(scope="module", params=["process", "docker"])
 async def proof(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Proof]:
     obstacle = no_engine() if request.param == "docker" else None
     if obstacle is not None:
