@@ -1,6 +1,6 @@
 """What "done" means: sentences about the finished thing that can be checked, and what the checks have shown."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
@@ -27,7 +27,7 @@ class Criterion(Contract):
     proof: Proof | None = None
 
 
-def _with_ids(value: Any) -> Any:  # noqa: ANN401 - whatever was sent; what is not a list of sentences is refused later
+def _with_ids(value: object) -> object:
     """Older producers send plain sentences: the first becomes the criterion `c1`, and so on."""
     if not isinstance(value, list):
         return value

@@ -41,13 +41,17 @@ class Deployed:
     orphans: tuple[str, ...]
 
 
-class Traces(Protocol):
-    """What can be counted from outside. Blocking: call it in a thread."""
-
-    stack: Stack
+class SeenRuns(Protocol):
+    """What runs were seen."""
 
     def runs(self, prefix: str) -> list[Run]:
         """Every run that was ever seen whose name begins so, in the order of the names."""
+
+
+class Traces(SeenRuns, Protocol):
+    """What can be counted from outside. Blocking: call it in a thread."""
+
+    stack: Stack
 
     def agent_starts(self, delivery: Delivery) -> int:
         """Starts in the scripted agent's own log."""
@@ -61,7 +65,7 @@ class Traces(Protocol):
         """What belongs to no delivery and should not be there when nothing is under way."""
 
 
-def begun_again(traces: Traces, delivery: Delivery) -> tuple[str, ...]:
+def begun_again(traces: SeenRuns, delivery: Delivery) -> tuple[str, ...]:
     names = [run.name for prefix in delivery.work for run in traces.runs(prefix)]
     return tuple(sorted({name for name in names if names.count(name) > 1}))
 

@@ -92,13 +92,13 @@ def container(name: str, number: str = "a1", state: str = "running", **labels: s
 
 def test_one_container_for_each_turn_and_test_run_is_no_doubling() -> None:
     seen = Seen([container(f"{TURN}1")], [container(f"{TURN}1", state="exited"), container(f"{TESTS}c0", "b2")], [])
-    assert begun_again(seen, DELIVERY) == ()  # type: ignore[arg-type] # it only asks for runs
+    assert begun_again(seen, DELIVERY) == ()
     assert [run.running for run in seen.runs(TURN)] == [False]
 
 
 def test_a_second_container_of_a_turn_is_found_although_the_first_has_gone() -> None:
     seen = Seen([container(f"{TURN}1")], [], [container(f"{TURN}1", "b2")])
-    assert begun_again(seen, DELIVERY) == (f"{TURN}1",)  # type: ignore[arg-type] # it only asks for runs
+    assert begun_again(seen, DELIVERY) == (f"{TURN}1",)
     assert [run.running for run in seen.runs(TURN)] == [False, True]
 
 
@@ -108,7 +108,7 @@ def test_a_deploy_that_was_begun_again_is_found_although_its_record_was_replaced
     for instance in ("first", "second"):
         file.write_text(f'{{"name": "{DEPLOY}dep-1", "instance": "{instance}", "state": "running"}}')
         records.look()
-    assert begun_again(records, DELIVERY) == (f"{DEPLOY}dep-1",)  # type: ignore[arg-type] # it only asks for runs
+    assert begun_again(records, DELIVERY) == (f"{DEPLOY}dep-1",)
 
 
 @pytest.mark.parametrize("state", ["running", "exited", "created"])
