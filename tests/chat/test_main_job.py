@@ -9,7 +9,8 @@ from benchmarks.chat_acknowledgement import at_once
 from emulators.telegram.telegram import Telegram
 from tests.chat.transcripts import check_transcript
 from tests.support.people.chat import BotProcess, ChatSystem, ChatUser, link, running_chat_system
-from tests.support.stack import Stack, free_ports
+from tests.support.ports import free_ports
+from tests.support.stack import Stack
 
 pytestmark = pytest.mark.timeout(400)
 

@@ -3,10 +3,8 @@
 import asyncio
 import json
 import os
-import random
 import re
 import shutil
-import socket
 import ssl
 import subprocess
 from collections.abc import AsyncIterator
@@ -25,6 +23,7 @@ from activities.adapters.servers.container import BASE_IMAGE, _name_servers
 from contracts.states import TaskState
 from tests.support.eventually import eventually
 from tests.support.patience import patience, within
+from tests.support.ports import free_ports
 from tests.support.services.container_service import no_engine
 from tests.support.stack import ROOT
 
@@ -255,19 +254,8 @@ def _certificates() -> str:
 
 def _free_ports() -> tuple[int, int]:
     """A port for the API, and one with free ones behind it for services."""
-    while True:
-        first = random.randrange(20_000, 32_000 - _PORTS)
-        if all(_is_free(port) for port in range(first, first + _PORTS + 1)):
-            return first + _PORTS, first
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        try:
-            probe.bind(("", port))
-        except OSError:
-            return False
-    return True
+    first = free_ports(_PORTS + 1)
+    return first + _PORTS, first
 
 
 async def _host_address() -> str:

@@ -22,8 +22,8 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from cli.host.parts import environment
-from runtime.embedded.ports import any_free
 from tests.support.eventually import eventually
+from tests.support.ports import any_free
 from tests.support.stack import ROOT, Stack
 
 _PASSWORD = "a password of the proxy"

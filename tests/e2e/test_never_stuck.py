@@ -26,10 +26,10 @@ from cli.host.processes import start_time
 from contracts.ids import child_task_id
 from contracts.names import Queue
 from contracts.states import TaskKind
-from runtime.embedded.ports import any_free
 from tests.e2e.conftest import OFTEN, Traced
 from tests.support.eventually import eventually
 from tests.support.patience import promised
+from tests.support.ports import any_free
 from tests.support.stack import ROOT, Stack, running_stack
 
 pytestmark = pytest.mark.timeout(400)

@@ -11,9 +11,9 @@ from tests.secrets.canaries import Canary, new_canary
 from tests.secrets.containers import look_at_server
 from tests.secrets.run import GENERATED, SECRET, Proof, ProofStack, collecting, digest, proven
 from tests.secrets.scan import Scan
+from tests.support.ports import free_ports
 from tests.support.services import engine
 from tests.support.services.container_service import no_engine
-from tests.support.stack import free_ports
 
 # In `make test` it is the chat that proves it, for a typed secret: tests/chat/test_secrets.py.
 pytestmark = [pytest.mark.timeout(1800), pytest.mark.deep]

@@ -34,6 +34,7 @@ from runtime.embedded import postgres
 from runtime.settings import Settings
 from runtime.temporal.gateway import WorkflowDescription
 from runtime.temporal.task_queues import QueueFacts, QueueWait, QueueWaits
+from tests.support.ports import any_free
 
 Headers = dict[str, str]
 
@@ -266,7 +267,7 @@ def release(project_id: str, state: str = "pending", **fields: Any) -> dict[str,
 @asynccontextmanager
 async def running_api(directory: Path, gateway: RecordingGateway | None = None) -> AsyncIterator[Api]:
     """The application over ASGI, with a migrated and bootstrapped database of its own."""
-    settings = Settings(home=directory / "home", admin_user_id=1)
+    settings = Settings(home=directory / "home", admin_user_id=1, ui_port=any_free())
     url = await new_database()
     await migrate.upgrade(url)
     keys = await bootstrap(settings, url)

@@ -2,7 +2,6 @@
 
 import json
 import os
-import random
 import signal
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -18,12 +17,12 @@ from temporalio.client import Client
 from activities.adapters.playbooks.by_server import CONTAINER_SERVER
 from activities.adapters.servers.container import LocalServers
 from contracts.states import TaskState
-from runtime.embedded.ports import is_free
 from runtime.keyring import KeyRing
 from runtime.settings import Settings
 from runtime.temporal import client as temporal_client
 from tests.support.commands import Said, run_command
 from tests.support.eventually import eventually
+from tests.support.ports import free_ports
 from tests.support.services import engine
 from tests.support.services.container_service import no_engine
 
@@ -204,14 +203,6 @@ def _of_home(process: psutil.Process, home: Path) -> bool:
         return str(home) in process.cwd()
     except (psutil.Error, OSError):
         return False
-
-
-def free_ports(count: int) -> int:
-    """A port with `count` free ones behind it, a moment ago; outgoing connections get theirs from above."""
-    while True:
-        base = random.randrange(20_000, 32_000 - count)
-        if all(is_free(port) for port in range(base, base + count)):
-            return base
 
 
 @asynccontextmanager

@@ -14,10 +14,10 @@ import pytest
 from contracts.nouns import ProjectCreate
 from contracts.progress import Projection
 from runtime.api_client import ApiClient
-from runtime.embedded.ports import any_free
 from tests.support.api import new_database, projection
 from tests.support.eventually import eventually
 from tests.support.patience import within
+from tests.support.ports import any_free
 
 
 @pytest.fixture

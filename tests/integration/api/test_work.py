@@ -18,7 +18,6 @@ from contracts.nouns import AnswerRequest, DeploymentRecord, ProjectCreate, Toke
 from contracts.progress import FineEvent, Projection
 from runtime import private_files
 from runtime.api_client import ApiClient
-from runtime.embedded.ports import any_free
 from runtime.settings import Settings
 from runtime.temporal.gateway import WorkflowDescription
 from tests.support.api import (
@@ -34,6 +33,7 @@ from tests.support.api import (
     running_api,
     served,
 )
+from tests.support.ports import any_free
 
 
 @pytest_asyncio.fixture(scope="module")

@@ -6,10 +6,10 @@ import pytest
 from emulators.telegram.faults import Fault, Kind
 from emulators.telegram.webhook import SECRET_HEADER
 from runtime import private_files
-from runtime.embedded.ports import any_free
 from tests.integration.bot.harness import BotHarness, second_bot
 from tests.support.eventually import eventually
 from tests.support.people.chat import answered, shows
+from tests.support.ports import any_free
 
 pytestmark = pytest.mark.timeout(40)
 

@@ -15,7 +15,7 @@ from cli.host.processes import start_time
 from tests.support.commands import run_command
 from tests.support.eventually import eventually
 from tests.support.patience import patience
-from tests.support.stack import free_ports
+from tests.support.ports import free_ports
 
 pytestmark = pytest.mark.timeout(240)
 

@@ -16,7 +16,7 @@ from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from contracts.errors import ErrorCode, OrchestratorError
 from contracts.names import SearchAttribute
 from runtime.embedded import dev_server
-from runtime.embedded.ports import any_free
+from tests.support.ports import any_free
 from tests.support.workflows.temporal_server import running_temporal_server
 
 

@@ -15,9 +15,9 @@ import pytest
 
 from contracts.errors import ErrorCode, OrchestratorError
 from runtime.embedded import postgres
-from runtime.embedded.ports import any_free
 from tests.support.eventually import eventually
 from tests.support.patience import within
+from tests.support.ports import any_free
 
 
 @asynccontextmanager

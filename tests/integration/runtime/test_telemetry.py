@@ -20,7 +20,6 @@ from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
 from temporalio.worker import Worker
 
 from contracts.errors import ErrorClass, ErrorCode, OrchestratorError
-from runtime.embedded.ports import any_free
 from runtime.keyring import KeyRing, create_if_absent
 from runtime.observability import telemetry
 from runtime.observability.logging import configure_logging
@@ -29,6 +28,7 @@ from runtime.temporal.client import connect
 from tests.support.api import Api, running_api
 from tests.support.eventually import eventually
 from tests.support.otlp import collecting
+from tests.support.ports import any_free
 from tests.support.workflows.runtime_workflows import ConversationWorkflow, echo
 from tests.support.workflows.temporal_server import running_temporal_server
 from workers.interceptors import ErrorTranslation

@@ -10,10 +10,10 @@ import pytest
 
 from contracts.errors import ErrorCode, OrchestratorError
 from runtime import keyring
-from runtime.embedded.ports import any_free
 from runtime.keyring import KeyRing
 from runtime.settings import Settings
 from runtime.temporal import client as temporal_client
+from tests.support.ports import any_free
 from tests.support.workflows.temporal_server import running_temporal_server
 
 

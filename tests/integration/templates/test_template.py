@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from runtime.embedded.ports import any_free
 from tests.support.patience import patience
+from tests.support.ports import any_free
 from tests.support.services.generated_project import TEMPLATE, Environments, bot_api, generate, git, running
 
 CHOICES = [["backend"], ["tg_bot"], ["backend", "web"], ["backend", "tg_bot"], ["backend", "web", "tg_bot"]]

@@ -21,7 +21,7 @@ from urllib.parse import parse_qsl
 import copier
 import httpx
 
-from runtime.embedded.ports import any_free
+from tests.support.ports import any_free
 
 ROOT = Path(__file__).parents[3]
 TEMPLATE = ROOT / "templates" / "service"

@@ -15,9 +15,9 @@ from temporalio.testing import WorkflowEnvironment
 
 from contracts.names import SearchAttribute
 from runtime.embedded import dev_server
-from runtime.embedded.ports import any_free
 from runtime.settings import WEB_UI_PATH
 from tests.support.patience import patience, within
+from tests.support.ports import any_free
 
 _STOP_TIMEOUT_S = 10.0
 

@@ -21,8 +21,8 @@ from activities.adapters.servers.container import BASE_IMAGE
 from activities.adapters.servers.remote_shell import run_on
 from contracts.errors import ErrorCode, OrchestratorError
 from contracts.steps import ReleaseOutcome, ReleaseRequest, ServicePort
-from runtime.embedded.ports import any_free
 from tests.support.eventually import eventually
+from tests.support.ports import any_free
 from tests.support.services.container_service import ContainerProject, OneServer, no_engine
 from tests.support.services.generated_project import generate
 from tests.support.services.sample_service import Recorder

@@ -18,8 +18,8 @@ from contracts.errors import ErrorCode
 from contracts.nouns import DeploymentDTO
 from contracts.states import ReleaseState
 from contracts.steps import ReleaseOutcome, ReleaseRequest, ReleaseVerdict
-from runtime.embedded.ports import any_free
 from tests.support.eventually import eventually
+from tests.support.ports import any_free
 from tests.support.services.sample_service import MANIFEST, SECRET, Recorder, SampleProject, foreign_listener
 
 SYSTEM_PYTHON = "/usr/bin/python3"

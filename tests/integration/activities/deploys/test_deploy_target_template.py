@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from contracts.steps import ServicePort
-from runtime.embedded.ports import any_free
+from tests.support.ports import any_free
 from tests.support.services.generated_project import generate
 from tests.support.services.sample_service import Recorder, SampleProject
 

@@ -11,8 +11,8 @@ from activities.ports import Follow
 from contracts.errors import ErrorCode
 from contracts.ids import release_run_name
 from contracts.steps import ReleaseRequest
-from runtime.embedded.ports import any_free
 from tests.support.eventually import eventually
+from tests.support.ports import any_free
 from tests.support.services.sample_service import SECRET, Recorder, SampleProject
 
 

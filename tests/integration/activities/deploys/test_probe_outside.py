@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 
 from activities.adapters.release.probe import MAX_BODY, Expectation, judge, look, url_host
-from runtime.embedded.ports import any_free
+from tests.support.ports import any_free
 
 EXPECTED = Expectation("/health", '"status":"ok"', "rel-1")
 GOOD = b'{"status":"ok","release":"rel-1"}'

@@ -17,8 +17,8 @@ from contracts.errors import ErrorCode
 from contracts.nouns import DeploymentDTO
 from contracts.states import DeployAction, ReleaseState
 from contracts.steps import OperationRequest, ReleaseOutcome, ReleaseRequest, ReleaseVerdict
-from runtime.embedded.ports import any_free
 from tests.support.eventually import eventually
+from tests.support.ports import any_free
 from tests.support.services.container_service import ContainerProject, OneServer, no_engine
 from tests.support.services.sample_service import MANIFEST, SECRET, Recorder, SampleProject
 

@@ -32,6 +32,7 @@ def behind(api: Api, **changed: Any) -> Settings:
     """The settings of an API behind the proxy."""
     return Settings(
         home=api.settings.home,
+        ui_port=api.settings.ui_port,
         public_url=changed.pop("public_url", PUBLIC),
         trusted_proxies=changed.pop("trusted_proxies", (f"{PROXY}/32",)),
         proxy_users=NAMES,

@@ -11,10 +11,10 @@ import pytest
 import pytest_asyncio
 
 from api.app import create_app
-from runtime.embedded.ports import any_free
 from runtime.settings import Settings
 from tests.integration.api.web_ui.test_web_ui import logged_in
 from tests.support.api import Headers, running_api
+from tests.support.ports import any_free
 from tests.support.workflows.temporal_server import running_temporal_server
 
 PAGE = "/temporal/namespaces/default/workflows"
