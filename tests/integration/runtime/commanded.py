@@ -84,8 +84,12 @@ async def place(directory: Path) -> AsyncIterator[Place]:
 
 
 async def stored(handle: Handle) -> list[Payload]:
-    """Every payload of a history as the server has it."""
-    return [payload for event in (await handle.fetch_history()).events for payload in payloads_of(event)]
+    """Every payload of a history as the server has it, except what Temporal notes of local steps for itself."""
+    events = (await handle.fetch_history()).events
+    for event in events:
+        if event.HasField("marker_recorded_event_attributes"):
+            del event.marker_recorded_event_attributes.details["data"]
+    return [payload for event in events for payload in payloads_of(event)]
 
 
 def payloads_of(message: Message) -> list[Payload]:
