@@ -1,6 +1,5 @@
 """A process that reaches Temporal and has no key: it deploys nothing, stops nothing, and answers nothing."""
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import pytest
@@ -20,8 +19,8 @@ A, B = "a" * 40, "b" * 40
 
 
 @pytest.fixture
-async def stranger(world: World) -> AsyncIterator[Client]:
-    yield await Client.connect(world.client.service_client.config.target_host, data_converter=pydantic_data_converter)
+async def stranger(world: World) -> Client:
+    return await Client.connect(world.client.service_client.config.target_host, data_converter=pydantic_data_converter)
 
 
 async def is_refused(world: World) -> None:

@@ -142,14 +142,14 @@ async def test_a_reset_run_opens_what_its_first_run_was_told(here: Place) -> Non
 async def test_the_runs_of_a_schedule_open_what_it_was_made_with(here: Place) -> None:
     schedule = await _schedule(here)
     try:
-        first = await _run_beside(schedule, "")
-        assert await here.ours.get_workflow_handle(first).result() == []
+        first = await _run_beside(here, schedule, None)
+        assert await first.result() == []
         # The second run is given the result of the first one, and a changed input.
         await schedule.update(_with_another_input)
         await schedule.trigger()
-        second = await _run_beside(schedule, first)
+        second = await _run_beside(here, schedule, first)
         with pytest.raises(WorkflowFailureError) as caught:
-            await here.ours.get_workflow_handle(second).result()
+            await second.result()
         assert isinstance(caught.value.cause, ApplicationError)
         assert caught.value.cause.type == "TOLD_TO_FAIL"
         await _opens_for_nobody_else(here, first)
@@ -174,20 +174,23 @@ def _with_another_input(known: ScheduleUpdateInput) -> ScheduleUpdate:
     return ScheduleUpdate(known.description.schedule)
 
 
-async def _run_beside(schedule: ScheduleHandle, known: str) -> str:
-    """The id of a workflow that a Schedule has started, other than the known one."""
+async def _run_beside(here: Place, schedule: ScheduleHandle, known: Handle | None) -> Handle:
+    """A run that a Schedule has started, other than the known one. Within one second they even have the same id."""
 
-    async def started() -> str:
+    async def started() -> Handle | None:
         info = (await schedule.describe()).info
         actions = [*info.running_actions, *(result.action for result in info.recent_actions)]
-        ids = [one.workflow_id for one in actions if isinstance(one, ScheduleActionExecutionStartWorkflow)]
-        return next((one for one in ids if one != known), "")
+        runs = [one for one in actions if isinstance(one, ScheduleActionExecutionStartWorkflow)]
+        others = [one for one in runs if known is None or one.first_execution_run_id != known.run_id]
+        if not others:
+            return None
+        return here.ours.get_workflow_handle(others[0].workflow_id, run_id=others[0].first_execution_run_id)
 
     return await eventually(started, message="a run of the Schedule")
 
 
-async def _opens_for_nobody_else(here: Place, run: str) -> None:
-    history = await here.ours.get_workflow_handle(run).fetch_history()
+async def _opens_for_nobody_else(here: Place, run: Handle) -> None:
+    history = await run.fetch_history()
     payload = history.events[0].workflow_execution_started_event_attributes.input.payloads[0]
     assert sealed_for(payload).startswith("schedule:")
     handle = await here.enemy_starts(RawValue(payload))
