@@ -12,6 +12,7 @@ from api.artifacts import routes as artifacts
 from api.auth import ServiceKeys, hash_secret
 from api.chat import routes as chat
 from api.database import make_engine, make_sessions
+from api.edge.own_hosts import OwnHosts
 from api.gateway import GatewayLink, WorkflowGateway, fixed_gateway, temporal_gateway
 from api.health import routes as health
 from api.internal import routes as internal
@@ -108,6 +109,7 @@ def create_app(settings: Settings, *, database_url: str, gateway: WorkflowGatewa
         app.include_router(module.router)
     app.add_middleware(BodyGuard)
     app.add_middleware(RequestMetrics, metrics=measured)
+    app.add_middleware(OwnHosts, settings=settings)
     # Added last, so it is the outermost.
     app.add_middleware(RequestContext)
     return app

@@ -28,6 +28,7 @@ _LOOPBACK = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
 _URL_SCHEMES = ("postgresql+asyncpg://", "postgresql://", "postgres://")
 
 Port = Annotated[int, Field(ge=1, le=65535)]
+HostName = Annotated[str, Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$")]
 
 
 def _default_home() -> Path:
@@ -59,6 +60,7 @@ class Settings(BaseSettings):
     home: Path = Field(default_factory=_default_home)
     api_host: str = "127.0.0.1"
     api_port: Port = 8180
+    api_names: Annotated[tuple[HostName, ...], NoDecode] = Field(default=(), description="other host names of the API")
     ui_port: Port = 8233
     temporal_port: Port = 7233
     postgres_port: int = Field(default=0, ge=0, le=65535, description="0: a unix socket where possible")
@@ -161,9 +163,9 @@ class Settings(BaseSettings):
         host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
         return f"{parts.scheme}://{host}" + (f":{parts.port}" if parts.port not in {None, default} else "")
 
-    @field_validator("trusted_proxies", mode="before")
+    @field_validator("api_names", "trusted_proxies", mode="before")
     @classmethod
-    def _addresses(cls, value: object) -> object:
+    def _with_commas(cls, value: object) -> object:
         return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
     @field_validator("proxy_users", mode="before")

@@ -13,13 +13,15 @@ from typing import Any, cast
 
 from temporalio.client import WorkflowHistory
 from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.converter import DataConverter
 from temporalio.worker import Replayer
 
 from contracts.errors import ErrorCode, OrchestratorError
 from runtime.keyring import KeyRing
 from runtime.settings import load_settings
 from runtime.temporal import client as temporal_client
-from runtime.temporal.converter import build_data_converter
+from runtime.temporal.authenticity import AuthenticityInterceptor
+from runtime.temporal.converter import build_data_converter, file_converter
 from runtime.temporal.payload_limit import PayloadLimitInterceptor
 from workers.sandbox import build_runner
 from workers.wiring import WORKFLOW_FAILURES, WORKFLOWS, Ports, build_langgraph_plugin
@@ -57,26 +59,30 @@ def _encoded(node: object) -> object:
     return {key: _encoded(value) for key, value in node.items()}
 
 
-def build_replayer(keyring: KeyRing | None = None) -> Replayer:
-    """A replayer with the same converter, sandbox and plugins as the workers; it has no effects."""
+def build_replayer(converter: DataConverter = pydantic_data_converter) -> Replayer:
+    """A replayer with the same sandbox and plugins as the workers; it has no effects.
+
+    `converter` reads the histories; without one, only those in the clear, such as the golden ones.
+    """
     # Replay runs no activity, so that nothing is behind the ports.
     nothing = cast(Any, None)
     ports = Ports(nothing, nothing, nothing, nothing, nothing, nothing, nothing, nothing)
     return Replayer(
         workflows=WORKFLOWS,
         plugins=[build_langgraph_plugin(ports)],
-        interceptors=[PayloadLimitInterceptor()],
-        # Without keys only histories in the clear can be read, such as the golden ones.
-        data_converter=build_data_converter(keyring) if keyring else pydantic_data_converter,
+        interceptors=[PayloadLimitInterceptor(), AuthenticityInterceptor()],
+        data_converter=converter,
         workflow_runner=build_runner(),
         workflow_failure_exception_types=WORKFLOW_FAILURES,
     )
 
 
-async def replay(histories: AsyncIterator[WorkflowHistory], keyring: KeyRing | None = None) -> list[Verdict]:
+async def replay(
+    histories: AsyncIterator[WorkflowHistory], converter: DataConverter = pydantic_data_converter
+) -> list[Verdict]:
     """Replay each history; a failure is a verdict and no exception."""
     verdicts = []
-    async with build_replayer(keyring).workflow_replay_iterator(histories) as results:
+    async with build_replayer(converter).workflow_replay_iterator(histories) as results:
         async for result in results:
             failure = None if result.replay_failure is None else str(result.replay_failure)
             verdicts.append(Verdict(result.history.workflow_id, failure))
@@ -91,7 +97,9 @@ async def each(histories: Iterable[WorkflowHistory]) -> AsyncIterator[WorkflowHi
 async def _run(files: list[Path], query: str | None) -> list[Verdict]:
     settings = load_settings()
     keyring = KeyRing.load(settings.codec_key_file) if settings.codec_key_file.exists() else None
-    verdicts = await replay(each(load(file) for file in files), keyring) if files else []
+    # What a server has is judged as the workers would; a file may be in the clear, and of any workflow.
+    of_files = file_converter(keyring) if keyring else pydantic_data_converter
+    verdicts = await replay(each(load(file) for file in files), of_files) if files else []
     if query is not None:
         if keyring is None:
             raise OrchestratorError(
@@ -100,7 +108,7 @@ async def _run(files: list[Path], query: str | None) -> list[Verdict]:
                 "Set ORCHESTRATOR_HOME to use another one.",
             )
         client = await temporal_client.connect(settings, keyring=keyring)
-        verdicts += await replay(client.list_workflows(query or None).map_histories(), keyring)
+        verdicts += await replay(client.list_workflows(query or None).map_histories(), build_data_converter(keyring))
     return verdicts
 
 

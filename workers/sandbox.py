@@ -7,7 +7,8 @@ import compileall
 from pathlib import Path
 from typing import Any
 
-from temporalio.converter import SerializationContext, StorageDriverStoreContext
+from temporalio.api.enums.v1 import CommandType
+from temporalio.converter import SerializationContext, StorageDriverStoreContext, WorkflowSerializationContext
 from temporalio.worker import WorkflowInstance, WorkflowInstanceDetails
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 from temporalio.workflow import Info
@@ -18,27 +19,50 @@ import workflows
 # itself stays inside the sandbox.
 PASSED_THROUGH = ("contracts", "activities")
 
+_CHILD = CommandType.COMMAND_TYPE_START_CHILD_WORKFLOW_EXECUTION
+_SIGNAL = CommandType.COMMAND_TYPE_SIGNAL_EXTERNAL_WORKFLOW_EXECUTION
+
 _RESTRICTIONS = SandboxRestrictions.default.with_passthrough_modules(*PASSED_THROUGH)
 
 
-class OneContextRunner(SandboxedWorkflowRunner):
-    """The SDK's sandbox, for data converters that treat every payload alike, as ours does.
+class KnownContextRunner(SandboxedWorkflowRunner):
+    """The SDK's sandbox, for a payload codec that asks only for which workflow a payload is.
 
     The SDK asks the workflow, inside its sandbox, three times for the context of each payload. To enter the sandbox
-    costs more than to encrypt the payload.
+    costs more than to encrypt the payload, and the commands that leave it say the same.
     """
 
     def create_instance(self, det: WorkflowInstanceDetails) -> WorkflowInstance:
         """An instance that does not enter the sandbox to say where a payload belongs."""
-        return _OneContext(super().create_instance(det))
+        return _KnownContexts(super().create_instance(det), det.info)
 
 
-class _OneContext(WorkflowInstance):
-    def __init__(self, sandboxed: WorkflowInstance) -> None:
+class _KnownContexts(WorkflowInstance):
+    """Payloads belong to this workflow, except those of its children and those that it sends to other workflows."""
+
+    def __init__(self, sandboxed: WorkflowInstance, info: Info) -> None:
         self._sandboxed = sandboxed
+        self._namespace = info.namespace
+        self._own = self._of(info.workflow_id)
+        self._others: dict[tuple[int, int], SerializationContext] = {}
 
     def activate(self, act: Any) -> Any:  # noqa: ANN401 - a message of the SDK's private bridge
-        return self._sandboxed.activate(act)
+        completion = self._sandboxed.activate(act)
+        for command in completion.successful.commands:
+            self._remember(command)
+        return completion
+
+    def _remember(self, command: Any) -> None:  # noqa: ANN401 - a message of the SDK's private bridge
+        """Also when a run is replayed: then its commands are made again, before the answers to them come."""
+        if command.HasField("start_child_workflow_execution"):
+            started = command.start_child_workflow_execution
+            self._others[_CHILD, started.seq] = self._of(started.workflow_id)
+        elif command.HasField("signal_external_workflow_execution"):
+            sent = command.signal_external_workflow_execution
+            self._others[_SIGNAL, sent.seq] = self._of(sent.child_workflow_id or sent.workflow_execution.workflow_id)
+
+    def _of(self, workflow_id: str) -> SerializationContext:
+        return WorkflowSerializationContext(namespace=self._namespace, workflow_id=workflow_id)
 
     def get_info(self) -> Info:
         return self._sandboxed.get_info()
@@ -46,8 +70,10 @@ class _OneContext(WorkflowInstance):
     def get_thread_id(self) -> int | None:
         return self._sandboxed.get_thread_id()
 
-    def get_serialization_context(self, command_info: object) -> SerializationContext | None:
-        return None
+    def get_serialization_context(self, command_info: Any) -> SerializationContext | None:  # noqa: ANN401 - the SDK's private type
+        if command_info is None:
+            return self._own
+        return self._others.get((command_info.command_type, command_info.command_seq), self._own)
 
     def get_external_store_context(self, command_info: object) -> StorageDriverStoreContext:
         return StorageDriverStoreContext(target=None)
@@ -55,7 +81,7 @@ class _OneContext(WorkflowInstance):
 
 def build_runner() -> SandboxedWorkflowRunner:
     """The sandbox stays on."""
-    return OneContextRunner(restrictions=_RESTRICTIONS)
+    return KnownContextRunner(restrictions=_RESTRICTIONS)
 
 
 def compile_workflows() -> None:

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 import structlog
 from fastapi import Request
 
+from api.edge.own_hosts import own_origins
 from api.problems import permanent
 from api.web_ui.parts import web_ui_of
 from contracts.errors import ErrorCode, OrchestratorError
@@ -57,7 +58,7 @@ def require_own_page(request: Request, viewer: Viewer) -> None:
     """Only the Web UI's own scripts may change or decrypt something. Raises NOT_ALLOWED."""
     settings = web_ui_of(request).settings
     # With a proxy every request is logged in, also those that other pages send: then only the public address counts.
-    known = {settings.public_url} if viewer.by_proxy else _origins(settings)
+    known = {settings.public_url} if viewer.by_proxy else own_origins(settings)
     if request.headers.get("origin") not in known:
         raise permanent(ErrorCode.NOT_ALLOWED, "Only the Web UI of this address may do that.")
 
@@ -100,12 +101,7 @@ def _is_trusted_proxy(request: Request, settings: Settings) -> bool:
 
 def _is_own_host(request: Request, settings: Settings) -> bool:
     asked = request.headers.get("x-forwarded-host") or request.headers.get("host", "")
-    return asked.lower() in {urlsplit(origin).netloc for origin in _origins(settings)}
-
-
-def _origins(settings: Settings) -> set[str | None]:
-    hosts = {settings.api_host, "127.0.0.1", "localhost"}
-    return {settings.site_url, *(f"http://{host}:{settings.api_port}" for host in hosts)}
+    return asked.lower() in {urlsplit(origin).netloc for origin in own_origins(settings)}
 
 
 def _user_named(name: str, settings: Settings) -> int:

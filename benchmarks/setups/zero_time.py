@@ -12,6 +12,7 @@ from temporalio.client import Client
 
 from contracts.progress import Projection, ProjectionAck
 from runtime import keyring
+from runtime.temporal.authenticity import AuthenticityInterceptor
 from runtime.temporal.converter import build_data_converter
 from runtime.temporal.payload_limit import PayloadLimitInterceptor
 from tests.support.workflows.fakes import FakePlatform
@@ -41,7 +42,7 @@ class TemporalServer:
         return await Client.connect(
             self.address,
             data_converter=build_data_converter(keyring.KeyRing.load(self.key_file)),
-            interceptors=[PayloadLimitInterceptor()],
+            interceptors=[PayloadLimitInterceptor(), AuthenticityInterceptor()],
         )
 
 

@@ -59,7 +59,7 @@ def doctor(as_json: AsJson = False) -> int:
 async def _examine(parts: Parts, out: Output) -> ExitCode:
     """Check everything, even after a failure; FAILED when a needed part is missing or broken."""
     local = await asyncio.gather(*(asyncio.to_thread(check) for check in _local_checks(parts.settings)))
-    findings = [*local, *await _running(parts)]
+    findings = [*local, _without_a_key(parts), *await _running(parts)]
     bad = [finding for finding in findings if finding.verdict in {"missing", "problem"}]
     out.document({"healthy": not bad, "findings": [asdict(finding) for finding in findings]})
     rows = [(finding.part, finding.verdict, finding.found, finding.advice) for finding in findings]
@@ -193,6 +193,12 @@ def _unprivileged_turns() -> Finding:
         said = "you are root, and without `useradd` agents cannot run as another user"
         return Finding("agent user", "problem", said, "run the platform as an ordinary user")
     return Finding("agent user", "ok", "you are root; agents run as another user")
+
+
+def _without_a_key(parts: Parts) -> Finding:
+    """Temporal has no login of its own; what its payloads do not protect is said here."""
+    advice = "run programs that you do not trust elsewhere; see docs/security.md"
+    return Finding("Temporal access", "optional", parts.without_a_key, advice)
 
 
 async def _running(parts: Parts) -> list[Finding]:

@@ -103,6 +103,15 @@ class Parts:
         return self.settings.processes_dir / "bot.ready"
 
     @property
+    def without_a_key(self) -> str:
+        """What anybody who reaches the Temporal server can do, and what not."""
+        can = "can list ids, hold up, cancel and terminate work; it can start, answer and read nothing"
+        if not self.has_own_temporal:
+            return f"whoever reaches {self.temporal_target} without a key {can}"
+        ports = f"{self.settings.temporal_port} and {self.settings.ui_port}"
+        return f"every program on this machine reaches Temporal (ports {ports}) and {can}"
+
+    @property
     def urls(self) -> dict[str, object]:
         """The addresses that people open."""
         api = self.settings.api_url

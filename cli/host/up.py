@@ -194,6 +194,7 @@ def _tell_ready(parts: Parts, out: Output, *, fresh: list[str], login: str | Non
             "web_ui_login_url": login,
             "home": str(settings.home),
             "runtime": parts.runtime,
+            "without_a_key": parts.without_a_key,
         }
     )
     number = 8 if BOT in parts.names else 7
@@ -206,6 +207,7 @@ def _tell_ready(parts: Parts, out: Output, *, fresh: list[str], login: str | Non
             ("   ", "this link logs you in once; open it within 30 minutes" if login else None),
             ("   Web UI, encrypted", settings.ui_url if login else None),
             ("   Runtime", parts.runtime),
+            ("   Without a key", parts.without_a_key),
             ("   Keys", settings.codec_key_file.parent),
             ("   Logs", settings.logs_dir),
         ]

@@ -52,6 +52,7 @@ _BY_CODE: Final = {
     ErrorCode.INTERNAL: ExitCode.INTERNAL,
     ErrorCode.PAYLOAD_KEY_UNKNOWN: ExitCode.INTERNAL,
     ErrorCode.PAYLOAD_TAMPERED: ExitCode.INTERNAL,
+    ErrorCode.PAYLOAD_NOT_AUTHENTIC: ExitCode.INTERNAL,
 }
 
 

@@ -51,13 +51,14 @@ async def connect(
     identity: str | None = None,
     runtime: Runtime | None = None,
 ) -> Client:
-    """A client with our data converter, whose workers refuse too large payloads as well.
+    """A client with our data converter, whose workers refuse too large payloads and messages without any as well.
 
     Raises OrchestratorError TEMPORAL_UNREACHABLE (transient) when there is no connection within `CONNECT_TIMEOUT_S`.
     """
     from temporalio.client import Client
 
     from runtime.observability import telemetry
+    from runtime.temporal.authenticity import AuthenticityInterceptor
     from runtime.temporal.converter import build_data_converter
     from runtime.temporal.payload_limit import PayloadLimitInterceptor
 
@@ -66,7 +67,12 @@ async def connect(
     attempt = Client.connect(
         **config,
         data_converter=build_data_converter(keyring),
-        interceptors=[PayloadLimitInterceptor(), *telemetry.client_interceptors(identity or "workers"), *interceptors],
+        interceptors=[
+            PayloadLimitInterceptor(),
+            AuthenticityInterceptor(),
+            *telemetry.client_interceptors(identity or "workers"),
+            *interceptors,
+        ],
         plugins=plugins,
         identity=identity or f"{os.getpid()}@{socket.gethostname()}",
         runtime=runtime,

@@ -1,4 +1,7 @@
-"""How values become payloads: pydantic JSON, a size limit, encryption; failures are encrypted as well."""
+"""How values become payloads: pydantic JSON, a size limit, encryption; failures are encrypted as well.
+
+What is not authentic is refused where the value is used: see `runtime.temporal.codec`.
+"""
 
 from __future__ import annotations
 
@@ -9,14 +12,19 @@ from temporalio import activity, workflow
 from temporalio.api.common.v1 import Payload, Payloads
 from temporalio.api.failure.v1 import Failure
 from temporalio.contrib.pydantic import PydanticPayloadConverter
-from temporalio.converter import DataConverter, DefaultFailureConverterWithEncodedAttributes, PayloadConverter
+from temporalio.converter import (
+    DataConverter,
+    DefaultFailureConverterWithEncodedAttributes,
+    PayloadCodec,
+    PayloadConverter,
+)
 from temporalio.exceptions import ApplicationError
 
 from contracts.errors import ErrorClass, ErrorCode, OrchestratorError, bounded
 from runtime.keyring import KeyRing
-from runtime.temporal.codec import EncryptionCodec
+from runtime.temporal.codec import MAX_CLEAR_BYTES, EncryptionCodec, FileCodec, refusal_in
 
-MAX_PAYLOAD_BYTES = 256 * 1024
+MAX_PAYLOAD_BYTES = MAX_CLEAR_BYTES
 MAX_FAILURE_TEXT = 16_000
 
 
@@ -36,6 +44,13 @@ class BoundedPayloadConverter(PydanticPayloadConverter):
                 raise _too_large(len(payload.data))
         return payloads
 
+    def from_payloads(self, payloads: Sequence[Payload], type_hints: list[type] | None = None) -> list[Any]:
+        """One value for each payload; raises the reason for one that the codec has refused."""
+        for payload in payloads:
+            if (refusal := refusal_in(payload)) is not None:
+                raise _where_it_is_used(refusal)
+        return super().from_payloads(payloads, type_hints)
+
 
 class BoundedFailureConverter(DefaultFailureConverterWithEncodedAttributes):
     """Messages, stack traces and details of failures go through the codec, and are cut to the size limit.
@@ -52,17 +67,45 @@ class BoundedFailureConverter(DefaultFailureConverterWithEncodedAttributes):
         for details in (failure.application_failure_info.details, failure.canceled_failure_info.details):
             _drop_too_large(details)
 
+    def from_failure(self, failure: Failure, payload_converter: PayloadConverter) -> BaseException:
+        """The exception; a failure with parts that are not authentic says only that."""
+        return super().from_failure(_without_forgeries(failure), payload_converter)
+
 
 def build_data_converter(keyring: KeyRing) -> DataConverter:
-    """The one data converter of clients, workers and replayers."""
+    """The one data converter of everything that is connected to a Temporal server."""
+    return _converter(EncryptionCodec(keyring))
+
+
+def file_converter(keyring: KeyRing) -> DataConverter:
+    """For histories from files only: payloads may be in the clear, and of any workflow."""
+    return _converter(FileCodec(keyring))
+
+
+def _converter(codec: PayloadCodec) -> DataConverter:
     return DataConverter(
         payload_converter_class=BoundedPayloadConverter,
-        payload_codec=EncryptionCodec(keyring),
+        payload_codec=codec,
         failure_converter_class=BoundedFailureConverter,
     )
 
 
 _UNBOUNDED = PydanticPayloadConverter()
+
+
+def _without_forgeries(failure: Failure) -> Failure:
+    info = failure.application_failure_info
+    lists = (info.details, failure.canceled_failure_info.details, failure.timeout_failure_info.last_heartbeat_details)
+    payloads = [failure.encoded_attributes, *(payload for each in lists for payload in each.payloads)]
+    refusal = next((found for payload in payloads if (found := refusal_in(payload)) is not None), None)
+    if refusal is None:
+        return failure
+    honest = Failure(message=refusal.message, source=failure.source)
+    honest.application_failure_info.type = refusal.code.value
+    honest.application_failure_info.non_retryable = True
+    if failure.HasField("cause"):
+        honest.cause.CopyFrom(failure.cause)
+    return honest
 
 
 def _drop_too_large(details: Payloads) -> None:
@@ -79,6 +122,13 @@ def _too_large(size: int) -> Exception:
         "Put it into the artifact store and pass the reference."
     )
     details = {"size_bytes": size, "limit_bytes": MAX_PAYLOAD_BYTES}
-    if workflow.in_workflow() or activity.in_activity():
-        return ApplicationError(message, details, type=ErrorCode.PAYLOAD_TOO_LARGE.value, non_retryable=True)
-    return OrchestratorError(ErrorCode.PAYLOAD_TOO_LARGE, message, error_class=ErrorClass.PERMANENT, details=details)
+    error = OrchestratorError(ErrorCode.PAYLOAD_TOO_LARGE, message, error_class=ErrorClass.PERMANENT, details=details)
+    return _where_it_is_used(error, details)
+
+
+def _where_it_is_used(error: OrchestratorError, *details: object) -> Exception:
+    """In a workflow or an activity this error fails it at once; another kind would be retried without end."""
+    # The inputs of a workflow are converted in its sandbox before it runs.
+    if workflow.unsafe.in_sandbox() or workflow.in_workflow() or activity.in_activity():
+        return ApplicationError(error.message, *details, type=error.code.value, non_retryable=True)
+    return error

@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from runtime import keyring
+from runtime.keyring import KeyRing
+from runtime.temporal.converter import build_data_converter, file_converter
 from tests.replay.record_histories import GOLDEN, HISTORIES, file_of
 from tests.support.stack import ROOT
 from workers.replay import Verdict, each, load, replay
@@ -47,6 +50,15 @@ async def test_a_history_that_the_code_does_not_agree_with_is_noticed(file: Path
     (verdict,) = await judged(file)
     assert verdict.failure is not None
     assert "TMPRL1100" in verdict.failure, "the nondeterminism, and no other failure"
+
+
+async def test_a_file_may_be_in_the_clear_where_a_platform_is_and_a_history_of_a_server_may_not(tmp_path: Path) -> None:
+    keyring.create_if_absent(tmp_path / "keys.json")
+    ring, file = KeyRing.load(tmp_path / "keys.json"), file_of("delivery", "happy")
+    (of_file,) = await replay(each([load(file)]), file_converter(ring))
+    assert of_file.failure is None
+    (of_server,) = await replay(each([load(file)]), build_data_converter(ring))
+    assert of_server.failure is not None
 
 
 def test_there_is_a_known_bad_history() -> None:

@@ -274,7 +274,10 @@ async def running_api(directory: Path, gateway: RecordingGateway | None = None) 
     gateway = gateway or RecordingGateway()
     app = create_app(settings, database_url=url, gateway=gateway)
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
-    async with app.router.lifespan_context(app), httpx.AsyncClient(transport=transport, base_url="http://api") as http:
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=transport, base_url=settings.api_url) as http,
+    ):
         yield Api(
             app=app,
             http=http,

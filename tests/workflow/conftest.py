@@ -11,6 +11,7 @@ from temporalio.service import RPCError
 
 from activities import following
 from runtime import keyring
+from runtime.temporal.authenticity import AuthenticityInterceptor
 from runtime.temporal.converter import build_data_converter
 from runtime.temporal.payload_limit import PayloadLimitInterceptor
 from tests.support.workflows.temporal_server import running_temporal_server
@@ -24,7 +25,7 @@ def options(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     key_file = tmp_path_factory.mktemp("keys") / "payload-keys.json"
     keyring.create_if_absent(key_file)
     converter = build_data_converter(keyring.KeyRing.load(key_file))
-    return {"data_converter": converter, "interceptors": [PayloadLimitInterceptor()]}
+    return {"data_converter": converter, "interceptors": [PayloadLimitInterceptor(), AuthenticityInterceptor()]}
 
 
 @pytest.fixture(scope="session")

@@ -302,7 +302,7 @@ async def test_without_temporal_everything_but_work_is_served(tmp_path: Path, mo
     app = create_app(settings, database_url=url)
     async with (
         app.router.lifespan_context(app),
-        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://api") as http,
+        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=settings.api_url) as http,
     ):
         health = (await http.get("/health")).json()
         assert (health["status"], health["database"], health["temporal"]) == ("degraded", True, False)

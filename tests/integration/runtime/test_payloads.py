@@ -122,7 +122,7 @@ async def test_a_workflow_that_passes_on_too_much_fails_instead_of_retrying_endl
 async def test_an_update_with_a_too_large_answer_fails_and_the_workflow_continues(platform: Platform) -> None:
     handle = await platform.start("test.conversation", "hello")
     with pytest.raises(WorkflowUpdateFailedError) as caught:
-        await handle.execute_update("repeat_too_much")
+        await handle.execute_update("repeat_too_much", "please")
     assert isinstance(caught.value.cause, ApplicationError)
     assert caught.value.cause.type == "PAYLOAD_TOO_LARGE"
     await handle.signal("say", "stop")

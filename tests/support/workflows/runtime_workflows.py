@@ -77,7 +77,7 @@ class ConversationWorkflow:
         self.heard.append(text)
 
     @workflow.update
-    def repeat_too_much(self) -> str:
+    def repeat_too_much(self, please: str) -> str:
         return NO_SPACE_IN_HISTORY
 
     @workflow.query

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from cli.host.doctor import _without_a_key
 from cli.host.parts import Parts
 from runtime.settings import load_settings
 
@@ -23,3 +24,23 @@ def test_only_the_api_knows_the_password_of_the_database(
         command = parts.command(name)
         assert PASSWORD not in repr(command.env), name
         assert PASSWORD not in repr(command.argv), name
+
+
+@pytest.mark.parametrize(
+    ("address", "reach"),
+    [("", "every program on this machine"), ("temporal.test:7233", "whoever reaches temporal.test")],
+)
+def test_what_anybody_can_do_with_temporal_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, address: str, reach: str
+) -> None:
+    monkeypatch.setenv("ORCHESTRATOR_HOME", str(tmp_path))
+    monkeypatch.setenv("TEMPORAL_CONFIG_FILE", str(tmp_path / "absent.toml"))
+    monkeypatch.setenv("TEMPORAL_ADDRESS", address) if address else monkeypatch.delenv(
+        "TEMPORAL_ADDRESS", raising=False
+    )
+    parts = Parts(load_settings())
+    assert parts.without_a_key.startswith(reach)
+    assert "list ids, hold up, cancel and terminate work" in parts.without_a_key
+    finding = _without_a_key(parts)
+    assert (finding.verdict, finding.found) == ("optional", parts.without_a_key)
+    assert "docs/security.md" in finding.advice

@@ -5,7 +5,7 @@ from importlib.util import cache_from_source
 from pathlib import Path
 
 import pytest
-from temporalio.converter import ActivitySerializationContext, SerializationContext, WorkflowSerializationContext
+from temporalio.converter import ActivitySerializationContext, WorkflowSerializationContext
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from runtime import keyring
@@ -13,29 +13,27 @@ from runtime.temporal.converter import build_data_converter
 from workers import sandbox
 from workflows import engineering
 
-CONTEXTS: list[SerializationContext] = [
-    WorkflowSerializationContext(namespace="default", workflow_id="engineering/eng-1"),
-    ActivitySerializationContext(
-        namespace="default",
-        workflow_id="engineering/eng-1",
-        workflow_type="engineering",
-        activity_type="projection.apply",
-        activity_id="1",
-        activity_task_queue="orchestrator",
-        is_local=False,
-    ),
-]
+OWN = WorkflowSerializationContext(namespace="default", workflow_id="engineering/eng-1")
+OF_A_STEP = ActivitySerializationContext(
+    namespace="default",
+    workflow_id="engineering/eng-1",
+    workflow_type="engineering",
+    activity_type="projection.apply",
+    activity_id="1",
+    activity_task_queue="orchestrator",
+    is_local=False,
+)
 
 
-@pytest.mark.parametrize("context", CONTEXTS, ids=lambda context: type(context).__name__)
-def test_no_part_of_our_converter_asks_where_a_payload_belongs(context: SerializationContext, tmp_path: Path) -> None:
-    """If this fails, `OneContextRunner` must go: it tells a converter nothing."""
+def test_of_a_context_our_converter_uses_only_the_workflow(tmp_path: Path) -> None:
+    """If this fails, `KnownContextRunner` must go: for a step it tells only the workflow."""
     keyring.create_if_absent(tmp_path / "keys.json")
     plain = build_data_converter(keyring.KeyRing.load(tmp_path / "keys.json"))
-    told = plain.with_context(context)
-    assert told.payload_codec is plain.payload_codec
-    assert told.payload_converter is plain.payload_converter
-    assert told.failure_converter is plain.failure_converter
+    of_workflow, of_step = plain.with_context(OWN), plain.with_context(OF_A_STEP)
+    assert vars(of_workflow.payload_codec) == vars(of_step.payload_codec)
+    for told in (of_workflow, of_step):
+        assert told.payload_converter is plain.payload_converter
+        assert told.failure_converter is plain.failure_converter
     assert plain.external_storage is None
 
 

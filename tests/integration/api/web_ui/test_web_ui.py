@@ -4,6 +4,7 @@ import asyncio
 import base64
 import json
 from collections.abc import AsyncIterator
+from typing import Any
 from uuid import uuid4
 
 import httpx
@@ -12,7 +13,9 @@ import pytest_asyncio
 from google.protobuf import json_format
 from starlette.routing import Route
 from temporalio.api.common.v1 import Payload, Payloads
+from temporalio.converter import WorkflowSerializationContext
 
+from api.web_ui.codec import MAX_PAYLOADS
 from api.web_ui.routes import HOME
 from api.web_ui.sessions import SESSION_TTL, TICKET_TTL, WebSessions
 from runtime import keyring
@@ -115,6 +118,72 @@ async def test_one_payload_without_a_key_stays_sealed_and_hides_no_other(api: Ap
     decoded = json_format.Parse(reply.content, Payloads()).payloads
     assert json.loads(decoded[0].data) == TEXT
     assert decoded[1] == foreign
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [
+        {"metadata": {"encoding": "anNvbi9wbGFpbg=="}, "data": "InRydXN0IG1lIg=="},
+        {"data": "InRydXN0IG1lIg=="},
+    ],
+    ids=["plain", "of no encoding"],
+)
+async def test_a_text_that_is_not_ours_is_not_shown_as_ours(api: Api, origin: Headers, forged: dict[str, Any]) -> None:
+    payloads = json.loads(await sealed(api))["payloads"]
+    body = json.dumps({"payloads": [forged, *payloads]})
+    reply = await api.http.post("/codec/decode", content=body, headers=origin | await logged_in(api))
+    first, second = json_format.Parse(reply.content, Payloads()).payloads
+    assert b"trust me" not in first.data
+    assert json.loads(second.data) == TEXT
+
+
+async def test_a_search_attribute_stays_readable(api: Api, origin: Headers) -> None:
+    attribute = {"metadata": {"encoding": "anNvbi9wbGFpbg==", "type": "S2V5d29yZA=="}, "data": "ImRlcGxveWluZyI="}
+    body = json.dumps({"payloads": [attribute]})
+    reply = await api.http.post("/codec/decode", content=body, headers=origin | await logged_in(api))
+    assert reply.json()["payloads"] == [attribute]
+
+
+async def test_the_payloads_of_every_workflow_are_shown(api: Api, origin: Headers) -> None:
+    codec = EncryptionCodec(KeyRing.load(api.settings.codec_key_file))
+    context = WorkflowSerializationContext(namespace="default", workflow_id="deploy/some-project")
+    clear = Payload(metadata={"encoding": b"json/plain"}, data=json.dumps(TEXT).encode())
+    body = json_format.MessageToJson(Payloads(payloads=await codec.with_context(context).encode([clear])))
+    reply = await api.http.post("/codec/decode", content=body, headers=origin | await logged_in(api))
+    assert json.loads(base64.b64decode(reply.json()["payloads"][0]["data"])) == TEXT
+
+
+@pytest.mark.parametrize("count", [MAX_PAYLOADS, MAX_PAYLOADS + 1])
+async def test_more_payloads_than_a_page_has_are_refused(api: Api, origin: Headers, count: int) -> None:
+    body = json.dumps({"payloads": [{}] * count})
+    reply = await api.http.post("/codec/decode", content=body, headers=origin | await logged_in(api))
+    if count > MAX_PAYLOADS:
+        assert_refused(reply, 413, "PAYLOAD_TOO_LARGE")
+    else:
+        assert len(reply.json()["payloads"]) == count
+
+
+async def test_a_payload_that_is_too_large_to_be_ours_is_not_decrypted(api: Api, origin: Headers) -> None:
+    codec = EncryptionCodec(KeyRing.load(api.settings.codec_key_file))
+    large = await codec.encode([Payload(metadata={"encoding": b"json/plain"}, data=b'"' + b"x" * 300_000 + b'"')])
+    body = json_format.MessageToJson(Payloads(payloads=large))
+    reply = await api.http.post("/codec/decode", content=body, headers=origin | await logged_in(api))
+    assert json.loads(base64.b64decode(reply.json()["payloads"][0]["data"]))["refused"] == "PAYLOAD_TOO_LARGE"
+
+
+async def test_other_requests_are_answered_while_a_large_page_is_decoded(api: Api, origin: Headers) -> None:
+    """Eight megabytes were parsed in the event loop, where they held up everybody."""
+    codec = EncryptionCodec(KeyRing.load(api.settings.codec_key_file))
+    clear = Payload(metadata={"encoding": b"json/plain"}, data=b'"' + b"x" * 1_000 + b'"')
+    body = json_format.MessageToJson(Payloads(payloads=await codec.encode([clear] * 3_000)))
+    headers = origin | await logged_in(api)
+    decoding = asyncio.create_task(api.http.post("/codec/decode", content=body, headers=headers))
+    ticks = 0
+    while not decoding.done():
+        await asyncio.sleep(0.001)
+        ticks += 1
+    assert (await decoding).status_code == 200
+    assert ticks > 5, "the event loop stood still"
 
 
 async def test_nothing_is_encoded(api: Api, origin: Headers) -> None:

@@ -45,7 +45,7 @@ async def browser(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Bro
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
         async with (
             app.router.lifespan_context(app),
-            httpx.AsyncClient(transport=transport, base_url="http://api") as http,
+            httpx.AsyncClient(transport=transport, base_url=settings.api_url) as http,
         ):
             yield Browser(http, await logged_in(api))
 
