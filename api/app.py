@@ -8,10 +8,14 @@ from fastapi import FastAPI
 from starlette.types import Scope
 
 from api import problems
+from api.edge.admission import SMALL_BODY_BYTES, Admission, AdmissionGuard
 from api.artifacts import routes as artifacts
+from api.audit import routes as audit
 from api.auth import ServiceKeys, hash_secret
 from api.chat import routes as chat
+from api.credentials import routes as credentials
 from api.database import make_engine, make_sessions
+from api.edge import openapi
 from api.gateway import GatewayLink, WorkflowGateway, fixed_gateway, temporal_gateway
 from api.health import routes as health
 from api.internal import routes as internal
@@ -24,6 +28,7 @@ from api.questions import routes as questions
 from api.queues import routes as queues
 from api.queues.tracker import Intervals
 from api.queues.watch import QueueWatch
+from api.edge.quotas import Quotas
 from api.releases import routes as releases
 from api.secrets import routes as secrets
 from api.servers import routes as servers
@@ -50,6 +55,8 @@ _ROUTES = (
     metrics,
     users,
     tokens,
+    credentials,
+    audit,
     projects,
     secrets,
     work,
@@ -77,11 +84,11 @@ def create_app(settings: Settings, *, database_url: str, gateway: WorkflowGatewa
     """
 
     telemetry.collect("api")
-    measured = ApiMetrics()
+    measured, admission = ApiMetrics(), Admission(settings)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        platform = _open(settings, database_url, gateway, measured)
+        platform = _open(settings, database_url, gateway, measured, admission)
         app.state.platform = platform
         platform.hub.start()
         platform.queues.start()
@@ -104,12 +111,16 @@ def create_app(settings: Settings, *, database_url: str, gateway: WorkflowGatewa
         responses={"4XX": {"model": Problem}, "5XX": {"model": Problem}},
     )
     problems.install(app)
+    openapi.install(app)
     for module in _ROUTES:
         app.include_router(module.router)
-    app.add_middleware(BodyGuard)
+    app.add_middleware(
+        BodyGuard, largest_body=admission.largest_body, small=SMALL_BODY_BYTES, body_s=settings.body_timeout_s
+    )
+    app.add_middleware(AdmissionGuard, admission=admission)
     app.add_middleware(RequestMetrics, metrics=measured)
     # Added last, so it is the outermost.
-    app.add_middleware(RequestContext)
+    app.add_middleware(RequestContext, settings=settings)
     return app
 
 
@@ -117,7 +128,13 @@ def _is_untraced(scope: Scope) -> bool:
     return str(scope["path"]).startswith(_UNTRACED)
 
 
-def _open(settings: Settings, database_url: str, gateway: WorkflowGateway | None, measured: ApiMetrics) -> Platform:
+def _open(
+    settings: Settings,
+    database_url: str,
+    gateway: WorkflowGateway | None,
+    measured: ApiMetrics,
+    admission: Admission,
+) -> Platform:
     engine = make_engine(database_url)
     sessions = make_sessions(engine)
     service_keys = ServiceKeys(
@@ -125,6 +142,7 @@ def _open(settings: Settings, database_url: str, gateway: WorkflowGateway | None
         bot=_key_hash(settings.bot_key_file),
         user_id=settings.admin_user_id,
     )
+    admission.service_keys = service_keys
     link = GatewayLink(temporal_gateway(settings) if gateway is None else fixed_gateway(gateway))
     watch = QueueWatch(link, Intervals.of(settings))
     measured.watch(watch)
@@ -139,7 +157,9 @@ def _open(settings: Settings, database_url: str, gateway: WorkflowGateway | None
         vault=Vault(KeyRing.load(settings.vault_key_file)),
         artifacts=DirectoryArtifactStore(settings.artifacts_dir),
         service_keys=service_keys,
-        web_ui=WebUi.open(settings, sessions, service_keys.platform),
+        web_ui=WebUi.open(settings, sessions),
+        admission=admission,
+        quotas=Quotas(settings),
     )
 
 

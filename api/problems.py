@@ -11,6 +11,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException
 
 from api.database import database_unreachable, is_unreachable
+from api.edge.methods import allowed
 from contracts.errors import ErrorClass, ErrorCode, OrchestratorError, bounded
 from contracts.nouns import Problem
 from contracts.wording import in_words
@@ -105,7 +106,9 @@ async def _http(request: Request, error: Exception) -> JSONResponse:
         400: "The request cannot be read; is its body valid JSON in UTF-8?",
     }.get(error.status_code, str(error.detail))
     status = 422 if error.status_code == 400 else error.status_code
-    headers = dict(error.headers) if error.headers else None
+    headers = dict(error.headers or {})
+    if error.status_code == http.HTTPStatus.METHOD_NOT_ALLOWED:
+        headers["Allow"] = allowed(request)
     return problem_response(code, detail, _request_id(request), status=status, headers=headers)
 
 

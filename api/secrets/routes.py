@@ -4,6 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Response
 
+from api.audit.trail import Act, audited
 from api.auth import Caller, Person, agents_may
 from api.database import Session
 from api.gateway import GatewayDep
@@ -43,6 +44,7 @@ async def set_secret(
     gateway: GatewayDep,
     vault: VaultDep,
     response: Response,
+    act: Annotated[Act, audited("secret.set")],
 ) -> SecretDTO:
     """Store a value, then tell the open questions that wait for it."""
     await find_working_project(session, caller, project_id)
@@ -56,7 +58,14 @@ async def set_secret(
 
 
 @router.delete("/projects/{project_id}/secrets/{name}", status_code=204)
-async def delete_secret(project_id: ProjectId, name: Name, session: Session, caller: Person, vault: VaultDep) -> None:
+async def delete_secret(
+    project_id: ProjectId,
+    name: Name,
+    session: Session,
+    caller: Person,
+    vault: VaultDep,
+    act: Annotated[Act, audited("secret.delete")],
+) -> None:
     """Delete a secret. Running services keep the value; the next deploy asks for it."""
     await find_project(session, caller, project_id, Right.ACT)
     if not await vault.delete(session, project_id, name):
