@@ -8,7 +8,6 @@ from fastapi import FastAPI
 from starlette.types import Scope
 
 from api import problems
-from api.edge.admission import SMALL_BODY_BYTES, Admission, AdmissionGuard
 from api.artifacts import routes as artifacts
 from api.audit import routes as audit
 from api.auth import ServiceKeys, hash_secret
@@ -16,6 +15,8 @@ from api.chat import routes as chat
 from api.credentials import routes as credentials
 from api.database import make_engine, make_sessions
 from api.edge import openapi
+from api.edge.admission import SMALL_BODY_BYTES, Admission, AdmissionGuard
+from api.edge.quotas import Quotas
 from api.gateway import GatewayLink, WorkflowGateway, fixed_gateway, temporal_gateway
 from api.health import routes as health
 from api.internal import routes as internal
@@ -28,7 +29,6 @@ from api.questions import routes as questions
 from api.queues import routes as queues
 from api.queues.tracker import Intervals
 from api.queues.watch import QueueWatch
-from api.edge.quotas import Quotas
 from api.releases import routes as releases
 from api.secrets import routes as secrets
 from api.servers import routes as servers

@@ -218,9 +218,7 @@ async def _with_secret(session: AsyncSession, digest: str, via: ActorVia) -> Cal
     credential, user = found
     refuse_blocked(user)
     if credential.kind == CredentialKind.KEY:
-        return Caller(
-            user.user_id, Role(user.role), via, expires_at=credential.expires_at, credential=credential.id
-        )
+        return Caller(user.user_id, Role(user.role), via, expires_at=credential.expires_at, credential=credential.id)
     commands = frozenset(credential.commands or ())
     return Caller(
         user.user_id,
@@ -248,7 +246,7 @@ async def still_valid(session: AsyncSession, caller: Caller) -> bool:
 
 @dataclass(frozen=True)
 class Access:
-    """A route's rule. As a dependency it returns the caller, or refuses. `in_chat`: people may do it through the bot."""
+    """A route's rule. As a dependency it returns the caller, or refuses. `in_chat`: also through the bot."""
 
     kind: Literal["person", "admin", "platform", "bot"]
     commands: frozenset[str] = frozenset()

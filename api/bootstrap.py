@@ -70,7 +70,10 @@ async def _ensure_admin(session: AsyncSession, user_id: int, key: str) -> None:
         row = await session.get_one(UserRow, user_id, populate_existing=True)
         row.role, row.state = Role.ADMIN.value, UserState.ACTIVE.value
     if admins and user_id not in admins:
-        log.warning("admin.key was not given to this user, who is no administrator; see `orchestrator user role`", user_id=user_id)
+        log.warning(
+            "admin.key was not given to this user, who is no administrator; see `orchestrator user role`",
+            user_id=user_id,
+        )
     else:
         await _register_key(session, user_id, key)
 

@@ -94,7 +94,9 @@ class BodyGuard:
     `largest_body` says how many bytes a caller may send; it is asked only for a body of more than `small` bytes.
     """
 
-    def __init__(self, app: ASGIApp, largest_body: Callable[[Scope], Awaitable[int]], small: int, body_s: float) -> None:
+    def __init__(
+        self, app: ASGIApp, largest_body: Callable[[Scope], Awaitable[int]], small: int, body_s: float
+    ) -> None:
         self._app = app
         self._largest_body = largest_body
         self._small = small

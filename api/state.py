@@ -4,13 +4,13 @@ from dataclasses import dataclass
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from api.edge.admission import Admission
 from api.auth import ServiceKeys
 from api.database import Sessions
+from api.edge.admission import Admission
+from api.edge.quotas import Quotas
 from api.gateway import GatewayLink
 from api.metrics.registry import ApiMetrics
 from api.queues.watch import QueueWatch
-from api.edge.quotas import Quotas
 from api.tasks.event_hub import EventHub
 from api.vault import Vault
 from api.web_ui.parts import WebUi

@@ -75,9 +75,9 @@ class UserRow(SQLModel, table=True):
 class CredentialRow(SQLModel, table=True):
     """What somebody may come in with: a key, an agent's token, a login link, the session of a browser.
 
-    `secret_hash` is the SHA-256 of 256 random bits: there is nothing to guess, so no slow hash is needed. A row that has
-    ended stays, so that no file that still has the secret can bring it back. `made_with` is a credential of the same
-    table, without a foreign key: it may have been tidied away.
+    `secret_hash` is the SHA-256 of 256 random bits: there is nothing to guess, so no slow hash is needed. A row that
+    has ended stays, so that no file that still has the secret can bring it back. `made_with` is a credential of the
+    same table, without a foreign key: it may have been tidied away.
     """
 
     __tablename__ = "credentials"

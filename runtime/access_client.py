@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-
-
 from contracts.access import (
     AuditEntry,
     AuditList,

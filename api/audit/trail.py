@@ -9,9 +9,9 @@ from fastapi import Depends, Request
 from fastapi.exceptions import RequestValidationError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api.edge.addresses import client_address
 from api.auth import AnyCaller, Caller
 from api.database import Session, Sessions
+from api.edge.addresses import client_address
 from api.tables import AuditRow
 from contracts.errors import ErrorCode, OrchestratorError, bounded
 from contracts.states import ActorVia, Role
@@ -81,7 +81,12 @@ async def record_refusal(request: Request, caller: Caller, act: Act, error: Exce
 
 
 async def record(
-    session: AsyncSession, request: Request, action: str, user_id: int, target: str = "", **entry: Any  # noqa: ANN401 - columns
+    session: AsyncSession,
+    request: Request,
+    action: str,
+    user_id: int,
+    target: str = "",
+    **entry: Any,  # noqa: ANN401 - columns
 ) -> None:
     """Write what was done by somebody whom no key names, such as a browser that logs in."""
     session.add(

@@ -97,7 +97,9 @@ async def end_one(session: AsyncSession, caller: Caller, credential_id: str) -> 
     return row
 
 
-async def end_all_of(session: AsyncSession, user_id: int, kinds: Collection[CredentialKind] = tuple(CredentialKind)) -> None:
+async def end_all_of(
+    session: AsyncSession, user_id: int, kinds: Collection[CredentialKind] = tuple(CredentialKind)
+) -> None:
     """End what a person may come in with, and what was made with their keys for others."""
     theirs = select(col(CredentialRow.id)).where(col(CredentialRow.user_id) == user_id)
     wanted = [kind.value for kind in kinds]

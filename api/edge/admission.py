@@ -7,9 +7,9 @@ from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api.auth import ServiceKeys, hash_secret, knows_key
 from api.edge.addresses import client_address
 from api.edge.rates import OpenStreams, Rates, Refusal
-from api.auth import ServiceKeys, hash_secret, knows_key
 from api.problems import problem_response
 from api.tables import AuditRow
 from api.web_ui.access import is_viewer
@@ -18,7 +18,7 @@ from contracts.states import ActorVia
 from runtime.settings import WEB_UI_PATH, Settings
 
 SMALL_BODY_BYTES = 65_536
-"""Of a caller whom nobody knows yet; to find out costs a look into the database, and not the memory for a large body."""
+"""Of a caller whom nobody knows yet: to find out takes a look into the database, and no memory for a large body."""
 MAX_BODY_BYTES = 1_000_000
 MAX_INTERNAL_BODY_BYTES = 8_000_000
 """For batches of 500 fine events with 4,000 characters each, and for a page of payloads that the Web UI decodes."""

@@ -23,7 +23,7 @@ DEFAULT_LIMIT, MAX_LIMIT = 100, 500
 
 @dataclass(frozen=True)
 class PageRequest:
-    """Which part of a list is wanted: at most `limit` rows behind the one that `cursor` names, from the start if none."""
+    """Which part of a list is wanted: at most `limit` rows behind the one that `cursor` names, or from the start."""
 
     limit: int = DEFAULT_LIMIT
     cursor: str | None = None

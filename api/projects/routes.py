@@ -8,9 +8,9 @@ from api.audit.trail import Act, audited
 from api.auth import Caller, Person, agents_may
 from api.database import Session
 from api.edge.paging import PageDep
+from api.edge.quotas import QuotasDep
 from api.projects import queries, replies
 from api.questions.queries import list_open
-from api.edge.quotas import QuotasDep
 from api.releases.queries import find_active
 from api.visibility import Right, find_project
 from contracts.base import Identifier

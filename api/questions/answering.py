@@ -31,5 +31,5 @@ async def store_secrets(session: AsyncSession, vault: Vault, question: QuestionR
 
 
 def choice(question: QuestionRow, body: AnswerRequest) -> str | None:
-    """What of an answer the trail may tell: one of the offered choices. Other text is a person's, and may be a secret."""
+    """What the trail may tell of an answer: an offered choice. Other text is a person's, and may be a secret."""
     return body.text if body.text in question.choices else None

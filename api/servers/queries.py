@@ -55,9 +55,7 @@ async def find(session: AsyncSession, caller: Caller, handle: str) -> ServerRow:
     return row
 
 
-async def list_visible(
-    session: AsyncSession, caller: Caller, page: PageRequest
-) -> tuple[list[ServerRow], str | None]:
+async def list_visible(session: AsyncSession, caller: Caller, page: PageRequest) -> tuple[list[ServerRow], str | None]:
     """The servers that the caller may see: an admin all, a member those with something of theirs on them."""
     statement = select(ServerRow).where(_is_visible(caller))
     return await read_page(session, statement, page, (ServerRow.handle,), descending=False)

@@ -86,8 +86,8 @@ async def follow(
 ) -> AsyncIterator[StreamedEvent]:
     """Events of the task and of all work below it that lie behind the cursor, each once, as they were written.
 
-    Ends when the task is closed and everything is read: whatever was below it had ended before. Also when the caller may
-    not read it any longer: their key or token expires or is ended, or they are blocked.
+    Ends when the task is closed and everything is read: whatever was below it had ended before. Also when the caller
+    may not read it any longer: their key or token expires or is ended, or they are blocked.
     """
     cursor, known, is_seen = dict(cursor), {task_id}, False
     while not hub.closed and caller.left_s != 0:

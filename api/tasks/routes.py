@@ -10,8 +10,8 @@ from sse_starlette import EventSourceResponse, ServerSentEvent
 from api.audit.trail import Act, audited
 from api.auth import Caller, agents_may
 from api.database import Session, SessionsDep
-from api.gateway import GatewayDep
 from api.edge.paging import PageDep
+from api.gateway import GatewayDep
 from api.problems import permanent
 from api.questions.queries import list_of_tasks
 from api.tasks import events, queries
@@ -54,9 +54,7 @@ async def list_tasks(
     kind: TaskKind | None = None,
 ) -> TaskList:
     """List tasks, newest first. A task appears with its first projection, milliseconds after its start."""
-    rows, following = await queries.list_visible(
-        session, caller, page, project_id=project_id, state=state, kind=kind
-    )
+    rows, following = await queries.list_visible(session, caller, page, project_id=project_id, state=state, kind=kind)
     return TaskList(items=[replies.task(row) for row in rows], next_cursor=following)
 
 

@@ -14,7 +14,6 @@ from contracts.errors import ErrorCode, OrchestratorError
 from contracts.states import Role
 from runtime.settings import Settings
 
-
 log = structlog.get_logger(__name__)
 
 
@@ -95,7 +94,7 @@ def _origins(settings: Settings) -> set[str | None]:
 
 def _user_named(name: str, settings: Settings) -> int:
     user_id = settings.proxy_users.get(name)
-    if visitor is None:
+    if user_id is None:
         raise permanent(
             ErrorCode.NOT_ALLOWED,
             f"No user is known as {name[:100]!a}. An operator adds users to ORCHESTRATOR_PROXY_USERS.",

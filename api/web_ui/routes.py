@@ -6,10 +6,10 @@ from urllib.parse import parse_qsl, quote
 from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import RedirectResponse, Response
 
-from api.edge.addresses import client_address
 from api.audit.trail import Act, audited, record
 from api.auth import Admin
 from api.database import Session
+from api.edge.addresses import client_address
 from api.problems import permanent
 from api.web_ui.access import is_viewer, require_own_page, require_same_site, require_viewer
 from api.web_ui.codec import decode

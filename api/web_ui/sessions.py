@@ -77,10 +77,8 @@ class WebSessions:
 
 
 async def new_ticket(session: AsyncSession, caller: Caller) -> Made:
-    """A ticket for the caller. It ends with the key with which it was asked for, and so does what it is exchanged for."""
-    return await make(
-        session, CredentialKind.TICKET, caller.user_id, ttl=TICKET_TTL, made_with=caller.credential
-    )
+    """A ticket for the caller. It ends with the key with which it was asked for, and so does its session."""
+    return await make(session, CredentialKind.TICKET, caller.user_id, ttl=TICKET_TTL, made_with=caller.credential)
 
 
 async def redeem(session: AsyncSession, ticket: str, address: str) -> Made | None:

@@ -26,7 +26,9 @@ def list_entries(
     action: Annotated[
         str | None, typer.Option(metavar="ACTION", help="Such as `user.remove`; `user` means all that begin with it.")
     ] = None,
-    target: Annotated[str | None, typer.Option(metavar="ID", help="What it was done to, such as a project's id.")] = None,
+    target: Annotated[
+        str | None, typer.Option(metavar="ID", help="What it was done to, such as a project's id.")
+    ] = None,
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many, the newest first.")] = 50,
     as_json: AsJson = False,
 ) -> None:

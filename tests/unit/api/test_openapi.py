@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from api import auth
 from api.app import create_app
 from contracts import (
+    access,
     agent_workers,
     artifacts,
     base,
@@ -31,8 +32,8 @@ from runtime.settings import Settings
 PUBLIC = {"/health", "/healthz"}
 FOR_EVERY_KEY = {"/whoami"}
 MODULES = (
-    agent_workers, artifacts, base, chat, criteria, departments, nouns, progress, project_settings, project_spec,
-    questions, states, steps, subjects,
+    access, agent_workers, artifacts, base, chat, criteria, departments, nouns, progress, project_settings,
+    project_spec, questions, states, steps, subjects,
 )  # fmt: skip
 
 

@@ -293,21 +293,28 @@ async def test_an_open_stream_ends_with_the_access_of_its_reader(api: Api, how: 
     task_id = await api.new_task(project_id, milestone={"type": "started", "request_id": "r", "message": "m"})
     token = await token_for(api, mine, project_id)
     reader = token if how == "ended" else mine
-    async with served(api.app) as url, httpx.AsyncClient(base_url=url) as client:
-        async with client.stream("GET", f"/tasks/{task_id}/stream", headers=reader) as stream:
-            chunks = stream.aiter_text()
-            assert "started" in await anext(chunks)
-            if how == "ended":
-                [item] = await credentials(api, api.admin, user_id=user_id, kind="token")
-                await api.http.delete(f"/credentials/{item['id']}", headers=api.admin)
-            elif how == "replaced":
-                await api.http.post(f"/users/{user_id}/keys", headers=api.admin)
-            elif how == "removed":
-                body = {"hand_over_to": heir_id}
-                await api.http.post(f"/users/{user_id}/remove", json=body, headers=api.admin)
-            else:
-                await api.http.patch(f"/users/{user_id}", json={"state": "blocked"}, headers=api.admin)
-            assert not await within(said(chunks), 5)
+    async with (
+        served(api.app) as url,
+        httpx.AsyncClient(base_url=url) as client,
+        client.stream("GET", f"/tasks/{task_id}/stream", headers=reader) as stream,
+    ):
+        chunks = stream.aiter_text()
+        assert "started" in await anext(chunks)
+        await take_away(api, how, user_id, heir_id)
+        assert not await within(said(chunks), 5)
+
+
+async def take_away(api: Api, how: str, user_id: int, heir_id: int) -> None:
+    if how == "ended":
+        [item] = await credentials(api, api.admin, user_id=user_id, kind="token")
+        reply = await api.http.delete(f"/credentials/{item['id']}", headers=api.admin)
+    elif how == "replaced":
+        reply = await api.http.post(f"/users/{user_id}/keys", headers=api.admin)
+    elif how == "removed":
+        reply = await api.http.post(f"/users/{user_id}/remove", json={"hand_over_to": heir_id}, headers=api.admin)
+    else:
+        reply = await api.http.patch(f"/users/{user_id}", json={"state": "blocked"}, headers=api.admin)
+    assert reply.is_success, reply.text
 
 
 async def said(chunks: AsyncIterator[str]) -> list[str]:
