@@ -105,7 +105,7 @@ class Settings(BaseSettings):
     build: str = Field(default="", pattern=r"^[A-Za-z0-9.]{0,64}$", description="which build this is; images set it")
     service_port_min: Port = 18000
     service_port_max: Port = 18999
-    requests_per_minute: int = Field(default=3000, ge=1, description="of one key; the platform's own are not counted")
+    requests_per_minute: int = Field(default=6000, ge=1, description="of one key; the platform's own are not counted")
     anonymous_requests_per_minute: int = Field(default=1200, ge=1, description="of one address, without a known key")
     wrong_keys_per_minute: int = Field(default=100, ge=1, description="of one address, before it is locked out")
     lock_out_s: float = Field(default=60.0, gt=0, le=86_400, description="for how long")

@@ -36,7 +36,10 @@ async def list_credentials(
 
 @router.delete("/credentials/{credential_id}")
 async def end_credential(
-    credential_id: Annotated[Identifier, Path()], session: Session, caller: PersonWithKey, act: Ends
+    act: Ends,
+    credential_id: Annotated[Identifier, Path()],
+    session: Session,
+    caller: PersonWithKey,
 ) -> CredentialDTO:
     """End a credential and all that was made with it, at once and for good; a repetition changes nothing."""
     row = await queries.end_one(session, caller, credential_id)

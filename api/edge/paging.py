@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Annotated, Any, TypeVar
 
 from fastapi import Depends, Query
-from sqlalchemy import Select, tuple_
+from sqlalchemy import Select, literal, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import SQLModel, col
 
@@ -70,7 +70,9 @@ def _decoded(cursor: str, columns: Sequence[Any]) -> Place:
         values = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
         if not isinstance(values, list) or len(values) != len(columns):
             raise bad_cursor()
-        return tuple(_value(value, column.type.python_type) for value, column in zip(values, columns, strict=True))
+        pairs = zip(values, columns, strict=True)
+        # With the column's own type: PostgreSQL would take a moment for one without a time zone.
+        return tuple(literal(_value(value, column.type.python_type), column.type) for value, column in pairs)
     except (ValueError, RecursionError):
         raise bad_cursor() from None
 

@@ -61,11 +61,11 @@ async def post_events(body: EventBatch, session: Session) -> EventsAccepted:
 
 @router.post("/projects/{project_id}/secrets/generate")
 async def generate_secrets(
+    act: Annotated[Act, audited("secret.generate")],
     project_id: ProjectId,
     body: SecretGenerate,
     session: Session,
     vault: VaultDep,
-    act: Annotated[Act, audited("secret.generate")],
 ) -> SecretNames:
     """A random value for every name that has none; values that exist never change."""
     await projects.get(session, project_id)
@@ -82,7 +82,10 @@ async def secret_names(project_id: ProjectId, session: Session) -> SecretNames:
 
 @router.post("/secrets/reveal")
 async def reveal_secrets(
-    body: SecretReveal, session: Session, vault: VaultDep, act: Annotated[Act, audited("secret.reveal")]
+    act: Annotated[Act, audited("secret.reveal")],
+    body: SecretReveal,
+    session: Session,
+    vault: VaultDep,
 ) -> SecretValues:
     """The values by reference; all of them, or SECRET_MISSING with the names that have none."""
     act.on(body.refs[0].removeprefix("secret://projects/").partition("/")[0])
@@ -110,7 +113,9 @@ async def record_release(body: DeploymentRecord, session: Session) -> Deployment
 
 @router.post("/tokens", status_code=201)
 async def create_agent_token(
-    body: TokenRequest, session: Session, act: Annotated[Act, audited("token.create")]
+    act: Annotated[Act, audited("token.create")],
+    body: TokenRequest,
+    session: Session,
 ) -> TokenCreated:
     """A scoped token for an agent that works on a project, in the name of its owner."""
     act.on(body.project_id)

@@ -25,11 +25,11 @@ MayList = Annotated[Caller, Depends(agents_may("project.list", "project.show"))]
 
 @router.post("/projects", status_code=201)
 async def create_project(
+    act: Annotated[Act, audited("project.create")],
     body: ProjectCreate,
     session: Session,
     caller: Person,
     quotas: QuotasDep,
-    act: Annotated[Act, audited("project.create")],
 ) -> ProjectDTO:
     """Create a project. The same id with the same content is the same project; with other content, or another owner's,
     a conflict."""
@@ -58,12 +58,12 @@ async def show_project(project_id: ProjectId, session: Session, caller: MayShow)
 
 @router.patch("/projects/{project_id}")
 async def update_project(
+    act: Annotated[Act, audited("project.update")],
     project_id: ProjectId,
     body: ProjectUpdate,
     session: Session,
     caller: Person,
     quotas: QuotasDep,
-    act: Annotated[Act, audited("project.update")],
 ) -> ProjectDTO:
     """Change the given fields; for the project's owners. Archiving a project with running work is a conflict."""
     act.tell(fields=" ".join(sorted(body.model_fields_set)), archived=body.archived)

@@ -44,13 +44,13 @@ async def show_question(question_id: QuestionId, session: Session, caller: MaySh
 
 @router.post("/questions/{question_id}/answer")
 async def answer_question(
+    act: Annotated[Act, audited("question.answer")],
     question_id: QuestionId,
     body: AnswerRequest,
     session: Session,
     caller: Person,
     gateway: GatewayDep,
     vault: VaultDep,
-    act: Annotated[Act, audited("question.answer")],
 ) -> AnswerAccepted:
     """Secrets go to the store first, then the workflow validates the answer. The same answer id is the same answer."""
     question = await queries.find(session, caller, question_id)

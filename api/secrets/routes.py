@@ -36,6 +36,7 @@ async def list_secrets(project_id: ProjectId, session: Session, caller: MayList)
 
 @router.put("/projects/{project_id}/secrets/{name}")
 async def set_secret(
+    act: Annotated[Act, audited("secret.set")],
     project_id: ProjectId,
     name: Name,
     body: SecretWrite,
@@ -44,7 +45,6 @@ async def set_secret(
     gateway: GatewayDep,
     vault: VaultDep,
     response: Response,
-    act: Annotated[Act, audited("secret.set")],
 ) -> SecretDTO:
     """Store a value, then tell the open questions that wait for it."""
     await find_working_project(session, caller, project_id)
@@ -59,12 +59,12 @@ async def set_secret(
 
 @router.delete("/projects/{project_id}/secrets/{name}", status_code=204)
 async def delete_secret(
+    act: Annotated[Act, audited("secret.delete")],
     project_id: ProjectId,
     name: Name,
     session: Session,
     caller: Person,
     vault: VaultDep,
-    act: Annotated[Act, audited("secret.delete")],
 ) -> None:
     """Delete a secret. Running services keep the value; the next deploy asks for it."""
     await find_project(session, caller, project_id, Right.ACT)

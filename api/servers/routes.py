@@ -21,7 +21,10 @@ Handle = Annotated[Identifier, Path()]
 
 @router.post("/servers", status_code=201)
 async def create_server(
-    body: ServerCreate, session: Session, caller: Admin, act: Annotated[Act, audited("server.create")]
+    act: Annotated[Act, audited("server.create")],
+    body: ServerCreate,
+    session: Session,
+    caller: Admin,
 ) -> ServerDTO:
     """Create a server. The same handle with the same content is the same server; with other content, a conflict."""
     act.on(body.handle)
@@ -44,11 +47,11 @@ async def show_server(handle: Handle, session: Session, caller: Person) -> Serve
 
 @router.patch("/servers/{handle}")
 async def update_server(
+    act: Annotated[Act, audited("server.update")],
     handle: Handle,
     body: ServerUpdate,
     session: Session,
     caller: Admin,
-    act: Annotated[Act, audited("server.update")],
 ) -> ServerDTO:
     """Change the given fields of a server."""
     act.tell(status=body.status)

@@ -37,7 +37,12 @@ async def list_settings(session: Session, caller: Admin, defaults: DefaultsDep) 
 
 @router.put("/settings/{name}")
 async def choose_setting(
-    name: Name, body: SettingWrite, session: Session, caller: Admin, defaults: DefaultsDep, act: Chooses
+    act: Chooses,
+    name: Name,
+    body: SettingWrite,
+    session: Session,
+    caller: Admin,
+    defaults: DefaultsDep,
 ) -> SettingList:
     """Set the value for every project that has none of its own; null removes it."""
     act.tell(value=body.value)
@@ -65,13 +70,13 @@ async def list_project_settings(
 
 @router.put("/projects/{project_id}/settings/{name}")
 async def choose_project_setting(
+    act: Chooses,
     project_id: ProjectId,
     name: Name,
     body: SettingWrite,
     session: Session,
     caller: Person,
     defaults: DefaultsDep,
-    act: Chooses,
 ) -> SettingList:
     """Set the value for this project; for its owners. Null returns to the installation's value."""
     await find_project(session, caller, project_id, Right.OWN)

@@ -67,12 +67,12 @@ async def show_task(task_id: TaskId, session: Session, caller: MayShow, replies:
 
 @router.post("/tasks/{task_id}/cancel", status_code=202)
 async def cancel_task(
+    act: Annotated[Act, audited("task.cancel")],
     task_id: TaskId,
     session: Session,
     caller: MayCancel,
     replies: TaskRepliesDep,
     gateway: GatewayDep,
-    act: Annotated[Act, audited("task.cancel")],
 ) -> CancelAccepted:
     """Ask the workflow to cancel; the task says `cancelled` once everything has been stopped.
 

@@ -16,7 +16,10 @@ router = APIRouter(tags=["tokens"])
 
 @router.post("/tokens", status_code=201)
 async def create_token(
-    body: TokenRequest, session: Session, caller: PersonWithKey, act: Annotated[Act, audited("token.create")]
+    act: Annotated[Act, audited("token.create")],
+    body: TokenRequest,
+    session: Session,
+    caller: PersonWithKey,
 ) -> TokenCreated:
     """A token for one project and the listed commands; it is shown this once, and acts for the project's owner."""
     act.on(body.project_id)

@@ -25,7 +25,10 @@ AnyUserId = Annotated[int, Path(ge=1, le=2**52)]
 
 @router.post("/users", status_code=201)
 async def create_user(
-    body: UserCreate, session: Session, caller: AdminInChatToo, act: Annotated[Act, audited("user.create")]
+    act: Annotated[Act, audited("user.create")],
+    body: UserCreate,
+    session: Session,
+    caller: AdminInChatToo,
 ) -> UserCreated:
     """The key is shown this once. A person whom an admin adds in a chat needs none, and gets none."""
     act.on(str(body.user_id))
@@ -39,10 +42,10 @@ async def create_user(
 
 @router.post("/users/{user_id}/keys", status_code=201)
 async def replace_key(
+    act: Annotated[Act, audited("key.create")],
     user_id: AnyUserId,
     session: Session,
     caller: Admin,
-    act: Annotated[Act, audited("key.create")],
     body: KeyRequest | None = None,
 ) -> UserCreated:
     """A new key; the ones before stop working, with the sessions, links and tokens that belong to them."""
@@ -62,11 +65,11 @@ async def list_users(session: Session, caller: AdminInChatToo, page: PageDep) ->
 
 @router.patch("/users/{user_id}")
 async def update_user(
+    act: Annotated[Act, audited("user.update")],
     user_id: AnyUserId,
     body: UserUpdate,
     session: Session,
     caller: Admin,
-    act: Annotated[Act, audited("user.update")],
 ) -> UserDTO:
     """Change a role, block or unblock: at once, also for requests that are open. One administrator always stays."""
     act.tell(role=body.role, state=body.state)
@@ -75,11 +78,11 @@ async def update_user(
 
 @router.post("/users/{user_id}/remove")
 async def remove_user(
+    act: Annotated[Act, audited("user.remove")],
     user_id: AnyUserId,
     body: UserRemoval,
     session: Session,
     caller: Admin,
-    act: Annotated[Act, audited("user.remove")],
 ) -> UserRemoved:
     """Remove a person, and hand over or archive their projects. What runs goes on; their name stays in records."""
     act.tell(hand_over_to=body.hand_over_to, archive_projects=body.archive_projects)

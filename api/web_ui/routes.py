@@ -32,7 +32,10 @@ _OLD_PATH = "/namespaces"
 
 @router.post("/web-ui-tickets", status_code=201)
 async def create_ticket(
-    web_ui: WebUiDep, session: Session, caller: Admin, act: Annotated[Act, audited("web_ui.ticket")]
+    act: Annotated[Act, audited("web_ui.ticket")],
+    web_ui: WebUiDep,
+    session: Session,
+    caller: Admin,
 ) -> WebUiTicket:
     """A link that logs one browser in to the Web UI with readable payloads; it works once, within 30 minutes.
 

@@ -30,13 +30,13 @@ ActOfDeploy = Annotated[Act, audited("deploy.start")]
 
 @router.post("/engineering", status_code=202)
 async def start_engineering(
+    act: ActOfEngineering,
     body: EngineeringStart,
     session: Session,
     caller: MayEngineer,
     gateway: GatewayDep,
     defaults: DefaultsDep,
     quotas: QuotasDep,
-    act: ActOfEngineering,
 ) -> StartedTask:
     """A wish to a verified commit. The same request id for the same project is the same task."""
     project = await find_working_project(session, caller, body.project_id)
@@ -53,13 +53,13 @@ async def start_engineering(
 
 @router.post("/deliveries", status_code=202)
 async def start_delivery(
+    act: ActOfDelivery,
     body: DeliveryStart,
     session: Session,
     caller: MayDeliver,
     gateway: GatewayDep,
     defaults: DefaultsDep,
     quotas: QuotasDep,
-    act: ActOfDelivery,
 ) -> StartedTask:
     """A wish to a live URL: engineering, then deploy. The same request id for the same project is the same task."""
     if not caller.may("deploy.start"):
@@ -77,13 +77,13 @@ async def start_delivery(
 
 @router.post("/deploys", status_code=202)
 async def start_deploy(
+    act: ActOfDeploy,
     body: DeployStart,
     session: Session,
     caller: MayDeploy,
     gateway: GatewayDep,
     defaults: DefaultsDep,
     quotas: QuotasDep,
-    act: ActOfDeploy,
 ) -> StartedTask:
     """Deploy, roll back, stop, restart or remove. The same request id for the same project is the same task."""
     # What an archived project left running can still be ended, and what is too much can be stopped.

@@ -9,6 +9,7 @@ import pytest
 import pytest_asyncio
 
 from api.audit.trail import is_audited
+from api.auth import platform_only
 from tests.support.api import Api, Headers, release, running_api
 from tests.unit.api.test_openapi import routes
 
@@ -49,6 +50,12 @@ async def test_every_route_that_changes_something_is_in_the_trail(api: Api) -> N
     for route in routes(api.app):
         for method in route.methods - {"GET", "HEAD"}:
             assert audits(route) or (method, route.path) in UNAUDITED, (method, route.path)
+
+
+async def test_the_trail_comes_before_what_may_refuse(api: Api) -> None:
+    for route in filter(audits, routes(api.app)):
+        own = [dependant.call for dependant in route.dependant.dependencies if dependant.call is not platform_only]
+        assert is_audited(own[0]), route.path
 
 
 async def test_an_entry_says_who_with_what_from_where_on_what_and_with_which_result(api: Api) -> None:
