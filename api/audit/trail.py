@@ -59,7 +59,7 @@ class _Audited:
 
 
 def audited(action: str) -> Any:  # noqa: ANN401 - what FastAPI's own `Depends` returns
-    """A dependency for routes that the trail tells of. It is their first parameter, so that no refusal comes before it."""
+    """A dependency for routes that the trail tells of: the first parameter, so that no refusal comes before it."""
     return Depends(_Audited(action), scope="function")
 
 

@@ -46,7 +46,7 @@ async def read_page(
 
     `order` are columns of the row, together unique. Raises INVALID_INPUT for a cursor that no list has given.
     """
-    columns = [col(column) for column in order]
+    columns: list[Any] = [col(column) for column in order]
     if page.cursor is not None:
         place = _decoded(page.cursor, columns)
         beyond = tuple_(*columns) < tuple_(*place) if descending else tuple_(*columns) > tuple_(*place)
