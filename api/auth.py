@@ -20,8 +20,9 @@ from sqlmodel import col
 
 from api.database import Session
 from api.dependencies import part
+from api.edge.addresses import client_address
 from api.problems import permanent
-from api.tables import CredentialRow, UserRow
+from api.tables import AuditRow, CredentialRow, UserRow
 from contracts.base import Actor, utc_now
 from contracts.errors import ErrorCode
 from contracts.states import ActorVia, CredentialKind, Role, UserState
@@ -110,6 +111,11 @@ class Caller:
         return None if self.expires_at is None else max(0.0, (self.expires_at - utc_now()).total_seconds())
 
     @property
+    def is_person(self) -> bool:
+        """Whether this is a person with a key of their own."""
+        return not (self.platform or self.bot or self.through_bot) and self.commands is None
+
+    @property
     def sees_all(self) -> bool:
         """Whether other owners' things are visible."""
         is_admin = self.role is Role.ADMIN and self.commands is None and not self.through_bot
@@ -172,8 +178,28 @@ async def _caller(
             ErrorCode.NOT_AUTHENTICATED,
             "This key is unknown, was ended, or has expired. An admin can make another one (`orchestrator user key`).",
         )
-    request.app.state.platform.admission.recognise(digest)
+    platform = request.app.state.platform
+    platform.admission.recognise(digest)
+    address = client_address(request.scope, platform.settings)
+    if caller.is_person and platform.admission.rates.signs_in(digest, address):
+        await _tell_sign_in(request, caller, address)
     return caller
+
+
+async def _tell_sign_in(request: Request, caller: Caller, address: str) -> None:
+    """Into the audit trail, in a transaction of its own: also when the request is refused."""
+    row = AuditRow(
+        user_id=caller.user_id,
+        role=caller.role.value,
+        via=caller.via.value,
+        credential=caller.credential,
+        address=address,
+        action="sign_in.key",
+        result="done",
+        request_id=str(request.scope.get("request_id", "")),
+    )
+    async with request.app.state.platform.sessions.begin() as session:
+        session.add(row)
 
 
 AnyCaller = Annotated[Caller, Depends(_caller)]

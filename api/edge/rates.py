@@ -16,6 +16,8 @@ from runtime.settings import Settings
 _MAX_KNOWN = 10_000
 _KNOWN_S = 600.0
 """So long a key that got in counts by itself, and not with its address."""
+_SIGNED_IN_S = 12 * 3600.0
+"""So long the use of one key from one address is one sign-in."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,18 @@ class Rates:
         self._clock = clock
         self._known: OrderedDict[str, float] = OrderedDict()
         self._locked: dict[str, float] = {}
+        self._signed_in: OrderedDict[tuple[str, str], float] = OrderedDict()
+
+    def signs_in(self, digest: str, address: str) -> bool:
+        """Whether this use of a key is a sign-in: the first from there for twelve hours that this process sees."""
+        now, use = self._clock(), (digest, address)
+        if self._signed_in.get(use, 0.0) > now:
+            return False
+        self._signed_in[use] = now + _SIGNED_IN_S
+        self._signed_in.move_to_end(use)
+        while len(self._signed_in) > _MAX_KNOWN:
+            self._signed_in.popitem(last=False)
+        return True
 
     def recognise(self, digest: str) -> None:
         """Remember a key that got in."""

@@ -64,7 +64,7 @@ async def test_what_somebody_comes_in_with_is_listed_and_ended(terminal: Termina
 async def test_the_audit_trail_is_read_by_administrators(terminal: Terminal) -> None:
     user_id, mine = await terminal.api.new_user()
     project_id = await terminal.api.new_project(mine)
-    listed = await terminal.says("audit", "list", "--user", str(user_id), "--json")
+    listed = await terminal.says("audit", "list", "--user", str(user_id), "--action", "project", "--json")
     [entry] = json.loads(listed.out)["items"]
     assert (entry["action"], entry["target"], entry["result"]) == ("project.create", project_id, "done")
     told = await terminal.says("audit", "list", "--action", "project", "--target", project_id)

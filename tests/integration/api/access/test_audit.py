@@ -5,6 +5,7 @@ from typing import Any
 from uuid import uuid4
 
 import asyncpg
+import httpx
 import pytest
 import pytest_asyncio
 
@@ -33,7 +34,7 @@ async def trail(api: Api, **query: object) -> list[dict[str, Any]]:
     reply = await api.http.get("/audit", params={"limit": 500, **query}, headers=api.admin)
     assert reply.status_code == 200, reply.text
     items: list[dict[str, Any]] = reply.json()["items"]
-    return items
+    return [item for item in items if item["action"] != "sign_in.key" or query.get("action") == "sign_in.key"]
 
 
 def audits(route: Any) -> bool:
@@ -123,6 +124,19 @@ async def test_access_of_the_platform_to_secrets_is_told(api: Api) -> None:
     await api.http.post("/internal/secrets/reveal", json=body, headers=api.platform)
     [entry] = await trail(api, action="secret.reveal", target=project_id)
     assert (entry["user_id"], entry["credential"], entry["details"]) == (None, "api-service.key", {"names": "TOKEN"})
+
+
+async def test_the_first_use_of_a_key_from_an_address_is_a_sign_in(api: Api) -> None:
+    user_id, mine = await api.new_user()
+    for _ in range(3):
+        await api.http.get("/projects", headers=mine)
+    elsewhere = httpx.ASGITransport(api.app, client=("203.0.113.9", 1))
+    async with httpx.AsyncClient(transport=elsewhere, base_url="http://api") as http:
+        await http.get("/nowhere", headers=mine)
+        assert (await http.get("/users", headers=mine)).status_code == 403
+    entries = await trail(api, user_id=user_id, action="sign_in.key")
+    assert [entry["address"] for entry in entries] == ["203.0.113.9", "127.0.0.1"]
+    assert len({entry["credential"] for entry in entries}) == 1
 
 
 async def test_a_login_of_a_browser_is_told(api: Api) -> None:
