@@ -21,6 +21,7 @@ from tests.support.patience import patience, within
 
 MEGABYTES_8 = 8_000_000
 OTHER_ADDRESS = "203.0.113.7"
+JSON = {"Content-Type": "application/json"}
 
 
 @pytest_asyncio.fixture(scope="module")
@@ -87,10 +88,10 @@ async def test_a_known_key_may_send_more_also_with_its_first_request(api: Api) -
     filler = b" " * (3 * SMALL_BODY_BYTES)
     async with limited(api) as http:
         content = httpx.Request("POST", "http://x", json=wish).content + filler
-        reply = await http.post("/engineering", content=content, headers=api.admin)
+        reply = await http.post("/engineering", content=content, headers=api.admin | JSON)
         assert reply.status_code == 202, reply.text
         batch = Counted(2_000_000)
-        reply = await http.post("/internal/events", content=aiter(batch), headers=api.platform)
+        reply = await http.post("/internal/events", content=aiter(batch), headers=api.platform | JSON)
         refused(reply, 422, "INVALID_INPUT")
         assert batch.left <= 0
 
