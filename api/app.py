@@ -15,15 +15,15 @@ from api.chat import routes as chat
 from api.credentials import routes as credentials
 from api.database import make_engine, make_sessions
 from api.edge import openapi
-from api.edge.admission import SMALL_BODY_BYTES, Admission, AdmissionGuard
-from api.edge.quotas import Quotas
 from api.gateway import GatewayLink, WorkflowGateway, fixed_gateway, temporal_gateway
 from api.health import routes as health
 from api.internal import routes as internal
+from api.leaving import routes as leaving
 from api.metrics import routes as metrics
 from api.metrics.middleware import RequestMetrics
 from api.metrics.registry import ApiMetrics
-from api.middleware import BodyGuard, RequestContext
+from api.middleware.admission import SMALL_BODY_BYTES, Admission, AdmissionGuard
+from api.middleware.requests import BodyGuard, RequestContext
 from api.projects import routes as projects
 from api.questions import routes as questions
 from api.queues import routes as queues
@@ -38,8 +38,10 @@ from api.tasks import routes as tasks
 from api.tasks.event_hub import EventHub
 from api.tokens import routes as tokens
 from api.users import routes as users
+from api.users.quotas import Quotas
 from api.vault import Vault
 from api.web_ui import routes as web_ui
+from api.web_ui.access import is_viewer
 from api.web_ui.parts import WebUi
 from api.work import routes as work
 from contracts.errors import ErrorCode, OrchestratorError
@@ -54,6 +56,7 @@ _ROUTES = (
     health,
     metrics,
     users,
+    leaving,
     tokens,
     credentials,
     audit,
@@ -84,7 +87,7 @@ def create_app(settings: Settings, *, database_url: str, gateway: WorkflowGatewa
     """
 
     telemetry.collect("api")
-    measured, admission = ApiMetrics(), Admission(settings)
+    measured, admission = ApiMetrics(), Admission(settings, is_viewer)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:

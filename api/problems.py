@@ -12,11 +12,11 @@ from starlette.exceptions import HTTPException
 
 from api.database import database_unreachable, is_unreachable
 from api.edge.methods import allowed
+from api.edge.openapi import PROBLEM
 from contracts.errors import ErrorClass, ErrorCode, OrchestratorError, bounded
 from contracts.nouns import Problem
 from contracts.wording import in_words
 
-MEDIA_TYPE = "application/problem+json"
 _MAX_ERRORS = 20
 _BY_STATUS = {
     400: ErrorCode.INVALID_INPUT,
@@ -53,7 +53,7 @@ def problem_response(
         errors=errors or [],
     )
     headers = {"WWW-Authenticate": "Bearer", **(headers or {})} if status == 401 else headers
-    return JSONResponse(problem.model_dump(), status, headers, MEDIA_TYPE)
+    return JSONResponse(problem.model_dump(), status, headers, PROBLEM)
 
 
 def install(app: FastAPI) -> None:

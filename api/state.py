@@ -6,12 +6,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.auth import ServiceKeys
 from api.database import Sessions
-from api.edge.admission import Admission
-from api.edge.quotas import Quotas
 from api.gateway import GatewayLink
 from api.metrics.registry import ApiMetrics
+from api.middleware.admission import Admission
 from api.queues.watch import QueueWatch
 from api.tasks.event_hub import EventHub
+from api.users.quotas import Quotas
 from api.vault import Vault
 from api.web_ui.parts import WebUi
 from runtime.artifacts import DirectoryArtifactStore

@@ -6,7 +6,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
-from api.edge.paging import PageRequest, read_page
+from api.paging import PageRequest, read_page
 from api.tables import AuditRow
 
 

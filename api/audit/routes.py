@@ -8,7 +8,7 @@ from pydantic import AwareDatetime
 from api.audit import queries, replies
 from api.auth import Admin
 from api.database import Session
-from api.edge.paging import PageDep
+from api.paging import PageDep
 from contracts.access import AuditList
 
 router = APIRouter(tags=["users"])

@@ -7,7 +7,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
-from api.edge.paging import PageRequest, read_page
+from api.paging import PageRequest, read_page
 from api.problems import not_found
 from api.tables import ChatScreenRow, ChatUpdateRow
 from contracts.base import utc_now

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Path, Query
 from api.auth import bot_only
 from api.chat import queries, replies
 from api.database import Session
-from api.edge.paging import PageDep
+from api.paging import PageDep
 from api.problems import permanent
 from api.users import queries as users
 from contracts.base import Identifier

@@ -10,10 +10,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from api.auth import Caller, hash_secret, new_secret
-from api.edge.paging import PageRequest, read_page
+from api.database import CHANNEL, EVERYBODY
+from api.paging import PageRequest, read_page
 from api.problems import not_found
 from api.tables import CredentialRow
-from api.tasks.event_hub import CHANNEL, EVERYBODY
 from contracts.base import utc_now
 from contracts.states import CredentialKind
 

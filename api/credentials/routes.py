@@ -8,7 +8,7 @@ from api.audit.trail import Act, audited
 from api.auth import PersonWithKey
 from api.credentials import queries, replies
 from api.database import Session
-from api.edge.paging import PageDep
+from api.paging import PageDep
 from contracts.access import CredentialDTO, CredentialList
 from contracts.base import Identifier
 from contracts.states import CredentialKind

@@ -1,1 +1,1 @@
-"""What stands between HTTP and the routes."""
+"""HTTP itself: the server, addresses, rates, headers, and how replies are described."""

@@ -5,9 +5,9 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from api.problems import MEDIA_TYPE
-
 Description = dict[str, Any]
+
+PROBLEM = "application/problem+json"
 
 
 def install(app: FastAPI) -> None:
@@ -21,7 +21,7 @@ def _with_problems(description: Description) -> Description:
         for operation in operations.values():
             for status, reply in operation["responses"].items():
                 if status[0] in "45" and "application/json" in reply.get("content", {}):
-                    reply["content"] = {MEDIA_TYPE: reply["content"]["application/json"]}
+                    reply["content"] = {PROBLEM: reply["content"]["application/json"]}
             # The routes answer it like every other refusal: the general entry describes it.
             operation["responses"].pop("422", None)
     schemas = description.get("components", {}).get("schemas", {})

@@ -7,11 +7,11 @@ from fastapi import APIRouter, Depends, Path
 from api.audit.trail import Act, audited
 from api.auth import Caller, Person, agents_may
 from api.database import Session
-from api.edge.paging import PageDep
-from api.edge.quotas import QuotasDep
+from api.paging import PageDep
 from api.projects import queries, replies
 from api.questions.queries import list_open
 from api.releases.queries import find_active
+from api.users.quotas import QuotasDep
 from api.visibility import Right, find_project
 from contracts.base import Identifier
 from contracts.nouns import ProjectCreate, ProjectDTO, ProjectList, ProjectResponse, ProjectUpdate

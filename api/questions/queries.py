@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from api.auth import Caller
-from api.edge.paging import PageRequest, read_page
+from api.paging import PageRequest, read_page
 from api.problems import not_found
 from api.tables import QuestionRow
 from api.vault import names_with_value

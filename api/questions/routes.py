@@ -7,8 +7,8 @@ from fastapi import APIRouter, Depends, Path, Query
 from api.audit.trail import Act, audited
 from api.auth import Caller, Person, agents_may
 from api.database import Session
-from api.edge.paging import PageDep
 from api.gateway import GatewayDep
+from api.paging import PageDep
 from api.questions import answering, queries, replies
 from api.vault import VaultDep
 from api.visibility import Right, require, role_in

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends, Path
 
 from api.auth import Caller, agents_may
 from api.database import Session
-from api.edge.paging import PageDep
+from api.paging import PageDep
 from api.releases import queries, replies
 from api.visibility import find_project
 from contracts.base import Identifier

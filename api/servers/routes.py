@@ -7,7 +7,7 @@ from fastapi import APIRouter, Path, Query
 from api.audit.trail import Act, audited
 from api.auth import Admin, Person
 from api.database import Session
-from api.edge.paging import PageDep
+from api.paging import PageDep
 from api.problems import permanent
 from api.servers import allocations, queries, replies
 from contracts.base import Identifier

@@ -6,7 +6,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from api.auth import Caller
-from api.edge.paging import PageRequest, read_page
+from api.paging import PageRequest, read_page
 from api.tables import SettingRow, subject_columns
 from contracts.project_settings import ProjectSettings
 from contracts.subjects import Subject

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Path
 from api.audit.trail import Act, audited
 from api.auth import Admin, Person
 from api.database import Session
-from api.edge.paging import PageDep
+from api.paging import PageDep
 from api.settings import queries, replies
 from api.settings.defaults import DefaultsDep
 from api.visibility import Right, find_project

@@ -11,11 +11,9 @@ import structlog
 from fastapi import Depends
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from api.database import CHANNEL, EVERYBODY
 from api.dependencies import part
 
-CHANNEL = "task_events"
-EVERYBODY = "*"
-"""Wakes the readers of every task: somebody's access has ended."""
 _FIRST_PAUSE_S = 0.1
 _LONGEST_PAUSE_S = 5.0
 _ALIVE_INTERVAL_S = 30.0

@@ -12,9 +12,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from api.auth import Caller, still_valid
-from api.database import Sessions
+from api.database import CHANNEL, Sessions
 from api.tables import EventRow, TaskRow
-from api.tasks.event_hub import CHANNEL, EventHub
+from api.tasks.event_hub import EventHub
 from api.tasks.queries import find_tree
 from contracts.progress import FineEvent, StreamedEvent
 from contracts.states import TaskState

@@ -5,7 +5,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from api.auth import Caller
-from api.edge.paging import PageRequest, read_page
+from api.paging import PageRequest, read_page
 from api.tables import ProjectRow, TaskRow
 from api.visibility import allowed, visible_projects
 from contracts.states import SubjectKind, TaskKind, TaskState

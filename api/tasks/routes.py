@@ -10,8 +10,8 @@ from sse_starlette import EventSourceResponse, ServerSentEvent
 from api.audit.trail import Act, audited
 from api.auth import Caller, agents_may
 from api.database import Session, SessionsDep
-from api.edge.paging import PageDep
 from api.gateway import GatewayDep
+from api.paging import PageDep
 from api.problems import permanent
 from api.questions.queries import list_of_tasks
 from api.tasks import events, queries

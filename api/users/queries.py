@@ -5,7 +5,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from api.credentials import queries as credentials
-from api.edge.paging import PageRequest, read_page
+from api.paging import PageRequest, read_page
 from api.problems import not_found, permanent
 from api.tables import UserRow
 from contracts.access import UserUpdate

@@ -9,10 +9,10 @@ from api.audit.trail import Act, audited
 from api.auth import Admin, AdminInChatToo, AnyCaller, Person
 from api.credentials import queries as credentials
 from api.database import Session
-from api.edge.paging import PageDep
+from api.paging import PageDep
 from api.problems import permanent
-from api.users import queries, removal, replies
-from contracts.access import KeyRequest, UserRemoval, UserRemoved, UserUpdate
+from api.users import queries, replies
+from contracts.access import KeyRequest, UserUpdate
 from contracts.chat import LanguageChoice
 from contracts.errors import ErrorCode
 from contracts.nouns import UserCreate, UserCreated, UserDTO, UserList, WhoAmI
@@ -74,20 +74,6 @@ async def update_user(
     """Change a role, block or unblock: at once, also for requests that are open. One administrator always stays."""
     act.tell(role=body.role, state=body.state)
     return replies.user(await queries.update(session, user_id, body))
-
-
-@router.post("/users/{user_id}/remove")
-async def remove_user(
-    act: Annotated[Act, audited("user.remove")],
-    user_id: AnyUserId,
-    body: UserRemoval,
-    session: Session,
-    caller: Admin,
-) -> UserRemoved:
-    """Remove a person, and hand over or archive their projects. What runs goes on; their name stays in records."""
-    act.tell(hand_over_to=body.hand_over_to, archive_projects=body.archive_projects)
-    row, projects = await removal.remove(session, user_id, body)
-    return UserRemoved(user=replies.user(row), projects=projects)
 
 
 @router.get("/whoami")

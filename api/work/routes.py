@@ -7,11 +7,11 @@ from fastapi import APIRouter, Depends
 from api.audit.trail import Act, audited
 from api.auth import Caller, agents_may
 from api.database import Session
-from api.edge.quotas import QuotasDep
 from api.gateway import GatewayDep
 from api.problems import permanent
 from api.settings.defaults import DefaultsDep
 from api.settings.queries import effective
+from api.users.quotas import QuotasDep
 from api.visibility import Right, find_project, find_working_project
 from api.work import messages, queries, replies
 from contracts.errors import ErrorCode

@@ -10,7 +10,7 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from api.edge.admission import MAX_BODY_BYTES
+from api.middleware.admission import MAX_BODY_BYTES
 from tests.support.api import Api, Headers, projection, release, running_api, served
 from tests.unit.api.test_openapi import routes
 

@@ -15,8 +15,8 @@ import uvicorn
 from limits import RateLimitItemPerHour
 
 from api.app import create_app
-from api.edge.admission import SMALL_BODY_BYTES
 from api.edge.server import protocol
+from api.middleware.admission import SMALL_BODY_BYTES
 from runtime.settings import Settings
 from tests.support.api import Api, Headers, bearer, running_api
 from tests.support.patience import patience, within

@@ -11,7 +11,7 @@ from api.credentials.queries import end_all_of, end_tokens_of_project
 from api.problems import permanent
 from api.projects.queries import archive
 from api.tables import MembershipRow, ProjectRow, UserRow, subject_columns
-from api.users import queries
+from api.users import queries as users
 from contracts.access import UserRemoval
 from contracts.base import utc_now
 from contracts.errors import ErrorCode
@@ -27,9 +27,9 @@ async def remove(session: AsyncSession, user_id: int, body: UserRemoval) -> tupl
     Raises CONFLICT while it is open what becomes of their projects, when work on one that is to be archived is running,
     when the other person has a project of the same name, and for the only administrator.
     """
-    await queries.lock_admins(session)
-    row = await queries.get(session, user_id)
-    await queries.keep_an_admin(session, row)
+    await users.lock_admins(session)
+    row = await users.get(session, user_id)
+    await users.keep_an_admin(session, row)
     owned = await _owned(session, user_id)
     if body.hand_over_to is not None:
         await _hand_over(session, owned, row, await _heir(session, user_id, body.hand_over_to))
@@ -59,7 +59,7 @@ def _refuse_if_any(owned: Sequence[ProjectRow], user_id: int) -> None:
 
 
 async def _heir(session: AsyncSession, user_id: int, heir_id: int) -> UserRow:
-    heir = await queries.find_active(session, heir_id)
+    heir = await users.find_active(session, heir_id)
     if heir is None or heir_id == user_id:
         raise permanent(ErrorCode.INVALID_INPUT, f"User {heir_id} cannot take the projects over. Name another user.")
     return heir

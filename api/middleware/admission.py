@@ -1,5 +1,6 @@
 """What stands before every route: how often somebody may ask, and how much they may send before anybody knows them."""
 
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager, nullcontext
 
 import structlog
@@ -12,7 +13,6 @@ from api.edge.addresses import client_address
 from api.edge.rates import OpenStreams, Rates, Refusal
 from api.problems import problem_response
 from api.tables import AuditRow
-from api.web_ui.access import is_viewer
 from contracts.errors import ErrorCode, OrchestratorError
 from contracts.states import ActorVia
 from runtime.settings import WEB_UI_PATH, Settings
@@ -30,10 +30,14 @@ log = structlog.get_logger(__name__)
 
 
 class Admission:
-    """The counts of one process. `service_keys` is set once the application is open."""
+    """The counts of one process. `service_keys` is set once the application is open.
 
-    def __init__(self, settings: Settings) -> None:
+    `is_viewer` says whether a request comes from a browser that is logged in.
+    """
+
+    def __init__(self, settings: Settings, is_viewer: Callable[[Request], Awaitable[bool]]) -> None:
         self.settings = settings
+        self._is_viewer = is_viewer
         self.rates = Rates(settings)
         self.streams = OpenStreams(settings)
         self.service_keys = ServiceKeys(None, None, settings.admin_user_id)
@@ -56,7 +60,7 @@ class Admission:
         if path.startswith("/internal/"):
             return MAX_INTERNAL_BODY_BYTES if self.is_platform(digest) else SMALL_BODY_BYTES
         if path.startswith(_BY_COOKIE):
-            known = await _is_viewer(scope)
+            known = await self._is_viewer(Request(scope))
             largest = MAX_INTERNAL_BODY_BYTES if path.startswith("/codec/") else MAX_BODY_BYTES
             return largest if known else SMALL_BODY_BYTES
         known = self.is_service(digest) or self.rates.knows(digest) or await _knows_key(scope, digest)
@@ -151,7 +155,3 @@ async def _knows_key(scope: Scope, digest: str | None) -> bool:
         return False
     async with scope["app"].state.platform.sessions() as session:
         return await knows_key(session, digest)
-
-
-async def _is_viewer(scope: Scope) -> bool:
-    return await is_viewer(Request(scope))
