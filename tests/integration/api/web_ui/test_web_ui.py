@@ -142,8 +142,8 @@ async def test_a_link_works_once(api: Api) -> None:
 
 async def test_a_link_leads_only_into_the_web_ui(api: Api) -> None:
     for wanted, target in (
-        ("/temporal/namespaces/default/workflows/deploy%2Fp-1", "/temporal/namespaces/default/workflows/deploy/p-1"),
-        ("/namespaces/default/workflows/deploy%2Fp-1", "/temporal/namespaces/default/workflows/deploy/p-1"),
+        ("/temporal/namespaces/default/workflows/deploy/p-1", "/temporal/namespaces/default/workflows/deploy/p-1"),
+        ("/namespaces/default/workflows/deploy/p-1", "/temporal/namespaces/default/workflows/deploy/p-1"),
         ("/projects", "/temporal/namespaces/default/workflows"),
         ("https://evil.test", "/temporal/namespaces/default/workflows"),
         ("//evil.test", "/temporal/namespaces/default/workflows"),
