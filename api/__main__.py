@@ -4,20 +4,17 @@ import argparse
 import asyncio
 import sys
 
-import uvicorn
-
 from api import migrate
 from api.app import create_app
 from api.bootstrap import bootstrap
 from api.database import make_engine, make_sessions
+from api.edge import server
 from api.vault import Vault
 from contracts.errors import OrchestratorError
 from runtime import keyring
 from runtime.embedded import postgres
 from runtime.observability.logging import configure_logging
 from runtime.settings import Settings, database_address, load_settings
-
-_SHUTDOWN_S = 5
 
 
 def main() -> int:
@@ -61,21 +58,11 @@ def database_url(settings: Settings) -> str:
 
 
 def serve(settings: Settings, url: str) -> None:
-    """Answer HTTP until SIGTERM or SIGINT; open streams are given five seconds to end."""
+    """Answer HTTP until SIGTERM or SIGINT."""
     # A missing key file is reported here in one line; during the server's start it would be a traceback.
     for path in (settings.vault_key_file, settings.codec_key_file):
         keyring.KeyRing.load(path)
-    uvicorn.run(
-        create_app(settings, database_url=url),
-        host=settings.api_host,
-        port=settings.api_port,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        # Otherwise any program on this host could claim the address of a proxy.
-        proxy_headers=False,
-        timeout_graceful_shutdown=_SHUTDOWN_S,
-    )
+    server.serve(create_app(settings, database_url=url), settings)
 
 
 async def _bootstrap(settings: Settings, url: str) -> None:

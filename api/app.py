@@ -9,17 +9,22 @@ from starlette.types import Scope
 
 from api import problems
 from api.artifacts import routes as artifacts
+from api.audit import routes as audit
 from api.auth import ServiceKeys, hash_secret
 from api.chat import routes as chat
+from api.credentials import routes as credentials
 from api.database import make_engine, make_sessions
-from api.edge.own_hosts import OwnHosts
+from api.edge import openapi
 from api.gateway import GatewayLink, WorkflowGateway, fixed_gateway, temporal_gateway
 from api.health import routes as health
 from api.internal import routes as internal
+from api.leaving import routes as leaving
 from api.metrics import routes as metrics
 from api.metrics.middleware import RequestMetrics
 from api.metrics.registry import ApiMetrics
-from api.middleware import BodyGuard, RequestContext
+from api.middleware.admission import SMALL_BODY_BYTES, Admission, AdmissionGuard
+from api.middleware.own_hosts import OwnHosts
+from api.middleware.requests import BodyGuard, RequestContext
 from api.projects import routes as projects
 from api.questions import routes as questions
 from api.queues import routes as queues
@@ -34,8 +39,10 @@ from api.tasks import routes as tasks
 from api.tasks.event_hub import EventHub
 from api.tokens import routes as tokens
 from api.users import routes as users
+from api.users.quotas import Quotas
 from api.vault import Vault
 from api.web_ui import routes as web_ui
+from api.web_ui.access import is_viewer
 from api.web_ui.parts import WebUi
 from api.work import routes as work
 from contracts.errors import ErrorCode, OrchestratorError
@@ -50,7 +57,10 @@ _ROUTES = (
     health,
     metrics,
     users,
+    leaving,
     tokens,
+    credentials,
+    audit,
     projects,
     secrets,
     work,
@@ -78,11 +88,11 @@ def create_app(settings: Settings, *, database_url: str, gateway: WorkflowGatewa
     """
 
     telemetry.collect("api")
-    measured = ApiMetrics()
+    measured, admission = ApiMetrics(), Admission(settings, is_viewer)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        platform = _open(settings, database_url, gateway, measured)
+        platform = _open(settings, database_url, gateway, measured, admission)
         app.state.platform = platform
         platform.hub.start()
         platform.queues.start()
@@ -105,13 +115,17 @@ def create_app(settings: Settings, *, database_url: str, gateway: WorkflowGatewa
         responses={"4XX": {"model": Problem}, "5XX": {"model": Problem}},
     )
     problems.install(app)
+    openapi.install(app)
     for module in _ROUTES:
         app.include_router(module.router)
-    app.add_middleware(BodyGuard)
+    app.add_middleware(
+        BodyGuard, largest_body=admission.largest_body, small=SMALL_BODY_BYTES, body_s=settings.body_timeout_s
+    )
+    app.add_middleware(AdmissionGuard, admission=admission)
     app.add_middleware(RequestMetrics, metrics=measured)
     app.add_middleware(OwnHosts, settings=settings)
     # Added last, so it is the outermost.
-    app.add_middleware(RequestContext)
+    app.add_middleware(RequestContext, settings=settings)
     return app
 
 
@@ -119,7 +133,13 @@ def _is_untraced(scope: Scope) -> bool:
     return str(scope["path"]).startswith(_UNTRACED)
 
 
-def _open(settings: Settings, database_url: str, gateway: WorkflowGateway | None, measured: ApiMetrics) -> Platform:
+def _open(
+    settings: Settings,
+    database_url: str,
+    gateway: WorkflowGateway | None,
+    measured: ApiMetrics,
+    admission: Admission,
+) -> Platform:
     engine = make_engine(database_url)
     sessions = make_sessions(engine)
     service_keys = ServiceKeys(
@@ -127,6 +147,7 @@ def _open(settings: Settings, database_url: str, gateway: WorkflowGateway | None
         bot=_key_hash(settings.bot_key_file),
         user_id=settings.admin_user_id,
     )
+    admission.service_keys = service_keys
     link = GatewayLink(temporal_gateway(settings) if gateway is None else fixed_gateway(gateway))
     watch = QueueWatch(link, Intervals.of(settings))
     measured.watch(watch)
@@ -141,7 +162,9 @@ def _open(settings: Settings, database_url: str, gateway: WorkflowGateway | None
         vault=Vault(KeyRing.load(settings.vault_key_file)),
         artifacts=DirectoryArtifactStore(settings.artifacts_dir),
         service_keys=service_keys,
-        web_ui=WebUi.open(settings, sessions, service_keys.platform),
+        web_ui=WebUi.open(settings, sessions),
+        admission=admission,
+        quotas=Quotas(settings),
     )
 
 

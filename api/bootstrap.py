@@ -2,19 +2,25 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from uuid import uuid4
 
+import structlog
+from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col
 
 from api.auth import hash_secret, new_secret
 from api.database import make_engine, make_sessions
-from api.tables import ApiKeyRow, ServerRow, UserRow
+from api.tables import CredentialRow, ServerRow, UserRow
 from contracts.base import utc_now
-from contracts.states import Role, ServerKind, ServerStatus
+from contracts.states import CredentialKind, Role, ServerKind, ServerStatus, UserState
 from runtime import keyring, private_files
 from runtime.settings import Settings
 
 LOCAL_SERVER = "local"
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -49,11 +55,42 @@ async def bootstrap(settings: Settings, database_url: str) -> Bootstrapped:
 
 
 async def _ensure_admin(session: AsyncSession, user_id: int, key: str) -> None:
-    user = insert(UserRow).values(user_id=user_id, role=Role.ADMIN.value, name="admin", created_at=utc_now())
-    await session.execute(user.on_conflict_do_update(index_elements=["user_id"], set_={"role": Role.ADMIN.value}))
-    row = insert(ApiKeyRow).values(key_hash=hash_secret(key), user_id=user_id, created_at=utc_now())
-    # With another admin id in the settings, the same key file becomes that admin's.
-    await session.execute(row.on_conflict_do_update(index_elements=["key_hash"], set_={"user_id": user_id}))
+    """The first admin with that key, unless somebody has taken either away: a start never gives it back.
+
+    The user is made an admin where nobody else is one who can come in, so that an installation is never without. A file
+    with a key that was never registered is somebody's who may write to `keys/`, and is registered.
+    """
+    user = insert(UserRow).values(
+        user_id=user_id, role=Role.ADMIN.value, name="admin", state=UserState.ACTIVE.value, created_at=utc_now()
+    )
+    await session.execute(user.on_conflict_do_nothing())
+    is_admin = (col(UserRow.role) == Role.ADMIN.value) & (col(UserRow.state) == UserState.ACTIVE.value)
+    admins = set(await session.scalars(select(col(UserRow.user_id)).where(is_admin)))
+    if not admins:
+        row = await session.get_one(UserRow, user_id, populate_existing=True)
+        row.role, row.state = Role.ADMIN.value, UserState.ACTIVE.value
+    if admins and user_id not in admins:
+        log.warning(
+            "admin.key was not given to this user, who is no administrator; see `orchestrator user role`",
+            user_id=user_id,
+        )
+    else:
+        await _register_key(session, user_id, key)
+
+
+async def _register_key(session: AsyncSession, user_id: int, key: str) -> None:
+    row = insert(CredentialRow).values(
+        id=f"key-{uuid4().hex[:16]}",
+        kind=CredentialKind.KEY.value,
+        secret_hash=hash_secret(key),
+        user_id=user_id,
+        name="admin.key",
+        created_at=utc_now(),
+    )
+    # With another admin id in the settings, the same key file becomes that admin's. One that was ended stays ended.
+    lives = col(CredentialRow.ended_at).is_(None)
+    statement = row.on_conflict_do_update(index_elements=["secret_hash"], set_={"user_id": user_id}, where=lives)
+    await session.execute(statement)
 
 
 async def _ensure_local_server(session: AsyncSession, settings: Settings) -> None:

@@ -19,6 +19,11 @@ _UNREACHABLE = ("08", "57")
 
 Sessions = async_sessionmaker[AsyncSession]
 
+CHANNEL = "task_events"
+"""Where PostgreSQL tells the readers of a task's stream, by its id, that there is something new."""
+EVERYBODY = "*"
+"""Instead of an id: all readers, because somebody's access has ended."""
+
 
 def make_engine(url: str) -> AsyncEngine:
     """A pool of connections to `url`; a connection that the server has dropped is replaced before its use.

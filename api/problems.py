@@ -11,11 +11,12 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException
 
 from api.database import database_unreachable, is_unreachable
+from api.edge.methods import allowed
+from api.edge.openapi import PROBLEM
 from contracts.errors import ErrorClass, ErrorCode, OrchestratorError, bounded
 from contracts.nouns import Problem
 from contracts.wording import in_words
 
-MEDIA_TYPE = "application/problem+json"
 _MAX_ERRORS = 20
 _BY_STATUS = {
     400: ErrorCode.INVALID_INPUT,
@@ -52,7 +53,7 @@ def problem_response(
         errors=errors or [],
     )
     headers = {"WWW-Authenticate": "Bearer", **(headers or {})} if status == 401 else headers
-    return JSONResponse(problem.model_dump(), status, headers, MEDIA_TYPE)
+    return JSONResponse(problem.model_dump(), status, headers, PROBLEM)
 
 
 def install(app: FastAPI) -> None:
@@ -105,7 +106,9 @@ async def _http(request: Request, error: Exception) -> JSONResponse:
         400: "The request cannot be read; is its body valid JSON in UTF-8?",
     }.get(error.status_code, str(error.detail))
     status = 422 if error.status_code == 400 else error.status_code
-    headers = dict(error.headers) if error.headers else None
+    headers = dict(error.headers or {})
+    if error.status_code == http.HTTPStatus.METHOD_NOT_ALLOWED:
+        headers["Allow"] = allowed(request)
     return problem_response(code, detail, _request_id(request), status=status, headers=headers)
 
 

@@ -8,8 +8,10 @@ from api.auth import ServiceKeys
 from api.database import Sessions
 from api.gateway import GatewayLink
 from api.metrics.registry import ApiMetrics
+from api.middleware.admission import Admission
 from api.queues.watch import QueueWatch
 from api.tasks.event_hub import EventHub
+from api.users.quotas import Quotas
 from api.vault import Vault
 from api.web_ui.parts import WebUi
 from runtime.artifacts import DirectoryArtifactStore
@@ -31,3 +33,5 @@ class Platform:
     artifacts: DirectoryArtifactStore
     service_keys: ServiceKeys
     web_ui: WebUi
+    admission: Admission
+    quotas: Quotas

@@ -23,7 +23,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
 from contracts.base import utc_now
-from contracts.states import SubjectKind
+from contracts.states import SubjectKind, UserState
 from contracts.subjects import Subject
 
 Document = dict[str, Any]
@@ -68,28 +68,53 @@ class UserRow(SQLModel, table=True):
     role: str = Field(sa_column=Column(STATE, nullable=False))
     name: str = Field(sa_column=Column(String(200), nullable=False))
     language: str | None = Field(default=None, sa_column=Column(String(10)))
+    state: str = Field(default=UserState.ACTIVE.value, sa_column=Column(STATE, nullable=False))
     created_at: datetime = _time()
 
 
-class ApiKeyRow(SQLModel, table=True):
-    """`key_hash` is the SHA-256 of 256 random bits: there is nothing to guess, so no slow hash is needed."""
+class CredentialRow(SQLModel, table=True):
+    """What somebody may come in with: a key, an agent's token, a login link, the session of a browser.
 
-    __tablename__ = "api_keys"
+    `secret_hash` is the SHA-256 of 256 random bits: there is nothing to guess, so no slow hash is needed. A row that
+    has ended stays, so that no file that still has the secret can bring it back. `made_with` is a credential of the
+    same table, without a foreign key: it may have been tidied away.
+    """
 
-    key_hash: str = Field(sa_column=Column(String(64), primary_key=True))
-    user_id: int = Field(sa_column=Column(ForeignKey("users.user_id"), nullable=False, index=True))
-    created_at: datetime = _time()
+    __tablename__ = "credentials"
+    __table_args__ = (UniqueConstraint("secret_hash"), Index("ix_credentials_user_id", "user_id", "created_at"))
 
-
-class AgentTokenRow(SQLModel, table=True):
-    __tablename__ = "agent_tokens"
-
-    token_hash: str = Field(sa_column=Column(String(64), primary_key=True))
+    id: str = Field(sa_column=Column(ID, primary_key=True))
+    kind: str = Field(sa_column=Column(STATE, nullable=False))
+    secret_hash: str = Field(sa_column=Column(String(64), nullable=False))
     user_id: int = Field(sa_column=Column(ForeignKey("users.user_id"), nullable=False))
-    project_id: str = Field(sa_column=Column(ForeignKey("projects.id"), nullable=False))
-    commands: list[str] = _json()
-    expires_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False, index=True))
+    name: str = Field(default="", sa_column=Column(String(200), nullable=False))
+    made_with: str | None = Field(default=None, sa_column=Column(ID, index=True))
+    project_id: str | None = Field(default=None, sa_column=Column(ForeignKey("projects.id"), index=True))
+    commands: list[str] | None = _json(default=None, nullable=True)
+    address: str | None = Field(default=None, sa_column=Column(String(100)))
     created_at: datetime = _time()
+    expires_at: datetime | None = Field(default=None, sa_column=Column(DateTime(timezone=True), index=True))
+    ended_at: datetime | None = Field(default=None, sa_column=Column(DateTime(timezone=True)))
+
+
+class AuditRow(SQLModel, table=True):
+    """One act. Triggers of the migration refuse to change or delete a row, also for our own code."""
+
+    __tablename__ = "audit"
+    __table_args__ = (Index("ix_audit_user_id", "user_id", "id"), Index("ix_audit_action", "action", "id"))
+
+    id: int | None = Field(default=None, sa_column=Column(BigInteger, primary_key=True, autoincrement=True))
+    at: datetime = _time()
+    user_id: int | None = Field(default=None, sa_column=Column(BigInteger))
+    role: str | None = Field(default=None, sa_column=Column(STATE))
+    via: str = Field(sa_column=Column(STATE, nullable=False))
+    credential: str | None = Field(default=None, sa_column=Column(ID))
+    address: str | None = Field(default=None, sa_column=Column(String(100)))
+    action: str = Field(sa_column=Column(String(60), nullable=False))
+    target: str = Field(default="", sa_column=Column(String(400), nullable=False))
+    result: str = Field(sa_column=Column(String(60), nullable=False))
+    details: Document = _json(default_factory=dict)
+    request_id: str = Field(default="", sa_column=Column(ID, nullable=False))
 
 
 class ProjectRow(SQLModel, table=True):

@@ -27,8 +27,10 @@ COMMANDS: Final = {
     "answer": ("cli.commands.answer", "Answer a question. The first valid answer counts."),
     "settings": ("cli.commands.settings", "Change how the platform works, for one project or for all."),
     "secret": ("cli.commands.secret", "Store a project's secrets. They cannot be read back."),
-    "user": ("cli.commands.user", "Add and list the people who may use this platform."),
+    "user": ("cli.commands.user", "Add, list, block and remove the people who may use this platform."),
     "token": ("cli.commands.agent_token", "Create short-lived tokens for agents."),
+    "credential": ("cli.commands.credential", "List and end keys, tokens, links and logins."),
+    "audit": ("cli.commands.audit", "See who did what, for administrators."),
     "replay": ("cli.host.replay", "Check recorded histories against the installed workflow code."),
 }
 """Name: module and help. A module has an `app` with subcommands, or a function with the name of the command."""

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Literal
 from uuid import uuid4
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, Strict, StringConstraints
 
 from contracts.states import ActorVia, ResultStatus, Role
 
@@ -23,8 +23,12 @@ CommitSha = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{40}$")]
 
 ShortText = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 Text = Annotated[str, StringConstraints(max_length=MAX_TEXT)]
-UserId = Annotated[int, Field(ge=1, le=2**52)]
-"""The Telegram user id, everywhere."""
+UserId = Annotated[int, Field(ge=1, le=2**52, strict=True)]
+"""The Telegram user id, everywhere. A number: neither its text nor `true`, which Python takes for 1."""
+
+Whole = Annotated[int, Strict()]
+YesNo = Annotated[bool, Strict()]
+"""In what callers send: `true` is no number, and neither "3" nor "yes" is taken for what it looks like."""
 
 
 def utc_now() -> datetime:
@@ -74,3 +78,9 @@ class BaseResult(Contract):
     status: ResultStatus
     error: str | None = None
     duration_ms: int | None = None
+
+
+class Page(Contract):
+    """A part of a list. `next_cursor` asks for the part behind it, with `?cursor=`; None at the end."""
+
+    next_cursor: str | None = None

@@ -4,11 +4,11 @@ from typing import Annotated, Final, Literal
 
 from pydantic import AwareDatetime, Field
 
-from contracts.base import Contract, Identifier, Text, UserId
+from contracts.base import Contract, Identifier, Page, Text, UserId, Whole, YesNo
 from contracts.states import Role
 
 Language = Literal["ru", "en"]
-ChatId = Annotated[int, Field(ge=-(2**62), le=2**62)]
+ChatId = Annotated[int, Field(ge=-(2**62), le=2**62, strict=True)]
 """Of a private chat it is the person's id; of a group it is negative."""
 
 
@@ -26,7 +26,7 @@ class ChatScreenOpen(Contract):
     `project_id` is set if the work is in an existing project.
     """
 
-    bot_id: int = Field(ge=1, le=2**62)
+    bot_id: Whole = Field(ge=1, le=2**62)
     chat_id: ChatId
     user_id: UserId
     language: Language
@@ -42,11 +42,11 @@ class ChatScreenUpdate(Contract):
     """
 
     chat_id: ChatId | None = None
-    message_id: int | None = Field(default=None, ge=1, le=2**62)
+    message_id: Whole | None = Field(default=None, ge=1, le=2**62)
     project_id: Identifier | None = None
     task_id: Identifier | None = None
-    final: bool = False
-    forget_message: bool = False
+    final: YesNo = False
+    forget_message: YesNo = False
 
 
 class ChatScreenDTO(ChatScreenOpen):
@@ -64,7 +64,7 @@ class ChatScreenDTO(ChatScreenOpen):
     updated_at: AwareDatetime
 
 
-class ChatScreenList(Contract):
+class ChatScreenList(Page):
     items: list[ChatScreenDTO]
 
 

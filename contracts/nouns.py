@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import AwareDatetime, Field, SecretStr
 
 from contracts.artifacts import ArtifactRef
-from contracts.base import Actor, CommitSha, Contract, Identifier, Text, UserId
+from contracts.base import Actor, CommitSha, Contract, Identifier, Page, Text, UserId, Whole, YesNo
 from contracts.chat import Language
 from contracts.departments import RepositoryFullName
 from contracts.progress import FineEvent, StreamedEvent
@@ -25,19 +25,24 @@ from contracts.states import (
     Stage,
     TaskKind,
     TaskState,
+    UserState,
 )
 from contracts.steps import ServicePort, ServiceProcess
 from contracts.subjects import Subject
 
 # Users and access
 
+MAX_KEY_TTL_S = 10 * 366 * 86_400
+"""Ten years."""
+
 
 class UserCreate(Contract):
-    """`user_id` is the Telegram user id."""
+    """`user_id` is the Telegram user id. The key works for `key_ttl_s` seconds, without it until it is ended."""
 
     user_id: UserId
     role: Literal[Role.ADMIN, Role.MEMBER] = Role.MEMBER
     name: str = Field(default="", max_length=200)
+    key_ttl_s: Whole | None = Field(default=None, ge=60, le=MAX_KEY_TTL_S)
 
 
 class UserDTO(Contract):
@@ -45,18 +50,20 @@ class UserDTO(Contract):
     role: Role
     name: str = ""
     language: Language | None = None
+    state: UserState = UserState.ACTIVE
     created_at: AwareDatetime
 
 
-class UserList(Contract):
+class UserList(Page):
     items: list[UserDTO]
 
 
 class UserCreated(Contract):
-    """`api_key` is shown once; only its hash is stored."""
+    """`api_key` is shown once; only its hash is stored. It is empty for a bot, which needs no key of a person."""
 
     user: UserDTO
     api_key: str
+    expires_at: AwareDatetime | None = None
 
 
 class TokenRequest(Contract):
@@ -64,7 +71,7 @@ class TokenRequest(Contract):
 
     project_id: Identifier
     commands: list[str] = Field(min_length=1, max_length=50)
-    ttl_s: int = Field(default=3600, ge=10, le=86_400)
+    ttl_s: Whole = Field(default=3600, ge=10, le=86_400)
 
 
 class TokenCreated(Contract):
@@ -101,7 +108,7 @@ class ProjectUpdate(Contract):
     title: str | None = Field(default=None, max_length=200)
     description: Text | None = None
     spec: ProjectSpec | None = None
-    archived: bool | None = None
+    archived: YesNo | None = None
 
 
 class ProjectDTO(Contract):
@@ -130,7 +137,7 @@ class ProjectResponse(Contract):
     open_questions: list[QuestionDTO] = Field(default_factory=list)
 
 
-class ProjectList(Contract):
+class ProjectList(Page):
     items: list[ProjectDTO]
 
 
@@ -168,7 +175,7 @@ class TaskDTO(Contract):
     stalled_since: AwareDatetime | None = None
 
 
-class TaskList(Contract):
+class TaskList(Page):
     items: list[TaskDTO]
 
 
@@ -195,13 +202,13 @@ class EngineeringStart(Contract):
     spec: ProjectSpec | None = None
     title: str | None = Field(default=None, max_length=200)
     agent: AgentKind | None = None
-    max_rounds: int | None = Field(default=None, ge=1, le=10)
+    max_rounds: Whole | None = Field(default=None, ge=1, le=10)
 
 
 class DeliveryStart(EngineeringStart):
     """Engineering, then deploy."""
 
-    require_approval: bool | None = None
+    require_approval: YesNo | None = None
 
 
 class DeployStart(Contract):
@@ -215,7 +222,7 @@ class DeployStart(Contract):
     action: DeployAction = DeployAction.DEPLOY
     commit: CommitSha | None = None
     release_id: Identifier | None = None
-    require_approval: bool | None = None
+    require_approval: YesNo | None = None
 
 
 class StartedTask(Contract):
@@ -256,7 +263,7 @@ class EventList(Contract):
 # Questions
 
 
-class QuestionList(Contract):
+class QuestionList(Page):
     items: list[QuestionDTO]
 
 
@@ -324,20 +331,20 @@ class ServerCreate(Contract):
     kind: ServerKind = ServerKind.SSH
     public_ip: str = Field(min_length=1, max_length=100)
     ssh_host: str = Field(default="", max_length=100)
-    ssh_port: int = Field(default=22, ge=1, le=65535)
+    ssh_port: Whole = Field(default=22, ge=1, le=65535)
     ssh_user: str = Field(default="root", max_length=64)
     host_key: str = Field(default="", max_length=4_000)
     status: ServerStatus = ServerStatus.PENDING_SETUP
-    ram_mb: int = Field(default=0, ge=0)
-    disk_mb: int = Field(default=0, ge=0)
-    port_from: int = Field(default=18000, ge=1, le=65535)
-    port_to: int = Field(default=18999, ge=1, le=65535)
+    ram_mb: Whole = Field(default=0, ge=0)
+    disk_mb: Whole = Field(default=0, ge=0)
+    port_from: Whole = Field(default=18000, ge=1, le=65535)
+    port_to: Whole = Field(default=18999, ge=1, le=65535)
 
 
 class ServerUpdate(Contract):
     status: ServerStatus | None = None
-    ram_mb: int | None = Field(default=None, ge=0)
-    disk_mb: int | None = Field(default=None, ge=0)
+    ram_mb: Whole | None = Field(default=None, ge=0)
+    disk_mb: Whole | None = Field(default=None, ge=0)
 
 
 class ServerDTO(Contract):
@@ -356,7 +363,7 @@ class ServerDTO(Contract):
     created_at: AwareDatetime
 
 
-class ServerList(Contract):
+class ServerList(Page):
     items: list[ServerDTO]
 
 
@@ -375,7 +382,7 @@ class PortAllocationDTO(Contract):
     ports: list[ServicePort]
 
 
-class PortAllocationList(Contract):
+class PortAllocationList(Page):
     items: list[PortAllocationDTO]
 
 
@@ -407,7 +414,7 @@ class DeploymentDTO(DeploymentRecord):
     updated_at: AwareDatetime
 
 
-class DeploymentList(Contract):
+class DeploymentList(Page):
     items: list[DeploymentDTO]
 
 
@@ -421,7 +428,7 @@ class IncidentDTO(Contract):
     details: Text = ""
 
 
-class IncidentList(Contract):
+class IncidentList(Page):
     items: list[IncidentDTO]
 
 

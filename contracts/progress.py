@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import AwareDatetime, Field
 
 from contracts.artifacts import ArtifactRef
-from contracts.base import Contract, Identifier, utc_now
+from contracts.base import Contract, Identifier, Whole, utc_now
 from contracts.project_spec import ProjectName
 from contracts.questions import QuestionDTO
 from contracts.states import ProjectStatus, Stage, TaskKind, TaskState
@@ -60,10 +60,10 @@ class Projection(Contract):
 
     workflow_id: str = Field(max_length=300)
     run_id: str = Field(default="", max_length=100)
-    seq: int = Field(ge=0)
+    seq: Whole = Field(ge=0)
     task_id: Identifier
     subject: Subject
-    user_id: int
+    user_id: Whole
     kind: TaskKind
     state: TaskState
     title: str = Field(default="", max_length=200)

@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import AwareDatetime, Field, ValidationError
 
-from contracts.base import Contract, ShortText, UserId
+from contracts.base import Contract, Page, ShortText, UserId
 from contracts.errors import ErrorCode, OrchestratorError
 from contracts.states import AgentKind
 from contracts.wording import in_words
@@ -78,7 +78,7 @@ class SettingVersion(Contract):
     changed_at: AwareDatetime
 
 
-class SettingHistory(Contract):
+class SettingHistory(Page):
     """The versions of one setting, newest first."""
 
     name: str

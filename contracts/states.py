@@ -24,6 +24,27 @@ class SubjectKind(StrEnum):
     INSTALLATION = "installation"
 
 
+class UserState(StrEnum):
+    """A blocked person cannot come in, but keeps everything; of a removed one only the name in records is left."""
+
+    ACTIVE = "active"
+    BLOCKED = "blocked"
+    REMOVED = "removed"
+
+
+class CredentialKind(StrEnum):
+    """What somebody comes in with."""
+
+    KEY = "key"
+    """A person's key of the API."""
+    TOKEN = "token"
+    """An agent's: one project, listed commands, a short time."""
+    TICKET = "ticket"
+    """In the link that logs one browser in to the Web UI; it works once."""
+    SESSION = "session"
+    """The login of one browser."""
+
+
 class MemberRole(StrEnum):
     """What a person may do with a subject: a viewer looks, an editor also works and answers, an owner does all."""
 

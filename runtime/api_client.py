@@ -17,6 +17,7 @@ from pydantic import BaseModel, SecretStr, ValidationError
 from pydantic_core import to_jsonable_python
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, stop_after_delay, wait_exponential_jitter
 
+from contracts.base import Page
 from contracts.errors import ErrorClass, ErrorCode, OrchestratorError, bounded
 from contracts.nouns import (
     AnswerRequest,
@@ -73,11 +74,13 @@ from contracts.states import ActorVia
 from runtime.observability import telemetry
 
 Model = TypeVar("Model", bound=BaseModel)
+PageModel = TypeVar("PageModel", bound=Page)
 
 VIA = "X-Orchestrator-Via"
 # The server sends a comment every 15 s; three missed ones mean that the connection is dead.
 _STREAM_SILENCE_S = 45.0
 _RECONNECTIONS = 10
+_PAGE = 500
 _BY_STATUS = {
     401: ErrorCode.NOT_AUTHENTICATED,
     403: ErrorCode.NOT_ALLOWED,
@@ -87,6 +90,7 @@ _BY_STATUS = {
     413: ErrorCode.PAYLOAD_TOO_LARGE,
     400: ErrorCode.INVALID_INPUT,
     422: ErrorCode.INVALID_INPUT,
+    429: ErrorCode.TOO_MANY_REQUESTS,
     502: ErrorCode.API_UNREACHABLE,
     503: ErrorCode.API_UNREACHABLE,
     504: ErrorCode.API_UNREACHABLE,
@@ -169,7 +173,7 @@ class ApiClient:
         return await self._post("/users", UserCreated, body, repeatable=False)
 
     async def users(self) -> list[UserDTO]:
-        return (await self._get("/users", UserList)).items
+        return [user async for page in self._pages("/users", UserList) for user in page.items]
 
     async def create_token(self, body: TokenRequest) -> TokenCreated:
         return await self._post("/tokens", TokenCreated, body, repeatable=False)
@@ -181,7 +185,7 @@ class ApiClient:
 
     async def projects(self, *, include_archived: bool = False) -> list[ProjectDTO]:
         params = {"include_archived": "true"} if include_archived else {}
-        return (await self._get("/projects", ProjectList, params)).items
+        return [project async for page in self._pages("/projects", ProjectList, params) for project in page.items]
 
     async def project(self, project_id: str) -> ProjectResponse:
         return await self._get(f"/projects/{_part(project_id)}", ProjectResponse)
@@ -293,7 +297,7 @@ class ApiClient:
     async def questions(self, *, project_id: str | None = None, state: str | None = "open") -> list[QuestionDTO]:
         wanted = {"project_id": project_id, "state": state}
         params = {name: value for name, value in wanted.items() if value is not None}
-        return (await self._get("/questions", QuestionList, params)).items
+        return [question async for page in self._pages("/questions", QuestionList, params) for question in page.items]
 
     async def question(self, question_id: str) -> QuestionDTO:
         return await self._get(f"/questions/{_part(question_id)}", QuestionDTO)
@@ -307,7 +311,7 @@ class ApiClient:
         return await self._post("/servers", ServerDTO, body, repeatable=False)
 
     async def servers(self) -> list[ServerDTO]:
-        return (await self._get("/servers", ServerList)).items
+        return [server async for page in self._pages("/servers", ServerList) for server in page.items]
 
     async def server(self, handle: str) -> ServerDTO:
         """Raises OrchestratorError NOT_FOUND when there is none."""
@@ -318,7 +322,8 @@ class ApiClient:
 
     async def releases(self, project_id: str) -> list[DeploymentDTO]:
         """The releases of a project, newest first."""
-        return (await self._get(f"/projects/{_part(project_id)}/releases", DeploymentList)).items
+        path = f"/projects/{_part(project_id)}/releases"
+        return [release async for page in self._pages(path, DeploymentList) for release in page.items]
 
     # What only the platform's own processes may call
 
@@ -357,6 +362,18 @@ class ApiClient:
 
     async def _get(self, path: str, reply: type[Model], params: Mapping[str, str] | None = None) -> Model:
         return _parsed(reply, (await self._send("GET", path, params=params)).content)
+
+    async def _pages(
+        self, path: str, reply: type[PageModel], params: Mapping[str, str] | None = None
+    ) -> AsyncIterator[PageModel]:
+        """All parts of a list, one after the other."""
+        wanted = {"limit": str(_PAGE), **(params or {})}
+        while True:
+            page = await self._get(path, reply, wanted)
+            yield page
+            if page.next_cursor is None:
+                return
+            wanted["cursor"] = page.next_cursor
 
     async def _post(self, path: str, reply: type[Model], body: BaseModel | None, *, repeatable: bool = True) -> Model:
         return await self._request("POST", path, reply, body, repeatable=repeatable)

@@ -48,7 +48,7 @@ class ChatApi(ApiClient):
     async def screens(self, bot_id: int, **wanted: int | bool) -> list[ChatScreenDTO]:
         """The bot's screens, newest first; `wanted` may name chat_id, message_id, user_id and final."""
         params = {"bot_id": str(bot_id), **{name: str(value).lower() for name, value in wanted.items()}}
-        return (await self._get("/chat/screens", ChatScreenList, params)).items
+        return [screen async for page in self._pages("/chat/screens", ChatScreenList, params) for screen in page.items]
 
     async def visit(self, user_id: int, bot_id: int, chat_id: int) -> ChatVisit:
         """Who speaks in a chat, and what the bot has shown there lately."""

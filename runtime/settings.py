@@ -107,6 +107,16 @@ class Settings(BaseSettings):
     build: str = Field(default="", pattern=r"^[A-Za-z0-9.]{0,64}$", description="which build this is; images set it")
     service_port_min: Port = 18000
     service_port_max: Port = 18999
+    requests_per_minute: int = Field(default=6000, ge=1, description="of one key; the platform's own are not counted")
+    anonymous_requests_per_minute: int = Field(default=1200, ge=1, description="of one address, without a known key")
+    wrong_keys_per_minute: int = Field(default=100, ge=1, description="of one address, before it is locked out")
+    lock_out_s: float = Field(default=60.0, gt=0, le=86_400, description="for how long")
+    streams_per_key: int = Field(default=100, ge=1, description="how many streams of events one key may read at once")
+    streams: int = Field(default=1000, ge=1, description="how many streams are read at once in all")
+    header_timeout_s: float = Field(default=10.0, gt=0, description="in which the head of a request has to arrive")
+    body_timeout_s: float = Field(default=30.0, gt=0, description="in which its body has to arrive")
+    max_projects_per_user: int = Field(default=200, ge=1, description="that are not archived")
+    max_running_tasks_per_user: int = Field(default=50, ge=1, description="at once; deliveries count once")
     bot_token: SecretStr | None = Field(default=None, description="of Telegram; without one there is no bot")
     bot_token_file: Path | None = Field(default=None, description="a file with the token, instead of the token itself")
     bot_api_url: str = Field(default="https://api.telegram.org", description="another one for a server of your own")

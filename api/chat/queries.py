@@ -7,6 +7,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
+from api.paging import PageRequest, read_page
 from api.problems import not_found
 from api.tables import ChatScreenRow, ChatUpdateRow
 from contracts.base import utc_now
@@ -44,13 +45,15 @@ async def get_screen(session: AsyncSession, screen_id: str, *, lock: bool = Fals
     return row
 
 
-async def list_screens(session: AsyncSession, bot_id: int, limit: int, **wanted: object) -> list[ChatScreenRow]:
+async def list_screens(
+    session: AsyncSession, bot_id: int, page: PageRequest, **wanted: object
+) -> tuple[list[ChatScreenRow], str | None]:
     """A bot's screens, newest first. `wanted` gives columns and their values; None means any."""
     statement = select(ChatScreenRow).where(col(ChatScreenRow.bot_id) == bot_id)
     for name, value in wanted.items():
         if value is not None:
             statement = statement.where(getattr(ChatScreenRow, name) == value)
-    return list(await session.scalars(statement.order_by(col(ChatScreenRow.created_at).desc()).limit(limit)))
+    return await read_page(session, statement, page, (ChatScreenRow.created_at, ChatScreenRow.id))
 
 
 async def recent_screens(session: AsyncSession, bot_id: int, chat_id: int, user_id: int) -> list[ChatScreenRow]:

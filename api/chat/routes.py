@@ -7,9 +7,10 @@ from fastapi import APIRouter, Depends, Path, Query
 from api.auth import bot_only
 from api.chat import queries, replies
 from api.database import Session
+from api.paging import PageDep
 from api.problems import permanent
 from api.users import queries as users
-from contracts.base import Identifier, UserId
+from contracts.base import Identifier
 from contracts.chat import (
     WISH,
     ChatScreenDTO,
@@ -41,16 +42,16 @@ async def open_screen(screen_id: ScreenId, body: ChatScreenOpen, session: Sessio
 async def list_screens(
     session: Session,
     bot_id: BigInt,
+    page: PageDep,
     chat_id: BigInt | None = None,
     message_id: BigInt | None = None,
     user_id: BigInt | None = None,
     final: bool | None = None,
-    limit: Annotated[int, Query(ge=1, le=5000)] = 1000,
 ) -> ChatScreenList:
     """List a bot's screens, newest first."""
     wanted = {"chat_id": chat_id, "message_id": message_id, "user_id": user_id, "final": final}
-    rows = await queries.list_screens(session, bot_id, limit, **wanted)
-    return ChatScreenList(items=[replies.screen(row) for row in rows])
+    rows, following = await queries.list_screens(session, bot_id, page, **wanted)
+    return ChatScreenList(items=[replies.screen(row) for row in rows], next_cursor=following)
 
 
 @router.get("/screens/{screen_id}")
@@ -65,9 +66,11 @@ async def update_screen(screen_id: ScreenId, body: ChatScreenUpdate, session: Se
 
 
 @router.get("/visits/{user_id}")
-async def visit(user_id: Annotated[UserId, Path()], bot_id: BigInt, chat_id: BigInt, session: Session) -> ChatVisit:
+async def visit(
+    user_id: Annotated[int, Path(ge=1, le=2**52)], bot_id: BigInt, chat_id: BigInt, session: Session
+) -> ChatVisit:
     """Who is writing, and what this bot has shown there lately: all that a bot needs to understand a message."""
-    user = await users.find(session, user_id)
+    user = await users.find_active(session, user_id)
     if user is None:
         return ChatVisit(user_id=user_id)
     return replies.visit(user, await queries.recent_screens(session, bot_id, chat_id, user_id))

@@ -1,1 +1,1 @@
-"""What is decided of a request before any route sees it."""
+"""HTTP itself: the server, addresses, rates, headers, and how replies are described."""

@@ -4,6 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path
 
+from api.audit.trail import Act, audited
 from api.auth import platform_only
 from api.database import Session
 from api.problems import not_found
@@ -60,10 +61,15 @@ async def post_events(body: EventBatch, session: Session) -> EventsAccepted:
 
 @router.post("/projects/{project_id}/secrets/generate")
 async def generate_secrets(
-    project_id: ProjectId, body: SecretGenerate, session: Session, vault: VaultDep
+    act: Annotated[Act, audited("secret.generate")],
+    project_id: ProjectId,
+    body: SecretGenerate,
+    session: Session,
+    vault: VaultDep,
 ) -> SecretNames:
     """A random value for every name that has none; values that exist never change."""
     await projects.get(session, project_id)
+    act.tell(names=" ".join(body.names))
     await vault.generate(session, project_id, body.names)
     return SecretNames(present=sorted(await names_with_value(session, project_id)))
 
@@ -75,8 +81,15 @@ async def secret_names(project_id: ProjectId, session: Session) -> SecretNames:
 
 
 @router.post("/secrets/reveal")
-async def reveal_secrets(body: SecretReveal, session: Session, vault: VaultDep) -> SecretValues:
+async def reveal_secrets(
+    act: Annotated[Act, audited("secret.reveal")],
+    body: SecretReveal,
+    session: Session,
+    vault: VaultDep,
+) -> SecretValues:
     """The values by reference; all of them, or SECRET_MISSING with the names that have none."""
+    act.on(body.refs[0].removeprefix("secret://projects/").partition("/")[0])
+    act.tell(names=" ".join(ref.rpartition("/")[2] for ref in body.refs))
     return SecretValues(values=await vault.reveal_all(session, body.refs))
 
 
@@ -99,6 +112,12 @@ async def record_release(body: DeploymentRecord, session: Session) -> Deployment
 
 
 @router.post("/tokens", status_code=201)
-async def create_agent_token(body: TokenRequest, session: Session) -> TokenCreated:
+async def create_agent_token(
+    act: Annotated[Act, audited("token.create")],
+    body: TokenRequest,
+    session: Session,
+) -> TokenCreated:
     """A scoped token for an agent that works on a project, in the name of its owner."""
+    act.on(body.project_id)
+    act.tell(commands=" ".join(body.commands), ttl_s=body.ttl_s)
     return await tokens.issue(session, await projects.get(session, body.project_id), body)

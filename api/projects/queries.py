@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from api.auth import Caller
+from api.paging import PageRequest, read_page
 from api.problems import not_found, permanent
 from api.releases.queries import find_active
 from api.tables import MembershipRow, ProjectRow, TaskRow, subject_columns
@@ -29,12 +30,14 @@ async def get(session: AsyncSession, project_id: str) -> ProjectRow:
     return row
 
 
-async def list_visible(session: AsyncSession, caller: Caller, *, include_archived: bool) -> list[ProjectRow]:
+async def list_visible(
+    session: AsyncSession, caller: Caller, page: PageRequest, *, include_archived: bool
+) -> tuple[list[ProjectRow], str | None]:
     """The projects that the caller may see, newest first."""
-    statement = select(ProjectRow).where(visible_projects(caller)).order_by(col(ProjectRow.created_at).desc())
+    statement = select(ProjectRow).where(visible_projects(caller))
     if not include_archived:
         statement = statement.where(col(ProjectRow.status) != ProjectStatus.ARCHIVED)
-    return list(await session.scalars(statement))
+    return await read_page(session, statement, page, (ProjectRow.created_at, ProjectRow.id))
 
 
 async def create(session: AsyncSession, caller: Caller, body: ProjectCreate) -> ProjectRow:
@@ -75,6 +78,17 @@ async def update(session: AsyncSession, caller: Caller, project_id: str, body: P
     row.updated_at = utc_now()
     await session.flush()
     return row
+
+
+async def archive(session: AsyncSession, row: ProjectRow) -> None:
+    """Archive a project; CONFLICT while work on it is running."""
+    if row.status == ProjectStatus.ARCHIVED:
+        return
+    if await _has_open_tasks(session, row.id):
+        raise permanent(
+            ErrorCode.CONFLICT, f"Work on the project {row.name!r} is running. Wait for it, or cancel it first."
+        )
+    row.status = ProjectStatus.ARCHIVED
 
 
 async def _insert(session: AsyncSession, caller: Caller, body: ProjectCreate, slug: str) -> ProjectRow | None:
@@ -132,9 +146,7 @@ async def _set_archived(session: AsyncSession, row: ProjectRow, *, archived: boo
     if archived == (row.status == ProjectStatus.ARCHIVED):
         return
     if archived:
-        if await _has_open_tasks(session, row.id):
-            raise permanent(ErrorCode.CONFLICT, "Work on this project is running. Wait for it, or cancel it first.")
-        row.status = ProjectStatus.ARCHIVED
+        await archive(session, row)
         return
     live = await find_active(session, row.id) is not None
     not_live = ProjectStatus.SCAFFOLDED if row.scaffolded else ProjectStatus.DRAFT

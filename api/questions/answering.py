@@ -28,3 +28,8 @@ async def store_secrets(session: AsyncSession, vault: Vault, question: QuestionR
         raise permanent(ErrorCode.INVALID_INPUT, f"The {question.subject} keeps no secrets; only projects do.")
     for name in sorted(body.secrets):
         await vault.write(session, str(project_id), name, body.secrets[name].get_secret_value())
+
+
+def choice(question: QuestionRow, body: AnswerRequest) -> str | None:
+    """What the trail may tell of an answer: an offered choice. Other text is a person's, and may be a secret."""
+    return body.text if body.text in question.choices else None

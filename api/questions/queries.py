@@ -7,6 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from api.auth import Caller
+from api.paging import PageRequest, read_page
 from api.problems import not_found
 from api.tables import QuestionRow
 from api.vault import names_with_value
@@ -24,15 +25,15 @@ async def find(session: AsyncSession, caller: Caller, question_id: str) -> Quest
 
 
 async def list_visible(
-    session: AsyncSession, caller: Caller, project_id: str | None, state: QuestionState | None, limit: int
-) -> list[QuestionRow]:
+    session: AsyncSession, caller: Caller, page: PageRequest, project_id: str | None, state: QuestionState | None
+) -> tuple[list[QuestionRow], str | None]:
     """The questions that the caller may see, newest first. None means any project, or any state."""
     statement = select(QuestionRow).where(_is_visible(caller))
     if project_id is not None:
         statement = statement.where(_is_of_project(project_id))
     if state is not None:
         statement = statement.where(col(QuestionRow.state) == state)
-    return list(await session.scalars(statement.order_by(col(QuestionRow.created_at).desc()).limit(limit)))
+    return await read_page(session, statement, page, (QuestionRow.created_at, QuestionRow.id))
 
 
 async def list_open(session: AsyncSession, project_id: str) -> list[QuestionRow]:

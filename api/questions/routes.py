@@ -4,9 +4,11 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query
 
+from api.audit.trail import Act, audited
 from api.auth import Caller, Person, agents_may
 from api.database import Session
 from api.gateway import GatewayDep
+from api.paging import PageDep
 from api.questions import answering, queries, replies
 from api.vault import VaultDep
 from api.visibility import Right, require, role_in
@@ -26,13 +28,13 @@ MayShow = Annotated[Caller, Depends(agents_may("question.show"))]
 async def list_questions(
     session: Session,
     caller: MayList,
+    page: PageDep,
     project_id: Annotated[Identifier | None, Query()] = None,
     state: QuestionState | None = None,
-    limit: Annotated[int, Query(ge=1, le=500)] = 100,
 ) -> QuestionList:
     """List questions, newest first; of every state unless one is given."""
-    rows = await queries.list_visible(session, caller, project_id, state, limit)
-    return QuestionList(items=[replies.question(row) for row in rows])
+    rows, following = await queries.list_visible(session, caller, page, project_id, state)
+    return QuestionList(items=[replies.question(row) for row in rows], next_cursor=following)
 
 
 @router.get("/questions/{question_id}")
@@ -42,6 +44,7 @@ async def show_question(question_id: QuestionId, session: Session, caller: MaySh
 
 @router.post("/questions/{question_id}/answer")
 async def answer_question(
+    act: Annotated[Act, audited("question.answer")],
     question_id: QuestionId,
     body: AnswerRequest,
     session: Session,
@@ -51,6 +54,7 @@ async def answer_question(
 ) -> AnswerAccepted:
     """Secrets go to the store first, then the workflow validates the answer. The same answer id is the same answer."""
     question = await queries.find(session, caller, question_id)
+    act.tell(kind=question.kind, subject=question.subject, choice=answering.choice(question, body))
     await require(session, caller, question.subject, Right.ACT)
     if question.answer_id == body.answer_id:
         return AnswerAccepted(question_id=question.id, message="This answer has already been accepted.")

@@ -5,6 +5,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from api.auth import Caller
+from api.paging import PageRequest, read_page
 from api.problems import not_found
 from api.tables import ReleaseRow
 from api.visibility import visible_project_ids
@@ -26,6 +27,12 @@ async def list_of_project(session: AsyncSession, project_id: str) -> list[Releas
     """A project's releases, newest first."""
     statement = select(ReleaseRow).where(col(ReleaseRow.project_id) == project_id)
     return list(await session.scalars(statement.order_by(col(ReleaseRow.number).desc())))
+
+
+async def list_part(session: AsyncSession, project_id: str, page: PageRequest) -> tuple[list[ReleaseRow], str | None]:
+    """A part of a project's releases, newest first."""
+    statement = select(ReleaseRow).where(col(ReleaseRow.project_id) == project_id)
+    return await read_page(session, statement, page, (ReleaseRow.number,))
 
 
 async def find_active(session: AsyncSession, project_id: str) -> ReleaseRow | None:

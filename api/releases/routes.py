@@ -6,6 +6,7 @@ from fastapi import APIRouter, Depends, Path
 
 from api.auth import Caller, agents_may
 from api.database import Session
+from api.paging import PageDep
 from api.releases import queries, replies
 from api.visibility import find_project
 from contracts.base import Identifier
@@ -19,10 +20,11 @@ MayRead = Annotated[Caller, Depends(agents_may("release.list", "deploy.status"))
 
 
 @router.get("/projects/{project_id}/releases")
-async def list_releases(project_id: ProjectId, session: Session, caller: MayRead) -> DeploymentList:
+async def list_releases(project_id: ProjectId, session: Session, caller: MayRead, page: PageDep) -> DeploymentList:
     """List a project's releases, newest first."""
     await find_project(session, caller, project_id)
-    return DeploymentList(items=[replies.release(row) for row in await queries.list_of_project(session, project_id)])
+    rows, following = await queries.list_part(session, project_id, page)
+    return DeploymentList(items=[replies.release(row) for row in rows], next_cursor=following)
 
 
 @router.get("/releases/{release_id}")

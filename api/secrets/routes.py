@@ -4,6 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Response
 
+from api.audit.trail import Act, audited
 from api.auth import Caller, Person, agents_may
 from api.database import Session
 from api.gateway import GatewayDep
@@ -35,6 +36,7 @@ async def list_secrets(project_id: ProjectId, session: Session, caller: MayList)
 
 @router.put("/projects/{project_id}/secrets/{name}")
 async def set_secret(
+    act: Annotated[Act, audited("secret.set")],
     project_id: ProjectId,
     name: Name,
     body: SecretWrite,
@@ -56,7 +58,14 @@ async def set_secret(
 
 
 @router.delete("/projects/{project_id}/secrets/{name}", status_code=204)
-async def delete_secret(project_id: ProjectId, name: Name, session: Session, caller: Person, vault: VaultDep) -> None:
+async def delete_secret(
+    act: Annotated[Act, audited("secret.delete")],
+    project_id: ProjectId,
+    name: Name,
+    session: Session,
+    caller: Person,
+    vault: VaultDep,
+) -> None:
     """Delete a secret. Running services keep the value; the next deploy asks for it."""
     await find_project(session, caller, project_id, Right.ACT)
     if not await vault.delete(session, project_id, name):

@@ -7,10 +7,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from api.auth import Caller
+from api.paging import PageRequest, read_page
 from api.problems import not_found, permanent
 from api.servers import replies
 from api.tables import PortAllocationRow, ProjectRow, ServerRow
-from api.visibility import visible_project_ids
+from api.visibility import visible_projects
 from contracts.errors import ErrorCode
 from contracts.nouns import PortAllocationDTO, PortAllocationRequest
 from contracts.states import ServerStatus
@@ -39,20 +40,26 @@ async def allocate(session: AsyncSession, request: PortAllocationRequest) -> Por
     return replies.allocation(server, [row for row in kept if row.service in set(request.services)])
 
 
-async def list_visible(session: AsyncSession, caller: Caller, project_id: str | None) -> list[PortAllocationDTO]:
-    """The allocations of the projects that the caller may see, or of one of them."""
+async def list_visible(
+    session: AsyncSession, caller: Caller, page: PageRequest, project_id: str | None
+) -> tuple[list[PortAllocationDTO], str | None]:
+    """The allocations of the projects that the caller may see, or of one of them: a part of the projects, by id."""
+    mine = select(ProjectRow).where(
+        visible_projects(caller), col(ProjectRow.id).in_(select(col(PortAllocationRow.project_id)))
+    )
+    if project_id is not None:
+        mine = mine.where(col(ProjectRow.id) == project_id)
+    projects, following = await read_page(session, mine, page, (ProjectRow.id,), descending=False)
     statement = (
         select(PortAllocationRow, ServerRow)
         .join(ServerRow, col(ServerRow.handle) == col(PortAllocationRow.server_handle))
-        .where(col(PortAllocationRow.project_id).in_(visible_project_ids(caller)))
+        .where(col(PortAllocationRow.project_id).in_([project.id for project in projects]))
         .order_by(col(PortAllocationRow.project_id), col(PortAllocationRow.port))
     )
-    if project_id is not None:
-        statement = statement.where(col(PortAllocationRow.project_id) == project_id)
     grouped: dict[str, tuple[ServerRow, list[PortAllocationRow]]] = {}
     for row, server in await session.execute(statement):
         grouped.setdefault(row.project_id, (server, []))[1].append(row)
-    return [replies.allocation(server, rows) for server, rows in grouped.values()]
+    return [replies.allocation(server, rows) for server, rows in grouped.values()], following
 
 
 async def _of_project(session: AsyncSession, project_id: str) -> list[PortAllocationRow]:

@@ -6,6 +6,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from api.auth import Caller
+from api.paging import PageRequest, read_page
 from api.problems import not_found, permanent
 from api.tables import IncidentRow, PortAllocationRow, ServerRow
 from api.visibility import visible_project_ids
@@ -54,10 +55,10 @@ async def find(session: AsyncSession, caller: Caller, handle: str) -> ServerRow:
     return row
 
 
-async def list_visible(session: AsyncSession, caller: Caller) -> list[ServerRow]:
+async def list_visible(session: AsyncSession, caller: Caller, page: PageRequest) -> tuple[list[ServerRow], str | None]:
     """The servers that the caller may see: an admin all, a member those with something of theirs on them."""
-    statement = select(ServerRow).where(_is_visible(caller)).order_by(col(ServerRow.handle))
-    return list(await session.scalars(statement))
+    statement = select(ServerRow).where(_is_visible(caller))
+    return await read_page(session, statement, page, (ServerRow.handle,), descending=False)
 
 
 async def update(session: AsyncSession, handle: str, body: ServerUpdate) -> ServerRow:
@@ -71,12 +72,14 @@ async def update(session: AsyncSession, handle: str, body: ServerUpdate) -> Serv
     return row
 
 
-async def list_incidents(session: AsyncSession, caller: Caller) -> list[IncidentRow]:
-    """The newest hundred incidents of the servers that the caller may see."""
-    statement = select(IncidentRow).order_by(col(IncidentRow.detected_at).desc()).limit(100)
+async def list_incidents(
+    session: AsyncSession, caller: Caller, page: PageRequest
+) -> tuple[list[IncidentRow], str | None]:
+    """Incidents, newest first, of the servers that the caller may see."""
+    statement = select(IncidentRow)
     if not caller.sees_all:
         statement = statement.where(col(IncidentRow.server_handle).in_(_visible_handles(caller)))
-    return list(await session.scalars(statement))
+    return await read_page(session, statement, page, (IncidentRow.detected_at, IncidentRow.id))
 
 
 def _is_visible(caller: Caller) -> ColumnElement[bool]:

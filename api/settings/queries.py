@@ -6,6 +6,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from api.auth import Caller
+from api.paging import PageRequest, read_page
 from api.tables import SettingRow, subject_columns
 from contracts.project_settings import ProjectSettings
 from contracts.subjects import Subject
@@ -32,6 +33,14 @@ async def history(session: AsyncSession, subject: Subject, name: str) -> list[Se
     """All versions of a setting, newest first."""
     statement = select(SettingRow).filter_by(**subject_columns(subject), name=name)
     return list(await session.scalars(statement.order_by(col(SettingRow.version).desc())))
+
+
+async def history_part(
+    session: AsyncSession, subject: Subject, name: str, page: PageRequest
+) -> tuple[list[SettingRow], str | None]:
+    """A part of the versions of a setting, newest first."""
+    statement = select(SettingRow).filter_by(**subject_columns(subject), name=name)
+    return await read_page(session, statement, page, (SettingRow.version,))
 
 
 async def choose(session: AsyncSession, caller: Caller, subject: Subject, name: str, value: object) -> None:

@@ -19,11 +19,11 @@ def settings(defaults: ProjectSettings, installation: Choices, project: Choices 
     return SettingList(items=[_setting(name, defaults, installation, project or {}) for name in _NAMES])
 
 
-def history(name: str, versions: Sequence[SettingRow]) -> SettingHistory:
+def history(name: str, versions: Sequence[SettingRow], following: str | None) -> SettingHistory:
     items = [
         SettingVersion.model_validate(row.model_dump(include=set(SettingVersion.model_fields))) for row in versions
     ]
-    return SettingHistory(name=name, items=items)
+    return SettingHistory(name=name, items=items, next_cursor=following)
 
 
 _NAMES = tuple(ProjectSettings.model_fields)

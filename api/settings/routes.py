@@ -4,8 +4,10 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path
 
+from api.audit.trail import Act, audited
 from api.auth import Admin, Person
 from api.database import Session
+from api.paging import PageDep
 from api.settings import queries, replies
 from api.settings.defaults import DefaultsDep
 from api.visibility import Right, find_project
@@ -24,6 +26,7 @@ router = APIRouter(tags=["settings"])
 
 ProjectId = Annotated[Identifier, Path()]
 Name = Annotated[Identifier, Path()]
+Chooses = Annotated[Act, audited("setting.choose")]
 
 
 @router.get("/settings")
@@ -34,19 +37,25 @@ async def list_settings(session: Session, caller: Admin, defaults: DefaultsDep) 
 
 @router.put("/settings/{name}")
 async def choose_setting(
-    name: Name, body: SettingWrite, session: Session, caller: Admin, defaults: DefaultsDep
+    act: Chooses,
+    name: Name,
+    body: SettingWrite,
+    session: Session,
+    caller: Admin,
+    defaults: DefaultsDep,
 ) -> SettingList:
     """Set the value for every project that has none of its own; null removes it."""
+    act.tell(value=body.value)
     _check(name, body.value)
     await queries.choose(session, caller, Subject.installation(), name, body.value)
     return replies.settings(defaults, await queries.choices(session, Subject.installation()))
 
 
 @router.get("/settings/{name}/history")
-async def list_versions(name: Name, session: Session, caller: Admin) -> SettingHistory:
+async def list_versions(name: Name, session: Session, caller: Admin, page: PageDep) -> SettingHistory:
     """Who has chosen what, and when."""
     check_name(name)
-    return replies.history(name, await queries.history(session, Subject.installation(), name))
+    return replies.history(name, *await queries.history_part(session, Subject.installation(), name, page))
 
 
 @router.get("/projects/{project_id}/settings")
@@ -61,21 +70,30 @@ async def list_project_settings(
 
 @router.put("/projects/{project_id}/settings/{name}")
 async def choose_project_setting(
-    project_id: ProjectId, name: Name, body: SettingWrite, session: Session, caller: Person, defaults: DefaultsDep
+    act: Chooses,
+    project_id: ProjectId,
+    name: Name,
+    body: SettingWrite,
+    session: Session,
+    caller: Person,
+    defaults: DefaultsDep,
 ) -> SettingList:
     """Set the value for this project; for its owners. Null returns to the installation's value."""
     await find_project(session, caller, project_id, Right.OWN)
+    act.tell(value=body.value)
     _check(name, body.value)
     await queries.choose(session, caller, Subject.project(project_id), name, body.value)
     return await list_project_settings(project_id, session, caller, defaults)
 
 
 @router.get("/projects/{project_id}/settings/{name}/history")
-async def list_project_versions(project_id: ProjectId, name: Name, session: Session, caller: Person) -> SettingHistory:
+async def list_project_versions(
+    project_id: ProjectId, name: Name, session: Session, caller: Person, page: PageDep
+) -> SettingHistory:
     """Who has chosen what, and when."""
     await find_project(session, caller, project_id)
     check_name(name)
-    return replies.history(name, await queries.history(session, Subject.project(project_id), name))
+    return replies.history(name, *await queries.history_part(session, Subject.project(project_id), name, page))
 
 
 def _check(name: str, value: SettingValue) -> None:

@@ -11,9 +11,9 @@ import structlog
 from fastapi import Depends
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from api.database import CHANNEL, EVERYBODY
 from api.dependencies import part
 
-CHANNEL = "task_events"
 _FIRST_PAUSE_S = 0.1
 _LONGEST_PAUSE_S = 5.0
 _ALIVE_INTERVAL_S = 30.0
@@ -95,6 +95,8 @@ class EventHub:
             connection.terminate()
 
     def _notified(self, _connection: Any, _pid: int, _channel: str, task_id: Any) -> None:  # noqa: ANN401 - asyncpg's callback signature
+        if task_id == EVERYBODY:
+            self._wake_all()
         for wake in self._waiting.get(str(task_id), ()):
             wake.set()
 

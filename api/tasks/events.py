@@ -11,10 +11,10 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
-from api.auth import Caller
-from api.database import Sessions
+from api.auth import Caller, still_valid
+from api.database import CHANNEL, Sessions
 from api.tables import EventRow, TaskRow
-from api.tasks.event_hub import CHANNEL, EventHub
+from api.tasks.event_hub import EventHub
 from api.tasks.queries import find_tree
 from contracts.progress import FineEvent, StreamedEvent
 from contracts.states import TaskState
@@ -23,6 +23,8 @@ Cursor = dict[str, int]
 """How far a reader has come: by task, the `seq` of its last event that was read."""
 
 PAGE = 500
+_LONGEST_WAIT_S = 60.0
+"""Then a reader is looked at again, also if the notice that their access has ended was lost."""
 FINE = "fine"
 MILESTONE = "milestone"
 
@@ -84,15 +86,18 @@ async def follow(
 ) -> AsyncIterator[StreamedEvent]:
     """Events of the task and of all work below it that lie behind the cursor, each once, as they were written.
 
-    Ends when the task is closed and everything is read: whatever was below it had ended before. Also when the caller's
-    token expires.
+    Ends when the task is closed and everything is read: whatever was below it had ended before. Also when the caller
+    may not read it any longer: their key or token expires or is ended, or they are blocked.
     """
-    cursor, known = dict(cursor), {task_id}
+    cursor, known, is_seen = dict(cursor), {task_id}, False
     while not hub.closed and caller.left_s != 0:
         with hub.subscribed(known) as wake:
             async with sessions() as session:
                 # The states first: a final state was committed together with the last milestone.
                 tree = await find_tree(session, caller, task_id)
+                was_seen, is_seen = is_seen, bool(tree)
+                if (was_seen and not is_seen) or not await still_valid(session, caller):
+                    return
                 page, is_whole = await _next_page(session, tree, cursor)
             for event in page:
                 cursor[event.task_id] = event.seq
@@ -103,7 +108,8 @@ async def follow(
             if _is_closed(tree):
                 return
             with suppress(TimeoutError):
-                async with asyncio.timeout(caller.left_s):
+                left_s = caller.left_s
+                async with asyncio.timeout(_LONGEST_WAIT_S if left_s is None else min(left_s, _LONGEST_WAIT_S)):
                     await wake.wait()
 
 

@@ -5,6 +5,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from api.auth import Caller
+from api.paging import PageRequest, read_page
 from api.tables import ProjectRow, TaskRow
 from api.visibility import allowed, visible_projects
 from contracts.states import SubjectKind, TaskKind, TaskState
@@ -32,12 +33,12 @@ async def find_tree(session: AsyncSession, caller: Caller, task_id: str) -> list
 async def list_visible(
     session: AsyncSession,
     caller: Caller,
+    page: PageRequest,
     *,
     project_id: str | None,
     state: TaskState | None,
     kind: TaskKind | None,
-    limit: int,
-) -> list[TaskRow]:
+) -> tuple[list[TaskRow], str | None]:
     """The tasks that the caller may see, newest first. None means any project, state or kind."""
     statement = select(TaskRow).where(_is_visible(caller))
     if project_id is not None:
@@ -45,8 +46,7 @@ async def list_visible(
     for column, wanted in ((TaskRow.subject_id, project_id), (TaskRow.state, state), (TaskRow.kind, kind)):
         if wanted is not None:
             statement = statement.where(col(column) == wanted)
-    rows = await session.scalars(statement.order_by(col(TaskRow.created_at).desc(), col(TaskRow.id)).limit(limit))
-    return list(rows)
+    return await read_page(session, statement, page, (TaskRow.created_at, TaskRow.id))
 
 
 async def recently_used_projects(session: AsyncSession, caller: Caller, limit: int) -> list[ProjectRow]:

@@ -7,9 +7,11 @@ from fastapi import APIRouter, Depends, Header, Path, Query
 from fastapi.responses import Response
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
+from api.audit.trail import Act, audited
 from api.auth import Caller, agents_may
 from api.database import Session, SessionsDep
 from api.gateway import GatewayDep
+from api.paging import PageDep
 from api.problems import permanent
 from api.questions.queries import list_of_tasks
 from api.tasks import events, queries
@@ -46,14 +48,14 @@ async def list_tasks(
     session: Session,
     caller: MayList,
     replies: TaskRepliesDep,
+    page: PageDep,
     project_id: Annotated[Identifier | None, Query()] = None,
     state: TaskState | None = None,
     kind: TaskKind | None = None,
-    limit: Annotated[int, Query(ge=1, le=500)] = 100,
 ) -> TaskList:
     """List tasks, newest first. A task appears with its first projection, milliseconds after its start."""
-    rows = await queries.list_visible(session, caller, project_id=project_id, state=state, kind=kind, limit=limit)
-    return TaskList(items=[replies.task(row) for row in rows])
+    rows, following = await queries.list_visible(session, caller, page, project_id=project_id, state=state, kind=kind)
+    return TaskList(items=[replies.task(row) for row in rows], next_cursor=following)
 
 
 @router.get("/tasks/{task_id}")
@@ -65,7 +67,12 @@ async def show_task(task_id: TaskId, session: Session, caller: MayShow, replies:
 
 @router.post("/tasks/{task_id}/cancel", status_code=202)
 async def cancel_task(
-    task_id: TaskId, session: Session, caller: MayCancel, replies: TaskRepliesDep, gateway: GatewayDep
+    act: Annotated[Act, audited("task.cancel")],
+    task_id: TaskId,
+    session: Session,
+    caller: MayCancel,
+    replies: TaskRepliesDep,
+    gateway: GatewayDep,
 ) -> CancelAccepted:
     """Ask the workflow to cancel; the task says `cancelled` once everything has been stopped.
 
@@ -78,6 +85,7 @@ async def cancel_task(
     await require(session, caller, task.subject, Right.ACT)
     connected = await gateway.get()
     project_id = task.subject.project_id
+    act.tell(kind=task.kind.value, subject=task.subject)
     if task.kind is TaskKind.DEPLOY and project_id is not None:
         await connected.withdraw_deploy(task.workflow_id, _withdrawal(task, caller, project_id))
     else:
@@ -118,7 +126,10 @@ async def list_events(
 @router.get(
     "/tasks/{task_id}/stream",
     response_class=EventSourceResponse,
-    responses={200: {"content": {"text/event-stream": {}}, "description": "Each `data` is a StreamedEvent."}},
+    responses={
+        200: {"content": {"text/event-stream": {}}, "description": "Each `data` is a StreamedEvent."},
+        204: {"description": "The task is closed, and there is nothing more to read."},
+    },
 )
 async def stream_events(
     task_id: TaskId,

@@ -2,22 +2,23 @@
 
 from datetime import timedelta
 
-from sqlalchemy import delete
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlmodel import col
 
-from api.auth import AGENT_COMMANDS, hash_secret, new_secret
+from api.auth import AGENT_COMMANDS
+from api.credentials.queries import make
 from api.problems import permanent
-from api.tables import AgentTokenRow, ProjectRow
-from contracts.base import utc_now
+from api.tables import ProjectRow
 from contracts.errors import ErrorCode
 from contracts.nouns import TokenCreated, TokenRequest
+from contracts.states import CredentialKind
 
 
-async def issue(session: AsyncSession, project: ProjectRow, request: TokenRequest) -> TokenCreated:
-    """Make a token that acts for the project's owner, and delete the expired ones. Its value is returned only here.
+async def issue(
+    session: AsyncSession, project: ProjectRow, request: TokenRequest, made_with: str | None = None
+) -> TokenCreated:
+    """Make a token that acts for the project's owner; it ends with the credential with which it was made.
 
-    Raises INVALID_INPUT for a command that agents never get.
+    Its value is returned only here. Raises INVALID_INPUT for a command that agents never get.
     """
     unknown = sorted(set(request.commands) - AGENT_COMMANDS)
     if unknown:
@@ -26,14 +27,14 @@ async def issue(session: AsyncSession, project: ProjectRow, request: TokenReques
             f"Agents cannot be allowed {', '.join(map(ascii, unknown))[:300]}. "
             f"Allowed are: {', '.join(sorted(AGENT_COMMANDS))}.",
         )
-    await session.execute(delete(AgentTokenRow).where(col(AgentTokenRow.expires_at) < utc_now()))
-    token = new_secret("agent")
-    row = AgentTokenRow(
-        token_hash=hash_secret(token),
-        user_id=project.owner_id,
+    made = await make(
+        session,
+        CredentialKind.TOKEN,
+        project.owner_id,
+        ttl=timedelta(seconds=request.ttl_s),
         project_id=project.id,
         commands=sorted(set(request.commands)),
-        expires_at=utc_now() + timedelta(seconds=request.ttl_s),
+        made_with=made_with,
     )
-    session.add(row)
-    return TokenCreated(token=token, expires_at=row.expires_at, commands=row.commands)
+    assert made.row.expires_at is not None
+    return TokenCreated(token=made.secret, expires_at=made.row.expires_at, commands=made.row.commands or [])

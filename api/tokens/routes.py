@@ -1,8 +1,11 @@
 """Short-lived scoped tokens for agents."""
 
+from typing import Annotated
+
 from fastapi import APIRouter
 
-from api.auth import Person
+from api.audit.trail import Act, audited
+from api.auth import PersonWithKey
 from api.database import Session
 from api.tokens import queries
 from api.visibility import Right, find_project
@@ -12,6 +15,14 @@ router = APIRouter(tags=["tokens"])
 
 
 @router.post("/tokens", status_code=201)
-async def create_token(body: TokenRequest, session: Session, caller: Person) -> TokenCreated:
+async def create_token(
+    act: Annotated[Act, audited("token.create")],
+    body: TokenRequest,
+    session: Session,
+    caller: PersonWithKey,
+) -> TokenCreated:
     """A token for one project and the listed commands; it is shown this once, and acts for the project's owner."""
-    return await queries.issue(session, await find_project(session, caller, body.project_id, Right.OWN), body)
+    act.on(body.project_id)
+    act.tell(commands=" ".join(body.commands), ttl_s=body.ttl_s)
+    project = await find_project(session, caller, body.project_id, Right.OWN)
+    return await queries.issue(session, project, body, caller.credential)

@@ -1,21 +1,18 @@
 """Who may see the Web UI: an admin with the cookie of a link, or an admin whom a trusted proxy names."""
 
-import hmac
 from dataclasses import dataclass
-from ipaddress import IPv6Address, ip_address
 from urllib.parse import urlsplit
 
 import structlog
 from fastapi import Request
 
-from api.edge.own_hosts import own_origins
+from api.edge.addresses import is_trusted_proxy, own_origins
 from api.problems import permanent
 from api.web_ui.parts import web_ui_of
+from api.web_ui.sessions import Visitor
 from contracts.errors import ErrorCode, OrchestratorError
 from contracts.states import Role
 from runtime.settings import Settings
-
-SECRET_HEADER = "X-Orchestrator-Proxy-Secret"
 
 log = structlog.get_logger(__name__)
 
@@ -36,11 +33,13 @@ async def require_viewer(request: Request) -> Viewer:
     web_ui = web_ui_of(request)
     named = _named_by_proxy(request, web_ui.settings)
     if named is not None:
-        return await _admin(request, _user_named(named, web_ui.settings), by_proxy=True)
-    user_id = web_ui.sessions.user_of(request)
-    if user_id is None:
+        user_id = _user_named(named, web_ui.settings)
+        visitor = await web_ui.sessions.visitor_named(user_id, fresh=request.method != "GET")
+        return _admin(visitor, by_proxy=True)
+    visitor = await web_ui.sessions.visitor_of(request, fresh=request.method != "GET")
+    if visitor is None:
         raise permanent(ErrorCode.NOT_AUTHENTICATED, _not_logged_in(request, web_ui.settings))
-    return await _admin(request, user_id, by_proxy=False)
+    return _admin(visitor, by_proxy=False)
 
 
 async def is_viewer(request: Request) -> bool:
@@ -66,7 +65,7 @@ def require_own_page(request: Request, viewer: Viewer) -> None:
 def _named_by_proxy(request: Request, settings: Settings) -> str | None:
     """The name in the header of a trusted proxy; None without one."""
     names = request.headers.getlist(settings.proxy_user_header)
-    if not names or not _is_trusted_proxy(request, settings):
+    if not names or not is_trusted_proxy(request.scope, settings):
         return None
     if not _is_own_host(request, settings):
         raise permanent(
@@ -81,22 +80,6 @@ def _named_by_proxy(request: Request, settings: Settings) -> str | None:
             ErrorCode.NOT_AUTHENTICATED, f"The proxy must send exactly one {settings.proxy_user_header}, with a name."
         )
     return name
-
-
-def _is_trusted_proxy(request: Request, settings: Settings) -> bool:
-    if request.client is None or not settings.trusted_proxies:
-        return False
-    try:
-        address = ip_address(request.client.host)
-    except ValueError:
-        return False
-    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
-        address = address.ipv4_mapped
-    if not any(address in network for network in settings.trusted_proxies):
-        return False
-    secret = settings.proxy_secret.get_secret_value() if settings.proxy_secret else ""
-    # Compared as bytes: the header may hold characters beyond ASCII.
-    return not secret or hmac.compare_digest(secret.encode(), request.headers.get(SECRET_HEADER, "").encode())
 
 
 def _is_own_host(request: Request, settings: Settings) -> bool:
@@ -114,11 +97,11 @@ def _user_named(name: str, settings: Settings) -> int:
     return user_id
 
 
-async def _admin(request: Request, user_id: int, *, by_proxy: bool) -> Viewer:
+def _admin(visitor: Visitor | None, *, by_proxy: bool) -> Viewer:
     """Looked up for each request: a person who was removed, or is no longer an admin, must not read any more."""
-    role = await web_ui_of(request).roles.role(user_id, fresh=request.method != "GET")
-    if role is None:
-        raise permanent(ErrorCode.NOT_AUTHENTICATED, "The user of this login no longer exists.")
+    if visitor is None:
+        raise permanent(ErrorCode.NOT_AUTHENTICATED, "This login has ended, or its user may not come in any longer.")
+    user_id, role = visitor
     if role is not Role.ADMIN:
         raise permanent(
             ErrorCode.NOT_ALLOWED,
@@ -135,3 +118,18 @@ def _not_logged_in(request: Request, settings: Settings) -> str:
         "an address that is not a trusted proxy sent a user name", address=request.client and request.client.host
     )
     return f"{settings.proxy_user_header} is only accepted from the proxies in ORCHESTRATOR_TRUSTED_PROXIES."
+
+
+def require_same_site(request: Request) -> None:
+    """Refuse a form of another site's page, which would log its visitor in as somebody else. Raises NOT_ALLOWED.
+
+    Browsers say where a form comes from. What says nothing is no browser, and has to know the ticket anyway.
+    """
+    origin = request.headers.get("origin")
+    hosts = {request.headers.get("host", ""), request.headers.get("x-forwarded-host", "")}
+    # A proxy need not pass on the host that the browser has asked for.
+    is_own = (
+        origin is None or origin in _origins(web_ui_of(request).settings) or urlsplit(origin).netloc in hosts - {""}
+    )
+    if not is_own or request.headers.get("sec-fetch-site", "same-origin") not in {"same-origin", "none"}:
+        raise permanent(ErrorCode.NOT_ALLOWED, "Only the page of the link itself may log in. Open the link again.")

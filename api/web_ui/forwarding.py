@@ -9,8 +9,8 @@ from fastapi.responses import Response, StreamingResponse
 from starlette.background import BackgroundTask
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_exponential
 
+from api.edge.addresses import SECRET_HEADER
 from api.problems import problem_response
-from api.web_ui.access import SECRET_HEADER
 from api.web_ui.list_columns import with_columns
 from api.web_ui.parts import WebUi
 from api.web_ui.script_policy import script_policy
@@ -36,6 +36,8 @@ _NOT_RETURNED = {
     "content-encoding",
     "transfer-encoding",
     "keep-alive",
+    "date",  # this server adds its own
+    "server",
     "x-frame-options",  # set below
 }
 

@@ -4,6 +4,7 @@ from fastapi import Request
 from fastapi.responses import HTMLResponse, Response
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from api.edge.security_headers import PAGE_POLICY, POLICY
 from contracts.errors import ErrorCode, OrchestratorError
 from runtime.settings import Settings
 
@@ -27,7 +28,7 @@ def refusal_page(request: Request, settings: Settings, refusal: OrchestratorErro
         return None
     status, template = _PAGES[refusal.code]
     text = template.render(reason=refusal.message, encrypted_url=_encrypted_url(request, settings))
-    return HTMLResponse(text, status, {"Cache-Control": "no-store"})
+    return HTMLResponse(text, status, {"Cache-Control": "no-store", POLICY: PAGE_POLICY})
 
 
 def _encrypted_url(request: Request, settings: Settings) -> str | None:
@@ -36,3 +37,9 @@ def _encrypted_url(request: Request, settings: Settings) -> str | None:
         return None
     query = f"?{request.url.query}" if request.url.query else ""
     return f"{settings.ui_origin}{request.scope['raw_path'].decode('latin-1')}{query}"
+
+
+def log_in_page(ticket: str, following: str) -> Response:
+    """The page of a login link: a person presses its button."""
+    text = _TEMPLATES.get_template("log_in.html").render(ticket=ticket, next=following)
+    return HTMLResponse(text, 200, {"Cache-Control": "no-store", POLICY: PAGE_POLICY})

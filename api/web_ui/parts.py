@@ -8,7 +8,6 @@ from fastapi import Depends, Request
 
 from api.database import Sessions
 from api.dependencies import part
-from api.web_ui.roles import RoleCache
 from api.web_ui.sessions import WebSessions
 from runtime.settings import Settings
 
@@ -22,16 +21,15 @@ class WebUi:
 
     settings: Settings
     sessions: WebSessions
-    roles: RoleCache
     upstream: httpx.AsyncClient
 
     @classmethod
-    def open(cls, settings: Settings, sessions: Sessions, key_hash: str | None) -> Self:
-        """`sessions` are the database's; for `key_hash` see `WebSessions`."""
+    def open(cls, settings: Settings, sessions: Sessions) -> Self:
+        """`sessions` are the database's."""
         # An open page holds a request or two while it waits for news.
         limits = httpx.Limits(max_connections=500, max_keepalive_connections=50)
         upstream = httpx.AsyncClient(base_url=settings.ui_origin, timeout=_TIMEOUT, limits=limits, trust_env=False)
-        return cls(settings, WebSessions(settings, key_hash), RoleCache(sessions), upstream)
+        return cls(settings, WebSessions(settings, sessions), upstream)
 
     async def close(self) -> None:
         await self.upstream.aclose()

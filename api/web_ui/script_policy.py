@@ -8,6 +8,8 @@ import base64
 import hashlib
 import re
 
+from api.edge.security_headers import WEB_UI_POLICY
+
 _INLINE_SCRIPT = re.compile(rb"<script>(.*?)</script>", re.DOTALL)
 
 
@@ -15,4 +17,4 @@ def script_policy(page: bytes) -> str:
     """A Content-Security-Policy for the inline scripts of this page and what they load; no other script runs."""
     hashes = [base64.b64encode(hashlib.sha256(script).digest()).decode() for script in _INLINE_SCRIPT.findall(page)]
     allowed = ["'strict-dynamic'", *(f"'sha256-{value}'" for value in hashes)] if hashes else ["'none'"]
-    return f"script-src {' '.join(allowed)}"
+    return f"script-src {' '.join(allowed)}; {WEB_UI_POLICY}"

@@ -1,75 +1,112 @@
-"""One-time tickets, and the cookie for which a ticket is exchanged: it logs in the person who asked for the ticket."""
+"""One-time tickets, and the session for which a ticket is exchanged: it logs in the person who asked for the ticket."""
 
-import base64
-import hashlib
-import hmac
-import secrets
+import asyncio
 import time
-from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Hashable
+from dataclasses import dataclass
+from datetime import timedelta
 
 from fastapi import Request
+from sqlalchemy.ext.asyncio import AsyncSession
 
+from api.auth import Caller, find_credential, hash_secret
+from api.credentials.queries import Made, make
+from api.database import Sessions
+from api.tables import UserRow
+from contracts.base import utc_now
+from contracts.states import CredentialKind, Role, UserState
 from runtime.settings import Settings
 
 TICKET_TTL = timedelta(minutes=30)
 SESSION_TTL = timedelta(hours=12)
-_MAX_TICKETS = 1000
+REMEMBERED_S = 2.0
+"""A page consists of four hundred files, which are requested at once: not each of them reads the database."""
+_MAX_REMEMBERED = 1000
+
+Visitor = tuple[int, Role]
+"""Whose login this is, and their role now."""
+
+
+@dataclass
+class _Look:
+    """What the database said, and when; the lock lets one of many equal requests ask it."""
+
+    lock: asyncio.Lock
+    at: float = float("-inf")
+    found: Visitor | None = None
 
 
 class WebSessions:
-    """Tickets are kept in this process and work once. A session is a signed cookie, so it survives a restart.
+    """Logins of browsers, in the database: they survive a restart, are listed, and can be ended.
 
-    `key_hash` is of a key that only this installation has: with another key every session ends. Without one, sessions
-    end with the process. `clock` gives seconds since the epoch.
+    What is known of one is at most two seconds old. `clock` is monotonic, in seconds.
     """
 
-    def __init__(self, settings: Settings, key_hash: str | None, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, settings: Settings, sessions: Sessions, clock: Callable[[], float] = time.monotonic) -> None:
         # Browsers send cookies to every port of a host; the name keeps two installations on one host apart.
         self.cookie = f"orchestrator_ui_{settings.api_port}"
         # Where people use https, the browser must not send it without.
         self.is_secure = settings.site_url.startswith("https:")
-        seed = key_hash or secrets.token_hex(32)
-        self._key = hashlib.sha256(f"web ui session {seed}".encode()).digest()
-        self._tickets: dict[str, tuple[float, int]] = {}
+        self._sessions = sessions
         self._clock = clock
+        self._looks: OrderedDict[Hashable, _Look] = OrderedDict()
 
-    def new_ticket(self, user_id: int) -> tuple[str, datetime]:
-        """A ticket, and when it expires. When there are a thousand, the oldest are dropped."""
-        now = self._clock()
-        self._tickets = {known: ticket for known, ticket in self._tickets.items() if ticket[0] > now}
-        while len(self._tickets) >= _MAX_TICKETS:
-            self._tickets.pop(next(iter(self._tickets)))
-        ticket, until = secrets.token_urlsafe(32), now + TICKET_TTL.total_seconds()
-        self._tickets[_digest(ticket)] = (until, user_id)
-        return ticket, datetime.fromtimestamp(until, UTC)
+    async def visitor_of(self, request: Request, *, fresh: bool) -> Visitor | None:
+        """Who is logged in with this browser; None without a login. `fresh` reads the database in any case."""
+        digest = hash_secret(request.cookies.get(self.cookie, ""))
+        return await self._look(digest, lambda session: _by_session(session, digest), fresh=fresh)
 
-    def redeem(self, ticket: str) -> str | None:
-        """The value of the session cookie; None when the ticket is unknown, expired or was used before."""
-        until, user_id = self._tickets.pop(_digest(ticket), (0.0, 0))
-        now = self._clock()
-        if until <= now:
-            return None
-        session = f"{user_id}.{int(now + SESSION_TTL.total_seconds())}"
-        return f"{session}.{self._seal(session)}"
+    async def visitor_named(self, user_id: int, *, fresh: bool) -> Visitor | None:
+        """The same for a person whom a trusted proxy has named."""
+        return await self._look(user_id, lambda session: _by_id(session, user_id), fresh=fresh)
 
-    def user_of(self, request: Request) -> int | None:
-        """Who is logged in with this browser; None without a login."""
-        return self.owner(request.cookies.get(self.cookie, ""))
-
-    def owner(self, session: str) -> int | None:
-        """Whose `session` this is; None when it was not made here or has expired."""
-        content, _, seal = session.rpartition(".")
-        # Compared as bytes: a cookie may hold characters beyond ASCII.
-        if not hmac.compare_digest(self._seal(content).encode(), seal.encode("utf-8", "surrogatepass")):
-            return None
-        user_id, _, expires = content.partition(".")
-        return int(user_id) if int(expires) > self._clock() else None
-
-    def _seal(self, content: str) -> str:
-        digest = hmac.digest(self._key, content.encode("utf-8", "surrogatepass"), "sha256")
-        return base64.urlsafe_b64encode(digest).decode().rstrip("=")
+    async def _look(
+        self, key: Hashable, read: Callable[[AsyncSession], Awaitable[Visitor | None]], *, fresh: bool
+    ) -> Visitor | None:
+        look = self._looks.setdefault(key, _Look(asyncio.Lock()))
+        async with look.lock:
+            if fresh or self._clock() - look.at > REMEMBERED_S:
+                async with self._sessions() as session:
+                    look.found = await read(session)
+                look.at = self._clock()
+        self._looks.move_to_end(key)
+        while len(self._looks) > _MAX_REMEMBERED:
+            self._looks.popitem(last=False)
+        return look.found
 
 
-def _digest(ticket: str) -> str:
-    return hashlib.sha256(ticket.encode("utf-8", "surrogatepass")).hexdigest()
+async def new_ticket(session: AsyncSession, caller: Caller) -> Made:
+    """A ticket for the caller. It ends with the key with which it was asked for, and so does its session."""
+    return await make(session, CredentialKind.TICKET, caller.user_id, ttl=TICKET_TTL, made_with=caller.credential)
+
+
+async def redeem(session: AsyncSession, ticket: str, address: str) -> Made | None:
+    """The session for a ticket; None when the ticket is unknown, has expired, was ended or used before."""
+    found = await find_credential(session, hash_secret(ticket), {CredentialKind.TICKET}, lock=True)
+    if found is None or found[1].state != UserState.ACTIVE:
+        return None
+    used, user = found
+    used.ended_at = utc_now()
+    return await make(
+        session,
+        CredentialKind.SESSION,
+        user.user_id,
+        ttl=SESSION_TTL,
+        made_with=used.made_with,
+        address=address,
+    )
+
+
+async def _by_session(session: AsyncSession, digest: str) -> Visitor | None:
+    found = await find_credential(session, digest, {CredentialKind.SESSION})
+    return None if found is None else _active(found[1])
+
+
+async def _by_id(session: AsyncSession, user_id: int) -> Visitor | None:
+    user = await session.get(UserRow, user_id)
+    return None if user is None else _active(user)
+
+
+def _active(user: UserRow) -> Visitor | None:
+    return (user.user_id, Role(user.role)) if user.state == UserState.ACTIVE else None

@@ -4,12 +4,14 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends
 
+from api.audit.trail import Act, audited
 from api.auth import Caller, agents_may
 from api.database import Session
 from api.gateway import GatewayDep
 from api.problems import permanent
 from api.settings.defaults import DefaultsDep
 from api.settings.queries import effective
+from api.users.quotas import QuotasDep
 from api.visibility import Right, find_project, find_working_project
 from api.work import messages, queries, replies
 from contracts.errors import ErrorCode
@@ -21,54 +23,83 @@ router = APIRouter(tags=["work"])
 MayEngineer = Annotated[Caller, Depends(agents_may("engineering.start"))]
 MayDeliver = Annotated[Caller, Depends(agents_may("engineering.start"))]
 MayDeploy = Annotated[Caller, Depends(agents_may("deploy.start"))]
+ActOfEngineering = Annotated[Act, audited("engineering.start")]
+ActOfDelivery = Annotated[Act, audited("delivery.start")]
+ActOfDeploy = Annotated[Act, audited("deploy.start")]
 
 
 @router.post("/engineering", status_code=202)
 async def start_engineering(
-    body: EngineeringStart, session: Session, caller: MayEngineer, gateway: GatewayDep, defaults: DefaultsDep
+    act: ActOfEngineering,
+    body: EngineeringStart,
+    session: Session,
+    caller: MayEngineer,
+    gateway: GatewayDep,
+    defaults: DefaultsDep,
+    quotas: QuotasDep,
 ) -> StartedTask:
     """A wish to a verified commit. The same request id for the same project is the same task."""
     project = await find_working_project(session, caller, body.project_id)
     task_id = messages.task_id(TaskKind.ENGINEERING, body)
+    act.on(body.project_id, task_id)
     if (known := await queries.find_started(session, task_id)) is not None:
         return replies.joined_task(known, gateway)
     message = messages.engineering(body, project, caller, task_id, await effective(session, project.id, defaults))
-    # Here and below: nothing more is read, so no database connection is held while Temporal is asked.
-    await session.commit()
-    return await (await gateway.get()).start_engineering(message)
+    async with quotas.one_more_task(session, project.owner_id, task_id):
+        # Here and below: nothing more is read, so no database connection is held while Temporal is asked.
+        await session.commit()
+        return await (await gateway.get()).start_engineering(message)
 
 
 @router.post("/deliveries", status_code=202)
 async def start_delivery(
-    body: DeliveryStart, session: Session, caller: MayDeliver, gateway: GatewayDep, defaults: DefaultsDep
+    act: ActOfDelivery,
+    body: DeliveryStart,
+    session: Session,
+    caller: MayDeliver,
+    gateway: GatewayDep,
+    defaults: DefaultsDep,
+    quotas: QuotasDep,
 ) -> StartedTask:
     """A wish to a live URL: engineering, then deploy. The same request id for the same project is the same task."""
     if not caller.may("deploy.start"):
         raise permanent(ErrorCode.NOT_ALLOWED, "This token may not do that; it also needs `deploy.start`.")
     project = await find_working_project(session, caller, body.project_id)
     task_id = messages.task_id(TaskKind.DELIVERY, body)
+    act.on(body.project_id, task_id)
     if (known := await queries.find_started(session, task_id)) is not None:
         return replies.joined_task(known, gateway)
     message = messages.delivery(body, project, caller, task_id, await effective(session, project.id, defaults))
-    await session.commit()
-    return await (await gateway.get()).start_delivery(message)
+    async with quotas.one_more_task(session, project.owner_id, task_id):
+        await session.commit()
+        return await (await gateway.get()).start_delivery(message)
 
 
 @router.post("/deploys", status_code=202)
 async def start_deploy(
-    body: DeployStart, session: Session, caller: MayDeploy, gateway: GatewayDep, defaults: DefaultsDep
+    act: ActOfDeploy,
+    body: DeployStart,
+    session: Session,
+    caller: MayDeploy,
+    gateway: GatewayDep,
+    defaults: DefaultsDep,
+    quotas: QuotasDep,
 ) -> StartedTask:
     """Deploy, roll back, stop, restart or remove. The same request id for the same project is the same task."""
-    # What an archived project left running can still be ended.
-    if body.action in {DeployAction.STOP, DeployAction.REMOVE}:
+    # What an archived project left running can still be ended, and what is too much can be stopped.
+    ends = body.action in {DeployAction.STOP, DeployAction.REMOVE}
+    if ends:
         project = await find_project(session, caller, body.project_id, Right.ACT)
     else:
         project = await find_working_project(session, caller, body.project_id)
+    act.tell(action=body.action.value, commit=body.commit, release=body.release_id)
     messages.check_deploy(caller, body)
     task_id = messages.task_id(TaskKind.DEPLOY, body)
+    act.on(body.project_id, task_id)
     if (known := await queries.find_started(session, task_id)) is not None:
         return replies.joined_task(known, gateway)
     await queries.check_release(session, body)
     message = messages.deploy(body, project, caller, task_id, await effective(session, project.id, defaults))
-    await session.commit()
-    return await (await gateway.get()).start_deploy(message)
+    async with quotas.one_more_task(session, project.owner_id, task_id, counted=not ends):
+        await session.commit()
+        return await (await gateway.get()).start_deploy(message)

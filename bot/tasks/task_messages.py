@@ -27,7 +27,7 @@ class TaskMessages:
 
     async def resume(self, bot_id: int) -> int:
         """Open every screen that an earlier process left unfinished; returns how many."""
-        unfinished = await self._api.screens(bot_id, final=False, limit=5000)
+        unfinished = await self._api.screens(bot_id, final=False)
         for screen in reversed(unfinished):
             self.open(screen)
         return len(unfinished)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +77,19 @@ def admin_key(settings: Settings) -> str:
             f"or set {API_URL} and {TOKEN} to use one elsewhere.",
         )
     return private_files.read(path).strip()
+
+
+def admin_key_holder() -> Callable[[str], Path] | None:
+    """Puts another key into the administrator's key file and says where; None where commands use another API."""
+    if os.environ.get(API_URL):
+        return None
+    path = admin_key_file(effective_settings())
+
+    def keep(key: str) -> Path:
+        private_files.replace(path, key)
+        return path
+
+    return keep
 
 
 def _file(settings: Settings) -> Path:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 from cli.terminal.output import Output
 from contracts.errors import ErrorCode, OrchestratorError
 from contracts.states import ActorVia
-from runtime.api_client import ApiClient
+from runtime.access_client import AccessApi
 
 if TYPE_CHECKING:
     from runtime.settings import Settings
@@ -24,13 +24,13 @@ _HEALTH_S = 2.5
 """With the answer before it and the start of this program, a person is told within five seconds."""
 
 
-def run(work: Callable[[ApiClient, Output], Awaitable[Result]], *, as_json: bool) -> Result:
+def run(work: Callable[[AccessApi, Output], Awaitable[Result]], *, as_json: bool) -> Result:
     """Run `work` against the API; Ctrl-C ends it as KeyboardInterrupt."""
     out = Output(as_json=as_json)
     return asyncio.run(connected(lambda api: work(api, out)))
 
 
-async def connected(work: Callable[[ApiClient], Awaitable[Result]], settings: Settings | None = None) -> Result:
+async def connected(work: Callable[[AccessApi], Awaitable[Result]], settings: Settings | None = None) -> Result:
     """The result of `work` with the API named in the environment; otherwise, or with `settings`, with the API of the
     home.
 
@@ -40,7 +40,7 @@ async def connected(work: Callable[[ApiClient], Awaitable[Result]], settings: Se
         return await _unless_silent(api, work(api))
 
 
-def _open_api(settings: Settings | None) -> ApiClient:
+def _open_api(settings: Settings | None) -> AccessApi:
     """Open the API with the token of the environment, or with the operator's key."""
     url, token = _named_by_environment() if settings is None else ("", "")
     if not url:
@@ -49,7 +49,7 @@ def _open_api(settings: Settings | None) -> ApiClient:
 
         settings = settings or effective_settings()
         url, token = settings.api_url, admin_key(settings)
-    return ApiClient(url, token, attempts=3, timeout_s=_REQUEST_S, retry_for_s=_RETRY_FOR_S, via=ActorVia.CLI)
+    return AccessApi(url, token, attempts=3, timeout_s=_REQUEST_S, retry_for_s=_RETRY_FOR_S, via=ActorVia.CLI)
 
 
 def _named_by_environment() -> tuple[str, str]:
@@ -61,12 +61,12 @@ def _named_by_environment() -> tuple[str, str]:
     return url, token
 
 
-async def _unless_silent(api: ApiClient, work: Awaitable[Result]) -> Result:
+async def _unless_silent(api: AccessApi, work: Awaitable[Result]) -> Result:
     """The result of `work`, however long it takes; API_UNREACHABLE if the API does not even answer its health check."""
     working = asyncio.ensure_future(work)
     await asyncio.wait([working], timeout=_FIRST_ANSWER_S)
     if not working.done() and not api.has_answered:
-        async with ApiClient(api.base_url, "", attempts=1, timeout_s=_HEALTH_S) as other:
+        async with AccessApi(api.base_url, "", attempts=1, timeout_s=_HEALTH_S) as other:
             try:
                 await other.health()
             except OrchestratorError:

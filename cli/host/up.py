@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from cli.client.home import admin_key, remember, settings_for
+from cli.client.home import admin_key, admin_key_file, remember, settings_for
 from cli.host import supervision
 from cli.host.health import trouble_of, wait_healthy
 from cli.host.images import get_base_image
@@ -203,7 +203,7 @@ def _tell_ready(parts: Parts, out: Output, *, fresh: list[str], login: str | Non
         [
             ("   API", settings.api_url),
             ("   API description", f"{settings.api_url}/openapi.json"),
-            ("   Temporal Web UI", login or f"of {parts.temporal_target}"),
+            ("   Temporal Web UI", login or _without_login(parts)),
             ("   ", "this link logs you in once; open it within 30 minutes" if login else None),
             ("   Web UI, encrypted", settings.ui_url if login else None),
             ("   Runtime", parts.runtime),
@@ -215,6 +215,19 @@ def _tell_ready(parts: Parts, out: Output, *, fresh: list[str], login: str | Non
     out.say('Next: orchestrator demo "A notes service", or orchestrator project create NAME')
 
 
-async def _login_link(settings: Settings) -> str:
-    async with ApiClient(settings.api_url, admin_key(settings)) as api:
-        return (await api.web_ui_ticket()).url
+async def _login_link(settings: Settings) -> str | None:
+    """None when the key of this machine was ended, or is no administrator's: the platform runs all the same."""
+    try:
+        async with ApiClient(settings.api_url, admin_key(settings)) as api:
+            return (await api.web_ui_ticket()).url
+    except OrchestratorError as error:
+        if error.code not in {ErrorCode.NOT_AUTHENTICATED, ErrorCode.NOT_ALLOWED}:
+            raise
+        return None
+
+
+def _without_login(parts: Parts) -> str:
+    if not parts.has_own_temporal:
+        return f"of {parts.temporal_target}"
+    file = admin_key_file(parts.settings)
+    return f"no link: the key in {file} was ended. Put a key there; or remove the file, then orchestrator down and up"

@@ -104,7 +104,9 @@ async def test_the_web_ui_is_behind_the_login_of_the_api(compose: ComposeStack) 
         ticket = (await compose.orchestrator("web-ui"))["url"]
         # The public address of the settings, which a published port stands in for.
         login = httpx.URL(ticket).copy_with(scheme="http", host="127.0.0.1", port=compose.api_port)
-        assert (await browser.get(login, headers=page)).status_code == 303
+        assert (await browser.get(login, headers=page)).status_code == 200
+        form = {"ticket": login.params["ticket"]}
+        assert (await browser.post("/ui-login", data=form, headers=page)).status_code == 303
         shown = await browser.get("/temporal/api/v1/namespaces/default/workflows")
         assert shown.status_code == 200, shown.text
 

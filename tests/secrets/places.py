@@ -211,7 +211,9 @@ async def look_at_web_ui(scan: Scan, http: httpx.AsyncClient, login: str, workfl
 
     Returns how many payloads were decrypted. `http` has no key: the link logs it in.
     """
-    page = await http.get(login, follow_redirects=True)
+    link = httpx.URL(login)
+    form = {"ticket": link.params["ticket"]}
+    page = await http.post(link.copy_with(query=None), data=form, follow_redirects=True)
     scan.look("web ui", "page", page.content)
     origin, decoded = str(page.url.copy_with(raw_path=b"/")).rstrip("/"), 0
     for workflow in workflow_ids:

@@ -128,6 +128,7 @@ class WebUi:
 
     async def log_in(self, link: str) -> None:
         await self.page.goto(link, wait_until="commit")
+        await self.page.get_by_role("button", name="Log in").click()
         await self.page.wait_for_url("**/namespaces/default/workflows", wait_until="commit")
 
     async def find(self, query: str, *texts: str) -> None:

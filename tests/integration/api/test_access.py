@@ -42,6 +42,7 @@ class Belongings:
             "user_id": "1",
             "screen_id": "x1",
             "update_id": "x1",
+            "credential_id": "x1",
         }
 
 
@@ -246,14 +247,14 @@ async def test_an_expired_token_is_no_key(api: Api) -> None:
     mine = await belongings(api)
     token = await make_token(api, mine, ["task.show"])
     assert (await api.http.get(f"/tasks/{mine.task_id}", headers=token)).status_code == 200
-    await api.rows("UPDATE agent_tokens SET expires_at = now() - interval '1 second'")
+    await api.rows("UPDATE credentials SET expires_at = now() - interval '1 second' WHERE kind = 'token'")
     assert (await api.http.get(f"/tasks/{mine.task_id}", headers=token)).status_code == 401
 
 
 async def test_keys_are_stored_as_hashes_only(api: Api) -> None:
     _, owner = await api.new_user()
     key = owner["Authorization"].removeprefix("Bearer ")
-    stored = [row["key_hash"] for row in await api.rows("SELECT key_hash FROM api_keys")]
+    stored = [row["secret_hash"] for row in await api.rows("SELECT secret_hash FROM credentials")]
     assert auth.hash_secret(key) in stored
     assert key not in stored
 

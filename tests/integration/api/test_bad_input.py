@@ -10,12 +10,12 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from api.middleware import MAX_BODY_BYTES
+from api.middleware.admission import MAX_BODY_BYTES
 from tests.support.api import Api, Headers, projection, release, running_api, served
 from tests.unit.api.test_openapi import routes
 
 TABLES = (
-    "users", "api_keys", "agent_tokens", "projects", "tasks", "events", "questions", "secrets", "servers",
+    "users", "credentials", "projects", "tasks", "events", "questions", "secrets", "servers",
     "port_allocations", "releases", "incidents", "chat_screens", "chat_updates", "memberships", "settings",
 )  # fmt: skip
 
@@ -64,6 +64,9 @@ def valid_bodies(project_id: str) -> dict[str, dict[str, Any]]:
     event = {"type": "progress", "request_id": "r", "message": "m", "timestamp": "2026-01-01T00:00:00Z"}
     return {
         "POST /users": {"user_id": 99, "role": "member", "name": "n"},
+        "PATCH /users/{user_id}": {"role": "member", "name": "n"},
+        "POST /users/{user_id}/remove": {"archive_projects": False},
+        "POST /users/{user_id}/keys": {"name": "n", "ttl_s": 60, "keep_others": True},
         "POST /tokens": {"project_id": project_id, "commands": ["task.show"], "ttl_s": 60},
         "POST /projects": {"id": "p-new", "name": "fresh", "title": "t", "description": "d", "modules": ["backend"]},
         "PATCH /projects/{project_id}": {"title": "t", "description": "d", "archived": False},
@@ -114,7 +117,7 @@ def keys_for(path: str, api: Api) -> Headers:
 def filled(path: str, project_id: str, handle: str) -> str:
     """A path with an id in each place."""
     name = "max_rounds" if "/settings/" in path else "NAME"
-    names = {"name": name, "question_id": "q-x", "screen_id": "s-1", "update_id": "u-1"}
+    names = {"name": name, "question_id": "q-x", "screen_id": "s-1", "update_id": "u-1", "user_id": "424242"}
     return path.format(project_id=project_id, handle=handle, **names)
 
 
@@ -139,7 +142,7 @@ def assert_is_a_problem(reply: Any, what: object) -> None:
 async def test_a_spoiled_body_is_never_a_server_error(api: Api, project_id: str) -> None:
     bodies = valid_bodies(project_id)
     wanted = {f"{m} {p}" for m, p in operations(api) if m in {"POST", "PUT", "PATCH"}}
-    bodiless = {"POST /tasks/{task_id}/cancel", "POST /users/{user_id}/keys", "POST /web-ui-tickets"}
+    bodiless = {"POST /tasks/{task_id}/cancel", "POST /web-ui-tickets"}
     assert wanted == set(bodies) | bodiless
     for operation, body in bodies.items():
         method, path = operation.split(" ")
@@ -175,7 +178,7 @@ async def test_what_is_no_json_is_refused_clearly(api: Api, project_id: str) -> 
         b"NaN",
     ]
     for (method, path), content in itertools.product(operations(api), raw):
-        if method not in {"POST", "PUT", "PATCH"} or path.endswith(("/cancel", "/keys", "/web-ui-tickets")):
+        if method not in {"POST", "PUT", "PATCH"} or path.endswith(("/cancel", "/web-ui-tickets")):
             continue
         url = filled(path, project_id, "local")
         for kind in ("application/json", "text/plain", "application/x-www-form-urlencoded"):

@@ -200,7 +200,7 @@ async def test_a_stream_ends_when_the_token_of_its_reader_expires(api: Api, web:
     task_id, project_id = await new_task(api)
     body = {"project_id": project_id, "commands": ["task.watch"]}
     made = await api.http.post("/tokens", json=body, headers=api.admin)
-    await api.rows("UPDATE agent_tokens SET expires_at = now() + interval '4 seconds'")
+    await api.rows("UPDATE credentials SET expires_at = now() + interval '4 seconds' WHERE kind = 'token'")
     web.headers, person = httpx.Headers(bearer(made.json()["token"])), web.headers
     try:
         assert await within(read_stream(web, task_id), 10) == []

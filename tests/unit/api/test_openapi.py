@@ -1,6 +1,8 @@
 """The API's description: only models of the contracts, and every route says who may call it."""
 
 from pathlib import Path
+from types import NoneType
+from typing import get_args
 
 import pytest
 from fastapi import FastAPI
@@ -10,6 +12,7 @@ from pydantic import BaseModel
 from api import auth
 from api.app import create_app
 from contracts import (
+    access,
     agent_workers,
     artifacts,
     base,
@@ -31,8 +34,8 @@ from runtime.settings import Settings
 PUBLIC = {"/health", "/healthz"}
 FOR_EVERY_KEY = {"/whoami"}
 MODULES = (
-    agent_workers, artifacts, base, chat, criteria, departments, nouns, progress, project_settings, project_spec,
-    questions, states, steps, subjects,
+    access, agent_workers, artifacts, base, chat, criteria, departments, nouns, progress, project_settings,
+    project_spec, questions, states, steps, subjects,
 )  # fmt: skip
 
 
@@ -72,9 +75,15 @@ def test_the_description_uses_only_models_of_the_contracts(app: FastAPI) -> None
     assert {"Problem", "ProjectCreate", "TaskDTO", "Projection"} <= used
 
 
+def required(annotation: object) -> object:
+    """The model of a body that may be left out, as of one that may not."""
+    kinds = [kind for kind in get_args(annotation) if kind is not NoneType]
+    return kinds[0] if len(kinds) == 1 else annotation
+
+
 def test_every_body_and_every_reply_is_a_model_of_the_contracts(app: FastAPI) -> None:
     for route in routes(app):
-        bodies = [parameter.field_info.annotation for parameter in route.dependant.body_params]
+        bodies = [required(parameter.field_info.annotation) for parameter in route.dependant.body_params]
         for model in [*bodies, route.response_model]:
             if model is None:
                 assert route.status_code == 204 or route.path.endswith(("/stream", "/metrics")), route.path

@@ -15,9 +15,10 @@ from starlette.routing import Route
 from temporalio.api.common.v1 import Payload, Payloads
 from temporalio.converter import WorkflowSerializationContext
 
+from api.app import create_app
 from api.web_ui.codec import MAX_PAYLOADS
 from api.web_ui.routes import HOME
-from api.web_ui.sessions import SESSION_TTL, TICKET_TTL, WebSessions
+from api.web_ui.sessions import SESSION_TTL, TICKET_TTL
 from runtime import keyring
 from runtime.keyring import KeyRing
 from runtime.temporal.codec import EncryptionCodec
@@ -47,13 +48,19 @@ async def sealed(api: Api) -> str:
 async def ticket(api: Api) -> str:
     reply = await api.http.post("/web-ui-tickets", headers=api.admin)
     assert reply.status_code == 201, reply.text
-    return str(reply.json()["url"]).removeprefix(api.settings.site_url)
+    return str(reply.json()["url"]).removeprefix(f"{api.settings.site_url}/ui-login?ticket=")
+
+
+async def pressed(api: Api, ticket: str, **form: str) -> httpx.Response:
+    """What the button of a link's page sends."""
+    reply = await api.http.post("/ui-login", data={"ticket": ticket, **form})
+    api.http.cookies.clear()
+    return reply
 
 
 async def logged_in(api: Api) -> Headers:
     """The cookie of a browser that has opened a link."""
-    reply = await api.http.get(await ticket(api))
-    api.http.cookies.clear()
+    reply = await pressed(api, await ticket(api))
     assert reply.status_code == 303, reply.text
     return {"Cookie": reply.headers["set-cookie"].split(";")[0]}
 
@@ -193,11 +200,10 @@ async def test_nothing_is_encoded(api: Api, origin: Headers) -> None:
 
 async def test_a_link_works_once(api: Api) -> None:
     link = await ticket(api)
-    first = await api.http.get(link)
-    api.http.cookies.clear()
+    first = await pressed(api, link)
     assert first.status_code == 303
     assert {"HttpOnly", "SameSite=lax", "Path=/"} <= set(first.headers["set-cookie"].split("; "))
-    second = await api.http.get(link)
+    second = await pressed(api, link)
     assert_refused(second, 401, "NOT_AUTHENTICATED")
     assert "set-cookie" not in second.headers
     assert "orchestrator web-ui" in second.json()["detail"]
@@ -205,14 +211,13 @@ async def test_a_link_works_once(api: Api) -> None:
 
 async def test_a_link_leads_only_into_the_web_ui(api: Api) -> None:
     for wanted, target in (
-        ("/temporal/namespaces/default/workflows/deploy%2Fp-1", "/temporal/namespaces/default/workflows/deploy/p-1"),
-        ("/namespaces/default/workflows/deploy%2Fp-1", "/temporal/namespaces/default/workflows/deploy/p-1"),
+        ("/temporal/namespaces/default/workflows/deploy/p-1", "/temporal/namespaces/default/workflows/deploy/p-1"),
+        ("/namespaces/default/workflows/deploy/p-1", "/temporal/namespaces/default/workflows/deploy/p-1"),
         ("/projects", "/temporal/namespaces/default/workflows"),
         ("https://evil.test", "/temporal/namespaces/default/workflows"),
         ("//evil.test", "/temporal/namespaces/default/workflows"),
     ):
-        reply = await api.http.get(f"{await ticket(api)}&next={wanted}")
-        api.http.cookies.clear()
+        reply = await pressed(api, await ticket(api), next=wanted)
         assert reply.headers["location"] == target
 
 
@@ -223,34 +228,70 @@ async def test_only_an_admin_gets_a_link(api: Api) -> None:
     assert_refused(await api.http.post("/web-ui-tickets"), 401, "NOT_AUTHENTICATED")
 
 
-def test_links_and_sessions_end_with_their_time_and_sessions_outlive_a_restart(api: Api) -> None:
-    now = [1_000_000.0]
-    sessions = WebSessions(api.settings, "of this installation", clock=lambda: now[0])
-    late, (good, _) = sessions.new_ticket(7)[0], sessions.new_ticket(8)
-    session = sessions.redeem(good)
-    assert session is not None
-    restarted = WebSessions(api.settings, "of this installation", clock=lambda: now[0])
-    elsewhere = WebSessions(api.settings, "of another installation", clock=lambda: now[0])
-    assert restarted.owner(session) == 8
-    assert elsewhere.owner(session) is None
-    assert restarted.owner(session.replace("8.", "7.", 1)) is None
-    now[0] += TICKET_TTL.total_seconds() + 1
-    assert sessions.redeem(late) is None
-    now[0] += SESSION_TTL.total_seconds()
-    assert sessions.owner(session) is None
+async def test_links_and_sessions_end_with_their_time_and_sessions_outlive_a_restart(api: Api, origin: Headers) -> None:
+    late, cookie = await ticket(api), await logged_in(api)
+    rows = await api.rows("SELECT kind, expires_at - created_at AS lasts FROM credentials WHERE kind <> 'key'")
+    assert {row["kind"]: row["lasts"] for row in rows} == {"ticket": TICKET_TTL, "session": SESSION_TTL}
+    restarted = create_app(api.settings, database_url=api.database_url, gateway=api.gateway)
+    async with (
+        restarted.router.lifespan_context(restarted),
+        httpx.AsyncClient(transport=httpx.ASGITransport(restarted), base_url="http://api") as http,
+    ):
+        assert (await http.post("/codec/decode", content="{}", headers=origin | cookie)).status_code == 200
+    await api.rows("UPDATE credentials SET expires_at = now() WHERE kind <> 'key'")
+    assert_refused(await pressed(api, late), 401, "NOT_AUTHENTICATED")
+    reply = await api.http.post("/codec/decode", content="{}", headers=origin | cookie)
+    assert_refused(reply, 401, "NOT_AUTHENTICATED")
+
+
+@pytest.mark.parametrize("method", ["HEAD", "GET", "OPTIONS"])
+async def test_a_program_that_opens_a_link_uses_nothing_up_and_gets_no_cookie(api: Api, method: str) -> None:
+    link = await ticket(api)
+    for _ in range(3):
+        reply = await api.http.request(method, f"/ui-login?ticket={link}", headers={"Accept": "text/html"})
+        assert "set-cookie" not in reply.headers
+        assert reply.status_code in {200, 405}
+    assert (await pressed(api, link)).status_code == 303
+
+
+async def test_the_page_of_a_link_has_a_button_and_runs_nothing(api: Api) -> None:
+    page = await api.http.get(f"/ui-login?ticket={await ticket(api)}&next=%22%3E%3Cb%3E")
+    assert 'method="post" action="/ui-login"' in page.text
+    assert "<b>" not in page.text
+    assert page.headers["cache-control"] == "no-store"
+    policy = page.headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "frame-ancestors 'none'" in policy
+    assert "script" not in policy
+
+
+@pytest.mark.parametrize(
+    "foreign", [{"Origin": "https://evil.test"}, {"Origin": "null"}, {"Sec-Fetch-Site": "cross-site"}]
+)
+async def test_the_form_of_another_site_logs_nobody_in(api: Api, foreign: Headers) -> None:
+    link = await ticket(api)
+    reply = await api.http.post("/ui-login", data={"ticket": link}, headers=foreign)
+    assert_refused(reply, 403, "NOT_ALLOWED")
+    own = {"Origin": "http://api", "Sec-Fetch-Site": "same-origin"}
+    assert (await api.http.post("/ui-login", data={"ticket": link}, headers=own)).status_code == 303
+    api.http.cookies.clear()
+
+
+async def test_of_two_who_use_a_link_at_once_one_gets_in(api: Api) -> None:
+    link = await ticket(api)
+    codes = [reply.status_code for reply in await asyncio.gather(*(pressed(api, link) for _ in range(5)))]
+    assert sorted(codes) == [303, 401, 401, 401, 401]
 
 
 async def test_the_login_of_a_user_who_is_no_longer_an_admin_ends_immediately(api: Api, origin: Headers) -> None:
     user_id, admin = await api.new_user("admin")
     reply = await api.http.post("/web-ui-tickets", headers=admin)
-    reply = await api.http.get(reply.json()["url"].removeprefix(api.settings.site_url))
-    api.http.cookies.clear()
+    reply = await pressed(api, reply.json()["url"].partition("ticket=")[2])
     headers = origin | {"Cookie": reply.headers["set-cookie"].split(";")[0]}
     assert (await api.http.post("/codec/decode", content=await sealed(api), headers=headers)).status_code == 200
     for change, status, code in (
         ("UPDATE users SET role = 'member' WHERE user_id = $1", 403, "NOT_ALLOWED"),
-        ("DELETE FROM api_keys WHERE user_id = $1", 403, "NOT_ALLOWED"),
-        ("DELETE FROM users WHERE user_id = $1", 401, "NOT_AUTHENTICATED"),
+        ("UPDATE users SET state = 'blocked' WHERE user_id = $1", 401, "NOT_AUTHENTICATED"),
     ):
         await api.rows(change, user_id)
         refused = await api.http.post("/codec/decode", content=await sealed(api), headers=headers)

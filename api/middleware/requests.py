@@ -1,22 +1,21 @@
 """The outermost layer: request ids, a limit on bodies, and text that PostgreSQL cannot hold."""
 
+import asyncio
 import json
 import re
 import time
 import uuid
+from collections.abc import Awaitable, Callable
 
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.problems import problem_response
-from contracts.errors import ErrorCode
-from runtime.settings import WEB_UI_PATH
+from api.edge import security_headers
+from api.problems import permanent, problem_response
+from contracts.errors import ErrorCode, OrchestratorError
+from runtime.settings import WEB_UI_PATH, Settings
 
-MAX_BODY_BYTES = 1_000_000
-MAX_INTERNAL_BODY_BYTES = 8_000_000
-"""For batches of 500 fine events with 4,000 characters each, and for a page of payloads that the Web UI decodes."""
-_LARGE = ("/internal/", "/codec/")
 _QUIET = ("/internal/", "/health", "/codec/", f"{WEB_UI_PATH}/")
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}\Z")
@@ -30,10 +29,14 @@ log = structlog.get_logger(__name__)
 
 
 class RequestContext:
-    """Gives each request an id (a valid X-Request-ID of the caller is kept) and answers unexpected errors."""
+    """Gives each request an id (a valid X-Request-ID of the caller is kept), and answers unexpected errors.
 
-    def __init__(self, app: ASGIApp) -> None:
+    Every reply tells browsers what it may do.
+    """
+
+    def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self._app = app
+        self._settings = settings
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -49,7 +52,9 @@ class RequestContext:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                MutableHeaders(scope=message)["X-Request-ID"] = request_id
+                headers = MutableHeaders(scope=message)
+                headers["X-Request-ID"] = request_id
+                security_headers.add(headers, str(scope["path"]), self._settings)
             await send(message)
 
         with structlog.contextvars.bound_contextvars(request_id=request_id, **_subject(scope["path"])):
@@ -83,24 +88,33 @@ def _internal(request_id: str) -> ASGIApp:
 
 
 class BodyGuard:
-    """Reads the body once. Refuses too large bodies, NUL characters, lone surrogates and numbers beyond bigint."""
+    """Reads the body once. Refuses too large and too slow bodies, NUL characters, lone surrogates and numbers beyond
+    bigint.
 
-    def __init__(self, app: ASGIApp) -> None:
+    `largest_body` says how many bytes a caller may send; it is asked only for a body of more than `small` bytes.
+    """
+
+    def __init__(
+        self, app: ASGIApp, largest_body: Callable[[Scope], Awaitable[int]], small: int, body_s: float
+    ) -> None:
         self._app = app
+        self._largest_body = largest_body
+        self._small = small
+        self._body_s = body_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["method"] in {"GET", "HEAD", "OPTIONS"}:
             await self._app(scope, receive, send)
             return
-        limit = MAX_INTERNAL_BODY_BYTES if scope["path"].startswith(_LARGE) else MAX_BODY_BYTES
-        body = await _read(scope, receive, limit)
         request_id = str(scope.get("request_id", ""))
-        if body is None:
-            refusal = problem_response(
-                ErrorCode.PAYLOAD_TOO_LARGE, f"The body may have at most {limit} bytes.", request_id
-            )
-            await refusal(scope, receive, send)
-        elif (where := _unstorable(body)) is not None:
+        try:
+            body = await self._read(scope, receive)
+        except OrchestratorError as error:
+            # Its rest is not read, so the connection cannot be used again.
+            close = {"Connection": "close"}
+            await problem_response(error.code, error.message, request_id, headers=close)(scope, receive, send)
+            return
+        if (where := _unstorable(body)) is not None:
             detail = "The request contains a NUL character, half of a surrogate pair, or a number beyond 64 bits."
             refusal = problem_response(
                 ErrorCode.INVALID_INPUT, detail, request_id, errors=[{"field": where, "message": detail}]
@@ -109,24 +123,47 @@ class BodyGuard:
         else:
             await self._app(scope, _replay(body, receive), send)
 
+    async def _read(self, scope: Scope, receive: Receive) -> bytes:
+        """The whole body. Raises PAYLOAD_TOO_LARGE, which the announced length may already say, or REQUEST_TIMEOUT."""
+        try:
+            async with asyncio.timeout(self._body_s):
+                return await self._read_limited(scope, receive)
+        except TimeoutError:
+            raise permanent(
+                ErrorCode.REQUEST_TIMEOUT, f"The body did not arrive within {self._body_s:.0f} s. Send it again."
+            ) from None
 
-async def _read(scope: Scope, receive: Receive, limit: int) -> bytes | None:
-    """The whole body; None when it is too large, which the announced length may already say."""
-    announced = Headers(scope=scope).get("content-length", "")
-    if announced.isdigit() and int(announced[:20]) > limit:
-        return None
-    chunks: list[bytes] = []
-    size = 0
-    while True:
-        message = await receive()
-        if message["type"] != "http.request":
-            return b"".join(chunks)
-        chunks.append(message.get("body", b""))
-        size += len(chunks[-1])
+    async def _read_limited(self, scope: Scope, receive: Receive) -> bytes:
+        limit = await self._limit(scope, _announced(scope), self._small)
+        chunks: list[bytes] = []
+        size = 0
+        while True:
+            message = await receive()
+            if message["type"] != "http.request":
+                return b"".join(chunks)
+            chunks.append(message.get("body", b""))
+            size += len(chunks[-1])
+            limit = await self._limit(scope, size, limit)
+            if not message.get("more_body"):
+                return b"".join(chunks)
+
+    async def _limit(self, scope: Scope, size: int, limit: int) -> int:
+        """The limit for a body of this size; the caller's own is looked up once the body is not small any more."""
+        if size > limit == self._small:
+            limit = await self._largest_body(scope)
         if size > limit:
-            return None
-        if not message.get("more_body"):
-            return b"".join(chunks)
+            # Who shows no known key hears of the small limit.
+            raise permanent(
+                ErrorCode.PAYLOAD_TOO_LARGE,
+                f"The body may have at most {limit} bytes."
+                + (" Without a key that the platform knows, nobody may send more." if limit == self._small else ""),
+            )
+        return limit
+
+
+def _announced(scope: Scope) -> int:
+    announced = Headers(scope=scope).get("content-length", "")
+    return int(announced[:20]) if announced.isdecimal() and announced.isascii() else 0
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:

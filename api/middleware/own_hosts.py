@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from api.edge.addresses import own_origins
 from api.problems import problem_response
 from contracts.errors import ErrorCode
 from runtime.settings import Settings
@@ -21,12 +22,6 @@ _HOST = (
 _ORIGIN = (
     "The request comes from a page of another address. If the address is yours, set ORCHESTRATOR_PUBLIC_URL to it."
 )
-
-
-def own_origins(settings: Settings) -> set[str]:
-    """The origins of pages that this API serves."""
-    hosts = {settings.api_host, "127.0.0.1", "localhost"}
-    return {settings.site_url, *(f"http://{host}:{settings.api_port}" for host in hosts)}
 
 
 class OwnHosts:
