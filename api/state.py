@@ -8,6 +8,7 @@ from api.auth import ServiceKeys
 from api.database import Sessions
 from api.gateway import GatewayLink
 from api.metrics.registry import ApiMetrics
+from api.queues.disks import DiskWatch
 from api.queues.watch import QueueWatch
 from api.tasks.event_hub import EventHub
 from api.vault import Vault
@@ -25,6 +26,7 @@ class Platform:
     sessions: Sessions
     gateway: GatewayLink
     queues: QueueWatch
+    disks: DiskWatch
     metrics: ApiMetrics
     hub: EventHub
     vault: Vault

@@ -361,11 +361,15 @@ class ServerList(Contract):
 
 
 class PortAllocationRequest(Contract):
-    """Platform only. Idempotent: a project's service keeps its server and port."""
+    """Platform only. Idempotent: a project's service keeps its server and port.
+
+    `avoid` names ports that something else holds: a service with one of them gets another, until a release has served.
+    """
 
     project_id: Identifier
     services: list[str] = Field(min_length=1, max_length=20)
     server_handle: Identifier | None = None
+    avoid: list[int] = Field(default_factory=list, max_length=100)
 
 
 class PortAllocationDTO(Contract):
@@ -428,11 +432,23 @@ class IncidentList(Contract):
 # The platform itself
 
 
+class DiskDTO(Contract):
+    """A disk that the platform writes to. `name` lists what is on it."""
+
+    name: str
+    free_mb: int
+    total_mb: int
+    state: Literal["ok", "low", "full"]
+
+
 class Health(Contract):
+    """`disks` are those of the API's machine."""
+
     status: Literal["ok", "degraded"]
     version: str
     database: bool
     temporal: bool
+    disks: list[DiskDTO] = Field(default_factory=list)
 
 
 class QueueDTO(Contract):
@@ -455,7 +471,7 @@ class QueueDTO(Contract):
 class AlertDTO(Contract):
     """Something that a person has to put right; it disappears by itself once that is done."""
 
-    kind: Literal["queue_unserved", "temporal_unreachable"]
+    kind: Literal["queue_unserved", "temporal_unreachable", "disk_full"]
     subject: str
     since: AwareDatetime
     message: str

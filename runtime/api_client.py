@@ -6,7 +6,7 @@ Every method takes and returns models of `contracts`; a refusal arrives as the O
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self, TypeVar
 from urllib.parse import quote
@@ -342,8 +342,10 @@ class ApiClient:
             return {}
         return (await self._post("/internal/secrets/reveal", SecretValues, SecretReveal(refs=refs))).values
 
-    async def allocate_ports(self, project_id: str, services: list[str]) -> PortAllocationDTO:
-        body = PortAllocationRequest(project_id=project_id, services=services)
+    async def allocate_ports(
+        self, project_id: str, services: list[str], avoid: Sequence[int] = ()
+    ) -> PortAllocationDTO:
+        body = PortAllocationRequest(project_id=project_id, services=services, avoid=list(avoid))
         return await self._post("/internal/ports", PortAllocationDTO, body)
 
     async def register_server(self, server: ServerCreate) -> ServerDTO:

@@ -6,16 +6,19 @@ from fastapi import APIRouter, Path
 
 from api.auth import Admin, AnyCaller, Person
 from api.database import Session
+from api.dependencies import SettingsDep
 from api.users import queries, replies
 from contracts.chat import LanguageChoice
 from contracts.nouns import UserCreate, UserCreated, UserList, WhoAmI
+from runtime import process_mode
 
 router = APIRouter(tags=["users"])
 
 
 @router.post("/users", status_code=201)
-async def create_user(body: UserCreate, session: Session, caller: Admin) -> UserCreated:
-    """The key is shown this once."""
+async def create_user(body: UserCreate, session: Session, caller: Admin, settings: SettingsDep) -> UserCreated:
+    """The key is shown this once. Where work runs as processes, which people share, only the operator has one."""
+    process_mode.refuse_others(settings, body.user_id)
     row = await queries.create(session, body)
     return UserCreated(user=replies.user(row), api_key=queries.add_key(session, row.user_id))
 

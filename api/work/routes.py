@@ -6,6 +6,7 @@ from fastapi import APIRouter, Depends
 
 from api.auth import Caller, agents_may
 from api.database import Session
+from api.dependencies import SettingsDep
 from api.gateway import GatewayDep
 from api.problems import permanent
 from api.settings.defaults import DefaultsDep
@@ -15,6 +16,7 @@ from api.work import messages, queries, replies
 from contracts.errors import ErrorCode
 from contracts.nouns import DeliveryStart, DeployStart, EngineeringStart, StartedTask
 from contracts.states import DeployAction, TaskKind
+from runtime import process_mode
 
 router = APIRouter(tags=["work"])
 
@@ -25,14 +27,21 @@ MayDeploy = Annotated[Caller, Depends(agents_may("deploy.start"))]
 
 @router.post("/engineering", status_code=202)
 async def start_engineering(
-    body: EngineeringStart, session: Session, caller: MayEngineer, gateway: GatewayDep, defaults: DefaultsDep
+    body: EngineeringStart,
+    session: Session,
+    caller: MayEngineer,
+    gateway: GatewayDep,
+    defaults: DefaultsDep,
+    settings: SettingsDep,
 ) -> StartedTask:
     """A wish to a verified commit. The same request id for the same project is the same task."""
     project = await find_working_project(session, caller, body.project_id)
     task_id = messages.task_id(TaskKind.ENGINEERING, body)
     if (known := await queries.find_started(session, task_id)) is not None:
         return replies.joined_task(known, gateway)
+    process_mode.refuse_others(settings, caller.user_id, project.owner_id)
     message = messages.engineering(body, project, caller, task_id, await effective(session, project.id, defaults))
+    process_mode.refuse_model(settings, message.agent)
     # Here and below: nothing more is read, so no database connection is held while Temporal is asked.
     await session.commit()
     return await (await gateway.get()).start_engineering(message)
@@ -40,7 +49,12 @@ async def start_engineering(
 
 @router.post("/deliveries", status_code=202)
 async def start_delivery(
-    body: DeliveryStart, session: Session, caller: MayDeliver, gateway: GatewayDep, defaults: DefaultsDep
+    body: DeliveryStart,
+    session: Session,
+    caller: MayDeliver,
+    gateway: GatewayDep,
+    defaults: DefaultsDep,
+    settings: SettingsDep,
 ) -> StartedTask:
     """A wish to a live URL: engineering, then deploy. The same request id for the same project is the same task."""
     if not caller.may("deploy.start"):
@@ -49,14 +63,21 @@ async def start_delivery(
     task_id = messages.task_id(TaskKind.DELIVERY, body)
     if (known := await queries.find_started(session, task_id)) is not None:
         return replies.joined_task(known, gateway)
+    process_mode.refuse_others(settings, caller.user_id, project.owner_id)
     message = messages.delivery(body, project, caller, task_id, await effective(session, project.id, defaults))
+    process_mode.refuse_model(settings, message.agent)
     await session.commit()
     return await (await gateway.get()).start_delivery(message)
 
 
 @router.post("/deploys", status_code=202)
 async def start_deploy(
-    body: DeployStart, session: Session, caller: MayDeploy, gateway: GatewayDep, defaults: DefaultsDep
+    body: DeployStart,
+    session: Session,
+    caller: MayDeploy,
+    gateway: GatewayDep,
+    defaults: DefaultsDep,
+    settings: SettingsDep,
 ) -> StartedTask:
     """Deploy, roll back, stop, restart or remove. The same request id for the same project is the same task."""
     # What an archived project left running can still be ended.
@@ -68,6 +89,8 @@ async def start_deploy(
     task_id = messages.task_id(TaskKind.DEPLOY, body)
     if (known := await queries.find_started(session, task_id)) is not None:
         return replies.joined_task(known, gateway)
+    if body.action not in {DeployAction.STOP, DeployAction.REMOVE}:
+        process_mode.refuse_others(settings, caller.user_id, project.owner_id)
     await queries.check_release(session, body)
     message = messages.deploy(body, project, caller, task_id, await effective(session, project.id, defaults))
     await session.commit()

@@ -8,12 +8,13 @@ from dataclasses import dataclass, field
 from cli.client.home import admin_key, settings_for
 from cli.host.health import trouble_of
 from cli.host.parts import BOT, START_ORDER, SUPERVISOR, TEMPORAL, Parts
+from cli.host.runtime_facts import runtime_facts
 from cli.terminal.exits import ExitCode
 from cli.terminal.options import AsJson
 from cli.terminal.output import Output
 from cli.terminal.tables import show_alerts, show_questions, show_queues, show_tasks
 from contracts.errors import OrchestratorError
-from contracts.nouns import QueueList, TaskDTO
+from contracts.nouns import DiskDTO, QueueList, TaskDTO
 from contracts.questions import QuestionDTO
 from runtime.api_client import ApiClient
 from runtime.settings import Settings
@@ -39,6 +40,8 @@ async def _show(parts: Parts, out: Output) -> ExitCode:
                 for name, trouble in troubles.items()
             },
             **parts.urls,
+            "warnings": [fact for label, fact in runtime_facts(parts) if not label],
+            "disks": [disk.model_dump(mode="json") for disk in work.disks],
             "tasks": [task.model_dump(mode="json") for task in work.tasks],
             "questions": [question.model_dump(mode="json") for question in work.questions],
             "queues": [queue.model_dump(mode="json") for queue in work.queues.items],
@@ -82,6 +85,7 @@ class _Work:
     tasks: list[TaskDTO] = field(default_factory=list)
     questions: list[QuestionDTO] = field(default_factory=list)
     queues: QueueList = field(default_factory=lambda: QueueList(items=[]))
+    disks: list[DiskDTO] = field(default_factory=list)
 
 
 async def _answers(parts: Parts) -> bool:
@@ -96,7 +100,12 @@ async def _answers(parts: Parts) -> bool:
 async def _work(settings: Settings) -> _Work:
     async with ApiClient(settings.api_url, admin_key(settings), attempts=1, timeout_s=5) as api:
         by_state = await asyncio.gather(*(api.tasks(state=state) for state in _OPEN))
-        return _Work([task for tasks in by_state for task in tasks], await api.questions(), await api.queues())
+        open_tasks = [task for tasks in by_state for task in tasks]
+        return _Work(open_tasks, await api.questions(), await api.queues(), (await api.health()).disks)
+
+
+def _poor(disks: list[DiskDTO]) -> list[DiskDTO]:
+    return [disk for disk in disks if disk.state != "ok"]
 
 
 def _pid(parts: Parts, name: str) -> int | None:
@@ -110,7 +119,8 @@ def _tell(parts: Parts, out: Output, work: _Work, *, well: bool) -> None:
         [
             ("API", parts.settings.api_url),
             ("Temporal Web UI", parts.settings.web_ui_url if TEMPORAL in parts.names else None),
-            ("Runtime", parts.runtime),
+            *runtime_facts(parts),
+            *((f"Disk with {disk.name}", f"{disk.free_mb} MB free, {disk.state}") for disk in _poor(work.disks)),
             ("Home", parts.settings.home),
             (
                 "Supervisor",

@@ -60,6 +60,8 @@ class Stack:
             "ORCHESTRATOR_TEMPORAL_PORT": str(self.port_base + 2),
             "ORCHESTRATOR_SERVICE_PORT_MIN": str(self.service_port_min),
             "ORCHESTRATOR_SERVICE_PORT_MAX": str(self.service_port_min + 99),
+            # Stories have several people, also where work runs as processes.
+            "ORCHESTRATOR_TRUST_PROCESSES": "true",
             "COLUMNS": "200",
             **self.extra,
         }

@@ -25,7 +25,6 @@ from activities.adapters.release.services import (
     ReleaseServices,
 )
 from activities.adapters.runs.states import RunAs, RunState, RunStatus
-from activities.adapters.runs.unprivileged import numeric_user
 from contracts.errors import ErrorCode, OrchestratorError
 
 PROJECT_LABEL = "orchestrator.project"
@@ -216,4 +215,5 @@ def _status(name: str, state: dict[str, Any], restarts: int) -> RunStatus:
 
 
 def services_of(order: Order, place: ProjectPlace) -> ReleaseContainers:
-    return ReleaseContainers(place=place, user=numeric_user(place.slug), start_timeout_s=order.start_timeout_s)
+    user = directory.service_user(place, Path(order.services_dir))
+    return ReleaseContainers(place=place, user=user, start_timeout_s=order.start_timeout_s)

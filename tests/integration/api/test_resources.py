@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import socket
 from collections.abc import AsyncIterator
 from typing import Any
 from uuid import uuid4
@@ -11,6 +12,7 @@ import pytest_asyncio
 
 from contracts import ids
 from tests.support.api import Api, Headers, projection, release, running_api
+from tests.support.stack import free_ports
 
 
 @pytest_asyncio.fixture(scope="module")
@@ -172,6 +174,36 @@ async def test_parallel_allocations_never_share_a_port_and_repeat_themselves(api
     full = await allocate(api, await api.new_project(api.admin), "backend", server_handle=handle)
     assert full["code"] == "NO_PORT"
     assert len(await api.rows("SELECT 1 FROM port_allocations WHERE server_handle = $1", handle)) == 40
+
+
+async def test_a_port_of_a_foreign_program_is_not_given_out_on_this_machine(api: Api) -> None:
+    first = free_ports(3)
+    on_machine = {"kind": "machine", "public_ip": "127.0.0.1", "port_from": first, "port_to": first + 2}
+    handle = await new_server(api, **on_machine)
+    with socket.create_server(("127.0.0.1", first)), socket.create_server(("0.0.0.0", first + 1)):
+        granted = await allocate(api, await api.new_project(api.admin), "backend", server_handle=handle)
+        full = await allocate(api, await api.new_project(api.admin), "backend", server_handle=handle)
+    assert [port["port"] for port in granted["ports"]] == [first + 2]
+    assert full["code"] == "NO_PORT"
+    free_again = await allocate(api, await api.new_project(api.admin), "backend", server_handle=handle)
+    assert [port["port"] for port in free_again["ports"]] == [first]
+
+
+async def test_a_port_is_exchanged_until_a_release_has_served_at_it(api: Api, project_id: str) -> None:
+    """Others hold it, as the server found out when it started the service. Its neighbours keep theirs."""
+    handle = await new_server(api, port_from=23000, port_to=23009)
+    before = await allocate(api, project_id, "backend", "tg_bot", server_handle=handle)
+    wanted = {"avoid": [23000, 23002]}
+    moved = await allocate(api, project_id, "backend", "tg_bot", **wanted)
+    assert {port["service"]: port["port"] for port in before["ports"]} == {"backend": 23000, "tg_bot": 23001}
+    assert {port["service"]: port["port"] for port in moved["ports"]} == {"backend": 23003, "tg_bot": 23001}
+    assert await allocate(api, project_id, "backend", "tg_bot", **wanted) == moved, "a repetition changes nothing"
+    served = release(project_id, state="active", server_handle=handle)
+    assert (await api.http.put("/internal/releases", json=served, headers=api.platform)).status_code == 200
+    refused = await allocate(api, project_id, "backend", "tg_bot", avoid=[23003])
+    assert refused["code"] == "CONFLICT"
+    assert "23003" in refused["detail"]
+    assert await allocate(api, project_id, "backend", "tg_bot") == moved
 
 
 async def test_a_server_that_is_not_ready_gets_nothing_new_but_keeps_its_projects(api: Api, project_id: str) -> None:
