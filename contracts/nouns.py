@@ -1,6 +1,6 @@
 """The API's nouns: every route's body and reply is one of these."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, Field, SecretStr
 
@@ -502,6 +502,19 @@ class Problem(Contract):
     code: str
     request_id: str
     errors: list[dict[str, str]] = Field(default_factory=list)
+
+
+class ArtifactHashes(Contract):
+    """Platform only: which of these may go?"""
+
+    items: list[Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]] = Field(max_length=1_000)
+
+
+class ArtifactFates(Contract):
+    """`kept` by a task or release whose project keeps it, `expired` for all that refer to it; others are unknown."""
+
+    kept: list[str]
+    expired: list[str]
 
 
 class ArtifactContent(Contract):

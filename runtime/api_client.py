@@ -21,6 +21,8 @@ from contracts.errors import ErrorClass, ErrorCode, OrchestratorError, bounded
 from contracts.nouns import (
     AnswerRequest,
     ArtifactContent,
+    ArtifactFates,
+    ArtifactHashes,
     CancelAccepted,
     DeliveryStart,
     DeploymentDTO,
@@ -347,6 +349,10 @@ class ApiClient:
     ) -> PortAllocationDTO:
         body = PortAllocationRequest(project_id=project_id, services=services, avoid=list(avoid))
         return await self._post("/internal/ports", PortAllocationDTO, body)
+
+    async def artifact_fates(self, hashes: list[str]) -> ArtifactFates:
+        """Platform only: which of at most a thousand artifacts are kept, and which may go."""
+        return await self._post("/internal/artifacts/fates", ArtifactFates, ArtifactHashes(items=hashes))
 
     async def register_server(self, server: ServerCreate) -> ServerDTO:
         """Platform only: a server that the platform runs itself; the same handle is brought up to date."""

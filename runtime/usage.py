@@ -10,7 +10,7 @@ from pathlib import Path
 
 from runtime.settings import Settings
 
-_PATIENCE_S = 3.0
+_PATIENCE_S = 1.0
 """For each kind: a home with millions of files is not worth a minute."""
 
 

@@ -54,7 +54,7 @@ async def run(settings: Settings, queues: list[str]) -> None:
         workers = build_workers(client, ports, queues)
         polling = asyncio.create_task(_poll(workers))
         announcing = asyncio.create_task(_announce(Gateway(client, settings.ui_url), queues))
-        tidying = asyncio.create_task(_tidy(settings, ports, queues))
+        tidying = asyncio.create_task(_tidy(settings, ports, api, queues))
         stopping = asyncio.create_task(_when(stop))
         await asyncio.wait([polling, stopping], return_when=asyncio.FIRST_COMPLETED)
         announcing.cancel()
@@ -81,10 +81,10 @@ async def _get_ready(ports: Ports, queues: list[str]) -> None:
         log.warning("agents cannot work yet", reason=error.message)
 
 
-async def _tidy(settings: Settings, ports: Ports, queues: list[str]) -> None:
+async def _tidy(settings: Settings, ports: Ports, api: ApiClient, queues: list[str]) -> None:
     """One process of a machine is enough: the one that works with what is kept there."""
     if Queue.AGENTS in queues:
-        await Housekeeping(settings, ports.forge).tidy_regularly()
+        await Housekeeping(settings, ports.forge, api).tidy_regularly()
 
 
 async def _report_runtime(settings: Settings, choice: Choice, api: ApiClient) -> None:

@@ -18,6 +18,7 @@ from activities.adapters.release import directory
 from activities.adapters.release.retention import prune_releases
 from activities.adapters.runs.supervisor import SupervisedCommand, Supervisor
 from activities.adapters.runs.users import UnprivilegedUsers
+from contracts.nouns import ArtifactFates
 from runtime.embedded.ports import any_free
 from runtime.settings import Settings
 from tests.support.services.runtimes import REPOSITORY, Bench, working
@@ -128,13 +129,18 @@ async def test_branches_of_tasks_go_once_main_has_their_work(tmp_path: Path) -> 
     async with working(tmp_path, "process") as bench:
         await _with_branches(bench)
         settings = Settings(home=tmp_path, keep_days=1)
-        gone = await Housekeeping(settings, bench.forge).tidy()
+        gone = await Housekeeping(settings, bench.forge, NoArtifacts()).tidy()
         assert gone["branches"] == [f"{REPOSITORY} task/merged"]
         left = await bench.forge.mirror(REPOSITORY)._git.text(
             "for-each-ref", "--format=%(refname:short)", "refs/heads/"
         )
         assert set(left.splitlines()) == {"main", "task/open", "task/recent", "other"}
-        assert await Housekeeping(settings, bench.forge).tidy() == {}
+        assert await Housekeeping(settings, bench.forge, NoArtifacts()).tidy() == {}
+
+
+class NoArtifacts:
+    async def artifact_fates(self, hashes: list[str]) -> ArtifactFates:
+        raise AssertionError("there are none to ask about")
 
 
 async def _with_branches(bench: Bench) -> None:
