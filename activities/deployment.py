@@ -113,12 +113,13 @@ class DevopsNodes:
             _record(state, ReleaseState.STARTING, server=request.allocation.server_handle)
         )
         secrets = await self._secrets(request)
-        for _ in range(_PORTS_TO_TRY):
-            outcome = await self._put(state, request, secrets)
-            moved = await self._moved(request, outcome.taken_ports) if outcome.taken_ports else None
+        outcome, taken = await self._put(state, request, secrets), set[int]()
+        while outcome.taken_ports and len(taken) < _PORTS_TO_TRY:
+            taken.update(outcome.taken_ports)
+            moved = await self._moved(request, sorted(taken))
             if moved is None:
                 break
-            request = moved
+            request, outcome = moved, await self._put(state, moved, secrets)
         return {
             "allocation": request.allocation.model_dump(mode="json"),
             "release": outcome.model_dump(mode="json"),

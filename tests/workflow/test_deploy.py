@@ -237,4 +237,4 @@ async def test_ports_that_are_all_taken_end_with_that_reason(world: World) -> No
     world.target.foreign_ports = set(range(18000, 18200))
     _, code = await failed(world, commit=A)
     assert code == ErrorCode.PORT_TAKEN
-    assert len(world.target.released) == 10
+    assert len(world.target.released) == 11

@@ -114,7 +114,7 @@ def _build(venv: Path, wanted: list[list[str]], python: str) -> None:
         return
     variables = settings_for_uv()
     # Beside the environments: HOME may be missing, or another one for each deploy.
-    variables["UV_CACHE_DIR"] = os.environ.get("UV_CACHE_DIR") or str(venv.parent.with_name("uv").absolute())
+    variables["UV_CACHE_DIR"] = os.environ.get("UV_CACHE_DIR") or _own_uv_cache(venv.parent.with_name("uv"))
     # No settings from files: a project must not say where its packages come from. Copies: a service that changes its
     # environment changes no other.
     argv = [find_uv_bin(), "pip", "install", "--quiet", "--no-config", "--python", str(venv / "bin" / "python"),
@@ -124,6 +124,13 @@ def _build(venv: Path, wanted: list[list[str]], python: str) -> None:
         argv.append("--require-hashes")
         variables["UV_CONSTRAINT"] = ""
     _run(argv, variables, "\n".join(lines))
+
+
+def _own_uv_cache(directory: Path) -> str:
+    """For the platform alone: it has a lock, and whoever may open that can hold up every installation."""
+    directory.mkdir(mode=0o700, exist_ok=True)
+    directory.chmod(0o700)
+    return str(directory.absolute())
 
 
 def _run(argv: list[str], variables: dict[str, str], text: str) -> None:

@@ -212,7 +212,7 @@ async def _refuse_full_disk() -> None:
     What a build prints is the project's own text, so its words do not count.
     """
     facts = os.statvfs((await engine.call("GET", "/info"))["DockerRootDir"])
-    if facts.f_bavail * facts.f_frsize < _ROOM_BYTES or 0 < facts.f_files and facts.f_favail < _ROOM_NAMES:
+    if facts.f_bavail * facts.f_frsize < _ROOM_BYTES or (facts.f_files > 0 and facts.f_favail < _ROOM_NAMES):
         reason = "The disk of the server's Docker Engine is full. Free some space; the deploy then continues by itself."
         raise OrchestratorError.transient(ErrorCode.DOCKER_DISK_FULL, reason)
 

@@ -66,7 +66,7 @@ class UserTable:
 
     def _next(self, table: dict[str, Any]) -> int:
         """In turn, so that a released user is the last to be given again: files of before may still be somewhere."""
-        begin = table["last"] + 1 - _FIRST_UID
+        begin = int(table["last"]) + 1 - _FIRST_UID
         for step in range(_UIDS):
             uid = _FIRST_UID + (begin + step) % _UIDS
             entry = table["users"].get(str(uid))

@@ -93,7 +93,7 @@ class FakePlatform:
     record_step: Step = field(default_factory=Step)
     record_errors: dict[ReleaseState, Exception] = field(default_factory=dict)
     lost_replies: dict[ReleaseState, Exception] = field(default_factory=dict)
-    avoided: set[int] = field(default_factory=set)
+    ports: dict[str, int] = field(default_factory=dict)
 
     async def apply_projection(self, projection: Projection) -> ProjectionAck:
         if projection.state is self.slow_state:
@@ -137,9 +137,10 @@ class FakePlatform:
     ) -> PortAllocationDTO:
         if avoid and any(release.state is ReleaseState.ACTIVE for release in self.books.values()):
             raise OrchestratorError(ErrorCode.CONFLICT, "The address is known.")
-        self.avoided |= set(avoid)
-        free = (port for port in itertools.count(18000) if port not in self.avoided)
-        ports = [ServicePort(service=name, port=next(free)) for name in services]
+        kept = {name: port for name, port in self.ports.items() if port not in avoid}
+        free = (port for port in itertools.count(18000) if port not in {*avoid, *kept.values()})
+        self.ports = kept | {name: next(free) for name in services if name not in kept}
+        ports = [ServicePort(service=name, port=self.ports[name]) for name in services]
         return PortAllocationDTO(project_id=project_id, server_handle="local", server_ip="127.0.0.1", ports=ports)
 
     async def record_release(self, release: DeploymentRecord) -> DeploymentDTO:
