@@ -205,8 +205,10 @@ async def test_a_port_is_exchanged_until_a_release_has_served_at_it(api: Api, pr
     assert {port["service"]: port["port"] for port in before["ports"]} == {"backend": 23000, "tg_bot": 23001}
     assert {port["service"]: port["port"] for port in moved["ports"]} == {"backend": 23003, "tg_bot": 23001}
     assert await allocate(api, project_id, "backend", "tg_bot", **wanted) == moved, "a repetition changes nothing"
-    served = release(project_id, state="active", server_handle=handle)
-    assert (await api.http.put("/internal/releases", json=served, headers=api.platform)).status_code == 200
+    served = release(project_id, server_handle=handle)
+    for state in ("pending", "active"):
+        put = await api.http.put("/internal/releases", json={**served, "state": state}, headers=api.platform)
+        assert put.status_code == 200, put.text
     refused = await allocate(api, project_id, "backend", "tg_bot", avoid=[23003])
     assert refused["code"] == "CONFLICT"
     assert "23003" in refused["detail"]
