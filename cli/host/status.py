@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 from cli.client.home import admin_key, settings_for
 from cli.host.health import trouble_of
@@ -14,9 +14,10 @@ from cli.terminal.options import AsJson
 from cli.terminal.output import Output
 from cli.terminal.tables import show_alerts, show_questions, show_queues, show_tasks
 from contracts.errors import OrchestratorError
-from contracts.nouns import DiskDTO, QueueList, TaskDTO
+from contracts.nouns import QueueList, TaskDTO
 from contracts.questions import QuestionDTO
 from runtime.api_client import ApiClient
+from runtime.disks import Disk, disks
 from runtime.settings import Settings
 
 _OPEN = ("queued", "running", "waiting")
@@ -31,7 +32,9 @@ async def _show(parts: Parts, out: Output) -> ExitCode:
     names = [*START_ORDER, *([BOT] if _has_bot(parts) else [])]
     troubles = dict(zip(names, await asyncio.gather(*(_trouble(parts, name) for name in names)), strict=True))
     work = await _work(parts.settings) if await _answers(parts) else _Work()
-    well = not any(troubles.values()) and not work.queues.alerts
+    # Here and not from the API, which a full disk may have stopped.
+    found = await asyncio.to_thread(disks, parts.settings)
+    well = not any(troubles.values()) and not work.queues.alerts and not any(disk.state == "full" for disk in found)
     out.document(
         {
             "well": well,
@@ -41,7 +44,7 @@ async def _show(parts: Parts, out: Output) -> ExitCode:
             },
             **parts.urls,
             "warnings": [fact for label, fact in runtime_facts(parts) if not label],
-            "disks": [disk.model_dump(mode="json") for disk in work.disks],
+            "disks": [{**asdict(disk), "path": str(disk.path)} for disk in found],
             "tasks": [task.model_dump(mode="json") for task in work.tasks],
             "questions": [question.model_dump(mode="json") for question in work.questions],
             "queues": [queue.model_dump(mode="json") for queue in work.queues.items],
@@ -50,7 +53,7 @@ async def _show(parts: Parts, out: Output) -> ExitCode:
     )
     rows = [(name, trouble if trouble else "ok", _pid(parts, name)) for name, trouble in troubles.items()]
     out.table(("PART", "HEALTH", "PID"), rows, empty="")
-    _tell(parts, out, work, well=well)
+    _tell(parts, out, work, found, well=well)
     return ExitCode.OK if well else ExitCode.UNREACHABLE
 
 
@@ -85,7 +88,6 @@ class _Work:
     tasks: list[TaskDTO] = field(default_factory=list)
     questions: list[QuestionDTO] = field(default_factory=list)
     queues: QueueList = field(default_factory=lambda: QueueList(items=[]))
-    disks: list[DiskDTO] = field(default_factory=list)
 
 
 async def _answers(parts: Parts) -> bool:
@@ -100,12 +102,7 @@ async def _answers(parts: Parts) -> bool:
 async def _work(settings: Settings) -> _Work:
     async with ApiClient(settings.api_url, admin_key(settings), attempts=1, timeout_s=5) as api:
         by_state = await asyncio.gather(*(api.tasks(state=state) for state in _OPEN))
-        open_tasks = [task for tasks in by_state for task in tasks]
-        return _Work(open_tasks, await api.questions(), await api.queues(), (await api.health()).disks)
-
-
-def _poor(disks: list[DiskDTO]) -> list[DiskDTO]:
-    return [disk for disk in disks if disk.state != "ok"]
+        return _Work([task for tasks in by_state for task in tasks], await api.questions(), await api.queues())
 
 
 def _pid(parts: Parts, name: str) -> int | None:
@@ -113,14 +110,18 @@ def _pid(parts: Parts, name: str) -> int | None:
     return record.pid if record else None
 
 
-def _tell(parts: Parts, out: Output, work: _Work, *, well: bool) -> None:
+def _tell(parts: Parts, out: Output, work: _Work, found: list[Disk], *, well: bool) -> None:
     out.say()
     out.facts(
         [
             ("API", parts.settings.api_url),
             ("Temporal Web UI", parts.settings.web_ui_url if TEMPORAL in parts.names else None),
             *runtime_facts(parts),
-            *((f"Disk with {disk.name}", f"{disk.free_mb} MB free, {disk.state}") for disk in _poor(work.disks)),
+            *(
+                (f"Disk with {disk.name}", f"{disk.free_mb} MB free, {disk.state}")
+                for disk in found
+                if disk.state != "ok"
+            ),
             ("Home", parts.settings.home),
             (
                 "Supervisor",

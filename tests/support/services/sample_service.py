@@ -204,7 +204,7 @@ class SampleProject:
             return _git("rev-parse", "HEAD", cwd=Path(clone))
 
     async def request(
-        self, commit: str, release_id: str = "", previous: str | None = None, task_id: str = "", timeout_s: int = 60
+        self, commit: str, release_id: str = "", previous: str | None = None, task_id: str = "", timeout_s: int = 300
     ) -> ReleaseRequest:
         identity = uuid4().hex[:8]
         plan = await ForgePlanReader(self.forge).read(
