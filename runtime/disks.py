@@ -78,6 +78,6 @@ def _disk(places: list[tuple[str, Path]]) -> Disk:
 
 def _state(free_mb: int, total_mb: int, *, without_names: bool) -> Literal["ok", "low", "full"]:
     """A small disk, as a /tmp in memory often is, is judged by its own size."""
-    if without_names or free_mb < min(FULL_MB, total_mb // 20):
+    if without_names or free_mb < max(1, min(FULL_MB, total_mb // 20)):
         return "full"
     return "low" if free_mb < min(LOW_MB, total_mb // 5) else "ok"

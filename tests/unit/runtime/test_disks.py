@@ -29,6 +29,7 @@ def facts(free_mb: int, total_mb: int, names: int = 1_000_000) -> os.statvfs_res
         (400, 500, 1_000_000, "ok"),
         (60, 500, 1_000_000, "low"),
         (20, 500, 1_000_000, "full"),
+        (0, 0, 1_000_000, "full"),
     ],
 )
 def test_a_disk_is_full_without_room_for_bytes_or_for_names(
