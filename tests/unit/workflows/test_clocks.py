@@ -16,6 +16,7 @@ ALLOWED = {
     "api/auth.py": "a token ends at a moment that its bearer was told",
     "api/bootstrap.py": "created_at",
     "api/chat/queries.py": "created_at and updated_at; marks of a week ago go, and Telegram offers an update for a day",
+    "api/internal/routes.py": "which artifacts are older than the days that their project keeps them",
     "api/projects/queries.py": "created_at and updated_at",
     "api/queues/disks.py": "tells people since when",
     "api/queues/tracker.py": "tells people since when",
