@@ -31,6 +31,8 @@ from contracts.steps import (
 
 log = structlog.get_logger(__name__)
 
+_PORTS_TO_TRY = 10
+
 
 class DevopsState(TypedDict, total=False):
     """What the devops graph knows; `plan`, `allocation` and `release` are models in their JSON form."""
@@ -102,12 +104,31 @@ class DevopsNodes:
         return {"allocation": allocation.model_dump(mode="json"), "image": mine.image}
 
     async def deploy(self, state: DevopsState) -> DevopsState:
-        """Put the release on the server and switch to it; a second run adopts what the first one has started."""
-        request = _release_request(state)
+        """Put the release on the server and switch to it; a second run adopts what the first one has started.
+
+        A port that another program holds is exchanged while nothing of the project has served: nobody knows it yet.
+        """
+        request = await self._with_present_ports(_release_request(state))
         await self.platform.record_release(
             _record(state, ReleaseState.STARTING, server=request.allocation.server_handle)
         )
         secrets = await self._secrets(request)
+        outcome, taken = await self._put(state, request, secrets), set[int]()
+        while outcome.taken_ports and len(taken) < _PORTS_TO_TRY:
+            taken.update(outcome.taken_ports)
+            moved = await self._moved(request, sorted(taken))
+            if moved is None:
+                break
+            request, outcome = moved, await self._put(state, moved, secrets)
+        return {
+            "allocation": request.allocation.model_dump(mode="json"),
+            "release": outcome.model_dump(mode="json"),
+            "error_code": outcome.error_code,
+            "error": outcome.error,
+            "log": outcome.log.model_dump(mode="json") if outcome.log else None,
+        }
+
+    async def _put(self, state: DevopsState, request: ReleaseRequest, secrets: dict[str, str]) -> ReleaseOutcome:
         environment = rules_environment.render(
             request.plan,
             request.allocation,
@@ -119,13 +140,28 @@ class DevopsNodes:
         work = followed(
             self.platform, request.task_id, lambda follow: self.target.release(request, environment, follow)
         )
-        outcome = await or_stop(work, lambda: self._abandon(state, request))
-        return {
-            "release": outcome.model_dump(mode="json"),
-            "error_code": outcome.error_code,
-            "error": outcome.error,
-            "log": outcome.log.model_dump(mode="json") if outcome.log else None,
-        }
+        return await or_stop(work, lambda: self._abandon(state, request))
+
+    async def _with_present_ports(self, request: ReleaseRequest) -> ReleaseRequest:
+        """An attempt that was killed may have exchanged ports: what it has started listens on the new ones."""
+        if request.allocation.previous_release_id is not None:
+            return request
+        return await self._allocated_again(request, [])
+
+    async def _moved(self, request: ReleaseRequest, taken: list[int]) -> ReleaseRequest | None:
+        """The request on other ports; None if people know the ports that are taken, or none is left."""
+        try:
+            return await self._allocated_again(request, taken)
+        except OrchestratorError as error:
+            if error.code not in {ErrorCode.CONFLICT, ErrorCode.NO_PORT}:
+                raise
+            return None
+
+    async def _allocated_again(self, request: ReleaseRequest, taken: list[int]) -> ReleaseRequest:
+        services = [service.name for service in request.plan.services]
+        granted = await self.platform.allocate_ports(request.project_id, services, taken)
+        allocation = request.allocation.model_copy(update={"ports": granted.ports})
+        return request.model_copy(update={"allocation": allocation})
 
     async def _abandon(self, state: DevopsState, request: ReleaseRequest) -> None:
         """Remove a cancelled release from the server and record that, so that the revert need not look again."""

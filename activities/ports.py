@@ -4,7 +4,7 @@ Every method may be called again after a crash with the same arguments: it adopt
 followed through `Follow`, which heartbeats, receives fine events and raises when the work is cancelled.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -168,7 +168,10 @@ class Platform(Protocol):
 
     async def reveal_secrets(self, refs: list[str]) -> dict[str, str]: ...
 
-    async def allocate_ports(self, project_id: str, services: list[str]) -> PortAllocationDTO: ...
+    async def allocate_ports(
+        self, project_id: str, services: list[str], avoid: Sequence[int] = ()
+    ) -> PortAllocationDTO:
+        """`avoid`: ports that others hold. Raises CONFLICT if the project has already served at one of them."""
 
     async def record_release(self, release: DeploymentRecord) -> DeploymentDTO: ...
 

@@ -28,6 +28,7 @@ from api.middleware.requests import BodyGuard, RequestContext
 from api.projects import routes as projects
 from api.questions import routes as questions
 from api.queues import routes as queues
+from api.queues.disks import DiskWatch
 from api.queues.tracker import Intervals
 from api.queues.watch import QueueWatch
 from api.releases import routes as releases
@@ -157,6 +158,7 @@ def _open(
         sessions=sessions,
         gateway=link,
         queues=watch,
+        disks=DiskWatch.of(settings),
         metrics=measured,
         hub=EventHub(engine),
         vault=Vault(KeyRing.load(settings.vault_key_file)),

@@ -14,8 +14,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 from api.dependencies import part
 from contracts.errors import ErrorClass, ErrorCode, OrchestratorError
 
+# SQLSTATE 53100 is "disk full"; its class is "insufficient resources", such as memory and connections.
+_DISK_FULL = "53100"
 # SQLSTATE classes of a server that stops or is gone: "connection exception" and "operator intervention".
-_UNREACHABLE = ("08", "57")
+_UNREACHABLE = ("08", "57", "53")
 
 Sessions = async_sessionmaker[AsyncSession]
 
@@ -46,6 +48,21 @@ def database_unreachable() -> OrchestratorError:
         "The API's database does not answer. Try again; `orchestrator doctor` shows what is missing.",
         error_class=ErrorClass.TRANSIENT,
     )
+
+
+def disk_full() -> OrchestratorError:
+    """The error for a database that has no room to write."""
+    return OrchestratorError(
+        ErrorCode.DATABASE_DISK_FULL,
+        "The disk of the API's database is full. Free some space; work that waits for it then continues by itself. "
+        "`orchestrator doctor` shows the disks and what uses them.",
+        error_class=ErrorClass.TRANSIENT,
+    )
+
+
+def is_disk_full(error: Exception) -> bool:
+    """Whether a statement failed because the server had no room to write."""
+    return str(getattr(getattr(error, "orig", None), "sqlstate", None) or "") == _DISK_FULL
 
 
 def is_unreachable(error: Exception) -> bool:

@@ -10,7 +10,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException
 
-from api.database import database_unreachable, is_unreachable
+from api.database import database_unreachable, disk_full, is_disk_full, is_unreachable
 from api.edge.methods import allowed
 from api.edge.openapi import PROBLEM
 from contracts.errors import ErrorClass, ErrorCode, OrchestratorError, bounded
@@ -116,6 +116,10 @@ async def _database(request: Request, error: Exception) -> JSONResponse:
     sqlstate = getattr(getattr(error, "orig", None), "sqlstate", None) or ""
     if isinstance(error, DBAPIError) and _is_bad_value(error, sqlstate):
         return problem_response(ErrorCode.INVALID_INPUT, "A value is too large to be stored.", _request_id(request))
+    if is_disk_full(error):
+        log.error("the disk of the database is full", alert="disk_full")
+        refusal = disk_full()
+        return problem_response(refusal.code, refusal.message, _request_id(request))
     if is_unreachable(error):
         log.error("the database does not answer", cause=type(error).__name__, sqlstate=sqlstate)
         refusal = database_unreachable()

@@ -9,6 +9,7 @@ from api.database import Sessions
 from api.gateway import GatewayLink
 from api.metrics.registry import ApiMetrics
 from api.middleware.admission import Admission
+from api.queues.disks import DiskWatch
 from api.queues.watch import QueueWatch
 from api.tasks.event_hub import EventHub
 from api.users.quotas import Quotas
@@ -27,6 +28,7 @@ class Platform:
     sessions: Sessions
     gateway: GatewayLink
     queues: QueueWatch
+    disks: DiskWatch
     metrics: ApiMetrics
     hub: EventHub
     vault: Vault

@@ -1,6 +1,6 @@
 """The API's nouns: every route's body and reply is one of these."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, Field, SecretStr
 
@@ -368,11 +368,15 @@ class ServerList(Page):
 
 
 class PortAllocationRequest(Contract):
-    """Platform only. Idempotent: a project's service keeps its server and port."""
+    """Platform only. Idempotent: a project's service keeps its server and port.
+
+    `avoid` names ports that something else holds: a service with one of them gets another, until a release has served.
+    """
 
     project_id: Identifier
     services: list[str] = Field(min_length=1, max_length=20)
     server_handle: Identifier | None = None
+    avoid: list[int] = Field(default_factory=list, max_length=100)
 
 
 class PortAllocationDTO(Contract):
@@ -435,11 +439,23 @@ class IncidentList(Page):
 # The platform itself
 
 
+class DiskDTO(Contract):
+    """A disk that the platform writes to. `name` lists what is on it."""
+
+    name: str
+    free_mb: int
+    total_mb: int
+    state: Literal["ok", "low", "full"]
+
+
 class Health(Contract):
+    """`disks` are those of the API's machine."""
+
     status: Literal["ok", "degraded"]
     version: str
     database: bool
     temporal: bool
+    disks: list[DiskDTO] = Field(default_factory=list)
 
 
 class QueueDTO(Contract):
@@ -462,7 +478,7 @@ class QueueDTO(Contract):
 class AlertDTO(Contract):
     """Something that a person has to put right; it disappears by itself once that is done."""
 
-    kind: Literal["queue_unserved", "temporal_unreachable"]
+    kind: Literal["queue_unserved", "temporal_unreachable", "disk_full"]
     subject: str
     since: AwareDatetime
     message: str
@@ -493,6 +509,19 @@ class Problem(Contract):
     code: str
     request_id: str
     errors: list[dict[str, str]] = Field(default_factory=list)
+
+
+class ArtifactHashes(Contract):
+    """Platform only: which of these may go?"""
+
+    items: list[Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]] = Field(max_length=1_000)
+
+
+class ArtifactFates(Contract):
+    """`kept` by a task or release whose project keeps it, `expired` for all that refer to it; others are unknown."""
+
+    kept: list[str]
+    expired: list[str]
 
 
 class ArtifactContent(Contract):

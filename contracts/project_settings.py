@@ -42,7 +42,7 @@ class ProjectSettings(Contract):
     )
 
 
-NOT_YET_READ = frozenset({"monthly_budget_usd", "egress_hosts", "retention_days"})
+NOT_YET_READ = frozenset({"monthly_budget_usd", "egress_hosts"})
 """These can be set but are not used yet."""
 
 

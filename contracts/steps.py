@@ -265,12 +265,14 @@ class ReleaseRequest(Step):
 class ReleaseOutcome(Step):
     """`switched` says whether the public address already points to the new release.
 
-    `image` is the id of the container image that serves; None on a target without images.
+    `image` is the id of the container image that serves; None on a target without images. `taken_ports` are held by
+    programs that are not part of the project.
     """
 
     ok: bool
     switched: bool = False
     image: str | None = None
+    taken_ports: list[int] = Field(default_factory=list)
     error_code: str | None = None
     error: str | None = Field(default=None, max_length=4_000)
     log: ArtifactRef | None = None

@@ -6,7 +6,7 @@ Every method takes and returns models of `contracts`; a refusal arrives as the O
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self, TypeVar
 from urllib.parse import quote
@@ -22,6 +22,8 @@ from contracts.errors import ErrorClass, ErrorCode, OrchestratorError, bounded
 from contracts.nouns import (
     AnswerRequest,
     ArtifactContent,
+    ArtifactFates,
+    ArtifactHashes,
     CancelAccepted,
     DeliveryStart,
     DeploymentDTO,
@@ -347,9 +349,15 @@ class ApiClient:
             return {}
         return (await self._post("/internal/secrets/reveal", SecretValues, SecretReveal(refs=refs))).values
 
-    async def allocate_ports(self, project_id: str, services: list[str]) -> PortAllocationDTO:
-        body = PortAllocationRequest(project_id=project_id, services=services)
+    async def allocate_ports(
+        self, project_id: str, services: list[str], avoid: Sequence[int] = ()
+    ) -> PortAllocationDTO:
+        body = PortAllocationRequest(project_id=project_id, services=services, avoid=list(avoid))
         return await self._post("/internal/ports", PortAllocationDTO, body)
+
+    async def artifact_fates(self, hashes: list[str]) -> ArtifactFates:
+        """Platform only: which of at most a thousand artifacts are kept, and which may go."""
+        return await self._post("/internal/artifacts/fates", ArtifactFates, ArtifactHashes(items=hashes))
 
     async def register_server(self, server: ServerCreate) -> ServerDTO:
         """Platform only: a server that the platform runs itself; the same handle is brought up to date."""

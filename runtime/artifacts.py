@@ -59,6 +59,21 @@ class DirectoryArtifactStore:
                 details={"uri": ref.uri},
             ) from None
 
+    def older(self, before: float) -> list[str]:
+        """Hashes of what was stored before this time (in seconds) and not again since. Blocks."""
+        return sorted(path.name for path in self._root.glob("[0-9a-f][0-9a-f]/*") if path.stat().st_mtime < before)
+
+    def remove(self, sha256: str, before: float) -> bool:
+        """Remove content unless it has been stored again since `before`; whether it is gone now. Blocks."""
+        path = self._path(sha256)
+        try:
+            if path.stat().st_mtime >= before:
+                return False
+            path.unlink()
+        except FileNotFoundError:
+            pass
+        return True
+
     def _read(self, ref: ArtifactRef, offset: int, limit: int | None) -> bytes:
         with self.open(ref) as file:
             file.seek(offset)

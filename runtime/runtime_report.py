@@ -10,16 +10,24 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from runtime import private_files
 
 Kind = Literal["containers", "processes"]
+_ONLY = {"processes": "agents and tests", "containers": "services"}
+"""What runs as processes when not all of it does, by how work runs."""
 
 
 class RuntimeReport(BaseModel):
-    """`work`: how agents and tests run; `reason`: why so. `services`: how new services run."""
+    """`work`: how agents and tests run; `reason`: why so. `services`: how new services run.
+
+    `as_root`: why processes of agents, tests and services run as root; None if they do not. `docker_root`: where the
+    engine keeps its images and containers; None if no engine was asked.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     work: Kind
     services: Kind
     reason: str
+    as_root: str | None = None
+    docker_root: str | None = None
 
     def write(self, path: Path) -> None:
         """Replace what an earlier start wrote."""
@@ -33,6 +41,14 @@ class RuntimeReport(BaseModel):
             return cls.model_validate_json(path.read_bytes())
         except (FileNotFoundError, ValidationError):
             return None
+
+    @property
+    def warning(self) -> str | None:
+        """What a person must know who believes that work is held apart from the platform; None when it is."""
+        if self.as_root is None or "processes" not in {self.work, self.services}:
+            return None
+        what = "agents, tests and services" if self.work == self.services else _ONLY[self.work]
+        return f"{what} RUN AS ROOT: {self.as_root}"
 
     @property
     def shown(self) -> str:

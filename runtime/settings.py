@@ -73,6 +73,10 @@ class Settings(BaseSettings):
     runtime: Literal["auto", "docker", "process"] = Field(
         default="auto", description="where agents work and tests run; auto: containers when Docker can be used"
     )
+    trust_processes: bool = Field(
+        default=False,
+        description="let several people, and agents with a model, work as processes of this machine, which they share",
+    )
     forge: str = Field(default="local", pattern=r"^[a-z][a-z0-9_-]{0,30}$", description="where repositories live")
     admin_user_id: int = Field(default=1, ge=1)
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
@@ -105,6 +109,12 @@ class Settings(BaseSettings):
         default=15.0, ge=0, le=3600, description="how long a task queue may be without a worker before people are told"
     )
     build: str = Field(default="", pattern=r"^[A-Za-z0-9.]{0,64}$", description="which build this is; images set it")
+    keep_days: int = Field(
+        default=14, ge=1, le=36_500, description="how long ended runs, unused environments and merged branches stay"
+    )
+    keep_releases: int = Field(
+        default=5, ge=2, le=1_000, description="how many releases of a project stay built on this machine"
+    )
     service_port_min: Port = 18000
     service_port_max: Port = 18999
     requests_per_minute: int = Field(default=6000, ge=1, description="of one key; the platform's own are not counted")

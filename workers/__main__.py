@@ -14,6 +14,7 @@ from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
 from temporalio.worker import Worker
 from tenacity import AsyncRetrying, retry_if_exception_type, retry_if_result, stop_never, wait_fixed
 
+from activities.adapters.containers.engine import root_directory
 from contracts.errors import OrchestratorError
 from contracts.names import Queue
 from contracts.states import ServerKind, ServerStatus
@@ -26,7 +27,8 @@ from runtime.runtime_report import RuntimeReport
 from runtime.settings import Settings, load_settings
 from runtime.temporal import client as temporal_client
 from runtime.temporal.gateway import Gateway
-from workers.local import Choice, build_ports, choose
+from workers.housekeeping import Housekeeping
+from workers.local import Choice, build_ports, choose, root_reason
 from workers.wiring import Ports, build_workers
 
 log = structlog.get_logger(__name__)
@@ -52,9 +54,11 @@ async def run(settings: Settings, queues: list[str]) -> None:
         workers = build_workers(client, ports, queues)
         polling = asyncio.create_task(_poll(workers))
         announcing = asyncio.create_task(_announce(Gateway(client, settings.ui_url), queues))
+        tidying = asyncio.create_task(_tidy(settings, ports, api, queues))
         stopping = asyncio.create_task(_when(stop))
         await asyncio.wait([polling, stopping], return_when=asyncio.FIRST_COMPLETED)
         announcing.cancel()
+        tidying.cancel()
         if not polling.done():
             log.info("stopping: running activities are handed over")
             await asyncio.gather(*(worker.shutdown() for worker in workers))
@@ -77,6 +81,12 @@ async def _get_ready(ports: Ports, queues: list[str]) -> None:
         log.warning("agents cannot work yet", reason=error.message)
 
 
+async def _tidy(settings: Settings, ports: Ports, api: ApiClient, queues: list[str]) -> None:
+    """One process of a machine is enough: the one that works with what is kept there."""
+    if Queue.AGENTS in queues:
+        await Housekeeping(settings, ports.forge, api).tidy_regularly()
+
+
 async def _report_runtime(settings: Settings, choice: Choice, api: ApiClient) -> None:
     """So that people see whether their work runs in containers, and why."""
     usable = [server for server in await api.servers() if server.status in {ServerStatus.READY, ServerStatus.IN_USE}]
@@ -85,6 +95,8 @@ async def _report_runtime(settings: Settings, choice: Choice, api: ApiClient) ->
         work="containers" if choice.in_containers else "processes",
         services="containers" if in_containers else "processes",
         reason=choice.reason,
+        as_root=root_reason(settings),
+        docker_root=await asyncio.to_thread(root_directory) if choice.in_containers else None,
     )
     report.write(settings.runtime_report_file)
     log.info("the runtime is chosen", **report.model_dump())

@@ -34,6 +34,8 @@ _OUTAGES = frozenset(
         ErrorCode.DATABASE_UNREACHABLE,
         ErrorCode.TEMPORAL_UNREACHABLE,
         ErrorCode.ARTIFACT_DISK_FULL,
+        ErrorCode.DATABASE_DISK_FULL,
+        ErrorCode.DOCKER_DISK_FULL,
         ErrorCode.DOCKER_UNREACHABLE,
     }
 )

@@ -1,5 +1,6 @@
 """The ports of one machine: a forge, agents and tests in containers or as processes, Ansible."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,7 @@ from activities.adapters.process.tester import ProcessTester
 from activities.adapters.process.workspaces import LocalWorkspaces
 from activities.adapters.release.plan_reader import ForgePlanReader
 from activities.adapters.runs.supervisor import Supervisor
-from activities.adapters.runs.unprivileged import UnprivilegedUsers
+from activities.adapters.runs.users import UnprivilegedUsers
 from activities.adapters.workflow_client import TemporalWorkflowClient
 from activities.ports import AgentRuntime, Forge, Tester, Workspaces
 from contracts.errors import ErrorCode, OrchestratorError
@@ -111,6 +112,15 @@ def _has_workspaces(settings: Settings) -> bool:
     return directory.is_dir() and any(one.is_dir() and not one.name.startswith(".") for one in directory.iterdir())
 
 
+def root_reason(settings: Settings) -> str | None:
+    """Why work in processes runs as root; None when it does not."""
+    return UnprivilegedUsers(settings.home, _programs(settings)).obstacle() if os.geteuid() == 0 else None
+
+
+def _programs(settings: Settings) -> list[Path]:
+    return [program for row in AGENTS for program in row.here(settings).programs]
+
+
 def _workspaces_dir(settings: Settings) -> Path:
     return settings.agents_dir / "workspaces"
 
@@ -119,12 +129,20 @@ def processes(settings: Settings, forge: Forge, artifacts: DirectoryArtifactStor
     """Supervised processes of this machine."""
     home, supervisor = settings.home, Supervisor(settings.runs_dir)
     clis = [row.here(settings) for row in AGENTS]
-    agents = UnprivilegedUsers([settings.agents_dir, *(program for cli in clis for program in cli.programs)])
+    agents = UnprivilegedUsers(home, _programs(settings))
     workspaces_dir = _workspaces_dir(settings)
     return AgentEnvironment(
         LocalWorkspaces(workspaces_dir, forge, agents, Queue.AGENTS),
-        ProcessAgentRuntime(supervisor, settings.agents_dir / "homes", workspaces_dir, clis, agents, artifacts),
-        ProcessTester(supervisor, forge, home / "verifications", home / "caches", UnprivilegedUsers([home]), artifacts),
+        ProcessAgentRuntime(
+            supervisor,
+            settings.agents_dir / "homes",
+            workspaces_dir,
+            clis,
+            agents,
+            artifacts,
+            trusts_models=settings.trust_processes,
+        ),
+        ProcessTester(supervisor, forge, home / "verifications", home / "caches", UnprivilegedUsers(home), artifacts),
     )
 
 

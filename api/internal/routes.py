@@ -4,6 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path
 
+from api.artifacts import queries as artifacts
 from api.audit.trail import Act, audited
 from api.auth import platform_only
 from api.database import Session
@@ -14,11 +15,14 @@ from api.releases import replies as releases
 from api.servers import allocations
 from api.servers import queries as servers
 from api.servers import replies as server_replies
+from api.settings.defaults import DefaultsDep
 from api.tasks import events, projections
 from api.tokens import queries as tokens
 from api.vault import VaultDep, names_with_value
-from contracts.base import Identifier
+from contracts.base import Identifier, utc_now
 from contracts.nouns import (
+    ArtifactFates,
+    ArtifactHashes,
     DeploymentDTO,
     DeploymentRecord,
     EventBatch,
@@ -97,6 +101,12 @@ async def reveal_secrets(
 async def allocate_ports(body: PortAllocationRequest, session: Session) -> PortAllocationDTO:
     """The same answer for every repetition."""
     return await allocations.allocate(session, body)
+
+
+@router.post("/artifacts/fates")
+async def artifact_fates(body: ArtifactHashes, session: Session, defaults: DefaultsDep) -> ArtifactFates:
+    """Which artifacts are kept, and which may be removed; changes nothing."""
+    return await artifacts.fates(session, body.items, defaults, utc_now())
 
 
 @router.put("/servers")

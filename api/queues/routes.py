@@ -3,6 +3,7 @@
 from fastapi import APIRouter
 
 from api.auth import Person
+from api.queues.disks import DiskWatchDep
 from api.queues.watch import QueueWatchDep
 from contracts.nouns import QueueList
 
@@ -10,6 +11,7 @@ router = APIRouter(tags=["platform"])
 
 
 @router.get("/queues")
-async def list_queues(_caller: Person, queues: QueueWatchDep) -> QueueList:
-    """The queues as of a few seconds ago. Always answers, also while Temporal does not."""
-    return queues.report()
+async def list_queues(_caller: Person, queues: QueueWatchDep, disks: DiskWatchDep) -> QueueList:
+    """The queues as of a few seconds ago, and every alert. Always answers, also while Temporal does not."""
+    report = queues.report()
+    return report.model_copy(update={"alerts": [*report.alerts, *await disks.alerts()]})

@@ -1,5 +1,6 @@
 """Ports of servers. Each is given to one service of a project, which keeps it."""
 
+import itertools
 from collections.abc import Sequence
 
 from sqlalchemy import func, select
@@ -10,11 +11,12 @@ from api.auth import Caller
 from api.paging import PageRequest, read_page
 from api.problems import not_found, permanent
 from api.servers import replies
-from api.tables import PortAllocationRow, ProjectRow, ServerRow
+from api.tables import PortAllocationRow, ProjectRow, ReleaseRow, ServerRow
 from api.visibility import visible_projects
 from contracts.errors import ErrorCode
 from contracts.nouns import PortAllocationDTO, PortAllocationRequest
-from contracts.states import ServerStatus
+from contracts.states import ServerKind, ServerStatus
+from runtime.embedded.ports import can_listen
 
 _USABLE = (ServerStatus.READY.value, ServerStatus.IN_USE.value)
 
@@ -22,15 +24,17 @@ _USABLE = (ServerStatus.READY.value, ServerStatus.IN_USE.value)
 async def allocate(session: AsyncSession, request: PortAllocationRequest) -> PortAllocationDTO:
     """A port for each service, all on one server; the same answer for every repetition.
 
-    Raises NO_SERVER when none is usable, NO_PORT when its range is used up, CONFLICT when the project lives elsewhere.
+    Raises NO_SERVER when none is usable, NO_PORT when its range is used up, CONFLICT when the project lives elsewhere
+    or has served at a port that it is to give up.
     """
     # First the project, then the server: all code locks in this order.
     if await session.get(ProjectRow, request.project_id, with_for_update=True) is None:
         raise not_found("project", request.project_id)
     kept = await _of_project(session, request.project_id)
     server = await _choose_server(session, request, kept)
+    kept = await _give_up(session, kept, request)
     missing = [name for name in dict.fromkeys(request.services) if name not in {row.service for row in kept}]
-    for service, port in zip(missing, await _free_ports(session, server, len(missing)), strict=True):
+    for service, port in zip(missing, await _free_ports(session, server, len(missing), request.avoid), strict=True):
         row = PortAllocationRow(project_id=request.project_id, service=service, server_handle=server.handle, port=port)
         session.add(row)
         kept.append(row)
@@ -96,13 +100,43 @@ async def _least_used(session: AsyncSession) -> str:
     return handle
 
 
-async def _free_ports(session: AsyncSession, server: ServerRow, count: int) -> list[int]:
+async def _give_up(
+    session: AsyncSession, kept: list[PortAllocationRow], request: PortAllocationRequest
+) -> list[PortAllocationRow]:
+    """What the project keeps. A port that others hold is exchanged as long as nobody has been told of it."""
+    given_up = [row for row in kept if row.port in request.avoid]
+    if not given_up:
+        return kept
+    served = select(col(ReleaseRow.id)).where(col(ReleaseRow.project_id) == request.project_id, col(ReleaseRow.served))
+    if (await session.scalars(served.limit(1))).first() is not None:
+        ports = ", ".join(str(row.port) for row in given_up)
+        raise permanent(
+            ErrorCode.CONFLICT, f"The project has served at port {ports}, so it keeps it. Stop what else listens there."
+        )
+    for row in given_up:
+        await session.delete(row)
+    await session.flush()
+    return [row for row in kept if row not in given_up]
+
+
+def _usable(server: ServerRow, port: int, avoid: Sequence[int]) -> bool:
+    """Whether nothing else holds the port, as far as can be seen: a machine of its own is looked at when it starts."""
+    if port in avoid:
+        return False
+    if server.kind != ServerKind.MACHINE:
+        return True
+    here = server.public_ip == "localhost" or server.public_ip.startswith("127.")
+    return can_listen("127.0.0.1" if here else "0.0.0.0", port)
+
+
+async def _free_ports(session: AsyncSession, server: ServerRow, count: int, avoid: Sequence[int]) -> list[int]:
     taken = set(
         await session.scalars(
             select(col(PortAllocationRow.port)).where(col(PortAllocationRow.server_handle) == server.handle)
         )
     )
-    free = [port for port in range(server.port_from, server.port_to + 1) if port not in taken][:count]
+    ports = (port for port in range(server.port_from, server.port_to + 1) if port not in taken)
+    free = list(itertools.islice((port for port in ports if _usable(server, port, avoid)), count))
     if len(free) < count:
         raise permanent(
             ErrorCode.NO_PORT, f"The server {server.handle!r} has no free port left. Widen its range or add a server."

@@ -9,6 +9,7 @@ from api.audit.trail import Act, audited
 from api.auth import Admin, AdminInChatToo, AnyCaller, Person
 from api.credentials import queries as credentials
 from api.database import Session
+from api.dependencies import SettingsDep
 from api.paging import PageDep
 from api.problems import permanent
 from api.users import queries, replies
@@ -17,6 +18,7 @@ from contracts.chat import LanguageChoice
 from contracts.errors import ErrorCode
 from contracts.nouns import UserCreate, UserCreated, UserDTO, UserList, WhoAmI
 from contracts.states import CredentialKind, Role
+from runtime import process_mode
 
 router = APIRouter(tags=["users"])
 
@@ -29,10 +31,15 @@ async def create_user(
     body: UserCreate,
     session: Session,
     caller: AdminInChatToo,
+    settings: SettingsDep,
 ) -> UserCreated:
-    """The key is shown this once. A person whom an admin adds in a chat needs none, and gets none."""
+    """The key is shown this once. A person whom an admin adds in a chat needs none, and gets none.
+
+    Where work runs as processes, which people share, there is only the operator.
+    """
     act.on(str(body.user_id))
     act.tell(role=body.role.value)
+    process_mode.refuse_others(settings, body.user_id)
     if not caller.through_bot:
         return await _with_key(session, body.user_id, KeyRequest(ttl_s=body.key_ttl_s), create=body)
     if body.role is Role.ADMIN:

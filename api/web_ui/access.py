@@ -129,7 +129,7 @@ def require_same_site(request: Request) -> None:
     hosts = {request.headers.get("host", ""), request.headers.get("x-forwarded-host", "")}
     # A proxy need not pass on the host that the browser has asked for.
     is_own = (
-        origin is None or origin in _origins(web_ui_of(request).settings) or urlsplit(origin).netloc in hosts - {""}
+        origin is None or origin in own_origins(web_ui_of(request).settings) or urlsplit(origin).netloc in hosts - {""}
     )
     if not is_own or request.headers.get("sec-fetch-site", "same-origin") not in {"same-origin", "none"}:
         raise permanent(ErrorCode.NOT_ALLOWED, "Only the page of the link itself may log in. Open the link again.")

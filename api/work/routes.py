@@ -7,6 +7,7 @@ from fastapi import APIRouter, Depends
 from api.audit.trail import Act, audited
 from api.auth import Caller, agents_may
 from api.database import Session
+from api.dependencies import SettingsDep
 from api.gateway import GatewayDep
 from api.problems import permanent
 from api.settings.defaults import DefaultsDep
@@ -17,6 +18,7 @@ from api.work import messages, queries, replies
 from contracts.errors import ErrorCode
 from contracts.nouns import DeliveryStart, DeployStart, EngineeringStart, StartedTask
 from contracts.states import DeployAction, TaskKind
+from runtime import process_mode
 
 router = APIRouter(tags=["work"])
 
@@ -37,6 +39,7 @@ async def start_engineering(
     gateway: GatewayDep,
     defaults: DefaultsDep,
     quotas: QuotasDep,
+    settings: SettingsDep,
 ) -> StartedTask:
     """A wish to a verified commit. The same request id for the same project is the same task."""
     project = await find_working_project(session, caller, body.project_id)
@@ -44,7 +47,9 @@ async def start_engineering(
     act.on(body.project_id, task_id)
     if (known := await queries.find_started(session, task_id)) is not None:
         return replies.joined_task(known, gateway)
+    process_mode.refuse_others(settings, caller.user_id, project.owner_id)
     message = messages.engineering(body, project, caller, task_id, await effective(session, project.id, defaults))
+    process_mode.refuse_model(settings, message.agent)
     async with quotas.one_more_task(session, project.owner_id, task_id):
         # Here and below: nothing more is read, so no database connection is held while Temporal is asked.
         await session.commit()
@@ -60,6 +65,7 @@ async def start_delivery(
     gateway: GatewayDep,
     defaults: DefaultsDep,
     quotas: QuotasDep,
+    settings: SettingsDep,
 ) -> StartedTask:
     """A wish to a live URL: engineering, then deploy. The same request id for the same project is the same task."""
     if not caller.may("deploy.start"):
@@ -69,7 +75,9 @@ async def start_delivery(
     act.on(body.project_id, task_id)
     if (known := await queries.find_started(session, task_id)) is not None:
         return replies.joined_task(known, gateway)
+    process_mode.refuse_others(settings, caller.user_id, project.owner_id)
     message = messages.delivery(body, project, caller, task_id, await effective(session, project.id, defaults))
+    process_mode.refuse_model(settings, message.agent)
     async with quotas.one_more_task(session, project.owner_id, task_id):
         await session.commit()
         return await (await gateway.get()).start_delivery(message)
@@ -84,6 +92,7 @@ async def start_deploy(
     gateway: GatewayDep,
     defaults: DefaultsDep,
     quotas: QuotasDep,
+    settings: SettingsDep,
 ) -> StartedTask:
     """Deploy, roll back, stop, restart or remove. The same request id for the same project is the same task."""
     # What an archived project left running can still be ended, and what is too much can be stopped.
@@ -98,6 +107,8 @@ async def start_deploy(
     act.on(body.project_id, task_id)
     if (known := await queries.find_started(session, task_id)) is not None:
         return replies.joined_task(known, gateway)
+    if body.action not in {DeployAction.STOP, DeployAction.REMOVE}:
+        process_mode.refuse_others(settings, caller.user_id, project.owner_id)
     await queries.check_release(session, body)
     message = messages.deploy(body, project, caller, task_id, await effective(session, project.id, defaults))
     async with quotas.one_more_task(session, project.owner_id, task_id, counted=not ends):

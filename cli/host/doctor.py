@@ -18,6 +18,7 @@ from typing import Literal
 from cli.client.home import admin_key, admin_key_file, settings_for
 from cli.host.health import trouble_of
 from cli.host.parts import API, BOT, POSTGRES, TEMPORAL, WORKERS, Parts
+from cli.host.runtime_facts import MOVE, root_obstacle
 from cli.terminal.exits import ExitCode
 from cli.terminal.options import AsJson
 from cli.terminal.output import Output
@@ -25,18 +26,21 @@ from cli.terminal.tables import moment
 from contracts.base import utc_now
 from contracts.errors import OrchestratorError
 from contracts.nouns import QueueDTO
+from runtime import process_mode
 from runtime.api_client import ApiClient
+from runtime.disks import Disk, disks
 from runtime.embedded.dev_server import temporal_program
 from runtime.embedded.postgres import programs_dir
 from runtime.keyring import KeyRing
+from runtime.runtime_report import RuntimeReport
 from runtime.settings import Settings
 from runtime.temporal.client import connect
 from runtime.temporal.gateway import Gateway
 from runtime.temporal.task_queues import QueueFacts
+from runtime.usage import usage
 
 Verdict = Literal["ok", "missing", "problem", "optional"]
 _PROGRAM_S = 10.0
-_LOW_DISK_MB = 2_000
 _MISSED_BEATS = 2.5
 """After this many missed heartbeats a Temporal worker counts as dead here."""
 _NEEDED_PYTHON = (3, 11)
@@ -59,7 +63,8 @@ def doctor(as_json: AsJson = False) -> int:
 async def _examine(parts: Parts, out: Output) -> ExitCode:
     """Check everything, even after a failure; FAILED when a needed part is missing or broken."""
     local = await asyncio.gather(*(asyncio.to_thread(check) for check in _local_checks(parts.settings)))
-    findings = [*local, _without_a_key(parts), *await _running(parts)]
+    storage = await asyncio.gather(*(asyncio.to_thread(check, parts.settings) for check in (_disks, _used)))
+    findings = [*local, *storage[0], *storage[1], _without_a_key(parts), *await _running(parts)]
     bad = [finding for finding in findings if finding.verdict in {"missing", "problem"}]
     out.document({"healthy": not bad, "findings": [asdict(finding) for finding in findings]})
     rows = [(finding.part, finding.verdict, finding.found, finding.advice) for finding in findings]
@@ -83,9 +88,9 @@ def _local_checks(settings: Settings) -> list[Callable[[], Finding]]:
         lambda: _agent_program("claude", settings),
         lambda: _agent_program("droid", settings),
         _docker,
-        lambda: _disk(settings),
         lambda: _keys(settings),
-        lambda: _unprivileged_turns(),
+        lambda: _work_user(settings),
+        lambda: _trust(settings),
     ]
 
 
@@ -166,12 +171,19 @@ def _docker() -> Finding:
     return Finding("docker", "ok", said) if said else Finding("docker", "optional", "no engine answers", without)
 
 
-def _disk(settings: Settings) -> Finding:
-    place = next(path for path in (settings.home, *settings.home.parents) if path.exists())
-    free_mb = shutil.disk_usage(place).free // 1_000_000
-    if free_mb < _LOW_DISK_MB:
-        return Finding("disk", "problem", f"{free_mb} MB free at {place}", f"free at least {_LOW_DISK_MB} MB")
-    return Finding("disk", "ok", f"{free_mb} MB free at {place}")
+def _disks(settings: Settings) -> list[Finding]:
+    return [_disk(disk) for disk in disks(settings)]
+
+
+def _disk(disk: Disk) -> Finding:
+    title, said = f"disk: {disk.name}", f"{disk.free_mb} of {disk.total_mb} MB free at {disk.path}"
+    if disk.state == "ok":
+        return Finding(title, "ok", said)
+    return Finding(title, "problem", f"{disk.state.upper()}: {said}", "free some space; the lines with `used` help")
+
+
+def _used(settings: Settings) -> list[Finding]:
+    return [Finding(f"used: {one.name}", "ok", one.shown, one.rule) for one in usage(settings)]
 
 
 def _keys(settings: Settings) -> Finding:
@@ -185,14 +197,28 @@ def _keys(settings: Settings) -> Finding:
     return Finding("key files", "ok", f"{len(there)} in {settings.codec_key_file.parent}, mode 0600")
 
 
-def _unprivileged_turns() -> Finding:
-    """Whether agents run as another user than root: some agent programs refuse root, and none should have it."""
+def _work_user(settings: Settings) -> Finding:
+    """Whom processes of agents, tests and services run as, found out by starting one."""
     if os.geteuid() != 0:
-        return Finding("agent user", "ok", "agents run as you, not as root")
-    if shutil.which("useradd") is None:
-        said = "you are root, and without `useradd` agents cannot run as another user"
-        return Finding("agent user", "problem", said, "run the platform as an ordinary user")
-    return Finding("agent user", "ok", "you are root; agents run as another user")
+        return Finding("agent user", "ok", "agents, tests and services run as you, not as root")
+    obstacle = root_obstacle(settings)
+    if obstacle is None:
+        return Finding("agent user", "ok", "you are root; agents, tests and services have users of their own")
+    report = RuntimeReport.read(settings.runtime_report_file)
+    if report is not None and "processes" not in {report.work, report.services}:
+        return Finding("agent user", "optional", f"work runs in containers; processes would be root: {obstacle}", MOVE)
+    return Finding("agent user", "problem", f"agents, tests and services run as root: {obstacle}", MOVE)
+
+
+def _trust(settings: Settings) -> Finding:
+    """For whom work is held apart enough from the platform."""
+    if process_mode.is_for_one(settings):
+        advice = "`make docker` before you let in others or agents with a model"
+        return Finding("people and models", "optional", process_mode.ONE_PERSON, advice)
+    if settings.trust_processes:
+        said = f"{process_mode.VARIABLE} is set: everybody and every agent is trusted with this machine"
+        return Finding("people and models", "optional", said)
+    return Finding("people and models", "ok", "work is in containers, or none has run yet")
 
 
 def _without_a_key(parts: Parts) -> Finding:

@@ -118,9 +118,13 @@ class Parts:
         return {"api_url": api, "openapi_url": f"{api}/openapi.json", "web_ui_url": self.settings.web_ui_url}
 
     @property
+    def runtime_report(self) -> RuntimeReport | None:
+        return RuntimeReport.read(self.settings.runtime_report_file)
+
+    @property
     def runtime(self) -> str | None:
         """Whether agents, tests and services run in containers or as processes, and why, in words."""
-        found = RuntimeReport.read(self.settings.runtime_report_file)
+        found = self.runtime_report
         return found.shown if found else None
 
     def listeners(self, name: str) -> list[Listener]:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import psutil
 
+from cli.host.log_files import put_aside
 from runtime import private_files
 
 _TERMINATE_S = 15.0
@@ -68,6 +69,7 @@ class ProcessBook:
         if command.adopt_pid is not None:
             return self.write(name, command.adopt_pid, command)
         self._logs_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        put_aside(self.log_file(name))
         log = os.open(self.log_file(name), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         try:
             process = subprocess.Popen(

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 from cli.client.home import admin_key, settings_for
 from cli.host.health import trouble_of
 from cli.host.parts import BOT, START_ORDER, SUPERVISOR, TEMPORAL, Parts
+from cli.host.runtime_facts import runtime_facts
 from cli.terminal.exits import ExitCode
 from cli.terminal.options import AsJson
 from cli.terminal.output import Output
@@ -16,6 +17,7 @@ from contracts.errors import OrchestratorError
 from contracts.nouns import QueueList, TaskDTO
 from contracts.questions import QuestionDTO
 from runtime.api_client import ApiClient
+from runtime.disks import Disk, disks
 from runtime.settings import Settings
 
 _OPEN = ("queued", "running", "waiting")
@@ -30,7 +32,9 @@ async def _show(parts: Parts, out: Output) -> ExitCode:
     names = [*START_ORDER, *([BOT] if _has_bot(parts) else [])]
     troubles = dict(zip(names, await asyncio.gather(*(_trouble(parts, name) for name in names)), strict=True))
     work = await _work(parts.settings) if await _answers(parts) else _Work()
-    well = not any(troubles.values()) and not work.queues.alerts
+    # Here and not from the API, which a full disk may have stopped.
+    found = await asyncio.to_thread(disks, parts.settings)
+    well = not any(troubles.values()) and not work.queues.alerts and not any(disk.state == "full" for disk in found)
     out.document(
         {
             "well": well,
@@ -39,6 +43,8 @@ async def _show(parts: Parts, out: Output) -> ExitCode:
                 for name, trouble in troubles.items()
             },
             **parts.urls,
+            "warnings": [fact for label, fact in runtime_facts(parts) if not label],
+            "disks": [{**asdict(disk), "path": str(disk.path)} for disk in found],
             "tasks": [task.model_dump(mode="json") for task in work.tasks],
             "questions": [question.model_dump(mode="json") for question in work.questions],
             "queues": [queue.model_dump(mode="json") for queue in work.queues.items],
@@ -47,7 +53,7 @@ async def _show(parts: Parts, out: Output) -> ExitCode:
     )
     rows = [(name, trouble if trouble else "ok", _pid(parts, name)) for name, trouble in troubles.items()]
     out.table(("PART", "HEALTH", "PID"), rows, empty="")
-    _tell(parts, out, work, well=well)
+    _tell(parts, out, work, found, well=well)
     return ExitCode.OK if well else ExitCode.UNREACHABLE
 
 
@@ -104,13 +110,18 @@ def _pid(parts: Parts, name: str) -> int | None:
     return record.pid if record else None
 
 
-def _tell(parts: Parts, out: Output, work: _Work, *, well: bool) -> None:
+def _tell(parts: Parts, out: Output, work: _Work, found: list[Disk], *, well: bool) -> None:
     out.say()
     out.facts(
         [
             ("API", parts.settings.api_url),
             ("Temporal Web UI", parts.settings.web_ui_url if TEMPORAL in parts.names else None),
-            ("Runtime", parts.runtime),
+            *runtime_facts(parts),
+            *(
+                (f"Disk with {disk.name}", f"{disk.free_mb} MB free, {disk.state}")
+                for disk in found
+                if disk.state != "ok"
+            ),
             ("Home", parts.settings.home),
             (
                 "Supervisor",

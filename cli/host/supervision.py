@@ -9,6 +9,7 @@ import sys
 
 from cli.client.home import effective_settings
 from cli.host.health import wait_healthy
+from cli.host.log_files import rotate_all
 from cli.host.parts import (
     BOT,
     START_ORDER,
@@ -29,6 +30,7 @@ _LONGEST_PAUSE_S = 30.0
 _STEADY_S = 20.0
 """A part that lived this long starts again with the shortest pause: an accident, not a crash at every start."""
 _LOOK_S = 5.0
+_ROTATE_S = 60.0
 
 
 def stop_request() -> asyncio.Event:
@@ -43,6 +45,7 @@ def stop_request() -> asyncio.Event:
 async def stay(parts: Parts, out: Output, stopping: asyncio.Event) -> ExitCode:
     """Watch until `stopping`, then stop the parts in order. The caller holds the supervisor's record."""
     watchers = [asyncio.create_task(_keep(parts, name, out)) for name in parts.names]
+    watchers.append(asyncio.create_task(_keep_logs_short(parts, out)))
     if not out.as_json and out.console.is_terminal:
         watchers.append(asyncio.create_task(_status_line(parts, out)))
     await stopping.wait()
@@ -83,6 +86,18 @@ async def _keep(parts: Parts, name: str, out: Output) -> None:
             out.say(f"{name} could not be started: {error}")
         else:
             out.say(f"{name} is running again.")
+
+
+async def _keep_logs_short(parts: Parts, out: Output) -> None:
+    while True:
+        try:
+            full = await asyncio.to_thread(rotate_all, parts.settings.logs_dir)
+        except OSError as error:
+            full = []
+            out.say(f"The logs cannot be rotated: {error}")
+        for name in full:
+            out.say(f"{name} was full and begins anew; what it held is in {name}.1")
+        await asyncio.sleep(_ROTATE_S)
 
 
 async def _start_again(parts: Parts, name: str) -> None:

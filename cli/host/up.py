@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -14,6 +16,7 @@ from cli.host.health import trouble_of, wait_healthy
 from cli.host.images import get_base_image
 from cli.host.lock import one_start_at_a_time
 from cli.host.parts import API, BOT, POSTGRES, SUPERVISOR, TEMPORAL, WORKERS, Parts
+from cli.host.runtime_facts import runtime_facts
 from cli.terminal.exits import ExitCode
 from cli.terminal.options import AsJson
 from cli.terminal.output import Output
@@ -26,6 +29,7 @@ from runtime.settings import Settings
 # The first start of the workers may have to build the images of the local server and of agents.
 _TIMEOUTS_S = {POSTGRES: 30.0, TEMPORAL: 30.0, API: 40.0, WORKERS: 300.0, BOT: 60.0}
 _RETENTION_DAYS = 30
+_TAKEN_APART = re.compile(r"[\s\x00-\x1f\"'`$\\:;,&|<>(){}\[\]*?!#%=]")
 
 
 def up(
@@ -140,6 +144,7 @@ async def _raise_retention(parts: Parts) -> None:
 
 
 def _prepare_home(settings: Settings) -> None:
+    _refuse_unusable_name(settings.home)
     try:
         for directory in (settings.home, settings.logs_dir, settings.processes_dir):
             private_files.make_directory(directory)
@@ -152,6 +157,17 @@ def _prepare_home(settings: Settings) -> None:
         keyring.create_if_absent(path)
         keyring.KeyRing.load(path)
     remember(settings)
+
+
+def _refuse_unusable_name(home: Path) -> None:
+    """Makefiles, shells and lists of directories take these apart, in projects as well as in our own parts."""
+    if bad := _TAKEN_APART.findall(str(home)):
+        shown = ", ".join(dict.fromkeys("a space" if one == " " else repr(one) for one in bad))
+        raise OrchestratorError(
+            ErrorCode.SETTINGS_INVALID,
+            f"The home {str(home)!r} contains {shown}, which the build tools of projects do not understand in a "
+            "path. Choose another one: ORCHESTRATOR_HOME=/path/without/that orchestrator up",
+        )
 
 
 async def _run_once(parts: Parts, *arguments: str) -> None:
@@ -195,6 +211,7 @@ def _tell_ready(parts: Parts, out: Output, *, fresh: list[str], login: str | Non
             "home": str(settings.home),
             "runtime": parts.runtime,
             "without_a_key": parts.without_a_key,
+            "warnings": [fact for label, fact in runtime_facts(parts) if not label],
         }
     )
     number = 8 if BOT in parts.names else 7
@@ -206,7 +223,7 @@ def _tell_ready(parts: Parts, out: Output, *, fresh: list[str], login: str | Non
             ("   Temporal Web UI", login or _without_login(parts)),
             ("   ", "this link logs you in once; open it within 30 minutes" if login else None),
             ("   Web UI, encrypted", settings.ui_url if login else None),
-            ("   Runtime", parts.runtime),
+            *((f"   {label}", fact) for label, fact in runtime_facts(parts)),
             ("   Without a key", parts.without_a_key),
             ("   Keys", settings.codec_key_file.parent),
             ("   Logs", settings.logs_dir),

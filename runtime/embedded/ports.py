@@ -15,6 +15,16 @@ def is_free(port: int) -> bool:
     return True
 
 
+def can_listen(host: str, port: int) -> bool:
+    """Whether a server could listen there now."""
+    v6 = ":" in host
+    try:
+        socket.create_server((host, port), family=socket.AF_INET6 if v6 else socket.AF_INET, dualstack_ipv6=v6).close()
+    except (OSError, ValueError):  # the last without IPv6
+        return False
+    return True
+
+
 def any_free() -> int:
     """A loopback port that is free at this moment."""
     with socket.socket() as probe:

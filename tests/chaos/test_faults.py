@@ -119,6 +119,9 @@ async def test_work_waits_for_space_on_the_disk_of_artifacts_and_says_so(
             message="an activity that says that the disk is full",
         )
         assert (await stack.task(delivery.task_id))["state"] == "running"
+        disks, alerts = (await stack.get("/health"))["disks"], (await stack.get("/queues"))["alerts"]
+        assert [disk["name"] for disk in disks if disk["state"] == "full"] == ["artifacts"]
+        assert [alert["subject"] for alert in alerts if alert["kind"] == "disk_full"] == ["artifacts"]
         grow()
         task = await end_of(stack, delivery.task_id, ENDS_WITHIN_S)
         assert task["state"] == "completed", task

@@ -267,9 +267,9 @@ def release(project_id: str, state: str = "pending", **fields: Any) -> dict[str,
 
 
 @asynccontextmanager
-async def running_api(directory: Path, gateway: RecordingGateway | None = None) -> AsyncIterator[Api]:
+async def running_api(directory: Path, gateway: RecordingGateway | None = None, **chosen: Any) -> AsyncIterator[Api]:
     """The application over ASGI, with a migrated and bootstrapped database of its own."""
-    settings = Settings(home=directory / "home", admin_user_id=1, ui_port=any_free(), **UNLIMITED)
+    settings = Settings(home=directory / "home", admin_user_id=1, ui_port=any_free(), **(UNLIMITED | chosen))
     url = await new_database()
     await migrate.upgrade(url)
     keys = await bootstrap(settings, url)

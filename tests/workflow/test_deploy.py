@@ -215,3 +215,26 @@ async def test_a_message_without_a_repository_fails_with_words_and_touches_nothi
     assert code == ErrorCode.INVALID_INPUT
     assert "repository" in str(world.platform.of(task_id)[-1].error)
     assert world.target.released == []
+
+
+async def test_a_port_of_a_foreign_program_is_passed_over_while_nobody_knows_the_address(world: World) -> None:
+    world.target.foreign_ports = {18000, 18001}
+    result = await deployed(world, commit=A)
+    assert result.deployed_url == "http://127.0.0.1:18002"
+    assert world.target.serving == result.release_id
+
+
+async def test_a_known_address_is_kept_and_the_program_that_holds_it_is_named(world: World) -> None:
+    good = await deployed(world, commit=A)
+    world.target.foreign_ports = {18000}
+    task_id, code = await failed(world, commit=B)
+    assert code == ErrorCode.PORT_TAKEN
+    assert "18000" in str(world.platform.of(task_id)[-1].error)
+    assert world.target.serving == good.release_id
+
+
+async def test_ports_that_are_all_taken_end_with_that_reason(world: World) -> None:
+    world.target.foreign_ports = set(range(18000, 18200))
+    _, code = await failed(world, commit=A)
+    assert code == ErrorCode.PORT_TAKEN
+    assert len(world.target.released) == 11

@@ -325,6 +325,9 @@ class DockerContainerEngine:
 
         output = await self._call(build)
         failed = [one["error"] for one in output if "error" in one]
+        # The platform's own image: nobody else writes the words of these steps.
+        if failed and _NO_SPACE in f"{failed[0]} {output[-3:]}".lower():
+            raise disk_full(str(failed[0]))
         if failed:
             said = "".join(str(one.get("stream", "")) for one in output)
             raise _refused(f"The image could not be built: {failed[0]}", ErrorClass.TRANSIENT, said[-3000:])
@@ -472,12 +475,40 @@ _HALF_STARTED = re.compile(r"\btask [0-9a-f]{64}: already exists|\bid already in
 """Two ways of saying that containerd has a task of which Docker does not know."""
 
 
+_NO_SPACE = "no space left on device"
+
+
+def disk_full(said: str) -> OrchestratorError:
+    """The error for an engine that has no room for images and containers."""
+    return OrchestratorError(
+        ErrorCode.DOCKER_DISK_FULL,
+        "The disk of the Docker Engine is full. Free some space (`docker system df` shows what uses it); "
+        "the work then continues by itself.",
+        error_class=ErrorClass.TRANSIENT,
+        details={"cause": bounded(said, 500)},
+    )
+
+
+def root_directory(timeout_s: float = 1.0) -> str | None:
+    """Where the engine keeps images and containers; None without an engine. Blocks."""
+    try:
+        api = connect(None, timeout_s)
+        try:
+            return str(api.info()["DockerRootDir"])
+        finally:
+            api.close()
+    except (errors.DockerException, requests.RequestException, urllib3.exceptions.HTTPError, OSError, KeyError):
+        return None
+
+
 def _api_error(error: errors.APIError) -> OrchestratorError:
     said = _said(error)
     if error.status_code == 409 and re.search(r"already (in use|exists)", said):
         return OrchestratorError(ErrorCode.ALREADY_EXISTS, said)
     if error.status_code == 409:
         return OrchestratorError(ErrorCode.CONFLICT, said, error_class=ErrorClass.TRANSIENT)
+    if error.is_server_error() and _NO_SPACE in said.lower():
+        return disk_full(said)
     kind = ErrorClass.TRANSIENT if error.is_server_error() else ErrorClass.PERMANENT
     return _refused(f"Docker refused: {said}", kind)
 

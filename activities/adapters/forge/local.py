@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from contextlib import AbstractAsyncContextManager
+from datetime import datetime
 from pathlib import Path
 
 from activities.adapters.forge.git import Git, Identity, temporary_directory
@@ -21,6 +22,7 @@ from contracts.errors import ErrorCode, OrchestratorError
 from contracts.steps import PublishRequest, PublishResult, ScaffoldResult
 
 _MAIN_REF = f"refs/heads/{MAIN}"
+_TASK_REFS = "refs/heads/task/"
 _MARK = "orchestrator.projectid"
 _VERSION_MARK = "orchestrator.templateversion"
 _ANSWERS = ".copier-answers.yml"
@@ -81,6 +83,20 @@ class LocalBareForge:
             if await git.commit_of(_MAIN_REF) != request.commit:
                 raise _not_on_remote(request.commit)
             return await _published(git, main, request.commit)
+
+    async def prune_branches(self, before: datetime) -> list[str]:
+        """Delete branches of tasks whose work has reached main and whose last commit is older; `org/name branch` each.
+
+        A task that goes on with such a branch begins at main, which has all of it.
+        """
+        pruned = []
+        for repository in self._paths.repositories:
+            async with self._locked(repository):
+                git = Git(self._paths.repository(repository))
+                for branch in await _merged(git, before):
+                    await git.run("update-ref", "-d", branch)
+                    pruned.append(f"{repository} {branch.removeprefix('refs/heads/')}")
+        return pruned
 
     def _locked(self, repository: str) -> AbstractAsyncContextManager[object]:
         # Only the platform reads here: agents see their own project, in their workspace.
@@ -196,3 +212,13 @@ def _unproven(commit: str) -> OrchestratorError:
 
 def _not_on_remote(commit: str) -> OrchestratorError:
     return OrchestratorError(ErrorCode.COMMIT_NOT_ON_REMOTE, f"The forge does not have the commit {commit[:12]}.")
+
+
+async def _merged(git: Git, before: datetime) -> list[str]:
+    """References of task branches that are a part of main."""
+    if await git.commit_of(_MAIN_REF) is None:
+        return []
+    form = "--format=%(committerdate:unix) %(refname)"
+    listed = await git.text("for-each-ref", f"--merged={_MAIN_REF}", form, _TASK_REFS)
+    pairs = (line.split(" ", 1) for line in listed.splitlines())
+    return [name for moment, name in pairs if int(moment) < before.timestamp()]

@@ -23,6 +23,11 @@ class ForgePaths:
         return self.root / org / f"{name}.git"
 
     @property
+    def repositories(self) -> list[str]:
+        """The names of all repositories, `org/name`."""
+        return sorted(f"{path.parent.name}/{path.stem}" for path in self.root.glob("[!.]*/*.git"))
+
+    @property
     def drafts(self) -> Path:
         """A directory for drafts, which are renamed when complete; on the same disk as the repositories."""
         return self.root / ".drafts"

@@ -9,9 +9,10 @@ import os
 import shutil
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 from uv import find_uv_bin
 
 from activities.adapters.packages.pip_settings import secrets_in
@@ -21,6 +22,7 @@ from contracts.errors import ErrorClass, ErrorCode, OrchestratorError, bounded
 from contracts.redaction import redacted
 
 STAMP = ".ready"
+_ASIDE = ".gone-"
 BUILD_TIMEOUT_S = 900
 # Installing a package must not run its code as the platform.
 _WHEELS_ONLY = ("--only-binary", ":all:")
@@ -36,15 +38,59 @@ def ensure_venv(requirements: list[Path], cache_dir: Path, python: str) -> Path:
     """
     wanted = [_plain(file) for file in requirements]
     venv = cache_dir / _key(wanted, python)
-    if (venv / STAMP).exists():
+    if _used_now(venv):
         return venv
     cache_dir.mkdir(mode=0o755, parents=True, exist_ok=True)
-    with FileLock(venv.with_suffix(".lock"), fallback_to_soft=False):
-        if not (venv / STAMP).exists():
+    with _lock(venv):
+        if not _used_now(venv):
             shutil.rmtree(venv, ignore_errors=True)
             _build(venv, wanted, python)
             (venv / STAMP).touch()
     return venv
+
+
+def prune_venvs(cache_dir: Path, before: float, in_use: set[Path]) -> list[str]:
+    """Remove environments that nobody has asked for since `before` (a time in seconds), except those `in_use`; their
+    names. One that is being built is left alone."""
+    pruned = []
+    for venv in sorted(cache_dir.glob("[!.]*/")):
+        with suppress(Timeout), _lock(venv, timeout=0):
+            if venv not in in_use and _last_used(venv) < before and _set_aside(venv, before):
+                pruned.append(venv.name)
+    for aside in cache_dir.glob(f"{_ASIDE}*"):
+        shutil.rmtree(aside, ignore_errors=True)
+    return pruned
+
+
+def _lock(venv: Path, timeout: float = -1) -> FileLock:
+    return FileLock(venv.with_suffix(".lock"), timeout, mode=0o600, fallback_to_soft=False)
+
+
+def _used_now(venv: Path) -> bool:
+    """Whether the environment is whole. Says so by the time of its mark, without a lock."""
+    try:
+        os.utime(venv / STAMP)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def _last_used(venv: Path) -> float:
+    try:
+        return (venv / STAMP).stat().st_mtime
+    except FileNotFoundError:
+        return venv.stat().st_mtime
+
+
+def _set_aside(venv: Path, before: float) -> bool:
+    """Rename, and look again: somebody may have asked for it in between, and gets it back."""
+    aside = venv.with_name(f"{_ASIDE}{venv.name}")
+    shutil.rmtree(aside, ignore_errors=True)
+    os.rename(venv, aside)
+    if _last_used(aside) < before:
+        return True
+    os.rename(aside, venv)
+    return False
 
 
 def _plain(file: Path) -> list[str]:
@@ -68,7 +114,7 @@ def _build(venv: Path, wanted: list[list[str]], python: str) -> None:
         return
     variables = settings_for_uv()
     # Beside the environments: HOME may be missing, or another one for each deploy.
-    variables["UV_CACHE_DIR"] = os.environ.get("UV_CACHE_DIR") or str(venv.parent.with_name("uv").absolute())
+    variables["UV_CACHE_DIR"] = os.environ.get("UV_CACHE_DIR") or _own_uv_cache(venv.parent.with_name("uv"))
     # No settings from files: a project must not say where its packages come from. Copies: a service that changes its
     # environment changes no other.
     argv = [find_uv_bin(), "pip", "install", "--quiet", "--no-config", "--python", str(venv / "bin" / "python"),
@@ -78,6 +124,13 @@ def _build(venv: Path, wanted: list[list[str]], python: str) -> None:
         argv.append("--require-hashes")
         variables["UV_CONSTRAINT"] = ""
     _run(argv, variables, "\n".join(lines))
+
+
+def _own_uv_cache(directory: Path) -> str:
+    """For the platform alone: it has a lock, and whoever may open that can hold up every installation."""
+    directory.mkdir(mode=0o700, exist_ok=True)
+    directory.chmod(0o700)
+    return str(directory.absolute())
 
 
 def _run(argv: list[str], variables: dict[str, str], text: str) -> None:

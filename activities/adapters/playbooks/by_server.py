@@ -7,7 +7,7 @@ from tenacity import retry, retry_if_exception, stop_after_delay, wait_fixed
 
 from activities.adapters.playbooks.hosts import OnServer, ProgramHost, ThisMachine
 from activities.adapters.playbooks.target import ReleaseTarget
-from activities.adapters.runs.unprivileged import UnprivilegedUsers
+from activities.adapters.runs.users import UnprivilegedUsers
 from activities.adapters.servers.container import SSH_PORT, USER, LocalServers
 from activities.adapters.servers.registered import RegisteredServers, host_keys
 from activities.ports import ArtifactStore, DeployTarget, Forge, Servers
@@ -140,6 +140,6 @@ def build_target(
         registration = ContainerServer(over_ssh, api, local, settings.service_port_min, in_containers)
     else:
         registration = NamedServer(settings, settings.server, over_ssh, api)
-    machine = ThisMachine(home, forge, UnprivilegedUsers([home]))
+    machine = ThisMachine(home, forge, UnprivilegedUsers(home))
     hosts = HostsByServer(machine, over_ssh, api, registration)
     return ReleaseTarget(home, artifacts, hosts.of, hosts.restore)

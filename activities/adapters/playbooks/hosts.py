@@ -17,7 +17,8 @@ from activities.adapters.release.order import Order
 from activities.adapters.release.processes import ReleaseProcesses
 from activities.adapters.release.services import load_release
 from activities.adapters.runs.file_lock import file_lock
-from activities.adapters.runs.unprivileged import UnprivilegedUsers
+from activities.adapters.runs.states import RunAs
+from activities.adapters.runs.users import UnprivilegedUsers
 from activities.adapters.servers.registered import RegisteredServers
 from activities.adapters.servers.remote_shell import ServerAccess
 from activities.ports import Forge
@@ -66,7 +67,7 @@ class ThisMachine:
 
     async def completed(self, order: Order, repository: str = "") -> Order:
         place = await asyncio.to_thread(claim_place, self._services_dir, order.project_id, order.project_name)
-        user = self.users.for_owner(f"service-{place.slug}")
+        user = self._user(place)
         backend: dict[str, Any] = {
             "runs_dir": str(self.home / "runs"),
             "venvs_dir": str(self.home / "caches" / "venvs"),
@@ -81,6 +82,10 @@ class ThisMachine:
         await self.forge.mirror(repository).fetch(order.commit)
         return _line(order)
 
+    def _user(self, place: ProjectPlace) -> RunAs | None:
+        """By the project's id: a name can be chosen, and chosen again."""
+        return self.users.for_owner(f"service-{place.project_id}", place.data)
+
     async def restore(self) -> list[str]:
         """Start what should run and does not; the names of what was started."""
         started: list[str] = []
@@ -89,8 +94,9 @@ class ThisMachine:
             current = directory.current_release(place)
             if current is None or place.stopped.exists():
                 continue
-            user = self.users.for_owner(f"service-{place.slug}")
+            user = self._user(place)
             async with file_lock(place.lock):
+                directory.keep_private(place, user)
                 processes = ReleaseProcesses(place=place, runs_dir=self.home / "runs", user=user)
                 started += await processes.restore(load_release(place, current))
         return started

@@ -41,7 +41,7 @@ LOCAL_SERVER = "local"
 _LOOKS = 3
 _LOOK_EVERY_S = 0.3
 _MAX_NAME = 150
-_OWN_CODES = {ErrorCode.PROBE_FAILED, ErrorCode.MIGRATION_FAILED, ErrorCode.IMAGE_MISMATCH}
+_OWN_CODES = {ErrorCode.PROBE_FAILED, ErrorCode.MIGRATION_FAILED, ErrorCode.IMAGE_MISMATCH, ErrorCode.PORT_TAKEN}
 """What a person is told as such; all else is a failed installation."""
 _OPERATIONS = {DeployAction.STOP, DeployAction.RESTART, DeployAction.REMOVE}
 
@@ -70,8 +70,8 @@ class ReleaseTarget:
         """Put the release on the server and switch to it. A second call adopts the running or finished run.
 
         If a release does not become healthy, the previous one stays live: `ok` and `switched` are False, and `error`
-        ends with the service's log. Raises PLAYBOOK_LOST (transient) when the run was killed from outside or the server
-        could not be reached.
+        ends with the service's log. After `taken_ports` the next call starts again. Raises PLAYBOOK_LOST (transient)
+        when the run was killed from outside or the server could not be reached.
         """
         handle, ident = request.allocation.server_handle, release_ident(request.release_id, request.task_id)
         host = await self._host_of(handle)
@@ -83,7 +83,11 @@ class ReleaseTarget:
             await self._detached.stop(ident)
             await host.prepare(handle)
             result = await self._detached.run(detached, follow)
-        return await outcome_of(result, request, environment, self._artifacts)
+        outcome = await outcome_of(result, request, environment, self._artifacts)
+        if outcome.taken_ports:
+            # The same release may be started again, on another port: its run must not be adopted then.
+            await self._detached.stop(ident)
+        return outcome
 
     async def stop_release(self, request: ReleaseRequest) -> None:
         """Stop the run and its candidate; the previous release stays live, and what is unfinished is removed."""
@@ -196,8 +200,14 @@ async def outcome_of(
     if result.answer is not None and not result.answer.get("failed"):
         return ReleaseOutcome(ok=True, switched=True, log=reference, image=result.answer["image"] or None)
     code, error = _reason(result, request, log)
+    taken = (result.answer or {}).get("details", {}).get("port") if code == ErrorCode.PORT_TAKEN else None
     return ReleaseOutcome(
-        ok=False, switched=False, error_code=code, error=bounded(redacted(error, secrets), 3_900), log=reference
+        ok=False,
+        switched=False,
+        error_code=code,
+        error=bounded(redacted(error, secrets), 3_900),
+        log=reference,
+        taken_ports=[] if taken is None else [int(taken)],
     )
 
 

@@ -27,13 +27,16 @@ from activities.adapters.runs.contained_files import read_inside
 from activities.adapters.runs.follower import LineFollower
 from activities.adapters.runs.states import RunAs
 from activities.adapters.runs.supervisor import BEHIND_THE_PLATFORM, SupervisedCommand, Supervisor
-from activities.adapters.runs.unprivileged import UnprivilegedUsers, give
+from activities.adapters.runs.unprivileged import give
+from activities.adapters.runs.users import UnprivilegedUsers
 from activities.ports import ArtifactStore, Follow
 from contracts.agent_workers import TurnOutcome
 from contracts.artifacts import ArtifactRef
 from contracts.errors import ErrorCode, OrchestratorError
 from contracts.ids import turn_name
+from contracts.states import AgentKind
 from contracts.steps import TurnRequest
+from runtime.process_mode import model_refused
 
 
 class ProcessAgentRuntime:
@@ -52,7 +55,10 @@ class ProcessAgentRuntime:
         users: UnprivilegedUsers,
         artifacts: ArtifactStore,
         path: str | None = None,
+        *,
+        trusts_models: bool = False,
     ) -> None:
+        self._trusts_models = trusts_models
         self._supervisor = supervisor
         self._homes_dir = homes_dir
         self._workspaces_dir = workspaces_dir
@@ -70,8 +76,11 @@ class ProcessAgentRuntime:
         An agent that does not know its session any more is started once without it (`fresh_context`). Raises
         OrchestratorError, all permanent: AGENT_LOST when the supervision was killed (a repeat would pay twice),
         AGENT_FAILED after `timeout_s`, STOPPED_BY_PERSON for a turn that was stopped, INVALID_INPUT for an agent
-        that is not set up. A failed agent is not an error but an outcome `failed`.
+        that is not set up, CONTAINERS_NEEDED for one with a model unless models are trusted with this machine. A
+        failed agent is not an error but an outcome `failed`.
         """
+        if request.agent is not AgentKind.SCRIPTED and not self._trusts_models:
+            raise model_refused(request.agent)
         ended = await self._run(request, follow, request.session_id, "", 0)
         fresh = forgot(request, ended)
         if fresh:
@@ -106,9 +115,9 @@ class ProcessAgentRuntime:
         return EndedTurn(name, status, reader.report, offset)
 
     def _command(self, request: TurnRequest, name: str, session_id: str | None) -> SupervisedCommand:
-        cli, user = self._cli(request), self._users.for_owner(request.worker_id)
-        home = self._home(request.worker_id)
+        cli, home = self._cli(request), self._home(request.worker_id)
         workspace = self._workspaces_dir / request.worker_id
+        user = self._users.for_owner(request.worker_id, workspace)
         if self._supervisor.status(name).state == "absent":
             if not workspace.is_dir():
                 raise OrchestratorError(

@@ -24,7 +24,8 @@ from activities.adapters.runs.file_lock import file_lock
 from activities.adapters.runs.follower import LineFollower
 from activities.adapters.runs.states import RunAs, RunStatus
 from activities.adapters.runs.supervisor import BEHIND_THE_PLATFORM, SupervisedCommand, Supervisor
-from activities.adapters.runs.unprivileged import UnprivilegedUsers, give
+from activities.adapters.runs.unprivileged import give
+from activities.adapters.runs.users import UnprivilegedUsers
 from activities.adapters.verification.report import judge
 from activities.adapters.verification.steps import (
     MAX_LOG,

@@ -23,7 +23,9 @@ from activities.adapters.forge.clones import (
 from activities.adapters.forge.git import temporary_directory
 from activities.adapters.runs.contained_files import write_inside
 from activities.adapters.runs.file_lock import file_lock
-from activities.adapters.runs.unprivileged import UnprivilegedUsers, give
+from activities.adapters.runs.states import RunAs
+from activities.adapters.runs.unprivileged import give
+from activities.adapters.runs.users import UnprivilegedUsers
 from activities.ports import Forge
 from contracts.steps import PushedBranch, WorkspaceFile, WorkspacePush, WorkspaceReady, WorkspaceRequest
 
@@ -60,7 +62,7 @@ class LocalWorkspaces:
 
         Raises INVALID_INPUT for a path that leaves the workspace or touches its .git, NOT_FOUND without a workspace.
         """
-        owner = self._users.for_owner(request.worker_id)
+        owner = self._user(request.worker_id)
         await asyncio.to_thread(
             write_inside, self._existing(request.worker_id), request.path, request.content.encode(), owner
         )
@@ -86,11 +88,14 @@ class LocalWorkspaces:
         async with temporary_directory(self._dir / ".drafts") as directory:
             draft = directory / "workspace"
             prepared = await workspace_for_agent(self._forge, request, draft)
-            await asyncio.to_thread(give, draft, self._users.for_owner(request.worker_id))
+            await asyncio.to_thread(give, draft, self._user(request.worker_id))
             self._records.save(request.worker_id, prepared)
             await asyncio.to_thread(shutil.rmtree, self._path(request.worker_id), ignore_errors=True)
             os.rename(draft, self._path(request.worker_id))
         return prepared
+
+    def _user(self, worker_id: str) -> RunAs | None:
+        return self._users.for_owner(worker_id, self._path(worker_id))
 
     def _path(self, worker_id: str) -> Path:
         return self._dir / worker_id

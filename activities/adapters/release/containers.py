@@ -25,7 +25,6 @@ from activities.adapters.release.services import (
     ReleaseServices,
 )
 from activities.adapters.runs.states import RunAs, RunState, RunStatus
-from activities.adapters.runs.unprivileged import numeric_user
 from contracts.errors import ErrorCode, OrchestratorError
 
 PROJECT_LABEL = "orchestrator.project"
@@ -39,6 +38,9 @@ _INTERPRETER = "python3"
 _STOP_GRACE_S = 3
 _START_S = 60.0
 _WAIT_S = 24 * 3600.0
+_ROOM_BYTES = 50_000_000
+_ROOM_NAMES = 1_000
+"""With less on its disk an engine can neither build nor start anything."""
 _ENVIRONMENT = "/run/orchestrator/environment"
 _DATA = "/data"
 # Variables come from a mounted file: what a container was created with can always be read with `docker inspect`.
@@ -123,6 +125,7 @@ class ReleaseContainers(ReleaseServices):
             if reply.ok:
                 reply = await engine.try_call("POST", f"/containers/{name}/start", timeout_s=_START_S)
             if not reply.ok:
+                await _refuse_full_disk()
                 raise OrchestratorError(
                     ErrorCode.PLAYBOOK_FAILED, f"Service {service.name} cannot be started: {reply.error}"
                 )
@@ -197,9 +200,21 @@ async def build_image(place: ProjectPlace, release_id: str, commit: str, context
     if reply.cut_off:
         raise docker.unreachable(reply)
     if reply.code != 0:
+        await _refuse_full_disk()
         said = f"{reply.text[-1_500:]}\n{reply.error[-1_500:]}".strip()
         raise OrchestratorError(ErrorCode.PLAYBOOK_FAILED, f"The image cannot be built:\n{said}")
     return str((await engine.call("GET", f"/images/{tag}/json"))["Id"])
+
+
+async def _refuse_full_disk() -> None:
+    """Raises DOCKER_DISK_FULL (transient) if the engine has no room: then its refusal says nothing about the project.
+
+    What a build prints is the project's own text, so its words do not count.
+    """
+    facts = os.statvfs((await engine.call("GET", "/info"))["DockerRootDir"])
+    if facts.f_bavail * facts.f_frsize < _ROOM_BYTES or (facts.f_files > 0 and facts.f_favail < _ROOM_NAMES):
+        reason = "The disk of the server's Docker Engine is full. Free some space; the deploy then continues by itself."
+        raise OrchestratorError.transient(ErrorCode.DOCKER_DISK_FULL, reason)
 
 
 def _status(name: str, state: dict[str, Any], restarts: int) -> RunStatus:
@@ -216,4 +231,5 @@ def _status(name: str, state: dict[str, Any], restarts: int) -> RunStatus:
 
 
 def services_of(order: Order, place: ProjectPlace) -> ReleaseContainers:
-    return ReleaseContainers(place=place, user=numeric_user(place.slug), start_timeout_s=order.start_timeout_s)
+    user = directory.service_user(place, Path(order.services_dir))
+    return ReleaseContainers(place=place, user=user, start_timeout_s=order.start_timeout_s)

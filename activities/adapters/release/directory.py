@@ -16,6 +16,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from activities.adapters.runs.states import RunAs
+from activities.adapters.runs.unprivileged import UserTable, give
 from contracts.errors import ErrorCode, OrchestratorError
 from contracts.ids import directory_name
 
@@ -24,6 +26,8 @@ MANIFEST = "release.json"
 SERVED = "served"
 """Marks a release that has answered at the public address: a rollback may return to it, and it is never removed."""
 _OWNER = ".project"
+_USERS = ".users"
+"""The table of users of a server, beside its projects."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,11 @@ class ProjectPlace:
     @property
     def slug(self) -> str:
         return self.root.name
+
+    @property
+    def project_id(self) -> str:
+        """Whose it is."""
+        return (self.root / _OWNER).read_text()
 
     @property
     def data(self) -> Path:
@@ -76,7 +85,8 @@ def claim_place(services_dir: Path, project_id: str, project_name: str) -> Proje
     for root in (services_dir / slug, services_dir / f"{slug}_{suffix}"):
         if _is_foreign(root):
             continue
-        root.mkdir(mode=0o755, parents=True, exist_ok=True)
+        services_dir.mkdir(mode=0o711, parents=True, exist_ok=True)
+        root.mkdir(mode=0o700, exist_ok=True)
         draft = root / f"{_OWNER}.{secrets.token_hex(4)}"
         draft.write_text(project_id)
         try:
@@ -113,9 +123,35 @@ def _claimed_place(services_dir: Path, project_id: str) -> ProjectPlace | None:
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
     """Blocks while another process holds `path`; the kernel frees the lock of a killed holder."""
-    with path.open("w") as file:
+    file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        # Older platforms left it open to all users, and whoever may open a file may hold it.
+        os.fchmod(file, 0o600)
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
+    finally:
+        os.close(file)
+
+
+def keep_private(place: ProjectPlace, user: RunAs | None) -> None:
+    """Let only the platform and the project's own user into its directory. Mends what older platforms left open."""
+    if user is not None:
+        os.chown(place.root, -1, user.gid)
+    place.root.chmod(0o700 if user is None else 0o750)
+    if place.data.is_dir():
+        place.data.chmod(0o700)
+
+
+def make_data(directory: Path, user: RunAs | None) -> None:
+    """A directory for what services write, with all that is in it: of their user, and for nobody else."""
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    give(directory, user)
+    directory.chmod(0o700)
+
+
+def service_user(place: ProjectPlace, services_dir: Path) -> RunAs:
+    """The user of a project's services on this server."""
+    return UserTable(services_dir / _USERS, services_dir).claim(f"service-{place.project_id}", place.data)
 
 
 def recorded_release(place: ProjectPlace, release_id: str, commit: str) -> dict[str, Any] | None:

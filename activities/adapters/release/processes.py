@@ -42,10 +42,11 @@ class ReleaseProcesses(ReleaseServices):
     venvs_dir: Path = Path()
 
     async def check_out(self, release_id: str, commit: str) -> None:
-        release = self.place.release(release_id)
-        shutil.rmtree(release, ignore_errors=True)
-        (release / "app").mkdir(parents=True)
-        await export_commit(self.git_dir, commit, release / "app")
+        # Only the code: a release that is built again was live before, and its mark says so.
+        app = self.place.release(release_id) / "app"
+        shutil.rmtree(app, ignore_errors=True)
+        app.mkdir(parents=True)
+        await export_commit(self.git_dir, commit, app)
 
     async def is_built(self, recorded: dict[str, Any] | None) -> bool:
         return recorded is not None

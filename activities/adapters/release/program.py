@@ -163,7 +163,12 @@ async def _answer(order: Order, services_of: ServicesOf) -> Answer:
             told = work.title(step)
             answer |= await _done(work, step, told) or {}
     except OrchestratorError as error:
-        failure = {"msg": error.message, "code": error.code.value, "retryable": error.retryable}
+        failure = {
+            "msg": error.message,
+            "code": error.code.value,
+            "retryable": error.retryable,
+            "details": error.details,
+        }
         return {"failed": True, "step": told, **failure}
     return answer
 
@@ -174,6 +179,7 @@ async def _done(work: _Work, step: str, told: str) -> Answer | None:
     if told:
         _say({"step": told})
     with _alone(work.place, takes_over=work.services.takes_over):
+        directory.keep_private(work.place, work.services.user)
         return await STEPS[step](work)
 
 

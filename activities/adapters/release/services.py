@@ -20,7 +20,6 @@ from activities.adapters.release import directory
 from activities.adapters.release.directory import ProjectPlace
 from activities.adapters.release.probe import Expectation, look
 from activities.adapters.runs.states import RunAs, RunStatus
-from activities.adapters.runs.unprivileged import give
 from contracts.errors import ErrorCode, OrchestratorError, bounded
 from contracts.redaction import redacted, redacted_part
 
@@ -167,8 +166,7 @@ class ReleaseServices(ABC):
         """
         await self.stop_candidates()
         scratch = self.place.scratch(release.release_id)
-        scratch.mkdir(parents=True)
-        give(scratch, self.user)
+        directory.make_data(scratch, self.user)
         try:
             await _all(self._start(release, service, "candidate", scratch) for service in release.services)
         finally:
@@ -178,7 +176,7 @@ class ReleaseServices(ABC):
         """Stop what runs, start `release` at the public address, then switch `current`.
 
         If the release does not answer there, it is stopped and the one before it started again: PROBE_FAILED. If a
-        program that is not part of this project holds a port: PLAYBOOK_FAILED, before anything is stopped.
+        program that is not part of this project holds a port: PORT_TAKEN, before anything is stopped.
         """
         before = directory.current_release(self.place)
         await self._refuse_foreign_ports(release)
@@ -267,8 +265,7 @@ class ReleaseServices(ABC):
         return [(name, *name.removeprefix(prefix).partition("-")[::2]) for name in await self.names()]
 
     def _give_data(self) -> None:
-        self.place.data.mkdir(parents=True, exist_ok=True)
-        give(self.place.data, self.user)
+        directory.make_data(self.place.data, self.user)
 
     async def _migrate(self, release: Release, service: ReleasedService) -> str:
         name = self._name(release, service, "migration")
@@ -356,7 +353,11 @@ class ReleaseServices(ABC):
                 reason = (
                     f"Port {service.port} of {service.name} is taken by a program that is not part of this project;"
                 )
-                raise OrchestratorError(ErrorCode.PLAYBOOK_FAILED, f"{reason} stop that program and deploy again.")
+                raise OrchestratorError(
+                    ErrorCode.PORT_TAKEN,
+                    f"{reason} stop that program and deploy again.",
+                    details={"port": service.port},
+                )
 
     async def _stop_all(self, names: list[str]) -> None:
         await _all(self.stop(name) for name in names)

@@ -243,7 +243,8 @@ def _become(order: dict[str, Any], marker: str, output: int) -> None:
         os.dup2(output, 1)
         os.dup2(output, 2)
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-        os.umask(0o022)
+        # What a user of its own writes (a database, a session) is for nobody else.
+        os.umask(0o077 if order["user"] else 0o022)
         if order["user"]:
             _drop_to(order["user"]["uid"], order["user"]["gid"])
         os.chdir(order["cwd"])

@@ -18,6 +18,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -133,6 +134,29 @@ class Supervisor:
             shutil.rmtree(run_dir)
         finally:
             os.close(lock)
+
+    def prune(self, before: float, keep: Callable[[str], bool]) -> list[str]:
+        """Forget runs of which nothing has been written since `before`, a time in seconds; their names.
+
+        Those that run are left, of whatever age, and so are lost ones with living processes.
+        """
+        pruned = []
+        for record in sorted(self._runs_dir.glob("*/status.json")):
+            name = record.parent.name
+            if keep(name) or record.stat().st_mtime >= before or self._is_alive(name):
+                continue
+            with contextlib.suppress(OrchestratorError, FileNotFoundError):
+                self.remove(name)
+                pruned.append(name)
+        return pruned
+
+    def _is_alive(self, name: str) -> bool:
+        record = self._record(name)
+        return (
+            record is not None
+            and record["state"] == "running"
+            and (_supervised(record) or bool(leftovers(name, record)))
+        )
 
     def _start(self, command: SupervisedCommand) -> RunStatus:
         run_dir = self._run_dir(command.name)

@@ -1,80 +1,135 @@
-"""Numeric users that agents and tests drop to when the platform runs as root."""
+"""Numeric users of this machine, one for each agent, tested project and service.
+
+Standard library only: servers have it.
+"""
 
 from __future__ import annotations
 
-import hashlib
+import fcntl
+import grp
+import json
 import os
-import stat
-import sys
-import sysconfig
-from collections.abc import Iterable
+import pwd
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from activities.adapters.runs.states import RunAs
+from contracts.errors import ErrorCode, OrchestratorError
 
 _FIRST_UID = 20_000
 _UIDS = 30_000
 """Below 65536, so that the users exist in a container with the usual range of ids."""
 
 
-class UnprivilegedUsers:
-    """One user per owner (an agent worker, a tested project), the same for every call.
+class UserTable:
+    """Who has which user, in `<directory>/users.json`. A user has one owner, whatever the owner is called.
 
-    Dropping needs root, and needs the interpreter, the programs and the directories to be reachable for others.
-    Where that does not hold (a home of mode 0700, say), everything runs as ourselves; `obstacle` says why, and
-    the status of every run says who it ran as.
+    One table serves all installations of a machine, because a user is the same for all of them. `root` is the directory
+    that the owners of this installation live in; when it is gone, their users are free again.
     """
 
-    def __init__(self, reachable: Iterable[Path] = (), interpreter: Path | None = None) -> None:
-        """`interpreter`: the Python of the programs, when it is not the platform's own."""
-        own = [Path(sys.executable), Path(sysconfig.get_path("stdlib"))]
-        self._reachable = [*(own if interpreter is None else [interpreter]), *reachable]
+    def __init__(self, directory: Path, root: Path) -> None:
+        self._file = directory / "users.json"
+        self._root = str(root)
 
-    def for_owner(self, owner: str) -> RunAs | None:
-        """The user to drop to, or None: run as ourselves."""
-        if self.obstacle() is not None:
-            return None
-        return numeric_user(owner)
+    def claim(self, owner: str, held: Path | None = None) -> RunAs:
+        """The owner's user, the same for every call; the first call chooses one that nobody else has.
 
-    def obstacle(self) -> str | None:
-        """Why agents run as the platform's own user; None when they do not. For `doctor` and screens."""
-        if os.geteuid() != 0:
-            return "the platform does not run as root, so agents share its user"
-        for path in self._reachable:
-            blocked = blocked_at(path)
-            if blocked is not None:
-                return f"an unprivileged user cannot reach {blocked}, so agents run as root"
-        return None
+        `held` is something of the owner's that older platforms gave to a user of their own choice: that user is kept
+        unless it has another owner. Raises OrchestratorError PROCESS_FAILED when no user is left.
+        """
+        with self._locked():
+            table = self._read()
+            uid = self._of(table, owner)
+            if uid is None:
+                uid = _holder(held, table) or self._next(table)
+                table["users"][str(uid)] = {"owner": owner, "root": self._root}
+                table["last"] = uid
+                self._write(table)
+        return RunAs(uid, uid)
+
+    def release(self, owner: str) -> None:
+        """Forget an owner of whom no file is left; the user goes to somebody else after all others have been used."""
+        with self._locked():
+            table = self._read()
+            uid = self._of(table, owner)
+            if uid is not None:
+                del table["users"][str(uid)]
+                self._write(table)
+
+    def _of(self, table: dict[str, Any], owner: str) -> int | None:
+        wanted = {"owner": owner, "root": self._root}
+        return next((int(uid) for uid, entry in table["users"].items() if entry == wanted), None)
+
+    def _next(self, table: dict[str, Any]) -> int:
+        """In turn, so that a released user is the last to be given again: files of before may still be somewhere."""
+        begin = int(table["last"]) + 1 - _FIRST_UID
+        for step in range(_UIDS):
+            uid = _FIRST_UID + (begin + step) % _UIDS
+            entry = table["users"].get(str(uid))
+            if (entry is None or not Path(entry["root"]).exists()) and not _is_known(uid):
+                return uid
+        raise OrchestratorError(
+            ErrorCode.PROCESS_FAILED,
+            f"All {_UIDS} users of this machine are taken. Remove projects, or installations that you do not use.",
+        )
+
+    def _read(self) -> dict[str, Any]:
+        try:
+            table: dict[str, Any] = json.loads(self._file.read_text())
+        except FileNotFoundError:
+            return {"users": {}, "last": _FIRST_UID - 1}
+        return table
+
+    def _write(self, table: dict[str, Any]) -> None:
+        draft = self._file.with_name(f".users.{secrets.token_hex(4)}")
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            json.dump(table, file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(draft, self._file)
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = os.open(self._file.with_name(".lock"), os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(lock)
 
 
-def numeric_user(owner: str) -> RunAs:
-    """The same for the same owner, everywhere."""
-    number = _FIRST_UID + int.from_bytes(hashlib.sha256(owner.encode()).digest()[:4]) % _UIDS
-    return RunAs(number, number)
-
-
-def blocked_at(path: Path) -> Path | None:
-    """The first part of `path` (links followed) that others may not enter or read; None when they may.
-
-    What does not exist yet is judged by the directory that it will be made in.
-    """
-    for variant in {Path(os.path.abspath(path)), Path(os.path.realpath(path))}:
-        for part in [*reversed(variant.parents), variant]:
-            try:
-                mode = part.stat().st_mode
-            except OSError:
-                break
-            needed = stat.S_IXOTH if stat.S_ISDIR(mode) else stat.S_IROTH
-            if not mode & needed:
-                return part
+def _holder(held: Path | None, table: dict[str, Any]) -> int | None:
+    with suppress(OSError):
+        uid = held.stat().st_uid if held is not None else 0
+        free = _FIRST_UID <= uid < _FIRST_UID + _UIDS and str(uid) not in table["users"]
+        return uid if free and not _is_known(uid) else None
     return None
 
 
+def _is_known(number: int) -> bool:
+    """Whether the machine itself has given this number to a person or a service."""
+    for find in (pwd.getpwuid, grp.getgrgid):
+        with suppress(KeyError):
+            find(number)
+            return True
+    return False
+
+
 def give(path: Path, user: RunAs | None) -> None:
-    """Make `user` the owner of a directory and everything below it; links themselves, never their targets."""
+    """Make `user` the owner of a directory and everything below it; links themselves, never their targets.
+
+    Whoever owns something in there may exchange it meanwhile: directories are held open, so that one which becomes a
+    link leads nowhere else. What is removed meanwhile needs no owner.
+    """
     if user is None:
         return
     os.chown(path, user.uid, user.gid, follow_symlinks=False)
-    for folder, directories, files in os.walk(path):
+    for _, directories, files, folder in os.fwalk(path, follow_symlinks=False):
         for name in (*directories, *files):
-            os.chown(os.path.join(folder, name), user.uid, user.gid, follow_symlinks=False)
+            with suppress(FileNotFoundError):
+                os.chown(name, user.uid, user.gid, dir_fd=folder, follow_symlinks=False)

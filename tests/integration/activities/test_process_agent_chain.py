@@ -21,7 +21,7 @@ from activities.adapters.process.agent import ProcessAgentRuntime
 from activities.adapters.process.tester import ProcessTester
 from activities.adapters.process.workspaces import LocalWorkspaces
 from activities.adapters.runs.supervisor import Supervisor
-from activities.adapters.runs.unprivileged import UnprivilegedUsers
+from activities.adapters.runs.users import UnprivilegedUsers
 from activities.ports import Follow
 from contracts.agent_workers import TurnOutcome
 from contracts.departments import ScaffolderMessage
@@ -51,7 +51,7 @@ class Chain:
         self.forge = LocalBareForge(root / "forge", CopierScaffolder())
         own = python != Path(sys.executable)
         cli = ScriptedAgent(python=python)
-        self.users = UnprivilegedUsers([root, *cli.programs], interpreter=python if own else None)
+        self.users = UnprivilegedUsers(root, cli.programs, python if own else None, machine=root / "machine")
         artifacts = DirectoryArtifactStore(root / "artifacts")
         workspaces_dir = root / "workspaces"
         self.workspaces = LocalWorkspaces(workspaces_dir, self.forge, self.users, "agents")

@@ -12,7 +12,7 @@ import pytest
 from activities.adapters.process.workspaces import LocalWorkspaces
 from activities.adapters.runs.states import RunAs
 from activities.adapters.runs.supervisor import BEHIND_THE_PLATFORM
-from activities.adapters.runs.unprivileged import UnprivilegedUsers
+from activities.adapters.runs.users import UnprivilegedUsers
 from contracts.errors import ErrorCode, OrchestratorError
 from contracts.steps import WorkspaceFile, WorkspaceRequest
 from tests.support.services.runtimes import BRANCH, MAKEFILE, REPOSITORY, Bench, git, working
@@ -71,11 +71,11 @@ async def test_a_workspace_that_points_to_another_repository_is_not_read(bench: 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
 async def test_everything_in_the_workspace_belongs_to_the_agents_user(bench: Bench) -> None:
     class Always(UnprivilegedUsers):
-        def for_owner(self, owner: str) -> RunAs:
+        def for_owner(self, owner: str, held: Path | None = None) -> RunAs:
             return RunAs(23456, 23456)
 
     bench.commit({"README.md": "x"})
-    workspaces = LocalWorkspaces(bench.root / "workspaces", bench.forge, Always(), "agents")
+    workspaces = LocalWorkspaces(bench.root / "workspaces", bench.forge, Always(bench.root), "agents")
     ready = await workspaces.prepare(WorkspaceRequest(worker_id=bench.worker, repository=REPOSITORY, branch=BRANCH))
     await workspaces.write_file(WorkspaceFile(worker_id=bench.worker, path="docs/wish.md", content="content"))
     place = workspace(bench)

@@ -3,12 +3,15 @@
 import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
 import pytest_asyncio
 
 from api import auth
+from runtime.runtime_report import RuntimeReport
 from tests.support.api import Api, Headers, bearer, fine_event, projection, release, running_api
 from tests.unit.api.test_openapi import PUBLIC, access_rules, routes
 
@@ -277,3 +280,64 @@ async def test_a_user_is_created_once_and_by_admins_only(api: Api) -> None:
 
 async def test_every_route_of_the_application_was_walked(api: Api) -> None:
     assert all(access_rules(route) or route.path in {*PUBLIC, "/whoami"} for route in routes(api.app))
+
+
+@pytest.fixture
+async def in_processes(tmp_path: Path) -> AsyncIterator[Api]:
+    async with running_api(tmp_path, runtime="process") as running:
+        yield running
+
+
+def wish(project_id: str, **fields: Any) -> dict[str, Any]:
+    return {"project_id": project_id, "request_id": uuid4().hex, "wish": "A list of books", **fields}
+
+
+async def test_processes_are_for_their_operator_alone(in_processes: Api) -> None:
+    """A second person needs containers: whatever they build can read what the platform can."""
+    api = in_processes
+    refused = await api.http.post("/users", json={"user_id": 4711, "role": "member"}, headers=api.admin)
+    assert (refused.status_code, refused.json()["code"]) == (409, "CONTAINERS_NEEDED")
+    assert "ORCHESTRATOR_TRUST_PROCESSES=true" in refused.json()["detail"]
+    assert "make docker" in refused.json()["detail"]
+    mine = await api.new_project(api.admin)
+    for route in ("/engineering", "/deliveries"):
+        assert (await api.http.post(route, json=wish(mine), headers=api.admin)).status_code == 202
+
+
+@pytest.mark.parametrize("route", ["/engineering", "/deliveries", "/deploys"])
+async def test_who_came_while_there_were_containers_does_not_go_on_in_processes(api: Api, route: str) -> None:
+    _, member = await api.new_user()
+    project_id, mine = await api.new_project(member), await api.new_project(api.admin)
+    report = RuntimeReport(work="processes", services="processes", reason="the engine is gone")
+    report.write(api.settings.runtime_report_file)
+    body = {"project_id": project_id, "request_id": uuid4().hex} if route == "/deploys" else wish(project_id)
+    try:
+        by_member = await api.http.post(route, json=body, headers=member)
+        by_operator = await api.http.post(route, json=body, headers=api.admin)
+        of_operator = await api.http.post(route, json={**body, "project_id": mine}, headers=api.admin)
+        ended = {"project_id": project_id, "request_id": uuid4().hex, "action": "stop"}
+        stopped = await api.http.post("/deploys", json=ended, headers=member)
+    finally:
+        api.settings.runtime_report_file.unlink()
+    assert [reply.json().get("code") for reply in (by_member, by_operator)] == ["CONTAINERS_NEEDED"] * 2
+    assert of_operator.status_code == 202, of_operator.text
+    assert stopped.status_code == 202, "what runs can be ended by its owner"
+
+
+async def test_an_agent_with_a_model_needs_containers(in_processes: Api) -> None:
+    api = in_processes
+    mine = await api.new_project(api.admin)
+    refused = await api.http.post("/engineering", json=wish(mine, agent="claude-code"), headers=api.admin)
+    assert (refused.status_code, refused.json()["code"]) == (409, "CONTAINERS_NEEDED")
+    assert "claude-code" in refused.json()["detail"]
+    await api.http.put(f"/projects/{mine}/settings/agent", json={"value": "factory-droid"}, headers=api.admin)
+    by_setting = await api.http.post("/deliveries", json=wish(mine), headers=api.admin)
+    assert by_setting.json()["code"] == "CONTAINERS_NEEDED"
+
+
+async def test_an_operator_may_trust_everybody_with_the_machine(tmp_path: Path) -> None:
+    async with running_api(tmp_path, runtime="process", trust_processes=True) as api:
+        _, member = await api.new_user()
+        project_id = await api.new_project(member)
+        started = await api.http.post("/engineering", json=wish(project_id, agent="claude-code"), headers=member)
+        assert started.status_code == 202, started.text

@@ -84,7 +84,10 @@ def valid_bodies(project_id: str) -> dict[str, dict[str, Any]]:
         "POST /internal/events": {"task_id": "t-1", "events": [{"key": "k", "event": event}]},
         "POST /internal/projects/{project_id}/secrets/generate": {"names": ["X"]},
         "POST /internal/secrets/reveal": {"refs": ["secret://projects/p/X"]},
-        "POST /internal/ports": {"project_id": project_id, "services": ["a"], "server_handle": "local"},
+        "POST /internal/ports": {
+            "project_id": project_id, "services": ["a"], "server_handle": "local", "avoid": [18000],
+        },
+        "POST /internal/artifacts/fates": {"items": ["a" * 64]},
         "PUT /internal/releases": {**release(project_id), "server_handle": "local", "url": "http://x", "error": "e"},
         "POST /internal/tokens": {"project_id": project_id, "commands": ["task.show"], "ttl_s": 60},
         "PUT /whoami/language": {"language": "ru"},

@@ -1,5 +1,6 @@
 """What the API says of task queues, over a gateway that tells what the test wants."""
 
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -7,10 +8,12 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from api.queues.disks import DiskWatch
 from api.queues.tracker import Intervals
 from contracts.base import utc_now
 from contracts.errors import ErrorClass, ErrorCode, OrchestratorError
 from contracts.ids import engineering_workflow_id
+from runtime.disks import Disk
 from runtime.temporal.task_queues import QueueFacts, QueueWait, WorkerFacts
 from tests.support.api import Api, bearer, running_api
 from tests.support.eventually import eventually
@@ -119,3 +122,48 @@ async def test_queues_are_shown_to_people_and_not_to_agents(api: Api) -> None:
     body = {"project_id": project_id, "commands": ["task.show"]}
     token = (await api.http.post("/tokens", json=body, headers=member)).json()["token"]
     assert (await api.http.get("/queues", headers=bearer(token))).status_code == 403
+
+
+async def test_a_full_disk_is_named_by_health_and_by_an_alert(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = [Disk("home", Path("/secret/place"), 9_000, 100_000, "ok"), Disk("Docker", Path("/d"), 12, 50_000, "full")]
+    monkeypatch.setattr(api.state.disks, "_read", lambda: found)
+    health = (await api.http.get("/health")).json()
+    assert health["disks"] == [
+        {"name": "home", "free_mb": 9_000, "total_mb": 100_000, "state": "ok"},
+        {"name": "Docker", "free_mb": 12, "total_mb": 50_000, "state": "full"},
+    ]
+    assert health["status"] == "degraded"
+    first = [alert for alert in (await report(api))["alerts"] if alert["kind"] == "disk_full"]
+    assert [alert["subject"] for alert in first] == ["Docker"]
+    assert "12 of 50000 MB" in first[0]["message"]
+    again = [alert for alert in (await report(api))["alerts"] if alert["kind"] == "disk_full"]
+    assert again == first, "it has been full since the first look"
+    found[1] = Disk("Docker", Path("/d"), 9_000, 50_000, "ok")
+    assert (await api.http.get("/health")).json()["status"] == "ok"
+    assert (await report(api))["alerts"] == []
+
+
+async def test_a_disk_that_does_not_answer_holds_nobody_up(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    gone = threading.Event()
+    monkeypatch.setattr(api.state.disks, "_read", lambda: gone.wait(30) and [])
+    monkeypatch.setattr(DiskWatch, "_PATIENCE_S", 0.1)
+    try:
+        assert (await api.http.get("/health")).json()["disks"] == []
+    finally:
+        gone.set()
+
+
+async def test_a_database_without_room_is_an_outage_that_is_named_and_no_fault_of_ours(api: Api) -> None:
+    """The server's own error, as the driver passes it on: a trigger raises what an insert into a full disk raises."""
+    await api.rows(
+        "CREATE OR REPLACE FUNCTION full_disk() RETURNS trigger AS $$ BEGIN RAISE EXCEPTION "
+        "'could not extend file: No space left on device' USING ERRCODE = 'disk_full'; END $$ LANGUAGE plpgsql"
+    )
+    await api.rows("CREATE TRIGGER full_disk BEFORE INSERT ON projects EXECUTE FUNCTION full_disk()")
+    try:
+        reply = await api.http.post("/projects", json={"id": "p-full", "name": "full"}, headers=api.admin)
+    finally:
+        await api.rows("DROP TRIGGER full_disk ON projects")
+    assert (reply.status_code, reply.json()["code"]) == (507, "DATABASE_DISK_FULL")
+    assert "Free some space" in reply.json()["detail"]
+    assert reply.headers["content-type"] == "application/problem+json"

@@ -1,8 +1,12 @@
 """Projects, ports, releases, servers and artifacts: repeated and simultaneous requests have one effect."""
 
 import asyncio
+import os
 import re
+import socket
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -10,7 +14,12 @@ import pytest
 import pytest_asyncio
 
 from contracts import ids
+from contracts.base import utc_now
+from contracts.nouns import ArtifactFates
 from tests.support.api import Api, Headers, projection, release, running_api
+from tests.support.services.forges import forge_of
+from tests.support.stack import free_ports
+from workers.housekeeping import Housekeeping
 
 
 @pytest_asyncio.fixture(scope="module")
@@ -174,6 +183,38 @@ async def test_parallel_allocations_never_share_a_port_and_repeat_themselves(api
     assert len(await api.rows("SELECT 1 FROM port_allocations WHERE server_handle = $1", handle)) == 40
 
 
+async def test_a_port_of_a_foreign_program_is_not_given_out_on_this_machine(api: Api) -> None:
+    first = free_ports(3)
+    on_machine = {"kind": "machine", "public_ip": "127.0.0.1", "port_from": first, "port_to": first + 2}
+    handle = await new_server(api, **on_machine)
+    with socket.create_server(("127.0.0.1", first)), socket.create_server(("0.0.0.0", first + 1)):
+        granted = await allocate(api, await api.new_project(api.admin), "backend", server_handle=handle)
+        full = await allocate(api, await api.new_project(api.admin), "backend", server_handle=handle)
+    assert [port["port"] for port in granted["ports"]] == [first + 2]
+    assert full["code"] == "NO_PORT"
+    free_again = await allocate(api, await api.new_project(api.admin), "backend", server_handle=handle)
+    assert [port["port"] for port in free_again["ports"]] == [first]
+
+
+async def test_a_port_is_exchanged_until_a_release_has_served_at_it(api: Api, project_id: str) -> None:
+    """Others hold it, as the server found out when it started the service. Its neighbours keep theirs."""
+    handle = await new_server(api, port_from=23000, port_to=23009)
+    before = await allocate(api, project_id, "backend", "tg_bot", server_handle=handle)
+    wanted = {"avoid": [23000, 23002]}
+    moved = await allocate(api, project_id, "backend", "tg_bot", **wanted)
+    assert {port["service"]: port["port"] for port in before["ports"]} == {"backend": 23000, "tg_bot": 23001}
+    assert {port["service"]: port["port"] for port in moved["ports"]} == {"backend": 23003, "tg_bot": 23001}
+    assert await allocate(api, project_id, "backend", "tg_bot", **wanted) == moved, "a repetition changes nothing"
+    served = release(project_id, server_handle=handle)
+    for state in ("pending", "active"):
+        put = await api.http.put("/internal/releases", json={**served, "state": state}, headers=api.platform)
+        assert put.status_code == 200, put.text
+    refused = await allocate(api, project_id, "backend", "tg_bot", avoid=[23003])
+    assert refused["code"] == "CONFLICT"
+    assert "23003" in refused["detail"]
+    assert await allocate(api, project_id, "backend", "tg_bot") == moved
+
+
 async def test_a_server_that_is_not_ready_gets_nothing_new_but_keeps_its_projects(api: Api, project_id: str) -> None:
     handle = await new_server(api, port_from=21000, port_to=21009)
     first = await allocate(api, project_id, "backend", server_handle=handle)
@@ -319,3 +360,43 @@ async def test_the_log_of_a_release_can_be_read_by_its_owner(api: Api, project_i
     ref = await api.state.artifacts.put("deploy.log", uuid4().hex.encode())
     await record(api, release(project_id), "failed", log=ref.model_dump())
     assert (await api.http.get(f"/artifacts/{ref.sha256}/deploy.log", headers=api.admin)).status_code == 200
+
+
+async def test_artifacts_go_when_every_project_that_refers_to_them_lets_them(api: Api) -> None:
+    """An old task of a project with a limit; an open one; one without a limit; one that is new; a release's log."""
+    store, long_ago = api.state.artifacts, utc_now() - timedelta(days=40)
+    refs = {
+        name: (await store.put(name, uuid4().hex.encode())) for name in ("old", "open", "shared", "new", "log", "no")
+    }
+    limited, unlimited = await api.new_project(api.admin), await api.new_project(api.admin)
+    changed = await api.http.put(f"/projects/{limited}/settings/retention_days", json={"value": 30}, headers=api.admin)
+    assert changed.status_code == 200, changed.text
+    for name in ("old", "open", "shared", "new"):
+        state = "running" if name == "open" else "completed"
+        task = await api.new_task(limited, state=state, artifacts=[refs[name].model_dump()])
+        if name != "new":
+            await api.rows("UPDATE tasks SET updated_at = $2 WHERE id = $1", task, long_ago)
+    task = await api.new_task(unlimited, state="completed", artifacts=[refs["shared"].model_dump()])
+    await api.rows("UPDATE tasks SET updated_at = $2 WHERE id = $1", task, long_ago)
+    recorded = release(limited, state="failed", log=refs["log"].model_dump())
+    assert (await api.http.put("/internal/releases", json=recorded, headers=api.platform)).status_code == 200
+    await api.rows("UPDATE releases SET updated_at = $2 WHERE id = $1", recorded["id"], long_ago)
+    for ref in refs.values():
+        os.utime(store._path(ref.sha256), (long_ago.timestamp(), long_ago.timestamp()))
+    gone = await Housekeeping(api.settings, forge_of(api.settings.home), PlatformsView(api)).tidy()
+    assert set(gone["artifacts"]) == {refs["old"].sha256, refs["log"].sha256}
+    assert not store._path(refs["old"].sha256).exists()
+    assert store._path(refs["no"].sha256).exists(), "a workflow may know of it"
+    os.utime(store._path(refs["no"].sha256), (0, 0))
+    gone = await Housekeeping(api.settings, forge_of(api.settings.home), PlatformsView(api)).tidy()
+    assert gone["artifacts"] == [refs["no"].sha256]
+
+
+@dataclass(frozen=True)
+class PlatformsView:
+    api: Api
+
+    async def artifact_fates(self, hashes: list[str]) -> ArtifactFates:
+        body = {"items": hashes}
+        reply = await self.api.http.post("/internal/artifacts/fates", json=body, headers=self.api.platform)
+        return ArtifactFates.model_validate(reply.json())

@@ -29,7 +29,7 @@ from activities.adapters.process.agent import ProcessAgentRuntime
 from activities.adapters.process.tester import ProcessTester
 from activities.adapters.process.workspaces import LocalWorkspaces
 from activities.adapters.runs.supervisor import Supervisor
-from activities.adapters.runs.unprivileged import UnprivilegedUsers
+from activities.adapters.runs.users import UnprivilegedUsers
 from activities.ports import AgentRuntime, Follow, Tester, Workspaces
 from contracts.agent_workers import TurnOutcome
 from contracts.progress import FineEvent
@@ -123,7 +123,9 @@ class ProcessRuntime:
         self.artifacts = DirectoryArtifactStore(root / "artifacts")
 
     def workspaces(self) -> LocalWorkspaces:
-        return LocalWorkspaces(self.root / "workspaces", self.forge, UnprivilegedUsers([self.root]), "agents")
+        return LocalWorkspaces(
+            self.root / "workspaces", self.forge, UnprivilegedUsers(self.root, machine=self.root / "machine"), "agents"
+        )
 
     def agent(self) -> ProcessAgentRuntime:
         program = self.root / "agent.py"
@@ -131,13 +133,14 @@ class ProcessRuntime:
         return ProcessAgentRuntime(
             Supervisor(self.root / "runs"), self.root / "homes", self.root / "workspaces",
             [ScriptedAgent(program=program, python=Path(sys.executable))],
-            UnprivilegedUsers([self.root]), self.artifacts,
+            UnprivilegedUsers(self.root, machine=self.root / "machine"), self.artifacts,
+            trusts_models=True,
         )  # fmt: skip
 
     def tester(self) -> ProcessTester:
         return ProcessTester(
             Supervisor(self.root / "runs"), self.forge, self.root / "verifications", self.root / "caches",
-            UnprivilegedUsers([self.root]), self.artifacts,
+            UnprivilegedUsers(self.root, machine=self.root / "machine"), self.artifacts,
         )  # fmt: skip
 
     async def alive(self, run: str) -> bool:

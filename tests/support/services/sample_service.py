@@ -17,7 +17,7 @@ from activities.adapters.playbooks.target import ReleaseTarget, Restore
 from activities.adapters.release.directory import ProjectPlace
 from activities.adapters.release.plan_reader import ForgePlanReader
 from activities.adapters.runs.supervisor import Supervisor
-from activities.adapters.runs.unprivileged import UnprivilegedUsers
+from activities.adapters.runs.users import UnprivilegedUsers
 from activities.ports import DeployTarget, Follow
 from activities.rules_environment import render
 from contracts.ids import directory_name
@@ -131,7 +131,7 @@ class SampleProject:
 
     @property
     def target(self) -> DeployTarget:
-        users = self.users or UnprivilegedUsers([self.home])
+        users = self.users or UnprivilegedUsers(self.home, machine=self.home / "machine")
         host = ThisMachine(self.home, self.forge, users, self.start_timeout_s)
         return self.target_on(host, host.restore)
 
@@ -204,7 +204,7 @@ class SampleProject:
             return _git("rev-parse", "HEAD", cwd=Path(clone))
 
     async def request(
-        self, commit: str, release_id: str = "", previous: str | None = None, task_id: str = "", timeout_s: int = 60
+        self, commit: str, release_id: str = "", previous: str | None = None, task_id: str = "", timeout_s: int = 300
     ) -> ReleaseRequest:
         identity = uuid4().hex[:8]
         plan = await ForgePlanReader(self.forge).read(

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import itertools
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -92,6 +93,7 @@ class FakePlatform:
     record_step: Step = field(default_factory=Step)
     record_errors: dict[ReleaseState, Exception] = field(default_factory=dict)
     lost_replies: dict[ReleaseState, Exception] = field(default_factory=dict)
+    ports: dict[str, int] = field(default_factory=dict)
 
     async def apply_projection(self, projection: Projection) -> ProjectionAck:
         if projection.state is self.slow_state:
@@ -130,8 +132,15 @@ class FakePlatform:
     async def reveal_secrets(self, refs: list[str]) -> dict[str, str]:
         return {ref: self.secrets[ref.rsplit("/", 1)[1]] for ref in refs}
 
-    async def allocate_ports(self, project_id: str, services: list[str]) -> PortAllocationDTO:
-        ports = [ServicePort(service=name, port=18000 + number) for number, name in enumerate(services)]
+    async def allocate_ports(
+        self, project_id: str, services: list[str], avoid: Sequence[int] = ()
+    ) -> PortAllocationDTO:
+        if avoid and any(release.state is ReleaseState.ACTIVE for release in self.books.values()):
+            raise OrchestratorError(ErrorCode.CONFLICT, "The address is known.")
+        kept = {name: port for name, port in self.ports.items() if port not in avoid}
+        free = (port for port in itertools.count(18000) if port not in {*avoid, *kept.values()})
+        self.ports = kept | {name: next(free) for name in services if name not in kept}
+        ports = [ServicePort(service=name, port=self.ports[name]) for name in services]
         return PortAllocationDTO(project_id=project_id, server_handle="local", server_ip="127.0.0.1", ports=ports)
 
     async def record_release(self, release: DeploymentRecord) -> DeploymentDTO:
@@ -341,6 +350,7 @@ class FakeTarget:
     step: Step = field(default_factory=Step)
     probe_step: Step = field(default_factory=Step)
     broken: set[str] = field(default_factory=set)
+    foreign_ports: set[int] = field(default_factory=set)
     unhealthy: set[str] = field(default_factory=set)
     released: list[str] = field(default_factory=list)
     stopped: list[str] = field(default_factory=list)
@@ -357,6 +367,9 @@ class FakeTarget:
         if self.on_release:
             self.on_release(request)
         self.released.append(request.release_id)
+        held = [item.port for item in request.allocation.ports if item.port in self.foreign_ports]
+        if held:
+            return ReleaseOutcome(ok=False, error_code="PORT_TAKEN", error=f"port {held[0]} is taken", taken_ports=held)
         if request.plan.commit in self.broken:
             return ReleaseOutcome(ok=False, error_code="PLAYBOOK_FAILED", error="the candidate did not start")
         self.serving = request.release_id

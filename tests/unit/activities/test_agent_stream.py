@@ -16,9 +16,9 @@ from activities.adapters.agents.stream import StreamJson
 from activities.adapters.runs.bounded_log import BoundedLog
 from activities.adapters.runs.follower import LineFollower, LineSplitter
 from activities.adapters.runs.states import RunState, RunStatus
-from activities.adapters.runs.unprivileged import blocked_at
 from activities.ports import Follow
 from contracts.progress import FineEvent
+from runtime.other_users import blocked_at
 
 
 def encoded(**event: object) -> bytes:

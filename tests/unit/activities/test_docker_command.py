@@ -1,12 +1,16 @@
 """An unavailable engine differs from a refusal: the first is waited for, the second is not."""
 
+import os
 import sys
 from pathlib import Path
 
 import pytest
+import requests
+from docker import errors
 
 from activities.adapters.containers import command as docker
-from activities.adapters.release import engine_socket
+from activities.adapters.containers.engine import _api_error
+from activities.adapters.release import containers, engine_socket
 from activities.adapters.release.containers import build_image
 from activities.adapters.release.directory import ProjectPlace
 from contracts.errors import ErrorCode, OrchestratorError
@@ -81,8 +85,8 @@ def test_what_a_build_writes_is_not_taken_for_a_lost_engine(error: str, cut_off:
 async def test_a_build_that_fails_is_final_unless_the_engine_was_lost(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, last: str, code: ErrorCode
 ) -> None:
-    async def knows_nothing(*_arguments: object, **_options: object) -> list[object]:
-        return []
+    async def knows_nothing(_method: str, path: str, *_: object) -> object:
+        return {"DockerRootDir": str(tmp_path)} if path == "/info" else []
 
     monkeypatch.setattr(engine_socket, "call", knows_nothing)
     says(tmp_path, monkeypatch, f"SyntaxError: unexpected EOF\n{last.replace(chr(39), chr(34))}")
@@ -91,3 +95,40 @@ async def test_a_build_that_fails_is_final_unless_the_engine_was_lost(
     with pytest.raises(OrchestratorError) as refused:
         await build_image(ProjectPlace(tmp_path / "blog"), "rel-1", "a" * 40, context, 30.0)
     assert refused.value.code is code
+
+
+@pytest.mark.parametrize(
+    ("status", "said", "code"),
+    [
+        (500, "write /var/lib/docker/tmp/x: no space left on device", ErrorCode.DOCKER_DISK_FULL),
+        (500, "mkdir /var/lib/docker/overlay2/ab: No space left on device", ErrorCode.DOCKER_DISK_FULL),
+        (500, "something else", ErrorCode.PROCESS_FAILED),
+        (400, "no space left on device is a strange name", ErrorCode.PROCESS_FAILED),
+    ],
+)
+def test_an_engine_without_room_is_waited_for(status: int, said: str, code: ErrorCode) -> None:
+    reply = requests.Response()
+    reply.status_code = status
+    error = _api_error(errors.APIError("refused", reply, said))
+    assert error.code is code
+    assert error.retryable is (status == 500)
+
+
+@pytest.mark.parametrize(("free", "names", "full"), [(10, 10**6, True), (10**6, 5, True), (10**6, 10**6, False)])
+async def test_a_failed_build_on_a_full_server_is_no_fault_of_the_project(
+    monkeypatch: pytest.MonkeyPatch, free: int, names: int, full: bool
+) -> None:
+    """What the build printed does not decide: a project may print anything."""
+
+    async def info(*_: object) -> dict[str, str]:
+        return {"DockerRootDir": "/var/lib/docker"}
+
+    monkeypatch.setattr(containers.engine, "call", info)
+    facts = os.statvfs_result((4096, 4096, 10**7, free, free, 10**7, names, names, 0, 255))
+    monkeypatch.setattr(os, "statvfs", lambda _: facts)
+    if not full:
+        await containers._refuse_full_disk()
+        return
+    with pytest.raises(OrchestratorError) as refused:
+        await containers._refuse_full_disk()
+    assert (refused.value.code, refused.value.retryable) == (ErrorCode.DOCKER_DISK_FULL, True)

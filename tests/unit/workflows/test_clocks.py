@@ -16,7 +16,9 @@ ALLOWED = {
     "api/auth.py": "a token ends at a moment that its bearer was told",
     "api/bootstrap.py": "created_at",
     "api/chat/queries.py": "created_at and updated_at; marks of a week ago go, and Telegram offers an update for a day",
+    "api/internal/routes.py": "which artifacts are older than the days that their project keeps them",
     "api/projects/queries.py": "created_at and updated_at",
+    "api/queues/disks.py": "tells people since when",
     "api/queues/tracker.py": "tells people since when",
     "api/queues/watch.py": "tells people since when; what is dead is decided by the loop's clock",
     "api/releases/recording.py": "updated_at",
@@ -30,6 +32,7 @@ ALLOWED = {
     "emulators/telegram/telegram.py": "the date of a message, as the Bot API has it",
     "emulators/telegram/webhook.py": "the date of the last error, as the Bot API has it",
     "cli/host/doctor.py": "one look at the age of heartbeats, for a person to judge",
+    "workers/housekeeping.py": "the age of files in days; what goes too early has ended, or is built again",
 }
 """Where the wall clock is read, and why a jump does no harm there."""
 

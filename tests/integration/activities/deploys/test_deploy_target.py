@@ -7,12 +7,13 @@ from collections.abc import AsyncIterator
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import cast
 
 import httpx
 import pytest
 
 from activities.adapters.release import directory
-from activities.adapters.runs.unprivileged import UnprivilegedUsers
+from activities.adapters.runs.users import UnprivilegedUsers
 from contracts.base import utc_now
 from contracts.errors import ErrorCode
 from contracts.nouns import DeploymentDTO
@@ -23,6 +24,31 @@ from tests.support.ports import any_free
 from tests.support.services.sample_service import MANIFEST, SECRET, Recorder, SampleProject, foreign_listener
 
 SYSTEM_PYTHON = "/usr/bin/python3"
+IN_SYSTEM_PYTHON = MANIFEST.replace("{python}", SYSTEM_PYTHON)
+_LOOK_AROUND = """
+        import fcntl
+        def seen():
+            listed = open({names!r}).read().split("\\n") if os.path.exists({names!r}) else []
+            for path in listed:
+                try:
+                    open(path, "rb").read(1)
+                except OSError:
+                    continue
+                yield path
+        def held(path):
+            try:
+                fcntl.flock(open(path), fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                return False
+            return True
+        paths = list(seen())
+        locks = [path for path in paths if path.endswith(".lock")]
+        body = {{**body, "uid": os.getuid(), "seen": paths, "held": any(map(held, locks))}}
+"""
+
+
+def users_of(home: Path) -> UnprivilegedUsers:
+    return UnprivilegedUsers(home, interpreter=Path(SYSTEM_PYTHON), machine=home / "machine")
 
 
 @pytest.fixture
@@ -102,9 +128,27 @@ async def test_a_broken_release_leaves_the_previous_one_serving(
 async def test_a_foreign_program_on_the_port_is_named_and_left_alone(project: SampleProject) -> None:
     with foreign_listener(project.port):
         _, outcome, _ = await deploy(project, project.commit("v1"))
-    assert outcome.error_code == ErrorCode.PLAYBOOK_FAILED
+    assert (outcome.error_code, outcome.taken_ports) == (ErrorCode.PORT_TAKEN, [project.port])
     assert f"Port {project.port} of backend is taken" in str(outcome.error)
     assert project.service_runs() == []
+
+
+async def test_the_same_release_starts_on_another_port_than_the_one_that_was_taken(project: SampleProject) -> None:
+    """As the deploy does while nobody knows the address: what the first attempt has built is used."""
+    commit = project.commit("v1")
+    request = await project.request(commit)
+    recorder = Recorder()
+    with foreign_listener(project.port):
+        first = await project.target.release(request, project.environment(request), recorder.follow)
+        built = await project.built(request.release_id)
+        project.port = any_free()
+        ports = [item.model_copy(update={"port": project.port}) for item in request.allocation.ports]
+        allocation = request.allocation.model_copy(update={"ports": ports})
+        moved = request.model_copy(update={"allocation": allocation})
+        second = await project.target.release(moved, project.environment(moved), recorder.follow)
+    assert (first.ok, second.ok) == (False, True), second.error
+    assert (await health(project))["version"] == "v1"
+    assert await project.built(request.release_id) == built
 
 
 async def test_two_projects_of_one_name_have_their_own_places(tmp_path: Path) -> None:
@@ -188,7 +232,7 @@ async def test_services_run_as_a_user_of_their_own_that_cannot_read_the_platform
         home.chmod(0o711)
         key = home / "vault.key"
         key.touch(mode=0o600)
-        project = SampleProject(home, any_free(), users=UnprivilegedUsers([home], Path(SYSTEM_PYTHON)))
+        project = SampleProject(home, any_free(), users=users_of(home))
         look_around = f"body['uid'] = os.getuid(); body['key'] = os.access({str(key)!r}, os.R_OK)"
         commit = project.commit("v1", answer=look_around, service__yaml=MANIFEST.replace("{python}", SYSTEM_PYTHON))
         _, outcome, _ = await deploy(project, commit)
@@ -197,3 +241,52 @@ async def test_services_run_as_a_user_of_their_own_that_cannot_read_the_platform
         await project.stop_everything()
     assert answer["uid"] not in {0, "0"}
     assert answer["key"] is False
+
+
+@pytest.mark.skipif(
+    os.geteuid() != 0 or not Path(SYSTEM_PYTHON).exists(), reason="needs root and a Python that everybody may run"
+)
+async def test_a_service_finds_nothing_of_another_project_that_it_could_read_or_hold_up() -> None:
+    """Sources, databases, locks and logs of a neighbour, and of the platform: it tries every file of the whole home,
+    whose names it is given."""
+    with TemporaryDirectory() as directory_name:
+        home = Path(directory_name)
+        home.chmod(0o711)
+        # As the forge makes its directory; here the commits come from outside.
+        (home / "forge").mkdir(mode=0o700)
+        neighbour = SampleProject(home, any_free(), users=users_of(home))
+        spy = SampleProject(home, any_free(), users=users_of(home))
+        writes = "(data / 'notes.sqlite').write_text('private')"
+        ours = await deploy(neighbour, neighbour.commit("n", prologue=writes, service__yaml=IN_SYSTEM_PYTHON))
+        names = home / "names"
+        look = _LOOK_AROUND.format(names=str(names))
+        theirs = await deploy(spy, spy.commit("s", answer=look, service__yaml=IN_SYSTEM_PYTHON))
+        assert (ours[1].ok, theirs[1].ok) == (True, True), (ours[1].error, theirs[1].error)
+        names.write_text("\n".join(str(path) for path in home.rglob("*") if path.is_file()))
+        names.chmod(0o644)
+        answer, own = await health(spy), (await health(neighbour))["version"]
+        modes = {path.name: oct(path.stat().st_mode & 0o777) for path in (neighbour.place.root, neighbour.place.data)}
+        owner = neighbour.place.data.stat().st_uid
+        await spy.stop_everything()
+        await neighbour.stop_everything()
+    seen = [Path(str(path)) for path in cast("list[str]", answer["seen"])]
+    elsewhere = {path.relative_to(home).parts[0] for path in seen if not path.is_relative_to(spy.place.root)}
+    assert own == "n"
+    assert answer["uid"] not in {0, owner}
+    # Packages are public, and the list is what the test has given it.
+    assert elsewhere <= {"caches", "names"}, sorted(map(str, seen))
+    assert {path.relative_to(home).parts[:2] for path in seen if "caches" in path.parts} <= {("caches", "venvs")}
+    assert any(path.name == "backend.py" for path in seen), "it does see its own code"
+    assert answer["held"] is False, "nor can it keep a deploy waiting, not even its own"
+    assert modes == {neighbour.place.root.name: "0o750", "data": "0o700"}
+
+
+async def test_what_older_platforms_left_open_is_closed_by_the_next_deploy(project: SampleProject) -> None:
+    place = directory.claim_place(project.home / "services", project.project_id, project.name)
+    place.data.mkdir(mode=0o755)
+    place.root.chmod(0o755)
+    place.lock.touch(mode=0o644)
+    _, outcome, _ = await deploy(project, project.commit("v1"))
+    assert outcome.ok, outcome.error
+    found = {path.name: oct(path.stat().st_mode & 0o777) for path in (place.root, place.data, place.lock)}
+    assert found == {place.root.name: "0o700", "data": "0o700", ".lock": "0o600"}

@@ -1,0 +1,70 @@
+"""What `doctor`, `up` and `status` say about whom work runs as, for whom that is enough, and about disks."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cli.host import doctor, runtime_facts
+from cli.host.parts import Parts
+from runtime.disks import Disk
+from runtime.runtime_report import RuntimeReport
+from runtime.settings import Settings
+
+
+def report(settings: Settings, **fields: Any) -> None:
+    values = {"work": "processes", "services": "processes", "reason": "no engine", **fields}
+    RuntimeReport.model_validate(values).write(settings.runtime_report_file)
+
+
+def as_root(monkeypatch: pytest.MonkeyPatch, obstacle: str | None) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(runtime_facts.other_users, "obstacle", lambda *_: obstacle)
+
+
+def test_doctor_is_not_content_with_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It asked for `useradd`, which does not help where Python is out of reach."""
+    settings = Settings(home=tmp_path)
+    as_root(monkeypatch, "an unprivileged user cannot reach /root, so work runs as root")
+    found = doctor._work_user(settings)
+    assert found.verdict == "problem"
+    assert "agents, tests and services run as root" in found.found
+    assert "/root" in found.found
+    assert "ORCHESTRATOR_HOME" in found.advice
+    report(settings, work="containers", services="containers")
+    assert doctor._work_user(settings).verdict == "optional", "nothing runs as a process"
+    report(settings, work="containers", services="processes")
+    assert doctor._work_user(settings).verdict == "problem"
+    as_root(monkeypatch, None)
+    assert doctor._work_user(settings).verdict == "ok"
+
+
+@pytest.mark.parametrize("trusted", [False, True])
+def test_processes_say_for_whom_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trusted: bool) -> None:
+    settings = Settings(home=tmp_path, trust_processes=trusted)
+    report(settings, as_root="Python is out of reach")
+    told = "\n".join(str(fact) for _, fact in runtime_facts.runtime_facts(Parts(settings)))
+    assert ("one trusted person" in told) is not trusted
+    assert "agents, tests and services RUN AS ROOT: Python is out of reach" in told
+    found = doctor._trust(settings)
+    assert ("one trusted person" in found.found, "ORCHESTRATOR_TRUST_PROCESSES" in found.found) == (
+        not trusted,
+        trusted,
+    )
+
+
+def test_containers_have_no_warning(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path)
+    report(settings, work="containers", services="containers", as_root="Python is out of reach")
+    assert [label for label, _ in runtime_facts.runtime_facts(Parts(settings))] == ["Runtime"]
+    assert doctor._trust(settings).verdict == "ok"
+
+
+@pytest.mark.parametrize(("state", "verdict"), [("ok", "ok"), ("low", "problem"), ("full", "problem")])
+def test_each_disk_has_a_line(state: Any, verdict: str) -> None:
+    found = doctor._disk(Disk("home, Docker", Path("/data"), 12, 34, state))
+    assert (found.part, found.verdict) == ("disk: home, Docker", verdict)
+    assert "12 of 34 MB free at /data" in found.found
