@@ -9,6 +9,7 @@ import pytest
 
 from activities.adapters.packages.registry_access import registry_trouble
 from activities.adapters.packages.requirements_check import UnsafeRequirement, plain_lines
+from activities.adapters.verification.phases import Beside
 from activities.adapters.verification.report import judge
 
 FAILED = """collected 3 items
@@ -66,13 +67,13 @@ def test_lint_errors_differ_by_what_they_say() -> None:
         ("make: *** [Makefile:30: test] Killed\n", 2),
         ("make: *** [Makefile:30: test] Error 137\n", 2),
         ("", -9),
-        ("OSError: [Errno 28] No space left on device\n", 2),
+        ("OSError: [Errno 28] No space left on device\n", 74),
         ("ERROR: No matching distribution found for ruff==0.1\n", 2),
         ("pip: Temporary failure in name resolution\n", 2),
     ],
 )
 def test_trouble_of_the_machine_is_not_the_developers(output: str, exit_code: int) -> None:
-    assert judge(output, exit_code).failure_class == "infrastructure"
+    assert judge(output, exit_code, Beside("setup")).failure_class == "infrastructure"
 
 
 def test_a_red_test_that_speaks_of_connections_is_code() -> None:
