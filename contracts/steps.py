@@ -86,7 +86,7 @@ class Done(Step):
 
 
 class TurnRequest(Step):
-    """One turn of a CLI agent. `timeout_s` is in seconds. `egress_hosts`: what it may reach, as the setting says now."""
+    """One turn of a CLI agent. `timeout_s` is in seconds. `egress_hosts`: what it may reach, filled when it begins."""
 
     worker_id: Identifier
     turn: int = Field(ge=1)

@@ -41,7 +41,7 @@ _OUTAGES = frozenset(
 
 _OUTAGE_DELAY_S = 10.0
 _MAX_LOST = 20
-"""So often a step may be given up by Temporal while its Temporal worker lives: a server that is cut off does that, too."""
+"""So often Temporal may give a step up while its Temporal worker lives: a server that is cut off does that, too."""
 _DEPTH = 4
 _REMEMBERED = 10_000
 

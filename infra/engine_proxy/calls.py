@@ -79,10 +79,8 @@ def _texts(value: str) -> bool:
 
 
 _LIST = {"limit": _NUMBER, "all": _SWITCH, "size": _OFF, "trunc_cmd": _SWITCH, "filters": _ours}
-_LOGS = {name: _SWITCH for name in ("stderr", "stdout", "timestamps", "follow")} | {
-    "tail": re.compile("all|[0-9]{1,6}")
-}
-_BUILD: dict[str, Check] = {name: _SWITCH for name in ("q", "nocache", "rm", "forcerm", "pull")} | {
+_LOGS = dict.fromkeys(("stderr", "stdout", "timestamps", "follow"), _SWITCH) | {"tail": re.compile("all|[0-9]{1,6}")}
+_BUILD: dict[str, Check] = dict.fromkeys(("q", "nocache", "rm", "forcerm", "pull"), _SWITCH) | {
     "t": re.compile(TAG),
     "buildargs": _texts,
     "labels": _texts,

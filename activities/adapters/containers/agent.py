@@ -48,8 +48,9 @@ _MAX_TRANSCRIPT = 64 * 1024 * 1024
 
 
 class DockerAgentRuntime:
-    """Implements `AgentRuntime`. A turn is the container `turn-<worker>-<turn>`, whoever asks for it. It has no network:
-    what its project's `egress_hosts` allow, it reaches through a gateway.
+    """Implements `AgentRuntime`. A turn is the container `turn-<worker>-<turn>`, whoever asks for it.
+
+    It has no network: what its project's `egress_hosts` allow, it reaches through a gateway.
 
     The programs of `clis` are paths inside the image. Ended containers stay until the workspace is removed, so that
     a turn can always be read again.

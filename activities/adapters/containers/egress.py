@@ -86,7 +86,7 @@ def way_out(worker_id: str) -> tuple[Bind, dict[str, str]]:
 
     The launcher of the container makes the proxy's port.
     """
-    proxies = {name: _PROXY for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")}
+    proxies = dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"), _PROXY)
     local = {"no_proxy": _LOCAL, "NO_PROXY": _LOCAL, "NODE_USE_ENV_PROXY": "1"}
     forwarding = {"ORCHESTRATOR_EGRESS": SOCKET, "ORCHESTRATOR_EGRESS_PORT": str(_PORT)}
     return Bind(gateway_name(worker_id), PLACE, read_only=True), {**proxies, **local, **forwarding}

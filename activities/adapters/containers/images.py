@@ -28,8 +28,8 @@ _AGENT = _SOURCE_ROOT / "activities" / "adapters" / "agents" / "scripted"
 _EGRESS = _SOURCE_ROOT / "infra" / "egress"
 _PROXIES = ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
 _SMOKE = (
-    "test $(id -u) = 1000 && touch /workspace/x /project/x /venv/x /out/x && git --version && make --version"
-    " && touch /gateway/x && python3 -m venv --without-pip /venv/smoke && python3 -m pip --version && python3 /opt/scripted_agent --version"
+    "test $(id -u) = 1000 && touch /workspace/x /project/x /venv/x /out/x /gateway/x && git --version && make --version"
+    " && python3 -m venv --without-pip /venv/smoke && python3 -m pip --version && python3 /opt/scripted_agent --version"
 )
 _SMOKE_S = 60.0
 

@@ -95,7 +95,8 @@ def workspace_missing(worker_id: str) -> OrchestratorError:
 
 async def new_repository(forge: Forge, prepared: Prepared, draft: Path) -> Path:
     """A `.git` like that of a new workspace, at the last commit that was taken, in the directory `draft`."""
-    assert prepared.repository and prepared.base_commit
+    assert prepared.repository
+    assert prepared.base_commit
     mirror = forge.mirror(prepared.repository)
     await Git(draft.parent).run(
         "clone", "--quiet", "--no-hardlinks", "--no-checkout", "--template=", "--", str(mirror.directory), str(draft)

@@ -80,7 +80,8 @@ class BareMirror:
 
         Nothing of the source's configuration, hooks or filters runs. A second call says the same. Raises
         REPOSITORY_DIVERGED when the head does not build on `base_commit`, REPOSITORY_UNREADABLE when the source cannot
-        be read, COMMIT_NOT_ON_REMOTE when the forge does not end up with the head, INVALID_INPUT for an unusable branch.
+        be read, COMMIT_NOT_ON_REMOTE when the forge does not end up with the head, INVALID_INPUT for an unusable
+        branch.
         """
         branch = checked_branch(request.branch)
         incoming = f"refs/orchestrator/incoming/{request.worker_id}"

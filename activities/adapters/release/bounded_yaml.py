@@ -34,7 +34,7 @@ def load(text: str) -> object:
     if len(text.encode()) > MAX_BYTES:
         raise UnusableYaml(f"is larger than {MAX_BYTES // 1024} KB")
     try:
-        return yaml.load(text, _Loader)  # noqa: S506 - a SafeLoader
+        return yaml.load(text, _Loader)  # a SafeLoader
     except UnusableYaml:
         raise
     except _MALFORMED as error:

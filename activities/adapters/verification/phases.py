@@ -1,7 +1,7 @@
 """How a project's own checks are run, and what the run leaves beside its output: the phase, and a report of the tests.
 
-Words in the output are the project's: an assertion may speak of a full disk. So the phase is noted before it begins, and
-whether there is room on the disk is tried after one has failed.
+Words in the output are the project's: an assertion may speak of a full disk. So the phase is noted before it begins,
+and whether there is room on the disk is tried after one has failed.
 """
 
 from __future__ import annotations

@@ -115,8 +115,9 @@ def file_that_points_elsewhere(work: Path) -> None:
     (work / ".git").write_text("gitdir: /tmp\n")
 
 
-DAMAGES = [fifo, fifo_in_place_of_the_head, unix_socket, device, dangling_link, missing_object, broken_object, include_of_a_pipe,
-           include_of_a_device, config_that_is_none, gone, link_elsewhere, file_that_points_elsewhere]  # fmt: skip
+DAMAGES = [fifo, fifo_in_place_of_the_head, unix_socket, device, dangling_link, missing_object, broken_object,
+           include_of_a_pipe, include_of_a_device, config_that_is_none, gone, link_elsewhere,
+           file_that_points_elsewhere]  # fmt: skip
 
 
 @pytest.mark.parametrize("damage", DAMAGES, ids=lambda one: one.__name__)

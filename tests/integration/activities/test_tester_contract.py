@@ -80,12 +80,16 @@ async def test_trouble_of_the_machine_is_tried_again_by_the_next_call(bench: Ben
     """The recipe kills the `make` above it, as the out-of-memory killer would."""
     request = bench.verification({"Makefile": MAKEFILE.format(f'echo "ERROR $$({ONCE})"; kill -9 $$PPID; sleep 5')})
     for runs in (1, 2):
-        try:
-            result = await bench.verify(request)
-            assert (result.passed, result.failure_class) == (False, "infrastructure")
-        except OrchestratorError as lost:
-            assert lost.code is ErrorCode.TESTER_LOST
+        assert await trouble(bench, request) in {"infrastructure", ErrorCode.TESTER_LOST}
         assert len(set(bench.said)) == runs
+
+
+async def trouble(bench: Bench, request: VerificationRequest) -> str | None:
+    """Why there is no verdict on the code: in containers a kill from outside is an error."""
+    try:
+        return (await bench.verify(request)).failure_class
+    except OrchestratorError as error:
+        return error.code
 
 
 @processes_in_the_gate

@@ -14,7 +14,8 @@ def harmless(**host: object) -> dict[str, Any]:
     """A container that agents may have; `host` changes its HostConfig."""
     confined: dict[str, object] = {
         "CapDrop": ["ALL"], "SecurityOpt": ["no-new-privileges"], "NetworkMode": "none", "Memory": 2 * 1024**3,
-        "NanoCpus": 10**9, "PidsLimit": 1024, "LogConfig": {"Type": "json-file", "Config": {"max-size": "64m", "max-file": "2"}},
+        "NanoCpus": 10**9, "PidsLimit": 1024,
+        "LogConfig": {"Type": "json-file", "Config": {"max-size": "64m", "max-file": "2"}},
     }  # fmt: skip
     return {
         "Image": "codegen-orchestrator-worker:0123",

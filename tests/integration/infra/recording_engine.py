@@ -17,7 +17,8 @@ _LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
 _VERSION = {"ApiVersion": "1.41", "MinAPIVersion": "1.12", "Version": "20.10"}
 _ONE = {"Id": "0" * 64, "State": {"Status": "created", "ExitCode": 0, "OOMKilled": False, "Pid": 0,
         "StartedAt": "0001-01-01T00:00:00Z", "FinishedAt": "0001-01-01T00:00:00Z"},
-        "Config": {"Labels": {"codegen-orchestrator.mark": "1"}, "Tty": False}, "Names": ["/venv-1"], "NCPU": 2}  # fmt: skip
+        "Config": {"Labels": {"codegen-orchestrator.mark": "1"}, "Tty": False},
+        "Names": ["/venv-1"], "NCPU": 2}  # fmt: skip
 
 
 @dataclass
@@ -64,7 +65,7 @@ Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 async def proxied_engine(
     directory: Path, serve: Serve | None = None
 ) -> AsyncIterator[tuple[str, int, RecordingEngine]]:
-    """The proxy's program as a process in front of a recording engine (or of `serve`): where it listens, and the engine."""
+    """The proxy's program as a process before a recording engine (or `serve`): where it listens, and the engine."""
     engine, socket = RecordingEngine(), directory / "engine.sock"
     server = await asyncio.start_unix_server(serve or engine.serve, socket)
     proxy = await asyncio.create_subprocess_exec(

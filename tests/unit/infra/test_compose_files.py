@@ -19,7 +19,8 @@ ONCE = {"bootstrap", "temporal-schema", "temporal-namespace"}
 # Keys that docker-compose 1.29 and the Compose plugin both know, with the same meaning.
 KNOWN_TO_BOTH = {
     "build", "cap_add", "cap_drop", "command", "depends_on", "device_cgroup_rules", "entrypoint", "environment",
-    "healthcheck", "image", "init", "logging", "mem_limit", "networks", "pids_limit", "ports", "profiles", "read_only", "restart", "secrets",
+    "healthcheck", "image", "init", "logging", "mem_limit", "networks", "pids_limit",
+    "ports", "profiles", "read_only", "restart", "secrets",
     "security_opt", "stop_grace_period", "stop_signal", "tmpfs", "volumes",
 }  # fmt: skip
 
