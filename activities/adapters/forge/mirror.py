@@ -5,24 +5,16 @@ Trees are written by agents: nothing is checked out here, and nothing is followe
 
 from __future__ import annotations
 
-import codecs
 from pathlib import Path
 
 from activities.adapters.forge.git import Git
 from contracts.errors import ErrorCode, OrchestratorError, bounded
+from contracts.plain_text import decoded
 from contracts.steps import PushedBranch, WorkspacePush
 
 MAIN = "main"
 _MAX_FILE_BYTES = 1024 * 1024
 _REGULAR_MODES = {"100644", "100755"}
-_MARKS = (
-    (codecs.BOM_UTF8, "utf-8-sig"),
-    (codecs.BOM_UTF32_LE, "utf-32"),
-    (codecs.BOM_UTF32_BE, "utf-32"),
-    (codecs.BOM_UTF16_LE, "utf-16"),
-    (codecs.BOM_UTF16_BE, "utf-16"),
-)
-"""Longer ones first: that of UTF-16 begins that of UTF-32."""
 
 
 class BareMirror:
@@ -180,15 +172,8 @@ async def _read_file(git: Git, commit: str, path: str) -> str | None:
 
 
 def text_of(path: str, content: bytes) -> str:
-    """The text of a file in UTF-8, or in UTF-16 or UTF-32 with a byte order mark; without the mark.
-
-    Raises INVALID_INPUT that says what to change. Nothing with a NUL is text: no argument and no database can hold it.
-    """
-    mark = next((name for start, name in _MARKS if content.startswith(start)), "utf-8")
-    try:
-        text = content.decode(mark)
-    except UnicodeDecodeError:
-        text = "\0"
-    if "\0" in text:
+    """The text of a file. Raises INVALID_INPUT that says what to change."""
+    text = decoded(content)
+    if text is None:
         raise OrchestratorError(ErrorCode.INVALID_INPUT, f"{path[:200]} is not a text file; save it as UTF-8.")
     return text

@@ -77,7 +77,7 @@ def _after_good_end(text: str, beside: Beside, failing: list[str]) -> CheckedOut
 
 def code_failure(reason: str, output: str = "") -> CheckedOutput:
     """A failure that the Developer can repair, found before any test ran."""
-    return _failure("code", reason, readable(output), [])
+    return _failure("code", readable(reason), readable(output), [])
 
 
 def _trouble(text: str, exit_code: int | None, beside: Beside) -> str | None:

@@ -196,3 +196,18 @@ def test_a_link_to_another_file_is_refused_and_not_quoted(tmp_path: Path) -> Non
     file.symlink_to(secret)
     with pytest.raises(UnsafeRequirement, match="symbolic link"):
         plain_lines(file)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-8-sig", "utf-32"])
+def test_requirements_in_another_encoding_are_read(tmp_path: Path, encoding: str) -> None:
+    file = tmp_path / "requirements.txt"
+    file.write_bytes("idna==3.7\n".encode(encoding))
+    assert plain_lines(file) == ["idna==3.7"]
+
+
+@pytest.mark.parametrize("content", ["idna\n".encode("utf-16-le"), b"idna\0\n", b"\xff\xfei"])
+def test_requirements_that_are_no_text_are_refused_without_a_nul(tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "requirements.txt"
+    file.write_bytes(content)
+    with pytest.raises(UnsafeRequirement, match="save it as UTF-8"):
+        plain_lines(file)
