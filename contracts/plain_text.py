@@ -17,8 +17,8 @@ _MARKS = (
 def decoded(content: bytes) -> str | None:
     """The text of a file in UTF-8, or in UTF-16 or UTF-32 with a byte order mark, without the mark.
 
-    None for what is no text in one of these, and for one with control characters, such as a NUL: UTF-16 without its mark
-    looks like that.
+    None for what is no text in one of these, and for one with control characters, such as a NUL: UTF-16 without its
+    mark looks like that.
     """
     mark = next((name for start, name in _MARKS if content.startswith(start)), "utf-8")
     try:

@@ -15,11 +15,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
-if __package__ in {None, ""}:
-    sys.path.insert(0, str(Path(__file__).resolve().parent))
-    from rules import Denied, Policy
-else:
-    from infra.egress.rules import Denied, Policy
+from .rules import Denied, Policy
 
 _HEAD_BYTES = 64 * 1024
 _HEAD_S = 30.0

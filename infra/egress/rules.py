@@ -14,7 +14,7 @@ ANYWHERE = "*"
 """In the list of hosts: the whole public internet."""
 _PORTS = frozenset({22, 80, 443, 9418})
 _NAME = re.compile(r"[a-z0-9_]([a-z0-9_.-]{0,251}[a-z0-9_])?")
-_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 
 
 class Denied(Exception):

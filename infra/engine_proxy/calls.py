@@ -78,9 +78,13 @@ def _texts(value: str) -> bool:
     return isinstance(known, dict) and all(isinstance(one, str) for one in known.values())
 
 
-_LIST = {"limit": _NUMBER, "all": _SWITCH, "size": _OFF, "trunc_cmd": _SWITCH, "filters": _ours}
-_LOGS = dict.fromkeys(("stderr", "stdout", "timestamps", "follow"), _SWITCH) | {"tail": re.compile("all|[0-9]{1,6}")}
-_BUILD: dict[str, Check] = dict.fromkeys(("q", "nocache", "rm", "forcerm", "pull"), _SWITCH) | {
+_LIST: dict[str, Check] = {"limit": _NUMBER, "all": _SWITCH, "size": _OFF, "trunc_cmd": _SWITCH, "filters": _ours}
+_LOGS: dict[str, Check] = {
+    **dict.fromkeys(("stderr", "stdout", "timestamps", "follow"), _SWITCH),
+    "tail": re.compile("all|[0-9]{1,6}"),
+}
+_BUILD: dict[str, Check] = {
+    **dict.fromkeys(("q", "nocache", "rm", "forcerm", "pull"), _SWITCH),
     "t": re.compile(TAG),
     "buildargs": _texts,
     "labels": _texts,

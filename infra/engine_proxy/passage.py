@@ -171,7 +171,7 @@ class Passage:
         await self._send(h11.Data(data=content))
         await self._send(h11.EndOfMessage())
 
-    async def _next_event(self) -> h11.Event | type[h11.PAUSED]:
+    async def _next_event(self) -> object:
         while (event := self._caller.next_event()) is h11.NEED_DATA:
             if self._caller.they_are_waiting_for_100_continue:
                 await self._send(h11.InformationalResponse(status_code=100, headers=[]))

@@ -31,7 +31,8 @@ rm -f "$directory"/*/environment
 (: >"$mine/begun") || exit 75
 
 # The container has no network: the proxy's port leads to the socket of the platform's gateway.
-[ -z "${ORCHESTRATOR_EGRESS:-}" ] || python3 /opt/egress forward "$ORCHESTRATOR_EGRESS" "$ORCHESTRATOR_EGRESS_PORT" || exit 75
+[ -z "${ORCHESTRATOR_EGRESS:-}" ] ||
+  PYTHONPATH=/opt python3 -m egress forward "$ORCHESTRATOR_EGRESS" "$ORCHESTRATOR_EGRESS_PORT" || exit 75
 
 began=$(date +%s)
 code=0

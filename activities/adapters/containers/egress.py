@@ -19,7 +19,7 @@ from infra.egress.rules import Policy
 PLACE = "/gateway"
 SOCKET = f"{PLACE}/egress.sock"
 _PORT = 3128
-_PROGRAM = "/opt/egress"
+_PROGRAMS = "/opt"
 _POLICY_LABEL = "codegen-orchestrator.egress"
 _LIMITS = Limits(memory_bytes=128 * 1024**2, cpus=1.0, pids=64)
 _PROXY = f"http://127.0.0.1:{_PORT}"
@@ -66,7 +66,8 @@ class EgressGateways:
             ContainerSpec(
                 gateway_name(worker_id),
                 await self._images.worker(),
-                ["python3", _PROGRAM, "serve", SOCKET, policy],
+                ["python3", "-m", "egress", "serve", SOCKET, policy],
+                environment={"PYTHONPATH": _PROGRAMS},
                 binds=(Bind(gateway_name(worker_id), PLACE),),
                 network=self._network,
                 labels=labels,

@@ -18,7 +18,6 @@ from tests.support.eventually import eventually
 from tests.support.patience import patience
 
 ROOT = Path(__file__).resolve().parents[3]
-PROGRAM = ROOT / "infra" / "egress"
 
 
 @dataclass
@@ -53,9 +52,11 @@ def gateway(tmp_path: Path) -> Gateway:
     async def running(policy: Policy) -> AsyncIterator[int]:
         """The port that programs in the agent's container are told."""
         place, port = str(tmp_path / "egress.sock"), any_free()
-        serving = await asyncio.create_subprocess_exec(sys.executable, str(PROGRAM), "serve", place, policy.written())
+        serving = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "infra.egress", "serve", place, policy.written(), cwd=ROOT
+        )
         forwarding = await asyncio.create_subprocess_exec(
-            sys.executable, "-c", FORWARD, str(PROGRAM), place, str(port), stdin=asyncio.subprocess.PIPE
+            sys.executable, "-c", FORWARD, place, str(port), stdin=asyncio.subprocess.PIPE, cwd=ROOT
         )
         try:
             await eventually(lambda: Path(place).is_socket() and answers(port), message="the way out is open")
@@ -72,11 +73,10 @@ def gateway(tmp_path: Path) -> Gateway:
 # The forwarder goes on in a child once it listens, as in a container, whose end is its end.
 FORWARD = """
 import os, runpy, signal, sys
-program, *rest = sys.argv[1:]
-sys.argv = ["egress", "forward", *rest]
+sys.argv = ["egress", "forward", *sys.argv[1:]]
 os.setsid()
 try:
-    runpy.run_path(program, run_name="__main__")
+    runpy.run_module("infra.egress", run_name="__main__")
 except SystemExit:
     pass
 if os.getpid() == os.getsid(0):
