@@ -104,7 +104,7 @@ class EngineeringNodes:
     async def _verified(self, request: VerificationRequest, follow: Follow) -> VerificationResult:
         wanted = AnalysisRequest(project_id=request.project_id, repository=request.repository, commit=request.commit)
         try:
-            await self.plans.read(wanted)
+            await beating(self.plans.read(wanted))
         except OrchestratorError as error:
             if error.code in _THE_CODES_FAULT:
                 # The deploy would refuse it, when nobody can repair it any more.

@@ -47,6 +47,7 @@ def commit(work: Path, name: str) -> str:
 
 
 def fifo(work: Path) -> None:
+    (work / ".git" / "packed-refs").unlink(missing_ok=True)
     os.mkfifo(work / ".git" / "packed-refs")
 
 
