@@ -4,6 +4,7 @@
 """
 
 import asyncio
+import base64
 import json
 import re
 import sys
@@ -19,6 +20,8 @@ _ONE = {"Id": "0" * 64, "State": {"Status": "created", "ExitCode": 0, "OOMKilled
         "StartedAt": "0001-01-01T00:00:00Z", "FinishedAt": "0001-01-01T00:00:00Z"},
         "Config": {"Labels": {"codegen-orchestrator.mark": "1"}, "Tty": False},
         "Names": ["/venv-1"], "NCPU": 2}  # fmt: skip
+
+_FILE = {"name": "x", "size": 3, "mode": 0o644, "mtime": "2026-01-01T00:00:00Z", "linkTarget": ""}
 
 
 @dataclass
@@ -54,7 +57,8 @@ def _answer(line: str) -> bytes:
     known: object = _VERSION if path.endswith("/version") else [_ONE] if path.endswith("/containers/json") else _ONE
     content = b"OK" if path.endswith("/_ping") else json.dumps(known).encode()
     kind = b"text/plain" if path.endswith("/_ping") else b"application/json"
-    head = b"HTTP/1.1 200 OK\r\nContent-Type: " + kind + b"\r\nContent-Length: %d\r\n\r\n" % len(content)
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: " + kind + b"\r\nContent-Length: %d\r\n" % len(content)
+    head += b"X-Docker-Container-Path-Stat: " + base64.b64encode(json.dumps(_FILE).encode()) + b"\r\n\r\n"
     return head if line.startswith("HEAD") else head + content
 
 
