@@ -20,6 +20,7 @@ from .rules import Denied, Policy
 _HEAD_BYTES = 64 * 1024
 _HEAD_S = 30.0
 _CONNECT_S = 15.0
+_LINGER_S = 2.0
 _CONNECTIONS = 100
 _DROPPED = {"proxy-authorization", "proxy-connection", "connection", "host"}
 
@@ -38,11 +39,11 @@ class Gateway:
             try:
                 await self._pass_on(reader, writer)
             except Denied as denied:
-                await _answer(writer, "403 Forbidden", str(denied))
+                await _answer(reader, writer, "403 Forbidden", str(denied))
             except (OSError, TimeoutError) as error:
-                await _answer(writer, "502 Bad Gateway", f"The host cannot be reached: {type(error).__name__}.")
+                await _answer(reader, writer, "502 Bad Gateway", f"The host cannot be reached: {type(error).__name__}.")
             except (asyncio.IncompleteReadError, asyncio.LimitOverrunError, ValueError):
-                await _answer(writer, "400 Bad Request", "This is not a request that the gateway understands.")
+                await _answer(reader, writer, "400 Bad Request", "This is not a request that the gateway understands.")
             finally:
                 writer.close()
 
@@ -107,14 +108,18 @@ def _as_origin(method: str, target: str, version: str, headers: list[str]) -> by
     return "\r\n".join([*lines, "", ""]).encode("latin-1")
 
 
-async def _answer(writer: asyncio.StreamWriter, status: str, text: str) -> None:
+async def _answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, status: str, text: str) -> None:
+    """The last words on a connection. What is still on its way is read: a reset would take the answer with it."""
     content = f"{text}\n".encode()
     head = (
         f"HTTP/1.1 {status}\r\nContent-Type: text/plain\r\nContent-Length: {len(content)}\r\nConnection: close\r\n\r\n"
     )
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, TimeoutError):
         writer.write(head.encode() + content)
-        await writer.drain()
+        writer.write_eof()
+        async with asyncio.timeout(_LINGER_S):
+            while await reader.read(_HEAD_BYTES):
+                continue
 
 
 async def serve(place: str, policy: Policy) -> None:
@@ -129,7 +134,9 @@ async def forward(listening: socket.socket, place: str) -> None:
         try:
             there, back = await asyncio.open_unix_connection(place)
         except OSError:
-            await _answer(writer, "503 Service Unavailable", "The platform's gateway does not answer; try again.")
+            await _answer(
+                reader, writer, "503 Service Unavailable", "The platform's gateway does not answer; try again."
+            )
             writer.close()
             return
         try:

@@ -21,6 +21,7 @@ MAX_DESCRIPTION = 128 * 1024
 """Of a container with the longest wish; what is larger is no description."""
 _CHUNK = 256 * 1024
 _MAX_AHEAD = 64 * 1024
+_LINGER_S = 2.0
 _REQUEST_S = 300.0
 """How long a caller may be silent between two calls, and take to say what it wants."""
 _KEPT = frozenset({b"content-type", b"content-length", b"x-docker-container-path-stat", b"api-version", b"ostype"})
@@ -160,6 +161,12 @@ class Passage:
         peer = self._writer.get_extra_info("peername")
         sys.stderr.write(f"refused a call of {peer[0] if peer else 'a caller'}: {refused.reason}\n")
         await self._answer(refused.status, f"refused by the engine proxy of this platform: {refused.reason}")
+        # What is still on its way is read: a reset would take the answer with it.
+        self._writer.write_eof()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_LINGER_S):
+                while await self._reader.read(_CHUNK):
+                    continue
 
     async def _answer(self, status: int, message: str) -> None:
         if self._caller.our_state not in {h11.IDLE, h11.SEND_RESPONSE}:

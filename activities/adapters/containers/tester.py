@@ -197,7 +197,8 @@ class DockerTester:
             async with temporary_directory(self._dir / ".drafts") as directory:
                 project = await check_out(self._forge.mirror(request.repository), request, directory)
                 refuse_without_makefile(project)
-                venv = await self._environment(request, plain_requirements(project), follow)
+                files = await asyncio.to_thread(plain_requirements, project)
+                venv = await self._environment(request, files, follow)
                 archive = directory / "project.tar"
                 await asyncio.to_thread(pack, project, archive)
                 await self._runs.start(

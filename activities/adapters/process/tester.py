@@ -184,7 +184,7 @@ class ProcessTester:
 
     async def _environment(self, name: str, place: _Place, follow: Follow) -> Path:
         """The shared environment with the project's packages, built once for all that want the same."""
-        files = plain_requirements(place.project)
+        files = await asyncio.to_thread(plain_requirements, place.project)
         setup = name + _SETUP
         argv = [
             sys.executable, "-m", "activities.adapters.packages.venv_cache",
