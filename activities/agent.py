@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from temporalio import activity
 
-from activities.following import followed, or_stop, to_the_end
+from activities.following import beating, followed, or_stop, to_the_end
 from activities.ports import AgentRuntime, Platform
 from contracts.names import ActivityName
 from contracts.steps import Done, TurnRequest, TurnResult
@@ -18,7 +18,10 @@ class AgentActivities:
     @activity.defn(name=ActivityName.AGENT_RUN_TURN)
     async def run_turn(self, request: TurnRequest) -> TurnResult:
         """Run one turn to its end; a second run adopts the turn that the first one started."""
-        turn = followed(self.platform, request.task_id, lambda follow: self.runtime.run_turn(request, follow))
+        # Asked now and not at the start of the task: what an owner takes away holds from the next turn.
+        hosts = await beating(self.platform.egress_hosts(request.project_id))
+        asked = request.model_copy(update={"egress_hosts": hosts})
+        turn = followed(self.platform, request.task_id, lambda follow: self.runtime.run_turn(asked, follow))
         return TurnResult(outcome=await or_stop(turn, lambda: self.runtime.stop_turn(request)))
 
     @activity.defn(name=ActivityName.AGENT_STOP_TURN)

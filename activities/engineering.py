@@ -3,17 +3,26 @@
 State is JSON-plain; models are rebuilt at the entry of each node.
 """
 
+import hashlib
 from dataclasses import dataclass
 from typing import Any, TypedDict
 
 from temporalio import activity
 
 from activities.following import beating, followed, or_stop, to_the_end
-from activities.ports import Forge, Platform, Tester, WorkflowClient
+from activities.ports import Follow, Forge, PlanReader, Platform, Tester, WorkflowClient
 from contracts.agent_workers import SendMessageCommand, TurnOutcome
 from contracts.errors import ErrorClass, ErrorCode, OrchestratorError
 from contracts.names import ActivityName
-from contracts.steps import TESTS_CHECK, Check, Done, PublishRequest, VerificationRequest, VerificationResult
+from contracts.steps import (
+    TESTS_CHECK,
+    AnalysisRequest,
+    Check,
+    Done,
+    PublishRequest,
+    VerificationRequest,
+    VerificationResult,
+)
 
 
 class EngineeringState(TypedDict, total=False):
@@ -49,12 +58,20 @@ class EngineeringState(TypedDict, total=False):
     answer: str
 
 
+_THE_AGENTS_TO_REPAIR = frozenset({ErrorCode.REPOSITORY_DIVERGED, ErrorCode.REPOSITORY_UNREADABLE})
+"""What an agent has done to its repository: evidence for its next turn."""
+
+_THE_CODES_FAULT = frozenset({ErrorCode.ENV_CONTRACT_INVALID, ErrorCode.INVALID_INPUT})
+"""What is wrong with the files that say how a commit is run."""
+
+
 @dataclass(frozen=True)
 class EngineeringNodes:
     workflow_client: WorkflowClient
     tester: Tester
     forge: Forge
     platform: Platform
+    plans: PlanReader
 
     async def develop(self, state: EngineeringState) -> EngineeringState:
         """One turn of the Developer; a second run attaches to the turn of the first by its request id."""
@@ -68,19 +85,33 @@ class EngineeringNodes:
         response = await beating(self.workflow_client.send_message(command))
         if response.outcome is None:
             code = ErrorCode(response.error_code) if response.error_code else ErrorCode.AGENT_FAILED
+            if code in _THE_AGENTS_TO_REPAIR:
+                return _after_refusal(state, turn, f"{code.value}: {response.error}")
             raise OrchestratorError(code, response.error or "The agent worker returned no result.")
         return _after_turn(state, turn, response.outcome)
 
     async def verify(self, state: EngineeringState) -> EngineeringState:
-        """Run the project's own checks at the commit; a second run adopts the first one's run."""
+        """Read what the commit needs to run, and run the project's own checks; a second run adopts the first one's."""
         request = VerificationRequest(
             task_id=state["task_id"],
             project_id=state["project_id"],
             repository=state["repository"],
             commit=state["commit"],
         )
-        work = followed(self.platform, request.task_id, lambda follow: self.tester.verify(request, follow))
+        work = followed(self.platform, request.task_id, lambda follow: self._verified(request, follow))
         return _after_verification(state, await or_stop(work, lambda: self.tester.stop(request)))
+
+    async def _verified(self, request: VerificationRequest, follow: Follow) -> VerificationResult:
+        wanted = AnalysisRequest(project_id=request.project_id, repository=request.repository, commit=request.commit)
+        try:
+            await beating(self.plans.read(wanted))
+        except OrchestratorError as error:
+            if error.code in _THE_CODES_FAULT:
+                # The deploy would refuse it, when nobody can repair it any more.
+                return _red(request, f"{error.code.value}: {error.message}")
+            if error.code is not ErrorCode.NOT_FOUND:
+                raise
+        return await self.tester.verify(request, follow)
 
     @activity.defn(name=ActivityName.VERIFICATION_STOP)
     async def stop_tests(self, request: VerificationRequest) -> Done:
@@ -125,6 +156,31 @@ def _after_turn(state: EngineeringState, turn: int, outcome: TurnOutcome) -> Eng
         "commit": outcome.commit or "",
         "files_changed": outcome.files_changed[:500],
         "artifacts": artifacts[-20:],
+        "publish_status": "",
+        "tested": False,
+    }
+
+
+def _red(request: VerificationRequest, evidence: str) -> VerificationResult:
+    fingerprint = hashlib.sha256(evidence.encode()).hexdigest()[:32]
+    return VerificationResult(
+        commit=request.commit, passed=False, failure_class="code", fingerprint=fingerprint, evidence=evidence
+    )
+
+
+def _after_refusal(state: EngineeringState, turn: int, evidence: str) -> EngineeringState:
+    """The commits of the turn could not be taken."""
+    fingerprint = hashlib.sha256(evidence.encode()).hexdigest()[:32]
+    return {
+        "turn": turn,
+        "round": state.get("round", 0) + 1,
+        "turn_status": "refused",
+        "summary": "",
+        "commit": "",
+        "evidence": evidence,
+        "last_fingerprint": state.get("fingerprint"),
+        "fingerprint": fingerprint,
+        "same_failure": fingerprint == state.get("fingerprint"),
         "publish_status": "",
         "tested": False,
     }

@@ -162,6 +162,9 @@ class Platform(Protocol):
 
     async def post_events(self, task_id: str, events: list[FineEvent]) -> None: ...
 
+    async def egress_hosts(self, project_id: str) -> list[str]:
+        """What agents of the project may reach; nothing for what is no project."""
+
     async def generate_secrets(self, project_id: str, names: list[str]) -> None: ...
 
     async def secret_names(self, project_id: str) -> list[str]: ...

@@ -15,7 +15,7 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from activities.adapters.containers.agent import AGENTS_NETWORK, DockerAgentRuntime
+from activities.adapters.containers.agent import DockerAgentRuntime
 from activities.adapters.containers.engine import MARK, ContainerSpec
 from activities.ports import Follow
 from benchmarks.measuring import Ratio, Spread
@@ -108,7 +108,7 @@ def command(spec: ContainerSpec) -> list[str]:
     mounts = [f"type=volume,source={one.source},target={one.target}" for one in spec.binds]
     variables = [f"{key}={value}" for key, value in spec.environment.items()]
     return [
-        "docker", "run", "--name", spec.name, "--label", f"{MARK}=1", "--network", AGENTS_NETWORK,
+        "docker", "run", "--name", spec.name, "--label", f"{MARK}=1", "--network", spec.network,
         "--user", "1000:1000", "--workdir", spec.working_dir, "--cap-drop", "ALL",
         "--security-opt", "no-new-privileges", "--memory", str(spec.limits.memory_bytes),
         "--cpus", str(spec.limits.cpus), "--pids-limit", str(spec.limits.pids), "--read-only",

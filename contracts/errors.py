@@ -3,11 +3,14 @@
 One activity interceptor and one API handler translate them; nothing else maps errors.
 """
 
+from collections.abc import Iterable
 from enum import StrEnum
 from typing import Any, Self
 
 MAX_MESSAGE = 2_000
 MAX_DETAIL = 4_000
+MAX_LIST_BYTES = 32_000
+"""Of a list of names in a message: a payload has room for several of them."""
 
 
 class ErrorClass(StrEnum):
@@ -51,6 +54,7 @@ class ErrorCode(StrEnum):
     SCAFFOLD_FAILED = "SCAFFOLD_FAILED"
     REPOSITORY_FOREIGN = "REPOSITORY_FOREIGN"
     REPOSITORY_DIVERGED = "REPOSITORY_DIVERGED"
+    REPOSITORY_UNREADABLE = "REPOSITORY_UNREADABLE"
     COMMIT_NOT_ON_REMOTE = "COMMIT_NOT_ON_REMOTE"
     GIT_FAILED = "GIT_FAILED"
     AGENT_FAILED = "AGENT_FAILED"
@@ -173,3 +177,14 @@ def bounded(text: str, limit: int) -> str:
         return text
     half = (limit - 20) // 2
     return f"{text[:half]}\n[… cut …]\n{text[-half:]}"
+
+
+def bounded_list(texts: Iterable[str], items: int = 1_000, size: int = MAX_LIST_BYTES) -> list[str]:
+    """The first of `texts`: at most so many, and at most so many bytes of UTF-8 together."""
+    kept: list[str] = []
+    for text in texts:
+        size -= len(text.encode("utf-8", "replace")) + 1
+        if len(kept) == items or size < 0:
+            break
+        kept.append(text)
+    return kept

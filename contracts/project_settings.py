@@ -4,6 +4,7 @@ A setting is a field of `ProjectSettings`: its name, type, default and meaning a
 """
 
 import json
+import re
 from typing import Literal
 
 from pydantic import AwareDatetime, Field, ValidationError
@@ -12,6 +13,8 @@ from contracts.base import Contract, Page, ShortText, UserId
 from contracts.errors import ErrorCode, OrchestratorError
 from contracts.states import AgentKind
 from contracts.wording import in_words
+
+_HOST = re.compile(r"\*|(\*\.)?[A-Za-z0-9]([A-Za-z0-9.-]{0,198}[A-Za-z0-9])?|[0-9A-Fa-f:.]{2,45}")
 
 SettingValue = bool | int | float | str | list[str] | None
 """A value as JSON has it, of whatever setting."""
@@ -35,15 +38,23 @@ class ProjectSettings(Contract):
         default=None, ge=0, le=1_000_000, description="what agents may spend in a month; null: no limit"
     )
     egress_hosts: list[ShortText] = Field(
-        default_factory=list, max_length=100, description="hosts that agents and tests may reach"
+        default_factory=list,
+        max_length=100,
+        description="hosts that agents may reach: names, `*.example.org` for all below one, `*` for the whole internet",
     )
     retention_days: int | None = Field(
         default=None, ge=1, le=36_500, description="how many days transcripts, logs and reports are kept; null: forever"
     )
 
 
-NOT_YET_READ = frozenset({"monthly_budget_usd", "egress_hosts"})
+NOT_YET_READ = frozenset({"monthly_budget_usd"})
 """These can be set but are not used yet."""
+
+
+class EgressHosts(Contract):
+    """What the agents of a project may reach now."""
+
+    hosts: list[str]
 
 
 class SettingWrite(Contract):
@@ -100,3 +111,6 @@ def check_value(name: str, value: SettingValue) -> None:
     except ValidationError as error:
         said = "; ".join(in_words(problem) for problem in error.errors(include_url=False, include_input=False))
         raise OrchestratorError(ErrorCode.BAD_SETTING_VALUE, f"{name} cannot have this value: {said}.") from None
+    if name == "egress_hosts" and isinstance(value, list) and not all(_HOST.fullmatch(one) for one in value):
+        reason = "use names of hosts such as pypi.org, *.example.org for all below one, or * for the whole internet"
+        raise OrchestratorError(ErrorCode.BAD_SETTING_VALUE, f"{name} cannot have this value: {reason}.")

@@ -86,7 +86,7 @@ class Done(Step):
 
 
 class TurnRequest(Step):
-    """One turn of a CLI agent. `timeout_s` is in seconds."""
+    """One turn of a CLI agent. `timeout_s` is in seconds. `egress_hosts`: what it may reach, filled when it begins."""
 
     worker_id: Identifier
     turn: int = Field(ge=1)
@@ -98,6 +98,7 @@ class TurnRequest(Step):
     session_id: str | None = None
     timeout_s: int = Field(default=3600, ge=1)
     env_vars: dict[str, str] = Field(default_factory=dict)
+    egress_hosts: list[str] = Field(default_factory=list)
 
 
 class TurnResult(Step):

@@ -70,7 +70,7 @@ from contracts.nouns import (
     WhoAmI,
 )
 from contracts.progress import FineEvent, Projection, ProjectionAck, StreamedEvent
-from contracts.project_settings import SettingDTO, SettingHistory, SettingList, SettingValue, SettingWrite
+from contracts.project_settings import EgressHosts, SettingDTO, SettingHistory, SettingList, SettingValue, SettingWrite
 from contracts.questions import AnswerAccepted, QuestionDTO
 from contracts.states import ActorVia
 from runtime.observability import telemetry
@@ -336,6 +336,10 @@ class ApiClient:
         """Store fine events; those whose key is known already are left as they are."""
         if events:
             await self._post("/internal/events", EventsAccepted, EventBatch(task_id=task_id, events=events))
+
+    async def egress_hosts(self, project_id: str) -> list[str]:
+        """What agents of the project may reach; nothing for what is no project."""
+        return (await self._get(f"/internal/projects/{project_id}/egress", EgressHosts)).hosts
 
     async def generate_secrets(self, project_id: str, names: list[str]) -> None:
         path = f"/internal/projects/{_part(project_id)}/secrets/generate"

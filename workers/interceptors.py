@@ -42,6 +42,8 @@ _OUTAGES = frozenset(
 """An unavailable part of the platform fails no work: calls are retried, at most this many seconds apart."""
 
 _OUTAGE_DELAY_S = 10.0
+_MAX_LOST = 20
+"""So often Temporal may give a step up while its Temporal worker lives: a server that is cut off does that, too."""
 _DEPTH = 4
 _REMEMBERED = 10_000
 
@@ -51,6 +53,7 @@ class ErrorTranslation(Interceptor):
 
     def __init__(self) -> None:
         self._failures: OrderedDict[tuple[str, str], int] = OrderedDict()
+        self._lost: OrderedDict[tuple[str, str], tuple[int, int]] = OrderedDict()
         self._projects: OrderedDict[str, str] = OrderedDict()
 
     def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:
@@ -64,6 +67,26 @@ class ErrorTranslation(Interceptor):
         while len(self._failures) > _REMEMBERED:
             self._failures.popitem(last=False)
         return self._failures[key]
+
+    def begun(self) -> int:
+        """How many attempts of this activity in a row have begun in this process and never ended in it.
+
+        Temporal gave them up without a word: what they do blocks the heartbeat, or takes longer than it may. An attempt
+        that ended with its Temporal worker is not known here.
+        """
+        info = activity.info()
+        key = (info.workflow_run_id or "", info.activity_id)
+        before, lost = self._lost.pop(key, (0, 0))
+        lost = lost + 1 if before and info.attempt > before else lost
+        self._lost[key] = (info.attempt, lost)
+        while len(self._lost) > _REMEMBERED:
+            self._lost.popitem(last=False)
+        return lost
+
+    def ended(self) -> None:
+        """This attempt ends by itself, with a result or an error."""
+        info = activity.info()
+        self._lost.pop((info.workflow_run_id or "", info.activity_id), None)
 
     def subject(self, workflow_id: str, arguments: Sequence[Any]) -> dict[str, str]:
         """The project and task. A step whose input names no project gets it from an earlier step of the same task."""
@@ -95,9 +118,16 @@ class _Translating(ActivityInboundInterceptor):
             **self._memory.subject(info.workflow_id or "", input.args),
         ):
             begin = time.monotonic()
+            if (lost := self._memory.begun()) >= _MAX_LOST:
+                self._memory.ended()
+                raise self._translated(_given_up(lost))
             try:
                 result = await super().execute_activity(input)
-            except (asyncio.CancelledError, FailureError):
+            except FailureError:
+                self._memory.ended()
+                raise
+            except asyncio.CancelledError:
+                # By a person, by a shutdown, or because Temporal has given this attempt up: only then is there a next.
                 raise
             except OrchestratorError as error:
                 # Its causes and their stacks would make it too large for the server, which then hides its code.
@@ -109,9 +139,11 @@ class _Translating(ActivityInboundInterceptor):
             write = log.debug if info.activity_type == ActivityName.PROJECTION_APPLY else log.info
             write("activity done", ms=round((time.monotonic() - begin) * 1000))
         self._memory.forget()
+        self._memory.ended()
         return result
 
     def _translated(self, error: OrchestratorError) -> ApplicationError:
+        self._memory.ended()
         delay = self._delay(error)
         log.warning("activity failed", code=error.code.value, message=error.message, retry_in_s=delay)
         telemetry.name_failure(error.code.value)
@@ -133,6 +165,15 @@ class _Translating(ActivityInboundInterceptor):
             return None
         asked = float(error.details.get("retry_after_s", 0) or 0)
         return max(asked, _jittered(delays[failures - 1]))
+
+
+def _given_up(lost: int) -> OrchestratorError:
+    return OrchestratorError(
+        ErrorCode.INTERNAL,
+        f"This step began {lost} times and was given up each time, because it did not answer or took too long. "
+        "An administrator finds its input and the time in the log; then start the task again.",
+        error_class=ErrorClass.FATAL,
+    )
 
 
 def _count_failure(code: ErrorCode, *, final: bool) -> None:

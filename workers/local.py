@@ -4,6 +4,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from temporalio.client import Client
 
@@ -125,6 +126,12 @@ def _workspaces_dir(settings: Settings) -> Path:
     return settings.agents_dir / "workspaces"
 
 
+def _own_hosts(settings: Settings) -> tuple[str, ...]:
+    """Names and addresses of this machine, of which agents reach no port."""
+    public = urlsplit(settings.public_url).hostname if settings.public_url else None
+    return tuple(host for host in (settings.public_host, public) if host)
+
+
 def processes(settings: Settings, forge: Forge, artifacts: DirectoryArtifactStore) -> AgentEnvironment:
     """Supervised processes of this machine."""
     home, supervisor = settings.home, Supervisor(settings.runs_dir)
@@ -154,6 +161,6 @@ def containers(settings: Settings, forge: Forge, artifacts: DirectoryArtifactSto
     clis = [row.in_image() for row in AGENTS]
     return AgentEnvironment(
         DockerWorkspaces(runs, images, forge, settings.containers_dir / "workspaces", Queue.AGENTS),
-        DockerAgentRuntime(runs, images, clis, artifacts),
+        DockerAgentRuntime(runs, images, clis, artifacts, own_hosts=_own_hosts(settings)),
         DockerTester(runs, images, forge, settings.containers_dir / "verifications", artifacts),
     )

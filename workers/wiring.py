@@ -73,7 +73,7 @@ class Ports:
 
 def build_langgraph_plugin(ports: Ports) -> LangGraphPlugin:
     """A fresh plugin over fresh graphs: each serves once."""
-    engineering = EngineeringNodes(ports.workflow_client, ports.tester, ports.forge, ports.platform)
+    engineering = EngineeringNodes(ports.workflow_client, ports.tester, ports.forge, ports.platform, ports.plans)
     devops = DevopsNodes(ports.forge, ports.plans, ports.platform, ports.target)
     return LangGraphPlugin(
         graphs={
@@ -90,7 +90,7 @@ def build_activities(ports: Ports) -> list[Any]:
     repository = RepositoryActivities(ports.forge, ports.workspaces)
     agent = AgentActivities(ports.runtime, ports.platform)
     departments = DepartmentActivities(ports.workflow_client)
-    engineering = EngineeringNodes(ports.workflow_client, ports.tester, ports.forge, ports.platform)
+    engineering = EngineeringNodes(ports.workflow_client, ports.tester, ports.forge, ports.platform, ports.plans)
     devops = DevopsNodes(ports.forge, ports.plans, ports.platform, ports.target)
     return [
         projection.apply,

@@ -18,6 +18,8 @@ STOP_WORDS = frozenset({"stop", "cancel", "стоп", "отмена"})
 RETRY = "retry"
 STOP = "stop"
 APPROVE = "approve"
+REFUSED = "refused"
+"""The status of a turn whose commits could not be taken."""
 
 
 NO_REPOSITORY = "The message has no repository. Start the work through the API, which adds the project's repository."
@@ -68,6 +70,15 @@ def repair_prompt(evidence: str) -> str:
     )
 
 
+def restoring_prompt(evidence: str) -> str:
+    """The message of a turn after commits that the platform could not take."""
+    return bounded(
+        "Your commits could not be taken, so nothing was tested. Put the repository right, run `make check test` and "
+        f"commit on top of the commit that you were given.\n\n## Evidence\n{evidence}",
+        MAX_TEXT,
+    )
+
+
 def guided_prompt(question: str, answer: str, evidence: str) -> str:
     """The message of a turn after a person's answer."""
     parts = [FIRST_PROMPT, f"## Your question\n{question}", f"## Answer from the person\n{answer}"]
@@ -77,7 +88,12 @@ def guided_prompt(question: str, answer: str, evidence: str) -> str:
 
 
 def after_turn(state: dict[str, Any]) -> str:
-    """verify what was committed, or ask a person: an agent that claims success without a commit is not believed."""
+    """verify what was committed, or ask a person: an agent that claims success without a commit is not believed.
+
+    Commits that could not be taken go back to it, as red checks do.
+    """
+    if state.get("turn_status") == REFUSED:
+        return after_verification({**state, "passed": False})
     if state.get("turn_status") == "done" and state.get("commit") and state["commit"] != state.get("verified_base"):
         return "verify"
     return "ask"
@@ -101,7 +117,7 @@ def after_publish(state: dict[str, Any]) -> str:
 def engineering_question(state: dict[str, Any]) -> tuple[str, list[str]]:
     """The text and the choices of the question that the state calls for."""
     if state.get("publish_status") == "conflict":
-        files = ", ".join(state.get("conflict", []))
+        files = bounded(", ".join(state.get("conflict", [])), 2_000)
         return f"The main branch has moved and conflicts with this work in: {files}. What should happen?", [RETRY, STOP]
     if state.get("turn_status") == "question":
         return str(state.get("question") or "The agent needs more details."), list(state.get("choices", []))
@@ -109,6 +125,12 @@ def engineering_question(state: dict[str, Any]) -> tuple[str, list[str]]:
         return (
             f"The agent could not finish: {state.get('summary') or 'no reason given'}. Try again (you may add advice), "
             "or stop?",
+            [RETRY, STOP],
+        )
+    if state.get("turn_status") == REFUSED:
+        return (
+            bounded(f"The agent's commits cannot be taken:\n\n{state.get('evidence', '')}\n\n", 3_000)
+            + "Try again (you may add advice), or stop?",
             [RETRY, STOP],
         )
     if not state.get("tested"):

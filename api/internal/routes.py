@@ -15,6 +15,7 @@ from api.releases import replies as releases
 from api.servers import allocations
 from api.servers import queries as servers
 from api.servers import replies as server_replies
+from api.settings import queries as settings
 from api.settings.defaults import DefaultsDep
 from api.tasks import events, projections
 from api.tokens import queries as tokens
@@ -39,6 +40,7 @@ from contracts.nouns import (
     TokenRequest,
 )
 from contracts.progress import Projection, ProjectionAck
+from contracts.project_settings import EgressHosts
 
 router = APIRouter(prefix="/internal", tags=["internal"], dependencies=[Depends(platform_only)])
 
@@ -82,6 +84,12 @@ async def generate_secrets(
 async def secret_names(project_id: ProjectId, session: Session) -> SecretNames:
     await projects.get(session, project_id)
     return SecretNames(present=sorted(await names_with_value(session, project_id)))
+
+
+@router.get("/projects/{project_id}/egress")
+async def egress_hosts(project_id: ProjectId, session: Session, defaults: DefaultsDep) -> EgressHosts:
+    """What the project's agents may reach; the installation's setting for an agent that works on no project."""
+    return EgressHosts(hosts=(await settings.effective(session, project_id, defaults)).egress_hosts)
 
 
 @router.post("/secrets/reveal")

@@ -30,6 +30,10 @@ rm -f "$directory"/*/environment
 # Beside `begin`: who brings that is not done with it yet. In a shell of its own: a full disk must not end this one.
 (: >"$mine/begun") || exit 75
 
+# The container has no network: the proxy's port leads to the socket of the platform's gateway.
+[ -z "${ORCHESTRATOR_EGRESS:-}" ] ||
+  PYTHONPATH=/opt python3 -m egress forward "$ORCHESTRATOR_EGRESS" "$ORCHESTRATOR_EGRESS_PORT" || exit 75
+
 began=$(date +%s)
 code=0
 if [ -n "$stopping" ]; then

@@ -11,10 +11,11 @@ RUN apt-get update -qq \
 # volumes that are mounted there.
 RUN groupadd --gid 1000 worker \
  && useradd --uid 1000 --gid 1000 --create-home --shell /bin/bash worker \
- && install -d -o worker -g worker -m 0700 /workspace /project /venv /out /home/worker/.claude /home/worker/outcomes \
+ && install -d -o worker -g worker -m 0700 /workspace /project /venv /out /gateway /home/worker/.claude /home/worker/outcomes \
  && chmod 0700 /home/worker
 
 COPY scripted_agent /opt/scripted_agent
+COPY egress /opt/egress
 COPY worker-run.sh /usr/local/bin/worker-run
 # The program that installs packages, from the platform's own environment. It fails here where the engine's machine is
 # of another kind than the platform's.

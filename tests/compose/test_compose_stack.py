@@ -3,6 +3,7 @@
 The stack is one for the module: a further test, such as one that talks to the bot in it, only adds its profile.
 """
 
+import base64
 from collections.abc import AsyncIterator
 from typing import Any
 from uuid import uuid4
@@ -14,6 +15,7 @@ from activities.adapters.containers import command as docker
 from emulators.telegram.server import serving
 from emulators.telegram.telegram import Telegram
 from tests.compose.stack import ComposeStack, no_compose, running_compose
+from tests.integration.infra.dangerous_calls import dangerous_requests
 from tests.support.eventually import eventually
 from tests.support.people.chat import ChatUser, link
 from tests.support.services import engine
@@ -30,6 +32,16 @@ for name in sys.argv[1:]:
     except OSError:
         continue
     print(name)
+"""
+TRY_CALLS = """
+import base64, socket, sys
+for one in sys.argv[1:]:
+    with socket.create_connection(("engine-proxy", 2375), 10) as proxy:
+        proxy.sendall(base64.b64decode(one))
+        said = b""
+        while chunk := proxy.recv(65536):
+            said += chunk
+    print("refused" if b"refused by the engine proxy" in said else said[:200])
 """
 SECRET = "value-of-the-secret-that-nobody-prints"
 
@@ -149,6 +161,12 @@ async def test_each_part_reaches_only_what_it_talks_to(
 ) -> None:
     found = await compose.compose("exec", "-T", part, "python3", "-c", WHO_IS_THERE, *sorted(reachable | hidden))
     assert set(found.split()) == reachable
+
+
+async def test_whoever_has_the_agents_worker_is_not_root_on_the_machine(compose: ComposeStack) -> None:
+    calls = [base64.b64encode(call).decode() for call in dangerous_requests().values() if len(call) < 50_000]
+    said = await compose.compose("exec", "-T", "worker-agents", "python3", "-c", TRY_CALLS, *calls)
+    assert said.split("\n") == ["refused"] * len(calls)
 
 
 async def secret_names(http: httpx.AsyncClient, project_id: str) -> list[str]:

@@ -115,6 +115,44 @@ async def test_after_a_persons_answer_the_rounds_start_again(world: World) -> No
     assert len(world.tester.verified) == 5, "red once more, repaired without another question, green"
 
 
+def refused(code: ErrorCode, said: str) -> OrchestratorError:
+    return OrchestratorError(code, said)
+
+
+@pytest.mark.parametrize("code", [ErrorCode.REPOSITORY_DIVERGED, ErrorCode.REPOSITORY_UNREADABLE])
+async def test_commits_that_cannot_be_taken_go_back_to_the_developer(world: World, code: ErrorCode) -> None:
+    world.workspaces.push_errors = [refused(code, "do not build on it; git reset --soft abc")]
+    message = world.engineering()
+    result = await result_of(world, (await world.gateway.start_engineering(message)).workflow_id)
+    assert [turn.turn for turn in world.runtime.turns] == [1, 2]
+    assert "git reset --soft abc" in world.runtime.turns[1].message
+    assert "nothing was tested" in world.runtime.turns[1].message
+    assert world.tester.verified == [result.commit_sha]
+
+
+async def test_the_same_refusal_twice_goes_to_a_person_who_can_go_on(world: World) -> None:
+    world.workspaces.push_errors = [refused(ErrorCode.REPOSITORY_DIVERGED, "foreign") for _ in range(2)]
+    message = world.engineering()
+    started = await world.gateway.start_engineering(message)
+    question = await world.question(message.task_id)
+    told = next(p.question.text for p in reversed(world.platform.of(message.task_id)) if p.question)
+    assert "cannot be taken" in told
+    assert "foreign" in told
+    assert len(world.runtime.turns) == 2
+    await world.answer(started.workflow_id, question, "retry")
+    await result_of(world, started.workflow_id)
+    assert world.platform.state(message.task_id) is TaskState.COMPLETED
+
+
+@pytest.mark.parametrize("code", [ErrorCode.ENV_CONTRACT_INVALID, ErrorCode.INVALID_INPUT])
+async def test_what_the_deploy_would_refuse_goes_back_to_the_developer(world: World, code: ErrorCode) -> None:
+    world.plans.refusals = [refused(code, "service.yaml merges too many entries")]
+    message = world.engineering()
+    result = await result_of(world, (await world.gateway.start_engineering(message)).workflow_id)
+    assert f"{code.value}: service.yaml merges too many entries" in world.runtime.turns[1].message
+    assert world.tester.verified == [result.commit_sha], "nothing is tested that cannot be deployed"
+
+
 async def test_success_without_a_commit_is_not_believed(world: World) -> None:
     world.runtime.scripts = [TurnOutcome(status="done", turn=1, summary="idle")]
     message = world.engineering()

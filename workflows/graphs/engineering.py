@@ -20,8 +20,9 @@ async def plan(state: EngineeringState) -> EngineeringState:
 
 
 async def rework(state: EngineeringState) -> EngineeringState:
-    """Turn the Tester's evidence into the next message."""
-    return {"prompt": rules.repair_prompt(state.get("evidence", ""))}
+    """Turn the evidence, of the Tester or of the push, into the next message."""
+    prompt = rules.restoring_prompt if state.get("turn_status") == rules.REFUSED else rules.repair_prompt
+    return {"prompt": prompt(state.get("evidence", ""))}
 
 
 async def ask(state: EngineeringState) -> EngineeringState:
@@ -66,7 +67,7 @@ def build_engineering_graph(nodes: EngineeringNodes) -> Topology:
     graph.add_edge(START, "plan")
     graph.add_edge("plan", "develop")
     graph.add_edge("rework", "develop")
-    graph.add_conditional_edges("develop", after_turn, {"verify": "verify", "ask": "ask"})
+    graph.add_conditional_edges("develop", after_turn, {"verify": "verify", "develop": "rework", "ask": "ask"})
     graph.add_conditional_edges("verify", after_verification, {"publish": "publish", "develop": "rework", "ask": "ask"})
     graph.add_conditional_edges("publish", after_publish, {"end": END, "verify": "verify", "ask": "ask"})
     graph.add_conditional_edges("ask", after_answer, {"develop": "develop", "end": END})

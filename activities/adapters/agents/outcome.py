@@ -14,14 +14,13 @@ from activities.adapters.runs.states import RunStatus
 from contracts import redaction
 from contracts.agent_workers import TurnOutcome
 from contracts.artifacts import ArtifactRef
-from contracts.errors import ErrorCode, OrchestratorError, bounded
+from contracts.errors import ErrorCode, OrchestratorError, bounded, bounded_list
 from contracts.steps import TurnRequest
 
 MAX_OUTCOME_BYTES = 256 * 1024
 _MAX_SUMMARY = 20_000
 _HIDDEN = "[hidden]"
 _MAX_CHOICES = 10
-_MAX_FILES = 1_000
 FRESH = "-fresh"
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
 _OURS = re.compile(r"PATH|HOME|LANG|SHELL|TMPDIR|LD_.*|PYTHON.*|GIT_.*|CLAUDE_CONFIG_DIR|ORCHESTRATOR_(OUTCOME|RUN)")
@@ -49,6 +48,16 @@ class EndedTurn:
     status: RunStatus
     report: AgentReport
     offset: int
+
+
+def prompt_of(request: TurnRequest) -> str:
+    """What the agent is told: an argument of a program cannot hold a NUL."""
+    return request.message.replace("\0", "")
+
+
+def variables_of(request: TurnRequest) -> dict[str, str]:
+    """The variables that the request may set."""
+    return {name: value.replace("\0", "") for name, value in request.env_vars.items() if allowed_variable(name)}
 
 
 def parsed_claim(content: bytes | None) -> ClaimedOutcome | None:
@@ -117,7 +126,7 @@ def outcome_of(
         summary=bounded(redacted(summary, hidden), _MAX_SUMMARY),
         question=bounded(redacted(question, hidden), _MAX_SUMMARY) if question else None,
         choices=[redacted(choice, hidden)[:200] for choice in choices if choice.strip()][:_MAX_CHOICES],
-        files_changed=[readable(name[:500]) for name in claim.files][:_MAX_FILES] if claim is not None else [],
+        files_changed=bounded_list(readable(name[:500]) for name in claim.files) if claim is not None else [],
         session_id=readable(report.session_id) if report.session_id else None,
         fresh_context=fresh,
         transcript=transcript,

@@ -12,18 +12,20 @@ from activities.adapters.agents.outcome import (
     MAX_OUTCOME_BYTES,
     SECRET_NAME,
     EndedTurn,
-    allowed_variable,
     forgot,
     outcome_of,
     outcome_path,
     parsed_claim,
+    prompt_of,
     raise_unless_ended,
     redacted,
     secrets_of,
     shared_transcript,
     unknown_agent,
+    variables_of,
 )
-from activities.adapters.containers.engine import ContainerSpec, Limits
+from activities.adapters.containers.egress import EgressGateways, way_out
+from activities.adapters.containers.engine import Bind, ContainerSpec, Limits
 from activities.adapters.containers.images import DockerImages
 from activities.adapters.containers.runs import (
     ContainerRuns,
@@ -41,11 +43,14 @@ from contracts.ids import turn_name
 from contracts.steps import TurnRequest
 
 AGENTS_NETWORK = "orchestrator-agents"
+"""Of gateways and of the installation of packages: neither runs code of an agent or a project."""
 _MAX_TRANSCRIPT = 64 * 1024 * 1024
 
 
 class DockerAgentRuntime:
     """Implements `AgentRuntime`. A turn is the container `turn-<worker>-<turn>`, whoever asks for it.
+
+    It has no network: what its project's `egress_hosts` allow, it reaches through a gateway.
 
     The programs of `clis` are paths inside the image. Ended containers stay until the workspace is removed, so that
     a turn can always be read again.
@@ -59,6 +64,7 @@ class DockerAgentRuntime:
         artifacts: ArtifactStore,
         limits: Limits | None = None,
         network: str = AGENTS_NETWORK,
+        own_hosts: tuple[str, ...] = (),
     ) -> None:
         self._runs = runs
         self._engine = runs.engine
@@ -66,7 +72,7 @@ class DockerAgentRuntime:
         self._clis = {cli.kind: cli for cli in clis}
         self._artifacts = artifacts
         self._limits = limits or Limits()
-        self._network = network
+        self._gateways = EgressGateways(self._engine, images, network, own_hosts)
 
     async def get_ready(self) -> None:
         """Build the worker image if it is missing: about a minute, once on a machine."""
@@ -85,6 +91,7 @@ class DockerAgentRuntime:
         fresh = forgot(request, ended)
         if fresh:
             ended, transcript = await self._run(request, follow, None, FRESH, ended.offset)
+        await self._gateways.close(request.worker_id)
         raise_unless_ended(request, ended.status, transcript)
         content = await self._engine.read_file(ended.name, _outcome_file(ended.name), MAX_OUTCOME_BYTES)
         return outcome_of(request, ended, parsed_claim(content), transcript, fresh)
@@ -94,6 +101,7 @@ class DockerAgentRuntime:
         name = turn_name(request.worker_id, request.turn)
         for one in (name, name + FRESH):
             await self._runs.stop(one)
+        await self._gateways.close(request.worker_id)
 
     async def _run(
         self, request: TurnRequest, follow: Follow, session_id: str | None, suffix: str, base: int
@@ -116,15 +124,15 @@ class DockerAgentRuntime:
         return EndedTurn(name, status, reader.report, offset), transcript
 
     async def _begin(self, request: TurnRequest, name: str, session_id: str | None) -> RunStatus:
-        status, helper, _ = await asyncio.gather(
-            self._runs.status(name),
-            self._engine.inspect(helper_name(request.worker_id)),
-            self._engine.ensure_network(self._network),
+        status, helper = await asyncio.gather(
+            self._runs.status(name), self._engine.inspect(helper_name(request.worker_id))
         )
         if status.state != "absent":
             return status
         if helper is None:
             raise workspace_missing(request.worker_id)
+        if request.egress_hosts:
+            await self._gateways.open(request.worker_id, request.egress_hosts, _labels(request))
         hidden, spec = await self._spec(request, name, session_id)
         return await self._runs.start(spec, request.timeout_s, Contents(variables=hidden))
 
@@ -134,18 +142,21 @@ class DockerAgentRuntime:
         """The variables that no other container may read, and the container without them."""
         cli = self._cli(request)
         needed = cli.environment(Path(HOME), own_user=True)
-        hidden = {key: value for key, value in request.env_vars.items() if allowed_variable(key)}
+        hidden = variables_of(request)
         hidden |= {key: value for key, value in needed.items() if SECRET_NAME.search(key)}
         seen = {key: value for key, value in needed.items() if key not in hidden}
         seen |= {"HOME": HOME, "LANG": "C.UTF-8", "TMPDIR": "/tmp", "ORCHESTRATOR_OUTCOME": _outcome_file(name)}
+        binds: tuple[Bind, ...] = binds_of(request.worker_id)
+        if request.egress_hosts:
+            socket, variables = way_out(request.worker_id)
+            binds, seen = (*binds, socket), seen | variables
         spec = ContainerSpec(
             name,
             await self._images.worker(),
-            cli.argv(request.message, session_id, privileged=False),
+            cli.argv(prompt_of(request), session_id, privileged=False),
             environment=seen,
             working_dir=WORKSPACE,
-            binds=binds_of(request.worker_id),
-            network=self._network,
+            binds=binds,
             labels=_labels(request),
             limits=self._limits,
             read_only=True,

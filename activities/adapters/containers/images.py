@@ -25,9 +25,10 @@ REPOSITORY = "codegen-orchestrator-worker"
 _SOURCE_ROOT = Path(activities.__file__).resolve().parent.parent
 _IMAGES = _SOURCE_ROOT / "infra" / "images"
 _AGENT = _SOURCE_ROOT / "activities" / "adapters" / "agents" / "scripted"
+_EGRESS = _SOURCE_ROOT / "infra" / "egress"
 _PROXIES = ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
 _SMOKE = (
-    "test $(id -u) = 1000 && touch /workspace/x /project/x /venv/x /out/x && git --version && make --version"
+    "test $(id -u) = 1000 && touch /workspace/x /project/x /venv/x /out/x /gateway/x && git --version && make --version"
     " && python3 -m venv --without-pip /venv/smoke && python3 -m pip --version && python3 /opt/scripted_agent --version"
 )
 _SMOKE_S = 60.0
@@ -102,9 +103,10 @@ def _context() -> bytes:
 def _files() -> dict[str, tuple[Path, int]]:
     """Path in the build's context to the file and its mode."""
     files = {"Dockerfile": (_IMAGES / "worker.Dockerfile", 0o644), "worker-run.sh": (_IMAGES / "worker-run.sh", 0o755)}
-    for file in sorted(_AGENT.rglob("*")):
-        if file.is_file() and "__pycache__" not in file.parts:
-            files[f"scripted_agent/{file.relative_to(_AGENT)}"] = (file, 0o644)
+    for name, folder in (("scripted_agent", _AGENT), ("egress", _EGRESS)):
+        for file in sorted(folder.rglob("*")):
+            if file.is_file() and "__pycache__" not in file.parts:
+                files[f"{name}/{file.relative_to(folder)}"] = (file, 0o644)
     return files
 
 

@@ -236,6 +236,8 @@ class RunOutput:
             await engine.wait(self._name, _WAIT_S)
         # A stream that broke looks like one that ended: what is missing is asked for once more.
         await engine.copy_output(self._name, seen, self._log.write, follow=False)
+        # Its end is only written now.
+        self._log.close()
         return status
 
 

@@ -32,13 +32,20 @@ from activities.adapters.packages.requirements_check import plain_lines
 from activities.adapters.runs.file_lock import file_lock
 from activities.adapters.runs.follower import LineFollower
 from activities.adapters.runs.states import RunStatus
-from activities.adapters.verification.report import judge
+from activities.adapters.verification.phases import (
+    MAX_REPORT,
+    PHASE_FILE,
+    REPORT_FILE,
+    argv_of,
+    pytest_options,
+)
 from activities.adapters.verification.steps import (
     MAX_LOG,
     SETUP_TIMEOUT_S,
     Refused,
     beats_only,
     check_out,
+    judged,
     plain_requirements,
     refuse_without_makefile,
     setup_failure,
@@ -55,6 +62,7 @@ from contracts.steps import VerificationRequest, VerificationResult
 
 _PROJECT = "/project"
 _VENV = "/venv"
+_BESIDE = "/out"
 _HOME = "/home/worker"
 _PYTHON = "/usr/bin/python3"
 _TASK_LABEL = "codegen-orchestrator.task"
@@ -168,9 +176,9 @@ class DockerTester:
         self, request: VerificationRequest, name: str, status: RunStatus, content: bytes
     ) -> VerificationResult:
         output = content.replace(f"{_PROJECT}/".encode(), b"./").replace(f"{_VENV}/".encode(), b"venvs/")
-        verdict = judge(
-            output.decode(errors="replace"), status.exit_code, timed_out=status.timed_out, timeout_s=request.timeout_s
-        )
+        phase = await self._engine.read_file(name, f"{_BESIDE}/{PHASE_FILE}", 100)
+        report = await self._engine.read_file(name, f"{_BESIDE}/{REPORT_FILE}", MAX_REPORT)
+        verdict = await judged(request, status, output, phase, report)
         incomplete = status.exit_code == 0 or status.unseen
         if incomplete and not verdict.passed and self._first_time(name, status):
             # Docker loses what a container prints while its daemon is down. If no test ran, none runs now either.
@@ -189,7 +197,8 @@ class DockerTester:
             async with temporary_directory(self._dir / ".drafts") as directory:
                 project = await check_out(self._forge.mirror(request.repository), request, directory)
                 refuse_without_makefile(project)
-                venv = await self._environment(request, plain_requirements(project), follow)
+                files = await asyncio.to_thread(plain_requirements, project)
+                venv = await self._environment(request, files, follow)
                 archive = directory / "project.tar"
                 await asyncio.to_thread(pack, project, archive)
                 await self._runs.start(
@@ -206,12 +215,12 @@ class DockerTester:
             "CI": "1",
             "NO_COLOR": "1",
             "PYTHONDONTWRITEBYTECODE": "1",
-            "PYTEST_ADDOPTS": "-rfE --color=no -p no:cacheprovider",
+            "PYTEST_ADDOPTS": pytest_options(_BESIDE),
         }
         return ContainerSpec(
             name,
             await self._images.worker(),
-            ["make", "setup", "check", "test", f"VENV={_VENV}", f"PYTHON={_PYTHON}"],
+            argv_of(_BESIDE, f"VENV={_VENV}", f"PYTHON={_PYTHON}"),
             environment=environment,
             working_dir=_PROJECT,
             binds=(Bind(venv, _VENV, read_only=True),),

@@ -8,9 +8,11 @@ never runs: files go in and out through it. What the platform must be able to tr
 from __future__ import annotations
 
 import asyncio
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
+from activities.adapters.containers.egress import gateway_name
 from activities.adapters.containers.engine import Bind, ContainerSpec
 from activities.adapters.containers.images import DockerImages
 from activities.adapters.containers.runs import ContainerRuns, archive_of, pack
@@ -18,22 +20,25 @@ from activities.adapters.forge.clones import (
     Prepared,
     PreparedRecords,
     check_same_work,
-    unreadable,
+    new_repository,
     workspace_for_agent,
     workspace_missing,
 )
 from activities.adapters.forge.git import temporary_directory
+from activities.adapters.forge.mirror import unreadable
 from activities.adapters.runs.contained_files import plain_parts, write_refused
 from activities.adapters.runs.file_lock import file_lock
+from activities.adapters.runs.follower import readable
 from activities.ports import Forge
-from contracts.errors import bounded
+from contracts.errors import ErrorCode, OrchestratorError, bounded
 from contracts.steps import PushedBranch, WorkspaceFile, WorkspacePush, WorkspaceReady, WorkspaceRequest
 
 WORKSPACE = "/workspace"
 HOME = "/home/worker"
 WORKER_LABEL = "codegen-orchestrator.worker"
 _BUNDLE = "/out/work.bundle"
-_BUNDLE_TIMEOUT_S = 300
+_BUNDLE_TIMEOUT_S = 120
+"""Well below what the activity may take: git waits for ever for a pipe that an agent has put into its repository."""
 _MAX_BUNDLE_BYTES = 1024**3
 
 
@@ -95,13 +100,20 @@ class DockerWorkspaces:
 
         A container without network bundles the commits: whatever the agent planted runs there, and the bundle is
         checked as it is fetched. Uncommitted changes stay where they are. Raises REPOSITORY_DIVERGED when the head
-        does not build on `base_commit`, COMMIT_NOT_ON_REMOTE when the forge does not end up with the head.
+        does not build on `base_commit`, COMMIT_NOT_ON_REMOTE when the forge does not end up with the head, and
+        REPOSITORY_UNREADABLE for a repository that cannot be read: then the workspace has a new one, so that the next
+        turn can commit.
         """
         await self._helper(request.worker_id)
         async with self._locked(request.worker_id), temporary_directory(self._dir / ".drafts") as directory:
             bundle = directory / "work.bundle"
-            await self._bundle(request.worker_id, bundle)
-            return await self._forge.mirror(request.repository).push(bundle, request)
+            try:
+                await self._bundle(request.worker_id, bundle)
+                return await self._forge.mirror(request.repository).push(bundle, request)
+            except OrchestratorError as error:
+                if error.code is ErrorCode.REPOSITORY_UNREADABLE:
+                    await self._set_up_anew(request.worker_id, directory)
+                raise
 
     async def remove(self, worker_id: str) -> None:
         """Remove the volumes and every container of the worker, ending what runs; the forge keeps what was pushed.
@@ -137,21 +149,49 @@ class DockerWorkspaces:
         labels = {WORKER_LABEL: worker_id}
         for name in {*await self._engine.names(labels), *self._runs.names(labels)}:
             await self._runs.remove(name)
-        for bind in binds_of(worker_id):
-            await self._engine.remove_volume(bind.source)
+        for volume in (*(bind.source for bind in binds_of(worker_id)), gateway_name(worker_id)):
+            await self._engine.remove_volume(volume)
 
     async def _bundle(self, worker_id: str, target: Path) -> None:
-        """Nothing else of this worker runs or is waited for meanwhile, so a leftover is one of a killed attempt."""
+        """The head of the workspace with its history, as the file `target`."""
+        argv = ["git", "bundle", "create", "--quiet", _BUNDLE, "HEAD"]
+        async with self._ended(worker_id, argv, read_only=True) as (name, exit_code, said):
+            if exit_code != 0:
+                raise unreadable(said or "git ended early")
+            if not await self._engine.save_file(name, _BUNDLE, target, _MAX_BUNDLE_BYTES):
+                raise unreadable("its commits are larger than 1 GB, or not a plain file")
+
+    async def _set_up_anew(self, worker_id: str, directory: Path) -> None:
+        """A new repository for the files that are there. A second run does the same again."""
+        prepared = self._records.load(worker_id)
+        if prepared is None:
+            raise workspace_missing(worker_id)
+        made = await new_repository(self._forge, prepared, directory / "workspace")
+        archive = directory / "repository.tar"
+        await asyncio.to_thread(pack, made, archive)
+        script = f"rm -rf {WORKSPACE}/.git && mkdir -m 700 {WORKSPACE}/.git"
+        async with self._ended(worker_id, ["sh", "-c", script], read_only=False) as (_, exit_code, said):
+            if exit_code != 0:
+                raise unreadable(said or "what is left of it cannot be removed")
+        await self._engine.put_archive(helper_name(worker_id), f"{WORKSPACE}/.git", archive)
+
+    @asynccontextmanager
+    async def _ended(
+        self, worker_id: str, argv: list[str], *, read_only: bool
+    ) -> AsyncIterator[tuple[str, int | None, str]]:
+        """A container with the workspace that has run `argv`: its name, exit code, output.
+
+        Nothing else of this worker runs or is waited for meanwhile, so a leftover is one of a killed attempt.
+        """
         name = f"bundle-{worker_id}"
         await self._runs.remove(name)
-        workspace = Bind(binds_of(worker_id)[0].source, WORKSPACE, read_only=True)
         spec = ContainerSpec(
             name,
             await self._images.worker(),
-            ["git", "bundle", "create", "--quiet", _BUNDLE, "HEAD"],
+            argv,
             environment={"HOME": "/tmp", "GIT_CONFIG_GLOBAL": "/dev/null", "GIT_OPTIONAL_LOCKS": "0"},
             working_dir=WORKSPACE,
-            binds=(workspace,),
+            binds=(Bind(binds_of(worker_id)[0].source, WORKSPACE, read_only=read_only),),
             labels={WORKER_LABEL: worker_id},
         )
         await self._runs.start(spec, _BUNDLE_TIMEOUT_S)
@@ -159,10 +199,7 @@ class DockerWorkspaces:
             async with self._runs.output(name) as output:
                 status = await output.wait(name)
                 said, _ = output.read_output(name, 0)
-            if status.exit_code != 0:
-                raise unreadable(bounded(said.decode(errors="replace").strip(), 500) or "git ended early")
-            if not await self._engine.save_file(name, _BUNDLE, target, _MAX_BUNDLE_BYTES):
-                raise unreadable("its commits are larger than 1 GB, or not a plain file")
+            yield name, status.exit_code, bounded(readable(said.decode(errors="replace")).strip(), 500)
         finally:
             await self._runs.remove(name)
 

@@ -93,9 +93,17 @@ def workspace_missing(worker_id: str) -> OrchestratorError:
     )
 
 
-def unreadable(why: str) -> OrchestratorError:
-    """The agent's repository is not what was prepared."""
-    return OrchestratorError(ErrorCode.GIT_FAILED, f"The workspace's repository could not be read: {why}.")
+async def new_repository(forge: Forge, prepared: Prepared, draft: Path) -> Path:
+    """A `.git` like that of a new workspace, at the last commit that was taken, in the directory `draft`."""
+    assert prepared.repository
+    assert prepared.base_commit
+    mirror = forge.mirror(prepared.repository)
+    await Git(draft.parent).run(
+        "clone", "--quiet", "--no-hardlinks", "--no-checkout", "--template=", "--", str(mirror.directory), str(draft)
+    )
+    start = await mirror.commit_of(prepared.branch) or prepared.base_commit
+    await _set_up(Git(draft), prepared.branch, start)
+    return draft / ".git"
 
 
 async def _set_up(clone: Git, branch: str, start: str) -> None:

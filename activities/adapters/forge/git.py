@@ -11,6 +11,7 @@ import asyncio
 import fcntl
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
@@ -19,12 +20,14 @@ from datetime import datetime
 from pathlib import Path
 
 from activities.adapters.runs.file_lock import file_lock
-from contracts.errors import ErrorClass, ErrorCode, OrchestratorError, bounded
+from activities.adapters.runs.follower import readable
+from contracts.errors import ErrorClass, ErrorCode, OrchestratorError, bounded, bounded_list
 
 _CONFIG = Path(__file__).with_name("platform.gitconfig")
 _OVERRIDES = ("-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false")
 """Also on the command line, where they win over the repository's own configuration."""
-TIMEOUT_S = 300
+TIMEOUT_S = 120
+"""Well below what the activities around it may take, so that it ends with an error and not with them."""
 _MAX_OUTPUT = 32 * 1024 * 1024
 _MAX_STDERR = 2_000
 _BUSY = ("unable to create", "cannot lock ref", "another git process", "no space left")
@@ -61,6 +64,11 @@ class GitResult:
     def text(self) -> str:
         return self.stdout.decode(errors="replace").strip()
 
+    def raise_if_busy(self, command: str) -> None:
+        """Raises GIT_FAILED, transient, if another process or the disk was in the way."""
+        if self.exit_code != 0 and any(word in self.stderr.lower() for word in _BUSY):
+            raise _failed((command,), self.stderr, ErrorClass.TRANSIENT)
+
     @property
     def paths(self) -> list[str]:
         """The NUL-separated names that `-z` gives."""
@@ -77,28 +85,33 @@ class Git:
     async def run(self, *arguments: str, check: bool = True, env: Mapping[str, str] | None = None) -> GitResult:
         """Run to the end. Raises OrchestratorError GIT_FAILED with what git said, unless `check` is off.
 
-        A cancelled call ends the git process first. After 300 s git is ended and the error is transient.
+        A cancelled call first ends git and all that it has started: a helper of git survives its parent and would go
+        on. So does a call that takes longer than 120 s; its error is transient.
         """
         process = await asyncio.create_subprocess_exec(
             "git", *_OVERRIDES, *arguments,
             cwd=self.directory, env={**self._environment(), **(env or {})},
             stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-            limit=_MAX_OUTPUT,
+            limit=_MAX_OUTPUT, start_new_session=True,
         )  # fmt: skip
+        done = False
         try:
             async with asyncio.timeout(TIMEOUT_S):
                 stdout, stderr = await process.communicate()
+            done = True
         except TimeoutError:
             raise _failed(arguments, "git took too long", ErrorClass.TRANSIENT) from None
         finally:
-            if process.returncode is None:
+            if not done:
+                # Its group: it is the leader of a session of its own.
                 with suppress(ProcessLookupError):
-                    process.kill()
+                    os.killpg(process.pid, signal.SIGKILL)
                 await process.wait()
-        result = GitResult(process.returncode or 0, stdout, bounded(stderr.decode(errors="replace"), _MAX_STDERR))
+        said = readable(stderr.decode(errors="replace"))
+        result = GitResult(process.returncode or 0, stdout, bounded(said, _MAX_STDERR))
         if check and result.exit_code != 0:
-            busy = any(word in result.stderr.lower() for word in _BUSY)
-            raise _failed(arguments, result.stderr, ErrorClass.TRANSIENT if busy else ErrorClass.PERMANENT)
+            result.raise_if_busy(arguments[0])
+            raise _failed(arguments, result.stderr, ErrorClass.PERMANENT)
         return result
 
     async def text(self, *arguments: str) -> str:
@@ -119,12 +132,12 @@ class Git:
             raise _failed(("merge-base",), found.stderr, ErrorClass.PERMANENT)
         return found.exit_code == 0
 
-    async def changed_files(self, before: str, after: str, limit: int = 1000) -> list[str]:
-        """Names that differ between two commits; at most `limit`."""
+    async def changed_files(self, before: str, after: str) -> list[str]:
+        """Names that differ between two commits, as many as a message can hold."""
         diff = await self.run(
             "diff", "--name-only", "--no-renames", "--no-ext-diff", "--no-textconv", "-z", before, after, "--"
         )
-        return diff.paths[:limit]
+        return bounded_list(map(readable, diff.paths))
 
     def _environment(self) -> dict[str, str]:
         return {

@@ -18,14 +18,14 @@ from activities.adapters.forge.paths import ForgePaths
 from activities.adapters.forge.scaffold import CopierScaffolder
 from activities.adapters.runs.file_lock import file_lock
 from contracts.departments import ScaffolderMessage
-from contracts.errors import ErrorCode, OrchestratorError
+from contracts.errors import ErrorCode, OrchestratorError, bounded_list
 from contracts.steps import PublishRequest, PublishResult, ScaffoldResult
 
 _MAIN_REF = f"refs/heads/{MAIN}"
 _TASK_REFS = "refs/heads/task/"
 _MARK = "orchestrator.projectid"
 _VERSION_MARK = "orchestrator.templateversion"
-_ANSWERS = ".copier-answers.yml"
+_SCAFFOLD_MARK = "orchestrator.scaffold"
 
 
 class LocalBareForge:
@@ -131,12 +131,17 @@ class LocalBareForge:
         return git
 
     async def _scaffold_commit(self, git: Git) -> str | None:
-        """The commit that an earlier run scaffolded, or None."""
+        """The commit that an earlier run scaffolded, or None.
+
+        Remembered in our own configuration: whatever the project has done to the files of the template, it is ours.
+        """
         if await git.commit_of(_MAIN_REF) is None:
             return None
-        if (await git.run("ls-tree", "-z", "--name-only", _MAIN_REF, "--", _ANSWERS)).paths != [_ANSWERS]:
-            raise _foreign(git.directory, "", "its main branch was not made from the template")
-        return (await git.text("rev-list", "--max-parents=0", _MAIN_REF)).splitlines()[-1]
+        known = await git.run("config", "--get", _SCAFFOLD_MARK, check=False)
+        if known.exit_code == 0 and await git.commit_of(known.text) is not None:
+            return known.text
+        # One that was scaffolded before there was this mark.
+        return (await git.text("rev-list", "--first-parent", "--max-parents=0", _MAIN_REF)).splitlines()[-1]
 
     async def _push_scaffold(self, git: Git, message: ScaffolderMessage) -> str:
         async with temporary_directory(self._paths.drafts) as directory:
@@ -148,6 +153,8 @@ class LocalBareForge:
             title = f"Scaffold {message.project_name} with template {self._scaffolder.template_version}"
             await clone.run("commit", "--quiet", "--no-verify", "--message", title)
             commit = await clone.text("rev-parse", "HEAD")
+            # Before the push: a main without it would be taken for an older one.
+            await git.run("config", _SCAFFOLD_MARK, commit)
             # The empty expectation: main must not exist yet.
             await clone.run(
                 "push", "--quiet", f"--force-with-lease={_MAIN_REF}:", str(git.directory), f"{commit}:{_MAIN_REF}"
@@ -180,7 +187,9 @@ class LocalBareForge:
                         "The work could not be rebased onto the new main branch. Start the task again.",
                         details={"stderr": rebased.stderr},
                     )
-                return PublishResult(status="conflict", commit=request.commit, conflict=sorted(set(conflict))[:1000])
+                return PublishResult(
+                    status="conflict", commit=request.commit, conflict=bounded_list(sorted(set(conflict)))
+                )
             commit = await clone.text("rev-parse", "HEAD")
             if commit == main:
                 return await _published(git, request.base_commit, main)

@@ -8,7 +8,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from activities.adapters.forge.git import Git
-from contracts.errors import ErrorCode, OrchestratorError
+from contracts.errors import ErrorCode, OrchestratorError, bounded
+from contracts.plain_text import decoded
 from contracts.steps import PushedBranch, WorkspacePush
 
 MAIN = "main"
@@ -60,7 +61,7 @@ class BareMirror:
     async def read_files(self, commit: str | None, paths: list[str]) -> tuple[str, dict[str, str]]:
         """Text of regular files only: symbolic links, directories and submodules count as absent.
 
-        Raises NOT_FOUND for an unknown repository or commit, INVALID_INPUT for a file above 1 MB.
+        Raises NOT_FOUND for an unknown repository or commit, INVALID_INPUT for a file above 1 MB or without text.
         """
         found = await self.fetch(commit)
         texts = {path: await _read_file(self._git, found, path) for path in paths}
@@ -70,8 +71,9 @@ class BareMirror:
         """Take the HEAD of `source` (a clone or a bundle) into the forge's task branch, and compare what the forge has.
 
         Nothing of the source's configuration, hooks or filters runs. A second call says the same. Raises
-        REPOSITORY_DIVERGED when the head does not build on `base_commit`, COMMIT_NOT_ON_REMOTE when the forge does
-        not end up with the head, INVALID_INPUT for an unusable branch.
+        REPOSITORY_DIVERGED when the head does not build on `base_commit`, REPOSITORY_UNREADABLE when the source cannot
+        be read, COMMIT_NOT_ON_REMOTE when the forge does not end up with the head, INVALID_INPUT for an unusable
+        branch.
         """
         branch = checked_branch(request.branch)
         incoming = f"refs/orchestrator/incoming/{request.worker_id}"
@@ -99,10 +101,13 @@ class BareMirror:
         return _first(await self._git.text("ls-remote", "--quiet", str(self.directory), _ref(branch)))
 
     async def _take(self, source: Path, incoming: str) -> str:
-        await self._git.run(
+        taken = await self._git.run(
             "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules",
-            "--no-auto-maintenance", str(source), f"+HEAD:{incoming}",
+            "--no-auto-maintenance", str(source), f"+HEAD:{incoming}", check=False,
         )  # fmt: skip
+        taken.raise_if_busy("fetch")
+        if taken.exit_code != 0:
+            raise unreadable(bounded(taken.stderr.strip(), 500))
         return await self._git.text("rev-parse", "--verify", f"{incoming}^{{commit}}")
 
     async def _compare(self, source: Path, branch: str) -> None:
@@ -133,11 +138,20 @@ def _first(listed: str) -> str:
     return listed.split("\t")[0]
 
 
+def unreadable(why: str) -> OrchestratorError:
+    """The repository of an agent cannot be read."""
+    return OrchestratorError(
+        ErrorCode.REPOSITORY_UNREADABLE,
+        f"The workspace's repository could not be read: {why}. It is set up anew at the last commit that was "
+        "taken; the files stay as they are. Commit them again.",
+    )
+
+
 def _diverged(base_commit: str, head: str) -> OrchestratorError:
     return OrchestratorError(
         ErrorCode.REPOSITORY_DIVERGED,
-        "The agent's commits do not build on the commit it started from, so they were not accepted. "
-        "Start the task again.",
+        f"The agent's commits do not build on the commit that it started from, {base_commit}, so they were not taken. "
+        f"`git reset --soft {base_commit}` keeps the files; commit them again on top of it.",
         details={"base_commit": base_commit, "head": head},
     )
 
@@ -153,5 +167,13 @@ async def _read_file(git: Git, commit: str, path: str) -> str | None:
             continue
         if int(size) > _MAX_FILE_BYTES:
             raise OrchestratorError(ErrorCode.INVALID_INPUT, f"{path[:200]} is larger than 1 MB; make it smaller.")
-        return (await git.run("cat-file", "blob", blob)).stdout.decode(errors="replace")
+        return text_of(path, (await git.run("cat-file", "blob", blob)).stdout)
     return None
+
+
+def text_of(path: str, content: bytes) -> str:
+    """The text of a file. Raises INVALID_INPUT that says what to change."""
+    text = decoded(content)
+    if text is None:
+        raise OrchestratorError(ErrorCode.INVALID_INPUT, f"{path[:200]} is not a text file; save it as UTF-8.")
+    return text

@@ -3,6 +3,8 @@
 import re
 from pathlib import Path
 
+from contracts import plain_text
+
 FILES = ("requirements.txt", "requirements-dev.txt")
 _MAX_BYTES = 256 * 1024
 # Each part begins with a character that the part before it cannot take: no line takes more than linear time.
@@ -37,7 +39,10 @@ def plain_lines(file: Path) -> list[str]:
     content = file.read_bytes()
     if len(content) > _MAX_BYTES:
         raise UnsafeRequirement("the file is larger than 256 KB")
-    text = "\n".join([*content.decode("utf-8-sig", errors="replace").splitlines(), ""])
+    decoded = plain_text.decoded(content)
+    if decoded is None:
+        raise UnsafeRequirement("the file is not a text file; save it as UTF-8")
+    text = "\n".join([*decoded.splitlines(), ""])
     # A comment on its own line never continues on the next; a comment at the end of a line does.
     text = re.sub(r"(?m)^[ \t]*#.*$", "", text).replace("\\\n", " ")
     plain = []

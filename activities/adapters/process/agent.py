@@ -12,16 +12,17 @@ from activities.adapters.agents.outcome import (
     MAX_OUTCOME_BYTES,
     ClaimedOutcome,
     EndedTurn,
-    allowed_variable,
     forgot,
     outcome_of,
     outcome_path,
     parsed_claim,
+    prompt_of,
     raise_unless_ended,
     redacted,
     secrets_of,
     shared_transcript,
     unknown_agent,
+    variables_of,
 )
 from activities.adapters.runs.contained_files import read_inside
 from activities.adapters.runs.follower import LineFollower
@@ -125,7 +126,7 @@ class ProcessAgentRuntime:
                     f"Agent worker {request.worker_id} has no workspace on this machine. Start the task again.",
                 )
             _make_home(home, user)
-        environment = {key: value for key, value in request.env_vars.items() if allowed_variable(key)}
+        environment = variables_of(request)
         environment |= cli.environment(home, own_user=user is not None)
         environment |= {
             "PATH": self._path,
@@ -135,7 +136,7 @@ class ProcessAgentRuntime:
             "ORCHESTRATOR_OUTCOME": str(home / outcome_path(name)),
         }
         privileged = user is None and os.geteuid() == 0
-        argv = cli.argv(request.message, session_id, privileged)
+        argv = cli.argv(prompt_of(request), session_id, privileged)
         return SupervisedCommand(
             name, argv, workspace, environment, request.timeout_s, user=user, niceness=BEHIND_THE_PLATFORM
         )

@@ -15,24 +15,33 @@ import sys
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
+from uuid import uuid4
 
 import activities
 from activities.adapters.forge.git import temporary_directory
 from activities.adapters.packages.pip_settings import INSTALLER_VARIABLES
 from activities.adapters.packages.requirements_check import FILES
+from activities.adapters.runs.contained_files import read_inside
 from activities.adapters.runs.file_lock import file_lock
 from activities.adapters.runs.follower import LineFollower
 from activities.adapters.runs.states import RunAs, RunStatus
 from activities.adapters.runs.supervisor import BEHIND_THE_PLATFORM, SupervisedCommand, Supervisor
 from activities.adapters.runs.unprivileged import give
 from activities.adapters.runs.users import UnprivilegedUsers
-from activities.adapters.verification.report import judge
+from activities.adapters.verification.phases import (
+    MAX_REPORT,
+    PHASE_FILE,
+    REPORT_FILE,
+    argv_of,
+    pytest_options,
+)
 from activities.adapters.verification.steps import (
     MAX_LOG,
     SETUP_TIMEOUT_S,
     Refused,
     beats_only,
     check_out,
+    judged,
     plain_requirements,
     refuse_without_makefile,
     setup_failure,
@@ -65,6 +74,11 @@ class _Place:
     def home(self) -> Path:
         return self.root / "home"
 
+    @property
+    def beside(self) -> Path:
+        """For what the checks leave beside their output."""
+        return self.root / "beside"
+
 
 class ProcessTester:
     """Implements `Tester`. One run per task and commit, `test-<task>-<commit>`, adopted by every repetition."""
@@ -82,6 +96,7 @@ class ProcessTester:
         self._supervisor = supervisor
         self._forge = forge
         self._work_dir = work_dir
+        self._reports = work_dir / ".reports"
         self._venvs = caches_dir / "venvs"
         self._users = users
         self._artifacts = artifacts
@@ -107,16 +122,15 @@ class ProcessTester:
             self._supervisor, follow, f"{request.task_id}:{request.commit[:12]}", request.task_id, request.task_id
         )
         status, _ = await follower.follow(name, shown_line)
+        phase, report = await asyncio.to_thread(self._kept, name)
         await self._clear(name)
         self._raise_unless_ended(name, status)
         output, _ = self._supervisor.read_output(name, 0, MAX_LOG)
         for path, shown in ((self._place(name).project, b"."), (self._venvs, b"venvs"), (self._work_dir, b"")):
             output = output.replace(str(path).encode(), shown)
-        verdict = judge(
-            output.decode(errors="replace"), status.exit_code, timed_out=status.timed_out, timeout_s=request.timeout_s
-        )
+        verdict = await judged(request, status, output, phase, report)
         if verdict.failure_class == "infrastructure":
-            self._supervisor.remove(name)
+            self._forget(name)
         return await verification_result(self._artifacts, request, verdict, output, status)
 
     async def stop(self, request: VerificationRequest) -> None:
@@ -151,9 +165,9 @@ class ProcessTester:
             "CI": "1",
             "NO_COLOR": "1",
             "PYTHONDONTWRITEBYTECODE": "1",
-            "PYTEST_ADDOPTS": "-rfE --color=no -p no:cacheprovider",
+            "PYTEST_ADDOPTS": pytest_options(str(place.beside)),
         }
-        argv = ["make", "setup", "check", "test", f"VENV={venv}", f"PYTHON={self._python}"]
+        argv = argv_of(str(place.beside), f"VENV={venv}", f"PYTHON={self._python}")
         return SupervisedCommand(
             name, argv, place.project, environment, request.timeout_s, user=user, niceness=BEHIND_THE_PLATFORM
         )
@@ -165,12 +179,13 @@ class ProcessTester:
             await asyncio.to_thread(shutil.rmtree, place.root, ignore_errors=True)
             place.root.mkdir(mode=0o700, parents=True)
             place.home.mkdir()
+            place.beside.mkdir()
             os.rename(draft, place.project)
         refuse_without_makefile(place.project)
 
     async def _environment(self, name: str, place: _Place, follow: Follow) -> Path:
         """The shared environment with the project's packages, built once for all that want the same."""
-        files = plain_requirements(place.project)
+        files = await asyncio.to_thread(plain_requirements, place.project)
         setup = name + _SETUP
         argv = [
             sys.executable, "-m", "activities.adapters.packages.venv_cache",
@@ -193,10 +208,30 @@ class ProcessTester:
 
     def _raise_unless_ended(self, name: str, status: RunStatus) -> None:
         if status.state == "lost":
-            self._supervisor.remove(name)
+            self._forget(name)
             raise tests_lost()
         if status.stopped:
             raise tests_stopped()
+
+    def _kept(self, name: str) -> list[bytes | None]:
+        """The phase and the report of an ended run. They outlive its copy of the project: later calls judge alike."""
+        found: list[bytes | None] = []
+        for file, limit in ((PHASE_FILE, 100), (REPORT_FILE, MAX_REPORT)):
+            kept = self._reports / f"{name}-{file}"
+            content = read_inside(self._place(name).root, f"beside/{file}", limit)
+            if content is not None:
+                kept.parent.mkdir(mode=0o700, exist_ok=True)
+                draft = kept.with_name(f".{kept.name}.{uuid4().hex}")
+                draft.write_bytes(content)
+                draft.replace(kept)
+            found.append(kept.read_bytes() if kept.exists() else None)
+        return found
+
+    def _forget(self, name: str) -> None:
+        """Forget the run, so that the next call starts another."""
+        self._supervisor.remove(name)
+        for file in (PHASE_FILE, REPORT_FILE):
+            (self._reports / f"{name}-{file}").unlink(missing_ok=True)
 
     async def _clear(self, name: str) -> None:
         """Remove the copy; the run's record stays. A lost run's orphans go first: they still write there."""

@@ -8,28 +8,36 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import shutil
-from contextlib import AbstractAsyncContextManager
+import stat
+from contextlib import AbstractAsyncContextManager, suppress
 from pathlib import Path
 
 from activities.adapters.forge.clones import (
     Prepared,
     PreparedRecords,
     check_same_work,
-    unreadable,
+    new_repository,
     workspace_for_agent,
     workspace_missing,
 )
 from activities.adapters.forge.git import temporary_directory
+from activities.adapters.forge.mirror import unreadable
 from activities.adapters.runs.contained_files import write_inside
 from activities.adapters.runs.file_lock import file_lock
+from activities.adapters.runs.follower import readable
 from activities.adapters.runs.states import RunAs
 from activities.adapters.runs.unprivileged import give
 from activities.adapters.runs.users import UnprivilegedUsers
 from activities.ports import Forge
+from contracts.errors import ErrorCode, OrchestratorError
 from contracts.steps import PushedBranch, WorkspaceFile, WorkspacePush, WorkspaceReady, WorkspaceRequest
 
 _MAX_GIT_ENTRIES = 200_000
+_MAX_CONFIG = 1024 * 1024
+_INCLUDE = re.compile(rb"\[\s*include", re.IGNORECASE)
+"""Git would read whatever it names: a pipe on which it waits, a device without an end."""
 
 
 class LocalWorkspaces:
@@ -72,11 +80,17 @@ class LocalWorkspaces:
 
         The platform fetches; nothing of the workspace's configuration, hooks or filters runs. Uncommitted changes
         stay where they are. Raises REPOSITORY_DIVERGED when the head does not build on `base_commit`,
-        COMMIT_NOT_ON_REMOTE when the forge does not end up with the head.
+        COMMIT_NOT_ON_REMOTE when the forge does not end up with the head, and REPOSITORY_UNREADABLE for a repository
+        that cannot be read: then the workspace has a new one, so that the next turn can commit.
         """
         workspace = self._existing(request.worker_id)
-        await asyncio.to_thread(_check_repository, workspace)
-        return await self._forge.mirror(request.repository).push(workspace, request)
+        try:
+            await asyncio.to_thread(_check_repository, workspace)
+            return await self._forge.mirror(request.repository).push(workspace, request)
+        except OrchestratorError as error:
+            if error.code is ErrorCode.REPOSITORY_UNREADABLE:
+                await self._set_up_anew(request.worker_id, workspace)
+            raise
 
     async def remove(self, worker_id: str) -> None:
         """Remove the clone; the forge keeps what was pushed. Removing what is gone changes nothing."""
@@ -97,6 +111,17 @@ class LocalWorkspaces:
     def _user(self, worker_id: str) -> RunAs | None:
         return self._users.for_owner(worker_id, self._path(worker_id))
 
+    async def _set_up_anew(self, worker_id: str, workspace: Path) -> None:
+        """A new repository for the files that are there. A second run does the same again."""
+        prepared = self._records.load(worker_id)
+        if prepared is None:
+            raise workspace_missing(worker_id)
+        async with self._locked(worker_id), temporary_directory(self._dir / ".drafts") as directory:
+            made = await new_repository(self._forge, prepared, directory / "workspace")
+            await asyncio.to_thread(give, made, self._user(worker_id))
+            await asyncio.to_thread(_put_aside, workspace / ".git", directory / "damaged")
+            os.rename(made, workspace / ".git")
+
     def _path(self, worker_id: str) -> Path:
         return self._dir / worker_id
 
@@ -110,8 +135,13 @@ class LocalWorkspaces:
         return file_lock(self._records.directory / f"{worker_id}.lock")
 
 
+def _put_aside(repository: Path, to: Path) -> None:
+    with suppress(FileNotFoundError):
+        os.rename(repository, to)
+
+
 def _check_repository(workspace: Path) -> None:
-    """The repository must be the workspace's own: nothing in it may point to objects of another."""
+    """The repository must be the workspace's own: nothing in it may point elsewhere, or make git wait."""
     git_dir = workspace / ".git"
     if git_dir.is_symlink() or not git_dir.is_dir():
         raise unreadable("its .git is not a directory")
@@ -122,7 +152,21 @@ def _check_repository(workspace: Path) -> None:
     for folder, directories, files in os.walk(git_dir):
         for name in (*directories, *files):
             seen += 1
-            if os.path.islink(os.path.join(folder, name)):
-                raise unreadable(f"its .git holds the link {name[:100]}")
+            if not _is_plain(os.lstat(os.path.join(folder, name)).st_mode):
+                raise unreadable(f"{readable(name[:100])} in its .git is neither a file nor a directory")
         if seen > _MAX_GIT_ENTRIES:
             raise unreadable("its .git holds too many files")
+    if _INCLUDE.search(_start_of(git_dir / "config")):
+        raise unreadable("its .git/config includes other files")
+
+
+def _is_plain(mode: int) -> bool:
+    return stat.S_ISREG(mode) or stat.S_ISDIR(mode)
+
+
+def _start_of(file: Path) -> bytes:
+    try:
+        with file.open("rb") as stream:
+            return stream.read(_MAX_CONFIG)
+    except FileNotFoundError:
+        return b""

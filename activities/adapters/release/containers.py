@@ -50,6 +50,7 @@ _CONFINED: dict[str, Any] = {
     "Init": True,
     "SecurityOpt": ["no-new-privileges"],
     "PidsLimit": 512,
+    "Memory": 1024**3,
     "LogConfig": {"Config": {"max-size": "10m", "max-file": "2"}},
 }
 

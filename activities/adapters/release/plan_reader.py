@@ -1,10 +1,11 @@
 """Reads from a commit how its services start (`service.yaml`) and what they need (`env.contract.yaml`)."""
 
+import asyncio
 from typing import Annotated, TypeVar
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
+from activities.adapters.release import bounded_yaml
 from activities.ports import Forge
 from activities.rules_environment import check_contract
 from contracts.errors import ErrorCode, OrchestratorError
@@ -12,13 +13,10 @@ from contracts.steps import AnalysisRequest, DeploymentPlan, EnvEntry, ServicePr
 
 MANIFEST = "service.yaml"
 CONTRACT = "env.contract.yaml"
-MAX_BYTES = 64 * 1024
 
 Model = TypeVar("Model", bound=BaseModel)
 _Plain = Annotated[str, StringConstraints(pattern=r"^[^\x00]*$")]
 """Neither an argument or a variable of a process nor the database can hold a NUL character."""
-_MALFORMED = (yaml.YAMLError, RecursionError, ValueError, LookupError, AttributeError)
-"""A scalar that is not of its type, such as the date 2001-13-45, fails in PyYAML as it happens to."""
 
 
 class _Module(BaseModel):
@@ -56,15 +54,20 @@ class ForgePlanReader:
     async def read(self, request: AnalysisRequest) -> DeploymentPlan:
         """Raises OrchestratorError ENV_CONTRACT_INVALID that names the file, the place and what to change."""
         commit, files = await self._forge.mirror(request.repository).read_files(request.commit, [MANIFEST, CONTRACT])
-        manifest = _parse(MANIFEST, files, _Manifest)
-        contract = _parse(CONTRACT, files, _Contract)
-        names = [module.name for module in manifest.modules]
-        if len(set(names)) != len(names):
-            raise _invalid(f"{MANIFEST}: two modules have the same name.")
-        environment = [EnvEntry(**entry.model_dump()) for entry in contract.entries]
-        services = [_service(module) for module in manifest.modules]
-        check_contract(names, environment)
-        return DeploymentPlan(commit=commit, services=services, environment=environment)
+        # Files of others: reading them must not hold up whatever else runs here, such as heartbeats.
+        return await asyncio.to_thread(_plan, commit, files)
+
+
+def _plan(commit: str, files: dict[str, str]) -> DeploymentPlan:
+    manifest = _parse(MANIFEST, files, _Manifest)
+    contract = _parse(CONTRACT, files, _Contract)
+    names = [module.name for module in manifest.modules]
+    if len(set(names)) != len(names):
+        raise _invalid(f"{MANIFEST}: two modules have the same name.")
+    environment = [EnvEntry(**entry.model_dump()) for entry in contract.entries]
+    services = [_service(module) for module in manifest.modules]
+    check_contract(names, environment)
+    return DeploymentPlan(commit=commit, services=services, environment=environment)
 
 
 def _service(module: _Module) -> ServiceProcess:
@@ -86,14 +89,10 @@ def _parse(path: str, files: dict[str, str], model: type[Model]) -> Model:
 
 
 def _load(path: str, text: str) -> object:
-    if len(text.encode()) > MAX_BYTES:
-        raise _invalid(f"{path} is larger than {MAX_BYTES // 1024} KB.")
     try:
-        return yaml.safe_load(text)
-    except _MALFORMED as error:
-        mark = getattr(error, "problem_mark", None)
-        place = f" (line {mark.line + 1})" if mark else ""
-        raise _invalid(f"{path} is not valid YAML{place}.") from None
+        return bounded_yaml.load(text)
+    except bounded_yaml.UnusableYaml as error:
+        raise _invalid(f"{path} {error}.") from None
 
 
 def _explain(error: ValidationError) -> str:

@@ -122,11 +122,13 @@ class LocalServers:
 
 async def _create_container(name: str, handle: str, image: str, restart: str = "unless-stopped") -> None:
     await _ensure_network()
-    cgroup_version = await docker.run("info", "--format", "{{.CgroupVersion}}")
+    cgroup_version, memory = (await docker.run("info", "--format", "{{.CgroupVersion}} {{.MemTotal}}")).split()
     # Two that look at the same time find the same address free; the second notices only when it starts.
     async with machine_lock("server-addresses"):
         for address in await _free_addresses():
-            reply = await docker.try_run(*_creation(name, handle, image, address, cgroup_version, restart))
+            reply = await docker.try_run(
+                *_creation(name, handle, address, cgroup_version, restart), *_limits(memory), image
+            )
             if reply.code == 0:
                 return
             await docker.try_run("rm", "--force", name)
@@ -136,7 +138,7 @@ async def _create_container(name: str, handle: str, image: str, restart: str = "
     raise OrchestratorError(ErrorCode.PROCESS_FAILED, f"The network {NETWORK} has no free address.")
 
 
-def _creation(name: str, handle: str, image: str, address: str, cgroup_version: str, restart: str) -> list[str]:
+def _creation(name: str, handle: str, address: str, cgroup_version: str, restart: str) -> list[str]:
     images, data = _volumes(name)
     arguments = ["create", "--name", name, "--hostname", handle, "--label", f"{LABEL}={handle}"]
     arguments += ["--network", NETWORK, "--ip", address, "--restart", restart]
@@ -146,7 +148,12 @@ def _creation(name: str, handle: str, image: str, address: str, cgroup_version: 
     if cgroup_version == "2":
         arguments += ["--cgroupns", "host"]
     arguments += ["--volume", f"{images}:/var/lib/docker", "--volume", f"{data}:/srv"]
-    return [*arguments, "--log-opt", "max-size=10m", image]
+    return [*arguments, "--log-opt", "max-size=10m"]
+
+
+def _limits(memory: str) -> list[str]:
+    """What is deployed leaves a quarter of the machine's `memory`, in bytes, to the platform and its owner."""
+    return ["--memory", str(int(memory) * 3 // 4), "--pids-limit", "8192"]
 
 
 def _volumes(name: str) -> tuple[str, str]:

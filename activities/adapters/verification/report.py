@@ -7,8 +7,9 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from activities.adapters.packages.registry_access import disk_is_full, registry_trouble
+from activities.adapters.packages.registry_access import registry_trouble
 from activities.adapters.runs.follower import readable
+from activities.adapters.verification.phases import NO_ROOM, Beside
 from contracts.errors import bounded
 
 FailureClass = Literal["code", "infrastructure"]
@@ -16,14 +17,14 @@ FailureClass = Literal["code", "infrastructure"]
 _MAX_EVIDENCE = 7_500
 _MAX_TAIL = 4_500
 _MAX_NAMES = 30
-_LAST_LINES = 200
 _FAILED_TEST = re.compile(r"^(?:FAILED|ERROR) (\S.*)$", re.MULTILINE)
 _PASSED = re.compile(r"\b([1-9]\d*) passed\b")
 _NO_TESTS = re.compile(r"no tests (ran|collected)|collected 0 items", re.IGNORECASE)
 _ERROR_LINE = re.compile(
     r"^(?:E\s{2,}.*|.*\b\w*(?:Error|Exception)\b.*|.*:\d+:\d+: .*|make.*\*\*\*.*|.*would reformat.*)$", re.I | re.M
 )
-_KILLED = re.compile(r"\*\*\* .*(?:\bKilled\b|Error 137\b)")
+_KILLED = re.compile(r"make: \*\*\* \[[^\]]*\] (?:Killed|Error 137)")
+"""Make's own last line, after which nobody else writes."""
 _NOISE = (
     (re.compile(r"0x[0-9a-fA-F]+"), "#"),
     (re.compile(r"\b\d{4}-\d\d-\d\d[T ][\d:.]+(?:Z|[+-]\d\d:?\d\d)?"), "#"),
@@ -44,36 +45,53 @@ class CheckedOutput:
     evidence: str
 
 
-def judge(output: str, exit_code: int | None, *, timed_out: bool = False, timeout_s: int = 0) -> CheckedOutput:
-    """The verdict on `make setup check test`. A project whose tests did not run is not verified."""
-    text = readable(output)
-    last = "\n".join(text.splitlines()[-_LAST_LINES:])
-    failing = _failing(text)
+def judge(
+    output: str, exit_code: int | None, beside: Beside | None = None, *, timed_out: bool = False, timeout_s: int = 0
+) -> CheckedOutput:
+    """The verdict on the phases setup, check and test. A project whose tests did not run is not verified.
+
+    The exit code, the phase and the report of the tests decide; words in the output only where there is no report.
+    """
+    text, beside = readable(output), beside or Beside()
+    failing = _failing(text) or [readable(name) for name in (beside.report.failing if beside.report else ())]
     if timed_out:
         return _failure("code", f"The checks did not finish within {timeout_s} s and were stopped.", text, failing)
     if exit_code == 0:
-        if _PASSED.search(last):
-            return CheckedOutput(True, None, None, bounded(last[-1000:], _MAX_EVIDENCE))
-        return _failure("code", "make test ended well, but no test was executed.", text, [])
-    trouble = _trouble(last, exit_code, bool(failing))
+        return _after_good_end(text, beside, failing)
+    trouble = _trouble(text, exit_code, beside)
     if trouble:
         return _failure("infrastructure", trouble, text, failing)
-    if _NO_TESTS.search(last) and not failing:
+    if _NO_TESTS.search(text[-_MAX_TAIL:]) and not failing:
         return _failure("code", "No tests were executed: a project without tests is not verified.", text, failing)
     return _failure("code", f"The project's own checks failed (exit code {exit_code}).", text, failing)
 
 
+def _after_good_end(text: str, beside: Beside, failing: list[str]) -> CheckedOutput:
+    report = beside.report
+    if report is not None and report.failing:
+        return _failure("code", "make test ended well, but some of its tests failed.", text, failing)
+    if report.executed if report is not None else _PASSED.search(text):
+        return CheckedOutput(True, None, None, bounded(text[-1000:], _MAX_EVIDENCE))
+    return _failure("code", "make test ended well, but no test was executed.", text, [])
+
+
 def code_failure(reason: str, output: str = "") -> CheckedOutput:
     """A failure that the Developer can repair, found before any test ran."""
-    return _failure("code", reason, readable(output), [])
+    return _failure("code", readable(reason), readable(output), [])
 
 
-def _trouble(last: str, exit_code: int | None, tests_failed: bool) -> str | None:
-    if exit_code in (-9, 137) or _KILLED.search(last):
-        return "The checks were killed by the machine (out of memory?)."
-    if disk_is_full(last):
+def _trouble(text: str, exit_code: int | None, beside: Beside) -> str | None:
+    """What the machine or the network did; None when the code is the cause."""
+    if exit_code == NO_ROOM:
         return "The disk is full."
-    if not tests_failed and registry_trouble(last):
+    if exit_code in (-9, 137):
+        return "The checks were killed by the machine (out of memory?)."
+    if beside.report is not None and beside.report.failing:
+        return None
+    if _KILLED.fullmatch(text.rstrip().rpartition("\n")[2]):
+        return "The checks were killed by the machine (out of memory?)."
+    # Only packages are fetched there, by an installer, before any code of the project runs.
+    if beside.phase == "setup" and registry_trouble(text[-_MAX_TAIL:]):
         return "Packages could not be downloaded."
     return None
 

@@ -10,7 +10,8 @@ from activities.adapters.forge.git import Git
 from activities.adapters.packages.registry_access import registry_trouble
 from activities.adapters.packages.requirements_check import UnsafeRequirement, plain_lines, requirement_files
 from activities.adapters.runs.states import RunStatus
-from activities.adapters.verification.report import CheckedOutput, code_failure
+from activities.adapters.verification.phases import Beside
+from activities.adapters.verification.report import CheckedOutput, code_failure, judge
 from activities.ports import ArtifactStore, Follow, Mirror
 from contracts.errors import ErrorClass, ErrorCode, OrchestratorError, bounded
 from contracts.progress import FineEvent
@@ -65,6 +66,18 @@ def plain_requirements(project: Path) -> list[Path]:
             reason = f"{file.name} may contain only package names with versions. Change this: {unsafe}"
             raise Refused(code_failure(reason)) from None
     return files
+
+
+async def judged(
+    request: VerificationRequest, status: RunStatus, output: bytes, phase: bytes | None, report: bytes | None
+) -> CheckedOutput:
+    """The verdict on an ended run and what it left beside its output. In a thread: both may be large."""
+
+    def verdict() -> CheckedOutput:
+        text, beside = output.decode(errors="replace"), Beside.of(phase, report)
+        return judge(text, status.exit_code, beside, timed_out=status.timed_out, timeout_s=request.timeout_s)
+
+    return await asyncio.to_thread(verdict)
 
 
 async def verification_result(

@@ -49,8 +49,52 @@ async def test_an_agent_has_no_power_over_the_machine(bench: Bench) -> None:
     assert "docker.sock': No such file" in seen
     host = inspected(bench)["HostConfig"]
     assert (host["Memory"], host["PidsLimit"], host["Privileged"]) == (2 * 1024**3, 1024, False)
-    assert (host["NetworkMode"], host["CapDrop"]) == ("orchestrator-agents", ["ALL"])
+    assert (host["NetworkMode"], host["CapDrop"]) == ("none", ["ALL"])
     assert {str(mount["Type"]) for mount in inspected(bench)["Mounts"]} == {"volume"}  # type: ignore[index] # a list
+
+
+REACH = """
+import socket, sys, urllib.request
+for url in sys.argv[1:]:
+    try:
+        print("reached", urllib.request.urlopen(url, timeout=20).status)
+    except urllib.error.HTTPError as error:
+        print(error.code, error.read().decode().strip())
+    except OSError as error:
+        print("nothing", type(error).__name__)
+for address in ("172.17.0.1", "169.254.169.254", "1.1.1.1"):
+    try:
+        socket.create_connection((address, 80), 5).close()
+        print("reached", address)
+    except OSError as error:
+        print("nothing", type(error).__name__)
+"""
+PLACES = "http://localhost:1/ http://172.17.0.1/ http://169.254.169.254/ http://not-listed.example/"
+
+
+async def test_an_agent_reaches_nothing_without_a_list_of_hosts(bench: Bench) -> None:
+    await bench.prepare()
+    await bench.write("reach.py", REACH)
+    seen = (await bench.told(f"python3 reach.py {PLACES}; env | grep -ci proxy", turn=1)).splitlines()
+    assert seen[-1] == "0"
+    assert {line.split()[0] for line in seen[:-1]} == {"nothing"}
+    assert docker("ps", "--all", "--quiet", "--filter", f"name=gateway-{bench.worker}") == ""
+
+
+async def test_an_agent_reaches_its_hosts_through_the_gateway_and_nothing_else(bench: Bench) -> None:
+    await bench.prepare()
+    await bench.write("reach.py", REACH)
+    await bench.turn({"runs": [f"python3 reach.py {PLACES}"]}, egress_hosts=["*"])
+    seen = bench.said[-1].partition(": ")[2].splitlines()
+    assert not any(line.startswith("reached") for line in seen)
+    assert [line[:3] for line in seen[1:3]] == ["403", "403"], "this machine, and the metadata of a cloud"
+    assert seen[3][:3] == "502", "a name that does not exist"
+    assert [line.split()[0] for line in seen[4:]] == ["nothing"] * 3, "there is no way around the gateway"
+    assert docker("ps", "--all", "--quiet", "--filter", f"name=gateway-{bench.worker}") == "", "it ends with the turn"
+    await bench.turn({"runs": [f"python3 reach.py {PLACES}"]}, turn=2, egress_hosts=["pypi.org"])
+    assert "not-listed.example is not among the project's egress_hosts" in bench.said[-1]
+    await bench.runtime.workspaces().remove(bench.worker)
+    assert docker("volume", "ls", "--quiet", "--filter", f"name={bench.worker}") == ""
 
 
 async def test_the_engine_records_no_value_of_the_agents_variables(bench: Bench) -> None:

@@ -77,13 +77,46 @@ async def test_a_project_that_cannot_be_verified_goes_back_with_the_reason(
 
 @processes_in_the_gate
 async def test_trouble_of_the_machine_is_tried_again_by_the_next_call(bench: Bench) -> None:
-    request = bench.verification({"Makefile": MAKEFILE.format("echo 'No space left on device'; exit 1")})
-    first = await bench.verify(request)
-    assert (first.passed, first.failure_class) == (False, "infrastructure")
-    before = len(bench.offsets)
-    again = await bench.verify(request)
-    assert again.failure_class == "infrastructure"
-    assert len(bench.offsets) > before
+    """The recipe kills the `make` above it, as the out-of-memory killer would."""
+    request = bench.verification({"Makefile": MAKEFILE.format(f'echo "ERROR $$({ONCE})"; kill -9 $$PPID; sleep 5')})
+    for runs in (1, 2):
+        assert await trouble(bench, request) in {"infrastructure", ErrorCode.TESTER_LOST}
+        assert len(set(bench.said)) == runs
+
+
+async def trouble(bench: Bench, request: VerificationRequest) -> str | None:
+    """Why there is no verdict on the code: in containers a kill from outside is an error."""
+    try:
+        return (await bench.verify(request)).failure_class
+    except OrchestratorError as error:
+        return error.code
+
+
+@processes_in_the_gate
+@pytest.mark.parametrize("said", ["No space left on device", "Temporary failure in name resolution"])
+async def test_what_an_assertion_says_is_no_trouble_of_the_machine(bench: Bench, said: str) -> None:
+    result = await bench.verify(bench.verification({"Makefile": MAKEFILE.format(f"echo 'E  {said}'; exit 1")}))
+    assert (result.passed, result.failure_class) == (False, "code")
+    assert said in result.evidence
+
+
+PYTEST = {
+    "Makefile": MAKEFILE.format("$(VENV)/bin/python -m pytest -q; code=$$?; {}; exit $$code"),
+    "requirements.txt": "pytest\n",
+    "test_a.py": "def test_a():\n    assert 'No space left on device' == {!r}\n",
+}
+
+
+@processes_in_the_gate
+@pytest.mark.parametrize("after", ["seq 300", "head -c 25000000 /dev/zero"], ids=["300 lines", "25 MB"])
+async def test_what_is_printed_after_the_summary_hides_no_result(bench: Bench, after: str) -> None:
+    files = {**PYTEST, "Makefile": PYTEST["Makefile"].format(after)}
+    for told, passed in (("No space left on device", True), ("another text", False)):
+        request = bench.verification({**files, "test_a.py": PYTEST["test_a.py"].format(told)})
+        result = await bench.verify(request)
+        assert (result.passed, result.failure_class) == (passed, None if passed else "code"), result.evidence
+        assert passed or "test_a" in result.evidence
+        assert await bench.verify(request) == result, "a later call judges alike"
 
 
 async def test_the_tests_see_the_files_of_the_commit_and_no_platform_secrets(

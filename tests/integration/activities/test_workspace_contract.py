@@ -94,7 +94,12 @@ DAMAGES = [
     "rm -rf .git",
     *(
         pytest.param(one, marks=pytest.mark.deep)
-        for one in ("rm -rf .git && ln -s /tmp .git", "git update-ref -d HEAD")
+        for one in (
+            "rm -rf .git && ln -s /tmp .git",
+            "git update-ref -d HEAD",
+            "rm -f .git/packed-refs && mkfifo .git/packed-refs",
+            "rm -rf .git/objects/??",
+        )
     ),
 ]
 
@@ -105,7 +110,9 @@ async def test_a_repository_that_cannot_be_read_is_refused_with_the_reason(bench
     await bench.told(damage)
     with pytest.raises(OrchestratorError) as refused:
         await bench.runtime.workspaces().push(bench.pushing(base))
-    assert refused.value.code is ErrorCode.GIT_FAILED
+    assert refused.value.code is ErrorCode.REPOSITORY_UNREADABLE
+    head = await bench.told(f"echo x > again.txt; {COMMIT}", turn=91)
+    assert (await bench.runtime.workspaces().push(bench.pushing(base))).commit == head
 
 
 async def test_files_arrive_as_the_agents_own_and_a_repeat_replaces_them(bench: Bench) -> None:

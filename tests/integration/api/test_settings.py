@@ -62,6 +62,7 @@ async def test_unknown_names_and_bad_values_are_refused_with_what_is_possible(ap
         ("agent", "hal", 422, "BAD_SETTING_VALUE", "claude-code"),
         ("approve_deploys", 1, 422, "BAD_SETTING_VALUE", "bool"),
         ("egress_hosts", ["x" * 300], 422, "BAD_SETTING_VALUE", "200"),
+        ("egress_hosts", ["pypi.org", "https://pypi.org/"], 422, "BAD_SETTING_VALUE", "names of hosts"),
     ]:
         found, problem = await choose(api, f"/settings/{name}", value, api.admin)
         assert (found, problem["code"]) == (status, code), problem
@@ -69,6 +70,18 @@ async def test_unknown_names_and_bad_values_are_refused_with_what_is_possible(ap
     unknown = await api.http.get("/settings/nothing/history", headers=api.admin)
     assert (unknown.status_code, unknown.json()["code"]) == (404, "UNKNOWN_SETTING")
     assert await api.rows("SELECT * FROM settings") == []
+
+
+async def test_the_platform_learns_what_agents_of_a_project_may_reach(api: Api) -> None:
+    _, owner = await api.new_user()
+    project_id = await api.new_project(owner)
+    path = f"/internal/projects/{project_id}/egress"
+    assert (await api.http.get(path, headers=owner)).status_code == 403
+    assert (await api.http.get(path, headers=api.platform)).json() == {"hosts": []}
+    assert (await choose(api, "/settings/egress_hosts", ["*.example.org"], api.admin))[0] == 200
+    assert (await api.http.get(path, headers=api.platform)).json() == {"hosts": ["*.example.org"]}
+    assert (await choose(api, f"/projects/{project_id}/settings/egress_hosts", ["*"], owner))[0] == 200
+    assert (await api.http.get(path, headers=api.platform)).json() == {"hosts": ["*"]}
 
 
 async def test_only_admins_choose_for_all_and_only_owners_for_a_project(api: Api) -> None:

@@ -3,6 +3,7 @@
 import compileall
 import shutil
 import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -86,6 +87,17 @@ def test_a_bad_list_of_modules_is_refused(modules: list[str] | str, said: str, t
 def test_a_bad_project_name_is_refused(name: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="project_name"):
         generate(tmp_path / "project", "backend", project_name=name)
+
+
+@pytest.mark.parametrize("name", ["null", "true", "yes", "no", "on", "off", "y", "n", "e3", "inf"])
+def test_a_name_that_yaml_reads_as_something_else_is_quoted(name: str, tmp_path: Path) -> None:
+    project = generate(tmp_path / "project", ["backend", "tg_bot"], project_name=name)
+    assert yaml.safe_load((project / "service.yaml").read_text())["name"] == name
+    services = yaml.safe_load((project / "compose.yaml").read_text())["services"]
+    assert {one["environment"]["APP_NAME"] for one in services.values()} == {name}
+    answers = yaml.safe_load((project / ".copier-answers.yml").read_text())
+    assert (answers["project_name"], answers["project_slug"]) == (name, name)
+    assert tomllib.loads((project / "pyproject.toml").read_text())["project"]["name"] == name
 
 
 def test_a_description_is_text_and_never_a_template(tmp_path: Path) -> None:

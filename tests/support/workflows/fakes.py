@@ -122,6 +122,9 @@ class FakePlatform:
     async def post_events(self, task_id: str, events: list[FineEvent]) -> None:
         self.events.update({event.key: event for event in events})
 
+    async def egress_hosts(self, project_id: str) -> list[str]:
+        return []
+
     async def generate_secrets(self, project_id: str, names: list[str]) -> None:
         for name in names:
             self.secrets.setdefault(name, f"generated-{name}")
@@ -234,6 +237,7 @@ class FakeWorkspaces:
     remove_error: Exception | None = None
     remove_step: Step = field(default_factory=Step)
     push_step: Step = field(default_factory=Step)
+    push_errors: list[OrchestratorError] = field(default_factory=list)
 
     async def prepare(self, request: WorkspaceRequest) -> WorkspaceReady:
         if self.prepare_error:
@@ -250,6 +254,8 @@ class FakeWorkspaces:
 
     async def push(self, request: WorkspacePush) -> PushedBranch:
         await self.push_step.pass_through()
+        if self.push_errors:
+            raise self.push_errors.pop(0)
         return PushedBranch(
             commit=self.heads[request.worker_id], base_commit=request.base_commit, files_changed=["a.py"]
         )
@@ -328,10 +334,13 @@ class FakeTester:
 @dataclass
 class FakePlanReader:
     user_secrets: list[str] = field(default_factory=list)
+    refusals: list[OrchestratorError] = field(default_factory=list)
     step: Step = field(default_factory=Step)
 
     async def read(self, request: AnalysisRequest) -> DeploymentPlan:
         await self.step.pass_through()
+        if self.refusals:
+            raise self.refusals.pop(0)
         entries = [
             EnvEntry(name="PORT", source="allocation"),
             EnvEntry(name="SECRET_KEY", source="generated_secret"),

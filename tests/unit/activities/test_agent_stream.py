@@ -138,12 +138,23 @@ def test_the_scripted_agent_asks_for_no_permissions_as_root() -> None:
     assert "--dangerously-skip-permissions" in ScriptedAgent().argv("hi", None, privileged=False)
 
 
-def test_a_log_is_cut_once_and_says_so(tmp_path: Path) -> None:
-    log = BoundedLog(tmp_path / "log", cap=10)
-    for _ in range(5):
+def test_a_log_keeps_its_head_and_its_tail_and_says_what_is_between(tmp_path: Path) -> None:
+    log = BoundedLog(tmp_path / "log", cap=10, tail=6)
+    for number in range(50):
+        log.write(b"ab%02d" % number)
+    log.close()
+    log.close()
+    written = (tmp_path / "log").read_bytes()
+    assert written.startswith(b"ab00ab01ab\n[182 bytes of output were left out")
+    assert written.endswith(b"]\nab48ab49")
+
+
+def test_a_log_without_a_middle_is_whole(tmp_path: Path) -> None:
+    log = BoundedLog(tmp_path / "log", cap=10, tail=8)
+    for _ in range(4):
         log.write(b"abcd")
-    assert (tmp_path / "log").read_bytes().startswith(b"abcdabcdab\n[output cut here")
-    assert (tmp_path / "log").stat().st_size < 100
+    log.close()
+    assert (tmp_path / "log").read_bytes() == b"abcd" * 4
 
 
 def test_the_log_of_a_service_keeps_the_latest_output(tmp_path: Path) -> None:

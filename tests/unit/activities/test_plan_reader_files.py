@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from activities.adapters.release.plan_reader import MAX_BYTES, ForgePlanReader
+from activities.adapters.release.bounded_yaml import MAX_BYTES
+from activities.adapters.release.plan_reader import ForgePlanReader
 from contracts.errors import ErrorCode, OrchestratorError
 from contracts.steps import AnalysisRequest, DeploymentPlan
 

@@ -9,6 +9,7 @@ import pytest
 
 from activities.adapters.packages.registry_access import registry_trouble
 from activities.adapters.packages.requirements_check import UnsafeRequirement, plain_lines
+from activities.adapters.verification.phases import Beside
 from activities.adapters.verification.report import judge
 
 FAILED = """collected 3 items
@@ -66,13 +67,13 @@ def test_lint_errors_differ_by_what_they_say() -> None:
         ("make: *** [Makefile:30: test] Killed\n", 2),
         ("make: *** [Makefile:30: test] Error 137\n", 2),
         ("", -9),
-        ("OSError: [Errno 28] No space left on device\n", 2),
+        ("OSError: [Errno 28] No space left on device\n", 74),
         ("ERROR: No matching distribution found for ruff==0.1\n", 2),
         ("pip: Temporary failure in name resolution\n", 2),
     ],
 )
 def test_trouble_of_the_machine_is_not_the_developers(output: str, exit_code: int) -> None:
-    assert judge(output, exit_code).failure_class == "infrastructure"
+    assert judge(output, exit_code, Beside("setup")).failure_class == "infrastructure"
 
 
 def test_a_red_test_that_speaks_of_connections_is_code() -> None:
@@ -194,4 +195,19 @@ def test_a_link_to_another_file_is_refused_and_not_quoted(tmp_path: Path) -> Non
     file = tmp_path / "requirements.txt"
     file.symlink_to(secret)
     with pytest.raises(UnsafeRequirement, match="symbolic link"):
+        plain_lines(file)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-8-sig", "utf-32"])
+def test_requirements_in_another_encoding_are_read(tmp_path: Path, encoding: str) -> None:
+    file = tmp_path / "requirements.txt"
+    file.write_bytes("idna==3.7\n".encode(encoding))
+    assert plain_lines(file) == ["idna==3.7"]
+
+
+@pytest.mark.parametrize("content", ["idna\n".encode("utf-16-le"), b"idna\0\n", b"\xff\xfei"])
+def test_requirements_that_are_no_text_are_refused_without_a_nul(tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "requirements.txt"
+    file.write_bytes(content)
+    with pytest.raises(UnsafeRequirement, match="save it as UTF-8"):
         plain_lines(file)

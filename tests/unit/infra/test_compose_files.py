@@ -19,7 +19,8 @@ ONCE = {"bootstrap", "temporal-schema", "temporal-namespace"}
 # Keys that docker-compose 1.29 and the Compose plugin both know, with the same meaning.
 KNOWN_TO_BOTH = {
     "build", "cap_add", "cap_drop", "command", "depends_on", "device_cgroup_rules", "entrypoint", "environment",
-    "healthcheck", "image", "init", "logging", "networks", "ports", "profiles", "read_only", "restart", "secrets",
+    "healthcheck", "image", "init", "logging", "mem_limit", "networks", "pids_limit",
+    "ports", "profiles", "read_only", "restart", "secrets",
     "security_opt", "stop_grace_period", "stop_signal", "tmpfs", "volumes",
 }  # fmt: skip
 
@@ -39,6 +40,12 @@ def test_each_service_comes_back_tells_its_health_and_cannot_fill_the_disk(name:
     # The image of the Web UI has no program that could look.
     assert name in ONCE | {"temporal-ui"} or "healthcheck" in service
     assert service["logging"]["options"]["max-size"]
+
+
+@pytest.mark.parametrize("name", sorted(SERVICES))
+def test_no_service_can_take_the_memory_or_the_processes_of_the_machine(name: str) -> None:
+    assert re.fullmatch(r"\d+[mg]|\$\{\w+:-\d+g\}", str(SERVICES[name]["mem_limit"]))
+    assert 0 < SERVICES[name]["pids_limit"] <= 8000
 
 
 def test_only_the_proxy_has_the_socket_and_only_the_agents_reach_the_proxy() -> None:

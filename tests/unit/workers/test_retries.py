@@ -1,5 +1,7 @@
 """How often a failed step is tried again, and after how long: by the class of its error, and by nothing else."""
 
+import asyncio
+import dataclasses
 from collections.abc import Sequence
 
 import pytest
@@ -51,6 +53,43 @@ async def test_a_failed_step_is_tried_again_as_often_as_can_help(
 ) -> None:
     told = await delays(error, len(wanted))
     assert told == [pytest.approx(seconds, rel=0.21) if seconds else None for seconds in wanted]
+
+
+class Endless(ActivityInboundInterceptor):
+    """A step that Temporal gives up: it never ends, or blocks its own heartbeat."""
+
+    def __init__(self) -> None:
+        self.begun = 0
+
+    async def execute_activity(self, input: ExecuteActivityInput) -> object:
+        self.begun += 1
+        raise asyncio.CancelledError
+
+
+async def test_a_step_that_is_given_up_again_and_again_ends_with_words() -> None:
+    endless, memory = Endless(), ErrorTranslation()
+    step = ExecuteActivityInput(fn=delays, args=[], executor=None, headers={})
+    for attempt in range(1, 30):
+        place = ActivityEnvironment()
+        place.info = dataclasses.replace(place.info, attempt=attempt)
+        with pytest.raises((asyncio.CancelledError, ApplicationError)) as ended:
+            await place.run(memory.intercept_activity(endless).execute_activity, step)
+        if isinstance(ended.value, ApplicationError):
+            break
+    assert isinstance(ended.value, ApplicationError)
+    assert (ended.value.type, ended.value.non_retryable) == ("INTERNAL", True)
+    assert endless.begun == 20
+
+
+async def test_attempts_that_end_with_their_temporal_worker_are_not_counted() -> None:
+    endless = Endless()
+    step = ExecuteActivityInput(fn=delays, args=[], executor=None, headers={})
+    for attempt in range(1, 60):
+        place = ActivityEnvironment()
+        place.info = dataclasses.replace(place.info, attempt=attempt)
+        with pytest.raises(asyncio.CancelledError):
+            await place.run(ErrorTranslation().intercept_activity(endless).execute_activity, step)
+    assert endless.begun == 59
 
 
 async def test_whoever_asks_for_a_longer_pause_gets_it() -> None:

@@ -102,6 +102,36 @@ async def test_a_scaffold_that_was_killed_before_its_push_is_done_again(forge: L
     assert (again.commit, again.adopted) == (done.commit, False)
 
 
+@pytest.mark.parametrize("gone", [".copier-answers.yml", "service.yaml", "Makefile", "."])
+async def test_a_project_that_has_deleted_files_of_the_template_is_ours_all_the_same(
+    forge: LocalBareForge, tmp_path: Path, gone: str
+) -> None:
+    message = wish()
+    first = await forge.scaffold(message)
+    work = clone(forge, message, tmp_path / "work")
+    git(work, "rm", "-r", "--quiet", gone)
+    git(work, "commit", "--quiet", "--message", "Delete")
+    git(work, "push", "--quiet", "origin", "HEAD:main")
+    again = await forge.scaffold(message)
+    assert (again.commit, again.adopted) == (first.commit, True)
+    git(forge.mirror(message.repo_full_name).directory, "config", "--unset", "orchestrator.scaffold")
+    assert (await forge.scaffold(message)).commit == first.commit, "one that was made before there was this mark"
+
+
+async def test_a_merged_foreign_history_does_not_change_what_was_scaffolded(
+    forge: LocalBareForge, tmp_path: Path
+) -> None:
+    message = wish()
+    first = await forge.scaffold(message)
+    work = clone(forge, message, tmp_path / "work")
+    git(work, "checkout", "--quiet", "--orphan", "other")
+    git(work, "commit", "--quiet", "--message", "Other", "--date", "2001-01-01T00:00:00Z")
+    git(work, "checkout", "--quiet", "main")
+    git(work, "merge", "--quiet", "--allow-unrelated-histories", "--strategy=ours", "--message", "Both", "other")
+    git(work, "push", "--quiet", "origin", "HEAD:main")
+    assert (await forge.scaffold(message)).commit == first.commit
+
+
 async def test_a_repository_of_another_project_is_left_alone(forge: LocalBareForge) -> None:
     message = wish()
     await forge.scaffold(message)
@@ -228,6 +258,22 @@ async def test_files_are_read_from_a_commit_and_links_are_not_followed(forge: Lo
     found, files = await forge.mirror(message.repo_full_name).read_files(None, ["service.yaml"])
     assert found == base
     assert "backend" in files["service.yaml"]
+
+
+async def test_other_encodings_are_read_or_refused_with_words(forge: LocalBareForge, tmp_path: Path) -> None:
+    message = wish()
+    await forge.scaffold(message)
+    work = clone(forge, message, tmp_path / "work")
+    (work / "marked.txt").write_bytes("имя".encode("utf-16"))
+    (work / "plain.txt").write_bytes("имя".encode("utf-16-le"))
+    git(work, "add", "--all")
+    git(work, "commit", "--quiet", "--message", "Encodings")
+    git(work, "push", "--quiet", "origin", "HEAD:task/eng-1")
+    head, mirror = git(work, "rev-parse", "HEAD"), forge.mirror(message.repo_full_name)
+    assert await mirror.read_files(head, ["marked.txt"]) == (head, {"marked.txt": "имя"})
+    with pytest.raises(OrchestratorError) as refused:
+        await mirror.read_files(head, ["plain.txt"])
+    assert "plain.txt is not a text file; save it as UTF-8" in refused.value.message
 
 
 async def test_a_huge_file_and_an_unknown_commit_are_refused(forge: LocalBareForge, tmp_path: Path) -> None:
