@@ -41,6 +41,7 @@ class ErrorCode(StrEnum):
     # workflows
     WORKFLOW_NOT_RUNNING = "WORKFLOW_NOT_RUNNING"
     WORKFLOW_BUSY = "WORKFLOW_BUSY"
+    WORKFLOW_LOST = "WORKFLOW_LOST"
     # engineering
     SCAFFOLD_FAILED = "SCAFFOLD_FAILED"
     REPOSITORY_FOREIGN = "REPOSITORY_FOREIGN"
@@ -62,6 +63,7 @@ class ErrorCode(StrEnum):
     PLAYBOOK_LOST = "PLAYBOOK_LOST"
     MIGRATION_FAILED = "MIGRATION_FAILED"
     IMAGE_MISMATCH = "IMAGE_MISMATCH"
+    ROLLBACK_FAILED = "ROLLBACK_FAILED"
     PROBE_FAILED = "PROBE_FAILED"
     NOTHING_TO_ROLL_BACK = "NOTHING_TO_ROLL_BACK"
     NOT_DEPLOYED = "NOT_DEPLOYED"
@@ -70,6 +72,7 @@ class ErrorCode(StrEnum):
     API_UNREACHABLE = "API_UNREACHABLE"
     DATABASE_UNREACHABLE = "DATABASE_UNREACHABLE"
     DOCKER_UNREACHABLE = "DOCKER_UNREACHABLE"
+    SERVER_UNREACHABLE = "SERVER_UNREACHABLE"
     ARTIFACT_DISK_FULL = "ARTIFACT_DISK_FULL"
     ARTIFACT_NOT_FOUND = "ARTIFACT_NOT_FOUND"
     PAYLOAD_KEY_UNKNOWN = "PAYLOAD_KEY_UNKNOWN"
@@ -107,8 +110,25 @@ HTTP_STATUS: dict[ErrorCode, int] = {
     ErrorCode.API_UNREACHABLE: 503,
     ErrorCode.DATABASE_UNREACHABLE: 503,
     ErrorCode.DOCKER_UNREACHABLE: 503,
+    ErrorCode.SERVER_UNREACHABLE: 503,
     ErrorCode.ARTIFACT_DISK_FULL: 507,
 }
+
+OWN_OUTAGES = frozenset(
+    {
+        ErrorCode.API_UNREACHABLE,
+        ErrorCode.DATABASE_UNREACHABLE,
+        ErrorCode.TEMPORAL_UNREACHABLE,
+        ErrorCode.ARTIFACT_DISK_FULL,
+        ErrorCode.DOCKER_UNREACHABLE,
+    }
+)
+"""An unavailable part of the platform fails no work, which waits until the part is back."""
+
+SERVER_OUTAGES = frozenset({ErrorCode.SERVER_UNREACHABLE})
+"""A server that does not answer is waited for, for `SERVER_PATIENCE_S`: it restarts, or its network is cut."""
+
+SERVER_PATIENCE_S = 900.0
 
 
 class OrchestratorError(Exception):

@@ -102,6 +102,9 @@ class Settings(BaseSettings):
     queue_grace_s: float = Field(
         default=15.0, ge=0, le=3600, description="how long a task queue may be without a worker before people are told"
     )
+    maintenance_every_s: float = Field(
+        default=60.0, ge=1, le=3600, description="how often open tasks are compared with Temporal"
+    )
     build: str = Field(default="", pattern=r"^[A-Za-z0-9.]{0,64}$", description="which build this is; images set it")
     service_port_min: Port = 18000
     service_port_max: Port = 18999

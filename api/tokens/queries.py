@@ -26,7 +26,7 @@ async def issue(session: AsyncSession, project: ProjectRow, request: TokenReques
             f"Agents cannot be allowed {', '.join(map(ascii, unknown))[:300]}. "
             f"Allowed are: {', '.join(sorted(AGENT_COMMANDS))}.",
         )
-    await session.execute(delete(AgentTokenRow).where(col(AgentTokenRow.expires_at) < utc_now()))
+    await delete_expired(session)
     token = new_secret("agent")
     row = AgentTokenRow(
         token_hash=hash_secret(token),
@@ -37,3 +37,9 @@ async def issue(session: AsyncSession, project: ProjectRow, request: TokenReques
     )
     session.add(row)
     return TokenCreated(token=token, expires_at=row.expires_at, commands=row.commands)
+
+
+async def delete_expired(session: AsyncSession) -> int:
+    """Delete the tokens whose time is over; returns how many."""
+    statement = delete(AgentTokenRow).where(col(AgentTokenRow.expires_at) < utc_now())
+    return len(list(await session.scalars(statement.returning(col(AgentTokenRow.token_hash)))))

@@ -15,6 +15,7 @@ from contracts.agent_workers import TurnOutcome
 from contracts.base import utc_now
 from contracts.departments import ScaffolderMessage
 from contracts.errors import ErrorCode, OrchestratorError
+from contracts.maintenance import OpenTask, Tidied
 from contracts.nouns import DeploymentDTO, DeploymentRecord, PortAllocationDTO
 from contracts.progress import FineEvent, Projection, ProjectionAck
 from contracts.states import ReleaseState, TaskState
@@ -35,6 +36,7 @@ from contracts.steps import (
     ScaffoldResult,
     ServicePort,
     ServiceProcess,
+    Serving,
     TurnRequest,
     VerificationRequest,
     VerificationResult,
@@ -92,10 +94,29 @@ class FakePlatform:
     record_step: Step = field(default_factory=Step)
     record_errors: dict[ReleaseState, Exception] = field(default_factory=dict)
     lost_replies: dict[ReleaseState, Exception] = field(default_factory=dict)
+    refuses: Callable[[Projection], bool] | None = None
+    open: list[OpenTask] = field(default_factory=list)
+    rounds: int = 0
+    round_errors: list[Exception] = field(default_factory=list)
+    serving: str | None = None
+
+    async def open_tasks(self) -> list[OpenTask]:
+        self.rounds += 1
+        if self.round_errors:
+            raise self.round_errors.pop(0)
+        return [task for task in self.open if not self._has_ended(task.id)]
+
+    def _has_ended(self, task_id: str) -> bool:
+        return any(projection.state.is_final for projection in self.of(task_id))
+
+    async def tidy(self) -> Tidied:
+        return Tidied(tokens=2, chat_updates=1)
 
     async def apply_projection(self, projection: Projection) -> ProjectionAck:
         if projection.state is self.slow_state:
             await self.step.pass_through()
+        if self.refuses and self.refuses(projection):
+            raise OrchestratorError(ErrorCode.INVALID_INPUT, "The request contains a NUL character.")
         final = [p for p in self.projections if p.task_id == projection.task_id and p.state.is_final]
         if final and final[0].run_id != projection.run_id:
             return ProjectionAck(accepted=False, closed=True, project_name=self.project_name)
@@ -138,6 +159,8 @@ class FakePlatform:
         if release.state in self.record_errors:
             raise self.record_errors[release.state]
         recorded = self._recorded(release)
+        # of the project, as the API keeps it
+        self.serving = None if release.state is ReleaseState.ACTIVE else release.serving or self.serving
         if release.state in self.lost_replies:
             raise self.lost_replies.pop(release.state)
         if release.state is ReleaseState.ACTIVE:
@@ -348,6 +371,8 @@ class FakeTarget:
     operations: list[str] = field(default_factory=list)
     on_release: Callable[[ReleaseRequest], None] | None = None
     revert_error: Exception | None = None
+    revert_errors: list[Exception] = field(default_factory=list)
+    seen: Serving | None = None
     operate_step: Step = field(default_factory=Step)
 
     async def release(
@@ -368,6 +393,8 @@ class FakeTarget:
 
     async def revert(self, verdict: ReleaseVerdict, previous: DeploymentDTO | None) -> ReleaseOutcome:
         self.reverted.append(verdict)
+        if self.revert_errors:
+            raise self.revert_errors.pop(0)
         if self.revert_error:
             raise self.revert_error
         self.serving = previous.id if previous else None
@@ -378,6 +405,9 @@ class FakeTarget:
         url = f"http://127.0.0.1:{request.allocation.ports[0].port}"
         ok = request.plan.commit not in self.unhealthy
         return ProbeResult(ok=ok, url=url, status_code=200 if ok else 500, error=None if ok else "answered 500")
+
+    async def what_serves(self, verdict: ReleaseVerdict, releases: list[DeploymentDTO]) -> Serving:
+        return self.seen or Serving(release_id=self.serving, answers=self.serving is not None)
 
     async def restore_services(self) -> list[str]:
         return []

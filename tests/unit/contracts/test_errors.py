@@ -56,5 +56,5 @@ def test_every_code_is_its_own_name_and_answers_with_an_error_status(code: Error
 
 def test_what_the_caller_did_wrong_never_answers_as_our_fault() -> None:
     away = {ErrorCode.TEMPORAL_UNREACHABLE, ErrorCode.API_UNREACHABLE, ErrorCode.DATABASE_UNREACHABLE}
-    ours = away | {ErrorCode.DOCKER_UNREACHABLE, ErrorCode.ARTIFACT_DISK_FULL}
+    ours = away | {ErrorCode.DOCKER_UNREACHABLE, ErrorCode.SERVER_UNREACHABLE, ErrorCode.ARTIFACT_DISK_FULL}
     assert all(status < 500 for code, status in HTTP_STATUS.items() if code not in ours)
