@@ -53,7 +53,7 @@ async def test_a_program_that_ends_is_another_trouble() -> None:
 
 
 def test_a_connection_that_breaks_under_a_release_is_an_outage() -> None:
-    ended = RunStatus("exited", exit_code=255)
+    ended = RunStatus("play-1", "exited", exit_code=255)
     trouble = _passing(ended, DetachedResult(255, False, None, CUT.encode()))
     assert trouble is not None
     assert is_awaited(trouble)
