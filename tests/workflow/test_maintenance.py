@@ -11,7 +11,7 @@ from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError, Wor
 
 from contracts.agent_workers import TurnOutcome
 from contracts.errors import ErrorCode, OrchestratorError
-from contracts.maintenance import MaintenancePlan, OpenTask
+from contracts.maintenance import MaintenancePlan
 from contracts.names import WorkflowName
 from contracts.progress import Projection
 from contracts.states import ProjectStatus, QuestionState, TaskState
@@ -22,17 +22,6 @@ from tests.support.workflows.workflow_world import World
 
 A, B = "a" * 40, "b" * 40
 OFTEN = MaintenancePlan(every_s=0.05, stretch_s=30, silent_s=0)
-
-
-def still_open(world: World, task_id: str) -> OpenTask:
-    """The task as the API has it: as its workflow's last projection says."""
-    last = world.platform.of(task_id)[-1]
-    questions = [p.question for p in world.platform.of(task_id) if p.question]
-    return OpenTask(
-        id=task_id, kind=last.kind, subject=last.subject, user_id=last.user_id, workflow_id=last.workflow_id,
-        run_id=last.run_id, seq=last.seq, state=last.state, stage=last.stage, updated_at="2026-01-01T00:00:00Z",
-        project_status=ProjectStatus.DEPLOYING, question=questions[-1] if questions else None,
-    )  # fmt: skip
 
 
 async def maintained(world: World, plan: MaintenancePlan = OFTEN) -> WorkflowHandle:
@@ -61,7 +50,7 @@ async def deploying(world: World, **changes: object) -> tuple[str, str]:
 
 async def test_the_task_of_a_terminated_workflow_ends(world: World) -> None:
     task_id, workflow_id = await deploying(world)
-    world.platform.open = [still_open(world, task_id)]
+    world.platform.open = {task_id: {}}
     await maintained(world)
     await rounds(world, 2)
     assert world.platform.state(task_id) is TaskState.RUNNING, "a workflow that runs speaks for itself"
@@ -79,7 +68,7 @@ async def test_an_end_that_could_not_be_recorded_is_told_as_it_was(world: World)
     started = await world.gateway.start_deploy(message)
     with pytest.raises(WorkflowFailureError):
         await world.handle(started.workflow_id).result()
-    world.platform.open, world.platform.refuses = [still_open(world, message.task_id)], None
+    world.platform.open, world.platform.refuses = {message.task_id: {}}, None
     await maintained(world)
     last = await end_of(world, message.task_id)
     assert (last.state, last.error_code) == (TaskState.FAILED, ErrorCode.PLAYBOOK_FAILED)
@@ -91,7 +80,7 @@ async def test_a_success_that_could_not_be_recorded_keeps_its_url(world: World) 
     message = world.deploy(commit=A)
     started = await world.gateway.start_deploy(message)
     await world.handle(started.workflow_id).result()
-    world.platform.open, world.platform.refuses = [still_open(world, message.task_id)], None
+    world.platform.open, world.platform.refuses = {message.task_id: {}}, None
     await maintained(world)
     last = await end_of(world, message.task_id)
     assert last.state is TaskState.COMPLETED
@@ -104,9 +93,9 @@ async def test_a_later_deploy_of_the_project_does_not_speak_for_an_earlier_one(w
     await world.gateway.start_deploy(queued)
     await eventually(lambda: world.platform.of(queued.task_id))
     await world.handle(workflow_id).terminate("an operator")
-    world.platform.open = [still_open(world, one) for one in (task_id, queued.task_id)]
+    world.platform.open = {task_id: {}, queued.task_id: {}}
     later, _ = await deploying(world, commit=A)
-    world.platform.open.append(still_open(world, later))
+    world.platform.open[later] = {}
     await maintained(world)
     for one in (task_id, queued.task_id):
         assert (await end_of(world, one)).state is TaskState.FAILED
@@ -122,7 +111,7 @@ async def test_the_end_of_a_run_says_nothing_of_the_other_tasks_that_it_carried_
     world.target.broken.add(B)
     world.target.step.released.set()
     await world.handle(workflow_id).result()
-    world.platform.open, world.platform.refuses = [still_open(world, other.task_id)], None
+    world.platform.open, world.platform.refuses = {other.task_id: {}}, None
     await maintained(world)
     last = await end_of(world, other.task_id)
     assert (last.state, last.error_code, last.result) == (TaskState.FAILED, ErrorCode.WORKFLOW_LOST, {})
@@ -133,9 +122,8 @@ async def test_a_task_that_temporal_does_not_know_ends_and_its_question_is_withd
     message = world.engineering()
     started = await world.gateway.start_engineering(message)
     await world.question(message.task_id)
-    asked = still_open(world, message.task_id)
     gone = {"workflow_id": f"engineering/{uuid4().hex}", "run_id": str(uuid4())}
-    world.platform.open = [asked.model_copy(update=gone)]
+    world.platform.open = {message.task_id: gone}
     await maintained(world)
     last = await end_of(world, message.task_id)
     assert last.question is not None
@@ -146,7 +134,7 @@ async def test_a_task_that_temporal_does_not_know_ends_and_its_question_is_withd
 
 async def test_a_task_goes_on_after_a_reset_of_its_workflow(world: World) -> None:
     task_id, workflow_id = await deploying(world)
-    world.platform.open = [still_open(world, task_id)]
+    world.platform.open = {task_id: {}}
     first = (await world.handle(workflow_id).describe()).run_id
     history = await world.handle(workflow_id).fetch_history()
     kind = "workflow_task_completed_event_attributes"

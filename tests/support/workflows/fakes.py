@@ -7,6 +7,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 from activities.ports import Follow
@@ -18,7 +19,7 @@ from contracts.errors import ErrorCode, OrchestratorError
 from contracts.maintenance import OpenTask, Tidied
 from contracts.nouns import DeploymentDTO, DeploymentRecord, PortAllocationDTO
 from contracts.progress import FineEvent, Projection, ProjectionAck
-from contracts.states import ReleaseState, TaskState
+from contracts.states import ProjectStatus, ReleaseState, TaskState
 from contracts.steps import (
     AnalysisRequest,
     DeploymentPlan,
@@ -46,6 +47,8 @@ from contracts.steps import (
     WorkspaceRequest,
 )
 from tests.support.patience import within
+
+NEW_YEAR = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def sha(text: str) -> str:
@@ -95,7 +98,8 @@ class FakePlatform:
     record_errors: dict[ReleaseState, Exception] = field(default_factory=dict)
     lost_replies: dict[ReleaseState, Exception] = field(default_factory=dict)
     refuses: Callable[[Projection], bool] | None = None
-    open: list[OpenTask] = field(default_factory=list)
+    open: dict[str, dict[str, object]] = field(default_factory=dict)
+    """Tasks that are compared with Temporal, and in what they differ from what their workflows have said."""
     rounds: int = 0
     round_errors: list[Exception] = field(default_factory=list)
     serving: str | None = None
@@ -104,10 +108,17 @@ class FakePlatform:
         self.rounds += 1
         if self.round_errors:
             raise self.round_errors.pop(0)
-        return [task for task in self.open if not self._has_ended(task.id)]
+        states = {task_id: self.state(task_id) for task_id in self.open}
+        return [self._open_task(task_id) for task_id, state in states.items() if state and not state.is_final]
 
-    def _has_ended(self, task_id: str) -> bool:
-        return any(projection.state.is_final for projection in self.of(task_id))
+    def _open_task(self, task_id: str) -> OpenTask:
+        """As the API has it: as the last projection says."""
+        last = self.of(task_id)[-1]
+        asked = self.open_question(task_id)
+        questions = [p.question for p in self.of(task_id) if p.question and p.question.id == asked]
+        fields = last.model_dump(include=set(OpenTask.model_fields)) | {"id": task_id, "updated_at": NEW_YEAR}
+        fields |= {"question": questions[-1] if questions else None, "project_status": ProjectStatus.DEPLOYING}
+        return OpenTask.model_validate(fields | self.open[task_id])
 
     async def tidy(self) -> Tidied:
         return Tidied(tokens=2, chat_updates=1)
