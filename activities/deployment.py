@@ -226,7 +226,8 @@ class DevopsNodes:
         elif previous is not None and previous.state is ReleaseState.SUPERSEDED:
             # An earlier attempt had found it not serving.
             await self._mark(verdict.project_id, previous.id, ReleaseState.ACTIVE)
-        await self.platform.record_release(_failed(mine, verdict).model_copy(update={"serving": outcome.serving}))
+        serving = "" if outcome.ok else outcome.serving
+        await self.platform.record_release(_failed(mine, verdict).model_copy(update={"serving": serving}))
         return outcome
 
     async def _returned(self, verdict: ReleaseVerdict, previous: DeploymentDTO | None) -> ReleaseOutcome:

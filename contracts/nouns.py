@@ -387,7 +387,7 @@ class DeploymentRecord(Contract):
     """Platform only: what is known of a release. Written before the effect; the same id is the same release.
 
     `image` is the id of the container image that it runs, and every later start of it; None where there are none.
-    `serving` is kept with the project, until a release of it is recorded as active.
+    `serving` is kept with the project until a release of it is recorded as active; an empty one takes it back.
     """
 
     id: Identifier

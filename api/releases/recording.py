@@ -48,8 +48,8 @@ async def record(session: AsyncSession, given: DeploymentRecord) -> ReleaseRow:
     await _update_project(session, project, row, before)
     if row.state == ReleaseState.ACTIVE:
         project.serving = None
-    elif given.serving:
-        project.serving = given.serving
+    elif given.serving is not None:
+        project.serving = given.serving or None
     await session.flush()
     return row
 

@@ -171,7 +171,8 @@ class FakePlatform:
             raise self.record_errors[release.state]
         recorded = self._recorded(release)
         # of the project, as the API keeps it
-        self.serving = None if release.state is ReleaseState.ACTIVE else release.serving or self.serving
+        if release.state is ReleaseState.ACTIVE or release.serving is not None:
+            self.serving = release.serving or None
         if release.state in self.lost_replies:
             raise self.lost_replies.pop(release.state)
         if release.state is ReleaseState.ACTIVE:
