@@ -243,8 +243,8 @@ async def _states(talk: Conversation, order: Order) -> States:
 async def _watched(request: ProbeRequest, states: Callable[[], Awaitable[States]]) -> ProbeResult:
     clock = asyncio.get_running_loop().time
     until = clock() + _CUT_S
+    before = await states()  # of the whole watch: whoever restarts in the silence is noticed after it
     while True:
-        before = await states()
         looks = await asyncio.gather(*(_looked(request, service) for service in request.plan.services))
         after = await states()
         result = _judged(request, looks, before, after)
