@@ -1,16 +1,17 @@
 """The nodes of the devops graph, and the operations on what is deployed."""
 
+import asyncio
 from dataclasses import dataclass
 from typing import Any, TypedDict
 
 import structlog
 from temporalio import activity
 
-from activities import rules_environment
+from activities import rules_environment, rules_serving
 from activities.following import beating, followed, or_stop, to_the_end
 from activities.ports import DeployTarget, Forge, PlanReader, Platform
 from contracts import ids
-from contracts.errors import ErrorCode, OrchestratorError
+from contracts.errors import OWN_OUTAGES, ErrorCode, OrchestratorError
 from contracts.names import ActivityName
 from contracts.nouns import DeploymentDTO, DeploymentRecord
 from contracts.rollback import earlier_release
@@ -32,6 +33,10 @@ from contracts.steps import (
 log = structlog.get_logger(__name__)
 
 _PORTS_TO_TRY = 10
+
+_RETURN_S = 300.0
+"""How long a server is waited for that should return to the previous release: the service is broken meanwhile."""
+_RETURN_AGAIN_S = 5.0
 
 
 class DevopsState(TypedDict, total=False):
@@ -60,6 +65,7 @@ class DevopsState(TypedDict, total=False):
     error_code: str | None
     error: str | None
     revert_error: str | None
+    serving: str | None
     log: dict[str, Any] | None
 
 
@@ -165,10 +171,11 @@ class DevopsNodes:
 
     async def _abandon(self, state: DevopsState, request: ReleaseRequest) -> None:
         """Remove a cancelled release from the server and record that, so that the revert need not look again."""
-        await self.target.stop_release(request)
         try:
+            await self.target.stop_release(request)
             await self.platform.record_release(_record(state, ReleaseState.PENDING))
         except OrchestratorError as error:
+            # The revert waits for what is away; a failure here would hide that a person has cancelled.
             log.warning("an abandoned release is not recorded as such; its revert looks again", code=error.code.value)
 
     async def _secrets(self, request: ReleaseRequest) -> dict[str, str]:
@@ -224,11 +231,15 @@ class DevopsNodes:
             log=release.log,
         )
         outcome = await self.revert(verdict)
-        return {"status": "reverted", "revert_error": None if outcome.ok else outcome.error or "no reason given"}
+        failed = None if outcome.ok else outcome.error or "no reason given"
+        return {"status": "reverted", "revert_error": failed, "serving": outcome.serving}
 
     @activity.defn(name=ActivityName.DEPLOYMENT_REVERT)
     async def revert(self, verdict: ReleaseVerdict) -> ReleaseOutcome:
-        """Remove a release that failed or was cancelled; the previous one serves. Repeatable."""
+        """Remove a release that failed or was cancelled; the previous one serves. Repeatable.
+
+        A server that is away is waited for. If there is no way back, it is recorded what really serves.
+        """
         return await to_the_end(self._revert(verdict))
 
     async def _revert(self, verdict: ReleaseVerdict) -> ReleaseOutcome:
@@ -245,9 +256,41 @@ class DevopsNodes:
         if verdict.allocation is not None:
             previous_id = verdict.allocation.previous_release_id
         previous = next((release for release in releases if release.id == previous_id), _active(releases))
-        outcome = await self.target.revert(verdict, previous)
-        await self.platform.record_release(_failed(mine, verdict))
+        outcome = await self._returned(verdict, previous)
+        if not outcome.ok:
+            outcome = await self._with_what_serves(verdict, mine, previous, outcome)
+        elif previous is not None and previous.state is ReleaseState.SUPERSEDED:
+            # An earlier attempt had found it not serving.
+            await self._mark(verdict.project_id, previous.id, ReleaseState.ACTIVE)
+        serving = "" if outcome.ok else outcome.serving
+        await self.platform.record_release(_failed(mine, verdict).model_copy(update={"serving": serving}))
         return outcome
+
+    async def _returned(self, verdict: ReleaseVerdict, previous: DeploymentDTO | None) -> ReleaseOutcome:
+        """The outcome of returning. What cannot be done is an outcome, too: it is followed by the truth about it."""
+        clock = asyncio.get_running_loop().time
+        until = clock() + _RETURN_S
+        while True:
+            try:
+                return await self.target.revert(verdict, previous)
+            except OrchestratorError as error:
+                if error.code in OWN_OUTAGES:
+                    raise
+                log.warning("the previous release could not be returned to", code=error.code.value, why=error.message)
+                if not error.retryable or clock() > until:
+                    return ReleaseOutcome(ok=False, error_code=error.code.value, error=error.message)
+            await asyncio.sleep(_RETURN_AGAIN_S)
+
+    async def _with_what_serves(
+        self, verdict: ReleaseVerdict, mine: DeploymentDTO, previous: DeploymentDTO | None, outcome: ReleaseOutcome
+    ) -> ReleaseOutcome:
+        """The outcome with what was seen to serve. A previous release that does not is not the active one any more."""
+        candidates = [previous, mine] if previous is not None else [mine]
+        seen = await self.target.what_serves(verdict, candidates)
+        if previous is not None and seen.known and seen.release_id != previous.id:
+            await self._mark(verdict.project_id, previous.id, ReleaseState.SUPERSEDED)
+        told = rules_serving.in_words(seen, failed=mine.id, previous=previous.id if previous else None)
+        return outcome.model_copy(update={"serving": told})
 
     @activity.defn(name=ActivityName.DEPLOYMENT_CHOOSE)
     async def choose(self, choice: ReleaseChoice) -> ChosenRelease:
@@ -278,6 +321,9 @@ class DevopsNodes:
         )
         if result.ok and request.action is DeployAction.REMOVE:
             await self._mark(request.project_id, active.id, ReleaseState.REMOVED)
+        if result.ok and request.action is DeployAction.RESTART:
+            # It has just answered: what was said about what serves is over.
+            await self._mark(request.project_id, active.id, ReleaseState.ACTIVE)
         return result
 
     async def _mark(self, project_id: str, release_id: str, state: ReleaseState) -> None:

@@ -12,6 +12,7 @@ from typing import Protocol
 from contracts.agent_workers import SendMessageCommand, SendMessageResponse, TurnOutcome
 from contracts.artifacts import ArtifactRef
 from contracts.departments import DeployMessage, DeployResult, ScaffolderMessage
+from contracts.maintenance import OpenTask, Tidied, WorkflowEnding
 from contracts.nouns import DeploymentDTO, DeploymentRecord, PortAllocationDTO, ServerDTO
 from contracts.progress import FineEvent, Projection, ProjectionAck
 from contracts.steps import (
@@ -28,6 +29,7 @@ from contracts.steps import (
     ReleaseRequest,
     ReleaseVerdict,
     ScaffoldResult,
+    Serving,
     TurnRequest,
     VerificationRequest,
     VerificationResult,
@@ -140,6 +142,10 @@ class DeployTarget(Protocol):
 
     async def probe(self, request: ProbeRequest) -> ProbeResult: ...
 
+    async def what_serves(self, verdict: ReleaseVerdict, releases: list[DeploymentDTO]) -> Serving:
+        """Which of these releases answers healthily at the project's public address, the first that does. Never raises
+        for what the server does."""
+
     async def restore_services(self) -> list[str]:
         """Start what should run and does not, as after a restart of the machine; the names of what was started."""
 
@@ -180,6 +186,12 @@ class Platform(Protocol):
 
     async def releases(self, project_id: str) -> list[DeploymentDTO]: ...
 
+    async def open_tasks(self) -> list[OpenTask]:
+        """Everybody's tasks that have not ended."""
+
+    async def tidy(self) -> Tidied:
+        """Delete what nobody can use any more."""
+
 
 class WorkflowClient(Protocol):
     """Running workflows, reached by wire name: for effects that workflow code cannot have itself."""
@@ -194,6 +206,9 @@ class WorkflowClient(Protocol):
 
     async def withdraw_deploy(self, message: DeployMessage) -> None:
         """Take a message back, whether it waits or runs; return when its work has ended. Repeatable."""
+
+    async def ending(self, workflow_id: str, run_id: str) -> WorkflowEnding | None:
+        """How the run ended, and every run that continued it; None while one of them is open."""
 
 
 class PlanReader(Protocol):

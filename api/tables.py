@@ -120,7 +120,8 @@ class AuditRow(SQLModel, table=True):
 class ProjectRow(SQLModel, table=True):
     """`create_hash` is the fingerprint of the body that created it: the same id again must mean the same.
 
-    `repository` is `org/name` at the forge, and no other project's. `scaffolded`: there is something in it.
+    `repository` is `org/name` at the forge, and no other project's. `scaffolded`: there is something in it. `serving`
+    says what serves if that is not simply the active release.
     """
 
     __tablename__ = "projects"
@@ -138,6 +139,7 @@ class ProjectRow(SQLModel, table=True):
     repository: str = Field(sa_column=Column(String(201), nullable=False))
     scaffolded: bool = Field(default=False, sa_column=Column(Boolean, nullable=False))
     url: str | None = Field(default=None, sa_column=Column(Text))
+    serving: str | None = Field(default=None, sa_column=Column(Text))
     create_hash: str = Field(sa_column=Column(String(64), nullable=False))
     created_at: datetime = _time()
     updated_at: datetime = _time()
@@ -178,6 +180,7 @@ class TaskRow(SQLModel, table=True):
         Index("ix_tasks_subject_created_at", "subject_kind", "subject_id", "created_at"),
         Index("ix_tasks_parent_task_id", "parent_task_id"),
         Index("ix_tasks_artifacts", "artifacts", postgresql_using="gin"),
+        Index("ix_tasks_open", "id", postgresql_where=text("state IN ('queued', 'running', 'waiting')")),
     )
 
     id: str = Field(sa_column=Column(ID, primary_key=True))

@@ -50,6 +50,7 @@ class ErrorCode(StrEnum):
     WORKFLOW_NOT_RUNNING = "WORKFLOW_NOT_RUNNING"
     WORKFLOW_BUSY = "WORKFLOW_BUSY"
     CONTAINERS_NEEDED = "CONTAINERS_NEEDED"
+    WORKFLOW_LOST = "WORKFLOW_LOST"
     # engineering
     SCAFFOLD_FAILED = "SCAFFOLD_FAILED"
     REPOSITORY_FOREIGN = "REPOSITORY_FOREIGN"
@@ -73,6 +74,7 @@ class ErrorCode(StrEnum):
     PLAYBOOK_LOST = "PLAYBOOK_LOST"
     MIGRATION_FAILED = "MIGRATION_FAILED"
     IMAGE_MISMATCH = "IMAGE_MISMATCH"
+    ROLLBACK_FAILED = "ROLLBACK_FAILED"
     PROBE_FAILED = "PROBE_FAILED"
     NOTHING_TO_ROLL_BACK = "NOTHING_TO_ROLL_BACK"
     NOT_DEPLOYED = "NOT_DEPLOYED"
@@ -81,6 +83,7 @@ class ErrorCode(StrEnum):
     API_UNREACHABLE = "API_UNREACHABLE"
     DATABASE_UNREACHABLE = "DATABASE_UNREACHABLE"
     DOCKER_UNREACHABLE = "DOCKER_UNREACHABLE"
+    SERVER_UNREACHABLE = "SERVER_UNREACHABLE"
     ARTIFACT_DISK_FULL = "ARTIFACT_DISK_FULL"
     DATABASE_DISK_FULL = "DATABASE_DISK_FULL"
     DOCKER_DISK_FULL = "DOCKER_DISK_FULL"
@@ -128,10 +131,29 @@ HTTP_STATUS: dict[ErrorCode, int] = {
     ErrorCode.API_UNREACHABLE: 503,
     ErrorCode.DATABASE_UNREACHABLE: 503,
     ErrorCode.DOCKER_UNREACHABLE: 503,
+    ErrorCode.SERVER_UNREACHABLE: 503,
     ErrorCode.ARTIFACT_DISK_FULL: 507,
     ErrorCode.DATABASE_DISK_FULL: 507,
     ErrorCode.DOCKER_DISK_FULL: 507,
 }
+
+OWN_OUTAGES = frozenset(
+    {
+        ErrorCode.API_UNREACHABLE,
+        ErrorCode.DATABASE_UNREACHABLE,
+        ErrorCode.TEMPORAL_UNREACHABLE,
+        ErrorCode.ARTIFACT_DISK_FULL,
+        ErrorCode.DATABASE_DISK_FULL,
+        ErrorCode.DOCKER_DISK_FULL,
+        ErrorCode.DOCKER_UNREACHABLE,
+    }
+)
+"""An unavailable part of the platform fails no work, which waits until the part is back."""
+
+SERVER_OUTAGES = frozenset({ErrorCode.SERVER_UNREACHABLE})
+"""A server that does not answer is waited for, for `SERVER_PATIENCE_S`: it restarts, or its network is cut."""
+
+SERVER_PATIENCE_S = 900.0
 
 
 class OrchestratorError(Exception):

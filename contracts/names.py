@@ -15,7 +15,9 @@ class WorkflowName:
     ENGINEERING: Final = "engineering"
     DEPLOY: Final = "deploy"
     AGENT_WORKER: Final = "agent-worker"
-    ALL: Final = ("delivery", "engineering", "deploy", "agent-worker")
+    MAINTENANCE: Final = "maintenance"
+    HOUSEKEEPING: Final = "housekeeping"
+    ALL: Final = ("delivery", "engineering", "deploy", "agent-worker", "maintenance", "housekeeping")
 
 
 class ActivityName:
@@ -34,6 +36,8 @@ class ActivityName:
     DEPLOYMENT_OPERATE: Final = "deployment.operate"
     DEPLOYMENT_REVERT: Final = "deployment.revert"
     DEPLOYMENT_CHOOSE: Final = "deployment.choose"
+    MAINTENANCE_WATCH: Final = "maintenance.watch"
+    MAINTENANCE_TIDY: Final = "maintenance.tidy"
 
 
 class UpdateName:
@@ -48,6 +52,7 @@ class UpdateName:
 
 class SignalName:
     QUESTION_BELOW: Final = "question_below"
+    PLAN: Final = "plan"
 
 
 class QueryName:

@@ -112,7 +112,10 @@ class ProjectUpdate(Contract):
 
 
 class ProjectDTO(Contract):
-    """`slug` is in the ids of the project's workflows and stays when the project is renamed, as does `repository`."""
+    """`slug` is in the ids of the project's workflows and stays when the project is renamed, as does `repository`.
+
+    `serving` says what serves if that is not simply the active release, as after a rollback that failed.
+    """
 
     id: Identifier
     name: ProjectName
@@ -125,6 +128,7 @@ class ProjectDTO(Contract):
     spec: ProjectSpec | None = None
     repository: RepositoryFullName | None = None
     url: str | None = None
+    serving: str | None = None
     created_at: AwareDatetime
     updated_at: AwareDatetime
 
@@ -394,6 +398,7 @@ class DeploymentRecord(Contract):
     """Platform only: what is known of a release. Written before the effect; the same id is the same release.
 
     `image` is the id of the container image that it runs, and every later start of it; None where there are none.
+    `serving` is kept with the project until a release of it is recorded as active; an empty one takes it back.
     """
 
     id: Identifier
@@ -408,6 +413,7 @@ class DeploymentRecord(Contract):
     error: str | None = Field(default=None, max_length=4_000)
     log: ArtifactRef | None = None
     image: str | None = Field(default=None, max_length=100)
+    serving: str | None = Field(default=None, max_length=1_000)
 
 
 class DeploymentDTO(DeploymentRecord):

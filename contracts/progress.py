@@ -40,7 +40,11 @@ class FineEvent(Contract):
 
 
 class StreamedEvent(Contract):
-    """An event as the API delivers it, with its task, kind and subject. `seq` only grows within a task."""
+    """An event as the API delivers it, with its task, kind and subject. `seq` only grows within a task.
+
+    `percent` is how far the task is whose stream this is, from 0 to 100, the work below it included; in a stream it
+    never falls. `event.progress_pct` is about the event's own task only.
+    """
 
     seq: int
     task_id: str
@@ -48,6 +52,7 @@ class StreamedEvent(Contract):
     subject: Subject
     grain: Literal["milestone", "fine"]
     event: ProgressEvent
+    percent: int | None = Field(default=None, ge=0, le=100)
 
 
 class Projection(Contract):

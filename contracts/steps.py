@@ -267,7 +267,8 @@ class ReleaseOutcome(Step):
     """`switched` says whether the public address already points to the new release.
 
     `image` is the id of the container image that serves; None on a target without images. `taken_ports` are held by
-    programs that are not part of the project.
+    programs that are not part of the project. `serving` says, after a return to the previous release that failed, what
+    was seen to serve.
     """
 
     ok: bool
@@ -277,6 +278,19 @@ class ReleaseOutcome(Step):
     error_code: str | None = None
     error: str | None = Field(default=None, max_length=4_000)
     log: ArtifactRef | None = None
+    serving: str | None = Field(default=None, max_length=1_000)
+
+
+class Serving(Step):
+    """What was seen at a project's public address. `release_id` is the healthy release that answers there.
+
+    `known` is False if its server did not answer, so that nothing is known; `answers` says whether anything does.
+    """
+
+    release_id: str | None = None
+    known: bool = True
+    answers: bool = False
+    detail: str = Field(default="", max_length=500)
 
 
 class ProbeRequest(Step):

@@ -19,6 +19,7 @@ from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, stop
 
 from contracts.base import Page
 from contracts.errors import ErrorClass, ErrorCode, OrchestratorError, bounded
+from contracts.maintenance import OpenTask, OpenTaskList, Tidied
 from contracts.nouns import (
     AnswerRequest,
     ArtifactContent,
@@ -69,6 +70,7 @@ from contracts.nouns import (
     WebUiTicket,
     WhoAmI,
 )
+from contracts.outside_text import cleaned_in
 from contracts.progress import FineEvent, Projection, ProjectionAck, StreamedEvent
 from contracts.project_settings import EgressHosts, SettingDTO, SettingHistory, SettingList, SettingValue, SettingWrite
 from contracts.questions import AnswerAccepted, QuestionDTO
@@ -83,6 +85,8 @@ VIA = "X-Orchestrator-Via"
 _STREAM_SILENCE_S = 45.0
 _RECONNECTIONS = 10
 _PAGE = 500
+_INTERNAL = "/internal/"
+"""What the platform itself writes: texts from outside among it. A person's texts are refused and not changed."""
 _BY_STATUS = {
     401: ErrorCode.NOT_AUTHENTICATED,
     403: ErrorCode.NOT_ALLOWED,
@@ -332,6 +336,20 @@ class ApiClient:
     async def apply_projection(self, projection: Projection) -> ProjectionAck:
         return await self._request("PUT", "/internal/projections", ProjectionAck, projection)
 
+    async def open_tasks(self) -> list[OpenTask]:
+        """Everybody's tasks that have not ended."""
+        found: list[OpenTask] = []
+        while True:
+            after = {"after": found[-1].id} if found else {}
+            page = (await self._get("/internal/tasks", OpenTaskList, after)).items
+            if not page:
+                return found
+            found += page
+
+    async def tidy(self) -> Tidied:
+        """Delete what nobody can use any more."""
+        return await self._post("/internal/tidy", Tidied, None)
+
     async def post_events(self, task_id: str, events: list[FineEvent]) -> None:
         """Store fine events; those whose key is known already are left as they are."""
         if events:
@@ -405,6 +423,8 @@ class ApiClient:
         repeatable: bool = True,
     ) -> httpx.Response:
         payload = None if body is None else _revealed(body.model_dump(mode="python", warnings=False))
+        if path.startswith(_INTERNAL):
+            payload = cleaned_in(payload)
         attempts = AsyncRetrying(
             # A server that takes connections and says nothing is waited for once, not for each attempt.
             stop=stop_after_attempt(self._attempts if repeatable else 1) | stop_after_delay(self._retry_for_s),

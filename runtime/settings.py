@@ -108,6 +108,9 @@ class Settings(BaseSettings):
     queue_grace_s: float = Field(
         default=15.0, ge=0, le=3600, description="how long a task queue may be without a worker before people are told"
     )
+    maintenance_every_s: float = Field(
+        default=60.0, ge=1, le=3600, description="how often open tasks are compared with Temporal"
+    )
     build: str = Field(default="", pattern=r"^[A-Za-z0-9.]{0,64}$", description="which build this is; images set it")
     keep_days: int = Field(
         default=14, ge=1, le=36_500, description="how long ended runs, unused environments and merged branches stay"

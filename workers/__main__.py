@@ -17,7 +17,6 @@ from tenacity import AsyncRetrying, retry_if_exception_type, retry_if_result, st
 from activities.adapters.containers.engine import root_directory
 from contracts.errors import OrchestratorError
 from contracts.names import Queue
-from contracts.states import ServerKind, ServerStatus
 from runtime import private_files
 from runtime.api_client import ApiClient
 from runtime.keyring import KeyRing
@@ -25,8 +24,10 @@ from runtime.observability import telemetry
 from runtime.observability.logging import configure_logging
 from runtime.runtime_report import RuntimeReport
 from runtime.settings import Settings, load_settings
+from runtime.temporal import background
 from runtime.temporal import client as temporal_client
 from runtime.temporal.gateway import Gateway
+from workers.background import plan_of
 from workers.housekeeping import Housekeeping
 from workers.local import Choice, build_ports, choose, root_reason
 from workers.wiring import Ports, build_workers
@@ -50,15 +51,17 @@ async def run(settings: Settings, queues: list[str]) -> None:
         ports = build_ports(settings, client, api, in_containers=choice.in_containers)
         await asyncio.gather(_restore(ports, queues), _get_ready(ports, queues))
         if Queue.AGENTS in queues:
-            await _report_runtime(settings, choice, api)
+            await _report_runtime(settings, choice)
         workers = build_workers(client, ports, queues)
         polling = asyncio.create_task(_poll(workers))
         announcing = asyncio.create_task(_announce(Gateway(client, settings.ui_url), queues))
         tidying = asyncio.create_task(_tidy(settings, ports, api, queues))
+        setting_up = asyncio.create_task(_set_up_background(client, settings, queues))
         stopping = asyncio.create_task(_when(stop))
         await asyncio.wait([polling, stopping], return_when=asyncio.FIRST_COMPLETED)
         announcing.cancel()
         tidying.cancel()
+        setting_up.cancel()
         if not polling.done():
             log.info("stopping: running activities are handed over")
             await asyncio.gather(*(worker.shutdown() for worker in workers))
@@ -87,13 +90,15 @@ async def _tidy(settings: Settings, ports: Ports, api: ApiClient, queues: list[s
         await Housekeeping(settings, ports.forge, api).tidy_regularly()
 
 
-async def _report_runtime(settings: Settings, choice: Choice, api: ApiClient) -> None:
-    """So that people see whether their work runs in containers, and why."""
-    usable = [server for server in await api.servers() if server.status in {ServerStatus.READY, ServerStatus.IN_USE}]
-    in_containers = any(server.kind is not ServerKind.MACHINE for server in usable)
+async def _report_runtime(settings: Settings, choice: Choice) -> None:
+    """So that people see whether their work runs in containers, and why.
+
+    Where new services go follows from the choice alone: how the servers are at this moment changes nothing about it.
+    """
+    on_server = choice.in_containers or settings.server is not None
     report = RuntimeReport(
         work="containers" if choice.in_containers else "processes",
-        services="containers" if in_containers else "processes",
+        services="containers" if on_server else "processes",
         reason=choice.reason,
         as_root=root_reason(settings),
         docker_root=await asyncio.to_thread(root_directory) if choice.in_containers else None,
@@ -134,6 +139,16 @@ def _metrics() -> PrometheusConfig | None:
         durations_as_seconds=True,
         histogram_bucket_overrides={"temporal_activity_execution_latency": _BUCKETS_S},
     )
+
+
+async def _set_up_background(client: Client, settings: Settings, queues: list[str]) -> None:
+    """Whoever can run maintenance makes sure that it runs."""
+    if Queue.ORCHESTRATOR not in queues:
+        return
+    tries = AsyncRetrying(
+        retry=retry_if_exception_type(OrchestratorError), wait=wait_fixed(_RECONNECT_S), stop=stop_never
+    )
+    await tries(background.ensure, client, plan_of(settings))
 
 
 async def _announce(gateway: Gateway, queues: list[str]) -> None:

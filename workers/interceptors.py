@@ -15,8 +15,16 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError, FailureError
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
 
-from contracts.errors import ErrorClass, ErrorCode, OrchestratorError
+from contracts.errors import (
+    OWN_OUTAGES,
+    SERVER_OUTAGES,
+    SERVER_PATIENCE_S,
+    ErrorClass,
+    ErrorCode,
+    OrchestratorError,
+)
 from contracts.names import ActivityName
+from contracts.outside_text import cleaned_in
 from contracts.subjects import Subject
 from runtime.observability import telemetry
 
@@ -28,45 +36,50 @@ _DELAYS: dict[ErrorClass, tuple[float, ...]] = {
 }
 """Seconds before each retry; their number is the number of retries."""
 
-_OUTAGES = frozenset(
-    {
-        ErrorCode.API_UNREACHABLE,
-        ErrorCode.DATABASE_UNREACHABLE,
-        ErrorCode.TEMPORAL_UNREACHABLE,
-        ErrorCode.ARTIFACT_DISK_FULL,
-        ErrorCode.DATABASE_DISK_FULL,
-        ErrorCode.DOCKER_DISK_FULL,
-        ErrorCode.DOCKER_UNREACHABLE,
-    }
-)
-"""An unavailable part of the platform fails no work: calls are retried, at most this many seconds apart."""
-
 _OUTAGE_DELAY_S = 10.0
+"""While a part of the platform or a server is away, calls are retried, at most this many seconds apart."""
+
+_NEW_OUTAGE_S = 180.0
+"""An attempt that lasted longer than this had met a server that answered: what it ended with is another outage."""
+
 _MAX_LOST = 20
 """So often Temporal may give a step up while its Temporal worker lives: a server that is cut off does that, too."""
+
 _DEPTH = 4
 _REMEMBERED = 10_000
 
 
+@dataclasses.dataclass
+class _Past:
+    """How an activity has failed in this process. An outage uses up none of the retries of a failure."""
+
+    failures: int = 0
+    outages: int = 0
+    server_away_since: float | None = None
+    running: int = 0
+    """The number of the attempt that began last and has not ended here; 0: none."""
+    lost: int = 0
+
+
 class ErrorTranslation(Interceptor):
-    """Turns domain errors into Temporal failures with the same code; bounds retries by error class."""
+    """Turns domain errors into Temporal failures with the same code; bounds retries by error class. Cleans what comes
+    from outside: nothing enters a workflow but through what an activity returns or raises."""
 
     def __init__(self) -> None:
-        self._failures: OrderedDict[tuple[str, str], int] = OrderedDict()
-        self._lost: OrderedDict[tuple[str, str], tuple[int, int]] = OrderedDict()
+        self._pasts: OrderedDict[tuple[str, str], _Past] = OrderedDict()
         self._projects: OrderedDict[str, str] = OrderedDict()
 
     def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:
         return _Translating(next, self)
 
-    def count(self) -> int:
-        """How often this activity itself has failed; attempts that ended with their worker do not count."""
+    def past(self) -> _Past:
+        """How this activity itself has failed; attempts that ended with their worker do not count."""
         info = activity.info()
         key = (info.workflow_run_id or "", info.activity_id)
-        self._failures[key] = self._failures.pop(key, 0) + 1
-        while len(self._failures) > _REMEMBERED:
-            self._failures.popitem(last=False)
-        return self._failures[key]
+        self._pasts[key] = self._pasts.pop(key, _Past())
+        while len(self._pasts) > _REMEMBERED:
+            self._pasts.popitem(last=False)
+        return self._pasts[key]
 
     def begun(self) -> int:
         """How many attempts of this activity in a row have begun in this process and never ended in it.
@@ -74,19 +87,15 @@ class ErrorTranslation(Interceptor):
         Temporal gave them up without a word: what they do blocks the heartbeat, or takes longer than it may. An attempt
         that ended with its Temporal worker is not known here.
         """
-        info = activity.info()
-        key = (info.workflow_run_id or "", info.activity_id)
-        before, lost = self._lost.pop(key, (0, 0))
-        lost = lost + 1 if before and info.attempt > before else lost
-        self._lost[key] = (info.attempt, lost)
-        while len(self._lost) > _REMEMBERED:
-            self._lost.popitem(last=False)
-        return lost
+        past, attempt = self.past(), activity.info().attempt
+        past.lost += bool(past.running and attempt > past.running)
+        past.running = attempt
+        return past.lost
 
     def ended(self) -> None:
-        """This attempt ends by itself, with a result or an error."""
-        info = activity.info()
-        self._lost.pop((info.workflow_run_id or "", info.activity_id), None)
+        """This attempt ends by itself, with an error."""
+        past = self.past()
+        past.running = past.lost = 0
 
     def subject(self, workflow_id: str, arguments: Sequence[Any]) -> dict[str, str]:
         """The project and task. A step whose input names no project gets it from an earlier step of the same task."""
@@ -101,7 +110,7 @@ class ErrorTranslation(Interceptor):
 
     def forget(self) -> None:
         info = activity.info()
-        self._failures.pop((info.workflow_run_id or "", info.activity_id), None)
+        self._pasts.pop((info.workflow_run_id or "", info.activity_id), None)
 
 
 class _Translating(ActivityInboundInterceptor):
@@ -119,8 +128,7 @@ class _Translating(ActivityInboundInterceptor):
         ):
             begin = time.monotonic()
             if (lost := self._memory.begun()) >= _MAX_LOST:
-                self._memory.ended()
-                raise self._translated(_given_up(lost))
+                raise self._translated(_given_up(lost), 0.0)
             try:
                 result = await super().execute_activity(input)
             except FailureError:
@@ -131,40 +139,55 @@ class _Translating(ActivityInboundInterceptor):
                 raise
             except OrchestratorError as error:
                 # Its causes and their stacks would make it too large for the server, which then hides its code.
-                raise self._translated(error) from None
+                raise self._translated(error, time.monotonic() - begin) from None
             except Exception as error:
                 log.exception("unexpected error in an activity")
-                raise self._translated(_unexpected(error)) from error
+                raise self._translated(_unexpected(error), time.monotonic() - begin) from error
             # The writes of milestones come by the dozen; every other step is worth a line.
             write = log.debug if info.activity_type == ActivityName.PROJECTION_APPLY else log.info
             write("activity done", ms=round((time.monotonic() - begin) * 1000))
         self._memory.forget()
-        self._memory.ended()
-        return result
+        return cleaned_in(result)
 
-    def _translated(self, error: OrchestratorError) -> ApplicationError:
+    def _translated(self, error: OrchestratorError, lasted_s: float) -> ApplicationError:
         self._memory.ended()
-        delay = self._delay(error)
-        log.warning("activity failed", code=error.code.value, message=error.message, retry_in_s=delay)
+        delay, message = self._delay(error, lasted_s), error.message
+        if delay is None and error.code in SERVER_OUTAGES:
+            message = (
+                f"{message} It was waited for during {SERVER_PATIENCE_S / 60:g} minutes; try again when it is back."
+            )
+        log.warning("activity failed", code=error.code.value, message=message, retry_in_s=delay)
         telemetry.name_failure(error.code.value)
         _count_failure(error.code, final=delay is None)
         return ApplicationError(
-            error.message,
-            error.details,
+            cleaned_in(message),
+            cleaned_in(error.details),
             type=error.code.value,
             non_retryable=delay is None,
             next_retry_delay=timedelta(seconds=delay) if delay is not None else None,
         )
 
-    def _delay(self, error: OrchestratorError) -> float | None:
-        failures = self._memory.count()
-        if error.code in _OUTAGES:
-            return _jittered(min(float(failures), _OUTAGE_DELAY_S))
+    def _delay(self, error: OrchestratorError, lasted_s: float) -> float | None:
+        """Seconds until the next attempt; None: there is none."""
+        past = self._memory.past()
+        if error.code in OWN_OUTAGES | SERVER_OUTAGES:
+            return self._delay_of_outage(past, error, lasted_s)
+        past.failures, past.outages, past.server_away_since = past.failures + 1, 0, None
         delays = _DELAYS.get(error.error_class, ())
-        if failures > len(delays):
+        if past.failures > len(delays):
             return None
         asked = float(error.details.get("retry_after_s", 0) or 0)
-        return max(asked, _jittered(delays[failures - 1]))
+        return max(asked, _jittered(delays[past.failures - 1]))
+
+    def _delay_of_outage(self, past: _Past, error: OrchestratorError, lasted_s: float) -> float | None:
+        past.outages += 1
+        if error.code in SERVER_OUTAGES:
+            now = time.monotonic()
+            if past.server_away_since is None or lasted_s > _NEW_OUTAGE_S:
+                past.outages, past.server_away_since = 1, now
+            if now - past.server_away_since > SERVER_PATIENCE_S:
+                return None
+        return _jittered(min(float(past.outages), _OUTAGE_DELAY_S))
 
 
 def _given_up(lost: int) -> OrchestratorError:

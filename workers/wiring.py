@@ -14,6 +14,7 @@ from activities.agent import AgentActivities
 from activities.departments import DepartmentActivities
 from activities.deployment import DevopsNodes
 from activities.engineering import EngineeringNodes
+from activities.maintenance import MaintenanceActivities
 from activities.ports import (
     AgentRuntime,
     DeployTarget,
@@ -35,8 +36,17 @@ from workflows.deploy import DeployWorkflow
 from workflows.engineering import EngineeringWorkflow
 from workflows.graphs.devops import build_devops_graph
 from workflows.graphs.engineering import build_engineering_graph
+from workflows.housekeeping import HousekeepingWorkflow
+from workflows.maintenance import MaintenanceWorkflow
 
-WORKFLOWS: list[type] = [DeliveryWorkflow, EngineeringWorkflow, DeployWorkflow, AgentWorkerWorkflow]
+WORKFLOWS: list[type] = [
+    DeliveryWorkflow,
+    EngineeringWorkflow,
+    DeployWorkflow,
+    AgentWorkerWorkflow,
+    MaintenanceWorkflow,
+    HousekeepingWorkflow,
+]
 
 # A value that fits no contract fails the run with a message; as an unknown exception it would be retried without end.
 WORKFLOW_FAILURES: list[type[BaseException]] = [ValidationError]
@@ -92,6 +102,7 @@ def build_activities(ports: Ports) -> list[Any]:
     departments = DepartmentActivities(ports.workflow_client)
     engineering = EngineeringNodes(ports.workflow_client, ports.tester, ports.forge, ports.platform, ports.plans)
     devops = DevopsNodes(ports.forge, ports.plans, ports.platform, ports.target)
+    maintenance = MaintenanceActivities(ports.platform, ports.workflow_client)
     return [
         projection.apply,
         repository.scaffold,
@@ -108,6 +119,8 @@ def build_activities(ports: Ports) -> list[Any]:
         devops.revert,
         devops.choose,
         devops.operate,
+        maintenance.watch,
+        maintenance.tidy,
     ]
 
 

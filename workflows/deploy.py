@@ -234,7 +234,8 @@ class DeployWorkflow:
         if state.get("stopped"):
             raise failures.failure(ErrorCode.STOPPED_BY_PERSON, "Stopped by a person's answer; nothing was deployed.")
         code = str(state.get("error_code") or ErrorCode.PLAYBOOK_FAILED.value)
-        raise failures.failure(code, f"{state.get('error') or 'The release failed'}{attempt.what_serves()}")
+        reason = f"{state.get('error') or 'The release failed'}{attempt.what_serves()}"
+        raise failures.failure(attempt.code_of(code), reason)
 
     def _first_state(self, message: DeployMessage, chosen: ChosenRelease) -> dict[str, Any]:
         return {

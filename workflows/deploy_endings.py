@@ -54,7 +54,7 @@ class Attempt:
         if self._in_flight():
             await self._put_back(cancelled=False, code=code, error=text)
             if self.state.get("revert_error"):
-                text = f"{self.state.get('error') or text}{self.what_serves()}"
+                code, text = self.code_of(code), f"{self.state.get('error') or text}{self.what_serves()}"
         await self.ledger.finish(
             TaskState.FAILED,
             f"Deploy failed: {text}",
@@ -71,10 +71,11 @@ class Attempt:
         if self._in_flight():
             await self._put_back(cancelled=True, code=None, error="Cancelled by a person.")
         broken = self.what_serves() if self.state.get("revert_error") else "; nothing is left running"
+        left = ProjectStatus.FAILED if self.state.get("revert_error") else ProjectStatus.SCAFFOLDED
         await self.ledger.finish(
             TaskState.CANCELLED,
-            f"Cancelled{broken}.",
-            project_status=ProjectStatus.SCAFFOLDED if "deploy" in self.reached else None,
+            f"Cancelled{broken.removesuffix('.')}.",
+            project_status=left if "deploy" in self.reached else None,
             artifacts=self._artifacts(),
         )
         return _cancelled()
@@ -82,9 +83,14 @@ class Attempt:
     def what_serves(self) -> str:
         """The end of a sentence about a release that did not go live; empty when nothing served before."""
         if self.state.get("revert_error"):
-            return f"; returning to the previous release failed: {self.state['revert_error']}"
+            told = f"; returning to the previous release failed: {self.state['revert_error']}"
+            return f"{told.rstrip('.')}. {self.state['serving']}" if self.state.get("serving") else told
         previous = (self.state.get("allocation") or {}).get("previous_release_id")
         return "; the previous release is still running" if previous else ""
+
+    def code_of(self, code: str) -> str:
+        """`code`, or that of a return that failed: who reads `PROBE_FAILED` takes the previous release as serving."""
+        return ErrorCode.ROLLBACK_FAILED.value if self.state.get("revert_error") else code
 
     def _status_after_failure(self, code: str) -> ProjectStatus | None:
         """The project's status after a failure; None if nothing was tried and the project is as it was."""
@@ -106,6 +112,7 @@ class Attempt:
                 self.state["revert_error"] = failures.code_and_message(trouble)[1]
         else:
             self.state["revert_error"] = None if outcome.ok else outcome.error or "no reason given"
+            self.state["serving"] = outcome.serving
 
     def _artifacts(self) -> list[ArtifactRef]:
         log = self.state.get("log")

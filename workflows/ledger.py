@@ -23,7 +23,7 @@ with workflow.unsafe.imports_passed_through():
     from contracts.questions import AnswerCommand, QuestionDTO
     from contracts.states import ProjectStatus, QuestionKind, QuestionState, Stage, TaskKind, TaskState
     from contracts.subjects import Subject
-    from workflows import options, visibility
+    from workflows import options, patches, rules, visibility
 
 _STAGE = SearchAttributeKey.for_keyword(SearchAttribute.STAGE)
 
@@ -291,6 +291,18 @@ class Ledger:
                 workflow.logger.error(
                     "a projection was refused", extra={"seq": projection.seq, "why": str(error.cause)}
                 )
+                await self._write_barely(projection)
+
+    async def _write_barely(self, projection: Projection) -> None:
+        """Without its texts, what nobody may miss: that the task has ended, and that a person is asked."""
+        if not (projection.state.is_final or projection.question) or not patches.refused_is_told_again():
+            return
+        bare = rules.barest(projection).model_copy(update={"seq": self._sequence.next()})
+        try:
+            await self._write(bare)
+            await self._tell_parent(bare.question)
+        except ActivityError as error:
+            workflow.logger.error("its barest form was refused, too", extra={"why": str(error.cause)})
 
     async def _tell_parent(self, question: QuestionDTO | None) -> None:
         if question is None or self._parent_workflow_id is None:

@@ -120,13 +120,22 @@ PROBE = ActivityConfig(
 # The node that waits for a turn: it only talks to the agent worker, which stops the turn itself when it is closed.
 DEVELOP = WAIT_FOR_WORKFLOW
 
-# Going back is never cancelled half-way, and takes as long as stopping and starting processes. It heartbeats.
+# Going back is never cancelled half-way, and takes as long as stopping and starting processes. For five minutes it
+# waits for a server that is away, and a last attempt may take five. It heartbeats.
 REVERT = ActivityConfig(
     task_queue=Queue.INFRA,
-    start_to_close_timeout=timedelta(minutes=10),
+    start_to_close_timeout=timedelta(minutes=20),
     heartbeat_timeout=HEARTBEAT,
     retry_policy=BY_ERROR_CLASS,
     cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+)
+
+# A stretch of rounds that the platform makes for itself: an hour by default. It returns when its worker shuts down.
+MAINTENANCE = ActivityConfig(
+    task_queue=Queue.ORCHESTRATOR,
+    start_to_close_timeout=timedelta(hours=25),
+    heartbeat_timeout=HEARTBEAT,
+    retry_policy=BY_ERROR_CLASS,
 )
 
 

@@ -7,6 +7,14 @@ and adds a golden history of the new path; `docs/decisions/` says why.
 from temporalio import workflow
 
 
+def refused_is_told_again() -> bool:
+    """A projection that the API refuses is sent again in its barest form, if the task would stay open without it.
+
+    Retires with the runs that had a projection refused before: they ended right after that.
+    """
+    return workflow.patched("refused-projection-is-told-again-2026-11-29")
+
+
 def queued_is_seen() -> bool:
     """A deploy that waits has a task row from the beginning; before, it appeared when its turn came.
 

@@ -8,9 +8,10 @@ from contracts import ids
 from contracts.base import MAX_TEXT, Contract
 from contracts.departments import EngineeringMessage
 from contracts.errors import ErrorCode, bounded
+from contracts.progress import ProgressEvent, Projection
 from contracts.project_spec import ProjectSpec
 from contracts.questions import AnswerCommand, QuestionDTO
-from contracts.states import MemberRole, QuestionKind, QuestionState, Role, SubjectKind
+from contracts.states import MemberRole, QuestionKind, QuestionState, Role, SubjectKind, TaskState
 
 Answer = TypeVar("Answer", bound=Contract)
 
@@ -20,6 +21,10 @@ STOP = "stop"
 APPROVE = "approve"
 REFUSED = "refused"
 """The status of a turn whose commits could not be taken."""
+_OWN = frozenset({RETRY, STOP, APPROVE})
+"""The choices that the platform itself offers."""
+
+UNSHOWN = "What happened could not be recorded in words; the Temporal Web UI has them."
 
 
 NO_REPOSITORY = "The message has no repository. Start the work through the API, which adds the project's repository."
@@ -157,6 +162,33 @@ def newest_within(answers: Sequence[Answer], limit: int) -> list[Answer]:
             break
         kept.insert(0, answer)
     return kept
+
+
+def barest(projection: Projection) -> Projection:
+    """The same state of the same task without any text that came from outside."""
+    question = projection.question
+    if question is not None:
+        text = (
+            f"This question cannot be shown. Answer it, or stop the work. Secrets: {question.secret_names or 'none'}."
+        )
+        unshown = {"text": text, "answer": None, "choices": [choice for choice in question.choices if choice in _OWN]}
+        question = question.model_copy(update=unshown)
+    failed = projection.state is TaskState.FAILED
+    return projection.model_copy(
+        update={
+            "title": "",
+            "milestone": projection.milestone and _bare_event(projection.milestone),
+            "question": question,
+            "waiting_for": projection.waiting_for and f"question {projection.question_id}",
+            "result": {key: value for key, value in projection.result.items() if not isinstance(value, str)},
+            "error": UNSHOWN if failed else None,
+            "artifacts": [],
+        }
+    )
+
+
+def _bare_event(event: ProgressEvent) -> ProgressEvent:
+    return event.model_copy(update={"message": UNSHOWN, "error": UNSHOWN if event.error else None})
 
 
 def refusal(question: QuestionDTO | None, asked: set[str], command: AnswerCommand) -> tuple[ErrorCode, str] | None:

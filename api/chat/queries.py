@@ -74,7 +74,7 @@ async def update_screen(session: AsyncSession, screen_id: str, body: ChatScreenU
     row.updated_at = utc_now()
     await session.flush()
     if row.final:
-        await _delete_old_marks(session)
+        await delete_old_marks(session)
     return row
 
 
@@ -90,6 +90,8 @@ async def mark_update(session: AsyncSession, update_id: str, subject: str) -> Ch
     return ChatUpdateDTO(id=row.id, subject=row.subject, known=True)
 
 
-async def _delete_old_marks(session: AsyncSession) -> None:
+async def delete_old_marks(session: AsyncSession) -> int:
+    """Delete the marks of updates that are not offered again; returns how many."""
     old = utc_now() - _MARKS_ARE_KEPT
-    await session.execute(delete(ChatUpdateRow).where(col(ChatUpdateRow.created_at) < old))
+    statement = delete(ChatUpdateRow).where(col(ChatUpdateRow.created_at) < old)
+    return len(list(await session.scalars(statement.returning(col(ChatUpdateRow.id)))))

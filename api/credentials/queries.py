@@ -40,13 +40,8 @@ async def make(
     session: AsyncSession, kind: CredentialKind, user_id: int, *, ttl: timedelta | None = None, **fields: object
 ) -> Made:
     """Make a credential, and tidy away those of a short life that ended a week ago. `fields` are further columns."""
-    now = utc_now()
-    await session.execute(
-        delete(CredentialRow).where(
-            col(CredentialRow.kind).in_(_SHORT_LIVED), col(CredentialRow.expires_at) < now - _KEPT
-        )
-    )
-    secret = new_secret(_PREFIXES[kind])
+    await delete_ended(session)
+    now, secret = utc_now(), new_secret(_PREFIXES[kind])
     row = CredentialRow.model_validate(
         {
             "id": f"{kind.value}-{uuid4().hex[:16]}",
@@ -61,6 +56,12 @@ async def make(
     session.add(row)
     await session.flush()
     return Made(row, secret)
+
+
+async def delete_ended(session: AsyncSession) -> int:
+    """Delete those of a short life that ended a week ago; returns how many."""
+    old = col(CredentialRow.kind).in_(_SHORT_LIVED) & (col(CredentialRow.expires_at) < utc_now() - _KEPT)
+    return len(list(await session.scalars(delete(CredentialRow).where(old).returning(col(CredentialRow.id)))))
 
 
 async def list_visible(

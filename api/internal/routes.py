@@ -2,11 +2,13 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path
+from fastapi import APIRouter, Depends, Path, Query
 
 from api.artifacts import queries as artifacts
 from api.audit.trail import Act, audited
 from api.auth import platform_only
+from api.chat import queries as chat
+from api.credentials import queries as credentials
 from api.database import Session
 from api.problems import not_found
 from api.projects import queries as projects
@@ -18,9 +20,12 @@ from api.servers import replies as server_replies
 from api.settings import queries as settings
 from api.settings.defaults import DefaultsDep
 from api.tasks import events, projections
+from api.tasks import queries as task_queries
+from api.tasks import replies as task_replies
 from api.tokens import queries as tokens
 from api.vault import VaultDep, names_with_value
 from contracts.base import Identifier, utc_now
+from contracts.maintenance import OpenTaskList, Tidied
 from contracts.nouns import (
     ArtifactFates,
     ArtifactHashes,
@@ -51,6 +56,23 @@ ProjectId = Annotated[Identifier, Path()]
 async def apply_projection(body: Projection, session: Session) -> ProjectionAck:
     """Task, project status, question and milestone in one step; a repetition is not accepted and changes nothing."""
     return await projections.apply(session, body)
+
+
+@router.get("/tasks")
+async def list_open_tasks(
+    session: Session,
+    after: Annotated[Identifier | None, Query()] = None,
+    limit: Annotated[int, Query(ge=1, le=500)] = 500,
+) -> OpenTaskList:
+    """Tasks that have not ended, in the order of their ids, for the comparison with Temporal."""
+    found = await task_queries.list_open(session, after or "", limit)
+    return OpenTaskList(items=[task_replies.open_task(*row) for row in found])
+
+
+@router.post("/tidy")
+async def tidy(session: Session) -> Tidied:
+    """Delete expired tokens of agents and old marks of chats; a repetition finds nothing."""
+    return Tidied(tokens=await credentials.delete_ended(session), chat_updates=await chat.delete_old_marks(session))
 
 
 @router.post("/events")

@@ -46,6 +46,10 @@ async def record(session: AsyncSession, given: DeploymentRecord) -> ReleaseRow:
         await _supersede_active(session, project.id)
     _update(row, given)
     await _update_project(session, project, row, before)
+    if row.state == ReleaseState.ACTIVE:
+        project.serving = None
+    elif given.serving is not None:
+        project.serving = given.serving or None
     await session.flush()
     return row
 

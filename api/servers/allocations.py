@@ -13,7 +13,7 @@ from api.problems import not_found, permanent
 from api.servers import replies
 from api.tables import PortAllocationRow, ProjectRow, ReleaseRow, ServerRow
 from api.visibility import visible_projects
-from contracts.errors import ErrorCode
+from contracts.errors import ErrorCode, OrchestratorError
 from contracts.nouns import PortAllocationDTO, PortAllocationRequest
 from contracts.states import ServerKind, ServerStatus
 from runtime.embedded.ports import can_listen
@@ -24,8 +24,8 @@ _USABLE = (ServerStatus.READY.value, ServerStatus.IN_USE.value)
 async def allocate(session: AsyncSession, request: PortAllocationRequest) -> PortAllocationDTO:
     """A port for each service, all on one server; the same answer for every repetition.
 
-    Raises NO_SERVER when none is usable, NO_PORT when its range is used up, CONFLICT when the project lives elsewhere
-    or has served at a port that it is to give up.
+    Raises NO_SERVER when none is usable, SERVER_UNREACHABLE (transient) when only one that is sick could be, NO_PORT
+    when its range is used up, CONFLICT when the project lives elsewhere or has served at a port that it is to give up.
     """
     # First the project, then the server: all code locks in this order.
     if await session.get(ProjectRow, request.project_id, with_for_update=True) is None:
@@ -96,7 +96,7 @@ async def _least_used(session: AsyncSession) -> str:
     )
     handle = (await session.scalars(statement.limit(1))).first()
     if handle is None:
-        raise permanent(ErrorCode.NO_SERVER, "No server is ready. Add one, or wait until one is set up.")
+        raise await _nowhere(session)
     return handle
 
 
@@ -127,6 +127,19 @@ def _usable(server: ServerRow, port: int, avoid: Sequence[int]) -> bool:
         return True
     here = server.public_ip == "localhost" or server.public_ip.startswith("127.")
     return can_listen("127.0.0.1" if here else "0.0.0.0", port)
+
+
+async def _nowhere(session: AsyncSession) -> OrchestratorError:
+    """Why there is no server for a new project. One that is sick is waited for: nothing goes elsewhere unasked."""
+    sick = select(col(ServerRow.handle)).where(col(ServerRow.status) == ServerStatus.ERROR.value)
+    handle = (await session.scalars(sick.order_by(col(ServerRow.handle)).limit(1))).first()
+    if handle is None:
+        return permanent(ErrorCode.NO_SERVER, "No server is ready. Add one, or wait until one is set up.")
+    return OrchestratorError.transient(
+        ErrorCode.SERVER_UNREACHABLE,
+        f"The server {handle!r}, where new projects go, is not healthy. The log of the Temporal workers says why. "
+        "Nothing is deployed elsewhere instead; repair that server, or choose another with ORCHESTRATOR_SERVER.",
+    )
 
 
 async def _free_ports(session: AsyncSession, server: ServerRow, count: int, avoid: Sequence[int]) -> list[int]:

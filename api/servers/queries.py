@@ -1,6 +1,7 @@
 """Servers and their incidents in the database."""
 
-from sqlalchemy import ColumnElement, Select, select, true
+from sqlalchemy import ColumnElement, Select, func, select, true
+from sqlalchemy import update as update_rows
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
@@ -8,7 +9,7 @@ from sqlmodel import col
 from api.auth import Caller
 from api.paging import PageRequest, read_page
 from api.problems import not_found, permanent
-from api.tables import IncidentRow, PortAllocationRow, ServerRow
+from api.tables import IncidentRow, PortAllocationRow, ProjectRow, ReleaseRow, ServerRow
 from api.visibility import visible_project_ids
 from contracts.base import utc_now
 from contracts.errors import ErrorCode
@@ -33,17 +34,30 @@ async def create(session: AsyncSession, body: ServerCreate) -> ServerRow:
 
 
 async def register(session: AsyncSession, server: ServerCreate) -> ServerRow:
-    """Insert the server, or update its address, range and status. One that is in use and ready stays `in_use`."""
+    """Insert the server, or update its address, range and status. One that is in use and ready stays `in_use`.
+
+    The URLs of what runs there follow its address.
+    """
     content = server.model_dump(mode="json")
     statement = insert(ServerRow).values(**content, created_at=utc_now()).on_conflict_do_nothing()
     await session.execute(statement)
     row = await session.get_one(ServerRow, server.handle, with_for_update=True, populate_existing=True)
+    if row.public_ip != server.public_ip:
+        await _follow_address(session, row, server.public_ip)
     in_use = row.status == ServerStatus.IN_USE and server.status is ServerStatus.READY
     for name, value in content.items():
         if name != "status" or not in_use:
             setattr(row, name, value)
     await session.flush()
     return row
+
+
+async def _follow_address(session: AsyncSession, server: ServerRow, address: str) -> None:
+    here = select(col(PortAllocationRow.project_id)).where(col(PortAllocationRow.server_handle) == server.handle)
+    before, now = (f"://{part}:" for part in (server.public_ip, address))
+    for row, of_project in ((ProjectRow, ProjectRow.id), (ReleaseRow, ReleaseRow.project_id)):
+        statement = update_rows(row).where(col(of_project).in_(here), col(row.url).contains(before, autoescape=True))
+        await session.execute(statement.values(url=func.replace(col(row.url), before, now)))
 
 
 async def find(session: AsyncSession, caller: Caller, handle: str) -> ServerRow:

@@ -15,6 +15,7 @@ from api.auth import Caller, still_valid
 from api.database import CHANNEL, Sessions
 from api.tables import EventRow, TaskRow
 from api.tasks.event_hub import EventHub
+from api.tasks.percentages import Percentage
 from api.tasks.queries import find_tree
 from contracts.progress import FineEvent, StreamedEvent
 from contracts.states import TaskState
@@ -90,6 +91,7 @@ async def follow(
     may not read it any longer: their key or token expires or is ended, or they are blocked.
     """
     cursor, known, is_seen = dict(cursor), {task_id}, False
+    percentage = await _percentage(sessions, caller, task_id, cursor)
     while not hub.closed and caller.left_s != 0:
         with hub.subscribed(known) as wake:
             async with sessions() as session:
@@ -101,7 +103,7 @@ async def follow(
                 page, is_whole = await _next_page(session, tree, cursor)
             for event in page:
                 cursor[event.task_id] = event.seq
-                yield event
+                yield percentage.told(event)
             if not is_whole or not known.issuperset(row.id for row in tree):
                 known.update(row.id for row in tree)
                 continue
@@ -111,6 +113,24 @@ async def follow(
                 left_s = caller.left_s
                 async with asyncio.timeout(_LONGEST_WAIT_S if left_s is None else min(left_s, _LONGEST_WAIT_S)):
                     await wake.wait()
+
+
+async def _percentage(sessions: Sessions, caller: Caller, task_id: str, cursor: Cursor) -> Percentage:
+    """As far as the task was at the cursor: for a reader who comes back, the number does not begin anew."""
+    percentage = Percentage(task_id)
+    if any(cursor.values()):
+        async with sessions() as session:
+            for task in await find_tree(session, caller, task_id):
+                for row in await _milestones(session, task, cursor.get(task.id, 0)):
+                    percentage.told(_streamed(task, row))
+    return percentage
+
+
+async def _milestones(session: AsyncSession, task: TaskRow, until: int) -> list[EventRow]:
+    statement = select(EventRow).where(
+        col(EventRow.task_id) == task.id, col(EventRow.grain) == MILESTONE, col(EventRow.seq) <= until
+    )
+    return list(await session.scalars(statement))
 
 
 async def _next_page(

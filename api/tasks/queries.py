@@ -6,9 +6,11 @@ from sqlmodel import col
 
 from api.auth import Caller
 from api.paging import PageRequest, read_page
-from api.tables import ProjectRow, TaskRow
+from api.tables import ProjectRow, QuestionRow, TaskRow
 from api.visibility import allowed, visible_projects
-from contracts.states import SubjectKind, TaskKind, TaskState
+from contracts.states import QuestionState, SubjectKind, TaskKind, TaskState
+
+_OPEN = [state.value for state in TaskState if not state.is_final]
 
 
 async def find(session: AsyncSession, caller: Caller, task_id: str) -> TaskRow | None:
@@ -47,6 +49,28 @@ async def list_visible(
         if wanted is not None:
             statement = statement.where(col(column) == wanted)
     return await read_page(session, statement, page, (TaskRow.created_at, TaskRow.id))
+
+
+async def list_open(
+    session: AsyncSession, after: str, limit: int
+) -> list[tuple[TaskRow, str | None, QuestionRow | None]]:
+    """Everybody's tasks that have not ended, by id, those behind `after`: each with the status of its project and the
+    newest question that it asks."""
+    of_project = col(TaskRow.subject_kind) == SubjectKind.PROJECT.value
+    statement = (
+        select(TaskRow, col(ProjectRow.status), QuestionRow)
+        .outerjoin(ProjectRow, of_project & (col(ProjectRow.id) == col(TaskRow.subject_id)))
+        .outerjoin(
+            QuestionRow, (col(QuestionRow.task_id) == col(TaskRow.id)) & (col(QuestionRow.state) == QuestionState.OPEN)
+        )
+        .where(col(TaskRow.state).in_(_OPEN), col(TaskRow.id) > after)
+        .order_by(col(TaskRow.id), col(QuestionRow.created_at).desc())
+        .limit(limit)
+    )
+    found: dict[str, tuple[TaskRow, str | None, QuestionRow | None]] = {}
+    for task, status, asked in await session.execute(statement):
+        found.setdefault(task.id, (task, status, asked))
+    return list(found.values())
 
 
 async def recently_used_projects(session: AsyncSession, caller: Caller, limit: int) -> list[ProjectRow]:

@@ -12,6 +12,7 @@ from api.questions import replies as questions
 from api.queues.watch import QueueWatch, QueueWatchDep
 from api.tables import ProjectRow, QuestionRow, TaskRow
 from contracts.base import utc_now
+from contracts.maintenance import OpenTask
 from contracts.nouns import TaskDTO, TaskTree
 from contracts.states import Stage, TaskKind, TaskState
 from contracts.subjects import Subject
@@ -71,6 +72,15 @@ class TaskReplies:
             stalled_queue=stall.queue if stall else None,
             stalled_since=stall.since if stall else None,
         )
+
+
+def open_task(row: TaskRow, project_status: str | None, asked: QuestionRow | None) -> OpenTask:
+    """A task that has not ended, with what its next projection needs."""
+    fields = row.model_dump(include=set(OpenTask.model_fields))
+    question = None if asked is None else questions.question(asked)
+    return OpenTask.model_validate(
+        {**fields, "subject": row.subject, "project_status": project_status, "question": question}
+    )
 
 
 async def _task_replies(gateway: GatewayDep, queues: QueueWatchDep) -> TaskReplies:

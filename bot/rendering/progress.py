@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from contracts.progress import StreamedEvent
-from contracts.states import Stage, TaskKind
+from contracts.states import Stage
 
 STEPS = (Stage.SCAFFOLDING, Stage.DEVELOPING, Stage.TESTING, Stage.PUBLISHING, Stage.DEPLOY)
 """The steps that a message lists. All stages of a deploy belong to the last one."""
@@ -19,9 +19,6 @@ _DEPLOY_STAGES = {
     Stage.ROLLING_BACK,
 }
 _SHOWN: dict[str | None, Stage] = {stage.value: stage for stage in (*STEPS, *_DEPLOY_STAGES)}
-
-# Where engineering and deploy begin within the delivery's percent, and their size.
-_ENGINEERING_SHARE, _DEPLOY_SHARE = (5, 55), (60, 40)
 
 
 @dataclass
@@ -39,8 +36,8 @@ class Progress:
             # Milestones of other stages, such as "completed" of a step, do not move the message.
             self.stage = _SHOWN.get(progress.current_step, self.stage)
             self.completed = self.completed or (event.task_id == self.task_id and progress.type == "completed")
-            if progress.progress_pct is not None:
-                self.percent = max(self.percent, self._share(event, progress.progress_pct))
+        # The API's: the same number that every other client shows.
+        self.percent = max(self.percent, event.percent or 0)
         return before != (self.stage, self.percent, self.completed)
 
     @property
@@ -49,9 +46,3 @@ class Progress:
         if self.stage in _DEPLOY_STAGES:
             return Stage.DEPLOY
         return self.stage if self.stage in STEPS else None
-
-    def _share(self, event: StreamedEvent, percent: int) -> int:
-        if event.task_id == self.task_id:
-            return percent
-        begin, size = _DEPLOY_SHARE if event.kind is TaskKind.DEPLOY else _ENGINEERING_SHARE
-        return begin + percent * size // 100

@@ -20,17 +20,19 @@ async def follow(
 ) -> ExitCode:
     """Print the events of the task and of the work below it until it is final, then its result.
 
-    With `until_question` it ends, with FAILED, as soon as a person is asked: the work keeps waiting.
-    With --json each event is one document, each new question another, and the last one is `{"task": …}`.
+    `after` skips the steps up to the one that was printed with this number; a question among them is shown while it is
+    open. With `until_question` it ends, with FAILED, as soon as a person is asked: the work keeps waiting.
+    With --json each event is one document, with the number of its step, each new question another, and the last one is
+    `{"task": …}`.
     """
-    steps = Steps(out)
+    steps = Steps(out, after)
     asked: set[str] = set()
     watched = await api.task(task_id)
     if watched.state is TaskState.QUEUED:
         out.say(f"{task_id} is queued until a Temporal worker is free. `orchestrator status` shows the workers.")
-    async for event in api.watch(task_id, after):
-        out.document({"event": event.model_dump(mode="json")})
-        steps.show(event)
+    async for event in api.watch(task_id):
+        if steps.show(event):
+            out.document({"number": steps.number, "event": event.model_dump(mode="json")})
         question_id = event.event.question_id
         if question_id is not None and question_id not in asked:
             asked.add(question_id)
@@ -78,23 +80,35 @@ def _is_missing(error: BaseException) -> bool:
 
 
 class Steps:
-    """Numbers the milestones; fine events are shown beneath the one they belong to."""
+    """Numbers the milestones; fine events are shown beneath the one they belong to. The first `after` are skipped."""
 
-    def __init__(self, out: Output) -> None:
+    def __init__(self, out: Output, after: int = 0) -> None:
         self._out = out
-        self._number = 0
+        self._after = after
+        self.number = 0
 
-    def show(self, event: StreamedEvent) -> None:
+    def show(self, event: StreamedEvent) -> bool:
+        """Print the event unless it is skipped; whether it was printed."""
+        if event.grain == "milestone":
+            self.number += 1
+        if self._after and self.number <= self._after:
+            return False
         progress = event.event
         text = progress.message or progress.error or progress.current_step or progress.type
         if event.grain == "fine":
             self._out.say(f"      {_one_line(text)}", style="dim")
-            return
-        self._number += 1
+        else:
+            self._show_step(event, _one_line(text))
+        return True
+
+    def _show_step(self, event: StreamedEvent, text: str) -> None:
+        progress = event.event
         stage = f"{progress.current_step}: " if progress.current_step and progress.message else ""
-        share = f" ({progress.progress_pct} %)" if progress.progress_pct is not None else ""
+        # A stream says how far the watched task is; a single task's list only how far that one is.
+        reached = progress.progress_pct if event.percent is None else event.percent
+        share = f" ({reached} %)" if progress.progress_pct is not None else ""
         moment = progress.timestamp.astimezone().strftime("%H:%M:%S")
-        self._out.say(f"{self._number:>3}  {moment}  {stage}{_one_line(text)}{share}", style=_STYLES[progress.type])
+        self._out.say(f"{self.number:>3}  {moment}  {stage}{text}{share}", style=_STYLES[progress.type])
 
 
 _STYLES = {"started": "bold", "progress": None, "completed": "green", "failed": "red"}

@@ -137,6 +137,7 @@ def _describe(found: ProjectResponse, out: Output) -> None:
             ("Owner", project.owner_id),
             ("Repository", project.repository),
             ("URL", project.url),
+            ("Serving", project.serving),
             ("Release", f"{release.id} (number {release.number}, commit {release.commit[:12]})" if release else None),
         ]
     )

@@ -55,7 +55,7 @@ def show(task: TaskArgument, as_json: AsJson = False) -> None:
 @app.command(epilog=EPILOG)
 def watch(
     task: TaskArgument,
-    after: Annotated[int, typer.Option(min=0, help="Skip events up to this sequence number.")] = 0,
+    after: Annotated[int, typer.Option(min=0, help="Skip the steps up to the one printed with this number.")] = 0,
     as_json: AsJson = False,
 ) -> int:
     """Follow a task until it ends. Exits with 1 if it failed or was cancelled."""

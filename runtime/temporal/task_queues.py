@@ -19,12 +19,15 @@ from temporalio.common import SearchAttributeKey
 from temporalio.service import RPCError, RPCStatusCode
 
 from contracts.base import Contract
-from contracts.names import Queue, SearchAttribute
+from contracts.names import Queue, SearchAttribute, WorkflowName
 
 _RPC_TIMEOUT = timedelta(seconds=5)
 _PAGE = 500
 MAX_WORKFLOWS = 500
 """Open workflows that are described in one scan; a scan of that many takes about a second."""
+
+_WORK = f"ExecutionStatus = 'Running' AND WorkflowType != '{WorkflowName.MAINTENANCE}'"
+"""What people wait for. Maintenance always waits for its next round."""
 
 _AT_ONCE = 8
 _TASK_ID = SearchAttributeKey.for_keyword(SearchAttribute.TASK_ID)
@@ -94,9 +97,7 @@ async def read_waits(client: Client, queues: Iterable[str]) -> QueueWaits:
 
     found = [
         (item.id, item.run_id)
-        async for item in client.list_workflows(
-            "ExecutionStatus = 'Running'", limit=MAX_WORKFLOWS, rpc_timeout=_RPC_TIMEOUT
-        )
+        async for item in client.list_workflows(_WORK, limit=MAX_WORKFLOWS, rpc_timeout=_RPC_TIMEOUT)
     ]
     described = await asyncio.gather(*(describe(*execution) for execution in found))
     known = {item.id: item for item in described if item is not None}

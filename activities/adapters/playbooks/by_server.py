@@ -1,18 +1,27 @@
 """Where releases go: to this machine or over SSH, by the kind of the server in the database."""
 
-from dataclasses import dataclass
+import asyncio
+from dataclasses import dataclass, field
 
 import structlog
-from tenacity import retry, retry_if_exception, stop_after_delay, wait_fixed
+from tenacity import (
+    AsyncRetrying,
+    retry,
+    retry_if_exception,
+    retry_if_exception_type,
+    stop_after_delay,
+    stop_never,
+    wait_fixed,
+)
 
 from activities.adapters.playbooks.hosts import OnServer, ProgramHost, ThisMachine
-from activities.adapters.playbooks.target import ReleaseTarget
+from activities.adapters.playbooks.target import LOCAL_SERVER, ReleaseTarget
 from activities.adapters.runs.users import UnprivilegedUsers
 from activities.adapters.servers.container import SSH_PORT, USER, LocalServers
 from activities.adapters.servers.registered import RegisteredServers, host_keys
 from activities.ports import ArtifactStore, DeployTarget, Forge, Servers
 from contracts.errors import OrchestratorError
-from contracts.nouns import ServerCreate
+from contracts.nouns import ServerCreate, ServerDTO
 from contracts.states import ServerKind, ServerStatus
 from runtime.api_client import ApiClient
 from runtime.settings import Settings
@@ -29,14 +38,19 @@ _PORTS = 10_000
 _LAST_PORT = 65_535
 _may_pass = retry_if_exception(lambda error: isinstance(error, OrchestratorError) and error.retryable)
 _PATIENCE_S = 30.0
+_HEAL_EVERY_S = 15.0
+_OURS = {ServerStatus.READY, ServerStatus.IN_USE, ServerStatus.ERROR, ServerStatus.MAINTENANCE}
+NOT_YET = "unassigned"
+"""The address of a server that has not been reached yet."""
 
 
 @dataclass(frozen=True)
 class ContainerServer:
-    """The server in a container of this machine. New projects go there while `in_containers` is set and it is healthy.
+    """The server in a container of this machine. New projects go there while `in_containers` is set, and to this
+    machine otherwise.
 
-    If it does not become healthy, new projects run as processes instead; nothing else changes. An engine that is
-    restarting gets half a minute.
+    A server that is not healthy is no reason to go elsewhere: this machine takes no new project meanwhile, their
+    deploys wait, and the server is tried again and again. An engine that is restarting gets half a minute.
     """
 
     host: OnServer
@@ -44,18 +58,49 @@ class ContainerServer:
     local: LocalServers
     first_port: int
     in_containers: bool
+    _healing: set[asyncio.Task[None]] = field(default_factory=set, init=False, repr=False, compare=False)
 
     async def renew(self) -> None:
-        known = [server for server in await self.api.servers() if server.handle == CONTAINER_SERVER]
-        if self.in_containers:
-            try:
-                await self._register()
-                return
-            except OrchestratorError as error:
-                log.warning("new projects are deployed as processes", reason=error.message)
-        for server in known:
-            facts = server.model_dump(exclude={"created_at"}) | {"status": ServerStatus.MAINTENANCE}
+        takes_new = ServerStatus.MAINTENANCE if self.in_containers else ServerStatus.READY
+        await self._set_status(LOCAL_SERVER, takes_new)
+        if not self.in_containers:
+            await self._set_status(CONTAINER_SERVER, ServerStatus.MAINTENANCE)
+            return
+        try:
+            await self._register()
+        except OrchestratorError as error:
+            log.warning("deploys of new projects wait for their server", server=CONTAINER_SERVER, reason=error.message)
+            await self._record_as_sick()
+            healing = asyncio.create_task(self._heal())
+            self._healing.add(healing)
+            healing.add_done_callback(self._healing.discard)
+
+    async def _heal(self) -> None:
+        tries = AsyncRetrying(
+            retry=retry_if_exception_type(OrchestratorError), wait=wait_fixed(_HEAL_EVERY_S), stop=stop_never
+        )
+        await tries(self._register)
+
+    async def _record_as_sick(self) -> None:
+        """Also a server that has never been reached has a row: without one, nobody would know that it is to come."""
+        if not await self._set_status(CONTAINER_SERVER, ServerStatus.ERROR):
+            await self.api.register_server(
+                ServerCreate(
+                    handle=CONTAINER_SERVER,
+                    kind=ServerKind.CONTAINER,
+                    public_ip=NOT_YET,
+                    ssh_user=USER,
+                    status=ServerStatus.ERROR,
+                )
+            )
+
+    async def _set_status(self, handle: str, status: ServerStatus) -> bool:
+        """Whether there is such a server. What a person has taken out of use stays as it is."""
+        known = next((server for server in await self.api.servers() if server.handle == handle), None)
+        if known is not None and known.status in _OURS:
+            facts = known.model_dump(exclude={"created_at"}) | {"status": status}
             await self.api.register_server(ServerCreate(**facts))
+        return known is not None
 
     @retry(retry=_may_pass, wait=wait_fixed(1), stop=stop_after_delay(_PATIENCE_S), reraise=True)
     async def _register(self) -> None:
@@ -128,12 +173,25 @@ class HostsByServer:
         return started
 
 
+@dataclass(frozen=True)
+class _Moved:
+    """Writes the new address of a server into its row; the API corrects the addresses of what runs there."""
+
+    api: ApiClient
+
+    async def __call__(self, server: ServerDTO, address: str) -> None:
+        facts = server.model_dump(exclude={"created_at"}) | {"public_ip": address}
+        await self.api.register_server(ServerCreate(**facts))
+        log.info("a server has another address", server=server.handle, before=server.public_ip, now=address)
+
+
 def build_target(
     settings: Settings, artifacts: ArtifactStore, forge: Forge, api: ApiClient, *, in_containers: bool
 ) -> DeployTarget:
     """Makes no connection before its first use."""
     home, local = settings.home, LocalServers(settings.home)
-    addresses = RegisteredServers(api, local, settings.server_keys_dir / "id_ed25519", home / "servers")
+    key, places = settings.server_keys_dir / "id_ed25519", home / "servers"
+    addresses = RegisteredServers(api, local, key, places, moved=_Moved(api))
     over_ssh = OnServer(home, forge, addresses)
     registration: ContainerServer | NamedServer
     if settings.server is None:

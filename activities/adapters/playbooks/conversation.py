@@ -7,10 +7,10 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from activities.adapters.playbooks.detached import program_environment, said_in
+from activities.adapters.playbooks.detached import NO_CONNECTION, program_environment, reported, said_in
 from activities.adapters.playbooks.release_kit import NOT_THERE
 from activities.adapters.release.order import Order
-from contracts.errors import ErrorClass, ErrorCode, OrchestratorError
+from contracts.errors import ErrorCode, OrchestratorError
 
 _STEP_S = 300.0
 """Outside of a deploy a step stops or starts what is there: it builds nothing."""
@@ -28,12 +28,11 @@ class Conversation:
     process: asyncio.subprocess.Process
 
     async def ask(self, order: Order) -> dict[str, Any]:
-        """Raises the error that the program reports, KitMissing, and PROCESS_FAILED (transient) if the program has
-        ended or takes longer than five minutes."""
+        """Raises the error that the program reports, KitMissing, SERVER_UNREACHABLE (transient) if the connection
+        breaks, and PROCESS_FAILED (transient) if the program has ended or takes longer than five minutes."""
         answer = await self._answer(json.dumps(asdict(order)).encode() + b"\n")
         if answer.get("failed"):
-            kind = ErrorClass.TRANSIENT if answer["retryable"] else ErrorClass.PERMANENT
-            raise OrchestratorError(ErrorCode(answer["code"]), answer["msg"], error_class=kind)
+            raise reported(answer)
         return answer
 
     async def _answer(self, given: bytes) -> dict[str, Any]:
@@ -59,6 +58,9 @@ class Conversation:
         code = await self.process.wait()
         if code == NOT_THERE:
             return KitMissing()
+        if code == NO_CONNECTION:
+            reason = f"The server cannot be reached: {error.strip()[-500:]}"
+            return OrchestratorError.transient(ErrorCode.SERVER_UNREACHABLE, reason)
         reason = f"The release program ended with {code}: {error.strip()[-1_000:]}"
         return OrchestratorError.transient(ErrorCode.PROCESS_FAILED, reason)
 

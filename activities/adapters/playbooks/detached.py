@@ -19,7 +19,7 @@ from activities.adapters.runs.follower import LineFollower
 from activities.adapters.runs.states import RunStatus
 from activities.adapters.runs.supervisor import SupervisedCommand, Supervisor
 from activities.ports import Follow
-from contracts.errors import ErrorCode, OrchestratorError, bounded
+from contracts.errors import ErrorClass, ErrorCode, OrchestratorError, bounded
 from contracts.progress import FineEvent
 
 _FOLLOW_S = 0.5
@@ -27,7 +27,8 @@ _AT_ONCE_PER_CORE = 2
 """Releases and the builds that they start: with twenty on two cores, servers were too busy to answer SSH in time."""
 _ORDER = "order"
 _MAX_LOG = 5_000_000
-_NO_CONNECTION = 255
+NO_CONNECTION = 255
+"""The exit code of a program over SSH whose connection failed or broke."""
 _PASSED_ON = (*INSTALLER_VARIABLES, "TMPDIR")
 """What building an environment needs to reach the package registry."""
 
@@ -68,8 +69,8 @@ class DetachedReleases:
         A finished run is adopted with its result. A lost one (its supervisor was killed, or the machine rebooted) runs
         again from the start. Cancelling the caller does not stop the run. If many runs are active, a run waits for its
         turn. Raises PLAYBOOK_LOST (transient) when the run was lost, killed or stopped by somebody else while it was
-        followed, when its server could not be reached, or when the program reports an error that may pass: the next
-        call starts again.
+        followed, SERVER_UNREACHABLE (transient) when its server could not be reached, and what the program reports if
+        that may pass: the next call starts again.
         """
         async with self._turn(follow):
             await self._begin(order)
@@ -171,6 +172,14 @@ def said_in(line: bytes) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
+def reported(answer: dict[str, Any]) -> OrchestratorError:
+    """The error that the program reports. The only engine that it asks is that of its server."""
+    code = ErrorCode(answer["code"])
+    code = ErrorCode.SERVER_UNREACHABLE if code is ErrorCode.DOCKER_UNREACHABLE else code
+    kind = ErrorClass.TRANSIENT if answer["retryable"] else ErrorClass.PERMANENT
+    return OrchestratorError(code, answer["msg"], error_class=kind)
+
+
 def _last_word(log: bytes) -> dict[str, Any] | None:
     return next((said["answer"] for line in reversed(log.splitlines()) if "answer" in (said := said_in(line))), None)
 
@@ -181,9 +190,10 @@ def _passing(status: RunStatus, result: DetachedResult) -> OrchestratorError | N
         return None
     answer = result.answer or {}
     if answer.get("retryable"):
-        return OrchestratorError.transient(ErrorCode(answer["code"]), answer["msg"])
-    if status.exit_code == _NO_CONNECTION and not answer:
-        return OrchestratorError.transient(ErrorCode.PLAYBOOK_LOST, "The server could not be reached; trying again.")
+        return reported(answer)
+    if status.exit_code == NO_CONNECTION and not answer:
+        reason = f"The server cannot be reached: {bounded(result.log.decode(errors='replace').strip(), 500)}"
+        return OrchestratorError.transient(ErrorCode.SERVER_UNREACHABLE, reason)
     if status.state != "exited" or (status.exit_code or 0) < 0:
         return OrchestratorError.transient(ErrorCode.PLAYBOOK_LOST, "The deploy was interrupted; trying again.")
     return None

@@ -43,6 +43,9 @@ class ProgramHost(Protocol):
     async def input(self, order: Order, repository: str) -> bytes:
         """The program's input for a deploy: the order, and what follows it."""
 
+    async def public_address(self, handle: str, allocated: str) -> str:
+        """Where services answer now: a server may have another address than when it was allocated."""
+
 
 @dataclass(frozen=True)
 class ThisMachine:
@@ -86,6 +89,9 @@ class ThisMachine:
         """By the project's id: a name can be chosen, and chosen again."""
         return self.users.for_owner(f"service-{place.project_id}", place.data)
 
+    async def public_address(self, handle: str, allocated: str) -> str:
+        return allocated
+
     async def restore(self) -> list[str]:
         """Start what should run and does not; the names of what was started."""
         started: list[str] = []
@@ -127,6 +133,9 @@ class OnServer:
 
     async def prepare(self, handle: str) -> None:
         await ensure_prepared(self.home, await self.servers.access(handle))
+
+    async def public_address(self, handle: str, allocated: str) -> str:
+        return await self.servers.public_address(handle)
 
     async def completed(self, order: Order, repository: str = "") -> Order:
         return replace(order, services_dir="/srv", start_timeout_s=self.start_timeout_s)

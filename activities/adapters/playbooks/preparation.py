@@ -19,13 +19,15 @@ from activities.adapters.servers.remote_shell import ServerAccess, run_on
 from contracts.errors import ErrorCode, OrchestratorError
 
 _TIMEOUT_S = 300
+_UNREACHABLE = 4
+"""What Ansible ends with when a host could not be reached."""
 _MAX_LOG = 100_000
 
 
 async def ensure_prepared(home: Path, access: ServerAccess) -> None:
     """Make sure that the release program is on the server. `home` is the installation's state directory.
 
-    Raises PROCESS_FAILED (transient) if that fails.
+    Raises SERVER_UNREACHABLE (transient) if it does not answer, PROCESS_FAILED (transient) if that fails otherwise.
     """
     kit = release_kit()
     if (await run_on(access, f"test -d {kit.path}")).code == 0:
@@ -49,7 +51,8 @@ async def _run(supervisor: Supervisor, root: Path, access: ServerAccess, kit: Re
     if status.exit_code != 0:
         said = log.decode(errors="replace").strip()[-1_000:]
         reason = f"The server {access.handle} cannot be prepared for releases: {said}"
-        raise OrchestratorError.transient(ErrorCode.PROCESS_FAILED, reason)
+        away = status.exit_code == _UNREACHABLE
+        raise OrchestratorError.transient(ErrorCode.SERVER_UNREACHABLE if away else ErrorCode.PROCESS_FAILED, reason)
 
 
 def _write(root: Path, access: ServerAccess, kit: ReleaseKit) -> None:

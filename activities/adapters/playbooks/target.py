@@ -13,7 +13,7 @@ from activities.adapters.playbooks.detached import DetachedOrder, DetachedReleas
 from activities.adapters.playbooks.hosts import ProgramHost
 from activities.adapters.playbooks.release_kit import NOT_THERE
 from activities.adapters.release.order import Order
-from activities.adapters.release.probe import Expectation, look, url_host
+from activities.adapters.release.probe import Expectation, Look, look, url_host
 from activities.adapters.release.program import DEPLOY
 from activities.adapters.release.services import ReleasedService, secret_values
 from activities.adapters.runs.supervisor import Supervisor
@@ -35,11 +35,15 @@ from contracts.steps import (
     ReleaseRequest,
     ReleaseVerdict,
     ServiceProcess,
+    Serving,
 )
 
 LOCAL_SERVER = "local"
 _LOOKS = 3
 _LOOK_EVERY_S = 0.3
+_CUT_S = 40.0
+"""How long no answer may be the network's fault: a cut of half a minute, and what it takes to be over."""
+_LOOK_AGAIN_S = 2.0
 _MAX_NAME = 150
 _OWN_CODES = {ErrorCode.PROBE_FAILED, ErrorCode.MIGRATION_FAILED, ErrorCode.IMAGE_MISMATCH, ErrorCode.PORT_TAKEN}
 """What a person is told as such; all else is a failed installation."""
@@ -113,15 +117,45 @@ class ReleaseTarget:
         return ReleaseOutcome(ok=True)
 
     async def probe(self, request: ProbeRequest) -> ProbeResult:
-        """Look at every service several times from outside, as its users do, and at its restarts in between."""
-        order = _order("status", request, request.release_id)
+        """Look at every service several times from outside, as its users do, and at its restarts in between.
 
+        No answer from services that run undisturbed is looked at again for a while: the way to them may be cut, or
+        their server may have another address by now.
+        """
+        result, allocation = await self._probe(request), request.allocation
+        if result.ok or result.status_code is not None:
+            return result
+        host = await self._host_of(allocation.server_handle)
+        address = await host.public_address(allocation.server_handle, allocation.server_ip)
+        if address == allocation.server_ip:
+            return result
+        moved = allocation.model_copy(update={"server_ip": address})
+        return await self._probe(request.model_copy(update={"allocation": moved}))
+
+    async def _probe(self, request: ProbeRequest) -> ProbeResult:
         async def watch(talk: Conversation, order: Order) -> ProbeResult:
-            before = (await talk.ask(order))["services"]
-            looks = await asyncio.gather(*(_looked(request, service) for service in request.plan.services))
-            return _judged(request, looks, before, (await talk.ask(order))["services"])
+            return await _watched(request, lambda: _states(talk, order))
 
+        order = _order("status", request, request.release_id)
         return await self._talk(request.allocation.server_handle, order, watch)
+
+    async def what_serves(self, verdict: ReleaseVerdict, releases: list[DeploymentDTO]) -> Serving:
+        """Which of these releases answers at every service's public address, asked from outside as its users would.
+
+        That nothing answers is believed only if its server does.
+        """
+        if verdict.allocation is None:
+            return Serving(known=False)
+        handle = verdict.allocation.server_handle
+        try:
+            host = await self._host_of(handle)
+            address = await host.public_address(handle, verdict.allocation.server_ip)
+            found = await _seen(verdict.allocation.model_copy(update={"server_ip": address}), releases)
+            if not found.answers:
+                await self._talk(handle, _order("status", verdict, verdict.release_id), Conversation.ask)
+        except OrchestratorError as error:
+            return Serving(known=False, detail=bounded(error.message, 500))
+        return found
 
     async def operate(
         self, request: OperationRequest, release: DeploymentDTO | None, follow: Follow
@@ -209,6 +243,45 @@ async def outcome_of(
         log=reference,
         taken_ports=[] if taken is None else [int(taken)],
     )
+
+
+async def _states(talk: Conversation, order: Order) -> States:
+    states: States = (await talk.ask(order))["services"]
+    return states
+
+
+async def _watched(request: ProbeRequest, states: Callable[[], Awaitable[States]]) -> ProbeResult:
+    clock = asyncio.get_running_loop().time
+    until = clock() + _CUT_S
+    before = await states()  # of the whole watch: whoever restarts in the silence is noticed after it
+    while True:
+        looks = await asyncio.gather(*(_looked(request, service) for service in request.plan.services))
+        after = await states()
+        result = _judged(request, looks, before, after)
+        silent = any(status_code is None and error for status_code, error in looks)
+        undisturbed = before == after and all(state[0] == "running" for state in after.values())
+        if result.ok or not silent or not undisturbed or clock() > until:
+            return result
+        await asyncio.sleep(_LOOK_AGAIN_S)
+
+
+async def _seen(allocation: Allocation, releases: list[DeploymentDTO]) -> Serving:
+    answers, detail = False, ""
+    for release in releases:
+        looks = await asyncio.gather(*(_look_once(allocation, release, service) for service in release.services))
+        if looks and all(one.ok for one in looks):
+            return Serving(release_id=release.id, answers=True)
+        answers = answers or any(one.answered for one in looks)
+        detail = detail or next((one.error for one in looks if one.error), "")
+    return Serving(answers=answers, detail=bounded(detail, 500))
+
+
+async def _look_once(allocation: Allocation, release: DeploymentDTO, service: ServiceProcess) -> Look:
+    port = _ports(allocation).get(service.name)
+    if port is None:
+        return Look(False, error=f"{service.name} has no port")
+    expected = Expectation(service.health_path, service.health_contains, release.id)
+    return await look(allocation.server_ip, port, expected)
 
 
 async def _looked(request: ProbeRequest, service: ServiceProcess) -> tuple[int | None, str | None]:

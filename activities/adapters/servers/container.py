@@ -69,8 +69,9 @@ class LocalServers:
         """Create or adopt the server, start it if it is stopped, and wait until SSH and its engine answer.
 
         Takes about 5 s for a new one when image and prepared engine are there, two minutes more for the first on a
-        machine, and 0.2 s for one that works and was prepared since its start. Raises OrchestratorError
-        PROCESS_FAILED, transient when the engine is not there or the server does not become ready.
+        machine, and 0.2 s for one that works and was prepared since its start. Raises OrchestratorError:
+        SERVER_UNREACHABLE (transient) when the server does not become ready or stops meanwhile, PROCESS_FAILED when
+        there can be none.
         """
         keys = self.home / "keys" / "ssh"
         start, access = self._prepared.get(handle, ("", None))
@@ -103,12 +104,21 @@ class LocalServers:
         name, key = self.container(handle), keys / handle
         if not (key.exists() and key.with_suffix(".pub").exists()):
             await _new_key(key, f"{USER}@{name}")
-        known_hosts = keys / f"{handle}.known_hosts"
         if not await _exists(name):
-            known_hosts.unlink(missing_ok=True)
             image = await ensure_image()
             await _give_engine(name, image)
             await _create_container(name, handle, image)
+        try:
+            return await self._make_ready(handle, keys)
+        except OrchestratorError as error:
+            if error.code is not ErrorCode.PROCESS_FAILED:
+                raise
+            # It was there a moment ago, so whatever it refuses now passes: it stops, restarts or is being replaced.
+            reason = f"The server {handle} is not ready: {error.message}"
+            raise OrchestratorError.transient(ErrorCode.SERVER_UNREACHABLE, reason) from error
+
+    async def _make_ready(self, handle: str, keys: Path) -> tuple[str, ServerAccess]:
+        name, key, known_hosts = self.container(handle), keys / handle, keys / f"{handle}.known_hosts"
         await _start(name)
         start = await _running_since(name)
         await _wait(name, "systemctl", "is-active", "--quiet", "ssh.service")
@@ -337,12 +347,13 @@ async def _authorise(name: str, key: Path) -> None:
 
 
 async def _learn_host_key(name: str, access: ServerAccess) -> None:
-    """Once, and through the engine instead of the network, where it could be intercepted."""
-    if access.known_hosts_file.exists():
-        return
+    """Through the engine instead of the network, where it could be intercepted. At every preparation: another container
+    of this name has another key, and may have another address."""
     public = await docker.run("exec", name, "cat", "/etc/ssh/ssh_host_ed25519_key.pub")
     kind, key = public.split()[:2]
-    write_private(access.known_hosts_file, f"{access.host} {kind} {key}\n")
+    line = f"{access.host} {kind} {key}\n"
+    if not access.known_hosts_file.exists() or access.known_hosts_file.read_text() != line:
+        write_private(access.known_hosts_file, line)
 
 
 async def _load_base_image(name: str) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +29,8 @@ class RegisteredServers:
     local: LocalServers
     key: Path
     place: Path
+    moved: Callable[[ServerDTO, str], Awaitable[None]] | None = None
+    """Told the row and the new address of a server in a container whose address has changed."""
 
     async def access(self, handle: str) -> ServerAccess:
         """How to reach a server; one in a container of this machine is created or started first.
@@ -36,9 +39,17 @@ class RegisteredServers:
         user name, and what `LocalServers.access` raises.
         """
         row = await self.servers.server(handle)
-        if row.kind is ServerKind.CONTAINER:
-            return await self.local.access(handle)
-        return await asyncio.to_thread(self._known, row)
+        if row.kind is not ServerKind.CONTAINER:
+            return await asyncio.to_thread(self._known, row)
+        access = await self.local.access(handle)
+        if self.moved is not None and access.host != row.public_ip:
+            await self.moved(row, access.host)
+        return access
+
+    async def public_address(self, handle: str) -> str:
+        """Where the services of a server answer now."""
+        row = await self.servers.server(handle)
+        return (await self.access(handle)).host if row.kind is ServerKind.CONTAINER else row.public_ip
 
     def _known(self, row: ServerDTO) -> ServerAccess:
         host = row.ssh_host or row.public_ip

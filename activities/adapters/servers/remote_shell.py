@@ -47,11 +47,11 @@ class ServerAccess:
 
 
 async def run_on(access: ServerAccess, command: str, *, stdin: bytes = b"", timeout_s: float = 60.0) -> Reply:
-    """Run a shell command as root. Raises OrchestratorError PROCESS_FAILED (transient) when SSH fails."""
+    """Run a shell command as root. Raises OrchestratorError SERVER_UNREACHABLE (transient) when SSH fails."""
     reply = await run_program(access.command(command), stdin=stdin or None, timeout_s=timeout_s)
     if reply.code == _NO_CONNECTION:
         reason = f"Server {access.handle} cannot be reached over SSH: {bounded(reply.error.strip(), 500)}"
-        raise OrchestratorError.transient(ErrorCode.PROCESS_FAILED, reason)
+        raise OrchestratorError.transient(ErrorCode.SERVER_UNREACHABLE, reason)
     return reply
 
 

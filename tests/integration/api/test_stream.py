@@ -277,3 +277,23 @@ async def test_no_event_of_a_long_log_is_passed_over_when_the_clock_was_set_back
     told = await read_stream(web, task_id)
     for task, last in ((task_id, 601), (child, 600)):
         assert [event.seq for event in told if event.task_id == task] == list(range(1, last + 1))
+
+
+async def test_the_percent_of_a_stream_never_falls_and_goes_on_where_a_reader_comes_back(
+    api: Api, web: httpx.AsyncClient
+) -> None:
+    project = await api.new_project(api.admin)
+    parent, below = f"dlv-{uuid4().hex[:12]}", f"eng-{uuid4().hex[:12]}"
+    delivery = {"kind": "delivery", "workflow_id": f"delivery/x/{parent}"}
+    for task, seq, percent, fields in (
+        (parent, 1, 5, delivery), (below, 2, 65, {"parent_task_id": parent}), (below, 3, 35, {}),
+        (below, 4, 85, {"state": "completed"}), (parent, 5, 100, {**delivery, "state": "completed"}),
+    ):  # fmt: skip
+        said = {**milestone(str(seq)), "progress_pct": percent}
+        await api.project_task(task, project, seq=seq, milestone=said, **fields)
+    whole = await read_stream(web, parent)
+    assert [event.percent for event in whole] == [5, 40, 40, 51, 100]
+    first, cursor = await read_behind(web, parent, "", 2)
+    rest, _ = await read_behind(web, parent, cursor)
+    assert [event.percent for event in [*first, *rest]] == [5, 40, 40, 51, 100]
+    assert [event.percent for event in await read_stream(web, below)] == [65, 65, 85]

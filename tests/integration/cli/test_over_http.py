@@ -10,11 +10,15 @@ from uuid import uuid4
 import pytest
 import pytest_asyncio
 
+from cli.client.watching import follow
+from cli.terminal.output import Output
 from contracts.states import ActorVia
 from runtime import private_files
+from runtime.api_client import ApiClient
 from runtime.temporal.gateway import WorkflowDescription
 from tests.support.api import Api, Headers, milestone, question_document, running_api, served
 from tests.support.commands import Said, run_command
+from tests.support.eventually import eventually
 
 PASSED = ("PATH", "HOME", "LANG")
 
@@ -230,3 +234,56 @@ async def test_a_watched_task_shows_its_question_by_id_and_the_work_below_it(ter
     assert [one["event"]["task_id"] for one in documents if "event" in one] == [below, below, parent]
     logs = await terminal.says("task", "logs", parent)
     assert f"orchestrator task logs {below}" in logs.out
+
+
+async def test_the_number_of_a_printed_step_is_where_the_next_watch_goes_on(terminal: Terminal) -> None:
+    api = terminal.api
+    project = await api.new_project(api.admin)
+    parent, below = f"dlv-{uuid4().hex[:12]}", f"eng-{uuid4().hex[:12]}"
+    delivery = {"kind": "delivery", "workflow_id": f"delivery/x/{parent}"}
+    for task, seq, percent, fields in (
+        (parent, 1, 5, delivery),
+        (below, 2, 20, {"parent_task_id": parent}),
+        (below, 3, 65, {"parent_task_id": parent}),
+        (below, 4, 35, {"parent_task_id": parent}),
+        (below, 5, 100, {"parent_task_id": parent, "state": "completed"}),
+        (parent, 6, 100, {**delivery, "state": "completed"}),
+    ):
+        said = {**milestone(f"step {seq}"), "progress_pct": percent}
+        await api.project_task(task, project, seq=seq, milestone=said, **fields)
+    whole = [line for line in (await terminal.says("task", "watch", parent)).out.splitlines() if "step" in line]
+    assert [line.split()[0] for line in whole] == ["1", "2", "3", "4", "5", "6"]
+    assert [line.rpartition("(")[2] for line in whole] == ["5 %)", "16 %)", "40 %)", "40 %)", "60 %)", "100 %)"]
+    for number in (1, 3, 5):
+        rest = (await terminal.says("task", "watch", parent, "--after", str(number))).out.splitlines()
+        assert [line for line in rest if "step" in line] == whole[number:]
+    documents = (await terminal.says("task", "watch", parent, "--after", "4", "--json")).out.splitlines()
+    events = [document for document in map(json.loads, documents) if "event" in document]
+    assert [(one["number"], one["event"]["percent"]) for one in events] == [(5, 60), (6, 100)]
+
+
+async def test_a_question_that_is_still_open_is_shown_behind_its_step_too(
+    terminal: Terminal, capsys: pytest.CaptureFixture[str]
+) -> None:
+    api = terminal.api
+    project = await api.new_project(api.admin)
+    task = await api.new_task(project, milestone=milestone("first"))
+    question = question_document(task, project, text="Which colour?")
+    asks = {**milestone("asked"), "question_id": question["id"]}
+    await api.project_task(task, project, seq=2, state="waiting", question=question, milestone=asks)
+    said: list[str] = []
+
+    def is_asked() -> bool:
+        said.append(capsys.readouterr().out)
+        return "Which colour?" in "".join(said)
+
+    async with ApiClient(terminal.url, terminal.key) as client:
+        watching = asyncio.create_task(follow(client, task, Output(as_json=True), after=2))
+        await eventually(is_asked)
+        await api.project_task(task, project, seq=3, state="completed", milestone=milestone("done", "completed"))
+        await watching
+    lines = ("".join(said) + capsys.readouterr().out).splitlines()
+    documents = [
+        json.loads(line) for line in lines if line.startswith("{")
+    ]  # the API of this process logs between them
+    assert [one["number"] for one in documents if "event" in one] == [3]

@@ -8,6 +8,7 @@ import itertools
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 from activities.ports import Follow
@@ -16,9 +17,10 @@ from contracts.agent_workers import TurnOutcome
 from contracts.base import utc_now
 from contracts.departments import ScaffolderMessage
 from contracts.errors import ErrorCode, OrchestratorError
+from contracts.maintenance import OpenTask, Tidied
 from contracts.nouns import DeploymentDTO, DeploymentRecord, PortAllocationDTO
 from contracts.progress import FineEvent, Projection, ProjectionAck
-from contracts.states import ReleaseState, TaskState
+from contracts.states import ProjectStatus, ReleaseState, TaskState
 from contracts.steps import (
     AnalysisRequest,
     DeploymentPlan,
@@ -36,6 +38,7 @@ from contracts.steps import (
     ScaffoldResult,
     ServicePort,
     ServiceProcess,
+    Serving,
     TurnRequest,
     VerificationRequest,
     VerificationResult,
@@ -45,6 +48,8 @@ from contracts.steps import (
     WorkspaceRequest,
 )
 from tests.support.patience import within
+
+NEW_YEAR = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def sha(text: str) -> str:
@@ -94,10 +99,37 @@ class FakePlatform:
     record_errors: dict[ReleaseState, Exception] = field(default_factory=dict)
     lost_replies: dict[ReleaseState, Exception] = field(default_factory=dict)
     ports: dict[str, int] = field(default_factory=dict)
+    refuses: Callable[[Projection], bool] | None = None
+    open: dict[str, dict[str, object]] = field(default_factory=dict)
+    """Tasks that are compared with Temporal, and in what they differ from what their workflows have said."""
+    rounds: int = 0
+    round_errors: list[Exception] = field(default_factory=list)
+    serving: str | None = None
+
+    async def open_tasks(self) -> list[OpenTask]:
+        self.rounds += 1
+        if self.round_errors:
+            raise self.round_errors.pop(0)
+        states = {task_id: self.state(task_id) for task_id in self.open}
+        return [self._open_task(task_id) for task_id, state in states.items() if state and not state.is_final]
+
+    def _open_task(self, task_id: str) -> OpenTask:
+        """As the API has it: as the last projection says."""
+        last = self.of(task_id)[-1]
+        asked = self.open_question(task_id)
+        questions = [p.question for p in self.of(task_id) if p.question and p.question.id == asked]
+        fields = last.model_dump(include=set(OpenTask.model_fields)) | {"id": task_id, "updated_at": NEW_YEAR}
+        fields |= {"question": questions[-1] if questions else None, "project_status": ProjectStatus.DEPLOYING}
+        return OpenTask.model_validate(fields | self.open[task_id])
+
+    async def tidy(self) -> Tidied:
+        return Tidied(tokens=2, chat_updates=1)
 
     async def apply_projection(self, projection: Projection) -> ProjectionAck:
         if projection.state is self.slow_state:
             await self.step.pass_through()
+        if self.refuses and self.refuses(projection):
+            raise OrchestratorError(ErrorCode.INVALID_INPUT, "The request contains a NUL character.")
         final = [p for p in self.projections if p.task_id == projection.task_id and p.state.is_final]
         if final and final[0].run_id != projection.run_id:
             return ProjectionAck(accepted=False, closed=True, project_name=self.project_name)
@@ -150,6 +182,9 @@ class FakePlatform:
         if release.state in self.record_errors:
             raise self.record_errors[release.state]
         recorded = self._recorded(release)
+        # of the project, as the API keeps it
+        if release.state is ReleaseState.ACTIVE or release.serving is not None:
+            self.serving = release.serving or None
         if release.state in self.lost_replies:
             raise self.lost_replies.pop(release.state)
         if release.state is ReleaseState.ACTIVE:
@@ -367,6 +402,8 @@ class FakeTarget:
     operations: list[str] = field(default_factory=list)
     on_release: Callable[[ReleaseRequest], None] | None = None
     revert_error: Exception | None = None
+    revert_errors: list[Exception] = field(default_factory=list)
+    seen: Serving | None = None
     operate_step: Step = field(default_factory=Step)
 
     async def release(
@@ -390,6 +427,8 @@ class FakeTarget:
 
     async def revert(self, verdict: ReleaseVerdict, previous: DeploymentDTO | None) -> ReleaseOutcome:
         self.reverted.append(verdict)
+        if self.revert_errors:
+            raise self.revert_errors.pop(0)
         if self.revert_error:
             raise self.revert_error
         self.serving = previous.id if previous else None
@@ -400,6 +439,9 @@ class FakeTarget:
         url = f"http://127.0.0.1:{request.allocation.ports[0].port}"
         ok = request.plan.commit not in self.unhealthy
         return ProbeResult(ok=ok, url=url, status_code=200 if ok else 500, error=None if ok else "answered 500")
+
+    async def what_serves(self, verdict: ReleaseVerdict, releases: list[DeploymentDTO]) -> Serving:
+        return self.seen or Serving(release_id=self.serving, answers=self.serving is not None)
 
     async def restore_services(self) -> list[str]:
         return []

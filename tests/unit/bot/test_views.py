@@ -45,17 +45,17 @@ def task(state: TaskState, **fields: Any) -> TaskDTO:
 def event(task_id: str, step: str, percent: int | None = None, grain: str = "milestone") -> StreamedEvent:
     told = ProgressEvent(type="progress", request_id="r", current_step=step, progress_pct=percent)
     of_task = {"task_id": task_id, "kind": kind_of_task(task_id), "subject": SUBJECT}
-    return StreamedEvent.model_validate({"seq": 1, "grain": grain, "event": told, **of_task})
+    return StreamedEvent.model_validate({"seq": 1, "grain": grain, "event": told, "percent": percent, **of_task})
 
 
 def test_progress_follows_the_steps_below_and_never_goes_back() -> None:
     progress = Progress(TASK)
     assert not progress.apply(event(TASK, "engineering", None))
-    assert progress.apply(event("eng-0123456789ab", "testing", 65))
+    assert progress.apply(event("eng-0123456789ab", "testing", 40))
     assert (progress.step, progress.percent) == ("testing", 40)
-    progress.apply(event("eng-0123456789ab", "developing", 35))
+    progress.apply(event("eng-0123456789ab", "developing", 24))
     assert (progress.step, progress.percent) == ("developing", 40)
-    progress.apply(event("dep-0123456789ab", "probing", 80))
+    progress.apply(event("dep-0123456789ab", "probing", 92))
     assert (progress.step, progress.percent) == ("deploy", 92)
     assert not progress.apply(event("dep-0123456789ab", "deploying", None, grain="fine"))
 

@@ -9,7 +9,8 @@ from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput
 
-from contracts.errors import ErrorClass, ErrorCode, OrchestratorError
+from contracts.errors import SERVER_PATIENCE_S, ErrorClass, ErrorCode, OrchestratorError
+from workers import interceptors
 from workers.interceptors import ErrorTranslation
 
 
@@ -90,6 +91,55 @@ async def test_attempts_that_end_with_their_temporal_worker_are_not_counted() ->
         with pytest.raises(asyncio.CancelledError):
             await place.run(ErrorTranslation().intercept_activity(endless).execute_activity, step)
     assert endless.begun == 59
+
+
+AWAY = OrchestratorError(ErrorCode.API_UNREACHABLE, "away", error_class=ErrorClass.TRANSIENT)
+LOCKED = OrchestratorError(ErrorCode.GIT_FAILED, "a lock", error_class=ErrorClass.TRANSIENT)
+NO_SERVER = OrchestratorError.transient(ErrorCode.SERVER_UNREACHABLE, "The server docker does not answer.")
+
+
+class Failures(ActivityInboundInterceptor):
+    """A step that ends each time with the next of these errors."""
+
+    def __init__(self, errors: Sequence[Exception]) -> None:
+        self._errors = list(errors)
+
+    async def execute_activity(self, input: ExecuteActivityInput) -> object:
+        raise self._errors.pop(0)
+
+
+async def tried_again(errors: Sequence[Exception]) -> list[bool]:
+    translating = ErrorTranslation().intercept_activity(Failures(errors))
+    step = ExecuteActivityInput(fn=delays, args=[], executor=None, headers={})
+    told = []
+    for _ in errors:
+        with pytest.raises(ApplicationError) as failed:
+            await ActivityEnvironment().run(translating.execute_activity, step)
+        told.append(not failed.value.non_retryable)
+    return told
+
+
+@pytest.mark.parametrize("outage", [AWAY, NO_SERVER], ids=["a part of ours", "a server"])
+async def test_being_away_uses_up_none_of_the_retries_of_a_failure(outage: OrchestratorError) -> None:
+    assert await tried_again([*[outage] * 20, LOCKED, LOCKED, LOCKED, LOCKED]) == [*[True] * 23, False]
+    assert await tried_again([LOCKED, *[outage] * 20, LOCKED, LOCKED, LOCKED]) == [*[True] * 23, False]
+
+
+async def test_a_server_is_waited_for_during_minutes_and_not_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+    monkeypatch.setattr(interceptors.time, "monotonic", lambda: now)
+    translating = ErrorTranslation().intercept_activity(Failing(NO_SERVER))
+    step = ExecuteActivityInput(fn=delays, args=[], executor=None, headers={})
+    while True:
+        with pytest.raises(ApplicationError) as failed:
+            await ActivityEnvironment().run(translating.execute_activity, step)
+        if failed.value.non_retryable:
+            break
+        assert failed.value.next_retry_delay is not None
+        now += failed.value.next_retry_delay.total_seconds()
+    assert SERVER_PATIENCE_S < now < SERVER_PATIENCE_S + 15
+    assert "15 minutes" in failed.value.message
+    assert failed.value.type == ErrorCode.SERVER_UNREACHABLE
 
 
 async def test_whoever_asks_for_a_longer_pause_gets_it() -> None:

@@ -1,0 +1,99 @@
+"""What the platform does for itself: the comparison of open tasks with Temporal, and housekeeping."""
+
+import asyncio
+from dataclasses import dataclass
+
+import structlog
+from temporalio import activity
+
+from activities import rules_reconciling as rules
+from activities.following import beating
+from activities.ports import Platform, WorkflowClient
+from contracts.base import utc_now
+from contracts.errors import OrchestratorError
+from contracts.maintenance import MaintenancePlan, MaintenanceReport, OpenTask, Tidied
+from contracts.names import ActivityName
+
+log = structlog.get_logger(__name__)
+
+_BEAT_S = 1.0
+_AT_ONCE = 8
+_TOLD = 100
+
+
+@dataclass(frozen=True)
+class MaintenanceActivities:
+    platform: Platform
+    workflow_client: WorkflowClient
+
+    @activity.defn(name=ActivityName.MAINTENANCE_WATCH)
+    async def watch(self, plan: MaintenancePlan) -> MaintenanceReport:
+        """Make rounds until the stretch is over or the worker shuts down. A second run makes rounds of its own: what a
+        round has done, the next one finds done."""
+        clock = asyncio.get_running_loop().time
+        until, rounds, failed, ended = clock() + plan.stretch_s, 0, 0, list[str]()
+        while True:
+            rounds += 1
+            try:
+                ended += await beating(self.reconcile(plan.silent_s))
+            except OrchestratorError as error:
+                failed += 1
+                log.warning("open tasks could not be compared with Temporal", code=error.code.value, why=error.message)
+            if not await _goes_on(min(plan.every_s, until - clock())) or clock() >= until:
+                return MaintenanceReport(rounds=rounds, failed=failed, ended=ended[-_TOLD:])
+
+    @activity.defn(name=ActivityName.MAINTENANCE_TIDY)
+    async def tidy(self) -> Tidied:
+        """Delete what nobody can use any more; a second run finds nothing."""
+        return await self.platform.tidy()
+
+    async def reconcile(self, silent_s: float) -> list[str]:
+        """Record the end of every task whose workflow has ended without doing that; their ids.
+
+        A workflow that says something meanwhile is right: its number is higher, and ours is refused.
+        """
+        now = utc_now()
+        silent = [
+            task for task in await self.platform.open_tasks() if (now - task.updated_at).total_seconds() >= silent_s
+        ]
+        gate = asyncio.Semaphore(_AT_ONCE)
+
+        async def settle(task: OpenTask) -> str | None:
+            async with gate:
+                return await self._settle(task)
+
+        settled = await asyncio.gather(*(settle(task) for task in silent), return_exceptions=True)
+        for trouble in settled:
+            if isinstance(trouble, BaseException):
+                raise trouble  # the others are settled all the same
+        return [task_id for task_id in settled if isinstance(task_id, str)]
+
+    async def _settle(self, task: OpenTask) -> str | None:
+        ending = await self.workflow_client.ending(task.workflow_id, task.run_id)
+        if ending is None:
+            return None
+        projection = rules.end_of(task, ending, utc_now())
+        ack = await self.platform.apply_projection(projection)
+        if not ack.accepted:
+            return None
+        log.error(
+            "a task had outlived its workflow; its end is recorded now",
+            task_id=task.id,
+            how=ending.how,
+            state=projection.state.value,
+        )
+        return task.id
+
+
+async def _goes_on(pause_s: float) -> bool:
+    """After a pause with heartbeats: False as soon as the worker shuts down, so that it need not wait for us."""
+    clock = asyncio.get_running_loop().time
+    until = clock() + pause_s
+    shutdown = asyncio.ensure_future(activity.wait_for_worker_shutdown())
+    try:
+        while not shutdown.done() and (left := until - clock()) > 0:
+            activity.heartbeat()
+            await asyncio.wait({shutdown}, timeout=min(_BEAT_S, left))
+        return not shutdown.done()
+    finally:
+        shutdown.cancel()
