@@ -12,7 +12,7 @@ from typing import Protocol
 from contracts.agent_workers import SendMessageCommand, SendMessageResponse, TurnOutcome
 from contracts.artifacts import ArtifactRef
 from contracts.departments import DeployMessage, DeployResult, ScaffolderMessage
-from contracts.nouns import DeploymentDTO, DeploymentRecord, PortAllocationDTO, ServerDTO
+from contracts.nouns import DeploymentDTO, DeploymentRecord, PortAllocationDTO, ReleaseHealth, ServerDTO
 from contracts.progress import FineEvent, Projection, ProjectionAck
 from contracts.steps import (
     AnalysisRequest,
@@ -173,6 +173,11 @@ class Platform(Protocol):
     async def record_release(self, release: DeploymentRecord) -> DeploymentDTO: ...
 
     async def releases(self, project_id: str) -> list[DeploymentDTO]: ...
+
+    async def active_releases(self) -> list[DeploymentDTO]:
+        """What serves now, of all projects."""
+
+    async def record_health(self, release_id: str, seen: ReleaseHealth) -> None: ...
 
 
 class WorkflowClient(Protocol):

@@ -34,6 +34,7 @@ class ActivityName:
     DEPLOYMENT_OPERATE: Final = "deployment.operate"
     DEPLOYMENT_REVERT: Final = "deployment.revert"
     DEPLOYMENT_CHOOSE: Final = "deployment.choose"
+    SERVICES_LOOK: Final = "services.look"
 
 
 class UpdateName:
@@ -67,3 +68,7 @@ class SearchAttribute:
     STAGE: Final = "Stage"
     SERVER_HANDLE: Final = "ServerHandle"
     ALL: Final = ("ProjectId", "ProjectName", "TaskId", "UserId", "Stage", "ServerHandle")
+
+
+LINK_OF: Final = "link_of_"
+"""In a task's result, before the name of a service: where people reach it."""

@@ -14,9 +14,11 @@ from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
 from temporalio.worker import Worker
 from tenacity import AsyncRetrying, retry_if_exception_type, retry_if_result, stop_never, wait_fixed
 
+from activities.health import HealthActivities
 from contracts.errors import OrchestratorError
 from contracts.names import Queue
 from contracts.states import ServerKind, ServerStatus
+from contracts.steps import LookAfter
 from runtime import private_files
 from runtime.api_client import ApiClient
 from runtime.keyring import KeyRing
@@ -34,6 +36,7 @@ log = structlog.get_logger(__name__)
 """How often this process tells the server that it lives: a dead one is known well within a minute."""
 
 _RECONNECT_S = 1.0
+_LOOK_EVERY_S = 60.0
 
 _BUCKETS_S = [0.01, 0.05, 0.1, 0.5, 1, 5, 15, 30, 60, 120, 300, 600, 1200, 1800, 3600]
 """Activities take milliseconds, tests a minute, turns of an agent up to an hour."""
@@ -51,10 +54,12 @@ async def run(settings: Settings, queues: list[str]) -> None:
             await _report_runtime(settings, choice, api)
         workers = build_workers(client, ports, queues)
         polling = asyncio.create_task(_poll(workers))
+        looking = asyncio.create_task(_look_after(ports, queues))
         announcing = asyncio.create_task(_announce(Gateway(client, settings.ui_url), queues))
         stopping = asyncio.create_task(_when(stop))
         await asyncio.wait([polling, stopping], return_when=asyncio.FIRST_COMPLETED)
         announcing.cancel()
+        looking.cancel()
         if not polling.done():
             log.info("stopping: running activities are handed over")
             await asyncio.gather(*(worker.shutdown() for worker in workers))
@@ -65,6 +70,16 @@ async def _restore(ports: Ports, queues: list[str]) -> None:
     if Queue.INFRA in queues:
         restored = await ports.target.restore_services()
         log.info("services are up", restored=restored)
+
+
+async def _look_after(ports: Ports, queues: list[str]) -> None:
+    """Look at what is deployed every minute. What cannot be looked at now is looked at a minute later."""
+    while Queue.INFRA in queues:
+        await asyncio.sleep(_LOOK_EVERY_S)
+        try:
+            await HealthActivities(ports.target, ports.platform).look_at_all(LookAfter().at_once)
+        except OrchestratorError as error:
+            log.warning("deployed services could not be looked at", code=error.code.value)
 
 
 async def _get_ready(ports: Ports, queues: list[str]) -> None:

@@ -14,6 +14,7 @@ from activities.agent import AgentActivities
 from activities.departments import DepartmentActivities
 from activities.deployment import DevopsNodes
 from activities.engineering import EngineeringNodes
+from activities.health import HealthActivities
 from activities.ports import (
     AgentRuntime,
     DeployTarget,
@@ -108,6 +109,7 @@ def build_activities(ports: Ports) -> list[Any]:
         devops.revert,
         devops.choose,
         devops.operate,
+        HealthActivities(ports.target, ports.platform).look,
     ]
 
 

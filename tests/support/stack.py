@@ -60,6 +60,7 @@ class Stack:
             "ORCHESTRATOR_TEMPORAL_PORT": str(self.port_base + 2),
             "ORCHESTRATOR_SERVICE_PORT_MIN": str(self.service_port_min),
             "ORCHESTRATOR_SERVICE_PORT_MAX": str(self.service_port_min + 99),
+            "ORCHESTRATOR_WATCH_S": "2",
             "COLUMNS": "200",
             **self.extra,
         }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 
 from activities.adapters.agents.base import AgentCli
@@ -59,7 +59,9 @@ class DockerAgentRuntime:
         artifacts: ArtifactStore,
         limits: Limits | None = None,
         network: str = AGENTS_NETWORK,
+        restore: Callable[[str], Awaitable[None]] | None = None,
     ) -> None:
+        """`restore` makes the workspace of an agent worker whole when somebody has removed a part of it."""
         self._runs = runs
         self._engine = runs.engine
         self._images = images
@@ -67,6 +69,7 @@ class DockerAgentRuntime:
         self._artifacts = artifacts
         self._limits = limits or Limits()
         self._network = network
+        self._restore = restore
 
     async def get_ready(self) -> None:
         """Build the worker image if it is missing: about a minute, once on a machine."""
@@ -123,7 +126,9 @@ class DockerAgentRuntime:
         )
         if status.state != "absent":
             return status
-        if helper is None:
+        if self._restore is not None:
+            await self._restore(request.worker_id)
+        elif helper is None:
             raise workspace_missing(request.worker_id)
         hidden, spec = await self._spec(request, name, session_id)
         return await self._runs.start(spec, request.timeout_s, Contents(variables=hidden))
