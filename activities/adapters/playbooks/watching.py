@@ -78,7 +78,7 @@ class Outside:
 
     def _wrong(self, answers: dict[str, Look], *, live: bool) -> dict[str, str]:
         """What is wrong with the answers, by service."""
-        found = {}
+        found: dict[str, str] = {}
         for service in self.request.plan.services:
             answer = answers[service.name]
             why = why_not_live(answer, service.live_contains) if live or not answer.ok else None

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 from activities.adapters.packages.venv_cache import ensure_venv
 from activities.adapters.release import directory
+from activities.adapters.release.addresses import can_listen
 from activities.adapters.release.build_context import export_commit
 from activities.adapters.release.directory import ProjectPlace
 from activities.adapters.release.front_door import FrontDoor, Route, front_door
@@ -117,23 +118,24 @@ class ReleaseProcesses(ReleaseServices):
     def _address(
         self, name: str, release: Release, service: ReleasedService, phase: Phase, *, adopts: bool
     ) -> tuple[str, int]:
-        """Where the service listens. The private port of a live one is remembered beside its run."""
+        """Where the service listens. The private port of a live one is remembered beside its run, and in its release: a
+        visitor who waits while it is started again waits for this port."""
         if phase == "candidate":
             return LOOPBACK, any_free()
         known = self._private_port(name)
         if phase != "live" or self.door is None or (adopts and known is None):
             return release.near, service.port
         if known is None:
-            known = any_free()
+            kept = self.place.release(release.release_id) / f"{service.name}.{_PRIVATE_PORT}"
+            before = _number(kept)
+            known = before if before and can_listen(LOOPBACK, before) else any_free()
             (self.runs_dir / name).mkdir(mode=0o700, parents=True, exist_ok=True)
-            directory.write_private(self.runs_dir / name / _PRIVATE_PORT, str(known))
+            for file in (kept, self.runs_dir / name / _PRIVATE_PORT):
+                directory.write_private(file, str(known))
         return LOOPBACK, known
 
     def _private_port(self, name: str) -> int | None:
-        try:
-            return int((self.runs_dir / name / _PRIVATE_PORT).read_text())
-        except FileNotFoundError:
-            return None
+        return _number(self.runs_dir / name / _PRIVATE_PORT)
 
     async def _in_the_way(self, release: Release) -> list[str]:
         """All without a door; with one what may not run twice, and what holds a public address itself."""
@@ -166,6 +168,13 @@ class ReleaseProcesses(ReleaseServices):
 
     def _holds(self, port: int) -> bool:
         return self.door is not None and self.door.holds(port)
+
+
+def _number(file: Path) -> int | None:
+    try:
+        return int(file.read_text())
+    except FileNotFoundError:
+        return None
 
 
 def services_of(order: Order, place: ProjectPlace) -> ReleaseProcesses:

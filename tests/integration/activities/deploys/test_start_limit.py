@@ -24,7 +24,7 @@ async def project(tmp_path: Path) -> AsyncIterator[SampleProject]:
 
 
 async def deploy(project: SampleProject, commit: str) -> ReleaseOutcome:
-    request = await project.request(commit)
+    request = await project.request(commit, timeout_s=400)
     return await project.target.release(request, project.environment(request), Recorder().follow)
 
 

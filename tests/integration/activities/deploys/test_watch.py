@@ -36,7 +36,7 @@ async def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncItera
 
 
 async def released(project: SampleProject, commit: str) -> ReleaseRequest:
-    request = await project.request(commit)
+    request = await project.request(commit, timeout_s=400)
     outcome = await project.target.release(request, project.environment(request), Recorder().follow)
     assert outcome.ok, outcome.error
     return request
