@@ -67,11 +67,16 @@ class FrontDoor:
 
         Raises PLAYBOOK_FAILED if a program that is not ours holds an address, and leads where it did before.
         """
+        own = list(routes)
         async with file_lock(self.root / ".lock"):
-            before = self._known()
-            wanted = {name: kept for name, kept in before.items() if name != project}
-            wanted |= {project: list(routes)} if (routes := list(routes)) else {}
-            await self._change(before, wanted, project)
+            others = {name: kept for name, kept in self._known().items() if name != project}
+            if not others and not own:
+                self._keep({})
+                await self._end()
+                return
+            if self.supervisor.status(RUN).state != "running":
+                await self._start(others)
+            await self._change(project, own)
 
     async def close(self, project: str) -> None:
         """Free the project's addresses. Without any address the door does not run."""
@@ -92,18 +97,14 @@ class FrontDoor:
                 return
             await asyncio.sleep(_LOOK_EVERY_S)
 
-    async def _change(self, before: dict[str, list[Route]], wanted: dict[str, list[Route]], project: str) -> None:
-        if not wanted:
-            self._keep({})
-            await self._end()
-            return
-        if self.supervisor.status(RUN).state != "running":
-            await self._start({name: kept for name, kept in before.items() if name != project})
-        elif before == wanted:
+    async def _change(self, project: str, own: list[Route]) -> None:
+        before = self._known()
+        wanted = {name: kept for name, kept in before.items() if name != project} | ({project: own} if own else {})
+        if before == wanted:
             return
         status, said = await self._call("POST", "/load", config(wanted))
         if status != http.client.OK:
-            raise _refused(wanted.get(project, []), said)
+            raise _refused(own, said)
         self._keep(wanted)
 
     async def _start(self, routes: dict[str, list[Route]]) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 TIMEOUT_S = 3.0
 MAX_BODY = 64 * 1024
+_NO_TELEGRAM = "the bot does not reach Telegram (its health says polling: false)"
 _BOT_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{3,31}")
 
 
@@ -75,14 +76,14 @@ def why_not_live(answer: Look, contains: str) -> str | None:
     if not answer.ok:
         return answer.error or "no valid answer"
     if _document(answer.text).get("polling") is False:
-        return "the bot does not reach Telegram (its health says polling: false); check its token and API address"
+        return f"{_NO_TELEGRAM}; check its token and the address of the Bot API"
     if contains not in answer.text:
         return f"it answers without {contains!r}: {answer.text[:200]!r}"
     return None
 
 
 def bot_link(text: str) -> str | None:
-    """Where people reach the bot whose health says `"bot": "its_name"`; None without a name that Telegram would give."""
+    """Where people reach the bot whose health says `"bot": "its_name"`; None without a plausible name."""
     name = _document(text).get("bot")
     return f"https://t.me/{name}" if isinstance(name, str) and _BOT_NAME.fullmatch(name) else None
 
