@@ -1,5 +1,6 @@
 """A release is watched at its public address after the switch: real processes, seen over HTTP."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 from activities.adapters.playbooks import watching
 from activities.health import HealthActivities
 from contracts.base import utc_now
-from contracts.nouns import DeploymentDTO, PortAllocationDTO
+from contracts.nouns import DeploymentDTO, PortAllocationDTO, ServiceHealth
 from contracts.states import ReleaseState
 from contracts.steps import ProbeRequest, ProbeResult, ReleaseRequest
 from runtime.embedded.ports import any_free
@@ -16,14 +17,18 @@ from tests.support.eventually import eventually
 from tests.support.services.sample_service import MANIFEST, SECRET, Recorder, SampleProject
 from tests.support.workflows.fakes import FakePlatform
 
-LIVE = "os.environ['RELEASE_PHASE'] == 'live'"
-EXITS = """import threading
+ENDS = """import threading, time
 def end():
+    sign = Path({home!r}) / "end"
+    while not sign.exists():
+        time.sleep(0.02)
+    sign.unlink()
     print("bye", os.environ["API_TOKEN"], flush=True)
     os._exit(3)
 if os.environ["RELEASE_PHASE"] == "live":
-    threading.Timer(2.5, end).start()
+    threading.Thread(target=end, daemon=True).start()
 """
+"""A live service that ends once the file `end` appears."""
 
 
 @pytest.fixture
@@ -51,11 +56,22 @@ async def watched(
     return await project.target.probe(ProbeRequest.model_validate(asked))
 
 
-async def test_a_service_that_exits_after_some_seconds_is_not_live(project: SampleProject) -> None:
-    request = await released(project, project.commit("v1", prologue=EXITS))
+def ends(project: SampleProject) -> str:
+    return project.commit("v1", prologue=ENDS.format(home=str(project.home)))
+
+
+def seen(project: SampleProject, name: str) -> str:
+    """Whether a file is there, for the code of a service."""
+    return f"Path({str(project.home / name)!r}).exists()"
+
+
+async def test_a_service_that_ends_while_it_is_watched_is_not_live(project: SampleProject) -> None:
+    request = await released(project, ends(project))
     probe = await project.target.probe(project.probe_request(request))
     assert probe.ok, "the probe after the switch finds nothing wrong with it"
-    result = await watched(project, request, 8, probe)
+    watch = asyncio.create_task(watched(project, request, 60, probe))
+    (project.home / "end").touch()
+    result = await watch
     assert not result.ok
     assert "started again" in str(result.error)
     assert "bye" in str(result.error), "the end of its log says why"
@@ -63,9 +79,9 @@ async def test_a_service_that_exits_after_some_seconds_is_not_live(project: Samp
 
 
 async def test_a_restart_between_the_probe_and_a_watch_that_begins_anew_is_seen(project: SampleProject) -> None:
-    request = await released(project, project.commit("v1", prologue=EXITS))
-    probe = await project.target.probe(project.probe_request(request))
-    name = project.service_runs()[0]
+    request = await released(project, ends(project))
+    probe, name = await project.target.probe(project.probe_request(request)), project.service_runs()[0]
+    (project.home / "end").touch()
     await eventually(lambda: project.supervisor.status(name).restarts > 0, timeout=20)
     assert not (await watched(project, request, 1, probe)).ok
 
@@ -81,22 +97,27 @@ async def test_a_service_that_turns_unhealthy_for_long_is_not_live(
     project: SampleProject, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(watching, "_WRONG_FOR_S", 1.0)
-    turns = "status = 500 if time.monotonic() - began > 2 else 200"
-    request = await released(
-        project, project.commit("v1", prologue="import time; began = time.monotonic()", answer=turns)
-    )
-    result = await watched(project, request, 6)
+    turns = f"status = 500 if {seen(project, 'sick')} else 200"
+    request = await released(project, project.commit("v1", answer=turns))
+    watch = asyncio.create_task(watched(project, request, 60))
+    (project.home / "sick").touch()
+    result = await watch
     assert not result.ok
     assert "answered 500" in str(result.error)
 
 
-async def test_a_service_that_is_busy_for_a_moment_stays_live(project: SampleProject) -> None:
-    busy = "status = 503 if 1.5 < time.monotonic() - began < 2.5 else 200"
-    request = await released(
-        project, project.commit("v1", prologue="import time; began = time.monotonic()", answer=busy)
-    )
-    result = await watched(project, request, 3)
-    assert result.ok, result.error
+async def test_a_service_that_is_busy_for_a_moment_stays_live(
+    project: SampleProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watching, "_WRONG_FOR_S", 60.0)
+    busy = f"status = 503 if {seen(project, 'busy')} else 200"
+    request = await released(project, project.commit("v1", answer=busy))
+    (project.home / "busy").touch()
+    watch = asyncio.create_task(watched(project, request, 1))
+    await asyncio.wait({watch}, timeout=2)
+    assert not watch.done(), "a service that answers wrongly is not live yet"
+    (project.home / "busy").unlink()
+    assert (await watch).ok, watch.result().error
 
 
 async def test_a_bot_that_does_not_reach_telegram_is_not_live_and_the_reason_is_told(
@@ -109,10 +130,15 @@ async def test_a_bot_that_does_not_reach_telegram_is_not_live_and_the_reason_is_
     assert "does not reach Telegram" in str(result.error)
 
 
-async def test_a_bot_has_a_link_of_its_own_once_it_polls(project: SampleProject) -> None:
-    polls = "body |= {'polling': " + LIVE + " and time.monotonic() - began > 1.5, 'bot': 'demo_bot'}"
-    commit = project.commit("v1", prologue="import time; began = time.monotonic()", answer=polls)
-    result = await watched(project, await released(project, commit), 1)
+async def test_a_bot_has_a_link_of_its_own_once_it_polls(
+    project: SampleProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watching, "_WRONG_FOR_S", 60.0)
+    polls = "body |= {'polling': " + seen(project, "polls") + ", 'bot': 'demo_bot'}"
+    request = await released(project, project.commit("v1", answer=polls))
+    watch = asyncio.create_task(watched(project, request, 1))
+    (project.home / "polls").touch()
+    result = await watch
     assert result.ok, result.error
     assert (result.url, result.services["backend"].link) == ("https://t.me/demo_bot",) * 2
 
@@ -128,19 +154,22 @@ async def test_what_a_live_body_must_hold_is_asked_of_a_live_service_only(
 
 
 async def test_restarts_and_wrong_answers_are_recorded_long_after_the_deploy(project: SampleProject) -> None:
-    request = await released(project, project.commit("v1", prologue=EXITS))
+    turns = f"status = 500 if {seen(project, 'sick')} else 200"
+    commit = project.commit("v1", prologue=ENDS.format(home=str(project.home)), answer=turns)
+    request = await released(project, commit)
     platform, name = PlatformOf(project, request), project.service_runs()[0]
     health = HealthActivities(project.target, platform)
     await health.look_at_all(1)
-    first = platform.books[request.release_id].health
-    assert first is not None
-    assert (first.services["backend"].state, first.services["backend"].restarts) == ("healthy", 0)
-    await eventually(lambda: project.supervisor.status(name).pid is None, timeout=20)
-    told = await health.look_at_all(1)
-    second = platform.books[request.release_id].health
-    assert second is not None
-    assert (told.looked_at, told.unhealthy, second.services["backend"].state) == (1, 1, "unhealthy")
-    assert second.services["backend"].since > first.services["backend"].since
+    first = platform.health_of(request)
+    assert (first.state, first.restarts, first.error) == ("healthy", 0, None)
+    (project.home / "end").touch()
+    await eventually(lambda: project.supervisor.status(name).restarts > 0, timeout=20)
+    (project.home / "sick").touch()
+    told, second = await health.look_at_all(1), platform.health_of(request)
+    assert (told.looked_at, told.unhealthy, second.state, second.restarts) == (1, 1, "unhealthy", 1)
+    assert second.since > first.since
+    await health.look_at_all(1)
+    assert platform.health_of(request).since == second.since, "since when it is so, not when it was last seen"
 
 
 class PlatformOf(FakePlatform):
@@ -160,6 +189,11 @@ class PlatformOf(FakePlatform):
             created_at=utc_now(),
             updated_at=utc_now(),
         )
+
+    def health_of(self, request: ReleaseRequest) -> ServiceHealth:
+        health = self.books[request.release_id].health
+        assert health is not None
+        return health.services["backend"]
 
     async def allocate_ports(self, project_id: str, services: list[str]) -> PortAllocationDTO:
         return PortAllocationDTO(project_id=project_id, server_handle="local", server_ip="127.0.0.1", ports=self._ports)
