@@ -100,12 +100,20 @@ async def test_removed_volumes_are_cloned_again_with_what_was_pushed_and_written
 
 
 async def test_packages_whose_volume_was_removed_are_installed_again(bench: Bench) -> None:
-    files = {"Makefile": MAKEFILE.format("$(VENV)/bin/python -c 'print(7)'"), "requirements.txt": "# none\n"}
+    own = f"# of {bench.worker}, so that no other test has this environment\n"
+    files = {"Makefile": MAKEFILE.format("$(VENV)/bin/python -c 'print(7)'"), "requirements.txt": own}
+    before = _environments()
     assert (await bench.verify(bench.verification(files))).passed
-    for name in docker("ps", "--all", "--filter", "name=^venv-", "--format", "{{.Names}}").split():
-        docker("rm", "--force", name)
-        docker("volume", "rm", "--force", name)
+    (name,) = _environments() - before
+    docker("rm", name)
+    docker("volume", "rm", name)
     assert (await bench.verify(bench.verification(files))).passed
+    docker("rm", name)
+    docker("volume", "rm", name)
+
+
+def _environments() -> set[str]:
+    return set(docker("ps", "--all", "--filter", "name=^venv-", "--format", "{{.Names}}").split())
 
 
 def _prune(bench: Bench) -> None:
