@@ -1,16 +1,24 @@
 """How the services of a release are, as the platform has seen them last, and where people reach them."""
 
+from collections.abc import AsyncIterator
 from typing import Any
 from uuid import uuid4
 
 import pytest
+import pytest_asyncio
 
-from tests.support.api import Api
+from tests.support.api import Api, running_api
 
 LINKS = {"backend": "http://127.0.0.1:18000", "tg_bot": "https://t.me/demo_bot"}
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(scope="module")
+async def api(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Api]:
+    async with running_api(tmp_path_factory.mktemp("api")) as running:
+        yield running
+
+
+@pytest_asyncio.fixture
 async def project_id(api: Api) -> str:
     return await api.new_project(api.admin)
 
