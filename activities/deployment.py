@@ -1,6 +1,7 @@
 """The nodes of the devops graph, and the operations on what is deployed."""
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypedDict
 
@@ -24,6 +25,7 @@ from contracts.steps import (
     OperationRequest,
     OperationResult,
     ProbeRequest,
+    ProbeResult,
     ReleaseChoice,
     ReleaseOutcome,
     ReleaseRequest,
@@ -60,6 +62,8 @@ class DevopsState(TypedDict, total=False):
     release: dict[str, Any]
     probe_ok: bool
     probe_error: str | None
+    watch_s: int
+    seen: dict[str, Any]
     url: str
     status: str
     error_code: str | None
@@ -189,26 +193,21 @@ class DevopsNodes:
     async def probe(self, state: DevopsState) -> DevopsState:
         """Ask the URL from outside, as its users will."""
         await self.platform.record_release(_record(state, ReleaseState.PROBING))
-        request = ProbeRequest(
-            project_id=state["project_id"],
-            project_name=state["project_name"],
-            release_id=state["release_id"],
-            plan=DeploymentPlan.model_validate(state["plan"]),
-            allocation=Allocation.model_validate(state["allocation"]),
-        )
-        result = await beating(self.target.probe(request))
-        return {
-            "probe_ok": result.ok,
-            "url": result.url,
-            "error_code": None if result.ok else ErrorCode.PROBE_FAILED.value,
-            "error": result.error,
-        }
+        return _seen(await beating(self.target.probe(_probe_request(state))))
+
+    async def watch(self, state: DevopsState) -> DevopsState:
+        """Watch the release at its public address; a second run watches anew and sees a crash in between."""
+        watch = {"watch_s": state["watch_s"], "seen": state.get("seen") or {}}
+        request = ProbeRequest.model_validate(_probe_request(state).model_dump() | watch)
+        return _seen(await beating(self.target.probe(request)))
 
     async def promote(self, state: DevopsState) -> DevopsState:
         """Record the release as the active one; a second run finds that done."""
         allocation = Allocation.model_validate(state["allocation"])
         await self.platform.record_release(
-            _record(state, ReleaseState.ACTIVE, server=allocation.server_handle, url=state["url"])
+            _record(
+                state, ReleaseState.ACTIVE, server=allocation.server_handle, url=state["url"], links=links_of(state)
+            )
         )
         if state.get("rollback") and allocation.previous_release_id not in {None, state["release_id"]}:
             await self._mark(state["project_id"], str(allocation.previous_release_id), ReleaseState.ROLLED_BACK)
@@ -349,8 +348,38 @@ def _release_request(state: DevopsState) -> ReleaseRequest:
     )
 
 
+def links_of(state: Mapping[str, Any]) -> dict[str, str]:
+    """Where people reach each service, by its name, as it was seen last."""
+    return {name: str(one["link"]) for name, one in (state.get("seen") or {}).items() if one.get("link")}
+
+
+def _probe_request(state: DevopsState) -> ProbeRequest:
+    return ProbeRequest(
+        project_id=state["project_id"],
+        project_name=state["project_name"],
+        release_id=state["release_id"],
+        plan=DeploymentPlan.model_validate(state["plan"]),
+        allocation=Allocation.model_validate(state["allocation"]),
+    )
+
+
+def _seen(result: ProbeResult) -> DevopsState:
+    return {
+        "probe_ok": result.ok,
+        "url": result.url,
+        "seen": {name: one.model_dump(mode="json") for name, one in result.services.items()},
+        "error_code": None if result.ok else ErrorCode.PROBE_FAILED.value,
+        "error": result.error,
+    }
+
+
 def _record(
-    state: DevopsState, release_state: ReleaseState, *, server: str | None = None, url: str | None = None
+    state: DevopsState,
+    release_state: ReleaseState,
+    *,
+    server: str | None = None,
+    url: str | None = None,
+    links: dict[str, str] | None = None,
 ) -> DeploymentRecord:
     plan = DeploymentPlan.model_validate(state["plan"])
     return DeploymentRecord(
@@ -363,11 +392,12 @@ def _record(
         url=url,
         services=plan.services,
         image=state.get("release", {}).get("image"),
+        links=links or {},
     )
 
 
 def _as_record(release: DeploymentDTO) -> DeploymentRecord:
-    return DeploymentRecord.model_validate(release.model_dump(exclude={"number", "created_at", "updated_at"}))
+    return DeploymentRecord.model_validate(release.model_dump(exclude={"number", "health", "created_at", "updated_at"}))
 
 
 def _failed(release: DeploymentDTO, verdict: ReleaseVerdict) -> DeploymentRecord:

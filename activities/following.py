@@ -127,3 +127,17 @@ async def or_stop(work: Awaitable[_Result], stop: Callable[[], Awaitable[None]])
         if cancel_requested():
             await to_the_end(stop())
         raise
+
+
+async def goes_on(pause_s: float) -> bool:
+    """After a pause with heartbeats: False as soon as the worker shuts down, so that it need not wait for us."""
+    clock = asyncio.get_running_loop().time
+    until = clock() + pause_s
+    shutdown = asyncio.ensure_future(activity.wait_for_worker_shutdown())
+    try:
+        while not shutdown.done() and (left := until - clock()) > 0:
+            activity.heartbeat()
+            await asyncio.wait({shutdown}, timeout=min(_BEAT_S, left))
+        return not shutdown.done()
+    finally:
+        shutdown.cancel()

@@ -7,16 +7,15 @@ import structlog
 from temporalio import activity
 
 from activities import rules_reconciling as rules
-from activities.following import beating
+from activities.following import beating, goes_on
 from activities.ports import Platform, WorkflowClient
 from contracts.base import utc_now
 from contracts.errors import OrchestratorError
-from contracts.maintenance import MaintenancePlan, MaintenanceReport, OpenTask, Tidied
+from contracts.maintenance import Housekeeping, MaintenancePlan, MaintenanceReport, OpenTask, Tidied
 from contracts.names import ActivityName
 
 log = structlog.get_logger(__name__)
 
-_BEAT_S = 1.0
 _AT_ONCE = 8
 _TOLD = 100
 
@@ -39,11 +38,11 @@ class MaintenanceActivities:
             except OrchestratorError as error:
                 failed += 1
                 log.warning("open tasks could not be compared with Temporal", code=error.code.value, why=error.message)
-            if not await _goes_on(min(plan.every_s, until - clock())) or clock() >= until:
+            if not await goes_on(min(plan.every_s, until - clock())) or clock() >= until:
                 return MaintenanceReport(rounds=rounds, failed=failed, ended=ended[-_TOLD:])
 
     @activity.defn(name=ActivityName.MAINTENANCE_TIDY)
-    async def tidy(self) -> Tidied:
+    async def tidy(self, order: Housekeeping) -> Tidied:
         """Delete what nobody can use any more; a second run finds nothing."""
         return await self.platform.tidy()
 
@@ -83,17 +82,3 @@ class MaintenanceActivities:
             state=projection.state.value,
         )
         return task.id
-
-
-async def _goes_on(pause_s: float) -> bool:
-    """After a pause with heartbeats: False as soon as the worker shuts down, so that it need not wait for us."""
-    clock = asyncio.get_running_loop().time
-    until = clock() + pause_s
-    shutdown = asyncio.ensure_future(activity.wait_for_worker_shutdown())
-    try:
-        while not shutdown.done() and (left := until - clock()) > 0:
-            activity.heartbeat()
-            await asyncio.wait({shutdown}, timeout=min(_BEAT_S, left))
-        return not shutdown.done()
-    finally:
-        shutdown.cancel()

@@ -13,7 +13,7 @@ from contracts.agent_workers import SendMessageCommand, SendMessageResponse, Tur
 from contracts.artifacts import ArtifactRef
 from contracts.departments import DeployMessage, DeployResult, ScaffolderMessage
 from contracts.maintenance import OpenTask, Tidied, WorkflowEnding
-from contracts.nouns import DeploymentDTO, DeploymentRecord, PortAllocationDTO, ServerDTO
+from contracts.nouns import DeploymentDTO, DeploymentRecord, PortAllocationDTO, ReleaseHealth, ServerDTO
 from contracts.progress import FineEvent, Projection, ProjectionAck
 from contracts.steps import (
     AnalysisRequest,
@@ -191,6 +191,11 @@ class Platform(Protocol):
 
     async def tidy(self) -> Tidied:
         """Delete what nobody can use any more."""
+
+    async def active_releases(self) -> list[DeploymentDTO]:
+        """What serves now, of all projects."""
+
+    async def record_health(self, release_id: str, seen: ReleaseHealth) -> None: ...
 
 
 class WorkflowClient(Protocol):

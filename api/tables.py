@@ -324,6 +324,8 @@ class ReleaseRow(SQLModel, table=True):
     error: str | None = Field(default=None, sa_column=Column(Text))
     log: Document | None = _json(default=None, nullable=True)
     image: str | None = Field(default=None, sa_column=Column(String(100)))
+    links: Document = _json(default_factory=dict)
+    health: Document | None = _json(default=None, nullable=True)
     created_at: datetime = _time()
     updated_at: datetime = _time()
 

@@ -6,6 +6,7 @@ from pydantic import Field, StringConstraints
 
 from contracts.artifacts import ArtifactRef
 from contracts.base import BaseMessage, BaseResult, CommitSha, Identifier, Text, UserId
+from contracts.project_settings import MAX_WATCH_S
 from contracts.project_spec import ProjectName, ProjectSlug, ProjectSpec
 from contracts.states import AgentKind, DeployAction, ReleaseState
 
@@ -49,7 +50,8 @@ class EngineeringResult(BaseResult):
 class DeployMessage(BaseMessage):
     """One commit to one live URL, or another action on what is deployed. Input of workflow `deploy`.
 
-    The workflow `parent_workflow_id` is told when a question is asked and closed.
+    The workflow `parent_workflow_id` is told when a question is asked and closed. A new release is watched for
+    `watch_s` seconds before it counts as live; 0 for messages of before there was a watch.
     """
 
     task_id: Identifier
@@ -65,6 +67,7 @@ class DeployMessage(BaseMessage):
     parent_workflow_id: str | None = Field(default=None, max_length=300)
     require_approval: bool = False
     question_reminder_s: int = Field(default=86_400, ge=1)
+    watch_s: int = Field(default=0, ge=0, le=MAX_WATCH_S)
 
 
 class DeployResult(BaseResult):
@@ -76,6 +79,7 @@ class DeployResult(BaseResult):
     release_state: ReleaseState | None = None
     error_code: str | None = None
     summary: str | None = None
+    links: dict[str, str] = Field(default_factory=dict)
 
 
 class DeliveryMessage(BaseMessage):
@@ -94,6 +98,7 @@ class DeliveryMessage(BaseMessage):
     require_approval: bool = False
     turn_timeout_s: int = Field(default=3600, ge=1, le=86_400)
     question_reminder_s: int = Field(default=86_400, ge=1)
+    watch_s: int = Field(default=0, ge=0, le=MAX_WATCH_S)
 
 
 class DeliveryResult(BaseResult):
@@ -102,6 +107,7 @@ class DeliveryResult(BaseResult):
     release_id: str | None = None
     error_code: str | None = None
     summary: str | None = None
+    links: dict[str, str] = Field(default_factory=dict)
 
 
 class ScaffolderMessage(BaseMessage):

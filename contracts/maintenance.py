@@ -73,6 +73,10 @@ class OpenTaskList(Contract):
     items: list[OpenTask]
 
 
+class Housekeeping(Step):
+    """Input of workflow `housekeeping`. It has no fields yet: every start carries a payload, which is sealed."""
+
+
 class Tidied(Step):
     """How many rows that nobody can use any more were deleted."""
 

@@ -38,6 +38,7 @@ class ActivityName:
     DEPLOYMENT_CHOOSE: Final = "deployment.choose"
     MAINTENANCE_WATCH: Final = "maintenance.watch"
     MAINTENANCE_TIDY: Final = "maintenance.tidy"
+    SERVICES_LOOK: Final = "services.look"
 
 
 class UpdateName:
@@ -72,3 +73,7 @@ class SearchAttribute:
     STAGE: Final = "Stage"
     SERVER_HANDLE: Final = "ServerHandle"
     ALL: Final = ("ProjectId", "ProjectName", "TaskId", "UserId", "Stage", "ServerHandle")
+
+
+LINK_OF: Final = "link_of_"
+"""In a task's result, before the name of a service: where people reach it."""

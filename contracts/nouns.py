@@ -399,6 +399,7 @@ class DeploymentRecord(Contract):
 
     `image` is the id of the container image that it runs, and every later start of it; None where there are none.
     `serving` is kept with the project until a release of it is recorded as active; an empty one takes it back.
+    `links` says where people reach each of its services, by name.
     """
 
     id: Identifier
@@ -414,12 +415,30 @@ class DeploymentRecord(Contract):
     log: ArtifactRef | None = None
     image: str | None = Field(default=None, max_length=100)
     serving: str | None = Field(default=None, max_length=1_000)
+    links: dict[str, str] = Field(default_factory=dict)
+
+
+class ServiceHealth(Contract):
+    """How a deployed service was when it was last looked at, and since when. `restarts` counts since its start."""
+
+    state: Literal["healthy", "unhealthy", "stopped"]
+    since: AwareDatetime
+    restarts: int = Field(default=0, ge=0)
+    error: str | None = Field(default=None, max_length=2_000)
+
+
+class ReleaseHealth(Contract):
+    """Platform only: what was seen of the services of the active release at `seen_at`."""
+
+    seen_at: AwareDatetime
+    services: dict[str, ServiceHealth]
 
 
 class DeploymentDTO(DeploymentRecord):
-    """`number` counts the releases of a project from 1."""
+    """`number` counts the releases of a project from 1. `health` is that of the active one, once it was looked at."""
 
     number: int
+    health: ReleaseHealth | None = None
     created_at: AwareDatetime
     updated_at: AwareDatetime
 

@@ -16,6 +16,9 @@ from contracts.wording import in_words
 
 _HOST = re.compile(r"\*|(\*\.)?[A-Za-z0-9]([A-Za-z0-9.-]{0,198}[A-Za-z0-9])?|[0-9A-Fa-f:.]{2,45}")
 
+MAX_WATCH_S = 600
+"""The longest watch of a release, in seconds."""
+
 SettingValue = bool | int | float | str | list[str] | None
 """A value as JSON has it, of whatever setting."""
 
@@ -25,6 +28,12 @@ class ProjectSettings(Contract):
 
     approve_deploys: bool = Field(default=False, description="ask for approval before a release goes online")
     agent: AgentKind = Field(default=AgentKind.SCRIPTED, description="the agent that writes the code")
+    watch_s: int = Field(
+        default=20,
+        ge=0,
+        le=MAX_WATCH_S,
+        description="how many seconds a new release is watched at its address before it counts as live; 0: not at all",
+    )
     max_rounds: int = Field(
         default=3, ge=1, le=10, description="how many attempts the agent has before a person is asked"
     )

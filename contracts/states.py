@@ -99,6 +99,7 @@ class Stage(StrEnum):
     ALLOCATING = "allocating"
     DEPLOYING = "deploying"
     PROBING = "probing"
+    WATCHING = "watching"
     PROMOTING = "promoting"
     ROLLING_BACK = "rolling back"
     STOP = "stop"

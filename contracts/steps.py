@@ -8,10 +8,15 @@ from contracts.agent_workers import TurnOutcome
 from contracts.artifacts import ArtifactRef
 from contracts.base import CommitSha, Contract, Identifier, Text
 from contracts.departments import RepositoryFullName
+from contracts.project_settings import MAX_WATCH_S
 from contracts.states import AgentKind, DeployAction
 
 TESTS_CHECK = "tests"
 """The check without which nothing reaches a protected main branch: the project's own, run by the Tester."""
+
+
+MAX_START_LIMIT_S = 240
+"""The longest that a service may take to start: a return to a release must fit into a step of the release program."""
 
 
 class Step(Contract):
@@ -187,6 +192,9 @@ class ServiceProcess(Step):
     """One module as it is started: argv, health path and what its body must contain.
 
     `migrate` is the argv that brings the project's data to what this commit expects; empty when there is none.
+    `start_limit_s` says how many seconds it may take until its first good answer; None leaves that to the target. A
+    body must contain `live_contains` only once the service is at its public address. Of a service that is `alone`
+    never two run at once.
     """
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")
@@ -194,6 +202,9 @@ class ServiceProcess(Step):
     health_path: str = Field(default="/health", max_length=200)
     health_contains: str = Field(default="", max_length=500)
     migrate: list[str] = Field(default_factory=list, max_length=30)
+    start_limit_s: int | None = Field(default=None, ge=1, le=MAX_START_LIMIT_S)
+    live_contains: str = Field(default="", max_length=500)
+    alone: bool = False
 
 
 class DeploymentPlan(Step):
@@ -293,22 +304,59 @@ class Serving(Step):
     detail: str = Field(default="", max_length=500)
 
 
+class ServiceSight(Step):
+    """What was seen of one service: its state, its process, its restarts since it was started, what was wrong with
+    it, and the link under which people reach it."""
+
+    state: str = Field(default="absent", max_length=20)
+    pid: int | None = None
+    restarts: int = 0
+    error: str | None = Field(default=None, max_length=2_000)
+    link: str | None = Field(default=None, max_length=500)
+
+
 class ProbeRequest(Step):
-    """Ask from outside: 200, the expected body, the expected release, and no restart in between."""
+    """Ask from outside: 200, the expected body, the expected release, and no restart in between.
+
+    With `watch_s` the services are watched for so many seconds; none may have restarted since it was `seen`. `live`
+    asks of a service what it must do once it is live, such as reach Telegram; a watch always does.
+    """
 
     project_id: Identifier
     project_name: str
     release_id: Identifier
     plan: DeploymentPlan
     allocation: Allocation
+    watch_s: int = Field(default=0, ge=0, le=MAX_WATCH_S)
+    seen: dict[str, ServiceSight] = Field(default_factory=dict)
+    live: bool = False
 
 
 class ProbeResult(Step):
+    """`url` is the project's address, `services` has each of its services by name."""
+
     ok: bool
     url: str
     status_code: int | None = None
     restarts: int = 0
     error: str | None = Field(default=None, max_length=2_000)
+    services: dict[str, ServiceSight] = Field(default_factory=dict)
+
+
+class LookAfter(Step):
+    """Look at what is deployed every `every_s` seconds for `stretch_s` seconds, at `at_once` releases at once."""
+
+    every_s: float = Field(default=60.0, gt=0)
+    stretch_s: float = Field(default=3_600.0, ge=0)
+    at_once: int = Field(default=4, ge=1, le=50)
+
+
+class LookedAfter(Step):
+    """Of the last round: how many releases could be looked at, and how many of them have a service that is not well."""
+
+    rounds: int = 0
+    looked_at: int = 0
+    unhealthy: int = 0
 
 
 class ReleaseVerdict(Step):

@@ -46,6 +46,7 @@ from contracts.nouns import (
     ProjectUpdate,
     QuestionList,
     QueueList,
+    ReleaseHealth,
     SecretDTO,
     SecretGenerate,
     SecretList,
@@ -387,6 +388,13 @@ class ApiClient:
 
     async def record_release(self, release: DeploymentRecord) -> DeploymentDTO:
         return await self._request("PUT", "/internal/releases", DeploymentDTO, release)
+
+    async def active_releases(self) -> list[DeploymentDTO]:
+        """What serves now, of all projects."""
+        return (await self._get("/internal/releases/active", DeploymentList)).items
+
+    async def record_health(self, release_id: str, seen: ReleaseHealth) -> None:
+        await self._request("PUT", f"/internal/releases/{_part(release_id)}/health", DeploymentDTO, seen)
 
     # How a request is made
 

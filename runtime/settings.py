@@ -104,6 +104,12 @@ class Settings(BaseSettings):
         pattern=r"^[a-z_][a-z0-9_-]{0,31}@[A-Za-z0-9][A-Za-z0-9._-]*(:[0-9]{1,5})?$",
         description="user@host[:port] of the server that every project is deployed to; None: this machine",
     )
+    watch_s: int = Field(
+        default=20,
+        ge=0,
+        le=600,
+        description="how long a new release is watched where neither project nor installation say",
+    )
     worker_beat_s: int = Field(default=10, ge=1, le=60, description="how often a Temporal worker says that it lives")
     queue_grace_s: float = Field(
         default=15.0, ge=0, le=3600, description="how long a task queue may be without a worker before people are told"

@@ -37,7 +37,6 @@ log = structlog.get_logger(__name__)
 """How often this process tells the server that it lives: a dead one is known well within a minute."""
 
 _RECONNECT_S = 1.0
-
 _BUCKETS_S = [0.01, 0.05, 0.1, 0.5, 1, 5, 15, 30, 60, 120, 300, 600, 1200, 1800, 3600]
 """Activities take milliseconds, tests a minute, turns of an agent up to an hour."""
 

@@ -159,8 +159,9 @@ def containers(settings: Settings, forge: Forge, artifacts: DirectoryArtifactSto
     runs = ContainerRuns(engine, settings.containers_dir / "runs")
     images = DockerImages(engine, settings.containers_dir / "locks")
     clis = [row.in_image() for row in AGENTS]
+    workspaces = DockerWorkspaces(runs, images, forge, settings.containers_dir / "workspaces", Queue.AGENTS)
     return AgentEnvironment(
-        DockerWorkspaces(runs, images, forge, settings.containers_dir / "workspaces", Queue.AGENTS),
-        DockerAgentRuntime(runs, images, clis, artifacts, own_hosts=_own_hosts(settings)),
+        workspaces,
+        DockerAgentRuntime(runs, images, clis, artifacts, own_hosts=_own_hosts(settings), restore=workspaces.restore),
         DockerTester(runs, images, forge, settings.containers_dir / "verifications", artifacts),
     )

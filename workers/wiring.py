@@ -14,6 +14,7 @@ from activities.agent import AgentActivities
 from activities.departments import DepartmentActivities
 from activities.deployment import DevopsNodes
 from activities.engineering import EngineeringNodes
+from activities.health import HealthActivities
 from activities.maintenance import MaintenanceActivities
 from activities.ports import (
     AgentRuntime,
@@ -121,6 +122,7 @@ def build_activities(ports: Ports) -> list[Any]:
         devops.operate,
         maintenance.watch,
         maintenance.tidy,
+        HealthActivities(ports.target, ports.platform).look,
     ]
 
 

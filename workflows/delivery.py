@@ -29,7 +29,7 @@ with workflow.unsafe.imports_passed_through():
     from contracts.questions import QuestionDTO
     from contracts.states import ResultStatus, Stage, TaskKind, TaskState
     from contracts.subjects import Subject
-    from workflows import failures, options
+    from workflows import failures, options, rules
     from workflows.ledger import Ledger
     from workflows.visibility import attributes
 
@@ -125,6 +125,7 @@ class DeliveryWorkflow:
             commit=built.commit_sha,
             require_approval=message.require_approval,
             question_reminder_s=message.question_reminder_s,
+            watch_s=message.watch_s,
             parent_task_id=message.task_id,
             parent_workflow_id=workflow.info().workflow_id,
         )
@@ -169,6 +170,7 @@ class DeliveryWorkflow:
                 "commit_sha": live.commit_sha or built.commit_sha,
                 "release_id": live.release_id,
                 "summary": built.summary,
+                **rules.links_for_people(live.links),
             },
         )
         return DeliveryResult(
@@ -179,6 +181,7 @@ class DeliveryWorkflow:
             commit_sha=built.commit_sha,
             release_id=live.release_id,
             summary=built.summary,
+            links=live.links,
         )
 
     async def _record_end(self, error: BaseException) -> None:

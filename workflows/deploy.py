@@ -15,7 +15,7 @@ from temporalio import workflow
 from temporalio.common import SearchAttributeKey
 
 with workflow.unsafe.imports_passed_through():
-    from activities.deployment import DevopsNodes
+    from activities.deployment import DevopsNodes, links_of
     from contracts import ids
     from contracts.departments import DeployMessage, DeployResult
     from contracts.errors import ErrorCode
@@ -51,6 +51,7 @@ _STAGES = {
     "allocate": (Stage.ALLOCATING, 30, "Allocating server and ports."),
     "deploy": (Stage.DEPLOYING, 45, "Installing the release on the server."),
     "probe": (Stage.PROBING, 80, "Checking the URL from outside."),
+    "watch": (Stage.WATCHING, 88, "The URL answers; watching the release before it counts as live."),
     "promote": (Stage.PROMOTING, 95, "The release answers; recording it as the active one."),
     "roll_back": (Stage.ROLLING_BACK, 90, "Returning to the previous release."),
 }
@@ -247,6 +248,7 @@ class DeployWorkflow:
             "commit": chosen.commit,
             "rollback": message.action is DeployAction.ROLLBACK,
             "require_approval": message.require_approval,
+            **({"watch_s": message.watch_s} if message.watch_s else {}),
         }
 
     def _entered(self, attempt: Attempt, node: str, state: dict[str, Any]) -> None:
@@ -260,6 +262,8 @@ class DeployWorkflow:
         project_status = ProjectStatus.DEPLOYING if node == "deploy" else None
         if node == "deploy":
             workflow.upsert_search_attributes([_SERVER.value_set(self._server(state))])
+        if node == "watch":
+            text = f"{state.get('url')} answers; watching it for {state.get('watch_s')} s before it counts as live."
         reason = f" {state.get('error')}" if node == "roll_back" and state.get("error") else ""
         self._ledger.stage(stage, text + reason, percent=percent, project_status=project_status)
 
@@ -345,6 +349,7 @@ class DeployWorkflow:
             commit_sha=state["commit"],
             release_id=state["release_id"],
             release_state=ReleaseState.ACTIVE,
+            links=links_of(state),
         )
 
     # Activities ------------------------------------------------------------------------------------------

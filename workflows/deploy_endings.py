@@ -16,7 +16,7 @@ with workflow.unsafe.imports_passed_through():
     from contracts.errors import ErrorCode
     from contracts.states import DeployAction, ProjectStatus, ReleaseState, TaskState
     from contracts.steps import Allocation, ChosenRelease, ReleaseOutcome, ReleaseVerdict
-    from workflows import failures, options, patches
+    from workflows import failures, options, patches, rules
     from workflows.ledger import Ledger
 
 
@@ -42,6 +42,7 @@ class Attempt:
                 "release_id": result.release_id,
                 "server_ip": result.server_ip,
                 "port": result.port,
+                **rules.links_for_people(result.links),
             },
             project_status=ProjectStatus.ACTIVE if live else None,
             artifacts=self._artifacts(),

@@ -117,6 +117,10 @@ PROBE = ActivityConfig(
     cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
 )
 
+# Ten minutes are the longest watch that a project can have; one that begins anew after a killed Temporal worker is
+# another attempt with its own bound.
+WATCH = ActivityConfig(**{**PROBE, "start_to_close_timeout": timedelta(minutes=12)})
+
 # The node that waits for a turn: it only talks to the agent worker, which stops the turn itself when it is closed.
 DEVELOP = WAIT_FOR_WORKFLOW
 
@@ -137,6 +141,7 @@ MAINTENANCE = ActivityConfig(
     heartbeat_timeout=HEARTBEAT,
     retry_policy=BY_ERROR_CLASS,
 )
+LOOK_AFTER = ActivityConfig(**{**MAINTENANCE, "task_queue": Queue.INFRA})
 
 
 def named(config: ActivityConfig, summary: str) -> ActivityConfig:

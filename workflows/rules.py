@@ -1,13 +1,14 @@
 """Pure decisions of the workflows: no I/O, no clock, no randomness."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 from contracts import ids
 from contracts.base import MAX_TEXT, Contract
 from contracts.departments import EngineeringMessage
 from contracts.errors import ErrorCode, bounded
+from contracts.names import LINK_OF
 from contracts.progress import ProgressEvent, Projection
 from contracts.project_spec import ProjectSpec
 from contracts.questions import AnswerCommand, QuestionDTO
@@ -236,3 +237,8 @@ def _unfit(question: QuestionDTO, command: AnswerCommand) -> tuple[ErrorCode, st
     if not text or len(text) > 4_000:
         return ErrorCode.QUESTION_WRONG_CHOICE, "An answer needs between 1 and 4,000 characters."
     return None
+
+
+def links_for_people(links: Mapping[str, str]) -> dict[str, str]:
+    """What a task's result says of the services of a project that has several: each has its own link."""
+    return {f"{LINK_OF}{service}": link for service, link in links.items()} if len(links) > 1 else {}

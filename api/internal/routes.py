@@ -12,6 +12,7 @@ from api.credentials import queries as credentials
 from api.database import Session
 from api.problems import not_found
 from api.projects import queries as projects
+from api.releases import queries as release_queries
 from api.releases import recording
 from api.releases import replies as releases
 from api.servers import allocations
@@ -30,11 +31,13 @@ from contracts.nouns import (
     ArtifactFates,
     ArtifactHashes,
     DeploymentDTO,
+    DeploymentList,
     DeploymentRecord,
     EventBatch,
     EventsAccepted,
     PortAllocationDTO,
     PortAllocationRequest,
+    ReleaseHealth,
     SecretGenerate,
     SecretNames,
     SecretReveal,
@@ -149,6 +152,20 @@ async def register_server(body: ServerCreate, session: Session) -> ServerDTO:
 async def record_release(body: DeploymentRecord, session: Session) -> DeploymentDTO:
     """Insert or update by id; a new active release makes the former one superseded in the same step."""
     return releases.release(await recording.record(session, body))
+
+
+@router.get("/releases/active")
+async def active_releases(session: Session) -> DeploymentList:
+    """What serves now, of all projects."""
+    return DeploymentList(items=[releases.release(row) for row in await release_queries.list_active(session)])
+
+
+@router.put("/releases/{release_id}/health")
+async def record_health(
+    release_id: Annotated[Identifier, Path()], body: ReleaseHealth, session: Session
+) -> DeploymentDTO:
+    """What was last seen of the services of an active release."""
+    return releases.release(await recording.record_health(session, release_id, body))
 
 
 @router.post("/tokens", status_code=201)

@@ -41,3 +41,9 @@ async def find_active(session: AsyncSession, project_id: str) -> ReleaseRow | No
         col(ReleaseRow.project_id) == project_id, col(ReleaseRow.state) == ReleaseState.ACTIVE
     )
     return (await session.scalars(statement)).one_or_none()
+
+
+async def list_active(session: AsyncSession) -> list[ReleaseRow]:
+    """What serves now, of all projects."""
+    statement = select(ReleaseRow).where(col(ReleaseRow.state) == ReleaseState.ACTIVE).order_by(col(ReleaseRow.id))
+    return list(await session.scalars(statement))

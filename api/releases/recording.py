@@ -8,7 +8,7 @@ from api.problems import not_found, permanent
 from api.tables import ProjectRow, ReleaseRow, ServerRow
 from contracts.base import utc_now
 from contracts.errors import ErrorCode
-from contracts.nouns import DeploymentRecord
+from contracts.nouns import DeploymentRecord, ReleaseHealth
 from contracts.states import ProjectStatus, ReleaseState
 
 _IN_PROGRESS = {ReleaseState.PENDING, ReleaseState.BUILDING, ReleaseState.STARTING, ReleaseState.PROBING}
@@ -27,7 +27,7 @@ _NEXT: dict[ReleaseState, set[ReleaseState]] = {
     ReleaseState.REMOVED: set(),
 }
 _FIRST = _IN_PROGRESS | {ReleaseState.FAILED}
-_KEPT_WHEN_ABSENT = ("server_handle", "url", "services", "error_code", "error", "log", "image")
+_KEPT_WHEN_ABSENT = ("server_handle", "url", "services", "error_code", "error", "log", "image", "links")
 
 
 async def record(session: AsyncSession, given: DeploymentRecord) -> ReleaseRow:
@@ -87,7 +87,7 @@ async def _supersede_active(session: AsyncSession, project_id: str) -> None:
         col(ReleaseRow.project_id) == project_id, col(ReleaseRow.state) == ReleaseState.ACTIVE
     )
     for former in await session.scalars(statement):
-        former.state = ReleaseState.SUPERSEDED
+        former.state, former.health = ReleaseState.SUPERSEDED, None
         former.updated_at = utc_now()
     # Before the next one becomes active: the index allows one at a time.
     await session.flush()
@@ -100,7 +100,9 @@ def _update(row: ReleaseRow, given: DeploymentRecord) -> None:
     for name in _KEPT_WHEN_ABSENT:
         if document[name]:
             setattr(row, name, document[name])
-    if given.state is ReleaseState.ACTIVE:
+    if given.state is not ReleaseState.ACTIVE:
+        row.health = None
+    else:
         # A release that serves has no error, even if an earlier attempt to go back to it failed.
         row.served, row.error_code, row.error = True, None, None
 
@@ -117,3 +119,15 @@ async def _update_project(session: AsyncSession, project: ProjectRow, row: Relea
     else:
         return
     project.updated_at = utc_now()
+
+
+async def record_health(session: AsyncSession, release_id: str, seen: ReleaseHealth) -> ReleaseRow:
+    """What was seen last. Of a release that no longer serves, and of an earlier look, nothing is kept."""
+    row = await session.get(ReleaseRow, release_id, with_for_update=True)
+    if row is None:
+        raise not_found("release", release_id)
+    before = ReleaseHealth.model_validate(row.health) if row.health else None
+    if row.state == ReleaseState.ACTIVE and (before is None or before.seen_at <= seen.seen_at):
+        row.health = seen.model_dump(mode="json")
+        await session.flush()
+    return row

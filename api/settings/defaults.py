@@ -9,8 +9,8 @@ from contracts.project_settings import ProjectSettings
 
 
 async def _defaults(settings: SettingsDep) -> ProjectSettings:
-    """The agent is that of the process's own settings."""
-    return ProjectSettings(agent=settings.agent)
+    """The agent and the watch are those of the process's own settings."""
+    return ProjectSettings(agent=settings.agent, watch_s=settings.watch_s)
 
 
 DefaultsDep = Annotated[ProjectSettings, Depends(_defaults)]

@@ -58,6 +58,7 @@ def delivery(
         turn_timeout_s=settings.turn_timeout_s,
         question_reminder_s=settings.question_reminder_s,
         require_approval=_or(body.require_approval, settings.approve_deploys),
+        watch_s=settings.watch_s,
     )
 
 
@@ -78,6 +79,7 @@ def deploy(
         project_slug=project.slug,
         repository=project.repository,
         require_approval=_or(body.require_approval, settings.approve_deploys),
+        watch_s=settings.watch_s,
         question_reminder_s=settings.question_reminder_s,
     )
 

@@ -15,6 +15,7 @@ _DEPLOY_STAGES = {
     Stage.ALLOCATING,
     Stage.DEPLOYING,
     Stage.PROBING,
+    Stage.WATCHING,
     Stage.PROMOTING,
     Stage.ROLLING_BACK,
 }

@@ -9,6 +9,7 @@ from bot.rendering.progress import STEPS, Progress
 from bot.texts import Markup, Texts
 from contracts.chat import ChatScreenDTO
 from contracts.errors import bounded
+from contracts.names import LINK_OF
 from contracts.nouns import TaskDTO
 from contracts.questions import QuestionDTO
 from contracts.states import QuestionKind, Stage, TaskState
@@ -65,7 +66,10 @@ def final(
     wish = shorten(screen.wish)
     if task.state is TaskState.COMPLETED:
         url = str(task.result.get("deployed_url") or "")
-        return View(texts("screen-done", project=project, wish=wish, url=url))
+        text = texts("screen-done", project=project, wish=wish, url=url)
+        for service, link in _other_links(task, url):
+            text = texts("screen-link", screen=text, service=service, url=link)
+        return View(text)
     if task.state is TaskState.CANCELLED:
         return View(texts("screen-cancelled", project=project, wish=wish, stage=stage_name(texts, stage)))
     reason = reason_text(texts, task.error_code)
@@ -94,6 +98,12 @@ def stage_name(texts: Texts, stage: Stage) -> str:
 def shorten(text: str, limit: int = _MAX_WISH) -> str:
     line = " ".join(text.split())
     return line if len(line) <= limit else f"{line[: limit - 1]}…"
+
+
+def _other_links(task: TaskDTO, url: str) -> list[tuple[str, str]]:
+    """The services of a project that are reached elsewhere than at its address."""
+    links = {name: str(link) for name, link in task.result.items() if name.startswith(LINK_OF) and link}
+    return [(name.removeprefix(LINK_OF), link) for name, link in links.items() if link != url]
 
 
 def _steps(texts: Texts, progress: Progress) -> Markup:

@@ -84,6 +84,8 @@ screen-done = ✅ <b>Ready: { $project }</b>
     <i>{ $wish }</i>
 
     { $url }
+screen-link = { $screen }
+    { $service }: { $url }
 screen-failed = ❌ <b>{ $project }: not completed</b>
     <i>{ $wish }</i>
 
@@ -121,6 +123,7 @@ stage-resolving = Deployment: collecting secrets
 stage-allocating = Deployment: choosing server and port
 stage-deploying = Deployment: installing
 stage-probing = Deployment: checking the URL
+stage-watching = Deployment: watching the new release
 stage-promoting = Deployment: going live
 stage-rolling-back = Deployment: rolling back
 stage-stop = Stopping the service

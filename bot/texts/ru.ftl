@@ -84,6 +84,8 @@ screen-done = ✅ <b>Готово: { $project }</b>
     <i>{ $wish }</i>
 
     { $url }
+screen-link = { $screen }
+    { $service }: { $url }
 screen-failed = ❌ <b>{ $project }: не выполнено</b>
     <i>{ $wish }</i>
 
@@ -121,6 +123,7 @@ stage-resolving = Развёртывание: сбор секретов
 stage-allocating = Развёртывание: выбор сервера и порта
 stage-deploying = Развёртывание: установка
 stage-probing = Развёртывание: проверка адреса
+stage-watching = Развёртывание: наблюдение за новой версией
 stage-promoting = Развёртывание: переключение на новую версию
 stage-rolling-back = Развёртывание: откат
 stage-stop = Остановка сервиса

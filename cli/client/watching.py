@@ -6,6 +6,7 @@ from cli.terminal.exits import ExitCode
 from cli.terminal.output import Output
 from cli.terminal.tables import show_question
 from contracts.errors import ErrorCode, OrchestratorError
+from contracts.names import LINK_OF
 from contracts.nouns import StartedTask, TaskDTO
 from contracts.progress import StreamedEvent
 from contracts.states import QuestionState, TaskState
@@ -148,5 +149,9 @@ def _where(task: TaskDTO) -> str:
 def _result_facts(task: TaskDTO) -> list[tuple[str, object]]:
     names = {"deployed_url": "URL", "commit_sha": "Commit", "branch": "Branch", "release_id": "Release"}
     known = [(label, task.result.get(name)) for name, label in names.items()]
-    others = [(name, value) for name, value in task.result.items() if name not in names]
+    others = [(_label(name), value) for name, value in task.result.items() if name not in names]
     return [*known, *others]
+
+
+def _label(name: str) -> str:
+    return f"Link of {name.removeprefix(LINK_OF)}" if name.startswith(LINK_OF) else name

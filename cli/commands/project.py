@@ -11,7 +11,15 @@ from cli.terminal.exits import EPILOG
 from cli.terminal.options import AsJson, ProjectArgument, SpecFile, command_group
 from cli.terminal.output import Output
 from contracts.base import new_id
-from contracts.nouns import ProjectCreate, ProjectList, ProjectResponse, ProjectUpdate
+from contracts.nouns import (
+    DeploymentDTO,
+    ProjectCreate,
+    ProjectList,
+    ProjectResponse,
+    ProjectUpdate,
+    ReleaseHealth,
+    ServiceHealth,
+)
 from contracts.states import Module
 from runtime.api_client import ApiClient
 
@@ -123,6 +131,22 @@ def archive(project: ProjectArgument, as_json: AsJson = False) -> None:
     session.run(work, as_json=as_json)
 
 
+def _links(release: DeploymentDTO, url: str | None) -> list[tuple[str, object]]:
+    """The services that are reached elsewhere than at the project's address."""
+    return [(f"Link of {service}", link) for service, link in release.links.items() if link != url]
+
+
+def _health(health: ReleaseHealth) -> str:
+    """How the services were when they were last looked at."""
+    return "; ".join(_service_health(name, one) for name, one in health.services.items())
+
+
+def _service_health(name: str, health: ServiceHealth) -> str:
+    restarts = f", {health.restarts} restarts" if health.restarts else ""
+    why = f": {' '.join((health.error or '').split())[:200]}" if health.error else ""
+    return f"{name} {health.state} since {health.since:%Y-%m-%d %H:%M} UTC{restarts}{why}"
+
+
 def _describe(found: ProjectResponse, out: Output) -> None:
     project, release = found.project, found.active_release
     out.facts(
@@ -138,6 +162,8 @@ def _describe(found: ProjectResponse, out: Output) -> None:
             ("Repository", project.repository),
             ("URL", project.url),
             ("Serving", project.serving),
+            *(_links(release, project.url) if release else []),
+            ("Health", _health(release.health) if release and release.health else None),
             ("Release", f"{release.id} (number {release.number}, commit {release.commit[:12]})" if release else None),
         ]
     )

@@ -24,8 +24,9 @@ from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.service import RPCError
 
 from contracts.errors import ErrorClass, ErrorCode, OrchestratorError
-from contracts.maintenance import MaintenancePlan
+from contracts.maintenance import Housekeeping, MaintenancePlan
 from contracts.names import Queue, SignalName, WorkflowName
+from contracts.steps import Step
 
 MAINTENANCE_ID = "maintenance"
 SHORTEST = timedelta(minutes=5)
@@ -36,9 +37,10 @@ _CATCH_UP = timedelta(minutes=1)
 
 @dataclass(frozen=True)
 class Regular:
-    """A workflow without input that is started at an interval. Its name is also the id of its Schedule."""
+    """A workflow that is started with `order` at an interval. Its name is also the id of its Schedule."""
 
     workflow: str
+    order: Step
     every: timedelta
     summary: str
 
@@ -48,7 +50,12 @@ class Regular:
 
 
 REGULAR = (
-    Regular(WorkflowName.HOUSEKEEPING, timedelta(hours=1), "Delete expired tokens of agents and old marks of chats"),
+    Regular(
+        WorkflowName.HOUSEKEEPING,
+        Housekeeping(),
+        timedelta(hours=1),
+        "Delete expired tokens of agents and old marks of chats",
+    ),
 )
 
 
@@ -90,7 +97,7 @@ async def _maintain(client: Client, plan: MaintenancePlan) -> None:
 async def _schedule(client: Client, one: Regular) -> None:
     wanted = Schedule(
         action=ScheduleActionStartWorkflow(
-            one.workflow, id=one.workflow, task_queue=Queue.ORCHESTRATOR, static_summary=one.summary
+            one.workflow, one.order, id=one.workflow, task_queue=Queue.ORCHESTRATOR, static_summary=one.summary
         ),
         spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=one.every)]),
         policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=_CATCH_UP),

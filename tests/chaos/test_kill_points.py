@@ -60,6 +60,7 @@ ROUTES = [
         (
             Point(*_TURN, ("workers", DOCKER)),
             Point(*_DEPLOY, ("temporal", "postgres")),
+            Point("while the release is watched", in_stage("deploy", "watching"), ("workers",)),
         ),
     )
 ]

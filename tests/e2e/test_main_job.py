@@ -7,6 +7,8 @@ import httpx
 import pytest
 
 from tests.support.people.story import Story
+from tests.support.services import engine
+from tests.support.services.generated_project import bot_api
 from tests.support.stack import Stack
 
 WISH = "A library with books: title, author, year:int"
@@ -30,12 +32,27 @@ async def test_a_service_with_a_bot_does_what_was_asked(stack: Stack, modules: t
     story = await Story.begin(stack, *modules)
     await stack.ok("secret", "set", story.project, "TELEGRAM_BOT_TOKEN", stdin=BOT_TOKEN)
     await story.built("built", WISH)
-    keep_away_from_telegram(story.outside.repository, tmp_path / "clone")
-    task = await story.deployed("deployed")
+    here = await engine.seen_from(stack.server) if stack.server else "127.0.0.1"
+    with bot_api("0.0.0.0" if stack.server else "127.0.0.1", seen_as=here) as api:
+        keep_away_from_telegram(story.outside.repository, tmp_path / "clone", api.url)
+        task = await story.deployed("deployed")
     await assert_the_books_are_kept(task["result"]["deployed_url"], with_pages="web" in modules)
+    assert task["result"]["link_of_tg_bot"] == "https://t.me/demo_bot"
 
 
-def keep_away_from_telegram(repository: Path, clone: Path) -> None:
+@pytest.mark.deep
+async def test_a_bot_whose_token_reaches_nobody_does_not_go_live(stack: Stack, tmp_path: Path) -> None:
+    story = await Story.begin(stack, "backend", "tg_bot")
+    await stack.ok("secret", "set", story.project, "TELEGRAM_BOT_TOKEN", stdin=BOT_TOKEN)
+    await story.built("built", WISH)
+    keep_away_from_telegram(story.outside.repository, tmp_path / "clone", "http://127.0.0.1:9")
+    task = await story.ended(await story.deploy("refused"), "failed")
+    assert task["error_code"] == "PROBE_FAILED"
+    assert "does not reach Telegram" in task["error"]
+    assert (await stack.get(f"/projects/{story.project}"))["project"]["url"] is None
+
+
+def keep_away_from_telegram(repository: Path, clone: Path, api: str) -> None:
     """Telegram would refuse the token, and the bot would say so and end."""
 
     def git(*arguments: str) -> None:
@@ -44,7 +61,7 @@ def keep_away_from_telegram(repository: Path, clone: Path) -> None:
 
     git("clone", "--quiet", str(repository), str(clone))
     contract = clone / "env.contract.yaml"
-    contract.write_text(contract.read_text().replace("https://api.telegram.org", "http://127.0.0.1:9"))
+    contract.write_text(contract.read_text().replace("https://api.telegram.org", api))
     git("-C", str(clone), "commit", "--quiet", "--all", "--message", "Use another Bot API server")
     git("-C", str(clone), "push", "--quiet", "origin", "main")
 

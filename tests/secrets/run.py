@@ -71,6 +71,7 @@ class ProofStack(Stack):
         return {
             **super().env,
             "ORCHESTRATOR_RUNTIME": self.runtime,
+            "ORCHESTRATOR_WATCH_S": "2",
             # By TCP and with a password, as with a server of one's own; the usual socket needs none.
             "ORCHESTRATOR_POSTGRES_PORT": str(self.port_base + 3),
             "ORCHESTRATOR_WORKERS_METRICS": f"127.0.0.1:{self.port_base + 4}",

@@ -63,6 +63,7 @@ class Stack:
             "ORCHESTRATOR_REQUESTS_PER_MINUTE": "60000",
             # Stories have several people, also where work runs as processes.
             "ORCHESTRATOR_TRUST_PROCESSES": "true",
+            "ORCHESTRATOR_WATCH_S": "2",
             "COLUMNS": "200",
             **self.extra,
         }

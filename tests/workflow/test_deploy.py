@@ -109,6 +109,55 @@ async def test_a_release_that_does_not_answer_is_taken_back(world: World) -> Non
     assert world.platform.books[ids.release_id_for_task(task_id)].state is ReleaseState.FAILED
 
 
+async def test_a_release_that_ends_while_it_is_watched_is_taken_back(world: World) -> None:
+    good = await deployed(world, commit=A, watch_s=5)
+    world.target.dies.add(B)
+    task_id, code = await failed(world, commit=B, watch_s=5)
+    assert code == ErrorCode.PROBE_FAILED
+    assert world.target.serving == good.release_id
+    assert world.platform.books[str(good.release_id)].state is ReleaseState.ACTIVE
+    assert world.platform.books[ids.release_id_for_task(task_id)].state is ReleaseState.FAILED
+    assert "started again" in str(world.platform.of(task_id)[-1].error)
+
+
+async def test_the_url_is_told_at_the_switch_and_the_task_completes_after_the_watch(world: World) -> None:
+    world.target.watch_step = Step(held=True)
+    message = world.deploy(commit=A, watch_s=5)
+    started = await world.gateway.start_deploy(message)
+    await world.target.watch_step.reached()
+
+    def told() -> bool:
+        said = [p.milestone.message for p in world.platform.of(message.task_id) if p.milestone]
+        return any("http://127.0.0.1:18000 answers; watching it for 5 s" in str(text) for text in said)
+
+    await eventually(told, timeout=15)
+    assert world.platform.state(message.task_id) is TaskState.RUNNING
+    assert world.platform.books[ids.release_id_for_task(message.task_id)].state is not ReleaseState.ACTIVE
+    world.target.watch_step.released.set()
+    result = DeployResult.model_validate(await world.handle(started.workflow_id).result())
+    assert result.links == {"backend": "http://127.0.0.1:18000"}
+    assert [one.watch_s for one in world.target.watched] == [5]
+    assert set(world.target.watched[0].seen) == {"backend"}, "a crash before the watch is seen, too"
+
+
+async def test_a_release_is_not_watched_when_the_message_does_not_say_so(world: World) -> None:
+    await deployed(world, commit=A)
+    assert world.target.watched == []
+
+
+async def test_a_cancel_while_a_release_is_watched_returns_to_the_previous_one(world: World) -> None:
+    good = await deployed(world, commit=A)
+    world.target.watch_step = Step(held=True)
+    message = world.deploy(commit=B, watch_s=600)
+    started = await world.gateway.start_deploy(message)
+    await world.target.watch_step.reached()
+    await world.handle(started.workflow_id).cancel()
+    with pytest.raises(WorkflowFailureError):
+        await world.handle(started.workflow_id).result()
+    assert world.target.serving == good.release_id
+    assert world.platform.state(message.task_id) is TaskState.CANCELLED
+
+
 async def test_a_first_release_that_fails_leaves_nothing(world: World) -> None:
     world.target.unhealthy.add(A)
     await failed(world, commit=A)

@@ -1,4 +1,7 @@
-"""Topology of the devops graph: analyse -> resolve -> allocate -> approve -> deploy -> probe -> promote | roll back."""
+"""Topology of the devops graph: analyse -> resolve -> allocate -> approve -> deploy -> probe -> watch -> promote.
+
+What does not go well rolls back.
+"""
 
 from langgraph.graph import END, START
 from langgraph.types import interrupt
@@ -44,6 +47,12 @@ async def after_deploy(state: DevopsState) -> str:
 
 
 async def after_probe(state: DevopsState) -> str:
+    if not state.get("probe_ok"):
+        return "roll_back"
+    return "watch" if state.get("watch_s") else "promote"
+
+
+async def after_watch(state: DevopsState) -> str:
     return "promote" if state.get("probe_ok") else "roll_back"
 
 
@@ -57,6 +66,7 @@ def build_devops_graph(nodes: DevopsNodes) -> Topology:
     graph.add_node("approve", approve, metadata=_IN_WORKFLOW)
     graph.add_node("deploy", nodes.deploy, metadata=options.node(options.RELEASE_RUN, "Put the release on the server"))
     graph.add_node("probe", nodes.probe, metadata=options.node(options.PROBE, "Probe the URL from outside"))
+    graph.add_node("watch", nodes.watch, metadata=options.node(options.WATCH, "Watch the release at its URL"))
     graph.add_node("promote", nodes.promote, metadata=options.node(options.RECORD, "Record the active release"))
     graph.add_node(
         "roll_back", nodes.roll_back, metadata=options.node(options.REVERT, "Return to the previous release")
@@ -68,7 +78,10 @@ def build_devops_graph(nodes: DevopsNodes) -> Topology:
     graph.add_conditional_edges("allocate", after_allocate, {"approve": "approve", "deploy": "deploy"})
     graph.add_conditional_edges("approve", after_approve, {"deploy": "deploy", "roll_back": "roll_back"})
     graph.add_conditional_edges("deploy", after_deploy, {"probe": "probe", "roll_back": "roll_back"})
-    graph.add_conditional_edges("probe", after_probe, {"promote": "promote", "roll_back": "roll_back"})
+    graph.add_conditional_edges(
+        "probe", after_probe, {"watch": "watch", "promote": "promote", "roll_back": "roll_back"}
+    )
+    graph.add_conditional_edges("watch", after_watch, {"promote": "promote", "roll_back": "roll_back"})
     graph.add_edge("promote", END)
     graph.add_edge("roll_back", END)
     return graph

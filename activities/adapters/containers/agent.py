@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 
 from activities.adapters.agents.base import AgentCli
@@ -65,7 +65,9 @@ class DockerAgentRuntime:
         limits: Limits | None = None,
         network: str = AGENTS_NETWORK,
         own_hosts: tuple[str, ...] = (),
+        restore: Callable[[str], Awaitable[None]] | None = None,
     ) -> None:
+        """`restore` makes the workspace of an agent worker whole when somebody has removed a part of it."""
         self._runs = runs
         self._engine = runs.engine
         self._images = images
@@ -73,6 +75,7 @@ class DockerAgentRuntime:
         self._artifacts = artifacts
         self._limits = limits or Limits()
         self._gateways = EgressGateways(self._engine, images, network, own_hosts)
+        self._restore = restore
 
     async def get_ready(self) -> None:
         """Build the worker image if it is missing: about a minute, once on a machine."""
@@ -129,7 +132,9 @@ class DockerAgentRuntime:
         )
         if status.state != "absent":
             return status
-        if helper is None:
+        if self._restore is not None:
+            await self._restore(request.worker_id)
+        elif helper is None:
             raise workspace_missing(request.worker_id)
         if request.egress_hosts:
             await self._gateways.open(request.worker_id, request.egress_hosts, _labels(request))

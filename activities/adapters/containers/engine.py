@@ -304,6 +304,19 @@ class DockerContainerEngine:
     async def has_image(self, tag: str) -> bool:
         return await self._found(lambda api: api.inspect_image(tag)) is not None
 
+    async def ensure_image(self, tag: str) -> None:
+        """Pull the image if it is missing. Raises PROCESS_FAILED (transient) that says how to get it."""
+        if await self.has_image(tag):
+            return
+        repository, _, version = tag.partition(":")
+        try:
+            await self._call(lambda api: api.pull(repository, version))
+        except OrchestratorError as error:
+            if error.code is ErrorCode.DOCKER_UNREACHABLE:
+                raise
+            advice = f"The image {tag} is missing and cannot be pulled: {error.message} Run: make docker"
+            raise _refused(bounded(advice, 1_500), ErrorClass.TRANSIENT) from error
+
     async def tag_image(self, image: str, tag: str) -> None:
         repository, _, version = tag.partition(":")
         await self._call(lambda api: api.tag(image, repository, version))

@@ -40,22 +40,21 @@ class DockerImages:
     def __init__(self, engine: DockerContainerEngine, locks_dir: Path) -> None:
         self._engine = engine
         self._locks_dir = locks_dir
-        self._tag: str | None = None
 
     async def worker(self) -> str:
         """The tag of the worker image, which exists and has passed its smoke test.
 
-        Builds it when it is missing (about a minute, with the network); one builder at a time. Raises
-        OrchestratorError PROCESS_FAILED (transient) with the end of the build's output.
+        Looked for before every use, because somebody may have removed it. Builds it when it is missing (about a
+        minute, with the network); one builder at a time. Raises OrchestratorError PROCESS_FAILED (transient) with the
+        end of the build's output, and says what to do when the base image is missing and cannot be had.
         """
         tag = f"{REPOSITORY}:{await asyncio.to_thread(_digest)}"
-        if self._tag == tag or await self._engine.has_image(tag):
-            self._tag = tag
+        if await self._engine.has_image(tag):
             return tag
         async with file_lock(self._locks_dir / "worker-image.lock"):
             if not await self._engine.has_image(tag):
+                await self._engine.ensure_image(BASE_IMAGE)
                 await self._build(tag)
-        self._tag = tag
         return tag
 
     async def _build(self, tag: str) -> None:

@@ -239,7 +239,8 @@ class DockerTester:
         content |= {f"plain-{file.name}": "\n".join([*plain_lines(file), ""]).encode() for file in files}
         name = f"venv-{_key(image, content)}"
         async with self._locked(name):
-            if (await self._runs.status(name)).state == "lost":
+            if (await self._runs.status(name)).state == "lost" or not await self._engine.volume_exists(name):
+                # Removed from outside. The engine would give the tests an empty volume of that name.
                 await self._forget(name)
             status, output = await self._build(request, name, image, content, follow)
             if status.state == "exited" and status.exit_code == 0 and not status.stopped:

@@ -12,6 +12,8 @@ from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
+import structlog
+
 from activities.adapters.containers.egress import gateway_name
 from activities.adapters.containers.engine import Bind, ContainerSpec
 from activities.adapters.containers.images import DockerImages
@@ -22,6 +24,7 @@ from activities.adapters.forge.clones import (
     check_same_work,
     new_repository,
     workspace_for_agent,
+    workspace_lost,
     workspace_missing,
 )
 from activities.adapters.forge.git import temporary_directory
@@ -32,6 +35,8 @@ from activities.adapters.runs.follower import readable
 from activities.ports import Forge
 from contracts.errors import ErrorCode, OrchestratorError, bounded
 from contracts.steps import PushedBranch, WorkspaceFile, WorkspacePush, WorkspaceReady, WorkspaceRequest
+
+log = structlog.get_logger(__name__)
 
 WORKSPACE = "/workspace"
 HOME = "/home/worker"
@@ -74,8 +79,10 @@ class DockerWorkspaces:
         """
         async with self._locked(request.worker_id):
             prepared = self._records.load(request.worker_id)
-            if prepared is None or not await self._exists(request.worker_id):
+            if prepared is None:
                 prepared = await self._clone(request)
+            elif not await self._exists(request.worker_id):
+                prepared = await self._repair(request.worker_id, prepared)
         check_same_work(prepared, request)
         return WorkspaceReady(
             worker_id=request.worker_id, base_commit=prepared.base_commit, host_queue=self._host_queue
@@ -86,14 +93,9 @@ class DockerWorkspaces:
 
         Raises INVALID_INPUT for a path that leaves the workspace or touches its .git, NOT_FOUND without a workspace.
         """
-        parts = plain_parts(request.path)
         helper = await self._helper(request.worker_id)
-        for depth in range(1, len(parts)):
-            found = await self._engine.facts(helper, f"{WORKSPACE}/{'/'.join(parts[:depth])}")
-            if found is not None and not found.is_directory:
-                raise write_refused(request.path, "a part of it is not a directory")
-        content = request.content.encode()
-        await self._engine.put_archive(helper, WORKSPACE, archive_of({request.path: content}, folders=True))
+        await self._write(helper, request.path, request.content)
+        self._records.remember(request.worker_id, request.path, request.content)
 
     async def push(self, request: WorkspacePush) -> PushedBranch:
         """Take the head of the workspace into the forge's task branch, and compare what the forge has.
@@ -114,6 +116,14 @@ class DockerWorkspaces:
                 if error.code is ErrorCode.REPOSITORY_UNREADABLE:
                     await self._set_up_anew(request.worker_id, directory)
                 raise
+
+    async def restore(self, worker_id: str) -> None:
+        """Make the workspace whole if somebody removed a part of it, as `docker system prune` does; else nothing.
+
+        With its volumes nothing is lost. Without them it is cloned again, with what was pushed and the files that were
+        written into it. Raises NOT_FOUND without a workspace, and for a folder whose volume is gone.
+        """
+        await self._helper(worker_id)
 
     async def remove(self, worker_id: str) -> None:
         """Remove the volumes and every container of the worker, ending what runs; the forge keeps what was pushed.
@@ -136,7 +146,38 @@ class DockerWorkspaces:
             self._records.save(request.worker_id, prepared)
         return prepared
 
+    async def _repair(self, worker_id: str, prepared: Prepared) -> Prepared:
+        """The caller holds the lock."""
+        if await self._engine.volume_exists(binds_of(worker_id)[0].source):
+            log.warning("the container of a workspace was removed; it is made again", worker=worker_id)
+            await self._runs.remove(helper_name(worker_id))
+            await self._make_volumes(worker_id, await self._images.worker())
+            return prepared
+        if prepared.repository is None:
+            raise workspace_lost(worker_id)
+        log.warning("the volume of a workspace was removed; it is cloned again", worker=worker_id)
+        request = WorkspaceRequest(worker_id=worker_id, repository=prepared.repository, branch=prepared.branch)
+        prepared = await self._clone(request)
+        await self._write_again(worker_id)
+        return prepared
+
+    async def _write_again(self, worker_id: str) -> None:
+        """What was written into the workspace and is not in the clone."""
+        helper = helper_name(worker_id)
+        for path, content in self._records.files(worker_id).items():
+            if await self._engine.facts(helper, f"{WORKSPACE}/{path}") is None:
+                await self._write(helper, path, content)
+
+    async def _write(self, helper: str, path: str, content: str) -> None:
+        parts = plain_parts(path)
+        for depth in range(1, len(parts)):
+            found = await self._engine.facts(helper, f"{WORKSPACE}/{'/'.join(parts[:depth])}")
+            if found is not None and not found.is_directory:
+                raise write_refused(path, "a part of it is not a directory")
+        await self._engine.put_archive(helper, WORKSPACE, archive_of({path: content.encode()}, folders=True))
+
     async def _make_volumes(self, worker_id: str, image: str) -> None:
+        """Those that exist stay as they are."""
         labels = {WORKER_LABEL: worker_id}
         binds = binds_of(worker_id)
         for bind in binds:
@@ -208,8 +249,14 @@ class DockerWorkspaces:
         return all(volumes) and await self._engine.inspect(helper_name(worker_id)) is not None
 
     async def _helper(self, worker_id: str) -> str:
-        if self._records.load(worker_id) is None or not await self._exists(worker_id):
+        """The helper container of a workspace that is whole, or is made whole here."""
+        prepared = self._records.load(worker_id)
+        if prepared is None:
             raise workspace_missing(worker_id)
+        if not await self._exists(worker_id):
+            async with self._locked(worker_id):
+                if not await self._exists(worker_id):
+                    await self._repair(worker_id, prepared)
         return helper_name(worker_id)
 
     def _locked(self, worker_id: str) -> AbstractAsyncContextManager[object]:

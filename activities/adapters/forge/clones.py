@@ -18,6 +18,7 @@ from contracts.steps import WorkspaceRequest
 
 _AGENT_NAME = "Developer agent"
 _AGENT_EMAIL = "developer-agent@localhost"
+_FILES_KEPT = 20
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,26 @@ class PreparedRecords:
 
     def forget(self, worker_id: str) -> None:
         self._record(worker_id).unlink(missing_ok=True)
+        self._written(worker_id).unlink(missing_ok=True)
+
+    def remember(self, worker_id: str, path: str, content: str) -> None:
+        """Keep a file that was written into the workspace, such as the task: it is in no repository."""
+        known = {name: text for name, text in self.files(worker_id).items() if name != path}
+        kept = dict([*known.items(), (path, content)][-_FILES_KEPT:])
+        draft = self._written(worker_id).with_suffix(".draft")
+        draft.write_text(json.dumps(kept))
+        os.replace(draft, self._written(worker_id))
+
+    def files(self, worker_id: str) -> dict[str, str]:
+        """The newest files that were written into the workspace, by path."""
+        try:
+            found: dict[str, str] = json.loads(self._written(worker_id).read_text())
+        except FileNotFoundError:
+            return {}
+        return found
+
+    def _written(self, worker_id: str) -> Path:
+        return self.directory / f"{worker_id}.files"
 
     def _record(self, worker_id: str) -> Path:
         return self.directory / f"{worker_id}.json"
@@ -104,6 +125,14 @@ async def new_repository(forge: Forge, prepared: Prepared, draft: Path) -> Path:
     start = await mirror.commit_of(prepared.branch) or prepared.base_commit
     await _set_up(Git(draft), prepared.branch, start)
     return draft / ".git"
+
+
+def workspace_lost(worker_id: str) -> OrchestratorError:
+    return OrchestratorError(
+        ErrorCode.NOT_FOUND,
+        f"The files of agent worker {worker_id} were removed from outside, and they are in no repository. "
+        "Start the task again.",
+    )
 
 
 async def _set_up(clone: Git, branch: str, start: str) -> None:

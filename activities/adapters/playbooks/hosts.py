@@ -7,12 +7,15 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
+import structlog
+
 from activities.adapters.packages.registry_access import registry_files
 from activities.adapters.playbooks.preparation import ensure_prepared
 from activities.adapters.playbooks.release_kit import release_kit
 from activities.adapters.release import directory
 from activities.adapters.release.build_context import build_context
 from activities.adapters.release.directory import ProjectPlace, claim_place
+from activities.adapters.release.front_door import front_door
 from activities.adapters.release.order import Order
 from activities.adapters.release.processes import ReleaseProcesses
 from activities.adapters.release.services import load_release
@@ -23,6 +26,9 @@ from activities.adapters.servers.registered import RegisteredServers
 from activities.adapters.servers.remote_shell import ServerAccess
 from activities.ports import Forge
 from activities.rules_environment import bind_address
+from contracts.errors import OrchestratorError
+
+log = structlog.get_logger(__name__)
 
 
 class ProgramHost(Protocol):
@@ -62,6 +68,10 @@ class ThisMachine:
     def _services_dir(self) -> Path:
         return self.home / "services"
 
+    @property
+    def _door_user(self) -> RunAs | None:
+        return self.users.for_owner("front-door")
+
     async def call(self, handle: str) -> list[str]:
         return [sys.executable, "-P", "-m", "activities.adapters.release.processes"]
 
@@ -76,6 +86,8 @@ class ThisMachine:
             "venvs_dir": str(self.home / "caches" / "venvs"),
             "git_dir": str(self.forge.mirror(repository).directory) if repository else "",
             "user": asdict(user) if user else None,
+            "home": str(self.home),
+            "door_user": asdict(door_user) if (door_user := self._door_user) else None,
         }
         bind = bind_address(order.host) if order.host else order.bind
         order = replace(order, services_dir=str(self._services_dir), start_timeout_s=self.start_timeout_s)
@@ -100,12 +112,19 @@ class ThisMachine:
             current = directory.current_release(place)
             if current is None or place.stopped.exists():
                 continue
-            user = self._user(place)
-            async with file_lock(place.lock):
-                directory.keep_private(place, user)
-                processes = ReleaseProcesses(place=place, runs_dir=self.home / "runs", user=user)
-                started += await processes.restore(load_release(place, current))
+            try:
+                started += await self._restored(place, current)
+            except OrchestratorError as error:
+                # Such as a port that a foreign program has taken: the other projects come back all the same.
+                log.warning("a project could not be started again", project=place.slug, reason=error.message)
         return started
+
+    async def _restored(self, place: ProjectPlace, current: str) -> list[str]:
+        user, door = self._user(place), front_door(self.home, self._door_user)
+        async with file_lock(place.lock):
+            directory.keep_private(place, user)
+            processes = ReleaseProcesses(place=place, runs_dir=self.home / "runs", user=user, door=door)
+            return await processes.restore(load_release(place, current))
 
 
 @dataclass(frozen=True)

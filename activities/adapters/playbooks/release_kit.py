@@ -17,7 +17,7 @@ from activities.adapters.release.build_context import add
 _ROOT = Path(activities.__file__).resolve().parents[1]
 _MODULES = {
     "containers": ("command",),
-    "release": ("containers", "directory", "engine_socket", "order", "probe", "program", "services"),
+    "release": ("addresses", "containers", "directory", "engine_socket", "order", "probe", "program", "services"),
     "runs": ("process_table", "states", "unprivileged"),
 }
 """Of the adapters, by package."""

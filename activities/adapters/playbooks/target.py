@@ -4,7 +4,7 @@ what runs."""
 import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -12,8 +12,8 @@ from activities.adapters.playbooks.conversation import Conversation, KitMissing,
 from activities.adapters.playbooks.detached import DetachedOrder, DetachedReleases, DetachedResult
 from activities.adapters.playbooks.hosts import ProgramHost
 from activities.adapters.playbooks.release_kit import NOT_THERE
+from activities.adapters.playbooks.watching import Outside, main_service, ports, seen, service_url
 from activities.adapters.release.order import Order
-from activities.adapters.release.probe import Expectation, Look, look, url_host
 from activities.adapters.release.program import DEPLOY
 from activities.adapters.release.services import ReleasedService, secret_values
 from activities.adapters.runs.supervisor import Supervisor
@@ -34,16 +34,10 @@ from contracts.steps import (
     ReleaseOutcome,
     ReleaseRequest,
     ReleaseVerdict,
-    ServiceProcess,
     Serving,
 )
 
 LOCAL_SERVER = "local"
-_LOOKS = 3
-_LOOK_EVERY_S = 0.3
-_CUT_S = 40.0
-"""How long no answer may be the network's fault: a cut of half a minute, and what it takes to be over."""
-_LOOK_AGAIN_S = 2.0
 _MAX_NAME = 150
 _OWN_CODES = {ErrorCode.PROBE_FAILED, ErrorCode.MIGRATION_FAILED, ErrorCode.IMAGE_MISMATCH, ErrorCode.PORT_TAKEN}
 """What a person is told as such; all else is a failed installation."""
@@ -53,8 +47,6 @@ Project = ReleaseRequest | ReleaseVerdict | ProbeRequest | OperationRequest
 Said = TypeVar("Said")
 HostOf = Callable[[str], Awaitable[ProgramHost]]
 Restore = Callable[[], Awaitable[list[str]]]
-States = dict[str, Any]
-"""State, pid and number of restarts of each service of a release that is there."""
 
 
 class ReleaseTarget:
@@ -117,10 +109,8 @@ class ReleaseTarget:
         return ReleaseOutcome(ok=True)
 
     async def probe(self, request: ProbeRequest) -> ProbeResult:
-        """Look at every service several times from outside, as its users do, and at its restarts in between.
-
-        No answer from services that run undisturbed is looked at again for a while: the way to them may be cut, or
-        their server may have another address by now.
+        """Look at every service from outside, as its users do, and at its restarts in between: for a second, or for
+        `watch_s` seconds. If none answers, once more at the address that the server has by now.
         """
         result, allocation = await self._probe(request), request.allocation
         if result.ok or result.status_code is not None:
@@ -133,11 +123,17 @@ class ReleaseTarget:
         return await self._probe(request.model_copy(update={"allocation": moved}))
 
     async def _probe(self, request: ProbeRequest) -> ProbeResult:
-        async def watch(talk: Conversation, order: Order) -> ProbeResult:
-            return await _watched(request, lambda: _states(talk, order))
+        async def looked(talk: Conversation, order: Order) -> ProbeResult:
+            async def ask(step: str) -> dict[str, Any]:
+                answer = await talk.ask(replace(order, steps=[step]))
+                found: dict[str, Any] = answer["services" if step == "status" else step]
+                return found
+
+            outside = Outside(request, ask)
+            return await (outside.watch() if request.watch_s else outside.probe())
 
         order = _order("status", request, request.release_id)
-        return await self._talk(request.allocation.server_handle, order, watch)
+        return await self._talk(request.allocation.server_handle, order, looked)
 
     async def what_serves(self, verdict: ReleaseVerdict, releases: list[DeploymentDTO]) -> Serving:
         """Which of these releases answers at every service's public address, asked from outside as its users would.
@@ -150,7 +146,7 @@ class ReleaseTarget:
         try:
             host = await self._host_of(handle)
             address = await host.public_address(handle, verdict.allocation.server_ip)
-            found = await _seen(verdict.allocation.model_copy(update={"server_ip": address}), releases)
+            found = await seen(verdict.allocation.model_copy(update={"server_ip": address}), releases)
             if not found.answers:
                 await self._talk(handle, _order("status", verdict, verdict.release_id), Conversation.ask)
         except OrchestratorError as error:
@@ -245,81 +241,14 @@ async def outcome_of(
     )
 
 
-async def _states(talk: Conversation, order: Order) -> States:
-    states: States = (await talk.ask(order))["services"]
-    return states
-
-
-async def _watched(request: ProbeRequest, states: Callable[[], Awaitable[States]]) -> ProbeResult:
-    clock = asyncio.get_running_loop().time
-    until = clock() + _CUT_S
-    before = await states()  # of the whole watch: whoever restarts in the silence is noticed after it
-    while True:
-        looks = await asyncio.gather(*(_looked(request, service) for service in request.plan.services))
-        after = await states()
-        result = _judged(request, looks, before, after)
-        silent = any(status_code is None and error for status_code, error in looks)
-        undisturbed = before == after and all(state[0] == "running" for state in after.values())
-        if result.ok or not silent or not undisturbed or clock() > until:
-            return result
-        await asyncio.sleep(_LOOK_AGAIN_S)
-
-
-async def _seen(allocation: Allocation, releases: list[DeploymentDTO]) -> Serving:
-    answers, detail = False, ""
-    for release in releases:
-        looks = await asyncio.gather(*(_look_once(allocation, release, service) for service in release.services))
-        if looks and all(one.ok for one in looks):
-            return Serving(release_id=release.id, answers=True)
-        answers = answers or any(one.answered for one in looks)
-        detail = detail or next((one.error for one in looks if one.error), "")
-    return Serving(answers=answers, detail=bounded(detail, 500))
-
-
-async def _look_once(allocation: Allocation, release: DeploymentDTO, service: ServiceProcess) -> Look:
-    port = _ports(allocation).get(service.name)
-    if port is None:
-        return Look(False, error=f"{service.name} has no port")
-    expected = Expectation(service.health_path, service.health_contains, release.id)
-    return await look(allocation.server_ip, port, expected)
-
-
-async def _looked(request: ProbeRequest, service: ServiceProcess) -> tuple[int | None, str | None]:
-    """The last answer's status and what is wrong with it."""
-    expected = Expectation(service.health_path, service.health_contains, request.release_id)
-    status_code = None
-    for number in range(_LOOKS):
-        await asyncio.sleep(_LOOK_EVERY_S if number else 0)
-        answer = await look(request.allocation.server_ip, _ports(request.allocation)[service.name], expected)
-        status_code = answer.status_code
-        if answer.error is not None:
-            return status_code, answer.error
-    return status_code, None
-
-
-def _judged(
-    request: ProbeRequest, looks: list[tuple[int | None, str | None]], before: States, after: States
-) -> ProbeResult:
-    ports, host = _ports(request.allocation), request.allocation.server_ip
-    url = service_url(host, ports[main_service(list(ports))])
-    for service, (status_code, error) in zip(request.plan.services, looks, strict=True):
-        first, last = (states.get(service.name, ["absent", None, 0]) for states in (before, after))
-        if last[0] != "running" or last[1:] != first[1:]:
-            error = f"its process restarted or ended while it was watched ({error or last[0]})"
-        if error is not None:
-            error = bounded(f"{service.name} at {service_url(host, ports[service.name])}: {error}", 1_900)
-            return ProbeResult(ok=False, url=url, status_code=status_code, restarts=last[2], error=error)
-    return ProbeResult(ok=True, url=url, status_code=200)
-
-
 def released_services(plan: DeploymentPlan, allocation: Allocation) -> list[ReleasedService]:
-    ports = _ports(allocation)
+    port_of = ports(allocation)
     sensitive = sorted(sensitive_names(plan.environment))
     return [
         ReleasedService(
             **service.model_dump(exclude={"command"}),
             argv=service.command,
-            port=ports[service.name],
+            port=port_of[service.name],
             port_names=[
                 entry.name
                 for entry in plan.environment
@@ -339,21 +268,8 @@ def release_ident(release_id: str, task_id: str) -> str:
     return f"{ident[: _MAX_NAME - 17]}-{hashlib.sha256(ident.encode()).hexdigest()[:16]}"
 
 
-def main_service(names: list[str]) -> str:
-    """The service whose address is the project's."""
-    return "backend" if "backend" in names else names[0]
-
-
-def service_url(host: str, port: int) -> str:
-    return f"http://{url_host(host)}:{port}"
-
-
 def server_of(release: DeploymentDTO | None) -> str:
     return (release.server_handle if release else None) or LOCAL_SERVER
-
-
-def _ports(allocation: Allocation) -> dict[str, int]:
-    return {item.service: item.port for item in allocation.ports}
 
 
 def _reason(result: DetachedResult, request: ReleaseRequest, log: str) -> tuple[str, str]:

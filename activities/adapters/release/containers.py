@@ -137,6 +137,12 @@ class ReleaseContainers(ReleaseServices):
         # One that has ended already has no address; looking at it tells that, and why.
         return next((one["IPAddress"] for one in networks if one["IPAddress"]), LOOPBACK), service.port
 
+    async def _open(self, release: Release) -> None:
+        """Nothing: the engine publishes the port of a container that runs."""
+
+    async def _close(self) -> None:
+        """Nothing: see `_open`."""
+
     def _creation(self, release: Release, service: ReleasedService, phase: Phase, data: Path) -> dict[str, Any]:
         file, port = self._environment_file(release, service, phase), f"{service.port}/tcp"
         mounts = [

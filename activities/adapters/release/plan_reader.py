@@ -14,6 +14,8 @@ from contracts.steps import AnalysisRequest, DeploymentPlan, EnvEntry, ServicePr
 MANIFEST = "service.yaml"
 CONTRACT = "env.contract.yaml"
 
+_BOT = "tg_bot"
+"""Telegram answers one poller of a bot, so two releases of it never run at once unless the module says otherwise."""
 Model = TypeVar("Model", bound=BaseModel)
 _Plain = Annotated[str, StringConstraints(pattern=r"^[^\x00]*$")]
 """Neither an argument or a variable of a process nor the database can hold a NUL character."""
@@ -27,6 +29,9 @@ class _Module(BaseModel):
     migrate: list[_Plain] = Field(default_factory=list)
     health_path: _Plain = "/health"
     health_body: _Plain = ""
+    live_body: _Plain = ""
+    start_limit_s: int | None = Field(default=None, strict=True)
+    alone: bool | None = None
 
 
 class _Manifest(BaseModel):
@@ -74,7 +79,12 @@ def _service(module: _Module) -> ServiceProcess:
     if not module.health_path.startswith("/"):
         raise _invalid(f"{MANIFEST}: health_path of {module.name} must start with a slash.")
     try:
-        return ServiceProcess(**module.model_dump(exclude={"health_body"}), health_contains=module.health_body)
+        return ServiceProcess(
+            **module.model_dump(exclude={"health_body", "live_body", "alone"}),
+            health_contains=module.health_body,
+            live_contains=module.live_body,
+            alone=module.name == _BOT if module.alone is None else module.alone,
+        )
     except ValidationError as error:
         raise _invalid(f"{MANIFEST}: module {module.name}: {_explain(error)}") from None
 

@@ -6,10 +6,14 @@ Standard library only: servers import it. No redirect is followed, no proxy used
 import asyncio
 import http.client
 import json
+import re
 from dataclasses import dataclass
+from typing import Any
 
 TIMEOUT_S = 3.0
 MAX_BODY = 64 * 1024
+_NO_TELEGRAM = "the bot does not reach Telegram (its health says polling: false)"
+_BOT_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{3,31}")
 
 
 @dataclass(frozen=True)
@@ -23,11 +27,12 @@ class Expectation:
 
 @dataclass(frozen=True)
 class Look:
-    """One answer, or why there was none. `answered` tells a wrong answer from none."""
+    """One answer, or why there was none. `answered` tells a wrong answer from none; `text` is a good answer's body."""
 
     ok: bool
     status_code: int | None = None
     error: str | None = None
+    text: str = ""
 
     @property
     def answered(self) -> bool:
@@ -60,7 +65,27 @@ def judge(status: int, body: bytes, expected: Expectation) -> Look:
         return Look(False, status, f"{expected.path} does not say which release answers: {text[:200]!r}")
     if release is not None and release != expected.release_id:
         return Look(False, status, f"another release answered: {release[:100]!r} instead of {expected.release_id!r}")
-    return Look(True, status)
+    return Look(True, status, text=text)
+
+
+def why_not_live(answer: Look, contains: str) -> str | None:
+    """What is wrong with an answer at the public address; None if nothing is.
+
+    A bot is there while it does not reach Telegram, and says so: `"polling": false`. Nobody is served by it then.
+    """
+    if not answer.ok:
+        return answer.error or "no valid answer"
+    if _document(answer.text).get("polling") is False:
+        return f"{_NO_TELEGRAM}; check its token and the address of the Bot API"
+    if contains not in answer.text:
+        return f"it answers without {contains!r}: {answer.text[:200]!r}"
+    return None
+
+
+def bot_link(text: str) -> str | None:
+    """Where people reach the bot whose health says `"bot": "its_name"`; None without a plausible name."""
+    name = _document(text).get("bot")
+    return f"https://t.me/{name}" if isinstance(name, str) and _BOT_NAME.fullmatch(name) else None
 
 
 def url_host(host: str) -> str:
@@ -69,12 +94,17 @@ def url_host(host: str) -> str:
 
 
 def _release_in(text: str) -> str | None:
+    value = _document(text).get("release")
+    return None if value is None else str(value)
+
+
+def _document(text: str) -> dict[str, Any]:
+    """A body in JSON; empty if it is something else."""
     try:
         body = json.loads(text)
     except (ValueError, RecursionError):
-        return None
-    value = body.get("release") if isinstance(body, dict) else None
-    return None if value is None else str(value)
+        return {}
+    return body if isinstance(body, dict) else {}
 
 
 def _get(host: str, port: int, path: str, timeout_s: float) -> tuple[int, bytes]:

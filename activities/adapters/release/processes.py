@@ -10,8 +10,10 @@ from typing import Any, ClassVar
 
 from activities.adapters.packages.venv_cache import ensure_venv
 from activities.adapters.release import directory
+from activities.adapters.release.addresses import can_listen
 from activities.adapters.release.build_context import export_commit
 from activities.adapters.release.directory import ProjectPlace
+from activities.adapters.release.front_door import FrontDoor, Route, front_door
 from activities.adapters.release.order import Order
 from activities.adapters.release.program import main
 from activities.adapters.release.services import (
@@ -29,17 +31,22 @@ from runtime.embedded.ports import any_free
 
 REQUIREMENTS = "requirements.txt"
 _STOP_GRACE_S = 3.0
+_PRIVATE_PORT = "private-port"
 
 
 @dataclass(frozen=True, kw_only=True)
 class ReleaseProcesses(ReleaseServices):
-    """Code comes from the bare repository `git_dir`, environments are kept in `venvs_dir`."""
+    """Code comes from the bare repository `git_dir`, environments are kept in `venvs_dir`.
+
+    With a `door` live services listen on private ports, which it leads to.
+    """
 
     building: ClassVar[str] = "Install the packages"
     takes_over: ClassVar[bool] = False
     runs_dir: Path
     git_dir: Path = Path()
     venvs_dir: Path = Path()
+    door: FrontDoor | None = None
 
     async def check_out(self, release_id: str, commit: str) -> None:
         # Only the code: a release that is built again was live before, and its mark says so.
@@ -89,7 +96,8 @@ class ReleaseProcesses(ReleaseServices):
     async def launch(
         self, name: str, release: Release, service: ReleasedService, phase: Phase, data: Path
     ) -> tuple[str, int]:
-        if self.supervisor.status(name).state in {"exited", "lost"}:
+        state = self.supervisor.status(name).state
+        if state in {"exited", "lost"}:
             await self.stop(name)
         values = {
             "PATH": f"{release.venv}/bin:{os.defpath}",
@@ -100,21 +108,83 @@ class ReleaseProcesses(ReleaseServices):
         }
         values |= directory.read_environment(self.place, release.release_id, service.name)
         values |= {"DATA_DIR": str(data), "RELEASE_PHASE": phase}
-        host, port = release.near, service.port
-        if phase == "candidate":
-            host, port = LOOPBACK, any_free()
+        host, port = self._address(name, release, service, phase, adopts=state == "running")
+        if (host, port) != (release.near, service.port):
             values |= dict.fromkeys([*service.port_names, "PORT"], str(port)) | {"HOST": host}
         app = self.place.release(release.release_id) / "app"
         command = SupervisedCommand(name, service.argv, app, values, restart=phase == "live", user=self.user)
         await self.supervisor.start(command)
         return host, port
 
+    def _address(
+        self, name: str, release: Release, service: ReleasedService, phase: Phase, *, adopts: bool
+    ) -> tuple[str, int]:
+        """Where the service listens. The private port of a live one is remembered beside its run, and in its release: a
+        visitor who waits while it is started again waits for this port."""
+        if phase == "candidate":
+            return LOOPBACK, any_free()
+        known = self._private_port(name)
+        if phase != "live" or self.door is None or (adopts and known is None):
+            return release.near, service.port
+        if known is None:
+            kept = self.place.release(release.release_id) / f"{service.name}.{_PRIVATE_PORT}"
+            before = _number(kept)
+            known = before if before and can_listen(LOOPBACK, before) else any_free()
+            (self.runs_dir / name).mkdir(mode=0o700, parents=True, exist_ok=True)
+            for file in (kept, self.runs_dir / name / _PRIVATE_PORT):
+                directory.write_private(file, str(known))
+        return LOOPBACK, known
+
+    def _private_port(self, name: str) -> int | None:
+        return _number(self.runs_dir / name / _PRIVATE_PORT)
+
+    async def _in_the_way(self, release: Release) -> list[str]:
+        """All without a door; with one what may not run twice, and what holds a public address itself."""
+        others = await super()._in_the_way(release)
+        if self.door is None:
+            return others
+        alone = {service.name for service in release.services if service.alone}
+        return [name for name in others if self._private_port(name) is None or self._service(name) in alone]
+
+    def _service(self, name: str) -> str:
+        return name.removeprefix(f"svc-{self.place.slug}-").partition("-")[0]
+
+    async def _open(self, release: Release) -> None:
+        if self.door is not None:
+            names = {service.name: self._name(release, service, "live") for service in release.services}
+            targets = {service: self._private_port(name) for service, name in names.items()}
+            routes = [Route(one.name, release.bind, one.port, targets[one.name] or 0) for one in release.services]
+            await self.door.lead(self.place.slug, [route for route in routes if route.target])
+
+    async def _close(self) -> None:
+        if self.door is not None:
+            await self.door.close(self.place.slug)
+
+    async def _leave(self, release: Release) -> None:
+        """Once the requests that they answer have ended."""
+        others = await self.live(other_than=release.release_id)
+        if self.door is not None and others:
+            await self.door.drained([port for name in others if (port := self._private_port(name))])
+        await self._stop_all(others)
+
+    def _holds(self, port: int) -> bool:
+        return self.door is not None and self.door.holds(port)
+
+
+def _number(file: Path) -> int | None:
+    try:
+        return int(file.read_text())
+    except FileNotFoundError:
+        return None
+
 
 def services_of(order: Order, place: ProjectPlace) -> ReleaseProcesses:
     given = order.backend
     user = RunAs(**given["user"]) if given["user"] else None
     directories = {name: Path(given[name]) for name in ("runs_dir", "git_dir", "venvs_dir")}
-    return ReleaseProcesses(place=place, start_timeout_s=order.start_timeout_s, user=user, **directories)
+    door_user = RunAs(**given["door_user"]) if given["door_user"] else None
+    door = front_door(Path(given["home"]), door_user) if given["home"] else None
+    return ReleaseProcesses(place=place, start_timeout_s=order.start_timeout_s, user=user, door=door, **directories)
 
 
 if __name__ == "__main__":

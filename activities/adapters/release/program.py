@@ -32,8 +32,8 @@ _TITLES = {
     "candidate": "Start a candidate and check its health",
     "switch": "Switch to the new release",
 }
-_LOOK = ["status"]
-"""Changes nothing, waits for nobody and ends nobody."""
+_LOOKS = (["status"], ["tails"])
+"""These change nothing, wait for nobody and end nobody."""
 
 Answer = dict[str, Any]
 ServicesOf = Callable[[Order, ProjectPlace], ReleaseServices]
@@ -106,9 +106,16 @@ class _Work:
         directory.remove_place(self.place, Path(self.order.services_dir))
 
     async def status(self) -> Answer:
-        """The state of each service of the release at the public address."""
+        """The state of each service of the release at the public address; `stopped` while a person wants that."""
+        if self.place.stopped.exists():
+            names = [service.name for service in load_release(self.place, self.order.release_id).services]
+            return {"services": {name: ["stopped", None, 0] for name in names}}
         found = await self.services.live_states(self.order.release_id)
         return {"services": {name: [status.state, status.pid, status.restarts] for name, status in found.items()}}
+
+    async def tails(self) -> Answer:
+        """The end of each live service's log, without secrets."""
+        return {"tails": await self.services.live_tails(load_release(self.place, self.order.release_id))}
 
     def title(self, step: str) -> str:
         """A step in words for people; empty for what they need not see."""
@@ -148,7 +155,7 @@ def main(services_of: ServicesOf) -> int:
     while line := sys.stdin.buffer.readline():
         order = Order(**json.loads(line))
         _say({"answer": asyncio.run(_answer(order, services_of))})
-        if order.steps != _LOOK:
+        if order.steps not in _LOOKS:
             break
     return 0
 
@@ -174,7 +181,7 @@ async def _answer(order: Order, services_of: ServicesOf) -> Answer:
 
 
 async def _done(work: _Work, step: str, told: str) -> Answer | None:
-    if step in _LOOK:
+    if [step] in _LOOKS:
         return await STEPS[step](work)
     if told:
         _say({"step": told})

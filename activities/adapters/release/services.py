@@ -9,7 +9,6 @@ address.
 import asyncio
 import contextlib
 import shutil
-import socket
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Iterable
 from dataclasses import dataclass, field, replace
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from activities.adapters.release import directory
+from activities.adapters.release.addresses import can_listen, foreign_port
 from activities.adapters.release.directory import ProjectPlace
 from activities.adapters.release.probe import Expectation, look
 from activities.adapters.runs.states import RunAs, RunStatus
@@ -36,6 +36,7 @@ _WRONG_ANSWER_S = 2.0
 """How long a service may answer wrongly while it warms up."""
 _LOOK_EVERY_S = 0.1
 _TAIL = 1_500
+_LONGER = "if it needs longer to start, set `start_limit_s` of this module in service.yaml"
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,9 @@ class ReleasedService:
     port_names: list[str] = field(default_factory=list)
     sensitive: list[str] = field(default_factory=list)
     migrate: list[str] = field(default_factory=list)
+    start_limit_s: int | None = None
+    live_contains: str = ""
+    alone: bool = False
 
 
 @dataclass(frozen=True)
@@ -173,14 +177,15 @@ class ReleaseServices(ABC):
             await self.stop_candidates()
 
     async def switch(self, release: Release) -> None:
-        """Stop what runs, start `release` at the public address, then switch `current`.
+        """Start `release` and have the public address lead to it, then switch `current` and stop what ran before. What
+        cannot run beside it is stopped first.
 
-        If the release does not answer there, it is stopped and the one before it started again: PROBE_FAILED. If a
-        program that is not part of this project holds a port: PORT_TAKEN, before anything is stopped.
+        If the release does not answer, it is stopped and the one before it serves: PROBE_FAILED. If a program that is
+        not part of this project holds a port: PORT_TAKEN, before anything is stopped.
         """
         before = directory.current_release(self.place)
         await self._refuse_foreign_ports(release)
-        await self._stop_all(await self.live(other_than=release.release_id))
+        await self._stop_all(await self._in_the_way(release))
         try:
             await self._refuse_foreign_ports(release)
             await self.start_release(release)
@@ -188,11 +193,13 @@ class ReleaseServices(ABC):
             await self._fall_back(before, release)
             raise
         directory.make_current(self.place, release.release_id)
+        await self._leave(release)
 
     async def start_release(self, release: Release) -> None:
-        """Start (or adopt) every service at the public address, and wait until each has passed two strict checks."""
+        """Start (or adopt) every service, wait until each has passed two strict checks, and lead visitors to it."""
         self._give_data()
         await _all(self._start(release, service, "live", self.place.data) for service in release.services)
+        await self._open(release)
 
     async def return_to(self, failed: str, previous: str | None) -> None:
         """Make `previous` the live release and `current` again, and remove what was built for `failed` if it was never
@@ -201,18 +208,20 @@ class ReleaseServices(ABC):
         Without a previous release nothing of the project runs.
         """
         await self.stop_candidates()
-        await self.stop_live(other_than=previous)
+        if previous is None or self.place.stopped.exists():
+            await self._close()
+            await self.stop_live(other_than=previous)
+        else:
+            await self._serve_again(previous)
         if previous is None:
             self.place.current.unlink(missing_ok=True)
-        elif not self.place.stopped.exists():
-            await self.start_release(load_release(self.place, previous))
-            directory.make_current(self.place, previous)
         if failed != previous:
             await asyncio.to_thread(directory.clear_unserved, self.place, failed)
 
     async def stop_project(self) -> None:
         """Stop everything of the project; it stays stopped after a reboot."""
         self.place.stopped.touch()
+        await self._close()
         await self.stop_live()
         await self.stop_candidates()
 
@@ -234,6 +243,7 @@ class ReleaseServices(ABC):
             if (await self.state(name)).state != "running":
                 await self.launch(name, release, service, "live", self.place.data)
                 names.append(name)
+        await self._open(release)
         return names
 
     async def stop_live(self, *, other_than: str | None = None) -> None:
@@ -258,6 +268,11 @@ class ReleaseServices(ABC):
         """The state of each service of a release at the public address."""
         parted = await self._parted_names()
         return {service: await self.state(name) for name, service, release in parted if release == release_id}
+
+    async def live_tails(self, release: Release) -> dict[str, str]:
+        """The end of the log of each service of a release at the public address, without secrets."""
+        names = {service.name: self._name(release, service, "live") for service in release.services}
+        return {one.name: await self._readable_tail(names[one.name], release, one) for one in release.services}
 
     async def _parted_names(self) -> list[tuple[str, str, str]]:
         """Each with its service and release. Neither slug nor service holds a dash, so this is unambiguous."""
@@ -293,7 +308,10 @@ class ReleaseServices(ABC):
         """Return when the service has passed two checks without a restart; raise as soon as it cannot any more."""
         expected = Expectation(service.health_path, service.health_contains, release.release_id)
         loop = asyncio.get_running_loop()
-        give_up, wrong_until = loop.time() + self.start_timeout_s, None
+        limit = service.start_limit_s or self.start_timeout_s
+        give_up = loop.time() + limit
+        # One that says how long it starts may say meanwhile that it is not ready yet.
+        wrong_until = give_up if service.start_limit_s else None
         restarts = (await self.state(name)).restarts
         ended = asyncio.ensure_future(self.ended(name))
         good = 0
@@ -307,7 +325,8 @@ class ReleaseServices(ABC):
                 if answer.answered and not answer.ok:
                     wrong_until = wrong_until or loop.time() + _WRONG_ANSWER_S
                 if not answer.ok and loop.time() > min(give_up, wrong_until or give_up):
-                    raise await self._unhealthy(name, release, service, answer.error or "no valid answer")
+                    late = f" after {limit:g} s; {_LONGER}" if loop.time() > give_up else ""
+                    raise await self._unhealthy(name, release, service, f"{answer.error or 'no valid answer'}{late}")
                 await asyncio.wait({ended}, timeout=_SETTLE_S if answer.ok else _LOOK_EVERY_S)
         finally:
             ended.cancel()
@@ -337,6 +356,35 @@ class ReleaseServices(ABC):
         values = directory.read_environment(self.place, release.release_id, service.name)
         return secret_values(values, service.sensitive)
 
+    # How a public address leads to a release. Without a front door a service listens there itself.
+
+    async def _in_the_way(self, release: Release) -> list[str]:
+        """What has to be stopped before the release can start at the public address."""
+        return await self.live(other_than=release.release_id)
+
+    @abstractmethod
+    async def _open(self, release: Release) -> None:
+        """Have the public address lead to the release, which runs."""
+
+    @abstractmethod
+    async def _close(self) -> None:
+        """Have the public address lead nowhere."""
+
+    async def _leave(self, release: Release) -> None:
+        """Stop everything but the release, to which the public address leads now."""
+        await self.stop_live(other_than=release.release_id)
+
+    async def _serve_again(self, previous: str) -> None:
+        try:
+            release = load_release(self.place, previous)
+        except OrchestratorError:
+            await self.stop_live(other_than=previous)
+            raise
+        await self._stop_all(await self._in_the_way(release))
+        await self.start_release(release)
+        directory.make_current(self.place, previous)
+        await self._leave(release)
+
     async def _fall_back(self, before: str | None, failed: Release) -> None:
         if before == failed.release_id:
             return
@@ -347,17 +395,18 @@ class ReleaseServices(ABC):
     async def _refuse_foreign_ports(self, release: Release) -> None:
         for service in release.services:
             ours = [await self.state(name) for name in await self.live(service=service.name)]
-            if any(status.state == "running" for status in ours):
+            if any(status.state == "running" for status in ours) or self._holds(service.port):
                 continue
-            if not _can_bind(release.bind, service.port):
-                reason = (
-                    f"Port {service.port} of {service.name} is taken by a program that is not part of this project;"
-                )
+            if not can_listen(release.bind, service.port):
                 raise OrchestratorError(
                     ErrorCode.PORT_TAKEN,
-                    f"{reason} stop that program and deploy again.",
+                    foreign_port(service.port, service.name),
                     details={"port": service.port},
                 )
+
+    def _holds(self, port: int) -> bool:
+        """Whether a part of the platform listens there for this project."""
+        return False
 
     async def _stop_all(self, names: list[str]) -> None:
         await _all(self.stop(name) for name in names)
@@ -374,12 +423,3 @@ async def _all(work: Iterable[Awaitable[object]]) -> None:
     for result in results:
         if isinstance(result, BaseException):
             raise result
-
-
-def _can_bind(host: str, port: int) -> bool:
-    v6 = ":" in host
-    try:
-        socket.create_server((host, port), family=socket.AF_INET6 if v6 else socket.AF_INET, dualstack_ipv6=v6).close()
-    except (OSError, ValueError):  # the last without IPv6
-        return False
-    return True

@@ -202,6 +202,7 @@ async def prepared_engine(image: str) -> str:
     Its name changes with its sources. If it is missing, it is made (a minute, with the network).
     """
     registry = await asyncio.to_thread(registry_files)
+    await ensure_base_image()
     base = await docker.run("image", "inspect", "--format", "{{.Id}}", BASE_IMAGE)
     name = f"orchestrator-server-layers-{digest_of(registry, base, image)}"
     engine, _ = _volumes(name)
@@ -244,6 +245,16 @@ async def ensure_image() -> str:
             build = ("build", "--network", "host", "--force-rm", "--label", f"{LABEL}=image", "--tag", tag, "-")
             await docker.run(*build, stdin=content, timeout_s=_BUILD_S)
     return tag
+
+
+async def ensure_base_image() -> None:
+    """The image of this machine's engine that a server's engine gets, also after somebody has removed it."""
+    if (await docker.try_run("image", "inspect", BASE_IMAGE)).code == 0:
+        return
+    reply = await docker.try_run("pull", "--quiet", BASE_IMAGE, timeout_s=600)
+    if reply.code != 0:
+        reason = f"The image {BASE_IMAGE} is missing and cannot be pulled: {reply.error[-500:]} Run: make docker"
+        raise OrchestratorError.transient(ErrorCode.PROCESS_FAILED, reason)
 
 
 async def _ensure_network() -> None:
@@ -360,6 +371,7 @@ async def _load_base_image(name: str) -> None:
     """The image that projects start from, without a registry."""
     if (await _inside(name, "docker", "image", "inspect", BASE_IMAGE)).code == 0:
         return
+    await ensure_base_image()
     with tempfile.TemporaryDirectory() as directory:
         archive = Path(directory, "image.tar")
         await docker.run("save", "--output", str(archive), BASE_IMAGE, timeout_s=300)

@@ -17,6 +17,7 @@ from activities.adapters.containers.agent import DockerAgentRuntime
 from activities.adapters.containers.engine import DockerContainerEngine, obstacle
 from activities.adapters.containers.images import BASE_IMAGE
 from activities.adapters.containers.runs import ContainerRuns
+from activities.adapters.containers.workspaces import WORKER_LABEL
 from activities.adapters.runs.states import RunStatus
 from activities.adapters.verification import report as verification_report
 from activities.adapters.verification.report import CheckedOutput
@@ -118,6 +119,52 @@ async def test_a_container_that_vanished_is_lost_and_never_started_again(bench: 
             await attempt
         assert (lost.value.code, lost.value.retryable) == (ErrorCode.AGENT_LOST, False)
     assert turn_name(bench.worker, 1) not in docker("ps", "--all", "--format", "{{.Names}}")
+
+
+async def test_a_pruned_workspace_goes_on_where_it_was(bench: Bench) -> None:
+    """`docker container prune` while a question is open: all containers of the agent worker have ended."""
+    await bench.prepare()
+    await bench.told("echo half > half.py", turn=1)
+    _prune(bench)
+    assert await bench.told("cat half.py", turn=2) == "half"
+    await bench.write("notes.md")
+    assert await bench.told("ls notes.md", turn=3) == "notes.md"
+
+
+async def test_removed_volumes_are_cloned_again_with_what_was_pushed_and_written(bench: Bench) -> None:
+    base = (await bench.prepare()).base_commit
+    assert base is not None
+    await bench.write("TASK.md", "the task")
+    await bench.told("echo x > f; git add f; git commit --quiet --message f", turn=1)
+    pushed = await bench.runtime.workspaces().push(bench.pushing(base))
+    _prune(bench)
+    docker("volume", "rm", f"workspace-{bench.worker}", f"home-{bench.worker}")
+    assert await bench.told("git rev-parse HEAD; cat f TASK.md", turn=2) == f"{pushed.commit}\nx\nthe task"
+    assert (await bench.runtime.workspaces().push(bench.pushing(base))).commit == pushed.commit
+
+
+async def test_packages_whose_volume_was_removed_are_installed_again(bench: Bench) -> None:
+    own = f"# of {bench.worker}, so that no other test has this environment\n"
+    files = {"Makefile": MAKEFILE.format("$(VENV)/bin/python -c 'print(7)'"), "requirements.txt": own}
+    before = _environments()
+    assert (await bench.verify(bench.verification(files))).passed
+    (name,) = _environments() - before
+    docker("rm", name)
+    docker("volume", "rm", name)
+    assert (await bench.verify(bench.verification(files))).passed
+    docker("rm", name)
+    docker("volume", "rm", name)
+
+
+def _environments() -> set[str]:
+    return set(docker("ps", "--all", "--filter", "name=^venv-", "--format", "{{.Names}}").split())
+
+
+def _prune(bench: Bench) -> None:
+    """Remove the containers of this agent worker that do not run, as a prune does to all."""
+    label = f"label={WORKER_LABEL}={bench.worker}"
+    for name in docker("ps", "--all", "--filter", label, "--format", "{{.Names}}").split():
+        docker("rm", name)
 
 
 async def test_a_foreign_container_is_left_alone(bench: Bench) -> None:

@@ -102,7 +102,7 @@ async def test_only_admins_choose_for_all_and_only_owners_for_a_project(api: Api
 async def test_new_work_goes_by_the_settings_unless_the_request_says_otherwise(api: Api) -> None:
     _, owner = await api.new_user()
     project_id = await api.new_project(owner)
-    chosen = {"approve_deploys": True, "max_rounds": 7, "turn_timeout_s": 60, "question_reminder_s": 600}
+    chosen = {"approve_deploys": True, "max_rounds": 7, "turn_timeout_s": 60, "question_reminder_s": 600, "watch_s": 45}
     for name, value in chosen.items():
         assert (await choose(api, f"/projects/{project_id}/settings/{name}", value, owner))[0] == 200
     assert (await choose(api, "/settings/agent", "claude-code", api.admin))[0] == 200
@@ -115,7 +115,8 @@ async def test_new_work_goes_by_the_settings_unless_the_request_says_otherwise(a
     delivery = await started("/deliveries", wish="x")
     assert (delivery.require_approval, delivery.max_rounds, delivery.agent) == (True, 7, "claude-code")
     assert (delivery.turn_timeout_s, delivery.question_reminder_s) == (60, 600)
-    assert (await started("/deploys")).require_approval
+    deploy = await started("/deploys")
+    assert (deploy.require_approval, deploy.watch_s, delivery.watch_s) == (True, 45, 45)
     assert (await started("/engineering", wish="x")).turn_timeout_s == 60
     other = await started("/deliveries", wish="x", require_approval=False, max_rounds=1, agent="scripted")
     assert (other.require_approval, other.max_rounds, other.agent) == (False, 1, "scripted")

@@ -210,4 +210,5 @@ def test_the_bot_polls_another_server_and_answers(all_modules: tuple[Path, str],
         api.say("good morning")
         assert api.answered.wait(patience(20))
         assert "/help" in api.texts[0]
-        assert bot.client.get("/health").json()["polling"] is True
+        health = bot.client.get("/health").json()
+        assert (health["polling"], health["bot"]) == (True, "demo_bot")

@@ -29,6 +29,11 @@ async def on_server(server: str, *command: str) -> str:
     return reply.text if reply.code == 0 else ""
 
 
+async def seen_from(server: str) -> str:
+    """The address of this machine for what runs on the server."""
+    return await on_server(server, "sh", "-c", "ip -4 route show default | cut -d ' ' -f 3")
+
+
 async def here(mark: str) -> list[str]:
     """The processes of running containers of this machine that have `mark` in their name, a line each."""
     names = await docker_command.run("ps", "--filter", f"name={mark}", "--format", "{{.Names}}")

@@ -142,7 +142,9 @@ class BotApi:
 
 
 @contextmanager
-def bot_api() -> Iterator[BotApi]:
+def bot_api(bind: str = "127.0.0.1", *, seen_as: str = "127.0.0.1") -> Iterator[BotApi]:
+    """`seen_as` is this machine for those who use it."""
+
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"] or 0))
@@ -157,8 +159,8 @@ def bot_api() -> Iterator[BotApi]:
         def log_message(self, format: str, *args: Any) -> None:
             """Quiet: the test's output is for the test."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    api = BotApi(f"http://127.0.0.1:{server.server_address[1]}")
+    server = ThreadingHTTPServer((bind, 0), Handler)
+    api = BotApi(f"http://{seen_as}:{server.server_address[1]}")
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:

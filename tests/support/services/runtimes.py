@@ -188,7 +188,8 @@ class DockerRuntime:
 
     def agent(self) -> DockerAgentRuntime:
         cli = ScriptedAgent(program=Path("/workspace/agent.py"), python=Path("/usr/bin/python3"))
-        return DockerAgentRuntime(self.runs(), self.images(), [cli], self.artifacts)
+        restore = self.workspaces().restore
+        return DockerAgentRuntime(self.runs(), self.images(), [cli], self.artifacts, restore=restore)
 
     def tester(self) -> DockerTester:
         return DockerTester(self.runs(), self.images(), self.forge, self.root / "verifications", self.artifacts)

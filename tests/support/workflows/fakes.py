@@ -18,7 +18,7 @@ from contracts.base import utc_now
 from contracts.departments import ScaffolderMessage
 from contracts.errors import ErrorCode, OrchestratorError
 from contracts.maintenance import OpenTask, Tidied
-from contracts.nouns import DeploymentDTO, DeploymentRecord, PortAllocationDTO
+from contracts.nouns import DeploymentDTO, DeploymentRecord, PortAllocationDTO, ReleaseHealth
 from contracts.progress import FineEvent, Projection, ProjectionAck
 from contracts.states import ProjectStatus, ReleaseState, TaskState
 from contracts.steps import (
@@ -38,6 +38,7 @@ from contracts.steps import (
     ScaffoldResult,
     ServicePort,
     ServiceProcess,
+    ServiceSight,
     Serving,
     TurnRequest,
     VerificationRequest,
@@ -206,6 +207,12 @@ class FakePlatform:
 
     async def releases(self, project_id: str) -> list[DeploymentDTO]:
         return list(self.books.values())
+
+    async def active_releases(self) -> list[DeploymentDTO]:
+        return [release for release in self.books.values() if release.state is ReleaseState.ACTIVE]
+
+    async def record_health(self, release_id: str, seen: ReleaseHealth) -> None:
+        self.books[release_id] = self.books[release_id].model_copy(update={"health": seen})
 
 
 @dataclass
@@ -393,6 +400,10 @@ class FakeTarget:
     serving: str | None = None
     step: Step = field(default_factory=Step)
     probe_step: Step = field(default_factory=Step)
+    watch_step: Step = field(default_factory=Step)
+    watched: list[ProbeRequest] = field(default_factory=list)
+    dies: set[str] = field(default_factory=set)
+    """Commits whose release answers at first and ends while it is watched."""
     broken: set[str] = field(default_factory=set)
     foreign_ports: set[int] = field(default_factory=set)
     unhealthy: set[str] = field(default_factory=set)
@@ -435,10 +446,18 @@ class FakeTarget:
         return ReleaseOutcome(ok=True)
 
     async def probe(self, request: ProbeRequest) -> ProbeResult:
-        await self.probe_step.pass_through()
         url = f"http://127.0.0.1:{request.allocation.ports[0].port}"
+        services = {one.name: ServiceSight(state="running", pid=7, link=url) for one in request.plan.services}
+        if request.watch_s:
+            self.watched.append(request)
+            await self.watch_step.pass_through()
+            if request.plan.commit in self.dies:
+                return ProbeResult(ok=False, url=url, restarts=1, error="backend ended and was started again")
+            return ProbeResult(ok=True, url=url, status_code=200, services=services)
+        await self.probe_step.pass_through()
         ok = request.plan.commit not in self.unhealthy
-        return ProbeResult(ok=ok, url=url, status_code=200 if ok else 500, error=None if ok else "answered 500")
+        error = None if ok else "answered 500"
+        return ProbeResult(ok=ok, url=url, status_code=200 if ok else 500, error=error, services=services)
 
     async def what_serves(self, verdict: ReleaseVerdict, releases: list[DeploymentDTO]) -> Serving:
         return self.seen or Serving(release_id=self.serving, answers=self.serving is not None)

@@ -121,3 +121,29 @@ async def test_a_module_may_name_how_its_data_are_migrated() -> None:
     )
     assert (await read(named)).services[0].migrate == ["{python}", "-m", "alembic", "upgrade", "head"]
     assert (await read()).services[0].migrate == []
+
+
+@pytest.mark.parametrize("limit", ["0", "-1", "241", "1.5", "'60'", "true", "soon", "1e3"])
+async def test_a_start_limit_that_cannot_be_is_refused_by_name(limit: str) -> None:
+    message = await refusal(MANIFEST.replace("    port:", f"    start_limit_s: {limit}\n    port:"))
+    assert "start_limit_s" in message
+
+
+async def test_a_module_may_say_how_long_it_takes_to_start() -> None:
+    named = MANIFEST.replace("    port:", "    start_limit_s: 120\n    port:")
+    assert (await read(named)).services[0].start_limit_s == 120
+    assert (await read()).services[0].start_limit_s is None
+
+
+async def test_a_bot_never_runs_twice_at_once_unless_its_module_says_so() -> None:
+    bot = MANIFEST.replace("name: backend", "name: tg_bot")
+    own = CONTRACT.replace("[backend]", "[tg_bot]")
+    assert (await read(bot, own)).services[0].alone is True
+    assert (await read(bot.replace("    port:", "    alone: false\n    port:"), own)).services[0].alone is False
+    assert (await read()).services[0].alone is False
+
+
+async def test_what_a_live_body_must_hold_is_apart_from_what_a_candidate_answers() -> None:
+    named = MANIFEST.replace("    port:", "    live_body: '\"polling\":true'\n    port:")
+    service = (await read(named)).services[0]
+    assert (service.live_contains, service.health_contains) == ('"polling":true', '"status":"ok"')

@@ -7,6 +7,7 @@ from typing import Any
 from aiogram import Bot, Dispatcher
 from aiogram.exceptions import TelegramNetworkError, TelegramRetryAfter, TelegramServerError
 from aiogram.methods import TelegramMethod
+from aiogram.types import User
 
 log = logging.getLogger(__name__)
 
@@ -14,10 +15,11 @@ RETRY_S = 3.0
 
 
 class Link:
-    """Knows whether the last call to Telegram got through."""
+    """Knows whether the last call to Telegram got through, and the bot's name there."""
 
     def __init__(self) -> None:
         self.up = False
+        self.name: str | None = None
 
     async def watch(self, make_request: Any, bot: Bot, method: TelegramMethod[Any]) -> Any:
         try:
@@ -26,6 +28,8 @@ class Link:
             self.up = False
             raise
         self.up = True
+        if isinstance(answer, User):
+            self.name = answer.username
         return answer
 
 

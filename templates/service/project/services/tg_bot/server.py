@@ -28,6 +28,7 @@ def create_app(settings: Settings, link: Link, task: "asyncio.Task[None]") -> we
             "service": settings.app_name,
             "release": settings.release_id,
             "polling": alive and link.up,
+            "bot": link.name,
         }
         return web.json_response(body, status=200 if status == "ok" else 503, dumps=compact)
 

@@ -1,0 +1,208 @@
+"""What somebody removed from the engine - `docker system prune`, a volume, an image - is made again, or asked about."""
+
+import io
+import subprocess
+import tarfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from activities.adapters.containers import images as worker_images
+from activities.adapters.containers.engine import ContainerSpec, ContainerState, DockerContainerEngine, PathFacts
+from activities.adapters.containers.images import BASE_IMAGE, DockerImages
+from activities.adapters.containers.runs import ContainerRuns
+from activities.adapters.containers.workspaces import DockerWorkspaces, binds_of, helper_name
+from activities.adapters.forge.local import LocalBareForge
+from activities.adapters.forge.scaffold import CopierScaffolder
+from contracts.errors import ErrorCode, OrchestratorError
+from contracts.steps import WorkspaceFile, WorkspaceRequest
+
+WORKER = "eng-1"
+WORK = WorkspaceRequest(worker_id=WORKER, repository="u1/blog", branch="task/eng-1")
+
+
+@dataclass
+class Engine:
+    """An engine's names, and the files of its volumes; nothing runs in it."""
+
+    containers: dict[str, ContainerSpec] = field(default_factory=dict)
+    volumes: dict[str, set[str]] = field(default_factory=dict)
+    images: set[str] = field(default_factory=set)
+    built: list[str] = field(default_factory=list)
+    pulls: bool = True
+
+    def prune_containers(self) -> None:
+        self.containers.clear()
+
+    async def inspect(self, name: str) -> ContainerState | None:
+        return ContainerState(name, "1", "created", 0, False, None, None, {}) if name in self.containers else None
+
+    async def create(self, spec: ContainerSpec) -> ContainerState:
+        if spec.image not in self.images:
+            raise OrchestratorError(ErrorCode.NOT_FOUND, f"no such image {spec.image}")
+        self.containers[spec.name] = spec
+        for bind in spec.binds:
+            self.volumes.setdefault(bind.source, set())
+        return ContainerState(spec.name, "1", "created", 0, False, None, None, {})
+
+    async def remove(self, name: str) -> None:
+        self.containers.pop(name, None)
+
+    async def names(self, labels: dict[str, str]) -> list[str]:
+        return [name for name, spec in self.containers.items() if labels.items() <= spec.labels.items()]
+
+    async def ensure_volume(self, name: str, labels: dict[str, str]) -> None:
+        self.volumes.setdefault(name, set())
+
+    async def volume_exists(self, name: str) -> bool:
+        return name in self.volumes
+
+    async def remove_volume(self, name: str) -> None:
+        self.volumes.pop(name, None)
+
+    async def put_archive(self, name: str, directory: str, archive: bytes | Path) -> None:
+        content = archive if isinstance(archive, bytes) else archive.read_bytes()
+        with tarfile.open(fileobj=io.BytesIO(content)) as members:
+            self._files(name).update(member.name.removeprefix("./") for member in members)
+
+    async def facts(self, name: str, path: str) -> PathFacts | None:
+        found = path.removeprefix("/workspace/") in self._files(name)
+        return PathFacts(1, is_file=True, is_directory=False) if found else None
+
+    def _files(self, container: str) -> set[str]:
+        return self.volumes[self.containers[container].binds[0].source]
+
+    async def has_image(self, tag: str) -> bool:
+        return tag in self.images
+
+    async def ensure_image(self, tag: str) -> None:
+        if tag not in self.images and not self.pulls:
+            raise OrchestratorError.transient(ErrorCode.PROCESS_FAILED, f"The image {tag} is missing. Run: make docker")
+        self.images.add(tag)
+
+    async def build_image(self, context: bytes, tag: str, arguments: dict[str, str]) -> None:
+        assert BASE_IMAGE in self.images
+        self.images.add(tag)
+
+    async def tag_image(self, image: str, tag: str) -> None:
+        self.built.append(tag)
+        self.images.add(tag)
+
+    async def remove_tag(self, tag: str) -> None:
+        self.images.discard(tag)
+
+
+@dataclass
+class Bench:
+    engine: Engine
+    images: DockerImages
+    workspaces: DockerWorkspaces
+
+
+@pytest.fixture
+def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
+    async def passes(self: DockerImages, image: str) -> None:
+        assert image in engine.images
+
+    monkeypatch.setattr(DockerImages, "_smoke", passes)
+    monkeypatch.setattr(worker_images, "_context", lambda: b"")
+    engine = Engine(images={BASE_IMAGE})
+    real = cast("DockerContainerEngine", cast("Any", engine))
+    forge = LocalBareForge(tmp_path / "forge", CopierScaffolder())
+    _commit(forge.mirror("u1/blog").directory, tmp_path / "work")
+    images = DockerImages(real, tmp_path / "locks")
+    runs = ContainerRuns(real, tmp_path / "runs")
+    return Bench(engine, images, DockerWorkspaces(runs, images, forge, tmp_path / "workspaces", "agents"))
+
+
+def _commit(bare: Path, work: Path) -> None:
+    bare.mkdir(parents=True)
+    work.mkdir()
+    (work / "README.md").write_text("a blog")
+    identity = ("-c", "user.name=S", "-c", "user.email=s@localhost", "-c", "safe.directory=*")
+    for words in (
+        ("init", "--quiet", "--initial-branch=main"),
+        ("add", "--all"),
+        ("commit", "--quiet", "--message", "All"),
+        ("init", "--quiet", "--bare", "--initial-branch=main", str(bare)),
+        ("push", "--quiet", str(bare), "HEAD:main"),
+    ):
+        subprocess.run(["git", *identity, *words], cwd=work, check=True, capture_output=True)
+
+
+async def write(bench: Bench, path: str, content: str = "text") -> None:
+    await bench.workspaces.write_file(WorkspaceFile(worker_id=WORKER, path=path, content=content))
+
+
+async def test_a_pruned_helper_is_made_again_and_the_workspace_is_as_it_was(bench: Bench) -> None:
+    await bench.workspaces.prepare(WORK)
+    bench.engine.volumes[binds_of(WORKER)[0].source].add("uncommitted.py")
+    bench.engine.prune_containers()
+    await write(bench, "notes.md")
+    assert helper_name(WORKER) in bench.engine.containers
+    assert {"uncommitted.py", "notes.md", "README.md"} <= bench.engine.volumes[binds_of(WORKER)[0].source]
+    bench.engine.prune_containers()
+    await bench.workspaces.prepare(WORK)
+    assert "uncommitted.py" in bench.engine.volumes[binds_of(WORKER)[0].source], "cloned over what was there"
+
+
+async def test_removed_volumes_are_cloned_again_with_what_was_written_into_them(bench: Bench) -> None:
+    await bench.workspaces.prepare(WORK)
+    await write(bench, "TASK.md", "build a blog")
+    bench.engine.prune_containers()
+    bench.engine.volumes.clear()
+    await bench.workspaces.restore(WORKER)
+    assert {"README.md", "TASK.md"} <= bench.engine.volumes[binds_of(WORKER)[0].source]
+
+
+async def test_a_removed_home_of_an_agent_leaves_its_workspace_alone(bench: Bench) -> None:
+    await bench.workspaces.prepare(WORK)
+    workspace, home = (bind.source for bind in binds_of(WORKER))
+    bench.engine.volumes[workspace].add("uncommitted.py")
+    bench.engine.prune_containers()
+    del bench.engine.volumes[home]
+    await bench.workspaces.restore(WORKER)
+    assert "uncommitted.py" in bench.engine.volumes[workspace]
+    assert home in bench.engine.volumes
+
+
+async def test_a_folder_whose_volume_is_gone_says_that_its_files_are_lost(bench: Bench) -> None:
+    await bench.workspaces.prepare(WorkspaceRequest(worker_id=WORKER))
+    bench.engine.prune_containers()
+    await bench.workspaces.restore(WORKER)
+    bench.engine.prune_containers()
+    bench.engine.volumes.clear()
+    with pytest.raises(OrchestratorError) as caught:
+        await bench.workspaces.restore(WORKER)
+    assert "removed from outside" in caught.value.message
+    assert "Start the task again" in caught.value.message
+
+
+async def test_a_worker_that_never_had_a_workspace_gets_none(bench: Bench) -> None:
+    with pytest.raises(OrchestratorError) as caught:
+        await bench.workspaces.restore(WORKER)
+    assert caught.value.code is ErrorCode.NOT_FOUND
+    assert bench.engine.volumes == {}
+
+
+async def test_a_pruned_image_is_built_again_by_whoever_needs_it_next(bench: Bench) -> None:
+    tag = await bench.images.worker()
+    bench.engine.images.clear()
+    assert await bench.images.worker() == tag
+    assert bench.engine.built == [tag, tag]
+    bench.engine.prune_containers()
+    bench.engine.images.clear()
+    await bench.workspaces.prepare(WORK)
+    assert bench.engine.built == [tag, tag, tag]
+
+
+async def test_a_base_image_that_cannot_be_had_is_named_with_what_to_do(bench: Bench) -> None:
+    bench.engine.images.clear()
+    bench.engine.pulls = False
+    with pytest.raises(OrchestratorError) as caught:
+        await bench.images.worker()
+    assert caught.value.retryable
+    assert BASE_IMAGE in caught.value.message
+    assert "make docker" in caught.value.message
