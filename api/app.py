@@ -13,6 +13,9 @@ from api.auth import ServiceKeys, hash_secret
 from api.chat import routes as chat
 from api.database import make_engine, make_sessions
 from api.gateway import GatewayLink, WorkflowGateway, fixed_gateway, temporal_gateway
+from api.git import routes as git
+from api.git.backend import GitBackend
+from api.git.basic import GitSignIn
 from api.health import routes as health
 from api.internal import routes as internal
 from api.metrics import routes as metrics
@@ -62,6 +65,7 @@ _ROUTES = (
     settings_routes,
     chat,
     web_ui,
+    git,
     internal,
 )
 
@@ -107,6 +111,7 @@ def create_app(settings: Settings, *, database_url: str, gateway: WorkflowGatewa
     for module in _ROUTES:
         app.include_router(module.router)
     app.add_middleware(BodyGuard)
+    app.add_middleware(GitSignIn)
     app.add_middleware(RequestMetrics, metrics=measured)
     # Added last, so it is the outermost.
     app.add_middleware(RequestContext)
@@ -126,7 +131,7 @@ def _open(settings: Settings, database_url: str, gateway: WorkflowGateway | None
         user_id=settings.admin_user_id,
     )
     link = GatewayLink(temporal_gateway(settings) if gateway is None else fixed_gateway(gateway))
-    watch = QueueWatch(link, Intervals.of(settings))
+    watch = QueueWatch(link, Intervals.of(settings), settings.start_command)
     measured.watch(watch)
     return Platform(
         settings=settings,
@@ -139,6 +144,7 @@ def _open(settings: Settings, database_url: str, gateway: WorkflowGateway | None
         vault=Vault(KeyRing.load(settings.vault_key_file)),
         artifacts=DirectoryArtifactStore(settings.artifacts_dir),
         service_keys=service_keys,
+        git=GitBackend(settings.forge_dir),
         web_ui=WebUi.open(settings, sessions, service_keys.platform),
     )
 

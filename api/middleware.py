@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.problems import problem_response
 from contracts.errors import ErrorCode
-from runtime.settings import WEB_UI_PATH
+from runtime.settings import GIT_PATH, WEB_UI_PATH
 
 MAX_BODY_BYTES = 1_000_000
 MAX_INTERNAL_BODY_BYTES = 8_000_000
@@ -89,7 +89,9 @@ class BodyGuard:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["method"] in {"GET", "HEAD", "OPTIONS"}:
+        # What Git sends is no JSON, is streamed, and has a limit of its own.
+        is_git = scope["type"] == "http" and scope["path"].startswith(f"{GIT_PATH}/")
+        if scope["type"] != "http" or is_git or scope["method"] in {"GET", "HEAD", "OPTIONS"}:
             await self._app(scope, receive, send)
             return
         limit = MAX_INTERNAL_BODY_BYTES if scope["path"].startswith(_LARGE) else MAX_BODY_BYTES

@@ -7,6 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from api.auth import ServiceKeys
 from api.database import Sessions
 from api.gateway import GatewayLink
+from api.git.backend import GitBackend
 from api.metrics.registry import ApiMetrics
 from api.queues.watch import QueueWatch
 from api.tasks.event_hub import EventHub
@@ -30,4 +31,5 @@ class Platform:
     vault: Vault
     artifacts: DirectoryArtifactStore
     service_keys: ServiceKeys
+    git: GitBackend
     web_ui: WebUi

@@ -96,6 +96,7 @@ class ProjectRow(SQLModel, table=True):
     """`create_hash` is the fingerprint of the body that created it: the same id again must mean the same.
 
     `repository` is `org/name` at the forge, and no other project's. `scaffolded`: there is something in it.
+    `deleted_at`: nothing but this row is left, which keeps id, slug and repository from being another project's.
     """
 
     __tablename__ = "projects"
@@ -116,6 +117,7 @@ class ProjectRow(SQLModel, table=True):
     create_hash: str = Field(sa_column=Column(String(64), nullable=False))
     created_at: datetime = _time()
     updated_at: datetime = _time()
+    deleted_at: datetime | None = Field(default=None, sa_column=Column(DateTime(timezone=True)))
 
 
 class MembershipRow(SQLModel, table=True):
@@ -229,7 +231,10 @@ class QuestionRow(SQLModel, table=True):
 
 
 class SecretRow(SQLModel, table=True):
-    """A value under its own data key, and the data key under the vault's master key `key_id`."""
+    """A value under its own data key, and the data key under the vault's master key `key_id`.
+
+    `shown_at`: when its owner has seen a generated value.
+    """
 
     __tablename__ = "secrets"
 
@@ -240,6 +245,7 @@ class SecretRow(SQLModel, table=True):
     wrapped_key: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
     ciphertext: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
     updated_at: datetime = _time()
+    shown_at: datetime | None = Field(default=None, sa_column=Column(DateTime(timezone=True)))
 
 
 class ServerRow(SQLModel, table=True):

@@ -24,7 +24,7 @@ from contracts.subjects import Subject
 async def get(session: AsyncSession, project_id: str) -> ProjectRow:
     """The project, regardless of its owner; NOT_FOUND if it does not exist."""
     row = await session.get(ProjectRow, project_id)
-    if row is None:
+    if row is None or row.deleted_at is not None:
         raise not_found("project", project_id)
     return row
 
@@ -35,6 +35,18 @@ async def list_visible(session: AsyncSession, caller: Caller, *, include_archive
     if not include_archived:
         statement = statement.where(col(ProjectRow.status) != ProjectStatus.ARCHIVED)
     return list(await session.scalars(statement))
+
+
+async def find_named(session: AsyncSession, caller: Caller, name_or_id: str) -> list[ProjectRow]:
+    """What the caller means: their own project of this name, else the one with this id, else all others of this name.
+
+    Archived projects count: what they left running can be shown and stopped. Nobody can take a name from its owner by
+    choosing it as the id or the name of another project.
+    """
+    wanted = (col(ProjectRow.name) == name_or_id) | (col(ProjectRow.id) == name_or_id)
+    found = list(await session.scalars(select(ProjectRow).where(visible_projects(caller), wanted)))
+    own = [row for row in found if row.name == name_or_id and row.owner_id == caller.user_id]
+    return own or [row for row in found if row.id == name_or_id] or found
 
 
 async def create(session: AsyncSession, caller: Caller, body: ProjectCreate) -> ProjectRow:
@@ -49,7 +61,8 @@ async def create(session: AsyncSession, caller: Caller, body: ProjectCreate) -> 
             await session.flush()
             return created
         if (known := await session.get(ProjectRow, body.id)) is not None:
-            if known.owner_id != caller.user_id or known.create_hash != _fingerprint(body):
+            same = known.owner_id == caller.user_id and known.create_hash == _fingerprint(body)
+            if not same or known.deleted_at is not None:
                 raise permanent(ErrorCode.CONFLICT, f"The id {body.id!r} is taken by another project. Choose a new id.")
             return known
         await _refuse_taken_name(session, caller.user_id, body.name)
@@ -132,7 +145,7 @@ async def _set_archived(session: AsyncSession, row: ProjectRow, *, archived: boo
     if archived == (row.status == ProjectStatus.ARCHIVED):
         return
     if archived:
-        if await _has_open_tasks(session, row.id):
+        if await has_open_tasks(session, row.id):
             raise permanent(ErrorCode.CONFLICT, "Work on this project is running. Wait for it, or cancel it first.")
         row.status = ProjectStatus.ARCHIVED
         return
@@ -141,7 +154,8 @@ async def _set_archived(session: AsyncSession, row: ProjectRow, *, archived: boo
     row.status = ProjectStatus.ACTIVE if live else not_live
 
 
-async def _has_open_tasks(session: AsyncSession, project_id: str) -> bool:
+async def has_open_tasks(session: AsyncSession, project_id: str) -> bool:
+    """Whether any work of the project is not final."""
     final = [state.value for state in TaskState if state.is_final]
     statement = select(col(TaskRow.id)).where(
         col(TaskRow.subject_kind) == SubjectKind.PROJECT.value,

@@ -31,11 +31,11 @@ async def start_engineering(
     project = await find_working_project(session, caller, body.project_id)
     task_id = messages.task_id(TaskKind.ENGINEERING, body)
     if (known := await queries.find_started(session, task_id)) is not None:
-        return replies.joined_task(known, gateway)
+        return replies.joined_task(known, gateway, caller)
     message = messages.engineering(body, project, caller, task_id, await effective(session, project.id, defaults))
     # Here and below: nothing more is read, so no database connection is held while Temporal is asked.
     await session.commit()
-    return await (await gateway.get()).start_engineering(message)
+    return replies.started(await (await gateway.get()).start_engineering(message), caller)
 
 
 @router.post("/deliveries", status_code=202)
@@ -48,10 +48,10 @@ async def start_delivery(
     project = await find_working_project(session, caller, body.project_id)
     task_id = messages.task_id(TaskKind.DELIVERY, body)
     if (known := await queries.find_started(session, task_id)) is not None:
-        return replies.joined_task(known, gateway)
+        return replies.joined_task(known, gateway, caller)
     message = messages.delivery(body, project, caller, task_id, await effective(session, project.id, defaults))
     await session.commit()
-    return await (await gateway.get()).start_delivery(message)
+    return replies.started(await (await gateway.get()).start_delivery(message), caller)
 
 
 @router.post("/deploys", status_code=202)
@@ -59,16 +59,16 @@ async def start_deploy(
     body: DeployStart, session: Session, caller: MayDeploy, gateway: GatewayDep, defaults: DefaultsDep
 ) -> StartedTask:
     """Deploy, roll back, stop, restart or remove. The same request id for the same project is the same task."""
-    # What an archived project left running can still be ended.
-    if body.action in {DeployAction.STOP, DeployAction.REMOVE}:
+    # What an archived project left running is still served: it can be ended, and brought back when it hangs.
+    if body.action in {DeployAction.STOP, DeployAction.RESTART, DeployAction.REMOVE}:
         project = await find_project(session, caller, body.project_id, Right.ACT)
     else:
         project = await find_working_project(session, caller, body.project_id)
     messages.check_deploy(caller, body)
     task_id = messages.task_id(TaskKind.DEPLOY, body)
     if (known := await queries.find_started(session, task_id)) is not None:
-        return replies.joined_task(known, gateway)
+        return replies.joined_task(known, gateway, caller)
     await queries.check_release(session, body)
     message = messages.deploy(body, project, caller, task_id, await effective(session, project.id, defaults))
     await session.commit()
-    return await (await gateway.get()).start_deploy(message)
+    return replies.started(await (await gateway.get()).start_deploy(message), caller)

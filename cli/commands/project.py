@@ -10,8 +10,14 @@ from cli.terminal import inputs
 from cli.terminal.exits import EPILOG
 from cli.terminal.options import AsJson, ProjectArgument, SpecFile, command_group
 from cli.terminal.output import Output
+from cli.terminal.tables import age
 from contracts.base import new_id
-from contracts.nouns import ProjectCreate, ProjectList, ProjectResponse, ProjectUpdate
+from contracts.nouns import (
+    ProjectCreate,
+    ProjectList,
+    ProjectResponse,
+    ProjectUpdate,
+)
 from contracts.states import Module
 from runtime.api_client import ApiClient
 
@@ -54,7 +60,7 @@ def create(
         made = await api.create_project(body)
         out.document(made)
         out.say(f"Project {made.name} ({made.id}) is {made.status.value}.")
-        out.say(f'Next: orchestrator delivery start --project {made.name} "what it should do"')
+        out.advise(f'Next: orchestrator delivery start --project {made.name} "what it should do"')
 
     session.run(work, as_json=as_json)
 
@@ -69,9 +75,9 @@ def list_projects(
     async def work(api: ApiClient, out: Output) -> None:
         items = await api.projects(include_archived=include_archived)
         out.document(ProjectList(items=items))
-        rows = [(item.name, item.id, item.status.value, item.url) for item in items]
+        rows = [(item.name, item.id, item.status.value, age(item.created_at), item.url) for item in items]
         out.table(
-            ("NAME", "ID", "STATUS", "URL"),
+            ("NAME", "ID", "STATUS", "AGE", "URL"),
             rows,
             empty="No projects yet. Next: orchestrator project create NAME",
             whole=2,
@@ -137,9 +143,12 @@ def _describe(found: ProjectResponse, out: Output) -> None:
             ("Owner", project.owner_id),
             ("Repository", project.repository),
             ("URL", project.url),
+            ("Clone", f"git clone {project.clone_url}" if project.clone_url else None),
+            ("", "(any user name; your API key is the password)" if project.clone_url else None),
+            ("Age", age(project.created_at)),
             ("Release", f"{release.id} (number {release.number}, commit {release.commit[:12]})" if release else None),
         ]
     )
     for question in found.open_questions:
         out.say(f"Open question {question.id}: {question.text}")
-        out.say(f"Next: orchestrator answer {question.id}")
+        out.advise(f"Next: orchestrator answer {question.id}")
