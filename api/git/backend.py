@@ -10,6 +10,7 @@ from pathlib import Path
 
 import structlog
 from fastapi.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from api.git import push_rules
 from api.problems import permanent
@@ -67,15 +68,20 @@ class GitBackend:
             process = await self._start(request)
         except BaseException as error:
             self._gate.release()
-            raise (_failed() if isinstance(error, OSError) else error) from error
+            if isinstance(error, OSError):
+                raise _failed() from error
+            raise
         running = _Running(process, body, self._gate)
         try:
             async with asyncio.timeout(_LASTS_S):
                 status, headers = await running.head()
-        except BaseException as error:
+        except _NO_ANSWER as error:
             await running.end()
-            raise (_failed() if isinstance(error, _NO_ANSWER) else error) from error
-        return StreamingResponse(running.output(), status, headers)
+            raise _failed() from error
+        except BaseException:
+            await running.end()
+            raise
+        return _Streamed(running, status, headers)
 
     async def _start(self, request: GitRequest) -> asyncio.subprocess.Process:
         options = [*(f"{name}={value}" for name, value in _CONFIG.items()), *_ONLY_TASKS]
@@ -136,8 +142,6 @@ class _Running:
                     yield chunk
         except TimeoutError:
             log.warning("git took too long, and was ended")
-        finally:
-            await self.end()
 
     async def end(self) -> None:
         """End git with everything that it has started."""
@@ -160,6 +164,20 @@ class _Running:
                 await stdin.drain()
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             stdin.close()
+
+
+class _Streamed(StreamingResponse):
+    """Ends Git however the sending ends, also if it never begins."""
+
+    def __init__(self, running: _Running, status: int, headers: dict[str, str]) -> None:
+        super().__init__(running.output(), status, headers)
+        self._running = running
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            await self._running.end()
 
 
 def _parsed(head: bytes) -> tuple[int, dict[str, str]]:

@@ -75,7 +75,6 @@ class Asking:
 
     async def _read(self, question: QuestionDTO) -> AnswerRequest | None:
         """The answer; None when the person leaves the question open."""
-        common = {"answer_id": new_id(), "plan_hash": question.plan_hash}
         if question.secret_names:
             secrets: dict[str, SecretStr] = {}
             for name in question.secret_names:
@@ -83,7 +82,10 @@ class Asking:
                 if not value:
                     return None
                 secrets[name] = SecretStr(value)
-            return AnswerRequest(secrets=secrets, **common)
+            return AnswerRequest(answer_id=new_id(), plan_hash=question.plan_hash, secrets=secrets)
         how = "Number or text" if question.choices else "Your answer"
         text = await ask_line(f"{how} (only Enter leaves the question open): ")
-        return AnswerRequest(text=chosen(text, question.choices), **common) if text and text.strip() else None
+        if not text or not text.strip():
+            return None
+        meant = chosen(text, question.choices)
+        return AnswerRequest(answer_id=new_id(), plan_hash=question.plan_hash, text=meant)

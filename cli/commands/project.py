@@ -1,5 +1,6 @@
 """`orchestrator project …`"""
 
+import sys
 from typing import Annotated
 
 import typer
@@ -9,13 +10,16 @@ from cli.client.projects import find_project
 from cli.terminal import inputs
 from cli.terminal.exits import EPILOG
 from cli.terminal.options import AsJson, ProjectArgument, SpecFile, command_group
-from cli.terminal.output import Output
+from cli.terminal.output import Output, clean
 from cli.terminal.tables import age
 from contracts.base import new_id
+from contracts.errors import ErrorCode, OrchestratorError
 from contracts.nouns import (
     ProjectCreate,
+    ProjectDeletion,
     ProjectList,
     ProjectResponse,
+    ProjectTransfer,
     ProjectUpdate,
 )
 from contracts.states import Module
@@ -125,8 +129,78 @@ def archive(project: ProjectArgument, as_json: AsJson = False) -> None:
         updated = await api.update_project(found.id, ProjectUpdate(archived=True))
         out.document(updated)
         out.say(f"Project {updated.name} is {updated.status.value}.")
+        out.advise(f"To work on it again: orchestrator project unarchive {updated.name}")
+        if updated.url:
+            out.advise(f"It is still online at {updated.url}. To end that: orchestrator deploy stop {updated.name}")
 
     session.run(work, as_json=as_json)
+
+
+@app.command(epilog=EPILOG)
+def unarchive(project: ProjectArgument, as_json: AsJson = False) -> None:
+    """Bring an archived project back into the lists, to work on it again."""
+
+    async def work(api: ApiClient, out: Output) -> None:
+        found = await find_project(api, project)
+        updated = await api.update_project(found.id, ProjectUpdate(archived=False))
+        out.document(updated)
+        out.say(f"Project {updated.name} is {updated.status.value}.")
+
+    session.run(work, as_json=as_json)
+
+
+@app.command(epilog=EPILOG)
+def transfer(
+    project: ProjectArgument,
+    user_id: Annotated[int, typer.Argument(metavar="USER_ID", help="The new owner, as `user list` shows them.")],
+    as_json: AsJson = False,
+) -> None:
+    """Hand a project over to another person. You keep no rights in it, unless you are an administrator."""
+    body = inputs.build(ProjectTransfer, user_id=user_id)
+
+    async def work(api: ApiClient, out: Output) -> None:
+        found = await find_project(api, project)
+        updated = await api.transfer_project(found.id, body.user_id)
+        out.document(updated)
+        out.say(f"Project {updated.name} belongs to user {updated.owner_id}. Its agents' tokens have ended.")
+
+    session.run(work, as_json=as_json)
+
+
+@app.command(epilog=EPILOG)
+def delete(
+    project: ProjectArgument,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask whether to delete it.")] = False,
+    confirm: Annotated[
+        str | None, typer.Option("--confirm", metavar="NAME", help="The project's name once more, not asked for then.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Delete a project with its code, tasks and secrets, for good. Its name is free again. You are asked twice."""
+    asks = not as_json and sys.stdin.isatty()
+    if not asks and not (yes and confirm):
+        raise inputs.refuse("This deletes the project for good. Add --yes and --confirm NAME, with the project's name.")
+
+    async def work(api: ApiClient, out: Output) -> None:
+        found = await find_project(api, project)
+        deletion = await api.project_deletion(found.id)
+        if deletion.blocked_by:
+            raise OrchestratorError(ErrorCode.CONFLICT, " ".join(deletion.blocked_by))
+        _tell_deletion(deletion, out, "This goes")
+        if not yes:
+            typer.confirm(f"Delete the project {clean(found.name)} for good?", abort=True)
+        deleted = await api.delete_project(found.id, confirm or typer.prompt("Type its name to confirm"))
+        out.document(deleted)
+        out.say(f"Project {deleted.name} is deleted; its name is free.")
+        if deleted.stays != deletion.stays:
+            _tell_deletion(deleted, out, "Gone")
+
+    session.run(work, as_json=as_json)
+
+
+def _tell_deletion(deletion: ProjectDeletion, out: Output, title: str) -> None:
+    out.say(f"{title}: {', '.join(f'{count} {what}' for what, count in deletion.goes.items() if count) or 'nothing'}.")
+    out.say(f"This stays: {'; '.join(deletion.stays)}.")
 
 
 def _describe(found: ProjectResponse, out: Output) -> None:

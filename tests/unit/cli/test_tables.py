@@ -47,7 +47,7 @@ def task(project: str = "p-1") -> TaskDTO:
     return TaskDTO(
         id="eng-1f9a2b3c4d5e", kind=TaskKind.ENGINEERING, subject=Subject.project(project), user_id=1,
         workflow_id="engineering/eng-1f9a2b3c4d5e", state=TaskState.RUNNING, title="A service for notes",
-        created_at=NOW - timedelta(hours=3), updated_at=NOW,
+        created_at=NOW - timedelta(days=3, hours=9), updated_at=NOW,
     )  # fmt: skip
 
 
@@ -56,16 +56,17 @@ def test_a_task_in_a_list_names_its_project_and_its_age(capsys: pytest.CaptureFi
     shown = "\n".join(lines(capsys))
     assert "PROJECT" in shown
     assert "AGE" in shown
-    assert {"notes", "p-unknown", "3h", "eng-1f9a2b3c4d5e"} <= set(shown.split())
+    assert {"notes", "p-unknown", "3d", "eng-1f9a2b3c4d5e"} <= set(shown.split())
 
 
 def test_a_question_in_a_list_names_its_project_and_its_age(capsys: pytest.CaptureFixture[str]) -> None:
     asked = QuestionDTO(
         id="q-dep-1f9a2b3c4d5e-1", workflow_id="w", task_id="dep-1f9a2b3c4d5e", subject=Subject.project("p-1"),
-        user_id=1, kind=QuestionKind.APPROVAL, text="Deploy?", created_at=NOW - timedelta(minutes=12),
+        user_id=1, kind=QuestionKind.APPROVAL, text="Deploy?",
+        created_at=NOW - timedelta(days=12, hours=9),
     )  # fmt: skip
     show_questions([asked], Output(as_json=False), {"p-1": "notes"})
-    assert {"notes", "12m", "q-dep-1f9a2b3c4d5e-1", "dep-1f9a2b3c4d5e"} <= set("\n".join(lines(capsys)).split())
+    assert {"notes", "12d", "q-dep-1f9a2b3c4d5e-1", "dep-1f9a2b3c4d5e"} <= set("\n".join(lines(capsys)).split())
 
 
 @pytest.mark.parametrize(

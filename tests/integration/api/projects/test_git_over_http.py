@@ -85,19 +85,25 @@ def make_bare(directory: Path, scratch: Path) -> None:
     subprocess.run(["/bin/sh", "-c", commands], check=True, env={**os.environ, "GIT_CONFIG_GLOBAL": "/dev/null"})
 
 
+@pytest_asyncio.fixture(scope="module")
+async def site(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[tuple[Api, str]]:
+    async with running_api(tmp_path_factory.mktemp("api")) as api, served(api.app) as url:
+        yield api, url
+
+
 @pytest_asyncio.fixture
-async def place(tmp_path: Path) -> AsyncIterator[Place]:
-    async with running_api(tmp_path / "api") as api, served(api.app) as url:
-        _, owner = await api.new_user()
-        project = await api.new_project(owner)
-        task = await api.new_task(project, project_status="scaffolded")
-        await api.project_task(task, project, seq=2, state="completed")
-        shown = (await api.http.get(f"/projects/{project}", headers=owner)).json()["project"]
-        bare = repository_dir(api.settings, shown["repository"])
-        make_bare(bare, tmp_path / "scratch")
-        (tmp_path / "work").mkdir()
-        path = httpx.URL(shown["clone_url"]).path
-        yield Place(api, f"{url}{path}", project, owner, bare, tmp_path / "work")
+async def place(site: tuple[Api, str], tmp_path: Path) -> Place:
+    api, url = site
+    _, owner = await api.new_user()
+    project = await api.new_project(owner)
+    task = await api.new_task(project, project_status="scaffolded")
+    await api.project_task(task, project, seq=2, state="completed")
+    shown = (await api.http.get(f"/projects/{project}", headers=owner)).json()["project"]
+    bare = repository_dir(api.settings, shown["repository"])
+    make_bare(bare, tmp_path / "scratch")
+    (tmp_path / "work").mkdir()
+    path = httpx.URL(shown["clone_url"]).path
+    return Place(api, f"{url}{path}", project, owner, bare, tmp_path / "work")
 
 
 async def test_a_repository_is_cloned_with_the_persons_key(place: Place) -> None:
