@@ -18,7 +18,7 @@ def refused_refs(begin: bytes) -> list[str] | None:
 
     What is no command (a signed push, for one) counts as refused.
     """
-    refused, place = [], 0
+    refused, place = list[str](), 0
     while True:
         size = _size(begin[place : place + 4])
         if size is None or len(begin) < place + size:

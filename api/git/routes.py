@@ -43,7 +43,8 @@ async def list_refs(
     except OrchestratorError as error:
         return _in_words(error)
     await session.commit()
-    return await backend.answer(_asked(request, f"/{repository}.git/info/refs", caller.user_id), request.stream())
+    asked = _asked(request, f"/{repository}.git/info/refs", caller.user_id, query=f"service={service}")
+    return await backend.answer(asked, request.stream())
 
 
 @router.post("/{slug}.git/{service}")
@@ -66,7 +67,7 @@ async def serve(
         return _in_words(error)
     # No database connection is held while Git works.
     await session.commit()
-    body = request.stream()
+    body: AsyncIterator[bytes] = request.stream()
     if pushes:
         begin, refused = await _commands(request, body)
         if refused:
@@ -75,12 +76,12 @@ async def serve(
     return await backend.answer(_asked(request, f"/{repository}.git/{service}", caller.user_id), body)
 
 
-def _asked(request: Request, path: str, user_id: int) -> GitRequest:
+def _asked(request: Request, path: str, user_id: int, query: str = "") -> GitRequest:
     protocol = request.headers.get("git-protocol", "")
     return GitRequest(
         path=path,
         method=request.method,
-        query=request.url.query,
+        query=query,
         content_type=request.headers.get("content-type", ""),
         encoding=request.headers.get("content-encoding", ""),
         protocol=protocol if _PROTOCOL.match(protocol) else "",

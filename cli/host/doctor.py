@@ -18,7 +18,6 @@ from typing import Literal
 from cli.client.home import admin_key, admin_key_file, settings_for
 from cli.host.health import trouble_of
 from cli.host.parts import API, BOT, POSTGRES, TEMPORAL, WORKERS, Parts
-from cli.terminal.advice import full_commands
 from cli.terminal.exits import ExitCode
 from cli.terminal.options import AsJson
 from cli.terminal.output import Output
@@ -66,8 +65,13 @@ async def _examine(parts: Parts, out: Output) -> ExitCode:
     findings = [*local, *await _running(parts)]
     bad = [finding for finding in findings if finding.verdict in {"missing", "problem"}]
     out.document({"healthy": not bad, "findings": [asdict(finding) for finding in findings]})
-    rows = [(finding.part, finding.verdict, finding.found, full_commands(finding.advice)) for finding in findings]
-    out.table(("PART", "VERDICT", "FOUND", "WHAT TO DO"), rows, empty="")
+    rows = [(finding.part, finding.verdict, finding.found) for finding in findings]
+    out.table(("PART", "VERDICT", "FOUND"), rows, empty="")
+    out.say()
+    for finding in findings:
+        if finding.advice:
+            # A line of its own: a table would break commands and paths.
+            out.advise(f"{finding.part} ({finding.verdict}): {finding.advice}")
     out.say(
         f"{len(bad)} of {len(findings)} checks need attention." if bad else "Everything the platform needs is there."
     )
