@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 BEAT_S = 5.0
@@ -29,9 +30,10 @@ def quiet_for(file: Path) -> float | None:
     return None if beaten is None else max(0.0, time.time() - beaten)
 
 
-async def until_hung(file: Path, *, hung_s: float = HUNG_S, look_s: float = BEAT_S) -> None:
+async def until_hung(
+    file: Path, *, hung_s: float = HUNG_S, look_s: float = BEAT_S, clock: Callable[[], float] = time.monotonic
+) -> None:
     """Return once the beat has stopped for `hung_s`. Sleep of the machine does not count, nor does a missing file."""
-    clock = asyncio.get_running_loop().time
     last, since = _beaten(file), clock()
     while last is None or clock() - since < hung_s:
         await asyncio.sleep(look_s)

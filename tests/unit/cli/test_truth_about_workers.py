@@ -4,11 +4,11 @@ import asyncio
 import os
 import signal
 import subprocess
-import sys
 import time
 from datetime import timedelta
 from pathlib import Path
 
+import psutil
 import pytest
 
 from cli.host import doctor, supervision
@@ -21,8 +21,6 @@ from runtime import private_files
 from runtime.settings import Settings
 from runtime.temporal.task_queues import QueueFacts, WorkerFacts
 from tests.support.patience import within
-
-BEATING = "import os, sys, time\nwhile True: os.utime(sys.argv[1]); time.sleep(0.05)"
 
 
 @pytest.fixture
@@ -43,17 +41,19 @@ def test_a_stopped_process_hangs_and_is_no_healthy_part(parts: Parts) -> None:
 async def test_the_supervisor_ends_a_worker_that_is_stopped_by_a_signal(
     parts: Parts, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    async def soon(file: Path) -> None:
-        await supervision_hung(file, hung_s=1.0, look_s=0.05)
+    """When a process counts as hung is `runtime.beat`'s to say, and tested there."""
 
-    supervision_hung = supervision.until_hung
-    monkeypatch.setattr(supervision, "until_hung", soon)
-    parts.ready_file.touch()
-    process = await asyncio.to_thread(subprocess.Popen, [sys.executable, "-c", BEATING, str(parts.ready_file)])
+    async def once_it_is_stopped(file: Path) -> None:
+        assert file == parts.ready_file
+        while psutil.Process(process.pid).status() != psutil.STATUS_STOPPED:  # noqa: ASYNC110 - nothing tells of it
+            await asyncio.sleep(0.02)
+
+    monkeypatch.setattr(supervision, "until_hung", once_it_is_stopped)
+    process = await asyncio.to_thread(subprocess.Popen, ["sleep", "600"])
     try:
         record = parts.book.write(WORKERS, process.pid)
         watching = asyncio.create_task(supervision._ended_or_hung(parts, WORKERS, record, Output(as_json=False)))
-        await asyncio.sleep(2)
+        await asyncio.sleep(0.2)
         assert not watching.done()
         process.send_signal(signal.SIGSTOP)
         await within(watching, 10)
