@@ -14,7 +14,7 @@ from runtime.api_client import ApiClient
 from tests.integration.cli.test_over_http import Terminal
 from tests.support.api import Api, release, running_api, served
 from tests.support.eventually import eventually
-from tests.support.patience import within
+from tests.support.patience import patience, within
 
 
 @pytest_asyncio.fixture(scope="module")
@@ -162,7 +162,7 @@ async def test_services_are_stopped_although_a_deploy_waits_for_a_person(
                     )
             await asyncio.sleep(0.05)
 
-    async with ApiClient(terminal.url, terminal.key) as client:
+    async with ApiClient(terminal.url, terminal.key, timeout_s=patience(10)) as client:
         playing = asyncio.create_task(play())
         stopped = await within(stop_all(client, Output(as_json=False)), 30)
         playing.cancel()
