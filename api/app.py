@@ -16,6 +16,9 @@ from api.credentials import routes as credentials
 from api.database import make_engine, make_sessions
 from api.edge import openapi
 from api.gateway import GatewayLink, WorkflowGateway, fixed_gateway, temporal_gateway
+from api.git import routes as git
+from api.git.backend import GitBackend
+from api.git.basic import GitSignIn
 from api.health import routes as health
 from api.internal import routes as internal
 from api.leaving import routes as leaving
@@ -74,6 +77,7 @@ _ROUTES = (
     settings_routes,
     chat,
     web_ui,
+    git,
     internal,
 )
 
@@ -123,6 +127,7 @@ def create_app(settings: Settings, *, database_url: str, gateway: WorkflowGatewa
         BodyGuard, largest_body=admission.largest_body, small=SMALL_BODY_BYTES, body_s=settings.body_timeout_s
     )
     app.add_middleware(AdmissionGuard, admission=admission)
+    app.add_middleware(GitSignIn)
     app.add_middleware(RequestMetrics, metrics=measured)
     app.add_middleware(OwnHosts, settings=settings)
     # Added last, so it is the outermost.
@@ -150,7 +155,7 @@ def _open(
     )
     admission.service_keys = service_keys
     link = GatewayLink(temporal_gateway(settings) if gateway is None else fixed_gateway(gateway))
-    watch = QueueWatch(link, Intervals.of(settings))
+    watch = QueueWatch(link, Intervals.of(settings), settings.start_command)
     measured.watch(watch)
     return Platform(
         settings=settings,
@@ -167,6 +172,7 @@ def _open(
         web_ui=WebUi.open(settings, sessions),
         admission=admission,
         quotas=Quotas(settings),
+        git=GitBackend(settings.forge_dir),
     )
 
 

@@ -7,6 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from api.auth import ServiceKeys
 from api.database import Sessions
 from api.gateway import GatewayLink
+from api.git.backend import GitBackend
 from api.metrics.registry import ApiMetrics
 from api.middleware.admission import Admission
 from api.queues.disks import DiskWatch
@@ -34,6 +35,7 @@ class Platform:
     vault: Vault
     artifacts: DirectoryArtifactStore
     service_keys: ServiceKeys
+    git: GitBackend
     web_ui: WebUi
     admission: Admission
     quotas: Quotas

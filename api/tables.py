@@ -122,6 +122,7 @@ class ProjectRow(SQLModel, table=True):
 
     `repository` is `org/name` at the forge, and no other project's. `scaffolded`: there is something in it. `serving`
     says what serves if that is not simply the active release.
+    `deleted_at`: nothing but this row is left, which keeps id, slug and repository from being another project's.
     """
 
     __tablename__ = "projects"
@@ -143,6 +144,7 @@ class ProjectRow(SQLModel, table=True):
     create_hash: str = Field(sa_column=Column(String(64), nullable=False))
     created_at: datetime = _time()
     updated_at: datetime = _time()
+    deleted_at: datetime | None = Field(default=None, sa_column=Column(DateTime(timezone=True)))
 
 
 class MembershipRow(SQLModel, table=True):
@@ -257,7 +259,10 @@ class QuestionRow(SQLModel, table=True):
 
 
 class SecretRow(SQLModel, table=True):
-    """A value under its own data key, and the data key under the vault's master key `key_id`."""
+    """A value under its own data key, and the data key under the vault's master key `key_id`.
+
+    `shown_at`: when its owner has seen a generated value.
+    """
 
     __tablename__ = "secrets"
 
@@ -268,6 +273,7 @@ class SecretRow(SQLModel, table=True):
     wrapped_key: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
     ciphertext: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
     updated_at: datetime = _time()
+    shown_at: datetime | None = Field(default=None, sa_column=Column(DateTime(timezone=True)))
 
 
 class ServerRow(SQLModel, table=True):

@@ -146,6 +146,7 @@ def _row(project_id: str, name: str, source: str, sealed: Sealed) -> dict[str, o
         "wrapped_key": sealed.wrapped_key,
         "ciphertext": sealed.ciphertext,
         "updated_at": utc_now(),
+        "shown_at": None,
     }
 
 

@@ -45,7 +45,8 @@ def allowed(
 
 def visible_projects(caller: Caller) -> ColumnElement[bool]:
     """The condition on `projects` for what the caller may see."""
-    return allowed(caller, literal(SubjectKind.PROJECT.value), col(ProjectRow.id))
+    seen = allowed(caller, literal(SubjectKind.PROJECT.value), col(ProjectRow.id))
+    return seen & col(ProjectRow.deleted_at).is_(None)
 
 
 def visible_project_ids(caller: Caller) -> Select[str]:
@@ -89,5 +90,8 @@ async def find_working_project(session: AsyncSession, caller: Caller, project_id
     """A project on which the caller may start work; CONFLICT when it is archived."""
     row = await find_project(session, caller, project_id, Right.ACT)
     if row.status == ProjectStatus.ARCHIVED:
-        raise permanent(ErrorCode.CONFLICT, f"The project {row.name!r} is archived. Un-archive it to work on it.")
+        raise permanent(
+            ErrorCode.CONFLICT,
+            f"The project {row.name!r} is archived. To work on it again: `orchestrator project unarchive {row.name}`.",
+        )
     return row

@@ -115,6 +115,7 @@ class ProjectDTO(Contract):
     """`slug` is in the ids of the project's workflows and stays when the project is renamed, as does `repository`.
 
     `serving` says what serves if that is not simply the active release, as after a rollback that failed.
+    `clone_url` is the repository over HTTP, for Git and the key of whoever may see the project.
     """
 
     id: Identifier
@@ -129,6 +130,7 @@ class ProjectDTO(Contract):
     repository: RepositoryFullName | None = None
     url: str | None = None
     serving: str | None = None
+    clone_url: str | None = None
     created_at: AwareDatetime
     updated_at: AwareDatetime
 
@@ -143,6 +145,22 @@ class ProjectResponse(Contract):
 
 class ProjectList(Page):
     items: list[ProjectDTO]
+
+
+class ProjectTransfer(Contract):
+    """`user_id` becomes the only owner; the former one keeps no rights in the project."""
+
+    user_id: UserId
+
+
+class ProjectDeletion(Contract):
+    """What the deletion of a project takes away (`goes`: how many of what), leaves, and what stands in its way."""
+
+    project_id: Identifier
+    name: ProjectName
+    goes: dict[str, int]
+    stays: list[str] = Field(default_factory=list)
+    blocked_by: list[str] = Field(default_factory=list)
 
 
 # Tasks
@@ -284,16 +302,26 @@ class AnswerRequest(Contract):
 
 
 class SecretWrite(Contract):
-    """The value is write-only: no route ever returns it to a person or an agent."""
+    """The value is write-only: no route ever returns what a person wrote."""
 
     value: SecretStr = Field(max_length=65_536)
 
 
 class SecretDTO(Contract):
+    """`shown_at` is when the owner has seen a generated value, which is possible once."""
+
     name: SecretName
     ref: str
     source: Literal["user", "generated"]
     updated_at: AwareDatetime
+    shown_at: AwareDatetime | None = None
+
+
+class SecretShown(Contract):
+    """The value of a generated secret, which its project's owner sees this once."""
+
+    name: SecretName
+    value: str
 
 
 class SecretList(Contract):
@@ -488,7 +516,7 @@ class QueueDTO(Contract):
 
     `workers` counts live workers, `pollers` the connections that the server remembers (for minutes). `backlog` and
     `oldest_waiting_s` (seconds) are the server's estimates. `seen_at` is the newest sign of a worker. `unserved_since`
-    is set while work waits and no worker lives.
+    is set while work waits and no worker lives; `served` says whether a worker lives, also while nothing waits.
     """
 
     name: str
@@ -498,6 +526,7 @@ class QueueDTO(Contract):
     oldest_waiting_s: float | None = None
     seen_at: AwareDatetime | None = None
     unserved_since: AwareDatetime | None = None
+    served: bool = True
 
 
 class AlertDTO(Contract):

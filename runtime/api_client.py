@@ -40,9 +40,11 @@ from contracts.nouns import (
     PortAllocationRequest,
     Problem,
     ProjectCreate,
+    ProjectDeletion,
     ProjectDTO,
     ProjectList,
     ProjectResponse,
+    ProjectTransfer,
     ProjectUpdate,
     QuestionList,
     QueueList,
@@ -52,6 +54,7 @@ from contracts.nouns import (
     SecretList,
     SecretNames,
     SecretReveal,
+    SecretShown,
     SecretValues,
     SecretWrite,
     ServerCreate,
@@ -190,8 +193,10 @@ class ApiClient:
     async def create_project(self, body: ProjectCreate) -> ProjectDTO:
         return await self._post("/projects", ProjectDTO, body)
 
-    async def projects(self, *, include_archived: bool = False) -> list[ProjectDTO]:
+    async def projects(self, *, include_archived: bool = False, named: str | None = None) -> list[ProjectDTO]:
+        """Those that the caller may see; with `named` only what the caller means by this name or id."""
         params = {"include_archived": "true"} if include_archived else {}
+        params |= {"named": named} if named is not None else {}
         return [project async for page in self._pages("/projects", ProjectList, params) for project in page.items]
 
     async def project(self, project_id: str) -> ProjectResponse:
@@ -200,12 +205,31 @@ class ApiClient:
     async def update_project(self, project_id: str, body: ProjectUpdate) -> ProjectDTO:
         return await self._request("PATCH", f"/projects/{_part(project_id)}", ProjectDTO, body)
 
+    async def transfer_project(self, project_id: str, user_id: int) -> ProjectDTO:
+        path = f"/projects/{_part(project_id)}/transfer"
+        return await self._post(path, ProjectDTO, ProjectTransfer(user_id=user_id))
+
+    async def project_deletion(self, project_id: str) -> ProjectDeletion:
+        """What a deletion would take away; nothing changes."""
+        return await self._get(f"/projects/{_part(project_id)}/deletion", ProjectDeletion)
+
+    async def delete_project(self, project_id: str, confirm: str) -> ProjectDeletion:
+        """Delete for good; `confirm` is the project's name."""
+        path = f"/projects/{_part(project_id)}"
+        reply = await self._send("DELETE", path, params={"confirm": confirm}, repeatable=False)
+        return _parsed(ProjectDeletion, reply.content)
+
     async def secrets(self, project_id: str) -> list[SecretDTO]:
         return (await self._get(f"/projects/{_part(project_id)}/secrets", SecretList)).items
 
     async def set_secret(self, project_id: str, name: str, value: SecretStr) -> SecretDTO:
         path = f"/projects/{_part(project_id)}/secrets/{_part(name)}"
         return await self._request("PUT", path, SecretDTO, SecretWrite(value=value))
+
+    async def show_secret(self, project_id: str, name: str) -> SecretShown:
+        """A generated value, for the project's owner, once."""
+        path = f"/projects/{_part(project_id)}/secrets/{_part(name)}/show"
+        return await self._post(path, SecretShown, None, repeatable=False)
 
     async def delete_secret(self, project_id: str, name: str) -> None:
         await self._send("DELETE", f"/projects/{_part(project_id)}/secrets/{_part(name)}")

@@ -24,6 +24,9 @@ from contracts.states import AgentKind
 PREFIX = "ORCHESTRATOR_"
 WEB_UI_PATH = "/temporal"
 """Below this path the API serves the Temporal Web UI, whose server is started with the same public path."""
+GIT_PATH = "/git"
+"""Below this path the API serves repositories of the local forge to Git."""
+LOCAL_FORGE = "local"
 _LOOPBACK = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
 _URL_SCHEMES = ("postgresql+asyncpg://", "postgresql://", "postgres://")
 
@@ -77,6 +80,7 @@ class Settings(BaseSettings):
         default=False,
         description="let several people, and agents with a model, work as processes of this machine, which they share",
     )
+    stack: Literal["host", "compose"] = Field(default="host", description="who starts the parts: `up`, or Compose")
     forge: str = Field(default="local", pattern=r"^[a-z][a-z0-9_-]{0,30}$", description="where repositories live")
     admin_user_id: int = Field(default=1, ge=1)
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
@@ -255,6 +259,11 @@ class Settings(BaseSettings):
     def has_bot(self) -> bool:
         """Whether a bot is to run."""
         return self.bot_token is not None or self.bot_token_file is not None
+
+    @property
+    def start_command(self) -> str:
+        """The command that starts what is not running."""
+        return "docker-compose up -d" if self.stack == "compose" else "orchestrator up --detach"
 
     @property
     def api_url(self) -> str:

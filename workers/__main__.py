@@ -19,6 +19,7 @@ from contracts.errors import OrchestratorError
 from contracts.names import Queue
 from runtime import private_files
 from runtime.api_client import ApiClient
+from runtime.beat import beat
 from runtime.keyring import KeyRing
 from runtime.observability import telemetry
 from runtime.observability.logging import configure_logging
@@ -151,7 +152,7 @@ async def _set_up_background(client: Client, settings: Settings, queues: list[st
 
 
 async def _announce(gateway: Gateway, queues: list[str]) -> None:
-    """Say that we are ready once the server has seen a poller on every queue."""
+    """Say that we are ready once the server has seen a poller on every queue, and then that we still live."""
     retrying = AsyncRetrying(
         retry=retry_if_result(lambda ready: not ready) | retry_if_exception_type(OrchestratorError),
         wait=wait_fixed(0.1),
@@ -168,9 +169,10 @@ async def _announce(gateway: Gateway, queues: list[str]) -> None:
 
     await retrying(polled)
     ready_file = os.environ.get("ORCHESTRATOR_READY_FILE")
+    log.info("ready", queues=queues)
     if ready_file:
         Path(ready_file).write_text(f"{os.getpid()}\n")
-    log.info("ready", queues=queues)
+        await beat(Path(ready_file))
 
 
 def _platform_key(settings: Settings) -> str:

@@ -14,6 +14,7 @@ from typing import Any, cast
 from temporalio.client import WorkflowHistory
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.converter import DataConverter
+from temporalio.service import RPCError, RPCStatusCode
 from temporalio.worker import Replayer
 
 from contracts.errors import ErrorCode, OrchestratorError
@@ -108,8 +109,23 @@ async def _run(files: list[Path], query: str | None) -> list[Verdict]:
                 "Set ORCHESTRATOR_HOME to use another one.",
             )
         client = await temporal_client.connect(settings, keyring=keyring)
-        verdicts += await replay(client.list_workflows(query or None).map_histories(), build_data_converter(keyring))
+        converter = build_data_converter(keyring)
+        try:
+            verdicts += await replay(client.list_workflows(query or None).map_histories(), converter)
+        except RPCError as error:
+            raise _refused(error) from error
     return verdicts
+
+
+def _refused(error: RPCError) -> OrchestratorError:
+    """What Temporal said of a query, in one line."""
+    said = " ".join(error.message.split())[:500]
+    if error.status is RPCStatusCode.INVALID_ARGUMENT:
+        example = "ProjectName='notes' AND ExecutionStatus='Running'"
+        return OrchestratorError(
+            ErrorCode.INVALID_INPUT, f"Temporal does not understand the query: {said}. An example: {example}"
+        )
+    return OrchestratorError(ErrorCode.TEMPORAL_UNREACHABLE, f"Temporal did not give the histories: {said}")
 
 
 def _say(verdicts: list[Verdict], as_json: bool) -> None:
@@ -140,7 +156,8 @@ def main() -> None:
         sys.stderr.write(f"{error.code}: {error.message}\n")
         code = 2
     except (OSError, ValueError) as error:
-        sys.stderr.write(f"{ErrorCode.INVALID_INPUT}: The histories cannot be replayed: {error}\n")
+        reason = " ".join(str(error).split())[:1000]
+        sys.stderr.write(f"{ErrorCode.INVALID_INPUT}: The histories cannot be replayed: {reason}\n")
         code = 2
     sys.stdout.flush()
     sys.stderr.flush()

@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from api.edge import security_headers
 from api.problems import permanent, problem_response
 from contracts.errors import ErrorCode, OrchestratorError
-from runtime.settings import WEB_UI_PATH, Settings
+from runtime.settings import GIT_PATH, WEB_UI_PATH, Settings
 
 _QUIET = ("/internal/", "/health", "/codec/", f"{WEB_UI_PATH}/")
 
@@ -103,7 +103,9 @@ class BodyGuard:
         self._body_s = body_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["method"] in {"GET", "HEAD", "OPTIONS"}:
+        # What Git sends is no JSON, is streamed, and has a limit of its own.
+        is_git = scope["type"] == "http" and scope["path"].startswith(f"{GIT_PATH}/")
+        if scope["type"] != "http" or is_git or scope["method"] in {"GET", "HEAD", "OPTIONS"}:
             await self._app(scope, receive, send)
             return
         request_id = str(scope.get("request_id", ""))

@@ -25,7 +25,7 @@ from contracts.subjects import Subject
 async def get(session: AsyncSession, project_id: str) -> ProjectRow:
     """The project, regardless of its owner; NOT_FOUND if it does not exist."""
     row = await session.get(ProjectRow, project_id)
-    if row is None:
+    if row is None or row.deleted_at is not None:
         raise not_found("project", project_id)
     return row
 
@@ -40,6 +40,18 @@ async def list_visible(
     return await read_page(session, statement, page, (ProjectRow.created_at, ProjectRow.id))
 
 
+async def find_named(session: AsyncSession, caller: Caller, name_or_id: str) -> list[ProjectRow]:
+    """What the caller means: their own project of this name, else the one with this id, else all others of this name.
+
+    Archived projects count: what they left running can be shown and stopped. Nobody can take a name from its owner by
+    choosing it as the id or the name of another project.
+    """
+    wanted = (col(ProjectRow.name) == name_or_id) | (col(ProjectRow.id) == name_or_id)
+    found = list(await session.scalars(select(ProjectRow).where(visible_projects(caller), wanted)))
+    own = [row for row in found if row.name == name_or_id and row.owner_id == caller.user_id]
+    return own or [row for row in found if row.id == name_or_id] or found
+
+
 async def create(session: AsyncSession, caller: Caller, body: ProjectCreate) -> ProjectRow:
     """The caller's project with this id and content, with a repository of its own; the caller becomes its owner.
 
@@ -52,7 +64,8 @@ async def create(session: AsyncSession, caller: Caller, body: ProjectCreate) -> 
             await session.flush()
             return created
         if (known := await session.get(ProjectRow, body.id)) is not None:
-            if known.owner_id != caller.user_id or known.create_hash != _fingerprint(body):
+            same = known.owner_id == caller.user_id and known.create_hash == _fingerprint(body)
+            if not same or known.deleted_at is not None:
                 raise permanent(ErrorCode.CONFLICT, f"The id {body.id!r} is taken by another project. Choose a new id.")
             return known
         await _refuse_taken_name(session, caller.user_id, body.name)
@@ -84,7 +97,7 @@ async def archive(session: AsyncSession, row: ProjectRow) -> None:
     """Archive a project; CONFLICT while work on it is running."""
     if row.status == ProjectStatus.ARCHIVED:
         return
-    if await _has_open_tasks(session, row.id):
+    if await has_open_tasks(session, row.id):
         raise permanent(
             ErrorCode.CONFLICT, f"Work on the project {row.name!r} is running. Wait for it, or cancel it first."
         )
@@ -153,7 +166,8 @@ async def _set_archived(session: AsyncSession, row: ProjectRow, *, archived: boo
     row.status = ProjectStatus.ACTIVE if live else not_live
 
 
-async def _has_open_tasks(session: AsyncSession, project_id: str) -> bool:
+async def has_open_tasks(session: AsyncSession, project_id: str) -> bool:
+    """Whether any work of the project is not final."""
     final = [state.value for state in TaskState if state.is_final]
     statement = select(col(TaskRow.id)).where(
         col(TaskRow.subject_kind) == SubjectKind.PROJECT.value,

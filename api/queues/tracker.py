@@ -155,6 +155,7 @@ class QueueTracker:
                 oldest_waiting_s=queue.facts.oldest_waiting_s,
                 seen_at=queue.seen_at,
                 unserved_since=queue.unserved_since,
+                served=queue.without_worker_since is None,
             )
             for name, queue in self._queues.items()
         ]

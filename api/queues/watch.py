@@ -26,9 +26,10 @@ log = structlog.get_logger(__name__)
 class QueueWatch:
     """Looks at the queues while the API runs. If Temporal is unavailable, it raises an alert and keeps trying."""
 
-    def __init__(self, gateway: GatewayLink, intervals: Intervals) -> None:
+    def __init__(self, gateway: GatewayLink, intervals: Intervals, start_command: str) -> None:
         self._gateway = gateway
         self._intervals = intervals
+        self._start_command = start_command
         self._tracker = QueueTracker(intervals)
         self._task: asyncio.Task[None] | None = None
         self._looked_at: datetime | None = None
@@ -53,9 +54,13 @@ class QueueWatch:
     def report(self) -> QueueList:
         """The queues and what is wrong with them, as of the last look."""
         queues = self._tracker.queues()
-        alerts = [_unserved_alert(queue.name, queue.unserved_since) for queue in queues if queue.unserved_since]
+        alerts = [
+            _unserved_alert(queue.name, queue.unserved_since, self._start_command)
+            for queue in queues
+            if queue.unserved_since
+        ]
         if self._away_since is not None:
-            alerts.append(_away_alert(self._away_since))
+            alerts.append(_away_alert(self._away_since, self._start_command))
         return QueueList(items=queues, alerts=alerts, looked_at=self._looked_at)
 
     async def look(self) -> None:
@@ -114,21 +119,21 @@ class QueueWatch:
 QueueWatchDep = Annotated[QueueWatch, Depends(part("queues"))]
 
 
-def _unserved_alert(name: str, since: datetime) -> AlertDTO:
+def _unserved_alert(name: str, since: datetime, start: str) -> AlertDTO:
     return AlertDTO(
         kind="queue_unserved",
         subject=name,
         since=since,
         message=f"Work is waiting in the task queue {name}, but no Temporal worker serves it. "
-        f"Start one: `orchestrator up --detach`, or `python -m workers {name}`. Nothing is lost.",
+        f"Start one: `{start}`, or `python -m workers {name}`. Nothing is lost.",
     )
 
 
-def _away_alert(since: datetime) -> AlertDTO:
+def _away_alert(since: datetime, start: str) -> AlertDTO:
     return AlertDTO(
         kind="temporal_unreachable",
         subject="temporal",
         since=since,
         message="The Temporal server does not answer, so the state of the task queues is unknown. "
-        "Start it: `orchestrator up --detach`. Work continues when it is back.",
+        f"Start it: `{start}`. Work continues when it is back.",
     )

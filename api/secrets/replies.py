@@ -12,5 +12,6 @@ def secret(row: SecretRow) -> SecretDTO:
             "ref": ids.secret_ref(row.project_id, row.name),
             "source": row.source,
             "updated_at": row.updated_at,
+            "shown_at": row.shown_at,
         }
     )

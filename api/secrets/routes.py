@@ -1,4 +1,4 @@
-"""A project's secrets: values go in and never come out."""
+"""A project's secrets: values go in; only a generated one comes out, once, for the project's owner."""
 
 from typing import Annotated
 
@@ -8,14 +8,17 @@ from api.audit.trail import Act, audited
 from api.auth import Caller, Person, agents_may
 from api.database import Session
 from api.gateway import GatewayDep
-from api.problems import not_found
+from api.problems import not_found, permanent
 from api.secrets import queries, replies
 from api.secrets.answering import answer_waiting_questions
 from api.vault import VaultDep
-from api.visibility import Right, find_project, find_working_project
+from api.visibility import Right, find_project, find_working_project, role_in
 from contracts.base import Identifier
-from contracts.nouns import SecretDTO, SecretList, SecretWrite
+from contracts.errors import ErrorCode
+from contracts.nouns import SecretDTO, SecretList, SecretShown, SecretWrite
 from contracts.project_spec import SecretName
+from contracts.states import MemberRole
+from contracts.subjects import Subject
 
 router = APIRouter(tags=["secrets"])
 
@@ -55,6 +58,23 @@ async def set_secret(
     if failed:
         response.headers[UNANSWERED_HEADER] = ", ".join(failed)
     return reply
+
+
+@router.post("/projects/{project_id}/secrets/{name}/show")
+async def show_secret(
+    project_id: ProjectId, name: Name, session: Session, caller: Person, vault: VaultDep, response: Response
+) -> SecretShown:
+    """The value of a generated secret, this once, for the owner by membership: an admin becomes no owner by being one.
+
+    What a person stored is never shown; a second time is a conflict.
+    """
+    project = await find_project(session, caller, project_id, Right.OWN)
+    if await role_in(session, caller, Subject.project(project.id)) is not MemberRole.OWNER:
+        raise permanent(ErrorCode.NOT_ALLOWED, "Only the project's owner may see its generated secrets.")
+    response.headers["Cache-Control"] = "no-store"
+    await queries.mark_shown(session, project_id, name)
+    value = await vault.reveal(session, project_id, name)
+    return SecretShown(name=name, value=value or "")
 
 
 @router.delete("/projects/{project_id}/secrets/{name}", status_code=204)

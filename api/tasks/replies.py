@@ -7,6 +7,7 @@ from typing import Annotated
 
 from fastapi import Depends
 
+from api.auth import AnyCaller
 from api.gateway import GatewayDep, GatewayLink
 from api.questions import replies as questions
 from api.queues.watch import QueueWatch, QueueWatchDep
@@ -29,8 +30,11 @@ _STATES = {
 
 @dataclass(frozen=True)
 class TaskReplies:
+    """`opens_web_ui`: only admins may, so nobody else gets links to it."""
+
     gateway: GatewayLink
     queues: QueueWatch
+    opens_web_ui: bool
 
     def task(self, row: TaskRow) -> TaskDTO:
         """A task as its last projection describes it."""
@@ -40,7 +44,7 @@ class TaskReplies:
             {
                 **row.model_dump(exclude={"seq", "last_event_seq", "subject_kind", "subject_id"}),
                 "subject": row.subject,
-                "web_url": self.gateway.web_url(row.workflow_id, row.run_id or None),
+                "web_url": self._web_url(row.workflow_id, row.run_id or None),
                 "stalled_queue": stall.queue if stall else None,
                 "stalled_since": stall.since if stall else None,
             }
@@ -68,10 +72,13 @@ class TaskReplies:
             stage=Stage.STARTING,
             created_at=started,
             updated_at=started,
-            web_url=self.gateway.web_url(described.workflow_id, described.run_id),
+            web_url=self._web_url(described.workflow_id, described.run_id),
             stalled_queue=stall.queue if stall else None,
             stalled_since=stall.since if stall else None,
         )
+
+    def _web_url(self, workflow_id: str, run_id: str | None) -> str | None:
+        return self.gateway.web_url(workflow_id, run_id) if self.opens_web_ui else None
 
 
 def open_task(row: TaskRow, project_status: str | None, asked: QuestionRow | None) -> OpenTask:
@@ -83,8 +90,8 @@ def open_task(row: TaskRow, project_status: str | None, asked: QuestionRow | Non
     )
 
 
-async def _task_replies(gateway: GatewayDep, queues: QueueWatchDep) -> TaskReplies:
-    return TaskReplies(gateway, queues)
+async def _task_replies(gateway: GatewayDep, queues: QueueWatchDep, caller: AnyCaller) -> TaskReplies:
+    return TaskReplies(gateway, queues, caller.sees_all)
 
 
 TaskRepliesDep = Annotated[TaskReplies, Depends(_task_replies)]

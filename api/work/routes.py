@@ -46,14 +46,14 @@ async def start_engineering(
     task_id = messages.task_id(TaskKind.ENGINEERING, body)
     act.on(body.project_id, task_id)
     if (known := await queries.find_started(session, task_id)) is not None:
-        return replies.joined_task(known, gateway)
+        return replies.joined_task(known, gateway, caller)
     process_mode.refuse_others(settings, caller.user_id, project.owner_id)
     message = messages.engineering(body, project, caller, task_id, await effective(session, project.id, defaults))
     process_mode.refuse_model(settings, message.agent)
     async with quotas.one_more_task(session, project.owner_id, task_id):
         # Here and below: nothing more is read, so no database connection is held while Temporal is asked.
         await session.commit()
-        return await (await gateway.get()).start_engineering(message)
+        return replies.started(await (await gateway.get()).start_engineering(message), caller)
 
 
 @router.post("/deliveries", status_code=202)
@@ -74,13 +74,13 @@ async def start_delivery(
     task_id = messages.task_id(TaskKind.DELIVERY, body)
     act.on(body.project_id, task_id)
     if (known := await queries.find_started(session, task_id)) is not None:
-        return replies.joined_task(known, gateway)
+        return replies.joined_task(known, gateway, caller)
     process_mode.refuse_others(settings, caller.user_id, project.owner_id)
     message = messages.delivery(body, project, caller, task_id, await effective(session, project.id, defaults))
     process_mode.refuse_model(settings, message.agent)
     async with quotas.one_more_task(session, project.owner_id, task_id):
         await session.commit()
-        return await (await gateway.get()).start_delivery(message)
+        return replies.started(await (await gateway.get()).start_delivery(message), caller)
 
 
 @router.post("/deploys", status_code=202)
@@ -95,9 +95,9 @@ async def start_deploy(
     settings: SettingsDep,
 ) -> StartedTask:
     """Deploy, roll back, stop, restart or remove. The same request id for the same project is the same task."""
-    # What an archived project left running can still be ended, and what is too much can be stopped.
+    # What an archived project left running is still served: it can be ended, and brought back when it hangs.
     ends = body.action in {DeployAction.STOP, DeployAction.REMOVE}
-    if ends:
+    if ends or body.action is DeployAction.RESTART:
         project = await find_project(session, caller, body.project_id, Right.ACT)
     else:
         project = await find_working_project(session, caller, body.project_id)
@@ -106,11 +106,11 @@ async def start_deploy(
     task_id = messages.task_id(TaskKind.DEPLOY, body)
     act.on(body.project_id, task_id)
     if (known := await queries.find_started(session, task_id)) is not None:
-        return replies.joined_task(known, gateway)
-    if body.action not in {DeployAction.STOP, DeployAction.REMOVE}:
+        return replies.joined_task(known, gateway, caller)
+    if not ends:
         process_mode.refuse_others(settings, caller.user_id, project.owner_id)
     await queries.check_release(session, body)
     message = messages.deploy(body, project, caller, task_id, await effective(session, project.id, defaults))
     async with quotas.one_more_task(session, project.owner_id, task_id, counted=not ends):
         await session.commit()
-        return await (await gateway.get()).start_deploy(message)
+        return replies.started(await (await gateway.get()).start_deploy(message), caller)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -19,18 +19,34 @@ API_URL = "ORCHESTRATOR_API_URL"
 TOKEN = "ORCHESTRATOR_TOKEN"
 REMEMBERED_PORTS = ("api_port", "ui_port", "temporal_port", "postgres_port")
 _PUBLIC_URL = "public_url"
+ADDRESSES = (*REMEMBERED_PORTS, _PUBLIC_URL)
+_STARTED_BY_COMPOSE = {
+    "up": "docker-compose up -d",
+    "down": "docker-compose down",
+    "demo": "docker-compose exec api orchestrator delivery start",
+}
 _HIGHEST_BASE = 65_535 - 3
 
 
 def settings_for(command: str, port_base: int | None = None) -> Settings:
-    """The settings for a command about this machine; refused while the environment names another platform."""
+    """The settings for a command about this machine; refused while the environment names another platform.
+
+    Where Compose has started the parts, commands that start and stop them are refused as well.
+    """
     if os.environ.get(API_URL):
         raise OrchestratorError(
             ErrorCode.INVALID_INPUT,
             f"`orchestrator {command}` is for the platform on this machine, but {API_URL} names another one. "
             f"Unset {API_URL} and run the command again.",
         )
-    return effective_settings(port_base)
+    settings = effective_settings(port_base)
+    if settings.stack == "compose" and command in _STARTED_BY_COMPOSE:
+        raise OrchestratorError(
+            ErrorCode.INVALID_INPUT,
+            f"Compose starts and stops this platform, so `orchestrator {command}` does nothing here. On its machine, "
+            f"use `{_STARTED_BY_COMPOSE[command]}`.",
+        )
+    return settings
 
 
 def effective_settings(port_base: int | None = None) -> Settings:
@@ -55,10 +71,16 @@ def effective_settings(port_base: int | None = None) -> Settings:
     return settings.model_copy(update=chosen)
 
 
-def remember(settings: Settings) -> None:
-    """Keep the ports and the public address of a platform that is being started: links are made elsewhere, too."""
+def remembered_addresses(settings: Settings) -> dict[str, Any]:
+    """The addresses at which parts of this home have worked last, by the names of their settings."""
+    known = _read(_file(settings))
+    return {name: known[name] for name in ADDRESSES if name in known}
+
+
+def remember(settings: Settings, names: Iterable[str]) -> None:
+    """Keep addresses of a part that works there. One that never answered must not hide where the platform is."""
     private_files.make_directory(_file(settings).parent)
-    kept = {name: getattr(settings, name) for name in (*REMEMBERED_PORTS, _PUBLIC_URL)}
+    kept = remembered_addresses(settings) | {name: getattr(settings, name) for name in names}
     private_files.replace(_file(settings), json.dumps(kept))
 
 

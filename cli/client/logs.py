@@ -38,7 +38,7 @@ async def point_below(api: ApiClient, task: TaskDTO, out: Output) -> None:
     if out.as_json:
         return
     for below in (await api.tree(task.id)).below:
-        out.say(f"Logs of its {below.kind.value} ({below.state.value}): orchestrator task logs {below.id}")
+        out.advise(f"Logs of its {below.kind.value} ({below.state.value}): orchestrator task logs {below.id}")
 
 
 async def _show_text(api: ApiClient, task: TaskDTO, ref: ArtifactRef, out: Output) -> None:

@@ -7,14 +7,13 @@ from runtime.api_client import ApiClient
 
 
 async def find_project(api: ApiClient, name_or_id: str) -> ProjectDTO:
-    """The project with this id, else the one with this name; NOT_FOUND, or CONFLICT when several have the name."""
+    """What the caller means, archived or not: their own project of this name, else the one with this id, else
+    another person's of this name.
+
+    Raises NOT_FOUND, or CONFLICT when several other people have one of this name.
+    """
     wanted = identifier(name_or_id, "PROJECT")
-    try:
-        return (await api.project(wanted)).project
-    except OrchestratorError as error:
-        if error.code is not ErrorCode.NOT_FOUND:
-            raise
-    found = [project for project in await _visible(api) if project.name == wanted]
+    found = await _named(api, wanted)
     if not found:
         raise OrchestratorError(
             ErrorCode.NOT_FOUND, f"There is no project {wanted!r}. `orchestrator project list` shows yours."
@@ -32,11 +31,21 @@ async def find_project_id(api: ApiClient, name_or_id: str | None) -> str | None:
     return None if name_or_id is None else (await find_project(api, name_or_id)).id
 
 
-async def _visible(api: ApiClient) -> list[ProjectDTO]:
-    """A scoped token may not list projects: for its holder a name that is not an id is simply unknown."""
+async def _named(api: ApiClient, wanted: str) -> list[ProjectDTO]:
     try:
-        return await api.projects()
+        return await api.projects(named=wanted)
+    except OrchestratorError as error:
+        if error.code is not ErrorCode.NOT_ALLOWED:
+            raise
+    # A scoped token may be allowed to show its project and not to list it: it knows the id.
+    return [(await api.project(wanted)).project]
+
+
+async def project_names(api: ApiClient) -> dict[str, str]:
+    """The names of all projects by their ids. A scoped token may not list them: then there are only ids."""
+    try:
+        return {project.id: project.name for project in await api.projects(include_archived=True)}
     except OrchestratorError as error:
         if error.code is ErrorCode.NOT_ALLOWED:
-            return []
+            return {}
         raise

@@ -17,10 +17,10 @@ async def tell_started(api: ApiClient, out: Output, starting: Awaitable[StartedT
     if started.web_url:
         out.say(f"In the Web UI: {started.web_url}")
     if not watch:
-        out.say(f"Next: orchestrator task watch {started.task_id}")
+        out.advise(f"Next: orchestrator task watch {started.task_id}")
         return ExitCode.OK
     await appeared(api, started)
-    return await follow(api, started.task_id, out)
+    return await follow(api, started.task_id, out, prompts=True)
 
 
 def _sentence(started: StartedTask) -> str:

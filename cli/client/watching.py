@@ -2,14 +2,14 @@
 
 from tenacity import AsyncRetrying, RetryError, retry_if_exception, stop_after_delay, wait_fixed
 
+from cli.client.asking import Asking
 from cli.terminal.exits import ExitCode
 from cli.terminal.output import Output
-from cli.terminal.tables import show_question
 from contracts.errors import ErrorCode, OrchestratorError
 from contracts.names import LINK_OF
 from contracts.nouns import StartedTask, TaskDTO
 from contracts.progress import StreamedEvent
-from contracts.states import QuestionState, TaskState
+from contracts.states import TaskState
 from runtime.api_client import ApiClient
 
 _FIRST_PROJECTION_S = 20.0
@@ -17,42 +17,50 @@ _LOOK_AGAIN_S = 0.2
 
 
 async def follow(
-    api: ApiClient, task_id: str, out: Output, *, after: int = 0, until_question: bool = False
+    api: ApiClient, task_id: str, out: Output, *, after: int = 0, until_question: bool = False, prompts: bool = False
 ) -> ExitCode:
     """Print the events of the task and of the work below it until it is final, then its result.
 
     `after` skips the steps up to the one that was printed with this number; a question among them is shown while it is
-    open. With `until_question` it ends, with FAILED, as soon as a person is asked: the work keeps waiting.
+    open. With `until_question` it ends, with FAILED, as soon as a person is asked: the work keeps waiting. With
+    `prompts` whoever watches at a terminal can answer there.
     With --json each event is one document, with the number of its step, each new question another, and the last one is
     `{"task": …}`.
     """
-    steps = Steps(out, after)
-    asked: set[str] = set()
+    steps, asking = Steps(out, after), Asking(api, out)
     watched = await api.task(task_id)
     if watched.state is TaskState.QUEUED:
-        out.say(f"{task_id} is queued until a Temporal worker is free. `orchestrator status` shows the workers.")
-    async for event in api.watch(task_id):
-        if steps.show(event):
-            out.document({"number": steps.number, "event": event.model_dump(mode="json")})
-        question_id = event.event.question_id
-        if question_id is not None and question_id not in asked:
-            asked.add(question_id)
-            if await _show_question(api, question_id, out) and until_question:
+        out.advise(f"{task_id} is queued until a Temporal worker is free. `orchestrator status` shows the workers.")
+    try:
+        async for event in api.watch(task_id):
+            is_new = steps.count(event)
+            if is_new:
+                out.document({"number": steps.number, "event": event.model_dump(mode="json")})
+            question_id = event.event.question_id
+            # A question has lines of its own, with its whole text.
+            asked = question_id is not None and await asking.show(question_id, prompts=prompts)
+            if asked and until_question:
                 return ExitCode.FAILED
+            if is_new and not asked:
+                steps.show(event)
+    finally:
+        await asking.close()
     task = await api.task(task_id)
     out.document({"task": task.model_dump(mode="json")})
-    show_ending(task, out)
+    show_ending(task, out, await _clone_url(api, task, out))
     return ending_code(task)
 
 
-async def _show_question(api: ApiClient, question_id: str, out: Output) -> bool:
-    """Print the question; false when it is closed already."""
-    question = await api.question(question_id)
-    if question.state is not QuestionState.OPEN:
-        return False
-    out.document({"question": question.model_dump(mode="json")})
-    show_question(question, out)
-    return True
+async def _clone_url(api: ApiClient, task: TaskDTO, out: Output) -> str | None:
+    """Where the code of a completed task can be cloned from, also from another machine."""
+    project_id = task.subject.project_id
+    if out.as_json or project_id is None or task.state is not TaskState.COMPLETED or "commit_sha" not in task.result:
+        return None
+    try:
+        return (await api.project(project_id)).project.clone_url
+    except OrchestratorError:
+        # A scoped token may watch its task and not read its project; the result is shown in any case.
+        return None
 
 
 async def appeared(api: ApiClient, started: StartedTask) -> TaskDTO:
@@ -88,19 +96,20 @@ class Steps:
         self._after = after
         self.number = 0
 
-    def show(self, event: StreamedEvent) -> bool:
-        """Print the event unless it is skipped; whether it was printed."""
+    def count(self, event: StreamedEvent) -> bool:
+        """Give the event its number; False if it is to be skipped."""
         if event.grain == "milestone":
             self.number += 1
-        if self._after and self.number <= self._after:
-            return False
+        return not self._after or self.number > self._after
+
+    def show(self, event: StreamedEvent) -> None:
+        """Print the event that was counted last."""
         progress = event.event
         text = progress.message or progress.error or progress.current_step or progress.type
         if event.grain == "fine":
             self._out.say(f"      {_one_line(text)}", style="dim")
         else:
             self._show_step(event, _one_line(text))
-        return True
 
     def _show_step(self, event: StreamedEvent, text: str) -> None:
         progress = event.event
@@ -124,15 +133,15 @@ def ending_code(task: TaskDTO) -> ExitCode:
     return ExitCode.FAILED if task.state in {TaskState.FAILED, TaskState.CANCELLED} else ExitCode.OK
 
 
-def show_ending(task: TaskDTO, out: Output) -> None:
+def show_ending(task: TaskDTO, out: Output, clone_url: str | None = None) -> None:
     """The result of a finished task, or why it failed, and the next command to run."""
     if task.state is TaskState.COMPLETED:
         out.say(f"{task.id} completed", style="bold green")
-        out.facts(_result_facts(task))
+        out.facts([*_result_facts(task), ("Clone", f"git clone {clone_url}" if clone_url else None)])
     elif task.state is TaskState.FAILED:
         out.say(f"{task.id} failed{_where(task)}: {task.error_code}", style="bold red")
         out.say(task.error or "The reason was not recorded.")
-        out.say(f"Next: orchestrator task logs {task.id}")
+        out.advise(f"Next: orchestrator task logs {task.id}")
     elif task.state is TaskState.CANCELLED:
         out.say(f"{task.id} was cancelled{_where(task)}", style="bold yellow")
     else:

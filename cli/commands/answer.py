@@ -8,13 +8,16 @@ from cli.client import session
 from cli.terminal import inputs
 from cli.terminal.options import AsJson, QuestionArgument, ValueFile
 from cli.terminal.output import Output
+from cli.terminal.tables import chosen
 from contracts.nouns import AnswerRequest
 from runtime.api_client import ApiClient
 
 
 def answer(
     question: QuestionArgument,
-    answer_text: Annotated[str, typer.Argument(metavar="ANSWER", help="One of the choices, or a sentence.")] = "",
+    answer_text: Annotated[
+        str, typer.Argument(metavar="ANSWER", help="One of the choices or its number, or a sentence.")
+    ] = "",
     secret: Annotated[
         str | None,
         typer.Option(
@@ -39,9 +42,10 @@ def answer(
     async def work(api: ApiClient, out: Output) -> None:
         found = await api.question(wanted)
         # A workflow refuses an answer that was meant for an earlier plan.
-        accepted = await api.answer(found.id, body.model_copy(update={"plan_hash": found.plan_hash}))
+        meant = {"text": chosen(body.text, found.choices), "plan_hash": found.plan_hash}
+        accepted = await api.answer(found.id, body.model_copy(update=meant))
         out.document(accepted)
         out.say(accepted.message or f"Answered {found.id}.")
-        out.say(f"Next: orchestrator task watch {found.task_id}")
+        out.advise(f"Next: orchestrator task watch {found.task_id}")
 
     session.run(work, as_json=as_json)

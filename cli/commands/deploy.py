@@ -12,6 +12,7 @@ from cli.terminal import inputs
 from cli.terminal.exits import EPILOG
 from cli.terminal.options import Approval, AsJson, ProjectArgument, RequestId, Watch, command_group
 from cli.terminal.output import Output, clean
+from cli.terminal.tables import age
 from contracts.nouns import DeploymentDTO, DeploymentList, DeployStart
 from contracts.states import DeployAction
 from runtime.api_client import ApiClient
@@ -82,9 +83,12 @@ def status(project: ProjectArgument, as_json: AsJson = False) -> None:
         found = await find_project(api, project)
         releases = sorted(await api.releases(found.id), key=lambda release: -release.number)
         out.document(DeploymentList(items=releases))
-        rows = [(item.number, item.id, _state(item), item.commit[:12], item.url, item.error_code) for item in releases]
+        rows = [
+            (item.number, item.id, _state(item), age(item.created_at), item.commit[:12], item.url, item.error_code)
+            for item in releases
+        ]
         empty = f"Nothing is online yet. Next: orchestrator deploy start {found.name}"
-        out.table(("NO", "RELEASE", "STATE", "COMMIT", "URL", "ERROR"), rows, empty=empty, whole=2)
+        out.table(("NO", "RELEASE", "STATE", "AGE", "COMMIT", "URL", "ERROR"), rows, empty=empty, whole=2)
 
     session.run(work, as_json=as_json)
 

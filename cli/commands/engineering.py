@@ -59,6 +59,6 @@ def status(project: ProjectArgument, as_json: AsJson = False) -> None:
         found = await find_project(api, project)
         tasks = [task for task in await api.tasks(project_id=found.id) if task.kind is TaskKind.ENGINEERING]
         out.document(TaskList(items=tasks))
-        show_tasks(tasks, out)
+        show_tasks(tasks, out, {found.id: found.name})
 
     session.run(work, as_json=as_json)

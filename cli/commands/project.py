@@ -1,5 +1,6 @@
 """`orchestrator project …`"""
 
+import sys
 from typing import Annotated
 
 import typer
@@ -9,13 +10,17 @@ from cli.client.projects import find_project
 from cli.terminal import inputs
 from cli.terminal.exits import EPILOG
 from cli.terminal.options import AsJson, ProjectArgument, SpecFile, command_group
-from cli.terminal.output import Output
+from cli.terminal.output import Output, clean
+from cli.terminal.tables import age
 from contracts.base import new_id
+from contracts.errors import ErrorCode, OrchestratorError
 from contracts.nouns import (
     DeploymentDTO,
     ProjectCreate,
+    ProjectDeletion,
     ProjectList,
     ProjectResponse,
+    ProjectTransfer,
     ProjectUpdate,
     ReleaseHealth,
     ServiceHealth,
@@ -62,7 +67,7 @@ def create(
         made = await api.create_project(body)
         out.document(made)
         out.say(f"Project {made.name} ({made.id}) is {made.status.value}.")
-        out.say(f'Next: orchestrator delivery start --project {made.name} "what it should do"')
+        out.advise(f'Next: orchestrator delivery start --project {made.name} "what it should do"')
 
     session.run(work, as_json=as_json)
 
@@ -77,9 +82,9 @@ def list_projects(
     async def work(api: ApiClient, out: Output) -> None:
         items = await api.projects(include_archived=include_archived)
         out.document(ProjectList(items=items))
-        rows = [(item.name, item.id, item.status.value, item.url) for item in items]
+        rows = [(item.name, item.id, item.status.value, age(item.created_at), item.url) for item in items]
         out.table(
-            ("NAME", "ID", "STATUS", "URL"),
+            ("NAME", "ID", "STATUS", "AGE", "URL"),
             rows,
             empty="No projects yet. Next: orchestrator project create NAME",
             whole=2,
@@ -127,8 +132,78 @@ def archive(project: ProjectArgument, as_json: AsJson = False) -> None:
         updated = await api.update_project(found.id, ProjectUpdate(archived=True))
         out.document(updated)
         out.say(f"Project {updated.name} is {updated.status.value}.")
+        out.advise(f"To work on it again: orchestrator project unarchive {updated.name}")
+        if updated.url:
+            out.advise(f"It is still online at {updated.url}. To end that: orchestrator deploy stop {updated.name}")
 
     session.run(work, as_json=as_json)
+
+
+@app.command(epilog=EPILOG)
+def unarchive(project: ProjectArgument, as_json: AsJson = False) -> None:
+    """Bring an archived project back into the lists, to work on it again."""
+
+    async def work(api: ApiClient, out: Output) -> None:
+        found = await find_project(api, project)
+        updated = await api.update_project(found.id, ProjectUpdate(archived=False))
+        out.document(updated)
+        out.say(f"Project {updated.name} is {updated.status.value}.")
+
+    session.run(work, as_json=as_json)
+
+
+@app.command(epilog=EPILOG)
+def transfer(
+    project: ProjectArgument,
+    user_id: Annotated[int, typer.Argument(metavar="USER_ID", help="The new owner, as `user list` shows them.")],
+    as_json: AsJson = False,
+) -> None:
+    """Hand a project over to another person. You keep no rights in it, unless you are an administrator."""
+    body = inputs.build(ProjectTransfer, user_id=user_id)
+
+    async def work(api: ApiClient, out: Output) -> None:
+        found = await find_project(api, project)
+        updated = await api.transfer_project(found.id, body.user_id)
+        out.document(updated)
+        out.say(f"Project {updated.name} belongs to user {updated.owner_id}. Its agents' tokens have ended.")
+
+    session.run(work, as_json=as_json)
+
+
+@app.command(epilog=EPILOG)
+def delete(
+    project: ProjectArgument,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask whether to delete it.")] = False,
+    confirm: Annotated[
+        str | None, typer.Option("--confirm", metavar="NAME", help="The project's name once more, not asked for then.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Delete a project with its code, tasks and secrets, for good. Its name is free again. You are asked twice."""
+    asks = not as_json and sys.stdin.isatty()
+    if not asks and not (yes and confirm):
+        raise inputs.refuse("This deletes the project for good. Add --yes and --confirm NAME, with the project's name.")
+
+    async def work(api: ApiClient, out: Output) -> None:
+        found = await find_project(api, project)
+        deletion = await api.project_deletion(found.id)
+        if deletion.blocked_by:
+            raise OrchestratorError(ErrorCode.CONFLICT, " ".join(deletion.blocked_by))
+        _tell_deletion(deletion, out, "This goes")
+        if not yes:
+            typer.confirm(f"Delete the project {clean(found.name)} for good?", abort=True)
+        deleted = await api.delete_project(found.id, confirm or typer.prompt("Type its name to confirm"))
+        out.document(deleted)
+        out.say(f"Project {deleted.name} is deleted; its name is free.")
+        if deleted.stays != deletion.stays:
+            _tell_deletion(deleted, out, "Gone")
+
+    session.run(work, as_json=as_json)
+
+
+def _tell_deletion(deletion: ProjectDeletion, out: Output, title: str) -> None:
+    out.say(f"{title}: {', '.join(f'{count} {what}' for what, count in deletion.goes.items() if count) or 'nothing'}.")
+    out.say(f"This stays: {'; '.join(deletion.stays)}.")
 
 
 def _links(release: DeploymentDTO, url: str | None) -> list[tuple[str, object]]:
@@ -164,9 +239,12 @@ def _describe(found: ProjectResponse, out: Output) -> None:
             ("Serving", project.serving),
             *(_links(release, project.url) if release else []),
             ("Health", _health(release.health) if release and release.health else None),
+            ("Clone", f"git clone {project.clone_url}" if project.clone_url else None),
+            ("", "(any user name; your API key is the password)" if project.clone_url else None),
+            ("Age", age(project.created_at)),
             ("Release", f"{release.id} (number {release.number}, commit {release.commit[:12]})" if release else None),
         ]
     )
     for question in found.open_questions:
         out.say(f"Open question {question.id}: {question.text}")
-        out.say(f"Next: orchestrator answer {question.id}")
+        out.advise(f"Next: orchestrator answer {question.id}")

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from cli.client import session
-from cli.client.projects import find_project_id
+from cli.client.projects import find_project_id, project_names
 from cli.terminal import inputs
 from cli.terminal.exits import EPILOG
 from cli.terminal.options import AnyProject, AsJson, QuestionArgument, command_group
@@ -29,7 +29,7 @@ def list_questions(
         wanted = await find_project_id(api, project)
         found = await api.questions(project_id=wanted, state=None if every else "open")
         out.document(QuestionList(items=found))
-        show_questions(found, out)
+        show_questions(found, out, await project_names(api))
 
     session.run(work, as_json=as_json)
 

@@ -1,4 +1,4 @@
-"""`orchestrator secret …`: values go in and never come out."""
+"""`orchestrator secret …`: values go in; only a generated one comes out, once, for its owner."""
 
 from typing import Annotated
 
@@ -10,7 +10,7 @@ from cli.terminal import inputs
 from cli.terminal.exits import EPILOG
 from cli.terminal.options import AsJson, ProjectArgument, ValueFile, command_group
 from cli.terminal.output import Output
-from contracts.nouns import SecretList, SecretWrite
+from contracts.nouns import ProjectResponse, SecretList, SecretWrite
 from runtime.api_client import ApiClient
 
 app = command_group()
@@ -40,6 +40,42 @@ def set_secret(
         stored = await api.set_secret(found.id, checked, secret)
         out.document(stored)
         out.say(f"Stored {stored.name} of {found.name} as {stored.ref}.")
+        if secret.get_secret_value().endswith("\n"):
+            out.say("Its value ends with a line end, as the file does. A token must not: then store it without one.")
+        if not out.as_json:
+            _tell_how_it_applies(await api.project(found.id), checked, out)
+
+    session.run(work, as_json=as_json)
+
+
+def _tell_how_it_applies(found: ProjectResponse, name: str, out: Output) -> None:
+    """A running service has the values with which it was started."""
+    asks = [question for question in found.open_questions if name in question.secret_names]
+    if asks:
+        out.advise(
+            f"{asks[0].task_id} goes on once it has everything that it asks for: "
+            f"orchestrator question show {asks[0].id}"
+        )
+    elif found.active_release is not None:
+        out.advise(
+            f"The running service keeps its old value until the next deploy: "
+            f"orchestrator deploy start {found.project.name}"
+        )
+    else:
+        out.say("It is there for the next deploy; work that waited for it goes on.")
+
+
+@app.command(epilog=EPILOG)
+def show(project: ProjectArgument, name: Name, as_json: AsJson = False) -> None:
+    """Show a generated secret, once, to the project's owner. What a person stored is never shown."""
+    checked = inputs.secret_name(name)
+
+    async def work(api: ApiClient, out: Output) -> None:
+        found = await find_project(api, project)
+        shown = await api.show_secret(found.id, checked)
+        out.document(shown)
+        out.say(shown.value)
+        out.say("It is not shown again. To have one that you know: `secret set`, then deploy.")
 
     session.run(work, as_json=as_json)
 

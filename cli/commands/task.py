@@ -6,7 +6,7 @@ import typer
 
 from cli.client import session
 from cli.client.logs import point_below, show_artifacts, show_events
-from cli.client.projects import find_project_id
+from cli.client.projects import find_project_id, project_names
 from cli.client.watching import follow, show_ending
 from cli.terminal import inputs
 from cli.terminal.exits import EPILOG
@@ -34,7 +34,7 @@ def list_tasks(
         wanted = await find_project_id(api, project)
         tasks = await api.tasks(project_id=wanted, state=state and state.value, limit=limit)
         out.document(TaskList(items=tasks))
-        show_tasks(tasks, out)
+        show_tasks(tasks, out, await project_names(api))
 
     session.run(work, as_json=as_json)
 
@@ -62,7 +62,7 @@ def watch(
     wanted = inputs.identifier(task, "TASK")
 
     async def work(api: ApiClient, out: Output) -> int:
-        return await follow(api, wanted, out, after=after)
+        return await follow(api, wanted, out, after=after, prompts=True)
 
     return session.run(work, as_json=as_json)
 
@@ -79,7 +79,7 @@ def cancel(task: TaskArgument, as_json: AsJson = False) -> None:
         accepted = await api.cancel_task(wanted)
         out.document(accepted)
         out.say(f"{found.id}: {accepted.message or 'The work is being stopped.'}")
-        out.say(f"Next: orchestrator task watch {found.id}")
+        out.advise(f"Next: orchestrator task watch {found.id}")
 
     session.run(work, as_json=as_json)
 

@@ -80,10 +80,10 @@ async def _deliver(settings: Settings, api: ApiClient, sentence: str, out: Outpu
     code = await follow(api, started.task_id, out, until_question=True)
     task = await api.task(started.task_id)
     if not task.state.is_final:
-        out.say(f"The work waits for your answer. Once you have answered: orchestrator task watch {task.id}")
+        out.advise(f"The work waits for your answer. Once you have answered: orchestrator task watch {task.id}")
         return ExitCode.FAILED
     if task.state is not TaskState.COMPLETED:
-        out.say(f"The demo ended without a URL. Next: orchestrator task logs {task.id}; orchestrator doctor")
+        out.advise(f"The demo ended without a URL. Next: orchestrator task logs {task.id}; orchestrator doctor")
         return code or ExitCode.FAILED
     return await _ask_service(settings, project, task, out)
 
@@ -131,7 +131,7 @@ async def _ask_service(settings: Settings, project: ProjectDTO, task: TaskDTO, o
     """The proof: what the deployed service answers now."""
     url = str(task.result.get("deployed_url") or "")
     if not url:
-        out.say(f"The delivery has completed without a URL. Next: orchestrator task show {task.id}")
+        out.advise(f"The delivery has completed without a URL. Next: orchestrator task show {task.id}")
         return ExitCode.FAILED
     out.say()
     out.say(f"The service answers at {url}", style="bold green")
@@ -140,12 +140,12 @@ async def _ask_service(settings: Settings, project: ProjectDTO, task: TaskDTO, o
     for answer in visits:
         out.say(f"  {answer.method} {answer.path} -> {answer.status}  {answer.excerpt}")
     out.say()
-    out.say("Next:")
+    out.advise("Next:")
     for line in _shell_setup(settings):
         out.say(f"  {line}")
-    out.say(f"  orchestrator project show {project.name}")
-    out.say(f"  orchestrator task show {task.id}")
-    out.say(f'  orchestrator delivery start --project {project.name} --watch "…"   (change it)')
-    out.say(f"  orchestrator deploy rollback {project.name}   (once there are two releases)")
-    out.say("  orchestrator down   (services keep running; --services stops them)")
+    out.advise(f"  orchestrator project show {project.name}")
+    out.advise(f"  orchestrator task show {task.id}")
+    out.advise(f'  orchestrator delivery start --project {project.name} --watch "…"   (change it)')
+    out.advise(f"  orchestrator deploy rollback {project.name}   (once there are two releases)")
+    out.advise("  orchestrator down   (services keep running; --services stops them)")
     return ExitCode.OK if visits and all(answer.good for answer in visits) else ExitCode.FAILED

@@ -25,6 +25,7 @@ from cli.terminal.output import Output
 from cli.terminal.tables import moment
 from contracts.base import utc_now
 from contracts.errors import OrchestratorError
+from contracts.names import Queue
 from contracts.nouns import QueueDTO
 from runtime import process_mode
 from runtime.api_client import ApiClient
@@ -43,6 +44,8 @@ Verdict = Literal["ok", "missing", "problem", "optional"]
 _PROGRAM_S = 10.0
 _MISSED_BEATS = 2.5
 """After this many missed heartbeats a Temporal worker counts as dead here."""
+_POLL_S = 75.0
+"""An idle Temporal worker polls once a minute."""
 _NEEDED_PYTHON = (3, 11)
 
 
@@ -62,33 +65,45 @@ def doctor(as_json: AsJson = False) -> int:
 
 async def _examine(parts: Parts, out: Output) -> ExitCode:
     """Check everything, even after a failure; FAILED when a needed part is missing or broken."""
-    local = await asyncio.gather(*(asyncio.to_thread(check) for check in _local_checks(parts.settings)))
+    local = await asyncio.gather(*(asyncio.to_thread(check) for check in _local_checks(parts)))
     storage = await asyncio.gather(*(asyncio.to_thread(check, parts.settings) for check in (_disks, _used)))
     findings = [*local, *storage[0], *storage[1], _without_a_key(parts), *await _running(parts)]
     bad = [finding for finding in findings if finding.verdict in {"missing", "problem"}]
     out.document({"healthy": not bad, "findings": [asdict(finding) for finding in findings]})
-    rows = [(finding.part, finding.verdict, finding.found, finding.advice) for finding in findings]
-    out.table(("PART", "VERDICT", "FOUND", "WHAT TO DO"), rows, empty="")
+    rows = [(finding.part, finding.verdict, finding.found) for finding in findings]
+    out.table(("PART", "VERDICT", "FOUND"), rows, empty="")
+    out.say()
+    for finding in findings:
+        if finding.advice:
+            # A line of its own: a table would break commands and paths.
+            out.advise(f"{finding.part} ({finding.verdict}): {finding.advice}")
     out.say(
         f"{len(bad)} of {len(findings)} checks need attention." if bad else "Everything the platform needs is there."
     )
     return ExitCode.FAILED if bad else ExitCode.OK
 
 
-def _local_checks(settings: Settings) -> list[Callable[[], Finding]]:
-    return [
+def _local_checks(parts: Parts) -> list[Callable[[], Finding]]:
+    """What this machine must have: in a container of Compose only what that part needs, and no embedded servers."""
+    settings = parts.settings
+    everywhere: list[Callable[[], Finding]] = [
         _python,
         lambda: _program("git", ["--version"], "apt install git"),
+        lambda: _keys(settings),
+    ]
+    if parts.is_run_elsewhere:
+        return everywhere
+    return [
+        *everywhere,
         lambda: _program("make", ["--version"], "apt install make"),
-        _temporal_program,
-        _postgres_programs,
+        *([_temporal_program] if parts.has_own_temporal else []),
+        *([_postgres_programs] if parts.has_own_postgres else []),
         lambda: _program("ansible-playbook", ["--version"], "reinstall codegen-orchestrator"),
         lambda: _package("ansible-runner"),
         lambda: _package("copier"),
         lambda: _agent_program("claude", settings),
         lambda: _agent_program("droid", settings),
         _docker,
-        lambda: _keys(settings),
         lambda: _work_user(settings),
         lambda: _trust(settings),
     ]
@@ -235,7 +250,7 @@ async def _running(parts: Parts) -> list[Finding]:
     for name, title in names.items():
         stopped = name in parts.names and parts.book.record(name) is None
         trouble = "not running" if stopped else await trouble_of(parts, name)
-        advice = "orchestrator up --detach" if stopped else f"see {parts.book.log_file(name)}"
+        advice = parts.settings.start_command if stopped else _where_to_look(parts, name)
         findings.append(
             Finding(title, "ok" if not trouble else "problem", trouble or "reachable", advice if trouble else "")
         )
@@ -244,15 +259,21 @@ async def _running(parts: Parts) -> list[Finding]:
     return findings
 
 
+def _where_to_look(parts: Parts, name: str) -> str:
+    if not parts.is_run_elsewhere:
+        return f"see {parts.book.log_file(name)}"
+    services = " ".join(f"worker-{queue}" for queue in Queue.ALL) if name == WORKERS else name
+    return f"docker-compose ps, then docker-compose logs {services}"
+
+
 async def _queues(parts: Parts, *, api: bool) -> list[Finding]:
     """One finding for each task queue, as the server describes it now; the API knows since when a queue is unserved."""
     try:
         found = await _seen_now(parts)
-        watched = {queue.name: queue.unserved_since for queue in (await _watched(parts) if api else [])}
+        watched = {queue.name: queue for queue in (await _watched(parts) if api else [])}
     except OrchestratorError as error:
         return [Finding("task queues", "problem", error.message)]
-    beat_s = _MISSED_BEATS * parts.settings.worker_beat_s
-    return [_queue(queue, watched.get(queue.name), beat_s) for queue in found]
+    return [_queue(queue, watched.get(queue.name), parts.settings) for queue in found]
 
 
 async def _watched(parts: Parts) -> list[QueueDTO]:
@@ -265,13 +286,23 @@ async def _seen_now(parts: Parts) -> list[QueueFacts]:
     return await Gateway(client, parts.settings.ui_url).queue_facts()
 
 
-def _queue(found: QueueFacts, unserved_since: datetime | None, beat_s: float) -> Finding:
+def _queue(found: QueueFacts, watched: QueueDTO | None, settings: Settings) -> Finding:
+    """Ok only if a Temporal worker has been heard of lately: connections of dead ones are remembered for minutes."""
     title, pollers = f"queue {found.name}", found.workflow_pollers + found.activity_pollers
-    live = sum(worker.polling and (utc_now() - worker.beat_at).total_seconds() < beat_s for worker in found.workers)
+    beat_s = _MISSED_BEATS * settings.worker_beat_s
+    live = sum(worker.polling and _is_recent(worker.beat_at, beat_s) for worker in found.workers)
     oldest = f", the oldest for {found.oldest_waiting_s:.0f} s" if found.oldest_waiting_s is not None else ""
     said = f"{live} workers, {pollers} pollers, {found.backlog} waiting{oldest}"
-    if unserved_since:
-        said = f"{said}; UNSERVED since {moment(unserved_since)}"
-    if unserved_since or not (live or pollers):
-        return Finding(title, "problem", said, f"orchestrator up --detach, or python -m workers {found.name}")
-    return Finding(title, "ok", said)
+    # One that has just begun polls before its first heartbeat.
+    polled = found.polled_at is not None and _is_recent(found.polled_at, beat_s if found.workers else _POLL_S)
+    if watched is not None and watched.unserved_since:
+        said = f"{said}; UNSERVED since {moment(watched.unserved_since)}"
+    elif not (live or polled):
+        said = f"{said}; no live Temporal worker"
+    else:
+        return Finding(title, "ok", said)
+    return Finding(title, "problem", said, f"{settings.start_command}, or python -m workers {found.name}")
+
+
+def _is_recent(moment: datetime, seconds: float) -> bool:
+    return (utc_now() - moment).total_seconds() < seconds

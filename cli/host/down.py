@@ -38,7 +38,7 @@ async def _take_down(parts: Parts, out: Output, *, services: bool) -> ExitCode:
     if not running:
         out.say(f"Nothing is running in {parts.settings.home}.")
     elif not services:
-        out.say("Deployed services keep running; `orchestrator down --services` stops them too.")
+        out.advise("Deployed services keep running; `orchestrator down --services` stops them too.")
     out.document({"stopped": running, "services": stopped_services})
     return ExitCode.OK
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
+from cli.client.home import admin_key
 from cli.host.parts import API, BOT, POSTGRES, TEMPORAL, WORKERS, Parts
 from contracts.errors import ErrorClass, ErrorCode, OrchestratorError
+from contracts.names import Queue
+from runtime import beat
 from runtime.api_client import ApiClient
 from runtime.embedded import dev_server, postgres
 from runtime.keyring import KeyRing
@@ -68,9 +71,25 @@ async def _api(parts: Parts) -> str | None:
 
 
 async def _workers(parts: Parts) -> str | None:
+    if parts.is_run_elsewhere:
+        return await _unserved(parts)
     if parts.book.record(WORKERS) is None:
         return "not running"
-    return None if parts.ready_file.exists() else "it does not poll every task queue yet"
+    quiet_s = beat.quiet_for(parts.ready_file)
+    if quiet_s is None:
+        return "it does not poll every task queue yet"
+    return f"it hangs: no sign of life for {quiet_s:.0f} s" if quiet_s > beat.QUIET_S else None
+
+
+async def _unserved(parts: Parts) -> str | None:
+    """Temporal workers elsewhere are known by what the server hears of them."""
+    try:
+        async with ApiClient(parts.settings.api_url, admin_key(parts.settings), attempts=1, timeout_s=_PROBE_S) as api:
+            queues = (await api.queues()).items
+    except OrchestratorError as error:
+        return f"unknown: {error.message}"
+    unserved = [name for name in Queue.ALL if not any(queue.name == name and queue.served for queue in queues)]
+    return f"no live Temporal worker on {', '.join(unserved)}" if unserved else None
 
 
 async def _bot(parts: Parts) -> str | None:

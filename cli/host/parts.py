@@ -85,8 +85,15 @@ class Parts:
         return self.temporal_target == self.settings.temporal_address
 
     @property
+    def is_run_elsewhere(self) -> bool:
+        """Whether Compose runs the parts: then there are no records of processes, and each part is asked itself."""
+        return self.settings.stack == "compose"
+
+    @property
     def names(self) -> list[str]:
         """The parts that are ours to run, in the order of their start."""
+        if self.is_run_elsewhere:
+            return []
         foreign = set() if self.has_own_postgres else {POSTGRES}
         foreign |= set() if self.has_own_temporal else {TEMPORAL}
         bot = [BOT] if self.settings.has_bot else []

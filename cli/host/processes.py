@@ -112,6 +112,12 @@ class ProcessBook:
         self.forget(name)
         return record.pid
 
+    async def kill(self, name: str) -> None:
+        """End a process that obeys no signal, at once."""
+        if (record := self.record(name)) is not None:
+            _send(record, signal.SIGKILL)
+            await ended(record, _KILL_S)
+
     def last_words(self, name: str, lines: int = 12) -> str:
         """The end of a log, for a person who has to find out why."""
         try:

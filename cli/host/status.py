@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import asdict, dataclass, field
 
 from cli.client.home import admin_key, settings_for
+from cli.client.projects import project_names
 from cli.host.health import trouble_of
 from cli.host.parts import BOT, START_ORDER, SUPERVISOR, TEMPORAL, Parts
 from cli.host.runtime_facts import runtime_facts
@@ -13,6 +14,7 @@ from cli.terminal.exits import ExitCode
 from cli.terminal.options import AsJson
 from cli.terminal.output import Output
 from cli.terminal.tables import show_alerts, show_questions, show_queues, show_tasks
+from contracts.base import utc_now
 from contracts.errors import OrchestratorError
 from contracts.nouns import QueueList, TaskDTO
 from contracts.questions import QuestionDTO
@@ -21,6 +23,9 @@ from runtime.disks import Disk, disks
 from runtime.settings import Settings
 
 _OPEN = ("queued", "running", "waiting")
+_LOOKS = 8
+_NEXT_LOOK_S = 0.5
+"""The API looks every three seconds."""
 
 
 def status(as_json: AsJson = False) -> int:
@@ -34,7 +39,12 @@ async def _show(parts: Parts, out: Output) -> ExitCode:
     work = await _work(parts.settings) if await _answers(parts) else _Work()
     # Here and not from the API, which a full disk may have stopped.
     found = await asyncio.to_thread(disks, parts.settings)
-    well = not any(troubles.values()) and not work.queues.alerts and not any(disk.state == "full" for disk in found)
+    well = (
+        not any(troubles.values())
+        and not work.queues.alerts
+        and all(item.served for item in work.queues.items)
+        and not any(disk.state == "full" for disk in found)
+    )
     out.document(
         {
             "well": well,
@@ -88,6 +98,7 @@ class _Work:
     tasks: list[TaskDTO] = field(default_factory=list)
     questions: list[QuestionDTO] = field(default_factory=list)
     queues: QueueList = field(default_factory=lambda: QueueList(items=[]))
+    names: dict[str, str] = field(default_factory=dict)
 
 
 async def _answers(parts: Parts) -> bool:
@@ -102,7 +113,22 @@ async def _answers(parts: Parts) -> bool:
 async def _work(settings: Settings) -> _Work:
     async with ApiClient(settings.api_url, admin_key(settings), attempts=1, timeout_s=5) as api:
         by_state = await asyncio.gather(*(api.tasks(state=state) for state in _OPEN))
-        return _Work([task for tasks in by_state for task in tasks], await api.questions(), await api.queues())
+        tasks = [task for tasks in by_state for task in tasks]
+        questions, queues = await api.questions(), await _queues_now(api)
+        return _Work(tasks, questions, queues, await project_names(api) if tasks or questions else {})
+
+
+async def _queues_now(api: ApiClient) -> QueueList:
+    """The task queues; of one without a worker again after the API's next look, since its last may be from before."""
+    asked = utc_now()
+    queues = await api.queues()
+    for _ in range(_LOOKS):
+        looked = queues.looked_at
+        if all(queue.served for queue in queues.items) or (looked is not None and looked > asked):
+            break
+        await asyncio.sleep(_NEXT_LOOK_S)
+        queues = await api.queues()
+    return queues
 
 
 def _pid(parts: Parts, name: str) -> int | None:
@@ -110,12 +136,19 @@ def _pid(parts: Parts, name: str) -> int | None:
     return record.pid if record else None
 
 
+def _supervisor(parts: Parts) -> str:
+    if parts.is_run_elsewhere:
+        return "Compose: it restarts parts that stop"
+    return "running" if parts.book.record(SUPERVISOR) else "not running: parts that stop are not restarted"
+
+
 def _tell(parts: Parts, out: Output, work: _Work, found: list[Disk], *, well: bool) -> None:
     out.say()
+    has_web_ui = TEMPORAL in parts.names or parts.is_run_elsewhere
     out.facts(
         [
             ("API", parts.settings.api_url),
-            ("Temporal Web UI", parts.settings.web_ui_url if TEMPORAL in parts.names else None),
+            ("Temporal Web UI", parts.settings.web_ui_url if has_web_ui else None),
             *runtime_facts(parts),
             *(
                 (f"Disk with {disk.name}", f"{disk.free_mb} MB free, {disk.state}")
@@ -123,10 +156,7 @@ def _tell(parts: Parts, out: Output, work: _Work, found: list[Disk], *, well: bo
                 if disk.state != "ok"
             ),
             ("Home", parts.settings.home),
-            (
-                "Supervisor",
-                "running" if parts.book.record(SUPERVISOR) else "not running: parts that stop are not restarted",
-            ),
+            ("Supervisor", _supervisor(parts)),
         ]
     )
     out.say()
@@ -134,11 +164,11 @@ def _tell(parts: Parts, out: Output, work: _Work, found: list[Disk], *, well: bo
     show_alerts(work.queues.alerts, out)
     out.say()
     if work.tasks:
-        show_tasks(work.tasks, out)
+        show_tasks(work.tasks, out, work.names)
     else:
         out.say("No work in progress.")
     if work.questions:
         out.say()
-        show_questions(work.questions, out)
+        show_questions(work.questions, out, work.names)
     if not well:
-        out.say("Next: orchestrator up --detach", style="bold")
+        out.advise(f"Next: {parts.settings.start_command}", style="bold")

@@ -14,16 +14,18 @@ from cli.host.parts import (
     BOT,
     START_ORDER,
     SUPERVISOR,
+    WORKERS,
     Parts,
     bot_environment,
     child_environment,
     environment,
 )
-from cli.host.processes import Command, ended
+from cli.host.processes import Command, Record, ended
 from cli.host.status import summary_line
 from cli.terminal.exits import ExitCode
 from cli.terminal.output import Output
 from contracts.errors import OrchestratorError
+from runtime.beat import HUNG_S, until_hung
 
 _FIRST_PAUSE_S = 1.0
 _LONGEST_PAUSE_S = 30.0
@@ -74,7 +76,7 @@ async def _keep(parts: Parts, name: str, out: Output) -> None:
     while True:
         since = loop.time()
         if (record := parts.book.record(name)) is not None:
-            await ended(record)
+            await _ended_or_hung(parts, name, record, out)
         if loop.time() - since > _STEADY_S:
             pause = _FIRST_PAUSE_S
         out.say(f"{name} has stopped; starting it again in {pause:g} s. Its log: {parts.book.log_file(name)}")
@@ -98,6 +100,24 @@ async def _keep_logs_short(parts: Parts, out: Output) -> None:
         for name in full:
             out.say(f"{name} was full and begins anew; what it held is in {name}.1")
         await asyncio.sleep(_ROTATE_S)
+
+
+async def _ended_or_hung(parts: Parts, name: str, record: Record, out: Output) -> None:
+    """Wait until the process is gone. Temporal workers that stop to beat (stuck, or stopped by a signal) are ended."""
+    if name != WORKERS:
+        await ended(record)
+        return
+    gone = asyncio.create_task(ended(record))
+    hung = asyncio.create_task(until_hung(parts.ready_file))
+    try:
+        await asyncio.wait([gone, hung], return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for watcher in (gone, hung):
+            watcher.cancel()
+        await asyncio.gather(gone, hung, return_exceptions=True)
+    if parts.book.record(name) == record:
+        out.say(f"{name} hangs: no sign of life for {HUNG_S:g} s. It is ended; its steps go on in the next one.")
+        await parts.book.kill(name)
 
 
 async def _start_again(parts: Parts, name: str) -> None:

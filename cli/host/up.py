@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from cli.client.home import admin_key, admin_key_file, remember, settings_for
+from cli.client.home import admin_key, admin_key_file, remember, remembered_addresses, settings_for
 from cli.host import supervision
 from cli.host.health import trouble_of, wait_healthy
 from cli.host.images import get_base_image
@@ -30,6 +30,8 @@ from runtime.settings import Settings
 _TIMEOUTS_S = {POSTGRES: 30.0, TEMPORAL: 30.0, API: 40.0, WORKERS: 300.0, BOT: 60.0}
 _RETENTION_DAYS = 30
 _TAKEN_APART = re.compile(r"[\s\x00-\x1f\"'`$\\:;,&|<>(){}\[\]*?!#%=]")
+_ADDRESSES = {TEMPORAL: ("temporal_port", "ui_port"), API: ("api_port", "public_url")}
+"""What is kept of a part once it works, and what cannot change while it runs."""
 
 
 def up(
@@ -71,6 +73,7 @@ async def bring_up(settings: Settings, out: Output, *, detach: bool) -> ExitCode
 async def _start_missing(parts: Parts, out: Output) -> list[str]:
     """The numbered steps. Returns the names of the parts that were started by this call."""
     started: list[str] = []
+    _refuse_to_move(parts)
     _step(out, 1, "Keys and directories", "directories")
     _prepare_home(parts.settings)
     for name in parts.names:
@@ -104,13 +107,42 @@ async def _ensure(parts: Parts, out: Output, number: int, name: str, title: str)
         return []
     if parts.book.record(name) is not None:
         _step(out, number, f"{title}: already running", name)
-        await wait_healthy(parts, name, _TIMEOUTS_S[name])
+        await _wait(parts, name)
         return []
     _step(out, number, f"{title}: starting", name)
     command = await asyncio.to_thread(parts.command, name)
     parts.book.start(name, command)
-    await wait_healthy(parts, name, _TIMEOUTS_S[name])
+    await _wait(parts, name)
     return [name]
+
+
+async def _wait(parts: Parts, name: str) -> None:
+    """Until the part works; then its addresses are those of this home."""
+    await wait_healthy(parts, name, _TIMEOUTS_S[name])
+    if name in _ADDRESSES:
+        remember(parts.settings, _ADDRESSES[name])
+
+
+def _refuse_to_move(parts: Parts) -> None:
+    """Raises CONFLICT when a part that runs would have to move: its address is set when it starts."""
+    known = remembered_addresses(parts.settings)
+    moved = {
+        name: getattr(parts.settings, name)
+        for part, names in _ADDRESSES.items()
+        if part in parts.names and parts.book.record(part) is not None
+        for name in names
+        if name in known and known[name] != getattr(parts.settings, name)
+    }
+    if not moved:
+        return
+    now = ", ".join(f"{name} {known[name] or 'none'} (asked for: {asked or 'none'})" for name, asked in moved.items())
+    again = f" --port-base {moved['api_port']}" if "api_port" in moved else ""
+    raise OrchestratorError(
+        ErrorCode.CONFLICT,
+        f"This platform is running, and its addresses stay as they are: {now}. Nothing was changed. To move it, run "
+        f"`orchestrator down`, then `orchestrator up --detach{again}`.",
+        details={name: str(known[name]) for name in moved},
+    )
 
 
 async def _ensure_bot(parts: Parts, out: Output) -> list[str]:
@@ -156,7 +188,6 @@ def _prepare_home(settings: Settings) -> None:
     for path in (settings.codec_key_file, settings.vault_key_file):
         keyring.create_if_absent(path)
         keyring.KeyRing.load(path)
-    remember(settings)
 
 
 def _refuse_unusable_name(home: Path) -> None:
@@ -229,7 +260,7 @@ def _tell_ready(parts: Parts, out: Output, *, fresh: list[str], login: str | Non
             ("   Logs", settings.logs_dir),
         ]
     )
-    out.say('Next: orchestrator demo "A notes service", or orchestrator project create NAME')
+    out.advise('Next: orchestrator demo "A notes service", or orchestrator project create NAME')
 
 
 async def _login_link(settings: Settings) -> str | None:

@@ -18,6 +18,11 @@ from contracts.wording import in_words
 Model = TypeVar("Model", bound=BaseModel)
 MAX_SECRET_BYTES = 65_536
 MAX_SPEC_BYTES = 256_000
+_WHERE_IDS_ARE = {
+    "PROJECT": " `orchestrator project list` shows yours.",
+    "TASK": " `orchestrator task list` shows yours.",
+    "QUESTION": " `orchestrator question list` shows those that are open.",
+}
 
 
 def refuse(message: str) -> OrchestratorError:
@@ -46,8 +51,8 @@ def identifier(value: str, what: str) -> str:
         return TypeAdapter(Identifier).validate_python(value)
     except ValidationError:
         raise refuse(
-            f"{what} must be an id: letters, digits, dots, dashes and underscores, at most 100 characters. "
-            f"`orchestrator {what.split()[0].lower()} list` shows the ids you can use."
+            f"{what} must be an id: letters, digits, dots, dashes and underscores, at most 100 characters."
+            f"{_WHERE_IDS_ARE.get(what, '')}"
         ) from None
 
 
@@ -111,22 +116,27 @@ def read_file(path: Path, what: str, limit: int) -> str:
 def secret_value(file: Path | None, prompt: str) -> str:
     """A secret from a file, else from a hidden prompt, else from standard input; never from the arguments.
 
-    One final line end is taken off, because editors and `echo` add it.
+    What a file holds is stored byte for byte. From a prompt or a pipe one final line end is taken off, because the
+    enter key and `echo` add it.
     """
     if file is not None:
         value = read_file(file, "The file", MAX_SECRET_BYTES)
     elif sys.stdin is None:
         raise refuse("There is no standard input to read the value from; use --value-file.")
     elif sys.stdin.isatty():
-        value = getpass.getpass(f"{prompt}: ")
+        value = _without_line_end(getpass.getpass(f"{prompt}: "))
     else:
-        value = _decoded(sys.stdin.buffer.read(MAX_SECRET_BYTES + 1), "The value", MAX_SECRET_BYTES)
-    value = value.removesuffix("\n").removesuffix("\r")
+        typed = sys.stdin.buffer.read(MAX_SECRET_BYTES + 1)
+        value = _without_line_end(_decoded(typed, "The value", MAX_SECRET_BYTES))
     if not value:
         raise refuse("The value is empty; nothing was stored.")
     if "\x00" in value:
         raise refuse("The value contains a NUL character, which an environment variable cannot hold.")
     return value
+
+
+def _without_line_end(value: str) -> str:
+    return value.removesuffix("\n").removesuffix("\r")
 
 
 def _decoded(content: bytes, what: str, limit: int) -> str:

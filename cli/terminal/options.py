@@ -21,7 +21,8 @@ SpecFile = Annotated[
     Path | None, typer.Option("--spec", metavar="FILE", help="JSON file with a ProjectSpec; - reads standard input.")
 ]
 ValueFile = Annotated[
-    Path | None, typer.Option("--value-file", metavar="FILE", help="Read the secret's value from this file.")
+    Path | None,
+    typer.Option("--value-file", metavar="FILE", help="Read the secret's value from this file, byte for byte."),
 ]
 RequestId = Annotated[
     str | None,

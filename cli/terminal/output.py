@@ -7,10 +7,14 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from cli.terminal.advice import full_commands
+
 if TYPE_CHECKING:
     from pydantic import BaseModel
     from rich.console import Console
 
+_NARROW = 8
+"""What a column of words has at least."""
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 # Marks that reverse or hide text: a file name or a message could show as something else than it is.
 _DIRECTION_MARKS = frozenset("\u200e\u200f\u061c\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
@@ -57,6 +61,10 @@ class Output:
         if not self.as_json:
             self.console.print(clean(text), style=style)
 
+    def advise(self, text: str, style: str | None = None) -> None:
+        """A human line that names commands: each can be run as it stands."""
+        self.say(full_commands(text), style)
+
     def document(self, document: BaseModel | dict[str, object]) -> None:
         """One JSON document, only with --json; ASCII, so that no reader's encoding matters."""
         if self.as_json:
@@ -65,22 +73,40 @@ class Output:
             sys.stdout.flush()
 
     def table(self, headers: Sequence[str], rows: Iterable[Sequence[object]], *, empty: str, whole: int = 1) -> None:
-        """Rows under headers, the first `whole` columns unbroken; the sentence `empty` when there are none."""
+        """Rows under headers; the sentence `empty` when there are none.
+
+        The first `whole` columns, and all that have addresses, are never broken: they can be copied. Where that is
+        wider than the terminal, each row is shown as a list.
+        """
         if self.as_json:
             return
+        cells = [[clean("" if cell is None else cell) for cell in row] for row in rows]
+        if not cells:
+            self.advise(empty)
+            return
+        unbroken = {number for number in range(len(headers)) if number < whole or _has_address(cells, number)}
+        if _least_width(headers, cells, unbroken) > self.console.width:
+            self._list(headers, cells)
+        else:
+            self._grid(headers, cells, unbroken)
+
+    def _grid(self, headers: Sequence[str], cells: Sequence[Sequence[str]], unbroken: set[int]) -> None:
         from rich.table import Table
         from rich.text import Text
 
         table = Table(box=None, pad_edge=False, header_style="bold")
         for number, header in enumerate(headers):
-            # Ids stay whole, so that they can be copied.
-            table.add_column(header, overflow="fold", no_wrap=number < whole)
-        for row in rows:
-            table.add_row(*(Text(clean("" if cell is None else cell)) for cell in row))
-        if table.row_count:
-            self.console.print(table, soft_wrap=False)
-        else:
-            self.say(empty)
+            table.add_column(header, overflow="fold", no_wrap=number in unbroken)
+        for row in cells:
+            table.add_row(*map(Text, row))
+        self.console.print(table, soft_wrap=False)
+
+    def _list(self, headers: Sequence[str], cells: Sequence[Sequence[str]]) -> None:
+        """Each row as lines of its own. Nothing is folded here: what is longer than a line stays one."""
+        for number, row in enumerate(cells):
+            if number:
+                self.say()
+            self.facts(zip(headers, row, strict=True))
 
     def facts(self, facts: Iterable[tuple[str, object]]) -> None:
         """`name  value` lines; facts without a value are left out."""
@@ -88,6 +114,21 @@ class Output:
         width = max((len(name) for name, _ in shown), default=0)
         for name, value in shown:
             self.say(f"{name:<{width}}  {value}")
+
+
+def _has_address(cells: Sequence[Sequence[str]], column: int) -> bool:
+    return any("://" in row[column] for row in cells)
+
+
+def _least_width(headers: Sequence[str], cells: Sequence[Sequence[str]], unbroken: set[int]) -> int:
+    """What a table needs, with a space between columns: unbroken columns all of it, others their longest header."""
+    widths = [
+        max(len(header), *(len(row[number]) for row in cells))
+        if number in unbroken
+        else min(max(len(header), _NARROW), max(len(header), *(len(row[number]) for row in cells)))
+        for number, header in enumerate(headers)
+    ]
+    return sum(widths) + len(widths) - 1
 
 
 def write_error(code: str, message: str, details: dict[str, str], *, as_json: bool) -> None:
@@ -100,6 +141,6 @@ def write_error(code: str, message: str, details: dict[str, str], *, as_json: bo
 
     console = Console(stderr=True, markup=False, highlight=False, emoji=False, soft_wrap=True)
     console.print(f"error {code}: ", style="bold red", end="")
-    console.print(clean(message))
+    console.print(clean(full_commands(message)))
     if request_id := details.get("request_id"):
         console.print(f"(request {clean(request_id)})", style="dim")

@@ -32,6 +32,7 @@ RUN groupadd --gid 10001 orchestrator \
         orchestrator/forge orchestrator/artifacts orchestrator/handed-out orchestrator/handed-out/workers \
         orchestrator/handed-out/infra orchestrator/handed-out/bot orchestrator/handed-out/server
 COPY infra/compose/hand-out-keys.sh /usr/local/bin/hand-out-keys
+COPY infra/compose/worker-alive.sh /usr/local/bin/worker-alive
 COPY --from=wheel /wheel /wheel
 RUN /opt/venv/bin/uv pip install --offline --no-config --no-cache --link-mode copy --python /opt/venv/bin/python \
         --no-deps /wheel/*.whl

@@ -169,6 +169,37 @@ async def test_whoever_has_the_agents_worker_is_not_root_on_the_machine(compose:
     assert said.split("\n") == ["refused"] * len(calls)
 
 
+async def test_status_and_doctor_tell_the_truth_in_a_container(compose: ComposeStack) -> None:
+    status = await compose.orchestrator("status")
+    assert (status["well"], {name: part["trouble"] for name, part in status["parts"].items()}) == (
+        True,
+        dict.fromkeys(("postgres", "temporal", "api", "workers")),
+    )
+    doctor = await compose.orchestrator("doctor")
+    assert doctor["healthy"], doctor
+
+
+async def test_a_worker_that_hangs_is_unhealthy_and_started_again(compose: ComposeStack) -> None:
+    name = compose.container("worker-infra")
+    before = await docker.run("inspect", "--format", "{{.State.StartedAt}}", name)
+    # The first process is `init`; the worker is its child.
+    await docker.run("exec", name, "sh", "-c", "kill -STOP $(cat /tmp/ready)")
+
+    async def is_new() -> bool:
+        started = await docker.run("inspect", "--format", "{{.State.StartedAt}}", name)
+        return started != before and "(healthy)" in (await compose.containers()).get(name, "")
+
+    _: bool = await eventually(is_new, 180, interval=1.0, message="another Temporal worker")
+
+
+async def test_a_repository_is_cloned_through_the_published_port(compose: ComposeStack) -> None:
+    project = (await compose.orchestrator("project", "show", "notes"))["project"]
+    async with compose.http() as http:
+        path = httpx.URL(project["clone_url"]).path
+        reply = await http.get(f"{path}/info/refs", params={"service": "git-upload-pack"})
+    assert (reply.status_code, b"refs/heads/main" in reply.content) == (200, True)
+
+
 async def secret_names(http: httpx.AsyncClient, project_id: str) -> list[str]:
     return [one["name"] for one in (await http.get(f"/projects/{project_id}/secrets")).json()["items"]]
 

@@ -46,6 +46,8 @@ class Belongings:
             "screen_id": "x1",
             "update_id": "x1",
             "credential_id": "x1",
+            "slug": "x1",
+            "service": "git-upload-pack",
         }
 
 
@@ -148,7 +150,9 @@ async def test_without_a_known_key_every_route_is_closed(api: Api, header: Heade
             assert reply.status_code in {401, 422}, (method, path, reply.text)
             if method == "GET":
                 assert reply.status_code == 401, path
-                assert reply.headers["www-authenticate"] == "Bearer"
+                # Git knows passwords only.
+                scheme = "Basic" if path.startswith("/git/") else "Bearer"
+                assert reply.headers["www-authenticate"].split()[0] == scheme
                 assert reply.json()["code"] == "NOT_AUTHENTICATED"
 
 

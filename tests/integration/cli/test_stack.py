@@ -72,6 +72,8 @@ async def test_two_ups_make_one_platform_that_heals_and_is_stopped_without_a_res
     assert (await home.run("project", "create", "notes"))[0] == 0
     assert (await home.run("project", "create", "notes"))[0] == 5
 
+    code, documents, _ = await home.run("up", "--detach", "--port-base", str(free_ports(3)))
+    assert (code, documents[-1]["error"]["code"]) == (5, "CONFLICT")  # type: ignore[index]  # a document of JSON
     before = home.pids()
     os.kill(before["api"], signal.SIGKILL)
 
@@ -87,6 +89,30 @@ async def test_two_ups_make_one_platform_that_heals_and_is_stopped_without_a_res
     assert documents[-1]["stopped"] == {"supervisor": documents[-1]["stopped"]["supervisor"], **after}
     assert [start_time(pid) for pid in after.values()] == [None] * 4
     assert (await home.run("down"))[1][-1]["stopped"] == {}
+
+
+@pytest.mark.deep
+async def test_a_worker_that_is_stopped_by_a_signal_is_told_ended_and_started_again(home: Home) -> None:
+    assert (await home.run("up", "--detach", "--port-base", str(home.port_base)))[0] == 0
+    before = home.pid("workers")
+    os.kill(before, signal.SIGSTOP)
+
+    async def is_told() -> bool:
+        code, documents, _ = await home.run("status")
+        parts = documents[0]["parts"]
+        assert isinstance(parts, dict)
+        return code == 6 and "hangs" in str(parts["workers"]["trouble"])
+
+    _: bool = await eventually(is_told, timeout=40, interval=1.0)
+    doctor = (await home.run("doctor"))[1][-1]["findings"]
+    assert isinstance(doctor, list)
+    assert {one["verdict"] for one in doctor if one["part"] == "Temporal workers"} == {"problem"}
+
+    async def heals() -> bool:
+        return home.pid("workers") != before and (await home.run("status"))[0] == 0
+
+    _ = await eventually(heals, timeout=120, interval=1.0)
+    assert start_time(before) is None
 
 
 @pytest.mark.deep

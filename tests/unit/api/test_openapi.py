@@ -86,7 +86,9 @@ def test_every_body_and_every_reply_is_a_model_of_the_contracts(app: FastAPI) ->
         bodies = [required(parameter.field_info.annotation) for parameter in route.dependant.body_params]
         for model in [*bodies, route.response_model]:
             if model is None:
-                assert route.status_code == 204 or route.path.endswith(("/stream", "/metrics")), route.path
+                # What Git sends and gets is Git's own.
+                free = route.path.endswith(("/stream", "/metrics")) or route.path.startswith("/git/")
+                assert route.status_code == 204 or free, route.path
             else:
                 assert isinstance(model, type), route.path
                 assert issubclass(model, BaseModel), route.path

@@ -1,6 +1,10 @@
 """What docker-compose.yml and the image are made of agrees with the code, and with both generations of Compose."""
 
+import os
 import re
+import signal
+import subprocess
+import time
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -96,3 +100,44 @@ def test_every_package_is_in_the_build_context() -> None:
 
 def _pins(lock: Path) -> set[str]:
     return set(re.findall(r"^[a-z0-9.-]+==[^ ;]+", lock.read_text(), re.MULTILINE))
+
+
+def test_a_worker_that_hangs_is_unhealthy_and_ended_so_that_it_is_started_again(tmp_path: Path) -> None:
+    for name in ("worker-orchestrator", "worker-agents", "worker-infra"):
+        assert SERVICES[name]["healthcheck"]["test"] == ["CMD", "worker-alive"]
+    script = ROOT / "infra/compose/worker-alive.sh"
+    seen = tmp_path / "quiet"
+    text = script.read_text().replace("/tmp/quiet", str(seen))
+    worker = subprocess.Popen(["sleep", "600"])
+    ready = tmp_path / "ready"
+
+    def code() -> int:
+        env = {"PATH": os.environ["PATH"], "ORCHESTRATOR_READY_FILE": str(ready)}
+        return subprocess.run(["/bin/sh", "-c", text], env=env, check=False).returncode
+
+    def aged(file: Path, seconds: float) -> None:
+        os.utime(file, (0, time.time() - seconds))
+
+    try:
+        assert code() == 1  # it is still starting
+        ready.write_text(f"{worker.pid}\n")
+        assert code() == 0
+        aged(ready, 120)
+        assert (code(), seen.exists(), worker.poll()) == (1, True, None)  # after a sleep of the machine
+        ready.touch()
+        assert (code(), seen.exists()) == (0, False)
+        aged(ready, 120)
+        assert code() == 1
+        aged(seen, 60)
+        assert code() == 1
+        assert worker.wait(10) == -signal.SIGKILL
+    finally:
+        worker.kill()
+        worker.wait()
+
+
+def test_the_parts_know_that_compose_runs_them() -> None:
+    for name in ("api", "worker-orchestrator", "worker-agents", "worker-infra", "bot"):
+        settings = SERVICES[name]["environment"]
+        assert settings["ORCHESTRATOR_STACK"] == "compose", name
+    assert "forge:/var/lib/orchestrator/forge" in SERVICES["api"]["volumes"]
