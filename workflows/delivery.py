@@ -170,6 +170,7 @@ class DeliveryWorkflow:
                 "release_id": live.release_id,
                 "summary": built.summary,
             },
+            criteria=built.criteria,
         )
         return DeliveryResult(
             request_id=self._message.request_id,
@@ -179,6 +180,7 @@ class DeliveryWorkflow:
             commit_sha=built.commit_sha,
             release_id=live.release_id,
             summary=built.summary,
+            criteria=built.criteria,
         )
 
     async def _record_end(self, error: BaseException) -> None:

@@ -8,7 +8,7 @@ from .wish import Entity, Field
 
 PYTHON_TYPES = {
     "string": "String", "text": "Text", "integer": "Integer", "number": "Number",
-    "boolean": "Boolean", "date": "Date", "datetime": "DateTime",
+    "boolean": "Boolean", "date": "Date", "datetime": "DateTime", "password": "Password",
 }  # fmt: skip
 LINE_LENGTH = 100
 
@@ -16,7 +16,7 @@ MODEL = '''"""{title}: what is sent, what is stored."""
 
 from sqlmodel import SQLModel
 
-from services.backend import database, fields
+from services.backend import {imports}
 
 
 class {name}Input(SQLModel):
@@ -26,9 +26,50 @@ class {name}Input(SQLModel):
 class {name}Change(SQLModel):
 {changes}
 
-
+{view}
 {table_class}
     __tablename__ = "{table}"
+{columns}'''
+
+VIEW = '''
+class {name}View(SQLModel):
+    """What is returned: neither passwords nor what only earlier releases know."""
+
+    id: int
+{shown}
+
+'''
+
+PASSWORDS_PATH = "services/backend/passwords.py"
+PASSWORDS = '''"""Passwords: only a salted hash is stored, and nothing returns it."""
+
+import hashlib
+import hmac
+import secrets
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+
+COST, BLOCK, LANES = 2**14, 8, 1
+
+
+def hashed(password: str) -> str:
+    salt = secrets.token_bytes(16)
+    return f"scrypt${salt.hex()}${_derived(password, salt)}"
+
+
+def matches(password: str, stored: str) -> bool:
+    """Whether this password was stored as `stored`."""
+    kind, salt, derived = stored.split("$")
+    wanted = _derived(password, bytes.fromhex(salt))
+    return kind == "scrypt" and hmac.compare_digest(derived, wanted)
+
+
+def _derived(password: str, salt: bytes) -> str:
+    return hashlib.scrypt(password.encode(), salt=salt, n=COST, r=BLOCK, p=LANES).hex()
+
+
+Password = Annotated[str, Field(min_length=1, max_length=1_000), AfterValidator(hashed)]
 '''
 
 ROUTES = '''"""{title}: create, list, read, replace, change, delete."""
@@ -46,7 +87,7 @@ router = APIRouter(
 )
 
 
-@router.post("", status_code=status.HTTP_201_CREATED)
+@router.post({created})
 def create(
     body: model.{name}Input,
     session: database.Session,
@@ -54,7 +95,7 @@ def create(
     return database.insert(session, model.{name}, body)
 
 
-@router.get("")
+@router.get({listed})
 def page(
     session: database.Session,
     limit: fields.Limit = 100,
@@ -63,7 +104,7 @@ def page(
     return database.page(session, model.{name}, limit, offset)
 
 
-@router.get("/{{row_id}}")
+@router.get({one})
 def read(
     row_id: int,
     session: database.Session,
@@ -71,7 +112,7 @@ def read(
     return database.find(session, model.{name}, row_id)
 
 
-@router.put("/{{row_id}}")
+@router.put({one})
 def replace(
     row_id: int,
     body: model.{name}Input,
@@ -81,7 +122,7 @@ def replace(
     return database.change(session, model.{name}, row_id, values)
 
 
-@router.patch("/{{row_id}}")
+@router.patch({one})
 def change(
     row_id: int,
     body: model.{name}Change,
@@ -142,9 +183,30 @@ def test_a_form_without_what_is_required_says_so_and_stores_nothing(client: Test
     assert len(client.get(PATH).json()) == (0 if REQUIRED else 1)
 """
 
+HIDDEN = """HIDDEN: list[str] = [
+{hidden}
+]
+
+
+def seen(values: dict[str, object]) -> dict[str, object]:
+    return {{name: value for name, value in values.items() if name not in HIDDEN}}
+
+
+@pytest.mark.parametrize("name", HIDDEN)
+def test_a_password_is_stored_as_a_hash_and_never_returned(client: TestClient, name: str) -> None:
+    assert passwords.matches("a password", passwords.hashed("a password"))
+    assert not passwords.matches("another", passwords.hashed("a password"))
+    created = client.post(PATH, json=SENT)
+    one = f"{{PATH}}/{{created.json()['id']}}"
+    changed = client.patch(one, json={{name: OTHER[name]}})
+    for answer in (created, changed, client.get(one), client.get(PATH)):
+        assert f'"{{name}}"' not in answer.text
+        assert "scrypt" not in answer.text
+"""
+
 TESTS = """import pytest
 from fastapi.testclient import TestClient
-
+{passwords}
 PATH = "/{path}"
 SENT = {{
 {samples}
@@ -155,13 +217,13 @@ OTHER = {{
 REQUIRED: list[str] = [
 {required}
 ]
-
+{hiding}
 
 def test_a_created_one_can_be_read_and_listed(client: TestClient) -> None:
     answer = client.post(PATH, json=SENT)
     assert answer.status_code == 201
     created = answer.json()
-    assert created == {{"id": created["id"], **SENT}}
+    assert created == {{"id": created["id"], **{sent}}}
     assert client.get(f"{{PATH}}/{{created['id']}}").json() == created
     assert client.get(PATH).json() == [created]
 
@@ -171,13 +233,13 @@ def test_one_field_changes_and_the_others_stay(client: TestClient, name: str) ->
     created = client.post(PATH, json=SENT).json()
     answer = client.patch(f"{{PATH}}/{{created['id']}}", json={{name: OTHER[name]}})
     assert answer.status_code == 200
-    assert answer.json() == {{**created, name: OTHER[name]}}
+    assert answer.json() == {{**created, {change}}}
 
 
 def test_one_is_replaced(client: TestClient) -> None:
     created = client.post(PATH, json=SENT).json()
     answer = client.put(f"{{PATH}}/{{created['id']}}", json=OTHER)
-    assert answer.json() == {{"id": created["id"], **OTHER}}
+    assert answer.json() == {{"id": created["id"], **{other}}}
     assert client.get(f"{{PATH}}/{{created['id']}}").json() == answer.json()
 
 
@@ -215,33 +277,61 @@ def test_a_required_field_is_neither_left_out_nor_null(client: TestClient, name:
 
 def files(entity: Entity, pages: bool = False) -> dict[str, str]:
     """Paths in the project and their whole content; with its pages for people if there is a module for them."""
-    routes = entity.path.replace("-", "_")
     names = _names(entity)
+    routes, test, page, page_test = shown_by(entity)
     found = {
         model_path(entity): _model(entity),
-        f"services/backend/routes/{routes}.py": ROUTES.format(**names),
-        f"tests/backend/test_{routes}.py": _with_samples(TESTS, entity, _sample),
+        routes: ROUTES.format(**names, **_decorators(entity)),
+        test: _with_samples(TESTS, entity, _sample),
     }
-    if pages:
-        found |= {
-            f"services/web/pages/{routes}.py": PAGES.format(**names),
-            f"tests/web/test_{routes}.py": _with_samples(PAGES_TEST, entity, _typed),
-        }
+    if has_passwords(entity):
+        found[PASSWORDS_PATH] = PASSWORDS
+    elif pages:
+        found |= {page: PAGES.format(**names), page_test: _with_samples(PAGES_TEST, entity, _typed)}
     return found
+
+
+def shown_by(entity: Entity) -> tuple[str, str, str, str]:
+    """The files that make an entity visible: routes and pages, and their tests."""
+    routes = table_name(entity)
+    return (
+        f"services/backend/routes/{routes}.py",
+        f"tests/backend/test_{routes}.py",
+        f"services/web/pages/{routes}.py",
+        f"tests/web/test_{routes}.py",
+    )
+
+
+def has_passwords(entity: Entity) -> bool:
+    return any(one.type == "password" for one in entity.fields)
 
 
 def existing_fields(model: str) -> tuple[Field, ...]:
     """The fields of a model that this module wrote; none for code of another shape."""
-    types = {python: kind for kind, python in PYTHON_TYPES.items()}
     found: list[Field] = []
     for statement in ast.walk(ast.parse(model)):
         if not isinstance(statement, ast.ClassDef) or not statement.name.endswith("Input"):
             continue
         for line in (item for item in statement.body if isinstance(item, ast.AnnAssign)):
-            python = ast.unparse(line.annotation).removeprefix("fields.").removesuffix(" | None")
-            if isinstance(line.target, ast.Name) and python in types:
-                found.append(Field(line.target.id, types[python], line.value is None))
+            if (one := _read(line)) is not None:
+                found.append(one)
     return tuple(found)
+
+
+def retired_fields(model: str) -> tuple[Field, ...]:
+    """The columns of a model that its input has no more."""
+    active = {one.name for one in existing_fields(model)}
+    tables = [one for one in ast.walk(ast.parse(model)) if isinstance(one, ast.ClassDef) and one.keywords]
+    read = [_read(line) for table in tables for line in table.body if isinstance(line, ast.AnnAssign)]
+    return tuple(one for one in read if one is not None and one.name not in active)
+
+
+def _read(line: ast.AnnAssign) -> Field | None:
+    types = {python: kind for kind, python in PYTHON_TYPES.items()}
+    python = ast.unparse(line.annotation).rpartition(".")[2].removesuffix(" | None")
+    if not isinstance(line.target, ast.Name) or python not in types:
+        return None
+    return Field(line.target.id, types[python], line.value is None)
 
 
 def model_path(entity: Entity) -> str:
@@ -256,6 +346,11 @@ def never_null(field: Field) -> bool:
     return field.required or field.type == "boolean"
 
 
+def stored_type(field: Field) -> str:
+    """The type of the column: that of a password is the type of its hash."""
+    return "string" if field.type == "password" else field.type
+
+
 def _names(entity: Entity) -> dict[str, str]:
     return {
         "title": table_name(entity).replace("_", " ").capitalize(),
@@ -268,14 +363,52 @@ def _names(entity: Entity) -> dict[str, str]:
 
 def _model(entity: Entity) -> str:
     name = _names(entity)["name"]
+    passwords = ", passwords" if has_passwords(entity) else ""
     return MODEL.format(
         title=entity.singular.replace("_", " ").capitalize(),
         table=table_name(entity),
         name=name,
+        imports=f"database, fields{passwords}",
         table_class=_class(name, (f"{name}Input", "database.Row", "table=True")),
         inputs="\n".join(f"    {_annotation(one)}" for one in entity.fields),
         changes="\n".join(f"    {_annotation(one, change=True)}" for one in entity.fields),
+        view=_view(name, entity) if _has_view(entity) else "",
+        columns=_columns(entity),
     )
+
+
+def _has_view(entity: Entity) -> bool:
+    return bool(entity.retired) or has_passwords(entity)
+
+
+def _view(name: str, entity: Entity) -> str:
+    shown = [f"    {_annotation(one)}" for one in entity.fields if one.type != "password"]
+    return VIEW.format(name=name, shown="\n".join(shown)).replace("id: int\n\n\n", "id: int\n\n")
+
+
+def _columns(entity: Entity) -> str:
+    """What the table has and the input has not, or has as something else: the hash of a password is stored as it is."""
+    hashes = [Field(one.name, "string", one.required) for one in entity.fields if one.type == "password"]
+    retired = [Field(one.name, stored_type(one), False) for one in entity.retired]
+    lines = [f"    {one.name}: {_kind(one)}{'' if one.required else ' | None = None'}" for one in (*hashes, *retired)]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _decorators(entity: Entity) -> dict[str, str]:
+    """The arguments of the routes' decorators."""
+    if not _has_view(entity):
+        created = '"", status_code=status.HTTP_201_CREATED'
+        return {"created": created, "listed": '""', "one": '"/{row_id}"'}
+    view = f"model.{_names(entity)['name']}View"
+
+    def lines(*arguments: str) -> str:
+        return "\n" + "".join(f"    {one},\n" for one in arguments)
+
+    return {
+        "created": lines('""', "status_code=status.HTTP_201_CREATED", f"response_model={view}"),
+        "listed": lines('""', f"response_model=list[{view}]"),
+        "one": lines('"/{row_id}"', f"response_model={view}"),
+    }
 
 
 def _class(name: str, bases: Sequence[str]) -> str:
@@ -284,12 +417,16 @@ def _class(name: str, bases: Sequence[str]) -> str:
 
 
 def _annotation(field: Field, change: bool = False) -> str:
-    kind = f"{field.name}: fields.{PYTHON_TYPES[field.type]}"
+    kind = f"{field.name}: {_kind(field)}"
     if not never_null(field):
         return f"{kind} | None = None"
     if change:
         return f"{kind} = fields.UNCHANGED"
     return kind if field.required else f"{kind} = False"
+
+
+def _kind(field: Field) -> str:
+    return f"{'passwords' if field.type == 'password' else 'fields'}.{PYTHON_TYPES[field.type]}"
 
 
 def _with_samples(code: str, entity: Entity, sample: Callable[[Field, bool], str | None]) -> str:
@@ -298,13 +435,30 @@ def _with_samples(code: str, entity: Entity, sample: Callable[[Field, bool], str
         return "\n".join(f'    "{name}": {value},' for name, value in values if value is not None)
 
     required = "\n".join(f'    "{one.name}",' for one in entity.fields if one.required)
-    filled = code.format(path=entity.path, samples=lines(True), others=lines(False), required=required)
+    filled = code.format(
+        path=entity.path, samples=lines(True), others=lines(False), required=required, **_hiding(entity)
+    )
     return filled.replace("REQUIRED: list[str] = [\n\n]", "REQUIRED: list[str] = []")
+
+
+def _hiding(entity: Entity) -> dict[str, str]:
+    """What tests know of fields that are sent and not returned."""
+    hidden = "\n".join(f'    "{one.name}",' for one in entity.fields if one.type == "password")
+    if not hidden:
+        return {"passwords": "", "hiding": "", "sent": "SENT", "other": "OTHER", "change": "name: OTHER[name]"}
+    return {
+        "passwords": "\nfrom services.backend import passwords\n",
+        "hiding": HIDDEN.format(hidden=hidden),
+        "sent": "seen(SENT)",
+        "other": "seen(OTHER)",
+        "change": "**seen({name: OTHER[name]})",
+    }
 
 
 def _sample(field: Field, first: bool) -> str:
     samples: Mapping[str, tuple[str, str]] = {
-        "string": ('"first"', '"second"'), "text": ('"first\\nline"', '"second\\nline"'),
+        "string": ('"first"', '"second"'), "password": ('"one of many"', '"another"'),
+        "text": ('"first\\nline"', '"second\\nline"'),
         "integer": ("1", "-2"), "number": ("1.5", "-2.25"), "boolean": ("True", "False"),
         "date": ('"2026-01-31"', '"2024-02-29"'), "datetime": ('"2026-01-31T12:30:00Z"', '"2024-02-29T00:00:00Z"'),
     }  # fmt: skip

@@ -1,4 +1,4 @@
-"""Every clause of a wish is built, asked about, or listed as not built: wishes that were written from the README alone."""
+"""Every clause of a wish is built, asked about, or listed as not built; these were written from the README alone."""
 
 import re
 import tomllib
@@ -12,7 +12,9 @@ from activities.adapters.agents.scripted.sentences import field_name, understand
 from activities.adapters.agents.scripted.wish import Criterion, Wish
 from contracts.modules_of_wish import modules_of
 
-WISHES: list[dict[str, Any]] = tomllib.loads(Path(__file__).with_name("wishes.toml").read_text(encoding="utf-8"))["wish"]
+WISHES: list[dict[str, Any]] = tomllib.loads(Path(__file__).with_name("wishes.toml").read_text(encoding="utf-8"))[
+    "wish"
+]
 
 
 def plain(text: str) -> str:
