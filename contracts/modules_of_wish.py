@@ -19,7 +19,9 @@ def modules_of(wish: str) -> list[Module]:
 
 def with_modules_of(wish: str, present: list[Module]) -> list[Module]:
     """The modules of a project, and those that the words of a further wish call for."""
-    added = [module for module in modules_of(wish) if module not in present and module is not Module.BACKEND]
+    added: list[Module] = [
+        module for module in modules_of(wish) if module not in present and module is not Module.BACKEND
+    ]
     if Module.WEB in added and Module.BACKEND not in present:
         added.append(Module.BACKEND)
     return [*present, *added]

@@ -12,7 +12,9 @@ from aiogram.enums import ParseMode
 from aiogram.exceptions import ClientDecodeError, TelegramBadRequest, TelegramServerError
 from aiogram.methods import Response, SendMessage, TelegramMethod
 from aiogram.methods.base import TelegramType
-from aiogram.types import Message
+from aiogram.types import Chat, Message
+
+from contracts.base import utc_now
 
 _MAX_CONNECTIONS = 200
 _TOO_MANY = 429
@@ -58,4 +60,5 @@ def _as_far_as_known(method: TelegramMethod[Any], result: object) -> object:
     if not isinstance(method, SendMessage):
         return True
     message_id = result.get("message_id") if isinstance(result, dict) else None
-    return Message.model_construct(message_id=message_id if isinstance(message_id, int) else _NO_MESSAGE)
+    known = message_id if isinstance(message_id, int) else _NO_MESSAGE
+    return Message(message_id=known, date=utc_now(), chat=Chat(id=0, type="private"))

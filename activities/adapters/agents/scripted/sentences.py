@@ -45,7 +45,7 @@ def understand(text: str) -> Wish:
     wish.criteria = [Criterion(answered(one.command), one.words, about=f"/{one.command.name}") for one in found]
     denials: list[str] = []
     for sentence in clauses.sentences(rest):
-        if change := change_in(sentence):
+        if change := change_in(clauses.tidy(sentence)):
             wish.changes.append(change)
             continue
         came_to = _Found(rest=[sentence]) if _denied_from_the_start(sentence) else _in_sentence(sentence)
@@ -131,7 +131,7 @@ def _in_sentence(sentence: str) -> _Found:
     colons = _list_colons(sentence)
     if not colons:
         found = _with_fields(sentence)
-        if found.entities or not re.match(r"[^:,]+:(?!//)", sentence):
+        if found.entities or not re.match(r"[^:,\s]+\s[^:,]+:(?!//)", sentence):
             return found
         colons = [sentence.index(":")]
     found, begin = _Found(), 0
