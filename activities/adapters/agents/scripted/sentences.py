@@ -26,6 +26,7 @@ WITH_FIELDS = re.compile(
 )
 _FIELD_WORD = re.compile(r"\b(?:fields?|полями|полем|поля)\b", re.IGNORECASE)
 _TYPE = re.compile(r"\s*([\w/]+)\s*(?=[,.;)!?]|$|\s(?:and|и)\s|\s*&)")
+_ADDRESS = re.compile(r"\w+://\S*")
 _HEAD_END = re.compile(r",\s*(?:(?:and|but|и|но|а)\s+)?", re.IGNORECASE)
 NOT_BUILT = "Not understood, so nothing was made of it."
 
@@ -145,12 +146,15 @@ def _in_sentence(sentence: str) -> _Found:
 def _list_colons(sentence: str) -> list[int]:
     """Colons that begin a list of fields, and none that gives a field its type."""
     found: list[int] = []
+    addresses = [match.span() for match in _ADDRESS.finditer(sentence)]
     for match in re.finditer(":", sentence):
         at = match.start()
+        if any(start <= at < end for start, end in addresses):
+            continue
         close, typed = sentence[at + 1 : at + 2].strip() != "", _TYPE.match(sentence, at + 1)
         is_type = typed is not None and typed[1].lower() in TYPE_WORDS
         if not found:
-            if not (close and (is_type or sentence.startswith("//", at + 1) or "," in sentence[:at])):
+            if not (close and (is_type or "," in sentence[:at])):
                 found.append(at)
         elif not close and not is_type and LIST_SEPARATOR.search(sentence, found[-1] + 1, at):
             found.append(at)

@@ -85,7 +85,8 @@ def test_a_command_is_understood(sentence: str, expected: list[tuple[str, str]])
     "sentence",
     [
         "make me something cool", "Make me something cool: fast", "flower shop", "A flower shop with roses and tulips",
-        "Сделай что-нибудь крутое", "See http://example.com for details", "", "Make a service: title",
+        "Сделай что-нибудь крутое", "See http://example.com for details",
+        "See http://example.com:8080/x for details", "", "Make a service: title",
         "Requirements: it must be quick to open and work offline", "GET /notes returns",
     ],
 )  # fmt: skip
