@@ -253,6 +253,7 @@ def test_a_field_that_exists_keeps_its_type(backend: Workspace) -> None:
     assert "stars: date" in str(outcome["question"])
 
 
+@pytest.mark.deep
 def test_a_removed_field_is_gone_for_people_and_stays_for_the_release_before(backend: Workspace) -> None:
     backend.task("Make a notes service: title, text, done:bool")
     backend.turn()
@@ -273,6 +274,7 @@ def test_a_removed_field_is_gone_for_people_and_stays_for_the_release_before(bac
     git(backend.project, "checkout", "--quiet", "work")
 
 
+@pytest.mark.deep
 def test_a_password_is_never_returned_and_not_stored_as_it_is(both: Workspace) -> None:
     both.task("Keep users: login, password. A bot that answers /start with Hello, /help with Ask me and /price with 9.")
     outcome = both.turn()
