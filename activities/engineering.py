@@ -47,6 +47,7 @@ class EngineeringState(TypedDict, total=False):
     commit: str
     files_changed: list[str]
     artifacts: list[dict[str, Any]]
+    criteria: list[dict[str, Any]]
     tested: bool
     passed: bool
     fingerprint: str | None
@@ -156,6 +157,7 @@ def _after_turn(state: EngineeringState, turn: int, outcome: TurnOutcome) -> Eng
         "commit": outcome.commit or "",
         "files_changed": outcome.files_changed[:500],
         "artifacts": artifacts[-20:],
+        "criteria": [one.model_dump(mode="json") for one in outcome.criteria] or state.get("criteria", []),
         "publish_status": "",
         "tested": False,
     }

@@ -204,6 +204,7 @@ class TaskRow(SQLModel, table=True):
     error_code: str | None = Field(default=None, sa_column=Column(Text))
     error: str | None = Field(default=None, sa_column=Column(Text))
     artifacts: list[Document] = _json(default_factory=list)
+    criteria: list[Document] = _json(default_factory=list)
     created_at: datetime = _time()
     updated_at: datetime = _time()
 

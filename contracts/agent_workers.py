@@ -6,6 +6,7 @@ from pydantic import AwareDatetime, Field
 
 from contracts.artifacts import ArtifactRef
 from contracts.base import Actor, CommitSha, Contract, Identifier, QueueMeta, Text, utc_now
+from contracts.criteria import Criteria
 from contracts.states import AgentKind, AgentWorkerState
 
 
@@ -67,7 +68,8 @@ WorkerCommand = Annotated[
 class TurnOutcome(Contract):
     """What one turn left behind. `commit` is read from the repository by the platform, not claimed by the agent.
 
-    status: done (look at `commit`), question (`question` and `choices` are set) or failed.
+    status: done (look at `commit`), question (`question` and `choices` are set) or failed. `criteria` are what the
+    agent says of each clause of the wish: open for what it has built, not_met for what it has not.
     """
 
     status: Literal["done", "question", "failed"]
@@ -84,6 +86,7 @@ class TurnOutcome(Contract):
     cost_usd: float | None = None
     input_tokens: int | None = None
     output_tokens: int | None = None
+    criteria: Criteria = Field(default_factory=list)
 
 
 class CreateWorkerResponse(Contract):

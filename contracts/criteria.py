@@ -1,5 +1,6 @@
 """What "done" means: sentences about the finished thing that can be checked, and what the checks have shown."""
 
+from collections.abc import Sequence
 from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, Field
@@ -25,6 +26,11 @@ class Criterion(Contract):
     words: str = Field(default="", max_length=500)
     state: CriterionState = CriterionState.OPEN
     proof: Proof | None = None
+
+
+def not_built(criteria: Sequence[Criterion]) -> list[Criterion]:
+    """What was asked for and is not there."""
+    return [criterion for criterion in criteria if criterion.state is CriterionState.NOT_MET]
 
 
 def _with_ids(value: object) -> object:

@@ -6,6 +6,7 @@ from pydantic import Field, StringConstraints
 
 from contracts.artifacts import ArtifactRef
 from contracts.base import BaseMessage, BaseResult, CommitSha, Identifier, Text, UserId
+from contracts.criteria import Criteria
 from contracts.project_settings import MAX_WATCH_S
 from contracts.project_spec import ProjectName, ProjectSlug, ProjectSpec
 from contracts.states import AgentKind, DeployAction, ReleaseState
@@ -45,6 +46,7 @@ class EngineeringResult(BaseResult):
     branch: str | None = None
     error_code: str | None = None
     summary: str | None = None
+    criteria: Criteria = Field(default_factory=list)
 
 
 class DeployMessage(BaseMessage):
@@ -108,14 +110,18 @@ class DeliveryResult(BaseResult):
     error_code: str | None = None
     summary: str | None = None
     links: dict[str, str] = Field(default_factory=dict)
+    criteria: Criteria = Field(default_factory=list)
 
 
 class ScaffolderMessage(BaseMessage):
+    """`branch` is where modules are added that the project does not have yet; without it none are."""
+
     project_id: Identifier
     repo_full_name: RepositoryFullName
     project_name: str
     modules: list[str]
     description: Text = ""
+    branch: str = Field(default="", max_length=200)
 
 
 class ProvisionerMessage(BaseMessage):

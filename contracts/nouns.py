@@ -7,6 +7,7 @@ from pydantic import AwareDatetime, Field, SecretStr
 from contracts.artifacts import ArtifactRef
 from contracts.base import Actor, CommitSha, Contract, Identifier, Page, Text, UserId, Whole, YesNo
 from contracts.chat import Language
+from contracts.criteria import Criteria
 from contracts.departments import RepositoryFullName
 from contracts.progress import FineEvent, StreamedEvent
 from contracts.project_spec import Modules, ProjectName, ProjectSlug, ProjectSpec, SecretName
@@ -171,6 +172,8 @@ class TaskDTO(Contract):
 
     `waiting_for` says for whom or what, when state is waiting, and `question_id` which question that is.
 
+    `criteria` stand for the clauses of the wish; those that are `not_met` were not built.
+
     `stalled_queue` names the task queue that it waits on and that no live Temporal worker serves since `stalled_since`.
     """
 
@@ -190,6 +193,7 @@ class TaskDTO(Contract):
     error_code: str | None = None
     error: str | None = None
     artifacts: list[ArtifactRef] = Field(default_factory=list)
+    criteria: Criteria = Field(default_factory=list)
     created_at: AwareDatetime
     updated_at: AwareDatetime
     web_url: str | None = None

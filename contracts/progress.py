@@ -6,6 +6,7 @@ from pydantic import AwareDatetime, Field
 
 from contracts.artifacts import ArtifactRef
 from contracts.base import Contract, Identifier, Whole, utc_now
+from contracts.criteria import Criteria
 from contracts.project_spec import ProjectName
 from contracts.questions import QuestionDTO
 from contracts.states import ProjectStatus, Stage, TaskKind, TaskState
@@ -83,6 +84,7 @@ class Projection(Contract):
     error_code: str | None = None
     error: str | None = Field(default=None, max_length=4_000)
     artifacts: list[ArtifactRef] = Field(default_factory=list, max_length=50)
+    criteria: Criteria = Field(default_factory=list)
 
 
 class ProjectionAck(Contract):

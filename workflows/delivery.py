@@ -172,6 +172,7 @@ class DeliveryWorkflow:
                 "summary": built.summary,
                 **rules.links_for_people(live.links),
             },
+            criteria=built.criteria,
         )
         return DeliveryResult(
             request_id=self._message.request_id,
@@ -182,6 +183,7 @@ class DeliveryWorkflow:
             release_id=live.release_id,
             summary=built.summary,
             links=live.links,
+            criteria=built.criteria,
         )
 
     async def _record_end(self, error: BaseException) -> None:

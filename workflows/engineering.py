@@ -25,6 +25,7 @@ with workflow.unsafe.imports_passed_through():
         WorkerConfig,
     )
     from contracts.artifacts import ArtifactRef
+    from contracts.criteria import Criterion
     from contracts.departments import EngineeringMessage, EngineeringResult, ScaffolderMessage
     from contracts.errors import ErrorCode
     from contracts.names import GraphName, UpdateName, WorkflowName
@@ -167,11 +168,13 @@ class EngineeringWorkflow:
     async def _complete(self, state: dict[str, Any]) -> EngineeringResult:
         commit, branch = str(state["commit"]), str(state["branch"])
         summary = str(state.get("summary") or "")
+        criteria = [Criterion.model_validate(one) for one in state.get("criteria", [])]
         await self._ledger.finish(
             TaskState.COMPLETED,
             f"Commit {commit[:12]} is on main, its checks are green. {summary}",
             result={"commit_sha": commit, "branch": branch, "repository": self._repository, "summary": summary},
             artifacts=self._artifacts,
+            criteria=criteria,
         )
         return EngineeringResult(
             request_id=self._message.request_id,
@@ -181,6 +184,7 @@ class EngineeringWorkflow:
             commit_sha=commit,
             branch=branch,
             summary=summary,
+            criteria=criteria,
         )
 
     async def _record_cancellation(self, *, unheard: bool) -> None:
@@ -299,6 +303,7 @@ class EngineeringWorkflow:
                 project_name=self._name,
                 modules=[module.value for module in spec.modules],
                 description=spec.description,
+                branch=ids.work_branch(self._message.task_id),
             ),
             **options.named(options.REPOSITORY, f"Scaffold {self._repository}"),
         )

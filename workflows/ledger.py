@@ -17,6 +17,7 @@ with workflow.unsafe.imports_passed_through():
     from contracts import ids
     from contracts.artifacts import ArtifactRef
     from contracts.base import Actor
+    from contracts.criteria import Criterion
     from contracts.errors import bounded
     from contracts.names import SearchAttribute, SignalName
     from contracts.progress import ProgressEvent, ProgressType, Projection, ProjectionAck
@@ -113,6 +114,7 @@ class Ledger:
         error: str | None = None,
         project_status: ProjectStatus | None = None,
         artifacts: list[ArtifactRef] | None = None,
+        criteria: list[Criterion] | None = None,
     ) -> None:
         """Write the final state, after everything that was said before it. From here on a cancel comes too late."""
         if self.question is not None:
@@ -131,6 +133,7 @@ class Ledger:
                 "error_code": error_code,
                 "error": bounded(error, 4_000) if error else None,
                 "artifacts": artifacts or [],
+                "criteria": criteria or [],
             }
         )
         self._send(projection)

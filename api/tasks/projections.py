@@ -95,6 +95,7 @@ async def _insert_if_absent(session: AsyncSession, projection: Projection) -> No
         stage=projection.stage.value,
         result={},
         artifacts=[],
+        criteria=[],
         created_at=now,
         updated_at=now,
     )
@@ -117,6 +118,8 @@ def _update_task(task: TaskRow, projection: Projection) -> None:
     known = {artifact["uri"] for artifact in task.artifacts}
     new = [artifact.model_dump(mode="json") for artifact in projection.artifacts if artifact.uri not in known]
     task.artifacts = [*task.artifacts, *new]
+    # A task without news of them, such as one that has failed since, keeps them.
+    task.criteria = [one.model_dump(mode="json") for one in projection.criteria] or task.criteria
     task.updated_at = utc_now()
 
 

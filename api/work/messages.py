@@ -6,6 +6,7 @@ from api.tables import ProjectRow
 from contracts import ids
 from contracts.departments import DeliveryMessage, DeployMessage, EngineeringMessage
 from contracts.errors import ErrorCode
+from contracts.modules_of_wish import with_modules_of
 from contracts.nouns import DeliveryStart, DeployStart, EngineeringStart
 from contracts.project_settings import ProjectSettings
 from contracts.project_spec import ProjectSpec
@@ -110,5 +111,5 @@ def _spec(body: EngineeringStart, project: ProjectRow) -> ProjectSpec:
 
 
 def _spec_of_sentence(sentence: str, project: ProjectRow) -> ProjectSpec:
-    modules = [Module(module) for module in project.modules]
+    modules = with_modules_of(sentence, [Module(module) for module in project.modules])
     return ProjectSpec(name=project.name, description=sentence, modules=modules)

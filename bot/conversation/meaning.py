@@ -1,5 +1,6 @@
 """What a plain text means: a new wish, an answer, or a secret that arrived too late."""
 
+import re
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -18,7 +19,18 @@ from runtime.chat_client import ChatApi
 # Stored in the API with the update's id, so values must not change.
 LATE_SECRET, AMBIGUOUS, AMBIGUOUS_SECRET = "late-secret", "which", "which-secret"
 UNNAMED_SECRET, NOT_YOURS, NOTHING_ASKED = "secret-unnamed", "not-yours", "nothing"
+DOUBT = "answer-or-wish"
 
+_NEW = re.compile(
+    r"\W*(?:please\s+|пожалуйста,?\s+|now\s+|теперь\s+|also\s+)*"
+    r"(?:(?:make|create|build|write|develop)\s+(?:me\s+|us\s+)?(?:an?|my|our|another|one)\b|"
+    r"i\s+(?:want|need|would\s+like)\s+an?\b|an?\s+(?:\w+\s+){0,3}(?:bot|service|app|shop|list|library|site)\b|"
+    r"(?:сделай|сделайте|создай|создайте|напиши|напишите|разработай)\b|(?:мне\s+)?(?:нуж(?:ен|на|но)|хочу)\b|"
+    r"бот\b|сервис\b|приложение\b|магазин\b|сайт\b)",
+    re.IGNORECASE,
+)
+_NAMED_LIST = re.compile(r"\s*(?:[^\W\d_][\w-]*\s+){1,9}[^\W\d_][\w-]*:\s+\S", re.DOTALL)
+"""`A library with books: title, author`."""
 _LATE_SECRET_PERIOD = timedelta(minutes=15)
 """A person may send a secret twice, or after its question was closed. Such a text must not become a wish."""
 _MIN_SECRET_LENGTH = 8
@@ -30,6 +42,7 @@ class Meaning:
 
     LATE_SECRET: the question about a secret was closed less than 15 minutes ago. AMBIGUOUS: several questions are open;
     AMBIGUOUS_SECRET: one of them asks for a secret. UNNAMED_SECRET: maybe the secret that another chat was asked for.
+    DOUBT: `question` is open, and the text reads like a new description.
     NOT_YOURS, NOTHING_ASKED: a reply to another person's task, or to a task that asks nothing.
     """
 
@@ -80,6 +93,8 @@ def _of_text(text: str, here: list[QuestionDTO], secrets_elsewhere: list[Questio
     late = any(_recently_asked_for_secret(question) for question in here)
     if len(open_questions) == 1 and late and not _fits_only(open_questions[0], text):
         return Meaning(LATE_SECRET)
+    if len(open_questions) == 1 and _reads_like_wish(open_questions[0], text):
+        return Meaning(DOUBT, open_questions[0])
     if open_questions:
         return _one_of(open_questions)
     if late or any(_recently_asked_for_secret(question) for question in naming):
@@ -96,6 +111,13 @@ def _one_of(open_questions: list[QuestionDTO]) -> Meaning:
         return Meaning(open_questions[0].id, open_questions[0])
     secret = any(question.kind is QuestionKind.SECRET for question in open_questions)
     return Meaning(AMBIGUOUS_SECRET if secret else AMBIGUOUS)
+
+
+def _reads_like_wish(question: QuestionDTO, text: str) -> bool:
+    """Whether a text that answers nothing by its form begins as descriptions of new services do."""
+    if question.kind is QuestionKind.SECRET or answers.is_choice(question, text):
+        return False
+    return _NEW.match(text) is not None or (_NAMED_LIST.match(text) is not None and bool(question.choices))
 
 
 def _fits_only(question: QuestionDTO, text: str) -> bool:

@@ -15,7 +15,7 @@ from bot.tasks.start_limiter import StartLimiter
 from bot.texts import language_for, texts
 from contracts.errors import OrchestratorError
 
-ALLOWED_UPDATES = ["message", "callback_query"]
+ALLOWED_UPDATES = ["message", "callback_query", "my_chat_member"]
 _REMEMBERED = 10_000
 _FIRST_PAUSE_S = 0.3
 _LONGEST_PAUSE_S = 5.0
@@ -113,9 +113,9 @@ def _chat(update: Update) -> Chat | None:
         return update.message.chat
     if update.callback_query is not None and update.callback_query.message is not None:
         return update.callback_query.message.chat
-    return None
+    return update.my_chat_member.chat if update.my_chat_member is not None else None
 
 
 def _user(update: Update) -> User | None:
-    event = update.message or update.callback_query
+    event = update.message or update.callback_query or update.my_chat_member
     return event.from_user if event is not None else None

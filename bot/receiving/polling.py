@@ -1,6 +1,7 @@
-"""Long polling. The offset moves on only after every update before it has been handled."""
+"""Long polling. The offset moves on only after every update before it has been handled, or cannot be read."""
 
 import asyncio
+from typing import Any
 
 import structlog
 from aiogram import Bot
@@ -10,8 +11,8 @@ from aiogram.exceptions import (
     TelegramRetryAfter,
     TelegramServerError,
 )
-from aiogram.types import Update
 
+from bot.receiving.decoding import Decoder, GetRawUpdates, update_id
 from bot.receiving.inbox import ALLOWED_UPDATES, Inbox
 
 _POLL_S = 25
@@ -26,6 +27,7 @@ log = structlog.get_logger(__name__)
 async def poll(bot: Bot, inbox: Inbox) -> None:
     """Poll until cancelled. Raises TelegramUnauthorizedError if the token becomes invalid."""
     offset: int | None = None
+    decoder = Decoder(bot)
     pause = _FIRST_PAUSE_S
     while True:
         try:
@@ -43,12 +45,14 @@ async def poll(bot: Bot, inbox: Inbox) -> None:
             await asyncio.sleep(pause)
             pause = min(_LONGEST_PAUSE_S, pause * 2)
             continue
-        await inbox.handle_all(batch)
-        if batch:
-            offset = max(offset or 0, *(update.update_id + 1 for update in batch))
+        await inbox.handle_all(update for raw in batch if (update := decoder.update(raw)) is not None)
+        numbers = [number + 1 for raw in batch if (number := update_id(raw)) is not None]
+        offset = max([offset or 0, *numbers]) or None
+        if batch and not numbers:
+            # Nothing can be confirmed, so the same comes again.
+            await asyncio.sleep(_LONGEST_PAUSE_S)
 
 
-async def _fetch(bot: Bot, offset: int | None) -> list[Update]:
-    return await bot.get_updates(
-        offset=offset, timeout=_POLL_S, allowed_updates=ALLOWED_UPDATES, request_timeout=_REQUEST_TIMEOUT_S
-    )
+async def _fetch(bot: Bot, offset: int | None) -> list[Any]:
+    wanted = GetRawUpdates(offset=offset, timeout=_POLL_S, allowed_updates=ALLOWED_UPDATES)
+    return await bot(wanted, request_timeout=_REQUEST_TIMEOUT_S)

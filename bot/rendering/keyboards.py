@@ -14,6 +14,8 @@ from contracts.questions import QuestionDTO
 
 _MAX_LABEL = 40
 _PLAN_PREFIX = 8
+STOP = "stop"
+"""The platform's own choice, which ends the task as the button below a running task does."""
 
 
 class AnswerData(CallbackData, prefix="a"):
@@ -34,17 +36,42 @@ class FailedTaskData(CallbackData, prefix="f"):
     action: Literal["again", "details", "dismiss"]
 
 
+class DoubtData(CallbackData, prefix="d"):
+    """What a text was meant as; `update` brought it."""
+
+    question: str
+    update: int
+    meant: Literal["answer", "wish"]
+
+
 class LanguageData(CallbackData, prefix="l"):
     language: str
 
 
 def for_question(texts: Texts, question: QuestionDTO, root_task: str) -> InlineKeyboardMarkup:
+    """No two buttons look the same: a choice that comes again is left out, as is "stop" if it is a choice already."""
     plan = (question.plan_hash or "")[:_PLAN_PREFIX]
     rows = [
-        [_button(choice_label(texts, choice), AnswerData(question=question.id, choice=index, plan=plan))]
-        for index, choice in enumerate(question.choices)
+        [_button(label, AnswerData(question=question.id, choice=index, plan=plan))]
+        for index, label in _labels(texts, question.choices).items()
     ]
-    return InlineKeyboardMarkup(inline_keyboard=[*rows, *for_running_task(texts, root_task).inline_keyboard])
+    stop = [] if STOP in question.choices else for_running_task(texts, root_task).inline_keyboard
+    return InlineKeyboardMarkup(inline_keyboard=[*rows, *stop])
+
+
+def for_doubt(texts: Texts, question: QuestionDTO, update_id: int) -> InlineKeyboardMarkup:
+    """Under a text that may be an answer or a new description."""
+    names: tuple[Literal["answer", "wish"], ...] = ("answer", "wish")
+    return _rows(
+        *[
+            [
+                _button(
+                    texts.plain(f"button-doubt-{name}"), DoubtData(question=question.id, update=update_id, meant=name)
+                )
+            ]
+            for name in names
+        ]
+    )
 
 
 def for_running_task(texts: Texts, task_id: str) -> InlineKeyboardMarkup:
@@ -82,6 +109,18 @@ def for_languages(texts: Texts) -> InlineKeyboardMarkup:
     return _rows([_button(texts.plain(f"language-name-{name}"), LanguageData(language=name)) for name in LANGUAGES])
 
 
+def _labels(texts: Texts, choices: list[str]) -> dict[int, str]:
+    """The label of each choice by its index, without choices that are there already."""
+    found: dict[int, str] = {}
+    for index, choice in enumerate(choices):
+        label = choice_label(texts, choice)
+        if choice in choices[:index]:
+            continue
+        alike = any(_shortened(label) == _shortened(other) for other in found.values())
+        found[index] = f"{index + 1}. {label}" if alike else label
+    return found
+
+
 def choice_label(texts: Texts, choice: str) -> str:
     """The label of a choice: translated if it is one of the platform's own."""
     return texts.get(f"choice-{choice}", choice) if choice.isalpha() else choice
@@ -92,8 +131,11 @@ def plan_matches(question: QuestionDTO, data: AnswerData) -> bool:
 
 
 def _button(text: str, data: CallbackData) -> InlineKeyboardButton:
-    label = text if len(text) <= _MAX_LABEL else f"{text[: _MAX_LABEL - 1]}…"
-    return InlineKeyboardButton(text=label, callback_data=data.pack())
+    return InlineKeyboardButton(text=_shortened(text), callback_data=data.pack())
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _MAX_LABEL else f"{text[: _MAX_LABEL - 1]}…"
 
 
 def _rows(*rows: list[InlineKeyboardButton]) -> InlineKeyboardMarkup:

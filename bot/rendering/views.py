@@ -8,6 +8,7 @@ from bot.rendering import keyboards
 from bot.rendering.progress import STEPS, Progress
 from bot.texts import Markup, Texts
 from contracts.chat import ChatScreenDTO
+from contracts.criteria import not_built
 from contracts.errors import bounded
 from contracts.names import LINK_OF
 from contracts.nouns import TaskDTO
@@ -18,6 +19,8 @@ from contracts.states import QuestionKind, Stage, TaskState
 _MAX_WISH = 300
 _MAX_QUESTION = 2_000
 _MAX_ERROR = 1_500
+_MAX_CLAUSE = 150
+_MOST_CLAUSES = 15
 
 
 @dataclass(frozen=True)
@@ -69,7 +72,7 @@ def final(
         text = texts("screen-done", project=project, wish=wish, url=url)
         for service, link in _other_links(task, url):
             text = texts("screen-link", screen=text, service=service, url=link)
-        return View(text)
+        return View(Markup("\n\n".join([text, *_not_built(texts, task)])))
     if task.state is TaskState.CANCELLED:
         return View(texts("screen-cancelled", project=project, wish=wish, stage=stage_name(texts, stage)))
     reason = reason_text(texts, task.error_code)
@@ -84,6 +87,18 @@ def refused(texts: Texts, screen: ChatScreenDTO, code: str) -> View:
     """A task that could not start."""
     reason = reason_text(texts, code) if texts.has(f"reason-{code}") else texts.plain("reason-code", code=code)
     return View(texts("screen-refused", wish=shorten(screen.wish), reason=reason))
+
+
+def _not_built(texts: Texts, task: TaskDTO) -> list[Markup]:
+    """What was asked for and is not there, in the person's own words; nothing if all of it is."""
+    left_out = not_built(task.criteria)
+    if not left_out:
+        return []
+    lines = [texts("not-built-line", words=shorten(one.words or one.sentence, _MAX_CLAUSE)) for one in left_out]
+    shown = lines[:_MOST_CLAUSES]
+    if len(lines) > len(shown):
+        shown.append(texts("not-built-more", count=len(lines) - len(shown), task_id=task.id))
+    return [Markup("\n".join([texts("not-built"), *shown]))]
 
 
 def reason_text(texts: Texts, code: str | None) -> str:

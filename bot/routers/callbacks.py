@@ -1,19 +1,20 @@
 """Pressed buttons. Callback data can be forged and only names things; the platform checks what the person may do."""
 
 from aiogram import Router
-from aiogram.types import CallbackQuery
+from aiogram.types import CallbackQuery, Message
 
 from bot.conversation import answers
 from bot.conversation.access import Person
 from bot.conversation.context import BotContext
 from bot.rendering import views
-from bot.rendering.keyboards import AnswerData, CancelData, FailedTaskData, LanguageData
+from bot.rendering.keyboards import AnswerData, CancelData, DoubtData, FailedTaskData, LanguageData
 from bot.rendering.views import View
+from bot.routers.wishes import accept_wish
 from bot.tasks import naming
 from bot.tasks.task_message import last_stage
 from bot.texts import LANGUAGES, texts
 from contracts.chat import ChatScreenDTO, ChatScreenOpen
-from contracts.errors import OrchestratorError
+from contracts.errors import ErrorCode, OrchestratorError
 from contracts.nouns import TaskDTO
 from contracts.states import TaskState
 
@@ -23,6 +24,7 @@ def make_router() -> Router:
     router.callback_query.register(_answer, AnswerData.filter())
     router.callback_query.register(_cancel, CancelData.filter())
     router.callback_query.register(_failed_task, FailedTaskData.filter())
+    router.callback_query.register(_doubt, DoubtData.filter())
     router.callback_query.register(_language, LanguageData.filter())
     router.callback_query.register(_unknown)
     return router
@@ -34,6 +36,33 @@ async def _answer(query: CallbackQuery, callback_data: AnswerData, person: Perso
     except OrchestratorError as error:
         outcome = answers.refusal(error)
     await _reply(query, person, context, outcome)
+
+
+async def _doubt(query: CallbackQuery, callback_data: DoubtData, person: Person, context: BotContext) -> None:
+    """A text was an answer or a new description: the first press decides. It is the message replied to."""
+    said = query.message.reply_to_message if isinstance(query.message, Message) else None
+    if said is None or not said.text or said.from_user is None or said.from_user.id != person.user_id:
+        await _reply(query, person, context, "refused-text-gone")
+        return
+    try:
+        outcome = await _meant(callback_data, said, person, context)
+    except OrchestratorError as error:
+        outcome = "refused-chosen" if error.code is ErrorCode.CONFLICT else answers.refusal(error)
+    if query.message is not None and not outcome.startswith("refused"):
+        view = View(person.texts(f"doubt-{callback_data.meant}"))
+        await context.sender.edit(query.message.chat.id, query.message.message_id, lambda: view)
+    await _reply(query, person, context, outcome)
+
+
+async def _meant(data: DoubtData, said: Message, person: Person, context: BotContext) -> str:
+    chosen = naming.screen_id_of_doubt(context.bot_id, data.update)
+    if data.meant == "wish":
+        await accept_wish(context, person, said, data.update, said.text or "", chosen)
+        return ""
+    if (await context.api.mark_update(chosen, data.question)).subject != data.question:
+        return "refused-chosen"
+    question = await person.api.question(data.question)
+    return await answers.answer_in_words(person.api, question, said.text or "", chosen)
 
 
 async def _cancel(query: CallbackQuery, callback_data: CancelData, person: Person, context: BotContext) -> None:

@@ -9,6 +9,7 @@ from aiogram.types import Message, Update
 from bot.conversation import answers, meaning, typed_secrets
 from bot.conversation.access import Person
 from bot.conversation.context import BotContext
+from bot.rendering import keyboards
 from bot.rendering.views import View
 from bot.routers.wishes import accept_wish
 from bot.tasks import naming
@@ -63,6 +64,8 @@ async def _on_text(message: Message, event_update: Update, person: Person, conte
     elif found.subject in {meaning.AMBIGUOUS_SECRET, meaning.UNNAMED_SECRET}:
         text = "answer-which" if found.subject == meaning.AMBIGUOUS_SECRET else "answer-secret-unnamed"
         await _delete_and_reply(message, person, context, text, notified=mark.known)
+    elif found.subject == meaning.DOUBT:
+        await _ask_what_was_meant(message, event_update, person, context, found.question)
     elif found.subject == meaning.AMBIGUOUS:
         await _reply(message, person, context, "answer-which")
     elif found.subject == meaning.NOT_YOURS:
@@ -72,6 +75,18 @@ async def _on_text(message: Message, event_update: Update, person: Person, conte
     else:
         question = found.question or await person.api.question(found.subject)
         await _answer(message, mark.id, person, context, question)
+
+
+async def _ask_what_was_meant(
+    message: Message, event_update: Update, person: Person, context: BotContext, question: QuestionDTO | None
+) -> None:
+    """The buttons stand below a reply, because only that carries the text to the press: nobody stores it."""
+    if question is None:
+        # Delivered again after the question was closed: the person was asked the first time.
+        return
+    keyboard = keyboards.for_doubt(person.texts, question, event_update.update_id)
+    view = View(person.texts("doubt"), keyboard)
+    await context.sender.notify(message.chat.id, view, reply_to=message.message_id)
 
 
 async def _accept_as_wish(message: Message, event_update: Update, person: Person, context: BotContext) -> bool:

@@ -17,6 +17,11 @@ def screen_id_of_retry(task_id: str) -> str:
     return f"again-{task_id}"
 
 
+def screen_id_of_doubt(bot_id: int, update_id: int) -> str:
+    """The id of what was meant by a text that could be an answer or a description; the first choice counts."""
+    return f"tg-{bot_id}-meant-{update_id}"
+
+
 def project_id(screen: str) -> str:
     return f"p-{screen}"
 

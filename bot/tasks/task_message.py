@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from datetime import timedelta
 
 import structlog
 
@@ -20,8 +21,10 @@ from bot.tasks import naming
 from bot.tasks.retries import retry_while_unavailable
 from bot.tasks.start_limiter import StartLimiter
 from bot.texts import texts
+from contracts.base import utc_now
 from contracts.chat import ChatScreenDTO, ChatScreenUpdate
 from contracts.errors import ErrorCode, OrchestratorError
+from contracts.modules_of_wish import modules_of
 from contracts.nouns import DeliveryStart, ProjectCreate, TaskDTO
 from contracts.progress import StreamedEvent
 from contracts.questions import QuestionDTO
@@ -31,12 +34,17 @@ from runtime.chat_client import ChatApi
 _STALL_CHECK_S = 20.0
 """After so long without an event, the task is checked for a queue without workers."""
 _MAX_TITLE = 200
+_TRIED_FOR = timedelta(days=14)
+"""How long a message is taken up again in a chat where the bot could not write."""
 
 log = structlog.get_logger(__name__)
 
 
 class TaskMessage:
-    """Shows one task in one message. `run` may be cancelled at any moment and run again in another process."""
+    """Shows one task in one message. `run` may be cancelled at any moment and run again in another process.
+
+    `given_up`: it ended because the bot cannot write in the chat.
+    """
 
     def __init__(self, screen: ChatScreenDTO, api: ChatApi, sender: Sender, start_limiter: StartLimiter) -> None:
         self._screen = screen
@@ -54,6 +62,7 @@ class TaskMessage:
         self._reload_question = True
         self._changed = asyncio.Event()
         self._shown: View | None = None
+        self.given_up = False
 
     @property
     def screen(self) -> ChatScreenDTO:
@@ -92,7 +101,14 @@ class TaskMessage:
             raise
         except ChatClosed:
             log.info("the bot cannot write in the chat", screen=self._screen.id)
+            await self._give_up()
+
+    async def _give_up(self) -> None:
+        """The person may come back and must then see what is true. A chat that is gone is not tried for ever."""
+        if utc_now() - self._screen.created_at > _TRIED_FOR:
             await self._record(ChatScreenUpdate(final=True))
+        else:
+            self.given_up = True
 
     # Steps
 
@@ -125,7 +141,13 @@ class TaskMessage:
         wish, project_id = self._screen.wish, naming.project_id(self._screen.id)
         names = naming.project_names(wish, self._screen.id)
         for name in names:
-            body = ProjectCreate(id=project_id, name=name, title=views.shorten(wish, _MAX_TITLE), description=wish)
+            body = ProjectCreate(
+                id=project_id,
+                name=name,
+                title=views.shorten(wish, _MAX_TITLE),
+                description=wish,
+                modules=modules_of(wish),
+            )
             try:
                 return (await self._api.create_project(body)).id
             except OrchestratorError as error:

@@ -86,6 +86,9 @@ screen-done = ✅ <b>Ready: { $project }</b>
     { $url }
 screen-link = { $screen }
     { $service }: { $url }
+not-built = <b>Not built:</b>
+not-built-line = • { $words }
+not-built-more = … and { $count } more: <code>orchestrator task show { $task_id }</code>
 screen-failed = ❌ <b>{ $project }: not completed</b>
     <i>{ $wish }</i>
 
@@ -156,6 +159,11 @@ hint-choice = Press a button.
 hint-text = Reply to this message, or press a button if there is one.
 question-approval = Deploy this version of { $project } now? Commit { $commit }
 answer-which = I'm waiting for several answers. Reply to the question you mean, or send a new task with /new.
+doubt = Is this the answer to my open question, or something new to build?
+doubt-answer = It's the answer to my question.
+doubt-wish = It's something new; I'm starting it.
+button-doubt-answer = 💬 The answer
+button-doubt-wish = 🆕 Something new
 answer-taken = Thanks, continuing.
 answer-secret-kept = 🔐 Saved: { $names }. I've deleted your message.
 answer-secret-not-deleted = 🔐 Saved: { $names }. I <b>couldn't</b> delete your message. Please delete it yourself.
@@ -179,6 +187,8 @@ refused-ended = This has already finished. Nothing has changed.
 refused-busy = No worker is available right now. Please try again in a minute.
 refused-forged = I don't recognise this button. Nothing has changed.
 refused-later = The platform is not responding. Please try again in a minute.
+refused-text-gone = I can't see your message any more. Please send it again: with /new for a new task, or as a reply to my question.
+refused-chosen = You have already chosen. Nothing has changed.
 refused-other = That didn't work. Nothing has changed.
 cancel-taken = Stopping…
 again-taken = Trying again. See the new message for progress.

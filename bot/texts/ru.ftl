@@ -86,6 +86,9 @@ screen-done = ✅ <b>Готово: { $project }</b>
     { $url }
 screen-link = { $screen }
     { $service }: { $url }
+not-built = <b>Не сделано:</b>
+not-built-line = • { $words }
+not-built-more = … и ещё { $count }: <code>orchestrator task show { $task_id }</code>
 screen-failed = ❌ <b>{ $project }: не выполнено</b>
     <i>{ $wish }</i>
 
@@ -156,6 +159,11 @@ hint-choice = Нажмите кнопку.
 hint-text = Ответьте на это сообщение или нажмите кнопку, если она есть.
 question-approval = Развернуть эту версию проекта { $project }? Коммит { $commit }
 answer-which = Я жду ответа на несколько вопросов. Ответьте на сообщение с нужным вопросом или отправьте новую задачу командой /new.
+doubt = Это ответ на мой вопрос или новая задача?
+doubt-answer = Это ответ на мой вопрос.
+doubt-wish = Это новая задача, начинаю.
+button-doubt-answer = 💬 Ответ
+button-doubt-wish = 🆕 Новая задача
 answer-taken = Спасибо, продолжаю.
 answer-secret-kept = 🔐 Сохранено: { $names }. Ваше сообщение удалено.
 answer-secret-not-deleted = 🔐 Сохранено: { $names }. Удалить ваше сообщение <b>не удалось</b>. Пожалуйста, удалите его сами.
@@ -179,6 +187,8 @@ refused-ended = Задача уже завершена. Ничего не изм
 refused-busy = Сейчас нет свободных исполнителей. Попробуйте через минуту.
 refused-forged = Неизвестная кнопка. Ничего не изменилось.
 refused-later = Платформа не отвечает. Попробуйте через минуту.
+refused-text-gone = Я больше не вижу ваше сообщение. Отправьте его ещё раз: командой /new, если это новая задача, или ответом на мой вопрос.
+refused-chosen = Вы уже выбрали. Ничего не изменилось.
 refused-other = Не получилось. Ничего не изменилось.
 cancel-taken = Останавливаю…
 again-taken = Пробую ещё раз. За ходом работы следите в новом сообщении.

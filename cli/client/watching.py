@@ -5,6 +5,7 @@ from tenacity import AsyncRetrying, RetryError, retry_if_exception, stop_after_d
 from cli.client.asking import Asking
 from cli.terminal.exits import ExitCode
 from cli.terminal.output import Output
+from contracts.criteria import not_built
 from contracts.errors import ErrorCode, OrchestratorError
 from contracts.names import LINK_OF
 from contracts.nouns import StartedTask, TaskDTO
@@ -138,6 +139,7 @@ def show_ending(task: TaskDTO, out: Output, clone_url: str | None = None) -> Non
     if task.state is TaskState.COMPLETED:
         out.say(f"{task.id} completed", style="bold green")
         out.facts([*_result_facts(task), ("Clone", f"git clone {clone_url}" if clone_url else None)])
+        show_not_built(task, out)
     elif task.state is TaskState.FAILED:
         out.say(f"{task.id} failed{_where(task)}: {task.error_code}", style="bold red")
         out.say(task.error or "The reason was not recorded.")
@@ -148,6 +150,15 @@ def show_ending(task: TaskDTO, out: Output, clone_url: str | None = None) -> Non
         out.say(f"{task.id} is {task.state.value}: {task.waiting_for or task.stage}")
     if task.web_url:
         out.say(f"In the Web UI: {task.web_url}")
+
+
+def show_not_built(task: TaskDTO, out: Output) -> None:
+    """What was asked for and is not there, in the words of the description, each with its reason."""
+    left_out = not_built(task.criteria)
+    if left_out:
+        out.say("Not built:", style="bold yellow")
+    for one in left_out:
+        out.say(f"  {one.words or one.sentence}" + (f"  ({one.sentence})" if one.words else ""))
 
 
 def _where(task: TaskDTO) -> str:

@@ -14,6 +14,7 @@ class Kind(StrEnum):
     DELAY = "delay"
     REFUSE = "refuse"
     PAGE = "page"
+    STRANGE = "strange"
 
 
 @dataclass
@@ -21,7 +22,7 @@ class Fault:
     """Affects the next `times` calls of `method` ("*": any), after `skip` calls. `seconds`: for retry_after and delay.
 
     drop_before closes the connection before the effect, drop_after after it. page answers with an HTML page, as a proxy
-    in front of Telegram does.
+    in front of Telegram does. strange answers after the effect with a document of a later Bot API.
     """
 
     kind: Kind

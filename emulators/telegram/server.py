@@ -69,6 +69,8 @@ class _Handler:
         result = await methods.call(self._telegram, parameters.checked(name, values))
         if fault is not None and fault.kind is Kind.DROP_AFTER:
             return _cut(request)
+        if fault is not None and fault.kind is Kind.STRANGE and isinstance(result, dict):
+            result = {**result, "forward_origin": {"type": "of-a-later-version"}}
         return _reply({"ok": True, "result": result}, 200)
 
     async def _before(self, request: web.Request, fault: Fault) -> web.StreamResponse | None:

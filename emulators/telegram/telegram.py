@@ -114,6 +114,30 @@ class Telegram:
         self.updates.add("message", message_document(chat, message, self.bot))
         return message
 
+    def say_strangely(self, user_id: int, text: str) -> Update | None:
+        """A user forwards something of a kind that no client library of today knows."""
+        chat = self.chats[user_id]
+        message = Message(next(self._ids), text, self.accounts[user_id], int(time.time()))
+        chat.add(message)
+        document = message_document(chat, message, self.bot)
+        return self.updates.add("message", {**document, "forward_origin": {"type": "of-a-later-version", "date": 1}})
+
+    def block(self, user_id: int) -> None:
+        """A user blocks the bot."""
+        self._set_blocked(user_id, blocked=True)
+
+    def unblock(self, user_id: int) -> None:
+        """A user takes that back, and writes nothing."""
+        self._set_blocked(user_id, blocked=False)
+
+    def _set_blocked(self, user_id: int, *, blocked: bool) -> None:
+        chat = self.chats[user_id]
+        chat.blocked = blocked
+        kicked, member = {"status": "kicked", "user": self.bot, "until_date": 0}, {"status": "member", "user": self.bot}
+        old, new = (member, kicked) if blocked else (kicked, member)
+        change = {"chat": chat.document(), "from": self.accounts[user_id].document(), "date": int(time.time())}
+        self.updates.add("my_chat_member", {**change, "old_chat_member": old, "new_chat_member": new})
+
     def press(self, user_id: int, chat_id: int, message_id: int, data: str) -> Press:
         """A user presses a button. `data` may be forged, the message deleted, the chat another user's."""
         chat, account = self.chats[chat_id], self.accounts[user_id]

@@ -13,7 +13,7 @@ _FIRST_IDS = (10**8, 9 * 10**8)
 """Start at a random id: a bot may meet this emulator again after a restart, and no id may come twice."""
 
 _MOST = 100
-_DEFAULT_KINDS = ("message", "edited_message", "callback_query")
+_DEFAULT_KINDS = ("message", "edited_message", "callback_query", "my_chat_member")
 
 
 class Updates:

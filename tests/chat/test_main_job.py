@@ -126,3 +126,11 @@ async def _killed(bot: BotProcess) -> None:
 
 def _is_polled(system: ChatSystem) -> bool:
     return system.telegram.updates.pending == [] and system.telegram.updates.polled
+
+
+@pytest.mark.deep
+async def test_the_end_names_what_was_not_built(system: ChatSystem) -> None:
+    ann = await system.member("en", "Ann")
+    ann.say("Make a list of gardens: name. Sort them by size. Don't show them to strangers")
+    done = await ann.sees("Ready", timeout=240)
+    assert done.text.endswith("Not built:\n• Sort them by size\n• Don't show them to strangers")

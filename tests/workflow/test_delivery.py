@@ -5,10 +5,12 @@ from temporalio.client import WorkflowFailureError
 from temporalio.common import SearchAttributeKey
 
 from contracts import ids
+from contracts.agent_workers import TurnOutcome
+from contracts.criteria import Criterion
 from contracts.departments import DeliveryResult
 from contracts.errors import ErrorCode
 from contracts.names import SearchAttribute
-from contracts.states import Stage, TaskKind, TaskState
+from contracts.states import CriterionState, Stage, TaskKind, TaskState
 from tests.support.eventually import eventually
 from tests.support.workflows.fakes import Step
 from tests.support.workflows.workflow_world import World
@@ -25,6 +27,18 @@ async def test_a_wish_becomes_a_url(world: World) -> None:
         *(ids.child_task_id(message.task_id, kind) for kind in (TaskKind.ENGINEERING, TaskKind.DEPLOY)),
     ]
     assert [world.platform.state(task) for task in tasks] == [TaskState.COMPLETED] * 3
+
+
+async def test_the_result_says_what_was_not_built_in_the_words_of_the_wish(world: World) -> None:
+    left_out = Criterion(id="w2", sentence="Not understood.", words="Sort by year", state=CriterionState.NOT_MET)
+    criteria = [Criterion(id="w1", sentence="books has title.", words="Books: title"), left_out]
+    world.runtime.scripts = [TurnOutcome(status="done", turn=1, summary="built", criteria=criteria)]
+    message = world.delivery()
+    started = await world.gateway.start_delivery(message)
+    result = DeliveryResult.model_validate(await world.handle(started.workflow_id).result())
+    assert result.criteria == criteria
+    for task in (message.task_id, ids.child_task_id(message.task_id, TaskKind.ENGINEERING)):
+        assert world.platform.of(task)[-1].criteria == criteria
 
 
 async def test_a_deploy_that_is_running_already_is_waited_for(world: World) -> None:

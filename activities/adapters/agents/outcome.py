@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 
 from activities.adapters.agents.base import AgentReport
 from activities.adapters.runs.follower import readable
@@ -14,13 +14,16 @@ from activities.adapters.runs.states import RunStatus
 from contracts import redaction
 from contracts.agent_workers import TurnOutcome
 from contracts.artifacts import ArtifactRef
+from contracts.criteria import MAX_CRITERIA, Criterion
 from contracts.errors import ErrorCode, OrchestratorError, bounded, bounded_list
+from contracts.states import CriterionState
 from contracts.steps import TurnRequest
 
 MAX_OUTCOME_BYTES = 256 * 1024
 _MAX_SUMMARY = 20_000
 _HIDDEN = "[hidden]"
 _MAX_CHOICES = 10
+_MAX_SENTENCE, _MAX_WORDS = 200, 500
 FRESH = "-fresh"
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
 _OURS = re.compile(r"PATH|HOME|LANG|SHELL|TMPDIR|LD_.*|PYTHON.*|GIT_.*|CLAUDE_CONFIG_DIR|ORCHESTRATOR_(OUTCOME|RUN)")
@@ -38,6 +41,7 @@ class ClaimedOutcome(BaseModel):
     question: str | None = None
     choices: list[str] = []
     files: list[str] = []
+    criteria: list[JsonValue] = []
 
 
 @dataclass(frozen=True)
@@ -133,7 +137,24 @@ def outcome_of(
         cost_usd=report.cost_usd,
         input_tokens=report.input_tokens,
         output_tokens=report.output_tokens,
+        criteria=_criteria(claim, hidden) if claim is not None and status == "done" else [],
     )
+
+
+def _criteria(claim: ClaimedOutcome, hidden: list[str]) -> list[Criterion]:
+    """What the agent says of the clauses of the wish. It may say that it left something out, but it proves nothing."""
+    found: dict[str, Criterion] = {}
+    for number, said in enumerate(claim.criteria[:MAX_CRITERIA], start=1):
+        if not isinstance(said, dict) or not str(said.get("sentence") or "").strip():
+            continue
+        left_out = said.get("state") == CriterionState.NOT_MET.value
+        found[f"w{number}"] = Criterion(
+            id=f"w{number}",
+            sentence=bounded(redacted(str(said["sentence"]), hidden), _MAX_SENTENCE),
+            words=bounded(redacted(str(said.get("words") or ""), hidden), _MAX_WORDS),
+            state=CriterionState.NOT_MET if left_out else CriterionState.OPEN,
+        )
+    return list(found.values())
 
 
 def _judged(ended: EndedTurn, claim: ClaimedOutcome | None) -> tuple[Literal["done", "question", "failed"], str]:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from activities.adapters.forge.git import Git, Identity, temporary_directory
 from activities.adapters.forge.mirror import MAIN, BareMirror, checked_branch
+from activities.adapters.forge.modules import missing_modules, push_modules
 from activities.adapters.forge.paths import ForgePaths
 from activities.adapters.forge.scaffold import CopierScaffolder
 from activities.adapters.runs.file_lock import file_lock
@@ -40,7 +41,8 @@ class LocalBareForge:
         return BareMirror(repository, self._paths.repository(repository))
 
     async def scaffold(self, message: ScaffolderMessage) -> ScaffoldResult:
-        """Create or adopt the repository; generate, commit and push once.
+        """Create or adopt the repository; generate, commit and push once. Modules that an adopted one lacks are on the
+        work branch of the message then: main takes them with the work that needs them, once its tests are green.
 
         Raises OrchestratorError REPOSITORY_FOREIGN for a repository without our mark or with another project's
         (nothing is touched), SCAFFOLD_FAILED when the template refuses the answers.
@@ -54,6 +56,9 @@ class LocalBareForge:
             adopted = commit is not None
             if commit is None:
                 commit = await self._push_scaffold(git, message)
+            elif message.branch and await missing_modules(git, _MAIN_REF, message.modules):
+                main = await git.text("rev-parse", "--verify", _MAIN_REF)
+                await push_modules(git, self._scaffolder, message, main, self._paths.drafts)
             version = await git.text("config", "--get", _VERSION_MARK)
         return ScaffoldResult(
             repo_full_name=message.repo_full_name, commit=commit, template_version=version, adopted=adopted

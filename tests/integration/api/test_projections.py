@@ -126,6 +126,13 @@ async def test_results_and_artifacts_are_kept_when_a_later_stage_does_not_repeat
     assert shown["title"] == "A title"
 
 
+async def test_what_was_not_built_is_kept_with_the_task(api: Api, project_id: str) -> None:
+    criterion = {"id": "w1", "sentence": "Not understood.", "words": "Sort by year", "state": "not_met", "proof": None}
+    task_id = await api.new_task(project_id, criteria=[criterion])
+    await api.project_task(task_id, project_id, seq=2, state="completed")
+    assert (await task(api, task_id))["criteria"] == [criterion]
+
+
 async def test_a_question_opens_and_closes_once(api: Api, project_id: str) -> None:
     task_id = await api.new_task(project_id)
     question = question_document(task_id, project_id, choices=["a", "b"])

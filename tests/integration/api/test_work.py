@@ -85,6 +85,23 @@ async def test_a_wish_becomes_the_departments_message(api: Api) -> None:
     assert [module.value for module in message.spec.modules] == ["backend", "tg_bot"]
 
 
+@pytest.mark.parametrize(
+    ("modules", "wish", "expected"),
+    [
+        (["backend"], "A bot with a command /hello that answers Hi", ["backend", "tg_bot"]),
+        (["backend", "tg_bot"], "Notes: title", ["backend", "tg_bot"]),
+        (["tg_bot"], "Веб-страницы для заметок: текст", ["tg_bot", "web", "backend"]),
+        (["tg_bot"], "The bot answers /bye with Bye", ["tg_bot"]),
+    ],
+)
+async def test_modules_follow_from_the_wish(api: Api, modules: list[str], wish: str, expected: list[str]) -> None:
+    _, owner = await api.new_user()
+    project_id = await api.new_project(owner, modules=modules)
+    await start(api, "/engineering", project_id, owner, wish=wish)
+    [message] = api.gateway.started
+    assert [module.value for module in message.spec.modules] == expected
+
+
 async def test_an_admin_who_starts_work_for_a_member_is_the_actor_and_not_the_owner(api: Api) -> None:
     user_id, owner = await api.new_user()
     project_id = await api.new_project(owner)

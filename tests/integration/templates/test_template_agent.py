@@ -221,7 +221,9 @@ def test_a_later_wish_adds_fields_and_keeps_rows(backend: Workspace) -> None:
     with running(backend.python, backend.project, "backend", backend.folder / "data") as service:
         service.wait_until_it_answers()
         after = service.client.get(f"/notes/{kept['id']}").json()
-    assert after == {**kept, "stars": 0, "due": "1970-01-01", "done": False, "comment": None}
+        old_client = service.client.post("/notes", json={"title": "by an old client"})
+    assert after == {**kept, "stars": None, "due": None, "done": False, "comment": None}
+    assert old_client.status_code == 201
 
 
 def test_the_release_before_writes_into_the_schema_of_a_later_wish(backend: Workspace) -> None:
@@ -239,7 +241,7 @@ def test_the_release_before_writes_into_the_schema_of_a_later_wish(backend: Work
     git(backend.project, "checkout", "--quiet", "work")
     with running(backend.python, backend.project, "backend", data) as newer:
         newer.wait_until_it_answers()
-        assert newer.client.get(f"/notes/{made['id']}").json() == {**made, "stars": 0}
+        assert newer.client.get(f"/notes/{made['id']}").json() == {**made, "stars": None}
 
 
 def test_a_field_that_exists_keeps_its_type(backend: Workspace) -> None:
@@ -249,6 +251,44 @@ def test_a_field_that_exists_keeps_its_type(backend: Workspace) -> None:
     outcome = backend.turn()
     assert (outcome["status"], backend.commits()) == ("question", 1)
     assert "stars: date" in str(outcome["question"])
+
+
+@pytest.mark.deep
+def test_a_removed_field_is_gone_for_people_and_stays_for_the_release_before(backend: Workspace) -> None:
+    backend.task("Make a notes service: title, text, done:bool")
+    backend.turn()
+    backend.task("Remove the fields text and done from notes. Add the field stars:int to notes.")
+    outcome = backend.turn()
+    assert outcome["status"] == "done", outcome
+    backend.passes()
+    data = backend.folder / "data"
+    with running(backend.python, backend.project, "backend", data) as newer:
+        newer.wait_until_it_answers()
+        made = newer.client.post("/notes", json={"title": "new"}).json()
+    assert made == {"id": made["id"], "title": "new", "stars": None}
+    git(backend.project, "checkout", "--quiet", "HEAD~1")
+    with running(backend.python, backend.project, "backend", data) as older:
+        older.wait_until_it_answers()
+        old = {"title": "old", "text": "kept", "done": True}
+        assert older.client.post("/notes", json=old).status_code == 201
+    git(backend.project, "checkout", "--quiet", "work")
+
+
+@pytest.mark.deep
+def test_a_password_is_never_returned_and_not_stored_as_it_is(both: Workspace) -> None:
+    both.task("Keep users: login, password. A bot that answers /start with Hello, /help with Ask me and /price with 9.")
+    outcome = both.turn()
+    assert outcome["status"] == "done", outcome
+    both.passes()
+    data = both.folder / "data"
+    with running(both.python, both.project, "backend", data) as service:
+        service.wait_until_it_answers()
+        sent = {"login": "ann", "password": "correct horse"}
+        answers = [service.client.post("/users", json=sent), service.client.get("/users")]
+        assert all("password" not in answer.text and answer.is_success for answer in answers)
+    stored = b"".join(path.read_bytes() for path in data.rglob("*") if path.is_file())
+    assert b"scrypt$" in stored
+    assert b"correct horse" not in stored
 
 
 @pytest.mark.deep

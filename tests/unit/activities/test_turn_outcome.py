@@ -57,3 +57,27 @@ def test_a_question_without_words_is_none(question: str | None) -> None:
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"status": "root"}', '{"status": "done", "summary": 5}', "x" * 99])
 def test_a_file_that_says_nothing_is_no_claim(content: str) -> None:
     assert parsed_claim(content.encode()) is None
+
+
+def test_what_an_agent_left_out_is_believed_and_what_it_built_is_not_proven() -> None:
+    said = [
+        {
+            "id": "a",
+            "sentence": "books has title.",
+            "words": "Books: title",
+            "state": "met",
+            "proof": {"reference": "x"},
+        },
+        {"sentence": "Not understood.", "words": "Sort \x00 them", "state": "not_met"},
+        {"sentence": "s" * 999, "words": "w" * 999},
+        "nonsense",
+        {"words": "without a sentence"},
+    ]
+    found = outcome(TOLD, status="done", criteria=said).criteria
+    assert [(one.state.value, one.proof) for one in found] == [("open", None), ("not_met", None), ("open", None)]
+    assert "\x00" not in found[1].words
+    assert (len(found[2].sentence), len(found[2].words)) <= (200, 500)
+
+
+def test_criteria_of_another_form_spoil_no_claim() -> None:
+    assert outcome(TOLD, status="done", summary="x", criteria=[None, 5, []]).criteria == []

@@ -22,6 +22,8 @@ COMPOSED = {
     "state": [state.value for state in TaskState],
     "project": [status.value for status in ProjectStatus],
     "role": [role.value for role in Role],
+    "doubt": ["answer", "wish"],
+    "button-doubt": ["answer", "wish"],
 }
 PREFIXES = ("choice-", "command-", "language-name-", "reason-", "stage-", "refused-")
 

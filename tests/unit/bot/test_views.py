@@ -99,6 +99,35 @@ def test_every_view_is_valid_html_and_fits_one_message(language: str) -> None:
         assert len(html.parse(view.text)[0]) <= 4096
 
 
+@pytest.mark.parametrize(("language", "title"), [("en", "Not built:"), ("ru", "Не сделано:")])
+def test_the_end_names_what_was_not_built_in_the_persons_words(language: Any, title: str) -> None:
+    def criterion(number: int, **fields: Any) -> dict[str, Any]:
+        return {"id": f"w{number}", "sentence": "s", "words": f"<clause> {number}", "state": "not_met", **fields}
+
+    few = [criterion(1), criterion(2, state="open")]
+    done = task(TaskState.COMPLETED, result={"deployed_url": "http://x"}, criteria=few)
+    view = views.final(texts(language), screen(), "p", done, Stage.COMPLETED)
+    assert view.text.endswith(f"<b>{title}</b>\n• &lt;clause&gt; 1")
+    many = done.model_copy(
+        update={"criteria": task(TaskState.COMPLETED, criteria=[criterion(n) for n in range(50)]).criteria}
+    )
+    shown = views.final(texts(language), screen(), "p", many, Stage.COMPLETED).text
+    assert f"orchestrator task show {TASK}" in shown
+    assert len(html.parse(shown)[0]) <= 4096
+    nothing = done.model_copy(update={"criteria": []})
+    assert title not in views.final(texts(language), screen(), "p", nothing, Stage.COMPLETED).text
+
+
+def test_no_two_buttons_of_a_question_say_the_same() -> None:
+    long = "A very long choice that goes on and on until nobody reads it any more"
+    asked = question(choices=["retry", "retry", "stop", f"{long} one", f"{long} two"])
+    rows = keyboards.for_question(texts("en"), asked, TASK).inline_keyboard
+    assert len({button.text for row in rows for button in row}) == len(rows) == 4
+    assert [AnswerData.unpack(row[0].callback_data or "").choice for row in rows] == [0, 2, 3, 4]
+    without = keyboards.for_question(texts("en"), question(choices=["a"]), TASK).inline_keyboard
+    assert [row[0].text for row in without] == ["a", "⏹ Stop"]
+
+
 def test_a_failed_task_offers_choices_and_its_details_once() -> None:
     failed = task(TaskState.FAILED, error_code="TESTS_FAILED", error="<pytest>")
     plain = views.final(texts("en"), screen(), "p", failed, Stage.TESTING)

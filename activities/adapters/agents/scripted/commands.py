@@ -1,8 +1,10 @@
 """Code of a bot command: handler and test."""
 
 import keyword
+from collections.abc import Iterable
 
 from .wish import Command
+from .workspace import Workspace
 
 HANDLER = '''"""Answers /{command}."""
 
@@ -33,26 +35,74 @@ EXPECTED = [
 
 async def test_the_command_is_answered(conversation: Conversation) -> None:
     assert await conversation.send("/{command}") == ["\\n".join(EXPECTED)]
-
+"""
+LISTED = """
 
 async def test_help_lists_the_command(conversation: Conversation) -> None:
     [text] = await conversation.send("/help")
     assert "/{command} - " in text
 """
-OWN_FILES = frozenset({"unknown", "help"})
-DESCRIPTIONS = {"start": "says hello"}
+OWN_FILES = frozenset({"unknown"})
+DESCRIPTIONS = {"start": "says hello", "help": "shows help"}
+
+TESTS = "tests/tg_bot"
+TEMPLATE_TEST = f"{TESTS}/test_bot.py"
+# The template's own tests ask that /start mentions /help, and that /help lists all commands.
+_START = ('send("/start")\n    assert "/help" in text\n', 'send("/start")\n    assert text\n')
+_HELP = (
+    """    for module in handlers.modules():
+        if hasattr(module, "COMMAND"):
+            assert f"/{module.COMMAND} - " in text
+""",
+    """    assert text
+    assert handlers.modules()
+""",
+)
 
 
-def files(command: Command) -> dict[str, str]:
-    """Paths in the project and their whole content."""
-    module = _module(command.name)
+def files(workspace: Workspace, wanted: Iterable[Command]) -> dict[str, str]:
+    """Paths in the project and their whole content. A person's own /start and /help replace those of the template."""
+    commands = list(wanted)
+    own_help = any(one.name == "help" for one in commands) or _has_own_help(workspace)
+    found: dict[str, str] = {}
+    for one in commands:
+        found |= _files(one, listed=not own_help and one.name != "start")
+    if own_help:
+        found |= _unlisted(workspace, found)
+    template = workspace.read(TEMPLATE_TEST) or ""
+    changed = template.replace(*_START) if any(one.name == "start" for one in commands) else template
+    changed = changed.replace(*_HELP) if own_help else changed
+    return found if changed == template else {**found, TEMPLATE_TEST: changed}
+
+
+def paths(name: str) -> tuple[str, str]:
+    """The files of a command: its handler and its test."""
+    module = _module(name)
+    return f"services/tg_bot/handlers/{module}.py", f"{TESTS}/test_{module}_command.py"
+
+
+def _files(command: Command, *, listed: bool) -> dict[str, str]:
+    handler, test = paths(command.name)
     lines = "\n".join(f"    {literal(line)}," for line in command.reply.splitlines())
     description = DESCRIPTIONS.get(command.name, "answers with a text")
-    handler = HANDLER.format(command=command.name, lines=lines, description=description)
-    test = TEST.format(command=command.name, lines=lines)
-    found = {f"services/tg_bot/handlers/{module}.py": handler}
-    # /start is tested by the template, which asks it to mention /help.
-    return found if command.name == "start" else {**found, f"tests/tg_bot/test_{module}_command.py": test}
+    text = (TEST + LISTED if listed else TEST).format(command=command.name, lines=lines)
+    return {handler: HANDLER.format(command=command.name, lines=lines, description=description), test: text}
+
+
+def _has_own_help(workspace: Workspace) -> bool:
+    return workspace.read(paths("help")[1]) is not None
+
+
+def _unlisted(workspace: Workspace, written: dict[str, str]) -> dict[str, str]:
+    """Tests of earlier commands without what they ask of /help."""
+    found: dict[str, str] = {}
+    for path in workspace.committed_files(TESTS):
+        name = path.removeprefix(f"{TESTS}/test_").removesuffix("_command.py")
+        before = workspace.read(path) or ""
+        after = before.replace(LISTED.format(command=name.removeprefix("command_")), "")
+        if path not in written and after != before:
+            found[path] = after
+    return found
 
 
 def _module(name: str) -> str:

@@ -11,7 +11,7 @@ FOLDER = "services/backend/migrations/versions"
 COLUMN_TYPES = {
     "string": ("sa.String(10_000)", ""), "text": ("sa.String(1_000_000)", ""), "integer": ("sa.Integer()", "0"),
     "number": ("sa.Float()", "0"), "boolean": ("sa.Boolean()", "0"), "date": ("sa.Date()", "1970-01-01"),
-    "datetime": ("sa.DateTime(timezone=True)", "1970-01-01 00:00:00"),
+    "datetime": ("sa.DateTime(timezone=True)", "1970-01-01 00:00:00"), "password": ("sa.String(10_000)", ""),
 }  # fmt: skip
 """SQLAlchemy's type of a value that is never null, and what rows of earlier releases get."""
 
@@ -49,6 +49,16 @@ ADD_COLUMN = """    op.add_column(
 DROP_COLUMN = """    op.drop_column(
         "{table}",
         "{name}",
+    )"""
+ALTER = """    with op.batch_alter_table("{table}") as batch:
+        batch.alter_column(
+            "{name}",
+            existing_type={before},
+            type_={after},
+            nullable={nullable},
+        )"""
+FILL = """    op.execute(
+        "UPDATE [{table}] SET [{name}] = '{value}' WHERE [{name}] IS NULL",
     )"""
 
 MERGE = ("Go on from what was made at the same time", "    pass", "    pass")
@@ -99,13 +109,36 @@ def _change(workspace: Workspace, entity: Entity) -> tuple[str, str, str] | None
     if before is None:
         columns = "\n".join(f"        {_column(one)}," for one in entity.fields)
         return f"Create {table}", CREATE.format(table=table, columns=columns), DROP.format(table=table)
-    present = {one.name for one in resources.existing_fields(before)}
-    added = [one for one in entity.fields if one.name not in present]
-    if not added:
+    present = {one.name: one for one in resources.existing_fields(before)}
+    known = {*present, *(one.name for one in resources.retired_fields(before))}
+    added = [one for one in entity.fields if one.name not in known]
+    retired = [present[one.name] for one in entity.retired if one.name in present]
+    retired = [one for one in retired if resources.never_null(one)]
+    upgrade = [*(_added(table, one) for one in added), *(_freed(table, one) for one in retired)]
+    if not upgrade:
         return None
-    upgrade = "\n".join(_added(table, one) for one in added)
-    downgrade = "\n".join(DROP_COLUMN.format(table=table, name=one.name) for one in reversed(added))
-    return f"Add columns to {table}", upgrade, downgrade
+    downgrade = [text for one in retired for text in _bound(table, one)]
+    downgrade += [DROP_COLUMN.format(table=table, name=one.name) for one in reversed(added)]
+    title = f"Change columns of {table}" if retired else f"Add columns to {table}"
+    return title, "\n".join(upgrade), "\n".join(downgrade)
+
+
+def _freed(table: str, field: Field) -> str:
+    """Releases before this one go on using the column; this one leaves it empty."""
+    before, after = _type(field), _free_type(field)
+    return ALTER.format(table=table, name=field.name, before=before, after=after, nullable=True)
+
+
+def _bound(table: str, field: Field) -> tuple[str, str]:
+    """The way back: no value may be missing."""
+    fill = FILL.format(table=table, name=field.name, value=COLUMN_TYPES[field.type][1])
+    before, after = _free_type(field), _type(field)
+    return fill, ALTER.format(table=table, name=field.name, before=before, after=after, nullable=False)
+
+
+def _free_type(field: Field) -> str:
+    kind = COLUMN_TYPES[field.type][0]
+    return "sa.String()" if "String" in kind else kind
 
 
 def _column(field: Field) -> str:
@@ -120,6 +153,5 @@ def _added(table: str, field: Field) -> str:
 
 
 def _type(field: Field) -> str:
-    kind = COLUMN_TYPES[field.type][0]
     # SQLModel gives an optional text no length.
-    return kind if resources.never_null(field) or "String" not in kind else "sa.String()"
+    return COLUMN_TYPES[field.type][0] if resources.never_null(field) else _free_type(field)

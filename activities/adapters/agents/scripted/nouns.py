@@ -32,6 +32,7 @@ RUSSIAN_NOUNS = {
     "цел": "goal", "вопрос": "question", "игр": "game", "лекарств": "medicine", "пациент": "patient",
     "врач": "doctor", "цвет(?:к|ок)": "flower", "цветы|цветов|цветами": "flower", "подпис(?:к|ок)": "subscription",
     "категори": "category", "адрес": "address", "автор": "author", "закладк|закладок": "bookmark",
+    "запис(?:ь|и|ей|ям|ях)": "entry",
 }  # fmt: skip
 
 RUSSIAN_FIELDS = {
@@ -42,6 +43,7 @@ RUSSIAN_FIELDS = {
     "сделано": "done", "выполнено": "done", "прочитано": "read", "рейтинг": "rating", "оценка": "rating",
     "возраст": "age", "срок": "due_date", "ссылка": "url", "город": "city", "время": "time", "теги": "tags",
     "ингредиенты": "ingredients", "вес": "weight", "цвет": "color", "жанр": "genre", "тип": "kind",
+    "логин": "login", "пароль": "password", "пин": "pin", "пин-код": "pin",
 }  # fmt: skip
 
 TYPE_WORDS = {
@@ -54,6 +56,7 @@ TYPE_WORDS = {
 }  # fmt: skip
 
 SUGGESTED = (
+    (re.compile(r"(\w+_)?(password|passwd|passphrase|passcode|pin|pin_code)"), "password"),
     (re.compile(r"(is|has|can|was)_\w+|done|completed|finished|active|enabled|paid|published|archived"), "boolean"),
     (re.compile(r"(\w+_)?(price|amount|cost)|total|sum|weight|height|distance|balance|salary"), "number"),
     (re.compile(r"count|year|age|quantity|qty|pages|stock|priority|position|\w+_count|number_of_\w+"), "integer"),

@@ -1,5 +1,6 @@
 """What the agent asks, in the language of the wish. Every question says that no model is behind it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -10,8 +11,10 @@ SELF = {
     "ru": "Я скрипт, а не модель: я понимаю только несколько видов фраз.",
 }
 ABILITIES = {
-    "en": "I can build a resource from its fields ({resource}) and a bot command from its answer ({command}).",
-    "ru": "Я могу сделать ресурс по списку полей ({resource}) и команду бота по её ответу ({command}).",
+    "en": "I can build a resource from its fields ({resource}) and a bot command from its answer ({command}), and "
+    "add or remove fields, resources and commands.",
+    "ru": "Я могу сделать ресурс по списку полей ({resource}) и команду бота по её ответу ({command}), а также "
+    "добавить или удалить поле, ресурс или команду.",
 }
 RESOURCE = {"en": "Make a notes service: title, text", "ru": "Сделай сервис заметок: title, text"}
 COMMAND = {
@@ -19,6 +22,11 @@ COMMAND = {
     "ru": "бот с командой /hello, которая отвечает Привет",
 }
 UNCLEAR = {"en": "What should I build?", "ru": "Что мне сделать?"}
+NOT_UNDERSTOOD = {
+    "en": "I did not understand “{words}”. What should I build? Name a thing and its fields; a list of fields "
+    "alone completes these words.",
+    "ru": "Я не понял «{words}». Что мне сделать? Назовите предмет и его поля; просто список полей дополнит эти слова.",
+}
 BAD_NAME = {
     "en": "I cannot build “{name}”: a name needs letters, digits or _, at most 40 of them, no word that Python "
     "or the service itself uses, and no repetition; a field that exists keeps its type; "
@@ -29,9 +37,16 @@ BAD_NAME = {
     "типы: string, text, integer, number, boolean, date, datetime. Как назвать?",
 }
 NO_MODULE = {
-    "en": "This needs the module {module}, and the project does not have it. What should I build instead?",
-    "ru": "Для этого нужен модуль {module}, а в проекте его нет. Что сделать вместо этого?",
+    "en": "“{words}” needs the module {module}, and the project does not have it. Start a new task that says “a bot” "
+    "or “web pages”, and it is added. What should I build now instead?",
+    "ru": "Для «{words}» нужен модуль {module}, а в проекте его нет. Начните новую задачу со словами «бот» или "
+    "«веб-страницы», и он добавится. Что сделать сейчас вместо этого?",
 }
+CANNOT_CHANGE = {
+    "en": "I cannot change that: {reason} What should I do instead?",
+    "ru": "Я не могу это изменить: {reason} Что сделать вместо этого?",
+}
+NOT_BUILT = {"en": "Not built", "ru": "Не сделано"}
 TOLD_TO_ASK = {
     "en": "I was told to ask before I start. Should I continue?",
     "ru": "Мне велено спросить, прежде чем начать. Продолжать?",
@@ -43,33 +58,49 @@ CANNOT_REPAIR = {
 YES_NO: dict[Language, list[str]] = {"en": ["yes", "no"], "ru": ["да", "нет"]}
 
 
+MOST_WORDS = 200
+
+
 @dataclass(frozen=True)
 class Question:
+    """`unclear`: the words that it is about. An answer takes their place, or adds the fields if a colon ends them."""
+
     text: str
     choices: list[str]
+    unclear: str = ""
 
 
-def unclear(language: Language) -> Question:
-    return _with_abilities(UNCLEAR[language], language)
+def unclear(language: Language, words: str, modules: Sequence[str]) -> Question:
+    if not words:
+        return _with_abilities(UNCLEAR[language], language, modules)
+    asked = NOT_UNDERSTOOD[language].format(words=words[:MOST_WORDS])
+    return _with_abilities(asked, language, modules, f"{words}:")
 
 
-def bad_name(language: Language, name: str) -> Question:
-    return _with_abilities(BAD_NAME[language].format(name=name[:60]), language)
+def bad_name(language: Language, name: str, modules: Sequence[str]) -> Question:
+    return _with_abilities(BAD_NAME[language].format(name=name[:60]), language, modules, name)
 
 
-def no_module(language: Language, module: str) -> Question:
-    return _with_abilities(NO_MODULE[language].format(module=module), language)
+def no_module(language: Language, module: str, words: str, modules: Sequence[str]) -> Question:
+    asked = NO_MODULE[language].format(module=module, words=words[:MOST_WORDS])
+    return _with_abilities(asked, language, modules)
 
 
-def cannot_repair(language: Language) -> Question:
-    return _with_abilities(CANNOT_REPAIR[language], language)
+def cannot_change(language: Language, reason: str, modules: Sequence[str]) -> Question:
+    return _with_abilities(CANNOT_CHANGE[language].format(reason=reason), language, modules)
+
+
+def cannot_repair(language: Language, modules: Sequence[str]) -> Question:
+    return _with_abilities(CANNOT_REPAIR[language], language, modules)
 
 
 def told_to_ask(language: Language) -> Question:
     return Question(f"{SELF[language]} {TOLD_TO_ASK[language]}", YES_NO[language])
 
 
-def _with_abilities(asked: str, language: Language) -> Question:
-    examples = [RESOURCE[language], COMMAND[language]]
-    abilities = ABILITIES[language].format(resource=examples[0], command=examples[1])
-    return Question(f"{SELF[language]} {abilities} {asked}", examples)
+def _with_abilities(asked: str, language: Language, modules: Sequence[str], unclear: str = "") -> Question:
+    """`modules` are those of the project: what it cannot hold is not offered."""
+    examples = {"backend": RESOURCE[language], "tg_bot": COMMAND[language]}
+    abilities = ABILITIES[language].format(resource=RESOURCE[language], command=COMMAND[language])
+    choices = [example for module, example in examples.items() if module in modules]
+    return Question(f"{SELF[language]} {abilities} {asked}", choices, unclear)

@@ -1,140 +1,120 @@
 """Understands a few shapes of sentence, in English and Russian.
 
 `Make a notes service: title, text` - `A library with books: title, year:int, read:bool` -
-`a bot with a command /hello that answers Hi`. Whatever else is said is not understood, on purpose.
+`a bot with a command /hello that answers Hi` - `add stars:int to books`. Whatever else is said is not understood, on
+purpose, and stands in the wish's criteria as not built.
 """
 
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 
-from .nouns import (
-    RUSSIAN_FIELDS,
-    SUGGESTED,
-    TYPE_WORDS,
-    english,
-    plural,
-    singular,
-    suggested_type,
-    transliterated,
-)
-from .stop_words import STOP_WORDS
-from .wish import COMMAND, IDENTIFIER, MAX_NAME, Command, Entity, Field, Wish, WishError, checked_fields, safe_name
+from . import clauses, replies
+from .changes import change_in
+from .field_lists import LIST_SEPARATOR, field_name, is_russian, leading_fields, leading_known
+from .naming import entity, noun_in
+from .nouns import TYPE_WORDS
+from .replies import command
+from .wish import Command, Criterion, Entity, Field, Wish, WishError
 
-RESERVED = frozenset({"doc", "page", "health", "admin", "secret_status"})
-KNOWN_FIELDS = frozenset(
-    {*RUSSIAN_FIELDS, *RUSSIAN_FIELDS.values(), "surname", "pages", "isbn", "done", "priority", "username"}
-)
-SAFE_LAST_TYPES = frozenset({"int", "integer", "bool", "boolean", "float", "str", "string", "decimal", "datetime"})
-OPTIONAL = re.compile(r"\(?\b(?:optional|необязательн\w+)\)?\s*$|\?\s*$", re.IGNORECASE)
-LIST_SEPARATOR = re.compile(r",(?![^(]*\))|\s+(?:and|и)\s+|\s*&\s*")
-TYPED = re.compile(r"(?P<name>[^:()]+?)\s*(?::\s*(?P<after>[^:()]+)|\(\s*(?P<inside>[^()]+?)\s*\))?")
+__all__ = ["answered", "command", "described", "entity", "field_name", "is_russian", "merged", "understand"]
+
 BULLETS = re.compile(r":[ \t]*\n((?:[ \t]*[-*•][ \t]*[^\n]+(?:\n|$))+)")
 WITH_FIELDS = re.compile(
     r"(?P<head>.+?)\s+(?:with|having|that\s+have|с|со)\s+(?:the\s+)?(?P<said>fields?|полями|полем)?\s*(?P<tail>.+)",
     re.IGNORECASE,
 )
+_FIELD_WORD = re.compile(r"\b(?:fields?|полями|полем|поля)\b", re.IGNORECASE)
+_TYPE = re.compile(r"\s*([\w/]+)\s*(?=[,.;)!?]|$|\s(?:and|и)\s|\s*&)")
+_ADDRESS = re.compile(r"\w+://\S*")
+_HEAD_END = re.compile(r",\s*(?:(?:and|but|и|но|а)\s+)?", re.IGNORECASE)
+NOT_BUILT = "Not understood, so nothing was made of it."
 
-_VERB = (
-    r"(?:(?:that|which|it|котор\w+|она|он)\s+)?(?:(?:should|will|must|должн\w+|будет)\s+)?"
-    r"(?:answer(?:s|ing)?|repl(?:y|ies|ying)|responds?|says?|returns?|sends?|"
-    r"отвеча\w+|ответит|пишет|говорит|возвращает|присылает|выводит)\b(?:\s+(?:with|back)\b)?"
-)
-_NO_ROUTE = "".join(f"(?<!{method} )" for method in ("GET", "POST", "PUT", "PATCH", "DELETE"))
-_QUOTED = "«(?P<q1>[^»]+)»|“(?P<q2>[^”]+)”|\"(?P<q3>[^\"]+)\"|'(?P<q4>[^'\n]+)'(?!\\w)"
-_NEXT = r",?\s+(?:and|и|а)\s+(?:an?\s+)?(?:commands?\s+|команд\w*\s+)?/\w|,\s*/\w"
-_PLAIN = rf"(?P<plain>[^\n;]+?)(?=\s*\.?\s*(?:$|;)|\.\s|{_NEXT})"
-REPLY = re.compile(
-    rf"{_NO_ROUTE}(?<![\w/])/(?P<name>\w+)\s*[,:–—-]*\s*{_VERB}\s*[:–—-]?\s*(?:{_QUOTED}|{_PLAIN})",
-    re.IGNORECASE | re.MULTILINE,
-)
-# The same with the verb first, only where the reply is in quotes: `answers /hello with "Hi"`.
-REPLY_TO = re.compile(
-    rf"(?:answer(?:s|ing)?|repl(?:y|ies|ying)|responds?|отвеча\w+|ответит)\s+(?:to\s+|на\s+)?(?:an?\s+|the\s+)?"
-    rf"(?:commands?\s+|команд\w*\s+)?/(?P<name>\w+)\s*(?:with|by|saying|текстом|фразой|словами)?\s*[:–—-]?\s*(?:{_QUOTED})",
-    re.IGNORECASE,
-)
-_QUOTES = ("q1", "q2", "q3", "q4", "plain")
-MAX_REPLY = 4_000
+
+@dataclass
+class _Found:
+    """What a sentence came to; `rest` are its parts that were not understood."""
+
+    entities: list[tuple[Entity, str]] = field(default_factory=list)
+    rest: list[str] = field(default_factory=list)
 
 
 def understand(text: str) -> Wish:
     """The wish in a text; empty when nothing was understood. Raises WishError for a name that cannot be built."""
-    first = [_command(found) for found in REPLY_TO.finditer(text)]
-    text = REPLY_TO.sub(" ", text)
-    commands = [*first, *(_command(found) for found in REPLY.finditer(text))]
-    rest = BULLETS.sub(_one_line, REPLY.sub(" ", text))
-    entities = [entity for clause in _clauses(rest) if (entity := _entity_in(clause))]
-    return Wish(entities=_merged(entities), commands=list({one.name: one for one in commands}.values()))
+    found, rest = replies.commands_in(BULLETS.sub(_one_line, text))
+    wish = Wish(commands=list({one.command.name: one.command for one in found}.values()))
+    wish.criteria = [Criterion(answered(one.command), one.words, about=f"/{one.command.name}") for one in found]
+    denials: list[str] = []
+    for sentence in clauses.sentences(rest):
+        if change := change_in(clauses.tidy(sentence)):
+            wish.changes.append(change)
+            continue
+        came_to = _Found(rest=[sentence]) if _denied_from_the_start(sentence) else _in_sentence(sentence)
+        wish.entities += [one for one, _ in came_to.entities]
+        wish.criteria += [Criterion(described(one), words, about=one.singular) for one, words in came_to.entities]
+        denials += [part for left in came_to.rest for part in clauses.clauses(left)]
+    wish.entities = merged(wish.entities)
+    for words in denials:
+        _hear(wish, words)
+    return wish
 
 
-def command(name: str, reply: str) -> Command:
-    """Raises WishError unless Telegram would take the name and the text."""
-    lowered = name.lower()
-    if not COMMAND.fullmatch(lowered) or not reply.strip() or len(reply) > MAX_REPLY:
-        raise WishError(f"/{name}")
-    return Command(lowered, reply.strip())
+def described(one: Entity) -> str:
+    """A thing and its fields, in a sentence."""
+    return f"{one.path} has {', '.join(f'{part.name} ({part.type})' for part in one.fields)}."
 
 
-def entity(name: str, fields: Iterable[Field], paths: Iterable[str] = ()) -> Entity:
-    """An entity from its name in either number and language. `paths` are routes that the person named."""
-    words = _english_words(name)
-    if not words:
-        raise WishError(name)
-    one = [*words[:-1], singular(words[-1])]
-    many = [*words[:-1], words[-1] if one[-1] != words[-1] else plural(words[-1])]
-    known = safe_name("_".join(one), name)
-    if known in RESERVED:
-        raise WishError(name)
-    default = "-".join(many)
-    chosen = next((path for path in paths if path.replace("-", "_") in (known, "_".join(many))), default)
-    return Entity(known, chosen, checked_fields(fields, name))
+def answered(one: Command) -> str:
+    """A command and its answer, in a sentence."""
+    return f"/{one.name} answers: {one.reply}"
 
 
-def field_name(text: str) -> str:
-    """Raises WishError for what cannot be a field. Latin names stay as written, Russian ones are translated."""
-    plain = text.strip()
-    known = RUSSIAN_FIELDS.get(plain.lower()) or re.sub(r"[\s-]+", "_", transliterated_if_russian(plain))
-    if len(known) > MAX_NAME or not IDENTIFIER.fullmatch(known.lower()):
-        raise WishError(text)
-    safe_name(known.lower(), text)
-    return known
+def merged(entities: Iterable[Entity]) -> list[Entity]:
+    """One entity per name; fields that are said twice count once."""
+    found: dict[str, Entity] = {}
+    for one in entities:
+        before = found.get(one.singular)
+        known = {part.name for part in before.fields} if before else set()
+        fields = (*(before.fields if before else ()), *(part for part in one.fields if part.name not in known))
+        found[one.singular] = Entity(one.singular, before.path if before else one.path, fields)
+    return list(found.values())
 
 
-def transliterated_if_russian(text: str) -> str:
-    return transliterated(text.lower()) if is_russian(text) else text
+def _hear(wish: Wish, words: str) -> None:
+    """What was not understood is not built; a denial may still say something of a field that is."""
+    if not clauses.is_negated(words):
+        wish.criteria.append(Criterion(NOT_BUILT, words, built=False))
+        return
+    named = _fields_named(wish, words)
+    hidden = [one for one in named if one.type == "password"]
+    if hidden and clauses.denies_showing(words):
+        wish.criteria.append(Criterion(f"{hidden[0].name} is stored as a hash and never returned.", words))
+    elif named and clauses.denies_storing(words):
+        _leave_out(wish, named)
+        wish.criteria.append(Criterion(f"There is no field {', '.join(one.name for one in named)}.", words))
+    else:
+        wish.criteria.append(Criterion("Nothing was done about this.", words, built=False))
 
 
-def is_russian(text: str) -> bool:
-    return re.search("[а-яё]", text, re.IGNORECASE) is not None
+def _fields_named(wish: Wish, words: str) -> list[Field]:
+    said = set()
+    for word in re.findall(r"[^\W\d_][\w-]*", words):
+        try:
+            said.add(field_name(word).lower())
+        except WishError:
+            continue
+    return [one for thing in wish.entities for one in thing.fields if one.name.lower() in said]
 
 
-def parse_fields(text: str) -> list[Field] | None:
-    """None when the text is not a list of fields; raises WishError for a bad name or an unknown type."""
-    items = [item.strip(" .!\t") for item in LIST_SEPARATOR.split(text)]
-    items = [item for item in items if item]
-    parsed = [TYPED.fullmatch(OPTIONAL.sub("", item).strip()) for item in items]
-    if not items or any(found and len(found["name"].split()) > 3 for found in parsed):
-        return None
-    return [_field(item, found) for item, found in zip(items, parsed, strict=True)]
-
-
-def _field(item: str, found: "re.Match[str] | None") -> Field:
-    if found is None:
-        raise WishError(item)
-    name, kind = found["name"], (found["after"] or found["inside"] or "").strip().lower()
-    words = name.split()
-    if not kind and len(words) == 2 and words[1].lower() in SAFE_LAST_TYPES:
-        name, kind = words[0], words[1].lower()
-    if kind and kind not in TYPE_WORDS:
-        raise WishError(item)
-    known = field_name(name)
-    chosen = TYPE_WORDS[kind] if kind else suggested_type(known.lower())
-    # A flag that was not sent is off; every other named field is required.
-    return Field(known, chosen, required=chosen != "boolean" and not OPTIONAL.search(item))
-
-
-def _command(found: "re.Match[str]") -> Command:
-    return command(found["name"], next(text for group, text in found.groupdict().items() if group in _QUOTES and text))
+def _leave_out(wish: Wish, fields: list[Field]) -> None:
+    """Raises WishError when nothing is left of a thing."""
+    kept = []
+    for one in wish.entities:
+        left = tuple(part for part in one.fields if part not in fields)
+        if not left:
+            raise WishError(one.path)
+        kept.append(Entity(one.singular, one.path, left))
+    wish.entities = kept
 
 
 def _one_line(found: "re.Match[str]") -> str:
@@ -142,63 +122,69 @@ def _one_line(found: "re.Match[str]") -> str:
     return ": " + ", ".join(item for item in items if item) + "\n"
 
 
-def _clauses(text: str) -> list[str]:
-    return [clause.strip() for clause in re.split(r"[;\n]|(?<=[.!?])\s+", text) if clause.strip()]
+def _denied_from_the_start(sentence: str) -> bool:
+    """`Don't make notes: title` asks for nothing; a denial behind the first field is a clause of its own."""
+    head = sentence.partition(":")[0] if ":" in sentence else sentence
+    return clauses.is_negated(head) and "," not in head
 
 
-def _entity_in(clause: str) -> Entity | None:
-    head, colon, tail = clause.partition(":")
-    explicit = bool(colon)
-    if not colon or tail.startswith("//"):
-        found = WITH_FIELDS.fullmatch(clause)
-        if found is None:
-            return None
-        head, tail, explicit = found["head"], found["tail"], bool(found["said"])
-        if not explicit and not _all_known(tail):
-            return None
-    name = _noun(re.sub(r"\b(?:fields?|полями|полем|поля)\b", " ", head, flags=re.IGNORECASE))
-    if name is None:
-        return None
-    fields = parse_fields(tail)
-    return entity(name, fields) if fields else None
+def _in_sentence(sentence: str) -> _Found:
+    colons = _list_colons(sentence)
+    if not colons:
+        found = _with_fields(sentence)
+        if found.entities or not re.match(r"[^:,\s]+\s[^:,]+:(?!//)", sentence):
+            return found
+        colons = [sentence.index(":")]
+    found, begin = _Found(), 0
+    for number, colon in enumerate(colons):
+        end = _head_of(sentence, colon, colons[number + 1]) if number + 1 < len(colons) else len(sentence)
+        _add(found, sentence[begin:colon], sentence[colon + 1 : end], sentence[begin:end])
+        begin = end
+    return found
 
 
-def _all_known(tail: str) -> bool:
-    items = [item.strip(" .!").lower() for item in LIST_SEPARATOR.split(tail)]
-    return bool(items) and all(
-        item in KNOWN_FIELDS or any(pattern.fullmatch(item) for pattern, _ in SUGGESTED) for item in items
-    )
+def _list_colons(sentence: str) -> list[int]:
+    """Colons that begin a list of fields, and none that gives a field its type."""
+    found: list[int] = []
+    addresses = [match.span() for match in _ADDRESS.finditer(sentence)]
+    for match in re.finditer(":", sentence):
+        at = match.start()
+        if any(start <= at < end for start, end in addresses):
+            continue
+        close, typed = sentence[at + 1 : at + 2].strip() != "", _TYPE.match(sentence, at + 1)
+        is_type = typed is not None and typed[1].lower() in TYPE_WORDS
+        if not found:
+            if not (close and (is_type or "," in sentence[:at])):
+                found.append(at)
+        elif not close and not is_type and LIST_SEPARATOR.search(sentence, found[-1] + 1, at):
+            found.append(at)
+    return found
 
 
-def _noun(head: str) -> str | None:
-    """The last run of words that are not stop words: `A library with books` is about books."""
-    if len(head.split()) > 15:
-        return None
-    runs: list[list[str]] = [[]]
-    for token in re.findall(r"[^\s,]+|,", head):
-        if token == "," or token.lower().strip("\"'«»().!?") in STOP_WORDS:
-            runs.append([])
-        else:
-            runs[-1].append(token.strip("\"'«»().!?"))
-    chosen = next((run for run in reversed(runs) if run), [])
-    return " ".join(chosen) if 0 < len(chosen) <= 3 else None
+def _head_of(sentence: str, before: int, colon: int) -> int:
+    """Where the head of the next list begins: at the last separator before its colon."""
+    return [match.start() for match in LIST_SEPARATOR.finditer(sentence, before + 1, colon)][-1]
 
 
-def _english_words(name: str) -> list[str]:
-    spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", name.strip())
-    words = re.split(r"[\s_-]+", spaced.lower())
-    known = next((noun for word in words if (noun := english(word))), None)
-    if known:
-        return [known]
-    return [transliterated(word) for word in words if word]
+def _with_fields(sentence: str) -> _Found:
+    found = _Found()
+    match = WITH_FIELDS.fullmatch(sentence)
+    if match is None or not (match["said"] or leading_known(match["tail"])):
+        found.rest.append(sentence)
+        return found
+    _add(found, match["head"], match["tail"], sentence)
+    return found
 
 
-def _merged(entities: Iterable[Entity]) -> list[Entity]:
-    """One entity per name; fields that are said twice count once."""
-    merged: dict[str, Entity] = {}
-    for one in entities:
-        before = merged.get(one.singular)
-        known = {field.name for field in before.fields} if before else set()
-        fields = (*(before.fields if before else ()), *(field for field in one.fields if field.name not in known))
-        merged[one.singular] = Entity(one.singular, one.path, fields)
-    return list(merged.values())
+def _add(found: _Found, head: str, tail: str, whole: str) -> None:
+    """Take the thing that a head and its list make, leave the rest. `whole` begins with `head`, ends with `tail`."""
+    ends = [match.end() for match in _HEAD_END.finditer(head)]
+    cut = ends[-1] if ends else 0
+    named = _FIELD_WORD.sub(" ", head[cut:])
+    noun = None if clauses.is_negated(named) else noun_in(named) or noun_in(head)
+    fields, rest = leading_fields(tail) if noun else ([], "")
+    if noun is None or not fields:
+        found.rest.append(whole)
+        return
+    found.rest += [head[:cut], rest]
+    found.entities.append((entity(noun, fields), clauses.tidy(whole[cut : len(whole) - len(rest)])))

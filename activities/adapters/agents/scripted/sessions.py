@@ -11,12 +11,17 @@ from pathlib import Path
 
 @dataclass
 class Session:
-    """`asked` and `answers` in order; `turns` are summaries of what was done."""
+    """`asked` and `answers` in order; `turns` are summaries of what was done.
+
+    `unclear` are the words that the last question is about, `completes` those that an answer stands for.
+    """
 
     id: str
     asked: list[str] = field(default_factory=list)
     answers: list[str] = field(default_factory=list)
     turns: list[str] = field(default_factory=list)
+    unclear: str = ""
+    completes: dict[str, str] = field(default_factory=dict)
 
 
 class Sessions:

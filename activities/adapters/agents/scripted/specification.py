@@ -2,26 +2,62 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from .sentences import command, entity, field_name, understand
-from .wish import FIELD_TYPES, SECRET, Command, Entity, Field, Task, Wish, WishError, without_directives
+from .clauses import says_something
+from .naming import noun_in, singular_name
+from .nouns import suggested_type
+from .sentences import answered, command, described, entity, field_name, merged, understand
+from .wish import FIELD_TYPES, SECRET, Command, Criterion, Entity, Field, Task, Wish, WishError, without_directives
 
 COMMAND_LINE = re.compile(r"/?(?P<name>\w+)\s*(?:[-–—:]\s*(?P<text>.+))?", re.DOTALL)
 SYNONYMS = {"int": "integer", "str": "string", "bool": "boolean", "float": "number"}
 
 
-def wish_of(task: Task, answers: Sequence[str]) -> Wish:
+def wish_of(task: Task, answers: Sequence[str], completes: Mapping[str, str] | None = None) -> Wish:
     """The latest answer counts first, then earlier ones, the specification, the sentences.
 
-    Raises WishError for a name that cannot be built.
+    `completes` gives for an answer the words that its question was about: an answer that is no wish of its own takes
+    their place; if they end with a colon it is the list of fields that they lack. Raises WishError for a name that
+    cannot be built.
     """
-    said = [understand(without_directives(answer)) for answer in answers[-1:]]
-    said += [_understood(without_directives(answer)) for answer in reversed(answers[:-1])]
+    about = {answer: (completes or {}).get(answer, "") for answer in answers}
+    for answer, words in about.items():
+        task = _completed(task, answer, words)
+    newest = next(reversed(about), "")
+    said = [understand(without_directives(newest)) if answers and not about[newest] else _understood(newest)]
+    said += [_understood(answer) for answer in reversed([*about][:-1])]
+    said = [one for one, answer in zip(said, reversed([*about]), strict=False) if not one.empty or not about[answer]]
     # A name that could not be built in the task is forgiven once an answer says something that can.
     if any(not wish.empty for wish in said):
         return _together([*said, *_tolerated(task)])
-    return _together(_parts(task))
+    return _together([*said, *_parts(task)])
+
+
+def _completed(task: Task, answer: str, words: str) -> Task:
+    if not words:
+        return task
+    lacking = words.removesuffix(":")
+    if not _understood(answer).empty:
+        # It says the whole thing once more; all other words of the task stay.
+        text = task.sentences.replace(lacking, " ")
+    elif lacking == words:
+        text = task.sentences.replace(words, answer)
+    elif lacking in task.sentences:
+        text = task.sentences.replace(lacking, f"{lacking}: {answer}")
+    else:
+        text = f"{task.sentences}\n{lacking}: {answer}"
+    return Task(text, _renamed({**task.spec, "description": text} if task.spec else {}, words, answer))
+
+
+def _renamed(value: Any, words: str, answer: str) -> Any:  # noqa: ANN401 - JSON
+    """The specification with another name in place of one that could not be built."""
+    if isinstance(value, dict):
+        return {key: _renamed(item, words, answer) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_renamed(item, words, answer) for item in value]
+    return answer if value == words else value
 
 
 def _parts(task: Task) -> list[Wish]:
@@ -29,6 +65,10 @@ def _parts(task: Task) -> list[Wish]:
     sentences = understand(without_directives(task.sentences))
     if spec.entities:
         sentences.entities = []
+    said = {one.about for one in sentences.criteria}
+    spec.criteria = [
+        Criterion(described(one), one.path, about=one.singular) for one in spec.entities if one.singular not in said
+    ]
     return [spec, sentences]
 
 
@@ -39,18 +79,39 @@ def _tolerated(task: Task) -> list[Wish]:
         return []
 
 
-def _together(wishes: Iterable[Wish]) -> Wish:
-    whole = Wish()
-    entities: dict[str, Entity] = {}
+def _together(wishes: Sequence[Wish]) -> Wish:
+    whole = Wish(entities=merged(one for wish in wishes for one in wish.entities))
     commands: dict[str, Command] = {}
     for wish in wishes:
-        for one in wish.entities:
-            entities.setdefault(one.singular, one)
         for said in wish.commands:
             commands.setdefault(said.name, said)
         whole.secrets += [name for name in wish.secrets if name not in whole.secrets]
-    whole.entities, whole.commands = list(entities.values()), list(commands.values())
+        whole.changes += [one for one in wish.changes if one not in whole.changes]
+        whole.criteria += [one for one in wish.criteria if one not in whole.criteria]
+    whole.commands = list(commands.values())
+    whole.criteria = [_judged(one, whole) for one in whole.criteria]
     return whole
+
+
+def _judged(one: Criterion, whole: Wish) -> Criterion:
+    """What is built in the end may be more than one sentence says, or less."""
+    if one.built and one.about:
+        sentence = next((described(thing) for thing in whole.entities if thing.singular == one.about), None)
+        sentence = sentence or next((answered(said) for said in whole.commands if f"/{said.name}" == one.about), None)
+        return replace(one, sentence=sentence or "The specification does not have it.", built=sentence is not None)
+    thing = next((thing for thing in whole.entities if not one.built and _only_names(one.words, thing)), None)
+    return one if thing is None else replace(one, sentence=described(thing), built=True, about=thing.singular)
+
+
+def _only_names(words: str, thing: Entity) -> bool:
+    """Whether words say nothing but the name of a thing: its fields stand elsewhere."""
+    noun = noun_in(words.strip(" :."))
+    try:
+        return (
+            noun is not None and singular_name(noun) == thing.singular and not says_something(words.replace(noun, " "))
+        )
+    except WishError:
+        return False
 
 
 def _from_specification(spec: Mapping[str, Any], replies: Mapping[str, str]) -> Wish:
@@ -91,7 +152,10 @@ def _field(item: object) -> Field:
     kind = SYNONYMS.get(kind, kind)
     if kind not in FIELD_TYPES:
         raise WishError(f"{item['name']}: {kind}")
-    return Field(field_name(item["name"]), kind, required=item.get("required") is not False)
+    name = field_name(item["name"])
+    if kind in {"string", "text"} and suggested_type(name.lower()) == "password":
+        kind = "password"
+    return Field(name, kind, required=item.get("required") is not False)
 
 
 def _first_segment(route: object) -> str | None:
@@ -123,6 +187,6 @@ def _sentences(spec: Mapping[str, object]) -> list[str]:
 
 def _understood(text: str) -> Wish:
     try:
-        return understand(text)
+        return understand(without_directives(text))
     except WishError:
         return Wish()

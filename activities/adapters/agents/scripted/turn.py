@@ -8,28 +8,43 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from . import commands, migrations, misbehaviour, questions, resources, secret_status
+from .field_lists import is_russian
+from .plan import Plan, plan_of
 from .questions import Language, Question
-from .sentences import is_russian
 from .sessions import Session
 from .specification import wish_of
 from .stream import Stream
-from .wish import SECRET, Entity, Task, Wish, WishError, directives, has_section, read_task, section
+from .wish import (
+    SECRET,
+    Criterion,
+    Task,
+    Wish,
+    WishError,
+    directives,
+    has_section,
+    read_task,
+    section,
+    without_directives,
+)
 from .workspace import Workspace
 
 ANSWER = "Answer from the person"
 EVIDENCE = "Evidence"
 MAX_SLOW_S = 3_600.0
 BEAT_S = 1.0
+MOST_CRITERIA, MOST_SENTENCE, MOST_WORDS = 50, 200, 500
+"""What a result takes, as the platform's contracts say."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What the turn came to; `files` are the paths in its commit."""
+    """What the turn came to; `files` are the paths in its commit, `criteria` stand for each clause of the wish."""
 
     status: Literal["done", "question", "failed"]
     summary: str
     files: list[str] = field(default_factory=list)
     choices: list[str] = field(default_factory=list)
+    criteria: list[Criterion] = field(default_factory=list)
 
     def document(self) -> dict[str, Any]:
         if self.status == "question":
@@ -37,7 +52,28 @@ class Outcome:
             return {"status": self.status, **asked, "summary": self.summary}
         if self.status == "failed":
             return {"status": self.status, "summary": self.summary}
-        return {"status": self.status, "summary": self.summary, "files": self.files}
+        criteria = [_criterion(number, one) for number, one in enumerate(_fitting(self.criteria), start=1)]
+        return {"status": self.status, "summary": self.summary, "files": self.files, "criteria": criteria}
+
+
+def _fitting(criteria: list[Criterion]) -> list[Criterion]:
+    """As many as a result takes; the last one then stands for all that remain."""
+    if len(criteria) <= MOST_CRITERIA:
+        return criteria
+    kept, others = criteria[: MOST_CRITERIA - 1], criteria[MOST_CRITERIA - 1 :]
+    whole = all(one.built for one in others)
+    return [*kept, Criterion("More clauses than are shown one by one.", "; ".join(one.words for one in others), whole)]
+
+
+def _criterion(number: int, one: Criterion) -> dict[str, str]:
+    """The form of the platform's criteria. That something was built is for others to check."""
+    state = "open" if one.built else "not_met"
+    return {
+        "id": f"w{number}",
+        "sentence": one.sentence[:MOST_SENTENCE],
+        "words": one.words[:MOST_WORDS],
+        "state": state,
+    }
 
 
 class Turn:
@@ -57,6 +93,7 @@ class Turn:
         """Raises WorkspaceError when the repository is not what it should be."""
         if self.answer and self.answer not in self.session.answers:
             self.session.answers.append(self.answer)
+            self.session.completes[self.answer] = self.session.unclear
         self.stream.say("I am a script, not a model. Reading TASK.md.")
         self._take_time()
         if "fail" in self.told:
@@ -69,29 +106,20 @@ class Turn:
 
     def _build(self) -> Outcome:
         try:
-            wish = wish_of(self.task, self.session.answers)
+            wish = wish_of(self.task, self.session.answers, self.session.completes)
+            plan = plan_of(wish, self.workspace)
         except WishError as error:
-            return self._ask(questions.bad_name(self.language, error.name))
-        paths = {name for one in wish.entities for name in (one.path, one.singular)}
-        if "tg_bot" not in self.workspace.modules:
-            # `/notes returns the list` speaks of the route.
-            wish.commands = [one for one in wish.commands if one.name not in paths]
-        refused = self._refusal(wish)
+            return self._ask(questions.bad_name(self.language, error.name, self.workspace.modules))
+        refused = self._refusal(wish, plan)
         if refused:
             return self._ask(refused)
-        try:
-            edits = self._edits(wish)
-        except WishError as error:
-            return self._ask(questions.bad_name(self.language, error.name))
-        changed = self._apply(edits)
+        changed = self._apply(self._edits(plan))
         if not changed and self.repairing:
-            return self._ask(questions.cannot_repair(self.language))
-        return self._commit(changed, self._message(wish))
+            return self._ask(questions.cannot_repair(self.language, self.workspace.modules))
+        return self._commit(changed, self._message(plan), plan)
 
-    def _refusal(self, wish: Wish) -> Question | None:
-        for module, wanted in (("backend", wish.entities), ("tg_bot", wish.commands)):
-            if wanted and module not in self.workspace.modules:
-                return questions.no_module(self.language, module)
+    def _refusal(self, wish: Wish, plan: Plan) -> Question | None:
+        """The question that is asked when nothing at all can be built."""
         effects = {
             "needs-secret",
             "broken-tests",
@@ -99,32 +127,33 @@ class Turn:
             "curious-tests",
             *misbehaviour.INSERTIONS,
         } & self.told.keys()
-        understood = wish.entities or wish.commands or effects or self.repairing
-        return None if understood else questions.unclear(self.language)
+        if not plan.empty or effects or self.repairing:
+            return None
+        modules = self.workspace.modules
+        for module, wanted in (("backend", wish.entities), ("tg_bot", wish.commands)):
+            if wanted and module not in modules:
+                words = next(one.words for one in plan.not_built)
+                return questions.no_module(self.language, module, words, modules)
+        if wish.changes:
+            return questions.cannot_change(self.language, plan.not_built[-1].sentence, modules)
+        words = next((one.words for one in plan.not_built), "")
+        return questions.unclear(self.language, words or " ".join(self._said.split())[:200], modules)
 
-    def _edits(self, wish: Wish) -> dict[str, str | None]:
-        edits: dict[str, str | None] = {}
-        entities = [self._grown(one) for one in wish.entities]
-        for entity in entities:
+    @property
+    def _said(self) -> str:
+        return without_directives(self.task.sentences)
+
+    def _edits(self, plan: Plan) -> dict[str, str | None]:
+        edits: dict[str, str | None] = dict.fromkeys(plan.removed)
+        for entity in plan.entities:
             edits |= resources.files(entity, self.workspace.has_pages)
-        edits |= migrations.files(self.workspace, entities)
-        for command in wish.commands:
-            edits |= commands.files(command)
+        edits |= migrations.files(self.workspace, plan.entities)
+        edits |= commands.files(self.workspace, plan.commands)
         secrets = [name for name in self.told.get("needs-secret", []) if SECRET.fullmatch(name)]
-        edits |= secret_status.contract(self.workspace, [*wish.secrets, *secrets])
+        edits |= secret_status.contract(self.workspace, [*plan.secrets, *secrets])
         edits |= secret_status.route(self.workspace, secrets)
         slow = _seconds(self.told["slow-tests"][0]) if "slow-tests" in self.told else None
         return edits | misbehaviour.edits(self.workspace, self.told.keys(), self.repairing, slow)
-
-    def _grown(self, entity: Entity) -> Entity:
-        """Keep the fields of an existing entity as they are: rows of earlier releases use them."""
-        model = self.workspace.committed(resources.model_path(entity))
-        kept = {one.name: one for one in resources.existing_fields(model)} if model else {}
-        changed = next((one for one in entity.fields if kept.get(one.name, one).type != one.type), None)
-        if changed:
-            raise WishError(f"{changed.name}: {changed.type}")
-        added = [one for one in entity.fields if one.name not in kept]
-        return Entity(entity.singular, entity.path, (*kept.values(), *added))
 
     def _apply(self, edits: Mapping[str, str | None]) -> list[str]:
         """Write what differs; returns every path that differs from HEAD, also one that a killed turn wrote."""
@@ -139,23 +168,30 @@ class Turn:
                 self.stream.use("Write", {"file_path": path, "content": content}, f"wrote {path}")
         return self.workspace.uncommitted(sorted(edits))
 
-    def _commit(self, changed: list[str], message: str) -> Outcome:
+    def _commit(self, changed: list[str], message: str, plan: Plan) -> Outcome:
         commit = self.workspace.commit(changed, message) if changed else None
         if commit is None:
             text = "Everything that was asked for is already there; there is nothing to commit."
-            return Outcome("done", text)
+            return Outcome("done", text + self._left_out(plan), criteria=plan.criteria)
         self.stream.use("Bash", {"command": f"git commit -m {message.splitlines()[0]!r}"}, commit)
-        return Outcome("done", f"{message.splitlines()[0]} ({len(changed)} files, commit {commit[:12]}).", changed)
+        text = f"{message.splitlines()[0]} ({len(changed)} files, commit {commit[:12]})."
+        return Outcome("done", text + self._left_out(plan), changed, criteria=plan.criteria)
 
-    def _message(self, wish: Wish) -> str:
-        names = [one.path for one in wish.entities] + [f"/{one.name}" for one in wish.commands]
-        subject = f"Add {', '.join(names)}" if names else "Follow the task"
+    def _left_out(self, plan: Plan) -> str:
+        words = "; ".join(f"“{one.words}”" for one in plan.not_built)
+        return f" {questions.SELF[self.language]} {questions.NOT_BUILT[self.language]}: {words}." if words else ""
+
+    def _message(self, plan: Plan) -> str:
+        parts = [("Add", plan.names), ("Remove", plan.gone)]
+        said = [f"{verb} {', '.join(names)}" for verb, names in parts if names]
+        subject = "; ".join(said) or "Follow the task"
         if self.repairing:
             subject = "Repair what the checks found"
         return subject if len(subject) <= 72 else subject[:71] + "…"
 
     def _ask(self, question: Question) -> Outcome:
         self.session.asked.append(question.text)
+        self.session.unclear = question.unclear
         return Outcome("question", question.text, choices=question.choices)
 
     def _take_time(self) -> None:

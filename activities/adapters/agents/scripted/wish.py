@@ -5,7 +5,7 @@ import keyword
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 FIELD_TYPES = ("string", "text", "integer", "number", "boolean", "date", "datetime")
 MAX_NAME = 40
@@ -39,11 +39,15 @@ class Field:
 
 @dataclass(frozen=True)
 class Entity:
-    """`singular` names the model, `path` the route; both are safe identifiers (the path may have dashes)."""
+    """`singular` names the model, `path` the route; both are safe identifiers (the path may have dashes).
+
+    `retired` are columns that releases before this one use: they stay in the table, and nothing shows them.
+    """
 
     singular: str
     path: str
     fields: tuple[Field, ...]
+    retired: tuple[Field, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -52,15 +56,43 @@ class Command:
     reply: str
 
 
+@dataclass(frozen=True)
+class Change:
+    """What is to change in a project that exists. `name` is what the model of a thing, or a command, is called."""
+
+    kind: Literal["add-fields", "remove-fields", "remove-entity", "remove-command"]
+    name: str
+    words: str
+    fields: tuple[Field, ...] = ()
+
+
+@dataclass(frozen=True)
+class Criterion:
+    """What has become of some words of the wish; `sentence` says it. `about` is a thing's model or a `/command`."""
+
+    sentence: str
+    words: str
+    built: bool = True
+    about: str = ""
+
+
 @dataclass
 class Wish:
+    """`criteria` stand for every clause, whether it is understood or not."""
+
     entities: list[Entity] = field(default_factory=list)
     commands: list[Command] = field(default_factory=list)
     secrets: list[str] = field(default_factory=list)
+    changes: list[Change] = field(default_factory=list)
+    criteria: list[Criterion] = field(default_factory=list)
 
     @property
     def empty(self) -> bool:
-        return not (self.entities or self.commands or self.secrets)
+        return not (self.entities or self.commands or self.secrets or self.changes)
+
+    @property
+    def not_built(self) -> list[Criterion]:
+        return [one for one in self.criteria if not one.built]
 
 
 @dataclass(frozen=True)

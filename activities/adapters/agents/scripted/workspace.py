@@ -43,6 +43,10 @@ class Workspace:
         names = self._git("ls-tree", "-r", "--name-only", "HEAD", "--", folder).splitlines()
         return [name for name in names if name.endswith(".py")]
 
+    def once_had(self, path: str) -> bool:
+        """Whether an earlier commit removed the file."""
+        return bool(self._git("log", "--max-count=1", "--diff-filter=D", "--format=%H", "--", path))
+
     def write(self, path: str, content: str) -> None:
         """Replace the file in one step. Raises WorkspaceError for Python that does not compile."""
         if path.endswith(".py"):

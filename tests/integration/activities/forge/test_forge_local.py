@@ -287,3 +287,38 @@ async def test_a_huge_file_and_an_unknown_commit_are_refused(forge: LocalBareFor
     with pytest.raises(OrchestratorError) as unknown:
         await forge.mirror(message.repo_full_name).read_files("f" * 40, ["README.md"])
     assert (huge.value.code, unknown.value.code) == (ErrorCode.INVALID_INPUT, ErrorCode.NOT_FOUND)
+
+
+async def test_a_module_that_is_wanted_later_is_on_the_work_branch(forge: LocalBareForge, tmp_path: Path) -> None:
+    message = wish()
+    await forge.scaffold(message)
+    bare = forge.mirror(message.repo_full_name).directory
+    work = clone(forge, message, tmp_path / "work")
+    commit(work, "services/backend/routes/mine.py", "# by a person\n")
+    commit(work, "README.md", "Mine now\n")
+    git(work, "push", "--quiet", "origin", "main")
+    main = git(bare, "rev-parse", "main")
+    later = message.model_copy(
+        update={"modules": ["backend", "tg_bot"], "description": "Say hello", "branch": "task/eng-2"}
+    )
+    with pytest.raises(OrchestratorError) as refused:
+        await forge.scaffold(later)
+    assert (refused.value.code, "README.md" in refused.value.message) == (ErrorCode.SCAFFOLD_FAILED, True)
+    git(work, "revert", "--no-edit", "HEAD")
+    git(work, "push", "--quiet", "origin", "main")
+    main = git(bare, "rev-parse", "main")
+    assert (await forge.scaffold(later)).adopted
+    branch = git(bare, "rev-parse", "task/eng-2")
+    assert (await forge.scaffold(later)).adopted
+    assert git(bare, "rev-parse", "task/eng-2", "task/eng-2^", "main").split() == [branch, main, main]
+    names = git(bare, "ls-tree", "-r", "--name-only", "task/eng-2").splitlines()
+    assert {"services/tg_bot/app.py", "tests/tg_bot/test_bot.py", "services/backend/routes/mine.py"} <= {*names}
+    assert "TELEGRAM_BOT_TOKEN" in git(bare, "show", "task/eng-2:env.contract.yaml")
+    assert "Sells things" in git(bare, "show", "task/eng-2:.copier-answers.yml")
+
+
+async def test_modules_are_added_to_nothing_that_has_them(forge: LocalBareForge) -> None:
+    message = wish(modules=["backend", "tg_bot"])
+    await forge.scaffold(message)
+    await forge.scaffold(message.model_copy(update={"modules": ["backend"], "branch": "task/eng-2"}))
+    assert git(forge.mirror(message.repo_full_name).directory, "branch", "--list", "task/*") == ""

@@ -1,6 +1,7 @@
 """What the scripted agent understands, and what it asks about instead."""
 
 import keyword
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -19,6 +20,9 @@ from activities.adapters.agents.scripted.wish import (
     read_task,
     section,
 )
+from activities.adapters.agents.scripted.workspace import Workspace
+
+EMPTY = Workspace(Path("/nonexistent"))
 
 
 def understood(text: str) -> list[tuple[str, list[tuple[str, str]]]]:
@@ -81,7 +85,8 @@ def test_a_command_is_understood(sentence: str, expected: list[tuple[str, str]])
     "sentence",
     [
         "make me something cool", "Make me something cool: fast", "flower shop", "A flower shop with roses and tulips",
-        "Сделай что-нибудь крутое", "See http://example.com for details", "", "Make a service: title",
+        "Сделай что-нибудь крутое", "See http://example.com for details",
+        "See http://example.com:8080/x for details", "", "Make a service: title",
         "Requirements: it must be quick to open and work offline", "GET /notes returns",
     ],
 )  # fmt: skip
@@ -124,7 +129,7 @@ def test_any_text_gives_code_that_compiles_or_a_question(name: str, field: str) 
 
 @given(reply=st.text(min_size=1, max_size=300))
 def test_any_reply_gives_a_handler_that_holds_exactly_it(reply: str) -> None:
-    handler = commands.files(Command("hello", reply))["services/tg_bot/handlers/hello.py"]
+    handler = commands.files(EMPTY, [Command("hello", reply)])["services/tg_bot/handlers/hello.py"]
     lines: dict[str, list[str]] = {}
     exec(handler[handler.index("LINES") : handler.index("\n]\n") + 3], lines)
     assert lines["LINES"] == reply.splitlines()

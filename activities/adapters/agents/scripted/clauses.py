@@ -1,0 +1,112 @@
+"""Clauses: where one ends, whether it denies something, and whether it says anything at all."""
+
+import re
+
+from .stop_words import STOP_WORDS
+
+_CHANGE = r"(?:add|remove|delete|drop|добавь(?:те)?|убери(?:те)?|удали(?:те)?)\b"
+_SENTENCE_END = re.compile(
+    rf"[;\n]|(?<=[.!?])\s+|,?\s+(?:and|then|и|а\s+также)\s+(?={_CHANGE})|,\s+(?={_CHANGE})", re.IGNORECASE
+)
+_CLAUSE_END = re.compile(r",\s+(?:and|but|и|но|а)\s+(?:also\s+|также\s+)?", re.IGNORECASE)
+_NEGATION = re.compile(
+    r"\b(?:(?:do|does|did|must|should|can|could|will|wo|would|may|is|are)\s*n[o']t|\w+n['’]t|cannot|never|no|not|nobody|"
+    r"without|не|нет|без|нельзя|никогда|никому|никто|ни)\b",
+    re.IGNORECASE,
+)
+_SHOWING = re.compile(
+    r"\b(?:show|shown|shows|return|returned|display|displayed|reveal|visible|send|sent|see|seen)\b|"
+    r"\b(?:показыв|показан|возвращ|вид(?:ен|на|но|ны)\b|выдав|отда)\w*",
+    re.IGNORECASE,
+)
+_STORING = re.compile(
+    r"\b(?:store|keep|save|record|ask\s+for|have|need|want|add|include)\b|\b(?:no|without|без)\b|"
+    r"\b(?:хран|сохран|записыв|спрашив|добавля|нуж(?:ен|на|но|ны)\b)\w*",
+    re.IGNORECASE,
+)
+_FILLERS = STOP_WORDS | frozenset(
+    [
+        "also",
+        "then",
+        "but",
+        "two",
+        "three",
+        "four",
+        "several",
+        "few",
+        "commands",
+        "says",
+        "answers",
+        "replies",
+        "responds",
+        "please",
+        "thanks",
+        "и",
+        "а",
+        "но",
+        "также",
+        "ещё",
+        "еще",
+        "затем",
+        "потом",
+        "две",
+        "три",
+        "четыре",
+        "команды",
+        "командами",
+        "отвечает",
+        "говорит",
+        "пишет",
+        "спасибо",
+        "она",
+        "он",
+        "оно",
+        "они",
+        "который",
+        "которая",
+        "yes",
+        "no",
+        "ok",
+        "okay",
+        "continue",
+        "retry",
+        "да",
+        "нет",
+        "продолжай",
+        "продолжить",
+        "хорошо",
+    ]
+)
+
+
+def sentences(text: str) -> list[str]:
+    """Sentences, lines and what stands between semicolons; each request for a change is one of its own."""
+    return [one.strip() for one in _SENTENCE_END.split(text) if one and one.strip()]
+
+
+def clauses(sentence: str) -> list[str]:
+    """The parts of a sentence that was not understood, without those that say nothing."""
+    return [one for part in _CLAUSE_END.split(sentence) if (one := tidy(part)) and says_something(one)]
+
+
+def tidy(text: str) -> str:
+    """One line without the marks and conjunctions around it."""
+    line = " ".join(text.split()).strip(" ,;:.-–—")
+    return re.sub(r"^(?:(?:and|but|also|и|но|а|также)\s+)+", "", line, flags=re.IGNORECASE)
+
+
+def says_something(text: str) -> bool:
+    return any(word not in _FILLERS for word in re.findall(r"[^\W_][\w'’-]*", text.lower()))
+
+
+def is_negated(text: str) -> bool:
+    return _NEGATION.search(text) is not None
+
+
+def denies_showing(text: str) -> bool:
+    return is_negated(text) and _SHOWING.search(text) is not None
+
+
+def denies_storing(text: str) -> bool:
+    """`Don't store the year`, `no year`."""
+    return is_negated(text) and _STORING.search(text) is not None and _SHOWING.search(text) is None

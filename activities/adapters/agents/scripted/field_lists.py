@@ -1,0 +1,168 @@
+"""Lists of fields: `title, year:int and read (bool)`. What stands behind such a list is left to the caller."""
+
+import re
+from collections.abc import Iterator
+
+from .clauses import is_negated
+from .nouns import RUSSIAN_FIELDS, SUGGESTED, TYPE_WORDS, suggested_type, transliterated
+from .wish import IDENTIFIER, MAX_NAME, Field, WishError, safe_name
+
+KNOWN_FIELDS = frozenset(
+    {*RUSSIAN_FIELDS, *RUSSIAN_FIELDS.values(), "surname", "pages", "isbn", "done", "priority", "username"}
+)
+SAFE_LAST_TYPES = frozenset({"int", "integer", "bool", "boolean", "float", "str", "string", "decimal", "datetime"})
+OPTIONAL = re.compile(r"\(?\b(?:optional|необязательн\w+)\)?\s*$|\?\s*$", re.IGNORECASE)
+LIST_SEPARATOR = re.compile(r",(?![^(]*\))|\s+(?:and|и)\s+|\s*&\s*")
+TYPED = re.compile(r"(?P<name>[^:()]+?)\s*(?::\s*(?P<after>[^:()]+)|\(\s*(?P<inside>[^()]+?)\s*\))?")
+MOST_WORDS = 3
+_NEVER_IN_A_NAME = frozenset(
+    [
+        "by",
+        "for",
+        "from",
+        "to",
+        "with",
+        "when",
+        "if",
+        "only",
+        "must",
+        "should",
+        "can",
+        "could",
+        "may",
+        "will",
+        "so",
+        "that",
+        "which",
+        "but",
+        "each",
+        "every",
+        "me",
+        "i",
+        "we",
+        "it",
+        "they",
+        "sort",
+        "sorted",
+        "show",
+        "search",
+        "send",
+        "export",
+        "import",
+        "notify",
+        "remind",
+        "delete",
+        "remove",
+        "add",
+        "let",
+        "make",
+        "use",
+        "please",
+        "по",
+        "для",
+        "если",
+        "когда",
+        "чтобы",
+        "но",
+        "только",
+        "может",
+        "могут",
+        "можно",
+        "надо",
+        "нужно",
+        "нужен",
+        "нужна",
+        "мне",
+        "я",
+        "мы",
+        "он",
+        "она",
+        "оно",
+        "они",
+        "покажи",
+        "показывай",
+        "пришли",
+        "отправь",
+        "удали",
+        "добавь",
+        "сделай",
+        "ищи",
+        "найди",
+        "пожалуйста",
+    ]
+)
+
+
+def leading_fields(text: str) -> tuple[list[Field], str]:
+    """The fields at the beginning of a text, and what follows them. Raises WishError for one that cannot be built."""
+    fields: list[Field] = []
+    for item, start in _items(text):
+        if not item:
+            continue
+        found = TYPED.fullmatch(OPTIONAL.sub("", item).strip())
+        if not _may_be_field(item, found):
+            return fields, text[start:]
+        fields.append(_field(item, found))
+    return fields, ""
+
+
+def leading_known(text: str) -> bool:
+    """Whether the first item is a field without a colon that says so: its name is usual, or its type is given."""
+    item = next((item for item, _ in _items(text) if item), "").lower()
+    found = TYPED.fullmatch(item)
+    typed = found is not None and (found["after"] or found["inside"] or "").strip() in TYPE_WORDS
+    return typed or item in KNOWN_FIELDS or any(pattern.fullmatch(item) for pattern, _ in SUGGESTED)
+
+
+def field_name(text: str) -> str:
+    """Raises WishError for what cannot be a field. Latin names stay as written, Russian ones are translated."""
+    plain = text.strip()
+    known = RUSSIAN_FIELDS.get(plain.lower()) or re.sub(r"[\s-]+", "_", transliterated_if_russian(plain))
+    if len(known) > MAX_NAME or not IDENTIFIER.fullmatch(known.lower()):
+        raise WishError(text)
+    safe_name(known.lower(), text)
+    return known
+
+
+def transliterated_if_russian(text: str) -> str:
+    return transliterated(text.lower()) if is_russian(text) else text
+
+
+def is_russian(text: str) -> bool:
+    return re.search("[а-яё]", text, re.IGNORECASE) is not None
+
+
+def _items(text: str) -> Iterator[tuple[str, int]]:
+    """Each item of a list and where it begins, with the separator before it."""
+    start = end = 0
+    for separator in LIST_SEPARATOR.finditer(text):
+        yield text[end : separator.start()].strip(" .!\t"), start
+        start, end = separator.span()
+    yield text[end:].strip(" .!\t"), start
+
+
+def _may_be_field(item: str, found: "re.Match[str] | None") -> bool:
+    """Not a sentence that has got into the list. What is neither raises an error later, which is asked about."""
+    name = found["name"] if found else item
+    words = name.lower().split()
+    if is_negated(item) or any(word in _NEVER_IN_A_NAME for word in words):
+        return False
+    return found is None or len(words) <= MOST_WORDS
+
+
+def _field(item: str, found: "re.Match[str] | None") -> Field:
+    if found is None:
+        raise WishError(item)
+    name, kind = found["name"], (found["after"] or found["inside"] or "").strip().lower()
+    words = name.split()
+    if not kind and len(words) == 2 and words[1].lower() in SAFE_LAST_TYPES:
+        name, kind = words[0], words[1].lower()
+    if kind and kind not in TYPE_WORDS:
+        raise WishError(item)
+    known = field_name(name)
+    suggested = suggested_type(known.lower())
+    chosen = TYPE_WORDS[kind] if kind else suggested
+    if suggested == "password" and chosen in {"string", "text"}:
+        chosen = "password"
+    # A flag that was not sent is off; every other named field is required.
+    return Field(known, chosen, required=chosen != "boolean" and not OPTIONAL.search(item))

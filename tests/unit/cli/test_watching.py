@@ -1,0 +1,28 @@
+"""How a task that has ended is shown."""
+
+import pytest
+
+from cli.client.watching import show_ending
+from cli.terminal.output import Output
+from contracts.base import utc_now
+from contracts.nouns import TaskDTO
+from contracts.states import TaskKind, TaskState
+from contracts.subjects import Subject
+
+
+def task(*criteria: dict[str, object]) -> TaskDTO:
+    now = utc_now()
+    base = {"id": "dlv-0123456789ab", "kind": TaskKind.DELIVERY, "subject": Subject.project("p"), "user_id": 5}
+    state = {"workflow_id": "w", "state": TaskState.COMPLETED, "created_at": now, "updated_at": now}
+    return TaskDTO.model_validate({**base, **state, "criteria": list(criteria)})
+
+
+def test_what_was_not_built_is_listed_with_its_words_and_the_reason(capsys: pytest.CaptureFixture[str]) -> None:
+    built = {"id": "w1", "sentence": "books has title.", "words": "Books: title"}
+    left_out = {"id": "w2", "sentence": "It needs the module tg_bot.", "words": "/start answers Hi", "state": "not_met"}
+    show_ending(task(built, left_out), Output(as_json=False))
+    shown = capsys.readouterr().out
+    assert "Not built:\n  /start answers Hi  (It needs the module tg_bot.)" in shown
+    assert "Books: title" not in shown
+    show_ending(task(built), Output(as_json=False))
+    assert "Not built" not in capsys.readouterr().out
