@@ -15,7 +15,7 @@ from activities.adapters.verification.phases import Beside, read_report
 from activities.adapters.verification.report import judge
 from contracts.errors import ErrorCode, OrchestratorError, bounded_list
 from contracts.steps import AnalysisRequest
-from tests.unit.activities.test_plan_reader_files import COMMIT, CONTRACT, MANIFEST, FakeFiles
+from tests.unit.activities.deploys.test_plan_reader_files import COMMIT, CONTRACT, MANIFEST, FakeFiles
 
 MERGES = "a0: &a0 {k: v}\n" + "".join(
     f"a{n}: &a{n} {{<<: [*a{n - 1}, *a{n - 1}]}}\n" for n in range(1, 23)

@@ -19,6 +19,7 @@ from contracts import (
     chat,
     criteria,
     departments,
+    maintenance,
     nouns,
     progress,
     project_settings,
@@ -34,7 +35,7 @@ from runtime.settings import Settings
 PUBLIC = {"/health", "/healthz"}
 FOR_EVERY_KEY = {"/whoami"}
 MODULES = (
-    access, agent_workers, artifacts, base, chat, criteria, departments, nouns, progress, project_settings,
+    access, agent_workers, artifacts, base, chat, criteria, departments, maintenance, nouns, progress, project_settings,
     project_spec, questions, states, steps, subjects,
 )  # fmt: skip
 

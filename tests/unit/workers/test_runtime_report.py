@@ -19,12 +19,12 @@ from workers.local import Choice
         (True, "deploy@elsewhere", "containers"),
     ],
 )
-def test_new_services_go_where_the_choice_says(
+async def test_new_services_go_where_the_choice_says(
     tmp_path: Path, in_containers: bool, server: str | None, services: str
 ) -> None:
     settings = Settings(home=tmp_path, server=server)
     for start in ("first", "second"):
-        _report_runtime(settings, Choice(in_containers, f"the {start} start"))
+        await _report_runtime(settings, Choice(in_containers, f"the {start} start"))
         report = RuntimeReport.read(settings.runtime_report_file)
         assert report is not None
         assert (report.services, report.reason) == (services, f"the {start} start")

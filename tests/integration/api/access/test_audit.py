@@ -131,7 +131,7 @@ async def test_the_first_use_of_a_key_from_an_address_is_a_sign_in(api: Api) -> 
     for _ in range(3):
         await api.http.get("/projects", headers=mine)
     elsewhere = httpx.ASGITransport(api.app, client=("203.0.113.9", 1))
-    async with httpx.AsyncClient(transport=elsewhere, base_url="http://api") as http:
+    async with httpx.AsyncClient(transport=elsewhere, base_url="http://127.0.0.1") as http:
         await http.get("/nowhere", headers=mine)
         assert (await http.get("/users", headers=mine)).status_code == 403
     entries = await trail(api, user_id=user_id, action="sign_in.key")

@@ -55,7 +55,7 @@ async def test_an_address_with_https_is_not_asked_without(api: Api) -> None:
     app = create_app(
         Settings(home=api.settings.home, public_url="https://orchestrator.example.test"), database_url=api.database_url
     )
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://api") as http:
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1") as http:
         assert "max-age" in (await http.get("/nowhere")).headers["strict-transport-security"]
 
 

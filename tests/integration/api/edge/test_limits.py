@@ -44,7 +44,10 @@ async def limited(api: Api, address: str = "127.0.0.1", **limits: Any) -> AsyncI
     settings = Settings(home=api.settings.home, **limits)
     app = create_app(settings, database_url=api.database_url, gateway=api.gateway)
     transport = httpx.ASGITransport(app, raise_app_exceptions=False, client=(address, 40_000))
-    async with app.router.lifespan_context(app), httpx.AsyncClient(transport=transport, base_url="http://api") as http:
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as http,
+    ):
         yield http
 
 

@@ -235,7 +235,7 @@ async def test_links_and_sessions_end_with_their_time_and_sessions_outlive_a_res
     restarted = create_app(api.settings, database_url=api.database_url, gateway=api.gateway)
     async with (
         restarted.router.lifespan_context(restarted),
-        httpx.AsyncClient(transport=httpx.ASGITransport(restarted), base_url="http://api") as http,
+        httpx.AsyncClient(transport=httpx.ASGITransport(restarted), base_url="http://127.0.0.1") as http,
     ):
         assert (await http.post("/codec/decode", content="{}", headers=origin | cookie)).status_code == 200
     await api.rows("UPDATE credentials SET expires_at = now() WHERE kind <> 'key'")
