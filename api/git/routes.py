@@ -6,8 +6,10 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Path, Query, Request
 from fastapi.responses import PlainTextResponse, Response
+from sqlalchemy.ext.asyncio import AsyncSession
 
-from api.auth import Person
+from api.audit.trail import Act, audited
+from api.auth import Caller, PersonWithKey
 from api.database import Session
 from api.dependencies import SettingsDep, part
 from api.git import push_rules, queries
@@ -15,7 +17,7 @@ from api.git.backend import GitBackend, GitRequest
 from api.problems import not_found, permanent
 from contracts.errors import ErrorCode, OrchestratorError
 from contracts.project_spec import ProjectSlug
-from runtime.settings import GIT_PATH, LOCAL_FORGE
+from runtime.settings import GIT_PATH, LOCAL_FORGE, Settings
 
 router = APIRouter(prefix=GIT_PATH, include_in_schema=False, default_response_class=Response)
 
@@ -31,15 +33,13 @@ async def list_refs(
     service: Annotated[Service, Query()],
     request: Request,
     session: Session,
-    caller: Person,
+    caller: PersonWithKey,
     settings: SettingsDep,
     backend: BackendDep,
 ) -> Response:
     """What there is to fetch, or where a push may go."""
     try:
-        if settings.forge != LOCAL_FORGE:
-            raise not_found("repository", slug)
-        repository = await queries.find_repository(session, caller, slug, to_push=service == "git-receive-pack")
+        repository = await _repository(session, caller, settings, slug, to_push=service == "git-receive-pack")
     except OrchestratorError as error:
         return _in_words(error)
     await session.commit()
@@ -47,33 +47,55 @@ async def list_refs(
     return await backend.answer(asked, request.stream())
 
 
-@router.post("/{slug}.git/{service}")
-async def serve(
+@router.post("/{slug}.git/git-upload-pack")
+async def fetch(
     slug: Slug,
-    service: Annotated[Service, Path()],
     request: Request,
     session: Session,
-    caller: Person,
+    caller: PersonWithKey,
     settings: SettingsDep,
     backend: BackendDep,
 ) -> Response:
-    """Fetch, or push. Nothing of the body is read before it is known who asks."""
-    pushes = service == "git-receive-pack"
+    """What the person has not got yet."""
     try:
-        if settings.forge != LOCAL_FORGE:
-            raise not_found("repository", slug)
-        repository = await queries.find_repository(session, caller, slug, to_push=pushes)
+        repository = await _repository(session, caller, settings, slug, to_push=False)
     except OrchestratorError as error:
         return _in_words(error)
     # No database connection is held while Git works.
     await session.commit()
-    body: AsyncIterator[bytes] = request.stream()
-    if pushes:
-        begin, refused = await _commands(request, body)
-        if refused:
-            return await _refused(refused, body)
-        body = _joined(begin, body)
-    return await backend.answer(_asked(request, f"/{repository}.git/{service}", caller.user_id), body)
+    return await backend.answer(_asked(request, f"/{repository}.git/git-upload-pack", caller.user_id), request.stream())
+
+
+@router.post("/{slug}.git/git-receive-pack")
+async def push(
+    act: Annotated[Act, audited("git.push")],
+    slug: Slug,
+    request: Request,
+    session: Session,
+    caller: PersonWithKey,
+    settings: SettingsDep,
+    backend: BackendDep,
+) -> Response:
+    """New commits for branches of tasks. Nothing of the body is read before it is known who sends it."""
+    try:
+        repository = await _repository(session, caller, settings, slug, to_push=True)
+    except OrchestratorError as error:
+        act.tell(refused=error.code.value)
+        return _in_words(error)
+    await session.commit()
+    body = request.stream()
+    begin, refused = await _commands(request, body)
+    if refused:
+        act.tell(refused=" ".join(refused))
+        return await _refused(refused, body)
+    asked = _asked(request, f"/{repository}.git/git-receive-pack", caller.user_id)
+    return await backend.answer(asked, _joined(begin, body))
+
+
+async def _repository(session: AsyncSession, caller: Caller, settings: Settings, slug: str, *, to_push: bool) -> str:
+    if settings.forge != LOCAL_FORGE:
+        raise not_found("repository", slug)
+    return await queries.find_repository(session, caller, slug, to_push=to_push)
 
 
 def _asked(request: Request, path: str, user_id: int, query: str = "") -> GitRequest:

@@ -1,6 +1,7 @@
 """The outermost layer: request ids, a limit on bodies, and text that PostgreSQL cannot hold."""
 
 import asyncio
+import contextlib
 import json
 import re
 import time
@@ -13,10 +14,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.edge import security_headers
 from api.problems import permanent, problem_response
-from contracts.errors import ErrorCode, OrchestratorError
+from contracts.errors import ErrorClass, ErrorCode, OrchestratorError
 from runtime.settings import GIT_PATH, WEB_UI_PATH, Settings
 
 _QUIET = ("/internal/", "/health", "/codec/", f"{WEB_UI_PATH}/")
+
+_LINGER_S, _LINGER_BYTES = 2.0, 32_000_000
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}\Z")
 # An escaped NUL or surrogate, or enough digits for a number beyond bigint: only then the document is parsed.
@@ -112,9 +115,10 @@ class BodyGuard:
         try:
             body = await self._read(scope, receive)
         except OrchestratorError as error:
-            # Its rest is not read, so the connection cannot be used again.
-            close = {"Connection": "close"}
-            await problem_response(error.code, error.message, request_id, headers=close)(scope, receive, send)
+            # Its rest is not used, so the connection cannot be used again.
+            refusal = problem_response(error.code, error.message, request_id, headers={"Connection": "close"})
+            is_known = error.details.get("limit", self._small) != self._small
+            await refusal(scope, receive, _lingering(receive, send) if is_known else send)
             return
         if (where := _unstorable(body)) is not None:
             detail = "The request contains a NUL character, half of a surrogate pair, or a number beyond 64 bits."
@@ -155,12 +159,42 @@ class BodyGuard:
             limit = await self._largest_body(scope)
         if size > limit:
             # Who shows no known key hears of the small limit.
-            raise permanent(
+            hint = " Without a key that the platform knows, nobody may send more." if limit == self._small else ""
+            raise OrchestratorError(
                 ErrorCode.PAYLOAD_TOO_LARGE,
-                f"The body may have at most {limit} bytes."
-                + (" Without a key that the platform knows, nobody may send more." if limit == self._small else ""),
+                f"The body may have at most {limit} bytes.{hint}",
+                error_class=ErrorClass.PERMANENT,
+                details={"limit": limit},
             )
         return limit
+
+
+def _lingering(receive: Receive, send: Send) -> Send:
+    """For a known sender: ends a reply only when the body has been sent, or has gone on for too long.
+
+    Programs read a reply once they have sent their body; a connection that is closed before takes the reply from them.
+    """
+
+    async def send_and_wait(message: Message) -> None:
+        if message["type"] != "http.response.body":
+            await send(message)
+            return
+        await send({**message, "more_body": True})
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_LINGER_S):
+                await _drop(receive)
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    return send_and_wait
+
+
+async def _drop(receive: Receive) -> None:
+    size = 0
+    while size < _LINGER_BYTES:
+        message = await receive()
+        size += len(message.get("body", b""))
+        if message["type"] != "http.request" or not message.get("more_body"):
+            return
 
 
 def _announced(scope: Scope) -> int:

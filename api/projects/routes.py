@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path, Query
 
 from api.audit.trail import Act, audited
-from api.auth import Caller, Person, agents_may
+from api.auth import Caller, Person, PersonWithKey, agents_may
 from api.database import Session
 from api.dependencies import SettingsDep
 from api.git.repositories import remove_repository
@@ -109,7 +109,7 @@ async def transfer_project(
     project_id: ProjectId,
     body: ProjectTransfer,
     session: Session,
-    caller: Person,
+    caller: PersonWithKey,
     settings: SettingsDep,
 ) -> ProjectDTO:
     """Hand the project over to another person, who becomes its only owner. Running work is a conflict."""
@@ -128,7 +128,7 @@ async def delete_project(
     act: Annotated[Act, audited("project.delete")],
     project_id: ProjectId,
     session: Session,
-    caller: Person,
+    caller: PersonWithKey,
     settings: SettingsDep,
     confirm: Annotated[str, Query(max_length=100, description="The project's name.")] = "",
 ) -> ProjectDeletion:

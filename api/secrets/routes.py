@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path, Response
 
 from api.audit.trail import Act, audited
-from api.auth import Caller, Person, agents_may
+from api.auth import Caller, Person, PersonWithKey, agents_may
 from api.database import Session
 from api.gateway import GatewayDep
 from api.problems import not_found, permanent
@@ -62,7 +62,13 @@ async def set_secret(
 
 @router.post("/projects/{project_id}/secrets/{name}/show")
 async def show_secret(
-    project_id: ProjectId, name: Name, session: Session, caller: Person, vault: VaultDep, response: Response
+    act: Annotated[Act, audited("secret.show")],
+    project_id: ProjectId,
+    name: Name,
+    session: Session,
+    caller: PersonWithKey,
+    vault: VaultDep,
+    response: Response,
 ) -> SecretShown:
     """The value of a generated secret, this once, for the owner by membership: an admin becomes no owner by being one.
 

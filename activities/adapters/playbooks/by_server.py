@@ -98,7 +98,9 @@ class ContainerServer:
         """Whether there is such a server. What a person has taken out of use stays as it is."""
         known = next((server for server in await self.api.servers() if server.handle == handle), None)
         if known is not None and known.status in _OURS:
-            facts = known.model_dump(exclude={"created_at"}) | {"status": status}
+            # This machine needs no SSH: its row has no port.
+            facts = known.model_dump(exclude={"created_at"})
+            facts |= {"status": status, "ssh_port": known.ssh_port or SSH_PORT}
             await self.api.register_server(ServerCreate(**facts))
         return known is not None
 

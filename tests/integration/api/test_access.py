@@ -72,6 +72,7 @@ def valid_body(path: str, project_id: str) -> dict[str, object] | None:
         "/deploys": request,
         "/tokens": {"project_id": project_id, "commands": ["task.show"]},
         "/projects/{project_id}": {"title": "changed"},
+        "/projects/{project_id}/transfer": {"user_id": 1},
         "/projects/{project_id}/secrets/{name}": {"value": "stolen"},
         "/projects/{project_id}/settings/{name}": {"value": True},
         "/questions/{question_id}/answer": {"answer_id": uuid4().hex, "text": "yes"},
@@ -170,6 +171,12 @@ async def test_internal_routes_are_closed_to_everybody_but_the_platform(api: Api
         ("PUT", "/internal/servers", {"handle": "mine", "public_ip": "10.0.0.9"}),
         ("PUT", "/internal/releases", release(mine.project_id)),
         ("POST", "/internal/tokens", {"project_id": mine.project_id, "commands": ["task.show"]}),
+        ("GET", f"/internal/projects/{mine.project_id}/egress", None),
+        ("GET", "/internal/tasks", None),
+        ("GET", "/internal/releases/active", None),
+        ("PUT", f"/internal/releases/{mine.release_id}/health", {"seen_at": "2026-01-01T00:00:00Z", "services": {}}),
+        ("POST", "/internal/artifacts/fates", {"items": [mine.sha256]}),
+        ("POST", "/internal/tidy", None),
     ]
     assert len(calls) == len([route for route in routes(api.app) if route.path.startswith("/internal")])
     for method, path, body in calls:

@@ -39,7 +39,7 @@ async def api(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Api]:
 
 @pytest_asyncio.fixture
 async def client(api: Api) -> AsyncIterator[ApiClient]:
-    async with ApiClient("http://api", _key(api.platform), attempts=1, transport=_transport(api)) as client:
+    async with ApiClient(api.settings.api_url, _key(api.platform), attempts=1, transport=_transport(api)) as client:
         yield client
 
 
@@ -135,7 +135,7 @@ async def test_text_from_outside_is_cleaned_before_it_is_written(api: Api, clien
 
 async def test_a_person_who_sends_it_is_told_and_nothing_is_changed_unseen(api: Api) -> None:
     body = {"id": f"p-{uuid4().hex}", "name": f"n{uuid4().hex[:8]}"}
-    async with ApiClient("http://api", _key(api.admin), transport=_transport(api)) as person:
+    async with ApiClient(api.settings.api_url, _key(api.admin), transport=_transport(api)) as person:
         with pytest.raises(OrchestratorError) as refused:
             await person.create_project(ProjectCreate(**body, title="a\x00b"))
     assert refused.value.code is ErrorCode.INVALID_INPUT
@@ -154,8 +154,8 @@ async def test_what_nobody_can_use_any_more_is_deleted(api: Api, client: ApiClie
     token = {"project_id": project, "commands": ["task.show"], "ttl_s": 60}
     assert (await api.http.post("/internal/tokens", json=token, headers=api.platform)).status_code == 201
     await client.tidy()
-    await api.rows("UPDATE agent_tokens SET expires_at = now() - interval '1 minute' WHERE project_id = $1", project)
+    await api.rows("UPDATE credentials SET expires_at = now() - interval '8 days' WHERE project_id = $1", project)
     await api.rows("INSERT INTO chat_updates VALUES ('old', 'x', now() - interval '8 days'), ('new', 'x', now())")
     tidied = await client.tidy()
     assert (tidied.tokens, tidied.chat_updates) == (1, 1)
-    assert await api.rows("SELECT 1 FROM agent_tokens WHERE project_id = $1", project) == []
+    assert await api.rows("SELECT 1 FROM credentials WHERE project_id = $1", project) == []

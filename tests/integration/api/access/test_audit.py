@@ -17,10 +17,14 @@ from tests.unit.api.test_openapi import routes
 UNAUDITED = {
     # What the platform's processes report of their own work: its beginning is in the trail.
     ("PUT", "/internal/projections"), ("POST", "/internal/events"), ("POST", "/internal/ports"),
-    ("PUT", "/internal/servers"), ("PUT", "/internal/releases"),
+    ("PUT", "/internal/servers"), ("PUT", "/internal/releases"), ("PUT", "/internal/releases/{release_id}/health"),
+    # A question that changes nothing, and the removal of what nobody can use any more.
+    ("POST", "/internal/artifacts/fates"), ("POST", "/internal/tidy"),
     # What the bot remembers of its messages.
     ("PUT", "/chat/screens/{screen_id}"), ("PATCH", "/chat/screens/{screen_id}"), ("PUT", "/chat/updates/{update_id}"),
     ("PUT", "/whoami/language"),
+    # Reading, although Git sends it as a POST.
+    ("POST", "/git/{slug}.git/git-upload-pack"),
 }  # fmt: skip
 
 

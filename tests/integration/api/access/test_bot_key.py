@@ -11,8 +11,12 @@ from tests.integration.api.test_access import valid_body
 from tests.support.api import Api, Headers, running_api
 from tests.unit.api.test_openapi import PUBLIC, access_rules, routes
 
-LASTING = {"/tokens", "/credentials", "/credentials/{credential_id}"}
-"""What a person does with a key of their own only: it would outlive the chat."""
+LASTING = {
+    "/tokens", "/credentials", "/credentials/{credential_id}", "/projects/{project_id}/transfer",
+    "/projects/{project_id}/secrets/{name}/show", "/git/{slug}.git/info/refs", "/git/{slug}.git/git-upload-pack",
+    "/git/{slug}.git/git-receive-pack",
+}  # fmt: skip
+"""What a person does with a key of their own only: it would outlive the chat, or take something out of it."""
 
 
 @pytest_asyncio.fixture(scope="module")
@@ -45,6 +49,7 @@ async def test_through_the_bot_an_administrator_reaches_what_a_chat_needs_and_no
         path = route.path.format(
             project_id="p", task_id="t", question_id="q", release_id="r", sha256="0" * 64, name="max_rounds",
             handle="local", user_id="1", screen_id="s", update_id="u", credential_id="c",
+            slug="s-0001", service="git-upload-pack",
         )  # fmt: skip
         for method in route.methods - {"HEAD"}:
             reply = await api.http.request(method, path, json=valid_body(route.path, "p"), headers=as_admin)

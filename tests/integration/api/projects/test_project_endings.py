@@ -142,7 +142,7 @@ async def test_a_deleted_project_is_gone_and_its_name_is_free_while_nobody_gets_
         assert await named(api, who, wanted) == []
         assert project not in (await api.http.get("/projects?include_archived=true", headers=who)).text
         assert project not in (await api.http.get("/tasks", headers=who)).text
-    for table in ("secrets", "releases", "agent_tokens", "port_allocations"):
+    for table in ("secrets", "releases", "credentials", "port_allocations"):
         assert await api.rows(f"SELECT 1 FROM {table} WHERE project_id = $1", project) == []
     again = await api.http.post("/projects", json={"id": project, "name": wanted}, headers=owner)
     assert (again.status_code, again.json()["code"]) == (409, "CONFLICT")

@@ -272,7 +272,7 @@ async def test_the_form_of_another_site_logs_nobody_in(api: Api, foreign: Header
     link = await ticket(api)
     reply = await api.http.post("/ui-login", data={"ticket": link}, headers=foreign)
     assert_refused(reply, 403, "NOT_ALLOWED")
-    own = {"Origin": "http://api", "Sec-Fetch-Site": "same-origin"}
+    own = {"Origin": api.settings.site_url, "Sec-Fetch-Site": "same-origin"}
     assert (await api.http.post("/ui-login", data={"ticket": link}, headers=own)).status_code == 303
     api.http.cookies.clear()
 
