@@ -117,7 +117,7 @@ class BodyGuard:
         except OrchestratorError as error:
             # Its rest is not used, so the connection cannot be used again.
             refusal = problem_response(error.code, error.message, request_id, headers={"Connection": "close"})
-            is_known = error.details.get("limit", self._small) != self._small
+            is_known = error.details.get("limit", str(self._small)) != str(self._small)
             await refusal(scope, receive, _lingering(receive, send) if is_known else send)
             return
         if (where := _unstorable(body)) is not None:
