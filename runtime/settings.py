@@ -346,6 +346,11 @@ class Settings(BaseSettings):
         return self.home / "logs"
 
     @property
+    def held_dir(self) -> Path:
+        """What running Temporal workers of this machine are doing."""
+        return self.home / "held"
+
+    @property
     def processes_dir(self) -> Path:
         """What `up` started: process ids and start times."""
         return self.home / "processes"

@@ -29,6 +29,7 @@ from runtime.temporal import background
 from runtime.temporal import client as temporal_client
 from runtime.temporal.gateway import Gateway
 from workers.background import plan_of
+from workers.held_steps import HeldSteps, take_over
 from workers.housekeeping import Housekeeping
 from workers.local import Choice, build_ports, choose, root_reason
 from workers.wiring import Ports, build_workers
@@ -45,14 +46,16 @@ _BUCKETS_S = [0.01, 0.05, 0.1, 0.5, 1, 5, 15, 30, 60, 120, 300, 600, 1200, 1800,
 async def run(settings: Settings, queues: list[str]) -> None:
     """Poll `queues` until SIGTERM or SIGINT, then let running activities hand themselves over."""
     client = await _connected(settings)
-    stop = _stop_event()
+    stop, held = _stop_event(), HeldSteps(settings.held_dir)
+    held.open()
+    await take_over(client, settings.held_dir)
     async with ApiClient(settings.api_url, _platform_key(settings)) as api:
         choice = choose(settings, queues)
         ports = build_ports(settings, client, api, in_containers=choice.in_containers)
         await asyncio.gather(_restore(ports, queues), _get_ready(ports, queues))
         if Queue.AGENTS in queues:
             await _report_runtime(settings, choice)
-        workers = build_workers(client, ports, queues)
+        workers = build_workers(client, ports, queues, held=held)
         polling = asyncio.create_task(_poll(workers))
         announcing = asyncio.create_task(_announce(Gateway(client, settings.ui_url), queues))
         tidying = asyncio.create_task(_tidy(settings, ports, api, queues))
@@ -66,6 +69,7 @@ async def run(settings: Settings, queues: list[str]) -> None:
             log.info("stopping: running activities are handed over")
             await asyncio.gather(*(worker.shutdown() for worker in workers))
         await polling
+    held.close()
 
 
 async def _restore(ports: Ports, queues: list[str]) -> None:

@@ -29,6 +29,7 @@ from activities.ports import (
 from activities.projection import ProjectionActivities
 from activities.repository import RepositoryActivities
 from contracts.names import GraphName, Queue
+from workers.held_steps import HeldSteps
 from workers.interceptors import ErrorTranslation
 from workers.sandbox import build_runner, compile_workflows
 from workflows.agent_worker import AgentWorkerWorkflow
@@ -127,9 +128,14 @@ def build_activities(ports: Ports) -> list[Any]:
 
 
 def build_workers(
-    client: Client, ports: Ports, queues: Sequence[str] = Queue.ALL, *, max_cached_workflows: int = 1000
+    client: Client,
+    ports: Ports,
+    queues: Sequence[str] = Queue.ALL,
+    *,
+    max_cached_workflows: int = 1000,
+    held: HeldSteps | None = None,
 ) -> list[Worker]:
-    """One Temporal worker per queue; workflows run on `orchestrator` only."""
+    """One Temporal worker per queue; workflows run on `orchestrator` only. `held` notes what they do."""
     compile_workflows()
     plugin, translation = build_langgraph_plugin(ports), ErrorTranslation()
     return [
@@ -139,7 +145,7 @@ def build_workers(
             workflows=WORKFLOWS if queue == Queue.ORCHESTRATOR else [],
             activities=build_activities(ports),
             plugins=[plugin],
-            interceptors=[translation],
+            interceptors=[*([held] if held else []), translation],
             workflow_runner=build_runner(),
             workflow_failure_exception_types=WORKFLOW_FAILURES,
             max_cached_workflows=max_cached_workflows,
