@@ -27,7 +27,8 @@ from cli.terminal.output import Output
 from contracts.errors import OrchestratorError
 from runtime.beat import HUNG_S, until_hung
 
-_FIRST_PAUSE_S = 1.0
+_SECOND_PAUSE_S = 1.0
+"""What had worked for a while is started again at once, and what then does not after growing pauses."""
 _LONGEST_PAUSE_S = 30.0
 _STEADY_S = 20.0
 """A part that lived this long starts again with the shortest pause: an accident, not a crash at every start."""
@@ -72,16 +73,17 @@ def start_in_background(parts: Parts) -> None:
 async def _keep(parts: Parts, name: str, out: Output) -> None:
     """Start the part again whenever it ends."""
     loop = asyncio.get_running_loop()
-    pause = _FIRST_PAUSE_S
+    pause = 0.0
     while True:
         since = loop.time()
         if (record := parts.book.record(name)) is not None:
             await _ended_or_hung(parts, name, record, out)
         if loop.time() - since > _STEADY_S:
-            pause = _FIRST_PAUSE_S
-        out.say(f"{name} has stopped; starting it again in {pause:g} s. Its log: {parts.book.log_file(name)}")
+            pause = 0.0
+        when = f"in {pause:g} s" if pause else "now"
+        out.say(f"{name} has stopped; starting it again {when}. Its log: {parts.book.log_file(name)}")
         await asyncio.sleep(pause)
-        pause = min(_LONGEST_PAUSE_S, pause * 2)
+        pause = min(_LONGEST_PAUSE_S, max(_SECOND_PAUSE_S, pause * 2))
         try:
             await _start_again(parts, name)
         except (OrchestratorError, OSError) as error:
