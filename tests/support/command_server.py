@@ -150,7 +150,7 @@ def _become_command(descriptors: Sequence[int]) -> NoReturn:
     os.environ.clear()
     os.environ.update(env)
     time.tzset()
-    sys.argv = ["orchestrator", *arguments]
+    sys.argv = [str(ROOT / "cli" / "__main__.py"), *arguments]
     try:
         importlib.import_module("cli.__main__").main()
     except BaseException:  # noqa: BLE001 - with ORCHESTRATOR_DEBUG a traceback, as from the interpreter
