@@ -11,7 +11,7 @@ from activities.following import beating, goes_on
 from activities.ports import Platform, WorkflowClient
 from contracts.base import utc_now
 from contracts.errors import OrchestratorError
-from contracts.maintenance import Housekeeping, MaintenancePlan, MaintenanceReport, OpenTask, Tidied
+from contracts.maintenance import HousekeepingPlan, MaintenancePlan, MaintenanceReport, OpenTask, Tidied
 from contracts.names import ActivityName
 
 log = structlog.get_logger(__name__)
@@ -42,7 +42,7 @@ class MaintenanceActivities:
                 return MaintenanceReport(rounds=rounds, failed=failed, ended=ended[-_TOLD:])
 
     @activity.defn(name=ActivityName.MAINTENANCE_TIDY)
-    async def tidy(self, order: Housekeeping) -> Tidied:
+    async def tidy(self, order: HousekeepingPlan) -> Tidied:
         """Delete what nobody can use any more; a second run finds nothing."""
         return await self.platform.tidy()
 

@@ -73,7 +73,7 @@ class OpenTaskList(Contract):
     items: list[OpenTask]
 
 
-class Housekeeping(Step):
+class HousekeepingPlan(Step):
     """Input of workflow `housekeeping`. It has no fields yet: every start carries a payload, which is sealed."""
 
 

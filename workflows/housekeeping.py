@@ -4,7 +4,7 @@ from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
     from activities.maintenance import MaintenanceActivities
-    from contracts.maintenance import Housekeeping, Tidied
+    from contracts.maintenance import HousekeepingPlan, Tidied
     from contracts.names import WorkflowName
     from workflows import options
 
@@ -12,7 +12,7 @@ with workflow.unsafe.imports_passed_through():
 @workflow.defn(name=WorkflowName.HOUSEKEEPING)
 class HousekeepingWorkflow:
     @workflow.run
-    async def run(self, order: Housekeeping) -> Tidied:
+    async def run(self, order: HousekeepingPlan) -> Tidied:
         return await workflow.execute_activity_method(
             MaintenanceActivities.tidy,
             order,

@@ -24,7 +24,7 @@ from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.service import RPCError
 
 from contracts.errors import ErrorClass, ErrorCode, OrchestratorError
-from contracts.maintenance import Housekeeping, MaintenancePlan
+from contracts.maintenance import HousekeepingPlan, MaintenancePlan
 from contracts.names import Queue, SignalName, WorkflowName
 from contracts.steps import Step
 
@@ -52,7 +52,7 @@ class Regular:
 REGULAR = (
     Regular(
         WorkflowName.HOUSEKEEPING,
-        Housekeeping(),
+        HousekeepingPlan(),
         timedelta(hours=1),
         "Delete expired tokens of agents and old marks of chats",
     ),

@@ -11,7 +11,7 @@ from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError, Wor
 
 from contracts.agent_workers import TurnOutcome
 from contracts.errors import ErrorCode, OrchestratorError
-from contracts.maintenance import Housekeeping, MaintenancePlan
+from contracts.maintenance import HousekeepingPlan, MaintenancePlan
 from contracts.names import WorkflowName
 from contracts.progress import Projection
 from contracts.states import ProjectStatus, QuestionState, TaskState
@@ -204,7 +204,7 @@ async def test_an_hour_of_rounds_is_less_than_a_dozen_events_of_history(world: W
 # What runs without being asked is made by one command
 
 
-REGULAR = (background.Regular(WorkflowName.HOUSEKEEPING, Housekeeping(), timedelta(hours=1), "Tidy up"),)
+REGULAR = (background.Regular(WorkflowName.HOUSEKEEPING, HousekeepingPlan(), timedelta(hours=1), "Tidy up"),)
 
 
 async def test_the_command_may_be_repeated_and_makes_everything_once(world: World) -> None:
@@ -223,7 +223,7 @@ async def test_a_schedule_is_corrected_and_stays_paused(world: World) -> None:
     await background.ensure(world.client, OFTEN, REGULAR)
     schedule = world.client.get_schedule_handle("housekeeping")
     await schedule.pause(note="a person")
-    changed = (background.Regular(WorkflowName.HOUSEKEEPING, Housekeeping(), timedelta(minutes=10), "Tidy up"),)
+    changed = (background.Regular(WorkflowName.HOUSEKEEPING, HousekeepingPlan(), timedelta(minutes=10), "Tidy up"),)
     await background.ensure(world.client, OFTEN, changed)
     found = (await schedule.describe()).schedule
     assert ([one.every for one in found.spec.intervals], found.state.paused) == ([timedelta(minutes=10)], True)
@@ -232,14 +232,14 @@ async def test_a_schedule_is_corrected_and_stays_paused(world: World) -> None:
 
 async def test_housekeeping_is_a_run_of_its_own(world: World) -> None:
     result = await world.client.execute_workflow(
-        WorkflowName.HOUSEKEEPING, Housekeeping(), id=f"housekeeping-{uuid4().hex}", task_queue="orchestrator"
+        WorkflowName.HOUSEKEEPING, HousekeepingPlan(), id=f"housekeeping-{uuid4().hex}", task_queue="orchestrator"
     )
     assert result == {"tokens": 2, "chat_updates": 1}
 
 
 def test_what_runs_more_often_than_every_five_minutes_is_no_schedule() -> None:
     with pytest.raises(ValueError, match="maintenance"):
-        background.Regular(WorkflowName.HOUSEKEEPING, Housekeeping(), timedelta(minutes=1), "too often")
+        background.Regular(WorkflowName.HOUSEKEEPING, HousekeepingPlan(), timedelta(minutes=1), "too often")
 
 
 async def test_what_is_deployed_is_looked_at_although_the_other_rounds_fail(world: World) -> None:
