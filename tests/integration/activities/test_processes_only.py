@@ -65,7 +65,7 @@ async def test_a_workspace_that_points_to_another_repository_is_not_read(bench: 
             git_dir.write_text(f"gitdir: {moved}\n")
     with pytest.raises(OrchestratorError) as refused:
         await bench.runtime.workspaces().push(bench.pushing(base))
-    assert refused.value.code is ErrorCode.GIT_FAILED
+    assert refused.value.code is ErrorCode.REPOSITORY_UNREADABLE
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")

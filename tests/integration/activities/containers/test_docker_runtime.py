@@ -12,7 +12,6 @@ import pytest
 
 from activities.adapters.agents.scripted_cli import ScriptedAgent
 from activities.adapters.containers import images as docker_images
-from activities.adapters.containers import tester as docker_tester
 from activities.adapters.containers.agent import DockerAgentRuntime
 from activities.adapters.containers.engine import DockerContainerEngine, obstacle
 from activities.adapters.containers.images import BASE_IMAGE
@@ -20,6 +19,7 @@ from activities.adapters.containers.runs import ContainerRuns
 from activities.adapters.containers.workspaces import WORKER_LABEL
 from activities.adapters.runs.states import RunStatus
 from activities.adapters.verification import report as verification_report
+from activities.adapters.verification import steps as verification_steps
 from activities.adapters.verification.report import CheckedOutput
 from contracts.departments import ScaffolderMessage
 from contracts.errors import ErrorClass, ErrorCode, OrchestratorError
@@ -145,7 +145,7 @@ async def test_removed_volumes_are_cloned_again_with_what_was_pushed_and_written
 
 async def test_packages_whose_volume_was_removed_are_installed_again(bench: Bench) -> None:
     own = f"# of {bench.worker}, so that no other test has this environment\n"
-    files = {"Makefile": MAKEFILE.format("$(VENV)/bin/python -c 'print(7)'"), "requirements.txt": own}
+    files = {"Makefile": MAKEFILE.format("$(VENV)/bin/python -c 'print(\"7 passed\")'"), "requirements.txt": own}
     before = _environments()
     assert (await bench.verify(bench.verification(files))).passed
     (name,) = _environments() - before
@@ -275,11 +275,11 @@ async def test_tests_whose_output_the_engine_lost_are_run_once_more(
     """It loses what is printed while its daemon is down."""
     read: list[str] = []
 
-    def judge_less_the_first_time(output: str, exit_code: int | None, **rest: Any) -> CheckedOutput:
+    def judge_less_the_first_time(output: str, *rest: Any, **more: Any) -> CheckedOutput:
         read.append(output)
-        return verification_report.judge(output if len(read) > 1 else "", exit_code, **rest)
+        return verification_report.judge(output if len(read) > 1 else "", *rest, **more)
 
-    monkeypatch.setattr(docker_tester, "judge", judge_less_the_first_time)
+    monkeypatch.setattr(verification_steps, "judge", judge_less_the_first_time)
     request = bench.verification({"Makefile": MAKEFILE.format("echo '= 3 passed ='")})
     result = await bench.verify(request)
     assert (result.passed, len(read)) == (True, 2)
@@ -293,12 +293,12 @@ async def test_tests_that_failed_unseen_are_run_once_more(bench: Bench, monkeypa
     async def unseen(runs: ContainerRuns, name: str) -> RunStatus:
         return replace(await status(runs, name), unseen=True)
 
-    def count(output: str, exit_code: int | None, **rest: Any) -> CheckedOutput:
+    def count(output: str, *rest: Any, **more: Any) -> CheckedOutput:
         read.append(output)
-        return verification_report.judge(output, exit_code, **rest)
+        return verification_report.judge(output, *rest, **more)
 
     monkeypatch.setattr(ContainerRuns, "status", unseen)
-    monkeypatch.setattr(docker_tester, "judge", count)
+    monkeypatch.setattr(verification_steps, "judge", count)
     result = await bench.verify(bench.verification({"Makefile": MAKEFILE.format("exit 3")}))
     assert (result.passed, result.failure_class, len(read)) == (False, "code", 2)
 
@@ -331,9 +331,9 @@ async def test_tests_are_run_once_more_also_when_that_is_interrupted(
     """Their container could not be removed yet: its remains are no verdict."""
     read, kept, remove = list[str](), list[str](), ContainerRuns.remove
 
-    def judge_less_two_times(output: str, exit_code: int | None, **rest: Any) -> CheckedOutput:
+    def judge_less_two_times(output: str, *rest: Any, **more: Any) -> CheckedOutput:
         read.append(output)
-        return verification_report.judge(output if len(read) > 2 else "", exit_code, **rest)
+        return verification_report.judge(output if len(read) > 2 else "", *rest, **more)
 
     async def keep_the_first_time(runs: ContainerRuns, name: str) -> None:
         if not kept:
@@ -341,7 +341,7 @@ async def test_tests_are_run_once_more_also_when_that_is_interrupted(
             raise OrchestratorError(ErrorCode.DOCKER_UNREACHABLE, "away", error_class=ErrorClass.TRANSIENT)
         await remove(runs, name)
 
-    monkeypatch.setattr(docker_tester, "judge", judge_less_two_times)
+    monkeypatch.setattr(verification_steps, "judge", judge_less_two_times)
     monkeypatch.setattr(ContainerRuns, "remove", keep_the_first_time)
     request = bench.verification({"Makefile": MAKEFILE.format("echo '= 3 passed ='")})
     with pytest.raises(OrchestratorError, match="away"):

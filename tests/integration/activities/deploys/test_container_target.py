@@ -172,7 +172,7 @@ async def test_a_broken_engine_of_the_server_is_not_taken_for_the_one_of_this_ma
     finally:
         await docker.run("exec", name, "systemctl", "start", "docker.socket", "docker.service")
     monkeypatch.undo()
-    assert caught.value.code is ErrorCode.PROCESS_FAILED
+    assert caught.value.code is ErrorCode.SERVER_UNREACHABLE
     await project.server.access(project.server.handle)
 
 
