@@ -14,6 +14,7 @@ import yaml
 
 from contracts.names import SearchAttribute
 from runtime.embedded.dev_server import DYNAMIC_CONFIG
+from runtime.settings import Settings
 
 ROOT = Path(__file__).parents[3]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
@@ -71,6 +72,15 @@ def test_no_value_of_a_secret_is_in_an_environment() -> None:
         for variable in service.get("environment", {}):
             named = re.search(r"PASSWORD|TOKEN|SECRET|PWD", variable)
             assert named is None or variable.endswith("_FILE"), (name, variable)
+
+
+def test_every_limit_can_be_set_for_compose_too() -> None:
+    passed_on = {name for name, value in COMPOSE["x-settings"].items() if value is None}
+    fields = {f"ORCHESTRATOR_{name.upper()}": field for name, field in Settings.model_fields.items()}
+    assert passed_on <= fields.keys()
+    numbers = {name for name, field in fields.items() if field.annotation in {int, float}}
+    elsewhere = {name for name in numbers if re.search(r"_PORT|ADMIN_USER_ID|WORKER_BEAT", name)}
+    assert numbers - elsewhere <= passed_on
 
 
 def test_the_server_has_the_settings_of_the_embedded_one() -> None:
