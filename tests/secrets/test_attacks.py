@@ -4,8 +4,12 @@ With processes as the one person that they are for; with containers as one of tw
 """
 
 import asyncio
+import contextlib
 import json
 import subprocess
+import sys
+import sysconfig
+import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -18,19 +22,58 @@ import structlog
 
 from tests.secrets import attack
 from tests.support.eventually import eventually
-from tests.support.patience import patience
+from tests.support.patience import patience, within
 from tests.support.people.story import ENTITY
+from tests.support.ports import free_ports
 from tests.support.services import engine
 from tests.support.services.container_service import no_engine
-from tests.support.stack import Stack, running_stack
+from tests.support.stack import ROOT, Stack, running_stack
 
 log = structlog.get_logger(__name__)
 pytestmark = [pytest.mark.timeout(1800), pytest.mark.deep]
 
 SCRIPT = Path(attack.__file__)
-KNOWN = {"process": {"connect to temporal"}, "docker": set[str]()}
-"""What is reached, and nothing follows from it: `up`, `doctor` and docs/security.md say so."""
+NETWORK = {"reach the cloud's metadata"}
+KNOWN = {
+    "process": {"service": {"connect to temporal"} | NETWORK, "agent": {"connect to temporal"} | NETWORK},
+    "docker": {"service": NETWORK, "agent": set[str]()},
+}
+"""What may be reached, and that nothing of the platform follows from it: docs/security.md says so."""
 MARK = "VICTIMS_SECRET"
+
+
+@asynccontextmanager
+async def with_users_of_their_own() -> AsyncIterator[Stack]:
+    """A platform of processes whose Python and home other users can reach: otherwise work runs as root, and `up` says
+    so. Packages and programs are ours."""
+    with tempfile.TemporaryDirectory(prefix="attacked-", dir="/var/tmp") as directory:
+        place = Path(directory)
+        place.chmod(0o755)
+        make = ["/usr/bin/python3", "-m", "venv", "--without-pip", str(place / "venv")]
+        await asyncio.to_thread(subprocess.run, make, check=True)
+        [packages] = (place / "venv" / "lib").glob("python3*/site-packages")
+        (packages / "platform.pth").write_text(f"{sysconfig.get_path('purelib')}\n{ROOT}\n")
+        for program in ("temporal", "uv"):
+            (place / "venv" / "bin" / program).symlink_to(Path(sys.executable).parent / program)
+        python = str(place / "venv" / "bin" / "python")
+        stack = Stack(place / "home", free_ports(3), free_ports(100), extra={"ORCHESTRATOR_RUNTIME": "process"})
+        try:
+            await _run(python, stack, "up", "--detach")
+            yield stack
+        finally:
+            await _run(python, stack, "down", "--services")
+
+
+async def _run(python: str, stack: Stack, *arguments: str) -> None:
+    program = await asyncio.create_subprocess_exec(python, "-m", "cli", *arguments, env=stack.env, cwd=ROOT)
+    assert await within(program.wait(), 150) == 0, arguments
+
+
+@asynccontextmanager
+async def with_containers(directory: Path) -> AsyncIterator[Stack]:
+    with engine.in_use():
+        async with running_stack(directory / "home", ORCHESTRATOR_RUNTIME="docker") as stack:
+            yield stack
 
 
 @asynccontextmanager
@@ -56,7 +99,6 @@ def told(stack: Stack, victim: str, host: str) -> str:
     theirs = [
         *(home / "services").glob(f"{victim}*/*"),
         *(home / "forge").glob(f"*/{victim}*"),
-        *(home / "agents" / "workspaces").glob("*"),
     ]
     document: dict[str, Any] = {
         "home": str(home),
@@ -87,23 +129,25 @@ def in_container(command: list[str], arguments: str) -> dict[str, str]:
     return dict(json.loads(done.stdout))
 
 
-def processes_of(stack: Stack, words: str) -> list[psutil.Process]:
-    return [one for one in stack.processes() if words in " ".join(one.cmdline())]
+def process_of(stack: Stack, words: str, directory: str) -> psutil.Process | None:
+    """One that runs this, in such a directory; processes end while they are looked at."""
+    for one in stack.processes():
+        with contextlib.suppress(psutil.Error):
+            if words in " ".join(one.cmdline()) and directory in one.cwd():
+                return one
+    return None
 
 
 async def attack_processes(stack: Stack, projects: dict[str, str]) -> dict[str, dict[str, str]]:
     arguments = told(stack, projects["victim"], "127.0.0.1")
 
-    def services() -> list[psutil.Process]:
-        return [one for one in processes_of(stack, "services.backend") if projects["attacker"] in one.cwd()]
-
-    def turns() -> list[psutil.Process]:
-        return [one for one in processes_of(stack, "scripted") if "workspaces" in one.cwd()]
-
-    await eventually(turns, 60, message="a turn")
+    turn = await eventually(lambda: process_of(stack, "scripted", "workspaces"), 60, message="a turn")
+    service = process_of(stack, "services.backend", projects["attacker"])
+    assert turn is not None
+    assert service is not None
     return {
-        "service": await asyncio.to_thread(as_process, services()[0], arguments),
-        "agent": await asyncio.to_thread(as_process, turns()[0], arguments),
+        "service": await asyncio.to_thread(as_process, service, arguments),
+        "agent": await asyncio.to_thread(as_process, turn, arguments),
     }
 
 
@@ -129,16 +173,14 @@ async def attack_containers(stack: Stack, projects: dict[str, str]) -> dict[str,
 async def test_who_is_inside_reaches_nothing_of_the_platform_and_of_others(runtime: str, tmp_path: Path) -> None:
     if runtime == "docker" and (obstacle := no_engine()) is not None:
         pytest.skip(obstacle)
-    with engine.in_use():
-        async with (
-            running_stack(tmp_path / "home", ORCHESTRATOR_RUNTIME=runtime) as stack,
-            two_projects(stack) as names,
-        ):
-            attacked = attack_processes if runtime == "process" else attack_containers
-            answers = await attacked(stack, names)
+    platform = with_users_of_their_own() if runtime == "process" else with_containers(tmp_path)
+    async with platform as stack, two_projects(stack) as names:
+        attacked = attack_processes if runtime == "process" else attack_containers
+        answers = await attacked(stack, names)
     log.info("answers", runtime=runtime, **answers)
     assert all(len(found) == len(attack.attempts(json.loads(told(stack, "x", "x")))) for found in answers.values())
     got = {
         place: {name for name, answer in found.items() if answer.startswith("got")} for place, found in answers.items()
     }
-    assert got == dict.fromkeys(answers, KNOWN[runtime]), answers
+    beyond = {where: found - KNOWN[runtime][where] for where, found in got.items()}
+    assert beyond == dict.fromkeys(("service", "agent"), set[str]()), answers
