@@ -183,4 +183,4 @@ async def test_who_is_inside_reaches_nothing_of_the_platform_and_of_others(runti
         place: {name for name, answer in found.items() if answer.startswith("got")} for place, found in answers.items()
     }
     beyond = {where: found - KNOWN[runtime][where] for where, found in got.items()}
-    assert beyond == dict.fromkeys(("service", "agent"), set[str]()), answers
+    assert beyond == {"service": set(), "agent": set()}, answers
