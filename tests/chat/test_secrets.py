@@ -13,6 +13,7 @@ from tests.secrets.canaries import known_canary
 from tests.secrets.net import Net
 from tests.secrets.places import look_at_temporal
 from tests.secrets.scan import Scan
+from tests.support.outside import files_below
 from tests.support.people.chat import ChatSystem, ChatUser, link
 from tests.support.stack import Stack
 
@@ -72,7 +73,7 @@ async def test_a_question_about_a_secret_can_be_stopped_in_words(system: ChatSys
 async def places_of(stack: Stack, value: str) -> list[str]:
     """Where a value is found, however it is written or packed: files of the platform with logs and databases; rows."""
     net = Net([known_canary("typed secret", value)])
-    files = [path for path in stack.home.rglob("*") if path.is_file() and not _of_the_service(path)]
+    files = [path for path in files_below(stack.home) if not _of_the_service(path)]
     found = [str(path) for path in files if await asyncio.to_thread(_holds, net, path)]
     connection = await asyncpg.connect(_database_url(stack))
     try:

@@ -3,7 +3,8 @@
 import asyncio
 import fcntl
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -194,13 +195,19 @@ class Found:
     mode: int
 
 
+def files_below(root: Path) -> Iterator[Path]:
+    """Its files, without links. Also while others write and remove: what has gone meanwhile is left out."""
+    for directory, _, names in os.walk(root):
+        paths = (Path(directory, name) for name in names)
+        yield from (path for path in paths if path.is_file() and not path.is_symlink())
+
+
 async def files_with(stack: Stack, text: str) -> list[Found]:
     """Files of the home and of the server that hold `text` anywhere, also within binary ones."""
     wanted = text.encode()
-    files = (path for path in stack.home.rglob("*") if path.is_file() and not path.is_symlink())
     found = [
         Found(f"home/{path.relative_to(stack.home)}", path.stat().st_mode & 0o777)
-        for path in files
+        for path in files_below(stack.home)
         if wanted in _bytes(path)
     ]
     return found + (await _server_files_with(stack.server, text) if stack.server else [])

@@ -116,6 +116,7 @@ async def test_a_server_that_lost_what_it_needs_gets_it_back(project: ContainerP
     await docker.run("exec", name, "docker", "image", "inspect", BASE_IMAGE)
 
 
+@pytest.mark.deep
 async def test_a_server_whose_engine_cannot_be_prepared_has_the_base_image(
     project: ContainerProject, monkeypatch: pytest.MonkeyPatch
 ) -> None:
