@@ -231,8 +231,17 @@ def in_container(command: Sequence[str], told: Told) -> Answers:
 
 def as_root(told: Told) -> Answers:
     """What there is to be read, by somebody who may."""
-    argv = ["/usr/bin/python3", "-", json.dumps(told | {"only": ["read "]})]
-    script = next(one for one in SCRIPTS if "machine" in one.name).read_text()
+    return _here("attack_machine.py", told | {"only": ["read "]})
+
+
+def with_the_key(told: Told) -> Answers:
+    """What the API says to a key that was carried to where its port is reached."""
+    return _here("attack_network.py", told | {"only": ["ask ", "have ", "fetch ", "decode "]})
+
+
+def _here(name: str, told: Told) -> Answers:
+    [script] = (one.read_text() for one in SCRIPTS if one.name == name)
+    argv = ["/usr/bin/python3", "-", json.dumps(told)]
     done = subprocess.run(argv, input=script, capture_output=True, text=True, timeout=patience(120), check=True)
     return dict(json.loads(done.stdout))
 
@@ -273,6 +282,8 @@ async def attack_containers(attack: Attack) -> None:
     [service] = {line.partition("]")[0][1:] for line in await engine.there(stack.server, f"svc-{attacker.slug}")}
     secrets = await engine.on_server(stack.server, "grep", "-rl", attack.victim.secret, f"/srv/{attack.victim.slug}")
     assert secrets, "the victim has nothing to be read"
+    carried = await asyncio.to_thread(with_the_key, attack.told("127.0.0.1"))
+    assert not [answer for answer in carried.values() if answer.startswith("got")], carried
     # As whoever is in the service: with its environment, too.
     load = 'set -a; . /run/orchestrator/environment; exec python3 - "$1"'
     into = ["docker", "exec", "--interactive", stack.server, "docker", "exec", "--interactive", service]
