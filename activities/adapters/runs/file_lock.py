@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import stat
 import tempfile
 from pathlib import Path
 
 from filelock import AsyncFileLock
+
+from contracts.errors import ErrorCode, OrchestratorError
 
 _POLL_S = 0.02
 
@@ -22,5 +25,15 @@ def file_lock(path: Path) -> AsyncFileLock:
 
 
 def machine_lock(name: str) -> AsyncFileLock:
-    """A lock for what all installations of this user on this machine share."""
-    return file_lock(Path(tempfile.gettempdir(), f"codegen-orchestrator-{os.getuid()}", f"{name}.lock"))
+    """A lock for what all installations of this user on this machine share.
+
+    Everybody may make a directory where it is. Raises OrchestratorError PROCESS_FAILED when somebody else was first:
+    who owns the directory could hold the lock for ever, or have us empty the file that a link leads to.
+    """
+    path = Path(tempfile.gettempdir(), f"codegen-orchestrator-{os.getuid()}", f"{name}.lock")
+    lock = file_lock(path)
+    facts = path.parent.lstat()
+    if not stat.S_ISDIR(facts.st_mode) or facts.st_uid != os.getuid() or facts.st_mode & 0o077:
+        reason = f"{path.parent} is not this user's own, or is open to others. Remove it; it only holds locks."
+        raise OrchestratorError(ErrorCode.PROCESS_FAILED, reason)
+    return lock

@@ -11,6 +11,7 @@ import json
 import os
 import pwd
 import secrets
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -124,7 +125,8 @@ def give(path: Path, user: RunAs | None) -> None:
     """Make `user` the owner of a directory and everything below it; links themselves, never their targets.
 
     Whoever owns something in there may exchange it meanwhile: directories are held open, so that one which becomes a
-    link leads nowhere else. What is removed meanwhile needs no owner.
+    link leads nowhere else. What is removed meanwhile needs no owner. A file that has a second name stays as it is:
+    that may be one of somebody else's, which was linked into the directory.
     """
     if user is None:
         return
@@ -132,4 +134,15 @@ def give(path: Path, user: RunAs | None) -> None:
     for _, directories, files, folder in os.fwalk(path, follow_symlinks=False):
         for name in (*directories, *files):
             with suppress(FileNotFoundError):
-                os.chown(name, user.uid, user.gid, dir_fd=folder, follow_symlinks=False)
+                _give_entry(name, folder, user)
+
+
+def _give_entry(name: str, folder: int, user: RunAs) -> None:
+    """Looked at and given by one handle: in between, nothing else can take the name."""
+    entry = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
+    try:
+        facts = os.fstat(entry)
+        if stat.S_ISDIR(facts.st_mode) or facts.st_nlink == 1:
+            os.chown(f"/proc/self/fd/{entry}", user.uid, user.gid)
+    finally:
+        os.close(entry)

@@ -1,14 +1,17 @@
 """Locks between processes: who is killed frees them, who waits stops nothing else, who gives up leaves no trace."""
 
 import asyncio
+import os
 import signal
 import stat
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
 
-from activities.adapters.runs.file_lock import file_lock
+from activities.adapters.runs.file_lock import file_lock, machine_lock
+from contracts.errors import ErrorCode, OrchestratorError
 from tests.support.patience import within
 
 _HOLDER = """
@@ -74,3 +77,34 @@ async def test_the_file_is_private_and_stays(tmp_path: Path) -> None:
     path = tmp_path / "one.lock"
     await _take(path)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize("made", ["a link", "open to others", "somebody else's"])
+async def test_a_place_for_locks_that_somebody_else_made_first_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, made: str
+) -> None:
+    """Else they could hold up this machine's installations, or have a file emptied that a link leads to."""
+    monkeypatch.setattr(tempfile, "gettempdir", lambda: str(tmp_path))
+    place = tmp_path / f"codegen-orchestrator-{os.getuid()}"
+    if made == "a link":
+        (tmp_path / "elsewhere").mkdir(mode=0o700)
+        place.symlink_to("elsewhere")
+    else:
+        place.mkdir(mode=0o700)
+        if made == "open to others":
+            place.chmod(0o777)
+        elif os.geteuid() == 0:
+            os.chown(place, 23_456, 23_456)
+        else:
+            monkeypatch.setattr(os, "getuid", lambda: 23_456)
+            place.rename(tmp_path / "codegen-orchestrator-23456")
+    with pytest.raises(OrchestratorError) as refused:
+        machine_lock("one")
+    assert refused.value.code is ErrorCode.PROCESS_FAILED
+
+
+async def test_a_place_for_locks_of_our_own_is_private(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "gettempdir", lambda: str(tmp_path))
+    async with machine_lock("one"):
+        [place] = tmp_path.iterdir()
+        assert stat.S_IMODE(place.stat().st_mode) == 0o700

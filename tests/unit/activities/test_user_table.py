@@ -115,3 +115,16 @@ def test_giving_a_directory_away_gives_nothing_else_away(tmp_path: Path) -> None
     assert {path.lstat().st_uid for path in (theirs, *theirs.rglob("*"))} == {23_456}
     assert {path.lstat().st_uid for path in (ours, ours / "secret")} == {os.geteuid()}
     give(theirs, None)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_a_file_of_ours_that_was_linked_into_a_directory_is_not_given_away_with_it(tmp_path: Path) -> None:
+    """Not every kernel refuses such links (`fs.protected_hardlinks`)."""
+    ours, theirs = tmp_path / "ours", tmp_path / "theirs"
+    ours.touch()
+    theirs.mkdir()
+    (theirs / "of-ours").hardlink_to(ours)
+    (theirs / "own").touch()
+    give(theirs, RunAs(23_456, 23_456))
+    assert ours.stat().st_uid == os.geteuid()
+    assert (theirs / "own").stat().st_uid == 23_456
