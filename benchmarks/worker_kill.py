@@ -148,7 +148,9 @@ async def killed(side: Side) -> Kill:
         started = step.state == PendingActivityState.PENDING_ACTIVITY_STATE_STARTED
         return step if started and step.attempt > before.attempt else None
 
-    after = await eventually(next_attempt, _PATIENCE_S, interval=0.1, message="the next attempt")
+    after: PendingActivityInfo | None = await eventually(
+        next_attempt, _PATIENCE_S, interval=0.1, message="the next attempt"
+    )
     assert after is not None
     seconds = after.last_started_time.ToDatetime(UTC).timestamp() - at
     why = after.last_failure.application_failure_info.type
@@ -188,7 +190,7 @@ async def bare(directory: Path) -> AsyncIterator[Bare]:
         handle = await client.start_workflow(BareStep.run, id="bare-step", task_queue=QUEUE)
         side = Bare(address, handle, await _bare_worker(address))
         try:
-            await eventually(lambda: _has_step(side), _PATIENCE_S, message="the bare step")
+            _: bool = await eventually(lambda: _has_step(side), _PATIENCE_S, message="the bare step")
             yield side
         finally:
             side.process.kill()
