@@ -175,5 +175,5 @@ soak: $(READY) engine ## SOAK_KILLS (100) random kills, then CHAT_FAULTS (100) o
 	$(PY) -m tests.soak.chat_run --faults $(CHAT_FAULTS) --conversations $(CHAT_TALKS) --seed $(CHAOS_SEED) --report $(CHAT_REPORT)
 
 BENCH_PAGE ?=
-bench: $(READY) ## Benchmarks, about 15 minutes (BENCH_PAGE=docs/performance.md renews that page)
+bench: $(READY) ## Benchmarks, about 25 minutes (BENCH_PAGE=docs/performance.md renews that page)
 	$(PY) -m benchmarks $(if $(BENCH_PAGE),--markdown $(BENCH_PAGE))

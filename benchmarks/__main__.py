@@ -9,8 +9,10 @@ from pathlib import Path
 
 BENCHMARKS = (
     "history_size", "replay_speed", "projection_cost", "flow_overhead", "flow_rate", "sleeping_runs", "turn_start",
-    "chat_acknowledgement", "main_job_by_hand", "main_jobs",
+    "chat_acknowledgement", "worker_kill", "main_job_by_hand", "main_jobs",
 )  # fmt: skip
+_PAGES = {"worker_kill": "reliability.md"}
+"""Sections that are on another page beside the one that is named."""
 
 
 def main() -> int:
@@ -31,7 +33,8 @@ def _run(name: str, options: argparse.Namespace) -> int:
     if options.json:
         command += ["--json", str(options.json / f"{name}.json")]
     if options.markdown:
-        command += ["--markdown", str(options.markdown)]
+        page = options.markdown.with_name(_PAGES.get(name, options.markdown.name))
+        command += ["--markdown", str(page)]
     return subprocess.run(command, check=False).returncode
 
 

@@ -82,3 +82,42 @@ async def test_two_equal_concurrent_starts_are_one_release_and_a_newer_commit_is
     assert (await story.outside.current())["commit"] == story.seen["newer"]
     running = [line for line in await processes_of(story.stack, f"svc-{story.name}") if "services.backend" in line]
     assert len(running) == 1, "the earlier release has stopped"
+
+
+@pytest.mark.deep
+@pytest.mark.story("watched")
+async def test_a_release_that_ends_while_it_is_watched_leaves_the_previous_one_serving(story: Story) -> None:
+    assert "error" in story.seen["asked to end"]
+    assert story.seen["ended"]["error_code"] == "PROBE_FAILED"
+    assert "started again" in story.seen["ended"]["error"]
+    health, status, current = story.seen["after its end"]
+    assert (health["release"], current["release_id"]) == (story.seen["first"]["release_id"],) * 2
+    assert status == "active"
+
+
+@pytest.mark.deep
+@pytest.mark.story("watched")
+async def test_a_cancel_while_a_release_is_watched_leaves_the_previous_one_serving(story: Story) -> None:
+    assert story.seen["cancelled"].task["state"] == "cancelled"
+    assert story.seen["cancelled"].left == []
+    health, _, current = story.seen["after cancel"]
+    assert (health["release"], current["release_id"]) == (story.seen["first"]["release_id"],) * 2
+
+
+@pytest.mark.deep
+@pytest.mark.story("watched")
+async def test_a_watch_that_nothing_happens_in_is_told_before_the_release_is_live(story: Story) -> None:
+    told = story.seen["told"]
+    watching = next(at for at, text in enumerate(told) if f"{story.seen['url']} answers; watching it" in text)
+    assert "Live at" in told[-1]
+    assert watching < len(told) - 1
+    assert story.seen["second live"]["commit_sha"] == story.seen["second"]
+    assert story.seen["after rollback"]["release"] == story.seen["first"]["release_id"]
+
+
+@pytest.mark.deep
+@pytest.mark.story("maintenance")
+async def test_what_looks_after_releases_goes_on_as_a_new_run_and_housekeeping_ends(story: Story) -> None:
+    seen = story.seen
+    assert (seen["first"], seen["second"]) == ("CONTINUED_AS_NEW", "CANCELED")
+    assert seen["housekeeping"] == "COMPLETED"

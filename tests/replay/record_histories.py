@@ -32,7 +32,7 @@ HISTORIES = ROOT / "tests" / "replay" / "histories"
 GOLDEN: dict[str, tuple[str, ...]] = {
     WorkflowName.DELIVERY: (
         "happy", "missing-secret", "crash-on-start", "joins-a-deploy", "cancel-in-engineering", "cancel-in-deploy",
-        "cancel-behind-a-deploy",
+        "cancel-behind-a-deploy", "watched",
     ),
     WorkflowName.ENGINEERING: (
         "happy", "iteration", "repair", "same-failure", "empty-claim", "agent-fails", "question", "cancel-scaffold",
@@ -42,8 +42,11 @@ GOLDEN: dict[str, tuple[str, ...]] = {
         "happy", "iteration", "rollback", "stop", "restart", "remove", "broken-health", "crash-on-start",
         "two-at-once", "two-at-once-queued-seen", "approval", "declined", "missing-secret",
         "secret-with-the-answer", "cancel-waiting-for-a-secret", "withdrawn-playbook",
+        "watched", "watched-rollback", "ends-while-watched", "cancel-while-watched",
     ),
     WorkflowName.AGENT_WORKER: ("happy", "repair", "question", "cancel-turn"),
+    WorkflowName.MAINTENANCE: ("continued-as-new", "cancelled"),
+    WorkflowName.HOUSEKEEPING: ("happy",),
 }  # fmt: skip
 """The histories that there must be, by workflow.
 
@@ -71,7 +74,9 @@ async def record(stack: Stack, story: Story) -> list[Path]:
 
 
 async def _runs(stack: Stack, story: Story) -> AsyncIterator[tuple[str, str, str, str | None]]:
-    """Workflow, name, workflow id and run of every task of a story and of the work below it."""
+    """Workflow, name, workflow id and run of each task of a story, of the work below, and of what has no task."""
+    for run in story.runs:
+        yield run
     for name, task_id in story.tasks:
         tree = await stack.get(f"/tasks/{task_id}/tree")
         for task in (tree["task"], *tree["below"]):

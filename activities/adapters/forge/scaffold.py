@@ -8,9 +8,6 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import copier
-from copier.errors import CopierError
-
 from contracts.departments import ScaffolderMessage
 from contracts.errors import ErrorCode, OrchestratorError, bounded
 
@@ -46,6 +43,10 @@ class CopierScaffolder:
         await loop.run_in_executor(self._executor, self._render, answers, destination)
 
     def _render(self, answers: dict[str, Any], destination: Path) -> None:
+        # 0.2 s of a Temporal worker's start, for which the steps of a killed one wait
+        import copier
+        from copier.errors import CopierError
+
         try:
             copier.run_copy(
                 str(self._template),

@@ -394,6 +394,21 @@ def test_a_fault_of_production_passes_the_checks_and_is_taken_back_later(backend
 
 
 @pytest.mark.deep  # a story of the whole product needs it
+def test_a_service_that_was_told_to_ends_when_it_is_asked_to_and_is_healthy_before(backend: Workspace) -> None:
+    backend.task("Make a notes service: title [agent:end-when-asked]")
+    backend.turn()
+    backend.passes()
+    with running(backend.python, backend.project, "backend", backend.folder / "data", PRODUCTION) as service:
+        assert service.wait_until_it_answers().status_code == 200
+        with pytest.raises(httpx.TransportError):
+            service.client.get("/health?end")
+        assert service.process.wait(patience(20)) == 3
+    backend.task("Make a notes service: title")
+    assert backend.turn()["status"] == "done"
+    assert "_exit" not in (backend.project / "services/backend/routes/health.py").read_text()
+
+
+@pytest.mark.deep  # a story of the whole product needs it
 def test_a_needed_secret_enters_the_contract_and_is_never_shown(backend: Workspace) -> None:
     backend.task("Make a notes service: title [agent:needs-secret=PAYMENT_KEY]", None)
     backend.turn()

@@ -71,6 +71,32 @@ async def broken_first_release(stack: Stack) -> Story:
     return story
 
 
+async def watched(stack: Stack) -> Story:
+    """A delivery completes after its watch. A release that ends while it is watched is taken back, and so is one whose
+    deploy is cancelled then; at the end a release is left for the one before it."""
+    story = await Story.begin(stack)
+    seen = story.seen
+    first = await story.ended(await story.start("delivery", "watched", ENTITY), "completed")
+    seen["first"], seen["url"] = first["result"], first["result"]["deployed_url"]
+    seen["told"] = await milestones(stack, below(story.tasks[0][1])[1])
+    seen["second"] = await story.built("before-ends-while-watched", f"{ENTITY} [agent:end-when-asked]")
+    await stack.ok("settings", "set", "watch_s", "300", "--project", story.project)
+    task_id = await story.deploy("ends-while-watched")
+    await stack.at_stage(task_id, "watching")
+    seen["asked to end"] = await answer(seen["url"], "/health?end")
+    seen["ended"] = await story.ended(task_id, "failed")
+    seen["after its end"] = (await story.health(), await story.status(), await story.outside.current())
+    task_id = await story.deploy("cancel-while-watched")
+    await stack.at_stage(task_id, "watching")
+    seen["cancelled"] = await story.cancel(task_id)
+    seen["after cancel"] = (await story.health(), await story.status(), await story.outside.current())
+    await stack.ok("settings", "set", "watch_s", "1", "--project", story.project)
+    seen["second live"] = (await story.deployed("watched-again"))["result"]
+    await story.deployed("watched-rollback", action="rollback")
+    seen["after rollback"] = await story.health()
+    return story
+
+
 async def two_at_once(stack: Stack) -> Story:
     """Two equal starts at one moment, and a newer commit while they run."""
     story = await Story.begin(stack)
@@ -186,5 +212,6 @@ SCENARIOS: dict[str, Callable[[Stack], Awaitable[Story]]] = {
     "two-at-once": two_at_once,
     "approval": approval,
     "missing-secret": missing_secret,
+    "watched": watched,
     "releases": releases,
 }

@@ -47,12 +47,15 @@ class Person:
 
 @dataclass
 class Story:
-    """`tasks` are what a golden history may be recorded of, with its name; `seen` is for those who judge."""
+    """`tasks` are what a golden history may be recorded of, with its name, and so are `runs` of workflows that have no
+    task; `seen` is for those who judge."""
 
     stack: Stack
     project: str
     name: str
     tasks: list[tuple[str, str]] = field(default_factory=list)
+    runs: list[tuple[str, str, str, str]] = field(default_factory=list)
+    """Workflow, name, workflow id and run id."""
     seen: dict[str, Any] = field(default_factory=dict)
 
     @property

@@ -75,7 +75,24 @@ TELLING = """    if settings.app_env == "production":
         raise SystemExit("told to print its environment and to crash at the start in production")
 """
 PRINTED = {module: (path, anchor, TELLING) for module, (path, anchor, _) in START.items()}
-INSERTIONS = {"broken-health": HEALTH, "crash-on-start": START, "print-environment": PRINTED}
+ASKED = {
+    "backend": (
+        "services/backend/routes/health.py",
+        "def health(request: Request) -> dict[str, str]:\n",
+        '    if request.app.state.settings.app_env == "production" and "end" in request.query_params:\n'
+        "        import os\n\n"
+        "        os._exit(3)  # told to end when it is asked to\n",
+    ),
+    "tg_bot": (
+        "services/tg_bot/server.py",
+        '        """200 as long as the polling task lives, even while Telegram is unreachable."""\n',
+        '        if settings.app_env == "production" and "end" in request.query:\n'
+        "            import os\n\n"
+        "            os._exit(3)  # told to end when it is asked to\n",
+    ),
+}
+"""`GET /health?end` ends the service: so it can be healthy at first."""
+INSERTIONS = {"broken-health": HEALTH, "crash-on-start": START, "print-environment": PRINTED, "end-when-asked": ASKED}
 
 
 def edits(
