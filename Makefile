@@ -12,6 +12,9 @@ READY  := $(VENV)/.ready
 SOAK_KILLS   ?= 100
 SOAK_MINUTES ?= 22
 SOAK_REPORT  ?= build/soak/report.md
+SOAK_EVENTS  ?= 60
+SOAK_DELIVERIES ?= 12
+EVENTS_REPORT ?= build/soak/events-report.md
 CHAT_FAULTS  ?= 100
 CHAT_TALKS   ?= 20
 CHAT_REPORT  ?= build/soak/chat-report.md
@@ -170,8 +173,9 @@ chromium:
 	  else echo "NOTE: no chromium here, so the browser tests will be SKIPPED. On Debian: apt-get install chromium"; fi; fi
 
 .PHONY: soak bench
-soak: $(READY) engine ## SOAK_KILLS (100) random kills, then CHAT_FAULTS (100) over CHAT_TALKS (20) conversations, by CHAOS_SEED (1)
+soak: $(READY) engine ## SOAK_KILLS (100) random kills, SOAK_EVENTS (60) of a script, then CHAT_FAULTS (100) over CHAT_TALKS (20) conversations, by CHAOS_SEED (1)
 	$(PY) -m tests.soak.run --kills $(SOAK_KILLS) --minutes $(SOAK_MINUTES) --seed $(CHAOS_SEED) --report $(SOAK_REPORT)
+	$(PY) -m tests.soak.events_run --events $(SOAK_EVENTS) --deliveries $(SOAK_DELIVERIES) --seed $(CHAOS_SEED) --report $(EVENTS_REPORT)
 	$(PY) -m tests.soak.chat_run --faults $(CHAT_FAULTS) --conversations $(CHAT_TALKS) --seed $(CHAOS_SEED) --report $(CHAT_REPORT)
 
 BENCH_PAGE ?=

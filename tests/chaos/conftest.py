@@ -1,7 +1,7 @@
 """One undisturbed delivery with each runtime, with which those under kills are compared."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -22,13 +22,18 @@ FIRST_ENDS_WITHIN_S = 600
 """The first deploy to a new server installs the packages that all services start from."""
 
 
+Around = Callable[[Path], AbstractAsyncContextManager[object]]
+"""What is there before the platform of a home, and until after its end."""
+
+
 @asynccontextmanager
-async def platform(runtime: str, *, stop_services: bool = True) -> AsyncIterator[Stack]:
+async def platform(runtime: str, *, stop_services: bool = True, around: Around | None = None) -> AsyncIterator[Stack]:
     # Not below pytest's own directory: another pytest that starts meanwhile closes that for the database's user,
     # and the database is started again here.
     with TemporaryDirectory(prefix="chaos-") as directory, pytest.MonkeyPatch.context() as environment:
         environment.setenv("ORCHESTRATOR_RUNTIME", runtime)
-        async with running_stack(Path(directory) / "home", stop_services=stop_services) as stack:
+        home = Path(directory) / "home"
+        async with around(home) if around else nullcontext(), running_stack(home, stop_services=stop_services) as stack:
             yield stack
         await eventually(lambda: stack.processes() == [], 15, message="nothing of the platform left after `down`")
 
@@ -44,9 +49,9 @@ async def undisturbed(traces: Traces) -> Evidence:
 
 
 @asynccontextmanager
-async def container_platform() -> AsyncIterator[ContainerTraces]:
+async def container_platform(around: Around | None = None) -> AsyncIterator[ContainerTraces]:
     """A platform whose agents, tests and services are containers."""
-    async with platform("docker", stop_services=False) as stack:
+    async with platform("docker", stop_services=False, around=around) as stack:
         traces = ContainerTraces(stack)
         with looking(traces.look):
             yield traces

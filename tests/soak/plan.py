@@ -4,10 +4,14 @@ The seed decides sentences, victims and pauses; what the machine makes of it dif
 """
 
 import asyncio
+import math
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import islice
+from typing import ClassVar
 
 from tests.support.kills.judging import Delivery, Evidence, Finding, judge
 from tests.support.kills.killing import NAMES, kill
@@ -47,18 +51,45 @@ class Plan:
     minutes: float = 22.0
     lanes: int = 3
     """Deliveries in parallel."""
+    deliveries: int = 0
+    """This many, and each lives through its share of the kills; 0: as many as there is time for."""
+
+    known: ClassVar[Mapping[str, str]] = NAMES
+    """What a plan of this kind can have for `parts`, in words."""
+    done: ClassVar[str] = "SIGKILL "
+    head: ClassVar[str] = "Killed | Kills"
+    counted: ClassVar[str] = "kills"
 
     def strikes(self) -> Iterator[Strike]:
         """Without end: who strikes stops after enough kills."""
         chance = random.Random(f"{self.seed} strikes")
         while True:
             count = 2 if chance.random() < _TWO_AT_ONCE else 1
-            yield Strike(chance.uniform(*_PAUSE_S), tuple(chance.sample(self.parts, count)))
+            yield Strike(pause(chance), tuple(chance.sample(self.parts, count)))
 
-    def sentences(self, lane: int) -> Iterator[str]:
-        chance = random.Random(f"{self.seed} lane {lane}")
-        while True:
-            yield f"{chance.choice(_SENTENCES)} [agent:slow={chance.randint(0, 6)}]"
+    def sentences(self) -> list[Iterator[str]]:
+        """For each lane, one after the other."""
+        if self.deliveries:
+            return [islice(wishes(random.Random(f"{self.seed} wishes")), self.deliveries)] * self.lanes
+        return [wishes(random.Random(f"{self.seed} lane {lane}")) for lane in range(self.lanes)]
+
+    def may_begin(self, begun: int, kills: int) -> bool:
+        """Whether after so many deliveries and kills another delivery may begin."""
+        return not self.deliveries or kills * self.deliveries >= (begun - self.lanes + 1) * self.kills
+
+    def may_strike(self, begun: int, kills: int) -> bool:
+        """Whether after so many deliveries and kills the next ones may be killed."""
+        return not self.deliveries or begun * self.kills > kills * self.deliveries
+
+
+def pause(chance: random.Random) -> float:
+    return chance.uniform(*_PAUSE_S)
+
+
+def wishes(chance: random.Random) -> Iterator[str]:
+    """Without end."""
+    while True:
+        yield f"{chance.choice(_SENTENCES)} [agent:slow={chance.randint(0, 6)}]"
 
 
 @dataclass(frozen=True)
@@ -78,6 +109,8 @@ class Account:
     took_s: float = 0.0
     state: str = "never accepted"
     findings: list[Finding] = field(default_factory=list)
+    questions: list[str] = field(default_factory=list)
+    """What it asked a person meanwhile, who answered."""
 
     @property
     def row(self) -> str:
@@ -113,7 +146,7 @@ class Result:
 
     @property
     def is_green(self) -> bool:
-        enough = len(self.recoveries) >= self.plan.kills
+        enough = len(self.recoveries) >= self.plan.kills and len(self.accounts) >= self.plan.deliveries
         return enough and not self.strays and not any(account.findings for account in self.accounts)
 
 
@@ -124,14 +157,18 @@ class Soak:
     plan: Plan
     say: Say
     result: Result = field(init=False)
+    _over: bool = field(default=False, init=False)
+    """Nothing is killed any more."""
+    _moved: asyncio.Condition = field(default_factory=asyncio.Condition, init=False)
+    """Told when a delivery begins, after each strike, and when the last one is over."""
 
     def __post_init__(self) -> None:
         self.result = Result(self.plan)
 
     async def run(self) -> Result:
         began = time.monotonic()
-        striking = asyncio.create_task(self._strike(began + self.plan.minutes * 60))
-        lanes = [asyncio.create_task(self._lane(number, striking)) for number in range(self.plan.lanes)]
+        striking = asyncio.create_task(self._strike_all(began + self.plan.minutes * 60))
+        lanes = [asyncio.create_task(self._lane(sentences, striking)) for sentences in self.plan.sentences()]
         try:
             await striking
             self.result.minutes = (time.monotonic() - began) / 60
@@ -139,29 +176,60 @@ class Soak:
         finally:
             for task in (striking, *lanes):
                 task.cancel()
+        await self._settle()
         for account in self.result.accounts:
             await self._examine(account)
         self.result.strays = await asyncio.to_thread(self.traces.strays)
         return self.result
 
-    async def _strike(self, give_up: float) -> None:
-        for number, strike in enumerate(self.plan.strikes(), 1):
-            if len(self.result.recoveries) >= self.plan.kills or time.monotonic() > give_up:
-                return
-            await asyncio.sleep(strike.pause_s)  # the planned moment, not a wait for a fact
-            self.say(f"strike {number}: SIGKILL {' and '.join(NAMES[victim] for victim in strike.victims)}")
-            took = await asyncio.gather(*(kill(self.traces.stack, victim) for victim in strike.victims))
-            self.result.recoveries += map(Recovery, strike.victims, took)
-            back = ", ".join(f"{seconds:.1f} s" for seconds in took)
-            self.say(f"strike {number}: back after {back}; {len(self.result.recoveries)} kills so far")
+    async def _strike_all(self, give_up: float) -> None:
+        try:
+            for number, strike in enumerate(self.plan.strikes(), 1):
+                await self._paced(self.plan.may_strike, give_up)
+                if len(self.result.recoveries) >= self.plan.kills or time.monotonic() > give_up:
+                    return
+                await asyncio.sleep(strike.pause_s)  # the planned moment, not a wait for a fact
+                await self._strike(number, strike)
+                await self._tell_all()
+        finally:
+            self._over = True
+            await self._tell_all()
 
-    async def _lane(self, number: int, striking: "asyncio.Task[None]") -> None:
+    async def _strike(self, number: int, strike: Strike) -> None:
+        names = " and ".join(self.plan.known[victim] for victim in strike.victims)
+        self.say(f"strike {number}: {self.plan.done}{names}")
+        took = await asyncio.gather(*(self._befall(victim) for victim in strike.victims))
+        self.result.recoveries += map(Recovery, strike.victims, took)
+        back = ", ".join(f"{seconds:.1f} s" for seconds in took)
+        self.say(f"strike {number}: back after {back}; {len(self.result.recoveries)} {self.plan.counted} so far")
+
+    async def _befall(self, victim: str) -> float:
+        return await kill(self.traces.stack, victim)
+
+    async def _paced(self, may: Callable[[int, int], bool], give_up: float = math.inf) -> None:
+        """Wait until the plan lets go on, or until there is no time any more."""
+
+        def agreed() -> bool:
+            return self._over or may(len(self.result.accounts), len(self.result.recoveries))
+
+        with suppress(TimeoutError):
+            async with asyncio.timeout(None if give_up == math.inf else give_up - time.monotonic()), self._moved:
+                await self._moved.wait_for(agreed)
+
+    async def _tell_all(self) -> None:
+        async with self._moved:
+            self._moved.notify_all()
+
+    async def _lane(self, sentences: Iterator[str], striking: "asyncio.Task[None]") -> None:
         """One delivery after the other, until the kills are over."""
-        for sentence in self.plan.sentences(number):
-            if striking.done():
+        while True:
+            await self._paced(self.plan.may_begin)
+            sentence = None if self._over else next(sentences, None)
+            if sentence is None:
                 return
             account = Account(sentence)
             self.result.accounts.append(account)
+            await self._tell_all()
             await self._follow(account, striking)
 
     async def _follow(self, account: Account, striking: "asyncio.Task[None]") -> None:
@@ -172,11 +240,11 @@ class Soak:
             account.findings = [Finding("lost", f"never accepted: {error}")]
             return
         self.say(f"{account.delivery.task_id} accepted: {account.sentence}")
-        ending = asyncio.create_task(end_of(self.traces.stack, account.delivery.task_id, _LONGEST_S))
+        ending = asyncio.create_task(self._end(account))
         try:
             await asyncio.wait({ending, striking}, return_when=asyncio.FIRST_COMPLETED)
             async with asyncio.timeout(promised(STUCK_AFTER_S)):
-                account.state = (await ending)["state"]
+                account.state = await ending
         except TimeoutError:
             account.state = "stuck"
         finally:
@@ -184,11 +252,21 @@ class Soak:
         account.took_s = time.monotonic() - began
         self.say(f"{account.delivery.task_id} {account.state} after {account.took_s:.1f} s")
 
+    async def _end(self, account: Account) -> str:
+        assert account.delivery is not None
+        return str((await end_of(self.traces.stack, account.delivery.task_id, _LONGEST_S))["state"])
+
+    async def _settle(self) -> None:
+        """Before anything is examined."""
+
     async def _examine(self, account: Account) -> None:
         if account.delivery is None:
             return
         if account.state == "stuck":
             account.findings = [Finding("lost", f"stuck: no end {STUCK_AFTER_S} s after the last kill")]
             return
-        seen = await gather_evidence(self.traces, account.delivery, engine_killed=True)
-        account.findings = judge(seen, self.unkilled, account.delivery.release)
+        account.findings = await self._judged(account, account.delivery)
+
+    async def _judged(self, account: Account, delivery: Delivery) -> list[Finding]:
+        seen = await gather_evidence(self.traces, delivery, engine_killed=True)
+        return judge(seen, self.unkilled, delivery.release)

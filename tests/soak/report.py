@@ -8,7 +8,6 @@ from datetime import datetime
 from pathlib import Path
 
 from tests.soak.plan import Result
-from tests.support.kills.killing import NAMES
 
 BEGIN, END = "<!-- soak: begin -->", "<!-- soak: end -->"
 
@@ -16,13 +15,13 @@ BEGIN, END = "<!-- soak: begin -->", "<!-- soak: end -->"
 def report_of(result: Result, day: datetime) -> str:
     """The two tables, with what is needed to read them."""
     plan = result.plan
-    spared = [name for part, name in NAMES.items() if part not in plan.parts]
+    spared = [name for part, name in plan.known.items() if part not in plan.parts]
     lines = [
-        f"{day:%d %B %Y}, seed {plan.seed}: {len(result.recoveries)} kills in {result.minutes:.1f} minutes, "
+        f"{day:%d %B %Y}, seed {plan.seed}: {len(result.recoveries)} {plan.counted} in {result.minutes:.1f} minutes, "
         f"{plan.lanes} deliveries at once, {os.cpu_count()} cores, Python {platform.python_version()}, containers.",
-        *([f"Not killed in this run: {', '.join(spared)}."] if spared else []),
+        *([f"Not in this run: {'; '.join(spared)}."] if spared else []),
         "",
-        "| Killed | Kills | p50 | p95 | max |",
+        f"| {plan.head} | p50 | p95 | max |",
         "|---|---|---|---|---|",
         *_recoveries(result),
         "",
@@ -48,7 +47,7 @@ def write_report(text: str, file: Path, begin: str = BEGIN, end: str = END) -> N
 
 def _recoveries(result: Result) -> list[str]:
     rows = []
-    for part, name in NAMES.items():
+    for part, name in result.plan.known.items():
         seconds = [one.took_s for one in result.recoveries if one.part == part]
         if seconds:
             rows.append(f"| {name} | {len(seconds)} | {_spread(seconds)} |")
@@ -71,4 +70,13 @@ def _durations(result: Result) -> str:
     took = [account.took_s for account in result.accounts if account.delivery]
     if not took:
         return "No delivery was accepted."
-    return f"A delivery took {statistics.median(took):.0f} s (p50), at most {max(took):.0f} s, kills included."
+    span = f"{statistics.median(took):.0f} s (p50), at most {max(took):.0f} s"
+    return f"A delivery took {span}, {result.plan.counted} included.{_waits(result)}"
+
+
+def _waits(result: Result) -> str:
+    """Who waited for a person; only a plan that counts its deliveries has somebody who answers."""
+    if not result.plan.deliveries:
+        return ""
+    waited = sum(bool(account.questions) for account in result.accounts)
+    return f" {waited or 'None'} of them waited for a person meanwhile."

@@ -16,8 +16,9 @@ from typing import TextIO
 
 from tests.chaos.conftest import container_platform, undisturbed
 from tests.soak.plan import Account, Plan, Result, Say, Soak
-from tests.soak.report import report_of, write_report
+from tests.soak.report import BEGIN, END, report_of, write_report
 from tests.support.kills.killing import DOCKER, PARTS, spared_engine
+from tests.support.kills.traces import Traces
 from tests.support.services.container_service import no_engine
 
 LOGS = Path("build", "soak")
@@ -38,11 +39,11 @@ def teller(log: TextIO) -> Say:
     return say
 
 
-def plan_of(kills: int, minutes: float, seed: int, say: Say) -> Plan:
+def parts_to_kill(say: Say) -> tuple[str, ...]:
     reason = spared_engine()
     if reason is not None:
         say(f"NOT TESTED: no kills of the Docker daemon: {reason}")
-    return Plan(seed, tuple(part for part in PARTS if part != DOCKER or reason is None), kills, minutes)
+    return tuple(part for part in PARTS if part != DOCKER or reason is None)
 
 
 async def soak(plan: Plan, say: Say) -> Result:
@@ -51,17 +52,20 @@ async def soak(plan: Plan, say: Say) -> Result:
         say("one undisturbed delivery")
         unkilled = await undisturbed(traces)
         result = await Soak(traces, unkilled, plan, say).run()
-        if not result.is_green:
-            shutil.copytree(traces.stack.home / "logs", _logs(plan.seed), dirs_exist_ok=True)
+        keep_logs(result, traces, LOGS / f"logs-of-seed-{plan.seed}")
     return result
 
 
-def _logs(seed: int) -> Path:
-    return LOGS / f"logs-of-seed-{seed}"
+def keep_logs(result: Result, traces: Traces, logs: Path) -> None:
+    if not result.is_green:
+        shutil.copytree(traces.stack.home / "logs", logs, dirs_exist_ok=True)
 
 
-def tell(result: Result, say: Say) -> None:
+def write_down(result: Result, file: Path, say: Say, begin: str = BEGIN, end: str = END) -> None:
     say("deliveries:\n" + "\n".join(f"  {account.row}" for account in result.accounts))
+    text = report_of(result, datetime.now().astimezone())
+    write_report(text, file, begin, end)
+    say(f"written to {file}:\n\n{text}")
 
 
 def conclude(result: Result, logs: Path, say: Say) -> None:
@@ -77,7 +81,7 @@ def conclude(result: Result, logs: Path, say: Say) -> None:
         say(f"orphan: {stray}")
     missing = result.plan.kills - len(result.recoveries)
     if missing > 0:
-        say(f"{missing} kills are missing: {result.plan.minutes:g} minutes were not enough")
+        say(f"{missing} {result.plan.counted} are missing: {result.plan.minutes:g} minutes were not enough")
     say(f"red; repeat it with: make soak CHAOS_SEED={result.plan.seed}. Logs: {LOGS}")
 
 
@@ -105,12 +109,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     LOGS.mkdir(parents=True, exist_ok=True)
     with (LOGS / f"seed-{options.seed}.log").open("w") as log:
         say = teller(log)
-        result = asyncio.run(soak(plan_of(options.kills, options.minutes, options.seed, say), say))
-        tell(result, say)
-        text = report_of(result, datetime.now().astimezone())
-        write_report(text, options.report)
-        say(f"written to {options.report}:\n\n{text}")
-        conclude(result, _logs(options.seed), say)
+        plan = Plan(options.seed, parts_to_kill(say), options.kills, options.minutes)
+        result = asyncio.run(soak(plan, say))
+        write_down(result, options.report, say)
+        conclude(result, LOGS / f"logs-of-seed-{options.seed}", say)
     return 0 if result.is_green else 1
 
 

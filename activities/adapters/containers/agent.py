@@ -96,8 +96,18 @@ class DockerAgentRuntime:
             ended, transcript = await self._run(request, follow, None, FRESH, ended.offset)
         await self._gateways.close(request.worker_id)
         raise_unless_ended(request, ended.status, transcript)
-        content = await self._engine.read_file(ended.name, _outcome_file(ended.name), MAX_OUTCOME_BYTES)
+        content = await self._claim(request, ended.name)
         return outcome_of(request, ended, parsed_claim(content), transcript, fresh)
+
+    async def _claim(self, request: TurnRequest, name: str) -> bytes | None:
+        """What the agent wrote down of its outcome. It is in a volume, so it outlives a container that is removed."""
+        content = await self._engine.read_file(name, _outcome_file(name), MAX_OUTCOME_BYTES)
+        if content is None and self._restore is not None and await self._engine.inspect(name) is None:
+            await self._restore(request.worker_id)
+            content = await self._engine.read_file(
+                helper_name(request.worker_id), _outcome_file(name), MAX_OUTCOME_BYTES
+            )
+        return content
 
     async def stop_turn(self, request: TurnRequest) -> None:
         """Stop the agent and all that it started; nothing of it runs when this returns."""

@@ -368,9 +368,9 @@ class DockerContainerEngine:
         try:
             return work(self._api())
         except errors.NotFound as error:
-            raise OrchestratorError(
-                ErrorCode.NOT_FOUND, f"Docker did not find what was asked for: {_said(error)}"
-            ) from error
+            # Whoever asks has made it, or seen it: somebody has removed it since, and the next attempt makes it again.
+            reason = f"Docker did not find what was asked for: {_said(error)}"
+            raise OrchestratorError.transient(ErrorCode.NOT_FOUND, reason) from error
         except errors.APIError as error:
             raise _api_error(error) from error
         except (requests.RequestException, errors.DockerException, urllib3.exceptions.HTTPError, OSError) as error:

@@ -178,6 +178,10 @@ class DockerTester:
         output = content.replace(f"{_PROJECT}/".encode(), b"./").replace(f"{_VENV}/".encode(), b"venvs/")
         phase = await self._engine.read_file(name, f"{_BESIDE}/{PHASE_FILE}", 100)
         report = await self._engine.read_file(name, f"{_BESIDE}/{REPORT_FILE}", MAX_REPORT)
+        if await self._engine.inspect(name) is None:
+            # Removed before all of it was read, as `docker container prune` does.
+            await self._runs.remove(name)
+            raise tests_lost()
         verdict = await judged(request, status, output, phase, report)
         incomplete = status.exit_code == 0 or status.unseen
         if incomplete and not verdict.passed and self._first_time(name, status):

@@ -200,6 +200,8 @@ class DockerWorkspaces:
             if exit_code != 0:
                 raise unreadable(said or "git ended early")
             if not await self._engine.save_file(name, _BUNDLE, target, _MAX_BUNDLE_BYTES):
+                if await self._engine.inspect(name) is None:
+                    raise _removed(name)
                 raise unreadable("its commits are larger than 1 GB, or not a plain file")
 
     async def _set_up_anew(self, worker_id: str, directory: Path) -> None:
@@ -240,6 +242,8 @@ class DockerWorkspaces:
             async with self._runs.output(name) as output:
                 status = await output.wait(name)
                 said, _ = output.read_output(name, 0)
+            if status.state != "exited":
+                raise _removed(name)
             yield name, status.exit_code, bounded(readable(said.decode(errors="replace")).strip(), 500)
         finally:
             await self._runs.remove(name)
@@ -261,3 +265,9 @@ class DockerWorkspaces:
 
     def _locked(self, worker_id: str) -> AbstractAsyncContextManager[object]:
         return file_lock(self._records.directory / f"{worker_id}.lock")
+
+
+def _removed(name: str) -> OrchestratorError:
+    """That the repository cannot be read is not known then."""
+    reason = f"The container {name} was killed or removed from outside; trying again."
+    return OrchestratorError.transient(ErrorCode.PROCESS_FAILED, reason)

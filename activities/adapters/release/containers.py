@@ -6,6 +6,7 @@ import os
 import shlex
 import shutil
 import sys
+import time
 from datetime import datetime
 from pathlib import Path
 from typing import Any, ClassVar
@@ -41,6 +42,10 @@ _WAIT_S = 24 * 3600.0
 _ROOM_BYTES = 50_000_000
 _ROOM_NAMES = 1_000
 """With less on its disk an engine can neither build nor start anything."""
+_GONE = 404
+"""The engine's status for an image or a container that it does not have."""
+_PRUNED_BEFORE_S = 60
+"""So long before a build its base image may have been seen for the last time."""
 _ENVIRONMENT = "/run/orchestrator/environment"
 _DATA = "/data"
 # Variables come from a mounted file: what a container was created with can always be read with `docker inspect`.
@@ -127,6 +132,8 @@ class ReleaseContainers(ReleaseServices):
                 reply = await engine.try_call("POST", f"/containers/{name}/start", timeout_s=_START_S)
             if not reply.ok:
                 await _refuse_full_disk()
+                if reply.status == _GONE:
+                    raise _removed(f"what service {service.name} starts from")
                 raise OrchestratorError(
                     ErrorCode.PLAYBOOK_FAILED, f"Service {service.name} cannot be started: {reply.error}"
                 )
@@ -202,15 +209,20 @@ async def build_image(place: ProjectPlace, release_id: str, commit: str, context
     # The network of the server: names of package registries resolve as they do there.
     arguments += ["--network", "host", "--force-rm"]
     argv = [docker.program(), "build", *arguments, "--tag", tag, "-"]
+    began = time.time()
     # What a Dockerfile runs may write without end, and whatever it likes.
     reply = await docker.run_program(argv, stdin=context, timeout_s=timeout_s, keep=RAW_TAIL)
     if reply.cut_off:
         raise docker.unreachable(reply)
     if reply.code != 0:
         await _refuse_full_disk()
+        await _refuse_pruned_engine(began)
         said = f"{reply.text[-1_500:]}\n{reply.error[-1_500:]}".strip()
         raise OrchestratorError(ErrorCode.PLAYBOOK_FAILED, f"The image cannot be built:\n{said}")
-    return str((await engine.call("GET", f"/images/{tag}/json"))["Id"])
+    found = await engine.find(f"/images/{tag}/json")
+    if found is None:
+        raise _removed(f"the image {tag}")
+    return str(found["Id"])
 
 
 async def _refuse_full_disk() -> None:
@@ -222,6 +234,25 @@ async def _refuse_full_disk() -> None:
     if facts.f_bavail * facts.f_frsize < _ROOM_BYTES or (facts.f_files > 0 and facts.f_favail < _ROOM_NAMES):
         reason = "The disk of the server's Docker Engine is full. Free some space; the deploy then continues by itself."
         raise OrchestratorError.transient(ErrorCode.DOCKER_DISK_FULL, reason)
+
+
+async def _refuse_pruned_engine(since: float) -> None:
+    """Raises PLAYBOOK_LOST (transient) if images that are not of a project were removed since then: what a build starts
+    from may be among them.
+
+    What a build prints is the project's own text, so the engine's own record decides.
+    """
+    span = ("--since", str(int(since) - _PRUNED_BEFORE_S), "--until", str(int(time.time()) + 1))
+    kinds = [part for kind in ("type=image", "event=untag", "event=prune") for part in ("--filter", kind)]
+    form = f'{{{{.Action}}}} {{{{index .Actor.Attributes "{PROJECT_LABEL}"}}}}'
+    happened = await docker.run("events", *span, *kinds, "--format", form)
+    if any(len(line.split()) == 1 for line in happened.splitlines()):
+        raise _removed("what the image is built from")
+
+
+def _removed(what: str) -> OrchestratorError:
+    reason = f"On the server, {what} was removed from the Docker Engine meanwhile, as a prune does; trying again."
+    return OrchestratorError.transient(ErrorCode.PLAYBOOK_LOST, reason)
 
 
 def _status(name: str, state: dict[str, Any], restarts: int) -> RunStatus:

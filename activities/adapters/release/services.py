@@ -288,11 +288,15 @@ class ReleaseServices(ABC):
             command = replace(service, argv=service.migrate)
             await self.launch(name, release, command, "migration", self.place.data)
             await self.ended(name)
-            code, said = (await self.state(name)).exit_code, await self._readable_tail(name, release, service)
+            status, said = await self.state(name), await self._readable_tail(name, release, service)
         finally:
             await self.stop(name)
-        if code != 0:
-            message = f"The migration of {service.name} ended with exit code {code}.\nThe end of its output:\n{said}"
+        if status.state == "absent":
+            reason = f"The migration of {service.name} was removed before its end was seen; trying again."
+            raise OrchestratorError.transient(ErrorCode.PLAYBOOK_LOST, reason)
+        if status.exit_code != 0:
+            ended = f"The migration of {service.name} ended with exit code {status.exit_code}."
+            message = f"{ended}\nThe end of its output:\n{said}"
             raise OrchestratorError(ErrorCode.MIGRATION_FAILED, bounded(message, 3_500))
         return said
 

@@ -128,6 +128,12 @@ async def gather_evidence(traces: Traces, delivery: Delivery, *, engine_killed: 
     )
 
 
+async def serves(stack: Stack, delivery: Delivery) -> bool:
+    """Whether the URL of a delivery that has ended names its release."""
+    task = await asked(stack, f"/tasks/{delivery.task_id}")
+    return task is not None and await _answering([task]) == delivery.release
+
+
 def was_cut_short(stack: Stack, tests: str) -> bool:
     """Docker lost what they had printed while its daemon was down, so they were run once more, on purpose."""
     return (stack.home / "containers" / "verifications" / f"{tests}.cut-short").exists()

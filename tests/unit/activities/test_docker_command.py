@@ -9,16 +9,17 @@ import requests
 from docker import errors
 
 from activities.adapters.containers import command as docker
-from activities.adapters.containers.engine import _api_error
+from activities.adapters.containers.engine import DockerContainerEngine, _api_error
 from activities.adapters.release import containers, engine_socket
 from activities.adapters.release.containers import build_image
 from activities.adapters.release.directory import ProjectPlace
 from contracts.errors import ErrorCode, OrchestratorError
 
 
-def says(directory: Path, monkeypatch: pytest.MonkeyPatch, error: str) -> None:
+def says(directory: Path, monkeypatch: pytest.MonkeyPatch, error: str, happened: str = "") -> None:
+    """`docker` refuses with this error; `happened` is what it tells of events."""
     program = directory / "docker"
-    program.write_text(f"#!/bin/sh\necho '{error}' >&2\nexit 1\n")
+    program.write_text(f"#!/bin/sh\n[ \"$1\" = events ] && echo '{happened}' && exit\necho '{error}' >&2\nexit 1\n")
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{directory}:/usr/bin:/bin")
 
@@ -75,26 +76,50 @@ def test_what_a_build_writes_is_not_taken_for_a_lost_engine(error: str, cut_off:
     assert docker.Reply(1, b"", error).cut_off is cut_off
 
 
+FAILED = "The command 'x' returned a non-zero code: 1"
+
+
 @pytest.mark.parametrize(
-    ("last", "code"),
+    ("last", "happened", "code"),
     [
-        ("The command 'x' returned a non-zero code: 1", ErrorCode.PLAYBOOK_FAILED),
-        ("error during connect: Post http://docker/build: EOF", ErrorCode.DOCKER_UNREACHABLE),
+        (FAILED, "", ErrorCode.PLAYBOOK_FAILED),
+        (FAILED, "untag another_blog", ErrorCode.PLAYBOOK_FAILED),
+        (FAILED, "untag ", ErrorCode.PLAYBOOK_LOST),
+        (FAILED, "untag another_blog\nprune ", ErrorCode.PLAYBOOK_LOST),
+        ("error during connect: Post http://docker/build: EOF", "", ErrorCode.DOCKER_UNREACHABLE),
     ],
+    ids=["its own fault", "a release of another project goes", "the base image goes", "pruned", "no engine"],
 )
-async def test_a_build_that_fails_is_final_unless_the_engine_was_lost(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, last: str, code: ErrorCode
+async def test_a_build_that_fails_is_final_unless_the_engine_was_lost_or_pruned(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, last: str, happened: str, code: ErrorCode
 ) -> None:
     async def knows_nothing(_method: str, path: str, *_: object) -> object:
         return {"DockerRootDir": str(tmp_path)} if path == "/info" else []
 
     monkeypatch.setattr(engine_socket, "call", knows_nothing)
-    says(tmp_path, monkeypatch, f"SyntaxError: unexpected EOF\n{last.replace(chr(39), chr(34))}")
+    says(tmp_path, monkeypatch, f"SyntaxError: unexpected EOF\n{last.replace(chr(39), chr(34))}", happened)
     context = tmp_path / "context.tar"
     context.write_bytes(b"an archive")
     with pytest.raises(OrchestratorError) as refused:
         await build_image(ProjectPlace(tmp_path / "blog"), "rel-1", "a" * 40, context, 30.0)
     assert refused.value.code is code
+    assert refused.value.retryable is (code is not ErrorCode.PLAYBOOK_FAILED)
+
+
+async def test_what_was_removed_from_the_engine_is_made_again_by_the_next_attempt(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """`docker system prune` removes a container between its creation and its start."""
+
+    class Pruned:
+        def start(self, name: str) -> None:
+            raise errors.NotFound("gone", requests.Response(), f"No such container: {name}")
+
+    engine = DockerContainerEngine()
+    monkeypatch.setattr(engine, "_connected", Pruned())
+    with pytest.raises(OrchestratorError) as gone:
+        await engine.start("test-1")
+    assert (gone.value.code, gone.value.retryable) == (ErrorCode.NOT_FOUND, True)
 
 
 @pytest.mark.parametrize(

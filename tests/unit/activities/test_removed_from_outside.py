@@ -1,23 +1,36 @@
 """What somebody removed from the engine - `docker system prune`, a volume, an image - is made again, or asked about."""
 
 import io
+import os
 import subprocess
 import tarfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
+from activities.adapters.containers import agent
 from activities.adapters.containers import images as worker_images
+from activities.adapters.containers.agent import DockerAgentRuntime
 from activities.adapters.containers.engine import ContainerSpec, ContainerState, DockerContainerEngine, PathFacts
 from activities.adapters.containers.images import BASE_IMAGE, DockerImages
 from activities.adapters.containers.runs import ContainerRuns
+from activities.adapters.containers.tester import DockerTester
 from activities.adapters.containers.workspaces import DockerWorkspaces, binds_of, helper_name
 from activities.adapters.forge.local import LocalBareForge
 from activities.adapters.forge.scaffold import CopierScaffolder
+from activities.adapters.release import engine_socket
+from activities.adapters.release.containers import ReleaseContainers
+from activities.adapters.release.directory import ProjectPlace, write_environment
+from activities.adapters.release.engine_socket import Answer
+from activities.adapters.release.services import Release, ReleasedService
+from activities.adapters.runs.states import RunAs, RunState, RunStatus
 from contracts.errors import ErrorCode, OrchestratorError
-from contracts.steps import WorkspaceFile, WorkspaceRequest
+from contracts.steps import TurnRequest, VerificationRequest, WorkspaceFile, WorkspaceRequest
 
 WORKER = "eng-1"
 WORK = WorkspaceRequest(worker_id=WORKER, repository="u1/blog", branch="task/eng-1")
@@ -206,3 +219,145 @@ async def test_a_base_image_that_cannot_be_had_is_named_with_what_to_do(bench: B
     assert caught.value.retryable
     assert BASE_IMAGE in caught.value.message
     assert "make docker" in caught.value.message
+
+
+# What has ended is removed before it is read
+
+
+@dataclass
+class Emptied:
+    """An engine of which all that had ended was pruned; volumes, and what mounts them, are there. And its runs."""
+
+    there: set[str] = field(default_factory=set)
+    files: dict[tuple[str, str], bytes] = field(default_factory=dict)
+    removed: list[str] = field(default_factory=list)
+    end: RunState = "exited"
+
+    @property
+    def engine(self) -> "Emptied":
+        return self
+
+    async def inspect(self, name: str) -> str | None:
+        return name if name in self.there else None
+
+    async def read_file(self, name: str, path: str, limit: int) -> bytes | None:
+        return self.files.get((name, path)) if name in self.there else None
+
+    async def save_file(self, name: str, path: str, target: Path, limit: int) -> bool:
+        return False
+
+    async def start(self, *_: object) -> None:
+        self.there.add("bundle-eng-1")
+
+    async def remove(self, name: str) -> None:
+        self.there.discard(name)
+        self.removed.append(name)
+
+    @asynccontextmanager
+    async def output(self, name: str) -> AsyncIterator["Emptied"]:
+        yield self
+
+    async def wait(self, name: str) -> RunStatus:
+        self.there.clear()
+        return RunStatus(name, self.end, exit_code=0 if self.end == "exited" else None)
+
+    def read_output(self, name: str, offset: int) -> tuple[bytes, int]:
+        return b"", offset
+
+    async def worker(self) -> str:
+        return "worker"
+
+
+@pytest.mark.parametrize("state", ["exited", "lost"])
+async def test_a_bundle_that_was_removed_is_no_broken_repository(tmp_path: Path, state: RunState) -> None:
+    """The agent would be told to repair what is not broken."""
+    pruned: Any = Emptied(end=state)
+    workspaces = DockerWorkspaces(pruned, pruned, cast("Any", None), tmp_path, "agents")
+    with pytest.raises(OrchestratorError) as gone:
+        await workspaces._bundle(WORKER, tmp_path / "work.bundle")
+    assert gone.value.retryable, gone.value.message
+
+
+async def test_tests_whose_report_was_removed_are_run_again_and_not_judged_without_it(tmp_path: Path) -> None:
+    pruned: Any = Emptied()
+    tester = DockerTester(pruned, pruned, cast("Any", None), tmp_path, cast("Any", None))
+    request = VerificationRequest(project_id="p", repository="u1/blog", commit="a" * 40, task_id="eng-1")
+    ended = RunStatus("test-1", "exited", exit_code=1)
+    with pytest.raises(OrchestratorError) as lost:
+        await tester._judged(request, "test-1", ended, b"1 failed")
+    assert (lost.value.code, lost.value.retryable) == (ErrorCode.TESTER_LOST, True)
+    assert pruned.removed == ["test-1"], "its name is free for the next attempt"
+
+
+async def test_the_outcome_of_an_agent_outlives_its_container() -> None:
+    pruned: Any = Emptied()
+    file, helper = agent._outcome_file("turn-1"), helper_name(WORKER)
+    pruned.files[helper, file] = b"done"
+
+    async def restore(worker_id: str) -> None:
+        pruned.there.add(helper_name(worker_id))
+
+    runtime = DockerAgentRuntime(pruned, pruned, [], cast("Any", None), restore=restore)
+    request = cast("TurnRequest", SimpleNamespace(worker_id=WORKER))
+    assert await runtime._claim(request, "turn-1") == b"done"
+
+
+# On a server
+
+
+def released(tmp_path: Path) -> tuple[ReleaseContainers, Release, ReleasedService]:
+    service = ReleasedService("backend", ["run"], 8000, "/health", "rel-1", migrate=["migrate"])
+    place = ProjectPlace(tmp_path / "blog")
+    release = Release("rel-1", "a" * 40, "10.0.0.2", "0.0.0.0", [service], image="sha256:1f")
+    (place.release("rel-1") / "env").mkdir(parents=True)
+    write_environment(place, "rel-1", "backend", {})
+    user = RunAs(os.getuid(), os.getgid())
+    return ReleaseContainers(place=place, user=user), release, service
+
+
+@pytest.mark.parametrize(
+    ("refused", "status", "again"), [("create", 404, True), ("start", 404, True), ("start", 400, False)]
+)
+async def test_a_deploy_begins_again_if_its_image_or_container_was_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refused: str, status: int, *, again: bool
+) -> None:
+    async def answers(_method: str, path: str, *_: object, **__: object) -> Answer:
+        return Answer(status, {"message": "No such image"}) if path.endswith(refused) else Answer(204, None)
+
+    async def absent(_path: str) -> None:
+        return None
+
+    async def roomy(*_: object) -> dict[str, str]:
+        return {"DockerRootDir": str(tmp_path)}
+
+    for name, stub in (("try_call", answers), ("find", absent), ("call", roomy)):
+        monkeypatch.setattr(engine_socket, name, stub)
+    containers, release, service = released(tmp_path)
+    with pytest.raises(OrchestratorError) as failed:
+        await containers.launch("svc-blog-backend-rel-1", release, service, "live", tmp_path)
+    assert failed.value.code is (ErrorCode.PLAYBOOK_LOST if again else ErrorCode.PLAYBOOK_FAILED)
+    assert failed.value.retryable is again
+
+
+async def test_a_migration_that_was_removed_has_not_failed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def launched(*_: object) -> tuple[str, int]:
+        return "", 0
+
+    async def nothing(*_: object, **__: object) -> Answer:
+        return Answer(404, {"message": "No such container"})
+
+    async def absent(_path: str) -> None:
+        return None
+
+    monkeypatch.setattr(ReleaseContainers, "launch", launched)
+    monkeypatch.setattr(engine_socket, "try_call", nothing)
+    monkeypatch.setattr(engine_socket, "find", absent)
+    monkeypatch.setattr(ReleaseContainers, "_readable_tail", _silent)
+    containers, release, service = released(tmp_path)
+    with pytest.raises(OrchestratorError) as gone:
+        await containers._migrate(release, service)
+    assert (gone.value.code, gone.value.retryable) == (ErrorCode.PLAYBOOK_LOST, True)
+
+
+async def _silent(*_: object) -> str:
+    return ""

@@ -31,7 +31,7 @@ def test_a_seed_always_plans_the_same_and_hits_every_part() -> None:
     victims = [victim for strike in strikes for victim in strike.victims]
     assert all(victims.count(part) >= 10 for part in PARTS)
     assert {len(strike.victims) for strike in strikes} == {1, 2}
-    assert list(islice(Plan(7, PARTS).sentences(0), 9)) != list(islice(Plan(7, PARTS).sentences(1), 9))
+    assert len({tuple(islice(lane, 9)) for lane in Plan(7, PARTS).sentences()}) == 3
 
 
 def test_a_run_without_findings_is_green() -> None:
@@ -83,12 +83,12 @@ def test_the_report_has_the_seed_the_recoveries_and_the_verdict() -> None:
     assert "| Temporal worker | 1 | 4.0 s | 4.0 s | 4.0 s |" in text
     assert "| All | 2 | 3.0 s | 4.0 s | 4.0 s |" in text
     assert "| 2 | 0 | 0 | 1 | 0 | 0 |" in text
-    assert "Not killed" not in text
+    assert "Not in this run" not in text
 
 
 def test_the_report_says_which_part_was_spared() -> None:
     text = report_of(Result(Plan(1, ("workers",))), DAY)
-    assert "Not killed in this run: API, Temporal server, PostgreSQL, Docker daemon." in text
+    assert "Not in this run: API; Temporal server; PostgreSQL; Docker daemon." in text
 
 
 def test_a_marked_document_keeps_what_is_around_the_marks(tmp_path: Path) -> None:
