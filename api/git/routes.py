@@ -6,7 +6,6 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Path, Query, Request
 from fastapi.responses import PlainTextResponse, Response
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.audit.trail import Act, audited
 from api.auth import Caller, PersonWithKey
@@ -92,7 +91,7 @@ async def push(
     return await backend.answer(asked, _joined(begin, body))
 
 
-async def _repository(session: AsyncSession, caller: Caller, settings: Settings, slug: str, *, to_push: bool) -> str:
+async def _repository(session: Session, caller: Caller, settings: Settings, slug: str, *, to_push: bool) -> str:
     if settings.forge != LOCAL_FORGE:
         raise not_found("repository", slug)
     return await queries.find_repository(session, caller, slug, to_push=to_push)

@@ -40,7 +40,10 @@ def _steps() -> list[tuple[str, Callable[..., Any]]]:
     ]
 
 
-@pytest.mark.parametrize(("name", "function"), [*_handlers(), *_steps()], ids=lambda value: str(value)[:60])
+@pytest.mark.parametrize(
+    ("name", "function"),
+    [pytest.param(name, function, id=name) for name, function in (*_handlers(), *_steps())],
+)
 def test_nothing_is_done_without_a_payload(name: str, function: Callable[..., Any]) -> None:
     parameters = [each for each in inspect.signature(function).parameters.values() if each.name != "self"]
     needed = [each for each in parameters if each.default is inspect.Parameter.empty]
