@@ -120,7 +120,7 @@ class Bare:
 async def measure(options: argparse.Namespace) -> Findings:
     with tempfile.TemporaryDirectory(prefix="bench-") as directory:
         async with ours(Path(directory) / "home") as platform, bare(Path(directory) / "temporal") as by_hand:
-            measured = {"quiet": await pairs(platform, by_hand, options.kills)}
+            measured = {"nothing beside it": await pairs(platform, by_hand, options.kills)}
             if options.busy:
                 with busy(options.busy):
                     measured[f"beside {options.busy} busy loops"] = await pairs(platform, by_hand, options.kills)

@@ -13,6 +13,7 @@ from datetime import timedelta
 
 from temporalio import activity, workflow
 from temporalio.client import Client
+from temporalio.common import RetryPolicy
 from temporalio.worker import Worker
 
 QUEUE = "bare-step"
@@ -32,7 +33,11 @@ class BareStep:
     @workflow.run
     async def run(self) -> None:
         await workflow.execute_activity(
-            long_step, start_to_close_timeout=timedelta(hours=1), heartbeat_timeout=timedelta(seconds=HEARTBEAT_S)
+            long_step,
+            start_to_close_timeout=timedelta(hours=1),
+            heartbeat_timeout=timedelta(seconds=HEARTBEAT_S),
+            # Each kill costs what the first one does: pauses that grow would be those of a step that keeps failing.
+            retry_policy=RetryPolicy(initial_interval=timedelta(seconds=1), backoff_coefficient=1.0),
         )
 
 
