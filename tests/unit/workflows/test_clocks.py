@@ -12,7 +12,7 @@ WALL = re.compile(r"\btime\.time\b|\bdatetime\.now\(|\butc_now\(\)|\bdatetime\.u
 ALLOWED = {
     "activities/adapters/agents/scripted/cli.py": "writes into the agent's own log when something was",
     "activities/adapters/release/directory.py": "names a directory after the day on which it was removed",
-    "activities/adapters/release/containers.py": "the engine's records are of the same clock; a jump at most hides a prune",
+    "activities/adapters/release/containers.py": "records of the engine, by the same clock; a jump may hide a prune",
     "activities/adapters/runs/supervise_main.py": "writes down when a run began and ended; nothing is computed from it",
     "activities/health.py": "tells people since when a service is as it is",
     "activities/maintenance.py": "how long a task has been silent; one that is looked at too early is found to run",
