@@ -179,7 +179,9 @@ class DockerTester:
         phase = await self._engine.read_file(name, f"{_BESIDE}/{PHASE_FILE}", 100)
         report = await self._engine.read_file(name, f"{_BESIDE}/{REPORT_FILE}", MAX_REPORT)
         if await self._engine.inspect(name) is None:
-            # Removed before all of it was read, as `docker container prune` does.
+            # Removed before all of it was read: by who has judged it, or by a prune.
+            if (known := self._verdict(name)) is not None:
+                return known
             await self._runs.remove(name)
             raise tests_lost()
         verdict = await judged(request, status, output, phase, report)

@@ -30,7 +30,7 @@ from activities.adapters.release.engine_socket import Answer
 from activities.adapters.release.services import Release, ReleasedService
 from activities.adapters.runs.states import RunAs, RunState, RunStatus
 from contracts.errors import ErrorCode, OrchestratorError
-from contracts.steps import TurnRequest, VerificationRequest, WorkspaceFile, WorkspaceRequest
+from contracts.steps import TurnRequest, VerificationRequest, VerificationResult, WorkspaceFile, WorkspaceRequest
 
 WORKER = "eng-1"
 WORK = WorkspaceRequest(worker_id=WORKER, repository="u1/blog", branch="task/eng-1")
@@ -287,6 +287,11 @@ async def test_tests_whose_report_was_removed_are_run_again_and_not_judged_witho
         await tester._judged(request, "test-1", ended, b"1 failed")
     assert (lost.value.code, lost.value.retryable) == (ErrorCode.TESTER_LOST, True)
     assert pruned.removed == ["test-1"], "its name is free for the next attempt"
+    judged = VerificationResult(commit="a" * 40, passed=True)
+    (tmp_path / "test-1.json").write_text(judged.model_dump_json())
+    assert await tester._judged(request, "test-1", ended, b"1 failed") == judged, (
+        "another one has judged and removed it"
+    )
 
 
 async def test_the_outcome_of_an_agent_outlives_its_container() -> None:

@@ -13,6 +13,7 @@ ALLOWED = {
     "activities/adapters/agents/scripted/cli.py": "writes into the agent's own log when something was",
     "activities/adapters/release/containers.py": "asks the engine for its events; after a jump it finds no prune",
     "activities/adapters/release/directory.py": "names a directory after the day on which it was removed",
+    "activities/adapters/release/containers.py": "records of the engine, by the same clock; a jump may hide a prune",
     "activities/adapters/runs/supervise_main.py": "writes down when a run began and ended; nothing is computed from it",
     "activities/health.py": "tells people since when a service is as it is",
     "activities/maintenance.py": "how long a task has been silent; one that is looked at too early is found to run",
