@@ -11,7 +11,6 @@ WALL = re.compile(r"\btime\.time\b|\bdatetime\.now\(|\butc_now\(\)|\bdatetime\.u
 
 ALLOWED = {
     "activities/adapters/agents/scripted/cli.py": "writes into the agent's own log when something was",
-    "activities/adapters/release/containers.py": "asks the engine for its events; after a jump it finds no prune",
     "activities/adapters/release/directory.py": "names a directory after the day on which it was removed",
     "activities/adapters/release/containers.py": "records of the engine, by the same clock; a jump may hide a prune",
     "activities/adapters/runs/supervise_main.py": "writes down when a run began and ended; nothing is computed from it",
