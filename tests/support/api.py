@@ -71,18 +71,18 @@ def _stop(server: subprocess.Popen[bytes], home: Path) -> None:
     shutil.rmtree(home, ignore_errors=True)
 
 
-async def new_database() -> str:
-    """The URL of a fresh, empty database."""
+async def new_database(options: str = "") -> str:
+    """The URL of a fresh, empty database, made with these options of CREATE DATABASE."""
     url = postgres_url()
     await postgres.wait_ready(url)
     name = f"t{uuid4().hex}"
     connection = await asyncpg.connect(url.replace("+asyncpg", "", 1))
     try:
-        await connection.execute(f'CREATE DATABASE "{name}"')
+        await connection.execute(f'CREATE DATABASE "{name}" {options}')
     finally:
         await connection.close()
-    head, _, options = url.partition("?")
-    return f"{head.rsplit('/', 1)[0]}/{name}" + (f"?{options}" if options else "")
+    head, _, query = url.partition("?")
+    return f"{head.rsplit('/', 1)[0]}/{name}" + (f"?{query}" if query else "")
 
 
 @dataclass

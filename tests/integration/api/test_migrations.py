@@ -3,6 +3,7 @@
 import asyncio
 from pathlib import Path
 
+import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
@@ -12,6 +13,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from api import migrate
 from api.bootstrap import bootstrap
 from api.tables import METADATA
+from contracts.errors import ErrorCode, OrchestratorError
 from runtime import private_files
 from runtime.settings import Settings
 from tests.support.api import new_database
@@ -28,6 +30,14 @@ async def looked_at(url: str, look) -> object:
         found = await connection.run_sync(look)
     await engine.dispose()
     return found
+
+
+@pytest.mark.parametrize("encoding", ["SQL_ASCII", "LATIN1"])
+async def test_a_database_that_cannot_hold_every_character_is_refused_at_the_start(encoding: str) -> None:
+    url = await new_database(f"ENCODING '{encoding}' LOCALE 'C' TEMPLATE template0")
+    with pytest.raises(OrchestratorError, match=f"has the encoding {encoding}; the platform needs UTF8") as refused:
+        await migrate.upgrade(url)
+    assert refused.value.code == ErrorCode.SETTINGS_INVALID
 
 
 async def test_every_step_goes_up_and_down_and_up_again() -> None:

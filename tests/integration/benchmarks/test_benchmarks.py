@@ -25,9 +25,9 @@ SMALLEST = {
     "sleeping_runs": ["--runs", "2", "--steps", "1"],
     "turn_start": ["--pairs", "1"],
 }
-ELSEWHERE = {"main_jobs", "main_job_by_hand", "chat_acknowledgement"}
-"""They need a whole platform: tests/e2e/test_benchmark_of_main_jobs.py, test_main_job_by_hand.py beside this file,
-tests/chat/test_main_job.py."""
+ELSEWHERE = {"main_jobs", "main_job_by_hand", "worker_kill", "chat_acknowledgement"}
+"""They need a whole platform: tests/e2e/test_benchmark_of_main_jobs.py, test_main_job_by_hand.py and
+test_worker_kill.py beside this file, tests/chat/test_main_job.py."""
 
 
 def numbers(node: object) -> Iterator[float]:
