@@ -68,10 +68,10 @@ def read_report(content: bytes | None) -> TestReport | None:
         return None
     try:
         # As text, whatever encoding it claims or the parser would guess: in another one the words below look different.
-        text = content.decode("utf-8-sig")
-        if "\0" in text or "<!DOCTYPE" in text or "<!ENTITY" in text:
+        document = content.decode("utf-8-sig")
+        if "\0" in document or "<!DOCTYPE" in document or "<!ENTITY" in document:
             return None
-        cases = list(ElementTree.fromstring(text).iter("testcase"))
+        cases = list(ElementTree.fromstring(document).iter("testcase"))
     except (ElementTree.ParseError, LookupError, ValueError):
         return None
     failing = [text for case in cases if (text := _failure(case))]
