@@ -126,6 +126,7 @@ class HeldSteps(Interceptor):
         died = self._deaths.of(*key)
         if died >= MAX_DEATHS:
             self._deaths.forget(*key)
+            log.error("a step is given up: its workers died", activity=info.activity_type, workflow_id=info.workflow_id)
             raise _deadly(died)
         file = self._place / hashlib.sha256(info.task_token).hexdigest()[:32]
         step = Step(
