@@ -115,6 +115,10 @@ class Settings(BaseSettings):
         description="how long a new release is watched where neither project nor installation say",
     )
     worker_beat_s: int = Field(default=10, ge=1, le=60, description="how often a Temporal worker says that it lives")
+    spare_workers: bool = Field(
+        default=True,
+        description="keep a second Temporal worker loaded, so that a killed one is replaced sooner",
+    )
     queue_grace_s: float = Field(
         default=15.0, ge=0, le=3600, description="how long a task queue may be without a worker before people are told"
     )

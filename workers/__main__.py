@@ -1,7 +1,12 @@
-"""`python -m workers [QUEUE …]`: poll task queues until told to stop."""
+"""`python -m workers [QUEUE …]`: poll task queues until told to stop.
+
+With `--spare` it loads everything, and waits for a line on its standard input before it begins: the successor of a
+process that is killed need not load anything. The end of that input ends it.
+"""
 
 import argparse
 import asyncio
+import gc
 import os
 import signal
 import sys
@@ -32,11 +37,10 @@ from workers.background import plan_of
 from workers.held_steps import HeldSteps, take_over
 from workers.housekeeping import Housekeeping
 from workers.local import Choice, build_ports, choose, root_reason
+from workers.sandbox import compile_workflows
 from workers.wiring import Ports, build_workers
 
 log = structlog.get_logger(__name__)
-
-"""How often this process tells the server that it lives: a dead one is known well within a minute."""
 
 _RECONNECT_S = 1.0
 _BUCKETS_S = [0.01, 0.05, 0.1, 0.5, 1, 5, 15, 30, 60, 120, 300, 600, 1200, 1800, 3600]
@@ -52,16 +56,18 @@ async def run(settings: Settings, queues: list[str]) -> None:
     async with ApiClient(settings.api_url, _platform_key(settings)) as api:
         choice = choose(settings, queues)
         ports = build_ports(settings, client, api, in_containers=choice.in_containers)
-        await asyncio.gather(_restore(ports, queues), _get_ready(ports, queues))
+        preparing = asyncio.create_task(_get_ready(ports, queues))
+        await _restore(ports, queues)
         if Queue.AGENTS in queues:
             await _report_runtime(settings, choice)
         workers = build_workers(client, ports, queues, held=held)
         polling = asyncio.create_task(_poll(workers))
-        announcing = asyncio.create_task(_announce(Gateway(client, settings.ui_url), queues))
+        announcing = asyncio.create_task(_announce(Gateway(client, settings.ui_url), queues, preparing))
         tidying = asyncio.create_task(_tidy(settings, ports, api, queues))
         setting_up = asyncio.create_task(_set_up_background(client, settings, queues))
         stopping = asyncio.create_task(_when(stop))
         await asyncio.wait([polling, stopping], return_when=asyncio.FIRST_COMPLETED)
+        preparing.cancel()
         announcing.cancel()
         tidying.cancel()
         setting_up.cancel()
@@ -79,7 +85,10 @@ async def _restore(ports: Ports, queues: list[str]) -> None:
 
 
 async def _get_ready(ports: Ports, queues: list[str]) -> None:
-    """The first turn need not wait for an image. What cannot be had now is tried again by the turn that needs it."""
+    """The first turn need not wait for an image. What cannot be had now is tried again by the turn that needs it.
+
+    Steps of the other queues, and turns that go on, do not wait for it: after a prune it takes a minute.
+    """
     if Queue.AGENTS not in queues:
         return
     try:
@@ -155,8 +164,9 @@ async def _set_up_background(client: Client, settings: Settings, queues: list[st
     await tries(background.ensure, client, plan_of(settings))
 
 
-async def _announce(gateway: Gateway, queues: list[str]) -> None:
+async def _announce(gateway: Gateway, queues: list[str], preparing: asyncio.Task[None]) -> None:
     """Say that we are ready once the server has seen a poller on every queue, and then that we still live."""
+    await preparing
     retrying = AsyncRetrying(
         retry=retry_if_result(lambda ready: not ready) | retry_if_exception_type(OrchestratorError),
         wait=wait_fixed(0.1),
@@ -196,10 +206,22 @@ def _stop_event() -> asyncio.Event:
     return stop
 
 
+def _needed() -> bool:
+    """Wait until we are; False when whoever started us is gone, or needs us no more."""
+    compile_workflows()
+    gc.collect()
+    gc.freeze()
+    return bool(sys.stdin.readline())
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m workers", description=__doc__)
     parser.add_argument("queues", nargs="*", default=list(Queue.ALL), help="task queues to poll (default: all)")
-    queues = parser.parse_args().queues
+    parser.add_argument("--spare", action="store_true", help="load everything, and begin at a line on standard input")
+    arguments = parser.parse_args()
+    if arguments.spare and not _needed():
+        os._exit(0)
+    queues = arguments.queues
     code = 0
     try:
         settings = load_settings()

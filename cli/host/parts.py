@@ -159,6 +159,11 @@ class Parts:
         self.ready_file.unlink(missing_ok=True)
         return self.module("workers", grace_s=_WORKERS_GRACE_S)
 
+    @property
+    def spare_workers(self) -> Command:
+        """Temporal workers that load everything and wait until they are needed."""
+        return self.module("workers", "--spare", grace_s=_WORKERS_GRACE_S)
+
     def module(self, *arguments: str, grace_s: float = 15.0) -> Command:
         """A program of this installation, with exactly these settings; the database is the API's alone."""
         extra = {**child_environment(self.settings), "ORCHESTRATOR_READY_FILE": str(self.ready_file)}

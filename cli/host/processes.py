@@ -68,15 +68,19 @@ class ProcessBook:
         """Start a process in a session of its own, so that Ctrl-C at the terminal does not reach it."""
         if command.adopt_pid is not None:
             return self.write(name, command.adopt_pid, command)
-        self._logs_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         put_aside(self.log_file(name))
+        return self.write(name, self.launch(name, command).pid, command)
+
+    def launch(self, name: str, command: Command, *, held: bool = False) -> subprocess.Popen[bytes]:
+        """Start a process without a record. One that is `held` reads our pipe: a line, or its end when we are gone."""
+        self._logs_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         log = os.open(self.log_file(name), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         try:
-            process = subprocess.Popen(
+            return subprocess.Popen(
                 command.argv,
                 env=command.env,
                 cwd=command.cwd,
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE if held else subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
@@ -86,7 +90,6 @@ class ProcessBook:
             )
         finally:
             os.close(log)
-        return self.write(name, process.pid, command)
 
     def write(self, name: str, pid: int, command: Command | None = None) -> Record:
         """Record a running process under `name`."""

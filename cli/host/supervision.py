@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import sys
+from collections.abc import AsyncIterator
 
 from cli.client.home import effective_settings
 from cli.host.health import wait_healthy
@@ -21,6 +23,7 @@ from cli.host.parts import (
     environment,
 )
 from cli.host.processes import Command, Record, ended
+from cli.host.spare import Spare
 from cli.host.status import summary_line
 from cli.terminal.exits import ExitCode
 from cli.terminal.output import Output
@@ -72,12 +75,22 @@ def start_in_background(parts: Parts) -> None:
 
 async def _keep(parts: Parts, name: str, out: Output) -> None:
     """Start the part again whenever it ends."""
+    spare = Spare(parts.book, name, parts.spare_workers) if name == WORKERS and parts.settings.spare_workers else None
+    try:
+        await _start_whenever_it_ends(parts, name, out, spare)
+    finally:
+        if spare is not None:
+            spare.dismiss()
+
+
+async def _start_whenever_it_ends(parts: Parts, name: str, out: Output, spare: Spare | None) -> None:
     loop = asyncio.get_running_loop()
     pause = 0.0
     while True:
         since = loop.time()
         if (record := parts.book.record(name)) is not None:
-            await _ended_or_hung(parts, name, record, out)
+            async with _prepared(spare, out):
+                await _ended_or_hung(parts, name, record, out)
         if loop.time() - since > _STEADY_S:
             pause = 0.0
         when = f"in {pause:g} s" if pause else "now"
@@ -85,7 +98,7 @@ async def _keep(parts: Parts, name: str, out: Output) -> None:
         await asyncio.sleep(pause)
         pause = min(_LONGEST_PAUSE_S, max(_SECOND_PAUSE_S, pause * 2))
         try:
-            await _start_again(parts, name)
+            await _start_again(parts, name, spare)
         except (OrchestratorError, OSError) as error:
             out.say(f"{name} could not be started: {error}")
         else:
@@ -122,10 +135,28 @@ async def _ended_or_hung(parts: Parts, name: str, record: Record, out: Output) -
         await parts.book.kill(name)
 
 
-async def _start_again(parts: Parts, name: str) -> None:
+@contextlib.asynccontextmanager
+async def _prepared(spare: Spare | None, out: Output) -> AsyncIterator[None]:
+    """Meanwhile a spare process gets ready, where there is to be one."""
+    if spare is None:
+        yield
+        return
+    preparing = asyncio.create_task(spare.prepare())
+    try:
+        yield
+    finally:
+        preparing.cancel()
+        for failed in await asyncio.gather(preparing, return_exceptions=True):
+            if isinstance(failed, Exception):
+                out.say(f"No spare process could be started: {failed}")
+
+
+async def _start_again(parts: Parts, name: str, spare: Spare | None) -> None:
     if parts.book.record(name) is None:
         parts.check_ports(name)
-        parts.book.start(name, await asyncio.to_thread(parts.command, name))
+        command = await asyncio.to_thread(parts.command, name)
+        if spare is None or not spare.begin():
+            parts.book.start(name, command)
     await wait_healthy(parts, name, 60.0)
 
 

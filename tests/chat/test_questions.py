@@ -104,6 +104,7 @@ async def stopped(system: ChatSystem, user: ChatUser) -> None:
     await user.until(lambda chat: "⏹ " in chat.find(sure.id).text, 60)
 
 
+@pytest.mark.deep
 async def test_a_question_is_answered_in_words(system: ChatSystem) -> None:
     cid = await asked(system, "Cid", f"{WISH} [agent:ask]")
     screen = await cid.sees("❓")

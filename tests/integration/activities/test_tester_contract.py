@@ -108,7 +108,13 @@ PYTEST = {
 
 
 @processes_in_the_gate
-@pytest.mark.parametrize("after", ["seq 300", "head -c 25000000 /dev/zero"], ids=["300 lines", "25 MB"])
+@pytest.mark.parametrize(
+    "after",
+    [
+        pytest.param("seq 300", id="300 lines"),
+        pytest.param("head -c 25000000 /dev/zero", id="25 MB", marks=pytest.mark.deep),
+    ],
+)
 async def test_what_is_printed_after_the_summary_hides_no_result(bench: Bench, after: str) -> None:
     files = {**PYTEST, "Makefile": PYTEST["Makefile"].format(after)}
     for told, passed in (("No space left on device", True), ("another text", False)):

@@ -27,7 +27,14 @@ async def replayed(address: str, home: Path, query: str) -> Said:
     return await run_command("replay", "--query", query, env=env)
 
 
-@pytest.mark.parametrize("query", ["bad (", "NoSuchAttribute = 'x'", "ExecutionStatus = 'Sleeping'"])
+@pytest.mark.parametrize(
+    "query",
+    [
+        "bad (",
+        pytest.param("NoSuchAttribute = 'x'", marks=pytest.mark.deep),
+        pytest.param("ExecutionStatus = 'Sleeping'", marks=pytest.mark.deep),
+    ],
+)
 async def test_a_query_that_is_none_is_refused_in_one_line(address: str, tmp_path: Path, query: str) -> None:
     said = await replayed(address, tmp_path / "home", query)
     assert (said.code, said.err.count("\n")) == (2, 1), said

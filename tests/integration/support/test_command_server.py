@@ -93,6 +93,7 @@ async def _running_command() -> psutil.Process:
     return children()[-1]
 
 
+@pytest.mark.deep
 async def test_a_command_that_takes_too_long_is_killed(waiting: dict[str, str]) -> None:
     running = asyncio.create_task(run_command("project", "list", env=waiting, timeout=3))
     (await _running_command()).suspend()
@@ -138,6 +139,7 @@ def _has_ended(pid: int) -> bool:
         return True
 
 
+@pytest.mark.deep
 async def test_it_belongs_to_no_home(tmp_path: Path) -> None:
     assert (await run_command("--version", env=environment(tmp_path))).code == 0
     server = psutil.Process(command_server().pid)

@@ -168,7 +168,7 @@ def test_the_backend_answers_again_and_again(all_modules: tuple[Path, str], tmp_
     [
         ("backend", {"APP_ENV": "production"}, "ADMIN_TOKEN"),
         ("backend", {"PORT": "eighty"}, "PORT"),
-        ("tg_bot", {"TELEGRAM_BOT_TOKEN": "nonsense"}, "TELEGRAM_BOT_TOKEN"),
+        pytest.param("tg_bot", {"TELEGRAM_BOT_TOKEN": "nonsense"}, "TELEGRAM_BOT_TOKEN", marks=pytest.mark.deep),
     ],
 )
 def test_a_module_says_which_variable_is_wrong_and_stops(
@@ -199,6 +199,7 @@ def test_a_bot_without_a_token_says_so_and_is_not_healthy(all_modules: tuple[Pat
         assert "TELEGRAM_BOT_TOKEN is not set" in bot.client.get("/").text
 
 
+@pytest.mark.deep
 @pytest.mark.timeout(300)
 def test_the_bot_polls_another_server_and_answers(all_modules: tuple[Path, str], tmp_path: Path) -> None:
     project, python = all_modules

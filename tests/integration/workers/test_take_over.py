@@ -101,6 +101,7 @@ async def test_what_a_living_worker_holds_is_left_alone(platform: Platform) -> N
         await worker.wait()
 
 
+@pytest.mark.deep
 async def test_a_step_that_is_to_be_cancelled_is_left_to_its_time_out(platform: Platform) -> None:
     """A failure would end it as failed: the workflow must hear of the cancellation, and stops what goes on."""
     handle, worker = await in_its_step(platform)
@@ -118,6 +119,7 @@ async def test_a_step_that_is_to_be_cancelled_is_left_to_its_time_out(platform: 
     assert await take_over(platform.client, platform.home / "held") == 0
 
 
+@pytest.mark.deep
 async def test_several_successors_hand_a_step_back_once(platform: Platform) -> None:
     handle, worker = await in_its_step(platform)
     worker.kill()

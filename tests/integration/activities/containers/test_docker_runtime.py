@@ -143,6 +143,7 @@ async def test_removed_volumes_are_cloned_again_with_what_was_pushed_and_written
     assert (await bench.runtime.workspaces().push(bench.pushing(base))).commit == pushed.commit
 
 
+@pytest.mark.deep
 async def test_packages_whose_volume_was_removed_are_installed_again(bench: Bench) -> None:
     own = f"# of {bench.worker}, so that no other test has this environment\n"
     files = {"Makefile": MAKEFILE.format("$(VENV)/bin/python -c 'print(\"7 passed\")'"), "requirements.txt": own}
@@ -287,6 +288,7 @@ async def test_tests_whose_output_the_engine_lost_are_run_once_more(
     assert len(read) == 2
 
 
+@pytest.mark.deep
 async def test_tests_that_failed_unseen_are_run_once_more(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     read, status = list[str](), ContainerRuns.status
 
@@ -325,6 +327,7 @@ async def test_a_worker_killed_right_after_the_verdict_leaves_nothing_of_the_tes
     assert runs.names({}) == []
 
 
+@pytest.mark.deep
 async def test_tests_are_run_once_more_also_when_that_is_interrupted(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -62,6 +62,7 @@ async def answers(project: ContainerProject) -> bool:
             return False
 
 
+@pytest.mark.deep
 async def test_a_server_cannot_move_the_clock_of_its_host(project: ContainerProject) -> None:
     effective = (await project.server.run("grep CapEff /proc/1/status")).split()[1]
     assert not int(effective, 16) >> CAP_SYS_TIME & 1
@@ -177,6 +178,7 @@ async def test_a_broken_engine_of_the_server_is_not_taken_for_the_one_of_this_ma
     await project.server.access(project.server.handle)
 
 
+@pytest.mark.deep
 async def test_a_deploy_takes_one_connection_and_a_probe_another(project: ContainerProject) -> None:
     count = "journalctl --sync; journalctl --unit ssh --output cat | grep --count '^Accepted publickey' || true"
     assert (await deploy(project, project.commit("v1")))[1].ok, "the server is prepared"
@@ -204,6 +206,7 @@ async def test_a_service_that_ends_right_after_its_first_answers_does_not_go_liv
     assert await project.candidates() == []
 
 
+@pytest.mark.deep
 async def test_the_release_program_comes_with_ansible_and_only_when_it_is_not_there(
     project: ContainerProject, monkeypatch: pytest.MonkeyPatch
 ) -> None:

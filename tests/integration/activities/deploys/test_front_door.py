@@ -104,6 +104,7 @@ async def test_a_switch_and_a_return_refuse_no_request(project: SampleProject) -
     assert [name.rpartition("-backend-")[2] for name in await project.live()] == [first.release_id]
 
 
+@pytest.mark.deep
 async def test_a_release_that_fails_at_its_public_start_refuses_no_request(project: SampleProject) -> None:
     first, _ = await deploy(project, project.commit("v1"))
     dies = "import threading\nif os.environ['RELEASE_PHASE'] == 'live': sys.exit('no room')"
@@ -115,6 +116,7 @@ async def test_a_release_that_fails_at_its_public_start_refuses_no_request(proje
     assert [name.rpartition("-backend-")[2] for name in await project.live()] == [first.release_id]
 
 
+@pytest.mark.deep
 async def test_a_request_that_the_old_release_answers_is_finished(project: SampleProject) -> None:
     first, _ = await deploy(project, project.commit("v1", prologue=THREADED, answer=SLOW_ANSWER))
     second = await project.request(project.commit("v2"), previous=first.release_id, timeout_s=400)
@@ -128,6 +130,7 @@ async def test_a_request_that_the_old_release_answers_is_finished(project: Sampl
     assert set(said) <= {"v1", "v2"}, said
 
 
+@pytest.mark.deep
 async def test_a_restart_is_waited_for_and_not_refused(project: SampleProject) -> None:
     request, _ = await deploy(project, project.commit("v1"))
     restart = OperationRequest(
@@ -171,6 +174,7 @@ async def test_a_killed_door_is_back_with_its_routes(project: SampleProject) -> 
     await eventually(lambda: _serves(project), timeout=20)
 
 
+@pytest.mark.deep
 async def test_a_foreign_program_on_one_address_closes_the_door_for_nobody_else(
     project: SampleProject, tmp_path: Path
 ) -> None:
@@ -195,6 +199,7 @@ async def test_the_admin_socket_is_ours_alone_and_no_port_commands_the_door(proj
     assert {one.laddr.port for one in psutil.Process(pid).net_connections() if one.status == "LISTEN"} == {project.port}
 
 
+@pytest.mark.deep
 async def test_a_service_that_must_be_alone_never_runs_twice(project: SampleProject) -> None:
     alone = MANIFEST.replace("    port:", "    alone: true\n    port:")
     once = (
@@ -210,6 +215,7 @@ async def test_a_service_that_must_be_alone_never_runs_twice(project: SampleProj
     assert (await project.target.revert(verdict(project, second), recorded(project, first))).ok
 
 
+@pytest.mark.deep
 async def test_a_release_of_before_the_door_gives_its_address_to_it(
     project: SampleProject, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -40,6 +40,7 @@ async def test_a_slow_start_within_its_own_limit_goes_live(project: SampleProjec
     assert outcome.ok, outcome.error
 
 
+@pytest.mark.deep
 async def test_one_that_says_that_it_is_not_ready_yet_has_the_same_limit(project: SampleProject) -> None:
     commit = project.commit("v1", prologue=WARMS_UP, answer=NOT_READY, service__yaml=LIMIT)
     outcome = await deploy(project, commit)

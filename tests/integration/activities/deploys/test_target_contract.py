@@ -263,6 +263,7 @@ async def test_a_rollback_serves_the_exact_earlier_commit_without_building_it(se
     assert one.image is None or one.image != two.image
 
 
+@deep
 @pytest.mark.parametrize("served", ["container"], indirect=True)
 async def test_a_commit_is_built_once_and_a_release_runs_the_image_that_was_recorded_for_it(served: Served) -> None:
     project, first = served.project, served.request
@@ -286,6 +287,7 @@ async def test_a_commit_is_built_once_and_a_release_runs_the_image_that_was_reco
     await assert_only_serves(project, first)
 
 
+@served_by_processes
 async def test_data_are_migrated_while_the_release_before_serves_and_a_failure_leaves_it_so(served: Served) -> None:
     project, first = served.project, served.request
     data = "pathlib.Path(os.environ['DATA_DIR'], 'schema')"
@@ -354,6 +356,7 @@ async def test_cancelling_a_release_leaves_nothing_of_it(
     assert SECRET not in texts_under(project.home / "orders")
 
 
+@project_of_processes
 @pytest.mark.parametrize("moment", ["candidate", pytest.param("live", marks=deep)])
 async def test_a_killed_caller_finds_its_deploy_again(project: SampleProject, moment: str) -> None:
     request = await project.request(project.commit("v1", prologue=project.held(moment)), timeout_s=300)

@@ -78,6 +78,7 @@ async def test_a_service_that_ends_while_it_is_watched_is_not_live(project: Samp
     assert SECRET not in str(result.error)
 
 
+@pytest.mark.deep
 async def test_a_restart_between_the_probe_and_a_watch_that_begins_anew_is_seen(project: SampleProject) -> None:
     request = await released(project, ends(project))
     probe, name = await project.target.probe(project.probe_request(request)), project.service_runs()[0]
@@ -93,6 +94,7 @@ async def test_a_steady_service_passes_its_watch(project: SampleProject) -> None
     assert result.url == result.services["backend"].link == project.url
 
 
+@pytest.mark.deep
 async def test_a_service_that_turns_unhealthy_for_long_is_not_live(
     project: SampleProject, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -106,6 +108,7 @@ async def test_a_service_that_turns_unhealthy_for_long_is_not_live(
     assert "answered 500" in str(result.error)
 
 
+@pytest.mark.deep
 async def test_a_service_that_is_busy_for_a_moment_stays_live(
     project: SampleProject, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -143,6 +146,7 @@ async def test_a_bot_has_a_link_of_its_own_once_it_polls(
     assert (result.url, result.services["backend"].link) == ("https://t.me/demo_bot",) * 2
 
 
+@pytest.mark.deep
 async def test_what_a_live_body_must_hold_is_asked_of_a_live_service_only(
     project: SampleProject, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -153,6 +157,7 @@ async def test_what_a_live_body_must_hold_is_asked_of_a_live_service_only(
     assert '"ready":true' in str(result.error)
 
 
+@pytest.mark.deep
 async def test_restarts_and_wrong_answers_are_recorded_long_after_the_deploy(project: SampleProject) -> None:
     turns = f"status = 500 if {seen(project, 'sick')} else 200"
     commit = project.commit("v1", prologue=ENDS.format(home=str(project.home)), answer=turns)
