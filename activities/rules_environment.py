@@ -17,6 +17,10 @@ PLATFORM_NAMES = frozenset({"PORT", "HOST", "DATA_DIR", "RELEASE_ID", "RELEASE_P
 
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 _FACTS = frozenset({"project_id", "project_name", "host", "port", "service", "release_id", "commit"})
+MAX_SECRETS = 50
+"""As many as one question can ask for."""
+MAX_VALUE = 32_000
+"""Characters of a derived value: a few that name each other twice would fill any memory."""
 
 
 def check_contract(services: list[str], entries: list[EnvEntry]) -> None:
@@ -25,9 +29,12 @@ def check_contract(services: list[str], entries: list[EnvEntry]) -> None:
     for name in names:
         if names.count(name) > 1:
             raise _invalid(f"{name} is listed twice; keep one entry.")
+    if sum(entry.source in SECRET_SOURCES for entry in entries) > MAX_SECRETS:
+        raise _invalid(f"there are more than {MAX_SECRETS} secrets; put those that belong together into one.")
     for entry in entries:
         _check_entry(entry, services)
-        _check_placeholders(entry, services, {other.name: other for other in entries}, ())
+        _check_placeholders(entry, services, set(names))
+    _check_lengths(_in_order(entries))
 
 
 def render(
@@ -67,10 +74,11 @@ def render(
 
 def sensitive_names(entries: list[EnvEntry]) -> set[str]:
     """Names whose values are secret: secrets themselves and everything that is derived from one."""
-    sensitive = {entry.name for entry in entries if entry.source in SECRET_SOURCES}
-    derived = [entry for entry in entries if entry.source == "derived"]
-    for _ in derived:
-        sensitive |= {entry.name for entry in derived if sensitive & set(_PLACEHOLDER.findall(entry.value or ""))}
+    known = {entry.name: entry for entry in entries}
+    sensitive: set[str] = set()
+    for entry in _in_order(entries):
+        if entry.source in SECRET_SOURCES or sensitive.intersection(_needs(entry, known)):
+            sensitive.add(entry.name)
     return sensitive
 
 
@@ -87,12 +95,14 @@ def bind_address(server_ip: str) -> str:
 def _for_service(
     service: str, plan: DeploymentPlan, facts: Mapping[str, str], secrets: Mapping[str, str]
 ) -> dict[str, str]:
-    entries = {entry.name: entry for entry in plan.environment}
+    known: dict[str, str | None] = {}
+    for entry in _in_order(plan.environment):
+        known[entry.name] = _value(entry, known, facts, secrets)
     values: dict[str, str] = {}
     for entry in plan.environment:
         if entry.consumers and service not in entry.consumers:
             continue
-        value = _value(entry, entries, facts, secrets)
+        value = known[entry.name]
         if value is not None:
             values[entry.name] = value
         elif entry.required:
@@ -107,24 +117,22 @@ def _for_service(
 
 
 def _value(
-    entry: EnvEntry, entries: Mapping[str, EnvEntry], facts: Mapping[str, str], secrets: Mapping[str, str]
+    entry: EnvEntry, known: Mapping[str, str | None], facts: Mapping[str, str], secrets: Mapping[str, str]
 ) -> str | None:
+    """`known` has the values of the entries before it in their order."""
     if entry.source in SECRET_SOURCES:
         return secrets.get(entry.name)
     if entry.source == "allocation":
         return facts[f"{entry.value}_port"] if entry.value else facts["port"]
     if entry.source == "literal" or entry.value is None:
         return entry.value
-    parts = {name: _part(name, entries, facts, secrets) for name in _PLACEHOLDER.findall(entry.value)}
+    parts = {name: known[name] if name in known else facts[name] for name in _PLACEHOLDER.findall(entry.value)}
     if None in parts.values():
         return None
-    return _PLACEHOLDER.sub(lambda match: str(parts[match[1]]), entry.value)
-
-
-def _part(
-    name: str, entries: Mapping[str, EnvEntry], facts: Mapping[str, str], secrets: Mapping[str, str]
-) -> str | None:
-    return _value(entries[name], entries, facts, secrets) if name in entries else facts[name]
+    value = _PLACEHOLDER.sub(lambda match: str(parts[match[1]]), entry.value)
+    if len(value) > MAX_VALUE:
+        raise _too_long(entry)
+    return value
 
 
 def _check_entry(entry: EnvEntry, services: list[str]) -> None:
@@ -141,21 +149,58 @@ def _check_entry(entry: EnvEntry, services: list[str]) -> None:
         raise _invalid(f"{entry.name} is required and {entry.source}, but has no value; add one.")
 
 
-def _check_placeholders(
-    entry: EnvEntry, services: list[str], entries: Mapping[str, EnvEntry], path: tuple[str, ...]
-) -> None:
+def _check_placeholders(entry: EnvEntry, services: list[str], names: set[str]) -> None:
     if entry.source != "derived":
         return
-    if entry.name in path:
-        raise _invalid(f"{' -> '.join([*path, entry.name])}: a derived value must not depend on itself.")
-    known = _FACTS | {f"{service}_port" for service in services} | set(entries)
+    known = _FACTS | {f"{service}_port" for service in services} | names
     for name in _PLACEHOLDER.findall(entry.value or ""):
         if name not in known:
             raise _invalid(
                 f"{entry.name} uses {{{name}}}, which is not defined. Use: {', '.join(sorted(known - {entry.name}))}."
             )
-        if name in entries:
-            _check_placeholders(entries[name], services, entries, (*path, entry.name))
+
+
+def _in_order(entries: list[EnvEntry]) -> list[EnvEntry]:
+    """Each entry behind those that it is derived from, and looked at once however often it is named."""
+    known = {entry.name: entry for entry in entries}
+    needs = {entry.name: _needs(entry, known) for entry in entries}
+    ordered: dict[str, EnvEntry] = {}
+    for entry in entries:
+        path = [entry.name]
+        while path:
+            below = next((name for name in needs[path[-1]] if name not in ordered), None)
+            if below is None:
+                name = path.pop()
+                ordered[name] = known[name]
+            elif below in path:
+                raise _invalid(f"{' -> '.join([*path, below])}: a derived value must not depend on itself.")
+            else:
+                path.append(below)
+    return list(ordered.values())
+
+
+def _needs(entry: EnvEntry, known: Mapping[str, EnvEntry]) -> list[str]:
+    """The other entries that its value names, each once."""
+    if entry.source != "derived":
+        return []
+    return [name for name in dict.fromkeys(_PLACEHOLDER.findall(entry.value or "")) if name in known]
+
+
+def _check_lengths(ordered: list[EnvEntry]) -> None:
+    """Refuse what is too long before anybody has given a value: secrets and facts count as nothing."""
+    lengths: dict[str, int] = {}
+    for entry in ordered:
+        text = entry.value or ""
+        lengths[entry.name] = len(text) if entry.source == "literal" else 0
+        if entry.source == "derived":
+            filled = sum(lengths.get(name, 0) for name in _PLACEHOLDER.findall(text))
+            lengths[entry.name] = len(_PLACEHOLDER.sub("", text)) + filled
+        if lengths[entry.name] > MAX_VALUE:
+            raise _too_long(entry)
+
+
+def _too_long(entry: EnvEntry) -> OrchestratorError:
+    return _invalid(f"{entry.name} gets longer than {MAX_VALUE} characters from what it is derived from; shorten it.")
 
 
 def _missing(entry: EnvEntry) -> OrchestratorError:

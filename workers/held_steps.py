@@ -13,6 +13,7 @@ import hashlib
 import json
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import timedelta
@@ -29,6 +30,8 @@ from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
 
+from contracts.errors import ErrorCode
+
 log = structlog.get_logger(__name__)
 
 WORKER_DIED = "WORKER_DIED"
@@ -36,6 +39,10 @@ _DIED = "Its Temporal worker was killed; the next one goes on."
 _AT_ONCE = timedelta(milliseconds=1)
 _RPC_TIMEOUT = timedelta(seconds=5)
 _LOCK = "lock"
+MAX_DEATHS = 100
+"""So often in a row a Temporal worker may be killed soon after a step has begun in it: it may be the step that hangs or
+kills it, and each new process would begin to count anew how often that step was given up."""
+SOON_S = 300.0
 
 
 @dataclass(frozen=True)
@@ -52,6 +59,34 @@ class Step:
     attempt: int
 
 
+class Deaths:
+    """How many workers in a row have died soon after each step had begun: a file below the directory of held steps."""
+
+    def __init__(self, home: Path) -> None:
+        self._place = home / ".deaths"
+
+    def of(self, run_id: str, activity_id: str) -> int:
+        try:
+            return int(self._file(run_id, activity_id).read_text())
+        except (OSError, ValueError):
+            return 0
+
+    def add(self, step: Step, began: float) -> None:
+        """One more; a step that had gone on for long begins anew."""
+        before = self.of(step.run_id, step.activity_id) if time.time() - began < SOON_S else 0
+        with contextlib.suppress(OSError):
+            self._place.mkdir(mode=0o700, exist_ok=True)
+            self._file(step.run_id, step.activity_id).write_text(str(before + 1))
+
+    def forget(self, run_id: str, activity_id: str) -> None:
+        with contextlib.suppress(OSError):
+            self._file(run_id, activity_id).unlink()
+            self._place.rmdir()
+
+    def _file(self, run_id: str, activity_id: str) -> Path:
+        return self._place / hashlib.sha256(f"{run_id}/{activity_id}".encode()).hexdigest()[:32]
+
+
 class HeldSteps(Interceptor):
     """Writes a file for each running activity into a directory of this process, locked while the process lives."""
 
@@ -59,6 +94,7 @@ class HeldSteps(Interceptor):
         self._home = home
         self._place = home / uuid4().hex
         self._lock: int | None = None
+        self._deaths = Deaths(home)
 
     def open(self) -> None:
         """Make the directory. Nobody sees it before it is locked."""
@@ -86,6 +122,12 @@ class HeldSteps(Interceptor):
     def noted(self) -> Iterator[None]:
         """While this attempt runs. What cannot be written down is found by its time-out, as without all this."""
         info = activity.info()
+        key = (info.workflow_run_id or "", info.activity_id)
+        died = self._deaths.of(*key)
+        if died >= MAX_DEATHS:
+            self._deaths.forget(*key)
+            log.error("a step is given up: its workers died", activity=info.activity_type, workflow_id=info.workflow_id)
+            raise _deadly(died)
         file = self._place / hashlib.sha256(info.task_token).hexdigest()[:32]
         step = Step(
             base64.b64encode(info.task_token).decode(),
@@ -104,6 +146,8 @@ class HeldSteps(Interceptor):
         finally:
             with contextlib.suppress(OSError):
                 file.unlink()
+            if died:
+                self._deaths.forget(*key)
 
 
 class _Noting(ActivityInboundInterceptor):
@@ -118,10 +162,11 @@ class _Noting(ActivityInboundInterceptor):
 
 async def take_over(client: Client, home: Path) -> int:
     """Hand back what workers held that were killed; returns how many steps. Temporal gives them out again at once."""
-    handed = 0
+    handed, deaths = 0, Deaths(home)
     for place, lock in await asyncio.to_thread(_of_the_dead, home):
         try:
-            for step in await asyncio.to_thread(_steps, place):
+            for step, began in await asyncio.to_thread(_steps, place):
+                deaths.add(step, began)
                 handed += await _hand_back(client, step)
             await asyncio.to_thread(shutil.rmtree, place, ignore_errors=True)
         finally:
@@ -146,13 +191,23 @@ def _of_the_dead(home: Path) -> list[tuple[Path, int]]:
     return found
 
 
-def _steps(place: Path) -> list[Step]:
+def _steps(place: Path) -> list[tuple[Step, float]]:
+    """Each with the time at which it had begun."""
     found = []
     for file in sorted(place.iterdir()):
         if file.name != _LOCK:
             with contextlib.suppress(OSError, ValueError, TypeError):
-                found.append(Step(**json.loads(file.read_text())))
+                found.append((Step(**json.loads(file.read_text())), file.stat().st_mtime))
     return found
+
+
+def _deadly(died: int) -> ApplicationError:
+    return ApplicationError(
+        f"A Temporal worker was killed {died} times in a row soon after this step had begun in it, so it is not tried "
+        "again. An administrator finds its input and the times in the log; then start the task again.",
+        type=ErrorCode.INTERNAL.value,
+        non_retryable=True,
+    )
 
 
 async def _hand_back(client: Client, step: Step) -> bool:

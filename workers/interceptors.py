@@ -156,11 +156,12 @@ class _Translating(ActivityInboundInterceptor):
             message = (
                 f"{message} It was waited for during {SERVER_PATIENCE_S / 60:g} minutes; try again when it is back."
             )
+        message = cleaned_in(message)
         log.warning("activity failed", code=error.code.value, message=message, retry_in_s=delay)
         telemetry.name_failure(error.code.value)
         _count_failure(error.code, final=delay is None)
         return ApplicationError(
-            cleaned_in(message),
+            message,
             cleaned_in(error.details),
             type=error.code.value,
             non_retryable=delay is None,

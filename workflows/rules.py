@@ -184,6 +184,7 @@ def barest(projection: Projection) -> Projection:
             "result": {key: value for key, value in projection.result.items() if not isinstance(value, str)},
             "error": UNSHOWN if failed else None,
             "artifacts": [],
+            "criteria": [],
         }
     )
 

@@ -121,6 +121,21 @@ async def _update_project(session: AsyncSession, project: ProjectRow, row: Relea
     project.updated_at = utc_now()
 
 
+async def settle(session: AsyncSession, task_id: str) -> None:
+    """Record the end of what a deploy has left half-way, such as one that was terminated: nothing goes on with it.
+
+    The caller holds the lock of the project.
+    """
+    statement = select(ReleaseRow).where(
+        col(ReleaseRow.task_id) == task_id, col(ReleaseRow.state).in_([state.value for state in _IN_PROGRESS])
+    )
+    for row in await session.scalars(statement):
+        row.state = (ReleaseState.SUPERSEDED if row.served else ReleaseState.FAILED).value
+        row.error_code = row.error_code or ErrorCode.WORKFLOW_LOST.value
+        row.error = row.error or "Its deploy ended without recording what became of it."
+        row.updated_at = utc_now()
+
+
 async def record_health(session: AsyncSession, release_id: str, seen: ReleaseHealth) -> ReleaseRow:
     """What was seen last. Of a release that no longer serves, and of an earlier look, nothing is kept."""
     row = await session.get(ReleaseRow, release_id, with_for_update=True)

@@ -4,6 +4,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.problems import not_found, permanent
+from api.releases import recording
 from api.releases.queries import find_active
 from api.tables import MembershipRow, ProjectRow, QuestionRow, ServerRow, TaskRow, UserRow, subject_columns
 from api.tasks import events
@@ -11,7 +12,7 @@ from contracts.base import utc_now
 from contracts.errors import ErrorCode
 from contracts.progress import FineEvent, Projection, ProjectionAck
 from contracts.questions import QuestionDTO
-from contracts.states import MemberRole, ProjectStatus, QuestionState, SubjectKind, TaskState
+from contracts.states import MemberRole, ProjectStatus, QuestionState, SubjectKind, TaskKind, TaskState
 
 _SCAFFOLDED = {
     ProjectStatus.SCAFFOLDED,
@@ -42,6 +43,8 @@ async def apply(session: AsyncSession, projection: Projection) -> ProjectionAck:
     _update_task(task, projection)
     if project is not None:
         await _update_project(session, project, projection)
+        if projection.kind is TaskKind.DEPLOY and projection.state.is_final:
+            await recording.settle(session, task.id)
     if projection.question is not None:
         await _upsert_question(session, projection, projection.question)
     if projection.milestone is not None:

@@ -97,7 +97,8 @@ def spec(path: Path | None) -> ProjectSpec | None:
         return None
     content = sys.stdin.read(MAX_SPEC_BYTES) if str(path) == "-" else read_file(path, "The spec", MAX_SPEC_BYTES)
     try:
-        return ProjectSpec.model_validate_json(content)
+        # Some editors put a mark before the text.
+        return ProjectSpec.model_validate_json(content.removeprefix("\ufeff"))
     except ValidationError as error:
         raise refuse(f"The spec is not a valid ProjectSpec. {_explained(error)}") from None
 

@@ -48,7 +48,11 @@ def redact_text(text: str) -> str:
 def configure_logging(settings: Settings, component: str, *, file: Path | None = None) -> None:
     """Send structlog and standard-library records to stderr or `file`; a second call replaces the first."""
     shared = _shared_processors(component)
-    handler = logging.FileHandler(file, encoding="utf-8") if file else logging.StreamHandler(sys.stderr)
+    handler = (
+        logging.FileHandler(file, encoding="utf-8", errors="backslashreplace")
+        if file
+        else logging.StreamHandler(sys.stderr)
+    )
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,

@@ -21,6 +21,7 @@ from temporalio.converter import (
 from temporalio.exceptions import ApplicationError
 
 from contracts.errors import ErrorClass, ErrorCode, OrchestratorError, bounded
+from contracts.outside_text import cleaned
 from runtime.keyring import KeyRing
 from runtime.temporal.codec import MAX_CLEAR_BYTES, EncryptionCodec, FileCodec, refusal_in
 
@@ -60,7 +61,11 @@ class BoundedFailureConverter(DefaultFailureConverterWithEncodedAttributes):
 
     def to_failure(self, exception: BaseException, payload_converter: PayloadConverter, failure: Failure) -> None:
         """Fill in `failure`; details above the limit are replaced by their size."""
-        super().to_failure(exception, _UNBOUNDED, failure)
+        try:
+            super().to_failure(exception, _UNBOUNDED, failure)
+        except ValueError:
+            failure.Clear()
+            super().to_failure(_in_clean_words(exception), _UNBOUNDED, failure)
         (common,) = payload_converter.from_payloads([failure.encoded_attributes])
         cut = {name: bounded(str(text), MAX_FAILURE_TEXT) for name, text in common.items()}
         failure.encoded_attributes.CopyFrom(_UNBOUNDED.to_payloads([cut])[0])
@@ -91,6 +96,16 @@ def _converter(codec: PayloadCodec) -> DataConverter:
 
 
 _UNBOUNDED = PydanticPayloadConverter()
+
+
+def _in_clean_words(exception: BaseException) -> ApplicationError:
+    """One whose words no message can hold. Unsaid, it would lose its code and the bound of its retries."""
+    known = exception if isinstance(exception, ApplicationError) else None
+    return ApplicationError(
+        cleaned(str(exception)),
+        type=known.type if known else type(exception).__name__,
+        non_retryable=known is not None and known.non_retryable,
+    )
 
 
 def _without_forgeries(failure: Failure) -> Failure:

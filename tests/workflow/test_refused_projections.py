@@ -4,6 +4,7 @@ import pytest
 from temporalio.client import WorkflowFailureError
 
 from contracts.agent_workers import TurnOutcome
+from contracts.criteria import Criterion
 from contracts.errors import ErrorCode, OrchestratorError
 from contracts.progress import Projection
 from contracts.states import TaskState
@@ -39,6 +40,15 @@ async def test_a_refused_success_is_a_success_all_the_same(world: World) -> None
     message = world.deploy(commit=A)
     started = await world.gateway.start_deploy(message)
     await world.handle(started.workflow_id).result()
+    assert world.platform.state(message.task_id) is TaskState.COMPLETED
+
+
+async def test_words_of_the_description_that_are_refused_leave_no_task_open(world: World) -> None:
+    world.platform.refuses = has_bad_words
+    built = Criterion(id="w1", sentence="books has title.", words=BAD)
+    world.runtime.scripts = [TurnOutcome(status="done", turn=1, summary="built", criteria=[built])]
+    message = world.engineering()
+    await world.handle((await world.gateway.start_engineering(message)).workflow_id).result()
     assert world.platform.state(message.task_id) is TaskState.COMPLETED
 
 

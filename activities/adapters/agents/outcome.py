@@ -129,7 +129,7 @@ def outcome_of(
         turn=request.turn,
         summary=bounded(redacted(summary, hidden), _MAX_SUMMARY),
         question=bounded(redacted(question, hidden), _MAX_SUMMARY) if question else None,
-        choices=[redacted(choice, hidden)[:200] for choice in choices if choice.strip()][:_MAX_CHOICES],
+        choices=[said[:200] for choice in choices if (said := redacted(choice, hidden)).strip()][:_MAX_CHOICES],
         files_changed=bounded_list(readable(name[:500]) for name in claim.files) if claim is not None else [],
         session_id=readable(report.session_id) if report.session_id else None,
         fresh_context=fresh,
@@ -145,12 +145,14 @@ def _criteria(claim: ClaimedOutcome, hidden: list[str]) -> list[Criterion]:
     """What the agent says of the clauses of the wish. It may say that it left something out, but it proves nothing."""
     found: dict[str, Criterion] = {}
     for number, said in enumerate(claim.criteria[:MAX_CRITERIA], start=1):
-        if not isinstance(said, dict) or not str(said.get("sentence") or "").strip():
+        # Readable first: one of control characters only has no words.
+        sentence = redacted(str(said.get("sentence") or ""), hidden) if isinstance(said, dict) else ""
+        if not isinstance(said, dict) or not sentence.strip():
             continue
         left_out = said.get("state") == CriterionState.NOT_MET.value
         found[f"w{number}"] = Criterion(
             id=f"w{number}",
-            sentence=bounded(redacted(str(said["sentence"]), hidden), _MAX_SENTENCE),
+            sentence=bounded(sentence, _MAX_SENTENCE),
             words=bounded(redacted(str(said.get("words") or ""), hidden), _MAX_WORDS),
             state=CriterionState.NOT_MET if left_out else CriterionState.OPEN,
         )
@@ -171,7 +173,7 @@ def _judged(ended: EndedTurn, claim: ClaimedOutcome | None) -> tuple[Literal["do
         return "failed", told or "The agent ended without a result."
     if report.is_error or (claim is not None and claim.status == "failed"):
         return "failed", told or "The agent reported an error."
-    if claim is not None and claim.status == "question" and (claim.question or "").strip():
+    if claim is not None and claim.status == "question" and readable(claim.question or "").strip():
         return "question", told
     return "done", told
 

@@ -131,9 +131,8 @@ class DockerAgentRuntime:
                 name, lambda line: [redacted(text, hidden) for text in reader.feed(line)], base
             )
             content, _ = output.read_output(name, 0, _MAX_TRANSCRIPT)
-        transcript = await self._artifacts.put(
-            f"turn-{request.turn}.jsonl", shared_transcript(request, content), "application/x-ndjson"
-        )
+        content = await asyncio.to_thread(shared_transcript, request, content)
+        transcript = await self._artifacts.put(f"turn-{request.turn}.jsonl", content, "application/x-ndjson")
         return EndedTurn(name, status, reader.report, offset), transcript
 
     async def _begin(self, request: TurnRequest, name: str, session_id: str | None) -> RunStatus:

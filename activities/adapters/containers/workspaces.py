@@ -19,6 +19,7 @@ from activities.adapters.containers.engine import Bind, ContainerSpec
 from activities.adapters.containers.images import DockerImages
 from activities.adapters.containers.runs import ContainerRuns, archive_of, pack
 from activities.adapters.forge.clones import (
+    SET_UP_ANEW,
     Prepared,
     PreparedRecords,
     check_same_work,
@@ -103,8 +104,8 @@ class DockerWorkspaces:
         A container without network bundles the commits: whatever the agent planted runs there, and the bundle is
         checked as it is fetched. Uncommitted changes stay where they are. Raises REPOSITORY_DIVERGED when the head
         does not build on `base_commit`, COMMIT_NOT_ON_REMOTE when the forge does not end up with the head, and
-        REPOSITORY_UNREADABLE for a repository that cannot be read: then the workspace has a new one, so that the next
-        turn can commit.
+        REPOSITORY_UNREADABLE for a repository that cannot be read. After the first and the last the workspace has a new
+        one, so that the next turn can commit.
         """
         await self._helper(request.worker_id)
         async with self._locked(request.worker_id), temporary_directory(self._dir / ".drafts") as directory:
@@ -113,7 +114,7 @@ class DockerWorkspaces:
                 await self._bundle(request.worker_id, bundle)
                 return await self._forge.mirror(request.repository).push(bundle, request)
             except OrchestratorError as error:
-                if error.code is ErrorCode.REPOSITORY_UNREADABLE:
+                if error.code in SET_UP_ANEW:
                     await self._set_up_anew(request.worker_id, directory)
                 raise
 

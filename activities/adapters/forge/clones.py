@@ -19,6 +19,9 @@ from contracts.steps import WorkspaceRequest
 _AGENT_NAME = "Developer agent"
 _AGENT_EMAIL = "developer-agent@localhost"
 _FILES_KEPT = 20
+SET_UP_ANEW = frozenset({ErrorCode.REPOSITORY_UNREADABLE, ErrorCode.REPOSITORY_DIVERGED})
+"""After these a workspace gets a new repository. Its agent cannot always put the old one right: after a `git init` it
+does not even have the commit that it should build on."""
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import os
-import shutil
 import signal
 import tempfile
 from collections.abc import AsyncIterator, Mapping
@@ -21,6 +20,7 @@ from pathlib import Path
 
 from activities.adapters.runs.file_lock import file_lock
 from activities.adapters.runs.follower import readable
+from activities.adapters.runs.trees import remove_tree
 from contracts.errors import ErrorClass, ErrorCode, OrchestratorError, bounded, bounded_list
 
 _CONFIG = Path(__file__).with_name("platform.gitconfig")
@@ -139,6 +139,11 @@ class Git:
         )
         return bounded_list(map(readable, diff.paths))
 
+    async def depth(self, commit: str) -> int:
+        """How many directories the deepest file of a commit is in."""
+        listed = await self.run("ls-tree", "-r", "-z", "--full-tree", "--name-only", commit, "--")
+        return max((path.count("/") for path in listed.paths), default=0)
+
     def _environment(self) -> dict[str, str]:
         return {
             "PATH": os.environ.get("PATH", os.defpath),
@@ -150,6 +155,9 @@ class Git:
             "GIT_TERMINAL_PROMPT": "0",
             "GIT_LITERAL_PATHSPECS": "1",
             "GIT_NO_REPLACE_OBJECTS": "1",
+            # An agent's repository may name a remote that has its missing objects, and a program to get them with.
+            "GIT_NO_LAZY_FETCH": "1",
+            "GIT_ALLOW_PROTOCOL": "file",
             **self._identity.environment(),
         }
 
@@ -169,7 +177,7 @@ async def temporary_directory(parent: Path) -> AsyncIterator[Path]:
     try:
         yield directory
     finally:
-        await asyncio.to_thread(shutil.rmtree, directory, ignore_errors=True)
+        await asyncio.to_thread(remove_tree, directory)
         os.close(held)
 
 
@@ -184,7 +192,7 @@ def _remove_abandoned(parent: Path) -> None:
         except BlockingIOError:
             continue
         else:
-            shutil.rmtree(directory, ignore_errors=True)
+            remove_tree(directory)
         finally:
             os.close(found)
 

@@ -58,7 +58,7 @@ class LocalBareForge:
                 commit = await self._push_scaffold(git, message)
             elif message.branch and await missing_modules(git, _MAIN_REF, message.modules):
                 main = await git.text("rev-parse", "--verify", _MAIN_REF)
-                await push_modules(git, self._scaffolder, message, main, self._paths.drafts)
+                await push_modules(git, self._scaffolder, message, commit, main, self._paths.drafts)
             version = await git.text("config", "--get", _VERSION_MARK)
         return ScaffoldResult(
             repo_full_name=message.repo_full_name, commit=commit, template_version=version, adopted=adopted

@@ -14,7 +14,12 @@ from contracts.steps import PushedBranch, WorkspacePush
 
 MAIN = "main"
 _MAX_FILE_BYTES = 1024 * 1024
+_MAX_DEPTH = 100
+"""Whoever copies or packs a tree goes down by recursion."""
 _REGULAR_MODES = {"100644", "100755"}
+_ANEW = (
+    "The repository is set up anew at the last commit that was taken; the files stay as they are. Commit them again."
+)
 
 
 class BareMirror:
@@ -80,6 +85,8 @@ class BareMirror:
         head = await self._take(source, incoming)
         if not await self._git.contains(request.base_commit, head):
             raise _diverged(request.base_commit, head)
+        if await self._git.depth(head) > _MAX_DEPTH:
+            raise unreadable(f"a file in it is nested more than {_MAX_DEPTH} directories deep; move it up")
         await self._send(head, branch)
         await self._compare(source, branch)
         await self._git.run("update-ref", "-d", incoming)
@@ -142,8 +149,7 @@ def unreadable(why: str) -> OrchestratorError:
     """The repository of an agent cannot be read."""
     return OrchestratorError(
         ErrorCode.REPOSITORY_UNREADABLE,
-        f"The workspace's repository could not be read: {why}. It is set up anew at the last commit that was "
-        "taken; the files stay as they are. Commit them again.",
+        f"The workspace's repository could not be read: {why}. {_ANEW}",
     )
 
 
@@ -151,7 +157,7 @@ def _diverged(base_commit: str, head: str) -> OrchestratorError:
     return OrchestratorError(
         ErrorCode.REPOSITORY_DIVERGED,
         f"The agent's commits do not build on the commit that it started from, {base_commit}, so they were not taken. "
-        f"`git reset --soft {base_commit}` keeps the files; commit them again on top of it.",
+        f"{_ANEW}",
         details={"base_commit": base_commit, "head": head},
     )
 

@@ -14,6 +14,8 @@ from contracts.errors import ErrorCode, OrchestratorError
 from contracts.states import Module
 
 ANSWERS = ".copier-answers.yml"
+_OURS = "2"
+"""The stage of Git's index that has the project's side of a conflict."""
 
 
 async def missing_modules(git: Git, ref: str, wanted: list[str]) -> list[str]:
@@ -23,17 +25,18 @@ async def missing_modules(git: Git, ref: str, wanted: list[str]) -> list[str]:
 
 
 async def push_modules(
-    git: Git, scaffolder: CopierScaffolder, message: ScaffolderMessage, main: str, drafts: Path
+    git: Git, scaffolder: CopierScaffolder, message: ScaffolderMessage, scaffold: str, main: str, drafts: Path
 ) -> None:
     """Push `main` with the modules that it lacks as the work branch of the message, unless that branch exists.
 
-    The same message makes the same commit. Raises SCAFFOLD_FAILED when the project has changed in the same places.
+    `scaffold` is the commit that the project began with. The same message makes the same commit. Raises SCAFFOLD_FAILED
+    when the project has changed in the same places.
     """
     target = f"refs/heads/{message.branch}"
     present = await _modules(git, main)
     if await git.commit_of(target) is not None:
         return
-    as_before = message.model_copy(update={"description": await _description(git, main) or message.description})
+    as_before = message.model_copy(update={"description": await _description(git, scaffold) or message.description})
     async with temporary_directory(drafts) as directory:
         made = await _made_twice(scaffolder, as_before, present, directory / "made")
         work = directory / "project"
@@ -45,9 +48,29 @@ async def push_modules(
         await clone.run("fetch", "--quiet", "--no-tags", str(made.directory), "HEAD")
         picked = await clone.run("-c", "core.symlinks=false", "cherry-pick", "FETCH_HEAD", check=False)
         if picked.exit_code != 0:
-            conflict = (await clone.run("diff", "--name-only", "--diff-filter=U", "-z", "--")).paths
-            raise _in_the_way(message.modules, conflict)
+            conflict = await _left_after_our_own(clone)
+            if conflict is None or conflict:
+                raise _in_the_way(message.modules, conflict or [])
+            await clone.run("-c", "core.editor=true", "cherry-pick", "--continue")
         await clone.run("push", "--quiet", str(git.directory), f"HEAD:{target}")
+
+
+async def _left_after_our_own(clone: Git) -> list[str] | None:
+    """The conflicts that only a person can settle; None if there was none at all.
+
+    What the project has deleted stays deleted. Its answers are notes of the template's, on which nothing depends.
+    """
+    sides: dict[str, set[str]] = {}
+    for entry in (await clone.run("ls-files", "--unmerged", "-z", "--")).paths:
+        facts, _, path = entry.partition("\t")
+        sides.setdefault(path, set()).add(facts.split()[2])
+    deleted = [path for path, known in sides.items() if _OURS not in known]
+    if deleted:
+        await clone.run("rm", "--quiet", "--force", "--", *deleted)
+    if _OURS in sides.get(ANSWERS, ()):
+        await clone.run("checkout", "--quiet", "--ours", "--", ANSWERS)
+        await clone.run("add", "--", ANSWERS)
+    return [path for path in sides if path not in {*deleted, ANSWERS}] if sides else None
 
 
 async def _modules(git: Git, ref: str) -> list[str]:
@@ -55,9 +78,9 @@ async def _modules(git: Git, ref: str) -> list[str]:
     return [module.value for module in Module if f"services/{module.value}" in folders]
 
 
-async def _description(git: Git, main: str) -> str:
+async def _description(git: Git, scaffold: str) -> str:
     """What the project was made with: another one would be a change of its own."""
-    answers = await git.run("show", f"{main}:{ANSWERS}", check=False)
+    answers = await git.run("show", f"{scaffold}:{ANSWERS}", check=False)
     found = re.search(r'^description: (".*")$', answers.text, re.MULTILINE)
     try:
         return str(json.loads(found[1])) if found else ""

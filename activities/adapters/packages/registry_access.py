@@ -71,7 +71,12 @@ def _remote(value: str) -> str:
 
 def registry_trouble(output: str) -> bool:
     """Whether packages could not be had because of the machine or the network, and not because of their names."""
-    return disk_is_full(output) or bool(_NO_REGISTRY.search(output) and not _OTHER_VERSIONS.search(output))
+    return disk_is_full(output) or registry_is_away(output)
+
+
+def registry_is_away(output: str) -> bool:
+    """Whether the registry did not answer, or has nothing of that name."""
+    return bool(_NO_REGISTRY.search(output) and not _OTHER_VERSIONS.search(output))
 
 
 def disk_is_full(output: str) -> bool:

@@ -36,10 +36,9 @@ def plain_lines(file: Path) -> list[str]:
     """
     if file.is_symlink():
         raise UnsafeRequirement("the file is a symbolic link")
-    content = file.read_bytes()
-    if len(content) > _MAX_BYTES:
+    if file.stat().st_size > _MAX_BYTES:
         raise UnsafeRequirement("the file is larger than 256 KB")
-    decoded = plain_text.decoded(content)
+    decoded = plain_text.decoded(file.read_bytes())
     if decoded is None:
         raise UnsafeRequirement("the file is not a text file; save it as UTF-8")
     text = "\n".join([*decoded.splitlines(), ""])

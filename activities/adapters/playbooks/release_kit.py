@@ -18,7 +18,7 @@ _ROOT = Path(activities.__file__).resolve().parents[1]
 _MODULES = {
     "containers": ("command",),
     "release": ("addresses", "containers", "directory", "engine_socket", "order", "probe", "program", "services"),
-    "runs": ("process_table", "states", "unprivileged"),
+    "runs": ("process_table", "states", "trees", "unprivileged"),
 }
 """Of the adapters, by package."""
 _FILES = (

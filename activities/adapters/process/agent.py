@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -157,7 +158,7 @@ class ProcessAgentRuntime:
 
     async def _keep_transcript(self, request: TurnRequest, name: str) -> ArtifactRef:
         content, _ = self._supervisor.read_output(name, 0, 64 * 1024 * 1024)
-        content = shared_transcript(request, content)
+        content = await asyncio.to_thread(shared_transcript, request, content)
         return await self._artifacts.put(f"turn-{request.turn}.jsonl", content, "application/x-ndjson")
 
 

@@ -1,8 +1,8 @@
 """Homes of agents that are gone."""
 
-import shutil
 from pathlib import Path
 
+from activities.adapters.runs.trees import remove_tree
 from activities.adapters.runs.users import UnprivilegedUsers
 
 
@@ -13,7 +13,7 @@ def remove_homes(homes_dir: Path, workspaces_dir: Path, before: float, users: Un
     for home in sorted(homes_dir.glob("[!.]*/")):
         if (workspaces_dir / home.name).exists() or home.stat().st_mtime >= before:
             continue
-        shutil.rmtree(home, ignore_errors=True)
+        remove_tree(home)
         if not home.exists():
             users.release(home.name)
             removed.append(home.name)

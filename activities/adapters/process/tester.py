@@ -26,6 +26,7 @@ from activities.adapters.runs.file_lock import file_lock
 from activities.adapters.runs.follower import LineFollower
 from activities.adapters.runs.states import RunAs, RunStatus
 from activities.adapters.runs.supervisor import BEHIND_THE_PLATFORM, SupervisedCommand, Supervisor
+from activities.adapters.runs.trees import remove_tree
 from activities.adapters.runs.unprivileged import give
 from activities.adapters.runs.users import UnprivilegedUsers
 from activities.adapters.verification.phases import (
@@ -176,7 +177,7 @@ class ProcessTester:
         """Exactly the commit's files, from the forge; whatever an earlier attempt left is replaced."""
         async with temporary_directory(self._work_dir / ".drafts") as directory:
             draft = await check_out(self._forge.mirror(request.repository), request, directory)
-            await asyncio.to_thread(shutil.rmtree, place.root, ignore_errors=True)
+            await asyncio.to_thread(remove_tree, place.root)
             place.root.mkdir(mode=0o700, parents=True)
             place.home.mkdir()
             place.beside.mkdir()
@@ -237,7 +238,7 @@ class ProcessTester:
         """Remove the copy; the run's record stays. A lost run's orphans go first: they still write there."""
         if self._supervisor.status(name).state == "lost":
             await self._supervisor.stop(name)
-        await asyncio.to_thread(shutil.rmtree, self._place(name).root, ignore_errors=True)
+        await asyncio.to_thread(remove_tree, self._place(name).root)
 
     def _place(self, name: str) -> _Place:
         return _Place(self._work_dir / name)

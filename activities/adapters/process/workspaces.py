@@ -9,12 +9,12 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-import shutil
 import stat
 from contextlib import AbstractAsyncContextManager, suppress
 from pathlib import Path
 
 from activities.adapters.forge.clones import (
+    SET_UP_ANEW,
     Prepared,
     PreparedRecords,
     check_same_work,
@@ -22,19 +22,21 @@ from activities.adapters.forge.clones import (
     workspace_for_agent,
     workspace_missing,
 )
-from activities.adapters.forge.git import temporary_directory
+from activities.adapters.forge.git import Git, temporary_directory
 from activities.adapters.forge.mirror import unreadable
 from activities.adapters.runs.contained_files import write_inside
 from activities.adapters.runs.file_lock import file_lock
 from activities.adapters.runs.follower import readable
 from activities.adapters.runs.states import RunAs
+from activities.adapters.runs.trees import remove_tree
 from activities.adapters.runs.unprivileged import give
 from activities.adapters.runs.users import UnprivilegedUsers
 from activities.ports import Forge
-from contracts.errors import ErrorCode, OrchestratorError
+from contracts.errors import OrchestratorError, bounded
 from contracts.steps import PushedBranch, WorkspaceFile, WorkspacePush, WorkspaceReady, WorkspaceRequest
 
 _MAX_GIT_ENTRIES = 200_000
+_MAX_GIT_DEPTH = 100
 _MAX_CONFIG = 1024 * 1024
 _INCLUDE = re.compile(rb"\[\s*include", re.IGNORECASE)
 """Git would read whatever it names: a pipe on which it waits, a device without an end."""
@@ -81,21 +83,25 @@ class LocalWorkspaces:
         The platform fetches; nothing of the workspace's configuration, hooks or filters runs. Uncommitted changes
         stay where they are. Raises REPOSITORY_DIVERGED when the head does not build on `base_commit`,
         COMMIT_NOT_ON_REMOTE when the forge does not end up with the head, and REPOSITORY_UNREADABLE for a repository
-        that cannot be read: then the workspace has a new one, so that the next turn can commit.
+        that cannot be read. After the first and the last the workspace has a new one, so that the next turn can commit.
         """
-        workspace = self._existing(request.worker_id)
+        workspace, mirror = self._existing(request.worker_id), self._forge.mirror(request.repository)
         try:
             await asyncio.to_thread(_check_repository, workspace)
-            return await self._forge.mirror(request.repository).push(workspace, request)
+            before = await mirror.commit_of(request.branch)
+            pushed = await mirror.push(workspace, request)
+            if pushed.commit in {before, request.base_commit}:
+                await self._read_head(workspace)
         except OrchestratorError as error:
-            if error.code is ErrorCode.REPOSITORY_UNREADABLE:
+            if error.code in SET_UP_ANEW:
                 await self._set_up_anew(request.worker_id, workspace)
             raise
+        return pushed
 
     async def remove(self, worker_id: str) -> None:
         """Remove the clone; the forge keeps what was pushed. Removing what is gone changes nothing."""
         async with self._locked(worker_id):
-            await asyncio.to_thread(shutil.rmtree, self._path(worker_id), ignore_errors=True)
+            await asyncio.to_thread(remove_tree, self._path(worker_id))
             self._records.forget(worker_id)
 
     async def _clone(self, request: WorkspaceRequest) -> Prepared:
@@ -104,9 +110,23 @@ class LocalWorkspaces:
             prepared = await workspace_for_agent(self._forge, request, draft)
             await asyncio.to_thread(give, draft, self._user(request.worker_id))
             self._records.save(request.worker_id, prepared)
-            await asyncio.to_thread(shutil.rmtree, self._path(request.worker_id), ignore_errors=True)
+            await asyncio.to_thread(remove_tree, self._path(request.worker_id))
             os.rename(draft, self._path(request.worker_id))
         return prepared
+
+    async def _read_head(self, workspace: Path) -> None:
+        """Raise REPOSITORY_UNREADABLE if not all of the head is there.
+
+        A push of what the forge has already takes nothing, and so does not notice that: the next commit would fail.
+        """
+        async with temporary_directory(self._dir / ".drafts") as directory:
+            copied = await Git(directory).run(
+                "clone", "--quiet", "--bare", "--no-local", "--depth=1", "--template=", "--",
+                str(workspace), str(directory / "copy"), check=False,
+            )  # fmt: skip
+        copied.raise_if_busy("clone")
+        if copied.exit_code != 0:
+            raise unreadable(bounded(copied.stderr.strip(), 500))
 
     def _user(self, worker_id: str) -> RunAs | None:
         return self._users.for_owner(worker_id, self._path(worker_id))
@@ -148,16 +168,26 @@ def _check_repository(workspace: Path) -> None:
     for redirect in ("commondir", "objects/info/alternates", "objects/info/http-alternates"):
         if os.path.lexists(git_dir / redirect):
             raise unreadable(f"its .git/{redirect} points elsewhere")
+    _check_entries(git_dir)
+    for name in ("config", "config.worktree"):
+        settings = _start_of(git_dir / name)
+        if len(settings) > _MAX_CONFIG:
+            raise unreadable(f"its .git/{name} is larger than 1 MB")
+        if _INCLUDE.search(settings):
+            raise unreadable(f"its .git/{name} includes other files")
+
+
+def _check_entries(git_dir: Path) -> None:
     seen = 0
     for folder, directories, files in os.walk(git_dir):
+        if folder.count("/") - str(git_dir).count("/") > _MAX_GIT_DEPTH:
+            raise unreadable("its .git is nested too deeply")
         for name in (*directories, *files):
             seen += 1
             if not _is_plain(os.lstat(os.path.join(folder, name)).st_mode):
                 raise unreadable(f"{readable(name[:100])} in its .git is neither a file nor a directory")
         if seen > _MAX_GIT_ENTRIES:
             raise unreadable("its .git holds too many files")
-    if _INCLUDE.search(_start_of(git_dir / "config")):
-        raise unreadable("its .git/config includes other files")
 
 
 def _is_plain(mode: int) -> bool:
@@ -167,6 +197,6 @@ def _is_plain(mode: int) -> bool:
 def _start_of(file: Path) -> bytes:
     try:
         with file.open("rb") as stream:
-            return stream.read(_MAX_CONFIG)
+            return stream.read(_MAX_CONFIG + 1)
     except FileNotFoundError:
         return b""

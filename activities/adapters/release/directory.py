@@ -8,7 +8,6 @@ import hashlib
 import json
 import os
 import secrets
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from activities.adapters.runs.states import RunAs
+from activities.adapters.runs.trees import remove_tree
 from activities.adapters.runs.unprivileged import UserTable, give
 from contracts.errors import ErrorCode, OrchestratorError
 from contracts.ids import directory_name
@@ -196,10 +196,10 @@ def make_current(place: ProjectPlace, release_id: str) -> None:
 
 def clear_unserved(place: ProjectPlace, release_id: str) -> None:
     """Remove the directory and the scratch data of a release that was never live."""
-    shutil.rmtree(place.scratch(release_id), ignore_errors=True)
+    remove_tree(place.scratch(release_id))
     release = place.release(release_id)
     if not (release / SERVED).exists():
-        shutil.rmtree(release, ignore_errors=True)
+        remove_tree(release)
 
 
 def remove_place(place: ProjectPlace, services_dir: Path) -> Path | None:
@@ -213,10 +213,10 @@ def remove_place(place: ProjectPlace, services_dir: Path) -> Path | None:
     # The mark of its owner goes last: a removal that was killed is finished by the next one.
     for path in place.root.iterdir():
         if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path, ignore_errors=True)
+            remove_tree(path)
         elif path.name != _OWNER:
             path.unlink()
-    shutil.rmtree(place.root, ignore_errors=True)
+    remove_tree(place.root)
     return kept
 
 

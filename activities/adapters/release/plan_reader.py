@@ -3,7 +3,7 @@
 import asyncio
 from typing import Annotated, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import BaseModel, ConfigDict, FailFast, Field, StringConstraints, ValidationError
 
 from activities.adapters.release import bounded_yaml
 from activities.ports import Forge
@@ -14,19 +14,24 @@ from contracts.steps import AnalysisRequest, DeploymentPlan, EnvEntry, ServicePr
 MANIFEST = "service.yaml"
 CONTRACT = "env.contract.yaml"
 
+_MAX_PLAN = 100_000
+"""Bytes of a plan, which every step of a deploy carries; aliases make a large one of a small file."""
 _BOT = "tg_bot"
 """Telegram answers one poller of a bot, so two releases of it never run at once unless the module says otherwise."""
 Model = TypeVar("Model", bound=BaseModel)
 _Plain = Annotated[str, StringConstraints(pattern=r"^[^\x00]*$")]
 """Neither an argument or a variable of a process nor the database can hold a NUL character."""
+Item = TypeVar("Item")
+_Items = Annotated[list[Item], FailFast()]
+"""One problem is told: aliases put a wrong item into a small file a million times."""
 
 
 class _Module(BaseModel):
     """One module as the manifest writes it."""
 
     name: str
-    command: list[_Plain]
-    migrate: list[_Plain] = Field(default_factory=list)
+    command: _Items[_Plain]
+    migrate: _Items[_Plain] = Field(default_factory=list)
     health_path: _Plain = "/health"
     health_body: _Plain = ""
     live_body: _Plain = ""
@@ -35,7 +40,7 @@ class _Module(BaseModel):
 
 
 class _Manifest(BaseModel):
-    modules: list[_Module] = Field(min_length=1, max_length=20)
+    modules: _Items[_Module] = Field(min_length=1, max_length=20)
 
 
 class _Entry(EnvEntry):
@@ -43,11 +48,12 @@ class _Entry(EnvEntry):
 
     model_config = ConfigDict(extra="forbid")
 
+    consumers: _Items[str] = Field(default_factory=list, max_length=20)
     value: _Plain | None = Field(default=None, max_length=2_000)
 
 
 class _Contract(BaseModel):
-    entries: list[_Entry] = Field(default_factory=list, max_length=200)
+    entries: _Items[_Entry] = Field(default_factory=list, max_length=200)
 
 
 class ForgePlanReader:
@@ -72,7 +78,10 @@ def _plan(commit: str, files: dict[str, str]) -> DeploymentPlan:
     environment = [EnvEntry(**entry.model_dump()) for entry in contract.entries]
     services = [_service(module) for module in manifest.modules]
     check_contract(names, environment)
-    return DeploymentPlan(commit=commit, services=services, environment=environment)
+    plan = DeploymentPlan(commit=commit, services=services, environment=environment)
+    if len(plan.model_dump_json().encode()) > _MAX_PLAN:
+        raise _invalid(f"{MANIFEST} and {CONTRACT} hold more than {_MAX_PLAN // 1000} KB together; shorten them.")
+    return plan
 
 
 def _service(module: _Module) -> ServiceProcess:

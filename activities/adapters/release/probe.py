@@ -7,6 +7,8 @@ import asyncio
 import http.client
 import json
 import re
+import socket
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,13 +43,16 @@ class Look:
 
 async def look(host: str, port: int, expected: Expectation, timeout_s: float = TIMEOUT_S) -> Look:
     """Ask once. Never raises for what the other side does: the reason is in `error`."""
+    request = _Request(host, port, timeout_s)
     try:
         async with asyncio.timeout(timeout_s * 2):
-            status, body = await asyncio.to_thread(_get, host, port, expected.path, timeout_s)
+            status, body = await asyncio.to_thread(request.get, expected.path)
     except TimeoutError:
         return Look(False, error=f"no answer within {timeout_s:g} s")
     except (OSError, http.client.HTTPException, ValueError) as error:  # the last for a path that no request can have
         return Look(False, error=f"no HTTP answer ({type(error).__name__})")
+    finally:
+        request.hang_up()
     return judge(status, body, expected)
 
 
@@ -107,11 +112,32 @@ def _document(text: str) -> dict[str, Any]:
     return body if isinstance(body, dict) else {}
 
 
-def _get(host: str, port: int, path: str, timeout_s: float) -> tuple[int, bytes]:
-    connection = http.client.HTTPConnection(host, port, timeout=timeout_s)
-    try:
-        connection.request("GET", path, headers={"User-Agent": "orchestrator-probe", "Connection": "close"})
-        response = connection.getresponse()
-        return response.status, response.read(MAX_BODY + 1)
-    finally:
-        connection.close()
+class _Request:
+    """One request in a thread. The time limit holds for each read alone: without `hang_up` a service that sends a byte
+    now and then would keep the thread for hours."""
+
+    def __init__(self, host: str, port: int, timeout_s: float) -> None:
+        self._connection = http.client.HTTPConnection(host, port, timeout=timeout_s)
+        self._socket: socket.socket | None = None
+        self._given_up = False
+
+    def get(self, path: str) -> tuple[int, bytes]:
+        connection = self._connection
+        try:
+            connection.connect()
+            # The connection forgets its socket while the answer is read from it.
+            self._socket = connection.sock
+            if self._given_up:
+                raise TimeoutError
+            connection.request("GET", path, headers={"User-Agent": "orchestrator-probe", "Connection": "close"})
+            response = connection.getresponse()
+            return response.status, response.read(MAX_BODY + 1)
+        finally:
+            connection.close()
+
+    def hang_up(self) -> None:
+        """End what the thread may still wait for."""
+        self._given_up = True
+        if self._socket is not None:
+            with suppress(OSError):
+                self._socket.shutdown(socket.SHUT_RDWR)

@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import shutil
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +26,7 @@ from activities.adapters.release.services import (
 )
 from activities.adapters.runs.states import RunAs, RunStatus
 from activities.adapters.runs.supervisor import SupervisedCommand, Supervisor
+from activities.adapters.runs.trees import remove_tree
 from runtime.embedded.ports import any_free
 
 REQUIREMENTS = "requirements.txt"
@@ -51,7 +51,7 @@ class ReleaseProcesses(ReleaseServices):
     async def check_out(self, release_id: str, commit: str) -> None:
         # Only the code: a release that is built again was live before, and its mark says so.
         app = self.place.release(release_id) / "app"
-        shutil.rmtree(app, ignore_errors=True)
+        remove_tree(app)
         app.mkdir(parents=True)
         await export_commit(self.git_dir, commit, app)
 

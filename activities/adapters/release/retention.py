@@ -5,13 +5,13 @@ Such a release is built again from its commit when somebody rolls back to it.
 
 import fcntl
 import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from activities.adapters.release import directory
 from activities.adapters.release.directory import MANIFEST, SERVED, ProjectPlace
+from activities.adapters.runs.trees import remove_tree
 
 
 def prune_releases(services_dir: Path, keep: int) -> list[str]:
@@ -56,7 +56,7 @@ def _forget(release: Path) -> bool:
     (release / MANIFEST).unlink()
     for content in release.iterdir():
         if content.is_dir() and not content.is_symlink():
-            shutil.rmtree(content, ignore_errors=True)
+            remove_tree(content)
         elif content.name != SERVED:
             content.unlink()
     return True

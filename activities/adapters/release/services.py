@@ -8,7 +8,6 @@ address.
 
 import asyncio
 import contextlib
-import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Iterable
 from dataclasses import dataclass, field, replace
@@ -20,6 +19,7 @@ from activities.adapters.release.addresses import can_listen, foreign_port
 from activities.adapters.release.directory import ProjectPlace
 from activities.adapters.release.probe import Expectation, look
 from activities.adapters.runs.states import RunAs, RunStatus
+from activities.adapters.runs.trees import remove_tree
 from contracts.errors import ErrorCode, OrchestratorError, bounded
 from contracts.redaction import redacted, redacted_part
 
@@ -254,7 +254,7 @@ class ReleaseServices(ABC):
         """Remove candidates, their scratch data and migrations, of whatever release."""
         parted = await self._parted_names()
         await self._stop_all([name for name, _, release in parted if release.startswith(_PASSING)])
-        shutil.rmtree(self.place.root / "candidates", ignore_errors=True)
+        remove_tree(self.place.root / "candidates")
 
     async def live(self, *, service: str | None = None, other_than: str | None = None) -> list[str]:
         """Names of the project's processes or containers at its public address."""

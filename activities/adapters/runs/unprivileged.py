@@ -5,6 +5,7 @@ Standard library only: servers have it.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import grp
 import json
@@ -131,10 +132,16 @@ def give(path: Path, user: RunAs | None) -> None:
     if user is None:
         return
     os.chown(path, user.uid, user.gid, follow_symlinks=False)
-    for _, directories, files, folder in os.fwalk(path, follow_symlinks=False):
-        for name in (*directories, *files):
-            with suppress(FileNotFoundError):
-                _give_entry(name, folder, user)
+    try:
+        for _, directories, files, folder in os.fwalk(path, follow_symlinks=False):
+            for name in (*directories, *files):
+                with suppress(FileNotFoundError):
+                    _give_entry(name, folder, user)
+    except (RecursionError, OSError) as error:
+        if isinstance(error, OSError) and error.errno != errno.EMFILE:
+            raise
+        reason = f"Directories in {path.name} are nested too deeply; remove the deepest ones."
+        raise OrchestratorError(ErrorCode.INVALID_INPUT, reason) from None
 
 
 def _give_entry(name: str, folder: int, user: RunAs) -> None:

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from activities.adapters.packages.registry_access import registry_trouble
+from activities.adapters.packages.registry_access import registry_is_away
 from activities.adapters.runs.follower import readable
 from activities.adapters.verification.phases import NO_ROOM, Beside
 from contracts.errors import bounded
@@ -17,6 +17,8 @@ FailureClass = Literal["code", "infrastructure"]
 _MAX_EVIDENCE = 7_500
 _MAX_TAIL = 4_500
 _MAX_NAMES = 30
+_SEARCHED = 2_000_000
+"""Characters in which lines of errors are looked for: one search of tens of megabytes holds up all other threads."""
 _FAILED_TEST = re.compile(r"^(?:FAILED|ERROR) (\S.*)$", re.MULTILINE)
 _PASSED = re.compile(r"\b([1-9]\d*) passed\b")
 _NO_TESTS = re.compile(r"no tests (ran|collected)|collected 0 items", re.IGNORECASE)
@@ -25,6 +27,10 @@ _ERROR_LINE = re.compile(
 )
 _KILLED = re.compile(r"make: \*\*\* \[[^\]]*\] (?:Killed|Error 137)")
 """Make's own last line, after which nobody else writes."""
+_INSTALLERS_LINE = re.compile(
+    r"^(?:ERROR|error|WARNING|warning|pip|uv)\b.*:.*|^\s+(?:cause:|Caused by:|╰─▶|×).*", re.MULTILINE
+)
+"""How pip and uv begin to speak of trouble. What a project's own code says there begins with the name of an error."""
 _NOISE = (
     (re.compile(r"0x[0-9a-fA-F]+"), "#"),
     (re.compile(r"\b\d{4}-\d\d-\d\d[T ][\d:.]+(?:Z|[+-]\d\d:?\d\d)?"), "#"),
@@ -90,8 +96,8 @@ def _trouble(text: str, exit_code: int | None, beside: Beside) -> str | None:
         return None
     if _KILLED.fullmatch(text.rstrip().rpartition("\n")[2]):
         return "The checks were killed by the machine (out of memory?)."
-    # Only packages are fetched there, by an installer, before any code of the project runs.
-    if beside.phase == "setup" and registry_trouble(text[-_MAX_TAIL:]):
+    # Only packages are fetched there, by an installer, before any code of the project runs. A full disk has a code.
+    if beside.phase == "setup" and registry_is_away("\n".join(_INSTALLERS_LINE.findall(text[-_MAX_TAIL:]))):
         return "Packages could not be downloaded."
     return None
 
@@ -106,7 +112,9 @@ def _failure(kind: FailureClass, reason: str, text: str, failing: list[str]) -> 
     more = [f"and {len(failing) - _MAX_NAMES} more"] if len(failing) > _MAX_NAMES else []
     parts = [reason, *(["Failing:", *names, *more] if names else []), "", "End of the output:", text[-_MAX_TAIL:]]
     signature = (
-        sorted(map(_normal, failing)) or [_normal(line) for line in _ERROR_LINE.findall(text)[:20]] or [_normal(reason)]
+        sorted(map(_normal, failing))
+        or [_normal(line) for line in _ERROR_LINE.findall(bounded(text, _SEARCHED))[:20]]
+        or [_normal(reason)]
     )
     fingerprint = hashlib.sha256("\n".join([kind, *signature]).encode()).hexdigest()[:32]
     return CheckedOutput(False, kind, fingerprint, bounded("\n".join(parts), _MAX_EVIDENCE))

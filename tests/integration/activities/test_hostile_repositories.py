@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import socket
 import stat
 from collections.abc import AsyncIterator, Callable
@@ -44,6 +45,18 @@ def commit(work: Path, name: str) -> str:
     git(work, "add", "--all")
     git(work, "commit", "--quiet", "--message", name)
     return git(work, "rev-parse", "HEAD")
+
+
+def deep(folder: Path, levels: int) -> None:
+    """Deeper than Python's own functions go down."""
+    here = os.getcwd()
+    os.chdir(folder)
+    try:
+        for _ in range(levels):
+            os.mkdir("d")
+            os.chdir("d")
+    finally:
+        os.chdir(here)
 
 
 def fifo(work: Path) -> None:
@@ -98,6 +111,34 @@ def include_of_a_device(work: Path) -> None:
         config.write('[ includeIf "gitdir:/"]\n\tpath = /dev/zero\n')
 
 
+def include_of_a_pipe_in_the_work_trees_own_config(work: Path) -> None:
+    os.mkfifo(work / "pipe")
+    git(work, "config", "extensions.worktreeConfig", "true")
+    (work / ".git" / "config.worktree").write_text(f"[include]\n\tpath = {work}/pipe\n")
+
+
+def include_behind_a_megabyte(work: Path) -> None:
+    os.mkfifo(work / "pipe")
+    with (work / ".git" / "config").open("a") as config:
+        config.write("# nothing\n" * 110_000 + f"[include]\n\tpath = {work}/pipe\n")
+
+
+def only_known_commits_without_their_objects(work: Path) -> None:
+    """The forge has the head, so a fetch takes nothing and notices nothing."""
+    git(work, "reset", "--quiet", "--soft", "HEAD~1")
+    for one in (work / ".git" / "objects").glob("??"):
+        shutil.rmtree(one)
+
+
+def only_known_commits_without_a_file(work: Path) -> None:
+    git(work, "reset", "--quiet", "--soft", "HEAD~1")
+    missing_object(work)
+
+
+def directories_without_end(work: Path) -> None:
+    deep(work / ".git" / "objects", 1_500)
+
+
 def config_that_is_none(work: Path) -> None:
     (work / ".git" / "config").write_bytes("[core]".encode("utf-16"))
 
@@ -117,8 +158,9 @@ def file_that_points_elsewhere(work: Path) -> None:
 
 
 DAMAGES = [fifo, fifo_in_place_of_the_head, unix_socket, device, dangling_link, missing_object, broken_object,
-           include_of_a_pipe, include_of_a_device, config_that_is_none, gone, link_elsewhere,
-           file_that_points_elsewhere]  # fmt: skip
+           include_of_a_pipe, include_of_a_device, include_of_a_pipe_in_the_work_trees_own_config,
+           include_behind_a_megabyte, only_known_commits_without_their_objects, only_known_commits_without_a_file,
+           directories_without_end, config_that_is_none, gone, link_elsewhere, file_that_points_elsewhere]  # fmt: skip
 
 
 @pytest.mark.parametrize("damage", DAMAGES, ids=lambda one: one.__name__)
@@ -149,25 +191,55 @@ async def test_what_was_taken_before_is_where_the_new_repository_begins(bench: B
     assert git(work, "branch", "--show-current") == BRANCH
 
 
-@pytest.mark.parametrize(
-    "history",
-    ["commit --quiet --amend --message Mine", "checkout --quiet --orphan other"],
-    ids=["amended the given commit", "a foreign history"],
-)
-async def test_a_history_without_the_given_commit_is_refused_with_the_way_back(
-    bench: Bench, work: Path, history: str
+def amended_the_given_commit(work: Path) -> None:
+    git(work, "commit", "--quiet", "--amend", "--message", "Mine")
+
+
+def another_root(work: Path) -> None:
+    git(work, "checkout", "--quiet", "--orphan", "other")
+
+
+def began_anew(work: Path) -> None:
+    """Not even the given commit is there, so the agent cannot go back to it."""
+    shutil.rmtree(work / ".git")
+    git(work, "init", "--quiet")
+
+
+@pytest.mark.parametrize("history", [amended_the_given_commit, another_root, began_anew], ids=lambda one: one.__name__)
+async def test_a_history_without_the_given_commit_is_refused_and_the_next_commit_is_taken(
+    bench: Bench, work: Path, history: Callable[[Path], None]
 ) -> None:
     base = git(bench.forge.mirror(REPOSITORY).directory, "rev-parse", "main")
     git(work, "reset", "--quiet", "--soft", base)
-    git(work, *history.split())
+    history(work)
+    git(work, "add", "--all")
     git(work, "commit", "--quiet", "--allow-empty", "--message", "Work")
     with pytest.raises(OrchestratorError) as refused:
         await bench.runtime.workspaces().push(bench.pushing(base))
     assert refused.value.code is ErrorCode.REPOSITORY_DIVERGED
-    assert f"git reset --soft {base}" in refused.value.message
-    git(work, "reset", "--quiet", "--soft", base)
+    assert base in refused.value.message
+    assert (work / "mine.txt").read_text() == "mine.txt"
+    head = commit(work, "more.txt")
+    pushed = await bench.runtime.workspaces().push(bench.pushing(base))
+    assert (pushed.commit, pushed.files_changed) == (head, ["mine.txt", "more.txt"])
+
+
+async def test_a_file_below_hundreds_of_directories_is_not_taken(bench: Bench, work: Path) -> None:
+    base = git(bench.forge.mirror(REPOSITORY).directory, "rev-parse", "main")
+    (work / "/".join(["d"] * 300)).mkdir(parents=True)
+    commit(work, "/".join([*["d"] * 300, "file"]))
+    with pytest.raises(OrchestratorError, match="nested more than 100 directories") as refused:
+        await bench.runtime.workspaces().push(bench.pushing(base))
+    assert refused.value.code is ErrorCode.REPOSITORY_UNREADABLE
+    shutil.rmtree(work / "d")
     head = commit(work, "more.txt")
     assert (await bench.runtime.workspaces().push(bench.pushing(base))).commit == head
+
+
+async def test_a_workspace_of_any_depth_is_removed(bench: Bench, work: Path) -> None:
+    deep(work, 1_500)
+    await bench.runtime.workspaces().remove(bench.worker)
+    assert bench.runtime.left_of(bench.worker) == []
 
 
 async def test_a_thousand_long_paths_are_listed_as_far_as_a_message_holds_them(bench: Bench, work: Path) -> None:

@@ -48,6 +48,27 @@ async def test_nothing_that_the_agent_planted_runs_when_the_platform_takes_its_w
     assert not (bench.root / "ran").exists()
 
 
+@pytest.mark.parametrize("url", ["file:///nowhere", "ext::{program}"])
+async def test_nothing_is_fetched_from_where_the_agent_says_that_its_missing_objects_are(
+    bench: Bench, url: str
+) -> None:
+    base, program, work = (await bench.prepare()).base_commit, bench.root / "planted", workspace(bench)
+    program.write_text(f"#!/bin/sh\ntouch {bench.root}/ran\nexit 1\n")
+    program.chmod(0o755)
+    settings = {
+        "core.repositoryFormatVersion": "1", "extensions.partialClone": "evil", "remote.evil.promisor": "true",
+        "remote.evil.url": url.format(program=program), "remote.evil.uploadpack": str(program),
+        "protocol.allow": "always",
+    }  # fmt: skip
+    for key, value in settings.items():
+        git(work, "config", key, value)
+    shutil.rmtree(work / ".git" / "objects" / base[:2])
+    with pytest.raises(OrchestratorError) as refused:
+        await bench.runtime.workspaces().push(bench.pushing(base))
+    assert refused.value.code is ErrorCode.REPOSITORY_UNREADABLE
+    assert not (bench.root / "ran").exists()
+
+
 @pytest.mark.parametrize("trick", ["gitfile", "link", "alternates"])
 async def test_a_workspace_that_points_to_another_repository_is_not_read(bench: Bench, trick: str) -> None:
     base = (await bench.prepare()).base_commit

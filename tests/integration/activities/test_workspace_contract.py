@@ -81,13 +81,19 @@ async def test_a_turn_without_commits_gives_the_base_commit(bench: Bench) -> Non
 
 
 @processes_in_the_gate
-async def test_commits_that_do_not_build_on_the_base_are_refused(bench: Bench) -> None:
+@pytest.mark.parametrize("history", ["git checkout --quiet --orphan other", "rm -rf .git && git init --quiet"])
+async def test_commits_that_do_not_build_on_the_base_are_refused_and_the_next_ones_taken(
+    bench: Bench, history: str
+) -> None:
     base = (await bench.prepare()).base_commit
-    await bench.told(f"git checkout --quiet --orphan other && {COMMIT}")
+    own = "git config user.name A && git config user.email a@localhost"
+    await bench.told(f"{history} && {own} && {COMMIT}")
     with pytest.raises(OrchestratorError) as refused:
         await bench.runtime.workspaces().push(bench.pushing(base))
     assert refused.value.code is ErrorCode.REPOSITORY_DIVERGED
     assert BRANCH not in git(bench.forge.mirror(REPOSITORY).directory, "branch", "--list")
+    head = await bench.told(f"echo x > again.txt; {COMMIT}", turn=91)
+    assert (await bench.runtime.workspaces().push(bench.pushing(base))).commit == head
 
 
 DAMAGES = [

@@ -18,7 +18,7 @@ from contracts.outside_text import REPLACEMENT
 from contracts.progress import FineEvent, ProgressEvent, Projection
 from contracts.subjects import Subject
 from runtime.api_client import ApiClient
-from tests.support.api import Api, Headers, milestone, running_api
+from tests.support.api import Api, Headers, milestone, release, running_api
 
 
 @dataclass
@@ -93,6 +93,20 @@ async def test_a_task_that_outlived_its_workflow_ends_with_its_question_and_its_
     events = (await shown(api, f"/tasks/{task}/events"))["items"]
     assert "terminated" in events[-1]["event"]["error"]
     assert await reconciled(client, Endings({f"engineering/{task}": ending})) == [], "once"
+
+
+async def test_a_release_does_not_stay_half_way_when_its_deploy_has_ended(api: Api, client: ApiClient) -> None:
+    project = await api.new_project(api.admin)
+    deploy, other = (f"dep-{uuid4().hex[:12]}" for _ in range(2))
+    for task, seq in ((deploy, 1), (other, 1)):
+        assert await api.project_task(task, project, seq=seq, kind="deploy", workflow_id=f"deploy/{task}")
+    left, going_on = (release(project, "probing", task_id=task) for task in (deploy, other))
+    for one in (left, going_on):
+        assert (await api.http.put("/internal/releases", json=one, headers=api.platform)).status_code == 200
+    assert await reconciled(client, Endings({f"deploy/{deploy}": WorkflowEnding(how="terminated")})) == [deploy]
+    found = (await shown(api, f"/projects/{project}/releases"))["items"]
+    states = {one["id"]: (one["state"], one["error_code"]) for one in found}
+    assert states == {left["id"]: ("failed", "WORKFLOW_LOST"), going_on["id"]: ("probing", None)}
 
 
 async def test_a_word_of_the_workflow_that_comes_meanwhile_wins(api: Api, client: ApiClient) -> None:

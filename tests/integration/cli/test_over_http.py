@@ -16,7 +16,7 @@ from contracts.states import ActorVia
 from runtime import private_files
 from runtime.api_client import ApiClient
 from runtime.temporal.gateway import WorkflowDescription
-from tests.support.api import Api, Headers, milestone, question_document, running_api, served
+from tests.support.api import Api, Headers, milestone, question_document, release, running_api, served
 from tests.support.commands import Said, run_command
 from tests.support.eventually import eventually
 
@@ -123,6 +123,30 @@ async def test_what_an_archived_project_left_online_can_still_be_taken_offline(t
         said = await terminal.says("deploy", action[0], project, *action[1:])
         assert said.code == 0, said
     assert [message.action.value for message in api.gateway.started] == ["stop", "remove"]
+
+
+async def test_what_is_wrong_with_a_live_service_and_where_each_is_reached_is_shown_long_after_its_deploy(
+    terminal: Terminal,
+) -> None:
+    api = terminal.api
+    project = await api.new_project(api.admin)
+    live = release(
+        project, url="http://localhost:1", links={"backend": "http://localhost:1", "tg_bot": "https://t.me/a"}
+    )
+    for state in ("pending", "active"):
+        sent = await api.http.put("/internal/releases", json=live | {"state": state}, headers=api.platform)
+        assert sent.status_code == 200, sent.text
+    since = "2026-01-01T00:00:00Z"
+    crashing = {"state": "unhealthy", "since": since, "restarts": 7, "error": "tg_bot answered 500"}
+    services = {"backend": {"state": "healthy", "since": since}, "tg_bot": crashing}
+    path = f"/internal/releases/{live['id']}/health"
+    seen = await api.http.put(path, json={"seen_at": since, "services": services}, headers=api.platform)
+    assert seen.status_code == 200, seen.text
+    shown = (await terminal.says("project", "show", project)).out
+    assert "https://t.me/a" in shown
+    assert "backend healthy since" in shown
+    assert "tg_bot unhealthy since 2026-01-01 00:00 UTC, 7 restarts: tg_bot answered 500" in shown
+    assert "active, unhealthy: tg_bot, 7 restarts" in (await terminal.says("deploy", "status", project)).out
 
 
 async def test_the_operator_of_this_home_goes_over_http_and_is_known_to_use_the_command_line(

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import sys
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,14 +11,17 @@ from uuid import uuid4
 
 import pytest
 import pytest_asyncio
-from temporalio.client import Client, WorkflowHandle
+from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
+from temporalio.exceptions import ActivityError, ApplicationError
 
+from contracts.errors import ErrorCode
 from runtime import keyring
 from runtime.settings import Settings
 from tests.support.eventually import eventually
 from tests.support.patience import within
 from tests.support.workflows.long_step import connected, working
 from tests.support.workflows.temporal_server import running_temporal_server
+from workers import held_steps
 from workers.held_steps import take_over
 
 
@@ -126,6 +130,35 @@ async def test_several_successors_hand_a_step_back_once(platform: Platform) -> N
         assert more == 0
         await within(handle.result(), 20)
     assert len(platform.begun()) == 2
+
+
+async def test_a_step_that_kills_every_worker_is_not_tried_without_end(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each new process would begin to count anew how often it was given up."""
+    monkeypatch.setattr(held_steps, "MAX_DEATHS", 1)
+    handle, worker = await in_its_step(platform)
+    worker.kill()
+    await worker.wait()
+    async with working(platform.home, platform.queue):
+        with pytest.raises(WorkflowFailureError) as ended:
+            await within(handle.result(), 20)
+    step = ended.value.cause
+    assert isinstance(step, ActivityError)
+    assert isinstance(step.cause, ApplicationError)
+    assert (step.cause.type, step.cause.non_retryable) == (ErrorCode.INTERNAL, True)
+    assert platform.begun() == ["1 []"]
+    assert list((platform.home / "held").iterdir()) == []
+
+
+def test_deaths_are_counted_in_a_row_and_only_soon_after_the_beginning(tmp_path: Path) -> None:
+    step = held_steps.Step("", "w", "run", "t", "1", "a", "q", 1)
+    deaths, now = held_steps.Deaths(tmp_path), time.time()
+    for began, counted in ((now, 1), (now, 2), (now - 2 * held_steps.SOON_S, 1), (now, 2)):
+        deaths.add(step, began)
+        assert (deaths.of("run", "1"), deaths.of("run", "2")) == (counted, 0)
+    deaths.forget("run", "1")
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("content", ["", "{", '{"token": 1}', "[]", '{"token": "%%", "workflow_id": "x"}'])

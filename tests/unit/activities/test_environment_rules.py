@@ -1,5 +1,7 @@
 """Rendering the environment of a release: pure functions."""
 
+import time
+
 import pytest
 
 from activities.rules_environment import bind_address, check_contract, render, sensitive_names
@@ -126,3 +128,34 @@ def test_values_that_derive_from_each_other_are_refused() -> None:
     one = EnvEntry(name="ONE", source="derived", value="{TWO}")
     two = EnvEntry(name="TWO", source="derived", value="{ONE}")
     assert "depend on itself" in refusal(one, two)
+
+
+def doubling(levels: int) -> list[EnvEntry]:
+    """Each twice as long as the one after it."""
+    last = EnvEntry(name=f"A{levels}", source="literal", value="x")
+    return [
+        *(EnvEntry(name=f"A{n}", source="derived", value=f"{{A{n + 1}}}{{A{n + 1}}}") for n in range(levels)),
+        last,
+    ]
+
+
+@pytest.mark.parametrize("levels", [16, 40, 199])
+def test_values_that_double_at_every_level_are_refused_at_once(levels: int) -> None:
+    began = time.process_time()
+    assert "longer than" in refusal(*doubling(levels))
+    assert time.process_time() - began < 5, "milliseconds; level by level anew, longer than anybody waits"
+
+
+def test_a_secret_that_is_filled_in_too_often_is_refused_without_its_value() -> None:
+    url = EnvEntry(name="URL", source="derived", value="{DB_PASSWORD}" * 20)
+    with pytest.raises(OrchestratorError) as caught:
+        rendered(plan(PASSWORD, url), {"DB_PASSWORD": "hunter2" * 300})
+    assert caught.value.code is ErrorCode.ENV_CONTRACT_INVALID
+    assert "hunter2" not in caught.value.message
+
+
+def test_a_long_chain_of_derived_values_is_filled_in_whatever_its_order() -> None:
+    chain = [EnvEntry(name=f"A{n}", source="derived", value=f"{{A{n + 1}}}") for n in range(150)]
+    values = rendered(plan(*chain, EnvEntry(name="A150", source="literal", value="end")))["backend"]
+    assert values["A0"] == "end"
+    assert sensitive_names([*chain, EnvEntry(name="A150", source="user_secret")]) == {f"A{n}" for n in range(151)}

@@ -114,6 +114,11 @@ RED = b"""<testsuites><testsuite><testcase classname="tests.test_a" name="test_d
 <failure message="assert &apos;No space left on device&apos; == 1&#10;more"/>
 </testcase></testsuite></testsuites>"""
 NONE = b"<testsuites><testsuite tests='0'/></testsuites>"
+ENTITIES = (
+    '<?xml version="1.0" encoding="{}"?><!DOCTYPE a [<!ENTITY b "bbbbbbbbbb"><!ENTITY c "&b;&b;&b;&b;&b;&b;&b;&b;">]>'
+    '<a><testcase name="&c;"><failure message="&c;"/></testcase></a>'
+)
+"""A few levels more would be gigabytes; in UTF-16 and EBCDIC its declaration does not look like one."""
 WORDS = (
     "E   AssertionError: No space left on device\n",
     "OSError: [Errno 28] No space left on device\n",
@@ -128,6 +133,12 @@ WORDS = (
 def test_words_in_the_output_of_tests_make_no_trouble_of_the_machine(words: str, report: bytes | None) -> None:
     verdict = judge(f"{words}make: *** [Makefile:30: test] Error 1\n", 2, Beside.of(b"test\n", report))
     assert verdict.failure_class == "code"
+
+
+@pytest.mark.parametrize("words", WORDS)
+def test_words_of_the_projects_own_code_make_no_trouble_of_the_machine_in_setup_either(words: str) -> None:
+    output = f"python prepare.py\nTraceback (most recent call last):\n{words}make: *** [Makefile:3: setup] Error 1\n"
+    assert judge(output, 2, Beside.of(b"setup\n", None)).failure_class == "code"
 
 
 @pytest.mark.parametrize(
@@ -165,7 +176,7 @@ def test_the_report_decides_however_much_is_printed_after_it() -> None:
         b'<!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>',
         b"<a>&b;</a>",
         b"<a>" * 100_000,
-        b'<?xml version="1.0" encoding="x"?><a/>',
+        *(ENTITIES.format(encoding).encode(encoding) for encoding in ("utf-16", "utf-16-be", "utf-32-le", "cp037")),
     ],
 )
 def test_a_report_that_is_none_is_not_used(content: bytes) -> None:

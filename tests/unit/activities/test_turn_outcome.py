@@ -48,7 +48,7 @@ def test_a_turn_whose_result_line_was_lost_counts_by_what_the_agent_left() -> No
     assert (done.status, done.summary) == ("done", "three files")
 
 
-@pytest.mark.parametrize("question", [None, " "])
+@pytest.mark.parametrize("question", [None, " ", "\x01\x1b[0m"])
 def test_a_question_without_words_is_none(question: str | None) -> None:
     done = outcome(TOLD, status="question", question=question)
     assert (done.status, done.question) == ("done", None)
@@ -79,5 +79,13 @@ def test_what_an_agent_left_out_is_believed_and_what_it_built_is_not_proven() ->
     assert (len(found[2].sentence), len(found[2].words)) <= (200, 500)
 
 
-def test_criteria_of_another_form_spoil_no_claim() -> None:
-    assert outcome(TOLD, status="done", summary="x", criteria=[None, 5, []]).criteria == []
+@pytest.mark.parametrize("said", [None, 5, [], {}, {"sentence": " "}, {"sentence": "\x01\0"}, {"sentence": None}])
+def test_criteria_of_another_form_spoil_no_claim(said: object) -> None:
+    good = {"sentence": "a", "words": "\0b"}
+    found = outcome(TOLD, status="done", summary="x", criteria=[said, good]).criteria
+    assert [(one.sentence, one.words) for one in found] == [("a", "b")]
+
+
+def test_choices_without_words_are_not_offered() -> None:
+    asked = outcome(TOLD, status="question", question="Which?", choices=["\x01", "\x1b[31m", "one", " "])
+    assert asked.choices == ["one"]

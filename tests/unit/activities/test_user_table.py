@@ -13,6 +13,7 @@ import pytest
 
 from activities.adapters.runs import unprivileged
 from activities.adapters.runs.states import RunAs
+from activities.adapters.runs.trees import remove_tree
 from activities.adapters.runs.unprivileged import UserTable, give
 from contracts.errors import ErrorCode, OrchestratorError
 
@@ -128,3 +129,18 @@ def test_a_file_of_ours_that_was_linked_into_a_directory_is_not_given_away_with_
     give(theirs, RunAs(23_456, 23_456))
     assert ours.stat().st_uid == os.geteuid()
     assert (theirs / "own").stat().st_uid == 23_456
+
+
+def test_directories_without_end_are_refused_in_words(tmp_path: Path) -> None:
+    here, mine = os.getcwd(), RunAs(os.geteuid(), os.getegid())
+    os.chdir(tmp_path)
+    try:
+        for _ in range(1_500):
+            os.mkdir("d")
+            os.chdir("d")
+    finally:
+        os.chdir(here)
+    with pytest.raises(OrchestratorError, match="nested too deeply"):
+        give(tmp_path, mine)
+    remove_tree(tmp_path / "d")
+    give(tmp_path, mine)

@@ -15,6 +15,9 @@ import pytest
 from cli.__main__ import run
 from cli.app import COMMANDS
 from cli.client import session
+from cli.terminal import inputs
+from contracts.errors import OrchestratorError
+from contracts.project_spec import ProjectSpec
 from runtime import private_files
 from tests.support.commands import Said, run_command
 from tests.support.patience import patience
@@ -156,6 +159,22 @@ BAD = [
     ["replay", "/nowhere/history.json"],
     ["demo", "bell \x07"],
 ]
+
+
+@pytest.mark.parametrize(
+    ("encoding", "words"),
+    [("utf-8-sig", None), ("utf-16", "is not UTF-8 text"), ("utf-16-le", "not a valid ProjectSpec")],
+)
+def test_a_spec_in_another_encoding_is_read_or_refused_in_words(
+    encoding: str, words: str | None, tmp_path: Path
+) -> None:
+    file = tmp_path / "spec.json"
+    file.write_bytes('{"name": "blog", "description": "Блог"}'.encode(encoding))
+    if words is None:
+        assert inputs.spec(file) == ProjectSpec(name="blog", description="Блог")
+    else:
+        with pytest.raises(OrchestratorError, match=words):
+            inputs.spec(file)
 
 
 @pytest.mark.parametrize("arguments", BAD, ids=lambda arguments: " ".join(arguments)[:40].encode("ascii", "replace"))

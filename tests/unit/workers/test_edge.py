@@ -1,6 +1,9 @@
 """Nothing enters a workflow but through what an activity returns or raises: there text from outside is cleaned."""
 
 import pytest
+from structlog.testing import capture_logs
+from temporalio.api.failure.v1 import Failure
+from temporalio.contrib.pydantic import PydanticPayloadConverter
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput
@@ -8,6 +11,7 @@ from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput
 from contracts.errors import ErrorCode, OrchestratorError
 from contracts.outside_text import REPLACEMENT
 from contracts.steps import ReleaseOutcome
+from runtime.temporal.converter import BoundedFailureConverter
 from workers.interceptors import ErrorTranslation
 
 # What git says of a loose object that is missing, as it was seen: the rest of its buffer follows.
@@ -51,3 +55,16 @@ async def test_an_error_is_told_in_clean_words(error: Exception) -> None:
         await ended(error)
     assert CLEAN in failed.value.message
     assert "\x00" not in repr(failed.value.details).replace("\\x00", "\x00")
+
+
+@pytest.mark.parametrize("half", [0xD800, 0xDFFF], ids=["high", "low"])
+async def test_a_bug_whose_words_hold_half_a_character_is_told_with_its_code_and_bound(half: int) -> None:
+    """Otherwise Temporal is told neither, and tries again without end."""
+    with capture_logs(), pytest.raises(ApplicationError) as failed:
+        await ended(ValueError(f"cannot read a{chr(half)}b"))
+    assert failed.value.__cause__ is not None
+    told = Failure()
+    BoundedFailureConverter().to_failure(failed.value, PydanticPayloadConverter(), told)
+    assert told.application_failure_info.type == ErrorCode.INTERNAL
+    assert told.cause.application_failure_info.type == "ValueError"
+    assert "cannot read" in str(told.cause.encoded_attributes.data)

@@ -45,6 +45,7 @@ ALLOWED = {
     "emulators/telegram/telegram.py": "the date of a message, as the Bot API has it",
     "emulators/telegram/webhook.py": "the date of the last error, as the Bot API has it",
     "runtime/beat.py": "one look at the age of a beat, for a person to judge; what hangs is ended by a steady clock",
+    "workers/held_steps.py": "how long ago another process began a step; a jump counts one death of a hundred too much",
     "workers/housekeeping.py": "the age of files in days; what goes too early has ended, or is built again",
 }
 """Where the wall clock is read, and why a jump does no harm there."""

@@ -9,7 +9,7 @@ CONTRACT = "env.contract.yaml"
 ROUTE_PATH = "services/backend/routes/secret_status.py"
 TEST_PATH = "tests/backend/test_secret_status.py"
 
-ENTRY = """  - name: {name}
+ENTRY = """  - name: "{name}"
     source: user_secret
     consumers: [{consumers}]
     required: true
@@ -62,7 +62,7 @@ def test_a_secret_is_reported_and_never_shown(
 def contract(workspace: Workspace, names: Sequence[str]) -> dict[str, str]:
     """The contract with an entry for each name that it does not have yet."""
     before = workspace.read(CONTRACT) or 'version: "1"\nentries:\n'
-    present = set(re.findall(r"^\s*- name: (\S+)\s*$", before, re.MULTILINE))
+    present = set(re.findall(r"^\s*- name: [\"']?(\w+)[\"']?\s*$", before, re.MULTILINE))
     consumers = ", ".join(f'"{module}"' for module in workspace.modules)
     entries = [ENTRY.format(name=name, consumers=consumers) for name in names if name not in present]
     return {CONTRACT: before.rstrip("\n") + "\n" + "".join(entries)} if entries else {}

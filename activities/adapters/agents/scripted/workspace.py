@@ -30,9 +30,17 @@ class Workspace:
         return (self.root / "services" / module).is_dir()
 
     def read(self, path: str) -> str | None:
-        """None when there is no such file."""
+        """None when there is no such file. Raises WorkspaceError for one that is not UTF-8."""
         file = self.root / path
-        return file.read_text(encoding="utf-8") if file.is_file() else None
+        if not file.is_file():
+            return None
+        try:
+            text = file.read_text(encoding="utf-8-sig")
+        except UnicodeDecodeError:
+            text = "\0"
+        if "\0" in text:
+            raise WorkspaceError(f"{path} is not a text file in UTF-8; save it as UTF-8")
+        return text
 
     def committed(self, path: str) -> str | None:
         """The file's content in the last commit; None if it does not have the file."""

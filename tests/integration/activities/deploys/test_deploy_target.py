@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 from collections.abc import AsyncIterator
 from functools import partial
 from pathlib import Path
@@ -194,7 +193,7 @@ async def test_a_removal_that_was_killed_is_finished_by_the_next(
     secrets.parent.mkdir(parents=True)
     secrets.write_text("A=1")
     with monkeypatch.context() as killed:
-        killed.setattr(shutil, "rmtree", _killed)
+        killed.setattr(directory, "remove_tree", _killed)
         with pytest.raises(KeyboardInterrupt):
             directory.remove_place(place, tmp_path)
     assert directory.claim_place(tmp_path, "p-1", "renamed") == place

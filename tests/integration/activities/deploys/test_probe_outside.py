@@ -9,6 +9,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 
 from activities.adapters.release.probe import MAX_BODY, Expectation, judge, look, url_host
+from tests.support.patience import patience
 from tests.support.ports import any_free
 
 EXPECTED = Expectation("/health", '"status":"ok"', "rel-1")
@@ -70,6 +71,29 @@ async def test_every_other_answer_fails_with_its_reason(status: int, body: bytes
         answer = await look("127.0.0.1", port, EXPECTED)
     assert (answer.ok, answer.answered) == (False, True)
     assert why in str(answer.error)
+
+
+@pytest.mark.parametrize("start", [b"HTTP/1.1 200 OK\r\nX: ", b"HTTP/1.1 200 OK\r\n\r\n"], ids=["header", "body"])
+async def test_a_service_that_answers_a_byte_at_a_time_keeps_nothing_of_us(start: bytes) -> None:
+    hung_up = asyncio.Event()
+
+    async def drip(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(start)
+        try:
+            while True:
+                writer.write(b"x")
+                await writer.drain()
+                await asyncio.sleep(0.05)
+        except OSError:
+            hung_up.set()
+        finally:
+            writer.close()
+
+    async with await asyncio.start_server(drip, "127.0.0.1", 0) as slow:
+        answer = await look("127.0.0.1", slow.sockets[0].getsockname()[1], EXPECTED, timeout_s=0.2)
+        assert (answer.ok, answer.error) == (False, "no answer within 0.2 s")
+        async with asyncio.timeout(patience(10)):
+            await hung_up.wait()
 
 
 async def test_a_redirect_is_not_followed() -> None:

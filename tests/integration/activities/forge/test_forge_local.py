@@ -317,6 +317,39 @@ async def test_a_module_that_is_wanted_later_is_on_the_work_branch(forge: LocalB
     assert "Sells things" in git(bare, "show", "task/eng-2:.copier-answers.yml")
 
 
+@pytest.mark.parametrize(
+    "change", ["rm --quiet .copier-answers.yml", "rm --quiet README.md Makefile", "mv .copier-answers.yml answers.yml"]
+)
+async def test_a_module_can_be_added_although_files_of_the_template_are_gone(
+    forge: LocalBareForge, tmp_path: Path, change: str
+) -> None:
+    message = wish()
+    await forge.scaffold(message)
+    work = clone(forge, message, tmp_path / "work")
+    git(work, *change.split())
+    git(work, "commit", "--quiet", "--message", "Delete")
+    git(work, "push", "--quiet", "origin", "HEAD:main")
+    gone = set(change.split()) - {"rm", "mv", "--quiet", "answers.yml"}
+    later = {"modules": ["backend", "tg_bot"], "description": "Say hello", "branch": "task/eng-2"}
+    assert (await forge.scaffold(message.model_copy(update=later))).adopted
+    bare = forge.mirror(message.repo_full_name).directory
+    names = {*git(bare, "ls-tree", "-r", "--name-only", "task/eng-2").splitlines()}
+    assert "services/tg_bot/app.py" in names
+    assert not gone & names, "what the project has deleted stays deleted"
+
+
+async def test_notes_of_the_template_that_were_rewritten_are_no_conflict(forge: LocalBareForge, tmp_path: Path) -> None:
+    message = wish()
+    await forge.scaffold(message)
+    work = clone(forge, message, tmp_path / "work")
+    commit(work, ".copier-answers.yml", "modules: mine\n")
+    git(work, "push", "--quiet", "origin", "HEAD:main")
+    later = {"modules": ["backend", "tg_bot"], "branch": "task/eng-2"}
+    assert (await forge.scaffold(message.model_copy(update=later))).adopted
+    bare = forge.mirror(message.repo_full_name).directory
+    assert git(bare, "show", "task/eng-2:.copier-answers.yml") == "modules: mine"
+
+
 async def test_modules_are_added_to_nothing_that_has_them(forge: LocalBareForge) -> None:
     message = wish(modules=["backend", "tg_bot"])
     await forge.scaffold(message)

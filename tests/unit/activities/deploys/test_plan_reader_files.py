@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
 
 import pytest
@@ -106,6 +107,32 @@ async def test_duplicate_names_unknown_consumers_and_secret_values_are_refused()
 
 async def test_a_too_large_file_is_refused() -> None:
     assert "larger than" in await refusal(contract="#" * (MAX_BYTES + 1))
+
+
+def listed(entry: str, number: int) -> str:
+    return "entries: [" + ",".join(f"{{name: S{n}, {entry}}}" for n in range(number)) + "]"
+
+
+async def test_more_secrets_than_a_person_can_be_asked_for_are_refused() -> None:
+    assert len((await read(contract=listed("source: user_secret", 50))).environment) == 50
+    assert "more than 50 secrets" in await refusal(contract=listed("source: user_secret", 51))
+
+
+async def test_a_small_file_does_not_become_a_plan_that_no_step_can_carry() -> None:
+    value = "x: &v " + "v" * 2_000 + "\n"
+    assert "100 KB" in await refusal(contract=value + listed("source: literal, value: *v", 60))
+    consumers = "x: &v [" + "backend," * 21 + "]\n"
+    assert "at most 20" in await refusal(contract=consumers + listed("source: literal, value: x, consumers: *v", 1))
+
+
+async def test_a_million_mistakes_in_a_small_file_are_told_by_the_first() -> None:
+    wrong = "x: &v [" + "[]," * 18_000 + "]\n"
+    began = time.process_time()
+    message = await refusal(contract=wrong + listed("source: literal, value: x, consumers: *v", 100))
+    assert "entries.0.consumers.0" in message
+    message = await refusal(manifest=wrong + "modules: [" + "{name: a, command: *v}," * 100 + "]")
+    assert "modules.0.command.0" in message
+    assert time.process_time() - began < 10, "about a second; with all of them told, minutes and gigabytes"
 
 
 async def test_manifest_mistakes_name_the_module() -> None:
