@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from .replies import AnswerDoubt, first_part
+
 Language = Literal["en", "ru"]
 
 SELF = {
@@ -35,6 +37,12 @@ BAD_NAME = {
     "ru": "Я не могу сделать «{name}»: в имени могут быть буквы, цифры и _, не больше 40, без слов, занятых Python "
     "или самим сервисом, и без повторов; тип готового поля не меняется; "
     "типы: string, text, integer, number, boolean, date, datetime. Как назвать?",
+}
+WHERE_IT_ENDS = {
+    "en": "“{words}”: where does the answer of /{name} end? What follows it I would list under “Not built”. Choose, or "
+    "write the answer alone.",
+    "ru": "«{words}»: где кончается ответ на /{name}? Остальное я назову в списке «Не сделано». Выберите или "
+    "напишите только ответ.",
 }
 NO_MODULE = {
     "en": "“{words}” needs the module {module}, and the project does not have it. Start a new task that says “a bot” "
@@ -79,6 +87,16 @@ def unclear(language: Language, words: str, modules: Sequence[str]) -> Question:
 
 def bad_name(language: Language, name: str, modules: Sequence[str]) -> Question:
     return _with_abilities(BAD_NAME[language].format(name=name[:60]), language, modules, name)
+
+
+def where_it_ends(language: Language, doubt: AnswerDoubt) -> Question:
+    """An answer without quotation marks may hold a clause that is none of it."""
+    said = doubt.found.command
+    first, rest = first_part(said.reply)
+    asked = WHERE_IT_ENDS[language].format(words=doubt.name[:MOST_WORDS], name=said.name)
+    verb, left, right = ("отвечает", "«", "»") if language == "ru" else ("answers", "“", "”")
+    choices = [f"/{said.name} {verb} {left}{said.reply}{right}", f"/{said.name} {verb} {left}{first}{right}; {rest}"]
+    return Question(f"{SELF[language]} {asked}", choices, doubt.name)
 
 
 def no_module(language: Language, module: str, words: str, modules: Sequence[str]) -> Question:

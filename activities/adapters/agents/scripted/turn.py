@@ -11,6 +11,7 @@ from . import commands, migrations, misbehaviour, questions, resources, secret_s
 from .field_lists import is_russian
 from .plan import Plan, plan_of
 from .questions import Language, Question
+from .replies import AnswerDoubt
 from .sessions import Session
 from .specification import wish_of
 from .stream import Stream
@@ -108,6 +109,8 @@ class Turn:
         try:
             wish = wish_of(self.task, self.session.answers, self.session.completes)
             plan = plan_of(wish, self.workspace)
+        except AnswerDoubt as doubt:
+            return self._ask(questions.where_it_ends(self.language, doubt))
         except WishError as error:
             return self._ask(questions.bad_name(self.language, error.name, self.workspace.modules))
         refused = self._refusal(wish, plan)

@@ -61,6 +61,16 @@ def test_several_resources_in_one_wish_are_all_understood() -> None:
     assert [path for path, _ in understood("Books: title; readers: name, email")] == ["books", "readers"]
 
 
+@pytest.mark.parametrize(
+    "field",
+    ["password", "Password:string", "userPassword", "admin_passwd:text", "pwd", "pin:int", "PIN code", "password_hash",
+     "пароль", "пароль админа", "пин-код", "пароль:строка"],
+)  # fmt: skip
+def test_a_password_by_any_name_and_type_is_one(field: str) -> None:
+    [users] = understand(f"Users: login, {field}").entities
+    assert users.fields[1].type == "password"
+
+
 def test_flags_and_marked_fields_may_be_left_out() -> None:
     [books] = understand("Books: title, read:bool, comment?, price (optional)").entities
     assert [field.required for field in books.fields] == [True, False, False, False]
