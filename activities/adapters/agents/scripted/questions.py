@@ -39,10 +39,10 @@ BAD_NAME = {
     "типы: string, text, integer, number, boolean, date, datetime. Как назвать?",
 }
 WHERE_IT_ENDS = {
-    "en": "“{words}”: where does the answer of /{name} end? What follows it I would list under “Not built”. Choose, or "
-    "write the answer alone.",
-    "ru": "«{words}»: где кончается ответ на /{name}? Остальное я назову в списке «Не сделано». Выберите или "
-    "напишите только ответ.",
+    "en": "“{words}”: where does the answer of /{name} end? I would list the rest under “Not built”. Say yes if it is all "
+    "of it, or write the answer alone.",
+    "ru": "«{words}»: где кончается ответ на /{name}? Остальное я назову в списке «Не сделано». Скажите «да», если это "
+    "всё он, или напишите только ответ.",
 }
 NO_MODULE = {
     "en": "“{words}” needs the module {module}, and the project does not have it. Start a new task that says “a bot” "
@@ -66,7 +66,7 @@ CANNOT_REPAIR = {
 YES_NO: dict[Language, list[str]] = {"en": ["yes", "no"], "ru": ["да", "нет"]}
 
 
-MOST_WORDS = 200
+MOST_WORDS, MOST_CHOICE = 200, 200
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,8 @@ def where_it_ends(language: Language, doubt: AnswerDoubt) -> Question:
     asked = WHERE_IT_ENDS[language].format(words=doubt.name[:MOST_WORDS], name=said.name)
     verb, left, right = ("отвечает", "«", "»") if language == "ru" else ("answers", "“", "”")
     choices = [f"/{said.name} {verb} {left}{said.reply}{right}", f"/{said.name} {verb} {left}{first}{right}; {rest}"]
-    return Question(f"{SELF[language]} {asked}", choices, doubt.name)
+    fit = all(len(choice) <= MOST_CHOICE for choice in choices)
+    return Question(f"{SELF[language]} {asked}", choices if fit else [], doubt.name)
 
 
 def no_module(language: Language, module: str, words: str, modules: Sequence[str]) -> Question:

@@ -14,6 +14,7 @@ from activities.adapters.agents.scripted.plan import Plan, plan_of
 from activities.adapters.agents.scripted.replies import AnswerDoubt
 from activities.adapters.agents.scripted.sentences import understand
 from activities.adapters.agents.scripted.specification import wish_of
+from activities.adapters.agents.scripted.turn import MOST_CRITERIA, MOST_WORDS
 from activities.adapters.agents.scripted.wish import Command, Entity, Field, Task, WishError
 from activities.adapters.agents.scripted.workspace import Workspace
 from tests.support.patience import patience
@@ -159,6 +160,18 @@ def test_a_short_answer_completes_the_wish_and_does_not_replace_it(
     [thing] = wish.entities
     assert [one.name for one in thing.fields] == fields
     assert len(wish.not_built) == 1, "the other clause has not vanished"
+
+
+def test_no_word_of_many_or_long_clauses_is_cut_off(workspace: Workspace) -> None:
+    many = [f"Let the visitor number {number} look at the {number}th book in the big hall" for number in range(90)]
+    long = "Sort them by " + " ".join(f"criterion{number}" for number in range(90))
+    outcome = turn(workspace, "Books: title, isbn. " + ". ".join([*many, long]))
+    criteria = outcome["criteria"]
+    assert len(criteria) <= MOST_CRITERIA
+    assert all(len(one["words"]) <= MOST_WORDS for one in criteria)
+    left_out = " ".join(one["words"] for one in criteria if one["state"] == "not_met")
+    assert all(words in left_out for words in many)
+    assert all(word in left_out.split() for word in long.split())
 
 
 WEATHER = "answers /start with Welcome and sends the weather"
