@@ -39,8 +39,8 @@ BAD_NAME = {
     "типы: string, text, integer, number, boolean, date, datetime. Как назвать?",
 }
 WHERE_IT_ENDS = {
-    "en": "“{words}”: where does the answer of /{name} end? I would list the rest under “Not built”. Say yes if it is all "
-    "of it, or write the answer alone.",
+    "en": "“{words}”: where does the answer of /{name} end? I would list the rest under “Not built”. Say yes if it is "
+    "all of it, or write the answer alone.",
     "ru": "«{words}»: где кончается ответ на /{name}? Остальное я назову в списке «Не сделано». Скажите «да», если это "
     "всё он, или напишите только ответ.",
 }
