@@ -126,7 +126,7 @@ class Settings(BaseSettings):
         default=14, ge=1, le=36_500, description="how long ended runs, unused environments and merged branches stay"
     )
     keep_releases: int = Field(
-        default=5, ge=2, le=1_000, description="how many releases of a project stay built on this machine"
+        default=5, ge=2, le=1_000, description="how many releases of a project stay built"
     )
     service_port_min: Port = 18000
     service_port_max: Port = 18999

@@ -11,13 +11,13 @@ import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from inspect import iscoroutinefunction
 from pathlib import Path
 from typing import Any
 
-from activities.adapters.release import directory
+from activities.adapters.release import directory, retention
 from activities.adapters.release.directory import ProjectPlace
 from activities.adapters.release.order import Order
 from activities.adapters.release.services import Release, ReleasedService, ReleaseServices, load_release
@@ -80,6 +80,8 @@ class _Work:
 
     async def switch(self) -> None:
         await self.services.switch(load_release(self.place, self.order.release_id))
+        if self.order.keep_releases:
+            await self._retire()
 
     async def revert(self) -> None:
         if self.order.previous:
@@ -138,6 +140,16 @@ class _Work:
                 f"Release {release_id} was recorded with the image {self.order.image}, but the server has {found}; "
                 "deploy the commit as a new release.",
             )
+
+    async def _retire(self) -> None:
+        """Let go of what is too old to return to: its image, and its values of secrets. What fails is tried again with
+        the next release, and is no fault of this one."""
+        for release_id in retention.old(self.place, self.order.keep_releases):
+            if release_id == self.order.previous or directory.read_manifest(self.place, release_id) is None:
+                continue
+            with suppress(OrchestratorError, OSError):
+                await self.services.forget(release_id)
+                await asyncio.to_thread(retention.forget, self.place.release(release_id))
 
     async def _return_to(self, previous: str | None) -> None:
         await self.services.return_to(self.order.release_id, previous)
