@@ -44,6 +44,7 @@ class Engine:
     volumes: dict[str, set[str]] = field(default_factory=dict)
     images: set[str] = field(default_factory=set)
     built: list[str] = field(default_factory=list)
+    in_use: set[str] = field(default_factory=set)
     pulls: bool = True
 
     def prune_containers(self) -> None:
@@ -103,7 +104,9 @@ class Engine:
         self.built.append(tag)
         self.images.add(tag)
 
-    async def remove_tag(self, tag: str) -> None:
+    async def remove_tag(self, tag: str, *, parents: bool = False) -> None:
+        if tag in self.in_use:
+            raise OrchestratorError(ErrorCode.CONFLICT, f"The image {tag} is in use.")
         self.images.discard(tag)
 
 
@@ -209,6 +212,22 @@ async def test_a_pruned_image_is_built_again_by_whoever_needs_it_next(bench: Ben
     bench.engine.images.clear()
     await bench.workspaces.prepare(WORK)
     assert bench.engine.built == [tag, tag, tag]
+
+
+async def test_the_image_of_an_earlier_version_goes_once_nothing_uses_it(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = await bench.images.worker()
+    foreign = f"{worker_images.REPOSITORY}:of-another-installation"
+    bench.engine.images.add(foreign)
+    bench.engine.in_use.add(first)
+    monkeypatch.setattr(worker_images, "_digest", lambda: "2" * 16)
+    second = await bench.images.worker()
+    assert bench.engine.images == {BASE_IMAGE, foreign, first, second}
+    bench.engine.in_use.clear()
+    monkeypatch.setattr(worker_images, "_digest", lambda: "3" * 16)
+    third = await bench.images.worker()
+    assert bench.engine.images == {BASE_IMAGE, foreign, third}
 
 
 async def test_a_base_image_that_cannot_be_had_is_named_with_what_to_do(bench: Bench) -> None:
