@@ -3,7 +3,7 @@
 import re
 from typing import Literal
 
-from .field_lists import LIST_SEPARATOR, field_name, leading_fields, leading_known, may_be_name
+from .field_lists import LIST_SEPARATOR, field_name, is_russian, leading_fields, leading_known, may_be_name
 from .naming import noun_in, singular_name
 from .nouns import TYPE_WORDS
 from .replies import command
@@ -28,7 +28,8 @@ REMOVE_FIELDS = re.compile(
     re.IGNORECASE,
 )
 REMOVE_ENTITY = re.compile(
-    rf"{_POLITE}{_REMOVE}\s+{_THE}(?:(?:resource|entity|table|list\s+of|list|ресурс|таблиц\w|список|сущность)\s+)?{_THING}",
+    rf"{_POLITE}{_REMOVE}\s+{_THE}(?:(?:resource|entity|table|list\s+of|list|ресурс|таблиц\w|список|сущность)\s+)?"
+    r"(?:the\s+)?(?P<name>[\w -]{1,60}?)\s*[.!]?",
     re.IGNORECASE,
 )
 
@@ -115,4 +116,7 @@ def _of_entity(name: str, sentence: str) -> Change | None:
 def _whole_noun(name: str) -> str | None:
     """A name that is a noun and nothing else: in `books and show the authors`, nobody has named the authors."""
     noun = noun_in(name)
-    return noun if noun == " ".join(name.split()) and may_be_name(noun) else None
+    if noun is None or noun != " ".join(name.split()) or not may_be_name(noun):
+        return None
+    # Of several Russian words one is looked up alone: `старые книги` are not all books.
+    return None if is_russian(noun) and len(noun.split()) > 1 else noun
