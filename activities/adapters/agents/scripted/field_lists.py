@@ -149,7 +149,8 @@ def leading_fields(text: str) -> tuple[list[Field], str]:
         if not item:
             continue
         if fields and _REMARK.match(text, start):
-            return fields, text[start:]
+            # `goods - title, price` begins another list inside of this one.
+            return (fields, text[start:]) if len(fields) > 1 else ([], text)
         found = TYPED.fullmatch(OPTIONAL.sub("", item).strip())
         if not _may_be_field(item, found):
             return fields, text[start:]
@@ -202,6 +203,8 @@ def _may_be_field(item: str, found: "re.Match[str] | None") -> bool:
     """Not a sentence that has got into the list. What is neither raises an error later, which is asked about."""
     name = found["name"] if found else item
     words = name.lower().split()
+    if len(words) == 1 and found and (found["after"] or found["inside"] or "").strip().lower() in TYPE_WORDS:
+        return True
     if is_negated(item) or any(word in _NEVER_IN_A_NAME for word in words):
         return False
     if any(word in _NEVER_BEFORE_THE_END for word in words[:-1]) or (words[1:] and _RUSSIAN_VERB.fullmatch(words[0])):

@@ -50,6 +50,7 @@ def understood(text: str) -> list[tuple[str, list[tuple[str, str]]]]:
             "recipes",
             [("title", "string"), ("cooking_time", "integer")],
         ),
+        ("Track runs: km:float, when:datetime", "runs", [("km", "number"), ("when", "datetime")]),
         ("movies: title, dueDate:date", "movies", [("title", "string"), ("dueDate", "date")]),
     ],
 )
@@ -97,6 +98,7 @@ def test_a_command_is_understood(sentence: str, expected: list[tuple[str, str]])
         "make me something cool", "Make me something cool: fast", "flower shop", "A flower shop with roses and tulips",
         "Сделай что-нибудь крутое", "See http://example.com for details",
         "See http://example.com:8080/x for details", "", "Make a service: title",
+        "Сделай склад: товары — название, цена", "Make a shop: goods - title, price",
         "Requirements: it must be quick to open and work offline", "GET /notes returns",
     ],
 )  # fmt: skip
