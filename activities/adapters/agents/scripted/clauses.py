@@ -27,6 +27,13 @@ _STORING = re.compile(
     r"\b(?:хран|сохран|записыв|спрашив|добавля|нуж(?:ен|на|но|ны)\b)\w*",
     re.IGNORECASE,
 )
+_BOT = re.compile(r"\b(?:bot|бот\w{0,2})\b", re.IGNORECASE)
+_FOR_WHOM = re.compile(
+    r"\s(?:for|to)\s+(?:(?:my|our|the|an?)\s+)(?:[\w-]+\s+project|[\w-]+(?<!ing))$|"
+    r"\sдля\s+(?:(?:моего|моей|моих|нашего|нашей|наших)\s+)?\w+(?<!ия)(?<!жи)(?<!та)$",
+    re.IGNORECASE,
+)
+"""At the end of a clause, and no word for an activity: `для продажи` says what it does."""
 _CONDITION = re.compile(
     r"\b(?:without|unless|until|except|if|when|while|before|after|only|whose|without|"
     r"без|если|когда|кроме|пока|только|до|после)\b",
@@ -122,6 +129,12 @@ def tidy(text: str) -> str:
 
 def says_something(text: str) -> bool:
     return any(word not in _FILLERS for word in _WORDS.findall(text.lower()))
+
+
+def asks_for_a_bot_only(text: str) -> bool:
+    """`Make me a bot for my café`: whoever builds its commands has built it. What it is to do is another matter."""
+    named = _BOT.search(text) is not None and not is_negated(text)
+    return named and not says_something(_FOR_WHOM.sub(" ", text))
 
 
 def is_negated(text: str) -> bool:

@@ -74,7 +74,11 @@ def understand(text: str, *, asking: bool = True) -> Wish:
         denials += [part for left in came_to.rest for part in clauses.clauses(left)]
     wish.entities = merged(wish.entities)
     for words in denials:
-        _hear(wish, words)
+        if wish.commands and clauses.asks_for_a_bot_only(words):
+            said = wish.commands[0]
+            wish.criteria.append(Criterion(answered(said), words, about=f"/{said.name}"))
+        else:
+            _hear(wish, words)
     return wish
 
 

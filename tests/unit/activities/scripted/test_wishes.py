@@ -143,6 +143,22 @@ def test_a_denial_of_a_field_leaves_it_out(denial: str) -> None:
     assert wish.not_built == []
 
 
+@pytest.mark.parametrize(
+    "asked",
+    ["Make me a bot for my café", "Сделай мне бота для кафе", "Add a bot to my notes project", "I want a Telegram bot"],
+)
+def test_a_bot_that_has_its_commands_is_not_said_to_be_missing(asked: str) -> None:
+    assert understand(f"{asked}. /menu answers Tea").not_built == []
+
+
+@pytest.mark.parametrize(
+    "asked",
+    ["A quiz bot", "A bot for my shop that sells shoes", "Сделай бота для продажи", "A bot to sell shoes", "Not a bot"],
+)
+def test_what_a_bot_is_to_do_is_not_built_with_its_commands(asked: str) -> None:
+    assert [one.words for one in understand(f"{asked}. /menu answers Tea").not_built] == [asked]
+
+
 def test_a_condition_about_passwords_is_no_wish_to_hide_them() -> None:
     wish = understand("Users: login, password. Don't show users without a password.")
     assert [one.words for one in wish.not_built] == ["Don't show users without a password"]
