@@ -6,6 +6,7 @@ the next line. Standard library only (see `release_kit`).
 """
 
 import asyncio
+import errno
 import json
 import os
 import signal
@@ -32,6 +33,7 @@ _TITLES = {
     "candidate": "Start a candidate and check its health",
     "switch": "Switch to the new release",
 }
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
 _LOOKS = (["status"], ["tails"])
 """These change nothing, wait for nobody and end nobody."""
 
@@ -175,21 +177,32 @@ def main(services_of: ServicesOf) -> int:
 async def _answer(order: Order, services_of: ServicesOf) -> Answer:
     answer: Answer = {}
     told = ""
+    full = ErrorCode.DOCKER_DISK_FULL
     try:
         place = order.place()
         work = _Work(order, place, services_of(order, place))
+        full = work.services.disk_full
         for step in order.steps:
             told = work.title(step)
             answer |= await _done(work, step, told) or {}
     except OrchestratorError as error:
-        failure = {
-            "msg": error.message,
-            "code": error.code.value,
-            "retryable": error.retryable,
-            "details": error.details,
-        }
-        return {"failed": True, "step": told, **failure}
+        return _failed(told, error)
+    except OSError as error:
+        if error.errno not in _NO_ROOM:
+            raise
+        return _failed(told, _no_room(full, error))
     return answer
+
+
+def _failed(told: str, error: OrchestratorError) -> Answer:
+    failure = {"msg": error.message, "code": error.code.value, "retryable": error.retryable, "details": error.details}
+    return {"failed": True, "step": told, **failure}
+
+
+def _no_room(code: ErrorCode, error: OSError) -> OrchestratorError:
+    where = f" ({error.filename})" if error.filename else ""
+    reason = f"The disk of the server{where} is full. Free some space; the deploy then continues by itself."
+    return OrchestratorError.transient(code, reason)
 
 
 async def _done(work: _Work, step: str, told: str) -> Answer | None:
