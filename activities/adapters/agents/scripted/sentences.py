@@ -42,7 +42,9 @@ _OTHER_TYPE = re.compile(
 """A type that no field can have here. It is asked about: `tags: list of string` is no thing called tags."""
 _ADDRESS = re.compile(r"\w+://\S*")
 _HEAD_AND_LIST = re.compile(rf"[^:,\s]+\s[^:,]+:(?!//|(?:{'|'.join(sorted(SAFE_LAST_TYPES))})\b)", re.IGNORECASE)
-_HEAD_END = re.compile(r",\s*(?:(?:and|but|и|но|а)\s+)?", re.IGNORECASE)
+_HEAD_END = re.compile(
+    r",\s*(?:(?:and|but|и|но|а)\s+)?|\s+(?:and|but|plus|и|но|плюс|а\s+также)\s+|\s+[-–—]\s+", re.IGNORECASE
+)
 NOT_BUILT = "Not understood, so nothing was made of it."
 
 
