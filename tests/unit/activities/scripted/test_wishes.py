@@ -1,4 +1,4 @@
-"""Every clause of a wish is built, asked about, or listed as not built; `wishes.toml` was written from the README alone."""
+"""Every clause of a wish is built, asked about, or listed as not built. `wishes.toml` is from the README alone."""
 
 import re
 import tomllib
