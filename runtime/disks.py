@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from contracts.errors import ErrorCode, OrchestratorError
 from runtime.runtime_report import RuntimeReport
 from runtime.settings import Settings
 
@@ -37,6 +38,21 @@ def disks(settings: Settings) -> list[Disk]:
         if place is not None:
             found.setdefault(place.stat().st_dev, []).append((name, place))
     return [_disk(places) for places in found.values()]
+
+
+def is_full(path: Path) -> bool:
+    """Whether the disk with this directory has no room."""
+    return _disk([("", path)]).state == "full"
+
+
+def no_room(where: object = None) -> OrchestratorError:
+    """The error for a disk of this machine on which there is no room to write; the step waits for it."""
+    which = f" with {where}" if where else " of the platform"
+    return OrchestratorError.transient(
+        ErrorCode.ARTIFACT_DISK_FULL,
+        f"The disk{which} is full. Free some space; the work then continues by itself. `orchestrator doctor` shows "
+        "the disks and what uses them.",
+    )
 
 
 def _places(settings: Settings) -> Iterator[tuple[str, Path]]:

@@ -129,9 +129,7 @@ class Settings(BaseSettings):
     keep_days: int = Field(
         default=14, ge=1, le=36_500, description="how long ended runs, unused environments and merged branches stay"
     )
-    keep_releases: int = Field(
-        default=5, ge=2, le=1_000, description="how many releases of a project stay built on this machine"
-    )
+    keep_releases: int = Field(default=5, ge=2, le=1_000, description="how many releases of a project stay built")
     service_port_min: Port = 18000
     service_port_max: Port = 18999
     requests_per_minute: int = Field(default=6000, ge=1, description="of one key; the platform's own are not counted")

@@ -43,6 +43,7 @@ def usage(settings: Settings) -> list[Used]:
          "they have reached main"),
         ("workspaces and homes of agents", "*/*", settings.agents_dir, "go with their agents"),
         ("run records", "*", settings.runs_dir, kept),
+        ("records of containers", "*/*", settings.containers_dir, kept),
         ("artifacts", "*/*", settings.artifacts_dir, "go by the setting retention_days"),
         ("logs", "*", settings.logs_dir, "the newest 80 MB of each part stay"),
         ("PostgreSQL", "", settings.postgres_dir, "stays"),

@@ -10,6 +10,7 @@ from typing import Protocol
 
 import structlog
 
+from activities.adapters.containers.retention import prune_records
 from activities.adapters.forge.local import LocalBareForge
 from activities.adapters.packages.venv_cache import prune_venvs
 from activities.adapters.process.retention import remove_homes
@@ -54,6 +55,7 @@ class Housekeeping:
             "releases": await asyncio.to_thread(prune_releases, settings.services_dir, settings.keep_releases),
             "environments": await asyncio.to_thread(self._environments, before),
             "runs": await asyncio.to_thread(self._runs, before),
+            "container records": await asyncio.to_thread(prune_records, settings.containers_dir, before),
             "homes": await asyncio.to_thread(self._homes, before),
         }
         gone["artifacts"] = await self._artifacts()

@@ -2,6 +2,7 @@
 
 import asyncio
 import dataclasses
+import errno
 import random
 import time
 from collections import OrderedDict
@@ -26,6 +27,7 @@ from contracts.errors import (
 from contracts.names import ActivityName
 from contracts.outside_text import cleaned_in
 from contracts.subjects import Subject
+from runtime.disks import no_room
 from runtime.observability import telemetry
 
 log = structlog.get_logger(__name__)
@@ -45,6 +47,7 @@ _NEW_OUTAGE_S = 180.0
 _MAX_LOST = 20
 """So often Temporal may give a step up while its Temporal worker lives: a server that is cut off does that, too."""
 
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
 _DEPTH = 4
 _REMEMBERED = 10_000
 
@@ -242,4 +245,6 @@ def _jittered(seconds: float) -> float:
 
 
 def _unexpected(error: Exception) -> OrchestratorError:
+    if isinstance(error, OSError) and error.errno in _NO_ROOM:
+        return no_room(error.filename)
     return OrchestratorError(ErrorCode.INTERNAL, f"{type(error).__name__}: {error}", error_class=ErrorClass.TRANSIENT)

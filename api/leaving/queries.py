@@ -43,7 +43,9 @@ async def remove(session: AsyncSession, user_id: int, body: UserRemoval) -> tupl
 
 
 async def _owned(session: AsyncSession, user_id: int) -> list[ProjectRow]:
-    statement = select(ProjectRow).where(col(ProjectRow.owner_id) == user_id).order_by(col(ProjectRow.id))
+    """Deleted ones are nobody's: only their ids are left."""
+    theirs = (col(ProjectRow.owner_id) == user_id) & col(ProjectRow.deleted_at).is_(None)
+    statement = select(ProjectRow).where(theirs).order_by(col(ProjectRow.id))
     return list(await session.scalars(statement.with_for_update()))
 
 

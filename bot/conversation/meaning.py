@@ -21,16 +21,35 @@ LATE_SECRET, AMBIGUOUS, AMBIGUOUS_SECRET = "late-secret", "which", "which-secret
 UNNAMED_SECRET, NOT_YOURS, NOTHING_ASKED = "secret-unnamed", "not-yours", "nothing"
 DOUBT = "answer-or-wish"
 
+_POLITE = re.compile(
+    r"(?:(?:please|now|also|then|and|hi|hello|ok|okay|пожалуйста|теперь|также|ещё|еще|потом|а|и|ну|привет)[\s,!]+)*"
+    r"(?:(?:can|could|would|will)\s+you\s+(?:please\s+)?|let(?:['’]s|\s+us)\s+|"
+    r"(?:давай(?:те)?|можешь|можете|можно|не\s+мог\w*\s+бы\s+(?:ты|вы))\s+(?:ли\s+)?)?"
+)
+_THING = re.compile(
+    r"(?:(?:tele?gram|chat|web)?[\s-]?bot|service|app|application|shop|store|list|library|web\s?site|site|tracker|game|"
+    r"blog|catalogu?e?|project)"
+)
+_RUSSIAN_THING = re.compile(
+    r"(?:(?:(?:телеграмм?|чат)[\s-]?)?бот|сервис|приложение|магазин|сайт|каталог|уч[её]т|список|трекер|библиотека|"
+    r"блог|игра)"
+)
 _NEW = re.compile(
-    r"\W*(?:please\s+|пожалуйста,?\s+|now\s+|теперь\s+|also\s+)*"
-    r"(?:(?:make|create|build|write|develop)\s+(?:me\s+|us\s+)?(?:an?|my|our|another|one)\b|"
-    r"i\s+(?:want|need|would\s+like)\s+an?\b|an?\s+(?:\w+\s+){0,3}(?:bot|service|app|shop|list|library|site)\b|"
-    r"(?:сделай|сделайте|создай|создайте|напиши|напишите|разработай)\b|(?:мне\s+)?(?:нуж(?:ен|на|но)|хочу)\b|"
-    r"бот\b|сервис\b|приложение\b|магазин\b|сайт\b)",
+    rf"\W*{_POLITE.pattern}(?:"
+    r"(?:make|create|build|write|develop|start|give)\s+(?:me\s+|us\s+)?(?:an?|my|our|another|one|some)\b|"
+    r"(?:i|we)(?:['’]d)?\s+(?:want|need|like|would\s+like)\s+(?:an?|another|some)\b|"
+    rf"an?\s+(?:[\w-]+\s+){{0,3}}{_THING.pattern}\b|(?:[\w-]+\s+)?{_THING.pattern}\s+(?:that|which|with|for)\b|"
+    rf"(?:another|(?:a\s+)?new)\s+(?:one|{_THING.pattern})\b|"
+    r"(?:сделай|создай|напиши|разработай|собери|построй)(?:те)?\b|(?:сделать|сделаем|создать|создадим|написать)\b|"
+    r"(?:(?:мне|нам)\s+)?(?:нуж(?:ен|на|но|ны)|хочу|хотим|хотелось\s+бы|требуется)\b|"
+    rf"(?:нов\w+|другой|другая|один|одна)\s+(?:проект|задача|{_RUSSIAN_THING.pattern})\b|{_RUSSIAN_THING.pattern}\b)",
     re.IGNORECASE,
 )
+"""Too much rather than too little: a doubt costs one press, an answer that was none costs the description."""
 _NAMED_LIST = re.compile(r"\s*(?:[^\W\d_][\w-]*\s+){1,9}[^\W\d_][\w-]*:\s+\S", re.DOTALL)
 """`A library with books: title, author`."""
+_LIST = re.compile(r"\s*[^\W\d_][\w-]*:\s+\S")
+"""`Books: title`: a natural answer to the question what to build, and to no other."""
 _LATE_SECRET_PERIOD = timedelta(minutes=15)
 """A person may send a secret twice, or after its question was closed. Such a text must not become a wish."""
 _MIN_SECRET_LENGTH = 8
@@ -117,6 +136,8 @@ def _reads_like_wish(question: QuestionDTO, text: str) -> bool:
     """Whether a text that answers nothing by its form begins as descriptions of new services do."""
     if question.kind is QuestionKind.SECRET or answers.is_choice(question, text):
         return False
+    if question.kind is not QuestionKind.CLARIFICATION and _LIST.match(text):
+        return True
     return _NEW.match(text) is not None or (_NAMED_LIST.match(text) is not None and bool(question.choices))
 
 

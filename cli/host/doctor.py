@@ -47,6 +47,12 @@ _MISSED_BEATS = 2.5
 _POLL_S = 75.0
 """An idle Temporal worker polls once a minute."""
 _NEEDED_PYTHON = (3, 11)
+_DOCKER_RULES = {
+    "Images": "the image of agents goes with the next version of the platform; others are not touched",
+    "Containers": "go with their turns, tests and servers",
+    "Local Volumes": "go with their agents and servers; on the server in a container, its releases are there",
+    "Build Cache": "stays; docker builder prune removes it",
+}
 
 
 @dataclass(frozen=True)
@@ -130,6 +136,12 @@ def _which(name: str) -> str | None:
 
 def _ask(argv: list[str]) -> str:
     """The first line that a program says about itself; empty when it does not run."""
+    lines = _lines(argv)
+    return lines[0][:80] if lines else ""
+
+
+def _lines(argv: list[str]) -> list[str]:
+    """What a program says; nothing when it does not run."""
     try:
         done = subprocess.run(
             argv,
@@ -141,9 +153,8 @@ def _ask(argv: list[str]) -> str:
             stdin=subprocess.DEVNULL,
         )
     except (OSError, subprocess.TimeoutExpired):
-        return ""
-    lines = done.stdout.strip().splitlines()
-    return lines[0][:80] if done.returncode == 0 and lines else ""
+        return []
+    return done.stdout.strip().splitlines() if done.returncode == 0 else []
 
 
 def _temporal_program() -> Finding:
@@ -198,7 +209,22 @@ def _disk(disk: Disk) -> Finding:
 
 
 def _used(settings: Settings) -> list[Finding]:
-    return [Finding(f"used: {one.name}", "ok", one.shown, one.rule) for one in usage(settings)]
+    found = [Finding(f"used: {one.name}", "ok", one.shown, one.rule) for one in usage(settings)]
+    return [*found, *_used_by_docker(settings)]
+
+
+def _used_by_docker(settings: Settings) -> list[Finding]:
+    """What the engine of this machine holds, of ours and of others, where the platform works in it."""
+    report, path = RuntimeReport.read(settings.runtime_report_file), shutil.which("docker")
+    if path is None or report is None or report.docker_root is None:
+        return []
+    lines = _lines([path, "system", "df", "--format", "{{.Type}}\t{{.TotalCount}}\t{{.Size}}"])
+    rows = [line.split("\t") for line in lines if line.count("\t") == 2]
+    return [
+        Finding(f"used: Docker: {kind}", "ok", f"{size} in {count}", _DOCKER_RULES[kind])
+        for kind, count, size in rows
+        if kind in _DOCKER_RULES
+    ]
 
 
 def _keys(settings: Settings) -> Finding:

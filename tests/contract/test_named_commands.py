@@ -114,6 +114,15 @@ def test_no_message_names_a_command_that_does_not_exist(package: str) -> None:
     assert found == []
 
 
+@pytest.mark.parametrize("language", ["en", "ru"])
+def test_no_text_of_the_bot_names_a_command_that_does_not_exist(language: str) -> None:
+    text = (ROOT / "bot" / "texts" / f"{language}.ftl").read_text(encoding="utf-8")
+    named = re.findall(r"<code>orchestrator ([^<]+)</code>", text)
+    assert named
+    filled = [re.sub(r"\{[^}]*\}", HOLE, one).split() for one in named]
+    assert [found for words in filled if (found := complaint(words))] == []
+
+
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.name))
 def test_no_document_names_a_command_that_does_not_exist(document: Path) -> None:
     lines = document.read_text(encoding="utf-8").splitlines()

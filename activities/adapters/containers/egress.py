@@ -48,12 +48,21 @@ class EgressGateways:
             state = None
         if state is None:
             await self._create(worker_id, policy, labels)
-        if (state is None or not state.is_running) and not await self._engine.start(name):
-            # The engine was killed in the middle of a start, and knows only half of it.
+        if (state is None or not state.is_running) and not await self._started(name):
             await self._engine.remove(name)
             raise OrchestratorError(
                 ErrorCode.PROCESS_FAILED, f"Docker started {name} only partly.", error_class=ErrorClass.TRANSIENT
             )
+
+    async def _started(self, name: str) -> bool:
+        """False if the engine was killed in the middle of a start, or has no longer what it starts from, such as a
+        network that was pruned: then it is made anew."""
+        try:
+            return await self._engine.start(name)
+        except OrchestratorError as error:
+            if error.code is not ErrorCode.NOT_FOUND:
+                raise
+            return False
 
     async def close(self, worker_id: str) -> None:
         """End the gateway; fine if there is none."""

@@ -321,9 +321,9 @@ class DockerContainerEngine:
         repository, _, version = tag.partition(":")
         await self._call(lambda api: api.tag(image, repository, version))
 
-    async def remove_tag(self, tag: str) -> None:
-        """Forget a tag; the image stays while it has another one."""
-        await self._found(lambda api: api.remove_image(tag, noprune=True))
+    async def remove_tag(self, tag: str, *, parents: bool = False) -> None:
+        """Forget a tag; the image stays while it has another one, and what it was built on unless `parents` go, too."""
+        await self._found(lambda api: api.remove_image(tag, noprune=not parents))
 
     async def build_image(self, context: bytes, tag: str, arguments: dict[str, str]) -> None:
         """Build from a tar archive with a Dockerfile. Raises PROCESS_FAILED with the end of the build's output."""

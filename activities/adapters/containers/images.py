@@ -55,6 +55,7 @@ class DockerImages:
             if not await self._engine.has_image(tag):
                 await self._engine.ensure_image(BASE_IMAGE)
                 await self._build(tag)
+                await self._retire(tag)
         return tag
 
     async def _build(self, tag: str) -> None:
@@ -68,6 +69,22 @@ class DockerImages:
         await self._engine.tag_image(draft, tag)
         await self._engine.remove_tag(draft)
         log.info("built the worker image", tag=tag)
+
+    async def _retire(self, tag: str) -> None:
+        """Remove the images that this installation has built before; one that is still in use goes the next time.
+
+        Those of other installations on this machine stay.
+        """
+        record = self._locks_dir / "worker-images"
+        built = record.read_text().split() if record.exists() else []
+        kept = [tag]
+        for old in [one for one in built if one != tag]:
+            try:
+                await self._engine.remove_tag(old, parents=True)
+            except OrchestratorError as error:
+                log.info("an old worker image stays for now", tag=old, reason=error.message)
+                kept.append(old)
+        record.write_text("\n".join(kept))
 
     async def _smoke(self, image: str) -> None:
         name = image.replace(":", "-") + "-smoke"

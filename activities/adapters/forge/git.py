@@ -22,6 +22,7 @@ from activities.adapters.runs.file_lock import file_lock
 from activities.adapters.runs.follower import readable
 from activities.adapters.runs.trees import remove_tree
 from contracts.errors import ErrorClass, ErrorCode, OrchestratorError, bounded, bounded_list
+from runtime.disks import is_full, no_room
 
 _CONFIG = Path(__file__).with_name("platform.gitconfig")
 _OVERRIDES = ("-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false")
@@ -30,6 +31,7 @@ TIMEOUT_S = 120
 """Well below what the activities around it may take, so that it ends with an error and not with them."""
 _MAX_OUTPUT = 32 * 1024 * 1024
 _MAX_STDERR = 2_000
+_NO_ROOM = ("no space left", "disk quota exceeded")
 _BUSY = ("unable to create", "cannot lock ref", "another git process", "no space left")
 
 
@@ -59,13 +61,19 @@ class GitResult:
     exit_code: int
     stdout: bytes
     stderr: str
+    place: Path
 
     @property
     def text(self) -> str:
         return self.stdout.decode(errors="replace").strip()
 
     def raise_if_busy(self, command: str) -> None:
-        """Raises GIT_FAILED, transient, if another process or the disk was in the way."""
+        """Raises GIT_FAILED, transient, if another process was in the way, and ARTIFACT_DISK_FULL if the disk was.
+
+        The disk itself decides: words of Git may be those of a name in a repository.
+        """
+        if self.exit_code != 0 and any(word in self.stderr.lower() for word in _NO_ROOM) and is_full(self.place):
+            raise no_room(self.place)
         if self.exit_code != 0 and any(word in self.stderr.lower() for word in _BUSY):
             raise _failed((command,), self.stderr, ErrorClass.TRANSIENT)
 
@@ -108,7 +116,7 @@ class Git:
                     os.killpg(process.pid, signal.SIGKILL)
                 await process.wait()
         said = readable(stderr.decode(errors="replace"))
-        result = GitResult(process.returncode or 0, stdout, bounded(said, _MAX_STDERR))
+        result = GitResult(process.returncode or 0, stdout, bounded(said, _MAX_STDERR), self.directory)
         if check and result.exit_code != 0:
             result.raise_if_busy(arguments[0])
             raise _failed(arguments, result.stderr, ErrorClass.PERMANENT)

@@ -194,7 +194,7 @@ def build_target(
     home, local = settings.home, LocalServers(settings.home)
     key, places = settings.server_keys_dir / "id_ed25519", home / "servers"
     addresses = RegisteredServers(api, local, key, places, moved=_Moved(api))
-    over_ssh = OnServer(home, forge, addresses)
+    over_ssh = OnServer(home, forge, addresses, keep_releases=settings.keep_releases)
     registration: ContainerServer | NamedServer
     if settings.server is None:
         registration = ContainerServer(over_ssh, api, local, settings.service_port_min, in_containers)

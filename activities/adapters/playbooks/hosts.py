@@ -130,13 +130,15 @@ class ThisMachine:
 @dataclass(frozen=True)
 class OnServer:
     """Services are containers of the server's engine, which builds their image. A project has
-    `/srv/<slug>/{releases,current,data}` there and a numeric user of its own. `home` is the state directory.
+    `/srv/<slug>/{releases,current,data}` there and a numeric user of its own. `home` is the state directory. The
+    `keep_releases` newest releases of a project keep their images; 0: all.
     """
 
     home: Path
     forge: Forge
     servers: RegisteredServers
     start_timeout_s: float = 60.0
+    keep_releases: int = 0
     _prepared: set[ServerAccess] = field(default_factory=set, init=False, repr=False, compare=False)
 
     async def call(self, handle: str) -> list[str]:
@@ -157,7 +159,8 @@ class OnServer:
         return await self.servers.public_address(handle)
 
     async def completed(self, order: Order, repository: str = "") -> Order:
-        return replace(order, services_dir="/srv", start_timeout_s=self.start_timeout_s)
+        kept = self.keep_releases
+        return replace(order, services_dir="/srv", start_timeout_s=self.start_timeout_s, keep_releases=kept)
 
     async def input(self, order: Order, repository: str) -> bytes:
         mirror = self.forge.mirror(repository)

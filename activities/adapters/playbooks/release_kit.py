@@ -17,7 +17,17 @@ from activities.adapters.release.build_context import add
 _ROOT = Path(activities.__file__).resolve().parents[1]
 _MODULES = {
     "containers": ("command",),
-    "release": ("addresses", "containers", "directory", "engine_socket", "order", "probe", "program", "services"),
+    "release": (
+        "addresses",
+        "containers",
+        "directory",
+        "engine_socket",
+        "order",
+        "probe",
+        "program",
+        "retention",
+        "services",
+    ),
     "runs": ("process_table", "states", "trees", "unprivileged"),
 }
 """Of the adapters, by package."""

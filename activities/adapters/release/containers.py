@@ -63,6 +63,7 @@ _CONFINED: dict[str, Any] = {
 class ReleaseContainers(ReleaseServices):
     """Each project has a numeric user of its own."""
 
+    disk_full: ClassVar[ErrorCode] = ErrorCode.DOCKER_DISK_FULL
     building: ClassVar[str] = "Build the image"
     takes_over: ClassVar[bool] = True
     user: RunAs

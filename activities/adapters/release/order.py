@@ -11,7 +11,8 @@ from activities.adapters.release.directory import ProjectPlace, claim_place
 class Order:
     """One project, and what to do for it. `environment` holds secret values, by service.
 
-    `image` is the image recorded for the release, None if there is none. Only processes need `backend`.
+    `image` is the image recorded for the release, None if there is none. Only processes need `backend`. Of the releases
+    that were ever live, the `keep_releases` newest stay built; 0: all.
     """
 
     steps: list[str]
@@ -28,6 +29,7 @@ class Order:
     environment: dict[str, dict[str, str]] = field(default_factory=dict, repr=False)
     start_timeout_s: float = 30.0
     build_timeout_s: float = 1_700.0
+    keep_releases: int = 0
     backend: dict[str, Any] = field(default_factory=dict)
 
     def place(self) -> ProjectPlace:

@@ -27,6 +27,7 @@ from activities.adapters.release.services import (
 from activities.adapters.runs.states import RunAs, RunStatus
 from activities.adapters.runs.supervisor import SupervisedCommand, Supervisor
 from activities.adapters.runs.trees import remove_tree
+from contracts.errors import ErrorCode
 from runtime.embedded.ports import any_free
 
 REQUIREMENTS = "requirements.txt"
@@ -41,6 +42,7 @@ class ReleaseProcesses(ReleaseServices):
     With a `door` live services listen on private ports, which it leads to.
     """
 
+    disk_full: ClassVar[ErrorCode] = ErrorCode.ARTIFACT_DISK_FULL
     building: ClassVar[str] = "Install the packages"
     takes_over: ClassVar[bool] = False
     runs_dir: Path

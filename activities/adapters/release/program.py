@@ -6,18 +6,19 @@ the next line. Standard library only (see `release_kit`).
 """
 
 import asyncio
+import errno
 import json
 import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from inspect import iscoroutinefunction
 from pathlib import Path
 from typing import Any
 
-from activities.adapters.release import directory
+from activities.adapters.release import directory, retention
 from activities.adapters.release.directory import ProjectPlace
 from activities.adapters.release.order import Order
 from activities.adapters.release.services import Release, ReleasedService, ReleaseServices, load_release
@@ -32,6 +33,7 @@ _TITLES = {
     "candidate": "Start a candidate and check its health",
     "switch": "Switch to the new release",
 }
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
 _LOOKS = (["status"], ["tails"])
 """These change nothing, wait for nobody and end nobody."""
 
@@ -80,6 +82,8 @@ class _Work:
 
     async def switch(self) -> None:
         await self.services.switch(load_release(self.place, self.order.release_id))
+        if self.order.keep_releases:
+            await self._retire()
 
     async def revert(self) -> None:
         if self.order.previous:
@@ -139,6 +143,16 @@ class _Work:
                 "deploy the commit as a new release.",
             )
 
+    async def _retire(self) -> None:
+        """Let go of what is too old to return to: its image, and its values of secrets. What fails is tried again with
+        the next release, and is no fault of this one."""
+        for release_id in retention.old(self.place, self.order.keep_releases):
+            if release_id == self.order.previous or directory.read_manifest(self.place, release_id) is None:
+                continue
+            with suppress(OrchestratorError, OSError):
+                await self.services.forget(release_id)
+                await asyncio.to_thread(retention.forget, self.place.release(release_id))
+
     async def _return_to(self, previous: str | None) -> None:
         await self.services.return_to(self.order.release_id, previous)
         if not self.place.release(self.order.release_id).exists():
@@ -163,21 +177,32 @@ def main(services_of: ServicesOf) -> int:
 async def _answer(order: Order, services_of: ServicesOf) -> Answer:
     answer: Answer = {}
     told = ""
+    full = ErrorCode.DOCKER_DISK_FULL
     try:
         place = order.place()
         work = _Work(order, place, services_of(order, place))
+        full = work.services.disk_full
         for step in order.steps:
             told = work.title(step)
             answer |= await _done(work, step, told) or {}
     except OrchestratorError as error:
-        failure = {
-            "msg": error.message,
-            "code": error.code.value,
-            "retryable": error.retryable,
-            "details": error.details,
-        }
-        return {"failed": True, "step": told, **failure}
+        return _failed(told, error)
+    except OSError as error:
+        if error.errno not in _NO_ROOM:
+            raise
+        return _failed(told, _no_room(full, error))
     return answer
+
+
+def _failed(told: str, error: OrchestratorError) -> Answer:
+    failure = {"msg": error.message, "code": error.code.value, "retryable": error.retryable, "details": error.details}
+    return {"failed": True, "step": told, **failure}
+
+
+def _no_room(code: ErrorCode, error: OSError) -> OrchestratorError:
+    where = f" ({error.filename})" if error.filename else ""
+    reason = f"The disk of the server{where} is full. Free some space; the deploy then continues by itself."
+    return OrchestratorError.transient(code, reason)
 
 
 async def _done(work: _Work, step: str, told: str) -> Answer | None:

@@ -1,6 +1,7 @@
-"""Old releases of this machine: what was built for them goes, what is known of them stays.
+"""Old releases: what was built for them goes, what is known of them stays. Standard library only: servers import it.
 
-Such a release is built again from its commit when somebody rolls back to it.
+Where services are processes, such a release is built again from its commit when somebody rolls back to it. An image is
+never the same again, so where they are containers its commit is deployed as a new release.
 """
 
 import fcntl
@@ -21,7 +22,7 @@ def prune_releases(services_dir: Path, keep: int) -> list[str]:
     for place in _places(services_dir):
         with _held(place.lock) as held:
             if held:
-                pruned += [f"{place.slug}/{name}" for name in _old(place, keep) if _forget(place.release(name))]
+                pruned += [f"{place.slug}/{name}" for name in old(place, keep) if forget(place.release(name))]
     return pruned
 
 
@@ -40,7 +41,8 @@ def _places(services_dir: Path) -> list[ProjectPlace]:
     return [ProjectPlace(path.parent) for path in sorted(services_dir.glob("[!.]*/releases"))]
 
 
-def _old(place: ProjectPlace, keep: int) -> list[str]:
+def old(place: ProjectPlace, keep: int) -> list[str]:
+    """The releases that were live and are not among the `keep` newest of these, newest first."""
     current = directory.current_release(place)
     # The mark is touched each time that its release goes live.
     served = sorted((place.root / "releases").glob(f"*/{SERVED}"), key=lambda mark: mark.stat().st_mtime, reverse=True)
@@ -48,7 +50,7 @@ def _old(place: ProjectPlace, keep: int) -> list[str]:
     return others[keep - (current is not None) :]
 
 
-def _forget(release: Path) -> bool:
+def forget(release: Path) -> bool:
     """The manifest goes first: a release without one is unfinished, whatever is left of it. Its mark stays, because a
     release that was live is not migrated again."""
     if not (release / MANIFEST).exists():

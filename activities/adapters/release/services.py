@@ -104,6 +104,8 @@ class ReleaseServices(ABC):
     place: ProjectPlace
     start_timeout_s: float = 30.0
     user: RunAs | None = None
+    disk_full: ClassVar[ErrorCode]
+    """What is said when there is no room for releases."""
     building: ClassVar[str]
     """The step that builds, in words for people."""
     takes_over: ClassVar[bool]

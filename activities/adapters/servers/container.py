@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 import ipaddress
 import json
+import re
 import sys
 import tempfile
 from collections.abc import Mapping
@@ -46,6 +47,7 @@ _AUTHORISED = f"/home/{USER}/.ssh/authorized_keys"
 _DOCKERFILE = Path(activities.__file__).resolve().parents[1] / "infra" / "images" / "server.Dockerfile"
 # SYS_TIME among others must never stay in: a server that sets its time zone would move the clock of the host.
 _DROPPED = ("SYS_RESOURCE", "SYS_TIME", "SYS_MODULE", "SYS_BOOT", "SYS_RAWIO")
+_NETWORK_GONE = re.compile(r"network \S+ not found")
 _BUILD_S = 1800.0
 _PREPARE_S = 120.0
 """How long a new server is kept waiting for an engine that makes its first release faster."""
@@ -180,7 +182,14 @@ async def _start(name: str) -> None:
     """Start the server and wait until its engine answers. Starting a running one changes nothing."""
     if await docker.run("inspect", "--format", "{{.State.Status}}", name) == "created":
         await _configure_engine(name)
-    await docker.run("start", name)
+    try:
+        await docker.run("start", name)
+    except OrchestratorError as error:
+        if _NETWORK_GONE.search(error.message):
+            # What a prune takes from a stopped server. Everything of a server is in volumes: the next attempt makes
+            # the container anew.
+            await docker.run("rm", "--force", name)
+        raise
     await _wait(name, "docker", "info")
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from activities.adapters.containers.retention import prune_records
 from activities.adapters.packages import venv_cache
 from activities.adapters.packages.venv_cache import ensure_venv, prune_venvs
 from activities.adapters.process.retention import remove_homes
@@ -111,6 +112,18 @@ async def test_records_of_ended_runs_go_and_running_ones_stay(tmp_path: Path) ->
         ]  # fmt: skip
     finally:
         await supervisor.stop("turn-long", grace_s=0.5)
+
+
+def test_verdicts_and_locks_of_forgotten_containers_go(tmp_path: Path) -> None:
+    for name in ("verifications/test-old.json", "verifications/test-new.json", "runs/turn-1.json",
+                 "runs/.locks/turn-1.lock", "runs/.locks/turn-0.lock", "runs/.locks/turn-2.lock"):  # fmt: skip
+        file = tmp_path / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("{}")
+        if not name.endswith(("new.json", "2.lock")):
+            age(file)
+    assert prune_records(tmp_path, time.time() - 60) == ["test-old.json", "turn-0.lock"]
+    assert prune_records(tmp_path, time.time() - 60) == []
 
 
 def test_the_home_of_an_agent_goes_when_its_workspace_is_gone(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ import pytest
 from activities.adapters.containers import agent
 from activities.adapters.containers import images as worker_images
 from activities.adapters.containers.agent import DockerAgentRuntime
+from activities.adapters.containers.egress import EgressGateways
 from activities.adapters.containers.engine import ContainerSpec, ContainerState, DockerContainerEngine, PathFacts
 from activities.adapters.containers.images import BASE_IMAGE, DockerImages
 from activities.adapters.containers.runs import ContainerRuns
@@ -44,13 +45,16 @@ class Engine:
     volumes: dict[str, set[str]] = field(default_factory=dict)
     images: set[str] = field(default_factory=set)
     built: list[str] = field(default_factory=list)
+    in_use: set[str] = field(default_factory=set)
+    networks: set[str] = field(default_factory=set)
     pulls: bool = True
 
     def prune_containers(self) -> None:
         self.containers.clear()
 
     async def inspect(self, name: str) -> ContainerState | None:
-        return ContainerState(name, "1", "created", 0, False, None, None, {}) if name in self.containers else None
+        labels = self.containers[name].labels if name in self.containers else {}
+        return ContainerState(name, "1", "created", 0, False, None, None, labels) if name in self.containers else None
 
     async def create(self, spec: ContainerSpec) -> ContainerState:
         if spec.image not in self.images:
@@ -59,6 +63,15 @@ class Engine:
         for bind in spec.binds:
             self.volumes.setdefault(bind.source, set())
         return ContainerState(spec.name, "1", "created", 0, False, None, None, {})
+
+    async def ensure_network(self, name: str) -> None:
+        self.networks.add(name)
+
+    async def start(self, name: str) -> bool:
+        network = self.containers[name].network
+        if network and network not in self.networks:
+            raise OrchestratorError.transient(ErrorCode.NOT_FOUND, f"network {network} not found")
+        return True
 
     async def remove(self, name: str) -> None:
         self.containers.pop(name, None)
@@ -103,7 +116,9 @@ class Engine:
         self.built.append(tag)
         self.images.add(tag)
 
-    async def remove_tag(self, tag: str) -> None:
+    async def remove_tag(self, tag: str, *, parents: bool = False) -> None:
+        if tag in self.in_use:
+            raise OrchestratorError(ErrorCode.CONFLICT, f"The image {tag} is in use.")
         self.images.discard(tag)
 
 
@@ -211,6 +226,22 @@ async def test_a_pruned_image_is_built_again_by_whoever_needs_it_next(bench: Ben
     assert bench.engine.built == [tag, tag, tag]
 
 
+async def test_the_image_of_an_earlier_version_goes_once_nothing_uses_it(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = await bench.images.worker()
+    foreign = f"{worker_images.REPOSITORY}:of-another-installation"
+    bench.engine.images.add(foreign)
+    bench.engine.in_use.add(first)
+    monkeypatch.setattr(worker_images, "_digest", lambda: "2" * 16)
+    second = await bench.images.worker()
+    assert bench.engine.images == {BASE_IMAGE, foreign, first, second}
+    bench.engine.in_use.clear()
+    monkeypatch.setattr(worker_images, "_digest", lambda: "3" * 16)
+    third = await bench.images.worker()
+    assert bench.engine.images == {BASE_IMAGE, foreign, third}
+
+
 async def test_a_base_image_that_cannot_be_had_is_named_with_what_to_do(bench: Bench) -> None:
     bench.engine.images.clear()
     bench.engine.pulls = False
@@ -219,6 +250,17 @@ async def test_a_base_image_that_cannot_be_had_is_named_with_what_to_do(bench: B
     assert caught.value.retryable
     assert BASE_IMAGE in caught.value.message
     assert "make docker" in caught.value.message
+
+
+async def test_a_gateway_whose_network_was_pruned_is_made_anew(bench: Bench) -> None:
+    gateways = EgressGateways(cast("Any", bench.engine), bench.images, "way-out")
+    await gateways.open(WORKER, ["pypi.org"], {})
+    bench.engine.networks.clear()
+    with pytest.raises(OrchestratorError) as gone:
+        await gateways.open(WORKER, ["pypi.org"], {})
+    assert gone.value.retryable
+    await gateways.open(WORKER, ["pypi.org"], {})
+    assert bench.engine.networks == {"way-out"}
 
 
 # What has ended is removed before it is read

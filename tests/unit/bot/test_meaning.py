@@ -78,6 +78,39 @@ def test_meaning_while_a_group_is_asked_for_a_secret(
     assert meaning._of_text(text, here, elsewhere).subject == subject
 
 
+NEW = [
+    "Could you build me a bot", "We need a tracker of habits", "I'd like a shop", "Let's build a new one",
+    "Bot that says hi", "Please give me a site about cats", "Another project: a library",
+    "A chat bot which answers /hi", "New bot with jokes",
+    "Нам нужен сервис заметок", "Давай сделаем бота", "Можешь сделать магазин?", "Хотелось бы магазин", "Ещё один бот",
+    "А ещё сделай бота", "Телеграм-бот, который отвечает", "Учёт машин: марка", "Каталог растений с полями имя",
+    "Требуется сервис", "Новый проект: библиотека",
+]  # fmt: skip
+ANSWERS = [
+    "title, text", "add a title", "retry, but with a title", "call it Books", "use the name notes", "no",
+    "the second one", "name and price please", "5", "yes, with pictures", "Нет, назови Книги", "название и текст",
+    "второй", "без картинок",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", NEW)
+def test_what_begins_as_a_description_is_no_answer_yet(text: str) -> None:
+    for asked in (WORDS, CHOICE, question("plan", QuestionKind.APPROVAL, choices=("approve", "stop"))):
+        assert meaning._of_text(text, [asked], []).subject == meaning.DOUBT
+
+
+@pytest.mark.parametrize("text", ANSWERS)
+def test_what_begins_as_an_answer_is_one(text: str) -> None:
+    assert meaning._of_text(text, [WORDS], []).subject == "words"
+    assert meaning._of_text(text, [CHOICE], []).subject == "choice"
+
+
+def test_a_list_of_fields_answers_what_to_build_and_nothing_else() -> None:
+    plan = question("plan", QuestionKind.APPROVAL, choices=("approve", "stop"))
+    assert meaning._of_text("Books: title", [WORDS], []).subject == "words"
+    assert meaning._of_text("Books: title", [plan], []).subject == meaning.DOUBT
+
+
 MEANT = [
     (("C", "C++", "C#"), "C++", "C++"),
     (("C", "C++", "C#"), "c#", "C#"),

@@ -2,6 +2,7 @@
 
 import asyncio
 import dataclasses
+import errno
 from collections.abc import Sequence
 
 import pytest
@@ -123,6 +124,13 @@ async def tried_again(errors: Sequence[Exception]) -> list[bool]:
 async def test_being_away_uses_up_none_of_the_retries_of_a_failure(outage: OrchestratorError) -> None:
     assert await tried_again([*[outage] * 20, LOCKED, LOCKED, LOCKED, LOCKED]) == [*[True] * 23, False]
     assert await tried_again([LOCKED, *[outage] * 20, LOCKED, LOCKED, LOCKED]) == [*[True] * 23, False]
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+async def test_a_full_disk_is_waited_for_whatever_step_meets_it(number: int) -> None:
+    full = OSError(number, "No space left on device", "/home/agents/workspaces/w1")
+    assert await tried_again([*[full] * 20, LOCKED, LOCKED, LOCKED, LOCKED]) == [*[True] * 23, False]
+    assert await tried_again([OSError(errno.EIO, "Input/output error")] * 4) == [True, True, True, False]
 
 
 async def test_a_server_is_waited_for_during_minutes_and_not_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:

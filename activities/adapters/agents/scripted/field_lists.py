@@ -11,8 +11,11 @@ KNOWN_FIELDS = frozenset(
     {*RUSSIAN_FIELDS, *RUSSIAN_FIELDS.values(), "surname", "pages", "isbn", "done", "priority", "username"}
 )
 SAFE_LAST_TYPES = frozenset({"int", "integer", "bool", "boolean", "float", "str", "string", "decimal", "datetime"})
+MAY_BE_PASSWORD = frozenset({"string", "text", "integer", "number"})
+"""A PIN of digits is no less secret than one of letters, and may begin with a zero."""
 OPTIONAL = re.compile(r"\(?\b(?:optional|необязательн\w+)\)?\s*$|\?\s*$", re.IGNORECASE)
-LIST_SEPARATOR = re.compile(r",(?![^(]*\))|\s+(?:and|и)\s+|\s*&\s*")
+LIST_SEPARATOR = re.compile(r",(?![^(]*\))|\s+(?:and|и)\s+|\s*&\s*|\s+[-–—]\s+")
+_REMARK = re.compile(r"\s+[-–—]\s")
 TYPED = re.compile(r"(?P<name>[^:()]+?)\s*(?::\s*(?P<after>[^:()]+)|\(\s*(?P<inside>[^()]+?)\s*\))?")
 MOST_WORDS = 3
 _NEVER_IN_A_NAME = frozenset(
@@ -54,10 +57,21 @@ _NEVER_IN_A_NAME = frozenset(
         "delete",
         "remove",
         "add",
-        "let",
         "make",
         "use",
         "please",
+        "let",
+        "rename",
+        "change",
+        "also",
+        "then",
+        "plus",
+        "would",
+        "than",
+        "as",
+        "two",
+        "three",
+        "four",
         "по",
         "для",
         "если",
@@ -89,7 +103,42 @@ _NEVER_IN_A_NAME = frozenset(
         "ищи",
         "найди",
         "пожалуйста",
+        "а",
+        "ещё",
+        "еще",
+        "также",
+        "потом",
+        "затем",
+        "плюс",
+        "пусть",
+        "чтоб",
+        "поиск",
+        "экспорт",
+        "импорт",
+        "никто",
+        "две",
+        "два",
+        "три",
+        "четыре",
+        "с",
+        "со",
+        "в",
+        "во",
+        "на",
+        "из",
+        "к",
+        "ко",
+        "от",
+        "при",
+        "через",
     ]
+)
+
+_NEVER_BEFORE_THE_END = frozenset(["a", "an", "the", "at", "in", "on", "via", "every", "all", "my", "our"])
+"""`encrypted at rest` is no name, while `created at` is one."""
+_ARTICLE = re.compile(r"\A(?:an?|the|their|its)\s+(?=\S)", re.IGNORECASE)
+_RUSSIAN_VERB = re.compile(
+    r"\w+(?:[аяую]ет|ёт|ируй|ывай|ивай|уй)(?:те)?|помнит|хранит|ставит|переводит|помни|храни|ставь"
 )
 
 
@@ -99,6 +148,9 @@ def leading_fields(text: str) -> tuple[list[Field], str]:
     for item, start in _items(text):
         if not item:
             continue
+        if fields and _REMARK.match(text, start):
+            # `goods - title, price` begins another list inside of this one.
+            return (fields, text[start:]) if len(fields) > 1 else ([], text)
         found = TYPED.fullmatch(OPTIONAL.sub("", item).strip())
         if not _may_be_field(item, found):
             return fields, text[start:]
@@ -132,20 +184,30 @@ def is_russian(text: str) -> bool:
     return re.search("[а-яё]", text, re.IGNORECASE) is not None
 
 
+def may_be_name(text: str) -> bool:
+    """Not a clause: none of its words belongs to a sentence."""
+    words = text.lower().split()
+    return len(words) < 2 or not any(word in _NEVER_IN_A_NAME or not word[0].isalnum() for word in words)
+
+
 def _items(text: str) -> Iterator[tuple[str, int]]:
-    """Each item of a list and where it begins, with the separator before it."""
+    """Each item of a list without its article, and where it begins, with the separator before it."""
     start = end = 0
     for separator in LIST_SEPARATOR.finditer(text):
-        yield text[end : separator.start()].strip(" .!\t"), start
+        yield _ARTICLE.sub("", text[end : separator.start()].strip(" .!\t"), count=1), start
         start, end = separator.span()
-    yield text[end:].strip(" .!\t"), start
+    yield _ARTICLE.sub("", text[end:].strip(" .!\t"), count=1), start
 
 
 def _may_be_field(item: str, found: "re.Match[str] | None") -> bool:
     """Not a sentence that has got into the list. What is neither raises an error later, which is asked about."""
     name = found["name"] if found else item
     words = name.lower().split()
+    if len(words) == 1 and found and (found["after"] or found["inside"] or "").strip().lower() in TYPE_WORDS:
+        return True
     if is_negated(item) or any(word in _NEVER_IN_A_NAME for word in words):
+        return False
+    if any(word in _NEVER_BEFORE_THE_END for word in words[:-1]) or (words[1:] and _RUSSIAN_VERB.fullmatch(words[0])):
         return False
     return found is None or len(words) <= MOST_WORDS
 
@@ -162,7 +224,7 @@ def _field(item: str, found: "re.Match[str] | None") -> Field:
     known = field_name(name)
     suggested = suggested_type(known.lower())
     chosen = TYPE_WORDS[kind] if kind else suggested
-    if suggested == "password" and chosen in {"string", "text"}:
+    if suggested == "password" and chosen in MAY_BE_PASSWORD:
         chosen = "password"
     # A flag that was not sent is off; every other named field is required.
     return Field(known, chosen, required=chosen != "boolean" and not OPTIONAL.search(item))

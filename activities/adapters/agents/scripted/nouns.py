@@ -56,7 +56,8 @@ TYPE_WORDS = {
 }  # fmt: skip
 
 SUGGESTED = (
-    (re.compile(r"(\w+_)?(password|passwd|passphrase|passcode|pin|pin_code)"), "password"),
+    (re.compile(r"\w*(password|passwd|passphrase|passcode)s?(_?hash)?\d*|(\w+_)?(pwd|pins?|pin_?code)\d*"), "password"),
+    (re.compile(r"(\w+_)?parol[iy]?(_\w+)?"), "password"),
     (re.compile(r"(is|has|can|was)_\w+|done|completed|finished|active|enabled|paid|published|archived"), "boolean"),
     (re.compile(r"(\w+_)?(price|amount|cost)|total|sum|weight|height|distance|balance|salary"), "number"),
     (re.compile(r"count|year|age|quantity|qty|pages|stock|priority|position|\w+_count|number_of_\w+"), "integer"),

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from .replies import AnswerDoubt, first_part
+
 Language = Literal["en", "ru"]
 
 SELF = {
@@ -36,6 +38,12 @@ BAD_NAME = {
     "или самим сервисом, и без повторов; тип готового поля не меняется; "
     "типы: string, text, integer, number, boolean, date, datetime. Как назвать?",
 }
+WHERE_IT_ENDS = {
+    "en": "“{words}”: where does the answer of /{name} end? I would list the rest under “Not built”. Say yes if it is "
+    "all of it, or write the answer alone.",
+    "ru": "«{words}»: где кончается ответ на /{name}? Остальное я назову в списке «Не сделано». Скажите «да», если это "
+    "всё он, или напишите только ответ.",
+}
 NO_MODULE = {
     "en": "“{words}” needs the module {module}, and the project does not have it. Start a new task that says “a bot” "
     "or “web pages”, and it is added. What should I build now instead?",
@@ -58,7 +66,7 @@ CANNOT_REPAIR = {
 YES_NO: dict[Language, list[str]] = {"en": ["yes", "no"], "ru": ["да", "нет"]}
 
 
-MOST_WORDS = 200
+MOST_WORDS, MOST_CHOICE = 200, 200
 
 
 @dataclass(frozen=True)
@@ -79,6 +87,17 @@ def unclear(language: Language, words: str, modules: Sequence[str]) -> Question:
 
 def bad_name(language: Language, name: str, modules: Sequence[str]) -> Question:
     return _with_abilities(BAD_NAME[language].format(name=name[:60]), language, modules, name)
+
+
+def where_it_ends(language: Language, doubt: AnswerDoubt) -> Question:
+    """An answer without quotation marks may hold a clause that is none of it."""
+    said = doubt.found.command
+    first, rest = first_part(said.reply)
+    asked = WHERE_IT_ENDS[language].format(words=doubt.name[:MOST_WORDS], name=said.name)
+    verb, left, right = ("отвечает", "«", "»") if language == "ru" else ("answers", "“", "”")
+    choices = [f"/{said.name} {verb} {left}{said.reply}{right}", f"/{said.name} {verb} {left}{first}{right}; {rest}"]
+    fit = all(len(choice) <= MOST_CHOICE for choice in choices)
+    return Question(f"{SELF[language]} {asked}", choices if fit else [], doubt.name)
 
 
 def no_module(language: Language, module: str, words: str, modules: Sequence[str]) -> Question:

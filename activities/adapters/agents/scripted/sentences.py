@@ -8,10 +8,19 @@ purpose, and stands in the wish's criteria as not built.
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import product
 
 from . import clauses, replies
-from .changes import change_in
-from .field_lists import LIST_SEPARATOR, field_name, is_russian, leading_fields, leading_known
+from .changes import leading_change
+from .field_lists import (
+    LIST_SEPARATOR,
+    MOST_WORDS,
+    SAFE_LAST_TYPES,
+    field_name,
+    is_russian,
+    leading_fields,
+    leading_known,
+)
 from .naming import entity, noun_in
 from .nouns import TYPE_WORDS
 from .replies import command
@@ -26,8 +35,16 @@ WITH_FIELDS = re.compile(
 )
 _FIELD_WORD = re.compile(r"\b(?:fields?|полями|полем|поля)\b", re.IGNORECASE)
 _TYPE = re.compile(r"\s*([\w/]+)\s*(?=[,.;)!?]|$|\s(?:and|и)\s|\s*&)")
+_OTHER_TYPE = re.compile(
+    r"\s+(?:lists?\s+of|array|set\s+of|enum|map|dict|json|file|image|uuid|bytes|список\s+из|массив|файл|картинка)\b",
+    re.IGNORECASE,
+)
+"""A type that no field can have here. It is asked about: `tags: list of string` is no thing called tags."""
 _ADDRESS = re.compile(r"\w+://\S*")
-_HEAD_END = re.compile(r",\s*(?:(?:and|but|и|но|а)\s+)?", re.IGNORECASE)
+_HEAD_AND_LIST = re.compile(rf"[^:,\s]+\s[^:,]+:(?!//|(?:{'|'.join(sorted(SAFE_LAST_TYPES))})\b)", re.IGNORECASE)
+_HEAD_END = re.compile(
+    r",\s*(?:(?:and|but|и|но|а)\s+)?|\s+(?:and|but|plus|и|но|плюс|а\s+также)\s+|\s+[-–—]\s+", re.IGNORECASE
+)
 NOT_BUILT = "Not understood, so nothing was made of it."
 
 
@@ -39,23 +56,31 @@ class _Found:
     rest: list[str] = field(default_factory=list)
 
 
-def understand(text: str) -> Wish:
-    """The wish in a text; empty when nothing was understood. Raises WishError for a name that cannot be built."""
+def understand(text: str, *, asking: bool = True) -> Wish:
+    """The wish in a text; empty when nothing was understood. Raises WishError for a name that cannot be built, and
+    for an answer whose end is in doubt unless nobody can be asked.
+    """
     found, rest = replies.commands_in(BULLETS.sub(_one_line, text))
+    if asking and (doubt := next(filter(replies.doubtful, found), None)):
+        raise replies.AnswerDoubt(doubt)
     wish = Wish(commands=list({one.command.name: one.command for one in found}.values()))
     wish.criteria = [Criterion(answered(one.command), one.words, about=f"/{one.command.name}") for one in found]
     denials: list[str] = []
     for sentence in clauses.sentences(rest):
-        if change := change_in(clauses.tidy(sentence)):
+        change, sentence = leading_change(clauses.tidy(sentence)) or (None, sentence)
+        if change is not None:
             wish.changes.append(change)
-            continue
         came_to = _Found(rest=[sentence]) if _denied_from_the_start(sentence) else _in_sentence(sentence)
         wish.entities += [one for one, _ in came_to.entities]
         wish.criteria += [Criterion(described(one), words, about=one.singular) for one, words in came_to.entities]
         denials += [part for left in came_to.rest for part in clauses.clauses(left)]
     wish.entities = merged(wish.entities)
     for words in denials:
-        _hear(wish, words)
+        if wish.commands and clauses.asks_for_a_bot_only(words):
+            said = wish.commands[0]
+            wish.criteria.append(Criterion(answered(said), words, about=f"/{said.name}"))
+        else:
+            _hear(wish, words)
     return wish
 
 
@@ -66,7 +91,7 @@ def described(one: Entity) -> str:
 
 def answered(one: Command) -> str:
     """A command and its answer, in a sentence."""
-    return f"/{one.name} answers: {one.reply}"
+    return f"/{one.name} answers with this text: {one.reply}"
 
 
 def merged(entities: Iterable[Entity]) -> list[Entity]:
@@ -85,25 +110,32 @@ def _hear(wish: Wish, words: str) -> None:
     if not clauses.is_negated(words):
         wish.criteria.append(Criterion(NOT_BUILT, words, built=False))
         return
-    named = _fields_named(wish, words)
+    said = _fields_named(wish, words)
+    named = list(said.values())
     hidden = [one for one in named if one.type == "password"]
     if hidden and clauses.denies_showing(words):
         wish.criteria.append(Criterion(f"{hidden[0].name} is stored as a hash and never returned.", words))
-    elif named and clauses.denies_storing(words):
+    elif named and clauses.denies_storing(words, said):
         _leave_out(wish, named)
         wish.criteria.append(Criterion(f"There is no field {', '.join(one.name for one in named)}.", words))
     else:
         wish.criteria.append(Criterion("Nothing was done about this.", words, built=False))
 
 
-def _fields_named(wish: Wish, words: str) -> list[Field]:
-    said = set()
-    for word in re.findall(r"[^\W\d_][\w-]*", words):
+def _fields_named(wish: Wish, words: str) -> dict[str, Field]:
+    """The fields that words name, by what they are called there."""
+    fields = {one.name.lower(): one for thing in wish.entities for one in thing.fields}
+    found: dict[str, Field] = {}
+    parts = re.findall(r"[^\W\d_][\w-]*", words.lower())
+    for length, start in product(range(MOST_WORDS, 0, -1), range(len(parts))):
+        said = " ".join(parts[start : start + length])
         try:
-            said.add(field_name(word).lower())
+            name = field_name(said).lower()
         except WishError:
             continue
-    return [one for thing in wish.entities for one in thing.fields if one.name.lower() in said]
+        if name in fields:
+            found[said] = fields[name]
+    return found
 
 
 def _leave_out(wish: Wish, fields: list[Field]) -> None:
@@ -132,7 +164,7 @@ def _in_sentence(sentence: str) -> _Found:
     colons = _list_colons(sentence)
     if not colons:
         found = _with_fields(sentence)
-        if found.entities or not re.match(r"[^:,\s]+\s[^:,]+:(?!//)", sentence):
+        if found.entities or not _HEAD_AND_LIST.match(sentence):
             return found
         colons = [sentence.index(":")]
     found, begin = _Found(), 0
@@ -156,7 +188,12 @@ def _list_colons(sentence: str) -> list[int]:
         if not found:
             if not (close and (is_type or "," in sentence[:at])):
                 found.append(at)
-        elif not close and not is_type and LIST_SEPARATOR.search(sentence, found[-1] + 1, at):
+        elif (
+            not close
+            and not is_type
+            and not _OTHER_TYPE.match(sentence, at + 1)
+            and LIST_SEPARATOR.search(sentence, found[-1] + 1, at)
+        ):
             found.append(at)
     return found
 

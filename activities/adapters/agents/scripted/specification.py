@@ -5,13 +5,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from .clauses import says_something
+from .clauses import says_something, sentences, tidy
+from .field_lists import MAY_BE_PASSWORD
 from .naming import noun_in, singular_name
 from .nouns import suggested_type
+from .replies import with_answer
 from .sentences import answered, command, described, entity, field_name, merged, understand
 from .wish import FIELD_TYPES, SECRET, Command, Criterion, Entity, Field, Task, Wish, WishError, without_directives
 
 COMMAND_LINE = re.compile(r"/?(?P<name>\w+)\s*(?:[-–—:]\s*(?P<text>.+))?", re.DOTALL)
+ANSWERED = "It could not be built as it stands; what was answered is built in its place."
 SYNONYMS = {"int": "integer", "str": "string", "bool": "boolean", "float": "number"}
 
 
@@ -27,11 +30,11 @@ def wish_of(task: Task, answers: Sequence[str], completes: Mapping[str, str] | N
         task = _completed(task, answer, words)
     newest = next(reversed(about), "")
     said = [understand(without_directives(newest)) if answers and not about[newest] else _understood(newest)]
-    said += [_understood(answer) for answer in reversed([*about][:-1])]
+    said += [_understood(answer, asking=bool(about[answer])) for answer in reversed([*about][:-1])]
     said = [one for one, answer in zip(said, reversed([*about]), strict=False) if not one.empty or not about[answer]]
     # A name that could not be built in the task is forgiven once an answer says something that can.
     if any(not wish.empty for wish in said):
-        return _together([*said, *_tolerated(task)])
+        return _together([*said, *_tolerated(task, {words.removesuffix(":") for words in about.values()})])
     return _together([*said, *_parts(task)])
 
 
@@ -43,6 +46,7 @@ def _completed(task: Task, answer: str, words: str) -> Task:
         # It says the whole thing once more; all other words of the task stay.
         text = task.sentences.replace(lacking, " ")
     elif lacking == words:
+        answer = with_answer(words, answer)
         text = task.sentences.replace(words, answer)
     elif lacking in task.sentences:
         text = task.sentences.replace(lacking, f"{lacking}: {answer}")
@@ -62,21 +66,31 @@ def _renamed(value: Any, words: str, answer: str) -> Any:  # noqa: ANN401 - JSON
 
 def _parts(task: Task) -> list[Wish]:
     spec = _from_specification(task.spec, _replies(task))
-    sentences = understand(without_directives(task.sentences))
+    spoken = understand(without_directives(task.sentences))
     if spec.entities:
-        sentences.entities = []
-    said = {one.about for one in sentences.criteria}
+        spoken.entities = []
+    said = {one.about for one in spoken.criteria}
     spec.criteria = [
         Criterion(described(one), one.path, about=one.singular) for one in spec.entities if one.singular not in said
     ]
-    return [spec, sentences]
+    return [spec, spoken]
 
 
-def _tolerated(task: Task) -> list[Wish]:
+def _tolerated(task: Task, asked_about: set[str]) -> list[Wish]:
+    """What else the task says. A further name that cannot be built is asked about in its turn: WishError."""
     try:
         return _parts(task)
+    except WishError as error:
+        if any(asked_about) and error.name not in asked_about:
+            raise
+        return [_forgiven(sentence) for sentence in sentences(without_directives(task.sentences))]
+
+
+def _forgiven(sentence: str) -> Wish:
+    try:
+        return understand(sentence)
     except WishError:
-        return []
+        return Wish(criteria=[Criterion(ANSWERED, tidy(sentence), built=False)])
 
 
 def _together(wishes: Sequence[Wish]) -> Wish:
@@ -153,7 +167,7 @@ def _field(item: object) -> Field:
     if kind not in FIELD_TYPES:
         raise WishError(f"{item['name']}: {kind}")
     name = field_name(item["name"])
-    if kind in {"string", "text"} and suggested_type(name.lower()) == "password":
+    if kind in MAY_BE_PASSWORD and suggested_type(name.lower()) == "password":
         kind = "password"
     return Field(name, kind, required=item.get("required") is not False)
 
@@ -168,7 +182,7 @@ def _command(line: object, replies: Mapping[str, str]) -> Command:
     if found is None:
         raise WishError(str(line)[:100])
     name = found["name"].lower()
-    said = understand(str(line)).commands
+    said = understand(str(line), asking=False).commands
     reply = said[0].reply if said else found["text"] or replies.get(name) or f"{name.capitalize()}!"
     return command(name, reply)
 
@@ -176,7 +190,7 @@ def _command(line: object, replies: Mapping[str, str]) -> Command:
 def _replies(task: Task) -> dict[str, str]:
     """Texts of commands wherever the task says them: acceptance first, then prose."""
     texts = (without_directives(task.sentences), *_sentences(task.spec))
-    return {one.name: one.reply for text in texts for one in _understood(text).commands}
+    return {one.name: one.reply for text in texts for one in _understood(text, asking=False).commands}
 
 
 def _sentences(spec: Mapping[str, object]) -> list[str]:
@@ -185,8 +199,8 @@ def _sentences(spec: Mapping[str, object]) -> list[str]:
     return [sentence for sentence in found if isinstance(sentence, str)]
 
 
-def _understood(text: str) -> Wish:
+def _understood(text: str, *, asking: bool = True) -> Wish:
     try:
-        return understand(without_directives(text))
+        return understand(without_directives(text), asking=asking)
     except WishError:
         return Wish()

@@ -2,15 +2,17 @@
 
 import subprocess
 import sys
+import textwrap
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from . import commands, migrations, misbehaviour, questions, resources, secret_status
 from .field_lists import is_russian
 from .plan import Plan, plan_of
 from .questions import Language, Question
+from .replies import AnswerDoubt
 from .sessions import Session
 from .specification import wish_of
 from .stream import Stream
@@ -57,12 +59,30 @@ class Outcome:
 
 
 def _fitting(criteria: list[Criterion]) -> list[Criterion]:
-    """As many as a result takes; the last one then stands for all that remain."""
-    if len(criteria) <= MOST_CRITERIA:
-        return criteria
-    kept, others = criteria[: MOST_CRITERIA - 1], criteria[MOST_CRITERIA - 1 :]
-    whole = all(one.built for one in others)
-    return [*kept, Criterion("More clauses than are shown one by one.", "; ".join(one.words for one in others), whole)]
+    """As many and as long as a result takes: long words go on in a further criterion, clauses of one kind share one."""
+    parts = [replace(one, words=part) for one in criteria for part in _pieces(one.words)]
+    if len(parts) <= MOST_CRITERIA:
+        return parts
+    for built in (False, True):
+        parts = _shared(parts, built)
+    return parts[:MOST_CRITERIA]
+
+
+def _pieces(words: str) -> list[str]:
+    return textwrap.wrap(words, MOST_WORDS, break_on_hyphens=False) or [""]
+
+
+def _shared(parts: list[Criterion], built: bool) -> list[Criterion]:
+    """The parts that are (not) built in as few criteria as hold their words, behind the others."""
+    shared = [one for one in parts if one.built is built]
+    if len(parts) <= MOST_CRITERIA or len(shared) < 2:
+        return parts
+    packed = [shared[0].words]
+    for one in shared[1:]:
+        joined = f"{packed[-1]}; {one.words}"
+        packed[-1:] = [joined] if len(joined) <= MOST_WORDS else [packed[-1], one.words]
+    others = [one for one in parts if one.built is not built]
+    return [*others, *(Criterion("More clauses than are shown one by one.", words, built) for words in packed)]
 
 
 def _criterion(number: int, one: Criterion) -> dict[str, str]:
@@ -108,6 +128,8 @@ class Turn:
         try:
             wish = wish_of(self.task, self.session.answers, self.session.completes)
             plan = plan_of(wish, self.workspace)
+        except AnswerDoubt as doubt:
+            return self._ask(questions.where_it_ends(self.language, doubt))
         except WishError as error:
             return self._ask(questions.bad_name(self.language, error.name, self.workspace.modules))
         refused = self._refusal(wish, plan)

@@ -177,6 +177,18 @@ async def test_nothing_is_deleted_by_mistake(api: Api) -> None:
     assert sorted(reply.status_code for reply in replies) == [200, 404]
 
 
+async def test_a_deleted_project_is_nothing_to_hand_over(api: Api) -> None:
+    wanted = name()
+    (owner_id, owner), (heir_id, heir) = await api.new_user(), await api.new_user()
+    project = await api.new_project(owner, name=wanted)
+    assert (await api.http.delete(f"/projects/{project}", params={"confirm": wanted}, headers=owner)).status_code == 200
+    kept = await api.new_project(owner)
+    body = {"hand_over_to": heir_id}
+    removed = await api.http.post(f"/users/{owner_id}/remove", json=body, headers=api.admin)
+    assert (removed.status_code, removed.json()["projects"]) == (200, [kept])
+    assert (await api.http.get(f"/projects/{project}", headers=heir)).status_code == 404
+
+
 async def test_only_who_may_open_the_web_ui_gets_links_to_it(api: Api) -> None:
     _, member = await api.new_user()
     project = await api.new_project(member)

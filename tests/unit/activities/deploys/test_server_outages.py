@@ -86,6 +86,7 @@ class Engine:
     """`docker` as a server's container needs it: `stops_at` is the command that finds it stopped."""
 
     stops_at: str = ""
+    reason: str = "container 1f is not running"
     address: str = "10.213.0.2"
     host_key: str = "ssh-ed25519 AAAA"
     said: list[str] = field(default_factory=list)
@@ -94,7 +95,7 @@ class Engine:
         line = " ".join(arguments)
         self.said.append(line)
         if self.stops_at and self.stops_at in line:
-            return Reply(1, b"", "Error response from daemon: container 1f is not running")
+            return Reply(1, b"", f"Error response from daemon: {self.reason}")
         return Reply(0, self._answer(line).encode(), "")
 
     async def run(self, *arguments: str, **_: object) -> str:
@@ -138,6 +139,18 @@ async def test_a_server_that_stops_while_it_is_made_ready_is_waited_for(
     assert is_awaited(away.value), away.value.message
     engine.stops_at = ""
     assert (await servers.access("docker")).host == engine.address
+
+
+async def test_a_server_whose_network_was_pruned_while_it_was_stopped_is_made_anew_with_its_volumes(
+    engine: Engine, tmp_path: Path
+) -> None:
+    servers = LocalServers(tmp_path)
+    (tmp_path / "keys" / "ssh").mkdir(parents=True)
+    engine.stops_at, engine.reason = "start orchestrator-server", "network 0a1b2c not found"
+    with pytest.raises(OrchestratorError) as away:
+        await servers.access("docker")
+    assert is_awaited(away.value)
+    assert f"rm --force {servers.container('docker')}" in engine.said, "and no volume"
 
 
 async def test_a_changed_address_or_host_key_is_learned_through_the_engine(engine: Engine, tmp_path: Path) -> None:

@@ -5,13 +5,16 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from activities.adapters.agents.scripted import commands, resources
 from activities.adapters.agents.scripted.plan import Plan, plan_of
+from activities.adapters.agents.scripted.replies import AnswerDoubt
 from activities.adapters.agents.scripted.sentences import understand
 from activities.adapters.agents.scripted.specification import wish_of
+from activities.adapters.agents.scripted.turn import MOST_CRITERIA, MOST_WORDS
 from activities.adapters.agents.scripted.wish import Command, Entity, Field, Task, WishError
 from activities.adapters.agents.scripted.workspace import Workspace
 from tests.support.patience import patience
@@ -44,6 +47,8 @@ def planned(workspace: Workspace, sentence: str) -> Plan:
         ("Add stars:int to books", [("stars", "integer")]),
         ("Please add the fields publisher and due:date to the books.", [("publisher", "string"), ("due", "date")]),
         ("Добавь поле рейтинг к книгам", [("rating", "string")]),
+        ("Добавь в книги поле рейтинг:int", [("rating", "integer")]),
+        ("Add to books the fields stars:int and isbn", [("stars", "integer"), ("isbn", "string")]),
         ("Books: title, stars:int", [("stars", "integer")]),
     ],
 )
@@ -102,6 +107,14 @@ def test_a_removed_thing_loses_its_routes_and_keeps_its_data(workspace: Workspac
         "Delete old books every night",
         "Sort the books by year",
         "Don't remove the books",
+        "Remove the reminder about books",
+        "Delete all books",
+        "Удали все книги",
+        "Удали старые книги",
+        "Добавь рейтинг:int к старым книгам",
+        "Remove the books except the red ones",
+        "Delete books older than ten years",
+        "Remove the list of books on the first page",
     ],
 )
 def test_what_cannot_be_changed_is_not_built_and_says_why(workspace: Workspace, sentence: str) -> None:
@@ -109,6 +122,15 @@ def test_what_cannot_be_changed_is_not_built_and_says_why(workspace: Workspace, 
     assert plan.empty
     assert [one.words.rstrip(".") for one in plan.not_built] == [sentence]
     assert all(one.sentence for one in plan.not_built)
+
+
+@pytest.mark.parametrize(
+    "sentence", ["Add stars:int to planets and show the books", "Remove the planets and show the books"]
+)
+def test_a_thing_that_is_named_in_another_clause_is_left_alone(workspace: Workspace, sentence: str) -> None:
+    plan = planned(workspace, sentence)
+    assert (plan.entities, plan.removed) == ([], [])
+    assert [one.words for one in plan.not_built] == ["show the books", sentence.removesuffix(" and show the books")]
 
 
 def test_a_field_that_exists_with_another_type_is_asked_about(workspace: Workspace) -> None:
@@ -144,6 +166,61 @@ def test_a_short_answer_completes_the_wish_and_does_not_replace_it(
     assert len(wish.not_built) == 1, "the other clause has not vanished"
 
 
+def test_no_word_of_many_or_long_clauses_is_cut_off(workspace: Workspace) -> None:
+    many = [f"Let the visitor number {number} look at the {number}th book in the big hall" for number in range(90)]
+    long = "Sort them by " + " ".join(f"criterion{number}" for number in range(90))
+    outcome = turn(workspace, "Books: title, isbn. " + ". ".join([*many, long]))
+    criteria = outcome["criteria"]
+    assert len(criteria) <= MOST_CRITERIA
+    assert all(len(one["words"]) <= MOST_WORDS for one in criteria)
+    left_out = " ".join(one["words"] for one in criteria if one["state"] == "not_met")
+    assert all(words in left_out for words in many)
+    assert all(word in left_out.split() for word in long.split())
+
+
+WEATHER = "answers /start with Welcome and sends the weather"
+
+
+@pytest.mark.parametrize(
+    ("answer", "reply", "left"),
+    [
+        ("/start answers “Welcome and sends the weather”", "Welcome and sends the weather", []),
+        ("/start answers “Welcome”; sends the weather", "Welcome", ["sends the weather"]),
+        ("yes", "Welcome and sends the weather", []),
+        ("Welcome", "Welcome", ["sends the weather"]),
+        ("Hello", "Hello", []),
+    ],
+)
+def test_where_the_answer_of_a_command_ends_is_asked_and_no_other_clause_is_lost(
+    answer: str, reply: str, left: list[str]
+) -> None:
+    task = Task(f"A bot that {WEATHER}. Never write at night", {})
+    with pytest.raises(AnswerDoubt, match=WEATHER):
+        wish_of(task, [])
+    wish = wish_of(task, [answer], {answer: WEATHER})
+    assert [(one.name, one.reply) for one in wish.commands] == [("start", reply)]
+    assert [one.words for one in wish.not_built] == [*left, "Never write at night"]
+
+
+def test_a_second_name_that_cannot_be_built_is_asked_about_in_its_turn() -> None:
+    task = Task("Notes: title, class. Books: yield, year. Sort them", {})
+    answers = ["Notes: title, category"]
+    with pytest.raises(WishError, match="yield"):
+        wish_of(task, answers, {answers[0]: "class"})
+    answers.append("pages")
+    wish = wish_of(task, answers, {answers[0]: "class", answers[1]: "yield"})
+    assert {one.path: [field.name for field in one.fields] for one in wish.entities} == {
+        "notes": ["title", "category"], "books": ["pages", "year"],
+    }  # fmt: skip
+    assert [one.words for one in wish.not_built] == ["Sort them"]
+
+
+def test_the_clauses_of_a_task_stay_when_an_answer_forgives_a_name() -> None:
+    wish = wish_of(Task("Notes: title, class. Books: pages. Sort them", {}), ["Notes: title"])
+    assert [one.path for one in wish.entities] == ["notes", "books"]
+    assert [one.words for one in wish.not_built] == ["Notes: title, class", "Sort them"]
+
+
 def test_the_clauses_of_a_turn_are_in_its_outcome_and_the_question_names_what_is_unclear(workspace: Workspace) -> None:
     outcome = turn(workspace, "Books: title, isbn. Sort by year. Don't sell them")
     assert [(one["state"], one["words"]) for one in outcome["criteria"]] == [
@@ -151,16 +228,18 @@ def test_the_clauses_of_a_turn_are_in_its_outcome_and_the_question_names_what_is
     ]  # fmt: skip
     assert "I am a script, not a model" in str(outcome["summary"])
     assert "Not built: “Sort by year”; “Don't sell them”" in str(outcome["summary"])
+    asked = turn(workspace, "A bot that answers /start with Hi and counts people")
+    assert asked["choices"] == ["/start answers “Hi and counts people”", "/start answers “Hi”; and counts people"]
     asked = turn(workspace, "make something for my flower shop")
     assert (asked["status"], "“make something for my flower shop”" in str(asked["question"])) == ("question", True)
 
 
-def turn(workspace: Workspace, task: str) -> dict[str, object]:
+def turn(workspace: Workspace, task: str) -> dict[str, Any]:
     home = workspace.root.parent
     (workspace.root / "TASK.md").write_text(f"# Task\n\n{task}\n")
     env = {"PATH": os.environ["PATH"], "HOME": str(home), "ORCHESTRATOR_OUTCOME": str(home / "outcome.json")}
     command = [sys.executable, "-I", "-S", str(AGENT), "-p", "go"]
     done = subprocess.run(command, cwd=workspace.root, env=env, capture_output=True, timeout=patience(60), check=False)
     assert b"Traceback" not in done.stderr
-    found: dict[str, object] = json.loads((home / "outcome.json").read_text())
+    found: dict[str, Any] = json.loads((home / "outcome.json").read_text())
     return found

@@ -50,6 +50,7 @@ def understood(text: str) -> list[tuple[str, list[tuple[str, str]]]]:
             "recipes",
             [("title", "string"), ("cooking_time", "integer")],
         ),
+        ("Track runs: km:float, when:datetime", "runs", [("km", "number"), ("when", "datetime")]),
         ("movies: title, dueDate:date", "movies", [("title", "string"), ("dueDate", "date")]),
     ],
 )
@@ -59,6 +60,16 @@ def test_a_resource_is_understood(sentence: str, path: str, fields: list[tuple[s
 
 def test_several_resources_in_one_wish_are_all_understood() -> None:
     assert [path for path, _ in understood("Books: title; readers: name, email")] == ["books", "readers"]
+
+
+@pytest.mark.parametrize(
+    "field",
+    ["password", "Password:string", "userPassword", "admin_passwd:text", "pwd", "pin:int", "PIN code", "password_hash",
+     "пароль", "пароль админа", "пин-код", "пароль:строка"],
+)  # fmt: skip
+def test_a_password_by_any_name_and_type_is_one(field: str) -> None:
+    [users] = understand(f"Users: login, {field}").entities
+    assert users.fields[1].type == "password"
 
 
 def test_flags_and_marked_fields_may_be_left_out() -> None:
@@ -87,6 +98,7 @@ def test_a_command_is_understood(sentence: str, expected: list[tuple[str, str]])
         "make me something cool", "Make me something cool: fast", "flower shop", "A flower shop with roses and tulips",
         "Сделай что-нибудь крутое", "See http://example.com for details",
         "See http://example.com:8080/x for details", "", "Make a service: title",
+        "Сделай склад: товары — название, цена", "Make a shop: goods - title, price",
         "Requirements: it must be quick to open and work offline", "GET /notes returns",
     ],
 )  # fmt: skip

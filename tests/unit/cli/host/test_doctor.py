@@ -68,3 +68,19 @@ def test_each_disk_has_a_line(state: Any, verdict: str) -> None:
     found = doctor._disk(Disk("home, Docker", Path("/data"), 12, 34, state))
     assert (found.part, found.verdict) == ("disk: home, Docker", verdict)
     assert "12 of 34 MB free at /data" in found.found
+
+
+def test_what_docker_uses_is_shown_where_work_is_in_containers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    docker = tmp_path / "docker"
+    docker.write_text("#!/bin/sh\nprintf 'Images\\t3\\t1.2GB\\nLocal Volumes\\t7\\t80MB\\nOther\\t1\\t1B\\nodd\\n'\n")
+    docker.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    settings = Settings(home=tmp_path / "home")
+    assert doctor._used_by_docker(settings) == [], "no engine is asked that the platform does not use"
+    report(settings, work="containers", docker_root=str(tmp_path))
+    found = {one.part: one for one in doctor._used_by_docker(settings)}
+    assert {name: one.found for name, one in found.items()} == {
+        "used: Docker: Images": "1.2GB in 3",
+        "used: Docker: Local Volumes": "80MB in 7",
+    }
+    assert all(one.advice for one in found.values()), "each with its rule"
