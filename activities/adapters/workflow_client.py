@@ -31,6 +31,7 @@ from contracts.errors import ErrorClass, ErrorCode, OrchestratorError
 from contracts.maintenance import Ending, WorkflowEnding
 from contracts.names import SearchAttribute, UpdateName
 from contracts.steps import Done
+from runtime.temporal.converter import ACCEPTED_UPDATE_ENDED
 
 _RPC_TIMEOUT = timedelta(seconds=5)
 _TASK_ID = SearchAttributeKey.for_keyword(SearchAttribute.TASK_ID)
@@ -163,7 +164,7 @@ def _plain(result: object) -> dict[str, str | int | None]:
 
 def _refused(error: WorkflowUpdateFailedError) -> OrchestratorError:
     cause = error.cause
-    if isinstance(cause, ApplicationError) and cause.type == "AcceptedUpdateCompletedWorkflow":
+    if isinstance(cause, ApplicationError) and cause.type == ACCEPTED_UPDATE_ENDED:
         return OrchestratorError(ErrorCode.WORKFLOW_NOT_RUNNING, "The workflow ended before it answered.")
     if isinstance(cause, ApplicationError) and cause.type and cause.type in ErrorCode.__members__:
         code = ErrorCode(cause.type)

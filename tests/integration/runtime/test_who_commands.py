@@ -190,11 +190,14 @@ async def test_a_step_that_a_stranger_completes_is_not_believed(here: Place, ord
     await goes_on(other, [order])
 
 
-async def test_a_step_that_a_stranger_fails_is_reported_as_not_ours(here: Place, order: str) -> None:
+@pytest.mark.parametrize("details", [({"to": "somebody"},), ()], ids=["with details", "with words only"])
+async def test_a_step_that_a_stranger_fails_is_reported_as_not_ours(
+    here: Place, order: str, details: tuple[object, ...]
+) -> None:
     handle = await here.start("wait")
     await eventually(lambda: _waits(handle))
     step = here.enemy.get_async_activity_handle(workflow_id=handle.id, run_id=None, activity_id="step-wait")
-    await step.fail(ApplicationError("read this", {"to": order}, type="STOPPED_BY_PERSON", non_retryable=True))
+    await step.fail(ApplicationError(order, *details, type="STOPPED_BY_PERSON", non_retryable=True))
     with pytest.raises(WorkflowFailureError) as caught:
         await handle.result()
     assert isinstance(caught.value.cause, ActivityError)
