@@ -14,6 +14,7 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxR
 from temporalio.workflow import Info
 
 import workflows
+from runtime.temporal.codec import mark, not_authentic
 
 # Loaded once for all workflows instead of once per run. Ours hold no state and touch nothing at import; `workflows`
 # itself stays inside the sandbox.
@@ -47,6 +48,7 @@ class _KnownContexts(WorkflowInstance):
         self._others: dict[tuple[int, int], SerializationContext] = {}
 
     def activate(self, act: Any) -> Any:  # noqa: ANN401 - a message of the SDK's private bridge
+        _prove(act)
         completion = self._sandboxed.activate(act)
         for command in completion.successful.commands:
             self._remember(command)
@@ -77,6 +79,16 @@ class _KnownContexts(WorkflowInstance):
 
     def get_external_store_context(self, command_info: object) -> StorageDriverStoreContext:
         return StorageDriverStoreContext(target=None)
+
+
+def _prove(act: Any) -> None:  # noqa: ANN401 - a message of the SDK's private bridge
+    """Have a start without any payload refused like one with a payload of a stranger.
+
+    No workflow of ours could be made from it: its first task would fail, and be tried again, for ever.
+    """
+    for job in act.jobs:
+        if job.HasField("initialize_workflow") and not job.initialize_workflow.arguments:
+            job.initialize_workflow.arguments.append(mark(not_authentic("it is not there")))
 
 
 def build_runner() -> SandboxedWorkflowRunner:

@@ -91,7 +91,7 @@ class EncryptionCodec(PayloadCodec, WithSerializationContext):
         except OrchestratorError as error:
             if error.code is ErrorCode.PAYLOAD_KEY_UNKNOWN:
                 raise
-            return _mark(error)
+            return mark(error)
 
     def _key(self, key_id: bytes) -> bytes:
         return self._keyring.key(key_id.decode(errors="replace"))
@@ -154,7 +154,8 @@ def _associated(key_id: bytes, sealed_for: bytes | None) -> bytes:
     return key_id if sealed_for is None else b"\0".join((_FORMAT, key_id, sealed_for))
 
 
-def _mark(error: OrchestratorError) -> Payload:
+def mark(error: OrchestratorError) -> Payload:
+    """Stands for what was refused; our payload converter raises the error where the value is used."""
     reason = json.dumps({"code": error.code.value, "message": error.message})
     return Payload(metadata={"encoding": REFUSED}, data=reason.encode())
 

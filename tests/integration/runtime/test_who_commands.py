@@ -62,6 +62,11 @@ async def test_a_start_with_a_plain_payload_does_nothing(here: Place, order: str
     assert order not in DONE
 
 
+async def test_a_start_without_any_payload_ends_at_once(here: Place) -> None:
+    handle = await here.enemy.start_workflow("test.commanded", id=new_id(), task_queue=here.queue)
+    await is_refused(here.ours.get_workflow_handle(handle.id))
+
+
 async def test_a_plain_signal_is_dropped_and_the_workflow_goes_on(here: Place, order: str) -> None:
     handle = await here.start("hello")
     await here.enemy.get_workflow_handle(handle.id).signal("say", order)
