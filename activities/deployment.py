@@ -9,6 +9,7 @@ import structlog
 from temporalio import activity
 
 from activities import rules_environment, rules_serving
+from activities.ended import refuse_if_ended
 from activities.following import beating, followed, or_stop, to_the_end
 from activities.ports import DeployTarget, Forge, PlanReader, Platform
 from contracts import ids
@@ -118,7 +119,7 @@ class DevopsNodes:
 
         A port that another program holds is exchanged while nothing of the project has served: nobody knows it yet.
         """
-        await self._refuse_if_ended(state["task_id"])
+        await refuse_if_ended(self.platform, state["task_id"])
         request = await self._with_present_ports(_release_request(state))
         await self.platform.record_release(
             _record(state, ReleaseState.STARTING, server=request.allocation.server_handle)
@@ -204,7 +205,7 @@ class DevopsNodes:
 
     async def promote(self, state: DevopsState) -> DevopsState:
         """Record the release as the active one; a second run finds that done."""
-        await self._refuse_if_ended(state["task_id"])
+        await refuse_if_ended(self.platform, state["task_id"])
         allocation = Allocation.model_validate(state["allocation"])
         await self.platform.record_release(
             _record(
@@ -244,7 +245,7 @@ class DevopsNodes:
         return await to_the_end(self._revert(verdict))
 
     async def _revert(self, verdict: ReleaseVerdict) -> ReleaseOutcome:
-        await self._refuse_if_ended(verdict.task_id)
+        await refuse_if_ended(self.platform, verdict.task_id)
         releases = await self.platform.releases(verdict.project_id)
         mine = next((release for release in releases if release.id == verdict.release_id), None)
         if mine is not None and mine.state is ReleaseState.ACTIVE:
@@ -311,7 +312,7 @@ class DevopsNodes:
         return await to_the_end(self._operate(request))
 
     async def _operate(self, request: OperationRequest) -> OperationResult:
-        await self._refuse_if_ended(request.task_id)
+        await refuse_if_ended(self.platform, request.task_id)
         releases = await self.platform.releases(request.project_id)
         active = _active(releases)
         removed = any(release.state is ReleaseState.REMOVED for release in releases)
@@ -328,17 +329,6 @@ class DevopsNodes:
             # It has just answered: what was said about what serves is over.
             await self._mark(request.project_id, active.id, ReleaseState.ACTIVE)
         return result
-
-    async def _refuse_if_ended(self, task_id: str) -> None:
-        """Raises CONFLICT for a task that has ended.
-
-        Whoever reaches the Temporal server can have a workflow run again, and order one of its steps with a copy of its
-        input under its own id. What that did is over: a service that was stopped once is not stopped again.
-        """
-        if await self.platform.has_ended(task_id):
-            raise OrchestratorError(
-                ErrorCode.CONFLICT, "This request has already been carried out; to repeat it, start another one."
-            )
 
     async def _mark(self, project_id: str, release_id: str, state: ReleaseState) -> None:
         for release in await self.platform.releases(project_id):

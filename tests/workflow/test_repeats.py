@@ -14,9 +14,10 @@ from temporalio.exceptions import ActivityError, ApplicationError, ChildWorkflow
 from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
+from contracts import ids
 from contracts.errors import ErrorCode
 from contracts.names import ActivityName, Queue, WorkflowName
-from contracts.states import DeployAction, TaskState
+from contracts.states import DeployAction, TaskKind, TaskState
 from tests.support.eventually import eventually
 from tests.support.workflows.sealed_workflows import StepThiefWorkflow
 from tests.support.workflows.workflow_world import World
@@ -104,14 +105,60 @@ async def test_a_stop_that_is_reset_stops_nothing_again(world: World, stranger: 
     assert world.target.operations == ["stop"]
 
 
+async def delivered(world: World) -> dict[str, WorkflowHandle[Any, Any]]:
+    """The workflows of a delivery that has ended, by what they do."""
+    message = world.delivery()
+    started = await world.gateway.start_delivery(message)
+    await world.handle(started.workflow_id).result()
+    task_id = ids.child_task_id(message.task_id, TaskKind.ENGINEERING)
+    return {
+        "engineering": world.handle(ids.engineering_workflow_id(task_id)),
+        "agent": world.handle(ids.agent_worker_workflow_id(ids.worker_id_for_task(task_id))),
+        "deploy": world.deploy_handle(),
+    }
+
+
+@pytest.mark.parametrize(
+    ("where", "step"),
+    [
+        ("agent", ActivityName.AGENT_RUN_TURN),
+        ("engineering", "publish"),
+        ("deploy", "deploy"),
+        ("deploy", "promote"),
+    ],
+)
+async def test_a_step_of_a_delivery_that_has_ended_is_not_done_again(
+    world: World, stranger: Client, where: str, step: str
+) -> None:
+    done = (await delivered(world))[where]
+    before = seen(world)
+    ended = await stolen(done, step, stranger)
+    assert ended.activity_task_failed_event_attributes.failure.application_failure_info.type == ErrorCode.CONFLICT.value
+    assert seen(world) == before
+
+
+def seen(world: World) -> tuple[object, ...]:
+    """What people could notice."""
+    turns, released = len(world.runtime.turns), list(world.target.released)
+    return turns, dict(world.forge.effects), released, dict(world.platform.books)
+
+
 async def test_a_step_is_not_done_again_for_a_workflow_that_has_only_the_name(world: World, stranger: Client) -> None:
-    stopping = await stopped_once(world)
-    events = (await stopping.fetch_history()).events
-    [ordered] = [
-        event.activity_task_scheduled_event_attributes.input.payloads[0]
-        for event in events
-        if event.activity_task_scheduled_event_attributes.activity_type.name == ActivityName.DEPLOYMENT_OPERATE
+    ended = await stolen(await stopped_once(world), ActivityName.DEPLOYMENT_OPERATE, stranger)
+    assert ended.activity_task_failed_event_attributes.failure.application_failure_info.type == ErrorCode.CONFLICT.value
+    assert world.target.operations == ["stop"]
+
+
+async def stolen(done: WorkflowHandle[Any, Any], step: str, stranger: Client) -> HistoryEvent:
+    """How a step ends that a stranger orders, with the id and the input of one that is done."""
+    scheduled = [
+        event.activity_task_scheduled_event_attributes
+        for event in (await done.fetch_history()).events
+        if event.HasField("activity_task_scheduled_event_attributes")
     ]
+    names = [one.activity_type.name for one in scheduled]
+    ordered = next((one for one in scheduled if one.activity_type.name.split(".")[-1] == step.split(".")[-1]), None)
+    assert ordered is not None, names
     async with Worker(
         stranger,
         task_queue=f"queue-{uuid4()}",
@@ -120,14 +167,13 @@ async def test_a_step_is_not_done_again_for_a_workflow_that_has_only_the_name(wo
     ) as thief:
         handle = await stranger.start_workflow(
             StepThiefWorkflow.run,
-            args=[Queue.INFRA, ActivityName.DEPLOYMENT_OPERATE, RawValue(ordered)],
-            id=stopping.id,
+            args=[ordered.task_queue.name, ordered.activity_type.name, RawValue(ordered.input.payloads[0])],
+            id=done.id,
             task_queue=thief.task_queue,
         )
         [ended] = await eventually(lambda: _ends(handle), timeout=20)
         await handle.terminate()
-    assert ended.activity_task_failed_event_attributes.failure.application_failure_info.type == ErrorCode.CONFLICT.value
-    assert world.target.operations == ["stop"]
+        return ended
 
 
 async def _ends(handle: WorkflowHandle[Any, Any]) -> list[HistoryEvent]:
