@@ -7,6 +7,7 @@ import compileall
 from pathlib import Path
 from typing import Any
 
+from temporalio.api.common.v1 import Payload
 from temporalio.api.enums.v1 import CommandType
 from temporalio.converter import SerializationContext, StorageDriverStoreContext, WorkflowSerializationContext
 from temporalio.worker import WorkflowInstance, WorkflowInstanceDetails
@@ -82,13 +83,23 @@ class _KnownContexts(WorkflowInstance):
 
 
 def _prove(act: Any) -> None:  # noqa: ANN401 - a message of the SDK's private bridge
-    """Have a start without any payload refused like one with a payload of a stranger.
+    """Have a start, or an answer, without any payload refused like one with a payload of a stranger.
 
-    No workflow of ours could be made from it: its first task would fail, and be tried again, for ever.
+    Ours always have one, also where the answer is None. Without it no workflow could be made from a start, whose first
+    task would fail for ever, and a step that nobody did would count as done.
     """
     for job in act.jobs:
-        if job.HasField("initialize_workflow") and not job.initialize_workflow.arguments:
-            job.initialize_workflow.arguments.append(mark(not_authentic("it is not there")))
+        match job.WhichOneof("variant"):
+            case "initialize_workflow" if not job.initialize_workflow.arguments:
+                job.initialize_workflow.arguments.append(_absent())
+            case "resolve_activity" | "resolve_child_workflow_execution" as kind:
+                result = getattr(job, kind).result
+                if result.WhichOneof("status") == "completed" and not result.completed.HasField("result"):
+                    result.completed.result.CopyFrom(_absent())
+
+
+def _absent() -> Payload:
+    return mark(not_authentic("it is not there"))
 
 
 def build_runner() -> SandboxedWorkflowRunner:

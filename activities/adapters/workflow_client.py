@@ -118,8 +118,15 @@ class TemporalWorkflowClient:
             return ending.model_copy(update=_words(error.cause))
         except RPCError as error:
             raise _no_answer(error.message, run.id) from error
-        except (WorkflowContinuedAsNewError, OrchestratorError):
-            return ending  # what it said cannot be read
+        except WorkflowContinuedAsNewError:
+            return ending
+        except (OrchestratorError, ApplicationError) as error:
+            # The second is what the converter raises in an activity. Nobody can tell that such an end is ours.
+            code = error.type if isinstance(error, ApplicationError) else error.code.value
+            return ending.model_copy(update={"how": "failed", "code": code, "message": error.message})
+        if result is None:
+            # No workflow of ours ends without a word: somebody else has ended it.
+            return ending.model_copy(update={"how": "terminated"})
         return ending.model_copy(update={"result": _plain(result)})
 
     async def _update(

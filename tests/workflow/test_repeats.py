@@ -1,5 +1,6 @@
 """Work that has ended is not done again for a process that reaches Temporal: with a copy, by a reset, step by step."""
 
+import asyncio
 from typing import Any
 from uuid import uuid4
 
@@ -15,12 +16,14 @@ from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from contracts import ids
+from contracts.agent_workers import TurnOutcome
 from contracts.errors import ErrorCode
 from contracts.names import ActivityName, Queue, WorkflowName
 from contracts.states import DeployAction, TaskKind, TaskState
 from tests.support.eventually import eventually
-from tests.support.workflows.sealed_workflows import StepThiefWorkflow
+from tests.support.workflows.sealed_workflows import ForgedEndWorkflow, StepThiefWorkflow
 from tests.support.workflows.workflow_world import World
+from tests.workflow.test_maintenance import end_of, maintained
 
 A = "a" * 40
 RESTRICTIONS = SandboxRestrictions.default.with_passthrough_modules("tests.support", "contracts", "pydantic")
@@ -180,3 +183,24 @@ async def _ends(handle: WorkflowHandle[Any, Any]) -> list[HistoryEvent]:
     """How the server has recorded the end of steps; the thief cannot read it."""
     names = ("activity_task_failed_event_attributes", "activity_task_completed_event_attributes")
     return [event for event in (await handle.fetch_history()).events if event.WhichOneof("attributes") in names]
+
+
+@pytest.mark.parametrize("well", [True, False])
+async def test_a_task_does_not_end_as_a_stranger_says(world: World, stranger: Client, well: bool) -> None:
+    """He takes the run from the queue and ends it; the platform compares open tasks with what Temporal tells."""
+    world.runtime.scripts = [TurnOutcome(status="question", turn=1, question="Which fields?")]
+    message, says = world.engineering(), "http://evil.example"
+    await world.gateway.start_engineering(message)
+    await world.question(message.task_id)
+    async with Worker(stranger, task_queue=f"queue-{uuid4()}", workflows=[ForgedEndWorkflow],
+                      workflow_runner=SandboxedWorkflowRunner(restrictions=RESTRICTIONS)) as thief:  # fmt: skip
+        forged = await stranger.start_workflow(
+            ForgedEndWorkflow.run, args=[says, well], id=f"engineering/{uuid4().hex}", task_queue=thief.task_queue
+        )
+        await asyncio.wait({asyncio.ensure_future(forged.result())})
+    run_id = (await forged.describe()).run_id
+    world.platform.open = {message.task_id: {"workflow_id": forged.id, "run_id": run_id}}
+    await maintained(world)
+    last = await end_of(world, message.task_id)
+    assert (last.state, last.error_code) == (TaskState.FAILED, ErrorCode.PAYLOAD_NOT_AUTHENTIC)
+    assert says not in last.model_dump_json()
