@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from temporalio import activity
 
+from activities.ended import refuse_if_ended
 from activities.following import beating, followed, or_stop, to_the_end
 from activities.ports import AgentRuntime, Platform
 from contracts.names import ActivityName
@@ -18,6 +19,7 @@ class AgentActivities:
     @activity.defn(name=ActivityName.AGENT_RUN_TURN)
     async def run_turn(self, request: TurnRequest) -> TurnResult:
         """Run one turn to its end; a second run adopts the turn that the first one started."""
+        await beating(refuse_if_ended(self.platform, request.task_id))
         # Asked now and not at the start of the task: what an owner takes away holds from the next turn.
         hosts = await beating(self.platform.egress_hosts(request.project_id))
         asked = request.model_copy(update={"egress_hosts": hosts})

@@ -9,6 +9,7 @@ import structlog
 from temporalio import activity
 
 from activities import rules_environment, rules_serving
+from activities.ended import refuse_if_ended
 from activities.following import beating, followed, or_stop, to_the_end
 from activities.ports import DeployTarget, Forge, PlanReader, Platform
 from contracts import ids
@@ -118,6 +119,7 @@ class DevopsNodes:
 
         A port that another program holds is exchanged while nothing of the project has served: nobody knows it yet.
         """
+        await refuse_if_ended(self.platform, state["task_id"])
         request = await self._with_present_ports(_release_request(state))
         await self.platform.record_release(
             _record(state, ReleaseState.STARTING, server=request.allocation.server_handle)
@@ -203,6 +205,7 @@ class DevopsNodes:
 
     async def promote(self, state: DevopsState) -> DevopsState:
         """Record the release as the active one; a second run finds that done."""
+        await refuse_if_ended(self.platform, state["task_id"])
         allocation = Allocation.model_validate(state["allocation"])
         await self.platform.record_release(
             _record(
@@ -242,6 +245,7 @@ class DevopsNodes:
         return await to_the_end(self._revert(verdict))
 
     async def _revert(self, verdict: ReleaseVerdict) -> ReleaseOutcome:
+        await refuse_if_ended(self.platform, verdict.task_id)
         releases = await self.platform.releases(verdict.project_id)
         mine = next((release for release in releases if release.id == verdict.release_id), None)
         if mine is not None and mine.state is ReleaseState.ACTIVE:
@@ -308,6 +312,7 @@ class DevopsNodes:
         return await to_the_end(self._operate(request))
 
     async def _operate(self, request: OperationRequest) -> OperationResult:
+        await refuse_if_ended(self.platform, request.task_id)
         releases = await self.platform.releases(request.project_id)
         active = _active(releases)
         removed = any(release.state is ReleaseState.REMOVED for release in releases)

@@ -9,6 +9,7 @@ from typing import Any, TypedDict
 
 from temporalio import activity
 
+from activities.ended import refuse_if_ended
 from activities.following import beating, followed, or_stop, to_the_end
 from activities.ports import Follow, Forge, PlanReader, Platform, Tester, WorkflowClient
 from contracts.agent_workers import SendMessageCommand, TurnOutcome
@@ -132,6 +133,7 @@ class EngineeringNodes:
             summary=state.get("summary", ""),
             checks=[Check(name=TESTS_CHECK, commit=state["commit"], passed=state.get("passed", False))],
         )
+        await refuse_if_ended(self.platform, state["task_id"])
         result = await to_the_end(self.forge.publish(request))
         update: EngineeringState = {
             "publish_status": result.status,

@@ -166,6 +166,9 @@ class Platform(Protocol):
 
     async def apply_projection(self, projection: Projection) -> ProjectionAck: ...
 
+    async def has_ended(self, task_id: str) -> bool:
+        """Whether the task has its final state; False for one that nobody knows."""
+
     async def post_events(self, task_id: str, events: list[FineEvent]) -> None: ...
 
     async def egress_hosts(self, project_id: str) -> list[str]:

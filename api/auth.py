@@ -16,6 +16,7 @@ from fastapi import Depends, Header, Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from sqlalchemy import bindparam, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
 from sqlmodel import col
 
 from api.database import Session
@@ -52,13 +53,19 @@ AGENT_COMMANDS = frozenset(
 """Every command that a scoped token can be allowed. A test checks that each one belongs to a route."""
 
 # Built once: building it takes longer than running it.
+_MAKER = aliased(CredentialRow)
 _USER_OF_SECRET = (
     select(CredentialRow, UserRow)
     .join(UserRow, col(UserRow.user_id) == col(CredentialRow.user_id))
+    .outerjoin(_MAKER, col(_MAKER.id) == col(CredentialRow.made_with))
     .where(
         col(CredentialRow.secret_hash) == bindparam("digest"),
-        col(CredentialRow.ended_at).is_(None),
-        or_(col(CredentialRow.expires_at).is_(None), col(CredentialRow.expires_at) > bindparam("now")),
+        # Of the key that it was made with, too: one that ends at this moment leaves nothing behind that is being made.
+        *(col(each.ended_at).is_(None) for each in (CredentialRow, _MAKER)),
+        *(
+            or_(col(each.expires_at).is_(None), col(each.expires_at) > bindparam("now"))
+            for each in (CredentialRow, _MAKER)
+        ),
     )
 )
 _BEARERS = {CredentialKind.KEY, CredentialKind.TOKEN}
@@ -263,6 +270,9 @@ async def still_valid(session: AsyncSession, caller: Caller) -> bool:
         return True
     user = await session.get(UserRow, caller.user_id, populate_existing=True)
     if user is None or user.state != UserState.ACTIVE:
+        return False
+    if caller.commands is None and user.role != caller.role:
+        # What a former administrator reads may be somebody else's.
         return False
     if caller.through_bot or caller.credential is None:
         return True

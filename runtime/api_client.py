@@ -267,6 +267,15 @@ class ApiClient:
     async def task(self, task_id: str) -> TaskDTO:
         return await self._get(f"/tasks/{_part(task_id)}", TaskDTO)
 
+    async def has_ended(self, task_id: str) -> bool:
+        """Whether the task has its final state; False for one that nobody knows."""
+        try:
+            return (await self.task(task_id)).state.is_final
+        except OrchestratorError as error:
+            if error.code is not ErrorCode.NOT_FOUND:
+                raise
+            return False
+
     async def cancel_task(self, task_id: str) -> CancelAccepted:
         return await self._post(f"/tasks/{_part(task_id)}/cancel", CancelAccepted, None)
 

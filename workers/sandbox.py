@@ -7,6 +7,7 @@ import compileall
 from pathlib import Path
 from typing import Any
 
+from temporalio.api.common.v1 import Payload
 from temporalio.api.enums.v1 import CommandType
 from temporalio.converter import SerializationContext, StorageDriverStoreContext, WorkflowSerializationContext
 from temporalio.worker import WorkflowInstance, WorkflowInstanceDetails
@@ -14,6 +15,7 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxR
 from temporalio.workflow import Info
 
 import workflows
+from runtime.temporal.codec import mark, not_authentic
 
 # Loaded once for all workflows instead of once per run. Ours hold no state and touch nothing at import; `workflows`
 # itself stays inside the sandbox.
@@ -47,6 +49,7 @@ class _KnownContexts(WorkflowInstance):
         self._others: dict[tuple[int, int], SerializationContext] = {}
 
     def activate(self, act: Any) -> Any:  # noqa: ANN401 - a message of the SDK's private bridge
+        _prove(act)
         completion = self._sandboxed.activate(act)
         for command in completion.successful.commands:
             self._remember(command)
@@ -77,6 +80,26 @@ class _KnownContexts(WorkflowInstance):
 
     def get_external_store_context(self, command_info: object) -> StorageDriverStoreContext:
         return StorageDriverStoreContext(target=None)
+
+
+def _prove(act: Any) -> None:  # noqa: ANN401 - a message of the SDK's private bridge
+    """Have a start, or an answer, without any payload refused like one with a payload of a stranger.
+
+    Ours always have one, also where the answer is None. Without it no workflow could be made from a start, whose first
+    task would fail for ever, and a step that nobody did would count as done.
+    """
+    for job in act.jobs:
+        match job.WhichOneof("variant"):
+            case "initialize_workflow" if not job.initialize_workflow.arguments:
+                job.initialize_workflow.arguments.append(_absent())
+            case "resolve_activity" | "resolve_child_workflow_execution" as kind:
+                result = getattr(job, kind).result
+                if result.WhichOneof("status") == "completed" and not result.completed.HasField("result"):
+                    result.completed.result.CopyFrom(_absent())
+
+
+def _absent() -> Payload:
+    return mark(not_authentic("it is not there"))
 
 
 def build_runner() -> SandboxedWorkflowRunner:

@@ -29,7 +29,7 @@ with workflow.unsafe.imports_passed_through():
     from contracts.questions import QuestionDTO
     from contracts.states import ResultStatus, Stage, TaskKind, TaskState
     from contracts.subjects import Subject
-    from workflows import failures, options, rules
+    from workflows import failures, options, patches, rules
     from workflows.ledger import Ledger
     from workflows.visibility import attributes
 
@@ -52,20 +52,15 @@ class DeliveryWorkflow:
     @workflow.run
     async def run(self, message: DeliveryMessage) -> DeliveryResult:
         try:
-            await self._ledger.open(f"Delivery of {message.project_name} has started.")
-            self._ledger.stage(
-                Stage.ENGINEERING, "Engineering turns the description into a verified commit.", percent=5
-            )
-            built = await self._engineer()
-            failures.stop_if_cancelled()
-            self._ledger.stage(Stage.DEPLOY, f"Deploying commit {str(built.commit_sha)[:12]}.", percent=60)
-            live = await self._deploy(built)
-            return await self._complete(built, live)
+            acknowledged = await self._ledger.open(f"Delivery of {message.project_name} has started.")
+            if not (acknowledged.closed and patches.ended_stays_ended()):
+                return await self._deliver()
         except failures.ENDINGS as error:
             await self._record_end(error)
             if failures.is_cancellation(error):
                 raise asyncio.CancelledError from error
             raise
+        raise failures.already_ended()
 
     # Handlers --------------------------------------------------------------------------------------------
 
@@ -74,6 +69,14 @@ class DeliveryWorkflow:
         self._ledger.hear_from_below(question)
 
     # Phases ----------------------------------------------------------------------------------------------
+
+    async def _deliver(self) -> DeliveryResult:
+        self._ledger.stage(Stage.ENGINEERING, "Engineering turns the description into a verified commit.", percent=5)
+        built = await self._engineer()
+        failures.stop_if_cancelled()
+        self._ledger.stage(Stage.DEPLOY, f"Deploying commit {str(built.commit_sha)[:12]}.", percent=60)
+        live = await self._deploy(built)
+        return await self._complete(built, live)
 
     async def _engineer(self) -> EngineeringResult:
         message = self._message

@@ -188,9 +188,7 @@ class DeployWorkflow:
         try:
             acknowledged = await self._ledger.open(f"{message.action.value.capitalize()} has started.")
             if acknowledged.closed:
-                # what the task says of its end stays as it is
-                ended = failures.failure(ErrorCode.CONFLICT, "This request has already been carried out.")
-                self._failures[message.task_id] = ended
+                self._failures[message.task_id] = failures.already_ended()
                 return
             self._results[message.task_id] = await self._carry_out(attempt)
         except failures.ENDINGS as error:

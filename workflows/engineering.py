@@ -33,7 +33,7 @@ with workflow.unsafe.imports_passed_through():
     from contracts.states import ProjectStatus, QuestionKind, ResultStatus, Stage, TaskKind, TaskState
     from contracts.steps import ScaffoldResult, VerificationRequest
     from contracts.subjects import Subject
-    from workflows import failures, options, rules
+    from workflows import failures, options, patches, rules
     from workflows.children import cancel_in_any_run
     from workflows.graph_run import run_graph
     from workflows.ledger import Ledger
@@ -73,13 +73,9 @@ class EngineeringWorkflow:
     @workflow.run
     async def run(self, message: EngineeringMessage) -> EngineeringResult:
         try:
-            await self._ledger.open(f"Engineering has started on {self._name}.")
-            scaffold = await self._scaffold()
-            failures.stop_if_cancelled()
-            await self._start_agent_worker()
-            state = await self._develop_until_published(scaffold)
-            await self._close_agent_worker()
-            return await self._complete(state)
+            acknowledged = await self._ledger.open(f"Engineering has started on {self._name}.")
+            if not (acknowledged.closed and patches.ended_stays_ended()):
+                return await self._engineer()
         except failures.ENDINGS as error:
             if failures.is_cancellation(error):
                 await self._record_cancellation(unheard=failures.cancelled_unheard(error))
@@ -88,6 +84,7 @@ class EngineeringWorkflow:
             raise
         finally:
             await workflow.wait_condition(workflow.all_handlers_finished)
+        raise failures.already_ended()
 
     # Handlers --------------------------------------------------------------------------------------------
 
@@ -103,6 +100,14 @@ class EngineeringWorkflow:
             raise failures.failure(*refusal)
 
     # Phases ----------------------------------------------------------------------------------------------
+
+    async def _engineer(self) -> EngineeringResult:
+        scaffold = await self._scaffold()
+        failures.stop_if_cancelled()
+        await self._start_agent_worker()
+        state = await self._develop_until_published(scaffold)
+        await self._close_agent_worker()
+        return await self._complete(state)
 
     async def _scaffold(self) -> ScaffoldResult:
         if not self._repository:

@@ -71,3 +71,8 @@ def code_and_message(error: BaseException) -> tuple[str, str]:
 def failure(code: str, message: str) -> ApplicationError:
     """The failure that a workflow ends with: shown as Failed, with a code that parents and people read."""
     return ApplicationError(message, type=code, non_retryable=True)
+
+
+def already_ended() -> ApplicationError:
+    """The failure of a run whose task has ended in another one: what the task says of its end stays as it is."""
+    return failure(ErrorCode.CONFLICT, "This request has already been carried out.")

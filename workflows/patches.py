@@ -7,6 +7,15 @@ and adds a golden history of the new path; `docs/decisions/` says why.
 from temporalio import workflow
 
 
+def ended_stays_ended() -> bool:
+    """A delivery, or engineering, whose task has ended in an earlier run does nothing; before, it did everything again.
+
+    Asked only in such a run. Retires with the runs of the old form: each was started by hand, again under the id of one
+    that had ended.
+    """
+    return workflow.patched("ended-stays-ended-2026-11-30")
+
+
 def refused_is_told_again() -> bool:
     """A projection that the API refuses is sent again in its barest form, if the task would stay open without it.
 

@@ -31,6 +31,7 @@ from contracts.errors import ErrorClass, ErrorCode, OrchestratorError
 from contracts.maintenance import Ending, WorkflowEnding
 from contracts.names import SearchAttribute, UpdateName
 from contracts.steps import Done
+from runtime.temporal.converter import ACCEPTED_UPDATE_ENDED
 
 _RPC_TIMEOUT = timedelta(seconds=5)
 _TASK_ID = SearchAttributeKey.for_keyword(SearchAttribute.TASK_ID)
@@ -117,8 +118,15 @@ class TemporalWorkflowClient:
             return ending.model_copy(update=_words(error.cause))
         except RPCError as error:
             raise _no_answer(error.message, run.id) from error
-        except (WorkflowContinuedAsNewError, OrchestratorError):
-            return ending  # what it said cannot be read
+        except WorkflowContinuedAsNewError:
+            return ending
+        except (OrchestratorError, ApplicationError) as error:
+            # The second is what the converter raises in an activity. Nobody can tell that such an end is ours.
+            code = error.type if isinstance(error, ApplicationError) else error.code.value
+            return ending.model_copy(update={"how": "failed", "code": code, "message": error.message})
+        if result is None:
+            # No workflow of ours ends without a word: somebody else has ended it.
+            return ending.model_copy(update={"how": "terminated"})
         return ending.model_copy(update={"result": _plain(result)})
 
     async def _update(
@@ -163,7 +171,7 @@ def _plain(result: object) -> dict[str, str | int | None]:
 
 def _refused(error: WorkflowUpdateFailedError) -> OrchestratorError:
     cause = error.cause
-    if isinstance(cause, ApplicationError) and cause.type == "AcceptedUpdateCompletedWorkflow":
+    if isinstance(cause, ApplicationError) and cause.type == ACCEPTED_UPDATE_ENDED:
         return OrchestratorError(ErrorCode.WORKFLOW_NOT_RUNNING, "The workflow ended before it answered.")
     if isinstance(cause, ApplicationError) and cause.type and cause.type in ErrorCode.__members__:
         code = ErrorCode(cause.type)

@@ -37,11 +37,24 @@ class Made:
 
 
 async def make(
-    session: AsyncSession, kind: CredentialKind, user_id: int, *, ttl: timedelta | None = None, **fields: object
+    session: AsyncSession,
+    kind: CredentialKind,
+    user_id: int,
+    *,
+    ttl: timedelta | None = None,
+    made_with: str | None = None,
+    **fields: object,
 ) -> Made:
-    """Make a credential, and tidy away those of a short life that ended a week ago. `fields` are further columns."""
+    """Make a credential, and tidy away those of a short life that ended a week ago. `fields` are further columns.
+
+    None outlives the one it is made with.
+    """
     await delete_ended(session)
     now, secret = utc_now(), new_secret(_PREFIXES[kind])
+    ends = [now + ttl] if ttl is not None else []
+    maker = None if made_with is None else await session.get(CredentialRow, made_with)
+    if maker is not None and maker.expires_at is not None:
+        ends.append(maker.expires_at)
     row = CredentialRow.model_validate(
         {
             "id": f"{kind.value}-{uuid4().hex[:16]}",
@@ -49,7 +62,8 @@ async def make(
             "secret_hash": hash_secret(secret),
             "user_id": user_id,
             "created_at": now,
-            "expires_at": None if ttl is None else now + ttl,
+            "expires_at": min(ends, default=None),
+            "made_with": made_with,
             **fields,
         }
     )
@@ -106,6 +120,12 @@ async def end_all_of(
     wanted = [kind.value for kind in kinds]
     made = col(CredentialRow.made_with).in_(theirs)
     await _end(session, or_(col(CredentialRow.user_id) == user_id, made) & col(CredentialRow.kind).in_(wanted))
+
+
+async def end_made_for_others(session: AsyncSession, user_id: int) -> None:
+    """End the tokens that a person made in the name of others, as an administrator may."""
+    theirs = select(col(CredentialRow.id)).where(col(CredentialRow.user_id) == user_id)
+    await _end(session, (col(CredentialRow.user_id) != user_id) & col(CredentialRow.made_with).in_(theirs))
 
 
 async def end_tokens_of_project(session: AsyncSession, project_id: str) -> None:

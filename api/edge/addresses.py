@@ -45,6 +45,14 @@ def own_origins(settings: Settings) -> set[str]:
     return {settings.site_url, *(f"http://{host}:{settings.api_port}" for host in hosts)}
 
 
+def session_cookie(settings: Settings) -> str:
+    """The name of the cookie of a login.
+
+    Browsers send cookies to every port of a host; the name keeps two installations on one host apart.
+    """
+    return f"orchestrator_ui_{settings.api_port}"
+
+
 def _peer(scope: Scope) -> Address | None:
     client = scope.get("client")
     return None if client is None else _parsed(client[0])

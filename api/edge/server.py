@@ -1,16 +1,17 @@
 """The HTTP server: uvicorn, and a limit to how long the head of a request may take."""
 
 import asyncio
+from http import HTTPStatus
 from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from api.edge.security_headers import WITHOUT_A_PATH
 from runtime.settings import Settings
 
 _SHUTDOWN_S = 5
-_TOO_SLOW = b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 
 
 def serve(app: FastAPI, settings: Settings) -> None:
@@ -20,6 +21,8 @@ def serve(app: FastAPI, settings: Settings) -> None:
         host=settings.api_host,
         port=settings.api_port,
         http=protocol(settings.header_timeout_s),
+        # There are none here, and one would pass by what counts requests.
+        ws="none",
         log_config=None,
         access_log=False,
         server_header=False,
@@ -61,8 +64,27 @@ def protocol(header_s: float) -> type[H11Protocol]:
                 self._deadline = None
 
         def _give_up(self) -> None:
-            if not self.transport.is_closing():
-                self.transport.write(_TOO_SLOW)
-                self.transport.close()
+            self._refuse(HTTPStatus.REQUEST_TIMEOUT)
+
+        def send_400_response(self, msg: str) -> None:
+            self._refuse(HTTPStatus.BAD_REQUEST, msg)
+
+        def _refuse(self, status: HTTPStatus, text: str = "") -> None:
+            if self.transport.is_closing():
+                return
+            cycle: Any = self.cycle
+            if cycle is None or cycle.response_complete or not cycle.response_started:
+                dated = {name.decode(): value.decode() for name, value in self.server_state.default_headers}
+                self.transport.write(_refusal(status, text, dated))
+            self.transport.close()
 
     return BoundedProtocol
+
+
+def _refusal(status: HTTPStatus, text: str, dated: dict[str, str]) -> bytes:
+    """A whole reply to what is no request."""
+    content = text.encode("ascii", "replace")
+    described = {"Content-Type": "text/plain; charset=utf-8", "Content-Length": str(len(content))}
+    headers = {**dated, **WITHOUT_A_PATH, **described, "Connection": "close"}
+    lines = [f"HTTP/1.1 {status.value} {status.phrase}", *(f"{name}: {value}" for name, value in headers.items())]
+    return "\r\n".join([*lines, "", ""]).encode() + content

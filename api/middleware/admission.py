@@ -5,11 +5,11 @@ from contextlib import AbstractContextManager, nullcontext
 
 import structlog
 from starlette.datastructures import Headers
-from starlette.requests import Request
+from starlette.requests import Request, cookie_parser
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.auth import ServiceKeys, hash_secret, knows_key
-from api.edge.addresses import client_address
+from api.edge.addresses import client_address, session_cookie
 from api.edge.rates import OpenStreams, Rates, Refusal
 from api.problems import problem_response
 from api.tables import AuditRow
@@ -45,6 +45,13 @@ class Admission:
     def recognise(self, digest: str) -> None:
         """Remember a key that got in."""
         self.rates.recognise(digest)
+
+    def login(self, scope: Scope) -> str | None:
+        """The hash of a browser's login, for pages of the Web UI: each of them is hundreds of requests."""
+        if not str(scope["path"]).startswith(_BY_COOKIE):
+            return None
+        cookie = cookie_parser(Headers(scope=scope).get("cookie", "")).get(session_cookie(self.settings))
+        return hash_secret(cookie) if cookie else None
 
     def is_platform(self, digest: str | None) -> bool:
         """Whether this is the platform's own key. Its processes are not limited: they do the work."""
@@ -83,7 +90,8 @@ class AdmissionGuard:
             await self._admitted(scope, receive, send)
 
     async def _refusal(self, scope: Scope) -> Refusal | None:
-        digest, address = _digest(scope), client_address(scope, self._admission.settings)
+        digest = _digest(scope) or self._admission.login(scope)
+        address = client_address(scope, self._admission.settings)
         if digest is not None and self._admission.is_service(digest):
             self._admission.recognise(digest)
         return await self._admission.rates.refusal(digest, address, self._acting_for(scope))

@@ -111,9 +111,12 @@ async def transfer_project(
     session: Session,
     caller: PersonWithKey,
     settings: SettingsDep,
+    quotas: QuotasDep,
 ) -> ProjectDTO:
     """Hand the project over to another person, who becomes its only owner. Running work is a conflict."""
     act.tell(to=str(body.user_id))
+    given = await find_project(session, caller, project_id, Right.OWN)
+    await quotas.check_one_more_project(session, body.user_id, given)
     return replies.project(await transfer(session, caller, project_id, body.user_id), settings)
 
 

@@ -64,8 +64,9 @@ async def update(session: AsyncSession, user_id: int, body: UserUpdate) -> UserR
     if role is not Role.ADMIN or state is not UserState.ACTIVE:
         await keep_an_admin(session, row)
     if role is not Role.ADMIN and row.role == Role.ADMIN:
-        # What they read as an administrator, in the Web UI.
+        # What they read as an administrator, in the Web UI and through agents in projects of others.
         await credentials.end_all_of(session, user_id, (CredentialKind.TICKET, CredentialKind.SESSION))
+        await credentials.end_made_for_others(session, user_id)
     if state is UserState.BLOCKED:
         await credentials.end_all_of(session, user_id, _SHORT_LIVED)
     row.role, row.state = role.value, state.value

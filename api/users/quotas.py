@@ -40,15 +40,28 @@ class Quotas:
         if known is not None and known.status != ProjectStatus.ARCHIVED:
             return
         owner_id = user_id if known is None else known.owner_id
-        # Two that are created at once are counted one after the other.
-        await session.execute(select(func.pg_advisory_xact_lock(func.hashtext(f"projects of {owner_id}"))))
-        mine = (col(ProjectRow.owner_id) == owner_id) & (col(ProjectRow.status) != ProjectStatus.ARCHIVED.value)
-        if (await session.scalar(select(func.count()).where(mine)) or 0) >= self._projects:
+        if await self._is_full(session, owner_id):
             raise permanent(
                 ErrorCode.QUOTA_EXCEEDED,
                 f"You have {self._projects} projects, and may not have more. Archive one that you no longer need, or "
                 "ask the operator for a higher ORCHESTRATOR_MAX_PROJECTS_PER_USER.",
             )
+
+    async def check_one_more_project(self, session: AsyncSession, user_id: int, given: ProjectRow) -> None:
+        """Raises QUOTA_EXCEEDED when this person cannot be given the project. An archived one does not count."""
+        counts = given.status != ProjectStatus.ARCHIVED and given.owner_id != user_id
+        if counts and await self._is_full(session, user_id):
+            raise permanent(
+                ErrorCode.QUOTA_EXCEEDED,
+                f"User {user_id} has {self._projects} projects, and may not have more. They can archive one, or the "
+                "operator raises ORCHESTRATOR_MAX_PROJECTS_PER_USER.",
+            )
+
+    async def _is_full(self, session: AsyncSession, owner_id: int) -> bool:
+        # Two that are created at once are counted one after the other.
+        await session.execute(select(func.pg_advisory_xact_lock(func.hashtext(f"projects of {owner_id}"))))
+        mine = (col(ProjectRow.owner_id) == owner_id) & (col(ProjectRow.status) != ProjectStatus.ARCHIVED.value)
+        return (await session.scalar(select(func.count()).where(mine)) or 0) >= self._projects
 
     @asynccontextmanager
     async def one_more_task(

@@ -6,7 +6,9 @@ from urllib.parse import urlsplit
 import structlog
 from fastapi import Request
 
-from api.edge.addresses import is_trusted_proxy, own_origins
+from api.audit.trail import record
+from api.auth import hash_secret
+from api.edge.addresses import client_address, is_trusted_proxy, own_origins
 from api.problems import permanent
 from api.web_ui.parts import web_ui_of
 from api.web_ui.sessions import Visitor
@@ -35,11 +37,24 @@ async def require_viewer(request: Request) -> Viewer:
     if named is not None:
         user_id = _user_named(named, web_ui.settings)
         visitor = await web_ui.sessions.visitor_named(user_id, fresh=request.method != "GET")
-        return _admin(visitor, by_proxy=True)
+        viewer = _admin(visitor, by_proxy=True)
+        await _tell_sign_in(request, viewer)
+        return viewer
     visitor = await web_ui.sessions.visitor_of(request, fresh=request.method != "GET")
     if visitor is None:
         raise permanent(ErrorCode.NOT_AUTHENTICATED, _not_logged_in(request, web_ui.settings))
-    return _admin(visitor, by_proxy=False)
+    viewer = _admin(visitor, by_proxy=False)
+    request.app.state.platform.admission.recognise(hash_secret(request.cookies[web_ui.sessions.cookie]))
+    return viewer
+
+
+async def _tell_sign_in(request: Request, viewer: Viewer) -> None:
+    """A proxy names its user with each request: like the use of a key, the first one from an address is a sign-in."""
+    platform = request.app.state.platform
+    address = client_address(request.scope, platform.settings)
+    if platform.admission.rates.signs_in(f"proxy/{viewer.user_id}", address):
+        async with platform.sessions.begin() as session:
+            await record(session, request, "sign_in.proxy", viewer.user_id)
 
 
 async def is_viewer(request: Request) -> bool:

@@ -1,17 +1,18 @@
 """The Temporal Web UI behind a login, below a path of the API's own address, so that its scripts reach the codec."""
 
+import re
 from typing import Annotated
 from urllib.parse import parse_qsl, quote
 
 from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import RedirectResponse, Response
 
-from api.audit.trail import Act, audited, record
+from api.audit.trail import DONE, Act, audited, record
 from api.auth import Admin
 from api.database import Session
 from api.edge.addresses import client_address
 from api.problems import permanent
-from api.web_ui.access import is_viewer, require_own_page, require_same_site, require_viewer
+from api.web_ui.access import Viewer, is_viewer, require_own_page, require_same_site, require_viewer
 from api.web_ui.codec import decode
 from api.web_ui.forwarding import forwarded
 from api.web_ui.pages import is_person, log_in_page, refusal_page
@@ -23,6 +24,8 @@ from runtime.settings import WEB_UI_PATH
 
 router = APIRouter(tags=["platform"])
 
+_READING = re.compile(r"/(?:query|queries)(?:/|\Z)")
+"""Temporal takes a question to a workflow as a POST."""
 _NOT_KEPT = {"Cache-Control": "no-store"}
 
 HOME = f"{WEB_UI_PATH}/namespaces/default/workflows"
@@ -121,9 +124,23 @@ async def forward(request: Request) -> Response:
         if page is None:
             raise
         return page
-    if request.method != "GET":
-        require_own_page(request, viewer)
-    return await forwarded(request, web_ui)
+    if request.method == "GET":
+        return await forwarded(request, web_ui)
+    require_own_page(request, viewer)
+    reply = await forwarded(request, web_ui)
+    if not _READING.search(request.url.path):
+        await _tell_change(request, viewer, reply.status_code)
+    return reply
+
+
+async def _tell_change(request: Request, viewer: Viewer, status: int) -> None:
+    """Who has ended, reset or signalled what in the Web UI; its path names the workflow."""
+    failed = ErrorCode.TEMPORAL_UNREACHABLE if status >= 500 else ErrorCode.INVALID_INPUT
+    path = request.scope["raw_path"].decode("latin-1").removeprefix(WEB_UI_PATH)
+    async with request.app.state.platform.sessions.begin() as session:
+        target = f"{request.method} {path}"
+        result = DONE if status < 400 else failed.value
+        await record(session, request, "web_ui.change", viewer.user_id, target, result=result)
 
 
 # Plain routes: they speak Temporal's protocols, not the API's, and a cookie opens them instead of a key.

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from api.auth import Caller, find_credential, hash_secret
 from api.credentials.queries import Made, make
 from api.database import Sessions
+from api.edge.addresses import session_cookie
 from api.tables import UserRow
 from contracts.base import utc_now
 from contracts.states import CredentialKind, Role, UserState
@@ -44,8 +45,7 @@ class WebSessions:
     """
 
     def __init__(self, settings: Settings, sessions: Sessions, clock: Callable[[], float] = time.monotonic) -> None:
-        # Browsers send cookies to every port of a host; the name keeps two installations on one host apart.
-        self.cookie = f"orchestrator_ui_{settings.api_port}"
+        self.cookie = session_cookie(settings)
         # Where people use https, the browser must not send it without.
         self.is_secure = settings.site_url.startswith("https:")
         self._sessions = sessions

@@ -112,7 +112,7 @@ class Parts:
     @property
     def without_a_key(self) -> str:
         """What anybody who reaches the Temporal server can do, and what not."""
-        can = "can list ids, hold up, cancel and terminate work; it can start, answer and read nothing"
+        can = "can list ids, hold up, reset, cancel and terminate work; it can start, answer and read nothing"
         if not self.has_own_temporal:
             return f"whoever reaches {self.temporal_target} without a key {can}"
         ports = f"{self.settings.temporal_port} and {self.settings.ui_port}"

@@ -15,6 +15,20 @@ ANYWHERE = "*"
 _PORTS = frozenset({22, 80, 443, 9418})
 _NAME = re.compile(r"[a-z0-9_]([a-z0-9_.-]{0,251}[a-z0-9_])?")
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+_CLOSED = tuple(
+    ipaddress.ip_network(one)
+    for one in (
+        "168.63.129.16/32",  # Azure gives secrets of a machine to itself here
+        "192.0.0.0/24",  # 192.0.0.192 is Oracle's link-local address
+        "192.88.99.0/24",
+        "::ffff:0:0:0/96",  # an IPv4 address in its last bits
+        "64:ff9b:1::/48",  # the same, as a network chooses it
+        "3fff::/20",
+        "5f00::/16",
+        "fec0::/10",
+    )
+)
+"""Not of the public internet, although the library's table of some version says so."""
 
 
 class Denied(Exception):
@@ -56,7 +70,7 @@ class Policy:
         """The address of a name, if it is one of the public internet. Raises Denied."""
         if f"{name}:{port}" in self.gateway:
             return address
-        if address in self.own or not is_public(address):
+        if _own_forms(address) & {plain(one) for one in self.own} or not is_public(address):
             raise Denied(f"{name} is an address of this machine, or of a private network.")
         return address
 
@@ -79,10 +93,10 @@ def plain(host: str) -> str:
 def is_public(address: str) -> bool:
     """Whether an address is one of the public internet, also where it carries another one inside."""
     known = ipaddress.ip_address(address.partition("%")[0])
+    if any(known in network for network in _CLOSED):
+        return False
     if isinstance(known, ipaddress.IPv6Address):
-        inside = known.ipv4_mapped or known.sixtofour or (known.teredo[1] if known.teredo else None)
-        if known in _NAT64:
-            inside = ipaddress.IPv4Address(int(known) & 0xFFFFFFFF)
+        inside = _inside(known)
         if inside is not None and not is_public(str(inside)):
             return False
         if known.ipv4_mapped is not None:
@@ -90,6 +104,20 @@ def is_public(address: str) -> bool:
         if int(known) < 1 << 32:
             return False
     return known.is_global and not known.is_multicast
+
+
+def _inside(known: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
+    """The IPv4 address that an IPv6 address leads to."""
+    if known in _NAT64:
+        return ipaddress.IPv4Address(int(known) & 0xFFFFFFFF)
+    return known.ipv4_mapped or known.sixtofour or (known.teredo[1] if known.teredo else None)
+
+
+def _own_forms(address: str) -> set[str]:
+    """An address as it is written, and as what it leads to: `::ffff:` reaches this machine's IPv4 address, too."""
+    known = ipaddress.ip_address(address.partition("%")[0])
+    inside = _inside(known) if isinstance(known, ipaddress.IPv6Address) else None
+    return {str(known), *([str(inside)] if inside is not None else [])}
 
 
 def _matches(name: str, wanted: str) -> bool:

@@ -21,6 +21,7 @@ VERSIONS = frozenset(f"1.{minor}" for minor in range(40, 53))
 """Those whose changes were read: Docker 19.03 to 29. A newer one may give an old call a new meaning."""
 _MAX_TARGET = 8192
 _PATH = re.compile(r"/(?:v(?P<version>1\.[1-9][0-9])/)?(?P<rest>[A-Za-z0-9_.:/-]*)")
+_ABOUT = re.compile(rf"containers/{CONTAINER}(?=/|\Z)|volumes/{VOLUME}\Z")
 _KEY = re.compile(r"[a-z_]{1,20}")
 _SWITCH = re.compile(r"0|1|True|False|true|false")
 _OFF = re.compile(r"0|False|false")
@@ -35,13 +36,22 @@ Describe = Callable[[object, Mapping[str, str]], object]
 
 @dataclass(frozen=True)
 class Call:
-    """A call that may pass: what the engine is asked. `describe` checks a described body and writes it anew."""
+    """A call that may pass: what the engine is asked. `describe` checks a described body and writes it anew.
+
+    `about` is the container or the volume that it is about, such as `volumes/venv-1`; empty for others.
+    """
 
     method: str
     target: str
     body: Body = "none"
     describe: Describe | None = None
     query: Mapping[str, str] = field(default_factory=dict)
+    about: str = ""
+
+    def things(self, body: bytes) -> list[str]:
+        """All that it is about, with the volumes in its body, which `described` has returned."""
+        mounts = json.loads(body)["HostConfig"].get("Mounts", []) if self.describe is container_body else []
+        return [*([self.about] if self.about else []), *(f"volumes/{mount['Source']}" for mount in mounts)]
 
     def described(self, content: bytes) -> bytes:
         """The body as the engine gets it. Raises Refused."""
@@ -139,7 +149,15 @@ def known_call(method: str, target: str) -> Call:
         if method in route.methods and route.unversioned == (version is None) and re.fullmatch(route.path, rest):
             kept = _checked_query(query, route)
             address = f"/v{version}/{rest}" if version else f"/{rest}"
-            return Call(method, address + (f"?{urlencode(kept)}" if kept else ""), route.body, route.describe, kept)
+            about = _ABOUT.match(rest)
+            return Call(
+                method,
+                address + (f"?{urlencode(kept)}" if kept else ""),
+                route.body,
+                route.describe,
+                kept,
+                about[0] if about else "",
+            )
     raise Refused("the platform's agents need no such call")
 
 

@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator
 import h11
 
 from infra.engine_proxy.calls import Call, known_call
+from infra.engine_proxy.ownership import refuse_foreign
 from infra.engine_proxy.refusals import Refused
 
 MAX_DESCRIPTION = 128 * 1024
@@ -60,6 +61,7 @@ class Passage:
                     return False
                 call = _understood(request)
                 body = await self._small_body(call)
+                await refuse_foreign(self._engine, call.things(body))
         except h11.RemoteProtocolError as error:
             await self._refuse(Refused("it is not one plain HTTP/1.1 request", error.error_status_hint))
             return False

@@ -23,12 +23,15 @@ if TYPE_CHECKING:
     from temporalio.client import Client
 
 # The first lets a workflow step continue immediately instead of at the next 50 ms tick; one partition per queue
-# shortens the tail on a single host; fairness keeps one project's backlog from starving the others.
+# shortens the tail on a single host; fairness keeps one project's backlog from starving the others. The server has an
+# HTTP interface besides, on a port of its own choice, which takes orders from the page of any site that a browser of
+# this machine shows: nothing here uses it, so it answers nobody.
 DYNAMIC_CONFIG: Mapping[str, str] = {
     "history.transferProcessorMaxPollRPS": "5000",
     "matching.numTaskqueueReadPartitions": "1",
     "matching.numTaskqueueWritePartitions": "1",
     "matching.enableFairness": "true",
+    "frontend.httpAllowedHosts": '["nobody.invalid"]',
 }
 
 _HEALTH_INTERVAL_S = 0.1

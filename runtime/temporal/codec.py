@@ -74,7 +74,7 @@ class EncryptionCodec(PayloadCodec, WithSerializationContext):
         PAYLOAD_TAMPERED, PAYLOAD_TOO_LARGE or PAYLOAD_KEY_UNKNOWN.
         """
         if payload.metadata.get("encoding") != ENCODING:
-            raise _not_authentic("it is not encrypted")
+            raise not_authentic("it is not encrypted")
         if len(payload.data) > MAX_SEALED_BYTES:
             raise _refused(
                 ErrorCode.PAYLOAD_TOO_LARGE, f"A stored payload of {len(payload.data):,} bytes is too large to be ours."
@@ -82,7 +82,7 @@ class EncryptionCodec(PayloadCodec, WithSerializationContext):
         key_id = payload.metadata.get(KEY_ID, b"")
         sealed_for = payload.metadata.get(SEALED_FOR)
         if self._reader is not None and sealed_for != self._reader.encode():
-            raise _not_authentic(_whose(sealed_for))
+            raise not_authentic(_whose(sealed_for))
         return _decrypt(self._key(key_id), key_id, sealed_for, payload)
 
     def _opened_or_marked(self, payload: Payload) -> Payload:
@@ -91,7 +91,7 @@ class EncryptionCodec(PayloadCodec, WithSerializationContext):
         except OrchestratorError as error:
             if error.code is ErrorCode.PAYLOAD_KEY_UNKNOWN:
                 raise
-            return _mark(error)
+            return mark(error)
 
     def _key(self, key_id: bytes) -> bytes:
         return self._keyring.key(key_id.decode(errors="replace"))
@@ -127,7 +127,7 @@ def refusal_in(payload: Payload) -> OrchestratorError | None:
         return _refused(ErrorCode(reason["code"]), str(reason["message"]))
     except (ValueError, KeyError, TypeError):
         # Whoever could seal this could seal anything; it is refused all the same.
-        return _not_authentic("its encoding is not one of ours")
+        return not_authentic("its encoding is not one of ours")
 
 
 def _encrypt(cipher: AESGCM, key_id: bytes, sealed_for: bytes, payload: Payload) -> Payload:
@@ -154,7 +154,8 @@ def _associated(key_id: bytes, sealed_for: bytes | None) -> bytes:
     return key_id if sealed_for is None else b"\0".join((_FORMAT, key_id, sealed_for))
 
 
-def _mark(error: OrchestratorError) -> Payload:
+def mark(error: OrchestratorError) -> Payload:
+    """Stands for what was refused; our payload converter raises the error where the value is used."""
     reason = json.dumps({"code": error.code.value, "message": error.message})
     return Payload(metadata={"encoding": REFUSED}, data=reason.encode())
 
@@ -165,7 +166,8 @@ def _whose(sealed_for: bytes | None) -> str:
     return f"it was sealed for {sealed_for.decode(errors='replace')[:200]!a}"
 
 
-def _not_authentic(why: str) -> OrchestratorError:
+def not_authentic(why: str) -> OrchestratorError:
+    """The refusal of what did not come from this platform."""
     return _refused(
         ErrorCode.PAYLOAD_NOT_AUTHENTIC,
         f"A payload was refused, because it is not from this platform: {why}. Another program can reach the Temporal "

@@ -15,6 +15,7 @@ from temporalio.contrib.pydantic import PydanticPayloadConverter
 from temporalio.converter import (
     DataConverter,
     DefaultFailureConverterWithEncodedAttributes,
+    FailureConverter,
     PayloadCodec,
     PayloadConverter,
 )
@@ -23,10 +24,14 @@ from temporalio.exceptions import ApplicationError
 from contracts.errors import ErrorClass, ErrorCode, OrchestratorError, bounded
 from contracts.outside_text import cleaned
 from runtime.keyring import KeyRing
-from runtime.temporal.codec import MAX_CLEAR_BYTES, EncryptionCodec, FileCodec, refusal_in
+from runtime.temporal.codec import MAX_CLEAR_BYTES, EncryptionCodec, FileCodec, not_authentic, refusal_in
 
 MAX_PAYLOAD_BYTES = MAX_CLEAR_BYTES
 MAX_FAILURE_TEXT = 16_000
+ACCEPTED_UPDATE_ENDED = "AcceptedUpdateCompletedWorkflow"
+"""The server's own failure of an update whose workflow has ended."""
+
+_TYPE = "type"
 
 
 class BoundedPayloadConverter(PydanticPayloadConverter):
@@ -68,30 +73,39 @@ class BoundedFailureConverter(DefaultFailureConverterWithEncodedAttributes):
             super().to_failure(_in_clean_words(exception), _UNBOUNDED, failure)
         (common,) = payload_converter.from_payloads([failure.encoded_attributes])
         cut = {name: bounded(str(text), MAX_FAILURE_TEXT) for name, text in common.items()}
+        cut[_TYPE] = failure.application_failure_info.type
         failure.encoded_attributes.CopyFrom(_UNBOUNDED.to_payloads([cut])[0])
         for details in (failure.application_failure_info.details, failure.canceled_failure_info.details):
             _drop_too_large(details)
 
     def from_failure(self, failure: Failure, payload_converter: PayloadConverter) -> BaseException:
-        """The exception; a failure with parts that are not authentic says only that."""
-        return super().from_failure(_without_forgeries(failure), payload_converter)
+        """The exception; a failure that is not authentic, or has parts that are not, says only that."""
+        return super().from_failure(_without_forgeries(failure, payload_converter), payload_converter)
+
+
+class FileFailureConverter(BoundedFailureConverter):
+    """For histories from files, whose failures may be in the clear."""
+
+    def from_failure(self, failure: Failure, payload_converter: PayloadConverter) -> BaseException:
+        """The exception as it was recorded."""
+        return DefaultFailureConverterWithEncodedAttributes.from_failure(self, failure, payload_converter)
 
 
 def build_data_converter(keyring: KeyRing) -> DataConverter:
     """The one data converter of everything that is connected to a Temporal server."""
-    return _converter(EncryptionCodec(keyring))
+    return _converter(EncryptionCodec(keyring), BoundedFailureConverter)
 
 
 def file_converter(keyring: KeyRing) -> DataConverter:
     """For histories from files only: payloads may be in the clear, and of any workflow."""
-    return _converter(FileCodec(keyring))
+    return _converter(FileCodec(keyring), FileFailureConverter)
 
 
-def _converter(codec: PayloadCodec) -> DataConverter:
+def _converter(codec: PayloadCodec, failures: type[FailureConverter]) -> DataConverter:
     return DataConverter(
         payload_converter_class=BoundedPayloadConverter,
         payload_codec=codec,
-        failure_converter_class=BoundedFailureConverter,
+        failure_converter_class=failures,
     )
 
 
@@ -108,11 +122,13 @@ def _in_clean_words(exception: BaseException) -> ApplicationError:
     )
 
 
-def _without_forgeries(failure: Failure) -> Failure:
+def _without_forgeries(failure: Failure, payload_converter: PayloadConverter) -> Failure:
     info = failure.application_failure_info
     lists = (info.details, failure.canceled_failure_info.details, failure.timeout_failure_info.last_heartbeat_details)
     payloads = [failure.encoded_attributes, *(payload for each in lists for payload in each.payloads)]
     refusal = next((found for payload in payloads if (found := refusal_in(payload)) is not None), None)
+    if refusal is None and _claims_what_was_not_sealed(failure, payload_converter):
+        refusal = not_authentic("its text or its type was not encrypted")
     if refusal is None:
         return failure
     honest = Failure(message=refusal.message, source=failure.source)
@@ -121,6 +137,21 @@ def _without_forgeries(failure: Failure) -> Failure:
     if failure.HasField("cause"):
         honest.cause.CopyFrom(failure.cause)
     return honest
+
+
+def _claims_what_was_not_sealed(failure: Failure, payload_converter: PayloadConverter) -> bool:
+    """Whether a failure claims to be of the product's code without a payload that says the same.
+
+    The type is read by the server and stands outside; another payload of the workflow is no text of a failure. What the
+    server itself writes (a time-out, a cancel) is of other kinds, but for one.
+    """
+    kind = failure.application_failure_info.type
+    if not failure.HasField("application_failure_info") or kind == ACCEPTED_UPDATE_ENDED:
+        return False
+    if not failure.HasField("encoded_attributes"):
+        return True
+    sealed = payload_converter.from_payload(failure.encoded_attributes)
+    return not isinstance(sealed, dict) or "message" not in sealed or sealed.get(_TYPE) != kind
 
 
 def _drop_too_large(details: Payloads) -> None:

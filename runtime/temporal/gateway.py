@@ -39,6 +39,7 @@ from contracts.names import Queue, SearchAttribute, UpdateName, WorkflowName
 from contracts.nouns import StartedTask
 from contracts.questions import AnswerAccepted, AnswerCommand
 from runtime.temporal import task_queues
+from runtime.temporal.converter import ACCEPTED_UPDATE_ENDED
 from runtime.temporal.task_queues import QueueFacts, QueueWaits
 
 _RPC_TIMEOUT = timedelta(seconds=3.5)
@@ -304,7 +305,7 @@ def _from_failure(error: WorkflowUpdateFailedError) -> OrchestratorError:
     cause = error.cause
     if isinstance(cause, ApplicationError) and cause.type and cause.type in ErrorCode.__members__:
         return OrchestratorError(ErrorCode(cause.type), cause.message)
-    if isinstance(cause, ApplicationError) and cause.type == "AcceptedUpdateCompletedWorkflow":
+    if isinstance(cause, ApplicationError) and cause.type == ACCEPTED_UPDATE_ENDED:
         return OrchestratorError(ErrorCode.WORKFLOW_NOT_RUNNING, "This work has just ended.")
     return OrchestratorError(ErrorCode.INTERNAL, f"The workflow refused: {cause}", error_class=ErrorClass.FATAL)
 

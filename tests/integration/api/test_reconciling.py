@@ -62,6 +62,13 @@ async def test_every_open_task_is_listed_whoever_it_belongs_to_and_no_other(api:
     assert {found[one].project_status for one in open_ones} == {"developing"}
 
 
+async def test_the_platform_hears_whether_a_task_of_anybody_has_ended(api: Api, client: ApiClient) -> None:
+    _, other = await api.new_user()
+    theirs = await api.new_project(other)
+    running, done = await api.new_task(theirs), await api.new_task(theirs, state="completed")
+    assert [await client.has_ended(task) for task in (running, done)] == [False, True]
+
+
 async def test_pages_leave_no_task_out(api: Api, client: ApiClient) -> None:
     project = await api.new_project(api.admin)
     wanted = sorted([await api.new_task(project) for _ in range(5)])

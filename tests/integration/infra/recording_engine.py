@@ -19,6 +19,7 @@ _VERSION = {"ApiVersion": "1.41", "MinAPIVersion": "1.12", "Version": "20.10"}
 _ONE = {"Id": "0" * 64, "State": {"Status": "created", "ExitCode": 0, "OOMKilled": False, "Pid": 0,
         "StartedAt": "0001-01-01T00:00:00Z", "FinishedAt": "0001-01-01T00:00:00Z"},
         "Config": {"Labels": {"codegen-orchestrator.mark": "1"}, "Tty": False},
+        "Labels": {"codegen-orchestrator.mark": "1"},
         "Names": ["/venv-1"], "NCPU": 2}  # fmt: skip
 
 _FILE = {"name": "x", "size": 3, "mode": 0o644, "mtime": "2026-01-01T00:00:00Z", "linkTarget": ""}
@@ -26,8 +27,15 @@ _FILE = {"name": "x", "size": 3, "mode": 0o644, "mtime": "2026-01-01T00:00:00Z",
 
 @dataclass
 class RecordingEngine:
-    """`calls`: the request line of each call that reached it, with its body. `reply` answers instead, if set."""
+    """`calls`: the request line of each call that reached it, with its body. `reply` answers instead, if set.
 
+    `looks` are calls that no caller can make: the proxy itself looks whose something is. What is named in `foreign` is
+    somebody else's, what is in `missing` does not exist.
+    """
+
+    looks: list[str] = field(default_factory=list)
+    foreign: set[str] = field(default_factory=set)
+    missing: set[str] = field(default_factory=set)
     calls: list[tuple[str, bytes]] = field(default_factory=list)
     raw: bytearray = field(default_factory=bytearray)
     reply: bytes | None = None
@@ -41,8 +49,12 @@ class RecordingEngine:
             head = await reader.readuntil(b"\r\n\r\n")
             length = _LENGTH.search(head)
             body = await reader.readexactly(int(length[1])) if length else b""
-            self.raw += head + body
             line = head.split(b"\r\n")[0].decode()
+            if line.startswith(("GET /containers/", "GET /volumes/")):
+                writer.write(self._seen(line.split()[1]))
+                await writer.drain()
+                return
+            self.raw += head + body
             self.calls.append((line.removesuffix(" HTTP/1.1"), body))
             writer.write(self.reply or _answer(line))
             await writer.drain()
@@ -50,6 +62,22 @@ class RecordingEngine:
             return
         finally:
             writer.close()
+
+    def _seen(self, path: str) -> bytes:
+        self.looks.append(path)
+        name = path.split("/")[2]
+        if name in self.missing:
+            return _json("404 Not Found", {"message": "no such thing"})
+        # As Docker describes what has no labels.
+        unmarked: dict[str, str] | None = {} if "/containers/" in path else None
+        labels = unmarked if name in self.foreign else {"codegen-orchestrator.mark": "1"}
+        return _json("200 OK", {"Labels": labels, "Config": {"Labels": labels}})
+
+
+def _json(status: str, value: object) -> bytes:
+    content = json.dumps(value).encode()
+    head = f"HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {len(content)}\r\n\r\n"
+    return head.encode() + content
 
 
 def _answer(line: str) -> bytes:

@@ -184,9 +184,20 @@ def test_names_match_as_they_are_written(host: str, allowed: bool) -> None:
 def test_a_public_name_with_an_address_of_this_machine_is_refused() -> None:
     policy = Policy(hosts=("*",), own=("93.184.216.34",))
     assert policy.check_address("a.example", "93.184.216.35", 443) == "93.184.216.35"
-    for address in ("93.184.216.34", "10.1.2.3", "::1", "fe80::1%eth0"):
+    forms = ("::ffff:93.184.216.34", "2002:5db8:d822::", "64:ff9b::5db8:d822")
+    for address in ("93.184.216.34", "10.1.2.3", "::1", "fe80::1%eth0", *forms):
         with pytest.raises(Denied):
             policy.check_address("a.example", address, 443)
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["168.63.129.16", "169.254.169.254", "192.0.0.192", "100.100.100.200", "fd00:ec2::254", "fec0::1",
+     "::ffff:169.254.169.254", "::ffff:0:a9fe:a9fe", "64:ff9b::a9fe:a9fe", "64:ff9b:1::a9fe:a9fe", "2002:a9fe:a9fe::"],
+)  # fmt: skip
+def test_what_clouds_tell_their_machines_is_told_to_no_agent(address: str) -> None:
+    with pytest.raises(Denied):
+        Policy(hosts=("*",)).check_address("a.example", address, 80)
 
 
 @pytest.mark.parametrize(

@@ -56,6 +56,8 @@ def place(module_place: Place) -> Place:
     module_place.engine.calls.clear()
     module_place.engine.raw.clear()
     module_place.engine.reply = None
+    module_place.engine.foreign.clear()
+    module_place.engine.missing.clear()
     return module_place
 
 
@@ -115,6 +117,44 @@ async def test_the_one_network_of_agents_can_be_made(place: Place) -> None:
     assert status == 200, said
 
 
+_MOUNTS = [{"Type": "volume", "Source": "home-assistant", "Target": "/venv"}]
+
+
+@pytest.mark.parametrize(
+    ("method", "target", "body"),
+    [
+        ("POST", "/v1.41/containers/test-db/stop", ""),
+        ("POST", "/v1.41/containers/test-db/start", ""),
+        ("DELETE", "/v1.41/containers/test-db?force=1&v=1", ""),
+        ("GET", "/v1.41/containers/test-db/json", ""),
+        ("GET", "/v1.41/containers/test-db/logs?stdout=1", ""),
+        ("GET", "/v1.41/containers/test-db/archive?path=/", ""),
+        ("PUT", "/v1.41/containers/test-db/archive?path=/", "x"),
+        ("DELETE", "/v1.41/volumes/home-assistant", ""),
+        ("GET", "/v1.41/volumes/home-assistant", ""),
+        ("POST", CREATE, json.dumps(harmless(Mounts=_MOUNTS))),
+    ],
+)
+async def test_a_thing_of_somebody_else_with_a_name_like_ours_stays_theirs(
+    place: Place, method: str, target: str, body: str
+) -> None:
+    place.engine.foreign |= {"test-db", "home-assistant"}
+    status, said = await place.says(request(method, target, body))
+    assert (status, b"somebody else" in said) == (403, True)
+    assert place.engine.calls == []
+
+
+async def test_what_is_not_there_is_asked_of_the_engine_itself(place: Place) -> None:
+    place.engine.missing |= {"test-1", "venv-abc"}
+    mounts = [{"Type": "volume", "Source": "venv-abc", "Target": "/venv"}]
+    for sent in (
+        request("GET", "/v1.41/containers/test-1/json"),
+        request("POST", CREATE, json.dumps(harmless(Mounts=mounts))),
+    ):
+        assert (await place.says(sent))[0] == 200
+    assert len(place.engine.calls) == 2
+
+
 async def test_headers_of_the_caller_stay_outside(place: Place) -> None:
     status, _ = await place.says(request("POST", f"/v1.41/containers/{OWN}/start", b"", "X-Registry-Auth: e30="))
     assert status == 200
@@ -138,7 +178,10 @@ async def test_a_log_is_passed_on_piece_by_piece_and_a_caller_may_leave(tmp_path
     left = asyncio.Event()
 
     async def endless(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
+        if b"/json" in await reader.readuntil(b"\r\n\r\n"):
+            writer.write(b"HTTP/1.1 404 Not Found\r\nContent-Length: 2\r\n\r\n{}")
+            writer.close()
+            return
         writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nfirst\r\n")
         await writer.drain()
         await reader.read()

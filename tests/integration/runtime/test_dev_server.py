@@ -6,12 +6,16 @@ import asyncio
 import contextlib
 import socket
 import sqlite3
+from collections.abc import AsyncIterator
 from pathlib import Path
+from uuid import uuid4
 
+import httpx
 import pytest
 from temporalio.api.enums.v1 import IndexedValueType
 from temporalio.api.operatorservice.v1 import ListSearchAttributesRequest
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
+from temporalio.client import Client, WorkflowExecutionStatus
 
 from contracts.errors import ErrorCode, OrchestratorError
 from contracts.names import SearchAttribute
@@ -53,6 +57,38 @@ async def test_a_server_that_cannot_bind_says_so_immediately(tmp_path: Path) -> 
         with pytest.raises(RuntimeError, match="ended with"):
             async with running_temporal_server(tmp_path, port=taken.getsockname()[1]):
                 raise AssertionError("unreachable")
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{}, {"Host": "evil.example"}, {"Origin": "http://evil.example", "Content-Type": "text/plain"}],
+    ids=["a program", "a name that points here", "the page of another site"],
+)
+async def test_a_page_ends_no_work_by_the_http_interface_of_the_server(
+    server_with_http: tuple[Client, str], headers: dict[str, str]
+) -> None:
+    """Temporal's program opens it on a port of its own choice, and asks browsers for nothing."""
+    client, url = server_with_http
+    handle = await client.start_workflow("nobody's", id=f"test-{uuid4()}", task_queue="nobody's")
+    async with httpx.AsyncClient(base_url=f"{url}/api/v1/namespaces/default", trust_env=False) as http:
+        listed = await http.get("/workflows", headers=headers)
+        ended = await http.post(f"/workflows/{handle.id}/terminate", content="{}", headers=headers)
+    assert (listed.status_code, ended.status_code) == (403, 403)
+    assert (await handle.describe()).status is WorkflowExecutionStatus.RUNNING
+
+
+@pytest.fixture(scope="module")
+async def server_with_http() -> AsyncIterator[tuple[Client, str]]:
+    options, port = dev_server.DevServerOptions(port=any_free()), any_free()
+    server = await asyncio.create_subprocess_exec(
+        *dev_server.command(options), "--http-port", str(port),
+        env=dev_server.environment(), stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        yield await dev_server.wait_healthy(options.address), f"http://127.0.0.1:{port}"
+    finally:
+        server.terminate()
+        await server.wait()
 
 
 async def test_a_server_is_healthy_when_its_web_ui_shows_its_data(tmp_path: Path) -> None:

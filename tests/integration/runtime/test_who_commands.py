@@ -62,6 +62,11 @@ async def test_a_start_with_a_plain_payload_does_nothing(here: Place, order: str
     assert order not in DONE
 
 
+async def test_a_start_without_any_payload_ends_at_once(here: Place) -> None:
+    handle = await here.enemy.start_workflow("test.commanded", id=new_id(), task_queue=here.queue)
+    await is_refused(here.ours.get_workflow_handle(handle.id))
+
+
 async def test_a_plain_signal_is_dropped_and_the_workflow_goes_on(here: Place, order: str) -> None:
     handle = await here.start("hello")
     await here.enemy.get_workflow_handle(handle.id).signal("say", order)
@@ -178,23 +183,27 @@ async def test_a_step_that_belongs_to_no_workflow_is_not_done(here: Place, order
     await goes_on(victim, ["hello"])
 
 
-@pytest.mark.parametrize("sealed", [False, True], ids=["plain", "of another workflow"])
-async def test_a_step_that_a_stranger_completes_is_not_believed(here: Place, order: str, sealed: bool) -> None:
+@pytest.mark.parametrize("data", ["plain", "of another workflow", "none at all"])
+async def test_a_step_that_a_stranger_completes_is_not_believed(here: Place, order: str, data: str) -> None:
     handle, other = await here.start("wait"), await here.start(order)
     await eventually(lambda: order in DONE)
-    result = RawValue(await start_payload(other)) if sealed else order
+    copied = RawValue(await start_payload(other))
+    result = {"plain": [order], "of another workflow": [copied], "none at all": []}[data]
     step = here.enemy.get_async_activity_handle(workflow_id=handle.id, run_id=None, activity_id="step-wait")
     await eventually(lambda: _waits(handle))
-    await step.complete(result)
+    await step.complete(*result)
     await is_refused(handle)
     await goes_on(other, [order])
 
 
-async def test_a_step_that_a_stranger_fails_is_reported_as_not_ours(here: Place, order: str) -> None:
+@pytest.mark.parametrize("details", [({"to": "somebody"},), ()], ids=["with details", "with words only"])
+async def test_a_step_that_a_stranger_fails_is_reported_as_not_ours(
+    here: Place, order: str, details: tuple[object, ...]
+) -> None:
     handle = await here.start("wait")
     await eventually(lambda: _waits(handle))
     step = here.enemy.get_async_activity_handle(workflow_id=handle.id, run_id=None, activity_id="step-wait")
-    await step.fail(ApplicationError("read this", {"to": order}, type="STOPPED_BY_PERSON", non_retryable=True))
+    await step.fail(ApplicationError(order, *details, type="STOPPED_BY_PERSON", non_retryable=True))
     with pytest.raises(WorkflowFailureError) as caught:
         await handle.result()
     assert isinstance(caught.value.cause, ActivityError)

@@ -152,6 +152,10 @@ class FakePlatform:
         questions = {p.question.id: p.question for p in self.of(task_id) if p.question}
         return next((q.id for q in questions.values() if q.state == "open"), None)
 
+    async def has_ended(self, task_id: str) -> bool:
+        state = self.state(task_id)
+        return state is not None and state.is_final
+
     async def post_events(self, task_id: str, events: list[FineEvent]) -> None:
         self.events.update({event.key: event for event in events})
 

@@ -118,5 +118,25 @@ class ThiefWorkflow:
         return str(await workflow.execute_activity("test.effect", order, task_queue=queue, **ONCE))
 
 
+@workflow.defn(name="test.step-thief")
+class StepThiefWorkflow:
+    """Of a stranger: has a step of any name done."""
+
+    @workflow.run
+    async def run(self, queue: str, step: str, order: RawValue) -> None:
+        await workflow.execute_activity(step, order, task_queue=queue, **ONCE)
+
+
+@workflow.defn(name="test.forged-end")
+class ForgedEndWorkflow:
+    """Of a stranger: ends as he wants it."""
+
+    @workflow.run
+    async def run(self, says: str, well: bool) -> dict[str, str]:
+        if not well:
+            raise ApplicationError(says, type="STOPPED_BY_PERSON", non_retryable=True)
+        return {"deployed_url": says}
+
+
 WORKFLOWS: list[type] = [CommandedWorkflow, ParentWorkflow]
 ACTIVITIES: list[Any] = [effect, waits, remembers]

@@ -1,5 +1,6 @@
 """What docker-compose.yml and the image are made of agrees with the code, and with both generations of Compose."""
 
+import json
 import os
 import re
 import signal
@@ -85,7 +86,7 @@ def test_every_limit_can_be_set_for_compose_too() -> None:
 
 def test_the_server_has_the_settings_of_the_embedded_one() -> None:
     written = yaml.safe_load((ROOT / "infra/compose/temporal-dynamic-config.yaml").read_text())
-    assert {key: str(entries[0]["value"]).lower() for key, entries in written.items()} == dict(DYNAMIC_CONFIG)
+    assert {key: json.dumps(entries[0]["value"]) for key, entries in written.items()} == dict(DYNAMIC_CONFIG)
     script = (ROOT / "infra/compose/temporal-namespace.sh").read_text()
     (names,) = re.findall(r"for name in (.*); do", script)
     assert tuple(names.split()) == SearchAttribute.ALL

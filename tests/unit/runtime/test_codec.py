@@ -29,7 +29,12 @@ from runtime.temporal.codec import (
     EncryptionCodec,
     FileCodec,
 )
-from runtime.temporal.converter import MAX_PAYLOAD_BYTES, BoundedPayloadConverter, build_data_converter
+from runtime.temporal.converter import (
+    MAX_PAYLOAD_BYTES,
+    BoundedPayloadConverter,
+    build_data_converter,
+    file_converter,
+)
 
 
 def workflow(workflow_id: str) -> SerializationContext:
@@ -254,6 +259,56 @@ async def test_a_failure_that_is_not_ours_says_only_that(key_file: Path) -> None
         assert isinstance(each, ApplicationError)
         assert (each.type, each.non_retryable) == ("PAYLOAD_NOT_AUTHENTIC", True)
         assert "read this" not in str(each)
+
+
+async def test_a_failure_whose_text_or_type_was_not_sealed_says_only_that(key_file: Path) -> None:
+    """What the server reads of a failure stands in the clear; another payload of the workflow is no text of it."""
+    converter = build_data_converter(KeyRing.load(key_file)).with_context(workflow("deploy/a"))
+    bare = Failure(message="read this")
+    bare.application_failure_info.type = "STOPPED_BY_PERSON"
+    retyped = Failure()
+    await converter.encode_failure(ApplicationError("why", type="AGENT_FAILED"), retyped)
+    retyped.application_failure_info.type = "STOPPED_BY_PERSON"
+    borrowed = Failure.FromString(bare.SerializeToString())
+    borrowed.encoded_attributes.CopyFrom((await converter.encode([Wish(title="Blog")]))[0])
+    for forged in (bare, retyped, borrowed):
+        around = Failure(message="step")
+        around.activity_failure_info.activity_id = "1"
+        around.cause.CopyFrom(forged)
+        error = (await converter.decode_failure(around)).__cause__
+        assert isinstance(error, ApplicationError)
+        assert error.type == "PAYLOAD_NOT_AUTHENTIC"
+        assert "read this" not in str(error)
+
+
+async def test_a_failure_that_has_passed_through_a_workflow_is_still_ours(key_file: Path) -> None:
+    converter = build_data_converter(KeyRing.load(key_file)).with_context(workflow("deploy/a"))
+    inner, outer = Failure(), Failure()
+    await converter.encode_failure(ApplicationError("why", type="AGENT_FAILED"), inner)
+    step = Failure(message="step")
+    step.activity_failure_info.activity_id = "1"
+    step.cause.CopyFrom(inner)
+    await converter.encode_failure(await converter.decode_failure(step), outer)
+    cause = (await converter.decode_failure(outer)).__cause__
+    assert isinstance(cause, ApplicationError)
+    assert (cause.message, cause.type) == ("why", "AGENT_FAILED")
+
+
+@pytest.mark.parametrize("type", [None, "AcceptedUpdateCompletedWorkflow"])
+async def test_failures_that_the_server_itself_writes_are_read(key_file: Path, type: str | None) -> None:
+    converter = build_data_converter(KeyRing.load(key_file)).with_context(workflow("deploy/a"))
+    failure = Failure(message="by the server")
+    if type is None:
+        failure.timeout_failure_info.timeout_type = 1
+    else:
+        failure.application_failure_info.type = type
+    assert "by the server" in str(await converter.decode_failure(failure))
+
+
+async def test_a_failure_in_a_file_may_be_in_the_clear(key_file: Path) -> None:
+    failure = Failure(message="as it was")
+    failure.application_failure_info.type = "AGENT_FAILED"
+    assert "as it was" in str(await file_converter(KeyRing.load(key_file)).decode_failure(failure))
 
 
 async def test_our_own_failures_come_back_whole(key_file: Path) -> None:

@@ -1,5 +1,6 @@
 """The audit trail: who, with what, from where, on what, with which result; and nobody changes it."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 from uuid import uuid4
@@ -11,6 +12,7 @@ import pytest_asyncio
 
 from api.audit.trail import is_audited
 from api.auth import platform_only
+from tests.integration.api.access.test_revocation import new_login
 from tests.support.api import Api, Headers, release, running_api
 from tests.unit.api.test_openapi import routes
 
@@ -150,6 +152,30 @@ async def test_a_login_of_a_browser_is_told(api: Api) -> None:
     api.http.cookies.clear()
     assert {entry["action"] for entry in await trail(api, user_id=user_id)} == {"web_ui.ticket", "sign_in.web_ui"}
     assert ticket not in str(await trail(api, user_id=user_id))
+
+
+async def test_what_an_administrator_changes_in_the_web_ui_is_told_and_what_they_read_is_not(api: Api) -> None:
+    async def web_ui(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        refuses = b"absent" in await reader.readuntil(b"\r\n\r\n")
+        status = b"404 Not Found" if refuses else b"200 OK"
+        writer.write(b"HTTP/1.1 " + status + b"\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}")
+        await writer.drain()
+        writer.close()
+
+    user_id, admin = await api.new_user("admin")
+    headers = await new_login(api, admin) | {"Origin": api.settings.site_url}
+    ui, at = httpx.URL(api.settings.ui_origin), "/api/v1/namespaces/default/workflows"
+    async with await asyncio.start_server(web_ui, ui.host, ui.port):
+        for method, path in (
+            ("GET", f"{at}/deploy%2Fnotes-1/terminate"), ("POST", f"{at}/deploy%2Fnotes-1/query/__stack_trace"),
+            ("POST", f"{at}/deploy%2Fnotes-1/terminate"), ("POST", f"{at}/a%00/runs/absent/reset"),
+        ):  # fmt: skip
+            await api.http.request(method, f"/temporal{path}", headers=headers, json={} if method == "POST" else None)
+    told = [(entry["target"], entry["result"]) for entry in await trail(api, user_id=user_id, action="web_ui.change")]
+    assert told == [
+        (f"POST {at}/a%00/runs/absent/reset", "INVALID_INPUT"),
+        (f"POST {at}/deploy%2Fnotes-1/terminate", "done"),
+    ]
 
 
 @pytest.mark.parametrize("statement", ["UPDATE audit SET action = 'x'", "DELETE FROM audit", "TRUNCATE audit"])

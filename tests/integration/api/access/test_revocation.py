@@ -120,6 +120,32 @@ async def test_a_key_ends_with_its_time(api: Api) -> None:
     assert await status(api, key) == 401
 
 
+async def test_nothing_outlives_the_key_it_was_made_with(api: Api) -> None:
+    user_id, lasting = await api.new_user("admin")
+    project_id = await api.new_project(lasting)
+    body = {"keep_others": True, "ttl_s": 60}
+    reply = await api.http.post(f"/users/{user_id}/keys", json=body, headers=api.admin)
+    short, until = bearer(reply.json()["api_key"]), reply.json()["expires_at"]
+    await token_for(api, short, project_id)
+    await new_login(api, short)
+    await api.http.post("/web-ui-tickets", headers=short)
+    made = [item for kind in ("token", "session", "ticket") for item in await credentials(api, short, kind=kind)]
+    assert len(made) == 3
+    assert {item["expires_at"] for item in made} == {until}
+    token = await token_for(api, lasting, project_id)
+    assert await status(api, token, f"/projects/{project_id}") == 200
+
+
+async def test_what_is_made_while_its_key_ends_never_works(api: Api) -> None:
+    user_id, admin = await api.new_user("admin")
+    project_id = await api.new_project(admin)
+    cookie, token = await new_login(api, admin), await token_for(api, admin, project_id)
+    # As if both had been written after everything that was made with the key had been ended.
+    await api.rows("UPDATE credentials SET ended_at = now() WHERE user_id = $1 AND kind = 'key'", user_id)
+    assert not await is_logged_in(api, cookie)
+    assert await status(api, token, f"/projects/{project_id}") == 401
+
+
 # Listed and ended
 
 
@@ -183,6 +209,18 @@ async def test_a_demoted_administrator_is_a_member_at_once(api: Api) -> None:
     assert reply.json()["role"] == "member"
     assert await status(api, admin, "/users") == 403
     assert not await is_logged_in(api, cookie)
+
+
+async def test_a_demoted_administrator_keeps_no_agent_in_projects_of_others(api: Api) -> None:
+    user_id, admin = await api.new_user("admin")
+    _, owner = await api.new_user()
+    own, theirs = await api.new_project(admin), await api.new_project(owner)
+    in_own, in_theirs = await token_for(api, admin, own), await token_for(api, admin, theirs)
+    of_owner = await token_for(api, owner, theirs)
+    await api.http.patch(f"/users/{user_id}", json={"role": "member"}, headers=api.admin)
+    assert await status(api, in_theirs, f"/projects/{theirs}") == 401
+    assert await status(api, in_own, f"/projects/{own}") == 200
+    assert await status(api, of_owner, f"/projects/{theirs}") == 200
 
 
 async def test_a_blocked_person_is_out_by_every_door_and_unblocked_in_again(api: Api) -> None:
@@ -301,6 +339,22 @@ async def test_an_open_stream_ends_with_the_access_of_its_reader(api: Api, how: 
         chunks = stream.aiter_text()
         assert "started" in await anext(chunks)
         await take_away(api, how, user_id, heir_id)
+        assert not await within(said(chunks), 5)
+
+
+async def test_an_open_stream_of_somebody_elses_work_ends_with_the_role_of_its_reader(api: Api) -> None:
+    user_id, admin = await api.new_user("admin")
+    _, owner = await api.new_user()
+    project_id = await api.new_project(owner)
+    task_id = await api.new_task(project_id, milestone={"type": "started", "request_id": "r", "message": "m"})
+    async with (
+        served(api.app) as url,
+        httpx.AsyncClient(base_url=url) as client,
+        client.stream("GET", f"/tasks/{task_id}/stream", headers=admin) as stream,
+    ):
+        chunks = stream.aiter_text()
+        assert "started" in await anext(chunks)
+        await api.http.patch(f"/users/{user_id}", json={"role": "member"}, headers=api.admin)
         assert not await within(said(chunks), 5)
 
 

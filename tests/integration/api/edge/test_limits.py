@@ -18,6 +18,7 @@ from api.app import create_app
 from api.edge.server import protocol
 from api.middleware.admission import SMALL_BODY_BYTES
 from runtime.settings import Settings
+from tests.integration.api.access.test_revocation import new_login
 from tests.support.api import Api, Headers, bearer, running_api
 from tests.support.patience import patience, within
 
@@ -141,6 +142,21 @@ async def test_an_address_without_a_key_waits_and_the_platform_never(api: Api) -
         assert (await http.get("/health")).status_code == 200
 
 
+async def test_a_browser_that_is_logged_in_has_a_count_of_its_own(api: Api) -> None:
+    """A page of the Web UI is hundreds of requests."""
+    cookie = await new_login(api, api.admin) | {"Origin": api.settings.site_url}
+    stranger = cookie | {"Cookie": f"{cookie['Cookie']}x"}
+    async with limited(api, anonymous_requests_per_minute=5, requests_per_minute=20) as http:
+
+        async def decoded(headers: Headers) -> httpx.Response:
+            return await http.post("/codec/decode", content="{}", headers=headers)
+
+        for _ in range(20 + 1):  # the first of a login counts with its address
+            assert (await decoded(cookie)).status_code == 200
+        refused(await decoded(cookie), 429, "TOO_MANY_REQUESTS")
+        assert [(await decoded(stranger)).status_code for _ in range(5)] == [401] * 4 + [429]
+
+
 async def test_each_person_for_whom_the_bot_speaks_has_a_count_of_their_own(api: Api) -> None:
     (first, _), (second, _) = await api.new_user(), await api.new_user()
     async with limited(api, requests_per_minute=5) as http:
@@ -228,8 +244,32 @@ async def test_a_head_that_does_not_arrive_ends_its_connection(api: Api, begin: 
                 with contextlib.suppress(ConnectionError):
                     writer.write(b"X-A: b\r\n")
             await asyncio.sleep(0.1)
-        assert (await within(reading, 5)).startswith(b"HTTP/1.1 408")
+        said = await within(reading, 5)
+        assert said.startswith(b"HTTP/1.1 408")
+        _tells_browsers(said)
         writer.close()
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [b"nonsense\r\n\r\n", b"GET / HTTP/1.1\r\nHost: a b\x00\r\n\r\n", b"GET / HTTP/1.1\r\nX: " + b"x" * 70_000],
+    ids=["no request", "a broken header", "a head without an end"],
+)
+async def test_what_is_no_request_is_answered_like_one(api: Api, sent: bytes) -> None:
+    async with listening(api, 10) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(sent)
+        said = await within(reader.read(), 5)
+        assert said.startswith(b"HTTP/1.1 400")
+        _tells_browsers(said)
+        writer.close()
+
+
+def _tells_browsers(said: bytes) -> None:
+    names = [line.partition(":")[0].lower() for line in said.partition(b"\r\n\r\n")[0].decode().splitlines()[1:]]
+    wanted = {"x-content-type-options", "referrer-policy", "x-frame-options", "content-security-policy", "date"}
+    assert wanted <= set(names)
+    assert len(names) == len(set(names))
 
 
 async def test_requests_of_a_connection_that_is_kept_and_long_answers_are_left_alone(api: Api) -> None:
@@ -298,6 +338,19 @@ async def test_a_person_has_only_so_many_projects(api: Api) -> None:
         assert (await http.patch(path, json={"archived": True}, headers=mine)).status_code == 200
         assert (await http.post("/projects", json=missing, headers=mine)).status_code == 201
         refused(await http.patch(path, json={"archived": False}, headers=mine), 409, "QUOTA_EXCEEDED")
+
+
+async def test_a_transfer_gives_nobody_more_projects_than_they_may_have(api: Api) -> None:
+    (user_id, mine), (giver_id, giver) = await api.new_user(), await api.new_user()
+    async with limited(api, max_projects_per_user=1) as http:
+        for owner, project in ((mine, f"t-{user_id}"), (giver, f"t-{giver_id}")):
+            assert (await http.post("/projects", json={"id": project, "name": project}, headers=owner)).is_success
+        path, body = f"/projects/t-{giver_id}", {"user_id": user_id}
+        refused(await http.post(f"{path}/transfer", json=body, headers=giver), 409, "QUOTA_EXCEEDED")
+        assert (await http.patch(f"/projects/t-{user_id}", json={"archived": True}, headers=mine)).is_success
+        for _ in range(2):
+            assert (await http.post(f"{path}/transfer", json=body, headers=giver)).status_code in {200, 404}
+        assert (await http.get(path, headers=mine)).json()["project"]["owner_id"] == user_id
 
 
 async def test_a_person_runs_only_so_many_tasks_at_once_also_through_agents(api: Api) -> None:

@@ -79,6 +79,17 @@ async def test_an_admin_whom_the_proxy_names_reads_without_any_link(api: Api, pr
     assert_refused(await proxied.http.get("/temporal/namespaces", headers=headers), 503, "TEMPORAL_UNREACHABLE")
 
 
+async def test_the_first_request_that_a_proxy_names_is_a_sign_in(api: Api) -> None:
+    query = "SELECT user_id, address FROM audit WHERE action = 'sign_in.proxy'"
+    before = len(await api.rows(query))
+    async for client in opened(api, behind(api), PROXY):
+        for _ in range(3):
+            await client.decode(api, of("alice@example.test"))
+        await client.decode(api, of("bob"))
+    [entry] = (await api.rows(query))[before:]
+    assert (entry["user_id"], entry["address"]) == (1, PROXY)
+
+
 async def test_the_header_of_anybody_else_is_worth_nothing(api: Api) -> None:
     async for client in opened(api, behind(api), OTHER):
         reply = await client.decode(api, of("alice@example.test"))

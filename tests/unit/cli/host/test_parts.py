@@ -40,7 +40,7 @@ def test_what_anybody_can_do_with_temporal_is_said(
     )
     parts = Parts(load_settings())
     assert parts.without_a_key.startswith(reach)
-    assert "list ids, hold up, cancel and terminate work" in parts.without_a_key
+    assert "list ids, hold up, reset, cancel and terminate work" in parts.without_a_key
     finding = _without_a_key(parts)
     assert (finding.verdict, finding.found) == ("optional", parts.without_a_key)
     assert "docs/security.md" in finding.advice
