@@ -1,8 +1,9 @@
 """The front door of this machine: one Caddy that holds the public addresses of services and leads to what serves them.
 
 Services listen on private ports, so a new release starts beside the old one; then the door leads to it, and no
-connection is refused meanwhile. `routes.json` is the truth: what Caddy was told follows from it, and it is told again
-after a crash.
+connection is refused meanwhile. Where an address leads stands in a file that Caddy reads for each request: to be told a
+new configuration it would open its addresses anew, and connections that have just arrived at the old ones are lost.
+`routes.json` is the truth: what Caddy was told follows from it, and it is told again after a crash.
 """
 
 import asyncio
@@ -24,10 +25,12 @@ from activities.adapters.runs.states import RunAs
 from activities.adapters.runs.supervisor import SupervisedCommand, Supervisor
 from contracts.errors import ErrorCode, OrchestratorError, bounded
 from runtime.other_users import blocked_at
+from runtime.private_files import make_directory
 
 RUN = "front-door"
 _CONFIG = "caddy.json"
 _ROUTES = "routes.json"
+_TARGETS = "targets"
 _SOCKET = "admin.sock"
 _READY_S = 20.0
 _LOOK_EVERY_S = 0.05
@@ -51,6 +54,11 @@ class Route:
     @property
     def behind(self) -> str:
         return f"127.0.0.1:{self.target}"
+
+    @property
+    def address(self) -> tuple[str, str, int]:
+        """What Caddy is told of it."""
+        return self.service, self.bind, self.port
 
 
 @dataclass(frozen=True)
@@ -100,19 +108,34 @@ class FrontDoor:
     async def _change(self, project: str, own: list[Route]) -> None:
         before = self._known()
         wanted = {name: kept for name, kept in before.items() if name != project} | ({project: own} if own else {})
-        if before == wanted:
-            return
-        status, said = await self._call("POST", "/load", config(wanted))
-        if status != http.client.OK:
-            raise _refused(own, said)
-        self._keep(wanted)
+        self._point({project: own})
+        old = before.get(project, [])
+        if [one.address for one in old] != [one.address for one in own]:
+            status, said = await self._call("POST", "/load", config(self.root, wanted))
+            if status != http.client.OK:
+                self._point({project: old})
+                raise _refused(own, said)
+        if before != wanted:
+            self._keep(wanted)
+
+    def _point(self, routes: dict[str, list[Route]]) -> None:
+        """From now on these addresses lead to their targets."""
+        make_directory(self.root / _TARGETS)
+        self._give(self.root / _TARGETS)
+        for project, kept in routes.items():
+            for route in kept:
+                file = _target_file(self.root, project, route.service)
+                draft = file.with_name(f".{file.name}")
+                write_private(draft, route.behind)
+                self._give(draft)
+                draft.replace(file)
 
     async def _start(self, routes: dict[str, list[Route]]) -> None:
         """With the addresses that can be had: one that a foreign program holds must not close the door for all."""
         self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if self.user is not None:
-            os.chown(self.root, self.user.uid, self.user.gid)
+        self._give(self.root)
         free = {name: [one for one in kept if can_listen(one.bind, one.port)] for name, kept in routes.items()}
+        self._point(free)
         self._keep(free)
         await self._end()
         values = dict.fromkeys(("HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME"), str(self.root)) | {"PATH": os.defpath}
@@ -141,10 +164,21 @@ class FrontDoor:
 
     def _keep(self, routes: dict[str, list[Route]]) -> None:
         rows = {name: [[r.service, r.bind, r.port, r.target] for r in kept] for name, kept in routes.items()}
-        write_private(self.root / _CONFIG, json.dumps(config(routes)))
-        if self.user is not None:
-            os.chown(self.root / _CONFIG, self.user.uid, self.user.gid)
+        write_private(self.root / _CONFIG, json.dumps(config(self.root, routes)))
+        self._give(self.root / _CONFIG)
         write_private(self.root / _ROUTES, json.dumps(rows))
+        self._forget(routes)
+
+    def _forget(self, routes: dict[str, list[Route]]) -> None:
+        used = {_target_file(self.root, project, one.service) for project, kept in routes.items() for one in kept}
+        for file in (self.root / _TARGETS).glob("*"):
+            if file not in used:
+                file.unlink(missing_ok=True)
+
+    def _give(self, path: Path) -> None:
+        """To the user whom Caddy runs as."""
+        if self.user is not None:
+            os.chown(path, self.user.uid, self.user.gid)
 
     async def _call(self, method: str, path: str, body: object = None) -> tuple[int, Any]:
         """The status and the document that Caddy answers; 0 when it cannot be reached."""
@@ -182,9 +216,13 @@ def _asked(root: Path, method: str, path: str, body: object) -> tuple[int, Any]:
         connection.close()
 
 
-def config(routes: dict[str, list[Route]]) -> dict[str, Any]:
+def config(root: Path, routes: dict[str, list[Route]]) -> dict[str, Any]:
     """What Caddy is told: one server for each public address, no certificates, and a socket that only we can open."""
-    servers = {f"{project}-{route.service}": _server(route) for project, kept in routes.items() for route in kept}
+    servers = {
+        f"{project}-{route.service}": _server(route, _target_file(root, project, route.service))
+        for project, kept in routes.items()
+        for route in kept
+    }
     return {
         "admin": {"listen": f"unix/{_SOCKET}|0600", "config": {"persist": False}},
         "logging": {"logs": {"default": {"level": "WARN"}}},
@@ -192,11 +230,15 @@ def config(routes: dict[str, list[Route]]) -> dict[str, Any]:
     }
 
 
-def _server(route: Route) -> dict[str, Any]:
+def _target_file(root: Path, project: str, service: str) -> Path:
+    return root / _TARGETS / f"{project}-{service}"
+
+
+def _server(route: Route, target: Path) -> dict[str, Any]:
     host = f"[{route.bind}]" if ":" in route.bind else route.bind
     proxy = {
         "handler": "reverse_proxy",
-        "upstreams": [{"dial": route.behind}],
+        "upstreams": [{"dial": f"{{file.{target}}}"}],
         "load_balancing": {"try_duration": _HELD, "try_interval": "50ms"},
         "flush_interval": -1,
     }

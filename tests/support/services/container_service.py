@@ -45,6 +45,9 @@ class OneServer:
         assert handle == self.handle
         return await self.servers.access(handle)
 
+    async def public_address(self, handle: str) -> str:
+        return (await self.access(handle)).host
+
     async def prepare(self) -> ServerAccess:
         """Keep the layer that all samples start from: the image of each test goes with its test."""
         access = await self.access(self.handle)
