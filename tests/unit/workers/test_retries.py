@@ -129,7 +129,7 @@ async def test_being_away_uses_up_none_of_the_retries_of_a_failure(outage: Orche
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
 async def test_a_full_disk_is_waited_for_whatever_step_meets_it(number: int) -> None:
     full = OSError(number, "No space left on device", "/home/agents/workspaces/w1")
-    assert await tried_again([*[full] * 20, LOCKED, LOCKED, LOCKED, LOCKED]) == [*[True] * 23, False]
+    assert await tried_again([*[full] * 6, LOCKED, LOCKED, LOCKED, LOCKED]) == [*[True] * 9, False]
     assert await tried_again([OSError(errno.EIO, "Input/output error")] * 4) == [True, True, True, False]
 
 
