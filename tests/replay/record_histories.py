@@ -32,11 +32,11 @@ HISTORIES = ROOT / "tests" / "replay" / "histories"
 GOLDEN: dict[str, tuple[str, ...]] = {
     WorkflowName.DELIVERY: (
         "happy", "missing-secret", "crash-on-start", "joins-a-deploy", "cancel-in-engineering", "cancel-in-deploy",
-        "cancel-behind-a-deploy", "watched",
+        "cancel-behind-a-deploy", "watched", "begun-again",
     ),
     WorkflowName.ENGINEERING: (
         "happy", "iteration", "repair", "same-failure", "empty-claim", "agent-fails", "question", "cancel-scaffold",
-        "cancel-turn", "cancel-tests", "cancel-waiting-for-an-answer", "refused-question",
+        "cancel-turn", "cancel-tests", "cancel-waiting-for-an-answer", "refused-question", "begun-again",
     ),
     WorkflowName.DEPLOY: (
         "happy", "iteration", "rollback", "stop", "restart", "remove", "broken-health", "crash-on-start",
@@ -52,8 +52,8 @@ GOLDEN: dict[str, tuple[str, ...]] = {
 """The histories that there must be, by workflow.
 
 A name comes from the task of a scenario. When a patch gives the scenario's task a new name, the old one stays here:
-runs that an older build has begun look like that. The `refused-` ones are from `tests/workflow`: the API takes whatever
-a platform's edge has cleaned.
+runs that an older build has begun look like that. The `refused-` ones and `begun-again` are from `tests/workflow`:
+a platform sends nothing that its API refuses, and begins nothing again that has ended.
 """
 
 
