@@ -132,6 +132,7 @@ async def test_several_successors_hand_a_step_back_once(platform: Platform) -> N
     assert len(platform.begun()) == 2
 
 
+@pytest.mark.deep
 async def test_a_step_that_kills_every_worker_is_not_tried_without_end(
     platform: Platform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
