@@ -4,6 +4,7 @@ Nothing of the platform is under way here but one container after the other, so 
 """
 
 import asyncio
+import os
 import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -22,10 +23,10 @@ from tests.support.kills.killing import kill_engine, spared_engine
 from tests.support.services.container_service import no_engine
 from tests.support.services.runtimes import docker
 
-pytestmark = [pytest.mark.timeout(600), pytest.mark.deep]
-
-KILLS = 4
+KILLS = int(os.environ.get("ENGINE_KILLS", "4"))
 """At each moment. The start that leaves a process which Docker does not know was met by every third or so."""
+pytestmark = [pytest.mark.timeout(150 * KILLS), pytest.mark.deep]
+
 HOME = "/home/worker"
 COMMAND = f"echo begun >> {HOME}/log; sleep 1; echo done >> {HOME}/log; exit 7"
 
