@@ -47,8 +47,12 @@ _BUCKETS_S = [0.01, 0.05, 0.1, 0.5, 1, 5, 15, 30, 60, 120, 300, 600, 1200, 1800,
 """Activities take milliseconds, tests a minute, turns of an agent up to an hour."""
 
 
-async def run(settings: Settings, queues: list[str]) -> None:
-    """Poll `queues` until SIGTERM or SIGINT, then let running activities hand themselves over."""
+async def run(settings: Settings, queues: list[str], *, successor: bool = False) -> None:
+    """Poll `queues` until SIGTERM or SIGINT, then let running activities hand themselves over.
+
+    At the first start services are up before anything is polled, and agents can work once this process says that it is
+    ready. A `successor` goes on at once: both were so before.
+    """
     client = await _connected(settings)
     stop, held = _stop_event(), HeldSteps(settings.held_dir)
     held.open()
@@ -57,25 +61,46 @@ async def run(settings: Settings, queues: list[str]) -> None:
         choice = choose(settings, queues)
         ports = build_ports(settings, client, api, in_containers=choice.in_containers)
         preparing = asyncio.create_task(_get_ready(ports, queues))
-        await _restore(ports, queues)
+        restoring = asyncio.create_task(_restore(ports, queues))
+        if not successor:
+            await restoring
         if Queue.AGENTS in queues:
             await _report_runtime(settings, choice)
         workers = build_workers(client, ports, queues, held=held)
         polling = asyncio.create_task(_poll(workers))
-        announcing = asyncio.create_task(_announce(Gateway(client, settings.ui_url), queues, preparing))
-        tidying = asyncio.create_task(_tidy(settings, ports, api, queues))
-        setting_up = asyncio.create_task(_set_up_background(client, settings, queues))
+        gateway = Gateway(client, settings.ui_url)
+        beside = [
+            preparing,
+            restoring,
+            asyncio.create_task(_announce(gateway, queues, None if successor else preparing)),
+            asyncio.create_task(_tidy(settings, ports, api, queues)),
+            asyncio.create_task(_set_up_background(client, settings, queues)),
+        ]
+        for task in beside:
+            task.add_done_callback(_tell_if_failed)
+        for task in (preparing, restoring):
+            task.add_done_callback(lambda done: _end_if_failed(done, stop))
         stopping = asyncio.create_task(_when(stop))
         await asyncio.wait([polling, stopping], return_when=asyncio.FIRST_COMPLETED)
-        preparing.cancel()
-        announcing.cancel()
-        tidying.cancel()
-        setting_up.cancel()
+        for task in beside:
+            task.cancel()
         if not polling.done():
             log.info("stopping: running activities are handed over")
             await asyncio.gather(*(worker.shutdown() for worker in workers))
         await polling
     held.close()
+
+
+def _tell_if_failed(task: asyncio.Task[None]) -> None:
+    """What works beside the polling must not fail unseen."""
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.error("a part of this process has failed", exc_info=error)
+
+
+def _end_if_failed(task: asyncio.Task[None], stop: asyncio.Event) -> None:
+    """Without services or agents this process ends, and its successor tries again."""
+    if not task.cancelled() and task.exception() is not None:
+        stop.set()
 
 
 async def _restore(ports: Ports, queues: list[str]) -> None:
@@ -164,9 +189,10 @@ async def _set_up_background(client: Client, settings: Settings, queues: list[st
     await tries(background.ensure, client, plan_of(settings))
 
 
-async def _announce(gateway: Gateway, queues: list[str], preparing: asyncio.Task[None]) -> None:
+async def _announce(gateway: Gateway, queues: list[str], after: asyncio.Task[None] | None) -> None:
     """Say that we are ready once the server has seen a poller on every queue, and then that we still live."""
-    await preparing
+    if after is not None:
+        await after
     retrying = AsyncRetrying(
         retry=retry_if_result(lambda ready: not ready) | retry_if_exception_type(OrchestratorError),
         wait=wait_fixed(0.1),
@@ -226,7 +252,7 @@ def main() -> None:
     try:
         settings = load_settings()
         configure_logging(settings, "workers")
-        asyncio.run(run(settings, queues))
+        asyncio.run(run(settings, queues, successor=arguments.spare))
     except OrchestratorError as error:
         sys.stderr.write(f"{error.code}: {error.message}\n")
         code = 1
