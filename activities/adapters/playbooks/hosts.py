@@ -109,19 +109,20 @@ class ThisMachine:
         started: list[str] = []
         for link in sorted(self._services_dir.glob("*/current")):
             place = ProjectPlace(link.parent)
-            current = directory.current_release(place)
-            if current is None or place.stopped.exists():
-                continue
             try:
-                started += await self._restored(place, current)
+                started += await self._restored(place)
             except OrchestratorError as error:
                 # Such as a port that a foreign program has taken: the other projects come back all the same.
                 log.warning("a project could not be started again", project=place.slug, reason=error.message)
         return started
 
-    async def _restored(self, place: ProjectPlace, current: str) -> list[str]:
+    async def _restored(self, place: ProjectPlace) -> list[str]:
+        """What is current is read behind the lock: a deploy that outlived its Temporal worker may yet switch."""
         user, door = self._user(place), front_door(self.home, self._door_user)
         async with file_lock(place.lock):
+            current = directory.current_release(place)
+            if current is None or place.stopped.exists():
+                return []
             directory.keep_private(place, user)
             processes = ReleaseProcesses(place=place, runs_dir=self.home / "runs", user=user, door=door)
             return await processes.restore(load_release(place, current))

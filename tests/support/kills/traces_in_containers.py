@@ -126,7 +126,12 @@ class ContainerTraces:
         found += left_running(self.stack, delivery) + left_secrets(self.stack, delivery)
         for pattern in ("runs/*{0}*.json", "runs/.output/*{0}*", "workspaces/.prepared/{0}*.json"):
             found += paths(self.stack.home, f"containers/{pattern.format(delivery.engineering)}")
-        return tuple(sorted(found))
+        return tuple(sorted(one for one in found if not self._marks_a_stop(one)))
+
+    def _marks_a_stop(self, path: str) -> bool:
+        """A stopped run keeps its record for some days, so that an attempt that comes late does not begin it again."""
+        file = self.stack.home / path
+        return file.suffix == ".json" and file.is_file() and bool(json.loads(file.read_text()).get("stopped"))
 
     def strays(self) -> tuple[str, ...]:
         """Drafts of killed steps, agents and tests that ran as processes, and builds that were left on the server."""

@@ -1,5 +1,6 @@
 """What only releases as processes do; what both targets do is in `test_target_contract.py`."""
 
+import asyncio
 import json
 import os
 from collections.abc import AsyncIterator
@@ -12,6 +13,7 @@ import httpx
 import pytest
 
 from activities.adapters.release import directory
+from activities.adapters.runs.file_lock import file_lock
 from activities.adapters.runs.users import UnprivilegedUsers
 from contracts.base import utc_now
 from contracts.errors import ErrorCode
@@ -203,6 +205,21 @@ async def test_a_removal_that_was_killed_is_finished_by_the_next(
 
 def _killed(*_arguments: object, **_options: object) -> None:
     raise KeyboardInterrupt
+
+
+async def test_a_switch_that_outlives_its_temporal_worker_is_not_undone_by_the_next_one(project: SampleProject) -> None:
+    """The next one looks which services should run while a release program still holds the lock."""
+    first, _, _ = await deploy(project, project.commit("v1"))
+    second, _, _ = await deploy(project, project.commit("v2"), first.release_id)
+    serving = await project.live()
+    directory.make_current(project.place, first.release_id)
+    async with file_lock(project.place.lock):
+        restoring = asyncio.create_task(project.target.restore_services())
+        done, _ = await asyncio.wait({restoring}, timeout=0.5)
+        directory.make_current(project.place, second.release_id)
+    assert (done, await restoring) == (set(), [])
+    assert await project.live() == serving
+    assert (await health(project))["version"] == "v2"
 
 
 async def test_services_are_started_again_after_they_were_all_lost(project: SampleProject) -> None:
