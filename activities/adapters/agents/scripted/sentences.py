@@ -42,6 +42,13 @@ _OTHER_TYPE = re.compile(
 """A type that no field can have here. It is asked about: `tags: list of string` is no thing called tags."""
 _ADDRESS = re.compile(r"\w+://\S*")
 _HEAD_AND_LIST = re.compile(rf"[^:,\s]+\s[^:,]+:(?!//|(?:{'|'.join(sorted(SAFE_LAST_TYPES))})\b)", re.IGNORECASE)
+_HAS_TYPED = re.compile(
+    r"(?P<head>[^:,]+?)\s+(?:has|have|имеет|имеют)\s+(?:(?:an?|the)\s+)?(?P<tail>[^\s:,]+:[^\s].*)", re.IGNORECASE
+)
+"""`A loan has due:date` is about loans, and says the type of a field."""
+_WORD = re.compile(r"[\w/]+")
+_CLOSE_WORD = re.compile(r"^[^:]*:([^\W\d_]+)(?=\s+\w)")
+"""`The price:float is optional` says something about a field, and begins no list."""
 _HEAD_END = re.compile(
     r",\s*(?:(?:and|but|и|но|а)\s+)?|\s+(?:and|but|plus|и|но|плюс|а\s+также)\s+|\s+[-–—]\s+", re.IGNORECASE
 )
@@ -166,6 +173,12 @@ def _in_sentence(sentence: str) -> _Found:
         found = _with_fields(sentence)
         if found.entities or not _HEAD_AND_LIST.match(sentence):
             return found
+        if has := _HAS_TYPED.fullmatch(sentence):
+            found = _Found()
+            _add(found, has["head"], has["tail"], sentence)
+            return found
+        if (typed := _CLOSE_WORD.search(sentence)) and typed[1].lower() in TYPE_WORDS:
+            return found
         colons = [sentence.index(":")]
     found, begin = _Found(), 0
     for number, colon in enumerate(colons):
@@ -186,6 +199,8 @@ def _list_colons(sentence: str) -> list[int]:
         close, typed = sentence[at + 1 : at + 2].strip() != "", _TYPE.match(sentence, at + 1)
         is_type = typed is not None and typed[1].lower() in TYPE_WORDS
         if not found:
+            begins = _WORD.match(sentence, at + 1)
+            is_type = is_type or (begins is not None and begins[0].lower() in TYPE_WORDS)
             if not (close and (is_type or "," in sentence[:at])):
                 found.append(at)
         elif (

@@ -170,3 +170,19 @@ def test_what_a_bot_is_to_do_is_not_built_with_its_commands(asked: str) -> None:
 def test_a_condition_about_passwords_is_no_wish_to_hide_them() -> None:
     wish = understand("Users: login, password. Don't show users without a password.")
     assert [one.words for one in wish.not_built] == ["Don't show users without a password"]
+
+
+@pytest.mark.parametrize(
+    ("wish", "thing", "fields"),
+    [
+        ("A loan has due:date", "loan", ["due"]),
+        ("Loans have due:date and member", "loan", ["due", "member"]),
+        ("Each member has a name:text", "member", ["name"]),
+        ("The price:float is optional", None, []),
+    ],
+)
+def test_a_typed_field_behind_a_verb_is_no_thing(wish: str, thing: str | None, fields: list[str]) -> None:
+    found = understand(f"A library with books: title. {wish}").entities[1:]
+    assert [(one.singular, [field.name for field in one.fields]) for one in found] == (
+        [(thing, fields)] if thing else []
+    )
