@@ -145,7 +145,7 @@ async def _ask_service(settings: Settings, project: ProjectDTO, task: TaskDTO, o
         out.say(f"  {line}")
     out.advise(f"  orchestrator project show {project.name}")
     out.advise(f"  orchestrator task show {task.id}")
-    out.advise(f'  orchestrator delivery start --project {project.name} --watch "…"   (change it)')
-    out.advise(f"  orchestrator deploy rollback {project.name}   (once there are two releases)")
-    out.advise("  orchestrator down   (services keep running; --services stops them)")
+    out.advise(f'  orchestrator delivery start --project {project.name} --watch "…"   # change it')
+    out.advise(f"  orchestrator deploy rollback {project.name}   # once there are two releases")
+    out.advise("  orchestrator down   # services keep running; --services stops them")
     return ExitCode.OK if visits and all(answer.good for answer in visits) else ExitCode.FAILED

@@ -55,6 +55,7 @@ async def _show(parts: Parts, out: Output) -> ExitCode:
             **parts.urls,
             "warnings": [fact for label, fact in runtime_facts(parts) if not label],
             "disks": [{**asdict(disk), "path": str(disk.path)} for disk in found],
+            "work_known": work.known,
             "tasks": [task.model_dump(mode="json") for task in work.tasks],
             "questions": [question.model_dump(mode="json") for question in work.questions],
             "queues": [queue.model_dump(mode="json") for queue in work.queues.items],
@@ -93,12 +94,13 @@ def _has_bot(parts: Parts) -> bool:
 
 @dataclass(frozen=True)
 class _Work:
-    """Current work; empty if the API does not answer."""
+    """Current work; empty if the API does not answer, and then not `known`."""
 
     tasks: list[TaskDTO] = field(default_factory=list)
     questions: list[QuestionDTO] = field(default_factory=list)
     queues: QueueList = field(default_factory=lambda: QueueList(items=[]))
     names: dict[str, str] = field(default_factory=dict)
+    known: bool = False
 
 
 async def _answers(parts: Parts) -> bool:
@@ -115,7 +117,7 @@ async def _work(settings: Settings) -> _Work:
         by_state = await asyncio.gather(*(api.tasks(state=state) for state in _OPEN))
         tasks = [task for tasks in by_state for task in tasks]
         questions, queues = await api.questions(), await _queues_now(api)
-        return _Work(tasks, questions, queues, await project_names(api) if tasks or questions else {})
+        return _Work(tasks, questions, queues, await project_names(api) if tasks or questions else {}, known=True)
 
 
 async def _queues_now(api: ApiClient) -> QueueList:
@@ -160,6 +162,15 @@ def _tell(parts: Parts, out: Output, work: _Work, found: list[Disk], *, well: bo
         ]
     )
     out.say()
+    if work.known:
+        _tell_work(work, out)
+    else:
+        out.say("What work there is, is not known while the API does not answer. Open work goes on when it does.")
+    if not well:
+        out.advise(f"Next: {parts.settings.start_command}", style="bold")
+
+
+def _tell_work(work: _Work, out: Output) -> None:
     show_queues(work.queues.items, out)
     show_alerts(work.queues.alerts, out)
     out.say()
@@ -170,5 +181,3 @@ def _tell(parts: Parts, out: Output, work: _Work, found: list[Disk], *, well: bo
     if work.questions:
         out.say()
         show_questions(work.questions, out, work.names)
-    if not well:
-        out.advise(f"Next: {parts.settings.start_command}", style="bold")

@@ -260,6 +260,9 @@ def test_status_and_down_of_an_empty_home_are_quiet_and_change_nothing(
     assert run(["status", "--json"]) == 6
     status = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert status["parts"]["api"]["trouble"] == "not running"
+    assert (status["work_known"], status["tasks"]) == (False, [])
+    assert run(["status"]) == 6
+    assert "No work in progress" not in capsys.readouterr().out, "nobody can know that now"
     assert not (tmp_path / "home").exists()
 
 
