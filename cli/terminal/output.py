@@ -75,8 +75,8 @@ class Output:
     def table(self, headers: Sequence[str], rows: Iterable[Sequence[object]], *, empty: str, whole: int = 1) -> None:
         """Rows under headers; the sentence `empty` when there are none.
 
-        The first `whole` columns, and all that have addresses, are never broken: they can be copied. Where that is
-        wider than the terminal, each row is shown as a list.
+        The first `whole` columns, all that have addresses, and words with a digit, such as ids and commits, are never
+        broken: they can be copied. Where that is wider than the terminal, each row is shown as a list.
         """
         if self.as_json:
             return
@@ -96,7 +96,8 @@ class Output:
 
         table = Table(box=None, pad_edge=False, header_style="bold")
         for number, header in enumerate(headers):
-            table.add_column(header, overflow="fold", no_wrap=number in unbroken)
+            longest = _longest_id(cells, number)
+            table.add_column(header, overflow="fold", no_wrap=number in unbroken, min_width=longest or None)
         for row in cells:
             table.add_row(*map(Text, row))
         self.console.print(table, soft_wrap=False)
@@ -120,12 +121,20 @@ def _has_address(cells: Sequence[Sequence[str]], column: int) -> bool:
     return any("://" in row[column] for row in cells)
 
 
+def _longest_id(cells: Sequence[Sequence[str]], column: int) -> int:
+    words = (word for row in cells for word in row[column].split())
+    return max((len(word) for word in words if any(letter.isdigit() for letter in word)), default=0)
+
+
 def _least_width(headers: Sequence[str], cells: Sequence[Sequence[str]], unbroken: set[int]) -> int:
-    """What a table needs, with a space between columns: unbroken columns all of it, others their longest header."""
+    """What a table needs, with a space between columns: unbroken columns all of it, others their header and ids."""
     widths = [
         max(len(header), *(len(row[number]) for row in cells))
         if number in unbroken
-        else min(max(len(header), _NARROW), max(len(header), *(len(row[number]) for row in cells)))
+        else max(
+            min(max(len(header), _NARROW), max(len(header), *(len(row[number]) for row in cells))),
+            _longest_id(cells, number),
+        )
         for number, header in enumerate(headers)
     ]
     return sum(widths) + len(widths) - 1

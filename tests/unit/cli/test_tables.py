@@ -43,6 +43,19 @@ def test_what_fits_is_a_table_and_no_line_is_wider_than_the_terminal(capsys: pyt
     assert max(map(len, shown)) <= 80
 
 
+@pytest.mark.parametrize("column", range(1, 4))
+def test_an_id_is_never_broken_in_whatever_column(column: int, capsys: pytest.CaptureFixture[str]) -> None:
+    row = [
+        "q-eng-28cffb269298-1",
+        "a few words about it",
+        "some more words",
+        "and a long sentence that has to be folded",
+    ]
+    row[column] = "waits for question q-eng-28cffb269298-1"
+    Output(as_json=False).table(("QUESTION", "NOTE", "TASK", "TEXT"), [row, row], empty="none")
+    assert sum(line.count("q-eng-28cffb269298-1") for line in lines(capsys)) == 4
+
+
 def task(project: str = "p-1") -> TaskDTO:
     return TaskDTO(
         id="eng-1f9a2b3c4d5e", kind=TaskKind.ENGINEERING, subject=Subject.project(project), user_id=1,
