@@ -46,7 +46,8 @@ def _named(releases: Sequence[DeploymentDTO], release_id: str) -> DeploymentDTO:
     found = next((release for release in releases if release.id == release_id), None)
     if found is None:
         raise OrchestratorError(
-            ErrorCode.NOT_FOUND, f"This project has no release {release_id}; see `orchestrator deploy status`."
+            ErrorCode.NOT_FOUND,
+            f"This project has no release {release_id}; `orchestrator deploy status PROJECT` lists them.",
         )
     if found.state not in {ReleaseState.SUPERSEDED, ReleaseState.ROLLED_BACK}:
         raise OrchestratorError(

@@ -16,7 +16,8 @@ async def show_events(api: ApiClient, task: TaskDTO, out: Output) -> None:
     while events := await api.events(task.id, after=after, limit=_PAGE):
         for event in events:
             out.document({"event": event.model_dump(mode="json")})
-            steps.show(event)
+            if steps.count(event):
+                steps.show(event)
         after = events[-1].seq
 
 

@@ -75,7 +75,10 @@ def show(project: ProjectArgument, name: Name, as_json: AsJson = False) -> None:
         shown = await api.show_secret(found.id, checked)
         out.document(shown)
         out.say(shown.value)
-        out.say("It is not shown again. To have one that you know: `secret set`, then deploy.")
+        out.advise(
+            f"It is not shown again. To have one that you know: `orchestrator secret set {found.name} {checked}`, "
+            f"then `orchestrator deploy start {found.name}`"
+        )
 
     session.run(work, as_json=as_json)
 

@@ -284,6 +284,8 @@ async def test_the_number_of_a_printed_step_is_where_the_next_watch_goes_on(term
     documents = (await terminal.says("task", "watch", parent, "--after", "4", "--json")).out.splitlines()
     events = [document for document in map(json.loads, documents) if "event" in document]
     assert [(one["number"], one["event"]["percent"]) for one in events] == [(5, 60), (6, 100)]
+    logs = [line for line in (await terminal.says("task", "logs", below)).out.splitlines() if "step" in line]
+    assert [line.split()[0] for line in logs] == ["1", "2", "3", "4"]
 
 
 async def test_a_question_that_is_still_open_is_shown_behind_its_step_too(
