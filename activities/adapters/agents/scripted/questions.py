@@ -30,12 +30,12 @@ NOT_UNDERSTOOD = {
     "ru": "Я не понял «{words}». Что мне сделать? Назовите предмет и его поля; просто список полей дополнит эти слова.",
 }
 BAD_NAME = {
-    "en": "I cannot build “{name}”: a name needs letters, digits or _, at most 40 of them, no word that Python "
-    "or the service itself uses, and no repetition; a field that exists keeps its type; "
+    "en": "I cannot build “{name}”: a name needs letters (a command of a bot: Latin ones), digits or _, at most 40 of "
+    "them, no word that Python or the service itself uses, and no repetition; a field that exists keeps its type; "
     "types are string, text, integer, number, boolean, date, "
     "datetime. What should I call it?",
-    "ru": "Я не могу сделать «{name}»: в имени могут быть буквы, цифры и _, не больше 40, без слов, занятых Python "
-    "или самим сервисом, и без повторов; тип готового поля не меняется; "
+    "ru": "Я не могу сделать «{name}»: в имени могут быть буквы (у команды бота только латинские), цифры и _, "
+    "не больше 40, без слов, занятых Python или самим сервисом, и без повторов; тип готового поля не меняется; "
     "типы: string, text, integer, number, boolean, date, datetime. Как назвать?",
 }
 WHERE_IT_ENDS = {
