@@ -99,7 +99,7 @@ def open_memory() -> str:
         with contextlib.suppress(OSError):
             return f"got: {len(os.listdir(f'/proc/{pid}/fd'))} files of {pid}"
         with contextlib.suppress(OSError):
-            return f"got: {len(os.listdir(f'/proc/{pid}/root/'))} entries of the root of {pid}"
+            return f"got: {len(os.listdir(Path('/proc', str(pid), 'root')))} entries of the root of {pid}"
     return "no: refused"
 
 
@@ -191,7 +191,13 @@ def _at_files(told: dict[str, Any], home: str) -> dict[str, Callable[[], str]]:
             [f"{home}/orders", f"{home}/runs", f"{home}/artifacts", f"{home}/logs", f"{home}/logs/api.log"]
         ),
         "read the machine's own secrets": lambda: read_any(
-            ["/etc/shadow", "/root/.ssh", "/var/lib/docker", "/var/lib/codegen-orchestrator/users.json", "/proc/kcore"]
+            [
+                "/etc/shadow",
+                os.path.expanduser("~root/.ssh"),
+                "/var/lib/docker",
+                "/var/lib/codegen-orchestrator/users.json",
+                "/proc/kcore",
+            ]
         ),
         "read another owner's source": lambda: read_any(told["victim"]["source"]),
         "read another owner's data and environment": lambda: read_any(told["victim"]["data"]),

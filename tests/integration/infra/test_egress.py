@@ -154,7 +154,7 @@ async def test_what_is_no_request_for_a_host_is_refused(gateway: Gateway, asked:
 
 
 async def test_a_host_that_is_not_listed_is_refused_with_what_to_do(gateway: Gateway) -> None:
-    async with gateway(Policy(hosts=("pypi.org", "*.example.org"))) as port:
+    async with gateway(Policy(hosts=("packages.example.net", "*.example.org"))) as port:
         said = await says(port, connect("evil.example", 443))
     assert said.startswith(b"HTTP/1.1 403")
     assert b"egress_hosts" in said
@@ -163,17 +163,17 @@ async def test_a_host_that_is_not_listed_is_refused_with_what_to_do(gateway: Gat
 async def test_without_a_gateway_the_agent_is_told_so(tmp_path: Path, gateway: Gateway) -> None:
     async with gateway(Policy()) as port:
         (tmp_path / "egress.sock").unlink()
-        assert (await says(port, connect("pypi.org", 443))).startswith(b"HTTP/1.1 503")
+        assert (await says(port, connect("packages.example.net", 443))).startswith(b"HTTP/1.1 503")
 
 
 @pytest.mark.parametrize(
     ("host", "allowed"),
-    [("pypi.org", True), ("PyPI.org.", True), ("files.pypi.org", False), ("a.example.org", True),
-     ("a.b.example.org", True), ("example.org", False), ("xexample.org", False),
-     ("pypi.org.evil.example", False), ("8.8.8.8", False)],
+    [("packages.example.net", True), ("Packages.Example.net.", True), ("files.packages.example.net", False),
+     ("a.example.org", True), ("a.b.example.org", True), ("example.org", False), ("xexample.org", False),
+     ("packages.example.net.evil.example", False), ("8.8.8.8", False)],
 )  # fmt: skip
 def test_names_match_as_they_are_written(host: str, allowed: bool) -> None:
-    policy = Policy(hosts=("pypi.org", "*.example.org"))
+    policy = Policy(hosts=("packages.example.net", "*.example.org"))
     if allowed:
         assert policy.check_name(host, 443) == host.lower().rstrip(".")
         return

@@ -254,12 +254,12 @@ async def test_a_base_image_that_cannot_be_had_is_named_with_what_to_do(bench: B
 
 async def test_a_gateway_whose_network_was_pruned_is_made_anew(bench: Bench) -> None:
     gateways = EgressGateways(cast("Any", bench.engine), bench.images, "way-out")
-    await gateways.open(WORKER, ["pypi.org"], {})
+    await gateways.open(WORKER, ["packages.example.net"], {})
     bench.engine.networks.clear()
     with pytest.raises(OrchestratorError) as gone:
-        await gateways.open(WORKER, ["pypi.org"], {})
+        await gateways.open(WORKER, ["packages.example.net"], {})
     assert gone.value.retryable
-    await gateways.open(WORKER, ["pypi.org"], {})
+    await gateways.open(WORKER, ["packages.example.net"], {})
     assert bench.engine.networks == {"way-out"}
 
 

@@ -92,7 +92,7 @@ async def test_an_agent_reaches_its_hosts_through_the_gateway_and_nothing_else(b
     assert seen[3][:3] == "502", "a name that does not exist"
     assert [line.split()[0] for line in seen[4:]] == ["nothing"] * 3, "there is no way around the gateway"
     assert docker("ps", "--all", "--quiet", "--filter", f"name=gateway-{bench.worker}") == "", "it ends with the turn"
-    await bench.turn({"runs": [f"python3 reach.py {PLACES}"]}, turn=2, egress_hosts=["pypi.org"])
+    await bench.turn({"runs": [f"python3 reach.py {PLACES}"]}, turn=2, egress_hosts=["packages.example.net"])
     assert "not-listed.example is not among the project's egress_hosts" in bench.said[-1]
     await bench.runtime.workspaces().remove(bench.worker)
     assert docker("volume", "ls", "--quiet", "--filter", f"name={bench.worker}") == ""
