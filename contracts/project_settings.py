@@ -121,5 +121,5 @@ def check_value(name: str, value: SettingValue) -> None:
         said = "; ".join(in_words(problem) for problem in error.errors(include_url=False, include_input=False))
         raise OrchestratorError(ErrorCode.BAD_SETTING_VALUE, f"{name} cannot have this value: {said}.") from None
     if name == "egress_hosts" and isinstance(value, list) and not all(_HOST.fullmatch(one) for one in value):
-        reason = "use names of hosts, such as a.example.net, *.example.org for all below one, or * for the whole internet"
+        reason = "use names of hosts, such as example.net, *.example.org for all below one, or * for the whole internet"
         raise OrchestratorError(ErrorCode.BAD_SETTING_VALUE, f"{name} cannot have this value: {reason}.")
