@@ -451,12 +451,15 @@ class DeploymentRecord(Contract):
 
 
 class ServiceHealth(Contract):
-    """How a deployed service was when it was last looked at, and since when. `restarts` counts since its start."""
+    """How a deployed service was when it was last looked at, and since when: since it is in this state, or since its
+    last start. `restarts` counts since a deploy or a person started it; `pid` is its process, if known.
+    """
 
     state: Literal["healthy", "unhealthy", "stopped"]
     since: AwareDatetime
     restarts: int = Field(default=0, ge=0)
     error: str | None = Field(default=None, max_length=2_000)
+    pid: int | None = None
 
 
 class ReleaseHealth(Contract):
