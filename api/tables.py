@@ -248,6 +248,7 @@ class QuestionRow(SQLModel, table=True):
     choices: list[str] = _json(default_factory=list)
     secret_names: list[str] = _json(default_factory=list)
     plan_hash: str | None = Field(default=None, sa_column=Column(Text))
+    wording: dict[str, Any] | None = _json(nullable=True, default=None)
     answer: str | None = Field(default=None, sa_column=Column(Text))
     answered_by: int | None = Field(default=None, sa_column=Column(BigInteger))
     answer_id: str | None = Field(default=None, sa_column=Column(String(200)))

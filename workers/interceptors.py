@@ -23,6 +23,7 @@ from contracts.errors import (
     ErrorClass,
     ErrorCode,
     OrchestratorError,
+    with_ending,
 )
 from contracts.names import ActivityName
 from contracts.outside_text import cleaned_in
@@ -156,9 +157,8 @@ class _Translating(ActivityInboundInterceptor):
         self._memory.ended()
         delay, message = self._delay(error, lasted_s), error.message
         if delay is None and error.code in SERVER_OUTAGES:
-            message = (
-                f"{message} It was waited for during {SERVER_PATIENCE_S / 60:g} minutes; try again when it is back."
-            )
+            minutes = f"{SERVER_PATIENCE_S / 60:g} minutes"
+            message = with_ending(message, f"it was waited for during {minutes}; try again when it is back")
         message = cleaned_in(message)
         log.warning("activity failed", code=error.code.value, message=message, retry_in_s=delay)
         telemetry.name_failure(error.code.value)

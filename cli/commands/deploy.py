@@ -12,7 +12,7 @@ from cli.terminal import inputs
 from cli.terminal.exits import EPILOG
 from cli.terminal.options import Approval, AsJson, ProjectArgument, RequestId, Watch, command_group
 from cli.terminal.output import Output, clean
-from cli.terminal.tables import age
+from cli.terminal.tables import age, show_open_questions
 from contracts.nouns import DeploymentDTO, DeploymentList, DeployStart
 from contracts.states import DeployAction
 from runtime.api_client import ApiClient
@@ -89,6 +89,8 @@ def status(project: ProjectArgument, as_json: AsJson = False) -> None:
         ]
         empty = f"Nothing is online yet. Next: orchestrator deploy start {found.name}"
         out.table(("NO", "RELEASE", "STATE", "AGE", "COMMIT", "URL", "ERROR"), rows, empty=empty, whole=2)
+        if not out.as_json:
+            show_open_questions(await api.questions(project_id=found.id), out)
 
     session.run(work, as_json=as_json)
 

@@ -11,7 +11,7 @@ from cli.terminal import inputs
 from cli.terminal.exits import EPILOG
 from cli.terminal.options import AsJson, ProjectArgument, SpecFile, command_group
 from cli.terminal.output import Output, clean
-from cli.terminal.tables import age
+from cli.terminal.tables import age, show_open_questions
 from contracts.base import new_id
 from contracts.errors import ErrorCode, OrchestratorError
 from contracts.nouns import (
@@ -245,6 +245,4 @@ def _describe(found: ProjectResponse, out: Output) -> None:
             ("Release", f"{release.id} (number {release.number}, commit {release.commit[:12]})" if release else None),
         ]
     )
-    for question in found.open_questions:
-        out.say(f"Open question {question.id}: {question.text}")
-        out.advise(f"Next: orchestrator answer {question.id}")
+    show_open_questions(found.open_questions, out)

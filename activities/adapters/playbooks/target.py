@@ -19,7 +19,7 @@ from activities.adapters.release.services import ReleasedService, secret_values
 from activities.adapters.runs.supervisor import Supervisor
 from activities.ports import ArtifactStore, Follow
 from activities.rules_environment import sensitive_names
-from contracts.errors import ErrorCode, OrchestratorError, bounded
+from contracts.errors import ErrorCode, OrchestratorError, bounded, end_of
 from contracts.ids import release_run_name
 from contracts.nouns import DeploymentDTO
 from contracts.redaction import redacted, redacted_part
@@ -280,4 +280,7 @@ def _reason(result: DetachedResult, request: ReleaseRequest, log: str) -> tuple[
         code = str(result.answer["code"])
         known = code if code in _OWN_CODES else ErrorCode.PLAYBOOK_FAILED.value
         return known, f"{result.answer['step']}: {result.answer['msg']}"
-    return ErrorCode.PLAYBOOK_FAILED.value, f"The release program ended with code {result.exit_code}.\n{log[-1_500:]}"
+    return (
+        ErrorCode.PLAYBOOK_FAILED.value,
+        f"The release program ended with code {result.exit_code}.\n{end_of(log, 1_500)}",
+    )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from activities.adapters.release.probe import Expectation, Look, bot_link, look, url_host, why_not_live
-from contracts.errors import OrchestratorError, bounded
+from contracts.errors import OrchestratorError, bounded, end_of
 from contracts.nouns import DeploymentDTO
 from contracts.steps import Allocation, ProbeRequest, ProbeResult, ServiceProcess, ServiceSight, Serving
 
@@ -125,7 +125,7 @@ class Outside:
     async def _told_by(self, service: str) -> str:
         """The end of a service's log, for whoever has to repair it; nothing if it cannot be read."""
         try:
-            tail = str((await self.ask("tails")).get(service) or "").strip()[-_TAIL:]
+            tail = end_of(str((await self.ask("tails")).get(service) or "").strip(), _TAIL)
         except OrchestratorError:
             return ""
         return f"\nThe end of its log:\n{tail}" if tail else ""

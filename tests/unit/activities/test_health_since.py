@@ -36,7 +36,13 @@ def test_what_goes_on_keeps_its_beginning(was: ServiceHealth, is_now: ServiceSig
 
 @pytest.mark.parametrize(
     "is_now",
-    [sight(restarts=2, pid=200), sight(restarts=0, pid=200), sight(pid=200), sight(error="no answer"), sight(restarts=2)],
+    [
+        sight(restarts=2, pid=200),
+        sight(restarts=0, pid=200),
+        sight(pid=200),
+        sight(error="no answer"),
+        sight(restarts=2),
+    ],
     ids=["ended and was started again", "restarted by a person", "another process", "unhealthy now", "counted again"],
 )
 def test_a_restart_begins_anew_as_another_state_does(is_now: ServiceSight) -> None:

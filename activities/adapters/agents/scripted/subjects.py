@@ -1,4 +1,4 @@
-"""The first line of a commit: what it changes, compared with the last commit. So a turn that is begun again says the same."""
+"""The first line of a commit: what it changes, compared with the last one, so that a repeated turn says the same."""
 
 from collections.abc import Sequence
 
