@@ -28,6 +28,7 @@ from contracts.errors import (
 from contracts.names import ActivityName
 from contracts.outside_text import cleaned_in
 from contracts.subjects import Subject
+from contracts.wording import counted
 from runtime.disks import no_room
 from runtime.observability import telemetry
 
@@ -197,8 +198,8 @@ class _Translating(ActivityInboundInterceptor):
 def _given_up(lost: int) -> OrchestratorError:
     return OrchestratorError(
         ErrorCode.INTERNAL,
-        f"This step began {lost} times and was given up each time, because it did not answer or took too long. "
-        "An administrator finds its input and the time in the log; then start the task again.",
+        f"This step began {counted(lost, 'time')} and was given up each time, because it did not answer or took too "
+        "long. An administrator finds its input and the time in the log; then start the task again.",
         error_class=ErrorClass.FATAL,
     )
 

@@ -293,7 +293,7 @@ class DeployWorkflow:
         if not done.ok:
             raise failures.failure(ErrorCode.PLAYBOOK_FAILED, done.error or f"{action} failed")
         result = DeployResult(
-            request_id=message.request_id, status=ResultStatus.SUCCESS, deployed_url=done.url, summary=f"{action}: done"
+            request_id=message.request_id, status=ResultStatus.SUCCESS, deployed_url=done.url, summary=outcome
         )
         return await attempt.complete(result, outcome)
 

@@ -191,4 +191,7 @@ def _result_facts(task: TaskDTO) -> list[tuple[str, object]]:
 
 
 def _label(name: str) -> str:
-    return f"Link of {name.removeprefix(LINK_OF)}" if name.startswith(LINK_OF) else name
+    if name.startswith(LINK_OF):
+        return f"Link of {name.removeprefix(LINK_OF)}"
+    plain = name.replace("_", " ").replace(" ip", " IP")
+    return f"{plain[:1].upper()}{plain[1:]}"

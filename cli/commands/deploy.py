@@ -15,6 +15,7 @@ from cli.terminal.output import Output, clean
 from cli.terminal.tables import age, show_open_questions
 from contracts.nouns import DeploymentDTO, DeploymentList, DeployStart
 from contracts.states import DeployAction
+from contracts.wording import counted
 from runtime.api_client import ApiClient
 
 app = command_group()
@@ -101,7 +102,7 @@ def _state(release: DeploymentDTO) -> str:
     bad = [name for name, one in services.items() if one.state == "unhealthy"]
     restarts = sum(one.restarts for one in services.values())
     said = [f"unhealthy: {', '.join(bad)}"] if bad else []
-    said += [f"{restarts} restarts"] if restarts else []
+    said += [counted(restarts, "restart")] if restarts else []
     return ", ".join([release.state.value, *said])
 
 

@@ -9,6 +9,7 @@ from activities.adapters.release.probe import Expectation, Look, bot_link, look,
 from contracts.errors import OrchestratorError, bounded, end_of
 from contracts.nouns import DeploymentDTO
 from contracts.steps import Allocation, ProbeRequest, ProbeResult, ServiceProcess, ServiceSight, Serving
+from contracts.wording import counted
 
 LOOKS = 3
 LOOK_EVERY_S = 0.3
@@ -146,7 +147,7 @@ def _restarted(before: dict[str, ServiceSight], after: dict[str, ServiceSight]) 
     for name, first in before.items():
         last = after[name]
         if last.state != "running" or (last.pid, last.restarts) != (first.pid, first.restarts):
-            times = f", {last.restarts} restarts" if last.restarts else ""
+            times = f", {counted(last.restarts, 'restart')}" if last.restarts else ""
             found[name] = f"its process restarted or ended while it was watched ({last.state}{times})"
     return found
 
@@ -155,7 +156,8 @@ def _crashed(before: dict[str, ServiceSight], now: dict[str, ServiceSight]) -> d
     """Which services had to be started again. An engine that was restarted starts its containers anew without counting:
     that says nothing about the service."""
     counts = {name: now[name].restarts - first.restarts for name, first in before.items()}
-    return {name: f"it ended and was started again ({times} times)" for name, times in counts.items() if times > 0}
+    said = {name: counted(times, "time") for name, times in counts.items() if times > 0}
+    return {name: f"it ended and was started again ({times})" for name, times in said.items()}
 
 
 def _not_running(sights: dict[str, ServiceSight]) -> dict[str, str]:

@@ -13,7 +13,7 @@ NO_PAGES = "The module web shows no passwords, so it has no pages for this."
 
 @dataclass
 class Plan:
-    """`removed` are the files to remove, `gone` what a person calls them. Each clause of the wish is one of `criteria`."""
+    """`removed` are the files to remove, `gone` what people call them. Each clause of the wish is one of `criteria`."""
 
     entities: list[Entity] = field(default_factory=list)
     commands: list[Command] = field(default_factory=list)

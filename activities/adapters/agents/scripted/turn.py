@@ -195,7 +195,8 @@ class Turn:
             text = "Everything that was asked for is already there; there is nothing to commit."
             return Outcome("done", text + self._left_out(plan), criteria=plan.criteria)
         self.stream.use("Bash", {"command": f"git commit -m {message.splitlines()[0]!r}"}, commit)
-        text = f"{message.splitlines()[0]} ({len(changed)} files, commit {commit[:12]})."
+        files = "1 file" if len(changed) == 1 else f"{len(changed)} files"
+        text = f"{message.splitlines()[0]} ({files}, commit {commit[:12]})."
         return Outcome("done", text + self._left_out(plan), changed, criteria=plan.criteria)
 
     def _left_out(self, plan: Plan) -> str:
