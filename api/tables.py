@@ -310,7 +310,9 @@ class PortAllocationRow(SQLModel, table=True):
 
 
 class ReleaseRow(SQLModel, table=True):
-    """`served` says that the release was once the active one: a rollback can only go back to such a release."""
+    """`served` says that the release was once the active one: a rollback can only go back to such a release, while it
+    is `kept` on its server. `task_id` is the deploy that made it, `moved_by` the task that has changed its state last.
+    """
 
     __tablename__ = "releases"
     __table_args__ = (
@@ -334,6 +336,8 @@ class ReleaseRow(SQLModel, table=True):
     image: str | None = Field(default=None, sa_column=Column(String(100)))
     links: Document = _json(default_factory=dict)
     health: Document | None = _json(default=None, nullable=True)
+    kept: bool = Field(default=True, sa_column=Column(Boolean, nullable=False))
+    moved_by: str | None = Field(default=None, sa_column=Column(ID))
     created_at: datetime = _time()
     updated_at: datetime = _time()
 

@@ -223,6 +223,7 @@ reason-NO_PORT = The server has no free port.
 reason-PLAYBOOK_FAILED = The installation on the server failed. The previous version, if any, is still running.
 reason-MIGRATION_FAILED = Updating the stored data failed, so the new version was not started. The previous version, if any, is still running.
 reason-IMAGE_MISMATCH = The server no longer has the exact image of this version. Deploy it as a new version.
+reason-RELEASE_NOT_KEPT = That version is too old to return to: its image is no longer kept. Deploy its commit as a new version.
 reason-PROBE_FAILED = The service didn't respond correctly at its URL. The previous version, if any, is still running.
 reason-ROLLBACK_FAILED = The new version failed, and returning to the previous one failed, too. “Details” says what is running now.
 reason-SERVER_UNREACHABLE = The server didn't answer for a long time. Try again when it is back.

@@ -30,7 +30,12 @@ def test_what_was_not_built_is_listed_with_its_words_and_the_reason(capsys: pyte
 
 
 def test_every_fact_of_a_result_has_a_name_of_its_own_in_words(capsys: pytest.CaptureFixture[str]) -> None:
-    known = {"summary": "Add books.", "server_ip": "127.0.0.1", f"{LINK_OF}tg_bot": "https://t.me/a", "commit_sha": "abc"}
+    known = {
+        "summary": "Add books.",
+        "server_ip": "127.0.0.1",
+        f"{LINK_OF}tg_bot": "https://t.me/a",
+        "commit_sha": "abc",
+    }
     show_ending(task(result=known), Output(as_json=False))
     shown = [line.split("  ")[0] for line in capsys.readouterr().out.splitlines()[1:]]
     assert shown == ["Commit", "Summary", "Server IP", "Link of tg_bot"]
