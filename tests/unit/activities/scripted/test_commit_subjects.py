@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from activities.adapters.agents.scripted import commands, resources
-from activities.adapters.agents.scripted.sessions import Session
-from activities.adapters.agents.scripted.stream import Stream
-from activities.adapters.agents.scripted.turn import Outcome, Turn
-from activities.adapters.agents.scripted.wish import Command, Entity, Field
-from activities.adapters.agents.scripted.workspace import Workspace
+from activities.adapters.agents.scripted.reading.wish import Command, Entity, Field
+from activities.adapters.agents.scripted.session.sessions import Session
+from activities.adapters.agents.scripted.session.stream import Stream
+from activities.adapters.agents.scripted.session.turn import Outcome, Turn
+from activities.adapters.agents.scripted.writing import commands, resources
+from activities.adapters.agents.scripted.writing.workspace import Workspace
 
 BOOKS = Entity("book", "books", (Field("title"), Field("year", "integer"), Field("read", "boolean", False)))
 

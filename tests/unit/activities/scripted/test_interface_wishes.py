@@ -2,7 +2,7 @@
 
 import pytest
 
-from activities.adapters.agents.scripted.sentences import understand
+from activities.adapters.agents.scripted.reading.sentences import understand
 
 WISHES = [
     "dark mode", "Dark Mode", "a dark theme", "light theme", "night mode", "mobile friendly", "mobile-friendly", "fast",

@@ -3,7 +3,7 @@
 import keyword
 from collections.abc import Iterable
 
-from .wish import Command
+from ..reading.wish import Command
 from .workspace import Workspace
 
 HANDLER = '''"""Answers /{command}."""

@@ -8,15 +8,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from . import commands, migrations, misbehaviour, questions, resources, secret_status, subjects
-from .field_lists import is_russian
-from .plan import Plan, plan_of
-from .questions import Language, Question
-from .replies import AnswerDoubt
-from .sessions import Session
-from .specification import wish_of
-from .stream import Stream
-from .wish import (
+from ..reading.field_lists import is_russian
+from ..reading.replies import AnswerDoubt
+from ..reading.specification import wish_of
+from ..reading.wish import (
     SECRET,
     Criterion,
     Task,
@@ -28,7 +23,13 @@ from .wish import (
     section,
     without_directives,
 )
-from .workspace import Workspace
+from ..writing import commands, migrations, misbehaviour, resources, secret_status, subjects
+from ..writing.plan import Plan, plan_of
+from ..writing.workspace import Workspace
+from . import questions
+from .questions import Language, Question
+from .sessions import Session
+from .stream import Stream
 
 ANSWER = "Answer from the person"
 EVIDENCE = "Evidence"

@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
+from ..reading.sentences import described
+from ..reading.wish import Change, Command, Criterion, Entity, Wish
 from . import commands, project, resources
-from .sentences import described
-from .wish import Change, Command, Criterion, Entity, Wish
 from .workspace import Workspace
 
 NO_PAGES = "The module web shows no passwords, so it has no pages for this."
