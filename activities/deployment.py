@@ -210,7 +210,7 @@ class DevopsNodes:
         await self.platform.record_release(
             _record(
                 state, ReleaseState.ACTIVE, server=allocation.server_handle, url=state["url"], links=links_of(state)
-            )
+            ).model_copy(update={"still_built": (state.get("release") or {}).get("still_built")})
         )
         if state.get("rollback") and allocation.previous_release_id not in {None, state["release_id"]}:
             await self._mark(state["project_id"], str(allocation.previous_release_id), ReleaseState.ROLLED_BACK)
@@ -402,7 +402,9 @@ def _record(
 
 
 def _as_record(release: DeploymentDTO) -> DeploymentRecord:
-    return DeploymentRecord.model_validate(release.model_dump(exclude={"number", "health", "created_at", "updated_at"}))
+    return DeploymentRecord.model_validate(
+        release.model_dump(exclude={"number", "health", "can_return", "created_at", "updated_at"})
+    )
 
 
 def _failed(release: DeploymentDTO, verdict: ReleaseVerdict) -> DeploymentRecord:

@@ -13,7 +13,7 @@ from activities.ended import refuse_if_ended
 from activities.following import beating, followed, or_stop, to_the_end
 from activities.ports import Follow, Forge, PlanReader, Platform, Tester, WorkflowClient
 from contracts.agent_workers import SendMessageCommand, TurnOutcome
-from contracts.errors import ErrorClass, ErrorCode, OrchestratorError
+from contracts.errors import ErrorClass, ErrorCode, OrchestratorError, end_of
 from contracts.names import ActivityName
 from contracts.steps import (
     TESTS_CHECK,
@@ -194,7 +194,7 @@ def _after_verification(state: EngineeringState, result: VerificationResult) -> 
     if result.failure_class == "infrastructure":
         raise OrchestratorError(
             ErrorCode.TESTER_LOST,
-            f"The tests could not run, and the code is not the cause: {result.evidence[-500:]}",
+            f"The tests could not run, and the code is not the cause:\n{end_of(result.evidence.strip(), 500)}",
             error_class=ErrorClass.TRANSIENT,
         )
     artifacts = list(state.get("artifacts", []))

@@ -72,13 +72,21 @@ class HealthActivities:
 def _health(release: DeploymentDTO, seen: dict[str, ServiceSight]) -> ReleaseHealth:
     before = release.health.services if release.health else {}
     return ReleaseHealth(
-        seen_at=utc_now(), services={name: _of_service(sight, before.get(name)) for name, sight in seen.items()}
+        seen_at=utc_now(), services={name: health_of(sight, before.get(name)) for name, sight in seen.items()}
     )
 
 
-def _of_service(sight: ServiceSight, before: ServiceHealth | None) -> ServiceHealth:
-    """It is in its state since it was first seen in it."""
+def health_of(sight: ServiceSight, before: ServiceHealth | None) -> ServiceHealth:
+    """It is in its state since it was first seen in it, or since it was first seen after its last start."""
     state = "stopped" if sight.state == "stopped" else "unhealthy" if sight.error else "healthy"
-    since = before.since if before and before.state == state else utc_now()
+    goes_on = before is not None and before.state == state and not _was_started_again(sight, before)
+    since = before.since if before is not None and goes_on else utc_now()
     error = sight.error if state == "unhealthy" else None
-    return ServiceHealth.model_validate({"state": state, "since": since, "restarts": sight.restarts, "error": error})
+    told = {"state": state, "since": since, "restarts": sight.restarts, "error": error, "pid": sight.pid}
+    return ServiceHealth.model_validate(told)
+
+
+def _was_started_again(sight: ServiceSight, before: ServiceHealth) -> bool:
+    """A person's restart begins to count anew, with another process."""
+    another = None not in (sight.pid, before.pid) and sight.pid != before.pid
+    return another or sight.restarts != before.restarts

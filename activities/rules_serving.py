@@ -14,4 +14,4 @@ def in_words(seen: Serving, *, failed: str, previous: str | None) -> str:
         return f"Release {failed} still serves, although its deploy has failed."
     if seen.answers:
         return f"No healthy release serves: something answers, but not as it should ({seen.detail})."
-    return "Nothing serves at the moment. Deploy again, or roll back to an earlier release."
+    return f"Nothing serves at the moment. Deploy again{', or roll back to an earlier release' if previous else ''}."

@@ -11,6 +11,7 @@ from api.database import make_engine, make_sessions
 from api.edge import server
 from api.vault import Vault
 from contracts.errors import OrchestratorError
+from contracts.wording import counted
 from runtime import keyring
 from runtime.embedded import postgres
 from runtime.observability.logging import configure_logging
@@ -49,7 +50,7 @@ def _run(command: str, settings: Settings) -> None:
         asyncio.run(_bootstrap(settings, url))
     else:
         changed = asyncio.run(rotate_vault_key(settings, url))
-        sys.stdout.write(f"Re-encrypted the keys of {changed} secrets with a new key.\n")
+        sys.stdout.write(f"Re-encrypted the keys of {counted(changed, 'secret')} with a new key.\n")
 
 
 def database_url(settings: Settings) -> str:

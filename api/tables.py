@@ -248,6 +248,7 @@ class QuestionRow(SQLModel, table=True):
     choices: list[str] = _json(default_factory=list)
     secret_names: list[str] = _json(default_factory=list)
     plan_hash: str | None = Field(default=None, sa_column=Column(Text))
+    wording: dict[str, Any] | None = _json(nullable=True, default=None)
     answer: str | None = Field(default=None, sa_column=Column(Text))
     answered_by: int | None = Field(default=None, sa_column=Column(BigInteger))
     answer_id: str | None = Field(default=None, sa_column=Column(String(200)))
@@ -309,7 +310,9 @@ class PortAllocationRow(SQLModel, table=True):
 
 
 class ReleaseRow(SQLModel, table=True):
-    """`served` says that the release was once the active one: a rollback can only go back to such a release."""
+    """`served` says that the release was once the active one: a rollback can only go back to such a release, while it
+    is `kept` on its server. `task_id` is the deploy that made it, `moved_by` the task that has changed its state last.
+    """
 
     __tablename__ = "releases"
     __table_args__ = (
@@ -333,6 +336,8 @@ class ReleaseRow(SQLModel, table=True):
     image: str | None = Field(default=None, sa_column=Column(String(100)))
     links: Document = _json(default_factory=dict)
     health: Document | None = _json(default=None, nullable=True)
+    kept: bool = Field(default=True, sa_column=Column(Boolean, nullable=False))
+    moved_by: str | None = Field(default=None, sa_column=Column(ID))
     created_at: datetime = _time()
     updated_at: datetime = _time()
 

@@ -74,6 +74,7 @@ class ErrorCode(StrEnum):
     PLAYBOOK_LOST = "PLAYBOOK_LOST"
     MIGRATION_FAILED = "MIGRATION_FAILED"
     IMAGE_MISMATCH = "IMAGE_MISMATCH"
+    RELEASE_NOT_KEPT = "RELEASE_NOT_KEPT"
     ROLLBACK_FAILED = "ROLLBACK_FAILED"
     PROBE_FAILED = "PROBE_FAILED"
     NOTHING_TO_ROLL_BACK = "NOTHING_TO_ROLL_BACK"
@@ -121,6 +122,7 @@ HTTP_STATUS: dict[ErrorCode, int] = {
     ErrorCode.WORKFLOW_BUSY: 409,
     ErrorCode.CONTAINERS_NEEDED: 409,
     ErrorCode.NOTHING_TO_ROLL_BACK: 409,
+    ErrorCode.RELEASE_NOT_KEPT: 409,
     ErrorCode.NOT_DEPLOYED: 409,
     ErrorCode.NO_SERVER: 409,
     ErrorCode.NO_PORT: 409,
@@ -194,11 +196,33 @@ class OrchestratorError(Exception):
 
 
 def bounded(text: str, limit: int) -> str:
-    """`text`, cut in the middle to `limit` characters: the start says what, the end says why."""
+    """`text`, cut in the middle to `limit` characters: the start says what, the end says why. Lines stay whole."""
     if len(text) <= limit:
         return text
     half = (limit - 20) // 2
-    return f"{text[:half]}\n[… cut …]\n{text[-half:]}"
+    return f"{_beginning_of(text, half)}\n[… cut …]\n{end_of(text, half)}"
+
+
+def end_of(text: str, limit: int) -> str:
+    """The last `limit` characters of a text at most, from the beginning of a line; a mark if one line is longer."""
+    if len(text) <= limit:
+        return text
+    cut, whole = text[-limit:], text[-limit - 1 :].partition("\n")[2]
+    return whole if len(whole) > limit // 2 else f"…{cut[1:]}"
+
+
+def _beginning_of(text: str, limit: int) -> str:
+    cut, whole = text[:limit], text[: limit + 1].rpartition("\n")[0]
+    return whole if len(whole) > limit // 2 else cut
+
+
+def with_ending(text: str, ending: str) -> str:
+    """`text` and what follows from it: in its last sentence, or behind a log on a line of its own."""
+    if not ending:
+        return text
+    if "\n" in text.rstrip():
+        return f"{text.rstrip()}\n\n{ending[:1].upper()}{ending[1:]}."
+    return f"{text.rstrip().rstrip('.')}; {ending}."
 
 
 def bounded_list(texts: Iterable[str], items: int = 1_000, size: int = MAX_LIST_BYTES) -> list[str]:

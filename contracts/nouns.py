@@ -431,7 +431,8 @@ class DeploymentRecord(Contract):
 
     `image` is the id of the container image that it runs, and every later start of it; None where there are none.
     `serving` is kept with the project until a release of it is recorded as active; an empty one takes it back.
-    `links` says where people reach each of its services, by name.
+    `links` says where people reach each of its services, by name. `still_built` are the releases of the project whose
+    images its server has; None if that is not known, or there are no images.
     """
 
     id: Identifier
@@ -448,15 +449,19 @@ class DeploymentRecord(Contract):
     image: str | None = Field(default=None, max_length=100)
     serving: str | None = Field(default=None, max_length=1_000)
     links: dict[str, str] = Field(default_factory=dict)
+    still_built: list[Identifier] | None = Field(default=None, max_length=1_000)
 
 
 class ServiceHealth(Contract):
-    """How a deployed service was when it was last looked at, and since when. `restarts` counts since its start."""
+    """How a deployed service was when it was last looked at, and since when: since it is in this state, or since its
+    last start. `restarts` counts since a deploy or a person started it; `pid` is its process, if known.
+    """
 
     state: Literal["healthy", "unhealthy", "stopped"]
     since: AwareDatetime
     restarts: int = Field(default=0, ge=0)
     error: str | None = Field(default=None, max_length=2_000)
+    pid: int | None = None
 
 
 class ReleaseHealth(Contract):
@@ -467,9 +472,13 @@ class ReleaseHealth(Contract):
 
 
 class DeploymentDTO(DeploymentRecord):
-    """`number` counts the releases of a project from 1. `health` is that of the active one, once it was looked at."""
+    """`number` counts the releases of a project from 1. `health` is that of the active one, once it was looked at.
+
+    `can_return` says whether a rollback can go back to it: it was live, is not now, and is kept on its server.
+    """
 
     number: int
+    can_return: bool = True
     health: ReleaseHealth | None = None
     created_at: AwareDatetime
     updated_at: AwareDatetime

@@ -1,5 +1,7 @@
 """What a workflow asks a person, and the answer. The first valid answer counts; without one the workflow waits."""
 
+from enum import StrEnum
+
 from pydantic import AwareDatetime, Field
 
 from contracts.base import Actor, Contract, Identifier, Text, UserId, utc_now
@@ -7,8 +9,31 @@ from contracts.states import MemberRole, QuestionKind, QuestionState
 from contracts.subjects import Subject
 
 
+class OwnQuestion(StrEnum):
+    """What the platform itself asks, in words of its own; what an agent asks has none of these names."""
+
+    MAIN_MOVED = "main-moved"
+    AGENT_SILENT = "agent-silent"
+    AGENT_FAILED = "agent-failed"
+    COMMITS_REFUSED = "commits-refused"
+    NOTHING_COMMITTED = "nothing-committed"
+    SAME_FAILURE = "same-failure"
+    STILL_RED = "still-red"
+
+
+class QuestionWording(Contract):
+    """With what a client can put a question in a person's language: its name and what it tells. A client that does not
+    know the name shows the question's `text`, which says the same in English.
+    """
+
+    name: Identifier
+    fields: dict[str, Text] = Field(default_factory=dict, max_length=20)
+
+
 class QuestionDTO(Contract):
-    """An open or closed question. `plan_hash` names the plan that an approval is for."""
+    """An open or closed question. `plan_hash` names the plan that an approval is for; `wording` is that of one of the
+    platform's own.
+    """
 
     id: Identifier
     workflow_id: str
@@ -21,6 +46,7 @@ class QuestionDTO(Contract):
     choices: list[str] = Field(default_factory=list, max_length=20)
     secret_names: list[str] = Field(default_factory=list, max_length=50)
     plan_hash: str | None = None
+    wording: QuestionWording | None = None
     answer: str | None = Field(default=None, max_length=4_000)
     answered_by: int | None = None
     created_at: AwareDatetime = Field(default_factory=utc_now)

@@ -6,13 +6,16 @@ from contracts.errors import ErrorCode, OrchestratorError
 from contracts.nouns import DeploymentDTO
 from contracts.states import ReleaseState
 
+RETURNABLE = frozenset({ReleaseState.SUPERSEDED, ReleaseState.ROLLED_BACK})
+"""Releases that were live and are not any more."""
 _IN_FLIGHT = frozenset({ReleaseState.PENDING, ReleaseState.BUILDING, ReleaseState.STARTING, ReleaseState.PROBING})
 
 
 def earlier_release(releases: Sequence[DeploymentDTO], release_id: str | None) -> DeploymentDTO:
     """The named release, or the newest one before the active one that was live.
 
-    Raises OrchestratorError: NOT_FOUND for an unknown one, NOTHING_TO_ROLL_BACK for one that was never live.
+    Raises OrchestratorError: NOT_FOUND for an unknown one, NOTHING_TO_ROLL_BACK for one that was never live,
+    RELEASE_NOT_KEPT for one that is too old.
     """
     if release_id is not None:
         return _named(releases, release_id)
@@ -28,7 +31,7 @@ def earlier_release(releases: Sequence[DeploymentDTO], release_id: str | None) -
             ErrorCode.NOTHING_TO_ROLL_BACK,
             "No earlier release was ever live, so there is nothing to roll back to. Deploy another commit instead.",
         )
-    return earlier[0]
+    return next((release for release in earlier if release.can_return), None) or _kept(earlier[0])
 
 
 def check_rollback(releases: Sequence[DeploymentDTO], release_id: str | None) -> None:
@@ -49,9 +52,19 @@ def _named(releases: Sequence[DeploymentDTO], release_id: str) -> DeploymentDTO:
             ErrorCode.NOT_FOUND,
             f"This project has no release {release_id}; `orchestrator deploy status PROJECT` lists them.",
         )
-    if found.state not in {ReleaseState.SUPERSEDED, ReleaseState.ROLLED_BACK}:
+    if found.state not in RETURNABLE:
         raise OrchestratorError(
             ErrorCode.NOTHING_TO_ROLL_BACK,
             f"Release {release_id} is {found.state.value} and was never live; choose another one.",
         )
-    return found
+    return _kept(found)
+
+
+def _kept(release: DeploymentDTO) -> DeploymentDTO:
+    if not release.can_return:
+        raise OrchestratorError(
+            ErrorCode.RELEASE_NOT_KEPT,
+            f"Release {release.id} is too old to return to: its image is not kept any more. Put its commit online as a "
+            f"new release: `orchestrator deploy start {release.project_id} --commit {release.commit}`.",
+        )
+    return release

@@ -279,7 +279,7 @@ class ReleaseOutcome(Step):
 
     `image` is the id of the container image that serves; None on a target without images. `taken_ports` are held by
     programs that are not part of the project. `serving` says, after a return to the previous release that failed, what
-    was seen to serve.
+    was seen to serve. `still_built` are the releases of the project whose images its server has, if it has any.
     """
 
     ok: bool
@@ -290,6 +290,7 @@ class ReleaseOutcome(Step):
     error: str | None = Field(default=None, max_length=4_000)
     log: ArtifactRef | None = None
     serving: str | None = Field(default=None, max_length=1_000)
+    still_built: list[str] | None = Field(default=None, max_length=1_000)
 
 
 class Serving(Step):

@@ -1,4 +1,4 @@
-"""What is wrong with a value, in words instead of a regular expression."""
+"""Values in words: what is wrong with one instead of a regular expression, and how many of something there are."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -25,6 +25,11 @@ _IN_WORDS: Final = {
     "slashes, at most 151",
 }
 _OTHERWISE: Final = "this format is not allowed here"
+
+
+def counted(number: int, one: str, many: str = "") -> str:
+    """`1 release`, `2 releases`; `many` is the plural where it has not just an s more."""
+    return f"{number} {one if number == 1 else many or f'{one}s'}"
 
 
 def in_words(problem: Mapping[str, Any]) -> str:

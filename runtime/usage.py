@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from contracts.wording import counted
 from runtime.settings import Settings
 
 _PATIENCE_S = 1.0
@@ -32,14 +33,15 @@ class Used:
 
 def usage(settings: Settings) -> list[Used]:
     """Each kind of data below the home. Blocks while it reads directories."""
-    kept, home = f"those that ended {settings.keep_days} days ago go", settings.home
+    days = counted(settings.keep_days, "day")
+    kept, home = f"those that ended {days} ago go", settings.home
     kinds = (
         ("releases", "*/releases/*", settings.services_dir, f"the newest {settings.keep_releases} of a project stay"),
         ("data of services", "*/data", settings.services_dir, "stays"),
         ("data of removed projects", ".removed/*", settings.services_dir, "stays; remove it yourself"),
-        ("environments", "*", home / "caches" / "venvs", f"go when unused for {settings.keep_days} days"),
+        ("environments", "*", home / "caches" / "venvs", f"go when unused for {days}"),
         ("package cache", "*", home / "caches" / "uv", "stays; may be removed at any time"),
-        ("repositories", "*/*", settings.forge_dir, f"stay; branches of tasks go {settings.keep_days} days after "
+        ("repositories", "*/*", settings.forge_dir, f"stay; branches of tasks go {days} after "
          "they have reached main"),
         ("workspaces and homes of agents", "*/*", settings.agents_dir, "go with their agents"),
         ("run records", "*", settings.runs_dir, kept),

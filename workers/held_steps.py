@@ -31,6 +31,7 @@ from temporalio.service import RPCError
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
 
 from contracts.errors import ErrorCode
+from contracts.wording import counted
 
 log = structlog.get_logger(__name__)
 
@@ -203,8 +204,8 @@ def _steps(place: Path) -> list[tuple[Step, float]]:
 
 def _deadly(died: int) -> ApplicationError:
     return ApplicationError(
-        f"A Temporal worker was killed {died} times in a row soon after this step had begun in it, so it is not tried "
-        "again. An administrator finds its input and the times in the log; then start the task again.",
+        f"A Temporal worker was killed {counted(died, 'time')} in a row soon after this step had begun in it, so it is "
+        "not tried again. An administrator finds its input and the times in the log; then start the task again.",
         type=ErrorCode.INTERNAL.value,
         non_retryable=True,
     )

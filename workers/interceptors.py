@@ -23,10 +23,12 @@ from contracts.errors import (
     ErrorClass,
     ErrorCode,
     OrchestratorError,
+    with_ending,
 )
 from contracts.names import ActivityName
 from contracts.outside_text import cleaned_in
 from contracts.subjects import Subject
+from contracts.wording import counted
 from runtime.disks import no_room
 from runtime.observability import telemetry
 
@@ -156,9 +158,8 @@ class _Translating(ActivityInboundInterceptor):
         self._memory.ended()
         delay, message = self._delay(error, lasted_s), error.message
         if delay is None and error.code in SERVER_OUTAGES:
-            message = (
-                f"{message} It was waited for during {SERVER_PATIENCE_S / 60:g} minutes; try again when it is back."
-            )
+            minutes = f"{SERVER_PATIENCE_S / 60:g} minutes"
+            message = with_ending(message, f"it was waited for during {minutes}; try again when it is back")
         message = cleaned_in(message)
         log.warning("activity failed", code=error.code.value, message=message, retry_in_s=delay)
         telemetry.name_failure(error.code.value)
@@ -197,8 +198,8 @@ class _Translating(ActivityInboundInterceptor):
 def _given_up(lost: int) -> OrchestratorError:
     return OrchestratorError(
         ErrorCode.INTERNAL,
-        f"This step began {lost} times and was given up each time, because it did not answer or took too long. "
-        "An administrator finds its input and the time in the log; then start the task again.",
+        f"This step began {counted(lost, 'time')} and was given up each time, because it did not answer or took too "
+        "long. An administrator finds its input and the time in the log; then start the task again.",
         error_class=ErrorClass.FATAL,
     )
 

@@ -41,6 +41,7 @@ with workflow.unsafe.imports_passed_through():
         WorkspaceRemoval,
         WorkspaceRequest,
     )
+    from contracts.wording import counted
     from workflows import failures, options, rules
 
 # What is handed from run to run must stay below the 256 KB of an input: request ids, and bytes of answers. The newest
@@ -82,7 +83,7 @@ class AgentWorkerWorkflow:
         try:
             if command.memory is None:
                 await self._prepare()
-            workflow.set_current_details(f"Agent worker `{self._worker_id}`: {self._turns} turns so far")
+            workflow.set_current_details(f"Agent worker `{self._worker_id}`: {counted(self._turns, 'turn')} so far")
             await self._serve()
             failures.stop_if_cancelled()
             self._hands_over = not self._deleted
@@ -164,7 +165,8 @@ class AgentWorkerWorkflow:
             reason = "A message and a file have the same request id; give each its own."
             raise failures.failure(ErrorCode.CONFLICT, reason)
         if self._waiting >= self._command.max_waiting or self._updates >= 2 * self._command.updates_per_run:
-            reason = f"{self._waiting} messages are already waiting for this agent worker. Send this one again later."
+            waiting = counted(self._waiting, "message")
+            reason = f"This agent worker has {waiting} waiting already. Send this one again later."
             raise failures.failure(ErrorCode.WORKFLOW_BUSY, reason)
 
     def _is_message(self, request_id: str) -> bool:

@@ -18,7 +18,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.deployment import DevopsNodes, links_of
     from contracts import ids
     from contracts.departments import DeployMessage, DeployResult
-    from contracts.errors import ErrorCode
+    from contracts.errors import ErrorCode, with_ending
     from contracts.names import GraphName, SearchAttribute, UpdateName, WorkflowName
     from contracts.nouns import StartedTask
     from contracts.questions import AnswerAccepted, AnswerCommand
@@ -41,7 +41,7 @@ with workflow.unsafe.imports_passed_through():
     )
     from contracts.subjects import Subject
     from workflows import failures, options, patches, rules
-    from workflows.deploy_endings import Attempt, cancel_waiting
+    from workflows.deploy_endings import GRAPH_ACTIONS, Attempt, cancel_waiting
     from workflows.graph_run import run_graph
     from workflows.ledger import Ledger, Sequence
 
@@ -53,7 +53,7 @@ _STAGES = {
     "probe": (Stage.PROBING, 80, "Checking the URL from outside."),
     "watch": (Stage.WATCHING, 88, "The URL answers; watching the release before it counts as live."),
     "promote": (Stage.PROMOTING, 95, "The release answers; recording it as the active one."),
-    "roll_back": (Stage.ROLLING_BACK, 90, "Returning to the previous release."),
+    "roll_back": (Stage.ROLLING_BACK, 90, ""),
 }
 _OPERATIONS = {
     DeployAction.STOP: ("Stopping the service.", "The service is stopped."),
@@ -61,7 +61,6 @@ _OPERATIONS = {
     DeployAction.REMOVE: ("Removing the service.", "The service is removed. The server keeps its data in `.removed`."),
 }
 _SERVER = SearchAttributeKey.for_keyword(SearchAttribute.SERVER_HANDLE)
-_GRAPH_ACTIONS = frozenset({DeployAction.DEPLOY, DeployAction.ROLLBACK})
 
 
 @workflow.defn(name=WorkflowName.DEPLOY)
@@ -204,7 +203,7 @@ class DeployWorkflow:
 
     async def _carry_out(self, attempt: Attempt) -> DeployResult:
         message = attempt.message
-        if message.action not in _GRAPH_ACTIONS:
+        if message.action not in GRAPH_ACTIONS:
             return await self._operate(attempt)
         self._ledger.stage(Stage.CHOOSING, "Looking up the commit.", percent=5)
         chosen = attempt.chosen = await self._choose(message)
@@ -233,8 +232,8 @@ class DeployWorkflow:
         if state.get("stopped"):
             raise failures.failure(ErrorCode.STOPPED_BY_PERSON, "Stopped by a person's answer; nothing was deployed.")
         code = str(state.get("error_code") or ErrorCode.PLAYBOOK_FAILED.value)
-        reason = f"{state.get('error') or 'The release failed'}{attempt.what_serves()}"
-        raise failures.failure(attempt.code_of(code), reason)
+        reason = str(state.get("error") or "The release failed.")
+        raise failures.failure(attempt.code_of(code), with_ending(reason, attempt.what_serves()))
 
     def _first_state(self, message: DeployMessage, chosen: ChosenRelease) -> dict[str, Any]:
         return {
@@ -262,8 +261,9 @@ class DeployWorkflow:
             workflow.upsert_search_attributes([_SERVER.value_set(self._server(state))])
         if node == "watch":
             text = f"{state.get('url')} answers; watching it for {state.get('watch_s')} s before it counts as live."
-        reason = f" {state.get('error')}" if node == "roll_back" and state.get("error") else ""
-        self._ledger.stage(stage, text + reason, percent=percent, project_status=project_status)
+        if node == "roll_back":
+            text = " ".join([attempt.undoing(), str(state.get("error") or "")]).rstrip()
+        self._ledger.stage(stage, text, percent=percent, project_status=project_status)
 
     async def _ask(self, message: DeployMessage, interrupt: dict[str, Any], state: dict[str, Any]) -> str:
         reminder = timedelta(seconds=message.question_reminder_s)
@@ -293,7 +293,7 @@ class DeployWorkflow:
         if not done.ok:
             raise failures.failure(ErrorCode.PLAYBOOK_FAILED, done.error or f"{action} failed")
         result = DeployResult(
-            request_id=message.request_id, status=ResultStatus.SUCCESS, deployed_url=done.url, summary=f"{action}: done"
+            request_id=message.request_id, status=ResultStatus.SUCCESS, deployed_url=done.url, summary=outcome
         )
         return await attempt.complete(result, outcome)
 

@@ -13,11 +13,14 @@ with workflow.unsafe.imports_passed_through():
     from activities.deployment import DevopsNodes
     from contracts.artifacts import ArtifactRef
     from contracts.departments import DeployMessage, DeployResult
-    from contracts.errors import ErrorCode
+    from contracts.errors import ErrorCode, with_ending
     from contracts.states import DeployAction, ProjectStatus, ReleaseState, TaskState
     from contracts.steps import Allocation, ChosenRelease, ReleaseOutcome, ReleaseVerdict
     from workflows import failures, options, patches, rules
     from workflows.ledger import Ledger
+
+GRAPH_ACTIONS = frozenset({DeployAction.DEPLOY, DeployAction.ROLLBACK})
+"""Those that put a release online."""
 
 
 class Attempt:
@@ -55,7 +58,7 @@ class Attempt:
         if self._in_flight():
             await self._put_back(cancelled=False, code=code, error=text)
             if self.state.get("revert_error"):
-                code, text = self.code_of(code), f"{self.state.get('error') or text}{self.what_serves()}"
+                code, text = self.code_of(code), with_ending(str(self.state.get("error") or text), self.what_serves())
         await self.ledger.finish(
             TaskState.FAILED,
             f"Deploy failed: {text}",
@@ -68,26 +71,43 @@ class Attempt:
 
     async def cancel(self) -> ApplicationError:
         """The task is cancelled, and the previous release serves; returns the failure for whoever waits for it."""
-        self.ledger.note("Cancelling: stopping the deploy and returning to the previous release.")
+        deploys = self.message.action in GRAPH_ACTIONS
+        self.ledger.note(f"Cancelling: stopping the deploy. {self.undoing()}" if deploys else "Cancelling.")
         if self._in_flight():
             await self._put_back(cancelled=True, code=None, error="Cancelled by a person.")
-        broken = self.what_serves() if self.state.get("revert_error") else "; nothing is left running"
         left = ProjectStatus.FAILED if self.state.get("revert_error") else ProjectStatus.SCAFFOLDED
         await self.ledger.finish(
             TaskState.CANCELLED,
-            f"Cancelled{broken.removesuffix('.')}.",
+            with_ending("Cancelled.", (self.what_serves() or "nothing of it is left running") if deploys else ""),
             project_status=left if "deploy" in self.reached else None,
             artifacts=self._artifacts(),
         )
         return _cancelled()
 
     def what_serves(self) -> str:
-        """The end of a sentence about a release that did not go live; empty when nothing served before."""
+        """What is online after a release that did not go live, for `with_ending`; empty when nothing was touched."""
         if self.state.get("revert_error"):
-            told = f"; returning to the previous release failed: {self.state['revert_error']}"
-            return f"{told.rstrip('.')}. {self.state['serving']}" if self.state.get("serving") else told
+            undoing = "returning to the previous release" if self._previous else "removing what was started"
+            told = f"{undoing} failed: {self.state['revert_error']}"
+            return f"{told.rstrip('.')}. {self.state.get('serving') or ''}".rstrip(" .")
+        if self._previous:
+            return "the previous release is still running"
+        if "deploy" in self.reached:
+            return "nothing of this project was online before, and what was started has been removed"
+        return ""
+
+    def undoing(self) -> str:
+        """What is done about a release that does not go live."""
+        if "deploy" not in self.reached:
+            return "Nothing has been put online."
+        if self._previous:
+            return "Returning to the previous release."
+        return "Nothing was online before; removing what was started."
+
+    @property
+    def _previous(self) -> str | None:
         previous = (self.state.get("allocation") or {}).get("previous_release_id")
-        return "; the previous release is still running" if previous else ""
+        return str(previous) if previous else None
 
     def code_of(self, code: str) -> str:
         """`code`, or that of a return that failed: who reads `PROBE_FAILED` takes the previous release as serving."""

@@ -29,7 +29,7 @@ with workflow.unsafe.imports_passed_through():
     from contracts.departments import EngineeringMessage, EngineeringResult, ScaffolderMessage
     from contracts.errors import ErrorCode
     from contracts.names import GraphName, UpdateName, WorkflowName
-    from contracts.questions import AnswerAccepted, AnswerCommand
+    from contracts.questions import AnswerAccepted, AnswerCommand, QuestionWording
     from contracts.states import ProjectStatus, QuestionKind, ResultStatus, Stage, TaskKind, TaskState
     from contracts.steps import ScaffoldResult, VerificationRequest
     from contracts.subjects import Subject
@@ -167,6 +167,7 @@ class EngineeringWorkflow:
             str(interrupt["question"]),
             choices=[str(choice) for choice in interrupt["choices"]],
             reminder=timedelta(seconds=self._message.question_reminder_s),
+            wording=QuestionWording.model_validate(interrupt["wording"]) if interrupt["wording"] else None,
         )
         return answer.text
 

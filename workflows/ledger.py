@@ -21,7 +21,7 @@ with workflow.unsafe.imports_passed_through():
     from contracts.errors import bounded
     from contracts.names import SearchAttribute, SignalName
     from contracts.progress import ProgressEvent, ProgressType, Projection, ProjectionAck
-    from contracts.questions import AnswerCommand, QuestionDTO
+    from contracts.questions import AnswerCommand, QuestionDTO, QuestionWording
     from contracts.states import ProjectStatus, QuestionKind, QuestionState, Stage, TaskKind, TaskState
     from contracts.subjects import Subject
     from workflows import options, patches, rules, visibility
@@ -156,9 +156,10 @@ class Ledger:
         reminder: timedelta,
         secret_names: list[str] | None = None,
         plan_hash: str | None = None,
+        wording: QuestionWording | None = None,
     ) -> AnswerCommand:
         """Put a question to a person and wait as long as it takes. Reminders are milestones and decide nothing."""
-        self._open_question(kind, text, choices, secret_names or [], plan_hash)
+        self._open_question(kind, text, choices, secret_names or [], plan_hash, wording)
         workflow.upsert_search_attributes([_STAGE.value_set(TaskState.WAITING.value)])
         while self._answer is None:
             try:
@@ -188,7 +189,13 @@ class Ledger:
         self._send(self._projection())
 
     def _open_question(
-        self, kind: QuestionKind, text: str, choices: list[str], secret_names: list[str], plan_hash: str | None
+        self,
+        kind: QuestionKind,
+        text: str,
+        choices: list[str],
+        secret_names: list[str],
+        plan_hash: str | None,
+        wording: QuestionWording | None,
     ) -> None:
         self._questions += 1
         self._state = TaskState.WAITING
@@ -203,6 +210,7 @@ class Ledger:
             choices=choices,
             secret_names=secret_names,
             plan_hash=plan_hash,
+            wording=wording,
             created_at=workflow.now(),
         )
         self.asked.add(self.question.id)

@@ -16,6 +16,7 @@ with workflow.unsafe.imports_passed_through():
     from contracts.maintenance import MaintenancePlan, MaintenanceReport
     from contracts.names import SignalName, WorkflowName
     from contracts.steps import LookAfter, LookedAfter
+    from contracts.wording import counted
     from workflows import failures, options
 
 
@@ -54,7 +55,8 @@ class MaintenanceWorkflow:
         else:
             ended = ", ".join(report.ended[-20:]) or "none"
             workflow.set_current_details(
-                f"Stretch {number}: {report.rounds} rounds, {report.failed} failed. Ends recorded for tasks: {ended}"
+                f"Stretch {number}: {counted(report.rounds, 'round')}, {report.failed} failed. "
+                f"Ends recorded for tasks: {ended}"
             )
 
     async def _look_after_services(self) -> None:

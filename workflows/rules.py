@@ -11,8 +11,9 @@ from contracts.errors import ErrorCode, bounded
 from contracts.names import LINK_OF
 from contracts.progress import ProgressEvent, Projection
 from contracts.project_spec import ProjectSpec
-from contracts.questions import AnswerCommand, QuestionDTO
+from contracts.questions import AnswerCommand, OwnQuestion, QuestionDTO, QuestionWording
 from contracts.states import MemberRole, QuestionKind, QuestionState, Role, SubjectKind, TaskState
+from contracts.wording import counted
 
 Answer = TypeVar("Answer", bound=Contract)
 
@@ -120,38 +121,45 @@ def after_publish(state: dict[str, Any]) -> str:
     return {"published": "end", "rebased": "verify"}.get(str(state.get("publish_status")), "ask")
 
 
-def engineering_question(state: dict[str, Any]) -> tuple[str, list[str]]:
-    """The text and the choices of the question that the state calls for."""
+def engineering_question(state: dict[str, Any]) -> tuple[str, list[str], QuestionWording | None]:
+    """The text and the choices of the question that the state calls for, and what it takes to say it in another
+    language; None for what an agent asks.
+    """
     if state.get("publish_status") == "conflict":
         files = bounded(", ".join(state.get("conflict", [])), 2_000)
-        return f"The main branch has moved and conflicts with this work in: {files}. What should happen?", [RETRY, STOP]
+        text = f"The main branch has moved and conflicts with this work in: {files}. What should happen?"
+        return text, [RETRY, STOP], _wording(OwnQuestion.MAIN_MOVED, files=files)
     if state.get("turn_status") == "question":
-        return str(state.get("question") or "The agent needs more details."), list(state.get("choices", []))
+        asked, choices = str(state.get("question") or ""), list(state.get("choices", []))
+        silent = None if asked else _wording(OwnQuestion.AGENT_SILENT)
+        return asked or "The agent needs more details.", choices, silent
+    text, wording = _trouble(state)
+    return f"{text}Try again (you may add advice), or stop?", [RETRY, STOP], wording
+
+
+def _trouble(state: dict[str, Any]) -> tuple[str, QuestionWording]:
+    """Why a person is asked whether to try again; ends with what separates it from that."""
+    evidence = bounded(str(state.get("evidence", "")), 2_900)
     if state.get("turn_status") == "failed":
-        return (
-            f"The agent could not finish: {state.get('summary') or 'no reason given'}. Try again (you may add advice), "
-            "or stop?",
-            [RETRY, STOP],
-        )
+        reason = str(state.get("summary") or "no reason given").rstrip(".")
+        return f"The agent could not finish: {reason}. ", _wording(OwnQuestion.AGENT_FAILED, reason=reason)
     if state.get("turn_status") == REFUSED:
-        return (
-            bounded(f"The agent's commits cannot be taken:\n\n{state.get('evidence', '')}\n\n", 3_000)
-            + "Try again (you may add advice), or stop?",
-            [RETRY, STOP],
-        )
+        text = f"The agent's commits cannot be taken:\n\n{evidence}\n\n"
+        return text, _wording(OwnQuestion.COMMITS_REFUSED, evidence=evidence)
     if not state.get("tested"):
         summary = str(state.get("summary") or "no summary").rstrip(".")
-        return (
-            f"The agent says that it is done but committed nothing: {summary}. "
-            "Try again (you may add advice), or stop?",
-            [RETRY, STOP],
-        )
-    reason = "the same failure came twice" if state.get("same_failure") else f"after {state.get('round')} rounds"
-    return (
-        bounded(f"The project's checks are still red, {reason}:\n\n{state.get('evidence', '')}\n\n", 3_000)
-        + "Try again (you may add advice), or stop?",
-        [RETRY, STOP],
-    )
+        text = f"The agent says that it is done but committed nothing: {summary}. "
+        return text, _wording(OwnQuestion.NOTHING_COMMITTED, summary=summary)
+    if state.get("same_failure"):
+        text = f"The project's checks are still red, the same failure came twice:\n\n{evidence}\n\n"
+        return text, _wording(OwnQuestion.SAME_FAILURE, evidence=evidence)
+    rounds = counted(int(state.get("round") or 0), "round")
+    text = f"The project's checks are still red, after {rounds}:\n\n{evidence}\n\n"
+    return text, _wording(OwnQuestion.STILL_RED, evidence=evidence, rounds=str(state.get("round") or 0))
+
+
+def _wording(name: OwnQuestion, **fields: str) -> QuestionWording:
+    return QuestionWording(name=name.value, fields={key: value[:MAX_TEXT] for key, value in fields.items()})
 
 
 def newest_within(answers: Sequence[Answer], limit: int) -> list[Answer]:
@@ -172,7 +180,8 @@ def barest(projection: Projection) -> Projection:
         text = (
             f"This question cannot be shown. Answer it, or stop the work. Secrets: {question.secret_names or 'none'}."
         )
-        unshown = {"text": text, "answer": None, "choices": [choice for choice in question.choices if choice in _OWN]}
+        choices = [choice for choice in question.choices if choice in _OWN]
+        unshown = {"text": text, "wording": None, "answer": None, "choices": choices}
         question = question.model_copy(update=unshown)
     failed = projection.state is TaskState.FAILED
     return projection.model_copy(

@@ -50,6 +50,8 @@ async def record(session: AsyncSession, given: DeploymentRecord) -> ReleaseRow:
         project.serving = None
     elif given.serving is not None:
         project.serving = given.serving or None
+    if given.still_built is not None:
+        await _record_what_is_kept(session, project.id, given.still_built)
     await session.flush()
     return row
 
@@ -93,8 +95,17 @@ async def _supersede_active(session: AsyncSession, project_id: str) -> None:
     await session.flush()
 
 
+async def _record_what_is_kept(session: AsyncSession, project_id: str, still_built: list[str]) -> None:
+    """Only an image cannot be made again: what runs as processes is built from its commit when it is needed."""
+    statement = select(ReleaseRow).where(col(ReleaseRow.project_id) == project_id, col(ReleaseRow.image).is_not(None))
+    for row in await session.scalars(statement):
+        row.kept = row.id in still_built
+
+
 def _update(row: ReleaseRow, given: DeploymentRecord) -> None:
     row.state = given.state.value
+    if given.state in _IN_PROGRESS:
+        row.moved_by = given.task_id
     row.updated_at = utc_now()
     document = given.model_dump(mode="json")
     for name in _KEPT_WHEN_ABSENT:
@@ -126,8 +137,10 @@ async def settle(session: AsyncSession, task_id: str) -> None:
 
     The caller holds the lock of the project.
     """
+    # A rollback moves a release that an earlier deploy has made.
+    moving = func.coalesce(col(ReleaseRow.moved_by), col(ReleaseRow.task_id))
     statement = select(ReleaseRow).where(
-        col(ReleaseRow.task_id) == task_id, col(ReleaseRow.state).in_([state.value for state in _IN_PROGRESS])
+        moving == task_id, col(ReleaseRow.state).in_([state.value for state in _IN_PROGRESS])
     )
     for row in await session.scalars(statement):
         row.state = (ReleaseState.SUPERSEDED if row.served else ReleaseState.FAILED).value

@@ -15,6 +15,7 @@ from api.problems import permanent
 from api.tables import ProjectRow, TaskRow
 from contracts.errors import ErrorCode
 from contracts.states import ProjectStatus, TaskState
+from contracts.wording import counted
 from runtime.settings import Settings
 
 _OPEN = [state.value for state in TaskState if not state.is_final]
@@ -43,8 +44,8 @@ class Quotas:
         if await self._is_full(session, owner_id):
             raise permanent(
                 ErrorCode.QUOTA_EXCEEDED,
-                f"You have {self._projects} projects, and may not have more. Archive one that you no longer need, or "
-                "ask the operator for a higher ORCHESTRATOR_MAX_PROJECTS_PER_USER.",
+                f"You have {counted(self._projects, 'project')}, and may not have more. Archive one that you no longer "
+                "need, or ask the operator for a higher ORCHESTRATOR_MAX_PROJECTS_PER_USER.",
             )
 
     async def check_one_more_project(self, session: AsyncSession, user_id: int, given: ProjectRow) -> None:
@@ -53,8 +54,8 @@ class Quotas:
         if counts and await self._is_full(session, user_id):
             raise permanent(
                 ErrorCode.QUOTA_EXCEEDED,
-                f"User {user_id} has {self._projects} projects, and may not have more. They can archive one, or the "
-                "operator raises ORCHESTRATOR_MAX_PROJECTS_PER_USER.",
+                f"User {user_id} has {counted(self._projects, 'project')}, and may not have more. They can archive "
+                "one, or the operator raises ORCHESTRATOR_MAX_PROJECTS_PER_USER.",
             )
 
     async def _is_full(self, session: AsyncSession, owner_id: int) -> bool:
@@ -91,8 +92,8 @@ class Quotas:
         if len(running - {task_id}) >= self._tasks:
             raise permanent(
                 ErrorCode.QUOTA_EXCEEDED,
-                f"{self._tasks} of your tasks run already, and no more may run at once. Wait for one, or cancel one: "
-                "orchestrator task list. An operator can raise ORCHESTRATOR_MAX_RUNNING_TASKS_PER_USER.",
+                f"You have {counted(self._tasks, 'running task')} already, and no more may run at once. Wait for one, "
+                "or cancel one: orchestrator task list. An operator can raise ORCHESTRATOR_MAX_RUNNING_TASKS_PER_USER.",
             )
         self._starting[task_id] = (user_id, now)
 

@@ -18,6 +18,7 @@ from contracts.states import QuestionKind, Stage, TaskState
 # In characters. A message holds 4096.
 _MAX_WISH = 300
 _MAX_QUESTION = 2_000
+_MAX_TOLD = 1_800
 _MAX_ERROR = 1_500
 _MAX_CLAUSE = 150
 _MOST_CLAUSES = 15
@@ -150,6 +151,10 @@ def _question_text(texts: Texts, project: str, question: QuestionDTO) -> str:
         return texts.plain("question-secret", names=", ".join(question.secret_names))
     if question.kind is QuestionKind.APPROVAL:
         return texts.plain("question-approval", project=project, commit=(question.plan_hash or "")[:12])
+    wording = question.wording
+    if wording is not None and texts.has(f"question-{wording.name}"):
+        told = {name: bounded(value, _MAX_TOLD) for name, value in wording.fields.items()}
+        return texts.plain(f"question-{wording.name}", **told)
     return bounded(question.text, _MAX_QUESTION)
 
 

@@ -152,6 +152,22 @@ choice-approve = ✅ Approve
 ## Questions
 
 question-secret = The service needs { $names }.
+question-main-moved = The main branch has moved and conflicts with this work in: { $files }. What should happen?
+question-agent-silent = The agent needs more details.
+question-agent-failed = The agent could not finish: { $reason }. Try again (you may add advice), or stop?
+question-commits-refused = The agent's commits cannot be taken:
+    { $evidence }
+
+    Try again (you may add advice), or stop?
+question-nothing-committed = The agent says that it is done but committed nothing: { $summary }. Try again (you may add advice), or stop?
+question-same-failure = The project's checks are still red, the same failure came twice:
+    { $evidence }
+
+    Try again (you may add advice), or stop?
+question-still-red = The project's checks are still red. Attempts to repair: { $rounds }.
+    { $evidence }
+
+    Try again (you may add advice), or stop?
 hint-secret = Reply with the value. I'll put it in the secret store and delete your message.
 hint-secret-several = Reply with one <code>NAME=value</code> per line. I'll put them in the secret store and delete your message.
 hint-secret-group = Don't post secrets in a group. The owner can send me <code>NAME=value</code> in a private chat, or run <code>orchestrator secret set</code>.
@@ -207,6 +223,7 @@ reason-NO_PORT = The server has no free port.
 reason-PLAYBOOK_FAILED = The installation on the server failed. The previous version, if any, is still running.
 reason-MIGRATION_FAILED = Updating the stored data failed, so the new version was not started. The previous version, if any, is still running.
 reason-IMAGE_MISMATCH = The server no longer has the exact image of this version. Deploy it as a new version.
+reason-RELEASE_NOT_KEPT = That version is too old to return to: its image is no longer kept. Deploy its commit as a new version.
 reason-PROBE_FAILED = The service didn't respond correctly at its URL. The previous version, if any, is still running.
 reason-ROLLBACK_FAILED = The new version failed, and returning to the previous one failed, too. “Details” says what is running now.
 reason-SERVER_UNREACHABLE = The server didn't answer for a long time. Try again when it is back.

@@ -69,7 +69,7 @@ class Asking:
                     if error.code in _TRY_AGAIN:
                         continue
                 else:
-                    self._out.say(accepted.message or f"Answered {question.id}.")
+                    self._out.tell(accepted.message or f"Answered {question.id}.")
                 return
             self._out.advise(f"Not answered; it stays open: orchestrator question show {question.id}")
 

@@ -5,6 +5,7 @@ from cli.terminal.output import Output
 from contracts.artifacts import ArtifactRef
 from contracts.errors import ErrorCode, OrchestratorError
 from contracts.nouns import TaskDTO
+from contracts.wording import counted
 from runtime.api_client import ApiClient
 
 _PAGE = 500
@@ -25,7 +26,7 @@ async def show_artifacts(api: ApiClient, task: TaskDTO, out: Output) -> None:
     """The text of each artifact. A missing one is reported and does not hide the others."""
     for ref in task.artifacts:
         out.say()
-        out.say(f"--- {ref.uri.rsplit('/', 1)[-1]} ({ref.size_bytes} bytes)", style="bold")
+        out.say(f"--- {ref.uri.rsplit('/', 1)[-1]} ({counted(ref.size_bytes, 'byte')})", style="bold")
         try:
             await _show_text(api, task, ref, out)
         except OrchestratorError as error:

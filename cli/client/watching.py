@@ -15,6 +15,7 @@ from runtime.api_client import ApiClient
 
 _FIRST_PROJECTION_S = 20.0
 _LOOK_AGAIN_S = 0.2
+_MOST_LEVELS = 5
 
 
 async def follow(
@@ -85,6 +86,20 @@ async def appeared(api: ApiClient, started: StartedTask) -> TaskDTO:
         ) from None
 
 
+async def known_task(api: ApiClient, task_id: str) -> str:
+    """The task that a person has started, of which `task_id` is a part: they know a delivery, not its engineering."""
+    for _ in range(_MOST_LEVELS):
+        try:
+            above = (await api.task(task_id)).parent_task_id
+        except OrchestratorError:
+            # Advice may name the part itself: it can be watched as well.
+            break
+        if above is None:
+            break
+        task_id = above
+    return task_id
+
+
 def _is_missing(error: BaseException) -> bool:
     return isinstance(error, OrchestratorError) and error.code is ErrorCode.NOT_FOUND
 
@@ -119,7 +134,7 @@ class Steps:
         reached = progress.progress_pct if event.percent is None else event.percent
         share = f" ({reached} %)" if progress.progress_pct is not None else ""
         moment = progress.timestamp.astimezone().strftime("%H:%M:%S")
-        self._out.say(f"{self.number:>3}  {moment}  {stage}{text}{share}", style=_STYLES[progress.type])
+        self._out.tell(f"{self.number:>3}  {moment}  {stage}{text}{share}", style=_STYLES[progress.type])
 
 
 _STYLES = {"started": "bold", "progress": None, "completed": "green", "failed": "red"}
@@ -142,12 +157,14 @@ def show_ending(task: TaskDTO, out: Output, clone_url: str | None = None) -> Non
         show_not_built(task, out)
     elif task.state is TaskState.FAILED:
         out.say(f"{task.id} failed{_where(task)}: {task.error_code}", style="bold red")
-        out.say(task.error or "The reason was not recorded.")
+        out.tell(task.error or "The reason was not recorded.")
         out.advise(f"Next: orchestrator task logs {task.id}")
     elif task.state is TaskState.CANCELLED:
         out.say(f"{task.id} was cancelled{_where(task)}", style="bold yellow")
     else:
-        out.say(f"{task.id} is {task.state.value}: {task.waiting_for or task.stage}")
+        out.tell(f"{task.id} is {task.state.value}: {task.waiting_for or task.stage}")
+        if task.question_id:
+            out.advise(f"Next: orchestrator question show {task.question_id}")
     if task.web_url:
         out.say(f"In the Web UI: {task.web_url}")
 
@@ -174,4 +191,7 @@ def _result_facts(task: TaskDTO) -> list[tuple[str, object]]:
 
 
 def _label(name: str) -> str:
-    return f"Link of {name.removeprefix(LINK_OF)}" if name.startswith(LINK_OF) else name
+    if name.startswith(LINK_OF):
+        return f"Link of {name.removeprefix(LINK_OF)}"
+    plain = name.replace("_", " ").replace(" ip", " IP")
+    return f"{plain[:1].upper()}{plain[1:]}"

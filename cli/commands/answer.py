@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from cli.client import session
+from cli.client.watching import known_task
 from cli.terminal import inputs
 from cli.terminal.options import AsJson, QuestionArgument, ValueFile
 from cli.terminal.output import Output
@@ -45,7 +46,8 @@ def answer(
         meant = {"text": chosen(body.text, found.choices), "plan_hash": found.plan_hash}
         accepted = await api.answer(found.id, body.model_copy(update=meant))
         out.document(accepted)
-        out.say(accepted.message or f"Answered {found.id}.")
-        out.advise(f"Next: orchestrator task watch {found.task_id}")
+        out.tell(accepted.message or f"Answered {found.id}.")
+        if not out.as_json:
+            out.advise(f"Next: orchestrator task watch {await known_task(api, found.task_id)}")
 
     session.run(work, as_json=as_json)

@@ -12,9 +12,11 @@ from cli.terminal import inputs
 from cli.terminal.exits import EPILOG
 from cli.terminal.options import Approval, AsJson, ProjectArgument, RequestId, Watch, command_group
 from cli.terminal.output import Output, clean
-from cli.terminal.tables import age
+from cli.terminal.tables import age, show_open_questions
 from contracts.nouns import DeploymentDTO, DeploymentList, DeployStart
+from contracts.rollback import RETURNABLE
 from contracts.states import DeployAction
+from contracts.wording import counted
 from runtime.api_client import ApiClient
 
 app = command_group()
@@ -84,13 +86,31 @@ def status(project: ProjectArgument, as_json: AsJson = False) -> None:
         releases = sorted(await api.releases(found.id), key=lambda release: -release.number)
         out.document(DeploymentList(items=releases))
         rows = [
-            (item.number, item.id, _state(item), age(item.created_at), item.commit[:12], item.url, item.error_code)
+            (
+                item.number,
+                item.id,
+                _state(item),
+                age(item.created_at),
+                item.commit[:12],
+                item.url,
+                item.error_code,
+                _rollback(item),
+            )
             for item in releases
         ]
         empty = f"Nothing is online yet. Next: orchestrator deploy start {found.name}"
-        out.table(("NO", "RELEASE", "STATE", "AGE", "COMMIT", "URL", "ERROR"), rows, empty=empty, whole=2)
+        out.table(("NO", "RELEASE", "STATE", "AGE", "COMMIT", "URL", "ERROR", "ROLLBACK"), rows, empty=empty, whole=2)
+        if not out.as_json:
+            show_open_questions(await api.questions(project_id=found.id), out)
 
     session.run(work, as_json=as_json)
+
+
+def _rollback(release: DeploymentDTO) -> str | None:
+    """Whether a rollback can go back to it; nothing for what is live or never was."""
+    if release.state not in RETURNABLE:
+        return None
+    return "possible" if release.can_return else "too old"
 
 
 def _state(release: DeploymentDTO) -> str:
@@ -99,7 +119,7 @@ def _state(release: DeploymentDTO) -> str:
     bad = [name for name, one in services.items() if one.state == "unhealthy"]
     restarts = sum(one.restarts for one in services.values())
     said = [f"unhealthy: {', '.join(bad)}"] if bad else []
-    said += [f"{restarts} restarts"] if restarts else []
+    said += [counted(restarts, "restart")] if restarts else []
     return ", ".join([release.state.value, *said])
 
 

@@ -20,7 +20,7 @@ from cli.terminal.options import (
     command_group,
 )
 from cli.terminal.output import Output
-from cli.terminal.tables import show_tasks
+from cli.terminal.tables import show_open_questions, show_tasks
 from contracts.nouns import EngineeringStart, TaskList
 from contracts.states import TaskKind
 from runtime.api_client import ApiClient
@@ -60,5 +60,7 @@ def status(project: ProjectArgument, as_json: AsJson = False) -> None:
         tasks = [task for task in await api.tasks(project_id=found.id) if task.kind is TaskKind.ENGINEERING]
         out.document(TaskList(items=tasks))
         show_tasks(tasks, out, {found.id: found.name})
+        if not out.as_json:
+            show_open_questions(await api.questions(project_id=found.id), out)
 
     session.run(work, as_json=as_json)

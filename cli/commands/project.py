@@ -11,7 +11,7 @@ from cli.terminal import inputs
 from cli.terminal.exits import EPILOG
 from cli.terminal.options import AsJson, ProjectArgument, SpecFile, command_group
 from cli.terminal.output import Output, clean
-from cli.terminal.tables import age
+from cli.terminal.tables import age, show_open_questions
 from contracts.base import new_id
 from contracts.errors import ErrorCode, OrchestratorError
 from contracts.nouns import (
@@ -26,6 +26,7 @@ from contracts.nouns import (
     ServiceHealth,
 )
 from contracts.states import Module
+from contracts.wording import counted
 from runtime.api_client import ApiClient
 
 app = command_group()
@@ -202,8 +203,14 @@ def delete(
 
 
 def _tell_deletion(deletion: ProjectDeletion, out: Output, title: str) -> None:
-    out.say(f"{title}: {', '.join(f'{count} {what}' for what, count in deletion.goes.items() if count) or 'nothing'}.")
+    out.say(f"{title}: {', '.join(_goes(deletion)) or 'nothing'}.")
     out.say(f"This stays: {'; '.join(deletion.stays)}.")
+
+
+def _goes(deletion: ProjectDeletion) -> list[str]:
+    many = {"repository": "repositories"}
+    found = {what: count for what, count in deletion.goes.items() if count}
+    return [counted(count, what.removesuffix("s"), many.get(what, what)) for what, count in found.items()]
 
 
 def _links(release: DeploymentDTO, url: str | None) -> list[tuple[str, object]]:
@@ -217,7 +224,7 @@ def _health(health: ReleaseHealth) -> str:
 
 
 def _service_health(name: str, health: ServiceHealth) -> str:
-    restarts = f", {health.restarts} restarts" if health.restarts else ""
+    restarts = f", {counted(health.restarts, 'restart')}" if health.restarts else ""
     why = f": {' '.join((health.error or '').split())[:200]}" if health.error else ""
     return f"{name} {health.state} since {health.since:%Y-%m-%d %H:%M} UTC{restarts}{why}"
 
@@ -245,6 +252,4 @@ def _describe(found: ProjectResponse, out: Output) -> None:
             ("Release", f"{release.id} (number {release.number}, commit {release.commit[:12]})" if release else None),
         ]
     )
-    for question in found.open_questions:
-        out.say(f"Open question {question.id}: {question.text}")
-        out.advise(f"Next: orchestrator answer {question.id}")
+    show_open_questions(found.open_questions, out)

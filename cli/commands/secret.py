@@ -6,6 +6,7 @@ import typer
 
 from cli.client import session
 from cli.client.projects import find_project
+from cli.client.watching import known_task
 from cli.terminal import inputs
 from cli.terminal.exits import EPILOG
 from cli.terminal.options import AsJson, ProjectArgument, ValueFile, command_group
@@ -37,32 +38,35 @@ def set_secret(
 
     async def work(api: ApiClient, out: Output) -> None:
         found = await find_project(api, project)
+        known = {one.name for one in await api.secrets(found.id)}
         stored = await api.set_secret(found.id, checked, secret)
         out.document(stored)
         out.say(f"Stored {stored.name} of {found.name} as {stored.ref}.")
         if secret.get_secret_value().endswith("\n"):
             out.say("Its value ends with a line end, as the file does. A token must not: then store it without one.")
         if not out.as_json:
-            _tell_how_it_applies(await api.project(found.id), checked, out)
+            await _tell_how_it_applies(api, await api.project(found.id), checked, out, replaced=checked in known)
 
     session.run(work, as_json=as_json)
 
 
-def _tell_how_it_applies(found: ProjectResponse, name: str, out: Output) -> None:
+async def _tell_how_it_applies(
+    api: ApiClient, found: ProjectResponse, name: str, out: Output, *, replaced: bool
+) -> None:
     """A running service has the values with which it was started."""
     asks = [question for question in found.open_questions if name in question.secret_names]
     if asks:
         out.advise(
-            f"{asks[0].task_id} goes on once it has everything that it asks for: "
+            f"{await known_task(api, asks[0].task_id)} goes on once it has everything that it asks for: "
             f"orchestrator question show {asks[0].id}"
         )
     elif found.active_release is not None:
-        out.advise(
-            f"The running service keeps its old value until the next deploy: "
-            f"orchestrator deploy start {found.project.name}"
+        now = (
+            f"What runs keeps the old value of {name}, if it uses it," if replaced else f"Nothing that runs has {name}"
         )
+        out.advise(f"{now} until the next deploy: orchestrator deploy start {found.project.name}")
     else:
-        out.say("It is there for the next deploy; work that waited for it goes on.")
+        out.say("Nothing of this project is online; it is there for the next deploy.")
 
 
 @app.command(epilog=EPILOG)
@@ -109,5 +113,7 @@ def delete(project: ProjectArgument, name: Name, as_json: AsJson = False) -> Non
         await api.delete_secret(found.id, checked)
         out.document({"deleted": checked, "project_id": found.id})
         out.say(f"Deleted {checked} of {found.name}.")
+        if not out.as_json and (await api.project(found.id)).active_release is not None:
+            out.say(f"What runs keeps its value, if it uses it; a deploy that needs {checked} asks for it.")
 
     session.run(work, as_json=as_json)

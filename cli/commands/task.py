@@ -16,6 +16,7 @@ from cli.terminal.tables import show_tasks, stall_note
 from contracts.errors import ErrorCode, OrchestratorError
 from contracts.nouns import TaskDTO, TaskList
 from contracts.states import TaskState
+from contracts.wording import counted
 from runtime.api_client import ApiClient
 
 app = command_group()
@@ -99,6 +100,7 @@ def logs(task: TaskArgument, as_json: AsJson = False) -> None:
 
 
 def _describe(task: TaskDTO, out: Output) -> None:
+    artifacts = [f"{ref.uri} ({counted(ref.size_bytes, 'byte')})" for ref in task.artifacts]
     out.facts(
         [
             ("Task", task.id),
@@ -113,7 +115,7 @@ def _describe(task: TaskDTO, out: Output) -> None:
             ("Workflow", task.workflow_id),
             ("Started", task.created_at.astimezone().isoformat(timespec="seconds")),
             ("Changed", task.updated_at.astimezone().isoformat(timespec="seconds")),
-            ("Artifacts", "\n           ".join(f"{ref.uri} ({ref.size_bytes} bytes)" for ref in task.artifacts)),
+            ("Artifacts", "\n           ".join(artifacts)),
         ]
     )
     show_ending(task, out)

@@ -27,6 +27,7 @@ from contracts.base import utc_now
 from contracts.errors import OrchestratorError
 from contracts.names import Queue
 from contracts.nouns import QueueDTO
+from contracts.wording import counted
 from runtime import process_mode
 from runtime.api_client import ApiClient
 from runtime.disks import Disk, disks
@@ -84,7 +85,9 @@ async def _examine(parts: Parts, out: Output) -> ExitCode:
             # A line of its own: a table would break commands and paths.
             out.advise(f"{finding.part} ({finding.verdict}): {finding.advice}")
     out.say(
-        f"{len(bad)} of {len(findings)} checks need attention." if bad else "Everything the platform needs is there."
+        f"{len(bad)} of {len(findings)} checks {'needs' if len(bad) == 1 else 'need'} attention."
+        if bad
+        else "Everything the platform needs is there."
     )
     return ExitCode.FAILED if bad else ExitCode.OK
 
@@ -318,7 +321,7 @@ def _queue(found: QueueFacts, watched: QueueDTO | None, settings: Settings) -> F
     beat_s = _MISSED_BEATS * settings.worker_beat_s
     live = sum(worker.polling and _is_recent(worker.beat_at, beat_s) for worker in found.workers)
     oldest = f", the oldest for {found.oldest_waiting_s:.0f} s" if found.oldest_waiting_s is not None else ""
-    said = f"{live} workers, {pollers} pollers, {found.backlog} waiting{oldest}"
+    said = f"{counted(live, 'worker')}, {counted(pollers, 'poller')}, {found.backlog} waiting{oldest}"
     # One that has just begun polls before its first heartbeat.
     polled = found.polled_at is not None and _is_recent(found.polled_at, beat_s if found.workers else _POLL_S)
     if watched is not None and watched.unserved_since:

@@ -16,6 +16,8 @@ from cli.terminal.options import AsJson
 from cli.terminal.output import Output
 from contracts.errors import ErrorCode, OrchestratorError
 
+_LATER = "`orchestrator up --detach && orchestrator down --services`"
+"""Only the platform stops services, so that its records are right."""
 _STOP_ORDER = (SUPERVISOR, BOT, *reversed(START_ORDER))
 
 
@@ -38,7 +40,7 @@ async def _take_down(parts: Parts, out: Output, *, services: bool) -> ExitCode:
     if not running:
         out.say(f"Nothing is running in {parts.settings.home}.")
     elif not services:
-        out.advise("Deployed services keep running; `orchestrator down --services` stops them too.")
+        out.advise(f"Deployed services keep running. To stop them too: {_LATER}")
     out.document({"stopped": running, "services": stopped_services})
     return ExitCode.OK
 
@@ -52,6 +54,6 @@ async def _stop_services(parts: Parts, out: Output) -> list[str]:
             raise
         raise OrchestratorError(
             error.code,
-            "The platform stops deployed services, and it does not answer. "
-            "Run `orchestrator up --detach` first, or `orchestrator down` without --services.",
+            f"The platform stops deployed services, and it does not answer. Run {_LATER}, or `orchestrator down` "
+            "without --services.",
         ) from error

@@ -11,6 +11,7 @@ from pathlib import Path
 
 PROGRAM = "orchestrator"
 _NAMED = re.compile(r"(?<![\w/=.-])orchestrator(?= [a-z])")
+_QUOTED = re.compile(r"`orchestrator(?= [a-z])")
 _ABOUT_ANOTHER_API = "ORCHESTRATOR_API_URL"
 _HOME = "ORCHESTRATOR_HOME"
 
@@ -18,6 +19,11 @@ _HOME = "ORCHESTRATOR_HOME"
 def full_commands(text: str) -> str:
     """`text` in which each `orchestrator COMMAND` runs from any directory and any shell, on the same platform."""
     return _NAMED.sub(lambda _: this_program(), text)
+
+
+def named_commands(text: str) -> str:
+    """A text of the platform in which each command that it quotes, as in `orchestrator COMMAND`, runs as it stands."""
+    return _QUOTED.sub(lambda _: f"`{this_program()}", text)
 
 
 def this_program() -> str:

@@ -49,6 +49,7 @@ _BY_CODE: Final = {
     ErrorCode.TOO_MANY_STREAMS: ExitCode.CONFLICT,
     ErrorCode.LOCKED_OUT: ExitCode.CONFLICT,
     ErrorCode.NOTHING_TO_ROLL_BACK: ExitCode.CONFLICT,
+    ErrorCode.RELEASE_NOT_KEPT: ExitCode.CONFLICT,
     ErrorCode.NOT_DEPLOYED: ExitCode.CONFLICT,
     ErrorCode.TEMPORAL_UNREACHABLE: ExitCode.UNREACHABLE,
     ErrorCode.API_UNREACHABLE: ExitCode.UNREACHABLE,

@@ -13,7 +13,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from contracts.base import Identifier, new_id
 from contracts.errors import ErrorCode, OrchestratorError
 from contracts.project_spec import ProjectSpec, SecretName
-from contracts.wording import in_words
+from contracts.wording import counted, in_words
 
 Model = TypeVar("Model", bound=BaseModel)
 MAX_SECRET_BYTES = 65_536
@@ -83,7 +83,7 @@ def secret_name(value: str) -> str:
 def text(value: str, what: str, limit: int = 20_000) -> str:
     """Free text: lines and tabs are fine, other control characters are not."""
     if len(value) > limit:
-        raise refuse(f"{what} has {len(value)} characters; at most {limit} are allowed.")
+        raise refuse(f"{what} has {counted(len(value), 'character')}; at most {limit} are allowed.")
     if any((ord(char) < 0x20 and char not in "\n\t\r") or 0x7F <= ord(char) <= 0x9F for char in value):
         raise refuse(f"{what} contains control characters; send plain text.")
     if any(0xD800 <= ord(char) <= 0xDFFF for char in value):

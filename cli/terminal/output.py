@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from cli.terminal.advice import full_commands
+from cli.terminal.advice import full_commands, named_commands
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -64,6 +64,10 @@ class Output:
     def advise(self, text: str, style: str | None = None) -> None:
         """A human line that names commands: each can be run as it stands."""
         self.say(full_commands(text), style)
+
+    def tell(self, text: str, style: str | None = None) -> None:
+        """A line of the platform, which does not know how this program is started: commands in it are completed."""
+        self.say(named_commands(text), style)
 
     def document(self, document: BaseModel | dict[str, object]) -> None:
         """One JSON document, only with --json; ASCII, so that no reader's encoding matters."""

@@ -113,13 +113,24 @@ def show_questions(questions: list[QuestionDTO], out: Output, names: Mapping[str
 def show_question(question: QuestionDTO, out: Output, *, asks_here: bool = False) -> None:
     """The question with its choices, and how to answer it unless it is asked at a prompt."""
     out.say(f"Question {question.id} ({question.kind.value}, {question.state.value})", style="bold")
-    out.say(question.text)
+    out.tell(question.text)
     for number, choice in enumerate(question.choices, 1):
         out.say(f"  {number}  {choice}")
     if question.answer:
         out.say(f"Answer: {question.answer}")
     if question.state.value != "open" or asks_here:
         return
+    _say_how_to_answer(question, out)
+
+
+def show_open_questions(questions: Sequence[QuestionDTO], out: Output) -> None:
+    """What a project waits for, and how to answer it; nothing if it waits for nobody."""
+    for question in questions:
+        out.tell(f"Open question {question.id}: {question.text}", style="bold")
+        _say_how_to_answer(question, out)
+
+
+def _say_how_to_answer(question: QuestionDTO, out: Output) -> None:
     for name in question.secret_names:
         out.advise(f"Next: orchestrator answer {question.id} --secret {name}")
     if not question.secret_names:

@@ -21,7 +21,7 @@ from urllib.parse import quote
 import psutil
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
-from contracts.errors import ErrorClass, ErrorCode, OrchestratorError
+from contracts.errors import ErrorClass, ErrorCode, OrchestratorError, end_of
 from runtime import private_files
 from runtime.embedded import ports
 
@@ -229,7 +229,7 @@ def _run(argv: list[str], account: _Account, cwd: Path, stdin: str = "") -> None
         raise _failed(f"PostgreSQL could not be prepared: {type(error).__name__}: {error}") from error
     # The single-user server answers a failed statement with an ERROR line and still ends with 0.
     if done.returncode != 0 or "ERROR:" in done.stderr:
-        raise _failed(f"PostgreSQL could not be prepared: {(done.stderr or done.stdout)[-1000:]}")
+        raise _failed(f"PostgreSQL could not be prepared: {end_of((done.stderr or done.stdout).strip(), 1_000)}")
 
 
 def _environment() -> dict[str, str]:

@@ -66,6 +66,11 @@ def test_the_source_keeps_the_rules(copy_of_the_source: Path) -> None:
     ("place", "forbidden", "rule"),
     [
         ("contracts/planted.py", "import runtime", "contracts import no other package of ours"),
+        (
+            "activities/adapters/agents/scripted/reading/planted.py",
+            "from ..writing import plan",
+            "packages of the scripted agent import downwards only",
+        ),
         ("workflows/planted.py", "import activities.adapters", "workflows know contracts and activity classes only"),
         ("workflows/planted.py", "import runtime", "workflows know contracts and activity classes only"),
         ("workflows/planted.py", "import httpx", "workflow code imports no SDK of the outside world"),

@@ -17,7 +17,7 @@ async def test_a_broken_release_leaves_the_previous_one_serving(story: Story) ->
     assert status == "active"
     assert story.seen["broken"]["error_code"] == "PROBE_FAILED"
     assert "/health answered 500" in story.seen["broken"]["error"]
-    assert "the previous release is still running" in story.seen["broken deploy"]["error"]
+    assert "previous release is still running" in story.seen["broken deploy"]["error"]
 
 
 @pytest.mark.story("releases")

@@ -27,8 +27,9 @@ async def rework(state: EngineeringState) -> EngineeringState:
 
 async def ask(state: EngineeringState) -> EngineeringState:
     """Put the question to a person; the workflow delivers the answer."""
-    question, choices = rules.engineering_question(dict(state))
-    answer = str(interrupt({"question": question, "choices": choices}))
+    question, choices, wording = rules.engineering_question(dict(state))
+    worded = wording.model_dump(mode="json") if wording else None
+    answer = str(interrupt({"question": question, "choices": choices, "wording": worded}))
     return {
         "answer": answer,
         "prompt": rules.guided_prompt(question, answer, state.get("evidence", "")),

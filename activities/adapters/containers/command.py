@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from contracts.errors import ErrorClass, ErrorCode, OrchestratorError, bounded
+from contracts.errors import ErrorClass, ErrorCode, OrchestratorError, end_of
 
 _UNREACHABLE = ("Cannot connect to the Docker daemon", "error during connect", "docker.sock: connect", "EOF")
 _ABSENT = ("No such", "not found")
@@ -111,7 +111,7 @@ async def run(*arguments: str, stdin: bytes | Path | None = None, timeout_s: flo
     """`docker <arguments>`; its output. Raises PROCESS_FAILED with what the engine said."""
     reply = await try_run(*arguments, stdin=stdin, timeout_s=timeout_s)
     if reply.code != 0:
-        said = bounded((reply.error or reply.text).strip()[-1_500:], 1_500)
+        said = end_of((reply.error or reply.text).strip(), 1_500)
         raise OrchestratorError(ErrorCode.PROCESS_FAILED, f"docker {arguments[0]} failed: {said}")
     return reply.text
 
@@ -120,7 +120,7 @@ def unreachable(reply: Reply) -> OrchestratorError:
     """The error for a command that could not reach the engine, or lost the connection to it."""
     return OrchestratorError(
         ErrorCode.DOCKER_UNREACHABLE,
-        f"The Docker Engine cannot be reached: {bounded(reply.error.strip()[-500:], 500)}",
+        f"The Docker Engine cannot be reached: {end_of(reply.error.strip(), 500)}",
         error_class=ErrorClass.TRANSIENT,
     )
 

@@ -55,7 +55,7 @@ def pip_settings() -> dict[str, str]:
                               timeout=_LIST_TIMEOUT_S, check=True)  # fmt: skip
     except (OSError, subprocess.SubprocessError) as error:
         said = str(getattr(error, "stderr", None) or error).strip()
-        raise UnusableSettings(f"`pip config list` failed: {said[-300:]}") from None
+        raise UnusableSettings("\n".join(["`pip config list` failed:", *said.splitlines()[-3:]])) from None
     return parse_pip_settings(done.stdout)
 
 

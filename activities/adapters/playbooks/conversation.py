@@ -10,7 +10,7 @@ from typing import Any
 from activities.adapters.playbooks.detached import NO_CONNECTION, program_environment, reported, said_in
 from activities.adapters.playbooks.release_kit import NOT_THERE
 from activities.adapters.release.order import Order
-from contracts.errors import ErrorCode, OrchestratorError
+from contracts.errors import ErrorCode, OrchestratorError, end_of
 
 _STEP_S = 300.0
 """Outside of a deploy a step stops or starts what is there: it builds nothing."""
@@ -59,9 +59,9 @@ class Conversation:
         if code == NOT_THERE:
             return KitMissing()
         if code == NO_CONNECTION:
-            reason = f"The server cannot be reached: {error.strip()[-500:]}"
+            reason = f"The server cannot be reached: {end_of(error.strip(), 500)}"
             return OrchestratorError.transient(ErrorCode.SERVER_UNREACHABLE, reason)
-        reason = f"The release program ended with {code}: {error.strip()[-1_000:]}"
+        reason = f"The release program ended with {code}: {end_of(error.strip(), 1_000)}"
         return OrchestratorError.transient(ErrorCode.PROCESS_FAILED, reason)
 
 

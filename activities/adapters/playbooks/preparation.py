@@ -16,7 +16,7 @@ from activities.adapters.release.directory import write_private
 from activities.adapters.runs.file_lock import file_lock
 from activities.adapters.runs.supervisor import SupervisedCommand, Supervisor
 from activities.adapters.servers.remote_shell import ServerAccess, run_on
-from contracts.errors import ErrorCode, OrchestratorError
+from contracts.errors import ErrorCode, OrchestratorError, end_of
 
 _TIMEOUT_S = 300
 _UNREACHABLE = 4
@@ -49,7 +49,7 @@ async def _run(supervisor: Supervisor, root: Path, access: ServerAccess, kit: Re
     await asyncio.to_thread(supervisor.remove, ident)
     await asyncio.to_thread(shutil.rmtree, root, ignore_errors=True)
     if status.exit_code != 0:
-        said = log.decode(errors="replace").strip()[-1_000:]
+        said = end_of(log.decode(errors="replace").strip(), 1_000)
         reason = f"The server {access.handle} cannot be prepared for releases: {said}"
         away = status.exit_code == _UNREACHABLE
         raise OrchestratorError.transient(ErrorCode.SERVER_UNREACHABLE if away else ErrorCode.PROCESS_FAILED, reason)

@@ -19,7 +19,7 @@ from activities.adapters.release.services import ReleasedService, secret_values
 from activities.adapters.runs.supervisor import Supervisor
 from activities.ports import ArtifactStore, Follow
 from activities.rules_environment import sensitive_names
-from contracts.errors import ErrorCode, OrchestratorError, bounded
+from contracts.errors import ErrorCode, OrchestratorError, bounded, end_of
 from contracts.ids import release_run_name
 from contracts.nouns import DeploymentDTO
 from contracts.redaction import redacted, redacted_part
@@ -39,7 +39,13 @@ from contracts.steps import (
 
 LOCAL_SERVER = "local"
 _MAX_NAME = 150
-_OWN_CODES = {ErrorCode.PROBE_FAILED, ErrorCode.MIGRATION_FAILED, ErrorCode.IMAGE_MISMATCH, ErrorCode.PORT_TAKEN}
+_OWN_CODES = {
+    ErrorCode.PROBE_FAILED,
+    ErrorCode.MIGRATION_FAILED,
+    ErrorCode.IMAGE_MISMATCH,
+    ErrorCode.RELEASE_NOT_KEPT,
+    ErrorCode.PORT_TAKEN,
+}
 """What a person is told as such; all else is a failed installation."""
 _OPERATIONS = {DeployAction.STOP, DeployAction.RESTART, DeployAction.REMOVE}
 
@@ -228,7 +234,8 @@ async def outcome_of(
     log = redacted_part(result.log.decode(errors="replace"), secrets)
     reference = await artifacts.put("release.log", log.encode())
     if result.answer is not None and not result.answer.get("failed"):
-        return ReleaseOutcome(ok=True, switched=True, log=reference, image=result.answer["image"] or None)
+        image, kept = result.answer["image"] or None, result.answer.get("still_built")
+        return ReleaseOutcome(ok=True, switched=True, log=reference, image=image, still_built=kept)
     code, error = _reason(result, request, log)
     taken = (result.answer or {}).get("details", {}).get("port") if code == ErrorCode.PORT_TAKEN else None
     return ReleaseOutcome(
@@ -280,4 +287,7 @@ def _reason(result: DetachedResult, request: ReleaseRequest, log: str) -> tuple[
         code = str(result.answer["code"])
         known = code if code in _OWN_CODES else ErrorCode.PLAYBOOK_FAILED.value
         return known, f"{result.answer['step']}: {result.answer['msg']}"
-    return ErrorCode.PLAYBOOK_FAILED.value, f"The release program ended with code {result.exit_code}.\n{log[-1_500:]}"
+    return (
+        ErrorCode.PLAYBOOK_FAILED.value,
+        f"The release program ended with code {result.exit_code}.\n{end_of(log, 1_500)}",
+    )

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from activities.adapters.release.probe import Expectation, Look, bot_link, look, url_host, why_not_live
-from contracts.errors import OrchestratorError, bounded
+from contracts.errors import OrchestratorError, bounded, end_of
 from contracts.nouns import DeploymentDTO
 from contracts.steps import Allocation, ProbeRequest, ProbeResult, ServiceProcess, ServiceSight, Serving
+from contracts.wording import counted
 
 LOOKS = 3
 LOOK_EVERY_S = 0.3
@@ -125,7 +126,7 @@ class Outside:
     async def _told_by(self, service: str) -> str:
         """The end of a service's log, for whoever has to repair it; nothing if it cannot be read."""
         try:
-            tail = str((await self.ask("tails")).get(service) or "").strip()[-_TAIL:]
+            tail = end_of(str((await self.ask("tails")).get(service) or "").strip(), _TAIL)
         except OrchestratorError:
             return ""
         return f"\nThe end of its log:\n{tail}" if tail else ""
@@ -146,7 +147,7 @@ def _restarted(before: dict[str, ServiceSight], after: dict[str, ServiceSight]) 
     for name, first in before.items():
         last = after[name]
         if last.state != "running" or (last.pid, last.restarts) != (first.pid, first.restarts):
-            times = f", {last.restarts} restarts" if last.restarts else ""
+            times = f", {counted(last.restarts, 'restart')}" if last.restarts else ""
             found[name] = f"its process restarted or ended while it was watched ({last.state}{times})"
     return found
 
@@ -155,7 +156,8 @@ def _crashed(before: dict[str, ServiceSight], now: dict[str, ServiceSight]) -> d
     """Which services had to be started again. An engine that was restarted starts its containers anew without counting:
     that says nothing about the service."""
     counts = {name: now[name].restarts - first.restarts for name, first in before.items()}
-    return {name: f"it ended and was started again ({times} times)" for name, times in counts.items() if times > 0}
+    said = {name: counted(times, "time") for name, times in counts.items() if times > 0}
+    return {name: f"it ended and was started again ({times})" for name, times in said.items()}
 
 
 def _not_running(sights: dict[str, ServiceSight]) -> dict[str, str]:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from activities.adapters.forge.git import Git
-from contracts.errors import ErrorCode, OrchestratorError
+from contracts.errors import ErrorCode, OrchestratorError, end_of
 
 DOCKERFILE = "Dockerfile"
 
@@ -23,7 +23,7 @@ async def export_commit(git_dir: Path, commit: str, target: Path) -> None:
         for words in (("read-tree", f"{commit}^{{commit}}"), ("checkout-index", "--all", "--force")):
             done = await Git(target).run(*words, check=False, env=where)
             if done.exit_code != 0:
-                reason = f"The commit cannot be checked out: {done.stderr.strip()[-500:]}"
+                reason = f"The commit cannot be checked out: {end_of(done.stderr.strip(), 500)}"
                 raise OrchestratorError(ErrorCode.GIT_FAILED, reason)
     finally:
         index.unlink(missing_ok=True)

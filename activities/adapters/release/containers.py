@@ -26,7 +26,7 @@ from activities.adapters.release.services import (
     ReleaseServices,
 )
 from activities.adapters.runs.states import RunAs, RunState, RunStatus
-from contracts.errors import ErrorCode, OrchestratorError
+from contracts.errors import ErrorCode, OrchestratorError, end_of
 
 PROJECT_LABEL = "orchestrator.project"
 RELEASE_LABEL = "orchestrator.release"
@@ -218,7 +218,7 @@ async def build_image(place: ProjectPlace, release_id: str, commit: str, context
     if reply.code != 0:
         await _refuse_full_disk()
         await _refuse_pruned_engine(began)
-        said = f"{reply.text[-1_500:]}\n{reply.error[-1_500:]}".strip()
+        said = f"{end_of(reply.text, 1_500)}\n{end_of(reply.error, 1_500)}".strip()
         raise OrchestratorError(ErrorCode.PLAYBOOK_FAILED, f"The image cannot be built:\n{said}")
     found = await engine.find(f"/images/{tag}/json")
     if found is None:

@@ -80,10 +80,12 @@ class _Work:
     async def candidate(self) -> None:
         await self.services.try_candidate(load_release(self.place, self.order.release_id))
 
-    async def switch(self) -> None:
+    async def switch(self) -> Answer:
         await self.services.switch(load_release(self.place, self.order.release_id))
-        if self.order.keep_releases:
-            await self._retire()
+        if not self.order.keep_releases:
+            return {}
+        await self._retire()
+        return await self._still_built()
 
     async def revert(self) -> None:
         if self.order.previous:
@@ -131,17 +133,28 @@ class _Work:
         return directory.recorded_release(self.place, self.order.release_id, self.order.commit)
 
     async def _refuse_another_image(self, release_id: str) -> None:
-        """Raises IMAGE_MISMATCH: a release runs exactly what was recorded when it was built, or not at all."""
+        """Raises IMAGE_MISMATCH or RELEASE_NOT_KEPT: a release runs exactly what was recorded when it was built, or not
+        at all."""
         manifest = directory.read_manifest(self.place, release_id)
         if self.order.image is None:
             return
-        found = manifest["image"] if manifest and await self.services.is_built(manifest) else "it no more"
-        if found != self.order.image:
+        if manifest is None or not await self.services.is_built(manifest):
+            raise OrchestratorError(ErrorCode.RELEASE_NOT_KEPT, self._not_kept(release_id))
+        if manifest["image"] != self.order.image:
             raise OrchestratorError(
                 ErrorCode.IMAGE_MISMATCH,
-                f"Release {release_id} was recorded with the image {self.order.image}, but the server has {found}; "
-                "deploy the commit as a new release.",
+                f"Release {release_id} was recorded with the image {self.order.image}, but the server has "
+                f"{manifest['image']}; deploy the commit as a new release.",
             )
+
+    def _not_kept(self, release_id: str) -> str:
+        """What to do instead, with the release's own commit if that is what the order is about."""
+        commit = self.order.commit if release_id == self.order.release_id and self.order.commit else "COMMIT"
+        command = f"orchestrator deploy start {self.order.project_id} --commit {commit}"
+        return (
+            f"The server does not keep the image of release {release_id} any more, so it cannot be started again. "
+            f"Put its commit online as a new release: `{command}`."
+        )
 
     async def _retire(self) -> None:
         """Let go of what is too old to return to: its image, and its values of secrets. What fails is tried again with
@@ -152,6 +165,16 @@ class _Work:
             with suppress(OrchestratorError, OSError):
                 await self.services.forget(release_id)
                 await asyncio.to_thread(retention.forget, self.place.release(release_id))
+
+    async def _still_built(self) -> Answer:
+        """The releases that can be returned to; nothing if the engine does not say."""
+        found = []
+        with suppress(OrchestratorError):
+            for mark in sorted((self.place.root / "releases").glob(f"*/{directory.SERVED}")):
+                if await self.services.is_built(directory.read_manifest(self.place, mark.parent.name)):
+                    found.append(mark.parent.name)
+            return {"still_built": found}
+        return {}
 
     async def _return_to(self, previous: str | None) -> None:
         await self.services.return_to(self.order.release_id, previous)

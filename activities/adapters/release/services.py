@@ -20,7 +20,7 @@ from activities.adapters.release.directory import ProjectPlace
 from activities.adapters.release.probe import Expectation, look
 from activities.adapters.runs.states import RunAs, RunStatus
 from activities.adapters.runs.trees import remove_tree
-from contracts.errors import ErrorCode, OrchestratorError, bounded
+from contracts.errors import ErrorCode, OrchestratorError, bounded, end_of
 from contracts.redaction import redacted, redacted_part
 
 Phase = Literal["live", "candidate", "migration"]
@@ -356,7 +356,7 @@ class ReleaseServices(ABC):
 
     async def _readable_tail(self, name: str, release: Release, service: ReleasedService) -> str:
         # Redacted before it is cut: half of a secret would not be recognised.
-        return redacted_part(await self.tail(name), self._secrets(release, service)).strip()[-_TAIL:]
+        return end_of(redacted_part(await self.tail(name), self._secrets(release, service)).strip(), _TAIL)
 
     def _secrets(self, release: Release, service: ReleasedService) -> list[str]:
         values = directory.read_environment(self.place, release.release_id, service.name)

@@ -27,7 +27,7 @@ from typing import Any
 import activities
 from activities.adapters.runs import process_table
 from activities.adapters.runs.states import RunAs, RunStatus
-from contracts.errors import ErrorClass, ErrorCode, OrchestratorError
+from contracts.errors import ErrorClass, ErrorCode, OrchestratorError, end_of
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 _SOURCE_ROOT = Path(activities.__file__).resolve().parent.parent
@@ -359,7 +359,7 @@ def _checked(name: str) -> str:
 
 def _failed(message: str, run_dir: Path) -> OrchestratorError:
     try:
-        errors = (run_dir / "supervisor.log").read_text(errors="replace")[-2000:]
+        errors = end_of((run_dir / "supervisor.log").read_text(errors="replace"), 2_000)
     except OSError:
         errors = ""
     return OrchestratorError(

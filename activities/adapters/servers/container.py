@@ -34,7 +34,7 @@ from activities.adapters.servers.engine_volumes import (
 )
 from activities.adapters.servers.remote_shell import ServerAccess
 from activities.adapters.servers.service_layers import build_layers, digest_of, layer_sources
-from contracts.errors import ErrorCode, OrchestratorError
+from contracts.errors import ErrorCode, OrchestratorError, end_of
 
 log = structlog.get_logger(__name__)
 
@@ -145,7 +145,7 @@ async def _create_container(name: str, handle: str, image: str, restart: str = "
                 return
             await docker.try_run("rm", "--force", name)
             if "Address already in use" not in reply.error:
-                reason = f"The server cannot be created: {reply.error[-500:]}"
+                reason = f"The server cannot be created: {end_of(reply.error.strip(), 500)}"
                 raise OrchestratorError(ErrorCode.PROCESS_FAILED, reason)
     raise OrchestratorError(ErrorCode.PROCESS_FAILED, f"The network {NETWORK} has no free address.")
 
@@ -262,7 +262,8 @@ async def ensure_base_image() -> None:
         return
     reply = await docker.try_run("pull", "--quiet", BASE_IMAGE, timeout_s=600)
     if reply.code != 0:
-        reason = f"The image {BASE_IMAGE} is missing and cannot be pulled: {reply.error[-500:]} Run: make docker"
+        said = end_of(reply.error.strip(), 500)
+        reason = f"The image {BASE_IMAGE} is missing and cannot be pulled: {said}\nRun: make docker"
         raise OrchestratorError.transient(ErrorCode.PROCESS_FAILED, reason)
 
 
@@ -278,7 +279,9 @@ async def _ensure_network() -> None:
         if reply.code == 0 or "already exists" in reply.error:
             return
         if "overlaps" not in reply.error:
-            raise OrchestratorError(ErrorCode.PROCESS_FAILED, f"The network cannot be created: {reply.error[-500:]}")
+            raise OrchestratorError(
+                ErrorCode.PROCESS_FAILED, f"The network cannot be created: {end_of(reply.error.strip(), 500)}"
+            )
     raise OrchestratorError(
         ErrorCode.PROCESS_FAILED,
         f"No address range is free for the network {NETWORK}. Remove Docker networks that you do not need.",
@@ -300,7 +303,7 @@ async def _address(name: str) -> str:
     form = network + "{{with .IPAMConfig}}{{.IPv4Address}}{{end}}{{end}}"
     reply = await docker.try_run("inspect", "--format", form, name)
     if reply.code != 0 and not reply.absent:
-        reason = f"The address of {name} cannot be read: {reply.error[-500:]}"
+        reason = f"The address of {name} cannot be read: {end_of(reply.error.strip(), 500)}"
         raise OrchestratorError.transient(ErrorCode.PROCESS_FAILED, reason)
     return reply.text.strip()
 
@@ -352,7 +355,9 @@ async def _new_key(key: Path, comment: str) -> None:
         file.unlink(missing_ok=True)
     reply = await docker.run_program(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", comment, "-f", str(key)])
     if reply.code != 0:
-        raise OrchestratorError(ErrorCode.PROCESS_FAILED, f"No SSH key could be created: {reply.error[-500:]}")
+        raise OrchestratorError(
+            ErrorCode.PROCESS_FAILED, f"No SSH key could be created: {end_of(reply.error.strip(), 500)}"
+        )
 
 
 async def _authorise(name: str, key: Path) -> None:
@@ -404,7 +409,9 @@ async def _wait(name: str, *command: str) -> None:
         await tries(_inside, name, *command)
     except RetryError as failure:
         reply: docker.Reply = failure.last_attempt.result()
-        reason = f"The server {name} is not ready: {' '.join(command)}: {(reply.error or reply.text)[-500:]}"
+        reason = (
+            f"The server {name} is not ready: {' '.join(command)}: {end_of((reply.error or reply.text).strip(), 500)}"
+        )
         raise OrchestratorError.transient(ErrorCode.PROCESS_FAILED, reason) from None
 
 

@@ -10,7 +10,7 @@ from typing import Literal
 from activities.adapters.packages.registry_access import registry_is_away
 from activities.adapters.runs.follower import readable
 from activities.adapters.verification.phases import NO_ROOM, Beside
-from contracts.errors import bounded
+from contracts.errors import bounded, end_of
 
 FailureClass = Literal["code", "infrastructure"]
 
@@ -77,7 +77,7 @@ def _after_good_end(text: str, beside: Beside, failing: list[str]) -> CheckedOut
     if report is not None and report.failing:
         return _failure("code", "make test ended well, but some of its tests failed.", text, failing)
     if report.executed if report is not None else _PASSED.search(text):
-        return CheckedOutput(True, None, None, bounded(text[-1000:], _MAX_EVIDENCE))
+        return CheckedOutput(True, None, None, end_of(text, 1_000))
     return _failure("code", "make test ended well, but no test was executed.", text, [])
 
 
@@ -110,7 +110,7 @@ def _failing(text: str) -> list[str]:
 def _failure(kind: FailureClass, reason: str, text: str, failing: list[str]) -> CheckedOutput:
     names = [bounded(name, 200) for name in failing[:_MAX_NAMES]]
     more = [f"and {len(failing) - _MAX_NAMES} more"] if len(failing) > _MAX_NAMES else []
-    parts = [reason, *(["Failing:", *names, *more] if names else []), "", "End of the output:", text[-_MAX_TAIL:]]
+    parts = [reason, *(["Failing:", *names, *more] if names else []), "", "End of the output:", end_of(text, _MAX_TAIL)]
     signature = (
         sorted(map(_normal, failing))
         or [_normal(line) for line in _ERROR_LINE.findall(bounded(text, _SEARCHED))[:20]]

@@ -116,6 +116,28 @@ async def test_a_release_does_not_stay_half_way_when_its_deploy_has_ended(api: A
     assert states == {left["id"]: ("failed", "WORKFLOW_LOST"), going_on["id"]: ("probing", None)}
 
 
+async def test_a_release_does_not_stay_half_way_when_a_rollback_to_it_has_ended(api: Api, client: ApiClient) -> None:
+    project = await api.new_project(api.admin)
+    rollback, later = (f"dep-{uuid4().hex[:12]}" for _ in range(2))
+    back, live = (release(project) for _ in range(2))
+    for one in (back, live):
+        for state in ("pending", "active"):
+            await api.http.put("/internal/releases", json={**one, "state": state}, headers=api.platform)
+    for task in (rollback, later):
+        assert await api.project_task(task, project, seq=1, kind="deploy", workflow_id=f"deploy/{task}")
+    for state in ("pending", "starting", "probing"):
+        moved = {**back, "state": state, "task_id": rollback}
+        assert (await api.http.put("/internal/releases", json=moved, headers=api.platform)).status_code == 200
+    assert await reconciled(client, Endings({f"deploy/{later}": WorkflowEnding(how="terminated")})) == [later]
+    found = {one["id"]: one for one in (await shown(api, f"/projects/{project}/releases"))["items"]}
+    assert found[back["id"]]["state"] == "probing", "another task moves it"
+    assert await reconciled(client, Endings({f"deploy/{rollback}": WorkflowEnding(how="terminated")})) == [rollback]
+    found = {one["id"]: one for one in (await shown(api, f"/projects/{project}/releases"))["items"]}
+    assert (found[back["id"]]["state"], found[back["id"]]["error_code"]) == ("superseded", "WORKFLOW_LOST")
+    assert found[live["id"]]["state"] == "active"
+    assert found[back["id"]]["task_id"] == back["task_id"], "the deploy that made it"
+
+
 async def test_a_word_of_the_workflow_that_comes_meanwhile_wins(api: Api, client: ApiClient) -> None:
     project = await api.new_project(api.admin)
     task = await api.new_task(project)

@@ -169,3 +169,21 @@ async def test_services_are_stopped_although_a_deploy_waits_for_a_person(
     shown = (await api.http.get(f"/projects/{project}", headers=api.admin)).json()["project"]
     assert shown["name"] in stopped
     assert f"{waiting} of {shown['name']} waited for a person and is cancelled" in capsys.readouterr().out
+
+
+async def test_the_releases_that_can_be_returned_to_are_shown_and_a_refusal_names_the_other_way(
+    terminal: Terminal,
+) -> None:
+    api = terminal.api
+    project = await api.new_project(api.admin)
+    old, before, live = (release(project, image="sha256:1") for _ in range(3))
+    for body in (old, before, live):
+        await api.http.put("/internal/releases", json={**body, "state": "pending"}, headers=api.platform)
+        said = {**body, "state": "active", "still_built": [before["id"], live["id"]]}
+        assert (await api.http.put("/internal/releases", json=said, headers=api.platform)).status_code == 200
+    shown = await terminal.says("deploy", "status", project)
+    ending = {line.split()[1]: line.split()[-1] for line in shown.out.splitlines()[1:4]}
+    assert ending == {old["id"]: "old", before["id"]: "possible", live["id"]: live["commit"][:12]}, shown.out
+    refused = await terminal.says("deploy", "rollback", project, "--release", old["id"])
+    assert (refused.code, "RELEASE_NOT_KEPT" in refused.err) == (5, True), refused
+    assert f"deploy start {project} --commit {old['commit']}" in refused.err

@@ -11,6 +11,7 @@ from fluent.syntax import parse
 from fluent.syntax.visitor import Visitor
 
 from bot.texts import LANGUAGES, Markup, language_for, texts
+from contracts.questions import OwnQuestion
 from contracts.states import ProjectStatus, Role, TaskState
 from emulators.telegram import html
 
@@ -24,6 +25,7 @@ COMPOSED = {
     "role": [role.value for role in Role],
     "doubt": ["answer", "wish"],
     "button-doubt": ["answer", "wish"],
+    "question": [question.value for question in OwnQuestion],
 }
 PREFIXES = ("choice-", "command-", "language-name-", "reason-", "stage-", "refused-")
 

@@ -74,6 +74,18 @@ def test_milestones_between_steps_do_not_change_the_step() -> None:
     assert shown.text.count("✅") == 5
 
 
+def test_a_question_of_the_platform_is_put_in_the_language_of_the_person() -> None:
+    wording = {"name": "still-red", "fields": {"evidence": "E   assert <1>", "rounds": "3"}}
+    asked = question(text="The project's checks are still red, after 3 rounds: …", wording=wording)
+    shown = views.running(texts("ru"), RunningTask(screen(language="ru"), "p", Progress(TASK), asked))
+    assert "Проверки проекта не проходят" in shown.text
+    assert "E   assert &lt;1&gt;" in shown.text
+    assert "checks" not in shown.text
+    # One that this bot does not know yet is shown as it is.
+    unknown = question(text="What now?", wording={"name": "of-a-later-version"})
+    assert "What now?" in views.running(texts("ru"), RunningTask(screen(), "p", Progress(TASK), unknown)).text
+
+
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_every_view_is_valid_html_and_fits_one_message(language: str) -> None:
     said = texts(language)

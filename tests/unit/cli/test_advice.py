@@ -8,6 +8,10 @@ import pytest
 
 from cli.terminal import advice
 from cli.terminal.output import Output, write_error
+from cli.terminal.tables import show_open_questions, show_question
+from contracts.questions import QuestionDTO
+from contracts.states import QuestionKind
+from contracts.subjects import Subject
 
 NEXT = "Next: orchestrator task watch dlv-1"
 
@@ -64,3 +68,21 @@ def test_an_error_says_full_commands_too(program: Path, capsys: pytest.CaptureFi
 )
 def test_other_words_stay(program: Path, text: str) -> None:
     assert advice.full_commands(text) == text
+
+
+def test_a_command_that_the_platform_quotes_names_the_home_too(
+    program: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("ORCHESTRATOR_HOME", "/srv/home")
+    asked = QuestionDTO(
+        id="q-1", workflow_id="w", task_id="dep-1", subject=Subject.project("p"), user_id=1, kind=QuestionKind.SECRET,
+        text="It needs T. Set it with `orchestrator secret set notes T`, or answer. An orchestrator is no command.",
+        secret_names=["T"],
+    )  # fmt: skip
+    out = Output(as_json=False)
+    show_question(asked, out)
+    show_open_questions([asked], out)
+    shown = capsys.readouterr().out
+    assert shown.count(f"`ORCHESTRATOR_HOME=/srv/home '{program}' secret set notes T`") == 2
+    assert shown.count(f"Next: ORCHESTRATOR_HOME=/srv/home '{program}' answer q-1 --secret T") == 2
+    assert shown.count("An orchestrator is no command.") == 2

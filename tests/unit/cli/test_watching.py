@@ -5,16 +5,17 @@ import pytest
 from cli.client.watching import show_ending
 from cli.terminal.output import Output
 from contracts.base import utc_now
+from contracts.names import LINK_OF
 from contracts.nouns import TaskDTO
 from contracts.states import TaskKind, TaskState
 from contracts.subjects import Subject
 
 
-def task(*criteria: dict[str, object]) -> TaskDTO:
+def task(*criteria: dict[str, object], **known: object) -> TaskDTO:
     now = utc_now()
     base = {"id": "dlv-0123456789ab", "kind": TaskKind.DELIVERY, "subject": Subject.project("p"), "user_id": 5}
     state = {"workflow_id": "w", "state": TaskState.COMPLETED, "created_at": now, "updated_at": now}
-    return TaskDTO.model_validate({**base, **state, "criteria": list(criteria)})
+    return TaskDTO.model_validate({**base, **state, "criteria": list(criteria), **known})
 
 
 def test_what_was_not_built_is_listed_with_its_words_and_the_reason(capsys: pytest.CaptureFixture[str]) -> None:
@@ -26,3 +27,15 @@ def test_what_was_not_built_is_listed_with_its_words_and_the_reason(capsys: pyte
     assert "Books: title" not in shown
     show_ending(task(built), Output(as_json=False))
     assert "Not built" not in capsys.readouterr().out
+
+
+def test_every_fact_of_a_result_has_a_name_of_its_own_in_words(capsys: pytest.CaptureFixture[str]) -> None:
+    known = {
+        "summary": "Add books.",
+        "server_ip": "127.0.0.1",
+        f"{LINK_OF}tg_bot": "https://t.me/a",
+        "commit_sha": "abc",
+    }
+    show_ending(task(result=known), Output(as_json=False))
+    shown = [line.split("  ")[0] for line in capsys.readouterr().out.splitlines()[1:]]
+    assert shown == ["Commit", "Summary", "Server IP", "Link of tg_bot"]

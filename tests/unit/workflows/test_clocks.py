@@ -10,7 +10,7 @@ FOLDERS = ("activities", "api", "bot", "cli", "emulators", "runtime", "workers",
 WALL = re.compile(r"\btime\.time\b|\bdatetime\.now\(|\butc_now\(\)|\bdatetime\.utcnow\b")
 
 ALLOWED = {
-    "activities/adapters/agents/scripted/cli.py": "writes into the agent's own log when something was",
+    "activities/adapters/agents/scripted/session/cli.py": "writes into the agent's own log when something was",
     "activities/adapters/release/directory.py": "names a directory after the day on which it was removed",
     "activities/adapters/release/containers.py": "records of the engine, by the same clock; a jump may hide a prune",
     "activities/adapters/runs/supervise_main.py": "writes down when a run began and ended; nothing is computed from it",

@@ -3,5 +3,5 @@
 It needs nothing but Python 3.11, so that the folder can be copied into a container and started as
 `python scripted_agent -p PROMPT --output-format stream-json --verbose`.
 
-More than 15 modules because it is a program of its own that travels as this one folder.
+`reading` knows no other part of it, `writing` only `reading`, and `session` both.
 """

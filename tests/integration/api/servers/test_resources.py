@@ -301,6 +301,25 @@ async def test_a_rollback_that_fails_leaves_everything_as_it_was(api: Api, proje
     assert (again["state"], again["error"]) == ("active", None)
 
 
+async def test_a_release_whose_image_is_not_kept_cannot_be_returned_to(api: Api, project_id: str) -> None:
+    image = {"image": "sha256:1", "server_handle": "local"}
+    old, kept, built_again = (release(project_id, **known) for known in (image, image, {}))
+    for body in (old, kept, built_again):
+        await record(api, body, "pending")
+        await record(api, body, "active")
+    live = release(project_id, **image)
+    await record(api, live, "pending")
+    await record(api, live, "active", still_built=[kept["id"], live["id"]])
+    items = (await api.http.get(f"/projects/{project_id}/releases", headers=api.admin)).json()["items"]
+    assert {item["id"]: item["can_return"] for item in items} == {
+        old["id"]: False, kept["id"]: True, built_again["id"]: True, live["id"]: False,
+    }  # fmt: skip
+    asked = {"request_id": uuid4().hex, "project_id": project_id, "action": "rollback", "release_id": old["id"]}
+    refused = (await api.http.post("/deploys", json=asked, headers=api.admin)).json()
+    assert refused["code"] == "RELEASE_NOT_KEPT"
+    assert f"deploy start {project_id} --commit {old['commit']}" in refused["detail"]
+
+
 async def test_a_release_that_never_served_is_not_something_to_go_back_to(api: Api, project_id: str) -> None:
     body = release(project_id)
     await record(api, body, "pending")

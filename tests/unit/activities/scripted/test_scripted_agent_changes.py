@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
-from activities.adapters.agents.scripted import commands, resources
-from activities.adapters.agents.scripted.plan import Plan, plan_of
-from activities.adapters.agents.scripted.replies import AnswerDoubt
-from activities.adapters.agents.scripted.sentences import understand
-from activities.adapters.agents.scripted.specification import wish_of
-from activities.adapters.agents.scripted.turn import MOST_CRITERIA, MOST_WORDS
-from activities.adapters.agents.scripted.wish import Command, Entity, Field, Task, WishError
-from activities.adapters.agents.scripted.workspace import Workspace
+from activities.adapters.agents.scripted.reading.replies import AnswerDoubt
+from activities.adapters.agents.scripted.reading.sentences import understand
+from activities.adapters.agents.scripted.reading.specification import wish_of
+from activities.adapters.agents.scripted.reading.wish import Command, Entity, Field, Task, WishError
+from activities.adapters.agents.scripted.session.turn import MOST_CRITERIA, MOST_WORDS
+from activities.adapters.agents.scripted.writing import commands, resources
+from activities.adapters.agents.scripted.writing.plan import Plan, plan_of
+from activities.adapters.agents.scripted.writing.workspace import Workspace
 from tests.support.patience import patience
 from tests.support.services.generated_project import AGENT
 

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from activities.adapters.agents.scripted import migrations, resources
-from activities.adapters.agents.scripted.migrations import FOLDER
-from activities.adapters.agents.scripted.wish import Entity, Field
-from activities.adapters.agents.scripted.workspace import Workspace
+from activities.adapters.agents.scripted.reading.wish import Entity, Field
+from activities.adapters.agents.scripted.writing import migrations, resources
+from activities.adapters.agents.scripted.writing.migrations import FOLDER
+from activities.adapters.agents.scripted.writing.workspace import Workspace
 
 NOTES = Entity("note", "notes", (Field("title"),))
 BOOKS = Entity("book", "books", (Field("title"),))

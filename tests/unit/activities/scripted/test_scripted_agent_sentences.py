@@ -7,11 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from activities.adapters.agents.scripted import commands, resources
-from activities.adapters.agents.scripted.nouns import plural, singular
-from activities.adapters.agents.scripted.sentences import entity, understand
-from activities.adapters.agents.scripted.specification import wish_of
-from activities.adapters.agents.scripted.wish import (
+from activities.adapters.agents.scripted.reading.nouns import plural, singular
+from activities.adapters.agents.scripted.reading.sentences import entity, understand
+from activities.adapters.agents.scripted.reading.specification import wish_of
+from activities.adapters.agents.scripted.reading.wish import (
     Command,
     Field,
     Task,
@@ -20,7 +19,8 @@ from activities.adapters.agents.scripted.wish import (
     read_task,
     section,
 )
-from activities.adapters.agents.scripted.workspace import Workspace
+from activities.adapters.agents.scripted.writing import commands, resources
+from activities.adapters.agents.scripted.writing.workspace import Workspace
 
 EMPTY = Workspace(Path("/nonexistent"))
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from activities.adapters.agents.scripted.secret_status import CONTRACT, contract
-from activities.adapters.agents.scripted.workspace import Workspace, WorkspaceError
+from activities.adapters.agents.scripted.writing.secret_status import CONTRACT, contract
+from activities.adapters.agents.scripted.writing.workspace import Workspace, WorkspaceError
 
 NAMES = ["NO", "NULL", "TRUE", "ON", "Y", "_1", "API_KEY"]
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from activities.adapters.agents.scripted.nouns import TYPE_WORDS
-from activities.adapters.agents.scripted.sentences import field_name, understand
-from activities.adapters.agents.scripted.wish import Criterion, Wish, WishError
+from activities.adapters.agents.scripted.reading.nouns import TYPE_WORDS
+from activities.adapters.agents.scripted.reading.sentences import field_name, understand
+from activities.adapters.agents.scripted.reading.wish import Criterion, Wish, WishError
 from contracts.modules_of_wish import modules_of
 
 

@@ -3,8 +3,8 @@
 import re
 from collections.abc import Iterable
 
+from ..reading.wish import Entity, Field, WishError, checked_fields
 from . import resources
-from .wish import Entity, Field, WishError, checked_fields
 from .workspace import Workspace
 
 MODELS = "services/backend/models"

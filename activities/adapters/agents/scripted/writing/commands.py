@@ -3,7 +3,7 @@
 import keyword
 from collections.abc import Iterable
 
-from .wish import Command
+from ..reading.wish import Command
 from .workspace import Workspace
 
 HANDLER = '''"""Answers /{command}."""
@@ -81,12 +81,20 @@ def paths(name: str) -> tuple[str, str]:
     return f"services/tg_bot/handlers/{module}.py", f"{TESTS}/test_{module}_command.py"
 
 
-def _files(command: Command, *, listed: bool) -> dict[str, str]:
-    handler, test = paths(command.name)
-    lines = "\n".join(f"    {literal(line)}," for line in command.reply.splitlines())
+def handler(command: Command) -> str:
+    """The content of its first file."""
     description = DESCRIPTIONS.get(command.name, "answers with a text")
-    text = (TEST + LISTED if listed else TEST).format(command=command.name, lines=lines)
-    return {handler: HANDLER.format(command=command.name, lines=lines, description=description), test: text}
+    return HANDLER.format(command=command.name, lines=_lines(command), description=description)
+
+
+def _files(command: Command, *, listed: bool) -> dict[str, str]:
+    path, test = paths(command.name)
+    text = (TEST + LISTED if listed else TEST).format(command=command.name, lines=_lines(command))
+    return {path: handler(command), test: text}
+
+
+def _lines(command: Command) -> str:
+    return "\n".join(f"    {literal(line)}," for line in command.reply.splitlines())
 
 
 def _has_own_help(workspace: Workspace) -> bool:

@@ -62,10 +62,15 @@ def test_a_secret_is_reported_and_never_shown(
 def contract(workspace: Workspace, names: Sequence[str]) -> dict[str, str]:
     """The contract with an entry for each name that it does not have yet."""
     before = workspace.read(CONTRACT) or 'version: "1"\nentries:\n'
-    present = set(re.findall(r"^\s*- name: [\"']?(\w+)[\"']?\s*$", before, re.MULTILINE))
     consumers = ", ".join(f'"{module}"' for module in workspace.modules)
-    entries = [ENTRY.format(name=name, consumers=consumers) for name in names if name not in present]
+    entries = [ENTRY.format(name=name, consumers=consumers) for name in missing(before, names)]
     return {CONTRACT: before.rstrip("\n") + "\n" + "".join(entries)} if entries else {}
+
+
+def missing(contract: str, names: Sequence[str]) -> list[str]:
+    """The names, once each, for which a contract has no entry."""
+    present = set(re.findall(r"^\s*- name: [\"']?(\w+)[\"']?\s*$", contract, re.MULTILINE))
+    return [name for name in dict.fromkeys(names) if name not in present]
 
 
 def route(workspace: Workspace, names: Sequence[str]) -> dict[str, str]:

@@ -46,6 +46,10 @@ class Workspace:
         """The file's content in the last commit; None if it does not have the file."""
         return self._git("show", f"HEAD:{path}") if path in self.committed_files(path) else None
 
+    def has(self, path: str) -> bool:
+        """Whether the file is there, or in the last commit: a turn that was killed may have removed it."""
+        return (self.root / path).is_file() or self.committed(path) is not None
+
     def committed_files(self, folder: str) -> list[str]:
         """Paths of the Python files below `folder` in the last commit."""
         names = self._git("ls-tree", "-r", "--name-only", "HEAD", "--", folder).splitlines()
@@ -87,6 +91,13 @@ class Workspace:
     def uncommitted(self, paths: Iterable[str]) -> list[str]:
         """Which of the paths differ from HEAD: a turn that was killed may have left them."""
         return [path for path in paths if self._git("status", "--porcelain", "--", path)]
+
+    def changed(self) -> list[str]:
+        """The files of the last commit that differ from it, or are gone."""
+        return self._git("diff", "--name-only", "--no-renames", "HEAD", "--").splitlines() if self._has_commit() else []
+
+    def _has_commit(self) -> bool:
+        return bool(self._git("rev-parse", "--quiet", "--verify", "--revs-only", "HEAD"))
 
     def _tracked(self, path: str) -> bool:
         return bool(self._git("ls-files", "--", path))

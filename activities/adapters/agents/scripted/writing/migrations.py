@@ -3,8 +3,8 @@
 import re
 from collections.abc import Iterable, Sequence
 
+from ..reading.wish import Entity, Field
 from . import resources
-from .wish import Entity, Field
 from .workspace import Workspace
 
 FOLDER = "services/backend/migrations/versions"

@@ -8,15 +8,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from . import commands, migrations, misbehaviour, questions, resources, secret_status
-from .field_lists import is_russian
-from .plan import Plan, plan_of
-from .questions import Language, Question
-from .replies import AnswerDoubt
-from .sessions import Session
-from .specification import wish_of
-from .stream import Stream
-from .wish import (
+from ..reading.field_lists import is_russian
+from ..reading.replies import AnswerDoubt
+from ..reading.specification import wish_of
+from ..reading.wish import (
     SECRET,
     Criterion,
     Task,
@@ -28,7 +23,13 @@ from .wish import (
     section,
     without_directives,
 )
-from .workspace import Workspace
+from ..writing import commands, migrations, misbehaviour, resources, secret_status, subjects
+from ..writing.plan import Plan, plan_of
+from ..writing.workspace import Workspace
+from . import questions
+from .questions import Language, Question
+from .sessions import Session
+from .stream import Stream
 
 ANSWER = "Answer from the person"
 EVIDENCE = "Evidence"
@@ -171,14 +172,13 @@ class Turn:
             edits |= resources.files(entity, self.workspace.has_pages)
         edits |= migrations.files(self.workspace, plan.entities)
         edits |= commands.files(self.workspace, plan.commands)
-        secrets = [name for name in self.told.get("needs-secret", []) if SECRET.fullmatch(name)]
-        edits |= secret_status.contract(self.workspace, [*plan.secrets, *secrets])
-        edits |= secret_status.route(self.workspace, secrets)
+        edits |= secret_status.contract(self.workspace, [*plan.secrets, *self._secrets])
+        edits |= secret_status.route(self.workspace, self._secrets)
         slow = _seconds(self.told["slow-tests"][0]) if "slow-tests" in self.told else None
         return edits | misbehaviour.edits(self.workspace, self.told.keys(), self.repairing, slow)
 
     def _apply(self, edits: Mapping[str, str | None]) -> list[str]:
-        """Write what differs; returns every path that differs from HEAD, also one that a killed turn wrote."""
+        """Write what differs; returns every path that differs from HEAD, also what a killed turn wrote or removed."""
         for path, content in sorted(edits.items()):
             if self.workspace.read(path) == content:
                 continue
@@ -188,7 +188,7 @@ class Turn:
             else:
                 self.workspace.write(path, content)
                 self.stream.use("Write", {"file_path": path, "content": content}, f"wrote {path}")
-        return self.workspace.uncommitted(sorted(edits))
+        return self.workspace.uncommitted(sorted({*edits, *self.workspace.changed()}))
 
     def _commit(self, changed: list[str], message: str, plan: Plan) -> Outcome:
         commit = self.workspace.commit(changed, message) if changed else None
@@ -196,7 +196,8 @@ class Turn:
             text = "Everything that was asked for is already there; there is nothing to commit."
             return Outcome("done", text + self._left_out(plan), criteria=plan.criteria)
         self.stream.use("Bash", {"command": f"git commit -m {message.splitlines()[0]!r}"}, commit)
-        text = f"{message.splitlines()[0]} ({len(changed)} files, commit {commit[:12]})."
+        files = "1 file" if len(changed) == 1 else f"{len(changed)} files"
+        text = f"{message.splitlines()[0]} ({files}, commit {commit[:12]})."
         return Outcome("done", text + self._left_out(plan), changed, criteria=plan.criteria)
 
     def _left_out(self, plan: Plan) -> str:
@@ -204,12 +205,13 @@ class Turn:
         return f" {questions.SELF[self.language]} {questions.NOT_BUILT[self.language]}: {words}." if words else ""
 
     def _message(self, plan: Plan) -> str:
-        parts = [("Add", plan.names), ("Remove", plan.gone)]
-        said = [f"{verb} {', '.join(names)}" for verb, names in parts if names]
-        subject = "; ".join(said) or "Follow the task"
         if self.repairing:
-            subject = "Repair what the checks found"
-        return subject if len(subject) <= 72 else subject[:71] + "…"
+            return "Repair what the checks found"
+        return subjects.subject(self.workspace, plan, self._secrets)
+
+    @property
+    def _secrets(self) -> list[str]:
+        return [name for name in self.told.get("needs-secret", []) if SECRET.fullmatch(name)]
 
     def _ask(self, question: Question) -> Outcome:
         self.session.asked.append(question.text)

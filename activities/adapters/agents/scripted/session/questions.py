@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from .replies import AnswerDoubt, first_part
+from ..reading.replies import AnswerDoubt, first_part
 
 Language = Literal["en", "ru"]
 

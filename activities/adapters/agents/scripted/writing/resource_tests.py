@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
-from .wish import Entity, Field
+from ..reading.wish import Entity, Field
 
 PAGES_TEST = """from fastapi.testclient import TestClient
 

@@ -10,10 +10,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+from ..writing.workspace import Workspace, WorkspaceError
 from .sessions import Session, Sessions
 from .stream import Stream
 from .turn import Outcome, Turn
-from .workspace import Workspace, WorkspaceError
 
 VERSION = "0.1.0"
 IGNORED_WITH_VALUE = (

@@ -79,7 +79,7 @@ def change_in(sentence: str) -> Change | None:
     if found := ADD_FIELDS_BEHIND.fullmatch(sentence) or ADD_FIELDS.fullmatch(sentence):
         if not (found["said"] or leading_known(found["fields"])):
             return None
-        fields, rest = leading_fields(found["fields"])
+        fields, rest = leading_fields(found["fields"], said=bool(found["said"]))
         return None if rest.strip() else _of_fields("add-fields", found, fields, sentence)
     return None
 

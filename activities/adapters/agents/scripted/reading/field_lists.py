@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 
 from .clauses import is_negated
+from .interface_wishes import is_about_the_interface
 from .nouns import RUSSIAN_FIELDS, SUGGESTED, TYPE_WORDS, suggested_type, transliterated
 from .wish import IDENTIFIER, MAX_NAME, Field, WishError, safe_name
 
@@ -142,8 +143,11 @@ _RUSSIAN_VERB = re.compile(
 )
 
 
-def leading_fields(text: str) -> tuple[list[Field], str]:
-    """The fields at the beginning of a text, and what follows them. Raises WishError for one that cannot be built."""
+def leading_fields(text: str, *, said: bool = False) -> tuple[list[Field], str]:
+    """The fields at the beginning of a text, and what follows them. Raises WishError for one that cannot be built.
+
+    `said`: somebody has called them fields, so that one may have any name.
+    """
     fields: list[Field] = []
     for item, start in _items(text):
         if not item:
@@ -152,7 +156,7 @@ def leading_fields(text: str) -> tuple[list[Field], str]:
             # `goods - title, price` begins another list inside of this one.
             return (fields, text[start:]) if len(fields) > 1 else ([], text)
         found = TYPED.fullmatch(OPTIONAL.sub("", item).strip())
-        if not _may_be_field(item, found):
+        if not _may_be_field(item, found) or (not said and _is_about_the_interface(found)):
             return fields, text[start:]
         fields.append(_field(item, found))
     return fields, ""
@@ -210,6 +214,20 @@ def _may_be_field(item: str, found: "re.Match[str] | None") -> bool:
     if any(word in _NEVER_BEFORE_THE_END for word in words[:-1]) or (words[1:] and _RUSSIAN_VERB.fullmatch(words[0])):
         return False
     return found is None or len(words) <= MOST_WORDS
+
+
+def leading_interface_wish(text: str) -> tuple[str, str] | None:
+    """The wish about the interface at the beginning of a list, and the rest of the list; None if something else is."""
+    items = [(item, start) for item, start in _items(text) if item]
+    if not items or not _is_about_the_interface(TYPED.fullmatch(OPTIONAL.sub("", items[0][0]).strip())):
+        return None
+    after = items[1][1] if len(items) > 1 else len(text)
+    return items[0][0], text[after:]
+
+
+def _is_about_the_interface(found: "re.Match[str] | None") -> bool:
+    """A type makes a field of every name."""
+    return found is not None and not (found["after"] or found["inside"]) and is_about_the_interface(found["name"])
 
 
 def _field(item: str, found: "re.Match[str] | None") -> Field:

@@ -7,8 +7,8 @@ one item per line.
 import ast
 from collections.abc import Sequence
 
+from ..reading.wish import Entity, Field
 from . import resource_tests
-from .wish import Entity, Field
 
 PYTHON_TYPES = {
     "string": "String", "text": "Text", "integer": "Integer", "number": "Number",

@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
+from ..reading.sentences import described
+from ..reading.wish import Change, Command, Criterion, Entity, Wish
 from . import commands, project, resources
-from .sentences import described
-from .wish import Change, Command, Criterion, Entity, Wish
 from .workspace import Workspace
 
 NO_PAGES = "The module web shows no passwords, so it has no pages for this."
@@ -13,16 +13,13 @@ NO_PAGES = "The module web shows no passwords, so it has no pages for this."
 
 @dataclass
 class Plan:
-    """`removed` are the files to remove; `names` and `gone` are what a person calls all this. Every clause of the wish
-    is one of `criteria`.
-    """
+    """`removed` are the files to remove, `gone` what people call them. Each clause of the wish is one of `criteria`."""
 
     entities: list[Entity] = field(default_factory=list)
     commands: list[Command] = field(default_factory=list)
     removed: list[str] = field(default_factory=list)
     secrets: list[str] = field(default_factory=list)
     criteria: list[Criterion] = field(default_factory=list)
-    names: list[str] = field(default_factory=list)
     gone: list[str] = field(default_factory=list)
 
     @property
@@ -53,7 +50,6 @@ def plan_of(wish: Wish, workspace: Workspace) -> Plan:
     for change in wish.changes:
         plan.criteria.append(_change(change, workspace, entities, plan))
     plan.entities = list(entities.values())
-    plan.names += [one.path for one in plan.entities] + [f"/{one.name}" for one in plan.commands]
     plan.criteria = [_as_it_becomes(one, entities) for one in plan.criteria]
     hidden = [one for one in plan.entities if workspace.has_pages and resources.has_passwords(one)]
     plan.criteria += [Criterion(NO_PAGES, f"pages of {one.path}", built=False) for one in hidden]
@@ -86,8 +82,9 @@ def _change(change: Change, workspace: Workspace, entities: dict[str, Entity], p
         return Criterion(f"The project has no {change.name}; it has: {names}.", change.words, built=False)
     if change.kind == "remove-entity":
         entities.pop(change.name, None)
-        plan.removed += [path for path in resources.shown_by(present) if workspace.read(path) is not None]
-        plan.gone.append(present.path)
+        plan.removed += [path for path in resources.shown_by(present) if workspace.has(path)]
+        if workspace.committed(resources.shown_by(present)[0]) is not None:
+            plan.gone.append(present.path)
         return Criterion(f"There is no {present.path} any more; the data stay.", change.words)
     try:
         entities[change.name] = _changed(change, present, workspace)
@@ -117,8 +114,9 @@ def _changed(change: Change, present: Entity, workspace: Workspace) -> Entity:
 def _remove_command(change: Change, workspace: Workspace, plan: Plan) -> Criterion:
     plan.commands = [one for one in plan.commands if one.name != change.name]
     paths = commands.paths(change.name)
-    if workspace.read(paths[0]) is None and not workspace.once_had(paths[0]):
+    if not workspace.has(paths[0]) and not workspace.once_had(paths[0]):
         return Criterion(f"The bot has no command /{change.name}.", change.words, built=False)
-    plan.removed += [path for path in paths if workspace.read(path) is not None]
-    plan.gone.append(f"/{change.name}")
+    plan.removed += [path for path in paths if workspace.has(path)]
+    if workspace.committed(paths[0]) is not None:
+        plan.gone.append(f"/{change.name}")
     return Criterion(f"The bot has no command /{change.name} any more.", change.words)

@@ -19,6 +19,7 @@ from .field_lists import (
     field_name,
     is_russian,
     leading_fields,
+    leading_interface_wish,
     leading_known,
 )
 from .naming import entity, noun_in
@@ -234,9 +235,26 @@ def _add(found: _Found, head: str, tail: str, whole: str) -> None:
     cut = ends[-1] if ends else 0
     named = _FIELD_WORD.sub(" ", head[cut:])
     noun = None if clauses.is_negated(named) else noun_in(named) or noun_in(head)
-    fields, rest = leading_fields(tail) if noun else ([], "")
-    if noun is None or not fields:
+    parts, wishes, rest = _listed(tail) if noun else ([], [], "")
+    if noun is None or not parts:
         found.rest.append(whole)
         return
-    found.rest += [head[:cut], rest]
-    found.entities.append((entity(noun, fields), clauses.tidy(whole[cut : len(whole) - len(rest)])))
+    found.rest += [head[:cut], *wishes, rest]
+    for number, (fields, words) in enumerate(parts):
+        said = whole[cut : len(whole) - len(tail)] + words if number == 0 and tail.startswith(words) else words
+        found.entities.append((entity(noun, fields), clauses.tidy(said)))
+
+
+def _listed(tail: str) -> tuple[list[tuple[list[Field], str]], list[str], str]:
+    """The fields of a list, in parts with their words; the wishes about the interface between them; what follows."""
+    parts: list[tuple[list[Field], str]] = []
+    wishes: list[str] = []
+    while True:
+        fields, rest = leading_fields(tail)
+        if fields:
+            parts.append((fields, tail[: len(tail) - len(rest)]))
+        wish = leading_interface_wish(rest)
+        if wish is None:
+            return parts, wishes, rest
+        wishes.append(wish[0])
+        tail = wish[1]

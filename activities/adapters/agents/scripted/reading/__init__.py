@@ -1,0 +1,1 @@
+"""What a person has asked for: from sentences and a specification to a wish."""

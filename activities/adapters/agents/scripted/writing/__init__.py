@@ -1,0 +1,1 @@
+"""What becomes of a wish in a project: its files, its migrations, its commit."""
