@@ -11,11 +11,11 @@ import structlog
 
 from activities.adapters.packages.registry_access import registry_files
 from activities.adapters.playbooks.preparation import ensure_prepared
-from activities.adapters.playbooks.release_kit import release_kit
+from activities.adapters.playbooks.release_kit import SERVICES, release_kit
 from activities.adapters.release import directory
 from activities.adapters.release.build_context import build_context
 from activities.adapters.release.directory import ProjectPlace, claim_place
-from activities.adapters.release.front_door import front_door
+from activities.adapters.release.door.supervised import front_door
 from activities.adapters.release.order import Order
 from activities.adapters.release.processes import ReleaseProcesses
 from activities.adapters.release.services import load_release
@@ -161,7 +161,9 @@ class OnServer:
 
     async def completed(self, order: Order, repository: str = "") -> Order:
         kept = self.keep_releases
-        return replace(order, services_dir="/srv", start_timeout_s=self.start_timeout_s, keep_releases=kept)
+        backend = {"door": release_kit().door}
+        order = replace(order, services_dir=SERVICES, backend=backend)
+        return replace(order, start_timeout_s=self.start_timeout_s, keep_releases=kept)
 
     async def input(self, order: Order, repository: str) -> bytes:
         mirror = self.forge.mirror(repository)

@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from activities.adapters.playbooks.hosts import ThisMachine
-from activities.adapters.release.front_door import RUN, front_door
+from activities.adapters.release.door.supervised import RUN, front_door
 from activities.adapters.release.order import Order
 from contracts.base import utc_now
 from contracts.errors import ErrorCode

@@ -1,0 +1,1 @@
+"""The front door: what it is told, how it is kept running here and on servers, and how services switch behind it."""
