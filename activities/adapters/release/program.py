@@ -124,8 +124,9 @@ class _Work:
         """A step in words for people; empty for what they need not see."""
         if step == "migrate" and not any(service.get("migrate") for service in self.order.services):
             return ""
-        own = {"build": self.services.building, "switch": self.services.switch_title}
-        return own.get(step) or _TITLES.get(step, "")
+        if step == "switch":
+            return self.services.switch_title
+        return self.services.building if step == "build" else _TITLES.get(step, "")
 
     def _recorded(self) -> Answer | None:
         return directory.recorded_release(self.place, self.order.release_id, self.order.commit)

@@ -144,8 +144,8 @@ async def test_switches_refuse_no_request_and_nobody_reaches_anothers_private_po
     first = await serve(project, "v1", prologue=SLOW_START)
     async with AsyncExitStack() as stack:
         visitors = [await stack.enter_async_context(Visitor(project.url)) for _ in range(VISITORS)]
-        second = await serve(project, "v2", first.release_id, prologue=SLOW_START)
-        await serve(other, "o1")
+        deploys = serve(project, "v2", first.release_id, prologue=SLOW_START), serve(other, "o1")
+        second, _ = await asyncio.gather(*deploys)
         for now, before, said in ((second, first, "v1"), (first, second, "v2"), (second, first, "v1")):
             assert (await project.target.revert(verdict(project, now), recorded(project, before))).ok
             await eventually(lambda said=said: all(one.answers[-1:] == [said] for one in visitors), timeout=10)
