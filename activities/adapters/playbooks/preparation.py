@@ -17,7 +17,6 @@ import structlog
 from activities.adapters.playbooks.detached import program_environment
 from activities.adapters.playbooks.release_kit import PLAYBOOK, SERVICES, ReleaseKit, release_kit
 from activities.adapters.release.directory import write_private
-from activities.adapters.release.networks import POOL
 from activities.adapters.runs.file_lock import file_lock
 from activities.adapters.runs.supervisor import SupervisedCommand, Supervisor
 from activities.adapters.servers.remote_shell import ServerAccess, run_on
@@ -71,7 +70,7 @@ def _write(root: Path, access: ServerAccess, kit: ReleaseKit) -> None:
         (root / name).mkdir(mode=0o700, parents=True, exist_ok=True)
     archive = root / "kit.tar.gz"
     write_private(archive, kit.content)
-    variables = {"archive": str(archive), "kit": kit.path, "services": SERVICES, "pool": POOL} | _door(kit)
+    variables = {"archive": str(archive), "kit": kit.path, "services": SERVICES} | _door(kit)
     write_private(root / "inventory" / "hosts.json", json.dumps({"all": {"hosts": {"server": access.inventory()}}}))
     write_private(root / "env" / "extravars", json.dumps(variables))
 

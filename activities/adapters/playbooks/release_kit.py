@@ -30,7 +30,7 @@ _MODULES = {
         "retention",
         "services",
     ),
-    "release/door": ("front_door", "switching", "unit"),
+    "release/door": ("front_door", "link_local", "switching", "systemd", "unit"),
     "runs": ("process_table", "states", "trees", "unprivileged"),
 }
 """Of the adapters, by package."""

@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
+from structlog.testing import capture_logs
 
 from activities.adapters.containers import command as docker
 from activities.adapters.playbooks import hosts, preparation
@@ -371,10 +372,14 @@ async def test_a_server_for_which_there_is_no_caddy_is_told_so_and_switches_as_b
     try:
         await server.prepare()
         project = await another(tmp_path / "project", server)
-        first = await serve(project, "v1")
+        with capture_logs() as logged:
+            first = await serve(project, "v1")
+        assert ["front door" in line["lack"] for line in logged if "lack" in line] == [True], logged
         request, recorder = await project.request(project.commit("v2"), previous=first.release_id), Recorder()
-        assert (await project.target.release(request, project.environment(request), recorder.follow)).ok
+        async with Visitor(project.url) as visitor:
+            assert (await project.target.release(request, project.environment(request), recorder.follow)).ok
         assert await version(project) == "v2"
+        assert visitor.failures, "what a visitor of these tests sees of a gap"
         assert "without a front door" in recorder.steps[-1]
         await project.clean_up()
     finally:
