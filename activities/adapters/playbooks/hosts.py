@@ -145,7 +145,7 @@ class OnServer:
     async def call(self, handle: str) -> list[str]:
         access = await self.servers.access(handle)
         await self.prepare_at(access)
-        return access.command(release_kit().command)
+        return access.command((await asyncio.to_thread(release_kit)).command)
 
     async def prepare_at(self, access: ServerAccess) -> None:
         """Put the release program on a server that is seen for the first time; after that it is not checked again."""
@@ -161,9 +161,9 @@ class OnServer:
 
     async def completed(self, order: Order, repository: str = "") -> Order:
         kept = self.keep_releases
-        backend = {"door": release_kit().door}
-        order = replace(order, services_dir=SERVICES, backend=backend)
-        return replace(order, start_timeout_s=self.start_timeout_s, keep_releases=kept)
+        kit = await asyncio.to_thread(release_kit)
+        order = replace(order, services_dir=SERVICES, start_timeout_s=self.start_timeout_s)
+        return replace(order, keep_releases=kept, backend={"door": kit.door})
 
     async def input(self, order: Order, repository: str) -> bytes:
         mirror = self.forge.mirror(repository)

@@ -37,7 +37,7 @@ async def ensure_prepared(home: Path, access: ServerAccess) -> None:
 
     Raises SERVER_UNREACHABLE (transient) if it does not answer, PROCESS_FAILED (transient) if that fails otherwise.
     """
-    kit = release_kit()
+    kit = await asyncio.to_thread(release_kit)
     if (await run_on(access, f"test -d {kit.path}")).code == 0:
         return
     root = home / "playbooks" / f"play-{access.handle}-{Path(kit.path).name}"

@@ -79,7 +79,7 @@ class ReleaseKit:
 
 @cache
 def release_kit() -> ReleaseKit:
-    """The kit of this platform's code: the same bytes for the same code."""
+    """The kit of this platform's code: the same bytes for the same code. The first call reads all of Caddy."""
     target = io.BytesIO()
     with tarfile.open(fileobj=target, mode="w") as archive:
         for name in _FILES:
