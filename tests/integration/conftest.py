@@ -16,6 +16,7 @@ _LONG = (
     "test_container_target.py", "test_target_contract.py", "test_template.py", "test_template_agent.py",
     "test_stack.py", "test_turn_contract.py", "test_workspace_contract.py", "test_tester_contract.py",
 )  # fmt: skip
+_ON_SERVER = ("test_container_target.py", "test_server_door.py")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -32,7 +33,7 @@ def _place(nodeid: str) -> str:
     name = file_of(nodeid)
     if name.startswith("test_template"):
         return "templates"
-    on_server = name == "test_container_target.py" or (name == "test_target_contract.py" and "container" in nodeid)
+    on_server = name in _ON_SERVER or (name == "test_target_contract.py" and "container" in nodeid)
     return "server" if on_server else name
 
 

@@ -102,6 +102,11 @@ def neighbours() -> list[tuple[str, int]]:
     return sorted(found)
 
 
+def gateways() -> list[str]:
+    """The machine that runs this one's network, by its address there."""
+    return sorted({address for address, _ in neighbours()} - {"10.0.0.1", "172.17.0.1", "192.168.0.1"})
+
+
 def through_gateway(targets: list[str]) -> str:
     """What the proxy that a turn may have passes on, by every spelling of an address."""
     proxy = urllib.parse.urlsplit(os.environ.get("http_proxy", ""))
@@ -263,10 +268,16 @@ def _at_ports(told: dict[str, Any], host: str, ports: dict[str, int]) -> dict[st
             ]
         ),
         "order the front door": lambda: worst(
-            [connect_sockets([f"{home}/front-door/admin.sock"]), connect([(host, 2019)])]
+            [
+                connect_sockets([f"{home}/front-door/admin.sock", "/srv/.front-door/admin.sock"]),
+                connect([(one, 2019) for one in (host, *gateways())]),
+            ]
         ),
         "listen in another's place": lambda: take_place(
             host, [ports["api"], ports["temporal"], told["victim"]["port"]]
+        ),
+        "reach another project's private port": lambda: connect(
+            [(one, port) for one, port in told["victim"]["private"]]
         ),
         "reach ports that the machine opens to all": lambda: connect([(host, ports["open"])]),
         "reach private networks": lambda: connect(neighbours()),

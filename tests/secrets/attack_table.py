@@ -23,7 +23,8 @@ def names() -> set[str]:
     nobody: Told = {
         "home": "", "host": "", "key": "", "mark": "", "secret": "", "links": [], "programs": [],
         "ports": dict.fromkeys(("api", "ui", "temporal", "postgres", "open"), 0),
-        "victim": {"id": "", "slug": "", "task": "", "owner": "", "port": 0, "source": [], "data": [], "locks": []},
+        "victim": {"id": "", "slug": "", "task": "", "owner": "", "port": 0, "source": [], "data": [], "locks": [],
+                   "private": []},
     }  # fmt: skip
     return {name for script in (attack_machine, attack_network) for name in script.attempts(nobody)}
 

@@ -92,6 +92,8 @@ class Attack:
     bait: Path
     key: str = ""
     open_port: int = 0
+    private: list[tuple[str, int]] = field(default_factory=list)
+    """Where the victim's services listen behind the front door."""
     answers: dict[str, Answers] = field(default_factory=dict)
 
     def told(self, host: str, own: str = "") -> Told:
@@ -116,6 +118,7 @@ class Attack:
                 "task": victim.task,
                 "owner": str(victim.person.user_id),
                 "port": urlsplit(victim.url).port,
+                "private": self.private,
                 "source": found or [str(home / one) for one in source],
                 "data": [*(str(one) for pattern in data for one in home.glob(pattern)), f"/srv/{victim.slug}/data"],
                 "locks": [
@@ -186,9 +189,19 @@ async def two_projects(stack: Stack, runtime: str) -> AsyncIterator[Attack]:
     (bait / "file").write_text("bait")
     async with await asyncio.start_server(lambda _, writer: writer.close(), "0.0.0.0", 0) as listening:
         attack = Attack(stack, victim, attacker, bait, open_port=listening.sockets[0].getsockname()[1])
+        attack.private = await _behind_the_door(attack)
         attack.key = await _token(attack) if runtime == "process" else attacker.person.key
         yield attack
     await asyncio.gather(*(stack.cli("task", "cancel", owner.turn) for owner in (victim, attacker)))
+
+
+async def _behind_the_door(attack: Attack) -> list[tuple[str, int]]:
+    stack = attack.stack
+    text = await engine.on_server(stack.server, "cat", "/srv/.front-door/routes.json") if stack.server else ""
+    routes = json.loads(text or (stack.home / "front-door" / "routes.json").read_text())
+    found = [(str(host), int(port)) for _, _, _, port, host in routes[attack.victim.slug]]
+    assert found, "the victim has no private port"
+    return found
 
 
 async def _token(attack: Attack) -> str:

@@ -11,11 +11,11 @@ import structlog
 
 from activities.adapters.packages.registry_access import registry_files
 from activities.adapters.playbooks.preparation import ensure_prepared
-from activities.adapters.playbooks.release_kit import release_kit
+from activities.adapters.playbooks.release_kit import SERVICES, release_kit
 from activities.adapters.release import directory
 from activities.adapters.release.build_context import build_context
 from activities.adapters.release.directory import ProjectPlace, claim_place
-from activities.adapters.release.front_door import front_door
+from activities.adapters.release.door.supervised import front_door
 from activities.adapters.release.order import Order
 from activities.adapters.release.processes import ReleaseProcesses
 from activities.adapters.release.services import load_release
@@ -145,7 +145,7 @@ class OnServer:
     async def call(self, handle: str) -> list[str]:
         access = await self.servers.access(handle)
         await self.prepare_at(access)
-        return access.command(release_kit().command)
+        return access.command((await asyncio.to_thread(release_kit)).command)
 
     async def prepare_at(self, access: ServerAccess) -> None:
         """Put the release program on a server that is seen for the first time; after that it is not checked again."""
@@ -161,7 +161,9 @@ class OnServer:
 
     async def completed(self, order: Order, repository: str = "") -> Order:
         kept = self.keep_releases
-        return replace(order, services_dir="/srv", start_timeout_s=self.start_timeout_s, keep_releases=kept)
+        kit = await asyncio.to_thread(release_kit)
+        order = replace(order, services_dir=SERVICES, start_timeout_s=self.start_timeout_s)
+        return replace(order, keep_releases=kept, backend={"door": kit.door})
 
     async def input(self, order: Order, repository: str) -> bytes:
         mirror = self.forge.mirror(repository)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import activities
 from activities.adapters.release.build_context import add
+from activities.adapters.release.door.supervised import caddy
 
 _ROOT = Path(activities.__file__).resolve().parents[1]
 _MODULES = {
@@ -22,12 +23,14 @@ _MODULES = {
         "containers",
         "directory",
         "engine_socket",
+        "networks",
         "order",
         "probe",
         "program",
         "retention",
         "services",
     ),
+    "release/door": ("front_door", "link_local", "switching", "systemd", "unit"),
     "runs": ("process_table", "states", "trees", "unprivileged"),
 }
 """Of the adapters, by package."""
@@ -39,12 +42,15 @@ _FILES = (
 )
 _MAIN = """import sys
 from activities.adapters.release.containers import services_of
+from activities.adapters.release.door import unit
 from activities.adapters.release.program import main
-sys.exit(main(services_of))
+sys.exit(unit.main(sys.argv[2:]) if sys.argv[1:2] == ["door"] else main(services_of))
 """
 PLAYBOOK = _ROOT / "infra" / "playbooks" / "prepare_server.yml"
 """Brings it to a server; a server is prepared anew when either changes."""
 _DIRECTORY = "/opt/orchestrator"
+SERVICES = "/srv"
+"""Where the projects of a server are."""
 _MTIME = 315_532_800
 """1980: the same for the same code, and late enough for tar."""
 NOT_THERE = 90
@@ -53,10 +59,16 @@ NOT_THERE = 90
 
 @dataclass(frozen=True)
 class ReleaseKit:
-    """`path` is where it is on every server, `content` a compressed archive of it."""
+    """`path` is where it is on every server, `content` a compressed archive of it.
+
+    `door` is where Caddy is there, and `caddy` the file of this machine that it is a copy of; empty and None where the
+    platform has none.
+    """
 
     path: str
     content: bytes
+    door: str = ""
+    caddy: Path | None = None
 
     @property
     def command(self) -> str:
@@ -67,12 +79,18 @@ class ReleaseKit:
 
 @cache
 def release_kit() -> ReleaseKit:
-    """The kit of this platform's code: the same bytes for the same code."""
+    """The kit of this platform's code: the same bytes for the same code. The first call reads all of Caddy."""
     target = io.BytesIO()
     with tarfile.open(fileobj=target, mode="w") as archive:
         for name in _FILES:
             add(archive, name, (_ROOT / name).read_bytes(), _MTIME)
         add(archive, "__main__.py", _MAIN.encode(), _MTIME)
-    content = target.getvalue()
-    digest = hashlib.sha256(content + PLAYBOOK.read_bytes()).hexdigest()[:16]
-    return ReleaseKit(f"{_DIRECTORY}/release-{digest}", gzip.compress(content, mtime=0))
+    content, program = target.getvalue(), caddy()
+    door = f"{_DIRECTORY}/caddy-{_digest_of(program)[:16]}" if program else ""
+    digest = hashlib.sha256(content + PLAYBOOK.read_bytes() + door.encode()).hexdigest()[:16]
+    return ReleaseKit(f"{_DIRECTORY}/release-{digest}", gzip.compress(content, mtime=0), door, program)
+
+
+def _digest_of(program: Path) -> str:
+    with program.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,5 +1,6 @@
 """The services of a release as containers of this machine's engine, all from one image. Runs on the server."""
 
+import asyncio
 import hashlib
 import json
 import os
@@ -7,6 +8,7 @@ import shlex
 import shutil
 import sys
 import time
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any, ClassVar
@@ -15,6 +17,9 @@ from activities.adapters.containers import command as docker
 from activities.adapters.release import directory
 from activities.adapters.release import engine_socket as engine
 from activities.adapters.release.directory import ProjectPlace
+from activities.adapters.release.door.switching import ServicesBehindDoor
+from activities.adapters.release.door.unit import server_door
+from activities.adapters.release.networks import LABEL, ensure_network, fixed_addresses, network_name, remove_network
 from activities.adapters.release.order import Order
 from activities.adapters.release.services import (
     LOOPBACK,
@@ -23,14 +28,14 @@ from activities.adapters.release.services import (
     Phase,
     Release,
     ReleasedService,
-    ReleaseServices,
 )
 from activities.adapters.runs.states import RunAs, RunState, RunStatus
 from contracts.errors import ErrorCode, OrchestratorError, end_of
 
-PROJECT_LABEL = "orchestrator.project"
+PROJECT_LABEL = LABEL
 RELEASE_LABEL = "orchestrator.release"
 COMMIT_LABEL = "orchestrator.commit"
+PORT_LABEL = "orchestrator.port"
 CONTENT_LABEL = "orchestrator.content"
 """Of an image: the digest of what it was built from."""
 _CONTEXT = "context.tar"
@@ -60,13 +65,22 @@ _CONFINED: dict[str, Any] = {
 }
 
 
-class ReleaseContainers(ReleaseServices):
-    """Each project has a numeric user of its own."""
+@dataclass(frozen=True, kw_only=True)
+class ReleaseContainers(ServicesBehindDoor):
+    """Each project has a numeric user and a network of its own."""
 
     disk_full: ClassVar[ErrorCode] = ErrorCode.DOCKER_DISK_FULL
     building: ClassVar[str] = "Build the image"
     takes_over: ClassVar[bool] = True
     user: RunAs
+    _creating: asyncio.Lock = field(default_factory=asyncio.Lock, init=False, repr=False, compare=False)
+    """Two services that are started at once must not choose the same address."""
+
+    @property
+    def switch_title(self) -> str:
+        if self.door is not None:
+            return super().switch_title
+        return "Switch to the new release (without a front door: the previous one is stopped first)"
 
     async def check_out(self, release_id: str, commit: str) -> None:
         """Keep the archive, which follows the order, until the image is built."""
@@ -89,6 +103,15 @@ class ReleaseContainers(ReleaseServices):
         context.unlink()
         return built
 
+    async def stop_project(self) -> None:
+        await super().stop_project()
+        await remove_network(self.place.slug)
+
+    async def return_to(self, failed: str, previous: str | None) -> None:
+        await super().return_to(failed, previous)
+        if previous is None:
+            await remove_network(self.place.slug)
+
     async def forget(self, release_id: str | None = None) -> None:
         """What a container still uses stays."""
         reference = image_tag(self.place, release_id or "*")
@@ -99,9 +122,12 @@ class ReleaseContainers(ReleaseServices):
         return self.place.release(release_id) / _CONTEXT
 
     async def names(self) -> list[str]:
+        return sorted(one["Names"][0].lstrip("/") for one in await self._containers() if one["Names"])
+
+    async def _containers(self) -> list[dict[str, Any]]:
         ours = json.dumps({"label": [f"{PROJECT_LABEL}={self.place.slug}"]})
-        found = await engine.call("GET", "/containers/json", {"all": 1, "filters": ours})
-        return sorted(one["Names"][0].lstrip("/") for one in found if one["Names"])
+        found: list[dict[str, Any]] = await engine.call("GET", "/containers/json", {"all": 1, "filters": ours})
+        return found
 
     async def state(self, name: str) -> RunStatus:
         """`lost`: created but never started, or in an unexpected state."""
@@ -127,29 +153,54 @@ class ReleaseContainers(ReleaseServices):
         if (state := (await self.state(name)).state) != "running":
             if state != "absent":
                 await self.stop(name)
-            wanted = self._creation(release, service, phase, data)
-            reply = await engine.try_call("POST", "/containers/create", wanted, {"name": name})
+            reply = await self._create(name, release, service, phase, data)
             if reply.ok:
                 reply = await engine.try_call("POST", f"/containers/{name}/start", timeout_s=_START_S)
             if not reply.ok:
-                await _refuse_full_disk()
-                if reply.status == _GONE:
-                    raise _removed(f"what service {service.name} starts from")
-                raise OrchestratorError(
-                    ErrorCode.PLAYBOOK_FAILED, f"Service {service.name} cannot be started: {reply.error}"
-                )
-        if phase != "candidate":
-            return release.near, service.port
-        found = await engine.call("GET", f"/containers/{name}/json")
-        networks = found["NetworkSettings"]["Networks"].values()
+                raise await _not_started(service, reply)
+        if phase == "live":
+            return await self.private_address(name) or (release.near, service.port)
         # One that has ended already has no address; looking at it tells that, and why.
-        return next((one["IPAddress"] for one in networks if one["IPAddress"]), LOOPBACK), service.port
+        return await self._given_address(name) or LOOPBACK, service.port
 
-    async def _open(self, release: Release) -> None:
-        """Nothing: the engine publishes the port of a container that runs."""
+    async def _create(
+        self, name: str, release: Release, service: ReleasedService, phase: Phase, data: Path
+    ) -> engine.Answer:
+        wanted = self._creation(release, service, phase, data)
+        network = await ensure_network(self.place.slug)
+        wanted["HostConfig"]["NetworkMode"] = network
+        async with self._creating:
+            endpoint: dict[str, Any] = {}
+            if phase == "live":
+                endpoint["Aliases"] = [service.name]
+                if self.door is not None:
+                    endpoint["IPAMConfig"] = {"IPv4Address": await self._choose_address(release, service)}
+            wanted["NetworkingConfig"] = {"EndpointsConfig": {network: endpoint}}
+            return await engine.try_call("POST", "/containers/create", wanted, {"name": name})
 
-    async def _close(self) -> None:
-        """Nothing: see `_open`."""
+    async def _choose_address(self, release: Release, service: ReleasedService) -> str:
+        """One that no container of the project has, running or not. That of before is chosen again: a visitor who waits
+        while the service is started again waits for this address."""
+        network = network_name(self.place.slug)
+        kept = self.place.release(release.release_id) / f"{service.name}.address"
+        taken = {_fixed(one, network) for one in await self._containers()}
+        free = [address for address in await fixed_addresses(self.place.slug) if address not in taken]
+        before = kept.read_text() if kept.exists() else ""
+        if not free:
+            reason = f"The network {network} of the project has no free address. Stop the project and deploy again."
+            raise OrchestratorError(ErrorCode.PLAYBOOK_FAILED, reason)
+        address = before if before in free else free[0]
+        directory.write_private(kept, address)
+        return address
+
+    async def private_address(self, name: str) -> tuple[str, int] | None:
+        found = await engine.find(f"/containers/{name}/json")
+        address = _fixed(found, network_name(self.place.slug)) if found else None
+        return None if found is None or address is None else (address, int(found["Config"]["Labels"][PORT_LABEL]))
+
+    async def _given_address(self, name: str) -> str | None:
+        networks = (await engine.call("GET", f"/containers/{name}/json"))["NetworkSettings"]["Networks"].values()
+        return next((one["IPAddress"] for one in networks if one["IPAddress"]), None)
 
     def _creation(self, release: Release, service: ReleasedService, phase: Phase, data: Path) -> dict[str, Any]:
         file, port = self._environment_file(release, service, phase), f"{service.port}/tcp"
@@ -157,12 +208,11 @@ class ReleaseContainers(ReleaseServices):
             {"Type": "bind", "Source": str(file), "Target": _ENVIRONMENT, "ReadOnly": True},
             {"Type": "bind", "Source": str(data), "Target": _DATA},
         ]
-        public = {
-            "RestartPolicy": {"Name": "unless-stopped"},
-            "PortBindings": {port: [{"HostIp": release.bind, "HostPort": str(service.port)}]},
-        }
+        live: dict[str, Any] = {"RestartPolicy": {"Name": "unless-stopped"}}
+        if self.door is None:
+            live["PortBindings"] = {port: [{"HostIp": release.bind, "HostPort": str(service.port)}]}
         return {
-            "HostConfig": _CONFINED | {"Mounts": mounts} | (public if phase == "live" else {}),
+            "HostConfig": _CONFINED | {"Mounts": mounts} | (live if phase == "live" else {}),
             "Image": release.image,
             "Entrypoint": ["/bin/sh"],
             "Cmd": ["-c", _LOAD_ENVIRONMENT, "sh", *service.argv],
@@ -173,6 +223,7 @@ class ReleaseContainers(ReleaseServices):
                 PROJECT_LABEL: self.place.slug,
                 RELEASE_LABEL: release.release_id,
                 COMMIT_LABEL: release.commit,
+                PORT_LABEL: str(service.port),
                 "orchestrator.service": service.name,
             },
         }
@@ -187,6 +238,19 @@ class ReleaseContainers(ReleaseServices):
         directory.write_private(file, text)
         os.chown(file, self.user.uid, self.user.gid)
         return file
+
+
+def _fixed(container: dict[str, Any], network: str) -> str | None:
+    """The address of the network that the container always has; None for one that takes what it gets."""
+    endpoint = container["NetworkSettings"]["Networks"].get(network) or {}
+    return (endpoint.get("IPAMConfig") or {}).get("IPv4Address")
+
+
+async def _not_started(service: ReleasedService, reply: engine.Answer) -> OrchestratorError:
+    await _refuse_full_disk()
+    if reply.status == _GONE:
+        return _removed(f"what service {service.name} starts from")
+    return OrchestratorError(ErrorCode.PLAYBOOK_FAILED, f"Service {service.name} cannot be started: {reply.error}")
 
 
 def image_tag(place: ProjectPlace, release_id: str) -> str:
@@ -271,4 +335,5 @@ def _status(name: str, state: dict[str, Any], restarts: int) -> RunStatus:
 
 def services_of(order: Order, place: ProjectPlace) -> ReleaseContainers:
     user = directory.service_user(place, Path(order.services_dir))
-    return ReleaseContainers(place=place, user=user, start_timeout_s=order.start_timeout_s)
+    door = server_door(Path(order.services_dir), order.backend.get("door", ""))
+    return ReleaseContainers(place=place, user=user, start_timeout_s=order.start_timeout_s, door=door)

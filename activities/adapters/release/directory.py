@@ -26,7 +26,7 @@ MANIFEST = "release.json"
 SERVED = "served"
 """Marks a release that has answered at the public address: a rollback may return to it, and it is never removed."""
 _OWNER = ".project"
-_USERS = ".users"
+USERS = ".users"
 """The table of users of a server, beside its projects."""
 
 
@@ -151,7 +151,7 @@ def make_data(directory: Path, user: RunAs | None) -> None:
 
 def service_user(place: ProjectPlace, services_dir: Path) -> RunAs:
     """The user of a project's services on this server."""
-    return UserTable(services_dir / _USERS, services_dir).claim(f"service-{place.project_id}", place.data)
+    return UserTable(services_dir / USERS, services_dir).claim(f"service-{place.project_id}", place.data)
 
 
 def recorded_release(place: ProjectPlace, release_id: str, commit: str) -> dict[str, Any] | None:

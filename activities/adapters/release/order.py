@@ -11,7 +11,8 @@ from activities.adapters.release.directory import ProjectPlace, claim_place
 class Order:
     """One project, and what to do for it. `environment` holds secret values, by service.
 
-    `image` is the image recorded for the release, None if there is none. Only processes need `backend`. Of the releases
+    `image` is the image recorded for the release, None if there is none. `backend` is
+    what only one kind of services needs. Of the releases
     that were ever live, the `keep_releases` newest stay built; 0: all.
     """
 

@@ -12,7 +12,8 @@ from activities.adapters.release import directory
 from activities.adapters.release.addresses import can_listen
 from activities.adapters.release.build_context import export_commit
 from activities.adapters.release.directory import ProjectPlace
-from activities.adapters.release.front_door import FrontDoor, Route, front_door
+from activities.adapters.release.door.supervised import front_door
+from activities.adapters.release.door.switching import ServicesBehindDoor
 from activities.adapters.release.order import Order
 from activities.adapters.release.program import main
 from activities.adapters.release.services import (
@@ -22,7 +23,6 @@ from activities.adapters.release.services import (
     Phase,
     Release,
     ReleasedService,
-    ReleaseServices,
 )
 from activities.adapters.runs.states import RunAs, RunStatus
 from activities.adapters.runs.supervisor import SupervisedCommand, Supervisor
@@ -36,11 +36,8 @@ _PRIVATE_PORT = "private-port"
 
 
 @dataclass(frozen=True, kw_only=True)
-class ReleaseProcesses(ReleaseServices):
-    """Code comes from the bare repository `git_dir`, environments are kept in `venvs_dir`.
-
-    With a `door` live services listen on private ports, which it leads to.
-    """
+class ReleaseProcesses(ServicesBehindDoor):
+    """Code comes from the bare repository `git_dir`, environments are kept in `venvs_dir`."""
 
     disk_full: ClassVar[ErrorCode] = ErrorCode.ARTIFACT_DISK_FULL
     building: ClassVar[str] = "Install the packages"
@@ -48,7 +45,6 @@ class ReleaseProcesses(ReleaseServices):
     runs_dir: Path
     git_dir: Path = Path()
     venvs_dir: Path = Path()
-    door: FrontDoor | None = None
 
     async def check_out(self, release_id: str, commit: str) -> None:
         # Only the code: a release that is built again was live before, and its mark says so.
@@ -140,37 +136,9 @@ class ReleaseProcesses(ReleaseServices):
     def _private_port(self, name: str) -> int | None:
         return _number(self.runs_dir / name / _PRIVATE_PORT)
 
-    async def _in_the_way(self, release: Release) -> list[str]:
-        """All without a door; with one what may not run twice, and what holds a public address itself."""
-        others = await super()._in_the_way(release)
-        if self.door is None:
-            return others
-        alone = {service.name for service in release.services if service.alone}
-        return [name for name in others if self._private_port(name) is None or self._service(name) in alone]
-
-    def _service(self, name: str) -> str:
-        return name.removeprefix(f"svc-{self.place.slug}-").partition("-")[0]
-
-    async def _open(self, release: Release) -> None:
-        if self.door is not None:
-            names = {service.name: self._name(release, service, "live") for service in release.services}
-            targets = {service: self._private_port(name) for service, name in names.items()}
-            routes = [Route(one.name, release.bind, one.port, targets[one.name] or 0) for one in release.services]
-            await self.door.lead(self.place.slug, [route for route in routes if route.target])
-
-    async def _close(self) -> None:
-        if self.door is not None:
-            await self.door.close(self.place.slug)
-
-    async def _leave(self, release: Release) -> None:
-        """Once the requests that they answer have ended."""
-        others = await self.live(other_than=release.release_id)
-        if self.door is not None and others:
-            await self.door.drained([port for name in others if (port := self._private_port(name))])
-        await self._stop_all(others)
-
-    def _holds(self, port: int) -> bool:
-        return self.door is not None and self.door.holds(port)
+    async def private_address(self, name: str) -> tuple[str, int] | None:
+        port = self._private_port(name)
+        return None if port is None else (LOOPBACK, port)
 
 
 def _number(file: Path) -> int | None:

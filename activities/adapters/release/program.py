@@ -31,7 +31,6 @@ _TITLES = {
     "environment": "Write the environment",
     "migrate": "Migrate the data",
     "candidate": "Start a candidate and check its health",
-    "switch": "Switch to the new release",
 }
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
 _LOOKS = (["status"], ["tails"])
@@ -127,6 +126,8 @@ class _Work:
         """A step in words for people; empty for what they need not see."""
         if step == "migrate" and not any(service.get("migrate") for service in self.order.services):
             return ""
+        if step == "switch":
+            return self.services.switch_title
         return self.services.building if step == "build" else _TITLES.get(step, "")
 
     def _recorded(self) -> Answer | None:

@@ -111,6 +111,11 @@ class ReleaseServices(ABC):
     takes_over: ClassVar[bool]
     """Whether who asks last ends the programs of those before."""
 
+    @property
+    def switch_title(self) -> str:
+        """The step that switches, in words for people."""
+        return "Switch to the new release"
+
     @abstractmethod
     async def check_out(self, release_id: str, commit: str) -> None:
         """Keep the files that the release is built from."""
@@ -401,7 +406,7 @@ class ReleaseServices(ABC):
     async def _refuse_foreign_ports(self, release: Release) -> None:
         for service in release.services:
             ours = [await self.state(name) for name in await self.live(service=service.name)]
-            if any(status.state == "running" for status in ours) or self._holds(service.port):
+            if any(status.state == "running" for status in ours) or await self._holds(service.port):
                 continue
             if not can_listen(release.bind, service.port):
                 raise OrchestratorError(
@@ -410,7 +415,7 @@ class ReleaseServices(ABC):
                     details={"port": service.port},
                 )
 
-    def _holds(self, port: int) -> bool:
+    async def _holds(self, port: int) -> bool:
         """Whether a part of the platform listens there for this project."""
         return False
 

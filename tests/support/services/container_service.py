@@ -11,9 +11,14 @@ from activities.adapters.playbooks.hosts import OnServer
 from activities.adapters.servers.container import BASE_IMAGE, LocalServers
 from activities.adapters.servers.remote_shell import ServerAccess, run_on
 from activities.ports import DeployTarget
+from contracts.base import utc_now
 from contracts.ids import directory_name
-from tests.support.services.sample_service import SampleProject
+from contracts.nouns import DeploymentDTO
+from contracts.states import DeployAction, ReleaseState
+from contracts.steps import OperationRequest
+from tests.support.services.sample_service import Recorder, SampleProject
 
+ROUTES = "/srv/.front-door/routes.json"
 _WITH_PYTHON = f"""
 FROM {BASE_IMAGE}
 RUN apt-get update && apt-get install -y --no-install-recommends python3 && rm -rf /var/lib/apt/lists/*
@@ -122,7 +127,8 @@ class ContainerProject(SampleProject):
     async def left(self) -> list[str]:
         names = await self.server.run(
             f"ls -d /srv/{self.slug} 2>/dev/null; docker ps --all --quiet --filter {self._label};"
-            f" docker images --quiet svc-{self.slug}"
+            f" docker images --quiet svc-{self.slug}; docker network ls --quiet --filter {self._label};"
+            f" grep --only-matching '\"{self.slug}\"' {ROUTES} || true"
         )
         return list(names.split())
 
@@ -136,10 +142,28 @@ class ContainerProject(SampleProject):
         there = await self.server.run(f"ps -eo args; {inspected}; {history}; find /tmp /home -type f | xargs cat")
         return f"{there}\n{await super().seen_by_others()}"
 
+    async def remove(self) -> None:
+        """As a person does."""
+        request = OperationRequest(
+            project_id=self.project_id, project_name=self.name, task_id="dep-remove", action=DeployAction.REMOVE
+        )
+        assert (await self.target.operate(request, self.released(), Recorder().follow)).ok
+
+    def released(self) -> DeploymentDTO:
+        """A row that says where the project is."""
+        return DeploymentDTO(
+            id="rel-any", project_id=self.project_id, task_id="dep-any", commit="a" * 40, state=ReleaseState.ACTIVE,
+            server_handle=self.server_handle, number=1, created_at=utc_now(), updated_at=utc_now(),
+        )  # fmt: skip
+
     async def clean_up(self) -> None:
+        # What the front door still knows of it would be in the way of nobody, but would be told to it for ever.
+        if await self.server.run(f"grep --count '\"{self.slug}\"' {ROUTES} || true") not in {"", "0"}:
+            await self.remove()
         await self.server.run(
             f"docker ps --all --quiet --filter {self._label} | xargs --no-run-if-empty docker rm --force;"
             f" docker images --quiet svc-{self.slug} | xargs --no-run-if-empty docker rmi --force;"
+            f" docker network ls --quiet --filter {self._label} | xargs --no-run-if-empty docker network rm;"
             f" rm -rf /srv/{self.slug} /srv/.removed/{self.slug}-*"
         )
         await super().clean_up()

@@ -24,6 +24,7 @@ from activities.adapters.containers.tester import DockerTester
 from activities.adapters.containers.workspaces import DockerWorkspaces, binds_of, helper_name
 from activities.adapters.forge.local import LocalBareForge
 from activities.adapters.forge.scaffold import CopierScaffolder
+from activities.adapters.release import containers as containers_of_servers
 from activities.adapters.release import engine_socket
 from activities.adapters.release.containers import ReleaseContainers
 from activities.adapters.release.directory import ProjectPlace, write_environment
@@ -377,8 +378,12 @@ async def test_a_deploy_begins_again_if_its_image_or_container_was_removed(
     async def roomy(*_: object) -> dict[str, str]:
         return {"DockerRootDir": str(tmp_path)}
 
+    async def named(slug: str) -> str:
+        return slug
+
     for name, stub in (("try_call", answers), ("find", absent), ("call", roomy)):
         monkeypatch.setattr(engine_socket, name, stub)
+    monkeypatch.setattr(containers_of_servers, "ensure_network", named)
     containers, release, service = released(tmp_path)
     with pytest.raises(OrchestratorError) as failed:
         await containers.launch("svc-blog-backend-rel-1", release, service, "live", tmp_path)

