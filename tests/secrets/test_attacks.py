@@ -152,7 +152,7 @@ async def with_users_of_their_own() -> AsyncIterator[Stack]:
         await asyncio.to_thread(subprocess.run, make, check=True)
         [packages] = (place / "venv" / "lib").glob("python3*/site-packages")
         (packages / "platform.pth").write_text(f"{sysconfig.get_path('purelib')}\n{ROOT}\n")
-        for program in ("temporal", "uv"):
+        for program in ("caddy", "temporal", "uv"):
             (place / "venv" / "bin" / program).symlink_to(Path(sys.executable).parent / program)
         python = str(place / "venv" / "bin" / "python")
         stack = Stack(place / "home", free_ports(3), free_ports(100), extra={"ORCHESTRATOR_RUNTIME": "process"})
