@@ -23,7 +23,7 @@ from typing import Any, Protocol
 from activities.adapters.release.addresses import can_listen, foreign_port
 from activities.adapters.release.directory import write_private
 from activities.adapters.runs.states import RunAs
-from contracts.errors import ErrorCode, OrchestratorError, bounded
+from contracts.errors import ErrorCode, OrchestratorError, bounded, end_of
 
 LOOPBACK = "127.0.0.1"
 CONFIG = "caddy.json"
@@ -182,7 +182,7 @@ class FrontDoor:
         until = asyncio.get_running_loop().time() + _READY_S
         while (servers := await self._servers()) is None:
             if asyncio.get_running_loop().time() > until:
-                said = (await self.keeper.said()).strip()[-1_000:]
+                said = end_of(await self.keeper.said(), 1_000)
                 raise OrchestratorError.transient(ErrorCode.PROCESS_FAILED, f"The front door does not start: {said}")
             await asyncio.sleep(_LOOK_EVERY_S)
         return servers

@@ -10,6 +10,7 @@ from pathlib import Path
 from activities.adapters.release.door.front_door import CONFIG, FrontDoor
 from activities.adapters.runs.states import RunAs
 from activities.adapters.runs.supervisor import SupervisedCommand, Supervisor
+from contracts.errors import end_of
 from runtime.other_users import blocked_at
 
 RUN = "front-door"
@@ -40,7 +41,7 @@ class SupervisedDoor:
         await asyncio.to_thread(self.supervisor.remove, RUN)
 
     async def said(self) -> str:
-        return self.supervisor.read_output(RUN, 0)[0].decode(errors="replace")[-_TAIL:]
+        return end_of(self.supervisor.read_output(RUN, 0)[0].decode(errors="replace"), _TAIL)
 
 
 def caddy() -> Path | None:
