@@ -153,6 +153,8 @@ class AgentWorkerWorkflow:
     def _refuse_when_over(self, worker_id: str) -> None:
         if worker_id != self._worker_id:
             raise failures.failure(ErrorCode.NOT_FOUND, f"This is agent worker {self._worker_id}, not the named one.")
+        if self._state is AgentWorkerState.FAILED:
+            raise failures.failure(*self._why)
         if self._deleted or self._over:
             raise failures.failure(ErrorCode.WORKFLOW_NOT_RUNNING, "This agent worker has ended; create another.")
 

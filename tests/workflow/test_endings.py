@@ -260,6 +260,22 @@ async def test_the_reason_why_an_agent_worker_could_not_start_reaches_people(wor
     assert "cannot be cloned" in str(last.error)
 
 
+async def test_an_agent_worker_that_has_failed_says_why_while_it_tidies_up(world: World) -> None:
+    """Whoever cancels it then, because it takes no messages, would make its end look like a cancellation."""
+    world.workspaces.prepare_error = OrchestratorError(ErrorCode.GIT_FAILED, "the branch cannot be cloned")
+    world.workspaces.remove_step = Step(held=True)
+    message = world.engineering()
+    started = await world.gateway.start_engineering(message)
+    await world.workspaces.remove_step.reached()
+    late = SendMessageCommand(request_id=uuid4().hex, worker_id=message.task_id, message="one more")
+    with pytest.raises(OrchestratorError) as refused:
+        await within(world.workflow_client.send_message(late), SOON_S)
+    assert refused.value.code is ErrorCode.GIT_FAILED
+    world.workspaces.remove_step.released.set()
+    await ended(world, started.workflow_id)
+    assert world.platform.of(message.task_id)[-1].error_code == ErrorCode.GIT_FAILED
+
+
 async def test_an_agent_worker_that_is_being_cancelled_takes_no_more_messages(world: World) -> None:
     world.runtime.step = Step(held=True)
     world.workspaces.remove_step = Step(held=True)
