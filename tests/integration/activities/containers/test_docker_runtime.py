@@ -131,6 +131,7 @@ async def test_a_pruned_workspace_goes_on_where_it_was(bench: Bench) -> None:
     assert await bench.told("ls notes.md", turn=3) == "notes.md"
 
 
+@pytest.mark.deep
 async def test_removed_volumes_are_cloned_again_with_what_was_pushed_and_written(bench: Bench) -> None:
     base = (await bench.prepare()).base_commit
     assert base is not None

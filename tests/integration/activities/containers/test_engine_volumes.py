@@ -59,6 +59,7 @@ async def volumes() -> AsyncIterator[Volumes]:
         await remove_volume(volume)
 
 
+@pytest.mark.deep
 async def test_a_copy_is_what_was_prepared_and_is_made_once(volumes: Volumes) -> None:
     assert not await is_ready(volumes.source, volumes.image)
     await volumes.prepare()

@@ -79,6 +79,7 @@ async def test_a_server_with_another_host_key_is_refused(project: ContainerProje
     assert access.key_file.stat().st_mode & 0o777 == 0o600
 
 
+@pytest.mark.deep
 async def test_a_service_has_no_rights_and_comes_back_with_its_server(project: ContainerProject) -> None:
     status = "open('/proc/self/status').read()"
     look_around = f"body['uid'] = os.getuid(); body['caps'] = {status}.split('CapEff:')[1].split()[0]"
