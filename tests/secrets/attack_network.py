@@ -253,6 +253,7 @@ def _at_api(told: dict[str, Any], host: str, ports: dict[str, int]) -> dict[str,
 
 def _at_ports(told: dict[str, Any], host: str, ports: dict[str, int]) -> dict[str, Callable[[], str]]:
     home, ui = told["home"], f"http://{host}:{ports['ui']}"
+    doors = f"{home}/front-door", "/srv/.front-door"
     return {
         "connect to Temporal": lambda: connect([(host, ports["temporal"]), (host, ports["ui"])]),
         "list workflows": lambda: command_temporal(ui, "list"),
@@ -269,7 +270,7 @@ def _at_ports(told: dict[str, Any], host: str, ports: dict[str, int]) -> dict[st
         ),
         "order the front door": lambda: worst(
             [
-                connect_sockets([f"{home}/front-door/admin.sock", "/srv/.front-door/admin.sock"]),
+                connect_sockets([f"{one}/{told['victim']['slug']}-backend/admin.sock" for one in doors]),
                 connect([(one, 2019) for one in (host, *gateways())]),
             ]
         ),

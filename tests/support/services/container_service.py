@@ -12,7 +12,6 @@ from activities.adapters.servers.container import BASE_IMAGE, LocalServers
 from activities.adapters.servers.remote_shell import ServerAccess, run_on
 from activities.ports import DeployTarget
 from contracts.base import utc_now
-from contracts.ids import directory_name
 from contracts.nouns import DeploymentDTO
 from contracts.states import DeployAction, ReleaseState
 from contracts.steps import OperationRequest
@@ -83,10 +82,6 @@ class ContainerProject(SampleProject):
     @property
     def target(self) -> DeployTarget:
         return self.target_on(OnServer(self.home, self.forge, self.server, self.start_timeout_s), _nothing)
-
-    @property
-    def slug(self) -> str:
-        return directory_name(self.name)
 
     @property
     def _label(self) -> str:

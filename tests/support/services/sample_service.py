@@ -118,6 +118,10 @@ class SampleProject:
     server_ip: str = "127.0.0.1"
 
     @property
+    def slug(self) -> str:
+        return directory_name(self.name)
+
+    @property
     def repository(self) -> str:
         return f"u1/{self.name}"
 
@@ -149,7 +153,7 @@ class SampleProject:
 
     @property
     def place(self) -> ProjectPlace:
-        return ProjectPlace(self.home / "services" / directory_name(self.name))
+        return ProjectPlace(self.home / "services" / self.slug)
 
     @property
     def url(self) -> str:

@@ -1,9 +1,10 @@
-"""The front door of a machine: one Caddy that holds the public addresses of services and leads to what serves them.
+"""The front door of a machine: Caddy holds the public addresses of services and leads to what serves them.
 
 Services listen on private addresses, so a new release starts beside the old one; then the door leads to it, and no
-connection is refused meanwhile. Where an address leads stands in a file that Caddy reads for each request: to be told a
-new configuration it would open its addresses anew, and connections that have just arrived at the old ones are lost.
-`routes.json` is the truth: what Caddy was told follows from it, and it is told again after a crash.
+connection is refused meanwhile. Caddy is never told a new configuration: it would open all its addresses anew, and
+connections that have just arrived at the old ones are lost. So where an address leads stands in a file that is read for
+each request, and each address has a Caddy of its own: one that comes or goes concerns no other. `routes.json` is the
+truth; the rest follows from it.
 
 Standard library only: servers import it.
 """
@@ -13,6 +14,7 @@ import fcntl
 import http.client
 import json
 import os
+import shutil
 import socket
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
@@ -23,13 +25,14 @@ from typing import Any, Protocol
 from activities.adapters.release.addresses import can_listen, foreign_port
 from activities.adapters.release.directory import write_private
 from activities.adapters.runs.states import RunAs
-from contracts.errors import ErrorCode, OrchestratorError, bounded, end_of
+from contracts.errors import ErrorCode, OrchestratorError, end_of
 
 LOOPBACK = "127.0.0.1"
 CONFIG = "caddy.json"
-_ROUTES = "routes.json"
-_TARGETS = "targets"
+"""In the directory of an address, as the two below."""
+_TARGET = "target"
 _SOCKET = "admin.sock"
+_ROUTES = "routes.json"
 _READY_S = 20.0
 _LOOK_EVERY_S = 0.05
 _LOCK_EVERY_S = 0.02
@@ -38,9 +41,6 @@ _DRAIN_S = 10.0
 """How long requests that the old release answers may take once the new one serves."""
 _HELD = "5s"
 """How long the door tries to reach a service that is being started again, before its visitor is told."""
-
-Servers = dict[str, Any]
-"""What Caddy is told of each public address, by name."""
 
 
 @dataclass(frozen=True)
@@ -57,140 +57,149 @@ class Route:
     def behind(self) -> str:
         return f"{self.host}:{self.target}"
 
+    @property
+    def public(self) -> str:
+        host = f"[{self.bind}]" if ":" in self.bind else self.bind
+        return f"{host}:{self.port}"
+
 
 Routes = dict[str, list[Route]]
 """By project."""
 
 
 class Keeper(Protocol):
-    """Keeps Caddy running, with the configuration in the door's directory, until it is told to end it."""
+    """Keeps a Caddy running for each public address, with the configuration in its directory, until it is told to end
+    it. Addresses go by name."""
 
-    async def runs(self) -> bool: ...
+    async def runs(self, name: str) -> bool: ...
 
-    async def start(self) -> None:
+    async def start(self, name: str) -> None:
         """Start it anew. Raises OrchestratorError PROCESS_FAILED (transient) if it cannot be started."""
 
-    async def end(self) -> None: ...
+    async def end(self, name: str) -> None: ...
 
-    async def said(self) -> str:
+    async def said(self, name: str) -> str:
         """The end of its log."""
+
+    async def end_shared(self) -> bool:
+        """End the one Caddy that held all addresses for an older platform; whether there was one."""
 
 
 @dataclass(frozen=True)
 class FrontDoor:
-    """`root` is its directory. Caddy runs as `user`, else as the platform's own."""
+    """`root` is its directory, with one for each address. Caddy runs as `user`, else as the platform's own."""
 
     root: Path
     keeper: Keeper
     user: RunAs | None = None
 
     async def lead(self, project: str, routes: Iterable[Route]) -> None:
-        """Have the public addresses of a project lead to these and no others; no other project notices.
+        """Have the public addresses of a project lead to these and no others; no other address notices.
 
         Raises PORT_TAKEN if a program that is not ours holds an address, and leads where it did before.
         """
-        own = list(routes)
+        own = {_name(project, route): route for route in routes}
         async with self._alone():
-            others = {name: kept for name, kept in self._known().items() if name != project}
-            if not others and not own:
-                self._keep({})
-                await self.keeper.end()
-                return
-            if not await self.keeper.runs():
-                await self._start(others)
-            await self._change(project, own)
+            known = self._known()
+            await self._replace_shared(known)
+            before = {_name(project, route): route for route in known.get(project, [])}
+            new = [route for name, route in own.items() if not await self._serves(name, route)]
+            _check_free([route for route in new if route.public not in {one.public for one in before.values()}])
+            for name, route in before.items():
+                if name not in own or own[name].public != route.public:
+                    await self._end(name)
+            others = {name: kept for name, kept in known.items() if name != project}
+            self._keep(others | ({project: list(own.values())} if own else {}))
+            for name, route in own.items():
+                self._point(name, route)
+            try:
+                await asyncio.gather(*(self._open(_name(project, route), route) for route in new))
+            except OrchestratorError:
+                await self._undo(known, before, own)
+                raise
 
     async def close(self, project: str) -> None:
-        """Free the project's addresses. Without any address the door does not run."""
+        """Free the project's addresses. Without any address nothing of the door runs."""
         await self.lead(project, [])
 
     async def restore(self) -> None:
-        """Have the door run if an address is to lead anywhere."""
+        """Have a Caddy run for each address that is to lead anywhere."""
         async with self._alone():
-            if (known := self._known()) and not await self.keeper.runs():
-                await self._start(known)
+            known = self._known()
+            await self._replace_shared(known)
+            await self._start(known)
 
     async def holds(self, project: str, port: int) -> bool:
         """Whether the door listens on this port for the project."""
         own = [route for route in self._known().get(project, []) if route.port == port]
-        servers = (await self._servers() or {}) if own else {}
-        return any(servers.get(_name(project, route)) == self._server(project, route) for route in own)
+        return True in [await self._serves(_name(project, route), route) for route in own]
 
-    async def drained(self, targets: Iterable[str]) -> None:
-        """Return when no request is on its way to these private addresses, or after ten seconds."""
-        behind = set(targets)
+    async def drained(self, project: str, targets: Iterable[str]) -> None:
+        """Return when no request of the project is on its way to these private addresses, or after ten seconds."""
+        behind, names = set(targets), [_name(project, route) for route in self._known().get(project, [])]
         until = asyncio.get_running_loop().time() + _DRAIN_S
         while asyncio.get_running_loop().time() < until:
-            _, found = await self._call("GET", "/reverse_proxy/upstreams")
-            if not any(one["address"] in behind and one["num_requests"] for one in found or []):
+            answers = [(await self._asked(name, "/reverse_proxy/upstreams"))[1] or [] for name in names]
+            if not any(one["address"] in behind and one["num_requests"] for found in answers for one in found):
                 return
             await asyncio.sleep(_LOOK_EVERY_S)
 
-    def configure(self) -> None:
-        """Write what Caddy is told when it starts: the addresses that can be had. One that a foreign program holds must
-        not close the door for all."""
-        self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._give(self.root)
-        known = self._known()
-        self._point(known)
-        free = {name: [one for one in kept if can_listen(one.bind, one.port)] for name, kept in known.items()}
-        self._tell(self._all_servers(free))
+    async def _replace_shared(self, known: Routes) -> None:
+        if await self.keeper.end_shared():
+            for gone in ("targets", "admin.sock", CONFIG):
+                path = self.root / gone
+                shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+            await self._start(known)
 
-    async def _change(self, project: str, own: list[Route]) -> None:
-        before, now = self._known(), await self._answering()
-        wanted = {name: kept for name, kept in before.items() if name != project} | ({project: own} if own else {})
-        servers = self._all_servers({name: self._to_be_had(name, wanted[name], project, now) for name in wanted})
-        self._point({project: own})
-        if servers != now:
-            status, said = await self._call("POST", "/load", _config(servers))
-            if status != http.client.OK:
-                self._point({project: before.get(project, [])})
-                raise _refused(own, said)
-            self._tell(servers)
-        if before != wanted:
-            self._keep(wanted)
+    async def _start(self, known: Routes) -> None:
+        """Those that do not run. One that a foreign program holds is tried again until it is free."""
+        for project, routes in known.items():
+            for route in routes:
+                if not await self.keeper.runs(name := _name(project, route)):
+                    self._point(name, route)
+                    await self.keeper.start(name)
 
-    def _to_be_had(self, name: str, routes: list[Route], project: str, now: Servers) -> list[Route]:
-        """Of another project, what is served now or could be: what a foreign program holds is left out."""
-
-        def served(route: Route) -> bool:
-            return bool(now.get(_name(name, route)) == self._server(name, route))
-
-        return [one for one in routes if name == project or served(one) or can_listen(one.bind, one.port)]
-
-    def _point(self, routes: Routes) -> None:
-        """From now on these addresses lead to their targets."""
-        (self.root / _TARGETS).mkdir(mode=0o700, exist_ok=True)
-        self._give(self.root / _TARGETS)
-        for project, kept in routes.items():
-            for route in kept:
-                file = self._target(project, route)
-                draft = file.with_name(f".{file.name}")
-                write_private(draft, route.behind)
-                self._give(draft)
-                draft.replace(file)
-
-    async def _start(self, routes: Routes) -> None:
-        self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._keep(routes)
-        self.configure()
-        await self.keeper.start()
-        await self._answering()
-
-    async def _answering(self) -> Servers:
-        """What the door serves, once it answers."""
+    async def _open(self, name: str, route: Route) -> None:
+        await self.keeper.end(name)
+        _check_free([route])
+        await self.keeper.start(name)
         until = asyncio.get_running_loop().time() + _READY_S
-        while (servers := await self._servers()) is None:
+        while not await self._serves(name, route):
             if asyncio.get_running_loop().time() > until:
-                said = end_of(await self.keeper.said(), 1_000)
-                raise OrchestratorError.transient(ErrorCode.PROCESS_FAILED, f"The front door does not start: {said}")
+                raise _failed(route, await self.keeper.said(name))
             await asyncio.sleep(_LOOK_EVERY_S)
-        return servers
 
-    async def _servers(self) -> Servers | None:
-        """What the door serves; None when it does not answer."""
-        status, found = await self._call("GET", "/config/apps/http/servers")
-        return (found or {}) if status == http.client.OK else None
+    async def _end(self, name: str) -> None:
+        await self.keeper.end(name)
+        shutil.rmtree(self.root / name, ignore_errors=True)
+
+    async def _undo(self, known: Routes, before: dict[str, Route], own: dict[str, Route]) -> None:
+        """Lead where it did; what does not serve there now is tried again by its keeper."""
+        for name, route in own.items():
+            if name not in before or before[name].public != route.public:
+                await self._end(name)
+        self._keep(known)
+        for name, route in before.items():
+            self._point(name, route)
+            if not await self.keeper.runs(name):
+                await self.keeper.start(name)
+
+    def _point(self, name: str, route: Route) -> None:
+        """From now on the address leads there. What Caddy is told with its next start is written, too."""
+        directory = self.root / name
+        directory.mkdir(mode=0o700, exist_ok=True)
+        self._give(directory)
+        config = json.dumps(_config(name, route, directory / _TARGET))
+        for file, content in ((directory / CONFIG, config), (directory / _TARGET, route.behind)):
+            draft = file.with_name(f".{file.name}")
+            write_private(draft, content)
+            self._give(draft)
+            draft.replace(file)
+
+    async def _serves(self, name: str, route: Route) -> bool:
+        """Whether Caddy listens at the public address of this route."""
+        status, found = await self._asked(name, "/config/apps/http/servers")
+        return status == http.client.OK and [route.public] == ((found or {}).get(name) or {}).get("listen")
 
     def _known(self) -> Routes:
         try:
@@ -200,56 +209,23 @@ class FrontDoor:
         return {name: [Route(*one) for one in routes] for name, routes in found.items()}
 
     def _keep(self, routes: Routes) -> None:
-        if routes or self.root.is_dir():
-            rows = {name: [list(astuple(route)) for route in kept] for name, kept in routes.items()}
-            write_private(self.root / _ROUTES, json.dumps(rows))
-            self._forget(routes)
-
-    def _forget(self, routes: Routes) -> None:
-        used = {self._target(project, one) for project, kept in routes.items() for one in kept}
-        for file in (self.root / _TARGETS).glob("*"):
-            if file not in used:
-                file.unlink(missing_ok=True)
-
-    def _tell(self, servers: Servers) -> None:
-        """With the next start."""
-        write_private(self.root / CONFIG, json.dumps(_config(servers)))
-        self._give(self.root / CONFIG)
+        rows = {name: [list(astuple(route)) for route in kept] for name, kept in routes.items()}
+        write_private(self.root / _ROUTES, json.dumps(rows))
 
     def _give(self, path: Path) -> None:
         """To the user whom Caddy runs as."""
         if self.user is not None:
             os.chown(path, self.user.uid, self.user.gid)
 
-    def _target(self, project: str, route: Route) -> Path:
-        return self.root / _TARGETS / _name(project, route)
-
-    def _all_servers(self, routes: Routes) -> Servers:
-        return {_name(project, one): self._server(project, one) for project, kept in routes.items() for one in kept}
-
-    def _server(self, project: str, route: Route) -> dict[str, Any]:
-        host = f"[{route.bind}]" if ":" in route.bind else route.bind
-        proxy = {
-            "handler": "reverse_proxy",
-            "upstreams": [{"dial": f"{{file.{self._target(project, route)}}}"}],
-            "load_balancing": {"try_duration": _HELD, "try_interval": "50ms"},
-            "flush_interval": -1,
-        }
-        return {
-            "listen": [f"{host}:{route.port}"],
-            "protocols": ["h1"],
-            "automatic_https": {"disable": True},
-            "routes": [{"handle": [proxy]}],
-        }
-
-    async def _call(self, method: str, path: str, body: object = None) -> tuple[int, Any]:
+    async def _asked(self, name: str, path: str) -> tuple[int, Any]:
         """The status and the document that Caddy answers; 0 when it cannot be reached."""
-        return await asyncio.to_thread(_asked, self.root, method, path, body)
+        return await asyncio.to_thread(_asked, self.root / name, path)
 
     @asynccontextmanager
     async def _alone(self) -> AsyncIterator[None]:
         """One change at a time; the kernel frees the lock of a killed holder."""
         self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._give(self.root)
         lock = os.open(self.root / ".lock", os.O_RDWR | os.O_CREAT, 0o600)
         try:
             await _locked(lock)
@@ -271,12 +247,12 @@ async def _locked(lock: int) -> None:
 class _AdminConnection(http.client.HTTPConnection):
     """Through the directory's descriptor: the path of a socket may be at most 107 bytes long, that of a home more."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, directory: Path) -> None:
         super().__init__(LOOPBACK, timeout=_CALL_S)
-        self._root = root
+        self._directory = directory
 
     def connect(self) -> None:
-        directory = os.open(self._root, os.O_RDONLY | os.O_DIRECTORY)
+        directory = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY)
         try:
             self.sock = socket.socket(socket.AF_UNIX)
             self.sock.settimeout(_CALL_S)
@@ -285,11 +261,10 @@ class _AdminConnection(http.client.HTTPConnection):
             os.close(directory)
 
 
-def _asked(root: Path, method: str, path: str, body: object) -> tuple[int, Any]:
-    connection = _AdminConnection(root)
+def _asked(directory: Path, path: str) -> tuple[int, Any]:
+    connection = _AdminConnection(directory)
     try:
-        content = None if body is None else json.dumps(body)
-        connection.request(method, path, content, {"Content-Type": "application/json"} if content else {})
+        connection.request("GET", path)
         response = connection.getresponse()
         said = response.read()
         return response.status, json.loads(said) if said.strip() else None
@@ -299,12 +274,24 @@ def _asked(root: Path, method: str, path: str, body: object) -> tuple[int, Any]:
         connection.close()
 
 
-def _config(servers: Servers) -> dict[str, Any]:
-    """What Caddy is told: one server for each public address, no certificates, and a socket that only we can open."""
+def _config(name: str, route: Route, target: Path) -> dict[str, Any]:
+    """What Caddy is told: one public address, no certificates, and a socket that only we can open."""
+    proxy = {
+        "handler": "reverse_proxy",
+        "upstreams": [{"dial": f"{{file.{target}}}"}],
+        "load_balancing": {"try_duration": _HELD, "try_interval": "50ms"},
+        "flush_interval": -1,
+    }
+    server = {
+        "listen": [route.public],
+        "protocols": ["h1"],
+        "automatic_https": {"disable": True},
+        "routes": [{"handle": [proxy]}],
+    }
     return {
         "admin": {"listen": f"unix/{_SOCKET}|0600", "config": {"persist": False}},
         "logging": {"logs": {"default": {"level": "WARN"}}},
-        "apps": {"http": {"grace_period": f"{_DRAIN_S:g}s", "servers": servers}},
+        "apps": {"http": {"grace_period": f"{_DRAIN_S:g}s", "servers": {name: server}}},
     }
 
 
@@ -313,11 +300,21 @@ def _name(project: str, route: Route) -> str:
     return f"{project}-{route.service}"
 
 
-def _refused(routes: list[Route], said: object) -> OrchestratorError:
-    taken = [route for route in routes if f":{route.port}:" in str(said) and "address already in use" in str(said)]
-    if taken:
-        return OrchestratorError(
-            ErrorCode.PORT_TAKEN, foreign_port(taken[0].port, taken[0].service), details={"port": taken[0].port}
-        )
-    reason = f"The front door refused the release's addresses: {bounded(str(said), 1_000)}"
+def _check_free(routes: Iterable[Route]) -> None:
+    """Raises PORT_TAKEN if a program listens there."""
+    for route in routes:
+        if not can_listen(route.bind, route.port):
+            raise _taken(route)
+
+
+def _taken(route: Route) -> OrchestratorError:
+    return OrchestratorError(
+        ErrorCode.PORT_TAKEN, foreign_port(route.port, route.service), details={"port": route.port}
+    )
+
+
+def _failed(route: Route, said: str) -> OrchestratorError:
+    if "address already in use" in said:
+        return _taken(route)
+    reason = f"The front door does not start at port {route.port}: {end_of(said, 1_000)}"
     return OrchestratorError.transient(ErrorCode.PROCESS_FAILED, reason)

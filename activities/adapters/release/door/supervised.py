@@ -1,4 +1,4 @@
-"""The front door of an installation: Caddy as a supervised run of this machine."""
+"""The front door of an installation: Caddy as supervised runs of this machine, one for each public address."""
 
 import asyncio
 import os
@@ -13,7 +13,8 @@ from activities.adapters.runs.supervisor import SupervisedCommand, Supervisor
 from contracts.errors import end_of
 from runtime.other_users import blocked_at
 
-RUN = "front-door"
+_SHARED = "front-door"
+"""The run of an older platform."""
 _STOP_GRACE_S = 3.0
 _TAIL = 4_000
 
@@ -27,21 +28,37 @@ class SupervisedDoor:
     program: Path
     user: RunAs | None
 
-    async def runs(self) -> bool:
-        return self.supervisor.status(RUN).state == "running"
+    async def runs(self, name: str) -> bool:
+        return self.supervisor.status(run_of(name)).state == "running"
 
-    async def start(self) -> None:
-        await self.end()
-        values = dict.fromkeys(("HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME"), str(self.root)) | {"PATH": os.defpath}
-        argv = [str(self.program), "run", "--config", str(self.root / CONFIG)]
-        await self.supervisor.start(SupervisedCommand(RUN, argv, self.root, values, restart=True, user=self.user))
+    async def start(self, name: str) -> None:
+        await self.end(name)
+        directory = self.root / name
+        values = dict.fromkeys(("HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME"), str(directory)) | {"PATH": os.defpath}
+        argv = [str(self.program), "run", "--config", str(directory / CONFIG)]
+        run = SupervisedCommand(run_of(name), argv, directory, values, restart=True, user=self.user)
+        await self.supervisor.start(run)
 
-    async def end(self) -> None:
-        await self.supervisor.stop(RUN, _STOP_GRACE_S)
-        await asyncio.to_thread(self.supervisor.remove, RUN)
+    async def end(self, name: str) -> None:
+        await self._remove(run_of(name))
 
-    async def said(self) -> str:
-        return end_of(self.supervisor.read_output(RUN, 0)[0].decode(errors="replace"), _TAIL)
+    async def said(self, name: str) -> str:
+        return end_of(self.supervisor.read_output(run_of(name), 0)[0].decode(errors="replace"), _TAIL)
+
+    async def end_shared(self) -> bool:
+        if self.supervisor.status(_SHARED).state == "absent":
+            return False
+        await self._remove(_SHARED)
+        return True
+
+    async def _remove(self, run: str) -> None:
+        await self.supervisor.stop(run, _STOP_GRACE_S)
+        await asyncio.to_thread(self.supervisor.remove, run)
+
+
+def run_of(name: str) -> str:
+    """The supervised run that holds the address of this name, `{project}-{service}`."""
+    return f"front-door-{name}"
 
 
 def caddy() -> Path | None:

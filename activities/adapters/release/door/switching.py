@@ -50,7 +50,7 @@ class ServicesBehindDoor(ReleaseServices):
         others = await self.live(other_than=release.release_id)
         if self.door is not None and others:
             private = [await self.private_address(name) for name in others]
-            await self.door.drained([f"{one[0]}:{one[1]}" for one in private if one is not None])
+            await self.door.drained(self.place.slug, [f"{one[0]}:{one[1]}" for one in private if one is not None])
         await self._stop_all(others)
 
     async def _holds(self, port: int) -> bool:

@@ -1,7 +1,6 @@
-"""The front door of a server: Caddy as a unit of systemd, so that neither the engine nor a prune can take it away.
+"""The front door of a server: Caddy as units of systemd, so that neither the engine nor a prune can take it away.
 
-Standard library only: servers import it. As a program: `configure` before Caddy starts, `prepare` when a server is
-prepared.
+Standard library only: servers import it. As a program: `prepare`, when a server is prepared.
 """
 
 import asyncio
@@ -9,7 +8,6 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-import activities
 from activities.adapters.release.directory import USERS
 from activities.adapters.release.door import systemd
 from activities.adapters.release.door.front_door import CONFIG, FrontDoor
@@ -18,40 +16,38 @@ from activities.adapters.runs.states import RunAs
 from activities.adapters.runs.unprivileged import UserTable
 from contracts.errors import ErrorCode, OrchestratorError, bounded
 
-NAME = "orchestrator-front-door.service"
+TEMPLATE = "orchestrator-front-door@.service"
 DIRECTORY = ".front-door"
 """Beside the projects of the server: it is theirs, not the machine's."""
-_KIT = Path(activities.__file__).resolve().parents[1]
 # Of all rights only to listen below port 1024. `User=` needs a name in the server's own table of users.
 _AS_USER = (
     "/usr/bin/setpriv --reuid {uid} --regid {gid} --clear-groups --no-new-privs --bounding-set -all,+net_bind_service"
     " --inh-caps -all,+net_bind_service --ambient-caps -all,+net_bind_service"
 )
-_UNIT = """# Written by the platform whenever it starts the front door; changes are lost.
+_UNIT = """# Written by the platform whenever it starts a front door; changes are lost.
 [Unit]
-Description=Front door of the services that are deployed here
+Description=Front door of a service that is deployed here: %i
 After=network.target
 StartLimitIntervalSec=0
 
 [Service]
-WorkingDirectory={root}
-Environment=HOME={root} XDG_DATA_HOME={root} XDG_CONFIG_HOME={root}
-ExecStartPre=/usr/bin/python3 -I {kit} door configure {root}
-ExecStart={as_user} {program} run --config {root}/{config}
+WorkingDirectory={root}/%i
+Environment=HOME={root}/%i XDG_DATA_HOME={root}/%i XDG_CONFIG_HOME={root}/%i
+ExecStart={as_user} {program} run --config {root}/%i/{config}
 Restart=always
 RestartSec=1
 TimeoutStopSec=12
-CapabilityBoundingSet=CAP_NET_BIND_SERVICE CAP_SETUID CAP_SETGID CAP_SETPCAP CAP_CHOWN CAP_DAC_OVERRIDE CAP_FOWNER
+CapabilityBoundingSet=CAP_NET_BIND_SERVICE CAP_SETUID CAP_SETGID CAP_SETPCAP
 NoNewPrivileges=yes
 ProtectSystem=strict
 ProtectHome=yes
 PrivateTmp=yes
 PrivateDevices=yes
-ReadWritePaths={root} -{users}
+ReadWritePaths={root}/%i
 InaccessiblePaths=-/run/docker.sock -/run/containerd
 RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX
-MemoryMax=512M
-TasksMax=256
+MemoryMax=256M
+TasksMax=128
 
 [Install]
 WantedBy=multi-user.target
@@ -66,41 +62,49 @@ class SystemdDoor:
     program: Path | None
     user: RunAs
 
-    async def runs(self) -> bool:
-        return (await systemd.systemctl("is-active", "--quiet", NAME))[0] == 0
+    async def runs(self, name: str) -> bool:
+        return (await systemd.systemctl("is-active", "--quiet", unit_of(name)))[0] == 0
 
-    async def start(self) -> None:
+    async def start(self, name: str) -> None:
         if self.program is not None:
             await self._write(self.program)
         for command in ("enable", "restart"):
-            code, said = await systemd.systemctl(command, NAME)
+            code, said = await systemd.systemctl(command, unit_of(name))
             if code != 0:
-                reason = bounded(f"{said}\n{await self.said()}", 1_500)
+                reason = bounded(f"{said}\n{await self.said(name)}", 1_500)
                 raise OrchestratorError.transient(
                     ErrorCode.PROCESS_FAILED, f"The front door of the server cannot be started: {reason}"
                 )
 
-    async def end(self) -> None:
-        if (systemd.UNITS / NAME).exists():
-            await systemd.systemctl("disable", "--now", NAME)
+    async def end(self, name: str) -> None:
+        if (systemd.UNITS / TEMPLATE).exists():
+            await systemd.systemctl("disable", "--now", unit_of(name))
 
-    async def said(self) -> str:
-        return await systemd.end_of_log(NAME)
+    async def said(self, name: str) -> str:
+        return await systemd.end_of_log(unit_of(name))
+
+    async def end_shared(self) -> bool:
+        """Servers never had one."""
+        return False
 
     async def _write(self, program: Path) -> None:
         user = {"uid": self.user.uid, "gid": self.user.gid}
         text = _UNIT.format(
-            root=self.root, users=self.root.parent / USERS, kit=_KIT, program=program, config=CONFIG,
-            as_user=_AS_USER.format(**user),
+            root=self.root, program=program, config=CONFIG, as_user=_AS_USER.format(**user)
         )  # fmt: skip
-        await systemd.write_unit(NAME, text)
+        await systemd.write_unit(TEMPLATE, text)
+
+
+def unit_of(name: str) -> str:
+    """The unit that holds the address of this name, `{project}-{service}`."""
+    return TEMPLATE.replace("@", f"@{name}")
 
 
 def server_door(services_dir: Path, program: str) -> FrontDoor | None:
     """The front door of this server. None where it has no systemd, or neither `program` (the path of Caddy) nor a door
     of before: then a switch stops the old release first."""
     caddy = Path(program) if program and Path(program).is_file() else None
-    if not systemd.has_systemd() or (caddy is None and not (systemd.UNITS / NAME).exists()):
+    if not systemd.has_systemd() or (caddy is None and not (systemd.UNITS / TEMPLATE).exists()):
         return None
     return _door(services_dir / DIRECTORY, caddy)
 
@@ -123,10 +127,7 @@ async def _prepare(root: Path, program: str) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """`configure ROOT` or `prepare ROOT PROGRAM`."""
-    what, root = arguments[0], Path(arguments[1])
-    if what == "configure":
-        _door(root, None).configure()
-    else:
-        asyncio.run(_prepare(root, arguments[2]))
+    """`prepare ROOT PROGRAM`."""
+    _, root, program = arguments
+    asyncio.run(_prepare(Path(root), program))
     return 0

@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from activities.adapters.playbooks.hosts import ThisMachine
-from activities.adapters.release.door.supervised import RUN, front_door
+from activities.adapters.release.door.supervised import front_door, run_of
 from activities.adapters.release.order import Order
 from contracts.base import utc_now
 from contracts.errors import ErrorCode
@@ -40,6 +40,10 @@ async def project(tmp_path: Path) -> AsyncIterator[SampleProject]:
     yield sample
     await sample.stop_everything()
     assert sample.processes() == []
+
+
+def run(project: SampleProject) -> str:
+    return run_of(f"{project.slug}-backend")
 
 
 async def deploy(
@@ -126,24 +130,22 @@ async def test_a_stopped_project_frees_its_address_and_the_last_one_ends_the_doo
     assert project.processes() == []
 
 
-async def test_two_projects_share_the_door_and_one_that_goes_leaves_the_other_served(
-    project: SampleProject, tmp_path: Path
-) -> None:
+async def test_a_project_that_goes_leaves_the_other_served(project: SampleProject, tmp_path: Path) -> None:
     other = SampleProject(tmp_path, any_free())
     one, _ = await deploy(project, project.commit("v1"))
     await deploy(other, other.commit("o1"))
     async with Visitor(other.url) as visitor:
         assert (await project.target.revert(verdict(project, one), None)).ok
     assert visitor.failures == []
-    assert project.supervisor.status(RUN).state == "running"
+    assert [project.supervisor.status(run(one)).state for one in (project, other)] == ["absent", "running"]
 
 
 async def test_a_killed_door_is_back_with_its_routes(project: SampleProject) -> None:
     await deploy(project, project.commit("v1"))
-    pid = project.supervisor.status(RUN).pid
+    pid = project.supervisor.status(run(project)).pid
     assert pid is not None
     os.kill(pid, signal.SIGKILL)
-    await eventually(lambda: project.supervisor.status(RUN).pid not in {pid, None}, timeout=20)
+    await eventually(lambda: project.supervisor.status(run(project)).pid not in {pid, None}, timeout=20)
     await eventually(lambda: _serves(project), timeout=20)
 
 
@@ -163,12 +165,12 @@ async def test_a_foreign_program_on_one_address_closes_the_door_for_nobody_else(
 
 async def test_the_admin_socket_is_ours_alone_and_no_port_commands_the_door(project: SampleProject) -> None:
     await deploy(project, project.commit("v1"))
-    door = project.home / "front-door"
-    assert stat.S_IMODE(door.stat().st_mode) == 0o700
+    door = project.home / "front-door" / f"{project.slug}-backend"
+    assert [stat.S_IMODE(one.stat().st_mode) for one in (door, door.parent)] == [0o700, 0o700]
     assert stat.S_ISSOCK((door / "admin.sock").stat().st_mode)
     told = json.loads((door / "caddy.json").read_text())
     assert told["admin"]["listen"].startswith("unix/")
-    pid = project.supervisor.status(RUN).pid
+    pid = project.supervisor.status(run(project)).pid
     assert {one.laddr.port for one in psutil.Process(pid).net_connections() if one.status == "LISTEN"} == {project.port}
 
 
@@ -202,7 +204,7 @@ async def test_a_release_of_before_the_door_gives_its_address_to_it(
         before.setattr(ThisMachine, "completed", without_door)
         first, outcome = await deploy(project, project.commit("v1"))
     assert outcome.ok, outcome.error
-    assert project.supervisor.status(RUN).state == "absent"
+    assert project.supervisor.status(run(project)).state == "absent"
     second, outcome = await deploy(project, project.commit("v2"), first.release_id)
     assert outcome.ok, outcome.error
     assert _serves(project)

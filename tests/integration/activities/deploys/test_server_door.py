@@ -15,7 +15,7 @@ from activities.adapters.containers import command as docker
 from activities.adapters.playbooks import hosts, preparation
 from activities.adapters.playbooks.release_kit import ReleaseKit, release_kit
 from activities.adapters.release.door.supervised import caddy
-from activities.adapters.release.door.unit import NAME
+from activities.adapters.release.door.unit import unit_of
 from contracts.base import utc_now
 from contracts.errors import ErrorCode, OrchestratorError
 from contracts.nouns import DeploymentDTO
@@ -127,6 +127,10 @@ async def private_address(project: ContainerProject) -> tuple[str, int]:
     return routes[0][4], routes[0][3]
 
 
+def unit(project: ContainerProject) -> str:
+    return unit_of(f"{project.slug}-backend")
+
+
 async def routes_of(server: OneServer) -> dict[str, list[list[Any]]]:
     found: dict[str, list[list[Any]]] = json.loads(await server.run("cat /srv/.front-door/routes.json"))
     return found
@@ -182,17 +186,18 @@ async def assert_no_link_local(project: ContainerProject) -> None:
 async def test_a_killed_door_is_back_with_its_routes_and_is_commanded_by_root_alone(project: ContainerProject) -> None:
     await serve(project, "v1")
     facts = await project.server.run(
-        f"stat -c %a /srv/.front-door /srv/.front-door/admin.sock; pid=$(systemctl show -P MainPID {NAME});"
-        " stat -c %u /proc/$pid; grep -E 'NoNewPrivs|CapEff' /proc/$pid/status; ss -Hltnp | grep caddy"
+        f"cd /srv/.front-door; stat -c %a . {project.slug}-backend/admin.sock;"
+        f" pid=$(systemctl show -P MainPID {unit(project)});"
+        " stat -c %u /proc/$pid; grep -E 'NoNewPrivs|CapEff' /proc/$pid/status; ss -Hltnp | grep pid=$pid,"
     )
     assert facts.splitlines()[:2] == ["700", "600"], facts
     assert int(facts.splitlines()[2]) >= 20_000, facts
-    listening = [line.split()[3] for line in facts.splitlines() if "caddy" in line]
+    listening = [line.split()[3] for line in facts.splitlines() if "pid=" in line]
     assert {int(one.rpartition(":")[2]) for one in listening} == {project.port}, facts
-    before = await project.server.run(f"systemctl show -P MainPID {NAME}")
-    await project.server.run(f"systemctl kill --signal KILL {NAME}")
+    before = await project.server.run(f"systemctl show -P MainPID {unit(project)}")
+    await project.server.run(f"systemctl kill --signal KILL {unit(project)}")
     await serves(project, "v1")
-    assert await project.server.run(f"systemctl show -P MainPID {NAME}") != before
+    assert await project.server.run(f"systemctl show -P MainPID {unit(project)}") != before
 
 
 @deep
@@ -343,19 +348,31 @@ async def test_a_foreign_program_on_a_public_port_is_named_and_closes_the_door_f
         _, outcome = await deploy(other, other.commit("o2"), first.release_id)
         assert (outcome.ok, outcome.error_code) == (False, ErrorCode.PORT_TAKEN)
         assert outcome.taken_ports == [other.port]
-        await project.server.run(
-            f'sed -i \'s/^{{/{{"gone": [["backend", "0.0.0.0", {other.port}, 1, "10.200.0.2"]], /\''
-            " /srv/.front-door/routes.json"
-        )
-        await project.server.run(f"systemctl kill --signal KILL {NAME}")
-        await serves(project, "v1")
-        await serve(project, "v2", None)
-        await serves(project, "v2")
+        assert await version(project) == "v1"
+        assert await project.server.run(f"systemctl is-enabled {unit(other)} 2>&1 || true") != "enabled"
     finally:
-        await project.server.run(
-            f'systemctl stop foreign-{other.port}; python3 -c \'import json; path = "/srv/.front-door/routes.json";'
-            ' kept = json.load(open(path)); kept.pop("gone", None); json.dump(kept, open(path, "w"))\''
-        )
+        await project.server.run(f"systemctl stop foreign-{other.port}")
+
+
+@deep
+async def test_an_address_that_a_foreign_program_has_taken_is_back_once_it_is_free(
+    project: ContainerProject, other: ContainerProject
+) -> None:
+    await serve(project, "v1")
+    await serve(other, "o1")
+    foreign = f"foreign-{other.port}"
+    await project.server.run(
+        f"systemctl stop {unit(other)}; systemd-run --quiet --unit {foreign} python3 -m http.server {other.port};"
+        f" until ss -Hltn | grep -q :{other.port}; do sleep 0.1; done; systemctl start --no-block {unit(other)}"
+    )
+    await eventually(lambda: restarted(other), timeout=30)
+    assert (await version(project), await version(other)) == ("v1", "")
+    await project.server.run(f"systemctl stop {foreign}")
+    await serves(other, "o1")
+
+
+async def restarted(project: ContainerProject) -> bool:
+    return int(await project.server.run(f"systemctl show -P NRestarts {unit(project)}")) > 0
 
 
 @deep
