@@ -16,13 +16,12 @@ import pytest
 from activities.adapters.playbooks.hosts import ThisMachine
 from activities.adapters.release.door.supervised import front_door, run_of
 from activities.adapters.release.order import Order
-from contracts.base import utc_now
 from contracts.errors import ErrorCode
-from contracts.nouns import DeploymentDTO
-from contracts.states import DeployAction, ReleaseState
-from contracts.steps import OperationRequest, ReleaseOutcome, ReleaseRequest, ReleaseVerdict
+from contracts.states import DeployAction
+from contracts.steps import OperationRequest
 from runtime.embedded.ports import any_free
 from tests.support.eventually import eventually
+from tests.support.services.releases import deploy, recorded, verdict
 from tests.support.services.sample_service import MANIFEST, Recorder, SampleProject, foreign_listener
 from tests.support.services.visitor import Visitor
 
@@ -44,27 +43,6 @@ async def project(tmp_path: Path) -> AsyncIterator[SampleProject]:
 
 def run(project: SampleProject) -> str:
     return run_of(f"{project.slug}-backend")
-
-
-async def deploy(
-    project: SampleProject, commit: str, previous: str | None = None
-) -> tuple[ReleaseRequest, ReleaseOutcome]:
-    request = await project.request(commit, previous=previous, timeout_s=400)
-    return request, await project.target.release(request, project.environment(request), Recorder().follow)
-
-
-def recorded(project: SampleProject, request: ReleaseRequest) -> DeploymentDTO:
-    return DeploymentDTO(
-        id=request.release_id, project_id=project.project_id, task_id=request.task_id, commit=request.plan.commit,
-        state=ReleaseState.ACTIVE, number=1, created_at=utc_now(), updated_at=utc_now(),
-    )  # fmt: skip
-
-
-def verdict(project: SampleProject, request: ReleaseRequest) -> ReleaseVerdict:
-    return ReleaseVerdict(
-        project_id=project.project_id, project_name=project.name, task_id=request.task_id,
-        release_id=request.release_id, allocation=request.allocation,
-    )  # fmt: skip
 
 
 async def test_a_switch_and_a_return_refuse_no_request(project: SampleProject) -> None:

@@ -16,14 +16,13 @@ from activities.adapters.playbooks import hosts, preparation
 from activities.adapters.playbooks.release_kit import ReleaseKit, release_kit
 from activities.adapters.release.door.supervised import caddy
 from activities.adapters.release.door.unit import unit_of
-from contracts.base import utc_now
 from contracts.errors import ErrorCode, OrchestratorError
-from contracts.nouns import DeploymentDTO
-from contracts.states import DeployAction, ReleaseState
-from contracts.steps import OperationRequest, ReleaseOutcome, ReleaseRequest, ReleaseVerdict
+from contracts.states import DeployAction
+from contracts.steps import OperationRequest, ReleaseOutcome, ReleaseRequest
 from tests.support.eventually import eventually
 from tests.support.ports import any_free
 from tests.support.services.container_service import ContainerProject, OneServer, no_engine
+from tests.support.services.releases import deploy, recorded, verdict
 from tests.support.services.sample_service import MANIFEST, Recorder
 from tests.support.services.visitor import Visitor
 
@@ -65,32 +64,10 @@ async def another(home: Path, server: OneServer) -> ContainerProject:
     return ContainerProject(home, any_free(), server_handle=server.handle, server_ip=access.host, server=server)
 
 
-async def deploy(
-    project: ContainerProject, commit: str, previous: str | None = None
-) -> tuple[ReleaseRequest, ReleaseOutcome]:
-    request = await project.request(commit, previous=previous, timeout_s=300)
-    return request, await project.target.release(request, project.environment(request), Recorder().follow)
-
-
 async def serve(project: ContainerProject, version: str, previous: str | None = None, **said: str) -> ReleaseRequest:
     request, outcome = await deploy(project, project.commit(version, **said), previous)
     assert outcome.ok, outcome.error
     return request
-
-
-def recorded(project: ContainerProject, request: ReleaseRequest, image: str | None = None) -> DeploymentDTO:
-    return DeploymentDTO(
-        id=request.release_id, project_id=project.project_id, task_id=request.task_id, commit=request.plan.commit,
-        state=ReleaseState.ACTIVE, server_handle=project.server_handle, number=1, image=image, created_at=utc_now(),
-        updated_at=utc_now(),
-    )  # fmt: skip
-
-
-def verdict(project: ContainerProject, request: ReleaseRequest) -> ReleaseVerdict:
-    return ReleaseVerdict(
-        project_id=project.project_id, project_name=project.name, task_id=request.task_id,
-        release_id=request.release_id, allocation=request.allocation,
-    )  # fmt: skip
 
 
 async def operate(project: ContainerProject, action: DeployAction, request: ReleaseRequest) -> None:
