@@ -21,7 +21,7 @@ TOLD_WITHIN_S = 5.0
 
 @pytest.fixture
 def stack(containers: ContainerTraces) -> Stack:
-    """The shared platform, once no other test uses it."""
+    """The platform that is killed, once nothing else uses it."""
     return containers.stack
 
 

@@ -6,11 +6,12 @@ import pytest
 
 from emulators.telegram.telegram import Telegram
 from tests.support.people.chat import ChatSystem, running_chat_system
-from tests.support.stack import Stack
+from tests.support.platform import Shared
 
 
 @pytest.fixture(scope="module")
-async def system(stack: Stack) -> AsyncIterator[ChatSystem]:
-    """The bot by long polling."""
-    async with running_chat_system(stack, Telegram()) as system:
+async def system(shared: Shared) -> AsyncIterator[ChatSystem]:
+    """The bot by long polling. Stories that later tests ask for are told beside the chat: both wait much."""
+    shared.stories.begin()
+    async with running_chat_system(shared.stack, Telegram()) as system:
         yield system

@@ -1,7 +1,7 @@
 """pytest plugin (`-p tests.support.lanes`): tests with whole platforms, in two lanes side by side.
 
-One lane has the platform that suites share, in the order of collection; the other has what brings up its own.
-Much of the time of both is waiting. A lane's tests stay in one process.
+One lane has the platform that suites share, in the order of collection; the other has what brings up its own, and what
+kills a platform. Much of the time of both is waiting. A lane's tests stay in one process.
 """
 
 from typing import Any
@@ -23,8 +23,13 @@ _OWN = frozenset(
         "test_without_an_engine.py",
     }
 )
+_KILLS = "tests/chaos/"
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
     """Lanes begin in the order of collection (`--no-loadscope-reorder`)."""
-    return grouped(config, log, lambda nodeid: "own" if file_of(nodeid) in _OWN else "shared")
+
+    def lane(nodeid: str) -> str:
+        return "own" if nodeid.startswith(_KILLS) or file_of(nodeid) in _OWN else "shared"
+
+    return grouped(config, log, lane)
