@@ -14,6 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from api.database import CHANNEL, EVERYBODY
 from api.dependencies import part
 
+LISTENER = "orchestrator events"
+"""The connection's name in `pg_stat_activity`."""
 _FIRST_PAUSE_S = 0.1
 _LONGEST_PAUSE_S = 5.0
 _ALIVE_INTERVAL_S = 30.0
@@ -77,7 +79,8 @@ class EventHub:
 
     async def _listen_until_lost(self) -> None:
         lost = asyncio.Event()
-        connection = await asyncpg.connect(**self._arguments, timeout=10)
+        settings = {**self._arguments.get("server_settings", {}), "application_name": LISTENER}
+        connection = await asyncpg.connect(**self._arguments | {"server_settings": settings}, timeout=10)
         try:
             connection.add_termination_listener(lambda _connection: lost.set())
             await connection.add_listener(CHANNEL, self._notified)

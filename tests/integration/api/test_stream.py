@@ -10,6 +10,7 @@ import pytest
 import pytest_asyncio
 from httpx_sse import aconnect_sse
 
+from api.tasks.event_hub import LISTENER
 from contracts.progress import StreamedEvent
 from tests.support.api import Api, bearer, fine_event, milestone, running_api, served
 from tests.support.eventually import eventually
@@ -133,7 +134,8 @@ async def test_readers_go_on_after_the_listening_connection_was_lost(api: Api, w
     await eventually(lambda: task_id in api.state.hub._waiting)
     killed = await api.rows(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-        "WHERE datname = current_database() AND query LIKE 'LISTEN%'"
+        "WHERE datname = current_database() AND application_name = $1",
+        LISTENER,
     )
     assert len(killed) == 1
     await post(api, task_id, "written while nobody listened")
