@@ -29,6 +29,7 @@ from activities.ports import (
 from activities.projection import ProjectionActivities
 from activities.repository import RepositoryActivities
 from contracts.names import GraphName, Queue
+from workers.graphs import GraphsOfRun
 from workers.held_steps import HeldSteps
 from workers.interceptors import ErrorTranslation
 from workers.sandbox import build_runner, compile_workflows
@@ -38,6 +39,7 @@ from workflows.deploy import DeployWorkflow
 from workflows.engineering import EngineeringWorkflow
 from workflows.graphs.devops import build_devops_graph
 from workflows.graphs.engineering import build_engineering_graph
+from workflows.graphs.topology import Topology
 from workflows.housekeeping import HousekeepingWorkflow
 from workflows.maintenance import MaintenanceWorkflow
 
@@ -87,13 +89,15 @@ def build_langgraph_plugin(ports: Ports) -> LangGraphPlugin:
     """A fresh plugin over fresh graphs: each serves once."""
     engineering = EngineeringNodes(ports.workflow_client, ports.tester, ports.forge, ports.platform, ports.plans)
     devops = DevopsNodes(ports.forge, ports.plans, ports.platform, ports.target)
-    return LangGraphPlugin(
-        graphs={
-            GraphName.ENGINEERING: build_engineering_graph(engineering),
-            GraphName.DEVOPS: build_devops_graph(devops),
-        },
-        default_activity_options={"start_to_close_timeout": timedelta(minutes=5)},
+    graphs: dict[str, Topology] = {
+        GraphName.ENGINEERING: build_engineering_graph(engineering),
+        GraphName.DEVOPS: build_devops_graph(devops),
+    }
+    plugin = LangGraphPlugin(
+        graphs={**graphs}, default_activity_options={"start_to_close_timeout": timedelta(minutes=5)}
     )
+    plugin.interceptors = [*(plugin.interceptors or ()), GraphsOfRun(graphs)]
+    return plugin
 
 
 def build_activities(ports: Ports) -> list[Any]:

@@ -1,7 +1,8 @@
 """Driving a LangGraph graph from a workflow: stages as nodes start, interrupts as questions."""
 
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing
+from contextvars import ContextVar
 from typing import Any, cast
 
 from langgraph.types import Command
@@ -12,6 +13,12 @@ from workflows.graphs.topology import Topology
 
 # A person may be asked many times; each round is a handful of nodes.
 _RECURSION_LIMIT = 500
+_KEPT: ContextVar[Mapping[str, Topology]] = ContextVar("graphs of the run")
+
+
+def keep(graphs: Mapping[str, Topology]) -> None:
+    """The graphs of this instance of a run, whatever the plugin forgets."""
+    _KEPT.set(graphs)
 
 
 async def run_graph(
@@ -26,7 +33,7 @@ async def run_graph(
     `entered(node, state)` is called as a node starts; `interrupted(value, state)` gives the answer to an interrupt.
     Temporal keeps the state: replay rebuilds the checkpointer, which is in memory.
     """
-    app = cast(Topology, graph(name)).for_run()
+    app = _topology(name).for_run()
     config: Any = {"configurable": {"thread_id": name}, "recursion_limit": _RECURSION_LIMIT}
     pending: Any = state
     while True:
@@ -42,3 +49,10 @@ async def run_graph(
         if not interrupts:
             return dict(snapshot.values)
         pending = Command(resume=await interrupted(interrupts[0].value, dict(snapshot.values)))
+
+
+def _topology(name: str) -> Topology:
+    try:
+        return cast(Topology, graph(name))
+    except RuntimeError:
+        return _KEPT.get()[name]

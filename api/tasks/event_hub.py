@@ -80,7 +80,7 @@ class EventHub:
     async def _listen_until_lost(self) -> None:
         lost = asyncio.Event()
         settings = {**self._arguments.get("server_settings", {}), "application_name": LISTENER}
-        connection = await asyncpg.connect(**self._arguments | {"server_settings": settings}, timeout=10)
+        connection = await asyncpg.connect(**{**self._arguments, "server_settings": settings}, timeout=10)
         try:
             connection.add_termination_listener(lambda _connection: lost.set())
             await connection.add_listener(CHANNEL, self._notified)

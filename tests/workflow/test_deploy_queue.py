@@ -1,7 +1,9 @@
 """What waits behind a running deploy: seen, never done twice, and withdrawn when it is not wanted any more."""
 
 import pytest
+from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError
+from temporalio.langgraph._interceptor import _workflow_graphs
 
 from contracts import ids
 from contracts.errors import ErrorCode, OrchestratorError
@@ -44,6 +46,21 @@ async def test_a_request_that_is_repeated_while_another_runs_is_not_done_again(w
     await world.handle(first.workflow_id).result()
     assert world.target.serving == ids.release_id_for_task(later.task_id)
     assert len(world.target.released) == 2
+
+
+async def test_an_instance_that_ends_late_takes_no_graph_from_its_successor(world: World) -> None:
+    """As one does that was evicted: it ends when its remains are collected, after the run has been built up again."""
+    world.target.step = Step(held=True)
+    await world.gateway.start_deploy(world.deploy(commit=A))
+    await world.target.step.reached()
+    later = world.deploy(commit=B)
+    await world.gateway.start_deploy(later)
+    await eventually(lambda: world.platform.state(later.task_id) is TaskState.QUEUED)
+    _workflow_graphs.pop((await world.deploy_handle().describe()).run_id)
+    world.target.step.released.set()
+    await eventually(lambda: world.platform.state(later.task_id) is TaskState.COMPLETED, timeout=SOON_S)
+    events = (await world.deploy_handle().fetch_history()).events
+    assert EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED not in [one.event_type for one in events]
 
 
 async def test_an_answer_to_an_earlier_task_of_the_run_is_told_that_it_is_closed(world: World) -> None:
