@@ -9,12 +9,15 @@ WISHES = [
     "very fast", "nice design", "responsive", "responsive design", "beautiful", "user-friendly interface", "modern UI",
     "clean simple design", "looks good", "mobile version", "fast loading", "good performance", "intuitive",
     "тёмная тема", "темная тема", "тёмный режим", "удобный интерфейс", "красивый дизайн", "быстро", "быстрый",
+    "clean and simple design", "simple, clean look", "light, simple and modern design", "reliable backend",
+    "nice colors", "stable and secure server", "чистый и простой дизайн", "простой и надёжный сервис", "приятные цвета",
     "адаптивная вёрстка", "мобильная версия", "современное оформление", "красивый внешний вид", "очень удобно",
 ]  # fmt: skip
 FIELDS = [
     "mode", "dark", "theme", "design", "style", "interface", "light", "speed", "look", "dark mode:bool", "fast:bool",
     "responsive (bool)", "night", "version", "mobile", "mobile phone", "design date:date", "mobile number",
     "тема", "режим", "дизайн", "стиль", "версия", "мобильный телефон", "вид", "быстрый:bool", "тема урока",
+    "clean", "simple", "colors", "code", "server", "secure", "чистый", "цвет", "код",
 ]  # fmt: skip
 
 

@@ -1,10 +1,10 @@
 """Lists of fields: `title, year:int and read (bool)`. What stands behind such a list is left to the caller."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from .clauses import is_negated
-from .interface_wishes import is_about_the_interface
+from .interface_wishes import is_about_the_interface, is_quality
 from .nouns import RUSSIAN_FIELDS, SUGGESTED, TYPE_WORDS, suggested_type, transliterated
 from .wish import IDENTIFIER, MAX_NAME, Field, WishError, safe_name
 
@@ -149,14 +149,13 @@ def leading_fields(text: str, *, said: bool = False) -> tuple[list[Field], str]:
     `said`: somebody has called them fields, so that one may have any name.
     """
     fields: list[Field] = []
-    for item, start in _items(text):
-        if not item:
-            continue
+    items = [(item, start) for item, start in _items(text) if item]
+    for number, (item, start) in enumerate(items):
         if fields and _REMARK.match(text, start):
             # `goods - title, price` begins another list inside of this one.
             return (fields, text[start:]) if len(fields) > 1 else ([], text)
         found = TYPED.fullmatch(OPTIONAL.sub("", item).strip())
-        if not _may_be_field(item, found) or (not said and _is_about_the_interface(found)):
+        if not _may_be_field(item, found) or (not said and _interface_wish([one for one, _ in items[number:]])):
             return fields, text[start:]
         fields.append(_field(item, found))
     return fields, ""
@@ -219,10 +218,24 @@ def _may_be_field(item: str, found: "re.Match[str] | None") -> bool:
 def leading_interface_wish(text: str) -> tuple[str, str] | None:
     """The wish about the interface at the beginning of a list, and the rest of the list; None if something else is."""
     items = [(item, start) for item, start in _items(text) if item]
-    if not items or not _is_about_the_interface(TYPED.fullmatch(OPTIONAL.sub("", items[0][0]).strip())):
+    count = _interface_wish([item for item, _ in items])
+    if not count:
         return None
-    after = items[1][1] if len(items) > 1 else len(text)
-    return items[0][0], text[after:]
+    after = items[count][1] if len(items) > count else len(text)
+    if count == 1:
+        return items[0][0], text[after:]
+    begins = LIST_SEPARATOR.match(text)
+    return text[begins.end() if begins else 0 : after].strip(" .!\t"), text[after:]
+
+
+def _interface_wish(items: Sequence[str]) -> int:
+    """How many items at the beginning of a list are one wish about the interface: `clean`, `simple design` are."""
+    for number, item in enumerate(items, start=1):
+        if _is_about_the_interface(TYPED.fullmatch(OPTIONAL.sub("", item).strip())):
+            return number
+        if not is_quality(item):
+            break
+    return 0
 
 
 def _is_about_the_interface(found: "re.Match[str] | None") -> bool:
