@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from api.database import CHANNEL, EVERYBODY
 from api.dependencies import part
 
-LISTENER = "orchestrator events"
+LISTENER = "event-hub"
 """The connection's name in `pg_stat_activity`."""
 _FIRST_PAUSE_S = 0.1
 _LONGEST_PAUSE_S = 5.0
