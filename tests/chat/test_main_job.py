@@ -9,10 +9,17 @@ from benchmarks.chat_acknowledgement import at_once
 from emulators.telegram.telegram import Telegram
 from tests.chat.transcripts import check_transcript
 from tests.support.people.chat import BotProcess, ChatSystem, ChatUser, link, running_chat_system
+from tests.support.platform import Shared
 from tests.support.ports import free_ports
 from tests.support.stack import Stack
 
 pytestmark = pytest.mark.timeout(400)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def stories_beside(shared: Shared) -> None:
+    """Stories that later tests ask for are told beside this chat: both wait much."""
+    shared.stories.begin()
 
 
 async def goes_well(system: ChatSystem, user: ChatUser, wish: str, accepted: str, done: str) -> None:

@@ -1,7 +1,7 @@
 """pytest plugin (`-p tests.support.lanes`): tests with whole platforms, in two lanes side by side.
 
-One lane has the platform that suites share, in the order of collection; the other has what brings up its own, and what
-kills a platform. Much of the time of both is waiting. A lane's tests stay in one process.
+One lane has the platform that suites share, in the order of collection; the other has what brings up its own, and
+begins with secrets in the chat. Much of the time of both is waiting. A lane's tests stay in one process.
 """
 
 from typing import Any
@@ -17,19 +17,15 @@ _OWN = frozenset(
         "test_faults.py",
         "test_never_stuck.py",
         "test_process_kills.py",
+        "test_secrets.py",
         "test_secrets_proof.py",
         "test_telemetry.py",
         "test_web_ui.py",
         "test_without_an_engine.py",
     }
 )
-_KILLS = "tests/chaos/"
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
     """Lanes begin in the order of collection (`--no-loadscope-reorder`)."""
-
-    def lane(nodeid: str) -> str:
-        return "own" if nodeid.startswith(_KILLS) or file_of(nodeid) in _OWN else "shared"
-
-    return grouped(config, log, lane)
+    return grouped(config, log, lambda nodeid: "own" if file_of(nodeid) in _OWN else "shared")

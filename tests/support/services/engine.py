@@ -83,6 +83,14 @@ def in_use() -> Iterator[None]:
 
 
 @asynccontextmanager
+async def used() -> AsyncIterator[None]:
+    """`in_use`, waited for without holding up whatever else goes on."""
+    with _IN_USE.open("a") as lock:
+        await asyncio.to_thread(fcntl.flock, lock, fcntl.LOCK_SH)
+        yield
+
+
+@asynccontextmanager
 async def alone() -> AsyncIterator[None]:
     """Wait until no test uses the engine, and keep it so: it is killed in the block."""
     with _IN_USE.open("a") as lock:

@@ -198,6 +198,7 @@ async def test_a_deploy_takes_one_connection_and_a_probe_another(project: Contai
     await project.server.run(f"test -d {release_kit().path}/activities/adapters/__pycache__")
 
 
+@pytest.mark.deep
 async def test_a_service_that_ends_right_after_its_first_answers_does_not_go_live(project: ContainerProject) -> None:
     ends = "import threading; threading.Timer(0.15, lambda: os._exit(3)).start()"
     _, outcome = await deploy(project, project.commit("v1", prologue=ends))
