@@ -17,7 +17,7 @@ pytestmark = pytest.mark.timeout(400)
 
 
 @pytest.fixture(scope="module", autouse=True)
-def stories_beside(shared: Shared) -> None:
+async def stories_beside(shared: Shared) -> None:
     """Stories that later tests ask for are told beside this chat: both wait much."""
     shared.stories.begin()
 
