@@ -79,6 +79,7 @@ async def test_red_checks_go_back_to_the_developer_with_their_evidence(story: St
     assert commits[0] == task["result"]["commit_sha"]
 
 
+@pytest.mark.deep
 @pytest.mark.story("same-failure")
 async def test_the_same_failure_twice_goes_to_a_person_and_publishes_nothing(story: Story) -> None:
     text = story.seen["question"]["text"]
@@ -89,12 +90,14 @@ async def test_the_same_failure_twice_goes_to_a_person_and_publishes_nothing(sto
     assert len(await story.outside.commits()) == 1, "only the scaffold is on main"
 
 
+@pytest.mark.deep
 @pytest.mark.story("empty-claim")
 async def test_a_claim_without_a_commit_is_not_believed(story: Story) -> None:
     assert "committed nothing" in story.seen["question"]["text"]
     assert len(await story.outside.commits()) == 1
 
 
+@pytest.mark.deep
 @pytest.mark.story("side-by-side")
 async def test_projects_of_one_name_and_two_owners_live_side_by_side(story: Story) -> None:
     mine, theirs = story.seen["mine"]["result"], story.seen["theirs"]["result"]
@@ -106,6 +109,7 @@ async def test_projects_of_one_name_and_two_owners_live_side_by_side(story: Stor
     assert (await story.seen["their forge"].commits())[0] == theirs["commit_sha"]
 
 
+@pytest.mark.deep
 @pytest.mark.story("side-by-side")
 async def test_another_owners_task_cannot_be_seen(story: Story) -> None:
     refused = story.seen["what they see of mine"]
