@@ -209,7 +209,9 @@ class IncidentType(StrEnum):
 
 class AgentKind(StrEnum):
     CLAUDE_CODE = "claude-code"
+    CODEX = "codex"
     FACTORY_DROID = "factory-droid"
+    OPENCODE = "opencode"
     SCRIPTED = "scripted"
 
 
