@@ -42,7 +42,11 @@ class Tool:
 
 @dataclass(frozen=True)
 class Asked:
-    """What a request asks for. `system` is the text of instructions; `size` is the length of the body in bytes."""
+    """What a request asks for. `system` is the text of instructions; `size` is the length of the body in bytes.
+
+    `cached`: the request is read from the cache as far as it was sent before; `writes_free`: filling it costs nothing
+    more. `structured`: the answer has to be JSON. `usage_wanted`: a stream ends with the usage.
+    """
 
     model: str
     stream: bool
@@ -51,6 +55,7 @@ class Asked:
     system: str = ""
     size: int = 0
     cached: bool = False
+    writes_free: bool = False
     structured: bool = False
     usage_wanted: bool = True
 

@@ -37,4 +37,6 @@ class Caches:
         self._longest[key, asked.model] = max(before, whole)
         fresh = whole % 16 + 1
         read = min(before, whole - fresh)
+        if asked.writes_free:
+            return Usage(fresh=whole - read, cache_read=read, output=output)
         return Usage(fresh=fresh, cache_read=read, cache_write=whole - fresh - read, output=output)

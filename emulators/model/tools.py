@@ -1,5 +1,6 @@
 """Which of the agent's own tools does something, and what it calls its arguments."""
 
+import json
 import re
 import shlex
 from collections.abc import Iterable
@@ -15,6 +16,19 @@ _COMMANDS = ("command", "cmd", "script")
 _PATHS = ("file_path", "filePath", "path", "absolute_path", "filename")
 _CONTENTS = ("content", "contents", "file_text", "text")
 
+# So that a long command is over before the next step.
+_PATIENCE = {"timeout": 600_000, "yield_time_ms": 30_000}
+
+# Codex's models write programs that call its tools. A command that runs for longer than a call waits goes on.
+_PROGRAM = """// @exec: {{"yield_time_ms": 600000}}
+let done = await tools.exec_command({{cmd: {command}, yield_time_ms: 30000}});
+text(done.output);
+while (done.session_id !== undefined && done.exit_code === undefined) {{
+  done = await tools.write_stdin({{session_id: done.session_id, chars: "", yield_time_ms: 30000}});
+  text(done.output);
+}}
+"""
+
 # How agents tell the model where they work.
 _FOLDER = re.compile(r"(?:[Ww]orking directory(?: is)?:|<cwd>|Current folder:|% pwd\s)\s*(/[^\s<]*)")
 
@@ -27,12 +41,16 @@ def run(asked: Asked, command: str) -> Call:
     """A call that runs `command` in the agent's shell."""
     tool = _named(asked.tools, _SHELLS)
     if tool is None:
+        tool = next((one for one in asked.tools if (one.form, one.name) == ("custom", "exec")), None)
+        if tool is not None:
+            return Call(tool, {"input": _PROGRAM.format(command=json.dumps(command))})
         raise NoSuchTool(f"no tool runs a command; offered: {_names(asked)}")
     if tool.form == "local_shell":
         return Call(tool, {"command": ["bash", "-lc", command]})
     name = _first(tool, _COMMANDS) or "command"
     is_list = tool.properties.get(name, {}).get("type") == "array"
-    return _filled(tool, {name: ["bash", "-lc", command] if is_list else command})
+    patience = {name: value for name, value in _PATIENCE.items() if name in tool.properties}
+    return _filled(tool, {name: ["bash", "-lc", command] if is_list else command} | patience)
 
 
 def write(asked: Asked, path: str, content: str) -> Call:

@@ -41,6 +41,7 @@ class Chat:
             system="\n".join(texts(message.get("content")) for message in systems),
             size=size,
             cached=True,
+            writes_free=True,
             structured="response_format" in body,
             usage_wanted=isinstance(options, dict) and bool(options.get("include_usage")),
         )

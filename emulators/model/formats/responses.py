@@ -24,6 +24,7 @@ from emulators.model.formats import openai_errors
 from emulators.model.tokens import count
 
 _CALLS = {"function_call", "custom_tool_call", "local_shell_call"}
+_PREFIX = {"function": "fc", "custom": "ctc", "local_shell": "lsh"}
 _RESULTS = {"function_call_output", "custom_tool_call_output", "local_shell_call_output"}
 
 
@@ -40,10 +41,11 @@ class Responses:
             model=model,
             stream=bool(body.get("stream", False)),
             entries=tuple(entry for item in items for entry in _entries(item)),
-            tools=tuple(_tools(objects(body.get("tools") or [], "tools"))),
+            tools=tuple(_tools([*objects(body.get("tools") or [], "tools"), *_additional(items)])),
             system=texts(body.get("instructions")) + _developer(items),
             size=size,
             cached=True,
+            writes_free=True,
             structured=isinstance(form, dict) and isinstance(form.get("format"), dict),
         )
 
@@ -92,13 +94,20 @@ def _developer(items: list[Json]) -> str:
     return "\n".join(texts(item.get("content")) for item in items if item.get("role") in {"developer", "system"})
 
 
+def _additional(items: list[Json]) -> Iterator[Json]:
+    """Codex tells a model that it knows about tools in an item of the input."""
+    for item in items:
+        if item.get("type") == "additional_tools":
+            yield from objects(item.get("tools"), "tools")
+
+
 def _tools(listed: list[Json], namespace: str = "") -> Iterator[Tool]:
     for tool in listed:
         form, name = str(tool.get("type")), str(tool.get("name", tool.get("type")))
         if form == "namespace":
             yield from _tools(objects(tool.get("tools") or [], "tools"), name)
-        elif form == "local_shell":
-            yield Tool(name, form=form)
+        elif form in {"local_shell", "custom"}:
+            yield Tool(name, form=form, namespace=namespace)
         elif form == "function" and isinstance(schema := tool.get("parameters"), dict):
             yield Tool(name, schema, namespace=namespace)
 
@@ -127,16 +136,28 @@ def _item(answer: Answer, number: int, status: str) -> Json:
         content = [part] if done else []
         identity = f"msg_model_{number:06d}"
         return {"id": identity, "type": "message", "status": status, "role": "assistant", "content": content}
-    call: Json = {"id": f"fc_model_{number:06d}", "status": status, "call_id": f"call_model_{number:06d}"}
+    call: Json = {
+        "id": f"{_PREFIX[answer.call.tool.form]}_model_{number:06d}",
+        "status": status,
+        "call_id": f"call_model_{number:06d}",
+    }
     if answer.call.tool.form == "local_shell":
         action = {"type": "exec", "command": answer.call.arguments["command"], "env": {}}
         return call | {"type": "local_shell_call", "action": action}
-    call |= {"type": "function_call", "name": answer.call.tool.name, "arguments": _arguments(answer) if done else ""}
+    if answer.call.tool.form == "custom":
+        call |= {"type": "custom_tool_call", "name": answer.call.tool.name, "input": _input(answer) if done else ""}
+    else:
+        call |= {"type": "function_call", "name": answer.call.tool.name, "arguments": _input(answer) if done else ""}
     return call | ({"namespace": answer.call.tool.namespace} if answer.call.tool.namespace else {})
 
 
-def _arguments(answer: Answer) -> str:
-    return json.dumps(answer.call.arguments if answer.call else {}, ensure_ascii=False)
+def _input(answer: Answer) -> str:
+    """What a tool is called with: JSON, or the bare text of a custom tool."""
+    if answer.call is None:
+        return ""
+    if answer.call.tool.form == "custom":
+        return str(answer.call.arguments["input"])
+    return json.dumps(answer.call.arguments, ensure_ascii=False)
 
 
 def _text_events(answer: Answer, number: int) -> Iterator[Event]:
@@ -150,12 +171,15 @@ def _text_events(answer: Answer, number: int) -> Iterator[Event]:
 
 
 def _call_events(answer: Answer, number: int) -> Iterator[Event]:
-    if answer.call is None or answer.call.tool.form != "function":
+    if answer.call is None or answer.call.tool.form == "local_shell":
         return
-    place: Json = {"item_id": f"fc_model_{number:06d}", "output_index": 0}
-    for piece in pieces(_arguments(answer)):
-        yield _event("response.function_call_arguments.delta", count(piece), **place, delta=piece)
-    yield _event("response.function_call_arguments.done", **place, arguments=_arguments(answer))
+    is_custom = answer.call.tool.form == "custom"
+    name, field = ("custom_tool_call_input", "input") if is_custom else ("function_call_arguments", "arguments")
+    place: Json = {"item_id": f"{_PREFIX[answer.call.tool.form]}_model_{number:06d}", "output_index": 0}
+    for piece in pieces(_input(answer)):
+        yield _event(f"response.{name}.delta", count(piece), **place, delta=piece)
+    place[field] = _input(answer)
+    yield _event(f"response.{name}.done", **place)
 
 
 def _usage(usage: Usage) -> Json:
