@@ -15,7 +15,8 @@ from emulators.model.records import Record, short
 from emulators.model.steps import Do
 from emulators.model.tools import NoSuchTool
 
-_CUT_AFTER = 3
+_CUT_AFTER = 120
+"""Tokens after which a stream is cut."""
 _CUT_TEXT = "This answer is cut off before its end. " * 40
 
 
@@ -87,21 +88,24 @@ class Answering:
 
     async def _stream(self, request: web.Request, turn: Turn, given: Answer, usage: Usage) -> web.StreamResponse:
         response = await self._opened(request)
-        events, produced, told = list(self._events(given, usage)), 0, 0
-        pause = turn.step.seconds / len(events) if turn.step.do is Do.SLOW else 0
+        *events, last = self._events(given, usage)
+        produced, charged = 0, False
         try:
             for event in events:
                 produced += event.output
                 await response.write(encoded(event))
-                told += bool(event.output)
-                if turn.step.do is Do.CUT and told >= _CUT_AFTER:
+                if turn.step.do is Do.CUT and produced >= _CUT_AFTER:
                     return self._cut(request, response)
-                if pause:
-                    await asyncio.sleep(pause)
-            self.record.state, produced = "answered", usage.output
+                if turn.step.do is Do.SLOW:
+                    await asyncio.sleep(turn.step.seconds / len(events))
+            # Before the end is sent: who has read it finds it in the bill.
+            charged, self.record.state = True, "answered"
+            self.model.records.charge(self.record, usage)
+            await response.write(encoded(last))
         finally:
-            # Who goes before the end pays for what was produced until then.
-            self.model.records.charge(self.record, replace(usage, output=min(produced, usage.output)))
+            if not charged:
+                # Who goes before the end pays for what was produced until then.
+                self.model.records.charge(self.record, replace(usage, output=min(produced, usage.output)))
         await response.write_eof()
         return response
 

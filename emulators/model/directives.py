@@ -11,9 +11,9 @@ Brackets inside are allowed in pairs; `\\n` is a new line.
 import re
 from collections.abc import Iterator, Mapping
 
-from emulators.model.steps import Do, Scenario, Step
+from emulators.model.steps import FAULTS, Do, Scenario, Step
 
-_BEGIN = "[model:"
+BEGIN = "[model:"
 _OPTION = re.compile(r"^(times|for|reset)=([0-9.]+)$")
 _FIELDS = {"times": "times", "for": "for_s", "reset": "reset_s"}
 
@@ -33,15 +33,15 @@ def steps(text: str, named: Mapping[str, Scenario]) -> tuple[Step, ...]:
 
 
 def _bodies(text: str) -> Iterator[str]:
-    start = text.find(_BEGIN)
+    start = text.find(BEGIN)
     while start >= 0:
         depth, end = 0, start
         for end in range(start, len(text)):
             depth += {"[": 1, "]": -1}.get(text[end], 0)
             if depth == 0:
-                yield text[start + len(_BEGIN) : end]
+                yield text[start + len(BEGIN) : end]
                 break
-        start = text.find(_BEGIN, max(end, start + 1))
+        start = text.find(BEGIN, max(end, start + 1))
 
 
 def _read(body: str, named: Mapping[str, Scenario]) -> tuple[Step, ...]:
@@ -70,7 +70,7 @@ def _step(do: Do, rest: str) -> Step:
         return Step(do=do, seconds=float(rest or 5))
     if do is Do.HUGE:
         return Step(do=do, size=int(rest or 2_000_000))
-    if do in {Do.STATUS, Do.OVERFLOW, Do.STALL, Do.CUT, Do.DROP}:
+    if do in FAULTS:
         return _fault(do, rest.split())
     return Step(do=do, text=rest)
 

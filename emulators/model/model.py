@@ -7,13 +7,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from emulators.model import directives, tools
-from emulators.model.exchange import Answer, Asked, Kind
+from emulators.model.exchange import Answer, Asked, Entry, Kind
 from emulators.model.records import Records
 from emulators.model.steps import Do, Scenario, Step, primitive
 from emulators.model.tokens import Caches
 
 _FINISHED = Step(do=Do.SAY, text="Done.")
 _SIDE = Step(do=Do.SAY, text="Scripted work")
+_LINE = "All work and no play.\n"
+_TASK_FILE = "TASK.md"
 _REMINDER = re.compile(r"\s*<(system-reminder|environment_context|user_instructions)")
 
 
@@ -61,16 +63,34 @@ class Model:
         for scenario in reversed(self.scenarios):
             if _fits(scenario, key, asked, side=side) and (begin := _begin(asked, scenario.match)) is not None:
                 return self._at(key, scenario.steps, asked, begin, side=side)
-        begin = _begin(asked, "[model:")
         if side:
             return Turn(_SIDE, side=True)
-        if begin is None:
-            return Turn(_FINISHED)
-        return self._at(key, directives.steps(asked.entries[begin].text, self.named), asked, begin, side=False)
+        if (begin := _begin(asked, directives.BEGIN)) is not None:
+            return self._at(key, directives.steps(asked.entries[begin].text, self.named), asked, begin, side=False)
+        return self._of_task(key, asked)
 
-    def _at(self, key: str, steps: Sequence[Step], asked: Asked, begin: int, *, side: bool) -> Turn:
-        """The step after as many as the conversation since `begin` shows. Repeated requests get the same step."""
-        left = sum(entry.kind in {Kind.CALLED, Kind.SAID} for entry in asked.entries[begin:])
+    def _of_task(self, key: str, asked: Asked) -> Turn:
+        """A prompt that names a file with the task: the model reads it, and finds the directives in it.
+
+        Each new prompt has it read again; where it says the same as before, its scenario goes on.
+        """
+        begin = _begin(asked, _TASK_FILE)
+        if begin is not None and not any(entry.kind is Kind.CALLED for entry in asked.entries[begin:]):
+            return Turn(Step(do=Do.RUN, text=f"cat {_TASK_FILE}"))
+        found = [index for index, entry in enumerate(asked.entries) if _is_task(entry)]
+        if not found:
+            return Turn(_FINISHED)
+        text = asked.entries[found[-1]].text
+        same = [index for index in found if directives.find(asked.entries[index].text) == directives.find(text)]
+        steps = directives.steps(text, self.named)
+        return self._at(key, steps, asked, same[0], side=False, apart=len(same) - 1)
+
+    def _at(self, key: str, steps: Sequence[Step], asked: Asked, begin: int, *, side: bool, apart: int = 0) -> Turn:
+        """The step after as many as the conversation since `begin` shows. Repeated requests get the same step.
+
+        `apart`: how many of its answers belong to no scenario.
+        """
+        left = sum(entry.kind in {Kind.CALLED, Kind.SAID} for entry in asked.entries[begin:]) - apart
         text = f"{key} {begin} {asked.entries[begin].text}"
         scope = hashlib.sha256(text.encode()).hexdigest()
         for index, step in enumerate(primitive(tuple(steps))):
@@ -103,7 +123,7 @@ def answer(asked: Asked, step: Step) -> Answer:
     if step.do is Do.UNKNOWN_TOOL:
         return Answer(call=tools.unknown())
     if step.do is Do.HUGE:
-        return Answer("All work and no play. " * (step.size // 23 + 1))
+        return Answer(_LINE * (step.size // len(_LINE) + 1))
     return Answer(step.text or "Scripted text.")
 
 
@@ -111,6 +131,10 @@ def prompt(asked: Asked) -> str:
     """The newest text of a person."""
     begin = _begin(asked, "")
     return "" if begin is None else asked.entries[begin].text
+
+
+def _is_task(entry: Entry) -> bool:
+    return entry.kind is Kind.RESULT and bool(directives.find(entry.text))
 
 
 def _fits(scenario: Scenario, key: str, asked: Asked, *, side: bool) -> bool:

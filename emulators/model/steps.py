@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
 class Do(StrEnum):
-    """What a step does. Those after `huge` are faults: they end no round of the conversation."""
+    """What a step does."""
 
     SAY = "say"
     WRITE = "write"
@@ -28,7 +28,12 @@ class Do(StrEnum):
     DROP = "drop"
 
 
+# An identity only where none is configured.
+_COMMIT = """git add -A && git config user.email >/dev/null && git commit -q -m {message} || \
+git -c user.name=Model -c user.email=model@localhost commit -q -m {message}"""
+
 FAULTS = frozenset({Do.STATUS, Do.OVERFLOW, Do.STALL, Do.CUT, Do.DROP})
+"""They add nothing to the conversation: the request that comes after one is the same again."""
 
 
 class Step(BaseModel):
@@ -58,9 +63,10 @@ class Step(BaseModel):
 
 
 class Scenario(BaseModel):
-    """Steps in their order, for requests whose newest text of a person holds `match` (and `role` in any text).
+    """Steps in their order, from the newest text of a person that holds `match`.
 
-    `side`: also for requests without tools, such as those for a title. `key`: only for requests with this key.
+    Only for requests with `system` in their instructions, with this `key` and `model` where they are given. `side`:
+    also for requests without tools, such as those for a title.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -88,7 +94,7 @@ def primitive(steps: tuple[Step, ...]) -> tuple[Step, ...]:
 def _parts(step: Step) -> tuple[Step, ...]:
     if step.do is Do.COMMIT:
         message = shlex.quote(step.text or "Scripted change")
-        return (Step(do=Do.RUN, text=f"git add -A && git commit -q -m {message}"),)
+        return (Step(do=Do.RUN, text=_COMMIT.format(message=message)),)
     if step.do is Do.ASK:
         choices = "".join(f" --choice {shlex.quote(choice)}" for choice in step.choices)
         asked = f"orchestrator ask {shlex.quote(step.text)}{choices}"
