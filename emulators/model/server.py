@@ -70,9 +70,11 @@ class _Handler:
             return await Answering(self._model, form, record, asked).respond(request)
         except InvalidRequest as error:
             return self._refused(form, record, refusals.of_status(form.name, 400, message=str(error)))
-        except asyncio.CancelledError:
+        except (asyncio.CancelledError, ConnectionResetError) as error:
             record.state = "left"
-            raise
+            if isinstance(error, asyncio.CancelledError):
+                raise
+            return web.Response(status=499)
 
     async def count(self, request: web.Request) -> web.StreamResponse:
         record, raw, form = await self._begin(request)

@@ -1,4 +1,4 @@
-"""A place for turns of a real agent: a container of its image for each, without a network, with two folders that stay."""
+"""A place for turns of a real agent: a container of its image for each, without a network; two folders stay."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _RESTRICTED = ("--network", "none", "--cap-drop", "ALL", "--security-opt", "no-n
 
 @dataclass
 class ContainerPlace:
-    """Implements `Place`. The folders belong to the agent's user, as its volumes do; the model's socket is read-only."""
+    """Implements `Place`. The folders are the agent's own, as its volumes are; the model's socket is read-only."""
 
     image: str
     root: Path

@@ -1,4 +1,4 @@
-"""Turns of real agents: the worker wrapper in a place of its own, a scripted model behind a socket, and what was seen."""
+"""Turns of real agents: the worker wrapper in a place of its own, and what it wrote."""
 
 from __future__ import annotations
 
