@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import uuid4
 
-from tests.integration.agents.turns import Event
+from activities.adapters.agents.wrapped import MODEL_PLACE
+
+from activities.adapters.agents.base import AgentCall
+from activities.adapters.containers.workspaces import HOME, WORKSPACE
 
 _USER = 1000
-_HOME, _WORKSPACE, _SOCKETS = "/home/agent", "/workspace", "/model"
-_PROGRAM = ("/opt/acp/bin/python", "/opt/agent_wrapper")
 _RESTRICTED = ("--network", "none", "--cap-drop", "ALL", "--security-opt", "no-new-privileges", "--pids-limit", "1024")
 
 
@@ -24,7 +24,6 @@ class ContainerPlace:
 
     image: str
     root: Path
-    token: str
     mark: str = field(default_factory=lambda: uuid4().hex[:8])
 
     def __post_init__(self) -> None:
@@ -34,29 +33,20 @@ class ContainerPlace:
             if folder is not self.sockets:
                 os.chown(folder, _USER, _USER)
 
-    def job(self, row: Event, prompt: str, name: str, **more: object) -> Event:
-        """The row's job with what every turn has."""
-        return row | {
-            "prompt": prompt,
-            "workspace": _WORKSPACE,
-            "control": f"{_HOME}/control/{name}",
-            "model_socket": f"{_SOCKETS}/proxy.sock",
-            **more,
-        }
-
-    async def start(self, job: Event, name: str) -> asyncio.subprocess.Process:
+    async def start(self, call: AgentCall, name: str) -> asyncio.subprocess.Process:
+        for path, content in call.files.items():
+            self._own((self.home / path).parent)
+            (self.home / path).write_bytes(content)
+            os.chown(self.home / path, _USER, _USER)
         self._own(self.home / "control" / name)
-        file = self.home / f"{name}.json"
-        file.write_text(json.dumps(job))
-        os.chown(file, _USER, _USER)
-        binds = {self.home: _HOME, self.workspace: _WORKSPACE}
+        binds = {self.home: HOME, self.workspace: WORKSPACE}
         mounts = [part for source, target in binds.items() for part in ("-v", f"{source}:{target}")]
-        variables = {"HOME": _HOME, "LANG": "C.UTF-8", "TMPDIR": "/tmp", "ORCHESTRATOR_MODEL_TOKEN": self.token}
+        variables = {"HOME": HOME, "LANG": "C.UTF-8", "TMPDIR": "/tmp", **call.environment, **call.secrets}
         return await asyncio.create_subprocess_exec(
             "docker", "run", "--name", self._container(name), *_RESTRICTED,
-            *mounts, "-v", f"{self.sockets}:{_SOCKETS}:ro", "--tmpfs", "/tmp:exec,mode=1777",
+            *mounts, "-v", f"{self.sockets}:{MODEL_PLACE}:ro", "--tmpfs", "/tmp:exec,mode=1777",
             *(part for key, value in variables.items() for part in ("-e", f"{key}={value}")),
-            "-w", _WORKSPACE, "--user", str(_USER), self.image, *_PROGRAM, f"{_HOME}/{name}.json",
+            "-w", WORKSPACE, "--user", str(_USER), self.image, *call.argv,
             stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, limit=64 * 1024 * 1024,
         )  # fmt: skip
 

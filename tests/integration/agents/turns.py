@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from activities.adapters.agents.base import AgentCall
 from tests.support.patience import patience
 
 Event = dict[str, Any]
@@ -57,7 +58,7 @@ class Place(Protocol):
     workspace: Path
     sockets: Path
 
-    async def start(self, job: Event, name: str) -> asyncio.subprocess.Process: ...
+    async def start(self, call: AgentCall, name: str) -> asyncio.subprocess.Process: ...
 
     async def kill(self, name: str) -> None:
         """End the turn with everything in it, as a killed container does."""
@@ -93,9 +94,9 @@ class RunningTurn:
         self.tell({"kind": "cancel"})
 
 
-async def run(place: Place, job: Event, name: str, during: During | None = None, limit_s: float = 60.0) -> Seen:
+async def run(place: Place, call: AgentCall, name: str, during: During | None = None, limit_s: float = 60.0) -> Seen:
     """Run a turn to its end; `during` is called with each event. TimeoutError after `patience(limit_s)`."""
-    process = await place.start(job, name)
+    process = await place.start(call, name)
     assert process.stdout is not None
     assert process.stderr is not None
     seen, turn = Seen(), RunningTurn(place, name)
