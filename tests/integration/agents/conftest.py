@@ -11,7 +11,6 @@ from activities.adapters.agents.wrapped import AgentDefinition
 
 from activities.adapters.containers.engine import DockerContainerEngine
 from activities.adapters.containers.images import DockerImages
-from contracts.states import AgentKind
 from emulators.model.model import Model
 from emulators.model.scenarios import load
 from emulators.model.server import serving
@@ -24,10 +23,8 @@ WAYS = [(definition, runner) for definition in DEFINITIONS for runner in definit
 
 
 @pytest_asyncio.fixture(scope="session")
-async def images(tmp_path_factory: pytest.TempPathFactory) -> dict[AgentKind, str]:
-    """The tag of each agent's image; the first use builds them."""
-    built = DockerImages(DockerContainerEngine(), tmp_path_factory.mktemp("locks"))
-    return {definition.kind: await built.agent(definition.kind) for definition in DEFINITIONS}
+async def images(tmp_path_factory: pytest.TempPathFactory) -> DockerImages:
+    return DockerImages(DockerContainerEngine(), tmp_path_factory.mktemp("locks"))
 
 
 @pytest_asyncio.fixture
@@ -37,10 +34,10 @@ async def model() -> Model:
 
 @pytest_asyncio.fixture(params=WAYS, ids=[f"{definition.kind.value}-{runner}" for definition, runner in WAYS])
 async def agent(
-    request: pytest.FixtureRequest, images: dict[AgentKind, str], model: Model, tmp_path: Path
+    request: pytest.FixtureRequest, images: DockerImages, model: Model, tmp_path: Path
 ) -> AsyncIterator[Agent]:
     """An agent in its place, with a scripted model at the socket where the proxy listens."""
     definition, runner = request.param
-    place = ContainerPlace(images[definition.kind], tmp_path)
+    place = ContainerPlace(await images.agent(definition.kind), tmp_path)
     async with serving(model, socket=place.sockets / "proxy.sock"):
         yield Agent(definition, runner, place)
