@@ -1,6 +1,7 @@
 # What every image of agents and of tests begins with; the builder puts what belongs to one of them behind it.
 FROM debian:bookworm-slim
-ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+# What a project's environment has comes first; nothing runs as root once there is one.
+ENV PATH=/opt/environment/bin:/opt/environment/venv/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 
 RUN apt-get update -qq \
  && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \

@@ -4,4 +4,3 @@ ARG PARENT
 FROM $FETCHED AS fetched
 FROM $PARENT
 COPY --from=fetched --chown=1000:1000 /opt/environment/venv /opt/environment/venv
-ENV PATH=/opt/environment/venv/bin:$PATH

@@ -26,7 +26,7 @@ async def tried(
     With `keep_as` what a successful script has written becomes the image of that tag.
     """
     await engine.remove(name)
-    argv = ["timeout", "--kill-after=5", str(round(timeout_s)), "sh", "-ec", script]
+    argv = ["/usr/bin/timeout", "--kill-after=5", str(round(timeout_s)), "/bin/sh", "-ec", script]
     await engine.create(ContainerSpec(name, image, argv, environment={"TMPDIR": "/tmp"}, limits=Limits()))
     try:
         started = await engine.start(name)
