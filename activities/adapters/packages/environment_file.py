@@ -10,6 +10,7 @@ import asyncio
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
@@ -86,6 +87,23 @@ async def read_environment(read: Read) -> Environment:
             raise environment_failed(reason)
         files[path] = found
     return Environment(declared, files)
+
+
+def files_of(project: Path) -> Read:
+    """Reads from a checked-out copy; links are no files of it."""
+
+    async def read(path: str, limit: int) -> bytes | None:
+        return await asyncio.to_thread(_contained, project, path, limit)
+
+    return read
+
+
+def _contained(project: Path, path: str, limit: int) -> bytes | None:
+    file = project / path
+    steps = [project.joinpath(*Path(path).parts[:count]) for count in range(1, len(Path(path).parts) + 1)]
+    if any(step.is_symlink() for step in steps) or not file.is_file() or file.stat().st_size > limit:
+        return None
+    return file.read_bytes()
 
 
 def parsed_environment(content: bytes) -> EnvironmentFile:

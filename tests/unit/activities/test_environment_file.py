@@ -10,12 +10,14 @@ from typing import Any, cast
 import pytest
 
 from activities.adapters.containers.engine import ContainerSpec, ContainerState
+from activities.adapters.containers.images import DockerImages, ProjectImage
 from activities.adapters.containers.images.builder import ImageBuilder
 from activities.adapters.containers.images.environments import EnvironmentBuilder, script_of
 from activities.adapters.packages.environment_file import (
     ENVIRONMENT_FILE,
     MAX_FILE,
     Environment,
+    files_of,
     parsed_environment,
     read_environment,
 )
@@ -113,6 +115,24 @@ async def test_the_files_of_the_steps_count_and_a_missing_or_large_one_is_named(
     for files in (declared, {**declared, "package.json": b"x" * (MAX_FILE + 1)}):
         with pytest.raises(OrchestratorError, match=r"package\.json"):
             await read(files)
+
+
+async def test_a_link_in_a_repository_leads_nowhere(tmp_path: Path) -> None:
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside" / "secret").write_text("secret")
+    project = tmp_path / "project"
+    project.mkdir()
+    (project / "link").symlink_to(tmp_path / "outside" / "secret")
+    (project / "folder").symlink_to(tmp_path / "outside")
+    (project / "plain").write_text("plain")
+    read = files_of(project)
+    assert [await read(path, 100) for path in ("plain", "link", "folder/secret", "none")] == [
+        b"plain",
+        None,
+        None,
+        None,
+    ]
+    assert await read("plain", 2) is None
 
 
 # Setting up
@@ -252,3 +272,17 @@ async def test_names_that_are_wrong_are_told_apart_from_a_network_that_is_away(
         await environments(engine, tmp_path).ensure("agent:1", Environment(parsed_environment(b"packages: [libfoo]")))
     assert (caught.value.code is ErrorCode.ENVIRONMENT_FAILED) is is_wrong
     assert caught.value.retryable is not is_wrong
+
+
+async def test_a_turn_goes_on_without_an_environment_that_cannot_be(tmp_path: Path) -> None:
+    async def broken(path: str, limit: int) -> bytes | None:
+        return b"packages: ['x; id']" if path == ENVIRONMENT_FILE else None
+
+    async def quiet(path: str, limit: int) -> bytes | None:
+        return b"egress: none" if path == ENVIRONMENT_FILE else None
+
+    images = DockerImages(cast("Any", Engine()), tmp_path)
+    refused, closed = await images.project("agent:1", broken), await images.project("agent:1", quiet)
+    assert (refused.tag, refused.reaches_out) == ("agent:1", True)
+    assert ENVIRONMENT_FILE in (refused.problem or "")
+    assert closed == ProjectImage("agent:1", None, reaches_out=False)

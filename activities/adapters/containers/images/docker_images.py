@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from activities.adapters.containers.engine import DockerContainerEngine
@@ -11,9 +12,21 @@ from activities.adapters.containers.images import recipes
 from activities.adapters.containers.images.agent_programs import AGENT_PROGRAMS
 from activities.adapters.containers.images.builder import ImageBuilder
 from activities.adapters.containers.images.environments import EnvironmentBuilder
-from activities.adapters.packages.environment_file import Environment
+from activities.adapters.packages.environment_file import Environment, Read, read_environment
 from contracts.errors import ErrorCode, OrchestratorError
 from contracts.states import AgentKind
+
+
+@dataclass(frozen=True)
+class ProjectImage:
+    """The image for a turn in a project. `problem` says, for the agent, why the project's environment is not in it.
+
+    `reaches_out` is False if the project declares that turns need no way out.
+    """
+
+    tag: str
+    problem: str | None = None
+    reaches_out: bool = True
 
 
 class DockerImages:
@@ -50,3 +63,17 @@ class DockerImages:
         cannot be set up: then its file is at fault, and neither the agent nor this machine.
         """
         return await self._environments.ensure(parent, environment)
+
+    async def project(self, parent: str, read: Read) -> ProjectImage:
+        """`parent` with the environment that the repository declares, read through `read`.
+
+        An environment that cannot be set up stops no turn: only an agent can repair its file.
+        """
+        try:
+            environment = await read_environment(read)
+            tag = await self.environment(parent, environment)
+        except OrchestratorError as error:
+            if error.code is not ErrorCode.ENVIRONMENT_FAILED:
+                raise
+            return ProjectImage(parent, str(error.details["evidence"]))
+        return ProjectImage(tag, None, environment.file.egress != "none")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
@@ -139,7 +138,6 @@ def _uv() -> dict[str, Source]:
     return {"uv": (Path(find_uv_bin()), 0o755)}
 
 
-@cache
 def text_of(name: str) -> str:
     """A file of `infra/images`."""
     return (_IMAGES / name).read_text()

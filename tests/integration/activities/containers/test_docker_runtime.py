@@ -14,7 +14,7 @@ from activities.adapters.agents.scripted_cli import ScriptedAgent
 from activities.adapters.containers import images as docker_images
 from activities.adapters.containers.agent import DockerAgentRuntime
 from activities.adapters.containers.engine import DockerContainerEngine, obstacle
-from activities.adapters.containers.images import BASE_IMAGE
+from activities.adapters.containers.images import BASE_IMAGE, recipes
 from activities.adapters.containers.runs import ContainerRuns
 from activities.adapters.containers.workspaces import WORKER_LABEL
 from activities.adapters.runs.states import RunStatus
@@ -259,8 +259,9 @@ async def test_an_image_is_built_and_tried_before_it_has_its_tag(
     # What is built is there, and is no place to work in: the smoke test must say so.
     (broken / "worker.Dockerfile").write_text(f"FROM {good}\nCOPY --chown=0:0 scripted_agent /opt/other\nUSER 0:0\n")
     (broken / "worker-run.sh").write_text(f"#!/bin/sh\n# {bench.worker}\nexit 1\n")
-    monkeypatch.setattr(docker_images, "_IMAGES", broken)
-    monkeypatch.setattr(docker_images, "_SMOKE", "test -e /nowhere")
+    (broken / "system.Dockerfile").touch()
+    monkeypatch.setattr(recipes, "_IMAGES", broken)
+    monkeypatch.setattr(recipes, "_WORKER_SMOKE", "test -e /nowhere")
     tags = docker("images", "--format", "{{.Tag}}", docker_images.REPOSITORY).split()
     with pytest.raises(OrchestratorError) as refused:
         await runtime.images().worker()
