@@ -8,11 +8,11 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Awaitable, Sequence
+from collections.abc import Coroutine, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from .control import Cancel, Command, ControlDirectory, Hang, Steer
 from .ended import HUNG, NOT_STARTED, Ended, TurnFailed
@@ -107,14 +107,12 @@ class Turn:
             self._steers.clear()
             self.events.note("steered", text=bounded(text))
 
-    async def _first(self, prompting: asyncio.Task[Ended]) -> Command | None:
-        """The command that came before the prompt ended; None if it ended."""
+    async def _first(self, work: asyncio.Task[Any]) -> Command | None:
+        """The command that came before the work ended; None if it ended."""
         telling = asyncio.create_task(self.commands.get())
         try:
-            await asyncio.wait({prompting, telling}, return_when=asyncio.FIRST_COMPLETED)
-            if prompting.done() and not telling.done():
-                return None
-            return telling.result()
+            await asyncio.wait({work, telling}, return_when=asyncio.FIRST_COMPLETED)
+            return telling.result() if telling.done() else None
         finally:
             telling.cancel()
 
@@ -126,12 +124,12 @@ class Turn:
         if not prompting.done() and isinstance(command, Steer):
             raise TurnFailed(HUNG, f"The agent did not stop for a message within {self.job.cancel_s:g} s.")
 
-    async def _unless_told(self, opening: Awaitable[None], limit_s: float) -> Command | None:
+    async def _unless_told(self, opening: Coroutine[Any, Any, None], limit_s: float) -> Command | None:
         """None once the session is open. What is said meanwhile waits, unless it ends the turn."""
-        task = asyncio.ensure_future(opening)
+        task = asyncio.create_task(opening)
         try:
             async with asyncio.timeout(limit_s):
-                while (command := await self._first_of_opening(task)) is not None:
+                while (command := await self._first(task)) is not None:
                     if not isinstance(command, Steer):
                         return command
                     self._steers.append(command.text)
@@ -141,14 +139,6 @@ class Turn:
             raise TurnFailed(NOT_STARTED, f"The agent gave no session within {limit_s:g} s.") from None
         finally:
             task.cancel()
-
-    async def _first_of_opening(self, task: asyncio.Future[None]) -> Command | None:
-        telling = asyncio.create_task(self.commands.get())
-        try:
-            await asyncio.wait({task, telling}, return_when=asyncio.FIRST_COMPLETED)
-            return telling.result() if telling.done() else None
-        finally:
-            telling.cancel()
 
     def _watch(self) -> None:
         """Tell of an agent that says nothing and waits for no answer of the model."""
