@@ -20,6 +20,7 @@ from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, stop
 from contracts.base import Page
 from contracts.errors import ErrorClass, ErrorCode, OrchestratorError, bounded
 from contracts.maintenance import OpenTask, OpenTaskList, Tidied
+from contracts.models import ModelSpending, ModelTurn, OpenModelTurn
 from contracts.nouns import (
     AnswerRequest,
     ArtifactContent,
@@ -428,6 +429,16 @@ class ApiClient:
 
     async def record_health(self, release_id: str, seen: ReleaseHealth) -> None:
         await self._request("PUT", f"/internal/releases/{_part(release_id)}/health", DeploymentDTO, seen)
+
+    async def open_model_turn(self, body: OpenModelTurn) -> ModelTurn:
+        return await self._post("/internal/model-turns", ModelTurn, body)
+
+    async def model_spending(self, worker_id: str, turn: int) -> ModelSpending:
+        return await self._get(f"/internal/model-turns/{_part(worker_id)}/{turn}", ModelSpending)
+
+    async def end_model_turn(self, worker_id: str, turn: int) -> ModelSpending:
+        """The turn's token opens nothing from now on."""
+        return await self._post(f"/internal/model-turns/{_part(worker_id)}/{turn}/end", ModelSpending, None)
 
     # How a request is made
 
