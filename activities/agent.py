@@ -8,7 +8,8 @@ from activities.ended import refuse_if_ended
 from activities.following import beating, followed, or_stop, to_the_end
 from activities.ports import AgentRuntime, Platform
 from contracts.names import ActivityName
-from contracts.steps import Done, TurnRequest, TurnResult
+from contracts.steps import TurnRequest, TurnResult
+from contracts.worker_steps import ControlTaken, TurnControl, TurnLeft
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,12 @@ class AgentActivities:
         return TurnResult(outcome=await or_stop(turn, lambda: self.runtime.stop_turn(request)))
 
     @activity.defn(name=ActivityName.AGENT_STOP_TURN)
-    async def stop_turn(self, request: TurnRequest) -> Done:
-        """Stop a turn that is no longer followed; a second run finds it stopped."""
+    async def stop_turn(self, request: TurnRequest) -> TurnLeft:
+        """Stop a turn that is no longer followed; a second run finds it stopped, and reads the same of it."""
         await to_the_end(self.runtime.stop_turn(request))
-        return Done()
+        return await beating(self.runtime.left_by(request))
+
+    @activity.defn(name=ActivityName.AGENT_CONTROL_TURN)
+    async def control_turn(self, control: TurnControl) -> ControlTaken:
+        """Give a message to the turn that runs, or ask it to end; a second run gives it the same one."""
+        return ControlTaken(taken=await beating(self.runtime.control_turn(control)))

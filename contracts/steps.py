@@ -66,10 +66,13 @@ class WorkspaceFile(Step):
 
 
 class WorkspacePush(Step):
+    """With `expected`, a branch that has moved from there to what is not in the workspace's head is not overwritten."""
+
     worker_id: Identifier
     repository: RepositoryFullName
     branch: str
     base_commit: CommitSha
+    expected: CommitSha | None = None
 
 
 class PushedBranch(Step):
@@ -91,7 +94,10 @@ class Done(Step):
 
 
 class TurnRequest(Step):
-    """One turn of a CLI agent. `timeout_s` is in seconds. `egress_hosts`: what it may reach, filled when it begins."""
+    """One turn of a CLI agent. `timeout_s` is in seconds. `egress_hosts`: what it may reach, filled when it begins.
+
+    `login_volume` is a volume with the agent's own log-in: then the turn has no model of the platform's.
+    """
 
     worker_id: Identifier
     turn: int = Field(ge=1)
@@ -104,6 +110,7 @@ class TurnRequest(Step):
     timeout_s: int = Field(default=3600, ge=1)
     env_vars: dict[str, str] = Field(default_factory=dict)
     egress_hosts: list[str] = Field(default_factory=list)
+    login_volume: str | None = None
 
 
 class TurnResult(Step):

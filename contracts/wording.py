@@ -32,6 +32,14 @@ def counted(number: int, one: str, many: str = "") -> str:
     return f"{number} {one if number == 1 else many or f'{one}s'}"
 
 
+def duration(seconds: int) -> str:
+    """`3 days`, `90 minutes`, `20 seconds`: in the largest unit in which it is a whole number."""
+    for unit, size in (("day", 86_400), ("hour", 3_600), ("minute", 60)):
+        if seconds >= size and seconds % size == 0:
+            return counted(seconds // size, unit)
+    return counted(seconds, "second")
+
+
 def in_words(problem: Mapping[str, Any]) -> str:
     """One error of pydantic's `errors()` (with its context) as a person reads it."""
     if problem["type"] == "string_pattern_mismatch":
