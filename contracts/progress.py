@@ -13,7 +13,7 @@ from contracts.states import ProjectStatus, Stage, TaskKind, TaskState
 from contracts.subjects import Subject
 
 ProgressType = Literal["started", "progress", "completed", "failed"]
-FineKind = Literal["text", "thinking", "tool", "diff", "command", "plan", "steer", "life"]
+FineKind = Literal["message", "thought", "plan", "tool", "command", "diff", "result", "steer", "life"]
 """What a fine event of an agent is about. `life`: its turn began or ended."""
 
 
