@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from contracts.acceptance import AcceptanceRequest, AcceptanceResult
+
 from contracts.agent_workers import SendMessageCommand, SendMessageResponse, TurnOutcome
 from contracts.artifacts import ArtifactRef
 from contracts.departments import DeployMessage, DeployResult, ScaffolderMessage

@@ -171,7 +171,8 @@ class AgentWorkerMemory(Contract):
 
     `taken` are the request ids of the newest messages and files, in order; none of them is carried out again.
     `responses`, `file_responses` and `steer_responses` are the newest answers, which a repeated request gets once more.
-    `pushed` is where the platform has last seen or put the work branch; `resting` the state between turns.
+    `agent` is the one that works now, None for that of the configuration. `pushed` is where the platform has last seen
+    or put the work branch; `resting` the state between turns.
     """
 
     turns: int
@@ -182,6 +183,7 @@ class AgentWorkerMemory(Contract):
     responses: list[SendMessageResponse] = Field(default_factory=list)
     file_responses: list[SendFileResponse] = Field(default_factory=list)
     steer_responses: list[SteerWorkerResponse] = Field(default_factory=list)
+    agent: AgentKind | None = None
     pushed: CommitSha | None = None
     resting: AgentWorkerState = AgentWorkerState.IDLE
     cost_usd: float | None = None

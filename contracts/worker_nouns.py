@@ -14,8 +14,8 @@ MAX_IDLE_EXPIRY_S = 31_536_000
 class WorkerCreate(Contract):
     """An agent that a person talks to. The caller chooses `worker_id`: the same again is the same agent worker.
 
-    With `project_id` it works in a clone of the project's repository, on the branch `task/<worker_id>`; without one in an
-    empty folder, and nothing is pushed. `mount_session_volume`: with the person's own log-in at the agent's vendor.
+    With `project_id` it works in a clone of the project's repository, on the branch `task/<worker_id>`; without one in
+    an empty folder, and nothing is pushed. `mount_session_volume`: with the person's own log-in at the agent's vendor.
     `idle_expiry_s`: seconds without a message after which it ends; null: the installation's own.
     """
 

@@ -1,10 +1,10 @@
 """Life of one agent worker: turns one at a time, in order, each message consumed by exactly one turn.
 
 Started by `engineering` (or by a `create` command). Updates: `send_message` answers when its turn has ended,
-`send_file`, `steer` (a message for the turn that runs), `stop` (that turn ends, the agent worker stays), `delete`. Query
-`status`. Nothing runs between turns; an agent worker with an idle expiry ends by itself. The agent commits locally;
-after each turn the platform pushes the work branch and compares the remote, and before each turn it takes up what
-people have pushed there; without a repository it works in a plain folder. Cancelling it stops the running turn,
+`send_file`, `steer` (a message for the turn that runs), `stop` (that turn ends, the agent worker stays), `delete`.
+Query `status`. Nothing runs between turns; an agent worker with an idle expiry ends by itself. The agent commits
+locally; after each turn the platform pushes the work branch and compares the remote, and before each turn it takes up
+what people have pushed there; without a repository it works in a plain folder. Cancelling it stops the running turn,
 confirmed. Before Temporal's limits it continues as new, between turns and when everybody has their answer; what was
 taken is remembered.
 """
@@ -39,7 +39,7 @@ with workflow.unsafe.imports_passed_through():
     from contracts.names import QueryName, Queue, UpdateName, WorkflowName
     from contracts.states import AgentWorkerState
     from contracts.wording import counted, duration
-    from contracts.worker_steps import TurnLeft
+    from contracts.worker_steps import ControlKind, ControlTaken, TurnControl, TurnLeft
     from workflows import failures, worker_words
     from workflows.worker_branch import WorkBranch
     from workflows.worker_inbox import WorkerInbox
@@ -62,6 +62,7 @@ class AgentWorkerWorkflow:
         self._record = WorkerRecord(self._worker_id, command, memory)
         self._turns = memory.turns
         self._current: str | None = None
+        self._agent = memory.agent or command.config.agent
         self._session_id = memory.session_id
         self._host_queue = memory.host_queue
         self._deleted = False
@@ -220,6 +221,7 @@ class AgentWorkerWorkflow:
         memory = AgentWorkerMemory(
             turns=self._turns,
             session_id=self._session_id,
+            agent=self._agent,
             base_commit=self._branch.base_commit,
             host_queue=self._host_queue,
             pushed=self._branch.pushed,
@@ -278,6 +280,9 @@ class AgentWorkerWorkflow:
 
     def _begin(self, command: SendMessageCommand) -> None:
         self._turns += 1
+        if command.agent not in {None, self._agent}:
+            # Another agent goes on in the same workspace. A session belongs to the agent that has begun it.
+            self._agent, self._session_id = command.agent or self._agent, None
         self._controls, self._stop_asked, self._stoppable = 0, False, True
         self._state, self._current = AgentWorkerState.RUNNING, command.request_id
         workflow.set_current_details(f"Agent worker `{self._worker_id}`: turn {self._turns}")
@@ -287,7 +292,7 @@ class AgentWorkerWorkflow:
         told = worker_words.with_news(command.message, await self._branch.take_up(), self._steps.branch)
         if self._stop_asked:
             raise asyncio.CancelledError
-        request = self._steps.turn(command, self._turns, told, self._session_id)
+        request = self._steps.turn(command, self._turns, self._agent, told, self._session_id)
         self._agent_runs = True
         try:
             outcome = await self._steps.run_turn(request, self._host_queue)
@@ -307,9 +312,8 @@ class AgentWorkerWorkflow:
         await self._stop_running()
 
     async def _give(self, command: SteerWorkerCommand) -> None:
-        self._controls += 1
         try:
-            taken = await self._steps.control(self._turns, self._controls, "steer", command.message, self._host_queue)
+            taken = await self._control("steer", command.message)
             error = None if taken.taken else worker_words.NOT_STEERED
         except ActivityError as failed:
             if is_cancelled_exception(failed):
@@ -322,9 +326,8 @@ class AgentWorkerWorkflow:
 
     async def _stop_running(self) -> None:
         """First the agent is asked to end, so that it says what it has done; then it is stopped."""
-        self._controls += 1
         try:
-            asked = await self._steps.control(self._turns, self._controls, "cancel", "", self._host_queue)
+            asked = await self._control("cancel")
             if asked.taken:
                 grace = timedelta(seconds=self._command.stop_grace_s)
                 await workflow.wait_condition(lambda: not self._agent_runs, timeout=grace)
@@ -368,9 +371,13 @@ class AgentWorkerWorkflow:
         return self._stop_asked and not self._deleted and workflow.cancellation_reason() is None
 
     def _tell(self, kind: str | None = None, note: str | None = None, transcript: ArtifactRef | None = None) -> None:
-        event = WorkerLifecycleEvent.model_validate(
-            {"worker_id": self._worker_id, "type": kind, "detail": note and note[:500], "timestamp": workflow.now()}
-        ) if kind else None
+        event = (
+            WorkerLifecycleEvent.model_validate(
+                {"worker_id": self._worker_id, "type": kind, "detail": note and note[:500], "timestamp": workflow.now()}
+            )
+            if kind
+            else None
+        )
         self._record.tell(
             self._state,
             self._turns,
@@ -383,8 +390,20 @@ class AgentWorkerWorkflow:
             idle_expiry_s=None if self._current or self._over else self._command.idle_expiry_s,
         )
 
+    async def _control(self, kind: ControlKind, text: str = "") -> ControlTaken:
+        self._controls += 1
+        control = TurnControl(
+            worker_id=self._worker_id,
+            turn=self._turns,
+            agent=self._agent,
+            number=self._controls,
+            kind=kind,
+            text=text,
+        )
+        return await self._steps.control(control, self._host_queue)
+
     async def _stop_turn(self, command: SendMessageCommand) -> TurnLeft:
-        request = self._steps.turn(command, self._turns, command.message, self._session_id)
+        request = self._steps.turn(command, self._turns, self._agent, command.message, self._session_id)
         return await self._steps.stop_turn(request, self._host_queue)
 
     async def _remove_workspace(self) -> None:

@@ -46,11 +46,12 @@ class WorkerRecord:
         self.cost_usd, self.unmetered = memory.cost_usd, memory.unmetered
 
     def spend(self, outcome: TurnOutcome) -> None:
-        """Add what a turn has cost. What only the agent itself says of it is not measured."""
-        if outcome.cost_usd is None:
+        """Add what a turn has cost, as the proxy has seen it; else what the agent says, which nobody has measured."""
+        cost = outcome.spending.cost_usd if outcome.spending else outcome.cost_usd
+        if cost is None:
             return
-        self.cost_usd = (self.cost_usd or 0.0) + outcome.cost_usd
-        self.unmetered = True
+        self.cost_usd = (self.cost_usd or 0.0) + cost
+        self.unmetered = self.unmetered or outcome.spending is None
 
     def tell(
         self,

@@ -6,6 +6,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.agent import AgentActivities
     from activities.repository import RepositoryActivities
     from contracts.agent_workers import AgentWorkerRun, SendMessageCommand, TurnOutcome
+    from contracts.states import AgentKind
     from contracts.steps import (
         PushedBranch,
         TurnRequest,
@@ -15,7 +16,7 @@ with workflow.unsafe.imports_passed_through():
         WorkspaceRemoval,
         WorkspaceRequest,
     )
-    from contracts.worker_steps import BranchTakeUp, ControlKind, ControlTaken, TakenUp, TurnControl, TurnLeft
+    from contracts.worker_steps import BranchTakeUp, ControlTaken, TakenUp, TurnControl, TurnLeft
     from workflows import options
 
 
@@ -34,7 +35,14 @@ class WorkerSteps:
     def branch(self) -> str:
         return self._run.context.get("branch", "")
 
-    def turn(self, command: SendMessageCommand, number: int, message: str, session_id: str | None) -> TurnRequest:
+    @property
+    def user_id(self) -> int | None:
+        told = self._run.context.get("user_id", "")
+        return self._run.user_id or (int(told) if told.isdecimal() else None)
+
+    def turn(
+        self, command: SendMessageCommand, number: int, agent: AgentKind, message: str, session_id: str | None
+    ) -> TurnRequest:
         """The turn of a message; `message` is what the agent is told."""
         return TurnRequest(
             worker_id=self._worker_id,
@@ -42,12 +50,14 @@ class WorkerSteps:
             request_id=command.request_id,
             task_id=self._run.context.get("task_id", self._worker_id),
             project_id=self._run.context.get("project_id", self._worker_id),
-            agent=self._run.config.agent,
+            agent=agent,
             message=message,
             session_id=session_id,
             timeout_s=command.timeout,
             env_vars=self._run.config.env_vars,
-            login_volume=self._run.login_volume,
+            user_id=self.user_id,
+            model=command.model,
+            login_volume=self._run.login_volume if agent is self._run.config.agent else None,
         )
 
     async def make_workspace(self) -> WorkspaceReady:
@@ -80,18 +90,11 @@ class WorkerSteps:
         )
         return result.outcome
 
-    async def control(self, turn: int, number: int, kind: ControlKind, text: str, queue: str) -> ControlTaken:
+    async def control(self, control: TurnControl, queue: str) -> ControlTaken:
         return await workflow.execute_activity_method(
             AgentActivities.control_turn,
-            TurnControl(
-                worker_id=self._worker_id,
-                turn=turn,
-                agent=self._run.config.agent,
-                number=number,
-                kind=kind,
-                text=text,
-            ),
-            **options.named(options.on_queue(options.CONTROL, queue), f"Tell turn {turn}: {kind}"),
+            control,
+            **options.named(options.on_queue(options.CONTROL, queue), f"Tell turn {control.turn}: {control.kind}"),
         )
 
     async def stop_turn(self, request: TurnRequest, queue: str) -> TurnLeft:

@@ -21,7 +21,9 @@ def with_news(message: str, taken: TakenUp | None, branch: str) -> str:
 def _news(taken: TakenUp, branch: str) -> str:
     files = "\n".join(f"- {name}" for name in taken.files[:50])
     if taken.state == "taken":
-        return f"Since your last turn a person has pushed to {branch}. It is in your workspace now; it changed:\n{files}"
+        return (
+            f"Since your last turn a person has pushed to {branch}. It is in your workspace now; it changed:\n{files}"
+        )
     return (
         f"Since your last turn a person has pushed to {branch}, and it does not fit yours. Merge {PUSHED} into your "
         f"branch, resolve the conflicts and commit, before you do anything else. In the way:\n{files}"

@@ -47,6 +47,10 @@ class AgentCli(Protocol):
     @property
     def programs(self) -> list[Path]: ...
 
+    @property
+    def takes_controls(self) -> bool:
+        """Whether it looks for messages, and for the wish to end, in `control/` of its home while it works."""
+
     def argv(self, prompt: str, session_id: str | None, privileged: bool) -> list[str]:
         """The command line; `privileged` says that it will run as root."""
 

@@ -19,6 +19,7 @@ class ClaudeCode:
     program: Path
     extra_environment: Mapping[str, str] = field(default_factory=dict)
     kind: AgentKind = AgentKind.CLAUDE_CODE
+    takes_controls: bool = False
 
     @property
     def programs(self) -> list[Path]:

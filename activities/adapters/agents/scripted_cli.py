@@ -25,6 +25,7 @@ class ScriptedAgent:
     run_log: Path | None = None
     extra_environment: Mapping[str, str] = field(default_factory=dict)
     kind: AgentKind = AgentKind.SCRIPTED
+    takes_controls: bool = False
 
     @property
     def programs(self) -> list[Path]:
