@@ -1,6 +1,8 @@
 """Agent workers as the API shows them, and what callers send to them."""
 
-from pydantic import AwareDatetime, Field
+from typing import Annotated
+
+from pydantic import AwareDatetime, Field, StringConstraints
 
 from contracts.agent_workers import SendMessageResponse, WorkerLifecycleEvent
 from contracts.artifacts import ArtifactRef
@@ -11,6 +13,10 @@ from contracts.states import AgentKind, AgentWorkerState
 MAX_IDLE_EXPIRY_S = 31_536_000
 
 
+OwnWorkerId = Annotated[str, StringConstraints(pattern=r"^w-[A-Za-z0-9._-]{1,98}$")]
+"""The id of an agent worker that a person makes: those of tasks have the ids of their tasks."""
+
+
 class WorkerCreate(Contract):
     """An agent that a person talks to. The caller chooses `worker_id`: the same again is the same agent worker.
 
@@ -19,8 +25,8 @@ class WorkerCreate(Contract):
     `idle_expiry_s`: seconds without a message after which it ends; null: the installation's own.
     """
 
-    worker_id: Identifier
-    name: ShortText
+    worker_id: OwnWorkerId
+    name: str = Field(min_length=1, max_length=100)
     agent: AgentKind | None = None
     project_id: Identifier | None = None
     capabilities: list[ShortText] = Field(default_factory=list, max_length=50)
@@ -32,7 +38,8 @@ class AgentWorkerDTO(Contract):
     """`state` is that of the workflow. `cost_usd` is None while nothing is known, and never 0 for that.
 
     `unmetered`: a part of the cost is the agent's own claim. `container`, `offset` and `live_cost_usd` are of the turn
-    that runs now, as its activity has said last. `last_event` is the newest of its life.
+    that runs now, as its activity has said last. `last_event` is the newest of its life, `last_event_seq` the newest in
+    its own stream; one that works for a task is told of in the task's.
     """
 
     id: Identifier
@@ -57,6 +64,7 @@ class AgentWorkerDTO(Contract):
     transcripts: list[ArtifactRef] = Field(default_factory=list)
     expires_at: AwareDatetime | None = None
     last_event: WorkerLifecycleEvent | None = None
+    last_event_seq: int = 0
     container: str | None = None
     offset: int | None = None
     live_cost_usd: float | None = None

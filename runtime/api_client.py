@@ -357,9 +357,7 @@ class ApiClient:
     async def worker(self, worker_id: str) -> AgentWorkerDTO:
         return await self._get(f"/workers/{_part(worker_id)}", AgentWorkerDTO)
 
-    async def send_worker_message(
-        self, worker_id: str, body: WorkerMessage, *, wait_s: int = 0
-    ) -> WorkerMessageReply:
+    async def send_worker_message(self, worker_id: str, body: WorkerMessage, *, wait_s: int = 0) -> WorkerMessageReply:
         """One turn. Waits for its end for `wait_s` seconds at most; the same body again attaches to the same turn."""
         path = f"/workers/{_part(worker_id)}/messages?wait_s={wait_s}"
         return await self._post(path, WorkerMessageReply, body)
