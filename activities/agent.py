@@ -11,7 +11,8 @@ from contracts.agent_workers import TurnOutcome
 from contracts.models import ModelSpending, ModelTurn, OpenModelTurn
 from contracts.names import ActivityName
 from contracts.states import AgentKind
-from contracts.steps import Done, TurnRequest, TurnResult
+from contracts.steps import TurnRequest, TurnResult
+from contracts.worker_steps import ControlTaken, TurnControl, TurnLeft
 
 
 @dataclass(frozen=True)
@@ -35,10 +36,15 @@ class AgentActivities:
         return TurnResult(outcome=outcome if model is None else await beating(self._metered(request, outcome, model)))
 
     @activity.defn(name=ActivityName.AGENT_STOP_TURN)
-    async def stop_turn(self, request: TurnRequest) -> Done:
-        """Stop a turn that is no longer followed; a second run finds it stopped."""
+    async def stop_turn(self, request: TurnRequest) -> TurnLeft:
+        """Stop a turn that is no longer followed; a second run finds it stopped, and reads the same of it."""
         await to_the_end(self.runtime.stop_turn(request))
-        return Done()
+        return await beating(self.runtime.left_by(request))
+
+    @activity.defn(name=ActivityName.AGENT_CONTROL_TURN)
+    async def control_turn(self, control: TurnControl) -> ControlTaken:
+        """Give a message to the turn that runs, or ask it to end; a second run gives it the same one."""
+        return ControlTaken(taken=await beating(self.runtime.control_turn(control)))
 
     async def _metered(self, request: TurnRequest, outcome: TurnOutcome, model: ModelTurn) -> TurnOutcome:
         """What the turn has really spent, and what has stopped it at the model, whatever the agent says."""
@@ -47,7 +53,8 @@ class AgentActivities:
 
 
 def has_model(request: TurnRequest) -> bool:
-    return request.agent is not AgentKind.SCRIPTED
+    """Whether the platform pays for it: not with a log-in of the agent's own."""
+    return request.agent is not AgentKind.SCRIPTED and request.login_volume is None
 
 
 def judged_by_the_model(outcome: TurnOutcome, spending: ModelSpending, *, refused: bool = False) -> TurnOutcome:

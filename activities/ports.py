@@ -40,6 +40,14 @@ from contracts.steps import (
     WorkspaceReady,
     WorkspaceRequest,
 )
+from contracts.worker_steps import (
+    AgentWorkerAck,
+    AgentWorkerProjection,
+    BranchTakeUp,
+    TakenUp,
+    TurnControl,
+    TurnLeft,
+)
 
 
 @dataclass(frozen=True)
@@ -104,7 +112,13 @@ class Workspaces(Protocol):
     async def write_file(self, request: WorkspaceFile) -> None: ...
 
     async def push(self, request: WorkspacePush) -> PushedBranch:
-        """Push the local head to the task branch, and compare what the remote has."""
+        """Push the local head to the task branch, and compare what the remote has.
+
+        Raises BRANCH_MOVED when the branch is not where it is expected, and the head does not have what is there.
+        """
+
+    async def take_up(self, request: BranchTakeUp) -> TakenUp:
+        """Merge what others have pushed to the task branch into the workspace; nothing if that is where it was."""
 
     async def remove(self, worker_id: str) -> None: ...
 
@@ -123,6 +137,12 @@ class AgentRuntime(Protocol):
 
     async def stop_turn(self, request: TurnRequest) -> None:
         """Stop the turn and everything that it started; return when all of it has ended."""
+
+    async def control_turn(self, control: TurnControl) -> bool:
+        """Leave it in the home of the agent that works in this turn; False for an agent that does not look there."""
+
+    async def left_by(self, request: TurnRequest) -> TurnLeft:
+        """What can be read of a turn that was stopped."""
 
 
 class Tester(Protocol):
@@ -191,7 +211,10 @@ class Platform(Protocol):
     async def has_ended(self, task_id: str) -> bool:
         """Whether the task has its final state; False for one that nobody knows."""
 
-    async def post_events(self, task_id: str, events: list[FineEvent]) -> None: ...
+    async def record_worker(self, projection: AgentWorkerProjection) -> AgentWorkerAck: ...
+
+    async def post_events(self, task_id: str, events: list[FineEvent]) -> None:
+        """Of a task, or of an agent worker that works for none."""
 
     async def egress_hosts(self, project_id: str) -> list[str]:
         """What agents of the project may reach; nothing for what is no project."""

@@ -147,7 +147,7 @@ def processes(settings: Settings, forge: Forge, artifacts: DirectoryArtifactStor
     agents = UnprivilegedUsers(home, _programs(settings))
     workspaces_dir = _workspaces_dir(settings)
     return AgentEnvironment(
-        LocalWorkspaces(workspaces_dir, forge, agents, Queue.AGENTS),
+        LocalWorkspaces(workspaces_dir, forge, agents, Queue.AGENTS, supervisor),
         ProcessAgentRuntime(
             supervisor,
             settings.agents_dir / "homes",

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 
-from activities.adapters.agents.base import AgentReport
+from activities.adapters.agents.base import AgentReport, StreamReader
 from activities.adapters.runs.follower import readable
 from activities.adapters.runs.states import RunStatus
 from contracts import redaction
@@ -17,8 +18,9 @@ from contracts.artifacts import ArtifactRef
 from contracts.criteria import MAX_CRITERIA, Criterion
 from contracts.errors import ErrorCode, OrchestratorError, bounded, bounded_list
 from contracts.models import ModelLimit
-from contracts.states import CriterionState
+from contracts.states import AgentKind, CriterionState
 from contracts.steps import TurnRequest
+from contracts.worker_steps import TurnControl
 
 MAX_OUTCOME_BYTES = 256 * 1024
 _MAX_SUMMARY = 20_000
@@ -85,10 +87,18 @@ def shared_transcript(request: TurnRequest, content: bytes, token: str | None = 
     return redaction.redacted(text, secrets, _HIDDEN).encode("utf-8", "surrogateescape")
 
 
-def unknown_agent(request: TurnRequest, known: list[str]) -> OrchestratorError:
+def said_by_stopped(request: TurnRequest, reader: StreamReader, content: bytes) -> tuple[str | None, bytes]:
+    """The session of a turn that came to no end of its own, and its output as it may be kept."""
+    for line in content.splitlines():
+        reader.feed(line)
+    session_id = reader.report.session_id
+    return readable(session_id) if session_id else None, shared_transcript(request, content)
+
+
+def unknown_agent(kind: AgentKind, known: list[str]) -> OrchestratorError:
     return OrchestratorError(
         ErrorCode.INVALID_INPUT,
-        f"The agent {request.agent.value} is not available here. Available: {', '.join(sorted(known))}.",
+        f"The agent {kind.value} is not available here. Available: {', '.join(sorted(known))}.",
     )
 
 
@@ -202,6 +212,16 @@ def _judged(ended: EndedTurn, claim: ClaimedOutcome | None) -> tuple[Literal["do
 
 def outcome_path(name: str) -> str:
     return f"outcomes/{name}.json"
+
+
+def control_path(name: str, control: TurnControl) -> str:
+    """Where the wrapper of the agent in the run `name` looks for it, below the agent's home."""
+    return f"control/{name}/{control.number:03}.json"
+
+
+def control_file(control: TurnControl) -> bytes:
+    said = {"kind": control.kind} | ({"text": control.text.replace("\0", "")} if control.kind == "steer" else {})
+    return json.dumps(said).encode()
 
 
 def allowed_variable(name: str) -> bool:

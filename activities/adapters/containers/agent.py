@@ -13,6 +13,8 @@ from activities.adapters.agents.outcome import (
     MAX_OUTCOME_BYTES,
     SECRET_NAME,
     EndedTurn,
+    control_file,
+    control_path,
     facts_of,
     forgot,
     outcome_of,
@@ -22,6 +24,7 @@ from activities.adapters.agents.outcome import (
     raise_unless_ended,
     redacted,
     refused_outcome,
+    said_by_stopped,
     secrets_of,
     shared_transcript,
     unknown_agent,
@@ -47,7 +50,9 @@ from contracts.artifacts import ArtifactRef
 from contracts.errors import ErrorCode, OrchestratorError
 from contracts.ids import turn_name
 from contracts.models import ModelTurn
+from contracts.states import AgentKind
 from contracts.steps import TurnRequest
+from contracts.worker_steps import TurnControl, TurnLeft
 
 AGENTS_NETWORK = "orchestrator-agents"
 """Of gateways and of the installation of packages: neither runs code of an agent or a project."""
@@ -136,6 +141,41 @@ class DockerAgentRuntime:
     async def _has_begun(self, request: TurnRequest) -> bool:
         return (await self._runs.status(turn_name(request.worker_id, request.turn))).state != "absent"
 
+    async def control_turn(self, control: TurnControl) -> bool:
+        """Put it where the wrapper of the running turn looks; a second call puts the same there.
+
+        Raises NOT_FOUND without a workspace.
+        """
+        if not self._cli_of(control.agent).takes_controls:
+            return False
+        name, helper = turn_name(control.worker_id, control.turn), helper_name(control.worker_id)
+        if (await self._runs.status(name + FRESH)).state != "absent":
+            name += FRESH
+        if await self._engine.inspect(helper) is None:
+            raise workspace_missing(control.worker_id)
+        archive = archive_of({control_path(name, control): control_file(control)}, folders=True)
+        await self._engine.put_archive(helper, HOME, archive)
+        return True
+
+    async def left_by(self, request: TurnRequest) -> TurnLeft:
+        """The session and the output of the last container of a turn that was stopped."""
+        name = turn_name(request.worker_id, request.turn)
+        for one in (name + FRESH, name):
+            if (await self._runs.status(one)).state != "absent":
+                return await self._left_in(request, one)
+        return TurnLeft()
+
+    async def _left_in(self, request: TurnRequest, name: str) -> TurnLeft:
+        reader = self._cli(request).reader()
+        async with self._runs.output(name) as output:
+            await output.wait(name)
+            content, _ = output.read_output(name, 0, _MAX_TRANSCRIPT)
+        session_id, content = await asyncio.to_thread(said_by_stopped, request, reader, content)
+        return TurnLeft(session_id=session_id, transcript=await self._kept(request, content))
+
+    async def _kept(self, request: TurnRequest, content: bytes) -> ArtifactRef:
+        return await self._artifacts.put(f"turn-{request.turn}.jsonl", content, "application/x-ndjson")
+
     async def _run(
         self, request: TurnRequest, follow: Follow, told: Told, suffix: str, base: int
     ) -> tuple[EndedTurn, ArtifactRef]:
@@ -157,8 +197,7 @@ class DockerAgentRuntime:
             )
             status, offset = await follower.follow(name, shown, base)
             content, _ = output.read_output(name, 0, _MAX_TRANSCRIPT)
-        content = await asyncio.to_thread(shared_transcript, request, content, token)
-        transcript = await self._artifacts.put(f"turn-{request.turn}.jsonl", content, "application/x-ndjson")
+        transcript = await self._kept(request, await asyncio.to_thread(shared_transcript, request, content, token))
         return EndedTurn(name, status, reader.report, offset), transcript
 
     async def _begin(self, request: TurnRequest, name: str, told: Told) -> RunStatus:
@@ -219,9 +258,12 @@ class DockerAgentRuntime:
         return replace(self._model_place, target=MODEL_PLACE, read_only=True)
 
     def _cli(self, request: TurnRequest) -> AgentCli:
-        cli = self._clis.get(request.agent)
+        return self._cli_of(request.agent)
+
+    def _cli_of(self, kind: AgentKind) -> AgentCli:
+        cli = self._clis.get(kind)
         if cli is None:
-            raise unknown_agent(request, list(self._clis))
+            raise unknown_agent(kind, list(self._clis))
         return cli
 
 

@@ -13,6 +13,8 @@ from activities.adapters.agents.outcome import (
     MAX_OUTCOME_BYTES,
     ClaimedOutcome,
     EndedTurn,
+    control_file,
+    control_path,
     forgot,
     outcome_of,
     outcome_path,
@@ -20,12 +22,13 @@ from activities.adapters.agents.outcome import (
     prompt_of,
     raise_unless_ended,
     redacted,
+    said_by_stopped,
     secrets_of,
     shared_transcript,
     unknown_agent,
     variables_of,
 )
-from activities.adapters.runs.contained_files import read_inside
+from activities.adapters.runs.contained_files import read_inside, write_inside
 from activities.adapters.runs.follower import LineFollower
 from activities.adapters.runs.states import RunAs
 from activities.adapters.runs.supervisor import BEHIND_THE_PLATFORM, SupervisedCommand, Supervisor
@@ -39,7 +42,10 @@ from contracts.ids import turn_name
 from contracts.models import ModelTurn
 from contracts.states import AgentKind
 from contracts.steps import TurnRequest
+from contracts.worker_steps import TurnControl, TurnLeft
 from runtime.process_mode import model_refused
+
+_MAX_TRANSCRIPT = 64 * 1024 * 1024
 
 
 class ProcessAgentRuntime:
@@ -99,6 +105,31 @@ class ProcessAgentRuntime:
         for one in (name, name + FRESH):
             await self._supervisor.stop(one)
 
+    async def control_turn(self, control: TurnControl) -> bool:
+        """Put it where the wrapper of the running turn looks; a second call puts the same there."""
+        if not self._cli_of(control.agent).takes_controls:
+            return False
+        name, home = turn_name(control.worker_id, control.turn), self._home(control.worker_id)
+        if self._supervisor.status(name + FRESH).state != "absent":
+            name += FRESH
+        user = self._users.for_owner(control.worker_id, self._workspaces_dir / control.worker_id)
+        await asyncio.to_thread(write_inside, home, control_path(name, control), control_file(control), user)
+        return True
+
+    async def left_by(self, request: TurnRequest) -> TurnLeft:
+        """The session and the output of the last process of a turn that was stopped."""
+        name = turn_name(request.worker_id, request.turn)
+        for one in (name + FRESH, name):
+            if self._supervisor.status(one).state != "absent":
+                content, _ = self._supervisor.read_output(one, 0, _MAX_TRANSCRIPT)
+                reader = self._cli(request).reader()
+                session_id, content = await asyncio.to_thread(said_by_stopped, request, reader, content)
+                return TurnLeft(session_id=session_id, transcript=await self._kept(request, content))
+        return TurnLeft()
+
+    async def _kept(self, request: TurnRequest, content: bytes) -> ArtifactRef:
+        return await self._artifacts.put(f"turn-{request.turn}.jsonl", content, "application/x-ndjson")
+
     async def _run(
         self, request: TurnRequest, follow: Follow, session_id: str | None, suffix: str, base: int
     ) -> EndedTurn:
@@ -148,9 +179,12 @@ class ProcessAgentRuntime:
         )
 
     def _cli(self, request: TurnRequest) -> AgentCli:
-        cli = self._clis.get(request.agent)
+        return self._cli_of(request.agent)
+
+    def _cli_of(self, kind: AgentKind) -> AgentCli:
+        cli = self._clis.get(kind)
         if cli is None:
-            raise unknown_agent(request, list(self._clis))
+            raise unknown_agent(kind, list(self._clis))
         return cli
 
     def _home(self, worker_id: str) -> Path:
@@ -162,9 +196,8 @@ class ProcessAgentRuntime:
         return parsed_claim(content)
 
     async def _keep_transcript(self, request: TurnRequest, name: str) -> ArtifactRef:
-        content, _ = self._supervisor.read_output(name, 0, 64 * 1024 * 1024)
-        content = await asyncio.to_thread(shared_transcript, request, content)
-        return await self._artifacts.put(f"turn-{request.turn}.jsonl", content, "application/x-ndjson")
+        content, _ = self._supervisor.read_output(name, 0, _MAX_TRANSCRIPT)
+        return await self._kept(request, await asyncio.to_thread(shared_transcript, request, content))
 
 
 def _make_home(home: Path, user: RunAs | None) -> None:

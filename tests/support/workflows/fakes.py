@@ -49,6 +49,14 @@ from contracts.steps import (
     WorkspaceReady,
     WorkspaceRequest,
 )
+from contracts.worker_steps import (
+    AgentWorkerAck,
+    AgentWorkerProjection,
+    BranchTakeUp,
+    TakenUp,
+    TurnControl,
+    TurnLeft,
+)
 from tests.support.patience import within
 
 NEW_YEAR = datetime(2026, 1, 1, tzinfo=UTC)
@@ -91,6 +99,7 @@ class FakePlatform:
     secrets: dict[str, str] = field(default_factory=dict)
     books: dict[str, DeploymentDTO] = field(default_factory=dict)
     events: dict[str, FineEvent] = field(default_factory=dict)
+    workers: dict[str, list[AgentWorkerProjection]] = field(default_factory=dict)
     last_seq: dict[str, int] = field(default_factory=dict)
     refusals: int = 0
     project_name: str | None = None
@@ -169,6 +178,17 @@ class FakePlatform:
     def open_question(self, task_id: str) -> str | None:
         questions = {p.question.id: p.question for p in self.of(task_id) if p.question}
         return next((q.id for q in questions.values() if q.state == "open"), None)
+
+    async def record_worker(self, projection: AgentWorkerProjection) -> AgentWorkerAck:
+        known = self.workers.setdefault(projection.worker_id, [])
+        if known and known[-1].seq >= projection.seq:
+            return AgentWorkerAck(accepted=False)
+        known.append(projection)
+        return AgentWorkerAck(accepted=True)
+
+    def life(self, worker_id: str) -> list[str]:
+        """The kinds of what an agent worker has told of its life."""
+        return [told.event.type for told in self.workers.get(worker_id, []) if told.event]
 
     async def has_ended(self, task_id: str) -> bool:
         state = self.state(task_id)
@@ -302,6 +322,14 @@ class FakeWorkspaces:
     remove_step: Step = field(default_factory=Step)
     push_step: Step = field(default_factory=Step)
     push_errors: list[OrchestratorError] = field(default_factory=list)
+    pushes: list[WorkspacePush] = field(default_factory=list)
+    takings: list[TakenUp] = field(default_factory=list)
+    """What people have pushed: one is taken up each time it is looked for."""
+
+    async def take_up(self, request: BranchTakeUp) -> TakenUp:
+        if self.takings:
+            return self.takings.pop(0)
+        return TakenUp(state="same", branch_head=request.known)
 
     async def prepare(self, request: WorkspaceRequest) -> WorkspaceReady:
         if self.prepare_error:
@@ -318,6 +346,7 @@ class FakeWorkspaces:
 
     async def push(self, request: WorkspacePush) -> PushedBranch:
         await self.push_step.pass_through()
+        self.pushes.append(request)
         if self.push_errors:
             raise self.push_errors.pop(0)
         return PushedBranch(
@@ -361,9 +390,23 @@ class FakeAgentRuntime:
             self.done[name] = script.model_copy(update={"turn": request.turn, "session_id": "session-1"})
         return self.done[name]
 
+    controls: list[TurnControl] = field(default_factory=list)
+    takes_controls: bool = True
+    ends_when_asked: bool = True
+    left: TurnLeft = field(default_factory=TurnLeft)
+
     async def stop_turn(self, request: TurnRequest) -> None:
         self.stopped.append(request)
         self.step.stopped.set()
+
+    async def control_turn(self, control: TurnControl) -> bool:
+        self.controls.append(control)
+        if self.takes_controls and self.ends_when_asked and control.kind == "cancel":
+            self.step.released.set()
+        return self.takes_controls
+
+    async def left_by(self, request: TurnRequest) -> TurnLeft:
+        return self.left
 
 
 @dataclass

@@ -19,6 +19,7 @@ _MOST = 40 * 1024 * 1024
 _WHOLE = 2_000
 _TOGETHER_S = 1.0
 _CUT = " […]"
+_HIDDEN = "[hidden]"
 
 
 def bounded(text: str, limit: int = MAX_TEXT) -> str:
@@ -33,9 +34,10 @@ def write_out(line: bytes) -> None:
 
 @dataclass
 class Events:
-    """`alive_at` is when the agent was last heard of, by the clock of `time.monotonic`."""
+    """`alive_at` is when the agent was last heard of, by the clock of `time.monotonic`. `secret` stands in no line."""
 
     write: Callable[[bytes], None] = write_out
+    secret: str = ""
     began_at: float = field(default_factory=time.monotonic)
     alive_at: float = field(default_factory=time.monotonic)
     last_message: str = ""
@@ -102,6 +104,7 @@ class Events:
     def _line(self, event: dict[str, object]) -> None:
         event["after_s"] = round(time.monotonic() - self.began_at, 3)
         # Halves of characters, which an agent may send, are in no UTF-8.
-        line = json.dumps(event).encode() + b"\n"
+        text = json.dumps(event)
+        line = (text.replace(self.secret, _HIDDEN) if self.secret else text).encode() + b"\n"
         self._written += len(line)
         self.write(line)

@@ -178,9 +178,10 @@ class Turn:
 
 async def drive(job: Job) -> int:
     """Run the turn of a job with everything around it."""
-    write_files(job, Path(os.environ["HOME"]), os.environ.get(TOKEN_VARIABLE, ""))
+    token = os.environ.get(TOKEN_VARIABLE, "")
+    write_files(job, Path(os.environ["HOME"]), token)
     forwarder = Forwarder(job.model_socket, job.model_port) if job.model_socket else None
-    turn = Turn(job, Events(), forwarder)
+    turn = Turn(job, Events(secret=token), forwarder)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, turn.commands.put_nowait, Cancel("signal"))
