@@ -60,8 +60,10 @@ class EngineeringState(TypedDict, total=False):
     answer: str
 
 
-_THE_AGENTS_TO_REPAIR = frozenset({ErrorCode.REPOSITORY_DIVERGED, ErrorCode.REPOSITORY_UNREADABLE})
-"""What an agent has done to its repository: evidence for its next turn."""
+_THE_AGENTS_TO_REPAIR = frozenset(
+    {ErrorCode.REPOSITORY_DIVERGED, ErrorCode.REPOSITORY_UNREADABLE, ErrorCode.BRANCH_MOVED}
+)
+"""What an agent has done to its repository, or a person to its branch: evidence for its next turn."""
 
 _THE_CODES_FAULT = frozenset({ErrorCode.ENV_CONTRACT_INVALID, ErrorCode.INVALID_INPUT})
 """What is wrong with the files that say how a commit is run."""

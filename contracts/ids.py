@@ -5,7 +5,7 @@ import re
 from uuid import uuid4
 
 from contracts.errors import ErrorCode, OrchestratorError
-from contracts.states import TaskKind
+from contracts.states import AgentKind, TaskKind
 
 _PREFIX = {TaskKind.DELIVERY: "dlv", TaskKind.ENGINEERING: "eng", TaskKind.DEPLOY: "dep"}
 
@@ -62,6 +62,16 @@ def deploy_workflow_id(project_slug: str | None) -> str:
 
 def agent_worker_workflow_id(worker_id: str) -> str:
     return f"worker/{worker_id}"
+
+
+def new_worker_id() -> str:
+    """A fresh id of an agent worker that a person makes, such as `w-1f9a2b3c4d5e`."""
+    return f"w-{uuid4().hex[:12]}"
+
+
+def login_volume(user_id: int, agent: AgentKind) -> str:
+    """The volume with one person's own log-in at an agent's vendor."""
+    return f"login-{user_id}-{agent.value}"
 
 
 def worker_id_for_task(task_id: str) -> str:

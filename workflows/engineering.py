@@ -20,7 +20,7 @@ with workflow.unsafe.imports_passed_through():
     from contracts import ids
     from contracts.agent_workers import (
         AgentWorkerResult,
-        CreateWorkerCommand,
+        AgentWorkerRun,
         DeleteWorkerCommand,
         WorkerConfig,
     )
@@ -230,12 +230,15 @@ class EngineeringWorkflow:
     # Agent worker ----------------------------------------------------------------------------------------
 
     async def _start_agent_worker(self) -> None:
-        command = CreateWorkerCommand(
+        command = AgentWorkerRun(
             request_id=f"{self._message.task_id}/create",
             correlation_id=self._message.correlation_id,
             timestamp=workflow.now(),
             worker_id=self._worker_id,
             actor=self._message.actor,
+            user_id=self._message.user_id,
+            is_shown=True,
+            takes_up=True,
             config=WorkerConfig(name=self._name, agent=self._message.agent, capabilities=["git", "python"]),
             context={
                 "project_id": self._message.project_id,
