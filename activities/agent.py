@@ -7,6 +7,7 @@ from temporalio import activity
 from activities.ended import refuse_if_ended
 from activities.following import beating, followed, or_stop, to_the_end
 from activities.ports import AgentRuntime, Platform
+from contracts.agent_logins import login_of
 from contracts.agent_workers import TurnOutcome
 from contracts.models import ModelSpending, ModelTurn, OpenModelTurn
 from contracts.names import ActivityName
@@ -28,12 +29,18 @@ class AgentActivities:
         """
         await beating(refuse_if_ended(self.platform, request.task_id))
         # Asked now and not at the start of the task: what an owner takes away holds from the next turn.
-        hosts = await beating(self.platform.egress_hosts(request.project_id))
+        hosts = await beating(self._hosts(request))
         asked = request.model_copy(update={"egress_hosts": hosts})
         model = await beating(self.platform.open_model_turn(_opening(request))) if has_model(request) else None
         turn = followed(self.platform, request.task_id, lambda follow: self.runtime.run_turn(asked, follow, model))
         outcome = await or_stop(turn, lambda: self.runtime.stop_turn(request))
         return TurnResult(outcome=outcome if model is None else await beating(self._metered(request, outcome, model)))
+
+    async def _hosts(self, request: TurnRequest) -> list[str]:
+        """With a person's own log-in a turn reaches that vendor, and nothing else."""
+        if request.login_volume is not None:
+            return list(login_of(request.agent).hosts)
+        return await self.platform.egress_hosts(request.project_id)
 
     @activity.defn(name=ActivityName.AGENT_STOP_TURN)
     async def stop_turn(self, request: TurnRequest) -> TurnLeft:

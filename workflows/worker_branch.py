@@ -19,7 +19,7 @@ class WorkBranch:
     """Without a repository there is none, and nothing is done. `pushed`: where the platform has last seen or put it."""
 
     def __init__(self, steps: WorkerSteps, run: AgentWorkerRun, memory: AgentWorkerMemory) -> None:
-        self._steps = steps
+        self._steps: WorkerSteps = steps
         self._takes_up = run.takes_up
         self.base_commit = memory.base_commit
         self.pushed = memory.pushed

@@ -4,6 +4,7 @@ from api.auth import Caller
 from api.problems import permanent
 from api.tables import ProjectRow
 from contracts import ids
+from contracts.agent_logins import login_of
 from contracts.agent_workers import AgentWorkerRun, WorkerConfig
 from contracts.errors import ErrorCode
 from contracts.project_settings import ProjectSettings
@@ -56,5 +57,4 @@ def _check_login(agent: AgentKind, settings: Settings) -> None:
             "Agents may not use a person's own log-in here. The operator can allow it with "
             "ORCHESTRATOR_AGENT_LOGINS=true, after reading what the agent's vendor allows.",
         )
-    if agent is AgentKind.SCRIPTED:
-        raise permanent(ErrorCode.INVALID_INPUT, "The scripted agent has no vendor to log in to.")
+    login_of(agent)

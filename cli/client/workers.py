@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
 
+from cli.client.watching import fine_line
 from cli.terminal.output import Output, shortened
 from cli.terminal.tables import age, moment
 from contracts.artifacts import ArtifactRef
@@ -16,7 +17,6 @@ from runtime.api_client import ApiClient
 
 _WAIT_S = 20
 _PAGE = 500
-_MARKS = {"thought": "… ", "tool": "⚙ ", "command": "$ ", "diff": "± ", "plan": "☰ ", "result": "  ", "steer": "» "}
 ENDED = {AgentWorkerState.FAILED, AgentWorkerState.DELETED, AgentWorkerState.LOST}
 
 
@@ -133,13 +133,10 @@ async def turn_ended(api: ApiClient, worker_id: str) -> AgentWorkerDTO:
 def _show(events: list[WorkerEvent], after: int, out: Output) -> int:
     for one in events:
         out.document({"event": one.model_dump(mode="json")})
-        progress = one.event
-        text = " ".join(str(progress.message or progress.error or progress.type).split())
-        mark = _MARKS.get(progress.kind or "", "")
-        if progress.kind == "life":
-            out.say(f"{progress.timestamp.astimezone():%H:%M:%S}  {text}", style="bold")
+        if one.event.kind == "life":
+            out.say(f"{one.event.timestamp.astimezone():%H:%M:%S}  {fine_line(one.event)}", style="bold")
         else:
-            out.say(f"      {mark}{text}", style="dim")
+            out.say(f"      {fine_line(one.event)}", style="dim")
     return events[-1].seq if events else after
 
 

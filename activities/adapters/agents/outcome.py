@@ -10,7 +10,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 
 from activities.adapters.agents.base import AgentReport, StreamReader
-from activities.adapters.runs.follower import readable
+from activities.adapters.runs.follower import like, readable
 from activities.adapters.runs.states import RunStatus
 from contracts import redaction
 from contracts.agent_workers import TurnOutcome
@@ -233,4 +233,4 @@ def secrets_of(request: TurnRequest) -> list[str]:
 
 
 def redacted(text: str, hidden: list[str]) -> str:
-    return readable(redaction.redacted(text, hidden, _HIDDEN))
+    return like(readable(redaction.redacted(text, hidden, _HIDDEN)), text)
