@@ -13,6 +13,7 @@ from contracts.agent_workers import SendMessageCommand, SendMessageResponse, Tur
 from contracts.artifacts import ArtifactRef
 from contracts.departments import DeployMessage, DeployResult, ScaffolderMessage
 from contracts.maintenance import OpenTask, Tidied, WorkflowEnding
+from contracts.models import ModelBudget, RaiseModelBudget
 from contracts.nouns import DeploymentDTO, DeploymentRecord, PortAllocationDTO, ReleaseHealth, ServerDTO
 from contracts.progress import FineEvent, Projection, ProjectionAck
 from contracts.steps import (
@@ -199,6 +200,9 @@ class Platform(Protocol):
         """What serves now, of all projects."""
 
     async def record_health(self, release_id: str, seen: ReleaseHealth) -> None: ...
+
+    async def raise_model_budget(self, request: RaiseModelBudget) -> ModelBudget:
+        """Raise a budget on behalf of a person, once for each request id."""
 
 
 class WorkflowClient(Protocol):

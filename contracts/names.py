@@ -30,6 +30,7 @@ class ActivityName:
     AGENT_RUN_TURN: Final = "agent.run_turn"
     AGENT_STOP_TURN: Final = "agent.stop_turn"
     VERIFICATION_STOP: Final = "verification.stop"
+    MODEL_BUDGET_RAISE: Final = "model_budget.raise"
     AGENT_WORKER_CLOSE: Final = "agent_worker.close"
     DEPLOYMENT_JOIN: Final = "deployment.join"
     DEPLOYMENT_WITHDRAW: Final = "deployment.withdraw"

@@ -20,6 +20,7 @@ from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, stop
 from contracts.base import Page
 from contracts.errors import ErrorClass, ErrorCode, OrchestratorError, bounded
 from contracts.maintenance import OpenTask, OpenTaskList, Tidied
+from contracts.models import ModelBudget, RaiseModelBudget
 from contracts.nouns import (
     AnswerRequest,
     ArtifactContent,
@@ -428,6 +429,10 @@ class ApiClient:
 
     async def record_health(self, release_id: str, seen: ReleaseHealth) -> None:
         await self._request("PUT", f"/internal/releases/{_part(release_id)}/health", DeploymentDTO, seen)
+
+    async def raise_model_budget(self, request: RaiseModelBudget) -> ModelBudget:
+        """Raise a budget on behalf of a person, once for each request id."""
+        return await self._post("/internal/model-budgets", ModelBudget, request)
 
     # How a request is made
 

@@ -16,6 +16,7 @@ from activities.deployment import DevopsNodes
 from activities.engineering import EngineeringNodes
 from activities.health import HealthActivities
 from activities.maintenance import MaintenanceActivities
+from activities.models import ModelActivities
 from activities.ports import (
     AgentRuntime,
     DeployTarget,
@@ -128,6 +129,7 @@ def build_activities(ports: Ports) -> list[Any]:
         maintenance.watch,
         maintenance.tidy,
         HealthActivities(ports.target, ports.platform).look,
+        ModelActivities(ports.platform).raise_budget,
     ]
 
 

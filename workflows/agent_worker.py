@@ -70,6 +70,7 @@ class AgentWorkerWorkflow:
         self._waiting = 0
         self._current: str | None = None
         self._session_id = memory.session_id
+        self._agent = memory.agent or command.config.agent
         self._base_commit = memory.base_commit
         self._host_queue = memory.host_queue
         self._deleted = False
@@ -221,6 +222,7 @@ class AgentWorkerWorkflow:
         memory = AgentWorkerMemory(
             turns=self._turns,
             session_id=self._session_id,
+            agent=self._agent,
             base_commit=self._base_commit,
             host_queue=self._host_queue,
             taken=list(self._known)[-_TAKEN:],
@@ -256,6 +258,7 @@ class AgentWorkerWorkflow:
 
     async def _take_turn(self, command: SendMessageCommand) -> None:
         self._turns += 1
+        self._take_over(command)
         self._state, self._current = AgentWorkerState.RUNNING, command.request_id
         workflow.set_current_details(f"Agent worker `{self._worker_id}`: turn {self._turns}")
         self._turn_task = asyncio.create_task(self._turn_and_push(command))
@@ -280,6 +283,11 @@ class AgentWorkerWorkflow:
         finally:
             self._turn_task, self._current = None, None
         self._answers[command.request_id] = answer
+
+    def _take_over(self, command: SendMessageCommand) -> None:
+        """Another agent goes on in the same workspace. A session belongs to the agent that has begun it."""
+        if command.agent not in {None, self._agent} or command.fresh_session:
+            self._agent, self._session_id = command.agent or self._agent, None
 
     async def _turn_and_push(self, command: SendMessageCommand) -> TurnOutcome:
         outcome = await self._run_turn(command)
@@ -315,6 +323,11 @@ class AgentWorkerWorkflow:
     def _branch(self) -> str:
         return self._command.context.get("branch", "")
 
+    @property
+    def _user_id(self) -> int | None:
+        told = self._command.context.get("user_id", "")
+        return int(told) if told.isdecimal() else None
+
     async def _make_workspace(self) -> WorkspaceReady:
         what = f"Clone {self._repository} for the agent" if self._repository else "Make a folder for the agent"
         return await workflow.execute_activity_method(
@@ -335,11 +348,13 @@ class AgentWorkerWorkflow:
             request_id=command.request_id,
             task_id=self._command.context.get("task_id", self._worker_id),
             project_id=self._command.context.get("project_id", self._worker_id),
-            agent=self._command.config.agent,
+            agent=self._agent,
             message=command.message,
             session_id=self._session_id,
             timeout_s=command.timeout,
             env_vars=self._command.config.env_vars,
+            user_id=self._user_id,
+            model=command.model,
         )
 
     async def _run_turn(self, command: SendMessageCommand) -> TurnOutcome:
