@@ -2,11 +2,12 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Annotated, Protocol
+from typing import Annotated, Protocol, TypeVar
 
 from fastapi import Depends
 
 from api.dependencies import part
+from contracts.base import BaseMessage
 from contracts.departments import DeliveryMessage, DeployMessage, EngineeringMessage
 from contracts.errors import OrchestratorError
 from contracts.nouns import StartedTask
@@ -16,6 +17,8 @@ from runtime.settings import Settings
 from runtime.temporal.client import connect
 from runtime.temporal.gateway import Gateway, WorkflowDescription
 from runtime.temporal.task_queues import QueueFacts, QueueWaits
+
+Message = TypeVar("Message", bound=BaseMessage)
 
 
 class WorkflowGateway(Protocol):
@@ -32,6 +35,8 @@ class WorkflowGateway(Protocol):
     async def cancel(self, workflow_id: str) -> None: ...
 
     async def withdraw_deploy(self, workflow_id: str, message: DeployMessage) -> None: ...
+
+    async def message_of(self, workflow_id: str, run_id: str, kind: type[Message]) -> Message | None: ...
 
     async def describe(self, workflow_id: str) -> WorkflowDescription | None: ...
 

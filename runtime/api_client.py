@@ -79,6 +79,7 @@ from contracts.outside_text import cleaned_in
 from contracts.progress import FineEvent, Projection, ProjectionAck, StreamedEvent
 from contracts.project_settings import EgressHosts, SettingDTO, SettingHistory, SettingList, SettingValue, SettingWrite
 from contracts.questions import AnswerAccepted, QuestionDTO
+from contracts.retries import TaskRetry
 from contracts.states import ActorVia
 from runtime.observability import telemetry
 
@@ -257,6 +258,10 @@ class ApiClient:
 
     async def start_deploy(self, body: DeployStart) -> StartedTask:
         return await self._post("/deploys", StartedTask, body)
+
+    async def retry_task(self, task_id: str, body: TaskRetry) -> StartedTask:
+        """Go on with a task that has ended early; a repetition is the same retry."""
+        return await self._post(f"/tasks/{_part(task_id)}/retry", StartedTask, body)
 
     async def tasks(
         self, *, project_id: str | None = None, state: str | None = None, limit: int = 100

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from uuid import uuid4
 
 import asyncpg
@@ -24,6 +24,7 @@ from api import migrate
 from api.app import create_app
 from api.bootstrap import bootstrap
 from api.state import Platform
+from contracts.base import BaseMessage
 from contracts.departments import DeliveryMessage, DeployMessage, EngineeringMessage
 from contracts.errors import OrchestratorError
 from contracts.ids import delivery_workflow_id, deploy_workflow_id, engineering_workflow_id
@@ -35,6 +36,8 @@ from runtime.settings import Settings
 from runtime.temporal.gateway import WorkflowDescription
 from runtime.temporal.task_queues import QueueFacts, QueueWait, QueueWaits
 from tests.support.ports import any_free
+
+Message = TypeVar("Message", bound=BaseMessage)
 
 Headers = dict[str, str]
 UNLIMITED = {"requests_per_minute": 10**6, "anonymous_requests_per_minute": 10**6, "wrong_keys_per_minute": 10**6}
@@ -97,6 +100,7 @@ class RecordingGateway:
     described: dict[str, WorkflowDescription] = field(default_factory=dict)
     refusal: OrchestratorError | None = None
     is_reachable: bool = True
+    forgotten: bool = False
     facts: list[QueueFacts] = field(default_factory=list)
     waits: list[QueueWait] = field(default_factory=list)
 
@@ -122,6 +126,11 @@ class RecordingGateway:
         self._refuse()
         self.withdrawn_from.append(workflow_id)
         self.withdrawn.append(message)
+
+    async def message_of(self, workflow_id: str, run_id: str, kind: type[Message]) -> Message | None:
+        self._refuse()
+        found = [one for one in self.started if isinstance(one, kind) and one.task_id in workflow_id]
+        return found[-1] if found and not self.forgotten else None
 
     async def describe(self, workflow_id: str) -> WorkflowDescription | None:
         self._refuse()

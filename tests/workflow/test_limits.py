@@ -10,6 +10,7 @@ from contracts.models import ModelLimit
 from contracts.nouns import StartedTask
 from contracts.questions import QuestionDTO
 from contracts.states import ActorVia, AgentKind, MemberRole, QuestionKind, Role, TaskState
+from tests.support.eventually import eventually
 from tests.support.workflows.workflow_world import OWNER, STRANGER, World
 
 EDITOR = Actor(user_id=3003, role=Role.MEMBER, via=ActorVia.CLI)
@@ -35,6 +36,12 @@ async def parked(world: World, *scripts: TurnOutcome, **message: object) -> tupl
     return started, asked(world, started.task_id)
 
 
+async def next_question(world: World, started: StartedTask, before: QuestionDTO) -> str:
+    open_now = world.platform.open_question
+    await eventually(lambda: open_now(started.task_id) not in {None, before.id}, timeout=15)
+    return str(open_now(started.task_id))
+
+
 async def ended(world: World, started: StartedTask) -> TaskState | None:
     await world.handle(started.workflow_id).result()
     return world.platform.state(started.task_id)
@@ -57,9 +64,7 @@ async def test_a_spent_budget_parks_the_task_and_goes_on_after_a_raise_in_the_sa
 async def test_each_answer_raises_once_and_a_budget_that_is_spent_again_asks_again(world: World) -> None:
     started, first = await parked(world, stopped(SPENT), stopped(SPENT))
     await world.answer(started.workflow_id, first.id, "+2.50")
-    second = first.id
-    while second == first.id:
-        second = await world.question(started.task_id)
+    second = await next_question(world, started, first)
     repeated = await world.answer(started.workflow_id, first.id, "+$5")
     assert isinstance(repeated, OrchestratorError)
     assert repeated.code is ErrorCode.QUESTION_CLOSED
@@ -177,7 +182,5 @@ async def test_turns_that_a_limit_stops_are_no_attempts_of_the_agent(world: Worl
     started, question = await parked(world, stopped(SPENT), max_rounds=1)
     world.tester.failures = ["a"]
     await world.answer(started.workflow_id, question.id, "+$5")
-    second = question.id
-    while second == question.id:
-        second = await world.question(started.task_id)
+    await next_question(world, started, question)
     assert "still red, after 1 round" in asked(world, started.task_id).text
