@@ -1,4 +1,4 @@
-"""Turns of a CLI agent."""
+"""Turns of a CLI agent, and what they may spend."""
 
 from dataclasses import dataclass
 
@@ -7,6 +7,7 @@ from temporalio import activity
 from activities.ended import refuse_if_ended
 from activities.following import beating, followed, or_stop, to_the_end
 from activities.ports import AgentRuntime, Platform
+from contracts.models import ModelBudget, RaiseModelBudget
 from contracts.names import ActivityName
 from contracts.steps import Done, TurnRequest, TurnResult
 
@@ -31,3 +32,8 @@ class AgentActivities:
         """Stop a turn that is no longer followed; a second run finds it stopped."""
         await to_the_end(self.runtime.stop_turn(request))
         return Done()
+
+    @activity.defn(name=ActivityName.MODEL_BUDGET_RAISE)
+    async def raise_budget(self, request: RaiseModelBudget) -> ModelBudget:
+        """Raise a budget for a person who has answered; a second run finds it raised, by its request id."""
+        return await self.platform.raise_model_budget(request)

@@ -16,7 +16,6 @@ from activities.deployment import DevopsNodes
 from activities.engineering import EngineeringNodes
 from activities.health import HealthActivities
 from activities.maintenance import MaintenanceActivities
-from activities.models import ModelActivities
 from activities.ports import (
     AgentRuntime,
     DeployTarget,
@@ -119,6 +118,7 @@ def build_activities(ports: Ports) -> list[Any]:
         repository.remove,
         agent.run_turn,
         agent.stop_turn,
+        agent.raise_budget,
         engineering.stop_tests,
         departments.close_worker,
         departments.join_deploy,
@@ -129,7 +129,6 @@ def build_activities(ports: Ports) -> list[Any]:
         maintenance.watch,
         maintenance.tidy,
         HealthActivities(ports.target, ports.platform).look,
-        ModelActivities(ports.platform).raise_budget,
     ]
 
 

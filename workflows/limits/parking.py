@@ -9,7 +9,7 @@ from datetime import timedelta
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
-    from activities.models import ModelActivities
+    from activities.agent import AgentActivities
     from contracts import limit_answers as answers
     from contracts.departments import EngineeringMessage
     from contracts.models import ModelLimit, RaiseModelBudget
@@ -197,7 +197,7 @@ class Parking:
 
     async def _raise(self, limit: ModelLimit, add_usd: float, answer: AnswerCommand) -> None:
         budget = await workflow.execute_activity_method(
-            ModelActivities.raise_budget,
+            AgentActivities.raise_budget,
             RaiseModelBudget(
                 request_id=answer.question_id,
                 scope=limit.scope or "task",
