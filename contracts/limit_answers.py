@@ -18,18 +18,18 @@ STOP: Final = "stop"
 
 MAX_RAISE_USD: Final = 10_000
 
-_RAISE = re.compile(r"\+\s*\$?\s*(\d{1,5}(?:\.\d{1,4})?)\s*\$?")
+_RAISE = re.compile(r"\+\s*\$?\s*([0-9]{1,5}(?:\.[0-9]{1,4})?)\s*(?:\$|usd)?", re.IGNORECASE)
 _MODEL = re.compile(r"model\s+([\x21-\x7e]{1,200})", re.IGNORECASE)
 _AGENT = re.compile(r"(?:agent\s+)?([a-z-]{1,40})", re.IGNORECASE)
 
 
 def raise_choice(usd: float) -> str:
-    """Such as `+$5`: raises the budget by so much."""
-    return f"+${usd:g}"
+    """Such as `+5 USD`: raises the budget by so much. Without a sign that a shell would read."""
+    return f"+{usd:g} USD"
 
 
 def raise_of(answer: str) -> float | None:
-    """By how many US dollars an answer such as `+$5` or `+2.50` raises a budget; None for any other."""
+    """By how many US dollars an answer such as `+5 USD`, `+$5` or `+2.50` raises a budget; None for any other."""
     found = _RAISE.fullmatch(answer.strip())
     usd = float(found.group(1)) if found else 0.0
     return usd if 0 < usd <= MAX_RAISE_USD else None

@@ -50,9 +50,9 @@ async def ended(world: World, started: StartedTask) -> TaskState | None:
 async def test_a_spent_budget_parks_the_task_and_goes_on_after_a_raise_in_the_same_session(world: World) -> None:
     started, question = await parked(world, stopped(SPENT))
     assert world.platform.state(started.task_id) is TaskState.WAITING
-    assert (question.kind, question.choices) == (QuestionKind.BUDGET, ["+$5", "stop"])
+    assert (question.kind, question.choices) == (QuestionKind.BUDGET, ["+5 USD", "stop"])
     assert "$5.01 of $5.00" in question.text
-    await world.answer(started.workflow_id, question.id, "+$5")
+    await world.answer(started.workflow_id, question.id, "+5 USD")
     assert await ended(world, started) is TaskState.COMPLETED
     (raised,) = world.platform.raised.values()
     assert (raised.scope, raised.scope_id, raised.add_usd, raised.by) == ("task", "eng-1", 5.0, OWNER.user_id)
@@ -137,7 +137,7 @@ async def test_it_asks_before_the_next_turn_and_a_cheaper_model_holds_for_the_re
     world.tester.failures = ["a", "b"]
     warned = [TurnOutcome(status="done", turn=turn, limit=NEARLY) for turn in (1, 2)]
     started, question = await parked(world, *warned, cheaper_model="small-1")
-    assert question.choices == ["+$5", "cheaper", "continue", "stop"]
+    assert question.choices == ["+5 USD", "cheaper", "continue", "stop"]
     assert len(world.tester.verified) == 1, "what was committed is tested first"
     await world.answer(started.workflow_id, question.id, "cheaper")
     assert await ended(world, started) is TaskState.COMPLETED

@@ -54,7 +54,8 @@ def test_whose_budget_it_is_is_said_in_words(scope: str, language: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("limit_usd", "offered"), [(0.05, "+$0.05"), (0.5, "+$0.5"), (1.0, "+$1"), (5.0, "+$5"), (12.4, "+$12")]
+    ("limit_usd", "offered"),
+    [(0.05, "+0.05 USD"), (0.5, "+0.5 USD"), (1.0, "+1 USD"), (5.0, "+5 USD"), (12.4, "+12 USD")],
 )
 def test_as_much_again_is_offered(limit_usd: float, offered: str) -> None:
     assert questions.budget(BUDGET.model_copy(update={"limit_usd": limit_usd}), None).choices[0] == offered
@@ -67,10 +68,10 @@ def test_the_budget_of_a_turn_is_not_raised_because_the_next_turn_has_its_own() 
 
 
 def test_a_cheaper_model_does_not_help_when_everything_is_spent() -> None:
-    assert questions.budget(BUDGET, "small-1").choices == ["+$0.05", "stop"]
+    assert questions.budget(BUDGET, "small-1").choices == ["+0.05 USD", "stop"]
 
 
-@pytest.mark.parametrize("text", ["+5", "+$5", " + 5 $ ", "+5.00"])
+@pytest.mark.parametrize("text", ["+5", "+$5", " + 5 $ ", "+5.00", "+5 usd"])
 def test_an_amount_is_read_as_people_write_it(text: str) -> None:
     assert raise_of(text) == 5
 
@@ -95,7 +96,7 @@ def refusal(asked: LimitQuestion, text: str, **actor: object) -> tuple[str, str]
     return rules.refusal(question, {"q-1"}, command)
 
 
-@pytest.mark.parametrize("text", ["+$0.05", "+12", "STOP", "model a-1", "agent codex"])
+@pytest.mark.parametrize("text", ["+0.05 USD", "+$0.05", "+12", "STOP", "model a-1", "agent codex"])
 def test_an_owner_may_answer_with_a_choice_or_a_value_of_their_own(text: str) -> None:
     assert refusal(LIMITS[OwnQuestion.BUDGET_SPENT], text) is None
 
