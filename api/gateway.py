@@ -2,12 +2,11 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Annotated, Protocol, TypeVar
+from typing import Annotated, Protocol
 
 from fastapi import Depends
 
 from api.dependencies import part
-from contracts.base import BaseMessage
 from contracts.departments import DeliveryMessage, DeployMessage, EngineeringMessage
 from contracts.errors import OrchestratorError
 from contracts.nouns import StartedTask
@@ -15,10 +14,8 @@ from contracts.questions import AnswerAccepted, AnswerCommand
 from runtime.keyring import KeyRing
 from runtime.settings import Settings
 from runtime.temporal.client import connect
-from runtime.temporal.gateway import Gateway, WorkflowDescription
+from runtime.temporal.gateway import Gateway, Work, WorkflowDescription
 from runtime.temporal.task_queues import QueueFacts, QueueWaits
-
-Message = TypeVar("Message", bound=BaseMessage)
 
 
 class WorkflowGateway(Protocol):
@@ -36,7 +33,7 @@ class WorkflowGateway(Protocol):
 
     async def withdraw_deploy(self, workflow_id: str, message: DeployMessage) -> None: ...
 
-    async def message_of(self, workflow_id: str, run_id: str, kind: type[Message]) -> Message | None: ...
+    async def message_of(self, workflow_id: str, run_id: str, kind: type[Work]) -> Work | None: ...
 
     async def describe(self, workflow_id: str) -> WorkflowDescription | None: ...
 

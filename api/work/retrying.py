@@ -1,20 +1,16 @@
 """Going on with a task that has ended early: the message of the new task, from the old one's and what is done."""
 
-from typing import TypeVar
-
 from api.auth import Caller
 from api.problems import permanent
 from api.tables import ProjectRow, TaskRow
 from contracts import ids
 from contracts.base import new_id, utc_now
 from contracts.criteria import Criterion
-from contracts.departments import DeliveryMessage, EngineeringMessage
 from contracts.errors import ErrorCode
 from contracts.project_settings import ProjectSettings
 from contracts.retries import TaskRetry, WorkDone, work_done
 from contracts.states import TaskKind, TaskState
-
-Message = TypeVar("Message", DeliveryMessage, EngineeringMessage)
+from runtime.temporal.gateway import Work
 
 
 def check_ended(top: TaskRow) -> None:
@@ -49,13 +45,13 @@ def history_gone(task_id: str) -> Exception:
 
 
 def message(
-    earlier: Message,
+    earlier: Work,
     change: TaskRetry,
     done: WorkDone | None,
     project: ProjectRow,
     caller: Caller,
     settings: ProjectSettings,
-) -> Message:
+) -> Work:
     """The same work under a new id. The settings about limits are today's: they may be what was changed."""
     same_agent = change.agent in {None, earlier.agent}
     return earlier.model_copy(

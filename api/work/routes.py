@@ -23,6 +23,7 @@ from contracts.nouns import DeliveryStart, DeployStart, EngineeringStart, Starte
 from contracts.retries import TaskRetry
 from contracts.states import DeployAction, TaskKind
 from runtime import process_mode
+from runtime.temporal.gateway import Work
 
 router = APIRouter(tags=["work"])
 
@@ -144,7 +145,7 @@ async def retry_task(
     done = retrying.done_of(await queries.find_engineering(session, top), body)
     chosen = await effective(session, project.id, defaults)
     connected = await gateway.get()
-    kind = DeliveryMessage if top.kind == TaskKind.DELIVERY else EngineeringMessage
+    kind: type[Work] = DeliveryMessage if top.kind == TaskKind.DELIVERY else EngineeringMessage
     earlier = await connected.message_of(top.workflow_id, top.run_id, kind)
     if earlier is None:
         raise retrying.history_gone(top.id)

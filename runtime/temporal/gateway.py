@@ -33,7 +33,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_fixed
 
 from contracts import ids
-from contracts.base import BaseMessage, Contract
+from contracts.base import Contract
 from contracts.departments import DeliveryMessage, DeployMessage, EngineeringMessage
 from contracts.errors import ErrorClass, ErrorCode, OrchestratorError
 from contracts.names import Queue, SearchAttribute, UpdateName, WorkflowName
@@ -53,7 +53,7 @@ _UPDATE_TIMEOUT = timedelta(seconds=20)
 """Updates need a live Temporal worker; hand-over after a dead one takes 2-10 s."""
 
 _Model = TypeVar("_Model", bound=BaseModel)
-_Message = TypeVar("_Message", bound=BaseMessage)
+Work = DeliveryMessage | EngineeringMessage
 
 
 class WorkflowDescription(Contract):
@@ -174,7 +174,7 @@ class Gateway:
             task_id=found.typed_search_attributes.get(_keyword(SearchAttribute.TASK_ID)),
         )
 
-    async def message_of(self, workflow_id: str, run_id: str, kind: type[_Message]) -> _Message | None:
+    async def message_of(self, workflow_id: str, run_id: str, kind: type[Work]) -> Work | None:
         """The message with which a run began; None when the server does not have it any more."""
         handle = self._client.get_workflow_handle(workflow_id, run_id=run_id or None)
         try:

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 from uuid import uuid4
 
 import asyncpg
@@ -24,7 +24,6 @@ from api import migrate
 from api.app import create_app
 from api.bootstrap import bootstrap
 from api.state import Platform
-from contracts.base import BaseMessage
 from contracts.departments import DeliveryMessage, DeployMessage, EngineeringMessage
 from contracts.errors import OrchestratorError
 from contracts.ids import delivery_workflow_id, deploy_workflow_id, engineering_workflow_id
@@ -33,11 +32,9 @@ from contracts.questions import AnswerAccepted, AnswerCommand
 from runtime import private_files
 from runtime.embedded import postgres
 from runtime.settings import Settings
-from runtime.temporal.gateway import WorkflowDescription
+from runtime.temporal.gateway import Work, WorkflowDescription
 from runtime.temporal.task_queues import QueueFacts, QueueWait, QueueWaits
 from tests.support.ports import any_free
-
-Message = TypeVar("Message", bound=BaseMessage)
 
 Headers = dict[str, str]
 UNLIMITED = {"requests_per_minute": 10**6, "anonymous_requests_per_minute": 10**6, "wrong_keys_per_minute": 10**6}
@@ -127,7 +124,7 @@ class RecordingGateway:
         self.withdrawn_from.append(workflow_id)
         self.withdrawn.append(message)
 
-    async def message_of(self, workflow_id: str, run_id: str, kind: type[Message]) -> Message | None:
+    async def message_of(self, workflow_id: str, run_id: str, kind: type[Work]) -> Work | None:
         self._refuse()
         found = [one for one in self.started if isinstance(one, kind) and one.task_id in workflow_id]
         return found[-1] if found and not self.forgotten else None

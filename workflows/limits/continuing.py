@@ -58,9 +58,10 @@ def left_behind(message: EngineeringMessage, state: dict[str, Any], green: str) 
     """What a retry need not do again. `green` is the last commit at which the checks were green."""
     if not state:
         return facts_of(message.done) if message.done else {}
-    commit = str(state.get("commit") or "") or (message.done.commit if message.done else None) or None
+    reached = str(state.get("commit") or "") or (message.done.commit if message.done else None)
+    commit = reached if reached and reached != state["base_commit"] else None
     verified = commit is not None and commit == green
-    red = commit is not None and commit == state.get("verified_base") != state.get("base_commit")
+    red = commit is not None and commit == state.get("verified_base")
     return facts_of(
         WorkDone(
             task_id=message.task_id,

@@ -42,7 +42,7 @@ class Parking:
 
     def __init__(self, message: EngineeringMessage, ledger: Ledger) -> None:
         self._message = message
-        self._ledger = ledger
+        self._ledger: Ledger = ledger
         self._agent = message.agent
         self._model = message.model
         self._last_turn = 0
