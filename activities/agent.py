@@ -1,4 +1,4 @@
-"""Turns of a CLI agent."""
+"""Turns of a CLI agent, and what they may spend."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from activities.following import beating, followed, or_stop, to_the_end
 from activities.ports import AgentRuntime, Platform
 from contracts.agent_logins import login_of
 from contracts.agent_workers import TurnOutcome
-from contracts.models import ModelSpending, ModelTurn, OpenModelTurn
+from contracts.models import ModelBudget, ModelSpending, ModelTurn, OpenModelTurn, RaiseModelBudget
 from contracts.names import ActivityName
 from contracts.states import AgentKind
 from contracts.steps import TurnRequest, TurnResult
@@ -52,6 +52,11 @@ class AgentActivities:
     async def control_turn(self, control: TurnControl) -> ControlTaken:
         """Give a message to the turn that runs, or ask it to end; a second run gives it the same one."""
         return ControlTaken(taken=await beating(self.runtime.control_turn(control)))
+
+    @activity.defn(name=ActivityName.MODEL_BUDGET_RAISE)
+    async def raise_budget(self, request: RaiseModelBudget) -> ModelBudget:
+        """Raise a budget for a person who has answered; a second run finds it raised, by its request id."""
+        return await self.platform.raise_model_budget(request)
 
     async def _metered(self, request: TurnRequest, outcome: TurnOutcome, model: ModelTurn) -> TurnOutcome:
         """What the turn has really spent, and what has stopped it at the model, whatever the agent says."""

@@ -14,7 +14,7 @@ from contracts.agent_workers import SendMessageCommand, SendMessageResponse, Tur
 from contracts.artifacts import ArtifactRef
 from contracts.departments import DeployMessage, DeployResult, ScaffolderMessage
 from contracts.maintenance import OpenTask, Tidied, WorkflowEnding
-from contracts.models import ModelSpending, ModelTurn, OpenModelTurn
+from contracts.models import ModelBudget, ModelSpending, ModelTurn, OpenModelTurn, RaiseModelBudget
 from contracts.nouns import DeploymentDTO, DeploymentRecord, PortAllocationDTO, ReleaseHealth, ServerDTO
 from contracts.progress import FineEvent, Projection, ProjectionAck
 from contracts.steps import (
@@ -253,6 +253,9 @@ class Platform(Protocol):
         """What serves now, of all projects."""
 
     async def record_health(self, release_id: str, seen: ReleaseHealth) -> None: ...
+
+    async def raise_model_budget(self, request: RaiseModelBudget) -> ModelBudget:
+        """Raise a budget on behalf of a person, once for each request id."""
 
 
 class WorkflowClient(Protocol):

@@ -18,7 +18,7 @@ from contracts.base import utc_now
 from contracts.departments import ScaffolderMessage
 from contracts.errors import ErrorCode, OrchestratorError
 from contracts.maintenance import OpenTask, Tidied
-from contracts.models import ModelLimit, ModelSpending, ModelTurn, OpenModelTurn
+from contracts.models import ModelBudget, ModelLimit, ModelSpending, ModelTurn, OpenModelTurn, RaiseModelBudget
 from contracts.nouns import DeploymentDTO, DeploymentRecord, PortAllocationDTO, ReleaseHealth
 from contracts.progress import FineEvent, Projection, ProjectionAck
 from contracts.states import ProjectStatus, ReleaseState, TaskState
@@ -133,6 +133,13 @@ class FakePlatform:
 
     async def end_model_turn(self, worker_id: str, turn: int) -> ModelSpending:
         return await self.model_spending(worker_id, turn)
+
+    raised: dict[str, RaiseModelBudget] = field(default_factory=dict)
+
+    async def raise_model_budget(self, request: RaiseModelBudget) -> ModelBudget:
+        self.raised.setdefault(request.request_id, request)
+        limit = 5 + sum(one.add_usd for one in self.raised.values())
+        return ModelBudget(scope=request.scope, scope_id=request.scope_id, limit_usd=limit)
 
     async def open_tasks(self) -> list[OpenTask]:
         self.rounds += 1
