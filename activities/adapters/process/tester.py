@@ -176,7 +176,7 @@ class ProcessTester:
     async def _check_out(self, request: VerificationRequest, place: _Place) -> None:
         """Exactly the commit's files, from the forge; whatever an earlier attempt left is replaced."""
         async with temporary_directory(self._work_dir / ".drafts") as directory:
-            draft = await check_out(self._forge.mirror(request.repository), request, directory)
+            draft = await check_out(self._forge.mirror(request.repository), request.commit, directory)
             await asyncio.to_thread(remove_tree, place.root)
             place.root.mkdir(mode=0o700, parents=True)
             place.home.mkdir()

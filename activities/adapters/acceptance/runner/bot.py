@@ -109,9 +109,9 @@ def _act(
         text = filled_text(step["send"], variables)
         telegram.say(step["person"], text)
         return "", text
-    text, data = (None if step[key] is None else filled_text(step[key], variables) for key in ("press", "callback"))
-    message = _with_button(before, text, data)
-    return telegram.press(step["person"], message, text=text, data=data), f"[{text or data}]"
+    named, data = (None if step[key] is None else filled_text(step[key], variables) for key in ("press", "callback"))
+    message = _with_button(before, named, data)
+    return telegram.press(step["person"], message, text=named, data=data), f"[{named or data}]"
 
 
 def _with_button(screen: list[dict[str, Any]], text: str | None, data: str | None) -> int:

@@ -1,7 +1,7 @@
 """Compares what was seen with what a step expects. Pure."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -83,7 +83,7 @@ def _value(document: Any, expected: Mapping[str, Any], variables: Mapping[str, A
         yield Miss(f"json:{path}:is_null", f"{place} is {shown(value)}, expected null")
 
 
-_WRONG = {
+_WRONG: dict[str, Callable[[Any, Any], bool]] = {
     "equals": lambda value, wanted: not same(value, wanted),
     "contains": lambda value, wanted: not holds(value, wanted),
     "lacks": lambda value, wanted: holds(value, wanted),
