@@ -32,7 +32,7 @@ from activities.adapters.verification.steps import Refused, check_out, plain_req
 from activities.ports import ArtifactStore, Follow, Forge, PlanReader
 from contracts.acceptance import AcceptanceRequest, AcceptanceResult
 from contracts.errors import ErrorCode, OrchestratorError, end_of
-from contracts.steps import AnalysisRequest, DeploymentPlan
+from contracts.steps import DeploymentPlan
 
 _TASK_LABEL = "codegen-orchestrator.task"
 _COMMIT_LABEL = "codegen-orchestrator.commit"
@@ -40,14 +40,11 @@ _HOME = "/home/worker"
 _PROGRAMS = f"{_HOME}/accept"
 _OUT = "/out"
 _PATHS = jobs.Paths("/project", "/out/data", "/venv/bin/python", "/venv/bin:/usr/bin:/bin")
-_PORTS = jobs.Ports(first=18_000, control=18_100, telegram=18_101)
 _BEYOND_S = 180
 """After the time for checks: for the one that runs, and for what stops them from being counted as lost."""
 _MAX_LOG = 4 * 1024 * 1024
 _MAX_PICTURE = 2 * 1024 * 1024
 _OF_EMULATOR = ("aiogram", "aiohttp", "pydantic")
-_UNUSABLE = frozenset({ErrorCode.ENV_CONTRACT_INVALID, ErrorCode.INVALID_INPUT, ErrorCode.NO_PORT})
-"""What is wrong with the files that say how a commit is run."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +101,7 @@ class DockerAcceptance:
             except Refused as refused:
                 return await self._finish(request, names, never_started("packages", refused.verdict.evidence))
             except OrchestratorError as error:
-                if error.code not in _UNUSABLE:
+                if error.code not in jobs.UNUSABLE:
                     raise
                 return await self._finish(request, names, never_started(error.code.value, error.message))
         # Whoever wrote it may have been killed before the run was gone.
@@ -129,11 +126,8 @@ class DockerAcceptance:
             states = [(await self._runs.status(name)).state for name in names.both()]
             if self._result(names) is not None or "lost" in states or states[0] != "absent":
                 return
-            wanted = AnalysisRequest(
-                project_id=request.project_id, repository=request.repository, commit=request.commit
-            )
-            plan = await self._plans.read(wanted)
-            settings = jobs.generated_settings(names.checks, request, plan, _PORTS)
+            plan = await self._plans.read(jobs.analysis(request))
+            settings = jobs.generated_settings(names.checks, request, plan, jobs.ports_alone(plan))
             await self._start_services(request, names, plan, settings, follow)
             if (await self._runs.status(names.services)).state == "running":
                 await self._start_checks(request, names, plan, settings, follow)
@@ -149,7 +143,7 @@ class DockerAcceptance:
             await asyncio.to_thread(pack, project, archive)
             spec = self._spec(request, names.services, await self._images.worker(), "acceptance_runner.serve")
             spec = replace(spec, binds=(Bind(venv, "/venv", read_only=True),), working_dir="/project")
-            job = jobs.services_job(plan, settings, _PORTS, _PATHS)
+            job = jobs.services_job(plan, settings, jobs.ports_alone(plan), _PATHS)
 
             async def fill() -> None:
                 await self._engine.put_archive(names.services, "/project", archive)
@@ -168,7 +162,7 @@ class DockerAcceptance:
         spec = replace(spec, network=f"{SHARED_NETWORK}{names.services}")
         if telegram is not None:
             spec = replace(spec, binds=(Bind(telegram, "/venv", read_only=True),))
-        job = jobs.checks_job(request, plan, settings, _PORTS, means, _OUT)
+        job = jobs.checks_job(request, plan, settings, jobs.ports_alone(plan), means, _OUT)
 
         async def fill() -> None:
             await self._put(names.checks, jobs.programs() | jobs.emulator(), job)
@@ -243,8 +237,8 @@ class DockerAcceptance:
         return Seen(found["checks"], found["start"], await self._log(names), pictures, plan_secrets, took)
 
     async def _secrets(self, request: AcceptanceRequest, names: _Names) -> tuple[str, ...]:
-        wanted = AnalysisRequest(project_id=request.project_id, repository=request.repository, commit=request.commit)
-        settings = jobs.generated_settings(names.checks, request, await self._plans.read(wanted), _PORTS)
+        plan = await self._plans.read(jobs.analysis(request))
+        settings = jobs.generated_settings(names.checks, request, plan, jobs.ports_alone(plan))
         return tuple(settings.secrets.values())
 
     async def _picture(self, names: _Names, name: str) -> bytes:

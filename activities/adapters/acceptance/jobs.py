@@ -12,11 +12,14 @@ from typing import Any
 import activities
 from activities import rules_environment
 from contracts.acceptance import AcceptanceRequest
+from contracts.errors import ErrorCode
 from contracts.ids import acceptance_name
-from contracts.steps import Allocation, DeploymentPlan, ServicePort, ServiceProcess
+from contracts.steps import Allocation, AnalysisRequest, DeploymentPlan, ServicePort, ServiceProcess
 
 PACKAGE = "acceptance_runner"
 RESULT_FILE = "result.json"
+UNUSABLE = frozenset({ErrorCode.ENV_CONTRACT_INVALID, ErrorCode.INVALID_INPUT, ErrorCode.NO_PORT})
+"""What is wrong with the files that say how a commit is run."""
 START_LIMIT_S = 60
 """Of a service that does not say how long it needs."""
 TOKEN_NAME = "TELEGRAM_BOT_TOKEN"
@@ -28,14 +31,16 @@ _SOURCE_ROOT = Path(activities.__file__).resolve().parent.parent
 
 @dataclass(frozen=True)
 class Ports:
-    """Where everything listens, on the loopback device that services and checks share."""
+    """Where everything listens, on the loopback device that services and checks share: each service by its name."""
 
-    first: int
+    services: dict[str, int]
     control: int
     telegram: int
 
-    def of(self, services: list[ServiceProcess]) -> dict[str, int]:
-        return {service.name: self.first + number for number, service in enumerate(services)}
+
+def ports_alone(plan: DeploymentPlan) -> Ports:
+    """Where nobody else is."""
+    return Ports({one.name: 18_000 + number for number, one in enumerate(plan.services)}, 18_100, 18_101)
 
 
 @dataclass(frozen=True)
@@ -80,7 +85,7 @@ def generated_settings(name: str, request: AcceptanceRequest, plan: DeploymentPl
     allocation = Allocation(
         server_handle="acceptance",
         server_ip="127.0.0.1",
-        ports=[ServicePort(service=one, port=port) for one, port in ports.of(plan.services).items()],
+        ports=[ServicePort(service=one, port=port) for one, port in ports.services.items()],
     )
     known = {"project_id": request.project_id, "project_name": request.project_name}
     environment = rules_environment.render(plan, allocation, secrets, release_id=request.commit[:12], **known)
@@ -121,11 +126,10 @@ def checks_job(
     request: AcceptanceRequest, plan: DeploymentPlan, settings: Settings, ports: Ports, means: Means, out: str
 ) -> dict[str, Any]:
     """For `acceptance_runner`."""
-    known = ports.of(plan.services)
     has_telegram = settings.token is not None and means.telegram_python is not None
     return {
         "checks": [check.model_dump(mode="json") for check in request.checks],
-        "services": [_awaited(one, known[one.name], live=has_telegram) for one in plan.services],
+        "services": [_awaited(one, ports.services[one.name], live=has_telegram) for one in plan.services],
         "control": ports.control,
         "bot": _bot(settings, ports, means),
         "browser": means.browser,
@@ -155,6 +159,11 @@ def _awaited(service: ServiceProcess, port: int, *, live: bool) -> dict[str, Any
         "health_contains": [part for part in contains if part],
         "start_limit_s": service.start_limit_s or START_LIMIT_S,
     }
+
+
+def analysis(request: AcceptanceRequest) -> AnalysisRequest:
+    """The question what the commit needs to run."""
+    return AnalysisRequest(project_id=request.project_id, repository=request.repository, commit=request.commit)
 
 
 def run_name(request: AcceptanceRequest) -> str:

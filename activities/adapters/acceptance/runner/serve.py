@@ -110,9 +110,16 @@ def _runnable(argv: list[str], environment: dict[str, str]) -> list[str]:
 
 
 async def _print(name: str, stream: asyncio.StreamReader) -> None:
+    """Line by line: what is cut in the middle could be half of a secret."""
+    rest = b""
     while chunk := await stream.read(_LINE):
-        for line in chunk.decode(errors="replace").splitlines():
-            _say(f"[{name}] {line}")
+        *lines, rest = (rest + chunk).split(b"\n")
+        if len(rest) > _LINE:
+            lines, rest = [*lines, rest], b""
+        for line in lines:
+            _say(f"[{name}] {line.decode(errors='replace')}")
+    if rest:
+        _say(f"[{name}] {rest.decode(errors='replace')}")
 
 
 def _say(line: str) -> None:
