@@ -33,6 +33,8 @@ from activities.adapters.runs.states import RunStatus
 from activities.ports import Follow
 from contracts.errors import ErrorClass, ErrorCode, OrchestratorError
 
+SHARED_NETWORK = "container:"
+"""Before the name of another container: both have one loopback device and nothing else."""
 TIMEOUT_LABEL = "codegen-orchestrator.timeout-s"
 _LAUNCHER = "/usr/local/bin/worker-run"
 _DIRECTORY = "/home/worker"
@@ -175,6 +177,10 @@ class ContainerRuns:
         """Start a created container, whose launcher then waits; None when the engine holds half of it."""
         if contents.fill is not None:
             await contents.fill()
+        if spec.network.startswith(SHARED_NETWORK):
+            # Its launcher reads the host name of the container with which it shares the network.
+            number = {f"{_OF_LAUNCHERS}/number": f"{created.number[:12]}\n".encode()}
+            await self.engine.put_archive(spec.name, _DIRECTORY, archive_of(number, folders=True))
         # Written first, so that after a crash it is known that the command never got its signal to start.
         self._save(spec.name, {"labels": spec.labels, "told": False, "number": created.number})
         return created if await self.engine.start(spec.name) else None
