@@ -47,6 +47,7 @@ from activities.adapters.verification.steps import (
     verification_result,
 )
 from activities.ports import ArtifactStore, Follow, Forge
+from contracts.errors import ErrorCode, OrchestratorError
 from contracts.ids import verification_name
 from contracts.steps import VerificationRequest, VerificationResult
 
