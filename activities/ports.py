@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Protocol
 
 from contracts.acceptance import AcceptanceRequest, AcceptanceResult
-
 from contracts.agent_workers import SendMessageCommand, SendMessageResponse, TurnOutcome
 from contracts.artifacts import ArtifactRef
 from contracts.departments import DeployMessage, DeployResult, ScaffolderMessage
@@ -44,6 +43,7 @@ from contracts.worker_steps import (
     AgentWorkerAck,
     AgentWorkerProjection,
     BranchTakeUp,
+    OpenWorker,
     TakenUp,
     TurnControl,
     TurnLeft,
@@ -231,6 +231,9 @@ class Platform(Protocol):
 
     async def open_tasks(self) -> list[OpenTask]:
         """Everybody's tasks that have not ended."""
+
+    async def open_workers(self) -> list[OpenWorker]:
+        """Everybody's agent workers that have not ended."""
 
     async def tidy(self) -> Tidied:
         """Delete what nobody can use any more."""

@@ -67,6 +67,13 @@ async def has_open(session: AsyncSession, project_id: str) -> bool:
     return bool(await session.scalar(statement))
 
 
+async def list_open(session: AsyncSession, after: str, limit: int) -> list[AgentWorkerRow]:
+    """Everybody's agent workers that have not ended, by id, those behind `after`."""
+    is_open = col(AgentWorkerRow.state).not_in(ENDED) & (col(AgentWorkerRow.id) > after)
+    statement = select(AgentWorkerRow).where(is_open).order_by(col(AgentWorkerRow.id)).limit(limit)
+    return list(await session.scalars(statement))
+
+
 async def apply(session: AsyncSession, told: AgentWorkerProjection) -> tuple[AgentWorkerAck, AgentWorkerRow]:
     """Write a projection that is newer than the last; an equal or lower `seq` changes nothing.
 
