@@ -27,7 +27,7 @@ from contracts.questions import AnswerAccepted, AnswerCommand
 from runtime.keyring import KeyRing
 from runtime.settings import Settings
 from runtime.temporal.client import connect
-from runtime.temporal.gateway import Gateway, RunningTurn, WorkflowDescription
+from runtime.temporal.gateway import Gateway, RunningTurn, Work, WorkflowDescription
 from runtime.temporal.task_queues import QueueFacts, QueueWaits
 
 
@@ -59,6 +59,8 @@ class WorkflowGateway(Protocol):
     async def delete_worker(self, command: DeleteWorkerCommand) -> DeleteWorkerResponse: ...
 
     async def running_turn(self, workflow_id: str) -> RunningTurn | None: ...
+
+    async def message_of(self, workflow_id: str, run_id: str, kind: type[Work]) -> Work | None: ...
 
     async def describe(self, workflow_id: str) -> WorkflowDescription | None: ...
 

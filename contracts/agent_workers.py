@@ -38,7 +38,7 @@ class SendMessageCommand(QueueMeta):
     """One turn. `timeout` is in seconds; 1800 is what older producers mean, our own turns say 3600.
 
     `agent` takes over in the same workspace, with a session of its own, for this and all later turns; `model` is that
-    of this turn. None: as before.
+    of this turn. None: as before. `fresh_session`: the agent begins anew, in the same workspace.
     """
 
     command: Literal["send_message"] = "send_message"
@@ -48,6 +48,7 @@ class SendMessageCommand(QueueMeta):
     timeout: int = Field(default=1800, ge=1, le=86_400)
     agent: AgentKind | None = None
     model: ModelName | None = None
+    fresh_session: bool = False
 
 
 class SendFileCommand(QueueMeta):
@@ -177,13 +178,13 @@ class AgentWorkerMemory(Contract):
 
     turns: int
     session_id: str | None = None
+    agent: AgentKind | None = None
     base_commit: CommitSha | None = None
     host_queue: str
     taken: list[str] = Field(default_factory=list)
     responses: list[SendMessageResponse] = Field(default_factory=list)
     file_responses: list[SendFileResponse] = Field(default_factory=list)
     steer_responses: list[SteerWorkerResponse] = Field(default_factory=list)
-    agent: AgentKind | None = None
     pushed: CommitSha | None = None
     resting: AgentWorkerState = AgentWorkerState.IDLE
     cost_usd: float | None = None

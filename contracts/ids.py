@@ -35,6 +35,12 @@ def task_id_for_request(kind: TaskKind, request_id: str) -> str:
     return f"{_PREFIX[kind]}-{digits[:12]}"
 
 
+def retry_task_id(task_id: str) -> str:
+    """The task that goes on with an ended one: each has at most one, so that a repeated retry is the same."""
+    prefix = task_id.partition("-")[0]
+    return f"{prefix}-{hashlib.sha256(f'retry/{task_id}'.encode()).hexdigest()[:12]}"
+
+
 def slugs(project_name: str, project_id: str) -> list[str]:
     """Slugs for a new project, the first to be preferred: its name and 4, 8 or 16 hex digits that its id determines."""
     name = re.sub(r"[^a-z0-9]+", "-", project_name.lower()).strip("-") or "project"

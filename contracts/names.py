@@ -33,6 +33,7 @@ class ActivityName:
     WORKSPACE_TAKE_UP: Final = "workspace.take_up"
     AGENT_WORKER_RECORD: Final = "agent_worker.record"
     VERIFICATION_STOP: Final = "verification.stop"
+    MODEL_BUDGET_RAISE: Final = "model_budget.raise"
     AGENT_WORKER_CLOSE: Final = "agent_worker.close"
     DEPLOYMENT_JOIN: Final = "deployment.join"
     DEPLOYMENT_WITHDRAW: Final = "deployment.withdraw"

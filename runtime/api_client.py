@@ -21,6 +21,7 @@ from contracts.agent_workers import DeleteWorkerResponse, SendFileResponse, Stee
 from contracts.base import Page
 from contracts.errors import ErrorClass, ErrorCode, OrchestratorError, bounded
 from contracts.maintenance import OpenTask, OpenTaskList, Tidied
+from contracts.models import ModelBudget, ModelSpending, ModelTurn, OpenModelTurn, RaiseModelBudget
 from contracts.nouns import (
     AnswerRequest,
     ArtifactContent,
@@ -79,6 +80,7 @@ from contracts.outside_text import cleaned_in
 from contracts.progress import FineEvent, Projection, ProjectionAck, StreamedEvent
 from contracts.project_settings import EgressHosts, SettingDTO, SettingHistory, SettingList, SettingValue, SettingWrite
 from contracts.questions import AnswerAccepted, QuestionDTO
+from contracts.retries import TaskRetry
 from contracts.states import ActorVia
 from contracts.worker_nouns import (
     AgentWorkerDTO,
@@ -270,6 +272,10 @@ class ApiClient:
 
     async def start_deploy(self, body: DeployStart) -> StartedTask:
         return await self._post("/deploys", StartedTask, body)
+
+    async def retry_task(self, task_id: str, body: TaskRetry) -> StartedTask:
+        """Go on with a task that has ended early; a repetition is the same retry."""
+        return await self._post(f"/tasks/{_part(task_id)}/retry", StartedTask, body)
 
     async def tasks(
         self, *, project_id: str | None = None, state: str | None = None, limit: int = 100
@@ -503,6 +509,20 @@ class ApiClient:
 
     async def record_health(self, release_id: str, seen: ReleaseHealth) -> None:
         await self._request("PUT", f"/internal/releases/{_part(release_id)}/health", DeploymentDTO, seen)
+
+    async def open_model_turn(self, body: OpenModelTurn) -> ModelTurn:
+        return await self._post("/internal/model-turns", ModelTurn, body)
+
+    async def model_spending(self, worker_id: str, turn: int) -> ModelSpending:
+        return await self._get(f"/internal/model-turns/{_part(worker_id)}/{turn}", ModelSpending)
+
+    async def end_model_turn(self, worker_id: str, turn: int) -> ModelSpending:
+        """The turn's token opens nothing from now on."""
+        return await self._post(f"/internal/model-turns/{_part(worker_id)}/{turn}/end", ModelSpending, None)
+
+    async def raise_model_budget(self, request: RaiseModelBudget) -> ModelBudget:
+        """Raise a budget on behalf of a person, once for each request id."""
+        return await self._post("/internal/model-budgets", ModelBudget, request)
 
     # How a request is made
 

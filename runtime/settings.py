@@ -311,6 +311,11 @@ class Settings(BaseSettings):
         return f"{_installed()}+{self.build}" if self.build else _installed()
 
     @property
+    def model_socket(self) -> Path:
+        """Where the model proxy listens. Its directory is mounted into the containers of agents."""
+        return self.home / "sockets" / "model" / "proxy.sock"
+
+    @property
     def server_keys_dir(self) -> Path:
         """The private key `id_ed25519` and the `known_hosts` with which the server of the settings is reached."""
         return self.home / "keys" / "server"

@@ -122,6 +122,7 @@ def build_activities(ports: Ports) -> list[Any]:
         agent.stop_turn,
         agent.control_turn,
         WorkerRecordActivities(ports.platform).record,
+        agent.raise_budget,
         engineering.stop_tests,
         departments.close_worker,
         departments.join_deploy,

@@ -280,7 +280,7 @@ class AgentWorkerWorkflow:
 
     def _begin(self, command: SendMessageCommand) -> None:
         self._turns += 1
-        if command.agent not in {None, self._agent}:
+        if command.agent not in {None, self._agent} or command.fresh_session:
             # Another agent goes on in the same workspace. A session belongs to the agent that has begun it.
             self._agent, self._session_id = command.agent or self._agent, None
         self._controls, self._stop_asked, self._stoppable = 0, False, True

@@ -174,8 +174,11 @@ def show_ending(task: TaskDTO, out: Output, clone_url: str | None = None) -> Non
         out.say(f"{task.id} failed{_where(task)}: {task.error_code}", style="bold red")
         out.tell(task.error or "The reason was not recorded.")
         out.advise(f"Next: orchestrator task logs {task.id}")
+        out.advise(f"To go on where it ended: orchestrator task retry {task.id}")
     elif task.state is TaskState.CANCELLED:
         out.say(f"{task.id} was cancelled{_where(task)}", style="bold yellow")
+        if task.error_code == ErrorCode.STOPPED_AT_LIMIT:
+            out.tell(task.error or "It was stopped at a limit.")
     else:
         out.tell(f"{task.id} is {task.state.value}: {task.waiting_for or task.stage}")
         if task.question_id:

@@ -14,7 +14,6 @@ from emulators.model.tokens import Caches
 
 _FINISHED = Step(do=Do.SAY, text="Done.")
 _SIDE = Step(do=Do.SAY, text="Scripted work")
-_LINE = "All work and no play.\n"
 _TASK_FILE = "TASK.md"
 _REMINDER = re.compile(r"\s*<(system-reminder|environment_context|user_instructions)")
 
@@ -119,12 +118,20 @@ def answer(asked: Asked, step: Step) -> Answer:
     if step.do is Do.RUN:
         return Answer(call=tools.run(asked, step.text))
     if step.do is Do.LOOP:
-        return Answer(call=tools.run(asked, step.text or "true"))
+        # Some agents end a turn that repeats itself exactly.
+        round_ = sum(entry.kind is Kind.CALLED for entry in asked.entries)
+        return Answer(call=tools.run(asked, f"{step.text or 'true'} # {round_}"))
     if step.do is Do.UNKNOWN_TOOL:
         return Answer(call=tools.unknown())
     if step.do is Do.HUGE:
-        return Answer(_LINE * (step.size // len(_LINE) + 1))
+        return Answer(_long(step.size))
     return Answer(step.text or "Scripted text.")
+
+
+def _long(size: int) -> str:
+    """A text of `size` characters that does not repeat itself: agents end an answer that does."""
+    words = (hashlib.sha256(str(number).encode()).hexdigest() for number in range(size // 65 + 1))
+    return "\n".join(words)[:size]
 
 
 def prompt(asked: Asked) -> str:

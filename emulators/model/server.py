@@ -5,6 +5,7 @@ import contextlib
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 from aiohttp import web
@@ -35,14 +36,22 @@ def build(model: Model) -> web.Application:
 
 
 @asynccontextmanager
-async def serving(model: Model, *, host: str = "127.0.0.1", port: int = 0) -> AsyncIterator[str]:
-    """Serve while the block runs; yields the URL. Port 0 takes a free one."""
+async def serving(
+    model: Model, *, host: str = "127.0.0.1", port: int = 0, socket: Path | None = None
+) -> AsyncIterator[str]:
+    """Serve while the block runs; yields the URL. Port 0 takes a free one.
+
+    With `socket` also there, for everybody who can reach its folder.
+    """
     # A client that goes ends its answer, as at the original: otherwise a stalled one would stay for ever.
     runner = web.AppRunner(build(model), handler_cancellation=True, access_log=None, shutdown_timeout=0.5)
     await runner.setup()
     try:
         site = web.TCPSite(runner, host, port, backlog=512)
         await site.start()
+        if socket is not None:
+            await web.UnixSite(runner, socket).start()
+            socket.chmod(0o666)
         yield f"http://{host}:{runner.addresses[0][1]}"
     finally:
         await runner.cleanup()
@@ -61,9 +70,11 @@ class _Handler:
             return await Answering(self._model, form, record, asked).respond(request)
         except InvalidRequest as error:
             return self._refused(form, record, refusals.of_status(form.name, 400, message=str(error)))
-        except asyncio.CancelledError:
+        except (asyncio.CancelledError, ConnectionResetError) as error:
             record.state = "left"
-            raise
+            if isinstance(error, asyncio.CancelledError):
+                raise
+            return web.Response(status=499)
 
     async def count(self, request: web.Request) -> web.StreamResponse:
         record, raw, form = await self._begin(request)

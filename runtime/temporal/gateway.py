@@ -69,6 +69,7 @@ _UPDATE_TIMEOUT = timedelta(seconds=20)
 
 _Model = TypeVar("_Model", bound=BaseModel)
 _ToWorker = SendMessageCommand | SendFileCommand | SteerWorkerCommand | StopTurnCommand | DeleteWorkerCommand
+Work = DeliveryMessage | EngineeringMessage
 
 
 class WorkflowDescription(Contract):
@@ -288,6 +289,22 @@ class Gateway:
             project_id=found.typed_search_attributes.get(_keyword(SearchAttribute.PROJECT_ID)),
             task_id=found.typed_search_attributes.get(_keyword(SearchAttribute.TASK_ID)),
         )
+
+    async def message_of(self, workflow_id: str, run_id: str, kind: type[Work]) -> Work | None:
+        """The message with which a run began; None when the server does not have it any more."""
+        handle = self._client.get_workflow_handle(workflow_id, run_id=run_id or None)
+        try:
+            events = handle.fetch_history_events(page_size=1, rpc_timeout=_RPC_TIMEOUT)
+            first = await anext(events)
+        except RPCError as error:
+            if error.status == RPCStatusCode.NOT_FOUND:
+                return None
+            raise _translated(error, workflow_id) from error
+        context = WorkflowSerializationContext(namespace=self._client.namespace, workflow_id=workflow_id)
+        converter = self._client.data_converter.with_context(context)
+        sent = first.workflow_execution_started_event_attributes.input
+        (message,) = await converter.decode_wrapper(sent, [kind])
+        return kind.model_validate(message)
 
     async def pollers(self, queues: Sequence[str] = Queue.ALL) -> list[QueuePollers]:
         """Pollers of each queue, as the server has seen them lately."""

@@ -45,7 +45,7 @@ from contracts.questions import AnswerAccepted, AnswerCommand
 from runtime import private_files
 from runtime.embedded import postgres
 from runtime.settings import Settings
-from runtime.temporal.gateway import RunningTurn, WorkflowDescription
+from runtime.temporal.gateway import RunningTurn, Work, WorkflowDescription
 from runtime.temporal.task_queues import QueueFacts, QueueWait, QueueWaits
 from tests.support.ports import any_free
 
@@ -117,6 +117,7 @@ class RecordingGateway:
     running_turns: dict[str, RunningTurn] = field(default_factory=dict)
     refusal: OrchestratorError | None = None
     is_reachable: bool = True
+    forgotten: bool = False
     facts: list[QueueFacts] = field(default_factory=list)
     waits: list[QueueWait] = field(default_factory=list)
 
@@ -171,6 +172,11 @@ class RecordingGateway:
         self._refuse()
         self.told.append(command)
         return command.request_id
+
+    async def message_of(self, workflow_id: str, run_id: str, kind: type[Work]) -> Work | None:
+        self._refuse()
+        found = [one for one in self.started if isinstance(one, kind) and one.task_id in workflow_id]
+        return found[-1] if found and not self.forgotten else None
 
     async def describe(self, workflow_id: str) -> WorkflowDescription | None:
         self._refuse()

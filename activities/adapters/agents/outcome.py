@@ -17,6 +17,7 @@ from contracts.agent_workers import TurnOutcome
 from contracts.artifacts import ArtifactRef
 from contracts.criteria import MAX_CRITERIA, Criterion
 from contracts.errors import ErrorCode, OrchestratorError, bounded, bounded_list
+from contracts.models import ModelLimit
 from contracts.states import AgentKind, CriterionState
 from contracts.steps import TurnRequest
 from contracts.worker_steps import TurnControl
@@ -76,9 +77,9 @@ def parsed_claim(content: bytes | None) -> ClaimedOutcome | None:
         return None
 
 
-def shared_transcript(request: TurnRequest, content: bytes) -> bytes:
-    """The whole output of a turn without the values of its secret variables."""
-    secrets = secrets_of(request)
+def shared_transcript(request: TurnRequest, content: bytes, token: str | None = None) -> bytes:
+    """The whole output of a turn without the values of its secret variables, and its token."""
+    secrets = [*secrets_of(request), *([token] if token else [])]
     if not secrets:
         return content
     # The agent may have written anything; what is not text stays as it is.
@@ -99,6 +100,21 @@ def unknown_agent(kind: AgentKind, known: list[str]) -> OrchestratorError:
         ErrorCode.INVALID_INPUT,
         f"The agent {kind.value} is not available here. Available: {', '.join(sorted(known))}.",
     )
+
+
+def refused_outcome(request: TurnRequest, limit: ModelLimit) -> TurnOutcome:
+    """Of a turn that was not started, because nothing may be spent for it now."""
+    return TurnOutcome(
+        status="failed", turn=request.turn, summary=limit.message, session_id=request.session_id, limit=limit,
+        agent=request.agent,
+    )  # fmt: skip
+
+
+def facts_of(report: AgentReport, hidden: list[str]) -> dict[str, str | float]:
+    """What a heartbeat shows of a running turn."""
+    session = {"session": redacted(report.session_id, hidden)} if report.session_id else {}
+    cost = {"cost_usd": report.cost_usd} if report.cost_usd is not None else {}
+    return {**session, **cost}
 
 
 def forgot(request: TurnRequest, ended: EndedTurn) -> bool:
@@ -148,6 +164,7 @@ def outcome_of(
         input_tokens=report.input_tokens,
         output_tokens=report.output_tokens,
         criteria=_criteria(claim, hidden) if claim is not None and status == "done" else [],
+        agent=request.agent,
     )
 
 
@@ -177,10 +194,15 @@ def _judged(ended: EndedTurn, claim: ClaimedOutcome | None) -> tuple[Literal["do
     """
     report, code = ended.report, ended.status.exit_code
     told = (claim.summary if claim is not None else "") or report.text
+    if report.stopped:
+        return "failed", f"The turn was stopped. {told}".strip()
     if code != 0:
-        return "failed", told or f"The agent ended with exit code {code}."
+        said = report.text if report.failure is not None else told
+        return "failed", said or f"The agent ended with exit code {code}."
     if not report.finished and claim is None:
         return "failed", told or "The agent ended without a result."
+    if claim is None and not report.did_anything:
+        return "failed", "The agent ended at once, and has neither said nor done anything."
     if report.is_error or (claim is not None and claim.status == "failed"):
         return "failed", told or "The agent reported an error."
     if claim is not None and claim.status == "question" and readable(claim.question or "").strip():

@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from activities.adapters.agents.base import AgentCli
+from activities.adapters.agents.base import AgentCli, Place, Told
 from activities.adapters.agents.outcome import (
     FRESH,
     MAX_OUTCOME_BYTES,
@@ -39,6 +39,7 @@ from contracts.agent_workers import TurnOutcome
 from contracts.artifacts import ArtifactRef
 from contracts.errors import ErrorCode, OrchestratorError
 from contracts.ids import turn_name
+from contracts.models import ModelTurn
 from contracts.states import AgentKind
 from contracts.steps import TurnRequest
 from contracts.worker_steps import TurnControl, TurnLeft
@@ -78,14 +79,14 @@ class ProcessAgentRuntime:
     async def get_ready(self) -> None:
         """Nothing: the programs of agents are on this machine."""
 
-    async def run_turn(self, request: TurnRequest, follow: Follow) -> TurnOutcome:
+    async def run_turn(self, request: TurnRequest, follow: Follow, model: ModelTurn | None = None) -> TurnOutcome:
         """Start or adopt the turn and follow it to its end; never a second agent for the same turn.
 
         An agent that does not know its session any more is started once without it (`fresh_context`). Raises
         OrchestratorError, all permanent: AGENT_LOST when the supervision was killed (a repeat would pay twice),
         AGENT_FAILED after `timeout_s`, STOPPED_BY_PERSON for a turn that was stopped, INVALID_INPUT for an agent
-        that is not set up, CONTAINERS_NEEDED for one with a model unless models are trusted with this machine. A
-        failed agent is not an error but an outcome `failed`.
+        that is not set up (those with a model work in containers only), CONTAINERS_NEEDED for one with a model unless
+        models are trusted with this machine. A failed agent is not an error but an outcome `failed`.
         """
         if request.agent is not AgentKind.SCRIPTED and not self._trusts_models:
             raise model_refused(request.agent)
@@ -134,6 +135,7 @@ class ProcessAgentRuntime:
     ) -> EndedTurn:
         name = turn_name(request.worker_id, request.turn) + suffix
         reader = self._cli(request).reader()
+        follow.facts["process"] = name
         await self._supervisor.start(self._command(request, name, session_id))
         hidden = secrets_of(request)
         follower = LineFollower(
@@ -158,19 +160,22 @@ class ProcessAgentRuntime:
                     f"Agent worker {request.worker_id} has no workspace on this machine. Start the task again.",
                 )
             _make_home(home, user)
-        environment = variables_of(request)
-        environment |= cli.environment(home, own_user=user is not None)
-        environment |= {
-            "PATH": self._path,
-            "HOME": str(home),
-            "LANG": "C.UTF-8",
-            "TMPDIR": str(home / "tmp"),
-            "ORCHESTRATOR_OUTCOME": str(home / outcome_path(name)),
-        }
         privileged = user is None and os.geteuid() == 0
-        argv = cli.argv(prompt_of(request), session_id, privileged)
+        told = Told(prompt_of(request), session_id)
+        call = cli.call(told, Place(name, home, workspace, own_user=user is not None, privileged=privileged))
+        environment = (
+            variables_of(request)
+            | dict(call.environment)
+            | {
+                "PATH": self._path,
+                "HOME": str(home),
+                "LANG": "C.UTF-8",
+                "TMPDIR": str(home / "tmp"),
+                "ORCHESTRATOR_OUTCOME": str(home / outcome_path(name)),
+            }
+        )
         return SupervisedCommand(
-            name, argv, workspace, environment, request.timeout_s, user=user, niceness=BEHIND_THE_PLATFORM
+            name, call.argv, workspace, environment, request.timeout_s, user=user, niceness=BEHIND_THE_PLATFORM
         )
 
     def _cli(self, request: TurnRequest) -> AgentCli:

@@ -18,6 +18,7 @@ from contracts.base import utc_now
 from contracts.departments import ScaffolderMessage
 from contracts.errors import ErrorCode, OrchestratorError
 from contracts.maintenance import OpenTask, Tidied
+from contracts.models import ModelBudget, ModelLimit, ModelSpending, ModelTurn, OpenModelTurn, RaiseModelBudget
 from contracts.nouns import DeploymentDTO, DeploymentRecord, PortAllocationDTO, ReleaseHealth
 from contracts.progress import FineEvent, Projection, ProjectionAck
 from contracts.states import ProjectStatus, ReleaseState, TaskState
@@ -116,6 +117,30 @@ class FakePlatform:
     rounds: int = 0
     round_errors: list[Exception] = field(default_factory=list)
     serving: str | None = None
+    turn_refusal: ModelLimit | None = None
+    spendings: dict[str, ModelSpending] = field(default_factory=dict)
+    """What turns have spent, by `<worker_id>:<turn>`."""
+
+    async def open_model_turn(self, request: OpenModelTurn) -> ModelTurn:
+        self.spendings.setdefault(f"{request.worker_id}:{request.turn}", ModelSpending())
+        token = hashlib.sha256(f"{request.worker_id}/{request.turn}".encode()).hexdigest()
+        return ModelTurn(token=f"omt-{token}", model=request.model, refused=self.turn_refusal)
+
+    async def model_spending(self, worker_id: str, turn: int) -> ModelSpending:
+        try:
+            return self.spendings[f"{worker_id}:{turn}"]
+        except KeyError:
+            raise OrchestratorError(ErrorCode.NOT_FOUND, "There is no such turn.") from None
+
+    async def end_model_turn(self, worker_id: str, turn: int) -> ModelSpending:
+        return await self.model_spending(worker_id, turn)
+
+    raised: dict[str, RaiseModelBudget] = field(default_factory=dict)
+
+    async def raise_model_budget(self, request: RaiseModelBudget) -> ModelBudget:
+        self.raised.setdefault(request.request_id, request)
+        limit = 5 + sum(one.add_usd for one in self.raised.values())
+        return ModelBudget(scope=request.scope, scope_id=request.scope_id, limit_usd=limit)
 
     async def open_tasks(self) -> list[OpenTask]:
         self.rounds += 1
@@ -363,7 +388,7 @@ class FakeAgentRuntime:
     stopped: list[TurnRequest] = field(default_factory=list)
     done: dict[str, TurnOutcome] = field(default_factory=dict)
 
-    async def run_turn(self, request: TurnRequest, follow: Follow) -> TurnOutcome:
+    async def run_turn(self, request: TurnRequest, follow: Follow, model: ModelTurn | None = None) -> TurnOutcome:
         self.attempts.append(request)
         name = ids.turn_name(request.worker_id, request.turn)
         if name not in self.done:

@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from activities.adapters.agents.claude_code import ClaudeCode
 from activities.adapters.agents.scripted_cli import ScriptedAgent
 from activities.adapters.agents.stream import StreamJson
 from activities.adapters.runs.bounded_log import BoundedLog
@@ -125,13 +124,6 @@ async def test_a_run_that_was_removed_while_it_was_followed_is_lost_and_not_ende
     follower = LineFollower(Ended(state), Follow(0, report), "eng-1:1", "r1", "eng-1")
     status, offset = await follower.follow("turn-eng-1-1", lambda line: [line.decode()])
     assert (status.state, offset, said) == (end, 3, ["hi"])
-
-
-def test_the_real_agent_is_called_headless_and_resumes() -> None:
-    argv = ClaudeCode(Path("/bin/claude")).argv("hi", "s1", privileged=False)
-    assert argv[:3] == ["/bin/claude", "-p", "hi"]
-    assert argv[-2:] == ["--resume", "s1"]
-    assert "--dangerously-skip-permissions" in argv
 
 
 def test_the_scripted_agent_asks_for_no_permissions_as_root() -> None:

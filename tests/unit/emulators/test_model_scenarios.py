@@ -115,5 +115,13 @@ def test_reports_are_commands_of_the_platform() -> None:
     assert (ran.text, said.text) == ("orchestrator report --failed 'No way'", "No way")
 
 
-def test_a_huge_answer_has_its_size() -> None:
-    assert 1_000_000 <= len(answer(asked("go"), Step(do=Do.HUGE, size=1_000_000)).text) <= 1_000_100
+def test_a_huge_answer_has_its_size_and_does_not_repeat_itself() -> None:
+    text = answer(asked("go"), Step(do=Do.HUGE, size=100_000)).text
+    assert len(text) == 100_000
+    assert len(set(text.splitlines())) == len(text.splitlines())
+
+
+def test_a_loop_calls_something_new_each_time() -> None:
+    step = Step(do=Do.LOOP, text="ls")
+    calls = [answer(asked("go", *([CALLED, RESULT] * count)), step).call for count in range(3)]
+    assert [call.arguments["command"] for call in calls if call] == ["ls # 0", "ls # 1", "ls # 2"]
