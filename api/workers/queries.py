@@ -1,6 +1,8 @@
 """Agent workers in the database."""
 
-from sqlalchemy import ColumnElement, Select, func, literal, select, true
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, SQLColumnExpression, func, literal, select, true
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
@@ -121,5 +123,6 @@ def _is_for(caller: Caller, right: Right) -> ColumnElement[bool]:
     if caller.sees_all:
         return true()
     mine = (col(AgentWorkerRow.user_id) == caller.user_id) & col(AgentWorkerRow.project_id).is_(None)
-    in_project = allowed(caller, literal(SubjectKind.PROJECT.value), col(AgentWorkerRow.project_id), right)
+    project: SQLColumnExpression[Any] = col(AgentWorkerRow.project_id)
+    in_project = allowed(caller, literal(SubjectKind.PROJECT.value), project, right)
     return mine | (col(AgentWorkerRow.project_id).is_not(None) & in_project)
