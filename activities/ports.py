@@ -44,6 +44,7 @@ from contracts.worker_steps import (
     AgentWorkerAck,
     AgentWorkerProjection,
     BranchTakeUp,
+    OpenWorker,
     TakenUp,
     TurnControl,
     TurnLeft,
@@ -245,6 +246,9 @@ class Platform(Protocol):
 
     async def open_tasks(self) -> list[OpenTask]:
         """Everybody's tasks that have not ended."""
+
+    async def open_workers(self) -> list[OpenWorker]:
+        """Everybody's agent workers that have not ended."""
 
     async def tidy(self) -> Tidied:
         """Delete what nobody can use any more."""

@@ -94,7 +94,7 @@ from contracts.worker_nouns import (
     WorkerRequest,
     WorkerSteer,
 )
-from contracts.worker_steps import AgentWorkerAck, AgentWorkerProjection
+from contracts.worker_steps import AgentWorkerAck, AgentWorkerProjection, OpenWorker, OpenWorkerList
 from runtime.observability import telemetry
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -447,6 +447,16 @@ class ApiClient:
         while True:
             after = {"after": found[-1].id} if found else {}
             page = (await self._get("/internal/tasks", OpenTaskList, after)).items
+            if not page:
+                return found
+            found += page
+
+    async def open_workers(self) -> list[OpenWorker]:
+        """Everybody's agent workers that have not ended."""
+        found: list[OpenWorker] = []
+        while True:
+            after = {"after": found[-1].told.worker_id} if found else {}
+            page = (await self._get("/internal/workers", OpenWorkerList, after)).items
             if not page:
                 return found
             found += page

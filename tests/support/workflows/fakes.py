@@ -53,6 +53,7 @@ from contracts.worker_steps import (
     AgentWorkerAck,
     AgentWorkerProjection,
     BranchTakeUp,
+    OpenWorker,
     TakenUp,
     TurnControl,
     TurnLeft,
@@ -192,6 +193,10 @@ class FakePlatform:
             return AgentWorkerAck(accepted=False)
         known.append(projection)
         return AgentWorkerAck(accepted=True)
+
+    async def open_workers(self) -> list[OpenWorker]:
+        """None: what they are compared with is told by the test of the real API."""
+        return []
 
     def life(self, worker_id: str) -> list[str]:
         """The kinds of what an agent worker has told of its life."""
