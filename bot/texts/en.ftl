@@ -176,13 +176,15 @@ question-still-red = The project's checks are still red. Attempts to repair: { $
 question-budget-nearly-spent = { $spent } of { $limit } that { $scope ->
         [turn] this turn
         [project] the project
-        [month] this month
+        [month] the project this month
+        [everybody] everybody this month
        *[other] this task
     } may spend on models are nearly spent. The work waits. How should it go on?
 question-budget-spent = { $spent } of { $limit } that { $scope ->
         [turn] this turn
         [project] the project
-        [month] this month
+        [month] the project this month
+        [everybody] everybody this month
        *[other] this task
     } may spend on models are spent. The work waits. How should it go on?
 question-usage-window = The usage limit of { $account } is reached. The work waits and goes on by itself at { $until }.

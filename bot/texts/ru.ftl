@@ -176,13 +176,15 @@ question-still-red = Проверки проекта не проходят, по
 question-budget-nearly-spent = На модели для { $scope ->
         [turn] этого шага
         [project] проекта
-        [month] этого месяца
+        [month] проекта в этом месяце
+        [everybody] всех в этом месяце
        *[other] этой задачи
     } почти всё израсходовано: { $spent } из { $limit }. Работа ждёт. Как продолжить?
 question-budget-spent = На модели для { $scope ->
         [turn] этого шага
         [project] проекта
-        [month] этого месяца
+        [month] проекта в этом месяце
+        [everybody] всех в этом месяце
        *[other] этой задачи
     } всё израсходовано: { $spent } из { $limit }. Работа ждёт. Как продолжить?
 question-usage-window = Лимит использования { $account } исчерпан. Работа ждёт и продолжится сама в { $until }.
