@@ -9,7 +9,7 @@ from contracts.base import BaseMessage, BaseResult, CommitSha, Identifier, Text,
 from contracts.criteria import Criteria
 from contracts.project_settings import MAX_WATCH_S
 from contracts.project_spec import ProjectName, ProjectSlug, ProjectSpec
-from contracts.states import AgentKind, DeployAction, ReleaseState
+from contracts.states import AcceptanceMode, AgentKind, DeployAction, PlanApproval, ReleaseState
 
 RepositoryFullName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][\w.-]{0,99}/[A-Za-z0-9][\w.-]{0,99}$")]
 """`org/name`, as the project's row names it. Messages carry it; nobody makes it from other names."""
@@ -20,7 +20,7 @@ SecretRef = Annotated[str, StringConstraints(pattern=r"^secret://[A-Za-z0-9._/-]
 class EngineeringMessage(BaseMessage):
     """One wish to one verified commit. Input of workflow `engineering`.
 
-    The workflow `parent_workflow_id` is told when a question is asked and closed.
+    Messages of before there was acceptance have it off: what they began goes on without. The workflow `parent_workflow_id` is told when a question is asked and closed.
     """
 
     task_id: Identifier
@@ -38,6 +38,8 @@ class EngineeringMessage(BaseMessage):
     max_rounds: int = Field(default=3, ge=1, le=10)
     turn_timeout_s: int = Field(default=3600, ge=1, le=86_400)
     question_reminder_s: int = Field(default=86_400, ge=1)
+    acceptance: AcceptanceMode = AcceptanceMode.OFF
+    plan_approval: PlanApproval = PlanApproval.OFF
 
 
 class EngineeringResult(BaseResult):
@@ -47,6 +49,7 @@ class EngineeringResult(BaseResult):
     error_code: str | None = None
     summary: str | None = None
     criteria: Criteria = Field(default_factory=list)
+    screenshots: list[str] = Field(default_factory=list, max_length=20)
 
 
 class DeployMessage(BaseMessage):
@@ -101,6 +104,8 @@ class DeliveryMessage(BaseMessage):
     turn_timeout_s: int = Field(default=3600, ge=1, le=86_400)
     question_reminder_s: int = Field(default=86_400, ge=1)
     watch_s: int = Field(default=0, ge=0, le=MAX_WATCH_S)
+    acceptance: AcceptanceMode = AcceptanceMode.OFF
+    plan_approval: PlanApproval = PlanApproval.OFF
 
 
 class DeliveryResult(BaseResult):

@@ -30,6 +30,7 @@ class ActivityName:
     AGENT_RUN_TURN: Final = "agent.run_turn"
     AGENT_STOP_TURN: Final = "agent.stop_turn"
     VERIFICATION_STOP: Final = "verification.stop"
+    ACCEPTANCE_STOP: Final = "acceptance.stop"
     AGENT_WORKER_CLOSE: Final = "agent_worker.close"
     DEPLOYMENT_JOIN: Final = "deployment.join"
     DEPLOYMENT_WITHDRAW: Final = "deployment.withdraw"
@@ -77,3 +78,5 @@ class SearchAttribute:
 
 LINK_OF: Final = "link_of_"
 """In a task's result, before the name of a service: where people reach it."""
+SCREENSHOT: Final = "screenshot_"
+"""In a task's result, before a number: a picture of a page, in the artifact store."""

@@ -36,6 +36,8 @@ def engineering(
         max_rounds=body.max_rounds or settings.max_rounds,
         turn_timeout_s=settings.turn_timeout_s,
         question_reminder_s=settings.question_reminder_s,
+        acceptance=settings.acceptance,
+        plan_approval=settings.plan_approval,
     )
 
 
@@ -60,6 +62,8 @@ def delivery(
         question_reminder_s=settings.question_reminder_s,
         require_approval=_or(body.require_approval, settings.approve_deploys),
         watch_s=settings.watch_s,
+        acceptance=settings.acceptance,
+        plan_approval=settings.plan_approval,
     )
 
 
