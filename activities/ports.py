@@ -136,6 +136,21 @@ class Tester(Protocol):
     async def stop(self, request: VerificationRequest) -> None: ...
 
 
+class Acceptance(Protocol):
+    """Runs checks of a wish against the services of an exact commit, in a clean place without the agent."""
+
+    async def accept(self, request: AcceptanceRequest, follow: Follow) -> AcceptanceResult:
+        """Run or adopt the checks; what they have shown is the same for every later call with the same ones.
+
+        A service that does not start, or that is not as a check expects, is in the result. What is not the commit's
+        fault is raised: ACCEPTANCE_LOST (transient) when the place was killed or removed from outside, PROCESS_FAILED
+        (transient) when packages or a browser cannot be had, DOCKER_UNREACHABLE (transient), STOPPED_BY_PERSON.
+        """
+
+    async def stop(self, request: AcceptanceRequest) -> None:
+        """Stop the checks and the services; none of it runs when this returns."""
+
+
 class Planner(Protocol):
     """Says what done means, before anything is built."""
 
