@@ -48,11 +48,12 @@ def with_every_word(wish: str, criteria: Sequence[Criterion]) -> tuple[list[Crit
     complete, ignored = list(criteria), []
     taken = {criterion.id for criterion in criteria}
     names = (name for number in range(1, 1_000) if (name := f"u{number}") not in taken)
-    for run in unquoted(wish, (criterion.words for criterion in criteria)):
-        if says_something(run) and len(complete) < MAX_CRITERIA:
-            complete.append(_asked_for(next(names), run))
+    runs = unquoted(wish, (criterion.words for criterion in criteria))
+    for part in (part for run in runs for part in _parts(run)):
+        if says_something(part) and len(complete) < MAX_CRITERIA:
+            complete.append(_asked_for(next(names), part))
         else:
-            ignored.append(run)
+            ignored.append(part)
     return complete, ignored
 
 
@@ -62,9 +63,26 @@ def says_something(words: str) -> bool:
     return any(not _DIRECTIVE.match(word) and word.casefold() not in _SAYS_NOTHING for word in found)
 
 
+def cut_at_a_word(text: str, limit: int) -> str:
+    """The beginning of a text, at most `limit` characters, that ends with a whole word where there is more than one."""
+    if len(text) <= limit:
+        return text
+    whole = text[: limit + 1].rsplit(maxsplit=1)[0]
+    return whole if 0 < len(whole) <= limit else text[:limit]
+
+
+def _parts(run: str) -> list[str]:
+    """A long run in parts, each as long as a criterion may quote."""
+    parts: list[str] = []
+    while rest := run.strip():
+        parts.append(cut_at_a_word(rest, _MOST_WORDS))
+        run = rest[len(parts[-1]) :]
+    return parts
+
+
 def _asked_for(name: str, run: str) -> Criterion:
     sentence = " ".join(run.split())
-    return Criterion(id=name, sentence=sentence[:_MOST_SENTENCE], words=run[:_MOST_WORDS])
+    return Criterion(id=name, sentence=cut_at_a_word(sentence, _MOST_SENTENCE), words=run)
 
 
 def _mark(words: Sequence[str], quote: str, quoted: list[bool]) -> None:

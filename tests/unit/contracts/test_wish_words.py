@@ -76,3 +76,11 @@ def test_no_word_vanishes(wish: str, quotes: list[str]) -> None:
     shown = " ".join([*(one.words for one in complete), *ignored]).casefold()
     for word in re.findall(r"[^\W_][\w'’-]*", wish.casefold()):
         assert word in shown
+
+
+def test_a_long_run_becomes_several_criteria_with_whole_words() -> None:
+    wish = " ".join(f"word{number}" for number in range(200))
+    complete, ignored = with_every_word(wish, [])
+    assert ignored == []
+    assert " ".join(one.words for one in complete) == wish
+    assert all(len(one.words) <= 500 for one in complete)
