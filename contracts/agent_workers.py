@@ -7,6 +7,7 @@ from pydantic import AwareDatetime, Field
 from contracts.artifacts import ArtifactRef
 from contracts.base import Actor, CommitSha, Contract, Identifier, QueueMeta, Text, utc_now
 from contracts.criteria import Criteria
+from contracts.models import ModelLimit, ModelName, ModelSpending
 from contracts.states import AgentKind, AgentWorkerState
 
 
@@ -21,7 +22,7 @@ class WorkerConfig(Contract):
 class CreateWorkerCommand(QueueMeta):
     """Starts workflow `agent-worker`.
 
-    `context` keys that we use: project_id, task_id, task_markdown, repository, branch.
+    `context` keys that we use: project_id, task_id, user_id, task_markdown, repository, branch.
     Without a repository the agent works in a plain folder, and nothing is pushed.
     """
 
@@ -34,13 +35,19 @@ class CreateWorkerCommand(QueueMeta):
 
 
 class SendMessageCommand(QueueMeta):
-    """One turn. `timeout` is in seconds; 1800 is what older producers mean, our own turns say 3600."""
+    """One turn. `timeout` is in seconds; 1800 is what older producers mean, our own turns say 3600.
+
+    `agent` takes over in the same workspace, with a session of its own, for this and all later turns; `model` is that
+    of this turn. None: as before.
+    """
 
     command: Literal["send_message"] = "send_message"
     request_id: str = Field(max_length=200)
     worker_id: Identifier
     message: Text
     timeout: int = Field(default=1800, ge=1, le=86_400)
+    agent: AgentKind | None = None
+    model: ModelName | None = None
 
 
 class SendFileCommand(QueueMeta):
@@ -70,6 +77,7 @@ class TurnOutcome(Contract):
 
     status: done (look at `commit`), question (`question` and `choices` are set) or failed. `criteria` are what the
     agent says of each clause of the wish: open for what it has built, not_met for what it has not.
+    `limit` is what has stopped the turn at the model, or as a warning soon will; `spending` is what the proxy has seen.
     """
 
     status: Literal["done", "question", "failed"]
@@ -87,6 +95,9 @@ class TurnOutcome(Contract):
     input_tokens: int | None = None
     output_tokens: int | None = None
     criteria: Criteria = Field(default_factory=list)
+    limit: ModelLimit | None = None
+    agent: AgentKind | None = None
+    spending: ModelSpending | None = None
 
 
 class CreateWorkerResponse(Contract):

@@ -6,8 +6,9 @@ from pydantic import ConfigDict, Field, model_validator
 
 from contracts.agent_workers import TurnOutcome
 from contracts.artifacts import ArtifactRef
-from contracts.base import CommitSha, Contract, Identifier, Text
+from contracts.base import CommitSha, Contract, Identifier, Text, UserId
 from contracts.departments import RepositoryFullName
+from contracts.models import ModelName
 from contracts.project_settings import MAX_WATCH_S
 from contracts.states import AgentKind, DeployAction
 
@@ -93,7 +94,10 @@ class Done(Step):
 
 
 class TurnRequest(Step):
-    """One turn of a CLI agent. `timeout_s` is in seconds. `egress_hosts`: what it may reach, filled when it begins."""
+    """One turn of a CLI agent. `timeout_s` is in seconds. `egress_hosts`: what it may reach, filled when it begins.
+
+    `user_id` is whose task it is, `model` what a person has chosen for it.
+    """
 
     worker_id: Identifier
     turn: int = Field(ge=1)
@@ -106,6 +110,8 @@ class TurnRequest(Step):
     timeout_s: int = Field(default=3600, ge=1)
     env_vars: dict[str, str] = Field(default_factory=dict)
     egress_hosts: list[str] = Field(default_factory=list)
+    user_id: UserId | None = None
+    model: ModelName | None = None
 
 
 class TurnResult(Step):
