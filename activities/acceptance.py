@@ -176,9 +176,7 @@ def _request(state: EngineeringState) -> AcceptanceRequest:
     )
 
 
-def _with_checks(
-    request: AcceptanceRequest, proposed: ProposedChecks, kept: Sequence[KeptCheck]
-) -> AcceptanceRequest:
+def _with_checks(request: AcceptanceRequest, proposed: ProposedChecks, kept: Sequence[KeptCheck]) -> AcceptanceRequest:
     """The new checks, and beside them what was promised earlier, each under a criterion of its own."""
     earlier = within_reach(proposed.checks, list(kept), proposed.retires)
     criteria, checks = list(request.criteria), list(proposed.checks)
@@ -206,4 +204,3 @@ def _for_these(written: WrittenChecks, criteria: Sequence[Criterion]) -> Written
 
 def _promise(one: KeptCheck) -> Promise:
     return Promise(check_id=one.check.id, sentence=one.criterion.sentence, words=one.criterion.words)
-

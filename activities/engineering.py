@@ -175,7 +175,10 @@ def _summary(state: EngineeringState) -> str:
 
 
 def _checks(state: EngineeringState) -> list[Check]:
-    commit, found = state["commit"], [Check(name=TESTS_CHECK, commit=state["commit"], passed=state.get("passed", False))]
+    commit, found = (
+        state["commit"],
+        [Check(name=TESTS_CHECK, commit=state["commit"], passed=state.get("passed", False))],
+    )
     if state.get("acceptance") == AcceptanceMode.BINDING:
         passed = state.get("accepted", False) or state.get("taken_as_is", False)
         found.append(Check(name=ACCEPTANCE_CHECK, commit=commit, passed=passed))

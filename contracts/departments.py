@@ -20,7 +20,8 @@ SecretRef = Annotated[str, StringConstraints(pattern=r"^secret://[A-Za-z0-9._/-]
 class EngineeringMessage(BaseMessage):
     """One wish to one verified commit. Input of workflow `engineering`.
 
-    Messages of before there was acceptance have it off: what they began goes on without. The workflow `parent_workflow_id` is told when a question is asked and closed.
+    Messages of before there was acceptance have it off: what they began goes on without. The workflow
+    `parent_workflow_id` is told when a question is asked and closed.
     """
 
     task_id: Identifier

@@ -14,16 +14,17 @@ _DIRECTIVE = re.compile(r"\[[a-z]+:")
 """Told to a program of the platform and not to the service that is built: `[agent:slow=5]`."""
 _JOINT = re.compile(r"\s*;\s+")
 _MOST_WORDS, _MOST_SENTENCE = 500, 200
-_SAYS_NOTHING = frozenset(
-    """a an the this that these those i we you it they me us my our your its some any of for to with and or but also then
-    please just now here there hi hello hey thanks thank want need would like could can should must will shall let do
-    make create build add write give get have has is are be there's i'd i'm we'd service app application project program
-    website site api bot system tool platform simple small new one
-    и а но или же бы ли в во на с со из от для к ко по о об у за под над до при без это этот эта эти тот та те я мы ты вы
-    мне нам меня нас мой моя моё мои наш наша пожалуйста просто ещё еще также потом затем хочу хотим надо нужно нужен
-    нужна нужны можно сделай сделайте создай создайте напиши напишите добавь добавьте дай дайте спасибо привет
-    здравствуйте сервис приложение проект программа сайт бот система простой простое простая новый новая новое""".split()
-)
+_SMALL_WORDS = """
+a an the this that these those i we you it they me us my our your its some any of for to with and or but also
+then please just now here there hi hello hey thanks thank want need would like could can should must will
+shall let do make create build add write give get have has is are be there's i'd i'm we'd service app
+application project program website site api bot system tool platform simple small new one и а но или же бы ли
+в во на с со из от для к ко по о об у за под над до при без это этот эта эти тот та те я мы ты вы мне нам меня
+нас мой моя моё мои наш наша пожалуйста просто ещё еще также потом затем хочу хотим надо нужно нужен нужна
+нужны можно сделай сделайте создай создайте напиши напишите добавь добавьте дай дайте спасибо привет
+здравствуйте сервис приложение проект программа сайт бот система простой простое простая новый новая новое
+"""
+_SAYS_NOTHING = frozenset(_SMALL_WORDS.split())
 
 
 def unquoted(wish: str, quotes: Iterable[str]) -> list[str]:

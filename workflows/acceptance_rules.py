@@ -33,7 +33,9 @@ def after_acceptance(state: State) -> str:
     """publish, another round, or a person: after the last round, or for the same miss twice."""
     if state.get("accepted") or state.get("taken_as_is") or state.get("acceptance") != AcceptanceMode.BINDING:
         return "publish"
-    same = bool(state.get("unmet_fingerprint")) and state.get("unmet_fingerprint") == state.get("last_unmet_fingerprint")
+    same = bool(state.get("unmet_fingerprint")) and state.get("unmet_fingerprint") == state.get(
+        "last_unmet_fingerprint"
+    )
     if same or int(state.get("round", 0)) >= int(state.get("max_rounds", 3)):
         return "ask"
     return "develop"

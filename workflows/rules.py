@@ -21,7 +21,7 @@ STOP_WORDS = frozenset({"stop", "cancel", "стоп", "отмена"})
 RETRY = "retry"
 STOP = "stop"
 APPROVE = "approve"
-AS_IS = "as-is"
+AS_IS = "accept"
 """A person takes the work although something of the wish is not there."""
 REFUSED = "refused"
 """The status of a turn whose commits could not be taken."""

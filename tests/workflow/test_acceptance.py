@@ -58,8 +58,8 @@ async def test_the_same_miss_twice_asks_a_person_who_may_take_it_as_it_is(world:
     assert len(world.runtime.turns) == 2
     (asked,) = [p.question for p in world.platform.projections if p.question and p.question.id == question]
     assert f"It has: {DENIAL}" in asked.text
-    assert asked.choices == ["retry", "as-is", "stop"]
-    await world.answer(started.workflow_id, question, "as-is")
+    assert asked.choices == ["retry", "accept", "stop"]
+    await world.answer(started.workflow_id, question, "accept")
     result = EngineeringResult.model_validate(await world.handle(started.workflow_id).result())
     assert states(result) == {THING: "met", DENIAL: "not_met"}
     assert [one.criterion.words for one in world.platform.kept.values()] == [THING], "what is missing is no promise"

@@ -1,1 +1,1 @@
-"""What done means, and how it is seen: plans and checks, without a model by the sentences that the script understands."""
+"""What done means, and how it is seen: plans and checks by what the script understands of a sentence."""

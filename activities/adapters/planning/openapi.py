@@ -36,7 +36,7 @@ class ApiDescription:
         return cls(document) if isinstance(document, dict) and _members(document, "paths") else None
 
     def collection(self, names: set[str]) -> Collection | None:
-        """Where things are created whose path ends with one of `names`, in whatever spelling; the shortest such path."""
+        """Where things are created whose path ends with one of `names`, however spelt; the shortest such path."""
         wanted = {_plain(name) for name in names}
         paths = [path for path in self._creating() if _plain(path.rsplit("/", 1)[-1]) in wanted]
         return self._collection(min(paths, key=len)) if paths else None

@@ -54,9 +54,7 @@ class ScriptCheckWriter:
         checks = [*found.values()][:MAX_CHECKS]
         shown = {one.criterion_id for one in checks}
         reason = NO_CHECK if api is not None else NO_DESCRIPTION
-        return WrittenChecks(
-            checks=checks, not_checkable={one.id: reason for one in criteria if one.id not in shown}
-        )
+        return WrittenChecks(checks=checks, not_checkable={one.id: reason for one in criteria if one.id not in shown})
 
 
 def closest(words: str, criteria: Sequence[Criterion]) -> Criterion:

@@ -26,9 +26,7 @@ class ScriptPlanner:
         criteria = [*given, *(one for one in said if one.id not in taken)][:MAX_CRITERIA]
         promised = [one.check_id for one in request.promises]
         retires = [name for change in wish.changes for name in check_names.taken_back(change, promised)]
-        return Plan(
-            spec=request.spec.model_copy(update={"acceptance": criteria}), retires=list(dict.fromkeys(retires))
-        )
+        return Plan(spec=request.spec.model_copy(update={"acceptance": criteria}), retires=list(dict.fromkeys(retires)))
 
 
 def understood(spec: ProjectSpec) -> reading.Wish:

@@ -70,7 +70,9 @@ def test_politeness_says_nothing(words: str, says: bool) -> None:
     assert says_something(words) is says
 
 
-@given(st.text(alphabet="ab c;,.-/'\n[:]ж", max_size=60), st.lists(st.text(alphabet="ab c;,ж", max_size=20), max_size=4))
+@given(
+    st.text(alphabet="ab c;,.-/'\n[:]ж", max_size=60), st.lists(st.text(alphabet="ab c;,ж", max_size=20), max_size=4)
+)
 def test_no_word_vanishes(wish: str, quotes: list[str]) -> None:
     complete, ignored = with_every_word(wish, [criterion(f"c{n}", quote) for n, quote in enumerate(quotes)])
     shown = " ".join([*(one.words for one in complete), *ignored]).casefold()
