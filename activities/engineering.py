@@ -186,7 +186,7 @@ def _checks(state: EngineeringState) -> list[Check]:
 
 
 def _promises(state: EngineeringState) -> KeepChecks:
-    """What was seen to be there is promised from now on. A person who takes the work as it is gives up what it broke."""
+    """What was seen to be there is promised from now on. Whoever takes the work as it is gives up what it broke."""
     judged = [Criterion.model_validate(one) for one in state.get("judged", [])]
     return KeepChecks(
         met=[one.id for one in judged if one.state is CriterionState.MET],
