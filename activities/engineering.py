@@ -18,7 +18,7 @@ from contracts.criteria import Criterion, verdict_text
 from contracts.errors import ErrorClass, ErrorCode, OrchestratorError, bounded, end_of
 from contracts.names import ActivityName
 from contracts.planning import KeepChecks
-from contracts.states import AcceptanceMode, CriterionState
+from contracts.states import AcceptanceMode, AgentKind, CriterionState
 from contracts.steps import (
     ACCEPTANCE_CHECK,
     TESTS_CHECK,
@@ -79,10 +79,20 @@ class EngineeringState(TypedDict, total=False):
     unmet_fingerprint: str | None
     last_unmet_fingerprint: str | None
     screenshots: list[str]
+    agent: str | None
+    model: str | None
+    fresh_session: bool
+    limit: dict[str, Any] | None
+    asked_prompt: str
+    stopped_at_limit: bool
+    goes_on: bool
+    advice: str
 
 
-_THE_AGENTS_TO_REPAIR = frozenset({ErrorCode.REPOSITORY_DIVERGED, ErrorCode.REPOSITORY_UNREADABLE})
-"""What an agent has done to its repository: evidence for its next turn."""
+_THE_AGENTS_TO_REPAIR = frozenset(
+    {ErrorCode.REPOSITORY_DIVERGED, ErrorCode.REPOSITORY_UNREADABLE, ErrorCode.BRANCH_MOVED}
+)
+"""What an agent has done to its repository, or a person to its branch: evidence for its next turn."""
 
 _THE_CODES_FAULT = frozenset({ErrorCode.ENV_CONTRACT_INVALID, ErrorCode.INVALID_INPUT})
 """What is wrong with the files that say how a commit is run."""
@@ -98,12 +108,15 @@ class EngineeringNodes:
 
     async def develop(self, state: EngineeringState) -> EngineeringState:
         """One turn of the Developer; a second run attaches to the turn of the first by its request id."""
-        turn = state.get("turn", 0) + 1
+        turn, agent = state.get("turn", 0) + 1, state.get("agent")
         command = SendMessageCommand(
             request_id=f"{state['task_id']}/turn/{turn}",
             worker_id=state["worker_id"],
             message=state["prompt"],
             timeout=state["turn_timeout_s"],
+            agent=AgentKind(agent) if agent else None,
+            model=state.get("model"),
+            fresh_session=state.get("fresh_session", False),
         )
         response = await beating(self.workflow_client.send_message(command))
         if response.outcome is None:
@@ -198,9 +211,15 @@ def _after_turn(state: EngineeringState, turn: int, outcome: TurnOutcome) -> Eng
     artifacts = list(state.get("artifacts", []))
     if outcome.transcript:
         artifacts.append(outcome.transcript.model_dump(mode="json"))
+    limit = outcome.limit.model_dump(mode="json") if outcome.limit else None
+    interrupted = limit is not None and outcome.status == "failed"
     return {
         "turn": turn,
-        "round": state.get("round", 0) + 1,
+        # a turn that was stopped from outside is no attempt of the agent
+        "round": state.get("round", 0) + (0 if interrupted else 1),
+        "limit": limit,
+        "fresh_session": False,
+        "asked_prompt": (state.get("asked_prompt") or state["prompt"]) if interrupted else "",
         "turn_status": outcome.status,
         "summary": outcome.summary[:2_000],
         "question": outcome.question,

@@ -5,7 +5,7 @@ followed through `Follow`, which heartbeats, receives fine events and raises whe
 """
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -14,6 +14,7 @@ from contracts.agent_workers import SendMessageCommand, SendMessageResponse, Tur
 from contracts.artifacts import ArtifactRef
 from contracts.departments import DeployMessage, DeployResult, ScaffolderMessage
 from contracts.maintenance import OpenTask, Tidied, WorkflowEnding
+from contracts.models import ModelBudget, ModelSpending, ModelTurn, OpenModelTurn, RaiseModelBudget
 from contracts.nouns import DeploymentDTO, DeploymentRecord, PortAllocationDTO, ReleaseHealth, ServerDTO
 from contracts.planning import (
     CheckWriting,
@@ -48,6 +49,14 @@ from contracts.steps import (
     WorkspaceReady,
     WorkspaceRequest,
 )
+from contracts.worker_steps import (
+    AgentWorkerAck,
+    AgentWorkerProjection,
+    BranchTakeUp,
+    TakenUp,
+    TurnControl,
+    TurnLeft,
+)
 
 
 @dataclass(frozen=True)
@@ -55,11 +64,13 @@ class Follow:
     """How an activity follows a long effect.
 
     `offset` is the number of bytes of output that an earlier attempt has already reported. `report` takes fine events
-    and the offset after them; it heartbeats, and is called at least once a second even without events.
+    and the offset after them; it heartbeats, and is called at least once a second even without events. `facts` stand in
+    the heartbeats beside the offset, for people: the container, the session, what it has cost so far.
     """
 
     offset: int
     report: Callable[[list[FineEvent], int], Awaitable[None]]
+    facts: dict[str, str | float] = field(default_factory=dict)
 
 
 class Mirror(Protocol):
@@ -110,7 +121,13 @@ class Workspaces(Protocol):
     async def write_file(self, request: WorkspaceFile) -> None: ...
 
     async def push(self, request: WorkspacePush) -> PushedBranch:
-        """Push the local head to the task branch, and compare what the remote has."""
+        """Push the local head to the task branch, and compare what the remote has.
+
+        Raises BRANCH_MOVED when the branch is not where it is expected, and the head does not have what is there.
+        """
+
+    async def take_up(self, request: BranchTakeUp) -> TakenUp:
+        """Merge what others have pushed to the task branch into the workspace; nothing if that is where it was."""
 
     async def remove(self, worker_id: str) -> None: ...
 
@@ -121,11 +138,20 @@ class AgentRuntime(Protocol):
     async def get_ready(self) -> None:
         """Get what every turn needs, such as an image, so that the first need not wait for it; repeatable."""
 
-    async def run_turn(self, request: TurnRequest, follow: Follow) -> TurnOutcome:
-        """Create or adopt the turn, follow it to its end. A second call never starts a second agent."""
+    async def run_turn(self, request: TurnRequest, follow: Follow, model: ModelTurn | None = None) -> TurnOutcome:
+        """Create or adopt the turn, follow it to its end. A second call never starts a second agent.
+
+        `model` is the agent's way to a model, for one that has any. A turn that is refused it is not started.
+        """
 
     async def stop_turn(self, request: TurnRequest) -> None:
         """Stop the turn and everything that it started; return when all of it has ended."""
+
+    async def control_turn(self, control: TurnControl) -> bool:
+        """Leave it in the home of the agent that works in this turn; False for an agent that does not look there."""
+
+    async def left_by(self, request: TurnRequest) -> TurnLeft:
+        """What can be read of a turn that was stopped."""
 
 
 class Tester(Protocol):
@@ -228,10 +254,22 @@ class Platform(Protocol):
     async def keep_checks(self, project_id: str, task_id: str, kept: KeepChecks) -> None:
         """What the task has proposed and was met is promised from now on; what it retires is not. Repeatable."""
 
-    async def post_events(self, task_id: str, events: list[FineEvent]) -> None: ...
+    async def record_worker(self, projection: AgentWorkerProjection) -> AgentWorkerAck: ...
+
+    async def post_events(self, task_id: str, events: list[FineEvent]) -> None:
+        """Of a task, or of an agent worker that works for none."""
 
     async def egress_hosts(self, project_id: str) -> list[str]:
         """What agents of the project may reach; nothing for what is no project."""
+
+    async def open_model_turn(self, request: OpenModelTurn) -> ModelTurn:
+        """The turn's token for the model proxy, the same for every call; `refused` when nothing may be spent now."""
+
+    async def model_spending(self, worker_id: str, turn: int) -> ModelSpending:
+        """What the turn has spent so far, and what has stopped it. Raises NOT_FOUND for one that was never opened."""
+
+    async def end_model_turn(self, worker_id: str, turn: int) -> ModelSpending:
+        """From now on the turn's token opens nothing; what it has spent."""
 
     async def generate_secrets(self, project_id: str, names: list[str]) -> None: ...
 
@@ -258,6 +296,9 @@ class Platform(Protocol):
         """What serves now, of all projects."""
 
     async def record_health(self, release_id: str, seen: ReleaseHealth) -> None: ...
+
+    async def raise_model_budget(self, request: RaiseModelBudget) -> ModelBudget:
+        """Raise a budget on behalf of a person, once for each request id."""
 
 
 class WorkflowClient(Protocol):

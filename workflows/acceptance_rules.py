@@ -49,11 +49,11 @@ def is_missed(state: State) -> bool:
 
 def first_prompt(state: State) -> str:
     """The first message of a planned work: what is checked afterwards, by somebody else."""
-    criteria = _criteria(state)
+    criteria, prompt = _criteria(state), rules.first_prompt(dict(state))
     if not criteria:
-        return rules.FIRST_PROMPT
+        return prompt
     lines = "\n".join(f"- {one.sentence}" for one in criteria)
-    return bounded(f"{rules.FIRST_PROMPT}\n\n## What the running service is checked for\n{lines}", MAX_TEXT)
+    return bounded(f"{prompt}\n\n## What the running service is checked for\n{lines}", MAX_TEXT)
 
 
 def unmet_prompt(evidence: str) -> str:

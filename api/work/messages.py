@@ -38,6 +38,9 @@ def engineering(
         question_reminder_s=settings.question_reminder_s,
         acceptance=settings.acceptance,
         plan_approval=settings.plan_approval,
+        cheaper_model=settings.cheaper_model,
+        fallback_agents=settings.fallback_agents,
+        wait_for_limits=settings.wait_for_limits,
     )
 
 
@@ -64,6 +67,9 @@ def delivery(
         watch_s=settings.watch_s,
         acceptance=settings.acceptance,
         plan_approval=settings.plan_approval,
+        cheaper_model=settings.cheaper_model,
+        fallback_agents=settings.fallback_agents,
+        wait_for_limits=settings.wait_for_limits,
     )
 
 
