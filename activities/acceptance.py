@@ -69,43 +69,54 @@ class AcceptanceNodes:
     async def accept(self, state: EngineeringState) -> EngineeringState:
         """Check the running service of the commit against the wish; a second run adopts the first one's."""
         request = _request(state)
-        known = await self.platform.project_checks(state["project_id"], state["task_id"])
-
-        async def work(follow: Follow) -> AcceptanceResult:
-            proposed = await self._proposed(state, request, known, follow)
-            return await self.acceptance.accept(_with_checks(request, proposed, known.kept), follow)
-
-        running = followed(self.platform, state["task_id"], work)
-        return after_acceptance(state, await or_stop(running, lambda: self.acceptance.stop(request)))
+        working = followed(self.platform, state["task_id"], lambda follow: self._accepted(state, request, follow))
+        return after_acceptance(state, await or_stop(working, lambda: self._stop(request)))
 
     @activity.defn(name=ActivityName.ACCEPTANCE_STOP)
     async def stop_acceptance(self, request: AcceptanceRequest) -> Done:
         """Stop an acceptance that is no longer followed; a second run finds it stopped."""
-        await to_the_end(self.acceptance.stop(request))
+        await to_the_end(self._stop(request))
         return Done()
 
-    async def _proposed(
-        self, state: EngineeringState, request: AcceptanceRequest, known: ProjectChecks, follow: Follow
-    ) -> ProposedChecks:
-        """The checks of this task: those that were written from the same, else new ones, which are recorded."""
+    async def _accepted(self, state: EngineeringState, request: AcceptanceRequest, follow: Follow) -> AcceptanceResult:
+        """What was met needs no second look. A miss counts once the checks are written from what the service says of
+        itself: the wish alone does not say every path and name.
+        """
+        known = await self.platform.project_checks(state["project_id"], state["task_id"])
         spec = ProjectSpec.model_validate(state["spec"])
+        ids = {"task_id": request.task_id, "project_id": request.project_id}
+        writing = CheckWriting(**ids, spec=spec, is_first=not known.kept)
+        proposed, result = await self._proposed(state, known, writing), None
+        if not proposed.needs_description:
+            result = await self.acceptance.accept(_with_checks(request, proposed, known.kept), follow)
+            if result.passed:
+                return result
         description = await self.descriptions.describe(request, follow)
-        writing = CheckWriting(
-            task_id=request.task_id, project_id=request.project_id, spec=spec, api_description=description
-        )
+        if result is not None and not description:
+            return result
+        proposed = await self._proposed(state, known, writing.model_copy(update={"api_description": description}))
+        return await self.acceptance.accept(_with_checks(request, proposed, known.kept), follow)
+
+    async def _proposed(self, state: EngineeringState, known: ProjectChecks, writing: CheckWriting) -> ProposedChecks:
+        """The checks of this task: those that were written from the same, else new ones, recorded before they run."""
         if known.proposed is not None and known.proposed.written_from == writing.fingerprint():
             return known.proposed
         written = await self.writer.write(writing)
-        return await self.platform.propose_checks(
-            request.project_id,
-            request.task_id,
-            ProposedChecks(
-                **dict(_for_these(written, spec.acceptance)),
-                written_from=writing.fingerprint(),
-                criteria=spec.acceptance,
-                retires=state.get("retires", []),
-            ),
+        proposed = ProposedChecks(
+            **dict(_for_these(written, writing.spec.acceptance)),
+            written_from=writing.fingerprint(),
+            criteria=writing.spec.acceptance,
+            retires=state.get("retires", []),
         )
+        return await self.platform.propose_checks(writing.project_id, writing.task_id, proposed)
+
+    async def _stop(self, request: AcceptanceRequest) -> None:
+        """What runs is named by its checks, which were recorded before it began."""
+        known = await self.platform.project_checks(request.project_id, request.task_id)
+        await self.descriptions.stop(request)
+        if known.proposed is not None:
+            own = request.model_copy(update={"criteria": known.proposed.criteria})
+            await self.acceptance.stop(_with_checks(own, known.proposed, known.kept))
 
 
 def complete(wish: ProjectSpec, plan: Plan, kept: Sequence[KeptCheck]) -> Plan:
@@ -199,6 +210,7 @@ def _for_these(written: WrittenChecks, criteria: Sequence[Criterion]) -> Written
     return WrittenChecks(
         checks=[one for one in written.checks if one.criterion_id in known],
         not_checkable={name: reason for name, reason in written.not_checkable.items() if name in known},
+        needs_description=written.needs_description,
     )
 
 

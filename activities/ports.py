@@ -189,7 +189,8 @@ class CheckWriter(Protocol):
     """Writes checks from the wish and the API description of a service: it sees no code, and is not the agent that
     wrote it."""
 
-    async def write(self, request: CheckWriting) -> WrittenChecks: ...
+    async def write(self, request: CheckWriting) -> WrittenChecks:
+        """The same again for a repeated call. Asked without a description first: one costs a start of the service."""
 
 
 class ApiDescriptions(Protocol):
@@ -198,8 +199,11 @@ class ApiDescriptions(Protocol):
     async def describe(self, request: AcceptanceRequest, follow: Follow) -> str:
         """The OpenAPI description as JSON; empty if the service has none, does not start, or nothing can run here.
 
-        What was started for it is adopted by the acceptance of the same commit.
+        Raises what `Acceptance.accept` does.
         """
+
+    async def stop(self, request: AcceptanceRequest) -> None:
+        """Stop what was started for it; none of it runs when this returns."""
 
 
 class DeployTarget(Protocol):

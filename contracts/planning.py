@@ -61,24 +61,28 @@ class Plan(Step):
 
 
 class CheckWriting(Step):
-    """Write checks for the criteria of `spec`. `api_description`: OpenAPI of the running service as JSON; empty if it
-    has none."""
+    """Write checks for the criteria of `spec`. `api_description`: OpenAPI of the running service as JSON, empty if it
+    has none; None: nobody has looked yet. `is_first`: the project has promised nothing before."""
 
     task_id: Identifier
     project_id: Identifier
     spec: ProjectSpec
-    api_description: str = Field(default="", max_length=MAX_API_DESCRIPTION)
+    api_description: str | None = Field(default=None, max_length=MAX_API_DESCRIPTION)
+    is_first: bool = False
 
     def fingerprint(self) -> str:
         """What the checks are written from: the same again needs no other checks."""
-        return hashlib.sha256(f"{self.spec.fingerprint()}\n{self.api_description}".encode()).hexdigest()
+        parts = [self.spec.fingerprint(), self.is_first, self.api_description]
+        return hashlib.sha256(repr(parts).encode()).hexdigest()
 
 
 class WrittenChecks(Step):
-    """`not_checkable`: criterion to the reason why no check can show it."""
+    """`not_checkable`: criterion to the reason why no check can show it. `needs_description`: without a description of
+    the API none could be written."""
 
     checks: AcceptanceChecks = Field(default_factory=list)
     not_checkable: dict[Identifier, Reason] = Field(default_factory=dict, max_length=MAX_CRITERIA)
+    needs_description: bool = False
 
 
 class ProposedChecks(WrittenChecks):

@@ -5,6 +5,7 @@ from contracts.agent_workers import TurnOutcome
 from contracts.criteria import Criterion
 from contracts.departments import EngineeringMessage, EngineeringResult
 from contracts.states import CriterionState, QuestionKind, TaskState
+from tests.support.patience import within
 from tests.support.workflows.workflow_world import World
 
 WISH = "A notes service: title, text. Never show passwords"
@@ -47,6 +48,18 @@ async def test_a_wish_that_is_missed_goes_back_with_what_was_seen_and_is_not_pub
     assert "does not do what was asked for" in world.runtime.turns[1].message
     assert states(result)[DENIAL] == "met"
     assert world.forge.effects["publish"] == 1
+
+
+async def test_what_is_met_needs_no_second_look_and_a_miss_is_one_only_by_the_services_own_description(
+    world: World,
+) -> None:
+    world.planner.clauses, world.check_writer.guesses = [THING, DENIAL], True
+    await done(world, asking(world))
+    assert world.acceptance.described == 0
+    world.acceptance.misses = [{"passwords"}]
+    result = await done(world, asking(world))
+    assert states(result)[DENIAL] == "met", "the path was another one than the wish has said"
+    assert (world.acceptance.described, len(world.runtime.turns)) == (1, 2)
 
 
 async def test_the_same_miss_twice_asks_a_person_who_may_take_it_as_it_is(world: World) -> None:
@@ -101,7 +114,7 @@ async def test_what_was_promised_stays_true_or_the_change_is_refused_by_name(wor
     world.acceptance.misses = [{"notes-service"}]
     later = asking(world, spec={"name": "notes", "description": "Add stars"})
     result = await done(world, later)
-    assert f"It has: {THING}" in world.runtime.turns[2 - 1].message or THING in world.runtime.turns[-1].message
+    assert THING in world.runtime.turns[-1].message
     assert [len(one.checks) for one in world.acceptance.accepted] == [2, 3, 3]
     assert first.commit_sha != result.commit_sha
     assert states(result) == {"Add stars": "met"}
@@ -148,14 +161,10 @@ async def test_a_cancel_stops_what_is_checked(world: World) -> None:
     started = await world.gateway.start_engineering(message)
     await world.acceptance.step.reached()
     await world.handle(started.workflow_id).cancel()
-    await world.acceptance.step.stopped.wait()
+    await within(world.acceptance.step.stopped.wait(), 15)
     await _ended(world, started.workflow_id)
     assert world.platform.state(message.task_id) is TaskState.CANCELLED
-    assert world.acceptance.stopped == [ids_of_commit(world, message)]
-
-
-def ids_of_commit(world: World, message: EngineeringMessage) -> str:
-    return world.workspaces.heads[ids.worker_id_for_task(message.task_id)]
+    assert set(world.acceptance.stopped) == {world.workspaces.heads[ids.worker_id_for_task(message.task_id)]}
 
 
 async def _ended(world: World, workflow_id: str) -> str:

@@ -33,6 +33,7 @@ from contracts.states import Module
 
 NO_CHECK = "Without a model no check can be written for these words."
 NO_DESCRIPTION = "The running service does not describe its API, so no check could be written."
+_NOTHING: dict[str, Any] = {"paths": {}}
 _NO_FIELD = re.compile(r"There is no field (.+)\.")
 _MOST_EXPECTED = 500
 _LAST = 40
@@ -44,11 +45,15 @@ class ScriptCheckWriter:
 
     async def write(self, request: CheckWriting) -> WrittenChecks:
         """Every check has an id that says what it is about: the same promise made again has the same one."""
-        api, criteria = ApiDescription.read(request.api_description), request.spec.acceptance
+        criteria, wish, given = request.spec.acceptance, understood(request.spec), request.api_description
         if not criteria:
             return WrittenChecks()
+        if given is None and (wish.changes or not request.is_first):
+            # What is there already may need more than the wish names.
+            return WrittenChecks(needs_description=True)
+        api = ApiDescription(_NOTHING) if given is None else ApiDescription.read(given)
         found: dict[str, AcceptanceCheck] = {}
-        for words, name, title, steps in _Writer(understood(request.spec), api, set(request.spec.modules)).checks():
+        for words, name, title, steps in _Writer(wish, api, set(request.spec.modules)).checks():
             check = AcceptanceCheck(id=name, criterion_id=closest(words, criteria).id, title=title, steps=steps)
             found.setdefault(name, check)
         checks = [*found.values()][:MAX_CHECKS]

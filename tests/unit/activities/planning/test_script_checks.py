@@ -113,10 +113,21 @@ async def test_a_change_is_checked_with_what_the_service_needs_besides() -> None
     assert [check.id for check in found.checks] == ["absent-book-year"]
 
 
+async def test_the_first_wish_of_a_project_needs_no_description() -> None:
+    first = ProjectSpec.model_validate({"name": "books", "description": "books: title", "acceptance": ["books: title"]})
+    writing = CheckWriting(task_id="t", project_id="p", spec=first, is_first=True)
+    found = await ScriptCheckWriter().write(writing)
+    (step, *_) = named(found, "thing-book").steps
+    assert isinstance(step, HttpStep)
+    assert step.path == "/books"
+    later = writing.model_copy(update={"is_first": False})
+    assert (await ScriptCheckWriter().write(later)).needs_description
+
+
 async def test_what_has_no_check_says_why() -> None:
     found = await written("books: title. Make it beautiful")
     assert found.not_checkable == {"p2": NO_CHECK}
-    found = await written("books: title", "")
+    found = await written("books: title", description="")
     assert (found.checks, found.not_checkable) == ([], {"p1": NO_DESCRIPTION})
     found = await written("a bot with /hello that answers Hi")
     assert [check for check in found.checks if check.id.startswith("command")] == [], "there is no bot"
