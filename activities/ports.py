@@ -11,8 +11,10 @@ from typing import Protocol
 
 from contracts.agent_workers import SendMessageCommand, SendMessageResponse, TurnOutcome
 from contracts.artifacts import ArtifactRef
+from contracts.costs import CostEstimate, CostEstimateRequest
 from contracts.departments import DeployMessage, DeployResult, ScaffolderMessage
 from contracts.maintenance import OpenTask, Tidied, WorkflowEnding
+from contracts.models import ModelSpending, ModelTurn, OpenModelTurn
 from contracts.nouns import DeploymentDTO, DeploymentRecord, PortAllocationDTO, ReleaseHealth, ServerDTO
 from contracts.progress import FineEvent, Projection, ProjectionAck
 from contracts.steps import (
@@ -173,6 +175,18 @@ class Platform(Protocol):
 
     async def egress_hosts(self, project_id: str) -> list[str]:
         """What agents of the project may reach; nothing for what is no project."""
+
+    async def open_model_turn(self, request: OpenModelTurn) -> ModelTurn:
+        """The turn's token for the model proxy, the same for every call; `refused` when nothing may be spent now."""
+
+    async def model_spending(self, worker_id: str, turn: int) -> ModelSpending:
+        """What the turn has spent so far, and what has stopped it. Raises NOT_FOUND for one that was never opened."""
+
+    async def end_model_turn(self, worker_id: str, turn: int) -> ModelSpending:
+        """From now on the turn's token opens nothing; what it has spent."""
+
+    async def estimate_cost(self, request: CostEstimateRequest) -> CostEstimate:
+        """What the task will probably cost; the first answer for each task stays."""
 
     async def generate_secrets(self, project_id: str, names: list[str]) -> None: ...
 

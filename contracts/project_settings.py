@@ -5,12 +5,13 @@ A setting is a field of `ProjectSettings`: its name, type, default and meaning a
 
 import json
 import re
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, Field, ValidationError
 
 from contracts.base import Contract, Page, ShortText, UserId
 from contracts.errors import ErrorCode, OrchestratorError
+from contracts.models import ModelName
 from contracts.states import AgentKind
 from contracts.wording import in_words
 
@@ -18,6 +19,8 @@ _HOST = re.compile(r"\*|(\*\.)?[A-Za-z0-9]([A-Za-z0-9.-]{0,198}[A-Za-z0-9])?|[0-
 
 MAX_WATCH_S = 600
 """The longest watch of a release, in seconds."""
+
+Budget = Annotated[float | None, Field(ge=0, le=1_000_000, allow_inf_nan=False)]
 
 SettingValue = bool | int | float | str | list[str] | None
 """A value as JSON has it, of whatever setting."""
@@ -43,8 +46,19 @@ class ProjectSettings(Contract):
     question_reminder_s: int = Field(
         default=86_400, ge=60, le=31_536_000, description="after how many seconds an open question is repeated"
     )
-    monthly_budget_usd: float | None = Field(
-        default=None, ge=0, le=1_000_000, description="what agents may spend in a month; null: no limit"
+    model: ModelName | None = Field(
+        default=None, description="the model that agents use for the work; null: the agent's own choice"
+    )
+    side_model: ModelName | None = Field(
+        default=None, description="the model for an agent's small requests, such as titles; null: the agent's choice"
+    )
+    turn_budget_usd: Budget = Field(default=None, description="what one turn of an agent may spend; null: no limit")
+    task_budget_usd: Budget = Field(default=10.0, description="what the agents of one task may spend; null: no limit")
+    project_budget_usd: Budget = Field(default=None, description="what agents may spend in all; null: no limit")
+    monthly_budget_usd: Budget = Field(
+        default=None,
+        description="what agents may spend in a calendar month (UTC): a project's value for the project, the "
+        "installation's for all projects together; null: no limit",
     )
     egress_hosts: list[ShortText] = Field(
         default_factory=list,
@@ -56,7 +70,7 @@ class ProjectSettings(Contract):
     )
 
 
-NOT_YET_READ = frozenset({"monthly_budget_usd"})
+NOT_YET_READ: frozenset[str] = frozenset()
 """These can be set but are not used yet."""
 
 

@@ -18,8 +18,10 @@ from pydantic_core import to_jsonable_python
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, stop_after_delay, wait_exponential_jitter
 
 from contracts.base import Page
+from contracts.costs import CostEstimate, CostEstimateRequest, CostReport
 from contracts.errors import ErrorClass, ErrorCode, OrchestratorError, bounded
 from contracts.maintenance import OpenTask, OpenTaskList, Tidied
+from contracts.models import ModelBudget, ModelSpending, ModelTurn, OpenModelTurn, RaiseModelBudget
 from contracts.nouns import (
     AnswerRequest,
     ArtifactContent,
@@ -187,6 +189,11 @@ class ApiClient:
 
     async def create_token(self, body: TokenRequest) -> TokenCreated:
         return await self._post("/tokens", TokenCreated, body, repeatable=False)
+
+    async def costs(self, **wanted: str | None) -> CostReport:
+        """What agents have cost; `wanted` may name month, project_id and by."""
+        params = {name: value for name, value in wanted.items() if value is not None}
+        return await self._get("/costs", CostReport, params)
 
     # Projects and their secrets
 
@@ -428,6 +435,22 @@ class ApiClient:
 
     async def record_health(self, release_id: str, seen: ReleaseHealth) -> None:
         await self._request("PUT", f"/internal/releases/{_part(release_id)}/health", DeploymentDTO, seen)
+
+    async def open_model_turn(self, body: OpenModelTurn) -> ModelTurn:
+        return await self._post("/internal/model-turns", ModelTurn, body)
+
+    async def model_spending(self, worker_id: str, turn: int) -> ModelSpending:
+        return await self._get(f"/internal/model-turns/{_part(worker_id)}/{turn}", ModelSpending)
+
+    async def end_model_turn(self, worker_id: str, turn: int) -> ModelSpending:
+        """The turn's token opens nothing from now on."""
+        return await self._post(f"/internal/model-turns/{_part(worker_id)}/{turn}/end", ModelSpending, None)
+
+    async def raise_model_budget(self, body: RaiseModelBudget) -> ModelBudget:
+        return await self._post("/internal/model-budgets", ModelBudget, body)
+
+    async def estimate_cost(self, body: CostEstimateRequest) -> CostEstimate:
+        return await self._post("/internal/cost-estimates", CostEstimate, body)
 
     # How a request is made
 

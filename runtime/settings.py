@@ -31,6 +31,7 @@ _LOOPBACK = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
 _URL_SCHEMES = ("postgresql+asyncpg://", "postgresql://", "postgres://")
 
 Port = Annotated[int, Field(ge=1, le=65535)]
+BaseUrl = Annotated[str, Field(pattern=r"^https?://[^/?#@\s]+(/[^?#\s]*)?$", max_length=500)]
 HostName = Annotated[str, Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$")]
 
 
@@ -142,6 +143,36 @@ class Settings(BaseSettings):
     body_timeout_s: float = Field(default=30.0, gt=0, description="in which its body has to arrive")
     max_projects_per_user: int = Field(default=200, ge=1, description="that are not archived")
     max_running_tasks_per_user: int = Field(default=50, ge=1, description="at once; deliveries count once")
+    anthropic_api_key: SecretStr | None = Field(
+        default=None,
+        validation_alias=AliasChoices("anthropic_api_key", "ORCHESTRATOR_ANTHROPIC_API_KEY", "ANTHROPIC_API_KEY"),
+        description="of Anthropic's API; only the model proxy has it",
+    )
+    anthropic_api_key_file: Path | None = Field(default=None, description="a file with the key, instead of itself")
+    anthropic_base_url: BaseUrl = Field(
+        default="https://api.anthropic.com", description="of the Messages API; another one for your own gateway"
+    )
+    openai_api_key: SecretStr | None = Field(
+        default=None,
+        validation_alias=AliasChoices("openai_api_key", "ORCHESTRATOR_OPENAI_API_KEY", "OPENAI_API_KEY"),
+        description="of OpenAI's API; only the model proxy has it",
+    )
+    openai_api_key_file: Path | None = Field(default=None, description="a file with the key, instead of itself")
+    openai_base_url: BaseUrl = Field(
+        default="https://api.openai.com/v1",
+        description="of the Responses and Chat Completions APIs; another one for your own gateway",
+    )
+    model_proxy_port: Port = 8183
+    model_requests: int = Field(default=20, ge=1, le=1_000, description="how many one account answers at once")
+    model_silence_s: float = Field(
+        default=600.0, gt=0, le=3600, description="how long a model may send nothing before its request is given up"
+    )
+    unknown_price_input: float = Field(
+        default=10.0, ge=0, le=10_000, description="US dollars for a million tokens sent to a model of unknown price"
+    )
+    unknown_price_output: float = Field(
+        default=50.0, ge=0, le=10_000, description="US dollars for a million tokens received from such a model"
+    )
     bot_token: SecretStr | None = Field(default=None, description="of Telegram; without one there is no bot")
     bot_token_file: Path | None = Field(default=None, description="a file with the token, instead of the token itself")
     bot_api_url: str = Field(default="https://api.telegram.org", description="another one for a server of your own")
@@ -214,6 +245,10 @@ class Settings(BaseSettings):
         return {name.strip(): int(number) for name, _, number in pairs}
 
     @field_validator(
+        "anthropic_api_key",
+        "anthropic_api_key_file",
+        "openai_api_key",
+        "openai_api_key_file",
         "database_url",
         "database_password_file",
         "public_url",
@@ -300,6 +335,16 @@ class Settings(BaseSettings):
     def version(self) -> str:
         """The version of the installed package, with the build if it is known."""
         return f"{_installed()}+{self.build}" if self.build else _installed()
+
+    @property
+    def model_socket(self) -> Path:
+        """Where the model proxy listens. Its directory is mounted into the containers of agents."""
+        return self.home / "sockets" / "model" / "proxy.sock"
+
+    @property
+    def model_proxy_url(self) -> str:
+        """The model proxy for programs of this machine."""
+        return f"http://127.0.0.1:{self.model_proxy_port}"
 
     @property
     def server_keys_dir(self) -> Path:

@@ -2,6 +2,7 @@
 
 from alembic import context
 
+from api import model_tables  # noqa: F401 - its tables are in METADATA once it is imported
 from api.tables import METADATA
 
 connection = context.config.attributes["connection"]

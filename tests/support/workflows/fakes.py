@@ -15,9 +15,11 @@ from activities.ports import Follow
 from contracts import ids
 from contracts.agent_workers import TurnOutcome
 from contracts.base import utc_now
+from contracts.costs import CostEstimate, CostEstimateRequest
 from contracts.departments import ScaffolderMessage
 from contracts.errors import ErrorCode, OrchestratorError
 from contracts.maintenance import OpenTask, Tidied
+from contracts.models import ModelLimit, ModelSpending, ModelTurn, OpenModelTurn
 from contracts.nouns import DeploymentDTO, DeploymentRecord, PortAllocationDTO, ReleaseHealth
 from contracts.progress import FineEvent, Projection, ProjectionAck
 from contracts.states import ProjectStatus, ReleaseState, TaskState
@@ -106,6 +108,26 @@ class FakePlatform:
     rounds: int = 0
     round_errors: list[Exception] = field(default_factory=list)
     serving: str | None = None
+    turn_refusal: ModelLimit | None = None
+    spendings: dict[str, ModelSpending] = field(default_factory=dict)
+    """What turns have spent, by `<worker_id>:<turn>`."""
+
+    async def open_model_turn(self, request: OpenModelTurn) -> ModelTurn:
+        self.spendings.setdefault(f"{request.worker_id}:{request.turn}", ModelSpending())
+        token = hashlib.sha256(f"{request.worker_id}/{request.turn}".encode()).hexdigest()
+        return ModelTurn(token=f"omt-{token}", model=request.model, refused=self.turn_refusal)
+
+    async def model_spending(self, worker_id: str, turn: int) -> ModelSpending:
+        try:
+            return self.spendings[f"{worker_id}:{turn}"]
+        except KeyError:
+            raise OrchestratorError(ErrorCode.NOT_FOUND, "There is no such turn.") from None
+
+    async def end_model_turn(self, worker_id: str, turn: int) -> ModelSpending:
+        return await self.model_spending(worker_id, turn)
+
+    async def estimate_cost(self, request: CostEstimateRequest) -> CostEstimate:
+        return CostEstimate(task_id=request.task_id)
 
     async def open_tasks(self) -> list[OpenTask]:
         self.rounds += 1
