@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Awaitable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 
 import httpx
 import structlog
@@ -15,9 +16,9 @@ from api.model_proxy import http
 from api.model_proxy.accounts import Accounts
 from api.model_proxy.apis import APIS, BY_PATH, ModelApi
 from api.model_proxy.checking import Checks
-from api.model_proxy.exchange import Exchange, Passage
+from api.model_proxy.exchange import Exchange, Passage, Record
 from api.model_proxy.keys import NAMES, Keys
-from api.model_proxy.ledger import Asked, Ledger
+from api.model_proxy.ledger import Answered, Asked, Ledger
 from api.model_proxy.prices import Prices
 from api.model_tables import ModelTurnRow
 from contracts.errors import OrchestratorError
@@ -147,18 +148,26 @@ class ModelProxy:
 
     async def _send(self, passage: Passage, asked: Asked, send: Send) -> ModelLimit | None:
         """Send and record it. Returns the budget that is spent, if nothing was sent because of one."""
-        exchange = Exchange(self.client, self.accounts, self.prices, passage, asked)
         if not passage.api.billed:
-            await exchange.run(send)
+            await self._exchange(passage, asked, _is_no_row).run(send)
             return None
         begun = await self.ledger.begin(asked)
         if isinstance(begun, ModelLimit):
             return begun
+        recorded = partial(self.ledger.finish, begun, asked)
+        exchange = self._exchange(passage, asked, recorded)
         try:
             await exchange.run(send)
         finally:
-            await self.ledger.finish(begun, asked, exchange.answered)
+            await recorded(exchange.answered)
         return None
+
+    def _exchange(self, passage: Passage, asked: Asked, record: Record) -> Exchange:
+        return Exchange(self.client, self.accounts, self.prices, passage, asked, record)
+
+
+async def _is_no_row(answered: Answered) -> None:
+    """For what costs nothing."""
 
 
 def _without_key(api: ModelApi) -> ModelLimit:

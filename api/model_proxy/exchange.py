@@ -1,6 +1,6 @@
 """One request on its way to a vendor and back, byte for byte, and what it counts for."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -37,11 +37,24 @@ class Passage:
     body: bytes
 
 
+Record = Callable[[Answered], Awaitable[None]]
+
+
 class Exchange:
-    """`answered` is what is known of the answer at any moment: also when the client leaves or this process ends."""
+    """`answered` is what is known of the answer at any moment: also when the client leaves or this process ends.
+
+    `record` writes it down once it is whole, before the agent sees its end: whoever asks then what an agent has spent
+    hears of this answer too.
+    """
 
     def __init__(
-        self, client: httpx.AsyncClient, accounts: Accounts, prices: Prices, passage: Passage, asked: Asked
+        self,
+        client: httpx.AsyncClient,
+        accounts: Accounts,
+        prices: Prices,
+        passage: Passage,
+        asked: Asked,
+        record: Record,
     ) -> None:
         self.answered = Answered(state="lost", cost_usd=asked.estimate_usd, known=False)
         self._client = client
@@ -49,6 +62,7 @@ class Exchange:
         self._prices = prices
         self._passage = passage
         self._asked = asked
+        self._record = record
         self._account = passage.api.account
 
     async def run(self, send: Send) -> None:
@@ -78,17 +92,26 @@ class Exchange:
         self.answered = replace(self.answered, status=response.status_code, answered_at=utc_now())
         headers = http.downward(response.headers.raw, self._passage.key)
         await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
+        held, is_recorded = b"", False
         try:
             async for chunk in response.aiter_raw():
                 reader.feed(chunk)
-                await send({"type": "http.response.body", "body": chunk, "more_body": True})
+                if reader.reading.whole and not is_recorded:
+                    self.answered, is_recorded = self._read(reader.reading), True
+                    await self._record(self.answered)
+                # One document is over with its last bytes, which are therefore held back.
+                held, chunk = (b"", chunk) if reader.is_stream else (chunk, held)
+                if chunk:
+                    await send({"type": "http.response.body", "body": chunk, "more_body": True})
         except httpx.TransportError as error:
             # The reply has begun: that it ends early is all that can be said now.
             log.warning("an answer was cut off", account=self._account, cause=type(error).__name__)
             return
         finally:
-            self.answered = self._read(reader.close())
-        await send({"type": "http.response.body", "body": b""})
+            self.answered = self.answered if is_recorded else self._read(reader.close())
+        if not is_recorded:
+            await self._record(self.answered)
+        await send({"type": "http.response.body", "body": held})
 
     def _read(self, reading: Reading) -> Answered:
         """What an answer counts for, of which this was read."""
@@ -131,6 +154,7 @@ class Exchange:
         )  # fmt: skip
         if limit is not None:
             await self._accounts.hear(self._account, limit, status)
+        await self._record(self.answered)
         passed = http.without_key(body, self._passage.key)
         kept = [pair for pair in http.downward(response.headers.raw, self._passage.key) if pair[0] != b"content-length"]
         kept.append((b"content-length", str(len(passed)).encode()))
@@ -146,6 +170,7 @@ class Exchange:
         self.answered = replace(self.answered, status=status, limit=limit)
         if isinstance(error, _NEVER_SENT):
             self.answered = replace(self.answered, state="failed", cost_usd=Decimal(0), known=True)
+        await self._record(self.answered)
         await http.reply(send, status, self._passage.api.refuse(status, said))
 
 

@@ -11,8 +11,10 @@ from uuid import uuid4
 import structlog
 from sqlalchemy import func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
+from tenacity import AsyncRetrying, retry_if_exception, wait_exponential
 
 from api.database import Sessions
 from api.model_proxy.apis import ModelApi
@@ -20,11 +22,16 @@ from api.model_proxy.usage import TokenUse
 from api.model_tables import ModelAccountRow, ModelRequestRow, ModelTurnRow
 from api.models import budgets, turns
 from contracts.base import utc_now
+from contracts.errors import OrchestratorError
 from contracts.models import ModelLimit
 from contracts.project_settings import ProjectSettings
 
 _RESERVED_S = 120.0
 """How long a request waits for open ones that may use a budget up."""
+
+_WRITTEN_S = 5.0
+"""How long an agent waits for the end of an answer that cannot be written down."""
+_REMEMBERED_S = 60.0
 
 log = structlog.get_logger(__name__)
 
@@ -49,7 +56,6 @@ class Answered:
     price_known: bool = True
     status: int | None = None
     use: TokenUse | None = None
-    model: str | None = None
     upstream_id: str | None = None
     answered_at: datetime | None = None
     limit: ModelLimit | None = None
@@ -62,7 +68,7 @@ class Ledger:
         self._sessions = sessions
         self._defaults = defaults
         self._changed = asyncio.Condition()
-        self._finishing: set[asyncio.Task[None]] = set()
+        self._finishing: dict[str, asyncio.Task[None]] = {}
 
     async def lose_open(self) -> int:
         """Requests that a process before this one has not finished count at their estimate. Returns how many."""
@@ -129,21 +135,38 @@ class Ledger:
             return row.id
 
     async def finish(self, request_id: str, asked: Asked, answered: Answered) -> None:
-        """Record what became of a request, also while this process ends: nothing cancels it."""
-        task = asyncio.ensure_future(self._finish(request_id, asked, answered))
-        self._finishing.add(task)
-        task.add_done_callback(self._finishing.discard)
-        await asyncio.shield(task)
+        """Record what became of a request, also while this process ends: nothing cancels it. The first word counts.
+
+        While the database does not answer, this goes on beside, and the agent waits no longer than a few seconds.
+        """
+        if request_id not in self._finishing:
+            task = asyncio.ensure_future(self._finish(request_id, asked, answered))
+            self._finishing[request_id] = task
+            task.add_done_callback(lambda _: self._forget(request_id))
+        try:
+            async with asyncio.timeout(_WRITTEN_S):
+                await asyncio.shield(self._finishing[request_id])
+        except TimeoutError:
+            log.error("the use of a model cannot be written down yet", request_id=request_id)
+
+    def _forget(self, request_id: str) -> None:
+        """Later: the same request may say once more what became of it."""
+        asyncio.get_running_loop().call_later(_REMEMBERED_S, self._finishing.pop, request_id, None)
 
     async def _finish(self, request_id: str, asked: Asked, answered: Answered) -> None:
-        try:
-            async with self._sessions.begin() as session:
-                statement = update(ModelRequestRow).where(col(ModelRequestRow.id) == request_id)
-                await session.execute(statement.values(**_columns(answered, asked.model)))
-                await self._mark(session, asked.turn, answered)
-        finally:
-            async with self._changed:
-                self._changed.notify_all()
+        attempts = AsyncRetrying(
+            retry=retry_if_exception(_may_pass), wait=wait_exponential(multiplier=0.2, max=5.0), reraise=True
+        )
+        await attempts(self._write, request_id, asked, answered)
+        async with self._changed:
+            self._changed.notify_all()
+
+    async def _write(self, request_id: str, asked: Asked, answered: Answered) -> None:
+        is_open = (col(ModelRequestRow.id) == request_id) & (col(ModelRequestRow.state) == budgets.OPEN)
+        statement = update(ModelRequestRow).where(is_open).values(**_columns(answered))
+        async with self._sessions.begin() as session:
+            await session.execute(statement)
+            await self._mark(session, asked.turn, answered)
 
     async def _mark(self, session: AsyncSession, turn: ModelTurnRow, answered: Answered) -> None:
         """What stops the turn is said by its newest answer; an answer that came says that nothing does."""
@@ -176,17 +199,19 @@ class Ledger:
 
     async def drain(self) -> None:
         """Until everything that has ended is written down."""
-        await asyncio.gather(*self._finishing, return_exceptions=True)
+        await asyncio.gather(*self._finishing.values(), return_exceptions=True)
 
 
-def _columns(answered: Answered, asked_model: str) -> Mapping[str, Any]:
+def _may_pass(error: BaseException) -> bool:
+    return isinstance(error, OrchestratorError | DBAPIError | OSError)
+
+
+def _columns(answered: Answered) -> Mapping[str, Any]:
     use = answered.use or TokenUse()
     return {
         "state": answered.state,
         "status": answered.status,
         "upstream_id": answered.upstream_id,
-        # Prices are those of the model that was asked for, where the answer names it differently.
-        "model": asked_model,
         "input_tokens": use.input,
         "output_tokens": use.output,
         "cache_read_tokens": use.cache_read,

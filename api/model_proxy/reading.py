@@ -37,7 +37,10 @@ class Reading:
 
 
 class Reader(Protocol):
+    """`is_stream`: the end of the answer is one of its events, and not the end of its bytes."""
+
     reading: Reading
+    is_stream: bool
 
     def feed(self, chunk: bytes) -> None:
         """The next bytes of the answer."""
@@ -109,6 +112,8 @@ def _name(value: object) -> str | None:
 class DocumentReader:
     """An answer that is one JSON document."""
 
+    is_stream = False
+
     def __init__(self, on_event: OnEvent) -> None:
         self.reading = Reading()
         self.document = bytearray()
@@ -128,6 +133,8 @@ class DocumentReader:
 
 class StreamReader:
     """An answer that is a stream of events, of which only the data lines with something about use are parsed."""
+
+    is_stream = True
 
     def __init__(self, on_event: OnEvent) -> None:
         self.reading = Reading()
@@ -188,6 +195,7 @@ class Inflating:
         self._inner = inner
         self._inflate = zlib.decompressobj(zlib.MAX_WBITS | 32) if encoding in {"gzip", "deflate"} else None
         self.reading = inner.reading
+        self.is_stream = inner.is_stream
 
     def feed(self, chunk: bytes) -> None:
         while self._inflate is not None and chunk:

@@ -35,7 +35,7 @@ class ModelWorld:
     settings: Settings
     projects: list[str] = field(default_factory=list)
 
-    async def turn(self, project_id: str = "", turn: int = 1, **fields: Any) -> "Turn":
+    async def turn(self, project_id: str = "", turn: int = 1, **fields: Any) -> Turn:
         """Open a turn of a fresh agent worker; of a fresh task and project unless they are named."""
         body = {
             "worker_id": f"w-{uuid4().hex[:8]}", "turn": turn, "task_id": f"eng-{uuid4().hex[:8]}",

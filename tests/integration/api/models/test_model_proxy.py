@@ -19,7 +19,8 @@ async def test_bytes_pass_untouched_and_only_the_vendor_sees_the_real_key(models
     body = b'{"model": "claude-opus-5-5",  "stream":true, "messages": [{"role": "user", "content": "\\u00e4 "}]}'
     headers = {
         **turn.headers, "anthropic-version": "2023-06-01", "anthropic-beta": "some-beta", "cookie": "a=b",
-        "authorization": f"Bearer {turn.opened['token']}", "openai-organization": "mine", "content-type": "application/json",
+        "authorization": f"Bearer {turn.opened['token']}", "openai-organization": "mine",
+        "content-type": "application/json",
     }  # fmt: skip
     reply = await models.http.post("/v1/messages?beta=true", content=body, headers=headers)
     assert (reply.status_code, reply.content) == (200, b"".join(events))
@@ -180,7 +181,7 @@ async def test_a_client_that_leaves_ends_the_request_to_the_vendor_and_pays_what
 async def test_an_answer_that_is_cut_off_is_cut_off_for_the_agent_too(models: ModelWorld) -> None:
     models.vendor.stream(message_events("claude-opus-5-5", 1000, 500)[:3], cut=True)
     turn = await models.turn()
-    with pytest.raises(Exception, match="incomplete|peer closed"):
+    with pytest.raises(Exception, match=r"incomplete|peer closed"):
         await turn.ask()
     [row] = await models.api.rows("SELECT state, known, input_tokens FROM model_requests")
     assert (row["state"], row["known"], row["input_tokens"]) == ("partial", False, 1000)
