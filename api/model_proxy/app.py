@@ -65,7 +65,7 @@ class ModelProxy:
             return
         headers = Headers(scope=scope)
         try:
-            body = await http.read_body(headers, receive)
+            body = await http.read_body(receive)
         except http.Gone:
             return
         except http.TooLarge:

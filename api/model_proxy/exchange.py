@@ -18,6 +18,7 @@ from api.model_proxy.prices import Price, Prices
 from api.model_proxy.reading import Reading
 from contracts.base import utc_now
 from contracts.models import ModelLimit
+from contracts.redaction import redacted
 
 MAX_REFUSAL = 1_000_000
 """Bytes of a vendor's refusal; they are held back to look for the key in them."""
@@ -73,7 +74,7 @@ class Exchange:
                     await self._refused(response, send)
                 else:
                     await self._stream(response, send)
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:
             await self._no_answer(error, send)
 
     @asynccontextmanager
@@ -118,7 +119,8 @@ class Exchange:
         limit = None
         if reading.error is not None:
             status = self.answered.status or 200
-            limit = limit_of(self._account, status, {}, reading.error, reading.message, utc_now())
+            message = redacted(reading.message, [self._passage.key])
+            limit = limit_of(self._account, status, {}, reading.error, message, utc_now())
         told = replace(self.answered, limit=limit, upstream_id=reading.upstream_id)
         if reading.use is not None and not reading.spoiled:
             price = self._price(reading)
@@ -143,8 +145,9 @@ class Exchange:
     async def _refused(self, response: httpx.Response, send: Send) -> None:
         """A vendor's refusal passes as it came; it costs nothing, and says what limits the account or the turn."""
         body, status = await _at_most(response, MAX_REFUSAL), response.status_code
-        reader = self._passage.api.reader("application/json", response.headers.get("content-encoding", "").lower())
-        reader.feed(body)
+        passed = http.without_key(body, self._passage.key)
+        reader = self._passage.api.reader("application/json", "")
+        reader.feed(passed)
         reading = reader.close()
         headers = {name.lower(): value for name, value in response.headers.items()}
         limit = limit_of(self._account, status, headers, reading.error, reading.message, utc_now())
@@ -155,13 +158,13 @@ class Exchange:
         if limit is not None:
             await self._accounts.hear(self._account, limit, status)
         await self._record(self.answered)
-        passed = http.without_key(body, self._passage.key)
-        kept = [pair for pair in http.downward(response.headers.raw, self._passage.key) if pair[0] != b"content-length"]
+        headers_down = http.downward(response.headers.raw, self._passage.key)
+        kept = [pair for pair in headers_down if pair[0] not in {b"content-length", b"content-encoding"}]
         kept.append((b"content-length", str(len(passed)).encode()))
         await send({"type": "http.response.start", "status": status, "headers": kept})
         await send({"type": "http.response.body", "body": passed})
 
-    async def _no_answer(self, error: httpx.TransportError, send: Send) -> None:
+    async def _no_answer(self, error: httpx.RequestError, send: Send) -> None:
         """What was never sent costs nothing; the rest counts at its estimate."""
         log.warning("a vendor does not answer", account=self._account, cause=type(error).__name__)
         status = 504 if isinstance(error, httpx.TimeoutException) else 502
@@ -176,7 +179,7 @@ class Exchange:
 
 async def _at_most(response: httpx.Response, size: int) -> bytes:
     body = bytearray()
-    async for chunk in response.aiter_raw():
+    async for chunk in response.aiter_bytes():
         body += chunk
         if len(body) > size:
             break

@@ -44,21 +44,24 @@ def token(headers: Headers) -> str:
     return given or (bearer.strip() if scheme.lower() == "bearer" else "")
 
 
-async def read_body(headers: Headers, receive: Receive) -> bytes:
-    """The whole body. Raises TooLarge, Gone."""
-    length = headers.get("content-length", "0")
-    if length.isdecimal() and int(length) > MAX_BODY:
-        raise TooLarge
-    body = bytearray()
-    while True:
+async def read_body(receive: Receive) -> bytes:
+    """The whole body. Raises TooLarge, Gone.
+
+    Of a too large one as much again is read and dropped: a client that still sends does not hear the refusal.
+    """
+    body, dropped, more = bytearray(), 0, True
+    while more and dropped <= MAX_BODY:
         message = await receive()
         if message["type"] == "http.disconnect":
             raise Gone
-        body += message.get("body", b"")
-        if len(body) > MAX_BODY:
-            raise TooLarge
-        if not message.get("more_body", False):
-            return bytes(body)
+        part, more = message.get("body", b""), message.get("more_body", False)
+        if dropped or len(body) + len(part) > MAX_BODY:
+            dropped += len(part)
+        else:
+            body += part
+    if dropped:
+        raise TooLarge
+    return bytes(body)
 
 
 def upward(headers: Headers, account: str, key: str) -> list[tuple[str, str]]:
