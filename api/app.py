@@ -37,6 +37,7 @@ from api.queues.disks import DiskWatch
 from api.queues.tracker import Intervals
 from api.queues.watch import QueueWatch
 from api.releases import routes as releases
+from api.secrets import platform as platform_secrets
 from api.secrets import routes as secrets
 from api.servers import routes as servers
 from api.settings import routes as settings_routes
@@ -69,6 +70,7 @@ _ROUTES = (
     audit,
     projects,
     secrets,
+    platform_secrets,
     work,
     tasks,
     artifacts,

@@ -168,6 +168,11 @@ async def names_with_value(session: AsyncSession, project_id: str) -> set[str]:
     return set(names)
 
 
+async def platform_secret_names(session: AsyncSession) -> set[str]:
+    """Names of the installation's secrets."""
+    return set(await session.scalars(select(col(PlatformSecretRow.name))))
+
+
 _IDENTITY = {"project_id", "name"}
 
 

@@ -38,6 +38,8 @@ from contracts.nouns import (
     EventList,
     EventsAccepted,
     Health,
+    PlatformSecretDTO,
+    PlatformSecretList,
     PortAllocationDTO,
     PortAllocationRequest,
     Problem,
@@ -240,6 +242,17 @@ class ApiClient:
 
     async def delete_secret(self, project_id: str, name: str) -> None:
         await self._send("DELETE", f"/projects/{_part(project_id)}/secrets/{_part(name)}")
+
+    async def platform_secrets(self) -> list[PlatformSecretDTO]:
+        """The installation's secrets, for administrators; never their values."""
+        return (await self._get("/platform-secrets", PlatformSecretList)).items
+
+    async def set_platform_secret(self, name: str, value: SecretStr) -> list[PlatformSecretDTO]:
+        path = f"/platform-secrets/{_part(name)}"
+        return (await self._request("PUT", path, PlatformSecretList, SecretWrite(value=value))).items
+
+    async def delete_platform_secret(self, name: str) -> None:
+        await self._send("DELETE", f"/platform-secrets/{_part(name)}")
 
     async def settings(self, project_id: str | None = None) -> list[SettingDTO]:
         """Those of the project, or of the installation."""

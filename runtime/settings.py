@@ -163,6 +163,11 @@ class Settings(BaseSettings):
         description="of the Responses and Chat Completions APIs; another one for your own gateway",
     )
     model_proxy_port: Port = 8183
+    model_volume: str | None = Field(
+        default=None,
+        pattern=r"^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,100}$",
+        description="the Docker volume with the socket of the model proxy, with Compose; None: its directory",
+    )
     model_requests: int = Field(default=20, ge=1, le=1_000, description="how many one account answers at once")
     model_silence_s: float = Field(
         default=600.0, gt=0, le=3600, description="how long a model may send nothing before its request is given up"
@@ -249,6 +254,7 @@ class Settings(BaseSettings):
         "anthropic_api_key_file",
         "openai_api_key",
         "openai_api_key_file",
+        "model_volume",
         "database_url",
         "database_password_file",
         "public_url",
@@ -296,6 +302,20 @@ class Settings(BaseSettings):
     def has_bot(self) -> bool:
         """Whether a bot is to run."""
         return self.bot_token is not None or self.bot_token_file is not None
+
+    @property
+    def has_model_key(self) -> bool:
+        """Whether this process was given a key for models; the vault may have one, too."""
+        given = (self.anthropic_api_key, self.anthropic_api_key_file, self.openai_api_key, self.openai_api_key_file)
+        return any(one is not None for one in given)
+
+    @property
+    def agent_for_new_work(self) -> AgentKind:
+        """The one that was chosen, else one that can work with the keys that this process was given."""
+        if "agent" in self.model_fields_set or not self.has_model_key:
+            return self.agent
+        has_anthropic = self.anthropic_api_key is not None or self.anthropic_api_key_file is not None
+        return AgentKind.CLAUDE_CODE if has_anthropic else AgentKind.CODEX
 
     @property
     def start_command(self) -> str:

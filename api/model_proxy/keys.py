@@ -49,8 +49,11 @@ class Keys:
 
 def _given(key: SecretStr | None, file: Path | None) -> str | None:
     """Raises OrchestratorError for a file that is not there or that others can read. An empty one is no key."""
-    text = key.get_secret_value() if key is not None else private_files.read(file) if file is not None else ""
-    return _usable(text)
+    if key is not None:
+        return _usable(key.get_secret_value())
+    # Compose mounts a file for each key, and an empty one belongs to whoever has made it.
+    is_filled = file is not None and not (file.exists() and file.stat().st_size == 0)
+    return _usable(private_files.read(file)) if file is not None and is_filled else None
 
 
 def _usable(key: str | None) -> str | None:

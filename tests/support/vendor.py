@@ -94,6 +94,11 @@ class Vendor:
         """From now on answers are this stream."""
         self.answers = [Answer(events, headers=STREAM, **chosen)]
 
+    def reset(self) -> None:
+        """As new."""
+        self.answers, self.asked, self.most_open = [], [], 0
+        self.go_on, self.holding, self.left = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
     async def handle(self, request: web.Request) -> web.StreamResponse:
         self.asked.append(
             Asked(request.path_qs, {k.lower(): v for k, v in request.headers.items()}, await request.read())

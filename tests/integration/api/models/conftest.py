@@ -33,7 +33,7 @@ class ModelWorld:
     url: str
     http: httpx.AsyncClient
     settings: Settings
-    projects: list[str] = field(default_factory=list)
+    chosen: list[str] = field(default_factory=list)
 
     async def turn(self, project_id: str = "", turn: int = 1, **fields: Any) -> Turn:
         """Open a turn of a fresh agent worker; of a fresh task and project unless they are named."""
@@ -45,8 +45,22 @@ class ModelWorld:
         assert reply.status_code == 200, reply.text
         return Turn(self, body, reply.json())
 
+    async def reset(self) -> None:
+        self.vendor.reset()
+        for name in dict.fromkeys(self.chosen):
+            await self.set(name, None)
+        self.chosen.clear()
+        for account in self.proxy.accounts.accounts.values():
+            account.limit = account.until = None
+        await self.api.execute("DELETE FROM model_accounts")
+
+    async def requests(self, turn: "Turn") -> list[Any]:
+        """The rows of a turn."""
+        return await self.api.rows("SELECT * FROM model_requests WHERE worker_id = $1", turn.body["worker_id"])
+
     async def set(self, name: str, value: object) -> None:
         """Choose a setting of the installation."""
+        self.chosen.append(name)
         reply = await self.api.http.put(f"/settings/{name}", json={"value": value}, headers=self.api.admin)
         assert reply.status_code == 200, reply.text
 
@@ -104,7 +118,14 @@ async def modelled(directory: Path, **chosen: Any) -> AsyncIterator[ModelWorld]:
             yield ModelWorld(api, upstream, proxy, url, http, settings)
 
 
-@pytest_asyncio.fixture
-async def models(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[ModelWorld]:
+@pytest_asyncio.fixture(scope="module")
+async def shared(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[ModelWorld]:
     async with modelled(tmp_path_factory.mktemp("models")) as world:
         yield world
+
+
+@pytest_asyncio.fixture
+async def models(shared: ModelWorld) -> AsyncIterator[ModelWorld]:
+    """As new for each test: nothing was asked, set or heard."""
+    yield shared
+    await shared.reset()

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.api.models.conftest import KEYS, ModelWorld
+from tests.integration.api.models.conftest import KEYS, ModelWorld, modelled
 from tests.support.eventually import eventually
 from tests.support.vendor import STREAM, Answer, chat_chunks, message_events, response_events
 
@@ -145,8 +145,6 @@ async def test_twenty_at_once_never_spend_the_same_rest_of_a_budget(models: Mode
 
 
 async def test_an_account_answers_only_so_many_requests_at_once(tmp_path_factory: pytest.TempPathFactory) -> None:
-    from tests.integration.api.models.conftest import modelled
-
     async with modelled(tmp_path_factory.mktemp("few"), model_requests=3) as models:
         models.vendor.stream(message_events("claude-opus-5-5", 10, 1), hold_at=1)
         turns = await asyncio.gather(*(models.turn() for _ in range(20)))
@@ -174,7 +172,7 @@ async def test_a_client_that_leaves_ends_the_request_to_the_vendor_and_pays_what
     await eventually(written)
     spent = await turn.spending()
     assert (spent["input_tokens"], spent["output_tokens"], spent["unknown_requests"]) == (1000, 1, 1)
-    [row] = await models.api.rows("SELECT state, known FROM model_requests")
+    [row] = await models.requests(turn)
     assert (row["state"], row["known"]) == ("partial", False)
 
 
@@ -183,7 +181,7 @@ async def test_an_answer_that_is_cut_off_is_cut_off_for_the_agent_too(models: Mo
     turn = await models.turn()
     with pytest.raises(Exception, match=r"incomplete|peer closed"):
         await turn.ask()
-    [row] = await models.api.rows("SELECT state, known, input_tokens FROM model_requests")
+    [row] = await models.requests(turn)
     assert (row["state"], row["known"], row["input_tokens"]) == ("partial", False, 1000)
 
 
@@ -286,7 +284,7 @@ async def test_what_is_no_request_is_refused_in_the_shape_of_its_api(models: Mod
         assert (reply.json().get("type") == "error") == (path == "/v1/messages")
     assert (await models.http.get("/v1/messages")).status_code == 405
     assert models.vendor.asked == []
-    assert await models.api.rows("SELECT * FROM model_requests") == []
+    assert await models.requests(turn) == []
 
 
 async def test_to_count_tokens_is_free_and_no_row(models: ModelWorld) -> None:
