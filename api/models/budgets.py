@@ -139,7 +139,7 @@ def warning(found: Sequence[Budget]) -> Budget | None:
 
 async def _scopes(session: AsyncSession, payer: Payer, defaults: ProjectSettings, now: datetime) -> list[Scope]:
     installation = await settings.choices(session, Subject.installation())
-    own = await settings.choices(session, Subject.project(payer.project_id))
+    own = await settings.choices(session, Subject.project(payer.project_id)) if payer.project_id else {}
     chosen = defaults.model_dump() | {name: row.value for name, row in (installation | own).items()}
     month = month_of(now)
     begin, end = month_bounds(month)

@@ -54,7 +54,7 @@ class ModelWorld:
             account.limit = account.until = None
         await self.api.execute("DELETE FROM model_accounts")
 
-    async def requests(self, turn: "Turn") -> list[Any]:
+    async def requests(self, turn: Turn) -> list[Any]:
         """The rows of a turn."""
         return await self.api.rows("SELECT * FROM model_requests WHERE worker_id = $1", turn.body["worker_id"])
 

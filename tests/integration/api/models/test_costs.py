@@ -35,6 +35,7 @@ async def test_costs_are_shown_to_whom_the_project_is_by_whatever_is_asked(model
     models.vendor.stream(response_events("gpt-6.1-sol", 1000, 100))
     codex = await models.turn(mine, agent="codex")
     await codex.ask("/v1/responses", "gpt-6.1-sol")
+    models.vendor.stream(response_events("house-model", 1000, 100))
     await codex.ask("/v1/responses", "house-model")
 
     report = await costs(models, owner)
@@ -64,7 +65,7 @@ async def test_a_month_has_a_budget_of_the_project_and_one_of_the_installation(m
     user_id, owner = await models.api.new_user()
     mine = await models.api.new_project(owner)
     before = (await costs(models, models.api.admin))["total"]["cost_usd"]
-    await models.set("monthly_budget_usd", before + 0.012)
+    await models.set("monthly_budget_usd", before + 0.0115)
     path = f"/projects/{mine}/settings/monthly_budget_usd"
     assert (await models.api.http.put(path, json={"value": 1000}, headers=owner)).status_code == 200
     turn = await spend(models, mine, 2)
@@ -77,11 +78,11 @@ async def test_a_month_has_a_budget_of_the_project_and_one_of_the_installation(m
     assert [budget["scope_id"] for budget in shown["budgets"]] == [f"{mine}:{month}"]
     all_budgets = (await costs(models, models.api.admin))["budgets"]
     assert [(budget["scope_id"], budget["limit_usd"]) for budget in all_budgets] == [
-        (month, pytest.approx(before + 0.012))
+        (month, pytest.approx(before + 0.0115))
     ]
     raised = {"request_id": "month", "scope": "month", "scope_id": month, "add_usd": 1, "by": user_id}
     reply = await models.api.http.post("/internal/model-budgets", json=raised, headers=models.api.platform)
-    assert (reply.status_code, reply.json()["limit_usd"]) == (200, pytest.approx(before + 1.012))
+    assert (reply.status_code, reply.json()["limit_usd"]) == (200, pytest.approx(before + 1.0115))
     assert (await turn.ask()).status_code == 200
 
 
