@@ -12,6 +12,7 @@ from api.artifacts import routes as artifacts
 from api.audit import routes as audit
 from api.auth import ServiceKeys, hash_secret
 from api.chat import routes as chat
+from api.checks import routes as checks
 from api.credentials import routes as credentials
 from api.database import make_engine, make_sessions
 from api.edge import openapi
@@ -67,6 +68,7 @@ _ROUTES = (
     credentials,
     audit,
     projects,
+    checks,
     secrets,
     work,
     tasks,

@@ -12,7 +12,7 @@ from pydantic import AwareDatetime, Field, ValidationError
 from contracts.base import Contract, Page, ShortText, UserId
 from contracts.errors import ErrorCode, OrchestratorError
 from contracts.models import ModelName
-from contracts.states import AgentKind
+from contracts.states import AcceptanceMode, AgentKind, PlanApproval
 from contracts.wording import in_words
 
 _HOST = re.compile(r"\*|(\*\.)?[A-Za-z0-9]([A-Za-z0-9.-]{0,198}[A-Za-z0-9])?|[0-9A-Fa-f:.]{2,45}")
@@ -43,6 +43,14 @@ class ProjectSettings(Contract):
     )
     question_reminder_s: int = Field(
         default=86_400, ge=60, le=31_536_000, description="after how many seconds an open question is repeated"
+    )
+    acceptance: AcceptanceMode = Field(
+        default=AcceptanceMode.BINDING,
+        description="whether the running service is checked against the description before it is published: off, "
+        "advisory (what was missed is shown) or binding (it goes back to the agent)",
+    )
+    plan_approval: PlanApproval = Field(
+        default=PlanApproval.OFF, description="whether a person approves the plan before anything is built: off or ask"
     )
     monthly_budget_usd: float | None = Field(
         default=None, ge=0, le=1_000_000, description="what agents may spend in a month; null: no limit"

@@ -77,6 +77,7 @@ from contracts.nouns import (
     WhoAmI,
 )
 from contracts.outside_text import cleaned_in
+from contracts.planning import KeepChecks, KeptCheckDTO, KeptCheckList, ProjectChecks, ProposedChecks
 from contracts.progress import FineEvent, Projection, ProjectionAck, StreamedEvent
 from contracts.project_settings import EgressHosts, SettingDTO, SettingHistory, SettingList, SettingValue, SettingWrite
 from contracts.questions import AnswerAccepted, QuestionDTO
@@ -234,6 +235,15 @@ class ApiClient:
         path = f"/projects/{_part(project_id)}"
         reply = await self._send("DELETE", path, params={"confirm": confirm}, repeatable=False)
         return _parsed(ProjectDeletion, reply.content)
+
+    async def checks(self, project_id: str, *, dropped: bool = False) -> list[KeptCheckDTO]:
+        """What the project has promised; with what somebody has dropped if asked for."""
+        path, params = f"/projects/{_part(project_id)}/checks", {"dropped": "true"} if dropped else {}
+        return [check async for page in self._pages(path, KeptCheckList, params) for check in page.items]
+
+    async def drop_check(self, project_id: str, check_id: str) -> KeptCheckDTO:
+        path = f"/projects/{_part(project_id)}/checks/{_part(check_id)}"
+        return await self._request("DELETE", path, KeptCheckDTO, None)
 
     async def secrets(self, project_id: str) -> list[SecretDTO]:
         return (await self._get(f"/projects/{_part(project_id)}/secrets", SecretList)).items
@@ -398,6 +408,11 @@ class ApiClient:
         path = f"/tasks/{_part(task_id)}/artifacts/{_part(sha256)}"
         return await self._get(path, ArtifactContent, {"offset": str(offset)})
 
+    async def picture(self, uri: str) -> bytes:
+        """A picture of a page, as the result of a task names it: `artifact://<sha256>/<name>`."""
+        sha256, _, name = uri.removeprefix("artifact://").partition("/")
+        return (await self._send("GET", f"/pictures/{_part(sha256)}/{_part(name)}")).content
+
     # Questions
 
     async def questions(self, *, project_id: str | None = None, state: str | None = "open") -> list[QuestionDTO]:
@@ -469,6 +484,21 @@ class ApiClient:
         """Store fine events; those whose key is known already are left as they are."""
         if events:
             await self._post("/internal/events", EventsAccepted, EventBatch(task_id=task_id, events=events))
+
+    async def project_checks(self, project_id: str, task_id: str = "") -> ProjectChecks:
+        """What the project has promised, and what the task has proposed."""
+        params = {"task_id": task_id} if task_id else None
+        return await self._get(f"/internal/projects/{_part(project_id)}/checks", ProjectChecks, params)
+
+    async def propose_checks(self, project_id: str, task_id: str, checks: ProposedChecks) -> ProposedChecks:
+        """Record the checks of a task, in place of those that it had."""
+        path = f"/internal/projects/{_part(project_id)}/checks/proposed/{_part(task_id)}"
+        return await self._request("PUT", path, ProposedChecks, checks)
+
+    async def keep_checks(self, project_id: str, task_id: str, kept: KeepChecks) -> None:
+        """What the task has proposed and was met is promised from now on."""
+        path = f"/internal/projects/{_part(project_id)}/checks/proposed/{_part(task_id)}/keep"
+        await self._send("POST", path, body=kept)
 
     async def egress_hosts(self, project_id: str) -> list[str]:
         """What agents of the project may reach; nothing for what is no project."""

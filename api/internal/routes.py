@@ -8,6 +8,8 @@ from api.artifacts import queries as artifacts
 from api.audit.trail import Act, audited
 from api.auth import platform_only
 from api.chat import queries as chat
+from api.checks import queries as checks
+from api.checks import replies as check_replies
 from api.credentials import queries as credentials
 from api.database import Session
 from api.problems import not_found
@@ -50,6 +52,7 @@ from contracts.nouns import (
     TokenCreated,
     TokenRequest,
 )
+from contracts.planning import KeepChecks, ProjectChecks, ProposedChecks
 from contracts.progress import Projection, ProjectionAck
 from contracts.project_settings import EgressHosts
 from contracts.worker_steps import AgentWorkerAck, AgentWorkerProjection, OpenWorkerList
@@ -155,6 +158,32 @@ async def secret_names(project_id: ProjectId, session: Session) -> SecretNames:
 async def egress_hosts(project_id: ProjectId, session: Session, defaults: DefaultsDep) -> EgressHosts:
     """What the project's agents may reach; the installation's setting for an agent that works on no project."""
     return EgressHosts(hosts=(await settings.effective(session, project_id, defaults)).egress_hosts)
+
+
+@router.get("/projects/{project_id}/checks")
+async def project_checks(
+    project_id: ProjectId, session: Session, task_id: Annotated[Identifier | None, Query()] = None
+) -> ProjectChecks:
+    """What the project has promised, and what the task has proposed; nothing for what is no project."""
+    proposed = await checks.proposed(session, project_id, task_id) if task_id else None
+    return check_replies.promised(await checks.kept(session, project_id), proposed)
+
+
+@router.put("/projects/{project_id}/checks/proposed/{task_id}")
+async def propose_checks(
+    project_id: ProjectId, task_id: Annotated[Identifier, Path()], body: ProposedChecks, session: Session
+) -> ProposedChecks:
+    """The checks of a task, in place of those that it had."""
+    await checks.propose(session, project_id, task_id, body)
+    return body
+
+
+@router.post("/projects/{project_id}/checks/proposed/{task_id}/keep", status_code=204)
+async def keep_checks(
+    project_id: ProjectId, task_id: Annotated[Identifier, Path()], body: KeepChecks, session: Session
+) -> None:
+    """Promise what the task has proposed and was met; a repetition changes nothing."""
+    await checks.keep(session, project_id, task_id, body)
 
 
 @router.post("/secrets/reveal")

@@ -37,7 +37,7 @@ GOLDEN: dict[str, tuple[str, ...]] = {
     WorkflowName.ENGINEERING: (
         "happy", "iteration", "repair", "same-failure", "empty-claim", "agent-fails", "question", "cancel-scaffold",
         "cancel-turn", "cancel-tests", "cancel-waiting-for-an-answer", "refused-question", "begun-again",
-        "parked", "stopped-at-a-limit", "goes-on",
+        "planned", "parked", "stopped-at-a-limit", "goes-on",
     ),
     WorkflowName.DEPLOY: (
         "happy", "iteration", "rollback", "stop", "restart", "remove", "broken-health", "crash-on-start",

@@ -134,6 +134,13 @@ class DockerAgentRuntime:
             )
         return content
 
+    async def _end_left(self, request: TurnRequest, name: str) -> RunStatus | None:
+        """How a turn has ended whose container was removed since, as a prune does; None if it was killed."""
+        if self._restore is None or await self._engine.inspect(name) is not None:
+            return None
+        await self._restore(request.worker_id)
+        return await self._runs.end_left_in(helper_name(request.worker_id), name)
+
     async def stop_turn(self, request: TurnRequest) -> None:
         """Stop the agent and all that it started; nothing of it runs when this returns."""
         name = turn_name(request.worker_id, request.turn)
@@ -200,6 +207,9 @@ class DockerAgentRuntime:
             )
             status, offset = await follower.follow(name, shown, base)
             content, _ = output.read_output(name, 0, _MAX_TRANSCRIPT)
+        if status.state == "lost":
+            left = await beating(follow, self._end_left(request, name))
+            status = left or status
         transcript = await self._kept(request, await asyncio.to_thread(shared_transcript, request, content, token))
         return EndedTurn(name, status, reader.report, offset), transcript
 
