@@ -52,8 +52,8 @@ class RunningTurn(Contract):
         known = next((one for one in details[1:2] if isinstance(one, dict)), {})
         return cls(
             offset=offset,
-            container=_text_of(known.get("container")),
-            session_id=_text_of(known.get("session_id")),
+            container=_text_of(known.get("container") or known.get("process")),
+            session_id=_text_of(known.get("session")),
             cost_usd=cost if isinstance(cost := known.get("cost_usd"), int | float) else None,
         )
 
