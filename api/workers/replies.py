@@ -10,7 +10,7 @@ from contracts.states import AgentWorkerState
 from contracts.worker_nouns import AgentWorkerDTO
 from contracts.worker_steps import AgentWorkerProjection, OpenWorker
 from runtime.settings import GIT_PATH, LOCAL_FORGE, Settings
-from runtime.temporal.gateway import RunningTurn
+from runtime.temporal.agent_workers import RunningTurn
 
 _HIDDEN = {"seq", "run_id"}
 

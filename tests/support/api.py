@@ -45,7 +45,8 @@ from contracts.questions import AnswerAccepted, AnswerCommand
 from runtime import private_files
 from runtime.embedded import postgres
 from runtime.settings import Settings
-from runtime.temporal.gateway import RunningTurn, Work, WorkflowDescription
+from runtime.temporal.agent_workers import RunningTurn
+from runtime.temporal.gateway import Work, WorkflowDescription
 from runtime.temporal.task_queues import QueueFacts, QueueWait, QueueWaits
 from tests.support.ports import any_free
 

@@ -24,10 +24,7 @@ pytestmark = pytest.mark.timeout(300)
 
 
 @pytest.fixture(params=["process", pytest.param("docker", marks=pytest.mark.deep)])
-async def bench(
-    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[Bench]:
-    monkeypatch.setattr(ScriptedAgent, "takes_controls", True)
+async def bench(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Bench]:
     async with working(tmp_path, request.param) as one:
         yield one
 

@@ -15,7 +15,8 @@ from contracts.agent_workers import SendMessageResponse
 from contracts.errors import ErrorCode
 from contracts.maintenance import WorkflowEnding
 from runtime.api_client import ApiClient
-from runtime.temporal.gateway import RunningTurn, WorkflowDescription
+from runtime.temporal.agent_workers import RunningTurn
+from runtime.temporal.gateway import WorkflowDescription
 from tests.support.api import Api, Headers, fine_event, running_api
 from tests.support.patience import within
 
