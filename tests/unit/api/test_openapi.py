@@ -17,9 +17,11 @@ from contracts import (
     artifacts,
     base,
     chat,
+    costs,
     criteria,
     departments,
     maintenance,
+    models,
     nouns,
     progress,
     project_settings,
@@ -35,8 +37,8 @@ from runtime.settings import Settings
 PUBLIC = {"/health", "/healthz"}
 FOR_EVERY_KEY = {"/whoami"}
 MODULES = (
-    access, agent_workers, artifacts, base, chat, criteria, departments, maintenance, nouns, progress, project_settings,
-    project_spec, questions, states, steps, subjects,
+    access, agent_workers, artifacts, base, chat, costs, criteria, departments, maintenance, models, nouns, progress,
+    project_settings, project_spec, questions, states, steps, subjects,
 )  # fmt: skip
 
 
