@@ -12,6 +12,7 @@ from typing import Protocol
 from contracts.acceptance import AcceptanceRequest, AcceptanceResult
 from contracts.agent_workers import SendMessageCommand, SendMessageResponse, TurnOutcome
 from contracts.artifacts import ArtifactRef
+from contracts.costs import CostEstimate, CostEstimateRequest
 from contracts.departments import DeployMessage, DeployResult, ScaffolderMessage
 from contracts.maintenance import OpenTask, Tidied, WorkflowEnding
 from contracts.models import ModelBudget, ModelSpending, ModelTurn, OpenModelTurn, RaiseModelBudget
@@ -275,6 +276,9 @@ class Platform(Protocol):
 
     async def end_model_turn(self, worker_id: str, turn: int) -> ModelSpending:
         """From now on the turn's token opens nothing; what it has spent."""
+
+    async def estimate_cost(self, request: CostEstimateRequest) -> CostEstimate:
+        """What the task will probably cost; the first answer for each task stays."""
 
     async def generate_secrets(self, project_id: str, names: list[str]) -> None: ...
 

@@ -271,6 +271,14 @@ class Api:
         finally:
             await connection.close()
 
+    async def execute(self, statement: str, *arguments: object) -> None:
+        """Change the database behind the back of the API."""
+        connection = await asyncpg.connect(self.database_url.replace("+asyncpg", "", 1))
+        try:
+            await connection.execute(statement, *arguments)
+        finally:
+            await connection.close()
+
 
 def bearer(key: str) -> Headers:
     return {"Authorization": f"Bearer {key}"}

@@ -15,6 +15,7 @@ from activities.ports import Follow
 from contracts import ids
 from contracts.agent_workers import TurnOutcome
 from contracts.base import utc_now
+from contracts.costs import CostEstimate, CostEstimateRequest
 from contracts.departments import ScaffolderMessage
 from contracts.errors import ErrorCode, OrchestratorError
 from contracts.maintenance import OpenTask, Tidied
@@ -141,6 +142,9 @@ class FakePlatform:
         self.raised.setdefault(request.request_id, request)
         limit = 5 + sum(one.add_usd for one in self.raised.values())
         return ModelBudget(scope=request.scope, scope_id=request.scope_id, limit_usd=limit)
+
+    async def estimate_cost(self, request: CostEstimateRequest) -> CostEstimate:
+        return CostEstimate(task_id=request.task_id)
 
     async def open_tasks(self) -> list[OpenTask]:
         self.rounds += 1
