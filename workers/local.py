@@ -15,8 +15,8 @@ from activities.adapters.containers.images import BASE_IMAGE, DockerImages
 from activities.adapters.containers.runs import ContainerRuns
 from activities.adapters.containers.tester import DockerTester
 from activities.adapters.containers.workspaces import DockerWorkspaces
-from activities.adapters.planning.script_checks import ScriptCheckWriter
-from activities.adapters.planning.script_planner import ScriptPlanner
+from activities.adapters.planning.by_agent import by_agent
+from activities.adapters.planning.judging_turns import JudgingTurns
 from activities.adapters.planning.unchecked import WithoutAcceptance
 from activities.adapters.playbooks.by_server import build_target
 from activities.adapters.process.agent import ProcessAgentRuntime
@@ -65,6 +65,7 @@ def build_ports(settings: Settings, client: Client, api: ApiClient, *, in_contai
     build = containers if in_containers else processes
     environment = build(settings, forge, artifacts)
     unchecked = WithoutAcceptance(_NO_CLEAN_PLACE)
+    planner, check_writer = by_agent(JudgingTurns(environment.runtime, environment.workspaces, api))
     return Ports(
         forge=forge,
         workspaces=environment.workspaces,
@@ -74,8 +75,8 @@ def build_ports(settings: Settings, client: Client, api: ApiClient, *, in_contai
         target=build_target(settings, artifacts, forge, api, in_containers=in_containers),
         platform=api,
         workflow_client=TemporalWorkflowClient(client),
-        planner=ScriptPlanner(),
-        check_writer=ScriptCheckWriter(),
+        planner=planner,
+        check_writer=check_writer,
         acceptance=unchecked,
         descriptions=unchecked,
     )
