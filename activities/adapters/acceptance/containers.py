@@ -138,10 +138,11 @@ class DockerAcceptance:
         async with temporary_directory(self._dir / ".drafts") as directory:
             project = await check_out(self._forge.mirror(request.repository), request.commit, directory)
             files = await asyncio.to_thread(plain_requirements, project)
-            venv = await self._packages.ready(files, _labels(request, "setup"), follow)
+            image = await self._images.worker()
+            venv = await self._packages.ready(image, files, _labels(request, "setup"), follow)
             archive = directory / "project.tar"
             await asyncio.to_thread(pack, project, archive)
-            spec = self._spec(request, names.services, await self._images.worker(), "acceptance_runner.serve")
+            spec = self._spec(request, names.services, image, "acceptance_runner.serve")
             spec = replace(spec, binds=(Bind(venv, "/venv", read_only=True),), working_dir="/project")
             job = jobs.services_job(plan, settings, jobs.ports_alone(plan), _PATHS)
 
@@ -181,7 +182,8 @@ class DockerAcceptance:
             file = directory / "requirements.txt"
             file.write_text("".join(f"{one}=={version(one)}\n" for one in _OF_EMULATOR))
             try:
-                return await self._packages.ready([file], _labels(request, "setup"), follow)
+                image = await self._images.worker()
+                return await self._packages.ready(image, [file], _labels(request, "setup"), follow)
             except Refused as refused:
                 raise OrchestratorError.transient(ErrorCode.PROCESS_FAILED, refused.verdict.evidence) from refused
 

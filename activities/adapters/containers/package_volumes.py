@@ -13,7 +13,6 @@ from pathlib import Path
 
 from activities.adapters.containers.agent import AGENTS_NETWORK
 from activities.adapters.containers.engine import Bind, ContainerSpec, Limits
-from activities.adapters.containers.images import DockerImages
 from activities.adapters.containers.installer_access import installer_access
 from activities.adapters.containers.runs import ContainerRuns, Contents, RunOutput, archive_of
 from activities.adapters.packages.pip_settings import secrets_in
@@ -53,24 +52,22 @@ class PackageVolumes:
     def __init__(
         self,
         runs: ContainerRuns,
-        images: DockerImages,
         locks_dir: Path,
         limits: Limits | None = None,
         network: str = AGENTS_NETWORK,
     ) -> None:
         self._runs = runs
         self._engine = runs.engine
-        self._images = images
         self._locks_dir = locks_dir
         self._limits = limits or Limits()
         self._network = network
 
-    async def ready(self, files: list[Path], labels: dict[str, str], follow: Follow) -> str:
-        """The name of the volume, to be mounted at /venv. `labels` name who waits for it, so that they can stop it.
+    async def ready(self, image: str, files: list[Path], labels: dict[str, str], follow: Follow) -> str:
+        """The name of the volume, to be mounted at /venv of `image`. `labels` name who waits for it, so that they can
+        stop it.
 
         Raises `Refused` for packages that cannot be installed, PROCESS_FAILED (transient) when they cannot be had.
         """
-        image = await self._images.worker()
         content = {file.name: file.read_bytes() for file in files}
         content |= {f"plain-{file.name}": "\n".join([*plain_lines(file), ""]).encode() for file in files}
         name = f"venv-{_key(image, content)}"

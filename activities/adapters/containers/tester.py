@@ -22,6 +22,7 @@ from activities.adapters.containers.runs import (
     pack,
 )
 from activities.adapters.forge.git import temporary_directory
+from activities.adapters.packages.environment_file import files_of, read_environment
 from activities.adapters.runs.file_lock import file_lock
 from activities.adapters.runs.follower import LineFollower
 from activities.adapters.runs.states import RunStatus
@@ -32,6 +33,7 @@ from activities.adapters.verification.phases import (
     argv_of,
     pytest_options,
 )
+from activities.adapters.verification.report import code_failure
 from activities.adapters.verification.steps import (
     MAX_LOG,
     Refused,
@@ -45,6 +47,7 @@ from activities.adapters.verification.steps import (
     verification_result,
 )
 from activities.ports import ArtifactStore, Follow, Forge
+from contracts.errors import ErrorCode, OrchestratorError
 from contracts.ids import verification_name
 from contracts.steps import VerificationRequest, VerificationResult
 
@@ -84,7 +87,7 @@ class DockerTester:
         self._dir = state_dir
         self._artifacts = artifacts
         self._limits = limits or Limits()
-        self._packages = PackageVolumes(runs, images, state_dir / ".locks", self._limits, network)
+        self._packages = PackageVolumes(runs, state_dir / ".locks", self._limits, network)
 
     async def verify(self, request: VerificationRequest, follow: Follow) -> VerificationResult:
         """Run or adopt `make setup check test` at the commit, and judge what it printed.
@@ -174,16 +177,27 @@ class DockerTester:
                 project = await check_out(self._forge.mirror(request.repository), request.commit, directory)
                 refuse_without_makefile(project)
                 files = await asyncio.to_thread(plain_requirements, project)
-                venv = await self._packages.ready(files, _labels(request, "setup"), follow)
+                image = await self._image(project)
+                venv = await self._packages.ready(image, files, _labels(request, "setup"), follow)
                 archive = directory / "project.tar"
                 await asyncio.to_thread(pack, project, archive)
                 await self._runs.start(
-                    await self._spec(request, name, venv),
+                    self._spec(request, name, image, venv),
                     request.timeout_s,
                     Contents(lambda: self._engine.put_archive(name, _PROJECT, archive)),
                 )
 
-    async def _spec(self, request: VerificationRequest, name: str, venv: str) -> ContainerSpec:
+    async def _image(self, project: Path) -> str:
+        """With the environment that the project declares; one that cannot be set up is the project's failure."""
+        try:
+            environment = await read_environment(files_of(project))
+            return await self._images.environment(await self._images.worker(), environment)
+        except OrchestratorError as error:
+            if error.code is not ErrorCode.ENVIRONMENT_FAILED:
+                raise
+            raise Refused(code_failure(error.message, str(error.details["evidence"]))) from None
+
+    def _spec(self, request: VerificationRequest, name: str, image: str, venv: str) -> ContainerSpec:
         environment = {
             "HOME": _HOME,
             "TMPDIR": "/tmp",
@@ -195,7 +209,7 @@ class DockerTester:
         }
         return ContainerSpec(
             name,
-            await self._images.worker(),
+            image,
             argv_of(_BESIDE, f"VENV={_VENV}", f"PYTHON={_PYTHON}"),
             environment=environment,
             working_dir=_PROJECT,

@@ -81,7 +81,7 @@ def acceptance(bench: Bench) -> Acceptance:
     runtime, plans = bench.runtime, ForgePlanReader(bench.forge)
     if isinstance(runtime, DockerRuntime):
         runs, images = runtime.runs(), runtime.images()
-        packages = PackageVolumes(runs, images, bench.root / "verifications" / ".locks")
+        packages = PackageVolumes(runs, bench.root / "verifications" / ".locks")
         return DockerAcceptance(
             runs, images, packages, bench.forge, plans, bench.root / "acceptance", runtime.artifacts
         )
