@@ -12,6 +12,7 @@ from typing import Protocol
 from contracts.acceptance import AcceptanceRequest, AcceptanceResult
 from contracts.agent_workers import SendMessageCommand, SendMessageResponse, TurnOutcome
 from contracts.artifacts import ArtifactRef
+from contracts.costs import CostEstimate, CostEstimateRequest
 from contracts.departments import DeployMessage, DeployResult, ScaffolderMessage
 from contracts.maintenance import OpenTask, Tidied, WorkflowEnding
 from contracts.models import ModelBudget, ModelSpending, ModelTurn, OpenModelTurn, RaiseModelBudget
@@ -54,6 +55,7 @@ from contracts.worker_steps import (
     AgentWorkerAck,
     AgentWorkerProjection,
     BranchTakeUp,
+    OpenWorker,
     TakenUp,
     TurnControl,
     TurnLeft,
@@ -282,6 +284,9 @@ class Platform(Protocol):
     async def end_model_turn(self, worker_id: str, turn: int) -> ModelSpending:
         """From now on the turn's token opens nothing; what it has spent."""
 
+    async def estimate_cost(self, request: CostEstimateRequest) -> CostEstimate:
+        """What the task will probably cost; the first answer for each task stays."""
+
     async def generate_secrets(self, project_id: str, names: list[str]) -> None: ...
 
     async def secret_names(self, project_id: str) -> list[str]: ...
@@ -299,6 +304,9 @@ class Platform(Protocol):
 
     async def open_tasks(self) -> list[OpenTask]:
         """Everybody's tasks that have not ended."""
+
+    async def open_workers(self) -> list[OpenWorker]:
+        """Everybody's agent workers that have not ended."""
 
     async def tidy(self) -> Tidied:
         """Delete what nobody can use any more."""

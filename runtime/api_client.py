@@ -19,6 +19,7 @@ from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, stop
 
 from contracts.agent_workers import DeleteWorkerResponse, SendFileResponse, SteerWorkerResponse, StopTurnResponse
 from contracts.base import Page
+from contracts.costs import CostEstimate, CostEstimateRequest, CostReport
 from contracts.errors import ErrorClass, ErrorCode, OrchestratorError, bounded
 from contracts.maintenance import OpenTask, OpenTaskList, Tidied
 from contracts.models import ModelBudget, ModelSpending, ModelTurn, OpenModelTurn, RaiseModelBudget
@@ -38,6 +39,8 @@ from contracts.nouns import (
     EventList,
     EventsAccepted,
     Health,
+    PlatformSecretDTO,
+    PlatformSecretList,
     PortAllocationDTO,
     PortAllocationRequest,
     Problem,
@@ -95,7 +98,7 @@ from contracts.worker_nouns import (
     WorkerRequest,
     WorkerSteer,
 )
-from contracts.worker_steps import AgentWorkerAck, AgentWorkerProjection
+from contracts.worker_steps import AgentWorkerAck, AgentWorkerProjection, OpenWorker, OpenWorkerList
 from runtime.observability import telemetry
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -205,6 +208,11 @@ class ApiClient:
     async def create_token(self, body: TokenRequest) -> TokenCreated:
         return await self._post("/tokens", TokenCreated, body, repeatable=False)
 
+    async def costs(self, **wanted: str | None) -> CostReport:
+        """What agents have cost; `wanted` may name month, project_id and by."""
+        params = {name: value for name, value in wanted.items() if value is not None}
+        return await self._get("/costs", CostReport, params)
+
     # Projects and their secrets
 
     async def create_project(self, body: ProjectCreate) -> ProjectDTO:
@@ -259,6 +267,17 @@ class ApiClient:
 
     async def delete_secret(self, project_id: str, name: str) -> None:
         await self._send("DELETE", f"/projects/{_part(project_id)}/secrets/{_part(name)}")
+
+    async def platform_secrets(self) -> list[PlatformSecretDTO]:
+        """The installation's secrets, for administrators; never their values."""
+        return (await self._get("/platform-secrets", PlatformSecretList)).items
+
+    async def set_platform_secret(self, name: str, value: SecretStr) -> list[PlatformSecretDTO]:
+        path = f"/platform-secrets/{_part(name)}"
+        return (await self._request("PUT", path, PlatformSecretList, SecretWrite(value=value))).items
+
+    async def delete_platform_secret(self, name: str) -> None:
+        await self._send("DELETE", f"/platform-secrets/{_part(name)}")
 
     async def settings(self, project_id: str | None = None) -> list[SettingDTO]:
         """Those of the project, or of the installation."""
@@ -466,6 +485,16 @@ class ApiClient:
                 return found
             found += page
 
+    async def open_workers(self) -> list[OpenWorker]:
+        """Everybody's agent workers that have not ended."""
+        found: list[OpenWorker] = []
+        while True:
+            after = {"after": found[-1].told.worker_id} if found else {}
+            page = (await self._get("/internal/workers", OpenWorkerList, after)).items
+            if not page:
+                return found
+            found += page
+
     async def tidy(self) -> Tidied:
         """Delete what nobody can use any more."""
         return await self._post("/internal/tidy", Tidied, None)
@@ -540,9 +569,11 @@ class ApiClient:
         """The turn's token opens nothing from now on."""
         return await self._post(f"/internal/model-turns/{_part(worker_id)}/{turn}/end", ModelSpending, None)
 
-    async def raise_model_budget(self, request: RaiseModelBudget) -> ModelBudget:
-        """Raise a budget on behalf of a person, once for each request id."""
-        return await self._post("/internal/model-budgets", ModelBudget, request)
+    async def raise_model_budget(self, body: RaiseModelBudget) -> ModelBudget:
+        return await self._post("/internal/model-budgets", ModelBudget, body)
+
+    async def estimate_cost(self, body: CostEstimateRequest) -> CostEstimate:
+        return await self._post("/internal/cost-estimates", CostEstimate, body)
 
     # How a request is made
 

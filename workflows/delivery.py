@@ -73,7 +73,11 @@ class DeliveryWorkflow:
 
     async def _deliver(self) -> DeliveryResult:
         self._ledger.stage(Stage.ENGINEERING, "Engineering turns the description into a verified commit.", percent=5)
-        built = continuing.built(self._message) or await self._engineer()
+        built = continuing.built(self._message)
+        if built is not None:
+            self._ledger.note(continuing.told_of_built(built))
+        else:
+            built = await self._engineer()
         failures.stop_if_cancelled()
         self._ledger.stage(Stage.DEPLOY, f"Deploying commit {str(built.commit_sha)[:12]}.", percent=60)
         live = await self._deploy(built)

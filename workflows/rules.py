@@ -22,6 +22,8 @@ STOP_WORDS = frozenset({"stop", "cancel", "стоп", "отмена"})
 RETRY = "retry"
 STOP = "stop"
 APPROVE = "approve"
+EVERYBODY = "everybody"
+"""Whose budget it is that only an admin raises."""
 AS_IS = "accept"
 """A person takes the work although something of the wish is not there."""
 REFUSED = "refused"
@@ -258,10 +260,10 @@ def _may_answer(question: QuestionDTO, command: AnswerCommand) -> bool:
 
 
 def _may_spend(question: QuestionDTO, command: AnswerCommand) -> bool:
-    """Whether the actor may decide about money: an owner, and for what everybody shares, such as a month, an admin."""
+    """Whether the actor may decide about money: an owner, and for what everybody shares, an admin."""
     if command.actor.role is Role.ADMIN:
         return True
-    shared = question.wording is not None and question.wording.fields.get("scope") == "month"
+    shared = question.wording is not None and question.wording.fields.get("scope") == EVERYBODY
     if shared and answers.raise_of(command.text) is not None:
         return False
     if command.member_role is None:

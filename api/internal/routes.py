@@ -29,6 +29,7 @@ from api.tokens import queries as tokens
 from api.vault import VaultDep, names_with_value
 from api.workers import events as worker_events
 from api.workers import queries as workers
+from api.workers import replies as worker_replies
 from contracts.base import Identifier, utc_now
 from contracts.maintenance import OpenTaskList, Tidied
 from contracts.nouns import (
@@ -54,7 +55,7 @@ from contracts.nouns import (
 from contracts.planning import KeepChecks, ProjectChecks, ProposedChecks
 from contracts.progress import Projection, ProjectionAck
 from contracts.project_settings import EgressHosts
-from contracts.worker_steps import AgentWorkerAck, AgentWorkerProjection
+from contracts.worker_steps import AgentWorkerAck, AgentWorkerProjection, OpenWorkerList
 
 router = APIRouter(prefix="/internal", tags=["internal"], dependencies=[Depends(platform_only)])
 
@@ -104,6 +105,17 @@ async def _append_to_worker(session: Session, body: EventBatch) -> EventsAccepte
     if stored:
         await worker_events.notify(session, worker)
     return EventsAccepted(stored=stored)
+
+
+@router.get("/workers")
+async def list_open_workers(
+    session: Session,
+    after: Annotated[Identifier | None, Query()] = None,
+    limit: Annotated[int, Query(ge=1, le=500)] = 500,
+) -> OpenWorkerList:
+    """Agent workers that have not ended, in the order of their ids, for the comparison with Temporal."""
+    found = await workers.list_open(session, after or "", limit)
+    return OpenWorkerList(items=[worker_replies.open_worker(row) for row in found])
 
 
 @router.put("/workers/{worker_id}")

@@ -13,6 +13,7 @@ command-new = Build a new service
 command-projects = My projects
 command-tasks = My latest tasks
 command-status = What's running now
+command-cost = What agents have cost
 command-cancel = Stop a running task
 command-language = Change the language
 command-help = What I can do
@@ -25,6 +26,7 @@ help = Send me a sentence, and I'll reply with a link to a running service.
     /projects: your projects
     /tasks: your latest tasks
     /status: what's running now
+    /cost: what agents have cost this month
     /cancel: stop a running task
     /language: Russian or English
     When I ask a question, press a button or reply to the question.
@@ -52,6 +54,10 @@ status-idle = Nothing is running.
 status-line = { $icon } { $title }: { $stage }
 status-platform-ok = The platform is working normally.
 status-platform-bad = The platform has a problem. Administrators can run <code>orchestrator status</code> for details.
+cost-title = <b>Costs in { $month }: ${ $usd }</b>
+cost-none = Agents have cost nothing this month.
+cost-line = <b>{ $name }</b>: ${ $usd }, requests: { $requests }
+cost-unknown = The use or the price of some requests is not known ({ $requests }); they count for ${ $usd }.
 cancel-ask = Which task should I stop?
 cancel-none = There are no running tasks to stop.
 cancel-button = Stop: { $title }
@@ -182,13 +188,15 @@ question-still-red = The project's checks are still red. Attempts to repair: { $
 question-budget-nearly-spent = { $spent } of { $limit } that { $scope ->
         [turn] this turn
         [project] the project
-        [month] this month
+        [month] the project this month
+        [everybody] everybody this month
        *[other] this task
     } may spend on models are nearly spent. The work waits. How should it go on?
 question-budget-spent = { $spent } of { $limit } that { $scope ->
         [turn] this turn
         [project] the project
-        [month] this month
+        [month] the project this month
+        [everybody] everybody this month
        *[other] this task
     } may spend on models are spent. The work waits. How should it go on?
 question-usage-window = The usage limit of { $account } is reached. The work waits and goes on by itself at { $until }.

@@ -13,6 +13,7 @@ command-new = Создать новый сервис
 command-projects = Мои проекты
 command-tasks = Мои последние задачи
 command-status = Что сейчас в работе
+command-cost = Сколько потрачено на агентов
 command-cancel = Остановить задачу
 command-language = Сменить язык
 command-help = Что я умею
@@ -25,6 +26,7 @@ help = Отправьте описание одним предложением, 
     /projects: ваши проекты
     /tasks: последние задачи
     /status: что сейчас в работе
+    /cost: сколько потрачено на агентов в этом месяце
     /cancel: остановить задачу
     /language: русский или английский
     Если я задал вопрос, нажмите кнопку или ответьте на сообщение с вопросом.
@@ -52,6 +54,10 @@ status-idle = Сейчас ничего не выполняется.
 status-line = { $icon } { $title }: { $stage }
 status-platform-ok = Платформа работает нормально.
 status-platform-bad = На платформе неполадки. Подробности для администратора: <code>orchestrator status</code>.
+cost-title = <b>Расходы за { $month }: ${ $usd }</b>
+cost-none = В этом месяце на агентов ничего не потрачено.
+cost-line = <b>{ $name }</b>: ${ $usd }, запросов: { $requests }
+cost-unknown = У части запросов ({ $requests }) расход или цена неизвестны; они учтены как ${ $usd }.
 cancel-ask = Какую задачу остановить?
 cancel-none = Нет задач, которые можно остановить.
 cancel-button = Остановить: { $title }
@@ -182,13 +188,15 @@ question-still-red = Проверки проекта не проходят, по
 question-budget-nearly-spent = На модели для { $scope ->
         [turn] этого шага
         [project] проекта
-        [month] этого месяца
+        [month] проекта в этом месяце
+        [everybody] всех в этом месяце
        *[other] этой задачи
     } почти всё израсходовано: { $spent } из { $limit }. Работа ждёт. Как продолжить?
 question-budget-spent = На модели для { $scope ->
         [turn] этого шага
         [project] проекта
-        [month] этого месяца
+        [month] проекта в этом месяце
+        [everybody] всех в этом месяце
        *[other] этой задачи
     } всё израсходовано: { $spent } из { $limit }. Работа ждёт. Как продолжить?
 question-usage-window = Лимит использования { $account } исчерпан. Работа ждёт и продолжится сама в { $until }.
