@@ -137,6 +137,7 @@ def checks_job(
         "profile": "/tmp/acceptance-profile",
         "secrets": settings.secrets,
         "deadline_s": request.timeout_s,
+        "answer_limit": request.answer_limit,
         "out": out,
     }
 
