@@ -1,4 +1,4 @@
-"""What runs of containers leave on this machine: verdicts on tests and wishes, and locks of runs that nobody knows any more."""
+"""What runs of containers leave on this machine: verdicts on tests and wishes, and locks of runs that are forgotten."""
 
 from pathlib import Path
 
