@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import AwareDatetime, Field
 
 from contracts.artifacts import ArtifactRef
-from contracts.base import Actor, CommitSha, Contract, Identifier, QueueMeta, Text, utc_now
+from contracts.base import Actor, CommitSha, Contract, Identifier, QueueMeta, Text, UserId, utc_now
 from contracts.criteria import Criteria
 from contracts.models import ModelLimit, ModelName, ModelSpending
 from contracts.states import AgentKind, AgentWorkerState
@@ -63,6 +63,23 @@ class SendFileCommand(QueueMeta):
 
 class DeleteWorkerCommand(QueueMeta):
     command: Literal["delete"] = "delete"
+    request_id: str = Field(max_length=200)
+    worker_id: Identifier
+
+
+class SteerWorkerCommand(QueueMeta):
+    """A message for the turn that runs now. Without one it is refused: then it is a message for the next turn."""
+
+    command: Literal["steer"] = "steer"
+    request_id: str = Field(max_length=200)
+    worker_id: Identifier
+    message: Text
+
+
+class StopTurnCommand(QueueMeta):
+    """End the turn that runs now. The agent worker stays; its next message continues the session."""
+
+    command: Literal["stop"] = "stop"
     request_id: str = Field(max_length=200)
     worker_id: Identifier
 
@@ -129,6 +146,24 @@ class DeleteWorkerResponse(Contract):
     error: str | None = None
 
 
+class SteerWorkerResponse(Contract):
+    """`turn` is the turn that has the message now. Without `success` nothing was given to an agent."""
+
+    request_id: str
+    success: bool
+    turn: int | None = None
+    error: str | None = None
+
+
+class StopTurnResponse(Contract):
+    """`turn` is the turn that is being stopped; None when nothing ran. Its message is answered when it has ended."""
+
+    request_id: str
+    success: bool
+    turn: int | None = None
+    error: str | None = None
+
+
 WorkerResponse = CreateWorkerResponse | SendMessageResponse | SendFileResponse | DeleteWorkerResponse
 
 
@@ -136,7 +171,9 @@ class AgentWorkerMemory(Contract):
     """What a run of workflow `agent-worker` hands to the next.
 
     `taken` are the request ids of the newest messages and files, in order; none of them is carried out again.
-    `responses` and `file_responses` are the newest answers, which a repeated request gets once more.
+    `responses`, `file_responses` and `steer_responses` are the newest answers, which a repeated request gets once more.
+    `agent` is the one that works now, None for that of the configuration. `pushed` is where the platform has last seen
+    or put the work branch; `resting` the state between turns.
     """
 
     turns: int
@@ -147,6 +184,11 @@ class AgentWorkerMemory(Contract):
     taken: list[str] = Field(default_factory=list)
     responses: list[SendMessageResponse] = Field(default_factory=list)
     file_responses: list[SendFileResponse] = Field(default_factory=list)
+    steer_responses: list[SteerWorkerResponse] = Field(default_factory=list)
+    pushed: CommitSha | None = None
+    resting: AgentWorkerState = AgentWorkerState.IDLE
+    cost_usd: float | None = None
+    unmetered: bool = False
 
 
 class AgentWorkerRun(CreateWorkerCommand):
@@ -155,10 +197,20 @@ class AgentWorkerRun(CreateWorkerCommand):
     The server takes 2,000 updates for each run, and ten at once. After `updates_per_run` the workflow continues as
     new as soon as everybody has their answer; from twice as many on it takes nothing more before that. More than
     `max_waiting` messages and files at once are refused, so that a delete always gets in.
+
+    After `idle_expiry_s` seconds without a message it ends by itself; None: never. A turn that is stopped has
+    `stop_grace_s` seconds to end by itself. `is_shown`: the API has a record of it, which `user_id` owns. `takes_up`:
+    before each turn it takes in what people have pushed to its branch. `login_volume` has the agent's own log-in.
     """
 
     updates_per_run: int = Field(default=500, ge=1, le=1_000)
     max_waiting: int = Field(default=8, ge=1, le=9)
+    idle_expiry_s: int | None = Field(default=None, ge=1, le=31_536_000)
+    stop_grace_s: int = Field(default=15, ge=0, le=600)
+    is_shown: bool = False
+    takes_up: bool = False
+    user_id: UserId | None = None
+    login_volume: str | None = Field(default=None, max_length=200)
     memory: AgentWorkerMemory | None = None
 
 

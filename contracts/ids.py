@@ -5,7 +5,7 @@ import re
 from uuid import uuid4
 
 from contracts.errors import ErrorCode, OrchestratorError
-from contracts.states import TaskKind
+from contracts.states import AgentKind, TaskKind
 
 _PREFIX = {TaskKind.DELIVERY: "dlv", TaskKind.ENGINEERING: "eng", TaskKind.DEPLOY: "dep"}
 
@@ -70,6 +70,16 @@ def agent_worker_workflow_id(worker_id: str) -> str:
     return f"worker/{worker_id}"
 
 
+def new_worker_id() -> str:
+    """A fresh id of an agent worker that a person makes, such as `w-1f9a2b3c4d5e`."""
+    return f"w-{uuid4().hex[:12]}"
+
+
+def login_volume(user_id: int, agent: AgentKind) -> str:
+    """The volume with one person's own log-in at an agent's vendor."""
+    return f"login-{user_id}-{agent.value}"
+
+
 def worker_id_for_task(task_id: str) -> str:
     return task_id
 
@@ -82,6 +92,11 @@ def turn_name(worker_id: str, turn: int) -> str:
 def verification_name(task_id: str, commit: str) -> str:
     """Name of the Tester's run: one per task and commit."""
     return f"test-{task_id}-{commit[:12]}"
+
+
+def acceptance_name(task_id: str, commit: str, digest: str) -> str:
+    """Name of the run that checks a wish: one per task, commit and set of checks."""
+    return f"accept-{task_id}-{commit[:12]}-{digest[:8]}"
 
 
 def release_run_name(release_id: str, task_id: str) -> str:

@@ -15,6 +15,8 @@ from contracts.states import AgentKind, DeployAction
 TESTS_CHECK = "tests"
 """The check without which nothing reaches a protected main branch: the project's own, run by the Tester."""
 
+ACCEPTANCE_CHECK = "acceptance"
+"""That the running service does what the wish asks for; not among the checks where that is only advice."""
 
 MAX_START_LIMIT_S = 240
 """The longest that a service may take to start: a return to a release must fit into a step of the release program."""
@@ -67,10 +69,13 @@ class WorkspaceFile(Step):
 
 
 class WorkspacePush(Step):
+    """With `expected`, a branch that has moved from there to what is not in the workspace's head is not overwritten."""
+
     worker_id: Identifier
     repository: RepositoryFullName
     branch: str
     base_commit: CommitSha
+    expected: CommitSha | None = None
 
 
 class PushedBranch(Step):
@@ -94,7 +99,8 @@ class Done(Step):
 class TurnRequest(Step):
     """One turn of a CLI agent. `timeout_s` is in seconds. `egress_hosts`: what it may reach, filled when it begins.
 
-    `user_id` is whose task it is, `model` what a person has chosen for it.
+    `user_id` is whose task it is, `model` what a person has chosen for it. `login_volume` is a volume with the agent's
+    own log-in: then the turn has no model of the platform's.
     """
 
     worker_id: Identifier
@@ -110,6 +116,7 @@ class TurnRequest(Step):
     egress_hosts: list[str] = Field(default_factory=list)
     user_id: UserId | None = None
     model: ModelName | None = None
+    login_volume: str | None = None
 
 
 class TurnResult(Step):

@@ -101,6 +101,8 @@ class DeliveryWorkflow:
             max_rounds=message.max_rounds,
             turn_timeout_s=message.turn_timeout_s,
             question_reminder_s=message.question_reminder_s,
+            acceptance=message.acceptance,
+            plan_approval=message.plan_approval,
             parent_task_id=message.task_id,
             parent_workflow_id=workflow.info().workflow_id,
             model=message.model,
@@ -186,6 +188,7 @@ class DeliveryWorkflow:
                 "release_id": live.release_id,
                 "summary": built.summary,
                 **rules.links_for_people(live.links),
+                **rules.screenshots_for_people(built.screenshots),
             },
             criteria=built.criteria,
         )

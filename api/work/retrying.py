@@ -69,6 +69,8 @@ def message(
             "cheaper_model": settings.cheaper_model,
             "fallback_agents": settings.fallback_agents,
             "wait_for_limits": settings.wait_for_limits,
+            "acceptance": settings.acceptance,
+            "plan_approval": settings.plan_approval,
             "advice": change.advice,
             "skip": change.skip or earlier.skip,
             "done": done,

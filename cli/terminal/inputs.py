@@ -21,6 +21,7 @@ MAX_SPEC_BYTES = 256_000
 _WHERE_IDS_ARE = {
     "PROJECT": " `orchestrator project list` shows yours.",
     "TASK": " `orchestrator task list` shows yours.",
+    "WORKER": " `orchestrator worker list` shows yours.",
     "QUESTION": " `orchestrator question list` shows those that are open.",
 }
 
