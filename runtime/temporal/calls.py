@@ -86,7 +86,7 @@ def translating(workflow_id: str) -> Iterator[None]:
 
 
 def keyword(name: str) -> SearchAttributeKey[str]:
-    return SearchAttributeKey.forkeyword(name)
+    return SearchAttributeKey.for_keyword(name)
 
 
 def one_line(text: str) -> str:

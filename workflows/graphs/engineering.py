@@ -8,6 +8,7 @@ synchronous router would need a thread, which workflow code has not. What is in 
 asks for no acceptance, as those of older builds do.
 """
 
+from collections.abc import Hashable
 from typing import cast
 
 from langgraph.graph import END, START
@@ -136,7 +137,7 @@ def build_engineering_graph(nodes: EngineeringNodes, acceptance: AcceptanceNodes
 
 def _connect(graph: Topology) -> None:
     graph.add_edge(START, "plan")
-    first = {"develop": "develop", "verify": "verify", "publish": "publish"}
+    first: dict[Hashable, str] = {"develop": "develop", "verify": "verify", "publish": "publish"}
     graph.add_conditional_edges("plan", after_plan, {**first, "specify": "specify"})
     graph.add_edge("specify", "approve")
     graph.add_conditional_edges("approve", after_approval, {**first, "accept": "accept", "end": END})

@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 
-from activities.adapters.agents.scripted_cli import ScriptedAgent
 from activities.ports import AgentRuntime
 from contracts.ids import turn_name
 from contracts.states import AgentKind
