@@ -99,7 +99,6 @@ async def test_a_failed_task_names_the_command_that_goes_on_and_it_does(terminal
     await api.project_task(task, project, seq=1, state="failed", error="for a reason", error_code="AGENT_LOST")
     shown = await terminal.says("task", "show", task)
     assert f"task retry {task}" in shown.out + shown.err
-    api.gateway.started.clear()
     arguments = ("--agent", "codex", "--model", "m-1", "--advice", "Use a fixture.", "--skip-review", "--json")
     again = await terminal.says("task", "retry", task, *arguments)
     assert again.code == 0, again
