@@ -15,6 +15,7 @@ from activities.ports import Follow, Forge, PlanReader, Platform, Tester, Workfl
 from contracts.agent_workers import SendMessageCommand, TurnOutcome
 from contracts.errors import ErrorClass, ErrorCode, OrchestratorError, end_of
 from contracts.names import ActivityName
+from contracts.states import AgentKind
 from contracts.steps import (
     TESTS_CHECK,
     AnalysisRequest,
@@ -58,10 +59,20 @@ class EngineeringState(TypedDict, total=False):
     publish_status: str
     conflict: list[str]
     answer: str
+    agent: str | None
+    model: str | None
+    fresh_session: bool
+    limit: dict[str, Any] | None
+    asked_prompt: str
+    stopped_at_limit: bool
+    goes_on: bool
+    advice: str
 
 
-_THE_AGENTS_TO_REPAIR = frozenset({ErrorCode.REPOSITORY_DIVERGED, ErrorCode.REPOSITORY_UNREADABLE})
-"""What an agent has done to its repository: evidence for its next turn."""
+_THE_AGENTS_TO_REPAIR = frozenset(
+    {ErrorCode.REPOSITORY_DIVERGED, ErrorCode.REPOSITORY_UNREADABLE, ErrorCode.BRANCH_MOVED}
+)
+"""What an agent has done to its repository, or a person to its branch: evidence for its next turn."""
 
 _THE_CODES_FAULT = frozenset({ErrorCode.ENV_CONTRACT_INVALID, ErrorCode.INVALID_INPUT})
 """What is wrong with the files that say how a commit is run."""
@@ -77,12 +88,15 @@ class EngineeringNodes:
 
     async def develop(self, state: EngineeringState) -> EngineeringState:
         """One turn of the Developer; a second run attaches to the turn of the first by its request id."""
-        turn = state.get("turn", 0) + 1
+        turn, agent = state.get("turn", 0) + 1, state.get("agent")
         command = SendMessageCommand(
             request_id=f"{state['task_id']}/turn/{turn}",
             worker_id=state["worker_id"],
             message=state["prompt"],
             timeout=state["turn_timeout_s"],
+            agent=AgentKind(agent) if agent else None,
+            model=state.get("model"),
+            fresh_session=state.get("fresh_session", False),
         )
         response = await beating(self.workflow_client.send_message(command))
         if response.outcome is None:
@@ -149,9 +163,15 @@ def _after_turn(state: EngineeringState, turn: int, outcome: TurnOutcome) -> Eng
     artifacts = list(state.get("artifacts", []))
     if outcome.transcript:
         artifacts.append(outcome.transcript.model_dump(mode="json"))
+    limit = outcome.limit.model_dump(mode="json") if outcome.limit else None
+    interrupted = limit is not None and outcome.status == "failed"
     return {
         "turn": turn,
-        "round": state.get("round", 0) + 1,
+        # a turn that was stopped from outside is no attempt of the agent
+        "round": state.get("round", 0) + (0 if interrupted else 1),
+        "limit": limit,
+        "fresh_session": False,
+        "asked_prompt": (state.get("asked_prompt") or state["prompt"]) if interrupted else "",
         "turn_status": outcome.status,
         "summary": outcome.summary[:2_000],
         "question": outcome.question,

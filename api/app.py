@@ -49,6 +49,7 @@ from api.web_ui import routes as web_ui
 from api.web_ui.access import is_viewer
 from api.web_ui.parts import WebUi
 from api.work import routes as work
+from api.workers import routes as workers
 from contracts.errors import ErrorCode, OrchestratorError
 from contracts.nouns import Problem
 from runtime import private_files
@@ -69,6 +70,7 @@ _ROUTES = (
     secrets,
     work,
     tasks,
+    workers,
     artifacts,
     questions,
     queues,

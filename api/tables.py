@@ -48,6 +48,10 @@ def _json(*, nullable: bool = False, **options: Any) -> Any:  # noqa: ANN401 - s
     return Field(sa_column=Column(JSONB(none_as_null=True), nullable=nullable), **options)
 
 
+time_column, json_column = _time, _json
+"""For the tables of packages that have their own."""
+
+
 def _subject_kind() -> Any:  # noqa: ANN401 - see _time
     return Field(sa_column=Column(STATE, nullable=False))
 

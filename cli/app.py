@@ -24,6 +24,8 @@ COMMANDS: Final = {
     "engineering": ("cli.commands.engineering", "Turn a sentence into a tested commit."),
     "deploy": ("cli.commands.deploy", "Put a commit online, and control what is online."),
     "task": ("cli.commands.task", "List, watch and cancel work, and read its logs."),
+    "worker": ("cli.commands.worker", "Make agents that you talk to, and steer, stop and read agents that work."),
+    "agent": ("cli.host.agent_login", "Log an agent in with your own account, for your own agent workers."),
     "question": ("cli.commands.question", "See what the platform asks you."),
     "answer": ("cli.commands.answer", "Answer a question. The first valid answer counts."),
     "settings": ("cli.commands.settings", "Change how the platform works, for one project or for all."),

@@ -7,8 +7,10 @@ from pydantic import Field, StringConstraints
 from contracts.artifacts import ArtifactRef
 from contracts.base import BaseMessage, BaseResult, CommitSha, Identifier, Text, UserId
 from contracts.criteria import Criteria
+from contracts.models import ModelName
 from contracts.project_settings import MAX_WATCH_S
 from contracts.project_spec import ProjectName, ProjectSlug, ProjectSpec
+from contracts.retries import OptionalStep, WorkDone
 from contracts.states import AgentKind, DeployAction, ReleaseState
 
 RepositoryFullName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][\w.-]{0,99}/[A-Za-z0-9][\w.-]{0,99}$")]
@@ -20,7 +22,10 @@ SecretRef = Annotated[str, StringConstraints(pattern=r"^secret://[A-Za-z0-9._/-]
 class EngineeringMessage(BaseMessage):
     """One wish to one verified commit. Input of workflow `engineering`.
 
-    The workflow `parent_workflow_id` is told when a question is asked and closed.
+    The workflow `parent_workflow_id` is told when a question is asked and closed. At a limit of a model,
+    `fallback_agents` take over in their order, `cheaper_model` is what a person can change to, and `wait_for_limits`
+    says whether a usage window is waited out without asking. `done` is what an earlier attempt has finished, `advice`
+    what a person has said since.
     """
 
     task_id: Identifier
@@ -38,6 +43,13 @@ class EngineeringMessage(BaseMessage):
     max_rounds: int = Field(default=3, ge=1, le=10)
     turn_timeout_s: int = Field(default=3600, ge=1, le=86_400)
     question_reminder_s: int = Field(default=86_400, ge=1)
+    model: ModelName | None = None
+    cheaper_model: ModelName | None = None
+    fallback_agents: list[AgentKind] = Field(default_factory=list, max_length=10)
+    wait_for_limits: bool = True
+    done: WorkDone | None = None
+    advice: Text = ""
+    skip: list[OptionalStep] = Field(default_factory=list, max_length=10)
 
 
 class EngineeringResult(BaseResult):
@@ -85,7 +97,10 @@ class DeployResult(BaseResult):
 
 
 class DeliveryMessage(BaseMessage):
-    """One wish to one URL: engineering, then deploy. Input of workflow `delivery`."""
+    """One wish to one URL: engineering, then deploy. Input of workflow `delivery`.
+
+    The last fields are for its engineering; if `done` is published, it goes straight to the deploy.
+    """
 
     task_id: Identifier
     project_id: Identifier
@@ -101,6 +116,13 @@ class DeliveryMessage(BaseMessage):
     turn_timeout_s: int = Field(default=3600, ge=1, le=86_400)
     question_reminder_s: int = Field(default=86_400, ge=1)
     watch_s: int = Field(default=0, ge=0, le=MAX_WATCH_S)
+    model: ModelName | None = None
+    cheaper_model: ModelName | None = None
+    fallback_agents: list[AgentKind] = Field(default_factory=list, max_length=10)
+    wait_for_limits: bool = True
+    done: WorkDone | None = None
+    advice: Text = ""
+    skip: list[OptionalStep] = Field(default_factory=list, max_length=10)
 
 
 class DeliveryResult(BaseResult):

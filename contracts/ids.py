@@ -5,7 +5,7 @@ import re
 from uuid import uuid4
 
 from contracts.errors import ErrorCode, OrchestratorError
-from contracts.states import TaskKind
+from contracts.states import AgentKind, TaskKind
 
 _PREFIX = {TaskKind.DELIVERY: "dlv", TaskKind.ENGINEERING: "eng", TaskKind.DEPLOY: "dep"}
 
@@ -35,6 +35,12 @@ def task_id_for_request(kind: TaskKind, request_id: str) -> str:
     return f"{_PREFIX[kind]}-{digits[:12]}"
 
 
+def retry_task_id(task_id: str) -> str:
+    """The task that goes on with an ended one: each has at most one, so that a repeated retry is the same."""
+    prefix = task_id.partition("-")[0]
+    return f"{prefix}-{hashlib.sha256(f'retry/{task_id}'.encode()).hexdigest()[:12]}"
+
+
 def slugs(project_name: str, project_id: str) -> list[str]:
     """Slugs for a new project, the first to be preferred: its name and 4, 8 or 16 hex digits that its id determines."""
     name = re.sub(r"[^a-z0-9]+", "-", project_name.lower()).strip("-") or "project"
@@ -62,6 +68,16 @@ def deploy_workflow_id(project_slug: str | None) -> str:
 
 def agent_worker_workflow_id(worker_id: str) -> str:
     return f"worker/{worker_id}"
+
+
+def new_worker_id() -> str:
+    """A fresh id of an agent worker that a person makes, such as `w-1f9a2b3c4d5e`."""
+    return f"w-{uuid4().hex[:12]}"
+
+
+def login_volume(user_id: int, agent: AgentKind) -> str:
+    """The volume with one person's own log-in at an agent's vendor."""
+    return f"login-{user_id}-{agent.value}"
 
 
 def worker_id_for_task(task_id: str) -> str:

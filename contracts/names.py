@@ -29,7 +29,11 @@ class ActivityName:
     WORKSPACE_REMOVE: Final = "workspace.remove"
     AGENT_RUN_TURN: Final = "agent.run_turn"
     AGENT_STOP_TURN: Final = "agent.stop_turn"
+    AGENT_CONTROL_TURN: Final = "agent.control_turn"
+    WORKSPACE_TAKE_UP: Final = "workspace.take_up"
+    AGENT_WORKER_RECORD: Final = "agent_worker.record"
     VERIFICATION_STOP: Final = "verification.stop"
+    MODEL_BUDGET_RAISE: Final = "model_budget.raise"
     AGENT_WORKER_CLOSE: Final = "agent_worker.close"
     DEPLOYMENT_JOIN: Final = "deployment.join"
     DEPLOYMENT_WITHDRAW: Final = "deployment.withdraw"
@@ -49,6 +53,8 @@ class UpdateName:
     SEND_MESSAGE: Final = "send_message"
     SEND_FILE: Final = "send_file"
     DELETE: Final = "delete"
+    STEER: Final = "steer"
+    STOP: Final = "stop"
 
 
 class SignalName:

@@ -11,6 +11,7 @@ from pydantic import AwareDatetime, Field, ValidationError
 
 from contracts.base import Contract, Page, ShortText, UserId
 from contracts.errors import ErrorCode, OrchestratorError
+from contracts.models import ModelName
 from contracts.states import AgentKind
 from contracts.wording import in_words
 
@@ -45,6 +46,17 @@ class ProjectSettings(Contract):
     )
     monthly_budget_usd: float | None = Field(
         default=None, ge=0, le=1_000_000, description="what agents may spend in a month; null: no limit"
+    )
+    cheaper_model: ModelName | None = Field(
+        default=None, description="the model that a person can change to when a budget is nearly spent; null: none"
+    )
+    fallback_agents: list[AgentKind] = Field(
+        default_factory=list,
+        max_length=10,
+        description="agents that take over, in this order, at a usage limit or an outage of a model's vendor",
+    )
+    wait_for_limits: bool = Field(
+        default=True, description="wait for a usage window to open again, and go on without asking"
     )
     egress_hosts: list[ShortText] = Field(
         default_factory=list,

@@ -17,9 +17,11 @@ from pydantic import BaseModel, SecretStr, ValidationError
 from pydantic_core import to_jsonable_python
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, stop_after_delay, wait_exponential_jitter
 
+from contracts.agent_workers import DeleteWorkerResponse, SendFileResponse, SteerWorkerResponse, StopTurnResponse
 from contracts.base import Page
 from contracts.errors import ErrorClass, ErrorCode, OrchestratorError, bounded
 from contracts.maintenance import OpenTask, OpenTaskList, Tidied
+from contracts.models import ModelBudget, ModelSpending, ModelTurn, OpenModelTurn, RaiseModelBudget
 from contracts.nouns import (
     AnswerRequest,
     ArtifactContent,
@@ -78,7 +80,21 @@ from contracts.outside_text import cleaned_in
 from contracts.progress import FineEvent, Projection, ProjectionAck, StreamedEvent
 from contracts.project_settings import EgressHosts, SettingDTO, SettingHistory, SettingList, SettingValue, SettingWrite
 from contracts.questions import AnswerAccepted, QuestionDTO
+from contracts.retries import TaskRetry
 from contracts.states import ActorVia
+from contracts.worker_nouns import (
+    AgentWorkerDTO,
+    AgentWorkerList,
+    WorkerCreate,
+    WorkerEvent,
+    WorkerEventList,
+    WorkerFile,
+    WorkerMessage,
+    WorkerMessageReply,
+    WorkerRequest,
+    WorkerSteer,
+)
+from contracts.worker_steps import AgentWorkerAck, AgentWorkerProjection
 from runtime.observability import telemetry
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -257,6 +273,10 @@ class ApiClient:
     async def start_deploy(self, body: DeployStart) -> StartedTask:
         return await self._post("/deploys", StartedTask, body)
 
+    async def retry_task(self, task_id: str, body: TaskRetry) -> StartedTask:
+        """Go on with a task that has ended early; a repetition is the same retry."""
+        return await self._post(f"/tasks/{_part(task_id)}/retry", StartedTask, body)
+
     async def tasks(
         self, *, project_id: str | None = None, state: str | None = None, limit: int = 100
     ) -> list[TaskDTO]:
@@ -327,6 +347,52 @@ class ApiClient:
                 if message.data and message.event in {"message", "progress"}:
                     yield message.id, _parsed(StreamedEvent, message.data)
 
+    # Agent workers
+
+    async def create_worker(self, body: WorkerCreate) -> AgentWorkerDTO:
+        return await self._post("/workers", AgentWorkerDTO, body)
+
+    async def workers(
+        self, *, project_id: str | None = None, include_ended: bool = False, limit: int = 100
+    ) -> list[AgentWorkerDTO]:
+        """Those that the caller may see, newest first; without `include_ended` only those that have not ended."""
+        params = {"limit": str(limit)} | ({"project_id": project_id} if project_id else {})
+        params |= {"include_ended": "true"} if include_ended else {}
+        return (await self._get("/workers", AgentWorkerList, params)).items
+
+    async def worker(self, worker_id: str) -> AgentWorkerDTO:
+        return await self._get(f"/workers/{_part(worker_id)}", AgentWorkerDTO)
+
+    async def send_worker_message(self, worker_id: str, body: WorkerMessage, *, wait_s: int = 0) -> WorkerMessageReply:
+        """One turn. Waits for its end for `wait_s` seconds at most; the same body again attaches to the same turn."""
+        path = f"/workers/{_part(worker_id)}/messages?wait_s={wait_s}"
+        return await self._post(path, WorkerMessageReply, body)
+
+    async def send_worker_file(self, worker_id: str, body: WorkerFile) -> SendFileResponse:
+        return await self._post(f"/workers/{_part(worker_id)}/files", SendFileResponse, body)
+
+    async def steer_worker(self, worker_id: str, body: WorkerSteer) -> SteerWorkerResponse:
+        return await self._post(f"/workers/{_part(worker_id)}/steer", SteerWorkerResponse, body)
+
+    async def stop_worker_turn(self, worker_id: str, body: WorkerRequest) -> StopTurnResponse:
+        return await self._post(f"/workers/{_part(worker_id)}/stop", StopTurnResponse, body)
+
+    async def delete_worker(self, worker_id: str) -> DeleteWorkerResponse:
+        reply = await self._send("DELETE", f"/workers/{_part(worker_id)}")
+        return _parsed(DeleteWorkerResponse, reply.content)
+
+    async def worker_events(
+        self, worker_id: str, *, after: int = 0, wait_s: int = 0, limit: int = 500
+    ) -> list[WorkerEvent]:
+        """Events with a `seq` above `after`, oldest first. Without any it waits for the first for `wait_s` seconds."""
+        params = {"after": str(after), "wait_s": str(wait_s), "limit": str(limit)}
+        return (await self._get(f"/workers/{_part(worker_id)}/events", WorkerEventList, params)).items
+
+    async def worker_artifact(self, worker_id: str, sha256: str, offset: int = 0) -> ArtifactContent:
+        """A slice of a transcript from `offset` bytes on."""
+        path = f"/workers/{_part(worker_id)}/artifacts/{_part(sha256)}"
+        return await self._get(path, ArtifactContent, {"offset": str(offset)})
+
     async def artifact(self, task_id: str, sha256: str, offset: int = 0) -> ArtifactContent:
         """A slice of a task's artifact from `offset` bytes on."""
         path = f"/tasks/{_part(task_id)}/artifacts/{_part(sha256)}"
@@ -369,6 +435,11 @@ class ApiClient:
 
     async def apply_projection(self, projection: Projection) -> ProjectionAck:
         return await self._request("PUT", "/internal/projections", ProjectionAck, projection)
+
+    async def record_worker(self, projection: AgentWorkerProjection) -> AgentWorkerAck:
+        """What an agent worker is now, written by its own workflow."""
+        path = f"/internal/workers/{_part(projection.worker_id)}"
+        return await self._request("PUT", path, AgentWorkerAck, projection)
 
     async def open_tasks(self) -> list[OpenTask]:
         """Everybody's tasks that have not ended."""
@@ -428,6 +499,20 @@ class ApiClient:
 
     async def record_health(self, release_id: str, seen: ReleaseHealth) -> None:
         await self._request("PUT", f"/internal/releases/{_part(release_id)}/health", DeploymentDTO, seen)
+
+    async def open_model_turn(self, body: OpenModelTurn) -> ModelTurn:
+        return await self._post("/internal/model-turns", ModelTurn, body)
+
+    async def model_spending(self, worker_id: str, turn: int) -> ModelSpending:
+        return await self._get(f"/internal/model-turns/{_part(worker_id)}/{turn}", ModelSpending)
+
+    async def end_model_turn(self, worker_id: str, turn: int) -> ModelSpending:
+        """The turn's token opens nothing from now on."""
+        return await self._post(f"/internal/model-turns/{_part(worker_id)}/{turn}/end", ModelSpending, None)
+
+    async def raise_model_budget(self, request: RaiseModelBudget) -> ModelBudget:
+        """Raise a budget on behalf of a person, once for each request id."""
+        return await self._post("/internal/model-budgets", ModelBudget, request)
 
     # How a request is made
 

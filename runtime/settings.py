@@ -141,6 +141,15 @@ class Settings(BaseSettings):
     header_timeout_s: float = Field(default=10.0, gt=0, description="in which the head of a request has to arrive")
     body_timeout_s: float = Field(default=30.0, gt=0, description="in which its body has to arrive")
     max_projects_per_user: int = Field(default=200, ge=1, description="that are not archived")
+    max_agent_workers_per_user: int = Field(
+        default=10, ge=1, description="that people make; those of tasks do not count"
+    )
+    agent_worker_idle_s: int = Field(
+        default=3 * 86_400, ge=60, description="seconds without a message after which one that a person made ends"
+    )
+    agent_logins: bool = Field(
+        default=False, description="agent workers may use their owner's own log-in at the agent's vendor"
+    )
     max_running_tasks_per_user: int = Field(default=50, ge=1, description="at once; deliveries count once")
     bot_token: SecretStr | None = Field(default=None, description="of Telegram; without one there is no bot")
     bot_token_file: Path | None = Field(default=None, description="a file with the token, instead of the token itself")
@@ -300,6 +309,11 @@ class Settings(BaseSettings):
     def version(self) -> str:
         """The version of the installed package, with the build if it is known."""
         return f"{_installed()}+{self.build}" if self.build else _installed()
+
+    @property
+    def model_socket(self) -> Path:
+        """Where the model proxy listens. Its directory is mounted into the containers of agents."""
+        return self.home / "sockets" / "model" / "proxy.sock"
 
     @property
     def server_keys_dir(self) -> Path:

@@ -8,8 +8,9 @@ from urllib.parse import urlsplit
 
 from temporalio.client import Client
 
+from activities.adapters.agents.wrapped import MODEL_PLACE
 from activities.adapters.containers.agent import DockerAgentRuntime
-from activities.adapters.containers.engine import DockerContainerEngine, obstacle
+from activities.adapters.containers.engine import Bind, DockerContainerEngine, obstacle
 from activities.adapters.containers.images import BASE_IMAGE, DockerImages
 from activities.adapters.containers.runs import ContainerRuns
 from activities.adapters.containers.tester import DockerTester
@@ -29,7 +30,7 @@ from runtime.api_client import ApiClient
 from runtime.artifacts import DirectoryArtifactStore
 from runtime.runtime_report import RuntimeReport
 from runtime.settings import Settings
-from workers.agents import AGENTS
+from workers.agents import agents_here, agents_in_images
 from workers.forges import build_forge
 from workers.wiring import Ports
 
@@ -119,7 +120,7 @@ def root_reason(settings: Settings) -> str | None:
 
 
 def _programs(settings: Settings) -> list[Path]:
-    return [program for row in AGENTS for program in row.here(settings).programs]
+    return [program for cli in agents_here(settings) for program in cli.programs]
 
 
 def _workspaces_dir(settings: Settings) -> Path:
@@ -132,14 +133,21 @@ def _own_hosts(settings: Settings) -> tuple[str, ...]:
     return tuple(host for host in (settings.public_host, public) if host)
 
 
+def _model_place(settings: Settings) -> Bind:
+    """The directory with the socket of the model proxy. It is there before the proxy: no container must make it."""
+    directory = settings.model_socket.parent
+    directory.mkdir(mode=0o755, parents=True, exist_ok=True)
+    return Bind(str(directory), MODEL_PLACE, read_only=True, host_path=True)
+
+
 def processes(settings: Settings, forge: Forge, artifacts: DirectoryArtifactStore) -> AgentEnvironment:
     """Supervised processes of this machine."""
     home, supervisor = settings.home, Supervisor(settings.runs_dir)
-    clis = [row.here(settings) for row in AGENTS]
+    clis = agents_here(settings)
     agents = UnprivilegedUsers(home, _programs(settings))
     workspaces_dir = _workspaces_dir(settings)
     return AgentEnvironment(
-        LocalWorkspaces(workspaces_dir, forge, agents, Queue.AGENTS),
+        LocalWorkspaces(workspaces_dir, forge, agents, Queue.AGENTS, supervisor),
         ProcessAgentRuntime(
             supervisor,
             settings.agents_dir / "homes",
@@ -158,10 +166,17 @@ def containers(settings: Settings, forge: Forge, artifacts: DirectoryArtifactSto
     engine = DockerContainerEngine()
     runs = ContainerRuns(engine, settings.containers_dir / "runs")
     images = DockerImages(engine, settings.containers_dir / "locks")
-    clis = [row.in_image() for row in AGENTS]
     workspaces = DockerWorkspaces(runs, images, forge, settings.containers_dir / "workspaces", Queue.AGENTS)
     return AgentEnvironment(
         workspaces,
-        DockerAgentRuntime(runs, images, clis, artifacts, own_hosts=_own_hosts(settings), restore=workspaces.restore),
+        DockerAgentRuntime(
+            runs,
+            images,
+            agents_in_images(),
+            artifacts,
+            own_hosts=_own_hosts(settings),
+            restore=workspaces.restore,
+            model_place=_model_place(settings),
+        ),
         DockerTester(runs, images, forge, settings.containers_dir / "verifications", artifacts),
     )

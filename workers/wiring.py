@@ -28,6 +28,7 @@ from activities.ports import (
 )
 from activities.projection import ProjectionActivities
 from activities.repository import RepositoryActivities
+from activities.worker_record import WorkerRecordActivities
 from contracts.names import GraphName, Queue
 from workers.graphs import GraphsOfRun
 from workers.held_steps import HeldSteps
@@ -115,9 +116,13 @@ def build_activities(ports: Ports) -> list[Any]:
         repository.prepare,
         repository.write_file,
         repository.push,
+        repository.take_up,
         repository.remove,
         agent.run_turn,
         agent.stop_turn,
+        agent.control_turn,
+        WorkerRecordActivities(ports.platform).record,
+        agent.raise_budget,
         engineering.stop_tests,
         departments.close_worker,
         departments.join_deploy,

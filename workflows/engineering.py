@@ -20,7 +20,7 @@ with workflow.unsafe.imports_passed_through():
     from contracts import ids
     from contracts.agent_workers import (
         AgentWorkerResult,
-        CreateWorkerCommand,
+        AgentWorkerRun,
         DeleteWorkerCommand,
         WorkerConfig,
     )
@@ -37,6 +37,8 @@ with workflow.unsafe.imports_passed_through():
     from workflows.children import cancel_in_any_run
     from workflows.graph_run import run_graph
     from workflows.ledger import Ledger
+    from workflows.limits import continuing, resuming
+    from workflows.limits.parking import Parking
     from workflows.visibility import attributes
 
 _STAGES = {
@@ -57,6 +59,8 @@ class EngineeringWorkflow:
         self._worker: workflow.ChildWorkflowHandle[Any, AgentWorkerResult] | None = None
         self._scaffolded = False
         self._verified = ""
+        self._state: dict[str, Any] = {}
+        self._green = message.done.commit or "" if message.done and message.done.verified else ""
         self._artifacts: list[ArtifactRef] = []
         self._started_ms = workflow.time_ns() // 1_000_000
         self._ledger = Ledger(
@@ -69,6 +73,7 @@ class EngineeringWorkflow:
             parent_task_id=message.parent_task_id,
             parent_workflow_id=message.parent_workflow_id,
         )
+        self._parking = Parking(message, self._ledger)
 
     @workflow.run
     async def run(self, message: EngineeringMessage) -> EngineeringResult:
@@ -112,6 +117,10 @@ class EngineeringWorkflow:
     async def _scaffold(self) -> ScaffoldResult:
         if not self._repository:
             raise failures.failure(ErrorCode.INVALID_INPUT, rules.NO_REPOSITORY)
+        if (done := continuing.scaffolded(self._message)) is not None:
+            self._scaffolded = True
+            self._ledger.note(continuing.told(self._message))
+            return done
         self._ledger.stage(
             Stage.SCAFFOLDING, "Generating the project.", percent=10, project_status=ProjectStatus.SCAFFOLDING
         )
@@ -133,6 +142,8 @@ class EngineeringWorkflow:
         self._artifacts = [ArtifactRef.model_validate(ref) for ref in state.get("artifacts", [])]
         if state.get("publish_status") == "published":
             return state
+        if state.get("stopped_at_limit"):
+            raise failures.failure(ErrorCode.STOPPED_AT_LIMIT, continuing.stopped(self._message))
         raise failures.failure(ErrorCode.STOPPED_BY_PERSON, "Stopped by a person's answer; nothing was published.")
 
     def _first_state(self, scaffold: ScaffoldResult) -> dict[str, Any]:
@@ -141,14 +152,16 @@ class EngineeringWorkflow:
             "project_id": self._message.project_id,
             "repository": self._repository,
             "worker_id": self._worker_id,
-            "branch": ids.work_branch(self._message.task_id),
+            "branch": continuing.branch(self._message),
             "base_commit": scaffold.commit,
             "verified_base": scaffold.commit,
             "turn_timeout_s": self._message.turn_timeout_s,
             "max_rounds": self._message.max_rounds,
+            **continuing.first_state(self._message),
         }
 
     def _entered(self, node: str, state: dict[str, Any]) -> None:
+        self._state, self._green = dict(state), continuing.green_at(node, state) or self._green
         if node not in _STAGES:
             return
         self._verified = str(state.get("commit") or "")
@@ -160,8 +173,11 @@ class EngineeringWorkflow:
         }
         self._ledger.stage(stage, texts[node], percent=percent, project_status=project_status)
 
-    async def _ask(self, interrupt: dict[str, Any], state: dict[str, Any]) -> str:
+    async def _ask(self, interrupt: dict[str, Any], state: dict[str, Any]) -> str | dict[str, Any]:
         self._artifacts = [ArtifactRef.model_validate(ref) for ref in state.get("artifacts", [])]
+        if interrupt.get("kind") == "limit":
+            resumption = await self._parking.resume(resuming.limit_of(interrupt), int(interrupt["turn"]))
+            return resumption.model_dump(mode="json")
         answer = await self._ledger.ask(
             QuestionKind.CLARIFICATION,
             str(interrupt["question"]),
@@ -202,6 +218,7 @@ class EngineeringWorkflow:
         await self._ledger.finish(
             TaskState.CANCELLED,
             "Cancelled; the agent and the tests have stopped.",
+            result=continuing.left_behind(self._message, self._state, self._green),
             project_status=status,
             artifacts=self._artifacts,
         )
@@ -210,9 +227,11 @@ class EngineeringWorkflow:
         await self._cancel_agent_worker()
         code, message = failures.code_and_message(self._reason(error))
         status = ProjectStatus.FAILED if self._scaffolded else ProjectStatus.SCAFFOLD_FAILED
+        stopped = code == ErrorCode.STOPPED_AT_LIMIT
         await self._ledger.finish(
-            TaskState.FAILED,
-            f"Engineering failed: {message}",
+            TaskState.CANCELLED if stopped else TaskState.FAILED,
+            message if stopped else f"Engineering failed: {message}",
+            result=continuing.left_behind(self._message, self._state, self._green),
             error_code=code,
             error=message,
             project_status=status,
@@ -230,18 +249,22 @@ class EngineeringWorkflow:
     # Agent worker ----------------------------------------------------------------------------------------
 
     async def _start_agent_worker(self) -> None:
-        command = CreateWorkerCommand(
+        command = AgentWorkerRun(
             request_id=f"{self._message.task_id}/create",
             correlation_id=self._message.correlation_id,
             timestamp=workflow.now(),
             worker_id=self._worker_id,
             actor=self._message.actor,
+            user_id=self._message.user_id,
+            is_shown=True,
+            takes_up=True,
             config=WorkerConfig(name=self._name, agent=self._message.agent, capabilities=["git", "python"]),
             context={
                 "project_id": self._message.project_id,
                 "task_id": self._message.task_id,
+                "user_id": str(self._message.user_id),
                 "repository": self._repository,
-                "branch": ids.work_branch(self._message.task_id),
+                "branch": continuing.branch(self._message),
                 "task_markdown": rules.task_markdown(self._message),
             },
         )
@@ -309,7 +332,7 @@ class EngineeringWorkflow:
                 project_name=self._name,
                 modules=[module.value for module in spec.modules],
                 description=spec.description,
-                branch=ids.work_branch(self._message.task_id),
+                branch=continuing.branch(self._message),
             ),
             **options.named(options.REPOSITORY, f"Scaffold {self._repository}"),
         )

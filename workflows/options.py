@@ -90,6 +90,13 @@ STOP = ActivityConfig(
     retry_policy=BY_ERROR_CLASS,
 )
 
+# A word to a turn that runs: a file into a volume. It is of use only while the turn runs.
+CONTROL = ActivityConfig(
+    start_to_close_timeout=timedelta(seconds=30),
+    heartbeat_timeout=HEARTBEAT,
+    retry_policy=BY_ERROR_CLASS,
+)
+
 # A project's own checks: 30 minutes by default, enforced by the Tester; an hour catches a Tester that hangs.
 VERIFICATION = ActivityConfig(
     task_queue=Queue.AGENTS,

@@ -25,6 +25,8 @@ from api.tasks import queries as task_queries
 from api.tasks import replies as task_replies
 from api.tokens import queries as tokens
 from api.vault import VaultDep, names_with_value
+from api.workers import events as worker_events
+from api.workers import queries as workers
 from contracts.base import Identifier, utc_now
 from contracts.maintenance import OpenTaskList, Tidied
 from contracts.nouns import (
@@ -49,6 +51,7 @@ from contracts.nouns import (
 )
 from contracts.progress import Projection, ProjectionAck
 from contracts.project_settings import EgressHosts
+from contracts.worker_steps import AgentWorkerAck, AgentWorkerProjection
 
 router = APIRouter(prefix="/internal", tags=["internal"], dependencies=[Depends(platform_only)])
 
@@ -80,14 +83,39 @@ async def tidy(session: Session) -> Tidied:
 
 @router.post("/events")
 async def post_events(body: EventBatch, session: Session) -> EventsAccepted:
-    """Fine events of one task; a key that is known already is the same event."""
+    """Fine events of one task, or of an agent worker that works for none; a known key is the same event."""
     task = await events.lock_task(session, body.task_id)
     if task is None:
-        raise not_found("task", body.task_id)
+        return await _append_to_worker(session, body)
     stored = await events.append(session, task, events.FINE, body.events)
     if stored:
         await events.notify(session, task)
     return EventsAccepted(stored=stored)
+
+
+async def _append_to_worker(session: Session, body: EventBatch) -> EventsAccepted:
+    worker = await workers.find_any(session, body.task_id, lock=True)
+    if worker is None or worker.task_id is not None:
+        raise not_found("task", body.task_id)
+    stored = await worker_events.append(session, worker, body.events)
+    if stored:
+        await worker_events.notify(session, worker)
+    return EventsAccepted(stored=stored)
+
+
+@router.put("/workers/{worker_id}")
+async def record_worker(
+    worker_id: Annotated[Identifier, Path()], body: AgentWorkerProjection, session: Session
+) -> AgentWorkerAck:
+    """An agent worker as its workflow tells it; a repetition is not accepted and changes nothing."""
+    if body.worker_id != worker_id:
+        raise not_found("agent worker", worker_id)
+    ack, worker = await workers.apply(session, body)
+    if ack.accepted and body.event is not None and worker.task_id is None:
+        await worker_events.append(session, worker, [worker_events.of_life(body.event, body.seq)])
+    if ack.accepted:
+        await worker_events.notify(session, worker)
+    return ack
 
 
 @router.post("/projects/{project_id}/secrets/generate")

@@ -11,6 +11,7 @@ from pathlib import Path
 from activities.ports import Follow
 from benchmarks.setups.zero_time import CACHED, TemporalServer
 from contracts.agent_workers import TurnOutcome
+from contracts.models import ModelTurn
 from contracts.progress import Projection, ProjectionAck
 from contracts.states import TaskState
 from contracts.steps import TurnRequest
@@ -22,7 +23,7 @@ from workers.wiring import build_workers
 class Asking(FakeAgentRuntime):
     """Every turn ends with a question, and is forgotten."""
 
-    async def run_turn(self, request: TurnRequest, follow: Follow) -> TurnOutcome:
+    async def run_turn(self, request: TurnRequest, follow: Follow, model: ModelTurn | None = None) -> TurnOutcome:
         return TurnOutcome(status="question", turn=request.turn, question="Which fields?")
 
 

@@ -9,7 +9,8 @@ from bot.rendering.progress import STEPS, Progress
 from bot.texts import Markup, Texts
 from contracts.chat import ChatScreenDTO
 from contracts.criteria import not_built
-from contracts.errors import bounded
+from contracts.errors import ErrorCode, bounded
+from contracts.limit_answers import raise_of
 from contracts.names import LINK_OF
 from contracts.nouns import TaskDTO
 from contracts.questions import QuestionDTO
@@ -75,7 +76,10 @@ def final(
             text = texts("screen-link", screen=text, service=service, url=link)
         return View(Markup("\n\n".join([text, *_not_built(texts, task)])))
     if task.state is TaskState.CANCELLED:
-        return View(texts("screen-cancelled", project=project, wish=wish, stage=stage_name(texts, stage)))
+        text = texts("screen-cancelled", project=project, wish=wish, stage=stage_name(texts, stage))
+        if task.error_code == ErrorCode.STOPPED_AT_LIMIT:
+            return View(text, keyboards.for_failed_task(texts, task.id, details=False))
+        return View(text)
     reason = reason_text(texts, task.error_code)
     text = texts("screen-failed", project=project, wish=wish, stage=stage_name(texts, stage), reason=reason)
     if details:
@@ -163,6 +167,8 @@ def _hint(texts: Texts, screen: ChatScreenDTO, question: QuestionDTO) -> Markup:
         if screen.chat_id < 0:
             return texts("hint-secret-group")
         return texts("hint-secret" if len(question.secret_names) == 1 else "hint-secret-several")
-    if question.kind in {QuestionKind.APPROVAL, QuestionKind.BUDGET}:
+    if question.kind is QuestionKind.BUDGET:
+        return texts("hint-budget" if any(map(raise_of, question.choices)) else "hint-choice")
+    if question.kind is QuestionKind.APPROVAL:
         return texts("hint-choice")
     return texts("hint-text")

@@ -148,6 +148,11 @@ button-dismiss = Dismiss
 choice-retry = 🔁 Try again
 choice-stop = ⏹ Stop
 choice-approve = ✅ Approve
+choice-now = ▶️ Go on now
+choice-hold = ✋ Don't go on by itself
+choice-continue = ▶️ Go on
+choice-cheaper = 💡 Cheaper model
+label-agent = 🔀 Go on with { $agent }
 
 ## Questions
 
@@ -168,6 +173,24 @@ question-still-red = The project's checks are still red. Attempts to repair: { $
     { $evidence }
 
     Try again (you may add advice), or stop?
+question-budget-nearly-spent = { $spent } of { $limit } that { $scope ->
+        [turn] this turn
+        [project] the project
+        [month] this month
+       *[other] this task
+    } may spend on models are nearly spent. The work waits. How should it go on?
+question-budget-spent = { $spent } of { $limit } that { $scope ->
+        [turn] this turn
+        [project] the project
+        [month] this month
+       *[other] this task
+    } may spend on models are spent. The work waits. How should it go on?
+question-usage-window = The usage limit of { $account } is reached. The work waits and goes on by itself at { $until }.
+question-usage-window-held = The usage limit of { $account } is reached until { $until }. The work is on hold and does not go on by itself.
+question-model-unavailable = { $account } has not answered for some time: { $reason }. Try again, or stop?
+question-model-key-refused = { $account } refuses the platform's key: { $reason }. An administrator sets a valid one with “orchestrator secret set --platform”; then try again.
+question-model-request-refused = The model refuses what { $agent } sends: { $reason }. Try again, or stop?
+hint-budget = Press a button, or reply with another amount, such as +$10.
 hint-secret = Reply with the value. I'll put it in the secret store and delete your message.
 hint-secret-several = Reply with one <code>NAME=value</code> per line. I'll put them in the secret store and delete your message.
 hint-secret-group = Don't post secrets in a group. The owner can send me <code>NAME=value</code> in a private chat, or run <code>orchestrator secret set</code>.
@@ -215,6 +238,7 @@ reason-TESTS_FAILED = The project's tests failed.
 reason-AGENT_FAILED = The AI agent couldn't complete the task.
 reason-AGENT_LOST = The AI agent stopped unexpectedly.
 reason-STOPPED_BY_PERSON = You stopped it.
+reason-STOPPED_AT_LIMIT = You stopped it at a limit. What was done is kept.
 reason-SCAFFOLD_FAILED = The project couldn't be set up.
 reason-REPOSITORY_FOREIGN = The repository belongs to another project.
 reason-SECRET_MISSING = A secret is missing.

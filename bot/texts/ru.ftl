@@ -148,6 +148,11 @@ button-dismiss = Закрыть
 choice-retry = 🔁 Повторить
 choice-stop = ⏹ Остановить
 choice-approve = ✅ Разрешить
+choice-now = ▶️ Продолжить сейчас
+choice-hold = ✋ Не продолжать самому
+choice-continue = ▶️ Продолжить
+choice-cheaper = 💡 Модель дешевле
+label-agent = 🔀 Продолжить с { $agent }
 
 ## Вопросы
 
@@ -168,6 +173,24 @@ question-still-red = Проверки проекта не проходят, по
     { $evidence }
 
     Попробовать ещё раз (можно добавить совет) или остановить?
+question-budget-nearly-spent = На модели для { $scope ->
+        [turn] этого шага
+        [project] проекта
+        [month] этого месяца
+       *[other] этой задачи
+    } почти всё израсходовано: { $spent } из { $limit }. Работа ждёт. Как продолжить?
+question-budget-spent = На модели для { $scope ->
+        [turn] этого шага
+        [project] проекта
+        [month] этого месяца
+       *[other] этой задачи
+    } всё израсходовано: { $spent } из { $limit }. Работа ждёт. Как продолжить?
+question-usage-window = Лимит использования { $account } исчерпан. Работа ждёт и продолжится сама в { $until }.
+question-usage-window-held = Лимит использования { $account } исчерпан до { $until }. Работа на паузе и сама не продолжится.
+question-model-unavailable = { $account } давно не отвечает: { $reason }. Попробовать ещё раз или остановить?
+question-model-key-refused = { $account } не принимает ключ платформы: { $reason }. Администратор задаёт верный ключ командой «orchestrator secret set --platform»; затем повторите.
+question-model-request-refused = Модель отклоняет запросы { $agent }: { $reason }. Попробовать ещё раз или остановить?
+hint-budget = Нажмите кнопку или ответьте другой суммой, например +$10.
 hint-secret = Пришлите значение в ответ. Я сохраню его в хранилище секретов и удалю ваше сообщение.
 hint-secret-several = Пришлите в ответ строки <code>ИМЯ=значение</code>. Я сохраню их в хранилище секретов и удалю ваше сообщение.
 hint-secret-group = Не публикуйте секреты в группе. Владелец может прислать мне <code>ИМЯ=значение</code> в личном чате или выполнить <code>orchestrator secret set</code>.
@@ -215,6 +238,7 @@ reason-TESTS_FAILED = Тесты проекта не прошли.
 reason-AGENT_FAILED = ИИ-агент не справился с задачей.
 reason-AGENT_LOST = ИИ-агент неожиданно завершил работу.
 reason-STOPPED_BY_PERSON = Вы остановили задачу.
+reason-STOPPED_AT_LIMIT = Вы остановили задачу на лимите. Сделанное сохранено.
 reason-SCAFFOLD_FAILED = Не удалось создать проект.
 reason-REPOSITORY_FOREIGN = Репозиторий принадлежит другому проекту.
 reason-SECRET_MISSING = Не хватает секрета.

@@ -9,13 +9,22 @@ from contracts.criteria import not_built
 from contracts.errors import ErrorCode, OrchestratorError
 from contracts.names import LINK_OF
 from contracts.nouns import StartedTask, TaskDTO
-from contracts.progress import StreamedEvent
+from contracts.progress import FineKind, ProgressEvent, StreamedEvent
 from contracts.states import TaskState
 from runtime.api_client import ApiClient
 
 _FIRST_PROJECTION_S = 20.0
 _LOOK_AGAIN_S = 0.2
 _MOST_LEVELS = 5
+_MARKS: dict[FineKind | None, str] = {
+    "thought": "… ",
+    "plan": "☰ ",
+    "tool": "⚙ ",
+    "command": "$ ",
+    "diff": "± ",
+    "result": "  ",
+    "steer": "» ",
+}
 
 
 async def follow(
@@ -104,6 +113,12 @@ def _is_missing(error: BaseException) -> bool:
     return isinstance(error, OrchestratorError) and error.code is ErrorCode.NOT_FOUND
 
 
+def fine_line(progress: ProgressEvent) -> str:
+    """A fine event in one line, with a mark for what it is about."""
+    text = progress.message or progress.error or progress.current_step or progress.type
+    return f"{_MARKS.get(progress.kind, '')}{_one_line(text)}"
+
+
 class Steps:
     """Numbers the milestones; fine events are shown beneath the one they belong to. The first `after` are skipped."""
 
@@ -123,7 +138,7 @@ class Steps:
         progress = event.event
         text = progress.message or progress.error or progress.current_step or progress.type
         if event.grain == "fine":
-            self._out.say(f"      {_one_line(text)}", style="dim")
+            self._out.say(f"      {fine_line(progress)}", style="dim")
         else:
             self._show_step(event, _one_line(text))
 
@@ -159,8 +174,11 @@ def show_ending(task: TaskDTO, out: Output, clone_url: str | None = None) -> Non
         out.say(f"{task.id} failed{_where(task)}: {task.error_code}", style="bold red")
         out.tell(task.error or "The reason was not recorded.")
         out.advise(f"Next: orchestrator task logs {task.id}")
+        out.advise(f"To go on where it ended: orchestrator task retry {task.id}")
     elif task.state is TaskState.CANCELLED:
         out.say(f"{task.id} was cancelled{_where(task)}", style="bold yellow")
+        if task.error_code == ErrorCode.STOPPED_AT_LIMIT:
+            out.tell(task.error or "It was stopped at a limit.")
     else:
         out.tell(f"{task.id} is {task.state.value}: {task.waiting_for or task.stage}")
         if task.question_id:

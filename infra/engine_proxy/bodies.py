@@ -57,6 +57,11 @@ def network_body(value: object, _: Mapping[str, str]) -> object:
     return value
 
 
+def no_body(value: object, _: Mapping[str, str]) -> object:
+    """An image keeps what its container had: nothing is said about it here."""
+    return _object(value, {}, needed=set(), what="the image")
+
+
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len({key.lower() for key in found}) != len(pairs):

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 from urllib.parse import unquote_to_bytes, urlencode
 
-from infra.engine_proxy.bodies import MARK, container_body, network_body, strict_json, volume_body
-from infra.engine_proxy.names import CONTAINER, NETWORK, TAG, VOLUME
+from infra.engine_proxy.bodies import MARK, container_body, network_body, no_body, strict_json, volume_body
+from infra.engine_proxy.names import CONTAINER, NETWORK, SET_UP, TAG, VOLUME
 from infra.engine_proxy.refusals import Refused
 
 VERSIONS = frozenset(f"1.{minor}" for minor in range(40, 53))
@@ -51,7 +51,8 @@ class Call:
     def things(self, body: bytes) -> list[str]:
         """All that it is about, with the volumes in its body, which `described` has returned."""
         mounts = json.loads(body)["HostConfig"].get("Mounts", []) if self.describe is container_body else []
-        return [*([self.about] if self.about else []), *(f"volumes/{mount['Source']}" for mount in mounts)]
+        written = [f"containers/{self.query['container']}"] if "container" in self.query else []
+        return [*([self.about] if self.about else []), *written, *(f"volumes/{mount['Source']}" for mount in mounts)]
 
     def described(self, content: bytes) -> bytes:
         """The body as the engine gets it. Raises Refused."""
@@ -88,6 +89,10 @@ def _texts(value: str) -> bool:
     return isinstance(known, dict) and all(isinstance(one, str) for one in known.values())
 
 
+_NEW_TAG: dict[str, Check] = {
+    "repo": re.compile("codegen-orchestrator-worker"),
+    "tag": re.compile("[a-z0-9.-]{1,100}"),
+}
 _LIST: dict[str, Check] = {"limit": _NUMBER, "all": _SWITCH, "size": _OFF, "trunc_cmd": _SWITCH, "filters": _ours}
 _LOGS: dict[str, Check] = {
     **dict.fromkeys(("stderr", "stdout", "timestamps", "follow"), _SWITCH),
@@ -127,8 +132,16 @@ _ROUTES = (
     _Route(
         ("POST",),
         rf"images/{TAG}/tag",
-        {"repo": re.compile("codegen-orchestrator-worker"), "tag": re.compile("[a-z0-9.-]{1,100}"), "force": _SWITCH},
+        {**_NEW_TAG, "force": _SWITCH},
         frozenset({"repo", "tag"}),
+    ),
+    _Route(
+        ("POST",),
+        r"commit",
+        {**_NEW_TAG, "container": re.compile(SET_UP), "pause": _SWITCH},
+        frozenset({"repo", "tag", "container"}),
+        "described",
+        no_body,
     ),
     _Route(("POST",), r"build", _BUILD, frozenset({"t"}), "archive"),
 )

@@ -6,9 +6,12 @@
 # A Docker daemon that is killed in the middle of a start may leave this running without knowing it. It is then never
 # told, and goes: 75. What the daemon does not know of an end, because it was killed in that moment, `ended` says.
 set -u
+# The command's own programs, which a project may have put before those of the system, are not for the launcher.
+path=$PATH
+PATH=/usr/local/bin:/usr/bin:/bin
 timeout_s=$1 directory=$2
 shift 2
-set -- timeout --foreground --kill-after=5 "$timeout_s" "$@"
+set -- /usr/bin/timeout --foreground --kill-after=5 "$timeout_s" "$@"
 read -r container </etc/hostname || exit 75
 mine=$directory/$container
 
@@ -40,7 +43,7 @@ if [ -n "$stopping" ]; then
   code=143
 else
   # In a shell of its own: the variables are the command's, whatever their names.
-  (eval "$variables" && exec "$@") || code=$?
+  (PATH=$path && eval "$variables" && exec "$@") || code=$?
 fi
 case $code in
   124 | 137)

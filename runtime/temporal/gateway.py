@@ -3,8 +3,9 @@
 One of the only two ways to talk to the platform; the other is `runtime.api_client`.
 """
 
+import asyncio
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -17,6 +18,7 @@ from temporalio.client import (
     Client,
     WorkflowExecutionStatus,
     WorkflowUpdateFailedError,
+    WorkflowUpdateHandle,
     WorkflowUpdateRPCTimeoutOrCancelledError,
     WorkflowUpdateStage,
 )
@@ -27,15 +29,29 @@ from temporalio.common import (
     WorkflowIDConflictPolicy,
     WorkflowIDReusePolicy,
 )
+from temporalio.converter import WorkflowSerializationContext
 from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_fixed
 
 from contracts import ids
+from contracts.agent_workers import (
+    AgentWorkerRun,
+    DeleteWorkerCommand,
+    DeleteWorkerResponse,
+    SendFileCommand,
+    SendFileResponse,
+    SendMessageCommand,
+    SendMessageResponse,
+    SteerWorkerCommand,
+    SteerWorkerResponse,
+    StopTurnCommand,
+    StopTurnResponse,
+)
 from contracts.base import Contract
 from contracts.departments import DeliveryMessage, DeployMessage, EngineeringMessage
 from contracts.errors import ErrorClass, ErrorCode, OrchestratorError
-from contracts.names import Queue, SearchAttribute, UpdateName, WorkflowName
+from contracts.names import ActivityName, Queue, SearchAttribute, UpdateName, WorkflowName
 from contracts.nouns import StartedTask
 from contracts.questions import AnswerAccepted, AnswerCommand
 from runtime.temporal import task_queues
@@ -52,6 +68,8 @@ _UPDATE_TIMEOUT = timedelta(seconds=20)
 """Updates need a live Temporal worker; hand-over after a dead one takes 2-10 s."""
 
 _Model = TypeVar("_Model", bound=BaseModel)
+_ToWorker = SendMessageCommand | SendFileCommand | SteerWorkerCommand | StopTurnCommand | DeleteWorkerCommand
+Work = DeliveryMessage | EngineeringMessage
 
 
 class WorkflowDescription(Contract):
@@ -68,6 +86,32 @@ class WorkflowDescription(Contract):
     closed_at: str | None = None
     project_id: str | None = None
     task_id: str | None = None
+
+
+class RunningTurn(Contract):
+    """What the activity of a turn has said last: its container, the bytes of output that are reported, the agent's
+    session and what it has cost so far in US dollars. Whatever has not been said is None."""
+
+    container: str | None = None
+    offset: int | None = None
+    session_id: str | None = None
+    cost_usd: float | None = None
+
+    @classmethod
+    def of(cls, details: Sequence[object]) -> "RunningTurn":
+        """From the details of a heartbeat: the offset, and a mapping with the rest."""
+        offset = next((one for one in details[:1] if isinstance(one, int)), None)
+        known = next((one for one in details[1:2] if isinstance(one, dict)), {})
+        return cls(
+            offset=offset,
+            container=_text_of(known.get("container")),
+            session_id=_text_of(known.get("session_id")),
+            cost_usd=cost if isinstance(cost := known.get("cost_usd"), int | float) else None,
+        )
+
+
+def _text_of(value: object) -> str | None:
+    return value[:200] if isinstance(value, str) and value else None
 
 
 class QueuePollers(Contract):
@@ -152,6 +196,80 @@ class Gateway:
         except RPCError as error:
             raise _translated(error, workflow_id) from error
 
+    async def start_worker(self, run: AgentWorkerRun) -> None:
+        """Start an agent worker; the same id again is the same start."""
+        known = {SearchAttribute.PROJECT_ID: run.context.get("project_id"), SearchAttribute.USER_ID: str(run.user_id)}
+        pairs = [SearchAttributePair(_keyword(name), value) for name, value in known.items() if value]
+        with contextlib.suppress(WorkflowAlreadyStartedError):
+            await self._start_with(
+                WorkflowName.AGENT_WORKER,
+                ids.agent_worker_workflow_id(str(run.worker_id)),
+                run,
+                TypedSearchAttributes(pairs),
+                f"Agent worker ({run.config.agent.value}): {run.config.name}",
+                f"Of user {run.user_id}.",
+                WorkflowIDReusePolicy.REJECT_DUPLICATE,
+            )
+
+    async def send_worker_message(self, command: SendMessageCommand, wait_s: float) -> SendMessageResponse | None:
+        """Give an agent worker a message; the answer, or None if its turn has not ended after `wait_s` seconds.
+
+        The update's id is the request id: a second call attaches to the first.
+        """
+        workflow_id = ids.agent_worker_workflow_id(command.worker_id)
+        handle = self._client.get_workflow_handle(workflow_id)
+        with _translating(workflow_id):
+            update: WorkflowUpdateHandle[SendMessageResponse] = await handle.start_update(
+                UpdateName.SEND_MESSAGE,
+                command,
+                id=command.request_id,
+                wait_for_stage=WorkflowUpdateStage.ACCEPTED,
+                result_type=SendMessageResponse,
+                rpc_timeout=_UPDATE_TIMEOUT,
+            )
+            try:
+                async with asyncio.timeout(wait_s):
+                    return await update.result()
+            except (TimeoutError, WorkflowUpdateRPCTimeoutOrCancelledError):
+                # The second is what the SDK makes of the cancellation by which the first ends it.
+                return None
+
+    async def send_worker_file(self, command: SendFileCommand) -> SendFileResponse:
+        """Write a file into the workspace of an agent worker."""
+        return await self._to_worker(UpdateName.SEND_FILE, command, SendFileResponse)
+
+    async def steer_worker(self, command: SteerWorkerCommand) -> SteerWorkerResponse:
+        """Give the running turn a message."""
+        return await self._to_worker(UpdateName.STEER, command, SteerWorkerResponse)
+
+    async def stop_worker_turn(self, command: StopTurnCommand) -> StopTurnResponse:
+        """Stop the running turn."""
+        return await self._to_worker(UpdateName.STOP, command, StopTurnResponse)
+
+    async def delete_worker(self, command: DeleteWorkerCommand) -> DeleteWorkerResponse:
+        """End an agent worker; one that has ended already is what was wanted."""
+        try:
+            return await self._to_worker(UpdateName.DELETE, command, DeleteWorkerResponse)
+        except OrchestratorError as error:
+            if error.code is not ErrorCode.WORKFLOW_NOT_RUNNING:
+                raise
+            return DeleteWorkerResponse(request_id=command.request_id, success=True)
+
+    async def running_turn(self, workflow_id: str) -> RunningTurn | None:
+        """What the activity of an agent's turn has said with its last heartbeat; None without one."""
+        with _translating(workflow_id):
+            found = await self._client.get_workflow_handle(workflow_id).describe(rpc_timeout=_RPC_TIMEOUT)
+        for one in found.raw_description.pending_activities:
+            if one.activity_type.name == ActivityName.AGENT_RUN_TURN and one.HasField("heartbeat_details"):
+                context = WorkflowSerializationContext(namespace=self._client.namespace, workflow_id=workflow_id)
+                converter = self._client.data_converter.with_context(context)
+                return RunningTurn.of(await converter.decode(one.heartbeat_details.payloads))
+        return None
+
+    async def _to_worker(self, name: str, command: _ToWorker, result_type: type[_Model]) -> _Model:
+        workflow_id = ids.agent_worker_workflow_id(command.worker_id)
+        return await self._update(workflow_id, name, command, command.request_id, result_type)
+
     async def describe(self, workflow_id: str) -> WorkflowDescription | None:
         """What the server knows of a workflow; None when it knows nothing."""
         try:
@@ -171,6 +289,22 @@ class Gateway:
             project_id=found.typed_search_attributes.get(_keyword(SearchAttribute.PROJECT_ID)),
             task_id=found.typed_search_attributes.get(_keyword(SearchAttribute.TASK_ID)),
         )
+
+    async def message_of(self, workflow_id: str, run_id: str, kind: type[Work]) -> Work | None:
+        """The message with which a run began; None when the server does not have it any more."""
+        handle = self._client.get_workflow_handle(workflow_id, run_id=run_id or None)
+        try:
+            events = handle.fetch_history_events(page_size=1, rpc_timeout=_RPC_TIMEOUT)
+            first = await anext(events)
+        except RPCError as error:
+            if error.status == RPCStatusCode.NOT_FOUND:
+                return None
+            raise _translated(error, workflow_id) from error
+        context = WorkflowSerializationContext(namespace=self._client.namespace, workflow_id=workflow_id)
+        converter = self._client.data_converter.with_context(context)
+        sent = first.workflow_execution_started_event_attributes.input
+        (message,) = await converter.decode_wrapper(sent, [kind])
+        return kind.model_validate(message)
 
     async def pollers(self, queues: Sequence[str] = Queue.ALL) -> list[QueuePollers]:
         """Pollers of each queue, as the server has seen them lately."""
@@ -238,6 +372,19 @@ class Gateway:
         summary: str,
         reuse: WorkflowIDReusePolicy,
     ) -> None:
+        attributes, details = search_attributes(message), _details(message)
+        await self._start_with(name, workflow_id, message, attributes, summary, details, reuse)
+
+    async def _start_with(
+        self,
+        name: str,
+        workflow_id: str,
+        message: BaseModel,
+        attributes: TypedSearchAttributes,
+        summary: str,
+        details: str,
+        reuse: WorkflowIDReusePolicy,
+    ) -> None:
         try:
             await self._client.start_workflow(
                 name,
@@ -246,9 +393,9 @@ class Gateway:
                 task_queue=Queue.ORCHESTRATOR,
                 id_reuse_policy=reuse,
                 id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
-                search_attributes=search_attributes(message),
+                search_attributes=attributes,
                 static_summary=_one_line(summary),
-                static_details=_details(message),
+                static_details=details,
                 rpc_timeout=_RPC_TIMEOUT,
             )
         except RPCError as error:
@@ -258,17 +405,24 @@ class Gateway:
         self, workflow_id: str, name: str, command: BaseModel, update_id: str, result_type: type[_Model]
     ) -> _Model:
         handle = self._client.get_workflow_handle(workflow_id)
-        try:
+        with _translating(workflow_id):
             answer: Any = await handle.execute_update(
                 name, command, id=update_id, result_type=result_type, rpc_timeout=_UPDATE_TIMEOUT
             )
-        except WorkflowUpdateFailedError as error:
-            raise _from_failure(error) from error
-        except WorkflowUpdateRPCTimeoutOrCancelledError as error:
-            raise _no_worker(workflow_id) from error
-        except RPCError as error:
-            raise _translated(error, workflow_id) from error
         return result_type.model_validate(answer)
+
+
+@contextlib.contextmanager
+def _translating(workflow_id: str) -> Iterator[None]:
+    """What an update, or a look at a workflow, fails with, as our own errors."""
+    try:
+        yield
+    except WorkflowUpdateFailedError as error:
+        raise _from_failure(error) from error
+    except WorkflowUpdateRPCTimeoutOrCancelledError as error:
+        raise _no_worker(workflow_id) from error
+    except RPCError as error:
+        raise _translated(error, workflow_id) from error
 
 
 def search_attributes(message: EngineeringMessage | DeliveryMessage | DeployMessage) -> TypedSearchAttributes:

@@ -37,6 +37,7 @@ GOLDEN: dict[str, tuple[str, ...]] = {
     WorkflowName.ENGINEERING: (
         "happy", "iteration", "repair", "same-failure", "empty-claim", "agent-fails", "question", "cancel-scaffold",
         "cancel-turn", "cancel-tests", "cancel-waiting-for-an-answer", "refused-question", "begun-again",
+        "parked", "stopped-at-a-limit", "goes-on",
     ),
     WorkflowName.DEPLOY: (
         "happy", "iteration", "rollback", "stop", "restart", "remove", "broken-health", "crash-on-start",
@@ -52,8 +53,9 @@ GOLDEN: dict[str, tuple[str, ...]] = {
 """The histories that there must be, by workflow.
 
 A name comes from the task of a scenario. When a patch gives the scenario's task a new name, the old one stays here:
-runs that an older build has begun look like that. The `refused-` ones and `begun-again` are from `tests/workflow`:
-a platform sends nothing that its API refuses, and begins nothing again that has ended.
+runs that an older build has begun look like that. The `refused-` ones, `begun-again` and the last three of engineering
+are from `tests/workflow`: a platform sends nothing that its API refuses, begins nothing again that has ended, and meets
+no vendor's limits.
 """
 
 

@@ -321,6 +321,13 @@ class DockerContainerEngine:
         repository, _, version = tag.partition(":")
         await self._call(lambda api: api.tag(image, repository, version))
 
+    async def commit(self, name: str, tag: str) -> None:
+        """What our container has written, on top of its image, as the image `tag`. Volumes and /tmp are left out."""
+        if await self.inspect(name) is None:
+            raise _refused(f"The container {name} vanished.", ErrorClass.TRANSIENT)
+        repository, _, version = tag.partition(":")
+        await self._call(lambda api: api.commit(name, repository, version))
+
     async def remove_tag(self, tag: str, *, parents: bool = False) -> None:
         """Forget a tag; the image stays while it has another one, and what it was built on unless `parents` go, too."""
         await self._found(lambda api: api.remove_image(tag, noprune=not parents))

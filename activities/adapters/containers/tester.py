@@ -27,6 +27,7 @@ from activities.adapters.containers.runs import (
     pack,
 )
 from activities.adapters.forge.git import temporary_directory
+from activities.adapters.packages.environment_file import files_of, read_environment
 from activities.adapters.packages.pip_settings import secrets_in
 from activities.adapters.packages.requirements_check import plain_lines
 from activities.adapters.runs.file_lock import file_lock
@@ -39,6 +40,7 @@ from activities.adapters.verification.phases import (
     argv_of,
     pytest_options,
 )
+from activities.adapters.verification.report import code_failure
 from activities.adapters.verification.steps import (
     MAX_LOG,
     SETUP_TIMEOUT_S,
@@ -204,16 +206,27 @@ class DockerTester:
                 project = await check_out(self._forge.mirror(request.repository), request, directory)
                 refuse_without_makefile(project)
                 files = await asyncio.to_thread(plain_requirements, project)
-                venv = await self._environment(request, files, follow)
+                image = await self._image(project)
+                venv = await self._environment(request, image, files, follow)
                 archive = directory / "project.tar"
                 await asyncio.to_thread(pack, project, archive)
                 await self._runs.start(
-                    await self._spec(request, name, venv),
+                    self._spec(request, name, image, venv),
                     request.timeout_s,
                     Contents(lambda: self._engine.put_archive(name, _PROJECT, archive)),
                 )
 
-    async def _spec(self, request: VerificationRequest, name: str, venv: str) -> ContainerSpec:
+    async def _image(self, project: Path) -> str:
+        """With the environment that the project declares; one that cannot be set up is the project's failure."""
+        try:
+            environment = await read_environment(files_of(project))
+            return await self._images.environment(await self._images.worker(), environment)
+        except OrchestratorError as error:
+            if error.code is not ErrorCode.ENVIRONMENT_FAILED:
+                raise
+            raise Refused(code_failure(error.message, str(error.details["evidence"]))) from None
+
+    def _spec(self, request: VerificationRequest, name: str, image: str, venv: str) -> ContainerSpec:
         environment = {
             "HOME": _HOME,
             "TMPDIR": "/tmp",
@@ -225,7 +238,7 @@ class DockerTester:
         }
         return ContainerSpec(
             name,
-            await self._images.worker(),
+            image,
             argv_of(_BESIDE, f"VENV={_VENV}", f"PYTHON={_PYTHON}"),
             environment=environment,
             working_dir=_PROJECT,
@@ -234,13 +247,12 @@ class DockerTester:
             limits=self._limits,
         )
 
-    async def _environment(self, request: VerificationRequest, files: list[Path], follow: Follow) -> str:
+    async def _environment(self, request: VerificationRequest, image: str, files: list[Path], follow: Follow) -> str:
         """The volume with the project's packages, built once for all that want the same.
 
         The container that built it stays: its exit code says that the volume is whole, for every installation that
         uses this engine.
         """
-        image = await self._images.worker()
         content = {file.name: file.read_bytes() for file in files}
         content |= {f"plain-{file.name}": "\n".join([*plain_lines(file), ""]).encode() for file in files}
         name = f"venv-{_key(image, content)}"

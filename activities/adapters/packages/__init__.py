@@ -1,1 +1,1 @@
-"""Python packages: where they come from, what a project may ask for, environments that are kept."""
+"""Packages: where they come from, what a project may ask for, environments that are kept."""

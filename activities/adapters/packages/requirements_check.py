@@ -18,6 +18,11 @@ _PLAIN = re.compile(
 )
 
 
+def is_plain(requirement: str) -> bool:
+    """Whether it is one package name with versions and nothing else."""
+    return requirement.isascii() and _PLAIN.fullmatch(requirement) is not None
+
+
 def requirement_files(project: Path) -> list[Path]:
     """The files that exist. Links too: they are refused later."""
     return [file for name in FILES if (file := project / name).is_symlink() or file.is_file()]
@@ -47,7 +52,7 @@ def plain_lines(file: Path) -> list[str]:
     plain = []
     for line in text.splitlines():
         requirement = " ".join(re.sub(r"(^|\s)#.*", "", line).split())
-        if requirement and not (requirement.isascii() and _PLAIN.fullmatch(requirement)):
+        if requirement and not is_plain(requirement):
             raise UnsafeRequirement(line.strip()[:200])
         if requirement:
             plain.append(requirement)

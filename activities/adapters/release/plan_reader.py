@@ -5,7 +5,7 @@ from typing import Annotated, TypeVar
 
 from pydantic import BaseModel, ConfigDict, FailFast, Field, StringConstraints, ValidationError
 
-from activities.adapters.release import bounded_yaml
+from activities.adapters.packages import bounded_yaml
 from activities.ports import Forge
 from activities.rules_environment import check_contract
 from contracts.errors import ErrorCode, OrchestratorError

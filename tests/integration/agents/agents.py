@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
-from activities.adapters.agents.wrapped import AgentDefinition, WrappedAgent
-from contracts.models import ModelTurn
-
 from activities.adapters.agents.base import AgentCall, Place, Runner, Told
+from activities.adapters.agents.wrapped import AgentDefinition, WrappedAgent
 from activities.adapters.containers.workspaces import HOME, WORKSPACE
+from contracts.models import ModelTurn
 from tests.integration.agents.places import ContainerPlace
 from tests.integration.agents.turns import During, Seen, run
 

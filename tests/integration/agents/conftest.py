@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from activities.adapters.agents.wrapped import AgentDefinition
 
+from activities.adapters.agents.wrapped import AgentDefinition
 from activities.adapters.containers.engine import DockerContainerEngine
 from activities.adapters.containers.images import DockerImages
 from emulators.model.model import Model

@@ -9,9 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import uuid4
 
-from activities.adapters.agents.wrapped import MODEL_PLACE
-
 from activities.adapters.agents.base import AgentCall
+from activities.adapters.agents.wrapped import MODEL_PLACE
 from activities.adapters.containers.workspaces import HOME, WORKSPACE
 
 _USER = 1000

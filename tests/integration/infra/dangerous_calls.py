@@ -8,6 +8,7 @@ from typing import Any
 
 OWN, FOREIGN = "turn-task1-1", "0123456789ab"
 CREATE = "/v1.41/containers/create?name=venv-abc"
+SET_UP = "codegen-orchestrator-worker-environment-setup-1"
 
 
 def harmless(**host: object) -> dict[str, Any]:
@@ -134,6 +135,11 @@ TARGETS = [
     ("GET", "/v1.41/images/{foreign}/get", ""),
     ("DELETE", "/v1.41/images/debian:bookworm-slim", ""),
     ("POST", "/v1.41/images/codegen-orchestrator-worker:x/tag?repo=debian&tag=bookworm-slim", ""),
+    ("POST", "/v1.41/commit?container=postgres&repo=codegen-orchestrator-worker&tag=x", "{}"),
+    ("POST", "/v1.41/commit?container=venv-a&repo=codegen-orchestrator-worker&tag=x", "{}"),
+    ("POST", f"/v1.41/commit?container={SET_UP}&repo=debian&tag=bookworm-slim", "{}"),
+    ("POST", f"/v1.41/commit?container={SET_UP}&repo=codegen-orchestrator-worker&tag=x&changes=USER+root", "{}"),
+    ("POST", f"/v1.41/commit?container={SET_UP}&repo=codegen-orchestrator-worker&tag=x", '{"User": "root"}'),
     ("GET", "/v1.41/secrets", ""),
     ("POST", "/v1.41/swarm/init", "{}"),
     ("POST", "/v1.41/plugins/pull", "{}"),

@@ -12,7 +12,7 @@ import pytest
 
 from activities.adapters.containers.engine import Bind, ContainerSpec, DockerContainerEngine, obstacle
 from activities.adapters.containers.images import BASE_IMAGE
-from tests.integration.infra.dangerous_calls import CREATE, OWN, dangerous_requests, harmless, request
+from tests.integration.infra.dangerous_calls import CREATE, OWN, SET_UP, dangerous_requests, harmless, request
 from tests.integration.infra.recording_engine import RecordingEngine, proxied_engine
 from tests.support.eventually import eventually
 from tests.support.patience import patience
@@ -104,6 +104,13 @@ async def test_everything_that_agents_need_passes(place: Place) -> None:
     assert len(next(body for line, body in place.engine.calls if "PUT" in line)) == 300_000
 
 
+async def test_a_set_up_environment_becomes_an_image(place: Place) -> None:
+    await DockerContainerEngine(place.url).commit(SET_UP, f"{IMAGE}-draft")
+    [(line, body)] = [(line, body) for line, body in place.engine.calls if "commit" in line]
+    assert "repo=codegen-orchestrator-worker&tag=0123-draft" in line
+    assert json.loads(body) == {}
+
+
 async def test_the_one_network_of_agents_can_be_made(place: Place) -> None:
     wanted = {
         "Name": "orchestrator-agents",
@@ -133,12 +140,13 @@ _MOUNTS = [{"Type": "volume", "Source": "home-assistant", "Target": "/venv"}]
         ("DELETE", "/v1.41/volumes/home-assistant", ""),
         ("GET", "/v1.41/volumes/home-assistant", ""),
         ("POST", CREATE, json.dumps(harmless(Mounts=_MOUNTS))),
+        ("POST", f"/v1.41/commit?container={SET_UP}&repo=codegen-orchestrator-worker&tag=x", "{}"),
     ],
 )
 async def test_a_thing_of_somebody_else_with_a_name_like_ours_stays_theirs(
     place: Place, method: str, target: str, body: str
 ) -> None:
-    place.engine.foreign |= {"test-db", "home-assistant"}
+    place.engine.foreign |= {"test-db", "home-assistant", SET_UP}
     status, said = await place.says(request(method, target, body))
     assert (status, b"somebody else" in said) == (403, True)
     assert place.engine.calls == []

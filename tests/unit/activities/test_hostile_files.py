@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from activities.adapters.forge.mirror import text_of
-from activities.adapters.release import bounded_yaml
+from activities.adapters.packages import bounded_yaml
 from activities.adapters.release.plan_reader import ForgePlanReader
 from activities.adapters.verification.phases import Beside, read_report
 from activities.adapters.verification.report import judge

@@ -14,11 +14,12 @@ from typing import Any, cast
 import pytest
 
 from activities.adapters.containers import agent
-from activities.adapters.containers import images as worker_images
 from activities.adapters.containers.agent import DockerAgentRuntime
 from activities.adapters.containers.egress import EgressGateways
 from activities.adapters.containers.engine import ContainerSpec, ContainerState, DockerContainerEngine, PathFacts
-from activities.adapters.containers.images import BASE_IMAGE, DockerImages
+from activities.adapters.containers.images import BASE_IMAGE, REPOSITORY, DockerImages
+from activities.adapters.containers.images.builder import ImageBuilder
+from activities.adapters.containers.images.layers import Layer
 from activities.adapters.containers.runs import ContainerRuns
 from activities.adapters.containers.tester import DockerTester
 from activities.adapters.containers.workspaces import DockerWorkspaces, binds_of, helper_name
@@ -132,11 +133,11 @@ class Bench:
 
 @pytest.fixture
 def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
-    async def passes(self: DockerImages, image: str) -> None:
+    async def passes(self: ImageBuilder, layer: Layer, image: str) -> None:
         assert image in engine.images
 
-    monkeypatch.setattr(DockerImages, "_smoke", passes)
-    monkeypatch.setattr(worker_images, "_context", lambda: b"")
+    monkeypatch.setattr(ImageBuilder, "_smoke", passes)
+    monkeypatch.setattr(Layer, "context", lambda _: b"")
     engine = Engine(images={BASE_IMAGE})
     real = cast("DockerContainerEngine", cast("Any", engine))
     forge = LocalBareForge(tmp_path / "forge", CopierScaffolder())
@@ -231,14 +232,14 @@ async def test_the_image_of_an_earlier_version_goes_once_nothing_uses_it(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = await bench.images.worker()
-    foreign = f"{worker_images.REPOSITORY}:of-another-installation"
+    foreign = f"{REPOSITORY}:of-another-installation"
     bench.engine.images.add(foreign)
     bench.engine.in_use.add(first)
-    monkeypatch.setattr(worker_images, "_digest", lambda: "2" * 16)
+    monkeypatch.setattr(Layer, "tag", lambda *_: f"{REPOSITORY}:{'2' * 16}")
     second = await bench.images.worker()
     assert bench.engine.images == {BASE_IMAGE, foreign, first, second}
     bench.engine.in_use.clear()
-    monkeypatch.setattr(worker_images, "_digest", lambda: "3" * 16)
+    monkeypatch.setattr(Layer, "tag", lambda *_: f"{REPOSITORY}:{'3' * 16}")
     third = await bench.images.worker()
     assert bench.engine.images == {BASE_IMAGE, foreign, third}
 

@@ -28,6 +28,8 @@ from contracts import (
     states,
     steps,
     subjects,
+    worker_nouns,
+    worker_steps,
 )
 from contracts.wording import in_words
 from runtime.settings import Settings
@@ -36,7 +38,7 @@ PUBLIC = {"/health", "/healthz"}
 FOR_EVERY_KEY = {"/whoami"}
 MODULES = (
     access, agent_workers, artifacts, base, chat, criteria, departments, maintenance, nouns, progress, project_settings,
-    project_spec, questions, states, steps, subjects,
+    project_spec, questions, states, steps, subjects, worker_nouns, worker_steps,
 )  # fmt: skip
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from bot.texts import LANGUAGES, texts
 from contracts.questions import OwnQuestion
+from tests.unit.workflows.test_limit_questions import LIMITS
 from workflows import rules
 
 STATES: dict[OwnQuestion, dict[str, Any]] = {
@@ -19,7 +20,7 @@ STATES: dict[OwnQuestion, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("name", list(OwnQuestion))
+@pytest.mark.parametrize("name", list(STATES))
 def test_every_question_of_the_platform_can_be_put_in_every_language(name: OwnQuestion) -> None:
     text, choices, wording = rules.engineering_question(STATES[name])
     assert wording is not None
@@ -28,6 +29,10 @@ def test_every_question_of_the_platform_can_be_put_in_every_language(name: OwnQu
     for language in LANGUAGES:
         said = texts(language).plain(f"question-{wording.name}", **wording.fields)
         assert all(value in said for value in wording.fields.values())
+
+
+def test_every_question_is_asked_by_the_graph_or_at_a_limit() -> None:
+    assert set(OwnQuestion) == {*STATES, *LIMITS}
 
 
 def test_what_an_agent_asks_is_its_own() -> None:

@@ -14,7 +14,7 @@ from activities.adapters.agents.scripted_cli import ScriptedAgent
 from activities.adapters.containers import images as docker_images
 from activities.adapters.containers.agent import DockerAgentRuntime
 from activities.adapters.containers.engine import DockerContainerEngine, obstacle
-from activities.adapters.containers.images import BASE_IMAGE
+from activities.adapters.containers.images import BASE_IMAGE, recipes
 from activities.adapters.containers.runs import ContainerRuns
 from activities.adapters.containers.workspaces import WORKER_LABEL
 from activities.adapters.runs.states import RunStatus
@@ -259,8 +259,9 @@ async def test_an_image_is_built_and_tried_before_it_has_its_tag(
     # What is built is there, and is no place to work in: the smoke test must say so.
     (broken / "worker.Dockerfile").write_text(f"FROM {good}\nCOPY --chown=0:0 scripted_agent /opt/other\nUSER 0:0\n")
     (broken / "worker-run.sh").write_text(f"#!/bin/sh\n# {bench.worker}\nexit 1\n")
-    monkeypatch.setattr(docker_images, "_IMAGES", broken)
-    monkeypatch.setattr(docker_images, "_SMOKE", "test -e /nowhere")
+    (broken / "system.Dockerfile").touch()
+    monkeypatch.setattr(recipes, "_IMAGES", broken)
+    monkeypatch.setattr(recipes, "_WORKER_SMOKE", "test -e /nowhere")
     tags = docker("images", "--format", "{{.Tag}}", docker_images.REPOSITORY).split()
     with pytest.raises(OrchestratorError) as refused:
         await runtime.images().worker()
@@ -269,6 +270,27 @@ async def test_an_image_is_built_and_tried_before_it_has_its_tag(
     drafts = [tag for tag in now if tag not in tags]
     assert all(tag.endswith("-draft") for tag in drafts)
     docker("rmi", *(f"{docker_images.REPOSITORY}:{tag}" for tag in drafts))
+
+
+@pytest.mark.deep
+async def test_tests_run_in_the_environment_that_the_project_declares(bench: Bench) -> None:
+    program = "printf '#!/bin/sh\\necho from-%s\\n' environment > /opt/environment/bin/greet"
+    declared = json.dumps({"setup": [program, "chmod +x /opt/environment/bin/greet"]})
+    files = {"Makefile": MAKEFILE.format("greet; echo '= 1 passed ='"), ".orchestrator/environment.yaml": declared}
+    result = await bench.verify(bench.verification(files))
+    assert result.passed, result.evidence
+    assert result.report is not None
+    assert b"from-environment" in await bench.artifacts.read(result.report)
+
+
+@pytest.mark.deep
+async def test_an_environment_that_cannot_be_set_up_is_evidence_for_the_agent(bench: Bench) -> None:
+    declared = json.dumps({"setup": ["true", "echo no such tool >&2; exit 4"]})
+    files = {"Makefile": MAKEFILE.format("true"), ".orchestrator/environment.yaml": declared}
+    result = await bench.verify(bench.verification(files))
+    assert (result.passed, result.failure_class) == (False, "code")
+    assert "step 2 of setup ended with exit code 4" in result.evidence
+    assert "no such tool" in result.evidence
 
 
 async def test_tests_whose_output_the_engine_lost_are_run_once_more(

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from activities.adapters.release.bounded_yaml import MAX_BYTES
+from activities.adapters.packages.bounded_yaml import MAX_BYTES
 from activities.adapters.release.plan_reader import ForgePlanReader
 from contracts.errors import ErrorCode, OrchestratorError
 from contracts.steps import AnalysisRequest, DeploymentPlan

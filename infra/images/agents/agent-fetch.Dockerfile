@@ -1,0 +1,6 @@
+ARG PARENT
+FROM $PARENT
+ARG AGENT
+USER 0:0
+COPY package.json programs unneeded fetch-agent.sh .registry* /build/
+RUN sh -eu /build/fetch-agent.sh "/opt/agents/$AGENT"
