@@ -68,7 +68,7 @@ async def test_a_turn_ends_as_specified(agent: Agent, model: Model, scenario: Sc
         last = work(model)[-1].status if work(model) else None
         assert last in {agent.refusal if one == REFUSAL else one for one in scenario.last}
         assert {path.name for path in agent.place.workspace.iterdir()} >= set(scenario.files)
-    if "completed" not in scenario.ends:
+    if work(model) and (work(model)[-1].status or 200) >= 400:
         assert concluded(seen, model) == "failed", "what the agent hides, the last answer of the model shows"
     assert len(work(model)) <= scenario.requests
     assert {one.key for one in model.records.requests} <= {agent.token}
