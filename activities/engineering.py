@@ -13,10 +13,14 @@ from activities.ended import refuse_if_ended
 from activities.following import beating, followed, or_stop, to_the_end
 from activities.ports import Follow, Forge, PlanReader, Platform, Tester, WorkflowClient
 from contracts.agent_workers import SendMessageCommand, TurnOutcome
-from contracts.errors import ErrorClass, ErrorCode, OrchestratorError, end_of
+from contracts.base import MAX_TEXT
+from contracts.criteria import Criterion, verdict_text
+from contracts.errors import ErrorClass, ErrorCode, OrchestratorError, bounded, end_of
 from contracts.names import ActivityName
-from contracts.states import AgentKind
+from contracts.planning import KeepChecks
+from contracts.states import AcceptanceMode, AgentKind, CriterionState
 from contracts.steps import (
+    ACCEPTANCE_CHECK,
     TESTS_CHECK,
     AnalysisRequest,
     Check,
@@ -59,6 +63,22 @@ class EngineeringState(TypedDict, total=False):
     publish_status: str
     conflict: list[str]
     answer: str
+    project_name: str
+    acceptance: str
+    plan_approval: str
+    spec: dict[str, Any]
+    ignored: list[str]
+    retires: list[str]
+    taken_back: list[str]
+    plan_hash: str
+    accepted: bool
+    taken_as_is: bool
+    judged: list[dict[str, Any]]
+    unmet: list[str]
+    broken: list[str]
+    unmet_fingerprint: str | None
+    last_unmet_fingerprint: str | None
+    screenshots: list[str]
     agent: str | None
     model: str | None
     fresh_session: bool
@@ -144,11 +164,13 @@ class EngineeringNodes:
             branch=state["branch"],
             commit=state["commit"],
             base_commit=state["base_commit"],
-            summary=state.get("summary", ""),
-            checks=[Check(name=TESTS_CHECK, commit=state["commit"], passed=state.get("passed", False))],
+            summary=_summary(state),
+            checks=_checks(state),
         )
         await refuse_if_ended(self.platform, state["task_id"])
         result = await to_the_end(self.forge.publish(request))
+        if result.status == "published" and state.get("judged"):
+            await beating(self.platform.keep_checks(state["project_id"], state["task_id"], _promises(state)))
         update: EngineeringState = {
             "publish_status": result.status,
             "commit": result.commit,
@@ -157,6 +179,32 @@ class EngineeringNodes:
         if result.files_changed:
             update["files_changed"] = result.files_changed[:500]
         return update
+
+
+def _summary(state: EngineeringState) -> str:
+    """What the agent says of its work, and what was seen of it."""
+    judged = [Criterion.model_validate(one) for one in state.get("judged", [])]
+    return bounded("\n\n".join(filter(None, [state.get("summary", ""), verdict_text(judged)])), MAX_TEXT)
+
+
+def _checks(state: EngineeringState) -> list[Check]:
+    commit, found = (
+        state["commit"],
+        [Check(name=TESTS_CHECK, commit=state["commit"], passed=state.get("passed", False))],
+    )
+    if state.get("acceptance") == AcceptanceMode.BINDING:
+        passed = state.get("accepted", False) or state.get("taken_as_is", False)
+        found.append(Check(name=ACCEPTANCE_CHECK, commit=commit, passed=passed))
+    return found
+
+
+def _promises(state: EngineeringState) -> KeepChecks:
+    """What was seen to be there is promised from now on. Whoever takes the work as it is gives up what it broke."""
+    judged = [Criterion.model_validate(one) for one in state.get("judged", [])]
+    return KeepChecks(
+        met=[one.id for one in judged if one.state is CriterionState.MET],
+        given_up=state.get("broken", []) if state.get("taken_as_is") else [],
+    )
 
 
 def _after_turn(state: EngineeringState, turn: int, outcome: TurnOutcome) -> EngineeringState:
@@ -182,6 +230,9 @@ def _after_turn(state: EngineeringState, turn: int, outcome: TurnOutcome) -> Eng
         "criteria": [one.model_dump(mode="json") for one in outcome.criteria] or state.get("criteria", []),
         "publish_status": "",
         "tested": False,
+        "accepted": False,
+        "taken_as_is": False,
+        "unmet": [],
     }
 
 
@@ -207,6 +258,7 @@ def _after_refusal(state: EngineeringState, turn: int, evidence: str) -> Enginee
         "same_failure": fingerprint == state.get("fingerprint"),
         "publish_status": "",
         "tested": False,
+        "unmet": [],
     }
 
 

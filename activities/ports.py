@@ -12,10 +12,20 @@ from typing import Protocol
 from contracts.acceptance import AcceptanceRequest, AcceptanceResult
 from contracts.agent_workers import SendMessageCommand, SendMessageResponse, TurnOutcome
 from contracts.artifacts import ArtifactRef
+from contracts.costs import CostEstimate, CostEstimateRequest
 from contracts.departments import DeployMessage, DeployResult, ScaffolderMessage
 from contracts.maintenance import OpenTask, Tidied, WorkflowEnding
 from contracts.models import ModelBudget, ModelSpending, ModelTurn, OpenModelTurn, RaiseModelBudget
 from contracts.nouns import DeploymentDTO, DeploymentRecord, PortAllocationDTO, ReleaseHealth, ServerDTO
+from contracts.planning import (
+    CheckWriting,
+    KeepChecks,
+    Plan,
+    PlanRequest,
+    ProjectChecks,
+    ProposedChecks,
+    WrittenChecks,
+)
 from contracts.progress import FineEvent, Projection, ProjectionAck
 from contracts.steps import (
     AnalysisRequest,
@@ -44,6 +54,7 @@ from contracts.worker_steps import (
     AgentWorkerAck,
     AgentWorkerProjection,
     BranchTakeUp,
+    OpenWorker,
     TakenUp,
     TurnControl,
     TurnLeft,
@@ -168,6 +179,35 @@ class Acceptance(Protocol):
         """Stop the checks and the services; none of it runs when this returns."""
 
 
+class Planner(Protocol):
+    """Says what done means, before anything is built."""
+
+    async def plan(self, request: PlanRequest) -> Plan:
+        """The spec with criteria that quote the words of the wish, and what the wish takes back. The same again for a
+        repeated call."""
+
+
+class CheckWriter(Protocol):
+    """Writes checks from the wish and the API description of a service: it sees no code, and is not the agent that
+    wrote it."""
+
+    async def write(self, request: CheckWriting) -> WrittenChecks:
+        """The same again for a repeated call. Asked without a description first: one costs a start of the service."""
+
+
+class ApiDescriptions(Protocol):
+    """What the running service of a commit says of its API."""
+
+    async def describe(self, request: AcceptanceRequest, follow: Follow) -> str:
+        """The OpenAPI description as JSON; empty if the service has none, does not start, or nothing can run here.
+
+        Raises what `Acceptance.accept` does.
+        """
+
+    async def stop(self, request: AcceptanceRequest) -> None:
+        """Stop what was started for it; none of it runs when this returns."""
+
+
 class DeployTarget(Protocol):
     """Puts releases on servers. Idents derive from the release, so a repeated call adopts."""
 
@@ -211,6 +251,15 @@ class Platform(Protocol):
     async def has_ended(self, task_id: str) -> bool:
         """Whether the task has its final state; False for one that nobody knows."""
 
+    async def project_checks(self, project_id: str, task_id: str = "") -> ProjectChecks:
+        """What the project has promised, and what the task has proposed. Nothing for what is no project."""
+
+    async def propose_checks(self, project_id: str, task_id: str, checks: ProposedChecks) -> ProposedChecks:
+        """Record the checks of a task, in place of those that it had."""
+
+    async def keep_checks(self, project_id: str, task_id: str, kept: KeepChecks) -> None:
+        """What the task has proposed and was met is promised from now on; what it retires is not. Repeatable."""
+
     async def record_worker(self, projection: AgentWorkerProjection) -> AgentWorkerAck: ...
 
     async def post_events(self, task_id: str, events: list[FineEvent]) -> None:
@@ -227,6 +276,9 @@ class Platform(Protocol):
 
     async def end_model_turn(self, worker_id: str, turn: int) -> ModelSpending:
         """From now on the turn's token opens nothing; what it has spent."""
+
+    async def estimate_cost(self, request: CostEstimateRequest) -> CostEstimate:
+        """What the task will probably cost; the first answer for each task stays."""
 
     async def generate_secrets(self, project_id: str, names: list[str]) -> None: ...
 
@@ -245,6 +297,9 @@ class Platform(Protocol):
 
     async def open_tasks(self) -> list[OpenTask]:
         """Everybody's tasks that have not ended."""
+
+    async def open_workers(self) -> list[OpenWorker]:
+        """Everybody's agent workers that have not ended."""
 
     async def tidy(self) -> Tidied:
         """Delete what nobody can use any more."""

@@ -26,8 +26,9 @@ from contracts.nouns import StartedTask
 from contracts.questions import AnswerAccepted, AnswerCommand
 from runtime.keyring import KeyRing
 from runtime.settings import Settings
+from runtime.temporal.agent_workers import RunningTurn
 from runtime.temporal.client import connect
-from runtime.temporal.gateway import Gateway, RunningTurn, Work, WorkflowDescription
+from runtime.temporal.gateway import Gateway, Work, WorkflowDescription
 from runtime.temporal.task_queues import QueueFacts, QueueWaits
 
 

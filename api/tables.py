@@ -178,6 +178,36 @@ class SettingRow(SQLModel, table=True):
     changed_at: datetime = _time()
 
 
+class ProjectCheckRow(SQLModel, table=True):
+    """A check that a project has promised to pass. `number` only grows within a project, and gives the order.
+
+    `dropped_at`: somebody has given it up; promised again it is kept again.
+    """
+
+    __tablename__ = "project_checks"
+
+    project_id: str = Field(sa_column=Column(ForeignKey("projects.id"), primary_key=True))
+    id: str = Field(sa_column=Column(ID, primary_key=True))
+    task_id: str = Field(sa_column=Column(ID, nullable=False))
+    number: int = Field(sa_column=Column(BigInteger, nullable=False))
+    check_document: Document = _json()
+    criterion: Document = _json()
+    kept_at: datetime = _time()
+    dropped_by: int | None = Field(default=None, sa_column=Column(BigInteger))
+    dropped_at: datetime | None = Field(default=None, sa_column=Column(DateTime(timezone=True)))
+
+
+class ProposedChecksRow(SQLModel, table=True):
+    """What a task has proposed to promise, until its work is published."""
+
+    __tablename__ = "proposed_checks"
+
+    project_id: str = Field(sa_column=Column(ForeignKey("projects.id"), primary_key=True))
+    task_id: str = Field(sa_column=Column(ID, primary_key=True))
+    document: Document = _json()
+    proposed_at: datetime = _time()
+
+
 class TaskRow(SQLModel, table=True):
     """`seq` is the last accepted projection; `last_event_seq` the newest event of the task's stream."""
 

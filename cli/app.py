@@ -29,6 +29,7 @@ COMMANDS: Final = {
     "question": ("cli.commands.question", "See what the platform asks you."),
     "answer": ("cli.commands.answer", "Answer a question. The first valid answer counts."),
     "settings": ("cli.commands.settings", "Change how the platform works, for one project or for all."),
+    "cost": ("cli.commands.cost", "Show what agents have cost: by project, task, agent, model or role."),
     "secret": ("cli.commands.secret", "Store a project's secrets. What you stored cannot be read back."),
     "user": ("cli.commands.user", "Add, list, block and remove the people who may use this platform."),
     "token": ("cli.commands.agent_token", "Create short-lived tokens for agents."),

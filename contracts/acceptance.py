@@ -301,6 +301,7 @@ AcceptanceChecks = Annotated[list[AcceptanceCheck], Field(max_length=MAX_CHECKS)
 
 class AcceptanceRequest(Step):
     """Run `checks` against the services of `commit`. `timeout_s`: seconds for all of it, the start included.
+    `answer_limit`: characters of each answer that the report keeps.
 
     `not_checkable`: criterion to the reason why no check can show it, where whoever wrote the checks gave one. Other
     criteria without a check are not checkable, too.
@@ -317,6 +318,7 @@ class AcceptanceRequest(Step):
         default_factory=dict, max_length=MAX_CRITERIA
     )
     timeout_s: int = Field(default=900, ge=30, le=3_600)
+    answer_limit: int = Field(default=1_500, ge=100, le=400_000)
 
     @model_validator(mode="after")
     def _checks_show_criteria(self) -> Self:

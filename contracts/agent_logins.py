@@ -28,7 +28,7 @@ class AgentLogin:
 LOGINS: Final[dict[AgentKind, AgentLogin]] = {
     AgentKind.CLAUDE_CODE: AgentLogin(
         ("claude",),
-        {"CLAUDE_CONFIG_DIR": PLACE, "DISABLE_AUTOUPDATER": "1"},
+        {"CLAUDE_CONFIG_DIR": PLACE, "DISABLE_AUTOUPDATER": "1", "CLAUDE_CODE_MAX_RETRIES": "0"},
         ("*.anthropic.com", "claude.ai", "*.claude.ai", "*.claude.com"),
     ),
     AgentKind.CODEX: AgentLogin(

@@ -11,7 +11,7 @@ from contracts.models import ModelName
 from contracts.project_settings import MAX_WATCH_S
 from contracts.project_spec import ProjectName, ProjectSlug, ProjectSpec
 from contracts.retries import OptionalStep, WorkDone
-from contracts.states import AgentKind, DeployAction, ReleaseState
+from contracts.states import AcceptanceMode, AgentKind, DeployAction, PlanApproval, ReleaseState
 
 RepositoryFullName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][\w.-]{0,99}/[A-Za-z0-9][\w.-]{0,99}$")]
 """`org/name`, as the project's row names it. Messages carry it; nobody makes it from other names."""
@@ -22,7 +22,8 @@ SecretRef = Annotated[str, StringConstraints(pattern=r"^secret://[A-Za-z0-9._/-]
 class EngineeringMessage(BaseMessage):
     """One wish to one verified commit. Input of workflow `engineering`.
 
-    The workflow `parent_workflow_id` is told when a question is asked and closed. At a limit of a model,
+    Messages of before there was acceptance have it off: what they began goes on without. The workflow
+    `parent_workflow_id` is told when a question is asked and closed. At a limit of a model,
     `fallback_agents` take over in their order, `cheaper_model` is what a person can change to, and `wait_for_limits`
     says whether a usage window is waited out without asking. `done` is what an earlier attempt has finished, `advice`
     what a person has said since.
@@ -43,6 +44,8 @@ class EngineeringMessage(BaseMessage):
     max_rounds: int = Field(default=3, ge=1, le=10)
     turn_timeout_s: int = Field(default=3600, ge=1, le=86_400)
     question_reminder_s: int = Field(default=86_400, ge=1)
+    acceptance: AcceptanceMode = AcceptanceMode.OFF
+    plan_approval: PlanApproval = PlanApproval.OFF
     model: ModelName | None = None
     cheaper_model: ModelName | None = None
     fallback_agents: list[AgentKind] = Field(default_factory=list, max_length=10)
@@ -59,6 +62,7 @@ class EngineeringResult(BaseResult):
     error_code: str | None = None
     summary: str | None = None
     criteria: Criteria = Field(default_factory=list)
+    screenshots: list[str] = Field(default_factory=list, max_length=20)
 
 
 class DeployMessage(BaseMessage):
@@ -116,6 +120,8 @@ class DeliveryMessage(BaseMessage):
     turn_timeout_s: int = Field(default=3600, ge=1, le=86_400)
     question_reminder_s: int = Field(default=86_400, ge=1)
     watch_s: int = Field(default=0, ge=0, le=MAX_WATCH_S)
+    acceptance: AcceptanceMode = AcceptanceMode.OFF
+    plan_approval: PlanApproval = PlanApproval.OFF
     model: ModelName | None = None
     cheaper_model: ModelName | None = None
     fallback_agents: list[AgentKind] = Field(default_factory=list, max_length=10)

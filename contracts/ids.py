@@ -94,6 +94,11 @@ def verification_name(task_id: str, commit: str) -> str:
     return f"test-{task_id}-{commit[:12]}"
 
 
+def acceptance_name(task_id: str, commit: str, digest: str) -> str:
+    """Name of the run that checks a wish: one per task, commit and set of checks."""
+    return f"accept-{task_id}-{commit[:12]}-{digest[:8]}"
+
+
 def release_run_name(release_id: str, task_id: str) -> str:
     """Name of the detached run of the release program: one per release and task."""
     return f"play-{release_id}-{task_id}"

@@ -112,7 +112,7 @@ class ModelSpending(Contract):
 class RaiseModelBudget(Contract):
     """Raises a budget by `add_usd`; the same `request_id` raises it once. `by` is the person who has decided it.
 
-    `scope_id` is `<worker_id>:<turn>`, a task, a project, or for a month `YYYY-MM`.
+    `scope_id` is `<worker_id>:<turn>`, a task, a project, or a month: `<project>:YYYY-MM`, `YYYY-MM` for everybody's.
     """
 
     request_id: str = Field(min_length=1, max_length=200)

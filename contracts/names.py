@@ -33,6 +33,7 @@ class ActivityName:
     WORKSPACE_TAKE_UP: Final = "workspace.take_up"
     AGENT_WORKER_RECORD: Final = "agent_worker.record"
     VERIFICATION_STOP: Final = "verification.stop"
+    ACCEPTANCE_STOP: Final = "acceptance.stop"
     MODEL_BUDGET_RAISE: Final = "model_budget.raise"
     AGENT_WORKER_CLOSE: Final = "agent_worker.close"
     DEPLOYMENT_JOIN: Final = "deployment.join"
@@ -83,3 +84,5 @@ class SearchAttribute:
 
 LINK_OF: Final = "link_of_"
 """In a task's result, before the name of a service: where people reach it."""
+SCREENSHOT: Final = "screenshot_"
+"""In a task's result, before a number: a picture of a page, in the artifact store."""

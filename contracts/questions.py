@@ -19,6 +19,8 @@ class OwnQuestion(StrEnum):
     NOTHING_COMMITTED = "nothing-committed"
     SAME_FAILURE = "same-failure"
     STILL_RED = "still-red"
+    APPROVE_PLAN = "approve-plan"
+    UNMET = "unmet"
     BUDGET_NEARLY_SPENT = "budget-nearly-spent"
     BUDGET_SPENT = "budget-spent"
     USAGE_WINDOW = "usage-window"

@@ -15,6 +15,8 @@ from contracts.states import AgentKind, DeployAction
 TESTS_CHECK = "tests"
 """The check without which nothing reaches a protected main branch: the project's own, run by the Tester."""
 
+ACCEPTANCE_CHECK = "acceptance"
+"""That the running service does what the wish asks for; not among the checks where that is only advice."""
 
 MAX_START_LIMIT_S = 240
 """The longest that a service may take to start: a return to a release must fit into a step of the release program."""

@@ -6,6 +6,7 @@ from typing import Any, Final
 _IN_WORDS: Final = {
     r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$": "use letters, digits, dots, dashes and underscores, at most 100, "
     "beginning with a letter or a digit",
+    r"^[\x21-\x7e]+$": "give a model as its vendor calls it: no spaces, at most 200 characters",
     r"^w-[A-Za-z0-9._-]{1,98}$": "use `w-` and then letters, digits, dots, dashes and underscores, at most 100 in all",
     r"^-?[A-Za-z0-9][A-Za-z0-9._-]{0,99}$": "give the id of a project, the handle of a server or the number of a chat",
     r"^[0-9a-f]{40}$": "give the whole commit id: 40 characters of 0 to 9 and a to f",

@@ -97,3 +97,14 @@ class AgentWorkerAck(Step):
     """`accepted` is false when the API already holds this or a later state; that is not an error."""
 
     accepted: bool
+
+
+class OpenWorker(Step):
+    """An agent worker that has not ended, as its workflow has told of it last, and when."""
+
+    told: AgentWorkerProjection
+    updated_at: AwareDatetime
+
+
+class OpenWorkerList(Step):
+    items: list[OpenWorker]

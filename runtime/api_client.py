@@ -19,6 +19,7 @@ from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, stop
 
 from contracts.agent_workers import DeleteWorkerResponse, SendFileResponse, SteerWorkerResponse, StopTurnResponse
 from contracts.base import Page
+from contracts.costs import CostEstimate, CostEstimateRequest, CostReport
 from contracts.errors import ErrorClass, ErrorCode, OrchestratorError, bounded
 from contracts.maintenance import OpenTask, OpenTaskList, Tidied
 from contracts.models import ModelBudget, ModelSpending, ModelTurn, OpenModelTurn, RaiseModelBudget
@@ -38,6 +39,8 @@ from contracts.nouns import (
     EventList,
     EventsAccepted,
     Health,
+    PlatformSecretDTO,
+    PlatformSecretList,
     PortAllocationDTO,
     PortAllocationRequest,
     Problem,
@@ -77,6 +80,7 @@ from contracts.nouns import (
     WhoAmI,
 )
 from contracts.outside_text import cleaned_in
+from contracts.planning import KeepChecks, KeptCheckDTO, KeptCheckList, ProjectChecks, ProposedChecks
 from contracts.progress import FineEvent, Projection, ProjectionAck, StreamedEvent
 from contracts.project_settings import EgressHosts, SettingDTO, SettingHistory, SettingList, SettingValue, SettingWrite
 from contracts.questions import AnswerAccepted, QuestionDTO
@@ -94,7 +98,7 @@ from contracts.worker_nouns import (
     WorkerRequest,
     WorkerSteer,
 )
-from contracts.worker_steps import AgentWorkerAck, AgentWorkerProjection
+from contracts.worker_steps import AgentWorkerAck, AgentWorkerProjection, OpenWorker, OpenWorkerList
 from runtime.observability import telemetry
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -204,6 +208,11 @@ class ApiClient:
     async def create_token(self, body: TokenRequest) -> TokenCreated:
         return await self._post("/tokens", TokenCreated, body, repeatable=False)
 
+    async def costs(self, **wanted: str | None) -> CostReport:
+        """What agents have cost; `wanted` may name month, project_id and by."""
+        params = {name: value for name, value in wanted.items() if value is not None}
+        return await self._get("/costs", CostReport, params)
+
     # Projects and their secrets
 
     async def create_project(self, body: ProjectCreate) -> ProjectDTO:
@@ -235,6 +244,15 @@ class ApiClient:
         reply = await self._send("DELETE", path, params={"confirm": confirm}, repeatable=False)
         return _parsed(ProjectDeletion, reply.content)
 
+    async def checks(self, project_id: str, *, dropped: bool = False) -> list[KeptCheckDTO]:
+        """What the project has promised; with what somebody has dropped if asked for."""
+        path, params = f"/projects/{_part(project_id)}/checks", {"dropped": "true"} if dropped else {}
+        return [check async for page in self._pages(path, KeptCheckList, params) for check in page.items]
+
+    async def drop_check(self, project_id: str, check_id: str) -> KeptCheckDTO:
+        path = f"/projects/{_part(project_id)}/checks/{_part(check_id)}"
+        return await self._request("DELETE", path, KeptCheckDTO, None)
+
     async def secrets(self, project_id: str) -> list[SecretDTO]:
         return (await self._get(f"/projects/{_part(project_id)}/secrets", SecretList)).items
 
@@ -249,6 +267,17 @@ class ApiClient:
 
     async def delete_secret(self, project_id: str, name: str) -> None:
         await self._send("DELETE", f"/projects/{_part(project_id)}/secrets/{_part(name)}")
+
+    async def platform_secrets(self) -> list[PlatformSecretDTO]:
+        """The installation's secrets, for administrators; never their values."""
+        return (await self._get("/platform-secrets", PlatformSecretList)).items
+
+    async def set_platform_secret(self, name: str, value: SecretStr) -> list[PlatformSecretDTO]:
+        path = f"/platform-secrets/{_part(name)}"
+        return (await self._request("PUT", path, PlatformSecretList, SecretWrite(value=value))).items
+
+    async def delete_platform_secret(self, name: str) -> None:
+        await self._send("DELETE", f"/platform-secrets/{_part(name)}")
 
     async def settings(self, project_id: str | None = None) -> list[SettingDTO]:
         """Those of the project, or of the installation."""
@@ -398,6 +427,11 @@ class ApiClient:
         path = f"/tasks/{_part(task_id)}/artifacts/{_part(sha256)}"
         return await self._get(path, ArtifactContent, {"offset": str(offset)})
 
+    async def picture(self, uri: str) -> bytes:
+        """A picture of a page, as the result of a task names it: `artifact://<sha256>/<name>`."""
+        sha256, _, name = uri.removeprefix("artifact://").partition("/")
+        return (await self._send("GET", f"/pictures/{_part(sha256)}/{_part(name)}")).content
+
     # Questions
 
     async def questions(self, *, project_id: str | None = None, state: str | None = "open") -> list[QuestionDTO]:
@@ -451,6 +485,16 @@ class ApiClient:
                 return found
             found += page
 
+    async def open_workers(self) -> list[OpenWorker]:
+        """Everybody's agent workers that have not ended."""
+        found: list[OpenWorker] = []
+        while True:
+            after = {"after": found[-1].told.worker_id} if found else {}
+            page = (await self._get("/internal/workers", OpenWorkerList, after)).items
+            if not page:
+                return found
+            found += page
+
     async def tidy(self) -> Tidied:
         """Delete what nobody can use any more."""
         return await self._post("/internal/tidy", Tidied, None)
@@ -459,6 +503,21 @@ class ApiClient:
         """Store fine events; those whose key is known already are left as they are."""
         if events:
             await self._post("/internal/events", EventsAccepted, EventBatch(task_id=task_id, events=events))
+
+    async def project_checks(self, project_id: str, task_id: str = "") -> ProjectChecks:
+        """What the project has promised, and what the task has proposed."""
+        params = {"task_id": task_id} if task_id else None
+        return await self._get(f"/internal/projects/{_part(project_id)}/checks", ProjectChecks, params)
+
+    async def propose_checks(self, project_id: str, task_id: str, checks: ProposedChecks) -> ProposedChecks:
+        """Record the checks of a task, in place of those that it had."""
+        path = f"/internal/projects/{_part(project_id)}/checks/proposed/{_part(task_id)}"
+        return await self._request("PUT", path, ProposedChecks, checks)
+
+    async def keep_checks(self, project_id: str, task_id: str, kept: KeepChecks) -> None:
+        """What the task has proposed and was met is promised from now on."""
+        path = f"/internal/projects/{_part(project_id)}/checks/proposed/{_part(task_id)}/keep"
+        await self._send("POST", path, body=kept)
 
     async def egress_hosts(self, project_id: str) -> list[str]:
         """What agents of the project may reach; nothing for what is no project."""
@@ -510,9 +569,11 @@ class ApiClient:
         """The turn's token opens nothing from now on."""
         return await self._post(f"/internal/model-turns/{_part(worker_id)}/{turn}/end", ModelSpending, None)
 
-    async def raise_model_budget(self, request: RaiseModelBudget) -> ModelBudget:
-        """Raise a budget on behalf of a person, once for each request id."""
-        return await self._post("/internal/model-budgets", ModelBudget, request)
+    async def raise_model_budget(self, body: RaiseModelBudget) -> ModelBudget:
+        return await self._post("/internal/model-budgets", ModelBudget, body)
+
+    async def estimate_cost(self, body: CostEstimateRequest) -> CostEstimate:
+        return await self._post("/internal/cost-estimates", CostEstimate, body)
 
     # How a request is made
 

@@ -15,6 +15,9 @@ from activities.adapters.containers.images import BASE_IMAGE, DockerImages
 from activities.adapters.containers.runs import ContainerRuns
 from activities.adapters.containers.tester import DockerTester
 from activities.adapters.containers.workspaces import DockerWorkspaces
+from activities.adapters.planning.script_checks import ScriptCheckWriter
+from activities.adapters.planning.script_planner import ScriptPlanner
+from activities.adapters.planning.unchecked import WithoutAcceptance
 from activities.adapters.playbooks.by_server import build_target
 from activities.adapters.process.agent import ProcessAgentRuntime
 from activities.adapters.process.tester import ProcessTester
@@ -35,6 +38,7 @@ from workers.forges import build_forge
 from workers.wiring import Ports
 
 _ANSWER_S = 1.0
+_NO_CLEAN_PLACE = "Nothing was run to check this."
 
 
 @dataclass(frozen=True)
@@ -60,6 +64,7 @@ def build_ports(settings: Settings, client: Client, api: ApiClient, *, in_contai
     forge = build_forge(settings)
     build = containers if in_containers else processes
     environment = build(settings, forge, artifacts)
+    unchecked = WithoutAcceptance(_NO_CLEAN_PLACE)
     return Ports(
         forge=forge,
         workspaces=environment.workspaces,
@@ -69,6 +74,10 @@ def build_ports(settings: Settings, client: Client, api: ApiClient, *, in_contai
         target=build_target(settings, artifacts, forge, api, in_containers=in_containers),
         platform=api,
         workflow_client=TemporalWorkflowClient(client),
+        planner=ScriptPlanner(),
+        check_writer=ScriptCheckWriter(),
+        acceptance=unchecked,
+        descriptions=unchecked,
     )
 
 

@@ -73,7 +73,11 @@ class DeliveryWorkflow:
 
     async def _deliver(self) -> DeliveryResult:
         self._ledger.stage(Stage.ENGINEERING, "Engineering turns the description into a verified commit.", percent=5)
-        built = continuing.built(self._message) or await self._engineer()
+        built = continuing.built(self._message)
+        if built is not None:
+            self._ledger.note(continuing.told_of_built(built))
+        else:
+            built = await self._engineer()
         failures.stop_if_cancelled()
         self._ledger.stage(Stage.DEPLOY, f"Deploying commit {str(built.commit_sha)[:12]}.", percent=60)
         live = await self._deploy(built)
@@ -97,6 +101,8 @@ class DeliveryWorkflow:
             max_rounds=message.max_rounds,
             turn_timeout_s=message.turn_timeout_s,
             question_reminder_s=message.question_reminder_s,
+            acceptance=message.acceptance,
+            plan_approval=message.plan_approval,
             parent_task_id=message.task_id,
             parent_workflow_id=workflow.info().workflow_id,
             model=message.model,
@@ -182,6 +188,7 @@ class DeliveryWorkflow:
                 "release_id": live.release_id,
                 "summary": built.summary,
                 **rules.links_for_people(live.links),
+                **rules.screenshots_for_people(built.screenshots),
             },
             criteria=built.criteria,
         )

@@ -1,6 +1,7 @@
 """Engineering: from a wish to a commit that the remote has and whose tests we ran.
 
-Life: scaffold -> agent worker -> engineering graph (plan, develop, verify, publish; a person where it is stuck).
+Life: scaffold -> agent worker -> engineering graph (plan, develop, verify, accept, publish; a person where it is
+stuck).
 Update `answer` goes straight here; cancel stops the agent and the tests, confirmed. The final state is written on
 success, failure and cancellation.
 """
@@ -14,10 +15,12 @@ from temporalio.exceptions import FailureError, is_cancelled_exception
 from temporalio.workflow import ParentClosePolicy
 
 with workflow.unsafe.imports_passed_through():
+    from activities.acceptance import AcceptanceNodes
     from activities.departments import DepartmentActivities
     from activities.engineering import EngineeringNodes
     from activities.repository import RepositoryActivities
     from contracts import ids
+    from contracts.acceptance import AcceptanceRequest
     from contracts.agent_workers import (
         AgentWorkerResult,
         AgentWorkerRun,
@@ -30,10 +33,10 @@ with workflow.unsafe.imports_passed_through():
     from contracts.errors import ErrorCode
     from contracts.names import GraphName, UpdateName, WorkflowName
     from contracts.questions import AnswerAccepted, AnswerCommand, QuestionWording
-    from contracts.states import ProjectStatus, QuestionKind, ResultStatus, Stage, TaskKind, TaskState
+    from contracts.states import AcceptanceMode, ProjectStatus, QuestionKind, ResultStatus, Stage, TaskKind, TaskState
     from contracts.steps import ScaffoldResult, VerificationRequest
     from contracts.subjects import Subject
-    from workflows import failures, options, patches, rules
+    from workflows import acceptance_rules, failures, options, patches, rules
     from workflows.children import cancel_in_any_run
     from workflows.graph_run import run_graph
     from workflows.ledger import Ledger
@@ -42,6 +45,8 @@ with workflow.unsafe.imports_passed_through():
     from workflows.visibility import attributes
 
 _STAGES = {
+    "specify": (Stage.PLANNING, 25, None),
+    "accept": (Stage.ACCEPTING, 75, None),
     "develop": (Stage.DEVELOPING, 35, ProjectStatus.DEVELOPING),
     "verify": (Stage.TESTING, 65, ProjectStatus.TESTING),
     "publish": (Stage.PUBLISHING, 85, None),
@@ -157,8 +162,17 @@ class EngineeringWorkflow:
             "verified_base": scaffold.commit,
             "turn_timeout_s": self._message.turn_timeout_s,
             "max_rounds": self._message.max_rounds,
+            **self._planned_state(),
             **continuing.first_state(self._message),
         }
+
+    def _planned_state(self) -> dict[str, Any]:
+        """What the nodes that older messages do not ask for need besides."""
+        asked = {"acceptance": self._message.acceptance.value, "plan_approval": self._message.plan_approval.value}
+        if not acceptance_rules.is_planned(asked):
+            return {}
+        spec = rules.spec_of(self._message).model_dump(mode="json")
+        return {**asked, "project_name": self._name, "spec": spec}
 
     def _entered(self, node: str, state: dict[str, Any]) -> None:
         self._state, self._green = dict(state), continuing.green_at(node, state) or self._green
@@ -169,20 +183,24 @@ class EngineeringWorkflow:
         texts = {
             "develop": f"The Developer is working, turn {state.get('turn', 0) + 1}.",
             "verify": f"The Tester is running the project's own checks at {str(state.get('commit'))[:12]}.",
+            "specify": "Saying what done means.",
+            "accept": f"The service of {str(state.get('commit'))[:12]} is checked against the description.",
             "publish": "The checks are green; publishing the commit.",
         }
         self._ledger.stage(stage, texts[node], percent=percent, project_status=project_status)
 
     async def _ask(self, interrupt: dict[str, Any], state: dict[str, Any]) -> str | dict[str, Any]:
         self._artifacts = [ArtifactRef.model_validate(ref) for ref in state.get("artifacts", [])]
+        plan_hash = interrupt.get("plan_hash")
         if interrupt.get("kind") == "limit":
             resumption = await self._parking.resume(resuming.limit_of(interrupt), int(interrupt["turn"]))
             return resumption.model_dump(mode="json")
         answer = await self._ledger.ask(
-            QuestionKind.CLARIFICATION,
+            QuestionKind.APPROVAL if plan_hash else QuestionKind.CLARIFICATION,
             str(interrupt["question"]),
             choices=[str(choice) for choice in interrupt["choices"]],
             reminder=timedelta(seconds=self._message.question_reminder_s),
+            plan_hash=plan_hash,
             wording=QuestionWording.model_validate(interrupt["wording"]) if interrupt["wording"] else None,
         )
         return answer.text
@@ -190,11 +208,19 @@ class EngineeringWorkflow:
     async def _complete(self, state: dict[str, Any]) -> EngineeringResult:
         commit, branch = str(state["commit"]), str(state["branch"])
         summary = str(state.get("summary") or "")
-        criteria = [Criterion.model_validate(one) for one in state.get("criteria", [])]
+        criteria = [Criterion.model_validate(one) for one in state.get("judged") or state.get("criteria", [])]
+        screenshots = [str(uri) for uri in state.get("screenshots", [])]
+        result: dict[str, str | int | None] = {
+            "commit_sha": commit,
+            "branch": branch,
+            "repository": self._repository,
+            "summary": summary,
+            **rules.screenshots_for_people(screenshots),
+        }
         await self._ledger.finish(
             TaskState.COMPLETED,
             f"Commit {commit[:12]} is on main, its checks are green. {summary}",
-            result={"commit_sha": commit, "branch": branch, "repository": self._repository, "summary": summary},
+            result=result,
             artifacts=self._artifacts,
             criteria=criteria,
         )
@@ -207,12 +233,15 @@ class EngineeringWorkflow:
             branch=branch,
             summary=summary,
             criteria=criteria,
+            screenshots=screenshots,
         )
 
     async def _record_cancellation(self, *, unheard: bool) -> None:
         self._ledger.note("Cancelling: stopping the agent and the tests.")
         if unheard and self._verified:
             await self._stop_tests(self._verified)
+            if self._message.acceptance is not AcceptanceMode.OFF:
+                await self._stop_acceptance(self._verified)
         await self._cancel_agent_worker()
         status = ProjectStatus.SCAFFOLDED if self._scaffolded else ProjectStatus.DRAFT
         await self._ledger.finish(
@@ -317,6 +346,20 @@ class EngineeringWorkflow:
                 commit=commit,
             ),
             **options.named(options.STOP, "Stop the tests"),
+        )
+
+    async def _stop_acceptance(self, commit: str) -> None:
+        await workflow.execute_activity_method(
+            AcceptanceNodes.stop_acceptance,
+            AcceptanceRequest(
+                task_id=self._message.task_id,
+                project_id=self._message.project_id,
+                project_name=self._name,
+                repository=self._repository,
+                commit=commit,
+                criteria=[],
+            ),
+            **options.named(options.STOP, "Stop the acceptance"),
         )
 
     async def _generate(self) -> ScaffoldResult:

@@ -9,7 +9,7 @@ from contracts import limit_answers as answers
 from contracts.base import MAX_TEXT, Contract
 from contracts.departments import EngineeringMessage
 from contracts.errors import ErrorCode, bounded
-from contracts.names import LINK_OF
+from contracts.names import LINK_OF, SCREENSHOT
 from contracts.progress import ProgressEvent, Projection
 from contracts.project_spec import ProjectSpec
 from contracts.questions import AnswerCommand, OwnQuestion, QuestionDTO, QuestionWording
@@ -22,9 +22,13 @@ STOP_WORDS = frozenset({"stop", "cancel", "стоп", "отмена"})
 RETRY = "retry"
 STOP = "stop"
 APPROVE = "approve"
+EVERYBODY = "everybody"
+"""Whose budget it is that only an admin raises."""
+AS_IS = "accept"
+"""A person takes the work although something of the wish is not there."""
 REFUSED = "refused"
 """The status of a turn whose commits could not be taken."""
-_OWN = frozenset({RETRY, STOP, APPROVE, answers.NOW, answers.HOLD, answers.GO_ON, answers.CHEAPER})
+_OWN = frozenset({RETRY, STOP, APPROVE, AS_IS, answers.NOW, answers.HOLD, answers.GO_ON, answers.CHEAPER})
 """The choices that the platform itself offers."""
 
 UNSHOWN = "What happened could not be recorded in words; the Temporal Web UI has them."
@@ -256,10 +260,10 @@ def _may_answer(question: QuestionDTO, command: AnswerCommand) -> bool:
 
 
 def _may_spend(question: QuestionDTO, command: AnswerCommand) -> bool:
-    """Whether the actor may decide about money: an owner, and for what everybody shares, such as a month, an admin."""
+    """Whether the actor may decide about money: an owner, and for what everybody shares, an admin."""
     if command.actor.role is Role.ADMIN:
         return True
-    shared = question.wording is not None and question.wording.fields.get("scope") == "month"
+    shared = question.wording is not None and question.wording.fields.get("scope") == EVERYBODY
     if shared and answers.raise_of(command.text) is not None:
         return False
     if command.member_role is None:
@@ -301,3 +305,8 @@ def _unfit(question: QuestionDTO, command: AnswerCommand) -> tuple[ErrorCode, st
 def links_for_people(links: Mapping[str, str]) -> dict[str, str]:
     """What a task's result says of the services of a project that has several: each has its own link."""
     return {f"{LINK_OF}{service}": link for service, link in links.items()} if len(links) > 1 else {}
+
+
+def screenshots_for_people(screenshots: Sequence[str]) -> dict[str, str]:
+    """What a task's result says of the pictures of its pages: where each is in the artifact store."""
+    return {f"{SCREENSHOT}{number}": uri for number, uri in enumerate(screenshots, start=1)}

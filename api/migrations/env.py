@@ -2,6 +2,7 @@
 
 from alembic import context
 
+from api import model_tables  # noqa: F401 - its tables are in METADATA once it is imported
 from api.tables import METADATA
 from api.workers import tables as workers
 

@@ -15,7 +15,9 @@ from api.tables import (
     EventRow,
     MembershipRow,
     PortAllocationRow,
+    ProjectCheckRow,
     ProjectRow,
+    ProposedChecksRow,
     QuestionRow,
     ReleaseRow,
     SecretRow,
@@ -63,7 +65,7 @@ async def _describe(session: AsyncSession, row: ProjectRow) -> ProjectDeletion:
     goes = {
         name: await _count(session, table, condition)
         for name, table, condition in _belongings(row.id)
-        if name not in {"members", "tokens"}
+        if name not in {"members", "tokens", "proposals"}
     }
     blocked = []
     if await has_open_tasks(session, row.id):
@@ -91,6 +93,8 @@ def _belongings(project_id: str) -> list[tuple[str, type[SQLModel], ColumnElemen
         ("events", EventRow, col(EventRow.task_id).in_(tasks)),
         ("questions", QuestionRow, _is_of(QuestionRow, project_id)),
         ("tasks", TaskRow, _is_of(TaskRow, project_id)),
+        ("checks", ProjectCheckRow, col(ProjectCheckRow.project_id) == project_id),
+        ("proposals", ProposedChecksRow, col(ProposedChecksRow.project_id) == project_id),
         ("releases", ReleaseRow, col(ReleaseRow.project_id) == project_id),
         ("ports", PortAllocationRow, col(PortAllocationRow.project_id) == project_id),
         ("secrets", SecretRow, col(SecretRow.project_id) == project_id),

@@ -4,7 +4,7 @@ from api.auth import Caller
 from api.problems import permanent
 from api.tables import ProjectRow, TaskRow
 from contracts import ids
-from contracts.base import new_id, utc_now
+from contracts.base import QueueMeta
 from contracts.criteria import Criterion
 from contracts.errors import ErrorCode
 from contracts.project_settings import ProjectSettings
@@ -53,13 +53,13 @@ def message(
     settings: ProjectSettings,
 ) -> Work:
     """The same work under a new id. The settings about limits are today's: they may be what was changed."""
-    same_agent = change.agent in {None, earlier.agent}
+    fresh, same_agent = QueueMeta(), change.agent in {None, earlier.agent}
     return earlier.model_copy(
         update={
             "task_id": ids.retry_task_id(earlier.task_id),
             "request_id": f"{earlier.task_id}/retry",
-            "correlation_id": new_id(),
-            "timestamp": utc_now(),
+            "correlation_id": fresh.correlation_id,
+            "timestamp": fresh.timestamp,
             "actor": caller.actor,
             "user_id": project.owner_id,
             "project_name": project.name,
@@ -69,6 +69,8 @@ def message(
             "cheaper_model": settings.cheaper_model,
             "fallback_agents": settings.fallback_agents,
             "wait_for_limits": settings.wait_for_limits,
+            "acceptance": settings.acceptance,
+            "plan_approval": settings.plan_approval,
             "advice": change.advice,
             "skip": change.skip or earlier.skip,
             "done": done,

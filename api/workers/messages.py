@@ -57,4 +57,6 @@ def _check_login(agent: AgentKind, settings: Settings) -> None:
             "Agents may not use a person's own log-in here. The operator can allow it with "
             "ORCHESTRATOR_AGENT_LOGINS=true, after reading what the agent's vendor allows.",
         )
+    if settings.stack == "compose":
+        raise permanent(ErrorCode.NOT_ALLOWED, "With Compose agents have no log-in of a person: no terminal makes one.")
     login_of(agent)

@@ -1,6 +1,8 @@
 """Agent workers in the database."""
 
-from sqlalchemy import ColumnElement, Select, func, literal, select, true
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, SQLColumnExpression, func, literal, select, true
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
@@ -67,6 +69,13 @@ async def has_open(session: AsyncSession, project_id: str) -> bool:
     return bool(await session.scalar(statement))
 
 
+async def list_open(session: AsyncSession, after: str, limit: int) -> list[AgentWorkerRow]:
+    """Everybody's agent workers that have not ended, by id, those behind `after`."""
+    is_open = col(AgentWorkerRow.state).not_in(ENDED) & (col(AgentWorkerRow.id) > after)
+    statement = select(AgentWorkerRow).where(is_open).order_by(col(AgentWorkerRow.id)).limit(limit)
+    return list(await session.scalars(statement))
+
+
 async def apply(session: AsyncSession, told: AgentWorkerProjection) -> tuple[AgentWorkerAck, AgentWorkerRow]:
     """Write a projection that is newer than the last; an equal or lower `seq` changes nothing.
 
@@ -114,5 +123,6 @@ def _is_for(caller: Caller, right: Right) -> ColumnElement[bool]:
     if caller.sees_all:
         return true()
     mine = (col(AgentWorkerRow.user_id) == caller.user_id) & col(AgentWorkerRow.project_id).is_(None)
-    in_project = allowed(caller, literal(SubjectKind.PROJECT.value), col(AgentWorkerRow.project_id), right)
+    project: SQLColumnExpression[Any] = col(AgentWorkerRow.project_id)
+    in_project = allowed(caller, literal(SubjectKind.PROJECT.value), project, right)
     return mine | (col(AgentWorkerRow.project_id).is_not(None) & in_project)

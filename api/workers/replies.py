@@ -8,8 +8,9 @@ from contracts.agent_workers import AgentWorkerRun
 from contracts.base import utc_now
 from contracts.states import AgentWorkerState
 from contracts.worker_nouns import AgentWorkerDTO
+from contracts.worker_steps import AgentWorkerProjection, OpenWorker
 from runtime.settings import GIT_PATH, LOCAL_FORGE, Settings
-from runtime.temporal.gateway import RunningTurn
+from runtime.temporal.agent_workers import RunningTurn
 
 _HIDDEN = {"seq", "run_id"}
 
@@ -18,6 +19,11 @@ def worker(row: AgentWorkerRow, gateway: GatewayLink) -> AgentWorkerDTO:
     workflow_id = ids.agent_worker_workflow_id(row.id)
     links = {"workflow_id": workflow_id, "web_url": gateway.web_url(workflow_id, row.run_id or None)}
     return AgentWorkerDTO.model_validate(row.model_dump(exclude=_HIDDEN) | links)
+
+
+def open_worker(row: AgentWorkerRow) -> OpenWorker:
+    known = row.model_dump(include=set(AgentWorkerProjection.model_fields))
+    return OpenWorker.model_validate({"told": known | {"worker_id": row.id}, "updated_at": row.updated_at})
 
 
 def lost(shown: AgentWorkerDTO) -> AgentWorkerDTO:

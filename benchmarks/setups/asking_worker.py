@@ -15,7 +15,8 @@ from contracts.models import ModelTurn
 from contracts.progress import Projection, ProjectionAck
 from contracts.states import TaskState
 from contracts.steps import TurnRequest
-from tests.support.workflows.fakes import FakeAgentRuntime, FakePlatform
+from tests.support.workflows.fake_acceptance import PromisingPlatform
+from tests.support.workflows.fakes import FakeAgentRuntime
 from tests.support.workflows.workflow_world import World
 from workers.wiring import build_workers
 
@@ -27,7 +28,7 @@ class Asking(FakeAgentRuntime):
         return TurnOutcome(status="question", turn=request.turn, question="Which fields?")
 
 
-class Counting(FakePlatform):
+class Counting(PromisingPlatform):
     """Remembers the number of those who wait, and nothing else."""
 
     waiting = 0

@@ -5,9 +5,9 @@ from tenacity import AsyncRetrying, RetryError, retry_if_exception, stop_after_d
 from cli.client.asking import Asking
 from cli.terminal.exits import ExitCode
 from cli.terminal.output import Output
-from contracts.criteria import not_built
+from contracts.criteria import built, not_built, not_checked, reason
 from contracts.errors import ErrorCode, OrchestratorError
-from contracts.names import LINK_OF
+from contracts.names import LINK_OF, SCREENSHOT
 from contracts.nouns import StartedTask, TaskDTO
 from contracts.progress import FineKind, ProgressEvent, StreamedEvent
 from contracts.states import TaskState
@@ -169,7 +169,9 @@ def show_ending(task: TaskDTO, out: Output, clone_url: str | None = None) -> Non
     if task.state is TaskState.COMPLETED:
         out.say(f"{task.id} completed", style="bold green")
         out.facts([*_result_facts(task), ("Clone", f"git clone {clone_url}" if clone_url else None)])
-        show_not_built(task, out)
+        show_criteria(task, out)
+        if any(name.startswith(SCREENSHOT) for name in task.result):
+            out.advise(f"To save the screenshots: orchestrator task screenshots {task.id}")
     elif task.state is TaskState.FAILED:
         out.say(f"{task.id} failed{_where(task)}: {task.error_code}", style="bold red")
         out.tell(task.error or "The reason was not recorded.")
@@ -187,13 +189,18 @@ def show_ending(task: TaskDTO, out: Output, clone_url: str | None = None) -> Non
         out.say(f"In the Web UI: {task.web_url}")
 
 
-def show_not_built(task: TaskDTO, out: Output) -> None:
-    """What was asked for and is not there, in the words of the description, each with its reason."""
-    left_out = not_built(task.criteria)
-    if left_out:
-        out.say("Not built:", style="bold yellow")
-    for one in left_out:
-        out.say(f"  {one.words or one.sentence}" + (f"  ({one.sentence})" if one.words else ""))
+def show_criteria(task: TaskDTO, out: Output) -> None:
+    """What was asked for: what was seen to be there, what is not, and what nobody could check, each with its reason."""
+    sections = (
+        ("Built:", "bold green", built(task.criteria)),
+        ("Not built:", "bold yellow", not_built(task.criteria)),
+        ("Not checked:", "bold", not_checked(task.criteria)),
+    )
+    for title, style, found in sections:
+        if found:
+            out.say(title, style=style)
+        for one in found:
+            out.say(f"  {one.words or one.sentence}" + (f"  ({reason(one)})" if one.words else ""))
 
 
 def _where(task: TaskDTO) -> str:
@@ -209,6 +216,8 @@ def _result_facts(task: TaskDTO) -> list[tuple[str, object]]:
 
 
 def _label(name: str) -> str:
+    if name.startswith(SCREENSHOT):
+        return f"Screenshot {name.removeprefix(SCREENSHOT)}"
     if name.startswith(LINK_OF):
         return f"Link of {name.removeprefix(LINK_OF)}"
     plain = name.replace("_", " ").replace(" ip", " IP")

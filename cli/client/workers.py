@@ -2,14 +2,13 @@
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
+from typing import Any
 
 from cli.client.watching import fine_line
 from cli.terminal.output import Output, shortened
 from cli.terminal.tables import age, moment
 from contracts.artifacts import ArtifactRef
 from contracts.errors import ErrorCode, OrchestratorError
-from contracts.nouns import ArtifactContent
 from contracts.states import AgentWorkerState
 from contracts.wording import counted
 from contracts.worker_nouns import AgentWorkerDTO, WorkerEvent, WorkerMessage, WorkerMessageReply
@@ -95,7 +94,8 @@ async def _show_until(
 ) -> int:
     while not asked.done():
         news = asyncio.ensure_future(api.worker_events(worker_id, after=after, wait_s=_WAIT_S))
-        await asyncio.wait({news, asked}, return_when=asyncio.FIRST_COMPLETED)
+        both: set[asyncio.Future[Any]] = {news, asked}
+        await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
         if not news.done():
             news.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -146,17 +146,17 @@ async def show_transcripts(api: ApiClient, worker: AgentWorkerDTO, out: Output) 
         out.say()
         out.say(f"--- {ref.uri.rsplit('/', 1)[-1]} ({counted(ref.size_bytes, 'byte')})", style="bold")
         try:
-            await _show_text(ref, lambda offset, ref=ref: api.worker_artifact(worker.id, ref.sha256, offset), out)
+            await _show_text(api, worker, ref, out)
         except OrchestratorError as error:
             if error.code not in {ErrorCode.NOT_FOUND, ErrorCode.ARTIFACT_NOT_FOUND}:
                 raise
             out.say(f"({error.message})")
 
 
-async def _show_text(ref: ArtifactRef, read: Callable[[int], Awaitable[ArtifactContent]], out: Output) -> None:
+async def _show_text(api: ApiClient, worker: AgentWorkerDTO, ref: ArtifactRef, out: Output) -> None:
     offset: int | None = 0
     while offset is not None:
-        part = await read(offset)
+        part = await api.worker_artifact(worker.id, ref.sha256, offset)
         out.document({"artifact": ref.uri, "offset": offset, "text": part.text})
         out.say(part.text)
         offset = part.next_offset

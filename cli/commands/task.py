@@ -1,5 +1,6 @@
 """`orchestrator task …`"""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -15,6 +16,7 @@ from cli.terminal.options import Agent, AnyProject, AsJson, SpecFile, TaskArgume
 from cli.terminal.output import Output
 from cli.terminal.tables import show_tasks, stall_note
 from contracts.errors import ErrorCode, OrchestratorError
+from contracts.names import SCREENSHOT
 from contracts.nouns import TaskDTO, TaskList
 from contracts.retries import TaskRetry
 from contracts.states import TaskState
@@ -125,6 +127,29 @@ def logs(task: TaskArgument, as_json: AsJson = False) -> None:
         await show_events(api, found, out)
         await show_artifacts(api, found, out)
         await point_below(api, found, out)
+
+    session.run(work, as_json=as_json)
+
+
+@app.command(epilog=EPILOG)
+def screenshots(
+    task: TaskArgument,
+    to: Annotated[Path, typer.Option("--to", metavar="DIR", help="Where to save them.")] = Path(),
+    as_json: AsJson = False,
+) -> None:
+    """Save the screenshots of a task's result, and print where they are."""
+    wanted = inputs.identifier(task, "TASK")
+
+    async def work(api: ApiClient, out: Output) -> None:
+        found = await api.task(wanted)
+        uris = [str(uri) for name, uri in sorted(found.result.items()) if name.startswith(SCREENSHOT)]
+        if not uris:
+            raise OrchestratorError(ErrorCode.NOT_FOUND, f"{found.id} has no screenshots.")
+        for number, uri in enumerate(uris, start=1):
+            file = to / f"{found.id}-{number}.png"
+            file.write_bytes(await api.picture(uri))
+            out.document({"screenshot": uri, "path": str(file.resolve())})
+            out.say(str(file.resolve()))
 
     session.run(work, as_json=as_json)
 

@@ -3,72 +3,53 @@
 One of the only two ways to talk to the platform; the other is `runtime.api_client`.
 """
 
-import asyncio
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any, TypeVar
 from urllib.parse import quote
 
-from pydantic import BaseModel
 from temporalio.api.enums.v1 import TaskQueueType
 from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
 from temporalio.client import (
     Client,
     WorkflowExecutionStatus,
-    WorkflowUpdateFailedError,
-    WorkflowUpdateHandle,
     WorkflowUpdateRPCTimeoutOrCancelledError,
     WorkflowUpdateStage,
 )
 from temporalio.common import (
-    SearchAttributeKey,
     SearchAttributePair,
     TypedSearchAttributes,
-    WorkflowIDConflictPolicy,
     WorkflowIDReusePolicy,
 )
 from temporalio.converter import WorkflowSerializationContext
-from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
+from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_fixed
 
 from contracts import ids
-from contracts.agent_workers import (
-    AgentWorkerRun,
-    DeleteWorkerCommand,
-    DeleteWorkerResponse,
-    SendFileCommand,
-    SendFileResponse,
-    SendMessageCommand,
-    SendMessageResponse,
-    SteerWorkerCommand,
-    SteerWorkerResponse,
-    StopTurnCommand,
-    StopTurnResponse,
-)
 from contracts.base import Contract
 from contracts.departments import DeliveryMessage, DeployMessage, EngineeringMessage
-from contracts.errors import ErrorClass, ErrorCode, OrchestratorError
-from contracts.names import ActivityName, Queue, SearchAttribute, UpdateName, WorkflowName
+from contracts.errors import ErrorCode, OrchestratorError
+from contracts.names import Queue, SearchAttribute, UpdateName, WorkflowName
 from contracts.nouns import StartedTask
 from contracts.questions import AnswerAccepted, AnswerCommand
 from runtime.temporal import task_queues
-from runtime.temporal.converter import ACCEPTED_UPDATE_ENDED
+from runtime.temporal.agent_workers import AgentWorkerCalls
+from runtime.temporal.calls import (
+    RPC_TIMEOUT,
+    UPDATE_TIMEOUT,
+    keyword,
+    no_worker,
+    one_line,
+    translated,
+)
 from runtime.temporal.task_queues import QueueFacts, QueueWaits
-
-_RPC_TIMEOUT = timedelta(seconds=3.5)
-"""A person is waiting and is told within five seconds: a server that is up answers in milliseconds."""
 
 _HEALTH_TIMEOUT = timedelta(seconds=2)
 """Whoever asks for health waits for several answers, and gives up after four seconds."""
 
-_UPDATE_TIMEOUT = timedelta(seconds=20)
-"""Updates need a live Temporal worker; hand-over after a dead one takes 2-10 s."""
 
-_Model = TypeVar("_Model", bound=BaseModel)
-_ToWorker = SendMessageCommand | SendFileCommand | SteerWorkerCommand | StopTurnCommand | DeleteWorkerCommand
 Work = DeliveryMessage | EngineeringMessage
 
 
@@ -88,32 +69,6 @@ class WorkflowDescription(Contract):
     task_id: str | None = None
 
 
-class RunningTurn(Contract):
-    """What the activity of a turn has said last: its container, the bytes of output that are reported, the agent's
-    session and what it has cost so far in US dollars. Whatever has not been said is None."""
-
-    container: str | None = None
-    offset: int | None = None
-    session_id: str | None = None
-    cost_usd: float | None = None
-
-    @classmethod
-    def of(cls, details: Sequence[object]) -> "RunningTurn":
-        """From the details of a heartbeat: the offset, and a mapping with the rest."""
-        offset = next((one for one in details[:1] if isinstance(one, int)), None)
-        known = next((one for one in details[1:2] if isinstance(one, dict)), {})
-        return cls(
-            offset=offset,
-            container=_text_of(known.get("container")),
-            session_id=_text_of(known.get("session_id")),
-            cost_usd=cost if isinstance(cost := known.get("cost_usd"), int | float) else None,
-        )
-
-
-def _text_of(value: object) -> str | None:
-    return value[:200] if isinstance(value, str) and value else None
-
-
 class QueuePollers(Contract):
     """How many pollers a task queue has now, by kind of task."""
 
@@ -122,11 +77,11 @@ class QueuePollers(Contract):
     activity_pollers: int
 
 
-class Gateway:
+class Gateway(AgentWorkerCalls):
     """Typed calls to workflows over one Temporal client."""
 
     def __init__(self, client: Client, web_url: str) -> None:
-        self._client = client
+        super().__init__(client)
         self._web_url = web_url.rstrip("/")
 
     @property
@@ -173,9 +128,9 @@ class Gateway:
     async def cancel(self, workflow_id: str) -> None:
         """Ask a workflow to cancel; it confirms by its state once everything has been stopped."""
         try:
-            await self._client.get_workflow_handle(workflow_id).cancel(rpc_timeout=_RPC_TIMEOUT)
+            await self._client.get_workflow_handle(workflow_id).cancel(rpc_timeout=RPC_TIMEOUT)
         except RPCError as error:
-            raise _translated(error, workflow_id) from error
+            raise translated(error, workflow_id) from error
 
     async def withdraw_deploy(self, workflow_id: str, message: DeployMessage) -> None:
         """Take one message back from the deploy of its project; what others have asked for continues.
@@ -189,95 +144,21 @@ class Gateway:
                 message,
                 id=f"{message.task_id}/withdraw",
                 wait_for_stage=WorkflowUpdateStage.ACCEPTED,
-                rpc_timeout=_UPDATE_TIMEOUT,
+                rpc_timeout=UPDATE_TIMEOUT,
             )
         except WorkflowUpdateRPCTimeoutOrCancelledError as error:
-            raise _no_worker(workflow_id) from error
+            raise no_worker(workflow_id) from error
         except RPCError as error:
-            raise _translated(error, workflow_id) from error
-
-    async def start_worker(self, run: AgentWorkerRun) -> None:
-        """Start an agent worker; the same id again is the same start."""
-        known = {SearchAttribute.PROJECT_ID: run.context.get("project_id"), SearchAttribute.USER_ID: str(run.user_id)}
-        pairs = [SearchAttributePair(_keyword(name), value) for name, value in known.items() if value]
-        with contextlib.suppress(WorkflowAlreadyStartedError):
-            await self._start_with(
-                WorkflowName.AGENT_WORKER,
-                ids.agent_worker_workflow_id(str(run.worker_id)),
-                run,
-                TypedSearchAttributes(pairs),
-                f"Agent worker ({run.config.agent.value}): {run.config.name}",
-                f"Of user {run.user_id}.",
-                WorkflowIDReusePolicy.REJECT_DUPLICATE,
-            )
-
-    async def send_worker_message(self, command: SendMessageCommand, wait_s: float) -> SendMessageResponse | None:
-        """Give an agent worker a message; the answer, or None if its turn has not ended after `wait_s` seconds.
-
-        The update's id is the request id: a second call attaches to the first.
-        """
-        workflow_id = ids.agent_worker_workflow_id(command.worker_id)
-        handle = self._client.get_workflow_handle(workflow_id)
-        with _translating(workflow_id):
-            update: WorkflowUpdateHandle[SendMessageResponse] = await handle.start_update(
-                UpdateName.SEND_MESSAGE,
-                command,
-                id=command.request_id,
-                wait_for_stage=WorkflowUpdateStage.ACCEPTED,
-                result_type=SendMessageResponse,
-                rpc_timeout=_UPDATE_TIMEOUT,
-            )
-            try:
-                async with asyncio.timeout(wait_s):
-                    return await update.result()
-            except (TimeoutError, WorkflowUpdateRPCTimeoutOrCancelledError):
-                # The second is what the SDK makes of the cancellation by which the first ends it.
-                return None
-
-    async def send_worker_file(self, command: SendFileCommand) -> SendFileResponse:
-        """Write a file into the workspace of an agent worker."""
-        return await self._to_worker(UpdateName.SEND_FILE, command, SendFileResponse)
-
-    async def steer_worker(self, command: SteerWorkerCommand) -> SteerWorkerResponse:
-        """Give the running turn a message."""
-        return await self._to_worker(UpdateName.STEER, command, SteerWorkerResponse)
-
-    async def stop_worker_turn(self, command: StopTurnCommand) -> StopTurnResponse:
-        """Stop the running turn."""
-        return await self._to_worker(UpdateName.STOP, command, StopTurnResponse)
-
-    async def delete_worker(self, command: DeleteWorkerCommand) -> DeleteWorkerResponse:
-        """End an agent worker; one that has ended already is what was wanted."""
-        try:
-            return await self._to_worker(UpdateName.DELETE, command, DeleteWorkerResponse)
-        except OrchestratorError as error:
-            if error.code is not ErrorCode.WORKFLOW_NOT_RUNNING:
-                raise
-            return DeleteWorkerResponse(request_id=command.request_id, success=True)
-
-    async def running_turn(self, workflow_id: str) -> RunningTurn | None:
-        """What the activity of an agent's turn has said with its last heartbeat; None without one."""
-        with _translating(workflow_id):
-            found = await self._client.get_workflow_handle(workflow_id).describe(rpc_timeout=_RPC_TIMEOUT)
-        for one in found.raw_description.pending_activities:
-            if one.activity_type.name == ActivityName.AGENT_RUN_TURN and one.HasField("heartbeat_details"):
-                context = WorkflowSerializationContext(namespace=self._client.namespace, workflow_id=workflow_id)
-                converter = self._client.data_converter.with_context(context)
-                return RunningTurn.of(await converter.decode(one.heartbeat_details.payloads))
-        return None
-
-    async def _to_worker(self, name: str, command: _ToWorker, result_type: type[_Model]) -> _Model:
-        workflow_id = ids.agent_worker_workflow_id(command.worker_id)
-        return await self._update(workflow_id, name, command, command.request_id, result_type)
+            raise translated(error, workflow_id) from error
 
     async def describe(self, workflow_id: str) -> WorkflowDescription | None:
         """What the server knows of a workflow; None when it knows nothing."""
         try:
-            found = await self._client.get_workflow_handle(workflow_id).describe(rpc_timeout=_RPC_TIMEOUT)
+            found = await self._client.get_workflow_handle(workflow_id).describe(rpc_timeout=RPC_TIMEOUT)
         except RPCError as error:
             if error.status == RPCStatusCode.NOT_FOUND:
                 return None
-            raise _translated(error, workflow_id) from error
+            raise translated(error, workflow_id) from error
         status = found.status or WorkflowExecutionStatus.RUNNING
         return WorkflowDescription(
             workflow_id=found.id,
@@ -286,20 +167,20 @@ class Gateway:
             status=status.name.lower(),
             started_at=found.start_time.isoformat(),
             closed_at=found.close_time.isoformat() if found.close_time else None,
-            project_id=found.typed_search_attributes.get(_keyword(SearchAttribute.PROJECT_ID)),
-            task_id=found.typed_search_attributes.get(_keyword(SearchAttribute.TASK_ID)),
+            project_id=found.typed_search_attributes.get(keyword(SearchAttribute.PROJECT_ID)),
+            task_id=found.typed_search_attributes.get(keyword(SearchAttribute.TASK_ID)),
         )
 
     async def message_of(self, workflow_id: str, run_id: str, kind: type[Work]) -> Work | None:
         """The message with which a run began; None when the server does not have it any more."""
         handle = self._client.get_workflow_handle(workflow_id, run_id=run_id or None)
         try:
-            events = handle.fetch_history_events(page_size=1, rpc_timeout=_RPC_TIMEOUT)
+            events = handle.fetch_history_events(page_size=1, rpc_timeout=RPC_TIMEOUT)
             first = await anext(events)
         except RPCError as error:
             if error.status == RPCStatusCode.NOT_FOUND:
                 return None
-            raise _translated(error, workflow_id) from error
+            raise translated(error, workflow_id) from error
         context = WorkflowSerializationContext(namespace=self._client.namespace, workflow_id=workflow_id)
         converter = self._client.data_converter.with_context(context)
         sent = first.workflow_execution_started_event_attributes.input
@@ -322,23 +203,23 @@ class Gateway:
         try:
             return await task_queues.read_facts(self._client, names)
         except RPCError as error:
-            raise _translated(error, "task queues") from error
+            raise translated(error, "task queues") from error
 
     async def queue_waits(self, queues: Sequence[str]) -> QueueWaits:
         """Which open workflows wait on one of `queues`; a description per open workflow, so only for dead queues."""
         try:
             return await task_queues.read_waits(self._client, queues)
         except RPCError as error:
-            raise _translated(error, "open workflows") from error
+            raise translated(error, "open workflows") from error
 
     async def _count_pollers(self, queue: str, kind: TaskQueueType.ValueType) -> int:
         request = DescribeTaskQueueRequest(
             namespace=self._client.namespace, task_queue=TaskQueue(name=queue), task_queue_type=kind
         )
         try:
-            found = await self._client.workflow_service.describe_task_queue(request, timeout=_RPC_TIMEOUT)
+            found = await self._client.workflow_service.describe_task_queue(request, timeout=RPC_TIMEOUT)
         except RPCError as error:
-            raise _translated(error, queue) from error
+            raise translated(error, queue) from error
         return len(found.pollers)
 
     async def reachable(self) -> bool:
@@ -375,55 +256,6 @@ class Gateway:
         attributes, details = search_attributes(message), _details(message)
         await self._start_with(name, workflow_id, message, attributes, summary, details, reuse)
 
-    async def _start_with(
-        self,
-        name: str,
-        workflow_id: str,
-        message: BaseModel,
-        attributes: TypedSearchAttributes,
-        summary: str,
-        details: str,
-        reuse: WorkflowIDReusePolicy,
-    ) -> None:
-        try:
-            await self._client.start_workflow(
-                name,
-                message,
-                id=workflow_id,
-                task_queue=Queue.ORCHESTRATOR,
-                id_reuse_policy=reuse,
-                id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
-                search_attributes=attributes,
-                static_summary=_one_line(summary),
-                static_details=details,
-                rpc_timeout=_RPC_TIMEOUT,
-            )
-        except RPCError as error:
-            raise _translated(error, workflow_id) from error
-
-    async def _update(
-        self, workflow_id: str, name: str, command: BaseModel, update_id: str, result_type: type[_Model]
-    ) -> _Model:
-        handle = self._client.get_workflow_handle(workflow_id)
-        with _translating(workflow_id):
-            answer: Any = await handle.execute_update(
-                name, command, id=update_id, result_type=result_type, rpc_timeout=_UPDATE_TIMEOUT
-            )
-        return result_type.model_validate(answer)
-
-
-@contextlib.contextmanager
-def _translating(workflow_id: str) -> Iterator[None]:
-    """What an update, or a look at a workflow, fails with, as our own errors."""
-    try:
-        yield
-    except WorkflowUpdateFailedError as error:
-        raise _from_failure(error) from error
-    except WorkflowUpdateRPCTimeoutOrCancelledError as error:
-        raise _no_worker(workflow_id) from error
-    except RPCError as error:
-        raise _translated(error, workflow_id) from error
-
 
 def search_attributes(message: EngineeringMessage | DeliveryMessage | DeployMessage) -> TypedSearchAttributes:
     """The attributes by which people find a workflow."""
@@ -434,61 +266,14 @@ def search_attributes(message: EngineeringMessage | DeliveryMessage | DeployMess
         SearchAttribute.USER_ID: str(message.user_id),
         SearchAttribute.STAGE: "queued",
     }
-    return TypedSearchAttributes([SearchAttributePair(_keyword(name), value) for name, value in values.items()])
-
-
-def _keyword(name: str) -> SearchAttributeKey[str]:
-    return SearchAttributeKey.for_keyword(name)
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())[:180]
+    return TypedSearchAttributes([SearchAttributePair(keyword(name), value) for name, value in values.items()])
 
 
 def _details(message: EngineeringMessage | DeliveryMessage | DeployMessage) -> str:
     wish = getattr(message, "spec", None)
-    description = f"\n\n> {_one_line(wish.description)}" if wish and wish.description else ""
+    description = f"\n\n> {one_line(wish.description)}" if wish and wish.description else ""
     return f"Project `{message.project_id}`, task `{message.task_id}`, asked by user {message.user_id}.{description}"
 
 
 def _has_just_closed(error: BaseException) -> bool:
     return isinstance(error, OrchestratorError) and error.code is ErrorCode.WORKFLOW_NOT_RUNNING
-
-
-def _from_failure(error: WorkflowUpdateFailedError) -> OrchestratorError:
-    cause = error.cause
-    if isinstance(cause, ApplicationError) and cause.type and cause.type in ErrorCode.__members__:
-        return OrchestratorError(ErrorCode(cause.type), cause.message)
-    if isinstance(cause, ApplicationError) and cause.type == ACCEPTED_UPDATE_ENDED:
-        return OrchestratorError(ErrorCode.WORKFLOW_NOT_RUNNING, "This work has just ended.")
-    return OrchestratorError(ErrorCode.INTERNAL, f"The workflow refused: {cause}", error_class=ErrorClass.FATAL)
-
-
-def _no_worker(workflow_id: str) -> OrchestratorError:
-    return OrchestratorError(
-        ErrorCode.WORKFLOW_BUSY,
-        "The workflow has not answered yet, probably because no Temporal worker is running. Nothing is lost: "
-        "check `orchestrator status`, then send the same again.",
-        error_class=ErrorClass.TRANSIENT,
-        details={"workflow_id": workflow_id},
-    )
-
-
-def _translated(error: RPCError, subject: str) -> OrchestratorError:
-    if error.status == RPCStatusCode.NOT_FOUND:
-        return OrchestratorError(
-            ErrorCode.WORKFLOW_NOT_RUNNING, "This work is not running any more.", details={"subject": subject}
-        )
-    if error.status in {RPCStatusCode.UNAVAILABLE, RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED}:
-        return OrchestratorError(
-            ErrorCode.TEMPORAL_UNREACHABLE,
-            "The Temporal server does not answer. Start the platform with `orchestrator up`, or see "
-            "`orchestrator doctor`.",
-            error_class=ErrorClass.TRANSIENT,
-            details={"subject": subject, "rpc": str(error)},
-        )
-    if error.status == RPCStatusCode.INVALID_ARGUMENT:
-        return OrchestratorError(ErrorCode.INVALID_INPUT, f"Temporal refused the request: {error.message}")
-    return OrchestratorError(
-        ErrorCode.INTERNAL, f"Temporal answered {error.status.name}: {error.message}", error_class=ErrorClass.FATAL
-    )

@@ -45,7 +45,8 @@ from contracts.questions import AnswerAccepted, AnswerCommand
 from runtime import private_files
 from runtime.embedded import postgres
 from runtime.settings import Settings
-from runtime.temporal.gateway import RunningTurn, Work, WorkflowDescription
+from runtime.temporal.agent_workers import RunningTurn
+from runtime.temporal.gateway import Work, WorkflowDescription
 from runtime.temporal.task_queues import QueueFacts, QueueWait, QueueWaits
 from tests.support.ports import any_free
 
@@ -267,6 +268,14 @@ class Api:
         connection = await asyncpg.connect(self.database_url.replace("+asyncpg", "", 1))
         try:
             return list(await connection.fetch(query, *arguments))
+        finally:
+            await connection.close()
+
+    async def execute(self, statement: str, *arguments: object) -> None:
+        """Change the database behind the back of the API."""
+        connection = await asyncpg.connect(self.database_url.replace("+asyncpg", "", 1))
+        try:
+            await connection.execute(statement, *arguments)
         finally:
             await connection.close()
 

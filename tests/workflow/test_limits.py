@@ -94,8 +94,9 @@ async def test_only_owners_and_admins_decide_about_money_and_only_what_is_possib
     assert not world.platform.raised
 
 
-async def test_the_budget_of_a_month_is_raised_by_admins_only(world: World) -> None:
-    started, question = await parked(world, stopped(SPENT.model_copy(update={"scope": "month"})))
+async def test_the_budget_that_everybody_shares_is_raised_by_admins_only(world: World) -> None:
+    month = SPENT.model_copy(update={"scope": "month", "scope_id": "2026-11"})
+    started, question = await parked(world, stopped(month))
     refused = await world.answer(started.workflow_id, question.id, "+$5", member_role=MemberRole.OWNER)
     assert isinstance(refused, OrchestratorError)
     assert refused.code is ErrorCode.QUESTION_NOT_YOURS

@@ -101,3 +101,13 @@ async def test_a_delivery_whose_commit_is_on_main_goes_straight_to_the_deploy(wo
     assert len(world.runtime.turns) == len(world.tester.verified) == world.forge.effects["publish"] == 1
     last = world.platform.of(again.task_id)[-1]
     assert (last.state, last.result["commit_sha"]) == (TaskState.COMPLETED, commit)
+
+
+async def test_what_a_task_was_started_with_is_read_from_its_history(world: World) -> None:
+    world.runtime.scripts = [LOST]
+    message = world.engineering(agent=AgentKind.CODEX)
+    await failed(world, message)
+    workflow_id = ids.engineering_workflow_id(message.task_id)
+    run_id = world.platform.of(message.task_id)[-1].run_id
+    assert await world.gateway.message_of(workflow_id, run_id, EngineeringMessage) == message
+    assert await world.gateway.message_of("engineering/eng-unknown", "", EngineeringMessage) is None

@@ -96,6 +96,10 @@ def stopped(message: EngineeringMessage) -> str:
     )
 
 
+def told_of_built(built: EngineeringResult) -> str:
+    return f"Commit {str(built.commit_sha)[:12]} of the earlier attempt is on main already; nothing is built again."
+
+
 def built(message: DeliveryMessage) -> EngineeringResult | None:
     """The result of an earlier attempt's engineering, whose commit main has; None when there is work to do."""
     done = message.done

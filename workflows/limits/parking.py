@@ -4,7 +4,7 @@ A task parks here between two turns. Silence holds, except for a usage window: t
 """
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from temporalio import workflow
 
@@ -33,6 +33,9 @@ _SHORT = timedelta(minutes=10)
 # The proxy's clock decides when a window is open; ours may be a little before it.
 _MARGIN = timedelta(seconds=1)
 
+# An agent that was left without a promise is thought of again after this.
+_FORGOTTEN = timedelta(hours=1)
+
 # Nothing that a vendor promises is later than this; a later time is a mistake, and a person decides.
 _LONGEST = timedelta(days=32)
 
@@ -49,15 +52,15 @@ class Parking:
         self._tries = 0
         self._has_begun_anew = False
         self._warned: set[tuple[str | None, str | None, float | None]] = set()
-        self._limited: dict[AgentKind, ModelLimit] = {}
+        self._limited: dict[AgentKind, datetime] = {}
 
     async def resume(self, limit: ModelLimit, turn: int) -> Resumption:
         """Return how the work goes on, once it may. `turn` is the number of the turn that was stopped, or warned."""
         if turn > self._last_turn + 1:
             self._tries, self._has_begun_anew = 0, False
         self._last_turn = turn
-        if not limit.warning:
-            self._limited[self._agent] = limit
+        if limit.kind != "budget":
+            self._limited[self._agent] = limit.until or workflow.now() + _FORGOTTEN
         if limit.kind == "budget":
             return await self._spend_more(limit)
         if limit.kind == "auth":
@@ -153,14 +156,14 @@ class Parking:
     # What can be used ------------------------------------------------------------------------------------
 
     def _fallback(self) -> AgentKind | None:
-        """The first of the project's fallback agents that is not known to be stopped itself."""
-        return next((agent for agent in self._message.fallback_agents if self._may_work(agent)), None)
+        """The first of the fallback agents that is not known to be stopped itself, or the task's own again."""
+        own = [self._message.agent] if self._message.fallback_agents else []
+        candidates = [*self._message.fallback_agents, *own]
+        return next((agent for agent in candidates if self._may_work(agent)), None)
 
     def _may_work(self, agent: AgentKind) -> bool:
-        known = self._limited.get(agent)
-        if agent is self._agent or known is None:
-            return agent is not self._agent
-        return known.until is not None and known.until <= workflow.now()
+        until = self._limited.get(agent)
+        return agent is not self._agent and (until is None or until <= workflow.now())
 
     def _others(self) -> Sequence[AgentKind]:
         known = dict.fromkeys([self._message.agent, *self._message.fallback_agents])

@@ -9,13 +9,14 @@ from contracts.errors import bounded
 from contracts.models import ModelLimit
 from contracts.questions import OwnQuestion, QuestionWording
 from contracts.states import AgentKind
+from workflows import rules
 
 _SCOPES = {
     "turn": "this turn",
     "task": "this task",
     "project": "the project",
-    "month": "this month",
-    None: "this work",
+    "month": "the project this month",
+    rules.EVERYBODY: "everybody this month",
 }
 
 
@@ -28,14 +29,21 @@ class LimitQuestion(NamedTuple):
 def budget(limit: ModelLimit, cheaper_model: str | None) -> LimitQuestion:
     """A budget that is spent, or nearly. The budget of a turn is not raised: the next turn has as much again."""
     spent, allowed = _usd(limit.spent_usd), _usd(limit.limit_usd)
-    said = f"{spent} of {allowed} that {_SCOPES[limit.scope]} may spend on models"
+    whose = whose_budget(limit)
+    said = f"{spent} of {allowed} that {_SCOPES[whose]} may spend on models"
     raises = [answers.raise_choice(raise_step(limit))] if limit.scope != "turn" else []
     cheaper = [answers.CHEAPER] if cheaper_model and (limit.warning or limit.scope == "turn") else []
     goes_on = [answers.GO_ON] if limit.warning or limit.scope == "turn" else []
     text = f"{said} {'are nearly spent' if limit.warning else 'are spent'}. The work waits. How shall it go on?"
     name = OwnQuestion.BUDGET_NEARLY_SPENT if limit.warning else OwnQuestion.BUDGET_SPENT
-    wording = _wording(name, spent=spent, limit=allowed, scope=limit.scope or "task")
+    wording = _wording(name, spent=spent, limit=allowed, scope=whose)
     return LimitQuestion(text, [*raises, *cheaper, *goes_on, answers.STOP], wording)
+
+
+def whose_budget(limit: ModelLimit) -> str:
+    """The scope in a word for people: the month of a project is its own, that of the installation everybody's."""
+    shared = limit.scope == "month" and ":" not in (limit.scope_id or "")
+    return rules.EVERYBODY if shared else limit.scope or "task"
 
 
 def raise_step(limit: ModelLimit) -> float:

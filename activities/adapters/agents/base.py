@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
 
+from contracts.agent_logins import AgentLogin
 from contracts.models import ModelTurn
 from contracts.states import AgentKind
 
@@ -47,11 +48,15 @@ class StreamReader(Protocol):
 
 @dataclass(frozen=True)
 class Told:
-    """What an agent is told in one turn. `model` is its way to a model, None for an agent that has none."""
+    """What an agent is told in one turn. `model` is its way to a model, None for an agent that has none.
+
+    `login`: it uses a person's own log-in in place of the platform's proxy.
+    """
 
     prompt: str
     session_id: str | None = None
     model: ModelTurn | None = None
+    login: AgentLogin | None = None
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ from contracts.worker_steps import TurnControl
 MAX_OUTCOME_BYTES = 256 * 1024
 _MAX_SUMMARY = 20_000
 _HIDDEN = "[hidden]"
+_TOKEN = re.compile(rb"omt-[A-Za-z0-9_-]{16,}")
 _MAX_CHOICES = 10
 _MAX_SENTENCE, _MAX_WORDS = 200, 500
 FRESH = "-fresh"
@@ -92,7 +93,9 @@ def said_by_stopped(request: TurnRequest, reader: StreamReader, content: bytes) 
     for line in content.splitlines():
         reader.feed(line)
     session_id = reader.report.session_id
-    return readable(session_id) if session_id else None, shared_transcript(request, content)
+    # Nobody here knows the turn's token any more; it has ended with the turn, and is hidden by its form.
+    kept = shared_transcript(request, _TOKEN.sub(_HIDDEN.encode(), content))
+    return readable(session_id) if session_id else None, kept
 
 
 def unknown_agent(kind: AgentKind, known: list[str]) -> OrchestratorError:

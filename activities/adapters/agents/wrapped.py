@@ -94,20 +94,26 @@ class WrappedAgent:
         return [PYTHON, WRAPPER / "__main__.py"]
 
     def call(self, told: Told, place: Place) -> AgentCall:
-        """Raises INVALID_INPUT without a model."""
+        """Raises INVALID_INPUT without a model, and without a log-in in its place."""
+        configured, token = self._configured(told)
+        job = f".jobs/{place.run}.json"
+        return AgentCall(
+            argv=[str(PYTHON), str(WRAPPER), str(place.home / job)],
+            environment=configured.environment,
+            secrets={**configured.secrets, **token},
+            files={job: json.dumps(asdict(self._job(told, place, configured))).encode()},
+        )
+
+    def _configured(self, told: Told) -> tuple[Configured, dict[str, str]]:
+        """The agent's configuration, and the variable with the token of its model if it has one."""
+        if told.login is not None:
+            return Configured(environment=told.login.environment), {}
         if told.model is None:
             raise OrchestratorError(
                 ErrorCode.INVALID_INPUT, f"The agent {self.kind.value} needs a model, and this turn has none."
             )
         chosen = told.model.model_copy(update={"model": told.model.model or self.definition.model})
-        configured = self.definition.configured(chosen)
-        job = f".jobs/{place.run}.json"
-        return AgentCall(
-            argv=[str(PYTHON), str(WRAPPER), str(place.home / job)],
-            environment=configured.environment,
-            secrets={**configured.secrets, TOKEN_VARIABLE: told.model.token},
-            files={job: json.dumps(asdict(self._job(told, place, configured))).encode()},
-        )
+        return self.definition.configured(chosen), {TOKEN_VARIABLE: told.model.token}
 
     def reader(self) -> StreamReader:
         return WrapperLines()
@@ -128,7 +134,7 @@ class WrappedAgent:
             mode=way.mode,
             options=way.options,
             control=str(place.home / "control" / place.run),
-            model_socket=MODEL_SOCKET,
+            model_socket="" if told.login is not None else MODEL_SOCKET,
             model_port=MODEL_PORT,
             silence_s=self.silence_s,
         )

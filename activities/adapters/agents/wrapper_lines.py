@@ -8,13 +8,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from activities.adapters.agents.base import AgentReport
+from activities.adapters.runs.follower import Shown
 from contracts.errors import bounded
+from contracts.progress import FineKind
 
 _MAX_EVENT = 600
 _MAX_TEXT = 20_000
 _MAX_SESSION_ID = 200
 _SESSION_UNKNOWN = "session_unknown"
 _REASON = 40
+_SAID: dict[str, FineKind] = {"message": "message", "thought": "thought", "plan": "plan"}
 
 
 @dataclass
@@ -30,7 +33,7 @@ class WrapperLines:
             return [bounded(text, _MAX_EVENT)] if text else []
         kind = str(event.get("type", ""))
         if kind == "update":
-            return [bounded(line, _MAX_EVENT) for line in [_shown(event)] if line.strip()]
+            return [line for line in [_shown(event)] if line.strip()]
         if kind in {"completed", "failed", "stopped"}:
             self._end(kind, event)
         elif kind == "session":
@@ -38,7 +41,8 @@ class WrapperLines:
         elif kind == "usage":
             self._usage(event)
         elif kind in {"steered", "log"}:
-            return [bounded(_text(event, "text") or _text(event, "message"), _MAX_EVENT)]
+            said = bounded(_text(event, "text") or _text(event, "message"), _MAX_EVENT)
+            return [Shown(said, "steer" if kind == "steered" else None)]
         return []
 
     def _session(self, session_id: object) -> None:
@@ -66,15 +70,15 @@ class WrapperLines:
         report.output_tokens = int(given) if given is not None else report.output_tokens
 
 
-def _shown(event: Mapping[str, Any]) -> str:
+def _shown(event: Mapping[str, Any]) -> Shown:
     kind, text, path = str(event.get("kind", "")), _text(event, "text"), _text(event, "path")
     if kind == "diff":
-        return f"Change: {path}"
+        return Shown(bounded(f"Change: {path}", _MAX_EVENT), "diff")
     if kind == "command":
-        return f"Command: {text}"
+        return Shown(bounded(f"Command: {text}", _MAX_EVENT), "command")
     if kind in {"tool", "permission"}:
-        return text if path in text else f"{text} ({path})"
-    return text if kind in {"message", "thought", "plan"} else ""
+        return Shown(bounded(text if path in text else f"{text} ({path})", _MAX_EVENT), "tool")
+    return Shown(bounded(text, _MAX_EVENT), _SAID[kind]) if kind in _SAID else Shown("", None)
 
 
 def _text(event: Mapping[str, Any], name: str) -> str:

@@ -45,6 +45,8 @@ from activities.adapters.forge.clones import workspace_missing
 from activities.adapters.runs.follower import LineFollower
 from activities.adapters.runs.states import RunStatus
 from activities.ports import ArtifactStore, Follow
+from contracts.agent_logins import PLACE as LOGIN_PLACE
+from contracts.agent_logins import login_of
 from contracts.agent_workers import TurnOutcome
 from contracts.artifacts import ArtifactRef
 from contracts.errors import ErrorCode, OrchestratorError
@@ -111,7 +113,8 @@ class DockerAgentRuntime:
         """
         if model is not None and model.refused is not None and not await self._has_begun(request):
             return refused_outcome(request, model.refused)
-        told = Told(prompt_of(request), request.session_id, model)
+        login = login_of(request.agent) if request.login_volume is not None else None
+        told = Told(prompt_of(request), request.session_id, model, login)
         ended, transcript = await self._run(request, follow, told, "", 0)
         fresh = forgot(request, ended)
         if fresh:
@@ -130,6 +133,13 @@ class DockerAgentRuntime:
                 helper_name(request.worker_id), _outcome_file(name), MAX_OUTCOME_BYTES
             )
         return content
+
+    async def _end_left(self, request: TurnRequest, name: str) -> RunStatus | None:
+        """How a turn has ended whose container was removed since, as a prune does; None if it was killed."""
+        if self._restore is None or await self._engine.inspect(name) is not None:
+            return None
+        await self._restore(request.worker_id)
+        return await self._runs.end_left_in(helper_name(request.worker_id), name)
 
     async def stop_turn(self, request: TurnRequest) -> None:
         """Stop the agent and all that it started; nothing of it runs when this returns."""
@@ -197,6 +207,9 @@ class DockerAgentRuntime:
             )
             status, offset = await follower.follow(name, shown, base)
             content, _ = output.read_output(name, 0, _MAX_TRANSCRIPT)
+        if status.state == "lost":
+            left = await beating(follow, self._end_left(request, name))
+            status = left or status
         transcript = await self._kept(request, await asyncio.to_thread(shared_transcript, request, content, token))
         return EndedTurn(name, status, reader.report, offset), transcript
 
@@ -229,7 +242,9 @@ class DockerAgentRuntime:
         if request.egress_hosts:
             socket, variables = way_out(request.worker_id)
             binds, seen = (*binds, socket), seen | variables
-        if cli.needs_model:
+        if request.login_volume is not None:
+            binds = (*binds, await self._login(request.login_volume, cli.kind))
+        elif cli.needs_model:
             binds = (*binds, self._way_to_model())
         spec = ContainerSpec(
             name,
@@ -249,6 +264,15 @@ class DockerAgentRuntime:
             await self._engine.put_archive(name, HOME, archive_of(dict(call.files), mode=0o600, folders=True))
 
         return fill
+
+    async def _login(self, volume: str, kind: AgentKind) -> Bind:
+        if not await self._engine.volume_exists(volume):
+            raise OrchestratorError(
+                ErrorCode.INVALID_INPUT,
+                f"There is no log-in for {kind.value} on this machine yet. "
+                f"Make one: orchestrator agent login {kind.value}",
+            )
+        return Bind(volume, LOGIN_PLACE)
 
     def _way_to_model(self) -> Bind:
         if self._model_place is None:

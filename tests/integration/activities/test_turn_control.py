@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from activities.adapters.agents.scripted_cli import ScriptedAgent
+from activities.ports import AgentRuntime
 from contracts.ids import turn_name
 from contracts.states import AgentKind
 from contracts.worker_steps import TurnControl, TurnLeft
@@ -21,10 +23,7 @@ pytestmark = pytest.mark.timeout(300)
 
 
 @pytest.fixture(params=["process", pytest.param("docker", marks=pytest.mark.deep)])
-async def bench(
-    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[Bench]:
-    monkeypatch.setattr(ScriptedAgent, "takes_controls", True)
+async def bench(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Bench]:
     async with working(tmp_path, request.param) as one:
         yield one
 
@@ -33,6 +32,14 @@ async def bench(
 async def containers(tmp_path: Path) -> AsyncIterator[Bench]:
     async with working(tmp_path, "docker") as one:
         yield one
+
+
+def attentive(bench: Bench) -> AgentRuntime:
+    """The runtime, with an agent that looks for what it is told."""
+    runtime: Any = bench.runtime.agent()
+    runtime._clis = {kind: replace(cli, takes_controls=True) for kind, cli in runtime._clis.items()}
+    attentive: AgentRuntime = runtime
+    return attentive
 
 
 def control(bench: Bench, number: int, text: str) -> TurnControl:
@@ -45,7 +52,7 @@ async def test_a_running_turn_finds_what_it_is_told_in_its_home_and_a_repeat_cha
     waits = f"until test -s {place}/002.json; do sleep 0.05; done; cat {place}/*"
     turn = asyncio.ensure_future(bench.turn({"says": "I wait", "runs": [waits]}))
     await eventually(lambda: "I wait" in bench.said, timeout=60)
-    runtime = bench.runtime.agent()
+    runtime = attentive(bench)
     for number, text in ((1, "use tabs"), (1, "use tabs"), (2, "and \0 spaces")):
         assert await runtime.control_turn(control(bench, number, text))
     assert (await within(turn, 60)).status == "done"

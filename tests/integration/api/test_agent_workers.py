@@ -1,14 +1,30 @@
 """Agent workers at the API: whose they are, what is kept of them, what is said of one whose workflow is gone."""
 
 import asyncio
-from typing import Any
+from collections.abc import AsyncIterator
+from typing import Any, cast
 from uuid import uuid4
 
+import httpx
+import pytest
+import pytest_asyncio
+
+from activities.maintenance import MaintenanceActivities
+from activities.ports import WorkflowClient
 from contracts.agent_workers import SendMessageResponse
 from contracts.errors import ErrorCode
-from runtime.temporal.gateway import RunningTurn, WorkflowDescription
-from tests.support.api import Api, Headers, fine_event
+from contracts.maintenance import WorkflowEnding
+from runtime.api_client import ApiClient
+from runtime.temporal.agent_workers import RunningTurn
+from runtime.temporal.gateway import WorkflowDescription
+from tests.support.api import Api, Headers, fine_event, running_api
 from tests.support.patience import within
+
+
+@pytest_asyncio.fixture(scope="module")
+async def api(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Api]:
+    async with running_api(tmp_path_factory.mktemp("api")) as running:
+        yield running
 
 
 def worker_id() -> str:
@@ -212,3 +228,23 @@ async def test_a_project_is_not_deleted_under_one_that_works_on_it_and_takes_its
     gone = await api.http.delete(f"/projects/{project}", params={"confirm": name}, headers=person)
     assert gone.status_code == 200, gone.text
     assert await api.rows("SELECT id FROM agent_workers WHERE id = $1", worker) == []
+
+
+class Terminated:
+    """Temporal, where every workflow was terminated."""
+
+    async def ending(self, workflow_id: str, run_id: str) -> WorkflowEnding:
+        return WorkflowEnding(how="terminated")
+
+
+async def test_no_state_outlives_its_workflow_and_a_word_of_the_workflow_wins(api: Api) -> None:
+    worker, person = await own(api, state="running")
+    user_id = (await seen(api, worker, person))["user_id"]
+    key, transport = api.platform["Authorization"].removeprefix("Bearer "), httpx.ASGITransport(api.app)
+    async with ApiClient(api.settings.api_url, key, attempts=1, transport=transport) as client:
+        ended = await MaintenanceActivities(client, cast(WorkflowClient, Terminated())).reconcile(0)
+        assert worker in ended
+        assert (await seen(api, worker, person))["state"] == "failed"
+        assert worker not in [one.told.worker_id for one in await client.open_workers()]
+    assert await told(api, worker, 3, user_id=user_id, state="idle")
+    assert (await seen(api, worker, person))["state"] == "lost"

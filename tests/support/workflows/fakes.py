@@ -15,6 +15,7 @@ from activities.ports import Follow
 from contracts import ids
 from contracts.agent_workers import TurnOutcome
 from contracts.base import utc_now
+from contracts.costs import CostEstimate, CostEstimateRequest
 from contracts.departments import ScaffolderMessage
 from contracts.errors import ErrorCode, OrchestratorError
 from contracts.maintenance import OpenTask, Tidied
@@ -53,6 +54,7 @@ from contracts.worker_steps import (
     AgentWorkerAck,
     AgentWorkerProjection,
     BranchTakeUp,
+    OpenWorker,
     TakenUp,
     TurnControl,
     TurnLeft,
@@ -141,6 +143,9 @@ class FakePlatform:
         limit = 5 + sum(one.add_usd for one in self.raised.values())
         return ModelBudget(scope=request.scope, scope_id=request.scope_id, limit_usd=limit)
 
+    async def estimate_cost(self, request: CostEstimateRequest) -> CostEstimate:
+        return CostEstimate(task_id=request.task_id)
+
     async def open_tasks(self) -> list[OpenTask]:
         self.rounds += 1
         if self.round_errors:
@@ -192,6 +197,10 @@ class FakePlatform:
             return AgentWorkerAck(accepted=False)
         known.append(projection)
         return AgentWorkerAck(accepted=True)
+
+    async def open_workers(self) -> list[OpenWorker]:
+        """None: what they are compared with is told by the test of the real API."""
+        return []
 
     def life(self, worker_id: str) -> list[str]:
         """The kinds of what an agent worker has told of its life."""

@@ -20,11 +20,13 @@ from contracts import (
     criteria,
     departments,
     maintenance,
+    models,
     nouns,
     progress,
     project_settings,
     project_spec,
     questions,
+    retries,
     states,
     steps,
     subjects,
@@ -37,8 +39,8 @@ from runtime.settings import Settings
 PUBLIC = {"/health", "/healthz"}
 FOR_EVERY_KEY = {"/whoami"}
 MODULES = (
-    access, agent_workers, artifacts, base, chat, criteria, departments, maintenance, nouns, progress, project_settings,
-    project_spec, questions, states, steps, subjects, worker_nouns, worker_steps,
+    access, agent_workers, artifacts, base, chat, criteria, departments, maintenance, models, nouns, progress,
+    project_settings, project_spec, questions, retries, states, steps, subjects, worker_nouns, worker_steps,
 )  # fmt: skip
 
 

@@ -45,11 +45,14 @@ def test_it_can_be_put_in_every_language_with_a_button_for_each_choice(name: Own
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-@pytest.mark.parametrize("scope", ["turn", "task", "project", "month"])
+@pytest.mark.parametrize("scope", ["turn", "task", "project", "month", "everybody"])
 def test_whose_budget_it_is_is_said_in_words(scope: str, language: str) -> None:
     said, fields = texts("ru" if language == "ru" else "en"), {"spent": "$1", "limit": "$2", "scope": scope}
     shown = said.plain("question-budget-spent", **fields)
-    others = {other: said.plain("question-budget-spent", **{**fields, "scope": other}) for other in ("turn", "month")}
+    others = {
+        other: said.plain("question-budget-spent", **{**fields, "scope": other})
+        for other in ("turn", "month", "everybody")
+    }
     assert all(shown != text for other, text in others.items() if other != scope)
 
 
