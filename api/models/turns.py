@@ -1,6 +1,6 @@
 """Turns at the model proxy in the database: opened by the API, found by the proxy through their token."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
@@ -20,6 +20,8 @@ from contracts.project_settings import ProjectSettings
 from contracts.states import AgentKind
 
 PREFIX = "omt-"
+_LONGEST = timedelta(hours=25)
+"""A turn of an agent takes a day at most."""
 _FIXED = ("task_id", "project_id", "user_id", "agent", "role")
 ACCOUNTS = {AgentKind.CLAUDE_CODE: "anthropic", AgentKind.FACTORY_DROID: "anthropic", AgentKind.CODEX: "openai"}
 """Of agents that talk to one vendor only."""
@@ -35,7 +37,8 @@ async def open_turn(session: AsyncSession, vault: Vault, body: OpenModelTurn, de
     now = utc_now()
     spent = budgets.stopping(await budgets.budgets(session, budgets.Payer.of(row), defaults, now))
     limit = spent.as_limit() if spent else await account_limit(session, ACCOUNTS.get(body.agent), now)
-    row.ended_at, row.stopped_by = None, None if limit is None else limit.model_dump(mode="json")
+    row.opened_at, row.ended_at = now, None
+    row.stopped_by = None if limit is None else limit.model_dump(mode="json")
     await session.flush()
     return ModelTurn(token=token, model=body.model or settings.model, side_model=settings.side_model, refused=limit)
 
@@ -81,11 +84,13 @@ async def find(session: AsyncSession, worker_id: str, turn: int) -> ModelTurnRow
 
 
 async def by_token(session: AsyncSession, token: str) -> ModelTurnRow | None:
-    """The open turn that this token belongs to."""
+    """The turn that this token belongs to, while it is open; one that nobody has ended ends by itself."""
     if not token.startswith(PREFIX):
         return None
     statement = select(ModelTurnRow).where(
-        col(ModelTurnRow.token_hash) == hash_secret(token), col(ModelTurnRow.ended_at).is_(None)
+        col(ModelTurnRow.token_hash) == hash_secret(token),
+        col(ModelTurnRow.ended_at).is_(None),
+        col(ModelTurnRow.opened_at) > utc_now() - _LONGEST,
     )
     return (await session.scalars(statement)).one_or_none()
 

@@ -50,6 +50,10 @@ ALLOWED = [
         r"environments of processes: python[\d.]* -m (api|cli\.supervision)", r"platform database password",
         "the API connects to PostgreSQL; `up` starts it",
     ),
+    Allowed(
+        r"environments of processes: python[\d.]* -m (api\.model_proxy|cli\.host\.supervision|cli)", r"key for models",
+        "the model proxy uses it; `up` was given it, and its supervisor starts the proxy again",
+    ),
     Allowed(r"home, orders: [^/]+/\.?order.*", OF_SERVICES, "while a release is put in place: its input, mode 0600"),
     Allowed(r"home, runs: svc-.*/output\.log(\.1)?", OF_SERVICES, "what a service itself prints, mode 0600"),
     Allowed(r"server, docker logs: svc-.*", OF_SERVICES, "what a service itself prints, on its own server"),
@@ -75,6 +79,7 @@ class ProofStack(Stack):
             # By TCP and with a password, as with a server of one's own; the usual socket needs none.
             "ORCHESTRATOR_POSTGRES_PORT": str(self.port_base + 3),
             "ORCHESTRATOR_WORKERS_METRICS": f"127.0.0.1:{self.port_base + 4}",
+            "ORCHESTRATOR_MODEL_PROXY_PORT": str(self.port_base + 5),
             "OTEL_EXPORTER_OTLP_ENDPOINT": self.collector,
         }
 
@@ -308,7 +313,8 @@ async def proven(stack: ProofStack, collected: list[bytes]) -> AsyncIterator[Pro
 
 async def _proven(stack: ProofStack, collected: list[bytes]) -> Proof:
     given = {"set": new_canary("secret set"), "answer": new_canary("secret in the answer", lines=3)}
-    scan = Scan(list(given.values()), ALLOWED)
+    keys = {"environment": new_canary("key for models"), "vault": new_canary("key for models in the vault")}
+    scan = Scan([*given.values(), *keys.values()], ALLOWED)
     proof = Proof(stack, scan, stack.runtime, datetime.now(UTC), values={name: one.text for name, one in given.items()})
     engines = [EngineWatch(scan, engine) for engine in proof.engines()]
     if engines:
@@ -316,7 +322,11 @@ async def _proven(stack: ProofStack, collected: list[bytes]) -> Proof:
     proof.seen["watches"] = engines[:1]
     processes, files = ProcessWatch(scan), FileWatch(scan, stack.home)
     with watching(processes, files, *engines):
-        said = await stack.cli("up", "--detach", "--json", timeout=400)
+        with_key = {"ANTHROPIC_API_KEY": keys["environment"].text, "ORCHESTRATOR_AGENT": "scripted"}
+        said = await stack.cli("up", "--detach", "--json", timeout=400, env=with_key)
+        assert said.code == 0, said.out + said.err
+        stored = ("secret", "set", "--platform", "OPENAI_API_KEY")
+        said = await stack.cli(*stored, stdin=keys["vault"].text)
         assert said.code == 0, said.out + said.err
         await run(proof)
     proof.seen["looks"] = {type(one).__name__ + one_kind(one): one.looks for one in (processes, files, *engines)}

@@ -45,7 +45,7 @@ async def proof(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPat
         pytest.skip(obstacle)
     with engine.in_use(), collecting() as (collector, bodies):
         home = tmp_path_factory.mktemp("proof") / "home"
-        stack = ProofStack(home, free_ports(5), free_ports(100), runtime=request.param, collector=collector)
+        stack = ProofStack(home, free_ports(6), free_ports(100), runtime=request.param, collector=collector)
         async with proven(stack, bodies) as proof:
             yield proof
 
@@ -67,6 +67,11 @@ async def test_the_platform_s_own_keys_are_found_in_their_files(proof: Proof) ->
     names = ["admin", "service", "bot", "payload", "vault", *(["ssh"] if proof.runtime == "docker" else [])]
     assert proof.scan.kept_in(r"home, keys: .*") == {f"platform {name} key" for name in names}
     assert proof.scan.kept_in(r"home, : postgres\.password") == {"platform database password"}
+
+
+async def test_the_key_for_models_is_found_with_the_model_proxy_and_nowhere_else(proof: Proof) -> None:
+    kept = proof.scan.kept_in(r"environments of processes: python[\d.]* -m api\.model_proxy")
+    assert kept == {"key for models"}
 
 
 async def test_a_person_s_words_are_found_where_they_go_and_not_where_they_are_encrypted(proof: Proof) -> None:

@@ -21,7 +21,7 @@ TOOLS: dict[str, list[dict[str, Any]]] = {
     "responses": [{"type": "function", "name": "exec_command", "parameters": {"properties": {"cmd": {}}}}],
     "chat": [{"type": "function", "function": {"name": "bash", "parameters": {"properties": {"command": {}}}}}],
 }
-SAYS = ["[model:say Hello]", "[model:huge 300000]", "[model:say Привет, \\u0000 \\ud83d]", "x" * 9000]
+SAYS = ["[model:say Hello]", "[model:huge 30000]", "[model:say Привет, \\u0000 \\ud83d]", "x" * 9000]
 
 
 @pytest_asyncio.fixture(scope="module")

@@ -84,6 +84,9 @@ async def test_a_turn_gets_the_same_token_again_and_none_when_it_has_ended(model
     assert (refused.status_code, refused.json()["error"]["type"]) == (401, "authentication_error")
     assert (await models.turn(**turn.body)).opened == turn.opened
     assert (await turn.ask()).status_code == 200
+    change = "UPDATE model_turns SET opened_at = now() - interval '26 hours' WHERE worker_id = $1"
+    await models.api.execute(change, turn.body["worker_id"])
+    assert (await turn.ask()).status_code == 401
     _, person = await models.api.new_user("admin")
     assert (await models.api.http.post("/internal/model-turns", json=turn.body, headers=person)).status_code == 403
 
