@@ -1,4 +1,4 @@
-"""Turns of a CLI agent."""
+"""Turns of a CLI agent, and what they may spend."""
 
 from dataclasses import dataclass
 
@@ -7,8 +7,13 @@ from temporalio import activity
 from activities.ended import refuse_if_ended
 from activities.following import beating, followed, or_stop, to_the_end
 from activities.ports import AgentRuntime, Platform
+from contracts.agent_logins import login_of
+from contracts.agent_workers import TurnOutcome
+from contracts.models import ModelBudget, ModelSpending, ModelTurn, OpenModelTurn, RaiseModelBudget
 from contracts.names import ActivityName
-from contracts.steps import Done, TurnRequest, TurnResult
+from contracts.states import AgentKind
+from contracts.steps import TurnRequest, TurnResult
+from contracts.worker_steps import ControlTaken, TurnControl, TurnLeft
 
 
 @dataclass(frozen=True)
@@ -18,16 +23,85 @@ class AgentActivities:
 
     @activity.defn(name=ActivityName.AGENT_RUN_TURN)
     async def run_turn(self, request: TurnRequest) -> TurnResult:
-        """Run one turn to its end; a second run adopts the turn that the first one started."""
+        """Run one turn to its end; a second run adopts the turn that the first one started.
+
+        The token with which the agent reaches its model lives here and in its container only.
+        """
         await beating(refuse_if_ended(self.platform, request.task_id))
         # Asked now and not at the start of the task: what an owner takes away holds from the next turn.
-        hosts = await beating(self.platform.egress_hosts(request.project_id))
+        hosts = await beating(self._hosts(request))
         asked = request.model_copy(update={"egress_hosts": hosts})
-        turn = followed(self.platform, request.task_id, lambda follow: self.runtime.run_turn(asked, follow))
-        return TurnResult(outcome=await or_stop(turn, lambda: self.runtime.stop_turn(request)))
+        model = await beating(self.platform.open_model_turn(_opening(request))) if has_model(request) else None
+        turn = followed(self.platform, request.task_id, lambda follow: self.runtime.run_turn(asked, follow, model))
+        outcome = await or_stop(turn, lambda: self.runtime.stop_turn(request))
+        return TurnResult(outcome=outcome if model is None else await beating(self._metered(request, outcome, model)))
+
+    async def _hosts(self, request: TurnRequest) -> list[str]:
+        """With a person's own log-in a turn reaches that vendor, and nothing else."""
+        if request.login_volume is not None:
+            return list(login_of(request.agent).hosts)
+        return await self.platform.egress_hosts(request.project_id)
 
     @activity.defn(name=ActivityName.AGENT_STOP_TURN)
-    async def stop_turn(self, request: TurnRequest) -> Done:
-        """Stop a turn that is no longer followed; a second run finds it stopped."""
+    async def stop_turn(self, request: TurnRequest) -> TurnLeft:
+        """Stop a turn that is no longer followed; a second run finds it stopped, and reads the same of it."""
         await to_the_end(self.runtime.stop_turn(request))
-        return Done()
+        return await beating(self.runtime.left_by(request))
+
+    @activity.defn(name=ActivityName.AGENT_CONTROL_TURN)
+    async def control_turn(self, control: TurnControl) -> ControlTaken:
+        """Give a message to the turn that runs, or ask it to end; a second run gives it the same one."""
+        return ControlTaken(taken=await beating(self.runtime.control_turn(control)))
+
+    @activity.defn(name=ActivityName.MODEL_BUDGET_RAISE)
+    async def raise_budget(self, request: RaiseModelBudget) -> ModelBudget:
+        """Raise a budget for a person who has answered; a second run finds it raised, by its request id."""
+        return await self.platform.raise_model_budget(request)
+
+    async def _metered(self, request: TurnRequest, outcome: TurnOutcome, model: ModelTurn) -> TurnOutcome:
+        """What the turn has really spent, and what has stopped it at the model, whatever the agent says."""
+        spending = await self.platform.end_model_turn(request.worker_id, request.turn)
+        return judged_by_the_model(outcome, spending, refused=model.refused is not None)
+
+
+def has_model(request: TurnRequest) -> bool:
+    """Whether the platform pays for it: not with a log-in of the agent's own."""
+    return request.agent is not AgentKind.SCRIPTED and request.login_volume is None
+
+
+def judged_by_the_model(outcome: TurnOutcome, spending: ModelSpending, *, refused: bool = False) -> TurnOutcome:
+    """The outcome with what the proxy has seen. An agent whose last request was refused has not done its work.
+
+    Some say that they have. What it has claimed by itself stays where it has asked a question.
+    """
+    limit = spending.limit or outcome.limit
+    stopped = limit is not None and not limit.warning
+    unanswered = spending.last_status is not None and spending.last_status >= 400
+    fields: dict[str, object] = {"spending": spending, "limit": limit}
+    if spending.requests or not refused:
+        fields |= {
+            "cost_usd": spending.cost_usd,
+            "input_tokens": spending.input_tokens + spending.cache_read_tokens + spending.cache_write_tokens,
+            "output_tokens": spending.output_tokens,
+        }
+    if outcome.status == "done" and (stopped or unanswered):
+        fields |= {"status": "failed", "summary": _refused(spending, outcome)}
+    return outcome.model_copy(update=fields)
+
+
+def _refused(spending: ModelSpending, outcome: TurnOutcome) -> str:
+    limit = spending.limit
+    why = limit.message if limit is not None and limit.message else f"The model answered {spending.last_status}."
+    return f"{why}\n\n{outcome.summary}".strip()
+
+
+def _opening(request: TurnRequest) -> OpenModelTurn:
+    return OpenModelTurn(
+        worker_id=request.worker_id,
+        turn=request.turn,
+        task_id=request.task_id,
+        project_id=request.project_id,
+        user_id=request.user_id,
+        agent=request.agent,
+        model=request.model,
+    )

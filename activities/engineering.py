@@ -13,9 +13,14 @@ from activities.ended import refuse_if_ended
 from activities.following import beating, followed, or_stop, to_the_end
 from activities.ports import Follow, Forge, PlanReader, Platform, Tester, WorkflowClient
 from contracts.agent_workers import SendMessageCommand, TurnOutcome
-from contracts.errors import ErrorClass, ErrorCode, OrchestratorError, end_of
+from contracts.base import MAX_TEXT
+from contracts.criteria import Criterion, verdict_text
+from contracts.errors import ErrorClass, ErrorCode, OrchestratorError, bounded, end_of
 from contracts.names import ActivityName
+from contracts.planning import KeepChecks
+from contracts.states import AcceptanceMode, AgentKind, CriterionState
 from contracts.steps import (
+    ACCEPTANCE_CHECK,
     TESTS_CHECK,
     AnalysisRequest,
     Check,
@@ -58,10 +63,38 @@ class EngineeringState(TypedDict, total=False):
     publish_status: str
     conflict: list[str]
     answer: str
+    project_name: str
+    acceptance: str
+    plan_approval: str
+    spec: dict[str, Any]
+    ignored: list[str]
+    retires: list[str]
+    taken_back: list[str]
+    plan_hash: str
+    accepted: bool
+    taken_as_is: bool
+    judged: list[dict[str, Any]]
+    unmet: list[str]
+    broken: list[str]
+    unmet_fingerprint: str | None
+    last_unmet_fingerprint: str | None
+    screenshots: list[str]
+    judge: str
+    user_id: int
+    agent: str | None
+    model: str | None
+    fresh_session: bool
+    limit: dict[str, Any] | None
+    asked_prompt: str
+    stopped_at_limit: bool
+    goes_on: bool
+    advice: str
 
 
-_THE_AGENTS_TO_REPAIR = frozenset({ErrorCode.REPOSITORY_DIVERGED, ErrorCode.REPOSITORY_UNREADABLE})
-"""What an agent has done to its repository: evidence for its next turn."""
+_THE_AGENTS_TO_REPAIR = frozenset(
+    {ErrorCode.REPOSITORY_DIVERGED, ErrorCode.REPOSITORY_UNREADABLE, ErrorCode.BRANCH_MOVED}
+)
+"""What an agent has done to its repository, or a person to its branch: evidence for its next turn."""
 
 _THE_CODES_FAULT = frozenset({ErrorCode.ENV_CONTRACT_INVALID, ErrorCode.INVALID_INPUT})
 """What is wrong with the files that say how a commit is run."""
@@ -77,12 +110,15 @@ class EngineeringNodes:
 
     async def develop(self, state: EngineeringState) -> EngineeringState:
         """One turn of the Developer; a second run attaches to the turn of the first by its request id."""
-        turn = state.get("turn", 0) + 1
+        turn, agent = state.get("turn", 0) + 1, state.get("agent")
         command = SendMessageCommand(
             request_id=f"{state['task_id']}/turn/{turn}",
             worker_id=state["worker_id"],
             message=state["prompt"],
             timeout=state["turn_timeout_s"],
+            agent=AgentKind(agent) if agent else None,
+            model=state.get("model"),
+            fresh_session=state.get("fresh_session", False),
         )
         response = await beating(self.workflow_client.send_message(command))
         if response.outcome is None:
@@ -130,11 +166,13 @@ class EngineeringNodes:
             branch=state["branch"],
             commit=state["commit"],
             base_commit=state["base_commit"],
-            summary=state.get("summary", ""),
-            checks=[Check(name=TESTS_CHECK, commit=state["commit"], passed=state.get("passed", False))],
+            summary=_summary(state),
+            checks=_checks(state),
         )
         await refuse_if_ended(self.platform, state["task_id"])
         result = await to_the_end(self.forge.publish(request))
+        if result.status == "published" and state.get("judged"):
+            await beating(self.platform.keep_checks(state["project_id"], state["task_id"], _promises(state)))
         update: EngineeringState = {
             "publish_status": result.status,
             "commit": result.commit,
@@ -145,13 +183,45 @@ class EngineeringNodes:
         return update
 
 
+def _summary(state: EngineeringState) -> str:
+    """What the agent says of its work, and what was seen of it."""
+    judged = [Criterion.model_validate(one) for one in state.get("judged", [])]
+    return bounded("\n\n".join(filter(None, [state.get("summary", ""), verdict_text(judged)])), MAX_TEXT)
+
+
+def _checks(state: EngineeringState) -> list[Check]:
+    commit, found = (
+        state["commit"],
+        [Check(name=TESTS_CHECK, commit=state["commit"], passed=state.get("passed", False))],
+    )
+    if state.get("acceptance") == AcceptanceMode.BINDING:
+        passed = state.get("accepted", False) or state.get("taken_as_is", False)
+        found.append(Check(name=ACCEPTANCE_CHECK, commit=commit, passed=passed))
+    return found
+
+
+def _promises(state: EngineeringState) -> KeepChecks:
+    """What was seen to be there is promised from now on. Whoever takes the work as it is gives up what it broke."""
+    judged = [Criterion.model_validate(one) for one in state.get("judged", [])]
+    return KeepChecks(
+        met=[one.id for one in judged if one.state is CriterionState.MET],
+        given_up=state.get("broken", []) if state.get("taken_as_is") else [],
+    )
+
+
 def _after_turn(state: EngineeringState, turn: int, outcome: TurnOutcome) -> EngineeringState:
     artifacts = list(state.get("artifacts", []))
     if outcome.transcript:
         artifacts.append(outcome.transcript.model_dump(mode="json"))
+    limit = outcome.limit.model_dump(mode="json") if outcome.limit else None
+    interrupted = limit is not None and outcome.status == "failed"
     return {
         "turn": turn,
-        "round": state.get("round", 0) + 1,
+        # a turn that was stopped from outside is no attempt of the agent
+        "round": state.get("round", 0) + (0 if interrupted else 1),
+        "limit": limit,
+        "fresh_session": False,
+        "asked_prompt": (state.get("asked_prompt") or state["prompt"]) if interrupted else "",
         "turn_status": outcome.status,
         "summary": outcome.summary[:2_000],
         "question": outcome.question,
@@ -162,6 +232,9 @@ def _after_turn(state: EngineeringState, turn: int, outcome: TurnOutcome) -> Eng
         "criteria": [one.model_dump(mode="json") for one in outcome.criteria] or state.get("criteria", []),
         "publish_status": "",
         "tested": False,
+        "accepted": False,
+        "taken_as_is": False,
+        "unmet": [],
     }
 
 
@@ -187,6 +260,7 @@ def _after_refusal(state: EngineeringState, turn: int, evidence: str) -> Enginee
         "same_failure": fingerprint == state.get("fingerprint"),
         "publish_status": "",
         "tested": False,
+        "unmet": [],
     }
 
 

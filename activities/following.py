@@ -23,9 +23,10 @@ _Result = TypeVar("_Result")
 
 
 class _Reporter:
-    """Heartbeats with the offset up to which the API has the events."""
+    """Heartbeats with the offset up to which the API has the events, and what people may want to know of the work."""
 
     def __init__(self, platform: Platform, task_id: str, offset: int) -> None:
+        self.facts: dict[str, str | float] = {}
         self._platform = platform
         self._task_id = task_id
         self._delivered = offset
@@ -35,13 +36,17 @@ class _Reporter:
         self._pending = [*self._pending, *events][-_MAX_PENDING:]
         if not self._pending or await self._post():
             self._delivered = offset
-        activity.heartbeat(self._delivered)
+        self._beat()
 
     async def deliver(self) -> None:
         """Post what is still pending, however long the API is unavailable: the end of a log says the most."""
         while self._pending and not await self._post():
-            activity.heartbeat(self._delivered)
+            self._beat()
             await asyncio.sleep(_BEAT_S)
+
+    def _beat(self) -> None:
+        # The offset first: it is what the next attempt begins with.
+        activity.heartbeat(self._delivered, *([dict(self.facts)] if self.facts else []))
 
     async def _post(self) -> bool:
         """Post what is pending. An unavailable API never disturbs the work itself: the post is retried."""
@@ -66,7 +71,7 @@ async def followed(platform: Platform, task_id: str, work: Callable[[Follow], Aw
     details = activity.info().heartbeat_details
     offset = int(details[0]) if details else 0
     reporter = _Reporter(platform, task_id, offset)
-    result = await work(Follow(offset=offset, report=reporter.report))
+    result = await work(Follow(offset=offset, report=reporter.report, facts=reporter.facts))
     await reporter.deliver()
     return result
 

@@ -1,6 +1,7 @@
 """What the platform does for itself: the comparison of open tasks with Temporal, and housekeeping."""
 
 import asyncio
+from collections.abc import Awaitable
 from dataclasses import dataclass
 
 import structlog
@@ -9,10 +10,12 @@ from temporalio import activity
 from activities import rules_reconciling as rules
 from activities.following import beating, goes_on
 from activities.ports import Platform, WorkflowClient
+from contracts import ids
 from contracts.base import utc_now
 from contracts.errors import OrchestratorError
 from contracts.maintenance import HousekeepingPlan, MaintenancePlan, MaintenanceReport, OpenTask, Tidied
 from contracts.names import ActivityName
+from contracts.worker_steps import OpenWorker
 
 log = structlog.get_logger(__name__)
 
@@ -47,7 +50,7 @@ class MaintenanceActivities:
         return await self.platform.tidy()
 
     async def reconcile(self, silent_s: float) -> list[str]:
-        """Record the end of every task whose workflow has ended without doing that; their ids.
+        """Record the end of every task and agent worker whose workflow has ended without doing that; their ids.
 
         A workflow that says something meanwhile is right: its number is higher, and ours is refused.
         """
@@ -55,13 +58,17 @@ class MaintenanceActivities:
         silent = [
             task for task in await self.platform.open_tasks() if (now - task.updated_at).total_seconds() >= silent_s
         ]
+        workers = [
+            one for one in await self.platform.open_workers() if (now - one.updated_at).total_seconds() >= silent_s
+        ]
         gate = asyncio.Semaphore(_AT_ONCE)
 
-        async def settle(task: OpenTask) -> str | None:
+        async def settle(work: Awaitable[str | None]) -> str | None:
             async with gate:
-                return await self._settle(task)
+                return await work
 
-        settled = await asyncio.gather(*(settle(task) for task in silent), return_exceptions=True)
+        settling = [*map(self._settle, silent), *map(self._settle_worker, workers)]
+        settled = await asyncio.gather(*map(settle, settling), return_exceptions=True)
         for trouble in settled:
             if isinstance(trouble, BaseException):
                 raise trouble  # the others are settled all the same
@@ -82,3 +89,14 @@ class MaintenanceActivities:
             state=projection.state.value,
         )
         return task.id
+
+    async def _settle_worker(self, worker: OpenWorker) -> str | None:
+        told = worker.told
+        ending = await self.workflow_client.ending(ids.agent_worker_workflow_id(told.worker_id), told.run_id)
+        if ending is None:
+            return None
+        ack = await self.platform.record_worker(rules.end_of_worker(told, ending, utc_now()))
+        if not ack.accepted:
+            return None
+        log.error("an agent worker had outlived its workflow", worker_id=told.worker_id, how=ending.how)
+        return told.worker_id

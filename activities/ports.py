@@ -5,15 +5,28 @@ followed through `Follow`, which heartbeats, receives fine events and raises whe
 """
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from contracts.acceptance import AcceptanceRequest, AcceptanceResult
 from contracts.agent_workers import SendMessageCommand, SendMessageResponse, TurnOutcome
 from contracts.artifacts import ArtifactRef
+from contracts.costs import CostEstimate, CostEstimateRequest
 from contracts.departments import DeployMessage, DeployResult, ScaffolderMessage
 from contracts.maintenance import OpenTask, Tidied, WorkflowEnding
+from contracts.models import ModelBudget, ModelSpending, ModelTurn, OpenModelTurn, RaiseModelBudget
 from contracts.nouns import DeploymentDTO, DeploymentRecord, PortAllocationDTO, ReleaseHealth, ServerDTO
+from contracts.planning import (
+    CheckWriting,
+    Judge,
+    KeepChecks,
+    Plan,
+    PlanRequest,
+    ProjectChecks,
+    ProposedChecks,
+    WrittenChecks,
+)
 from contracts.progress import FineEvent, Projection, ProjectionAck
 from contracts.steps import (
     AnalysisRequest,
@@ -38,6 +51,15 @@ from contracts.steps import (
     WorkspaceReady,
     WorkspaceRequest,
 )
+from contracts.worker_steps import (
+    AgentWorkerAck,
+    AgentWorkerProjection,
+    BranchTakeUp,
+    OpenWorker,
+    TakenUp,
+    TurnControl,
+    TurnLeft,
+)
 
 
 @dataclass(frozen=True)
@@ -45,11 +67,13 @@ class Follow:
     """How an activity follows a long effect.
 
     `offset` is the number of bytes of output that an earlier attempt has already reported. `report` takes fine events
-    and the offset after them; it heartbeats, and is called at least once a second even without events.
+    and the offset after them; it heartbeats, and is called at least once a second even without events. `facts` stand in
+    the heartbeats beside the offset, for people: the container, the session, what it has cost so far.
     """
 
     offset: int
     report: Callable[[list[FineEvent], int], Awaitable[None]]
+    facts: dict[str, str | float] = field(default_factory=dict)
 
 
 class Mirror(Protocol):
@@ -100,7 +124,13 @@ class Workspaces(Protocol):
     async def write_file(self, request: WorkspaceFile) -> None: ...
 
     async def push(self, request: WorkspacePush) -> PushedBranch:
-        """Push the local head to the task branch, and compare what the remote has."""
+        """Push the local head to the task branch, and compare what the remote has.
+
+        Raises BRANCH_MOVED when the branch is not where it is expected, and the head does not have what is there.
+        """
+
+    async def take_up(self, request: BranchTakeUp) -> TakenUp:
+        """Merge what others have pushed to the task branch into the workspace; nothing if that is where it was."""
 
     async def remove(self, worker_id: str) -> None: ...
 
@@ -111,11 +141,20 @@ class AgentRuntime(Protocol):
     async def get_ready(self) -> None:
         """Get what every turn needs, such as an image, so that the first need not wait for it; repeatable."""
 
-    async def run_turn(self, request: TurnRequest, follow: Follow) -> TurnOutcome:
-        """Create or adopt the turn, follow it to its end. A second call never starts a second agent."""
+    async def run_turn(self, request: TurnRequest, follow: Follow, model: ModelTurn | None = None) -> TurnOutcome:
+        """Create or adopt the turn, follow it to its end. A second call never starts a second agent.
+
+        `model` is the agent's way to a model, for one that has any. A turn that is refused it is not started.
+        """
 
     async def stop_turn(self, request: TurnRequest) -> None:
         """Stop the turn and everything that it started; return when all of it has ended."""
+
+    async def control_turn(self, control: TurnControl) -> bool:
+        """Leave it in the home of the agent that works in this turn; False for an agent that does not look there."""
+
+    async def left_by(self, request: TurnRequest) -> TurnLeft:
+        """What can be read of a turn that was stopped."""
 
 
 class Tester(Protocol):
@@ -124,6 +163,56 @@ class Tester(Protocol):
     async def verify(self, request: VerificationRequest, follow: Follow) -> VerificationResult: ...
 
     async def stop(self, request: VerificationRequest) -> None: ...
+
+
+class Acceptance(Protocol):
+    """Runs checks of a wish against the services of an exact commit, in a clean place without the agent."""
+
+    async def accept(self, request: AcceptanceRequest, follow: Follow) -> AcceptanceResult:
+        """Run or adopt the checks; what they have shown is the same for every later call with the same ones.
+
+        A service that does not start, or that is not as a check expects, is in the result. What is not the commit's
+        fault is raised: ACCEPTANCE_LOST (transient) when the place was killed or removed from outside, PROCESS_FAILED
+        (transient) when packages or a browser cannot be had, DOCKER_UNREACHABLE (transient), STOPPED_BY_PERSON.
+        """
+
+    async def stop(self, request: AcceptanceRequest) -> None:
+        """Stop the checks and the services; none of it runs when this returns."""
+
+
+class Planner(Protocol):
+    """Says what done means, before anything is built."""
+
+    async def plan(self, request: PlanRequest, follow: Follow) -> Plan:
+        """The spec with criteria that quote the words of the wish, and what the wish takes back. The same again for a
+        repeated call."""
+
+    async def stop(self, judge: Judge) -> None:
+        """Stop a turn that it has begun; none of it runs when this returns."""
+
+
+class CheckWriter(Protocol):
+    """Writes checks from the wish and the API description of a service: it sees no code, and is not the agent that
+    wrote it."""
+
+    async def write(self, request: CheckWriting, follow: Follow) -> WrittenChecks:
+        """The same again for a repeated call. Asked without a description first: one costs a start of the service."""
+
+    async def stop(self, judge: Judge) -> None:
+        """Stop a turn that it has begun; none of it runs when this returns."""
+
+
+class ApiDescriptions(Protocol):
+    """What the running service of a commit says of its API."""
+
+    async def describe(self, request: AcceptanceRequest, follow: Follow) -> str:
+        """The OpenAPI description as JSON; empty if the service has none, does not start, or nothing can run here.
+
+        Raises what `Acceptance.accept` does.
+        """
+
+    async def stop(self, request: AcceptanceRequest) -> None:
+        """Stop what was started for it; none of it runs when this returns."""
 
 
 class DeployTarget(Protocol):
@@ -169,10 +258,34 @@ class Platform(Protocol):
     async def has_ended(self, task_id: str) -> bool:
         """Whether the task has its final state; False for one that nobody knows."""
 
-    async def post_events(self, task_id: str, events: list[FineEvent]) -> None: ...
+    async def project_checks(self, project_id: str, task_id: str = "") -> ProjectChecks:
+        """What the project has promised, and what the task has proposed. Nothing for what is no project."""
+
+    async def propose_checks(self, project_id: str, task_id: str, checks: ProposedChecks) -> ProposedChecks:
+        """Record the checks of a task, in place of those that it had."""
+
+    async def keep_checks(self, project_id: str, task_id: str, kept: KeepChecks) -> None:
+        """What the task has proposed and was met is promised from now on; what it retires is not. Repeatable."""
+
+    async def record_worker(self, projection: AgentWorkerProjection) -> AgentWorkerAck: ...
+
+    async def post_events(self, task_id: str, events: list[FineEvent]) -> None:
+        """Of a task, or of an agent worker that works for none."""
 
     async def egress_hosts(self, project_id: str) -> list[str]:
         """What agents of the project may reach; nothing for what is no project."""
+
+    async def open_model_turn(self, request: OpenModelTurn) -> ModelTurn:
+        """The turn's token for the model proxy, the same for every call; `refused` when nothing may be spent now."""
+
+    async def model_spending(self, worker_id: str, turn: int) -> ModelSpending:
+        """What the turn has spent so far, and what has stopped it. Raises NOT_FOUND for one that was never opened."""
+
+    async def end_model_turn(self, worker_id: str, turn: int) -> ModelSpending:
+        """From now on the turn's token opens nothing; what it has spent."""
+
+    async def estimate_cost(self, request: CostEstimateRequest) -> CostEstimate:
+        """What the task will probably cost; the first answer for each task stays."""
 
     async def generate_secrets(self, project_id: str, names: list[str]) -> None: ...
 
@@ -192,6 +305,9 @@ class Platform(Protocol):
     async def open_tasks(self) -> list[OpenTask]:
         """Everybody's tasks that have not ended."""
 
+    async def open_workers(self) -> list[OpenWorker]:
+        """Everybody's agent workers that have not ended."""
+
     async def tidy(self) -> Tidied:
         """Delete what nobody can use any more."""
 
@@ -199,6 +315,9 @@ class Platform(Protocol):
         """What serves now, of all projects."""
 
     async def record_health(self, release_id: str, seen: ReleaseHealth) -> None: ...
+
+    async def raise_model_budget(self, request: RaiseModelBudget) -> ModelBudget:
+        """Raise a budget on behalf of a person, once for each request id."""
 
 
 class WorkflowClient(Protocol):

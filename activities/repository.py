@@ -18,6 +18,7 @@ from contracts.steps import (
     WorkspaceRemoval,
     WorkspaceRequest,
 )
+from contracts.worker_steps import BranchTakeUp, TakenUp
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,11 @@ class RepositoryActivities:
         """Write one file; a second run writes the same."""
         await to_the_end(self.workspaces.write_file(request))
         return Done()
+
+    @activity.defn(name=ActivityName.WORKSPACE_TAKE_UP)
+    async def take_up(self, request: BranchTakeUp) -> TakenUp:
+        """Bring what people have pushed into the workspace; a second run finds it there."""
+        return await to_the_end(self.workspaces.take_up(request))
 
     @activity.defn(name=ActivityName.WORKSPACE_PUSH)
     async def push(self, request: WorkspacePush) -> PushedBranch:

@@ -2,12 +2,14 @@
 
 from datetime import datetime
 
+from contracts.agent_workers import WorkerLifecycleEvent
 from contracts.errors import ErrorCode, bounded
 from contracts.maintenance import OpenTask, WorkflowEnding
 from contracts.outside_text import cleaned
 from contracts.progress import ProgressEvent, Projection
 from contracts.questions import QuestionDTO
-from contracts.states import ProjectStatus, QuestionState, Stage, TaskKind, TaskState
+from contracts.states import AgentWorkerState, ProjectStatus, QuestionState, Stage, TaskKind, TaskState
+from contracts.worker_steps import AgentWorkerProjection
 
 _IN_WORK = {ProjectStatus.SCAFFOLDING, ProjectStatus.DEVELOPING, ProjectStatus.TESTING, ProjectStatus.DEPLOYING}
 _STATES = {"completed": TaskState.COMPLETED, "cancelled": TaskState.CANCELLED}
@@ -45,6 +47,25 @@ def end_of(task: OpenTask, ending: WorkflowEnding, now: datetime) -> Projection:
         result=ending.result if own and _is_well(state) else {},
         error_code=code if failed else None,
         error=message if failed else None,
+    )
+
+
+def end_of_worker(told: AgentWorkerProjection, ending: WorkflowEnding, now: datetime) -> AgentWorkerProjection:
+    """The last word of an agent worker. Its number is only one higher: any word of the workflow itself wins."""
+    well = ending.how in {"completed", "cancelled"}
+    why = _TOLD.get(ending.how, _UNTOLD)
+    event = WorkerLifecycleEvent(
+        worker_id=told.worker_id, type="stopped" if well else "failed", detail=why, timestamp=now
+    )
+    return told.model_copy(
+        update={
+            "seq": told.seq + 1,
+            "state": AgentWorkerState.DELETED if well else AgentWorkerState.FAILED,
+            "current_request": None,
+            "expires_at": None,
+            "note": why,
+            "event": event,
+        }
     )
 
 

@@ -12,6 +12,8 @@ from api.artifacts import routes as artifacts
 from api.audit import routes as audit
 from api.auth import ServiceKeys, hash_secret
 from api.chat import routes as chat
+from api.checks import routes as checks
+from api.costs import routes as costs
 from api.credentials import routes as credentials
 from api.database import make_engine, make_sessions
 from api.edge import openapi
@@ -28,6 +30,7 @@ from api.metrics.registry import ApiMetrics
 from api.middleware.admission import SMALL_BODY_BYTES, Admission, AdmissionGuard
 from api.middleware.own_hosts import OwnHosts
 from api.middleware.requests import BodyGuard, RequestContext
+from api.models import routes as models
 from api.projects import routes as projects
 from api.questions import routes as questions
 from api.queues import routes as queues
@@ -35,6 +38,7 @@ from api.queues.disks import DiskWatch
 from api.queues.tracker import Intervals
 from api.queues.watch import QueueWatch
 from api.releases import routes as releases
+from api.secrets import platform as platform_secrets
 from api.secrets import routes as secrets
 from api.servers import routes as servers
 from api.settings import routes as settings_routes
@@ -49,6 +53,7 @@ from api.web_ui import routes as web_ui
 from api.web_ui.access import is_viewer
 from api.web_ui.parts import WebUi
 from api.work import routes as work
+from api.workers import routes as workers
 from contracts.errors import ErrorCode, OrchestratorError
 from contracts.nouns import Problem
 from runtime import private_files
@@ -66,19 +71,24 @@ _ROUTES = (
     credentials,
     audit,
     projects,
+    checks,
     secrets,
+    platform_secrets,
     work,
     tasks,
+    workers,
     artifacts,
     questions,
     queues,
     releases,
     servers,
     settings_routes,
+    costs,
     chat,
     web_ui,
     git,
     internal,
+    models,
 )
 
 _UNTRACED = ("/health", "/metrics", "/ui-login", "/codec/", WEB_UI_PATH)

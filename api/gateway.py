@@ -7,14 +7,28 @@ from typing import Annotated, Protocol
 from fastapi import Depends
 
 from api.dependencies import part
+from contracts.agent_workers import (
+    AgentWorkerRun,
+    DeleteWorkerCommand,
+    DeleteWorkerResponse,
+    SendFileCommand,
+    SendFileResponse,
+    SendMessageCommand,
+    SendMessageResponse,
+    SteerWorkerCommand,
+    SteerWorkerResponse,
+    StopTurnCommand,
+    StopTurnResponse,
+)
 from contracts.departments import DeliveryMessage, DeployMessage, EngineeringMessage
 from contracts.errors import OrchestratorError
 from contracts.nouns import StartedTask
 from contracts.questions import AnswerAccepted, AnswerCommand
 from runtime.keyring import KeyRing
 from runtime.settings import Settings
+from runtime.temporal.agent_workers import RunningTurn
 from runtime.temporal.client import connect
-from runtime.temporal.gateway import Gateway, WorkflowDescription
+from runtime.temporal.gateway import Gateway, Work, WorkflowDescription
 from runtime.temporal.task_queues import QueueFacts, QueueWaits
 
 
@@ -32,6 +46,22 @@ class WorkflowGateway(Protocol):
     async def cancel(self, workflow_id: str) -> None: ...
 
     async def withdraw_deploy(self, workflow_id: str, message: DeployMessage) -> None: ...
+
+    async def start_worker(self, run: AgentWorkerRun) -> None: ...
+
+    async def send_worker_message(self, command: SendMessageCommand, wait_s: float) -> SendMessageResponse | None: ...
+
+    async def send_worker_file(self, command: SendFileCommand) -> SendFileResponse: ...
+
+    async def steer_worker(self, command: SteerWorkerCommand) -> SteerWorkerResponse: ...
+
+    async def stop_worker_turn(self, command: StopTurnCommand) -> StopTurnResponse: ...
+
+    async def delete_worker(self, command: DeleteWorkerCommand) -> DeleteWorkerResponse: ...
+
+    async def running_turn(self, workflow_id: str) -> RunningTurn | None: ...
+
+    async def message_of(self, workflow_id: str, run_id: str, kind: type[Work]) -> Work | None: ...
 
     async def describe(self, workflow_id: str) -> WorkflowDescription | None: ...
 

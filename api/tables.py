@@ -48,6 +48,10 @@ def _json(*, nullable: bool = False, **options: Any) -> Any:  # noqa: ANN401 - s
     return Field(sa_column=Column(JSONB(none_as_null=True), nullable=nullable), **options)
 
 
+time_column, json_column = _time, _json
+"""For the tables of packages that have their own."""
+
+
 def _subject_kind() -> Any:  # noqa: ANN401 - see _time
     return Field(sa_column=Column(STATE, nullable=False))
 
@@ -172,6 +176,36 @@ class SettingRow(SQLModel, table=True):
     value: Any = _json(default=None, nullable=True)
     changed_by: int = Field(sa_column=Column(ForeignKey("users.user_id"), nullable=False))
     changed_at: datetime = _time()
+
+
+class ProjectCheckRow(SQLModel, table=True):
+    """A check that a project has promised to pass. `number` only grows within a project, and gives the order.
+
+    `dropped_at`: somebody has given it up; promised again it is kept again.
+    """
+
+    __tablename__ = "project_checks"
+
+    project_id: str = Field(sa_column=Column(ForeignKey("projects.id"), primary_key=True))
+    id: str = Field(sa_column=Column(ID, primary_key=True))
+    task_id: str = Field(sa_column=Column(ID, nullable=False))
+    number: int = Field(sa_column=Column(BigInteger, nullable=False))
+    check_document: Document = _json()
+    criterion: Document = _json()
+    kept_at: datetime = _time()
+    dropped_by: int | None = Field(default=None, sa_column=Column(BigInteger))
+    dropped_at: datetime | None = Field(default=None, sa_column=Column(DateTime(timezone=True)))
+
+
+class ProposedChecksRow(SQLModel, table=True):
+    """What a task has proposed to promise, until its work is published."""
+
+    __tablename__ = "proposed_checks"
+
+    project_id: str = Field(sa_column=Column(ForeignKey("projects.id"), primary_key=True))
+    task_id: str = Field(sa_column=Column(ID, primary_key=True))
+    document: Document = _json()
+    proposed_at: datetime = _time()
 
 
 class TaskRow(SQLModel, table=True):

@@ -1,5 +1,7 @@
 """Secrets at rest: each value under its own AES-256-GCM data key, each data key under the vault's master key."""
 
+import hashlib
+import hmac
 import re
 import secrets
 from collections.abc import Sequence
@@ -15,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from api.dependencies import part
+from api.model_tables import PlatformSecretRow
 from api.problems import permanent
 from api.tables import SecretRow
 from contracts.base import utc_now
@@ -25,6 +28,8 @@ _KEY_BITS = 256
 _NONCE_BYTES = 12
 _GENERATED_BYTES = 32
 _MAX_VALUE = 65_536
+_PLATFORM = "@platform"
+"""In place of a project's id, and no project can have it."""
 _REF = re.compile(r"secret://projects/([A-Za-z0-9][A-Za-z0-9._-]{0,99})/([A-Z_][A-Z0-9_]{0,99})\Z")
 
 
@@ -62,8 +67,7 @@ class Vault:
 
     async def write(self, session: AsyncSession, project_id: str, name: str, value: str) -> SecretRow:
         """Store what a person gave; it replaces what was there. Raises INVALID_INPUT for its length."""
-        if not value or len(value) > _MAX_VALUE:
-            raise permanent(ErrorCode.INVALID_INPUT, f"The value of {name} must have 1 to {_MAX_VALUE} characters.")
+        _check_length(name, value)
         sealed = self.seal(project_id, name, value)
         row = _row(project_id, name, "user", sealed)
         statement = insert(SecretRow).values(**row)
@@ -114,15 +118,45 @@ class Vault:
 
     async def rewrap(self, session: AsyncSession) -> int:
         """Put every data key under the active master key; the values' ciphertexts stay. Returns how many changed."""
-        active, master = self._keyring.active
+        active, _ = self._keyring.active
         rows = await session.scalars(select(SecretRow).where(col(SecretRow.key_id) != active).with_for_update())
-        changed = 0
-        for row in rows:
-            associated = _associated(row.project_id, row.name)
-            data_key = _decrypt(self._keyring.key(row.key_id), row.wrapped_key, associated)
-            row.wrapped_key, row.key_id = _encrypt(master, data_key, associated), active
-            changed += 1
-        return changed
+        changed = [self._wrap_again(row, row.project_id) for row in rows]
+        statement = select(PlatformSecretRow).where(col(PlatformSecretRow.key_id) != active).with_for_update()
+        changed += [self._wrap_again(row, _PLATFORM) for row in await session.scalars(statement)]
+        return len(changed)
+
+    def _wrap_again(self, row: SecretRow | PlatformSecretRow, project_id: str) -> str:
+        active, master = self._keyring.active
+        associated = _associated(project_id, row.name)
+        data_key = _decrypt(self._keyring.key(row.key_id), row.wrapped_key, associated)
+        row.wrapped_key, row.key_id = _encrypt(master, data_key, associated), active
+        return row.name
+
+    async def write_platform(self, session: AsyncSession, name: str, value: str, user_id: int) -> None:
+        """Store a secret of the installation; it replaces what was there. Raises INVALID_INPUT for its length."""
+        _check_length(name, value)
+        sealed = self.seal(_PLATFORM, name, value)
+        row: dict[str, object] = {
+            "key_id": sealed.key_id,
+            "wrapped_key": sealed.wrapped_key,
+            "ciphertext": sealed.ciphertext,
+            "changed_by": user_id,
+            "updated_at": utc_now(),
+        }
+        statement = insert(PlatformSecretRow).values(name=name, **row)
+        await session.execute(statement.on_conflict_do_update(index_elements=["name"], set_=row))
+
+    async def reveal_platform(self, session: AsyncSession, name: str) -> str | None:
+        """The value of a secret of the installation, or None when there is none."""
+        row = await session.get(PlatformSecretRow, name, populate_existing=True)
+        if row is None:
+            return None
+        return self.open(_PLATFORM, name, Sealed(row.key_id, row.wrapped_key, row.ciphertext))
+
+    def derive(self, text: str, key_id: str | None = None) -> tuple[str, str]:
+        """The id of a master key (the active one unless given) and what follows from it and from `text`, in hex."""
+        key_id, master = self._keyring.active if key_id is None else (key_id, self._keyring.key(key_id))
+        return key_id, hmac.new(master, f"derived/{text}".encode(), hashlib.sha256).hexdigest()
 
 
 VaultDep = Annotated[Vault, Depends(part("vault"))]
@@ -134,7 +168,17 @@ async def names_with_value(session: AsyncSession, project_id: str) -> set[str]:
     return set(names)
 
 
+async def platform_secret_names(session: AsyncSession) -> set[str]:
+    """Names of the installation's secrets."""
+    return set(await session.scalars(select(col(PlatformSecretRow.name))))
+
+
 _IDENTITY = {"project_id", "name"}
+
+
+def _check_length(name: str, value: str) -> None:
+    if not value or len(value) > _MAX_VALUE:
+        raise permanent(ErrorCode.INVALID_INPUT, f"The value of {name} must have 1 to {_MAX_VALUE} characters.")
 
 
 def _row(project_id: str, name: str, source: str, sealed: Sealed) -> dict[str, object]:

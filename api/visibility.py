@@ -54,6 +54,12 @@ def visible_project_ids(caller: Caller) -> Select[str]:
     return select(col(ProjectRow.id)).where(visible_projects(caller))
 
 
+async def is_visible(session: AsyncSession, caller: Caller, subject: Subject) -> bool:
+    """Whether the caller may see what belongs to the subject."""
+    condition = allowed(caller, literal(subject.kind.value), literal(subject.id))
+    return bool((await session.execute(select(condition))).scalar_one())
+
+
 async def require(session: AsyncSession, caller: Caller, subject: Subject, right: Right) -> None:
     """Raises NOT_ALLOWED for a caller who may see the subject, but does not have this right in it."""
     condition = allowed(caller, literal(subject.kind.value), literal(subject.id), right)

@@ -15,6 +15,7 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from activities.adapters.agents.base import Told
 from activities.adapters.containers.agent import DockerAgentRuntime
 from activities.adapters.containers.engine import MARK, ContainerSpec
 from activities.ports import Follow
@@ -90,7 +91,8 @@ async def ours(bench: Bench, agent: DockerAgentRuntime, turn: int) -> Taken:
 async def by_hand(bench: Bench, agent: DockerAgentRuntime, turn: int) -> Taken:
     """`docker run` with the same options, and its output."""
     name = turn_name(bench.worker, _BY_HAND + turn)
-    _, spec = await agent._spec(bench.request(_PROMPT, turn=_BY_HAND + turn), name, None)
+    request = bench.request(_PROMPT, turn=_BY_HAND + turn)
+    _, spec = await agent._spec(request, name, Told(request.message))
     argv = command(spec)
     started = time.time()
     process = await asyncio.create_subprocess_exec(*argv, stdout=asyncio.subprocess.PIPE)

@@ -23,7 +23,7 @@ class LanguageChoice(Contract):
 class ChatScreenOpen(Contract):
     """A wish that was said in a chat, before anything has been answered. The same id again is the same wish.
 
-    `project_id` is set if the work is in an existing project.
+    `project_id` is set if the work is in an existing project, `task_id` if it is under way already.
     """
 
     bot_id: Whole = Field(ge=1, le=2**62)
@@ -32,6 +32,7 @@ class ChatScreenOpen(Contract):
     language: Language
     wish: Text
     project_id: Identifier | None = None
+    task_id: Identifier | None = None
 
 
 class ChatScreenUpdate(Contract):
@@ -58,7 +59,6 @@ class ChatScreenDTO(ChatScreenOpen):
 
     id: Identifier
     message_id: int | None = None
-    task_id: Identifier | None = None
     final: bool = False
     created_at: AwareDatetime
     updated_at: AwareDatetime

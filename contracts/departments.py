@@ -7,9 +7,11 @@ from pydantic import Field, StringConstraints
 from contracts.artifacts import ArtifactRef
 from contracts.base import BaseMessage, BaseResult, CommitSha, Identifier, Text, UserId
 from contracts.criteria import Criteria
+from contracts.models import ModelName
 from contracts.project_settings import MAX_WATCH_S
 from contracts.project_spec import ProjectName, ProjectSlug, ProjectSpec
-from contracts.states import AgentKind, DeployAction, ReleaseState
+from contracts.retries import OptionalStep, WorkDone
+from contracts.states import AcceptanceMode, AgentKind, DeployAction, PlanApproval, ReleaseState
 
 RepositoryFullName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][\w.-]{0,99}/[A-Za-z0-9][\w.-]{0,99}$")]
 """`org/name`, as the project's row names it. Messages carry it; nobody makes it from other names."""
@@ -20,7 +22,11 @@ SecretRef = Annotated[str, StringConstraints(pattern=r"^secret://[A-Za-z0-9._/-]
 class EngineeringMessage(BaseMessage):
     """One wish to one verified commit. Input of workflow `engineering`.
 
-    The workflow `parent_workflow_id` is told when a question is asked and closed.
+    Messages of before there was acceptance have it off: what they began goes on without. The workflow
+    `parent_workflow_id` is told when a question is asked and closed. At a limit of a model,
+    `fallback_agents` take over in their order, `cheaper_model` is what a person can change to, and `wait_for_limits`
+    says whether a usage window is waited out without asking. `done` is what an earlier attempt has finished, `advice`
+    what a person has said since.
     """
 
     task_id: Identifier
@@ -38,6 +44,15 @@ class EngineeringMessage(BaseMessage):
     max_rounds: int = Field(default=3, ge=1, le=10)
     turn_timeout_s: int = Field(default=3600, ge=1, le=86_400)
     question_reminder_s: int = Field(default=86_400, ge=1)
+    acceptance: AcceptanceMode = AcceptanceMode.OFF
+    plan_approval: PlanApproval = PlanApproval.OFF
+    model: ModelName | None = None
+    cheaper_model: ModelName | None = None
+    fallback_agents: list[AgentKind] = Field(default_factory=list, max_length=10)
+    wait_for_limits: bool = True
+    done: WorkDone | None = None
+    advice: Text = ""
+    skip: list[OptionalStep] = Field(default_factory=list, max_length=10)
 
 
 class EngineeringResult(BaseResult):
@@ -47,6 +62,7 @@ class EngineeringResult(BaseResult):
     error_code: str | None = None
     summary: str | None = None
     criteria: Criteria = Field(default_factory=list)
+    screenshots: list[str] = Field(default_factory=list, max_length=20)
 
 
 class DeployMessage(BaseMessage):
@@ -85,7 +101,10 @@ class DeployResult(BaseResult):
 
 
 class DeliveryMessage(BaseMessage):
-    """One wish to one URL: engineering, then deploy. Input of workflow `delivery`."""
+    """One wish to one URL: engineering, then deploy. Input of workflow `delivery`.
+
+    The last fields are for its engineering; if `done` is published, it goes straight to the deploy.
+    """
 
     task_id: Identifier
     project_id: Identifier
@@ -101,6 +120,15 @@ class DeliveryMessage(BaseMessage):
     turn_timeout_s: int = Field(default=3600, ge=1, le=86_400)
     question_reminder_s: int = Field(default=86_400, ge=1)
     watch_s: int = Field(default=0, ge=0, le=MAX_WATCH_S)
+    acceptance: AcceptanceMode = AcceptanceMode.OFF
+    plan_approval: PlanApproval = PlanApproval.OFF
+    model: ModelName | None = None
+    cheaper_model: ModelName | None = None
+    fallback_agents: list[AgentKind] = Field(default_factory=list, max_length=10)
+    wait_for_limits: bool = True
+    done: WorkDone | None = None
+    advice: Text = ""
+    skip: list[OptionalStep] = Field(default_factory=list, max_length=10)
 
 
 class DeliveryResult(BaseResult):

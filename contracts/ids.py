@@ -5,7 +5,7 @@ import re
 from uuid import uuid4
 
 from contracts.errors import ErrorCode, OrchestratorError
-from contracts.states import TaskKind
+from contracts.states import AgentKind, TaskKind
 
 _PREFIX = {TaskKind.DELIVERY: "dlv", TaskKind.ENGINEERING: "eng", TaskKind.DEPLOY: "dep"}
 
@@ -33,6 +33,12 @@ def task_id_for_request(kind: TaskKind, request_id: str) -> str:
     """
     digits = hashlib.sha256(f"{kind.value}/{request_id}".encode()).hexdigest()
     return f"{_PREFIX[kind]}-{digits[:12]}"
+
+
+def retry_task_id(task_id: str) -> str:
+    """The task that goes on with an ended one: each has at most one, so that a repeated retry is the same."""
+    prefix = task_id.partition("-")[0]
+    return f"{prefix}-{hashlib.sha256(f'retry/{task_id}'.encode()).hexdigest()[:12]}"
 
 
 def slugs(project_name: str, project_id: str) -> list[str]:
@@ -64,6 +70,16 @@ def agent_worker_workflow_id(worker_id: str) -> str:
     return f"worker/{worker_id}"
 
 
+def new_worker_id() -> str:
+    """A fresh id of an agent worker that a person makes, such as `w-1f9a2b3c4d5e`."""
+    return f"w-{uuid4().hex[:12]}"
+
+
+def login_volume(user_id: int, agent: AgentKind) -> str:
+    """The volume with one person's own log-in at an agent's vendor."""
+    return f"login-{user_id}-{agent.value}"
+
+
 def worker_id_for_task(task_id: str) -> str:
     return task_id
 
@@ -76,6 +92,11 @@ def turn_name(worker_id: str, turn: int) -> str:
 def verification_name(task_id: str, commit: str) -> str:
     """Name of the Tester's run: one per task and commit."""
     return f"test-{task_id}-{commit[:12]}"
+
+
+def acceptance_name(task_id: str, commit: str, digest: str) -> str:
+    """Name of the run that checks a wish: one per task, commit and set of checks."""
+    return f"accept-{task_id}-{commit[:12]}-{digest[:8]}"
 
 
 def release_run_name(release_id: str, task_id: str) -> str:

@@ -29,7 +29,12 @@ class ActivityName:
     WORKSPACE_REMOVE: Final = "workspace.remove"
     AGENT_RUN_TURN: Final = "agent.run_turn"
     AGENT_STOP_TURN: Final = "agent.stop_turn"
+    AGENT_CONTROL_TURN: Final = "agent.control_turn"
+    WORKSPACE_TAKE_UP: Final = "workspace.take_up"
+    AGENT_WORKER_RECORD: Final = "agent_worker.record"
     VERIFICATION_STOP: Final = "verification.stop"
+    ACCEPTANCE_STOP: Final = "acceptance.stop"
+    MODEL_BUDGET_RAISE: Final = "model_budget.raise"
     AGENT_WORKER_CLOSE: Final = "agent_worker.close"
     DEPLOYMENT_JOIN: Final = "deployment.join"
     DEPLOYMENT_WITHDRAW: Final = "deployment.withdraw"
@@ -49,6 +54,8 @@ class UpdateName:
     SEND_MESSAGE: Final = "send_message"
     SEND_FILE: Final = "send_file"
     DELETE: Final = "delete"
+    STEER: Final = "steer"
+    STOP: Final = "stop"
 
 
 class SignalName:
@@ -77,3 +84,5 @@ class SearchAttribute:
 
 LINK_OF: Final = "link_of_"
 """In a task's result, before the name of a service: where people reach it."""
+SCREENSHOT: Final = "screenshot_"
+"""In a task's result, before a number: a picture of a page, in the artifact store."""

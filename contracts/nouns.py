@@ -332,6 +332,18 @@ class SecretList(Contract):
     items: list[SecretDTO]
 
 
+class PlatformSecretDTO(Contract):
+    """A secret of the installation, such as a key for models; never its value."""
+
+    name: SecretName
+    changed_by: UserId
+    updated_at: AwareDatetime
+
+
+class PlatformSecretList(Contract):
+    items: list[PlatformSecretDTO]
+
+
 class SecretGenerate(Contract):
     """Platform only. Make a random value for every name that has none; values that exist never change."""
 

@@ -13,10 +13,15 @@ from contracts.states import ProjectStatus, Stage, TaskKind, TaskState
 from contracts.subjects import Subject
 
 ProgressType = Literal["started", "progress", "completed", "failed"]
+FineKind = Literal["message", "thought", "plan", "tool", "command", "diff", "result", "steer", "life"]
+"""What a fine event of an agent is about. `life`: its turn began or ended."""
 
 
 class ProgressEvent(Contract):
-    """What people see while work runs. `question_id` names the question that a milestone asks, repeats or closes."""
+    """What people see while work runs. `question_id` names the question that a milestone asks, repeats or closes.
+
+    `kind` is set for what an agent does.
+    """
 
     type: ProgressType
     request_id: str
@@ -28,6 +33,7 @@ class ProgressEvent(Contract):
     error: str | None = Field(default=None, max_length=4_000)
     error_type: str | None = None
     question_id: Identifier | None = None
+    kind: FineKind | None = None
 
 
 class FineEvent(Contract):

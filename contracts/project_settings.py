@@ -5,19 +5,22 @@ A setting is a field of `ProjectSettings`: its name, type, default and meaning a
 
 import json
 import re
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, Field, ValidationError
 
 from contracts.base import Contract, Page, ShortText, UserId
 from contracts.errors import ErrorCode, OrchestratorError
-from contracts.states import AgentKind
+from contracts.models import ModelName
+from contracts.states import AcceptanceMode, AgentKind, PlanApproval
 from contracts.wording import in_words
 
 _HOST = re.compile(r"\*|(\*\.)?[A-Za-z0-9]([A-Za-z0-9.-]{0,198}[A-Za-z0-9])?|[0-9A-Fa-f:.]{2,45}")
 
 MAX_WATCH_S = 600
 """The longest watch of a release, in seconds."""
+
+Budget = Annotated[float | None, Field(ge=0, le=1_000_000, allow_inf_nan=False)]
 
 SettingValue = bool | int | float | str | list[str] | None
 """A value as JSON has it, of whatever setting."""
@@ -43,8 +46,38 @@ class ProjectSettings(Contract):
     question_reminder_s: int = Field(
         default=86_400, ge=60, le=31_536_000, description="after how many seconds an open question is repeated"
     )
-    monthly_budget_usd: float | None = Field(
-        default=None, ge=0, le=1_000_000, description="what agents may spend in a month; null: no limit"
+    acceptance: AcceptanceMode = Field(
+        default=AcceptanceMode.BINDING,
+        description="whether the running service is checked against the description before it is published: off, "
+        "advisory (what was missed is shown) or binding (it goes back to the agent)",
+    )
+    plan_approval: PlanApproval = Field(
+        default=PlanApproval.OFF, description="whether a person approves the plan before anything is built: off or ask"
+    )
+    model: ModelName | None = Field(
+        default=None, description="the model that agents use for the work; null: the agent's own choice"
+    )
+    side_model: ModelName | None = Field(
+        default=None, description="the model for an agent's small requests, such as titles; null: the agent's choice"
+    )
+    turn_budget_usd: Budget = Field(default=None, description="what one turn of an agent may spend; null: no limit")
+    task_budget_usd: Budget = Field(default=10.0, description="what the agents of one task may spend; null: no limit")
+    project_budget_usd: Budget = Field(default=None, description="what agents may spend in all; null: no limit")
+    monthly_budget_usd: Budget = Field(
+        default=None,
+        description="what agents may spend in a calendar month (UTC): a project's value for the project, the "
+        "installation's for all projects together; null: no limit",
+    )
+    cheaper_model: ModelName | None = Field(
+        default=None, description="the model that a person can change to when a budget is nearly spent; null: none"
+    )
+    fallback_agents: list[AgentKind] = Field(
+        default_factory=list,
+        max_length=10,
+        description="agents that take over, in this order, at a usage limit or an outage of a model's vendor",
+    )
+    wait_for_limits: bool = Field(
+        default=True, description="wait for a usage window to open again, and go on without asking"
     )
     egress_hosts: list[ShortText] = Field(
         default_factory=list,
@@ -56,7 +89,7 @@ class ProjectSettings(Contract):
     )
 
 
-NOT_YET_READ = frozenset({"monthly_budget_usd"})
+NOT_YET_READ: frozenset[str] = frozenset()
 """These can be set but are not used yet."""
 
 

@@ -19,6 +19,15 @@ class OwnQuestion(StrEnum):
     NOTHING_COMMITTED = "nothing-committed"
     SAME_FAILURE = "same-failure"
     STILL_RED = "still-red"
+    APPROVE_PLAN = "approve-plan"
+    UNMET = "unmet"
+    BUDGET_NEARLY_SPENT = "budget-nearly-spent"
+    BUDGET_SPENT = "budget-spent"
+    USAGE_WINDOW = "usage-window"
+    USAGE_WINDOW_HELD = "usage-window-held"
+    MODEL_UNAVAILABLE = "model-unavailable"
+    MODEL_KEY_REFUSED = "model-key-refused"
+    MODEL_REQUEST_REFUSED = "model-request-refused"
 
 
 class QuestionWording(Contract):

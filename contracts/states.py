@@ -89,8 +89,10 @@ class Stage(StrEnum):
     DEPLOY = "deploy"
     # engineering
     SCAFFOLDING = "scaffolding"
+    PLANNING = "planning"
     DEVELOPING = "developing"
     TESTING = "testing"
+    ACCEPTING = "accepting"
     PUBLISHING = "publishing"
     # deploy
     CHOOSING = "choosing"
@@ -130,6 +132,24 @@ class CriterionState(StrEnum):
     MET = "met"
     NOT_MET = "not_met"
     NOT_CHECKABLE = "not_checkable"
+
+
+class AcceptanceMode(StrEnum):
+    """What becomes of a commit whose running service misses the wish."""
+
+    OFF = "off"
+    """Nothing is checked."""
+    ADVISORY = "advisory"
+    """It is published, and what was missed is shown."""
+    BINDING = "binding"
+    """It goes back to the agent, and in the end to a person."""
+
+
+class PlanApproval(StrEnum):
+    """Whether a person approves the plan before anything is built."""
+
+    OFF = "off"
+    ASK = "ask"
 
 
 class QuestionState(StrEnum):

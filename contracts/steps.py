@@ -6,14 +6,17 @@ from pydantic import ConfigDict, Field, model_validator
 
 from contracts.agent_workers import TurnOutcome
 from contracts.artifacts import ArtifactRef
-from contracts.base import CommitSha, Contract, Identifier, Text
+from contracts.base import CommitSha, Contract, Identifier, Text, UserId
 from contracts.departments import RepositoryFullName
+from contracts.models import ModelName
 from contracts.project_settings import MAX_WATCH_S
 from contracts.states import AgentKind, DeployAction
 
 TESTS_CHECK = "tests"
 """The check without which nothing reaches a protected main branch: the project's own, run by the Tester."""
 
+ACCEPTANCE_CHECK = "acceptance"
+"""That the running service does what the wish asks for; not among the checks where that is only advice."""
 
 MAX_START_LIMIT_S = 240
 """The longest that a service may take to start: a return to a release must fit into a step of the release program."""
@@ -66,10 +69,13 @@ class WorkspaceFile(Step):
 
 
 class WorkspacePush(Step):
+    """With `expected`, a branch that has moved from there to what is not in the workspace's head is not overwritten."""
+
     worker_id: Identifier
     repository: RepositoryFullName
     branch: str
     base_commit: CommitSha
+    expected: CommitSha | None = None
 
 
 class PushedBranch(Step):
@@ -91,7 +97,11 @@ class Done(Step):
 
 
 class TurnRequest(Step):
-    """One turn of a CLI agent. `timeout_s` is in seconds. `egress_hosts`: what it may reach, filled when it begins."""
+    """One turn of a CLI agent. `timeout_s` is in seconds. `egress_hosts`: what it may reach, filled when it begins.
+
+    `user_id` is whose task it is, `model` what a person has chosen for it. `login_volume` is a volume with the agent's
+    own log-in: then the turn has no model of the platform's.
+    """
 
     worker_id: Identifier
     turn: int = Field(ge=1)
@@ -104,6 +114,9 @@ class TurnRequest(Step):
     timeout_s: int = Field(default=3600, ge=1)
     env_vars: dict[str, str] = Field(default_factory=dict)
     egress_hosts: list[str] = Field(default_factory=list)
+    user_id: UserId | None = None
+    model: ModelName | None = None
+    login_volume: str | None = None
 
 
 class TurnResult(Step):

@@ -6,6 +6,8 @@ from typing import Any, Final
 _IN_WORDS: Final = {
     r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$": "use letters, digits, dots, dashes and underscores, at most 100, "
     "beginning with a letter or a digit",
+    r"^[\x21-\x7e]+$": "give a model as its vendor calls it: no spaces, at most 200 characters",
+    r"^w-[A-Za-z0-9._-]{1,98}$": "use `w-` and then letters, digits, dots, dashes and underscores, at most 100 in all",
     r"^-?[A-Za-z0-9][A-Za-z0-9._-]{0,99}$": "give the id of a project, the handle of a server or the number of a chat",
     r"^[0-9a-f]{40}$": "give the whole commit id: 40 characters of 0 to 9 and a to f",
     r"^[0-9a-f]{64}$": "give the whole SHA-256: 64 characters of 0 to 9 and a to f",
@@ -16,6 +18,7 @@ _IN_WORDS: Final = {
     "beginning with a letter",
     r"^[A-Z_][A-Z0-9_]{0,99}$": "use capital letters, digits and underscores, at most 100, not beginning with a digit",
     r"^[A-Za-z0-9._-]{1,100}$": "use letters, digits, dots, dashes and underscores, at most 100",
+    r"^\d{4}-\d{2}$": "give a month such as 2026-11",
     r"^[A-Za-z0-9._:/-]*$": "use letters, digits, dots, colons, slashes, dashes and underscores",
     r"^([A-Za-z0-9._-]{1,100}:[0-9]{1,18}(,|$))*$": "give the id of an event as the stream sent it",
     r"^artifact://[0-9a-f]{64}/[A-Za-z0-9._-]{1,100}$": "give an artifact's address as `task show` prints it",
@@ -30,6 +33,14 @@ _OTHERWISE: Final = "this format is not allowed here"
 def counted(number: int, one: str, many: str = "") -> str:
     """`1 release`, `2 releases`; `many` is the plural where it has not just an s more."""
     return f"{number} {one if number == 1 else many or f'{one}s'}"
+
+
+def duration(seconds: int) -> str:
+    """`3 days`, `90 minutes`, `20 seconds`: in the largest unit in which it is a whole number."""
+    for unit, size in (("day", 86_400), ("hour", 3_600), ("minute", 60)):
+        if seconds >= size and seconds % size == 0:
+            return counted(seconds // size, unit)
+    return counted(seconds, "second")
 
 
 def in_words(problem: Mapping[str, Any]) -> str:

@@ -17,9 +17,12 @@ from pydantic import BaseModel, SecretStr, ValidationError
 from pydantic_core import to_jsonable_python
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, stop_after_delay, wait_exponential_jitter
 
+from contracts.agent_workers import DeleteWorkerResponse, SendFileResponse, SteerWorkerResponse, StopTurnResponse
 from contracts.base import Page
+from contracts.costs import CostEstimate, CostEstimateRequest, CostReport
 from contracts.errors import ErrorClass, ErrorCode, OrchestratorError, bounded
 from contracts.maintenance import OpenTask, OpenTaskList, Tidied
+from contracts.models import ModelBudget, ModelSpending, ModelTurn, OpenModelTurn, RaiseModelBudget
 from contracts.nouns import (
     AnswerRequest,
     ArtifactContent,
@@ -36,6 +39,8 @@ from contracts.nouns import (
     EventList,
     EventsAccepted,
     Health,
+    PlatformSecretDTO,
+    PlatformSecretList,
     PortAllocationDTO,
     PortAllocationRequest,
     Problem,
@@ -75,10 +80,25 @@ from contracts.nouns import (
     WhoAmI,
 )
 from contracts.outside_text import cleaned_in
+from contracts.planning import KeepChecks, KeptCheckDTO, KeptCheckList, ProjectChecks, ProposedChecks
 from contracts.progress import FineEvent, Projection, ProjectionAck, StreamedEvent
 from contracts.project_settings import EgressHosts, SettingDTO, SettingHistory, SettingList, SettingValue, SettingWrite
 from contracts.questions import AnswerAccepted, QuestionDTO
+from contracts.retries import TaskRetry
 from contracts.states import ActorVia
+from contracts.worker_nouns import (
+    AgentWorkerDTO,
+    AgentWorkerList,
+    WorkerCreate,
+    WorkerEvent,
+    WorkerEventList,
+    WorkerFile,
+    WorkerMessage,
+    WorkerMessageReply,
+    WorkerRequest,
+    WorkerSteer,
+)
+from contracts.worker_steps import AgentWorkerAck, AgentWorkerProjection, OpenWorker, OpenWorkerList
 from runtime.observability import telemetry
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -188,6 +208,11 @@ class ApiClient:
     async def create_token(self, body: TokenRequest) -> TokenCreated:
         return await self._post("/tokens", TokenCreated, body, repeatable=False)
 
+    async def costs(self, **wanted: str | None) -> CostReport:
+        """What agents have cost; `wanted` may name month, project_id and by."""
+        params = {name: value for name, value in wanted.items() if value is not None}
+        return await self._get("/costs", CostReport, params)
+
     # Projects and their secrets
 
     async def create_project(self, body: ProjectCreate) -> ProjectDTO:
@@ -219,6 +244,15 @@ class ApiClient:
         reply = await self._send("DELETE", path, params={"confirm": confirm}, repeatable=False)
         return _parsed(ProjectDeletion, reply.content)
 
+    async def checks(self, project_id: str, *, dropped: bool = False) -> list[KeptCheckDTO]:
+        """What the project has promised; with what somebody has dropped if asked for."""
+        path, params = f"/projects/{_part(project_id)}/checks", {"dropped": "true"} if dropped else {}
+        return [check async for page in self._pages(path, KeptCheckList, params) for check in page.items]
+
+    async def drop_check(self, project_id: str, check_id: str) -> KeptCheckDTO:
+        path = f"/projects/{_part(project_id)}/checks/{_part(check_id)}"
+        return await self._request("DELETE", path, KeptCheckDTO, None)
+
     async def secrets(self, project_id: str) -> list[SecretDTO]:
         return (await self._get(f"/projects/{_part(project_id)}/secrets", SecretList)).items
 
@@ -233,6 +267,17 @@ class ApiClient:
 
     async def delete_secret(self, project_id: str, name: str) -> None:
         await self._send("DELETE", f"/projects/{_part(project_id)}/secrets/{_part(name)}")
+
+    async def platform_secrets(self) -> list[PlatformSecretDTO]:
+        """The installation's secrets, for administrators; never their values."""
+        return (await self._get("/platform-secrets", PlatformSecretList)).items
+
+    async def set_platform_secret(self, name: str, value: SecretStr) -> list[PlatformSecretDTO]:
+        path = f"/platform-secrets/{_part(name)}"
+        return (await self._request("PUT", path, PlatformSecretList, SecretWrite(value=value))).items
+
+    async def delete_platform_secret(self, name: str) -> None:
+        await self._send("DELETE", f"/platform-secrets/{_part(name)}")
 
     async def settings(self, project_id: str | None = None) -> list[SettingDTO]:
         """Those of the project, or of the installation."""
@@ -256,6 +301,10 @@ class ApiClient:
 
     async def start_deploy(self, body: DeployStart) -> StartedTask:
         return await self._post("/deploys", StartedTask, body)
+
+    async def retry_task(self, task_id: str, body: TaskRetry) -> StartedTask:
+        """Go on with a task that has ended early; a repetition is the same retry."""
+        return await self._post(f"/tasks/{_part(task_id)}/retry", StartedTask, body)
 
     async def tasks(
         self, *, project_id: str | None = None, state: str | None = None, limit: int = 100
@@ -327,10 +376,61 @@ class ApiClient:
                 if message.data and message.event in {"message", "progress"}:
                     yield message.id, _parsed(StreamedEvent, message.data)
 
+    # Agent workers
+
+    async def create_worker(self, body: WorkerCreate) -> AgentWorkerDTO:
+        return await self._post("/workers", AgentWorkerDTO, body)
+
+    async def workers(
+        self, *, project_id: str | None = None, include_ended: bool = False, limit: int = 100
+    ) -> list[AgentWorkerDTO]:
+        """Those that the caller may see, newest first; without `include_ended` only those that have not ended."""
+        params = {"limit": str(limit)} | ({"project_id": project_id} if project_id else {})
+        params |= {"include_ended": "true"} if include_ended else {}
+        return (await self._get("/workers", AgentWorkerList, params)).items
+
+    async def worker(self, worker_id: str) -> AgentWorkerDTO:
+        return await self._get(f"/workers/{_part(worker_id)}", AgentWorkerDTO)
+
+    async def send_worker_message(self, worker_id: str, body: WorkerMessage, *, wait_s: int = 0) -> WorkerMessageReply:
+        """One turn. Waits for its end for `wait_s` seconds at most; the same body again attaches to the same turn."""
+        path = f"/workers/{_part(worker_id)}/messages?wait_s={wait_s}"
+        return await self._post(path, WorkerMessageReply, body)
+
+    async def send_worker_file(self, worker_id: str, body: WorkerFile) -> SendFileResponse:
+        return await self._post(f"/workers/{_part(worker_id)}/files", SendFileResponse, body)
+
+    async def steer_worker(self, worker_id: str, body: WorkerSteer) -> SteerWorkerResponse:
+        return await self._post(f"/workers/{_part(worker_id)}/steer", SteerWorkerResponse, body)
+
+    async def stop_worker_turn(self, worker_id: str, body: WorkerRequest) -> StopTurnResponse:
+        return await self._post(f"/workers/{_part(worker_id)}/stop", StopTurnResponse, body)
+
+    async def delete_worker(self, worker_id: str) -> DeleteWorkerResponse:
+        reply = await self._send("DELETE", f"/workers/{_part(worker_id)}")
+        return _parsed(DeleteWorkerResponse, reply.content)
+
+    async def worker_events(
+        self, worker_id: str, *, after: int = 0, wait_s: int = 0, limit: int = 500
+    ) -> list[WorkerEvent]:
+        """Events with a `seq` above `after`, oldest first. Without any it waits for the first for `wait_s` seconds."""
+        params = {"after": str(after), "wait_s": str(wait_s), "limit": str(limit)}
+        return (await self._get(f"/workers/{_part(worker_id)}/events", WorkerEventList, params)).items
+
+    async def worker_artifact(self, worker_id: str, sha256: str, offset: int = 0) -> ArtifactContent:
+        """A slice of a transcript from `offset` bytes on."""
+        path = f"/workers/{_part(worker_id)}/artifacts/{_part(sha256)}"
+        return await self._get(path, ArtifactContent, {"offset": str(offset)})
+
     async def artifact(self, task_id: str, sha256: str, offset: int = 0) -> ArtifactContent:
         """A slice of a task's artifact from `offset` bytes on."""
         path = f"/tasks/{_part(task_id)}/artifacts/{_part(sha256)}"
         return await self._get(path, ArtifactContent, {"offset": str(offset)})
+
+    async def picture(self, uri: str) -> bytes:
+        """A picture of a page, as the result of a task names it: `artifact://<sha256>/<name>`."""
+        sha256, _, name = uri.removeprefix("artifact://").partition("/")
+        return (await self._send("GET", f"/pictures/{_part(sha256)}/{_part(name)}")).content
 
     # Questions
 
@@ -370,12 +470,27 @@ class ApiClient:
     async def apply_projection(self, projection: Projection) -> ProjectionAck:
         return await self._request("PUT", "/internal/projections", ProjectionAck, projection)
 
+    async def record_worker(self, projection: AgentWorkerProjection) -> AgentWorkerAck:
+        """What an agent worker is now, written by its own workflow."""
+        path = f"/internal/workers/{_part(projection.worker_id)}"
+        return await self._request("PUT", path, AgentWorkerAck, projection)
+
     async def open_tasks(self) -> list[OpenTask]:
         """Everybody's tasks that have not ended."""
         found: list[OpenTask] = []
         while True:
             after = {"after": found[-1].id} if found else {}
             page = (await self._get("/internal/tasks", OpenTaskList, after)).items
+            if not page:
+                return found
+            found += page
+
+    async def open_workers(self) -> list[OpenWorker]:
+        """Everybody's agent workers that have not ended."""
+        found: list[OpenWorker] = []
+        while True:
+            after = {"after": found[-1].told.worker_id} if found else {}
+            page = (await self._get("/internal/workers", OpenWorkerList, after)).items
             if not page:
                 return found
             found += page
@@ -388,6 +503,21 @@ class ApiClient:
         """Store fine events; those whose key is known already are left as they are."""
         if events:
             await self._post("/internal/events", EventsAccepted, EventBatch(task_id=task_id, events=events))
+
+    async def project_checks(self, project_id: str, task_id: str = "") -> ProjectChecks:
+        """What the project has promised, and what the task has proposed."""
+        params = {"task_id": task_id} if task_id else None
+        return await self._get(f"/internal/projects/{_part(project_id)}/checks", ProjectChecks, params)
+
+    async def propose_checks(self, project_id: str, task_id: str, checks: ProposedChecks) -> ProposedChecks:
+        """Record the checks of a task, in place of those that it had."""
+        path = f"/internal/projects/{_part(project_id)}/checks/proposed/{_part(task_id)}"
+        return await self._request("PUT", path, ProposedChecks, checks)
+
+    async def keep_checks(self, project_id: str, task_id: str, kept: KeepChecks) -> None:
+        """What the task has proposed and was met is promised from now on."""
+        path = f"/internal/projects/{_part(project_id)}/checks/proposed/{_part(task_id)}/keep"
+        await self._send("POST", path, body=kept)
 
     async def egress_hosts(self, project_id: str) -> list[str]:
         """What agents of the project may reach; nothing for what is no project."""
@@ -428,6 +558,22 @@ class ApiClient:
 
     async def record_health(self, release_id: str, seen: ReleaseHealth) -> None:
         await self._request("PUT", f"/internal/releases/{_part(release_id)}/health", DeploymentDTO, seen)
+
+    async def open_model_turn(self, body: OpenModelTurn) -> ModelTurn:
+        return await self._post("/internal/model-turns", ModelTurn, body)
+
+    async def model_spending(self, worker_id: str, turn: int) -> ModelSpending:
+        return await self._get(f"/internal/model-turns/{_part(worker_id)}/{turn}", ModelSpending)
+
+    async def end_model_turn(self, worker_id: str, turn: int) -> ModelSpending:
+        """The turn's token opens nothing from now on."""
+        return await self._post(f"/internal/model-turns/{_part(worker_id)}/{turn}/end", ModelSpending, None)
+
+    async def raise_model_budget(self, body: RaiseModelBudget) -> ModelBudget:
+        return await self._post("/internal/model-budgets", ModelBudget, body)
+
+    async def estimate_cost(self, body: CostEstimateRequest) -> CostEstimate:
+        return await self._post("/internal/cost-estimates", CostEstimate, body)
 
     # How a request is made
 

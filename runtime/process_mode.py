@@ -13,7 +13,10 @@ from runtime.settings import Settings
 
 VARIABLE = "ORCHESTRATOR_TRUST_PROCESSES"
 ONE_PERSON = "processes are for one trusted person: what is built and deployed here can reach this machine"
-_ADVICE = f"Set up Docker (`make docker`), or set {VARIABLE}=true if everybody and every agent may use this machine."
+_ADVICE = (
+    f"Set up Docker (`make docker DOCKER=install`), or set {VARIABLE}=true if everybody and every agent may use this "
+    "machine."
+)
 
 
 def is_for_one(settings: Settings) -> bool:

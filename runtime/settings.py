@@ -31,6 +31,7 @@ _LOOPBACK = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
 _URL_SCHEMES = ("postgresql+asyncpg://", "postgresql://", "postgres://")
 
 Port = Annotated[int, Field(ge=1, le=65535)]
+BaseUrl = Annotated[str, Field(pattern=r"^https?://[^/?#@\s]+(/[^?#\s]*)?$", max_length=500)]
 HostName = Annotated[str, Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$")]
 
 
@@ -141,7 +142,51 @@ class Settings(BaseSettings):
     header_timeout_s: float = Field(default=10.0, gt=0, description="in which the head of a request has to arrive")
     body_timeout_s: float = Field(default=30.0, gt=0, description="in which its body has to arrive")
     max_projects_per_user: int = Field(default=200, ge=1, description="that are not archived")
+    max_agent_workers_per_user: int = Field(
+        default=10, ge=1, description="that people make; those of tasks do not count"
+    )
+    agent_worker_idle_s: int = Field(
+        default=3 * 86_400, ge=60, description="seconds without a message after which one that a person made ends"
+    )
+    agent_logins: bool = Field(
+        default=False, description="agent workers may use their owner's own log-in at the agent's vendor"
+    )
     max_running_tasks_per_user: int = Field(default=50, ge=1, description="at once; deliveries count once")
+    anthropic_api_key: SecretStr | None = Field(
+        default=None,
+        validation_alias=AliasChoices("anthropic_api_key", "ORCHESTRATOR_ANTHROPIC_API_KEY", "ANTHROPIC_API_KEY"),
+        description="of Anthropic's API; only the model proxy has it",
+    )
+    anthropic_api_key_file: Path | None = Field(default=None, description="a file with the key, instead of itself")
+    anthropic_base_url: BaseUrl = Field(
+        default="https://api.anthropic.com", description="of the Messages API; another one for your own gateway"
+    )
+    openai_api_key: SecretStr | None = Field(
+        default=None,
+        validation_alias=AliasChoices("openai_api_key", "ORCHESTRATOR_OPENAI_API_KEY", "OPENAI_API_KEY"),
+        description="of OpenAI's API; only the model proxy has it",
+    )
+    openai_api_key_file: Path | None = Field(default=None, description="a file with the key, instead of itself")
+    openai_base_url: BaseUrl = Field(
+        default="https://api.openai.com/v1",
+        description="of the Responses and Chat Completions APIs; another one for your own gateway",
+    )
+    model_proxy_port: Port = 8183
+    model_volume: str | None = Field(
+        default=None,
+        pattern=r"^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,100}$",
+        description="the Docker volume with the socket of the model proxy, with Compose; None: its directory",
+    )
+    model_requests: int = Field(default=20, ge=1, le=1_000, description="how many one account answers at once")
+    model_silence_s: float = Field(
+        default=600.0, gt=0, le=3600, description="how long a model may send nothing before its request is given up"
+    )
+    unknown_price_input: float = Field(
+        default=10.0, ge=0, le=10_000, description="US dollars for a million tokens sent to a model of unknown price"
+    )
+    unknown_price_output: float = Field(
+        default=50.0, ge=0, le=10_000, description="US dollars for a million tokens received from such a model"
+    )
     bot_token: SecretStr | None = Field(default=None, description="of Telegram; without one there is no bot")
     bot_token_file: Path | None = Field(default=None, description="a file with the token, instead of the token itself")
     bot_api_url: str = Field(default="https://api.telegram.org", description="another one for a server of your own")
@@ -214,6 +259,11 @@ class Settings(BaseSettings):
         return {name.strip(): int(number) for name, _, number in pairs}
 
     @field_validator(
+        "anthropic_api_key",
+        "anthropic_api_key_file",
+        "openai_api_key",
+        "openai_api_key_file",
+        "model_volume",
         "database_url",
         "database_password_file",
         "public_url",
@@ -263,6 +313,20 @@ class Settings(BaseSettings):
         return self.bot_token is not None or self.bot_token_file is not None
 
     @property
+    def has_model_key(self) -> bool:
+        """Whether this process was given a key for models; the vault may have one, too."""
+        given = (self.anthropic_api_key, self.anthropic_api_key_file, self.openai_api_key, self.openai_api_key_file)
+        return any(one is not None for one in given)
+
+    @property
+    def agent_for_new_work(self) -> AgentKind:
+        """The one that was chosen, else one that can work with the keys that this process was given."""
+        if "agent" in self.model_fields_set or not self.has_model_key:
+            return self.agent
+        has_anthropic = self.anthropic_api_key is not None or self.anthropic_api_key_file is not None
+        return AgentKind.CLAUDE_CODE if has_anthropic else AgentKind.CODEX
+
+    @property
     def start_command(self) -> str:
         """The command that starts what is not running."""
         return "docker-compose up -d" if self.stack == "compose" else "orchestrator up --detach"
@@ -300,6 +364,16 @@ class Settings(BaseSettings):
     def version(self) -> str:
         """The version of the installed package, with the build if it is known."""
         return f"{_installed()}+{self.build}" if self.build else _installed()
+
+    @property
+    def model_socket(self) -> Path:
+        """Where the model proxy listens. Its directory is mounted into the containers of agents."""
+        return self.home / "sockets" / "model" / "proxy.sock"
+
+    @property
+    def model_proxy_url(self) -> str:
+        """The model proxy for programs of this machine."""
+        return f"http://127.0.0.1:{self.model_proxy_port}"
 
     @property
     def server_keys_dir(self) -> Path:

@@ -8,28 +8,36 @@ from urllib.parse import urlsplit
 
 from temporalio.client import Client
 
+from activities.adapters.acceptance.containers import DockerAcceptance
+from activities.adapters.acceptance.processes import ProcessAcceptance
+from activities.adapters.agents.wrapped import MODEL_PLACE
 from activities.adapters.containers.agent import DockerAgentRuntime
-from activities.adapters.containers.engine import DockerContainerEngine, obstacle
+from activities.adapters.containers.engine import Bind, DockerContainerEngine, obstacle
 from activities.adapters.containers.images import BASE_IMAGE, DockerImages
+from activities.adapters.containers.package_volumes import PackageVolumes
 from activities.adapters.containers.runs import ContainerRuns
 from activities.adapters.containers.tester import DockerTester
 from activities.adapters.containers.workspaces import DockerWorkspaces
+from activities.adapters.planning.by_agent import by_agent
+from activities.adapters.planning.descriptions import AskedDescriptions
+from activities.adapters.planning.judging_turns import JudgingTurns
 from activities.adapters.playbooks.by_server import build_target
 from activities.adapters.process.agent import ProcessAgentRuntime
+from activities.adapters.process.package_caches import PackageCaches
 from activities.adapters.process.tester import ProcessTester
 from activities.adapters.process.workspaces import LocalWorkspaces
 from activities.adapters.release.plan_reader import ForgePlanReader
 from activities.adapters.runs.supervisor import Supervisor
 from activities.adapters.runs.users import UnprivilegedUsers
 from activities.adapters.workflow_client import TemporalWorkflowClient
-from activities.ports import AgentRuntime, Forge, Tester, Workspaces
+from activities.ports import Acceptance, AgentRuntime, Forge, Tester, Workspaces
 from contracts.errors import ErrorCode, OrchestratorError
 from contracts.names import Queue
 from runtime.api_client import ApiClient
 from runtime.artifacts import DirectoryArtifactStore
 from runtime.runtime_report import RuntimeReport
 from runtime.settings import Settings
-from workers.agents import AGENTS
+from workers.agents import agents_here, agents_in_images
 from workers.forges import build_forge
 from workers.wiring import Ports
 
@@ -46,11 +54,12 @@ class Choice:
 
 @dataclass(frozen=True)
 class AgentEnvironment:
-    """Where agents work and tests run."""
+    """Where agents work, tests run, and services are checked."""
 
     workspaces: Workspaces
     runtime: AgentRuntime
     tester: Tester
+    acceptance: Acceptance
 
 
 def build_ports(settings: Settings, client: Client, api: ApiClient, *, in_containers: bool) -> Ports:
@@ -59,6 +68,7 @@ def build_ports(settings: Settings, client: Client, api: ApiClient, *, in_contai
     forge = build_forge(settings)
     build = containers if in_containers else processes
     environment = build(settings, forge, artifacts)
+    planner, check_writer = by_agent(JudgingTurns(environment.runtime, environment.workspaces, api))
     return Ports(
         forge=forge,
         workspaces=environment.workspaces,
@@ -68,6 +78,10 @@ def build_ports(settings: Settings, client: Client, api: ApiClient, *, in_contai
         target=build_target(settings, artifacts, forge, api, in_containers=in_containers),
         platform=api,
         workflow_client=TemporalWorkflowClient(client),
+        planner=planner,
+        check_writer=check_writer,
+        acceptance=environment.acceptance,
+        descriptions=AskedDescriptions(environment.acceptance, artifacts),
     )
 
 
@@ -119,7 +133,7 @@ def root_reason(settings: Settings) -> str | None:
 
 
 def _programs(settings: Settings) -> list[Path]:
-    return [program for row in AGENTS for program in row.here(settings).programs]
+    return [program for cli in agents_here(settings) for program in cli.programs]
 
 
 def _workspaces_dir(settings: Settings) -> Path:
@@ -132,14 +146,21 @@ def _own_hosts(settings: Settings) -> tuple[str, ...]:
     return tuple(host for host in (settings.public_host, public) if host)
 
 
+def _model_place(settings: Settings) -> Bind:
+    """The directory with the socket of the model proxy. It is there before the proxy: no container must make it."""
+    directory = settings.model_socket.parent
+    directory.mkdir(mode=0o755, parents=True, exist_ok=True)
+    return Bind(str(directory), MODEL_PLACE, read_only=True, host_path=True)
+
+
 def processes(settings: Settings, forge: Forge, artifacts: DirectoryArtifactStore) -> AgentEnvironment:
     """Supervised processes of this machine."""
     home, supervisor = settings.home, Supervisor(settings.runs_dir)
-    clis = [row.here(settings) for row in AGENTS]
+    clis = agents_here(settings)
     agents = UnprivilegedUsers(home, _programs(settings))
     workspaces_dir = _workspaces_dir(settings)
     return AgentEnvironment(
-        LocalWorkspaces(workspaces_dir, forge, agents, Queue.AGENTS),
+        LocalWorkspaces(workspaces_dir, forge, agents, Queue.AGENTS, supervisor),
         ProcessAgentRuntime(
             supervisor,
             settings.agents_dir / "homes",
@@ -150,6 +171,15 @@ def processes(settings: Settings, forge: Forge, artifacts: DirectoryArtifactStor
             trusts_models=settings.trust_processes,
         ),
         ProcessTester(supervisor, forge, home / "verifications", home / "caches", UnprivilegedUsers(home), artifacts),
+        ProcessAcceptance(
+            supervisor,
+            PackageCaches(supervisor, home / "caches"),
+            forge,
+            ForgePlanReader(forge),
+            home / "acceptances",
+            UnprivilegedUsers(home),
+            artifacts,
+        ),
     )
 
 
@@ -158,10 +188,28 @@ def containers(settings: Settings, forge: Forge, artifacts: DirectoryArtifactSto
     engine = DockerContainerEngine()
     runs = ContainerRuns(engine, settings.containers_dir / "runs")
     images = DockerImages(engine, settings.containers_dir / "locks")
-    clis = [row.in_image() for row in AGENTS]
+    verifications = settings.containers_dir / "verifications"
     workspaces = DockerWorkspaces(runs, images, forge, settings.containers_dir / "workspaces", Queue.AGENTS)
     return AgentEnvironment(
         workspaces,
-        DockerAgentRuntime(runs, images, clis, artifacts, own_hosts=_own_hosts(settings), restore=workspaces.restore),
-        DockerTester(runs, images, forge, settings.containers_dir / "verifications", artifacts),
+        DockerAgentRuntime(
+            runs,
+            images,
+            agents_in_images(),
+            artifacts,
+            own_hosts=_own_hosts(settings),
+            restore=workspaces.restore,
+            model_place=_model_place(settings),
+        ),
+        DockerTester(runs, images, forge, verifications, artifacts),
+        DockerAcceptance(
+            runs,
+            images,
+            # The packages of the tests: whoever builds them holds the same lock.
+            PackageVolumes(runs, verifications / ".locks"),
+            forge,
+            ForgePlanReader(forge),
+            settings.containers_dir / "acceptances",
+            artifacts,
+        ),
     )

@@ -7,7 +7,7 @@ import json
 import os
 import sys
 from collections.abc import AsyncIterator, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, cast
 
@@ -67,7 +67,7 @@ def build_replayer(converter: DataConverter = pydantic_data_converter) -> Replay
     """
     # Replay runs no activity, so that nothing is behind the ports.
     nothing = cast(Any, None)
-    ports = Ports(nothing, nothing, nothing, nothing, nothing, nothing, nothing, nothing)
+    ports = Ports(*[nothing] * len(fields(Ports)))
     return Replayer(
         workflows=WORKFLOWS,
         plugins=[build_langgraph_plugin(ports)],

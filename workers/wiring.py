@@ -10,6 +10,7 @@ from temporalio.client import Client
 from temporalio.langgraph import LangGraphPlugin
 from temporalio.worker import PollerBehaviorAutoscaling, Worker
 
+from activities.acceptance import AcceptanceNodes
 from activities.agent import AgentActivities
 from activities.departments import DepartmentActivities
 from activities.deployment import DevopsNodes
@@ -17,9 +18,13 @@ from activities.engineering import EngineeringNodes
 from activities.health import HealthActivities
 from activities.maintenance import MaintenanceActivities
 from activities.ports import (
+    Acceptance,
     AgentRuntime,
+    ApiDescriptions,
+    CheckWriter,
     DeployTarget,
     Forge,
+    Planner,
     PlanReader,
     Platform,
     Tester,
@@ -28,6 +33,7 @@ from activities.ports import (
 )
 from activities.projection import ProjectionActivities
 from activities.repository import RepositoryActivities
+from activities.worker_record import WorkerRecordActivities
 from contracts.names import GraphName, Queue
 from workers.graphs import GraphsOfRun
 from workers.held_steps import HeldSteps
@@ -83,14 +89,25 @@ class Ports:
     target: DeployTarget
     platform: Platform
     workflow_client: WorkflowClient
+    planner: Planner
+    check_writer: CheckWriter
+    acceptance: Acceptance
+    descriptions: ApiDescriptions
+
+    def engineering(self) -> EngineeringNodes:
+        """What builds."""
+        return EngineeringNodes(self.workflow_client, self.tester, self.forge, self.platform, self.plans)
+
+    def judging(self) -> AcceptanceNodes:
+        """What says what done means, and whether it is."""
+        return AcceptanceNodes(self.planner, self.check_writer, self.acceptance, self.descriptions, self.platform)
 
 
 def build_langgraph_plugin(ports: Ports) -> LangGraphPlugin:
     """A fresh plugin over fresh graphs: each serves once."""
-    engineering = EngineeringNodes(ports.workflow_client, ports.tester, ports.forge, ports.platform, ports.plans)
     devops = DevopsNodes(ports.forge, ports.plans, ports.platform, ports.target)
     graphs: dict[str, Topology] = {
-        GraphName.ENGINEERING: build_engineering_graph(engineering),
+        GraphName.ENGINEERING: build_engineering_graph(ports.engineering(), ports.judging()),
         GraphName.DEVOPS: build_devops_graph(devops),
     }
     plugin = LangGraphPlugin(
@@ -106,7 +123,6 @@ def build_activities(ports: Ports) -> list[Any]:
     repository = RepositoryActivities(ports.forge, ports.workspaces)
     agent = AgentActivities(ports.runtime, ports.platform)
     departments = DepartmentActivities(ports.workflow_client)
-    engineering = EngineeringNodes(ports.workflow_client, ports.tester, ports.forge, ports.platform, ports.plans)
     devops = DevopsNodes(ports.forge, ports.plans, ports.platform, ports.target)
     maintenance = MaintenanceActivities(ports.platform, ports.workflow_client)
     return [
@@ -115,10 +131,15 @@ def build_activities(ports: Ports) -> list[Any]:
         repository.prepare,
         repository.write_file,
         repository.push,
+        repository.take_up,
         repository.remove,
         agent.run_turn,
         agent.stop_turn,
-        engineering.stop_tests,
+        agent.control_turn,
+        WorkerRecordActivities(ports.platform).record,
+        agent.raise_budget,
+        ports.engineering().stop_tests,
+        ports.judging().stop_acceptance,
         departments.close_worker,
         departments.join_deploy,
         departments.withdraw_deploy,

@@ -1,21 +1,21 @@
 """Life of one agent worker: turns one at a time, in order, each message consumed by exactly one turn.
 
 Started by `engineering` (or by a `create` command). Updates: `send_message` answers when its turn has ended,
-`send_file`, `delete`. Query `status`. Nothing runs between turns. The agent commits locally; after each turn the
-platform pushes the work branch and compares the remote; without a repository it works in a plain folder. Cancelling
-it stops the running turn, confirmed. Before Temporal's limits it continues as new, between turns and when everybody
-has their answer; what was taken is remembered.
+`send_file`, `steer` (a message for the turn that runs), `stop` (that turn ends, the agent worker stays), `delete`.
+Query `status`. Nothing runs between turns; an agent worker with an idle expiry ends by itself. The agent commits
+locally; after each turn the platform pushes the work branch and compares the remote, and before each turn it takes up
+what people have pushed there; without a repository it works in a plain folder. Cancelling it stops the running turn,
+confirmed. Before Temporal's limits it continues as new, between turns and when everybody has their answer; what was
+taken is remembered.
 """
 
 import asyncio
-from collections.abc import Callable
+from datetime import timedelta
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, is_cancelled_exception
+from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
-    from activities.agent import AgentActivities
-    from activities.repository import RepositoryActivities
     from contracts.agent_workers import (
         AgentWorkerMemory,
         AgentWorkerResult,
@@ -27,28 +27,24 @@ with workflow.unsafe.imports_passed_through():
         SendFileResponse,
         SendMessageCommand,
         SendMessageResponse,
+        SteerWorkerCommand,
+        SteerWorkerResponse,
+        StopTurnCommand,
+        StopTurnResponse,
         TurnOutcome,
+        WorkerLifecycleEvent,
     )
+    from contracts.artifacts import ArtifactRef
     from contracts.errors import ErrorCode
     from contracts.names import QueryName, Queue, UpdateName, WorkflowName
     from contracts.states import AgentWorkerState
-    from contracts.steps import (
-        PushedBranch,
-        TurnRequest,
-        WorkspaceFile,
-        WorkspacePush,
-        WorkspaceReady,
-        WorkspaceRemoval,
-        WorkspaceRequest,
-    )
-    from contracts.wording import counted
-    from workflows import failures, options, rules
-
-# What is handed from run to run must stay below the 256 KB of an input: request ids, and bytes of answers. The newest
-# answer of a message fits with the longest texts: it may be on its way to somebody who asks again.
-_TAKEN = 300
-_BYTES_OF_RESPONSES = 120_000
-_BYTES_OF_FILE_RESPONSES = 10_000
+    from contracts.wording import counted, duration
+    from contracts.worker_steps import ControlKind, ControlTaken, TurnControl, TurnLeft
+    from workflows import failures, worker_words
+    from workflows.worker_branch import WorkBranch
+    from workflows.worker_inbox import WorkerInbox
+    from workflows.worker_record import WorkerRecord
+    from workflows.worker_steps import WorkerSteps
 
 
 @workflow.defn(name=WorkflowName.AGENT_WORKER)
@@ -59,24 +55,25 @@ class AgentWorkerWorkflow:
         self._command = command
         self._worker_id = command.worker_id or workflow.info().workflow_id.removeprefix("worker/")
         self._state = AgentWorkerState.CREATING
-        self._inbox: list[SendMessageCommand] = []
-        self._files: list[SendFileCommand] = []
-        self._known: dict[str, None] = dict.fromkeys(memory.taken)
-        self._answers = {answer.request_id: answer for answer in memory.responses}
-        self._file_answers = {answer.request_id: answer for answer in memory.file_responses}
-        self._forgotten = self._known.keys() - self._answers.keys() - self._file_answers.keys()
+        self._resting = memory.resting
+        self._inbox = WorkerInbox(command, memory)
+        self._steps = WorkerSteps(self._worker_id, command)
+        self._branch = WorkBranch(self._steps, command, memory)
+        self._record = WorkerRecord(self._worker_id, command, memory)
         self._turns = memory.turns
-        self._updates = 0
-        self._waiting = 0
         self._current: str | None = None
+        self._agent = memory.agent or command.config.agent
         self._session_id = memory.session_id
-        self._base_commit = memory.base_commit
         self._host_queue = memory.host_queue
         self._deleted = False
         self._hands_over = False
         self._over = False
         self._why = (ErrorCode.WORKFLOW_NOT_RUNNING.value, "The agent worker ended before this was done.")
         self._turn_task: asyncio.Task[TurnOutcome] | None = None
+        self._agent_runs = False
+        self._stoppable = False
+        self._stop_asked = False
+        self._controls = 0
 
     @workflow.run
     async def run(self, command: AgentWorkerRun) -> AgentWorkerResult:
@@ -98,6 +95,7 @@ class AgentWorkerWorkflow:
         finally:
             if not self._hands_over:
                 await self._end()
+            await self._record.flush()
         if self._hands_over:
             workflow.continue_as_new(self._next_run())
         return AgentWorkerResult(worker_id=self._worker_id, turns=self._turns, state=self._state)
@@ -106,27 +104,44 @@ class AgentWorkerWorkflow:
 
     @workflow.update(name=UpdateName.SEND_MESSAGE)
     async def send_message(self, command: SendMessageCommand) -> SendMessageResponse:
-        if self._is_new(command.request_id):
-            self._inbox.append(command)
-        await self._waited_for(lambda: command.request_id in self._answers)
-        return self._answers[command.request_id]
+        return await self._inbox.message(command)
 
     @send_message.validator
     def _may_send_message(self, command: SendMessageCommand) -> None:
         self._refuse_when_over(command.worker_id)
-        self._refuse_what_cannot_be_taken(command.request_id, as_message=True)
+        self._inbox.refuse(command.request_id, "message")
 
     @workflow.update(name=UpdateName.SEND_FILE)
     async def send_file(self, command: SendFileCommand) -> SendFileResponse:
-        if self._is_new(command.request_id):
-            self._files.append(command)
-        await self._waited_for(lambda: command.request_id in self._file_answers)
-        return self._file_answers[command.request_id]
+        return await self._inbox.file(command)
 
     @send_file.validator
     def _may_send_file(self, command: SendFileCommand) -> None:
         self._refuse_when_over(command.worker_id)
-        self._refuse_what_cannot_be_taken(command.request_id, as_message=False)
+        self._inbox.refuse(command.request_id, "file")
+
+    @workflow.update(name=UpdateName.STEER)
+    async def steer(self, command: SteerWorkerCommand) -> SteerWorkerResponse:
+        return await self._inbox.steer(command)
+
+    @steer.validator
+    def _may_steer(self, command: SteerWorkerCommand) -> None:
+        self._refuse_when_over(command.worker_id)
+        self._inbox.refuse(command.request_id, "steer")
+        if not self._agent_runs and not self._inbox.knows(command.request_id):
+            reason = "No turn runs now. Send it as a message: it begins the next turn."
+            raise failures.failure(ErrorCode.CONFLICT, reason)
+
+    @workflow.update(name=UpdateName.STOP)
+    def stop(self, command: StopTurnCommand) -> StopTurnResponse:
+        if not self._stoppable:
+            return StopTurnResponse(request_id=command.request_id, success=True)
+        self._stop_asked = True
+        return StopTurnResponse(request_id=command.request_id, success=True, turn=self._turns)
+
+    @stop.validator
+    def _may_stop(self, command: StopTurnCommand) -> None:
+        self._refuse_when_over(command.worker_id)
 
     @workflow.update(name=UpdateName.DELETE)
     def delete(self, command: DeleteWorkerCommand) -> DeleteWorkerResponse:
@@ -137,8 +152,7 @@ class AgentWorkerWorkflow:
 
     @delete.validator
     def _may_delete(self, command: DeleteWorkerCommand) -> None:
-        if command.worker_id != self._worker_id:
-            raise failures.failure(ErrorCode.NOT_FOUND, f"This is agent worker {self._worker_id}, not the named one.")
+        self._refuse_another(command.worker_id)
 
     @workflow.query(name=QueryName.STATUS)
     def status(self) -> AgentWorkerStatus:
@@ -150,70 +164,56 @@ class AgentWorkerWorkflow:
             session_id=self._session_id,
         )
 
-    def _refuse_when_over(self, worker_id: str) -> None:
+    def _refuse_another(self, worker_id: str) -> None:
         if worker_id != self._worker_id:
             raise failures.failure(ErrorCode.NOT_FOUND, f"This is agent worker {self._worker_id}, not the named one.")
+
+    def _refuse_when_over(self, worker_id: str) -> None:
+        self._refuse_another(worker_id)
         if self._state is AgentWorkerState.FAILED:
             raise failures.failure(*self._why)
         if self._deleted or self._over:
             raise failures.failure(ErrorCode.WORKFLOW_NOT_RUNNING, "This agent worker has ended; create another.")
 
-    def _refuse_what_cannot_be_taken(self, request_id: str, *, as_message: bool) -> None:
-        if request_id in self._forgotten:
-            reason = "This request was answered earlier, and its answer is no longer stored. Use a new request id."
-            raise failures.failure(ErrorCode.CONFLICT, reason)
-        # It would wait for an answer of its own kind, which never comes.
-        if request_id in self._known and self._is_message(request_id) is not as_message:
-            reason = "A message and a file have the same request id; give each its own."
-            raise failures.failure(ErrorCode.CONFLICT, reason)
-        if self._waiting >= self._command.max_waiting or self._updates >= 2 * self._command.updates_per_run:
-            waiting = counted(self._waiting, "message")
-            reason = f"This agent worker has {waiting} waiting already. Send this one again later."
-            raise failures.failure(ErrorCode.WORKFLOW_BUSY, reason)
-
-    def _is_message(self, request_id: str) -> bool:
-        """Whether a known request is a message; else it is a file."""
-        waits = any(message.request_id == request_id for message in self._inbox)
-        return waits or request_id == self._current or request_id in self._answers
-
-    def _is_new(self, request_id: str) -> bool:
-        """Whether a request is seen for the first time; remembers it."""
-        self._updates += 1
-        is_new = request_id not in self._known
-        self._known[request_id] = None
-        return is_new
-
-    async def _waited_for(self, answered: Callable[[], bool]) -> None:
-        self._waiting += 1
-        try:
-            await workflow.wait_condition(answered)
-        finally:
-            self._waiting -= 1
-
     # Phases ----------------------------------------------------------------------------------------------
 
     async def _prepare(self) -> None:
         workflow.set_current_details(f"Agent worker `{self._worker_id}`: preparing its workspace")
-        ready = await self._make_workspace()
-        self._base_commit, self._host_queue = ready.base_commit, ready.host_queue
+        self._tell()
+        ready = await self._steps.make_workspace()
+        self._host_queue = ready.host_queue
+        self._branch.begin(ready.base_commit)
         task = self._command.context.get("task_markdown")
         if task:
-            await self._write(WorkspaceFile(worker_id=self._worker_id, path="TASK.md", content=task))
+            await self._steps.write("TASK.md", task)
 
     async def _serve(self) -> None:
         """Take turns until the agent worker is deleted, or until this run may hand over to the next."""
         while not self._deleted and not self._may_hand_over():
             failures.stop_if_cancelled()
-            self._state = AgentWorkerState.IDLE
-            await workflow.wait_condition(lambda: self._deleted or self._has_work() or self._may_hand_over())
+            self._state = self._resting
+            self._tell()
+            await self._wait_for_work()
             await self._work_off()
 
-    def _has_work(self) -> bool:
-        return bool(self._inbox or self._files)
+    async def _wait_for_work(self) -> None:
+        expiry = self._command.idle_expiry_s
+        try:
+            await workflow.wait_condition(
+                lambda: self._deleted or self._inbox.has_work or self._may_hand_over(),
+                timeout=timedelta(seconds=expiry) if expiry else None,
+            )
+        except TimeoutError:
+            self._deleted = True
+            self._why = (
+                ErrorCode.WORKFLOW_NOT_RUNNING.value,
+                f"Nobody has written for {duration(expiry or 0)}, so this agent worker has ended. "
+                "What was pushed to its branch stays.",
+            )
 
     def _may_hand_over(self) -> bool:
-        enough = self._updates >= self._command.updates_per_run or workflow.info().is_continue_as_new_suggested()
-        return enough and not self._has_work() and workflow.all_handlers_finished()
+        enough = self._inbox.has_had_enough or workflow.info().is_continue_as_new_suggested()
+        return enough and not self._inbox.has_work and workflow.all_handlers_finished()
 
     def _next_run(self) -> AgentWorkerRun:
         # What is in the workspace already need not go through every history.
@@ -221,30 +221,36 @@ class AgentWorkerWorkflow:
         memory = AgentWorkerMemory(
             turns=self._turns,
             session_id=self._session_id,
-            base_commit=self._base_commit,
+            agent=self._agent,
+            base_commit=self._branch.base_commit,
             host_queue=self._host_queue,
-            taken=list(self._known)[-_TAKEN:],
-            responses=rules.newest_within(list(self._answers.values()), _BYTES_OF_RESPONSES),
-            file_responses=rules.newest_within(list(self._file_answers.values()), _BYTES_OF_FILE_RESPONSES),
+            pushed=self._branch.pushed,
+            resting=self._resting,
+            cost_usd=self._record.cost_usd,
+            unmetered=self._record.unmetered,
         )
-        return self._command.model_copy(update={"context": context, "memory": memory})
+        return self._command.model_copy(update={"context": context, "memory": self._inbox.remembered(memory)})
 
     async def _end(self) -> None:
         self._over = True
-        self._refuse_the_rest()
+        if self._state is not AgentWorkerState.FAILED:
+            self._state = AgentWorkerState.DELETED
+        self._inbox.answer_the_rest(*self._why)
         await self._remove_workspace()
+        failed = self._state is AgentWorkerState.FAILED
+        self._tell("failed" if failed else "stopped", self._why[1] if failed or not self._deleted else None)
         await workflow.wait_condition(workflow.all_handlers_finished)
 
     async def _work_off(self) -> None:
-        while self._files:
-            await self._take_file(self._files.pop(0))
-        while self._inbox and not self._deleted:
+        while self._inbox.files:
+            await self._take_file(self._inbox.files.pop(0))
+        while self._inbox.messages and not self._deleted:
             failures.stop_if_cancelled()
-            await self._take_turn(self._inbox.pop(0))
+            await self._take_turn(self._inbox.messages.pop(0))
 
     async def _take_file(self, command: SendFileCommand) -> None:
         try:
-            await self._write(WorkspaceFile(worker_id=self._worker_id, path=command.path, content=command.content))
+            await self._steps.write(command.path, command.content)
         except ActivityError as error:
             if failures.is_cancellation(error):
                 raise
@@ -252,129 +258,158 @@ class AgentWorkerWorkflow:
             answer = SendFileResponse(request_id=command.request_id, success=False, error=message)
         else:
             answer = SendFileResponse(request_id=command.request_id, success=True)
-        self._file_answers[command.request_id] = answer
+        self._inbox.file_answers[command.request_id] = answer
 
     async def _take_turn(self, command: SendMessageCommand) -> None:
-        self._turns += 1
-        self._state, self._current = AgentWorkerState.RUNNING, command.request_id
-        workflow.set_current_details(f"Agent worker `{self._worker_id}`: turn {self._turns}")
-        self._turn_task = asyncio.create_task(self._turn_and_push(command))
+        self._begin(command)
+        self._turn_task = asyncio.create_task(self._whole_turn(command))
+        attending = asyncio.create_task(self._attend())
         try:
             outcome = await self._turn_task
-        except ActivityError as error:
-            if failures.cancelled_unheard(error) or self._deleted:
-                await self._stop_turn(command)
-            if failures.is_cancellation(error):
-                if self._deleted and workflow.cancellation_reason() is None:
-                    return  # whoever waits for it is told at the end
-                raise
-            code, message = failures.code_and_message(error)
-            answer = SendMessageResponse(request_id=command.request_id, success=False, error=message, error_code=code)
+        except (ActivityError, ApplicationError, asyncio.CancelledError) as error:
+            answer = await self._answer_of_failed(command, error)
+            if answer is None:
+                return  # whoever waits for it is told at the end
         else:
-            answer = SendMessageResponse(
-                request_id=command.request_id,
-                success=outcome.status != "failed",
-                response=outcome.summary,
-                outcome=outcome,
-            )
+            answer = self._answer_of(command, outcome)
         finally:
-            self._turn_task, self._current = None, None
-        self._answers[command.request_id] = answer
+            attending.cancel()
+            self._turn_task, self._current, self._agent_runs = None, None, False
+            self._inbox.answer_steers("The turn had ended before the agent could be told. Send it as a message.")
+        self._inbox.answers[command.request_id] = answer
 
-    async def _turn_and_push(self, command: SendMessageCommand) -> TurnOutcome:
-        outcome = await self._run_turn(command)
+    def _begin(self, command: SendMessageCommand) -> None:
+        self._turns += 1
+        if command.agent not in {None, self._agent} or command.fresh_session:
+            # Another agent goes on in the same workspace. A session belongs to the agent that has begun it.
+            self._agent, self._session_id = command.agent or self._agent, None
+        self._controls, self._stop_asked, self._stoppable = 0, False, True
+        self._state, self._current = AgentWorkerState.RUNNING, command.request_id
+        workflow.set_current_details(f"Agent worker `{self._worker_id}`: turn {self._turns}")
+        self._tell("started", f"Turn {self._turns}")
+
+    async def _whole_turn(self, command: SendMessageCommand) -> TurnOutcome:
+        told = worker_words.with_news(command.message, await self._branch.take_up(), self._steps.branch)
+        if self._stop_asked:
+            raise asyncio.CancelledError
+        request = self._steps.turn(command, self._turns, self._agent, told, self._session_id)
+        self._agent_runs = True
+        try:
+            outcome = await self._steps.run_turn(request, self._host_queue)
+        finally:
+            self._agent_runs = self._stoppable = False
         self._session_id = outcome.session_id or self._session_id
-        if self._base_commit is None:
-            return outcome
-        pushed = await self._push(self._base_commit)
-        return outcome.model_copy(
-            update={
-                "commit": pushed.commit,
-                "base_commit": pushed.base_commit,
-                "files_changed": pushed.files_changed[:500],
-            }
+        self._record.spend(outcome)
+        return await self._branch.push_after(outcome)
+
+    async def _attend(self) -> None:
+        """While a turn runs: give it what it is told, and stop it when somebody wants that."""
+        while not self._stop_asked:
+            await workflow.wait_condition(lambda: self._agent_runs and (self._stop_asked or bool(self._inbox.steers)))
+            if not self._stop_asked:
+                await self._give(self._inbox.steers[0])
+        await workflow.wait_condition(lambda: self._agent_runs)
+        await self._stop_running()
+
+    async def _give(self, command: SteerWorkerCommand) -> None:
+        try:
+            taken = await self._control("steer", command.message)
+            error = None if taken.taken else worker_words.NOT_STEERED
+        except ActivityError as failed:
+            if is_cancelled_exception(failed):
+                raise asyncio.CancelledError from failed
+            error = failures.code_and_message(failed)[1]
+        self._inbox.steers.pop(0)
+        self._inbox.steer_answers[command.request_id] = SteerWorkerResponse(
+            request_id=command.request_id, success=error is None, turn=None if error else self._turns, error=error
         )
 
-    def _refuse_the_rest(self) -> None:
-        """Whoever still waits is told that nothing more will come, and why."""
-        code, over = self._why
-        for request_id in sorted(self._known):
-            message = SendMessageResponse(request_id=request_id, success=False, error=over, error_code=code)
-            self._answers.setdefault(request_id, message)
-            self._file_answers.setdefault(
-                request_id, SendFileResponse(request_id=request_id, success=False, error=over)
+    async def _stop_running(self) -> None:
+        """First the agent is asked to end, so that it says what it has done; then it is stopped."""
+        try:
+            asked = await self._control("cancel")
+            if asked.taken:
+                grace = timedelta(seconds=self._command.stop_grace_s)
+                await workflow.wait_condition(lambda: not self._agent_runs, timeout=grace)
+        except TimeoutError:
+            workflow.logger.warning("the agent did not end when it was asked to")
+        except ActivityError as error:
+            if is_cancelled_exception(error):
+                raise asyncio.CancelledError from error
+            workflow.logger.warning("the agent could not be asked to end", extra={"why": str(error.cause)})
+        if self._agent_runs and self._turn_task is not None:
+            self._turn_task.cancel()
+
+    def _answer_of(self, command: SendMessageCommand, outcome: TurnOutcome) -> SendMessageResponse:
+        asks, failed = outcome.status == "question", outcome.status == "failed"
+        self._resting = AgentWorkerState.WAITING if asks else AgentWorkerState.IDLE
+        kind = "stopped" if self._stop_asked else "failed" if failed else "completed"
+        self._tell(kind, outcome.question if asks else outcome.summary, outcome.transcript)
+        return SendMessageResponse(
+            request_id=command.request_id, success=not failed, response=outcome.summary, outcome=outcome
+        )
+
+    async def _answer_of_failed(self, command: SendMessageCommand, error: BaseException) -> SendMessageResponse | None:
+        """None for a turn that was stopped because the agent worker is deleted. Raises if all of it is cancelled."""
+        if failures.cancelled_unheard(error) or self._deleted:
+            await self._stop_turn(command)
+        if failures.is_cancellation(error) and not self._was_stopped():
+            if self._deleted and workflow.cancellation_reason() is None:
+                return None
+            raise error
+        left = await self._stop_turn(command) if self._was_stopped() else TurnLeft()
+        self._session_id = left.session_id or self._session_id
+        code, message = failures.code_and_message(error)
+        if self._was_stopped():
+            code, message = ErrorCode.STOPPED_BY_PERSON.value, worker_words.STOPPED
+            await self._branch.push_what_is_there()
+        self._resting = AgentWorkerState.LOST if code == ErrorCode.AGENT_LOST else AgentWorkerState.IDLE
+        self._tell("stopped" if self._was_stopped() else "failed", message, left.transcript)
+        return SendMessageResponse(request_id=command.request_id, success=False, error=message, error_code=code)
+
+    def _was_stopped(self) -> bool:
+        return self._stop_asked and not self._deleted and workflow.cancellation_reason() is None
+
+    def _tell(self, kind: str | None = None, note: str | None = None, transcript: ArtifactRef | None = None) -> None:
+        event = (
+            WorkerLifecycleEvent.model_validate(
+                {"worker_id": self._worker_id, "type": kind, "detail": note and note[:500], "timestamp": workflow.now()}
             )
-
-    # Activities ------------------------------------------------------------------------------------------
-
-    @property
-    def _repository(self) -> str:
-        return self._command.context.get("repository", "")
-
-    @property
-    def _branch(self) -> str:
-        return self._command.context.get("branch", "")
-
-    async def _make_workspace(self) -> WorkspaceReady:
-        what = f"Clone {self._repository} for the agent" if self._repository else "Make a folder for the agent"
-        return await workflow.execute_activity_method(
-            RepositoryActivities.prepare,
-            WorkspaceRequest(worker_id=self._worker_id, repository=self._repository or None, branch=self._branch),
-            **options.named(options.REPOSITORY, what),
+            if kind
+            else None
+        )
+        self._record.tell(
+            self._state,
+            self._turns,
+            event=event,
+            request=self._current,
+            session_id=self._session_id,
+            commit=self._branch.pushed,
+            note=note,
+            transcript=transcript,
+            idle_expiry_s=None if self._current or self._over else self._command.idle_expiry_s,
         )
 
-    async def _write(self, file: WorkspaceFile) -> None:
-        await workflow.execute_activity_method(
-            RepositoryActivities.write_file, file, **options.named(options.REPOSITORY, f"Write {file.path}")
-        )
-
-    def _turn(self, command: SendMessageCommand) -> TurnRequest:
-        return TurnRequest(
+    async def _control(self, kind: ControlKind, text: str = "") -> ControlTaken:
+        self._controls += 1
+        control = TurnControl(
             worker_id=self._worker_id,
             turn=self._turns,
-            request_id=command.request_id,
-            task_id=self._command.context.get("task_id", self._worker_id),
-            project_id=self._command.context.get("project_id", self._worker_id),
-            agent=self._command.config.agent,
-            message=command.message,
-            session_id=self._session_id,
-            timeout_s=command.timeout,
-            env_vars=self._command.config.env_vars,
+            agent=self._agent,
+            number=self._controls,
+            kind=kind,
+            text=text,
         )
+        return await self._steps.control(control, self._host_queue)
 
-    async def _run_turn(self, command: SendMessageCommand) -> TurnOutcome:
-        request, queue = self._turn(command), self._host_queue
-        result = await workflow.execute_activity_method(
-            AgentActivities.run_turn,
-            request,
-            **options.named(options.on_queue(options.TURN, queue), f"Turn {self._turns} of {request.agent.value}"),
-        )
-        return result.outcome
-
-    async def _stop_turn(self, command: SendMessageCommand) -> None:
-        await workflow.execute_activity_method(
-            AgentActivities.stop_turn,
-            self._turn(command),
-            **options.named(options.on_queue(options.STOP, self._host_queue), f"Stop turn {self._turns}"),
-        )
-
-    async def _push(self, base_commit: str) -> PushedBranch:
-        return await workflow.execute_activity_method(
-            RepositoryActivities.push,
-            WorkspacePush(
-                worker_id=self._worker_id, repository=self._repository, branch=self._branch, base_commit=base_commit
-            ),
-            **options.named(options.REPOSITORY, f"Push {self._branch} and compare the remote"),
-        )
+    async def _stop_turn(self, command: SendMessageCommand) -> TurnLeft:
+        request = self._steps.turn(command, self._turns, self._agent, command.message, self._session_id)
+        return await self._steps.stop_turn(request, self._host_queue)
 
     async def _remove_workspace(self) -> None:
         """A workspace that cannot be removed does not undo the work done in it."""
         try:
-            await workflow.execute_activity_method(
-                RepositoryActivities.remove,
-                WorkspaceRemoval(worker_id=self._worker_id),
-                **options.named(options.REPOSITORY, "Remove the workspace"),
-            )
+            await self._steps.remove_workspace()
         except ActivityError as error:
             if not failures.is_cancellation(error):
                 workflow.logger.error("a workspace was left behind", extra={"why": str(error.cause)})

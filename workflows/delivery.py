@@ -31,6 +31,7 @@ with workflow.unsafe.imports_passed_through():
     from contracts.subjects import Subject
     from workflows import failures, options, patches, rules
     from workflows.ledger import Ledger
+    from workflows.limits import continuing
     from workflows.visibility import attributes
 
 
@@ -72,7 +73,11 @@ class DeliveryWorkflow:
 
     async def _deliver(self) -> DeliveryResult:
         self._ledger.stage(Stage.ENGINEERING, "Engineering turns the description into a verified commit.", percent=5)
-        built = await self._engineer()
+        built = continuing.built(self._message)
+        if built is not None:
+            self._ledger.note(continuing.told_of_built(built))
+        else:
+            built = await self._engineer()
         failures.stop_if_cancelled()
         self._ledger.stage(Stage.DEPLOY, f"Deploying commit {str(built.commit_sha)[:12]}.", percent=60)
         live = await self._deploy(built)
@@ -96,8 +101,17 @@ class DeliveryWorkflow:
             max_rounds=message.max_rounds,
             turn_timeout_s=message.turn_timeout_s,
             question_reminder_s=message.question_reminder_s,
+            acceptance=message.acceptance,
+            plan_approval=message.plan_approval,
             parent_task_id=message.task_id,
             parent_workflow_id=workflow.info().workflow_id,
+            model=message.model,
+            cheaper_model=message.cheaper_model,
+            fallback_agents=message.fallback_agents,
+            wait_for_limits=message.wait_for_limits,
+            done=message.done,
+            advice=message.advice,
+            skip=message.skip,
         )
         result: EngineeringResult = await workflow.execute_child_workflow(
             WorkflowName.ENGINEERING,
@@ -174,6 +188,7 @@ class DeliveryWorkflow:
                 "release_id": live.release_id,
                 "summary": built.summary,
                 **rules.links_for_people(live.links),
+                **rules.screenshots_for_people(built.screenshots),
             },
             criteria=built.criteria,
         )
@@ -194,7 +209,10 @@ class DeliveryWorkflow:
             await self._ledger.finish(TaskState.CANCELLED, "Cancelled; all of its work has stopped.")
             return
         code, message = failures.code_and_message(error)
-        await self._ledger.finish(TaskState.FAILED, f"Delivery failed: {message}", error_code=code, error=message)
+        stopped = code == ErrorCode.STOPPED_AT_LIMIT
+        state = TaskState.CANCELLED if stopped else TaskState.FAILED
+        told = message if stopped else f"Delivery failed: {message}"
+        await self._ledger.finish(state, told, error_code=code, error=message)
 
     def _details(self, task_id: str) -> str:
         message = self._message

@@ -1,6 +1,7 @@
 """Engineering: from a wish to a commit that the remote has and whose tests we ran.
 
-Life: scaffold -> agent worker -> engineering graph (plan, develop, verify, publish; a person where it is stuck).
+Life: scaffold -> agent worker -> engineering graph (plan, develop, verify, accept, publish; a person where it is
+stuck).
 Update `answer` goes straight here; cancel stops the agent and the tests, confirmed. The final state is written on
 success, failure and cancellation.
 """
@@ -14,13 +15,15 @@ from temporalio.exceptions import FailureError, is_cancelled_exception
 from temporalio.workflow import ParentClosePolicy
 
 with workflow.unsafe.imports_passed_through():
+    from activities.acceptance import AcceptanceNodes
     from activities.departments import DepartmentActivities
     from activities.engineering import EngineeringNodes
     from activities.repository import RepositoryActivities
     from contracts import ids
+    from contracts.acceptance import AcceptanceRequest
     from contracts.agent_workers import (
         AgentWorkerResult,
-        CreateWorkerCommand,
+        AgentWorkerRun,
         DeleteWorkerCommand,
         WorkerConfig,
     )
@@ -29,17 +32,22 @@ with workflow.unsafe.imports_passed_through():
     from contracts.departments import EngineeringMessage, EngineeringResult, ScaffolderMessage
     from contracts.errors import ErrorCode
     from contracts.names import GraphName, UpdateName, WorkflowName
+    from contracts.planning import AcceptanceStop, Judge
     from contracts.questions import AnswerAccepted, AnswerCommand, QuestionWording
-    from contracts.states import ProjectStatus, QuestionKind, ResultStatus, Stage, TaskKind, TaskState
+    from contracts.states import AcceptanceMode, ProjectStatus, QuestionKind, ResultStatus, Stage, TaskKind, TaskState
     from contracts.steps import ScaffoldResult, VerificationRequest
     from contracts.subjects import Subject
-    from workflows import failures, options, patches, rules
+    from workflows import acceptance_rules, failures, options, patches, rules
     from workflows.children import cancel_in_any_run
     from workflows.graph_run import run_graph
     from workflows.ledger import Ledger
+    from workflows.limits import continuing, resuming
+    from workflows.limits.parking import Parking
     from workflows.visibility import attributes
 
 _STAGES = {
+    "specify": (Stage.PLANNING, 25, None),
+    "accept": (Stage.ACCEPTING, 75, None),
     "develop": (Stage.DEVELOPING, 35, ProjectStatus.DEVELOPING),
     "verify": (Stage.TESTING, 65, ProjectStatus.TESTING),
     "publish": (Stage.PUBLISHING, 85, None),
@@ -57,6 +65,8 @@ class EngineeringWorkflow:
         self._worker: workflow.ChildWorkflowHandle[Any, AgentWorkerResult] | None = None
         self._scaffolded = False
         self._verified = ""
+        self._state: dict[str, Any] = {}
+        self._green = message.done.commit or "" if message.done and message.done.verified else ""
         self._artifacts: list[ArtifactRef] = []
         self._started_ms = workflow.time_ns() // 1_000_000
         self._ledger = Ledger(
@@ -69,6 +79,7 @@ class EngineeringWorkflow:
             parent_task_id=message.parent_task_id,
             parent_workflow_id=message.parent_workflow_id,
         )
+        self._parking = Parking(message, self._ledger)
 
     @workflow.run
     async def run(self, message: EngineeringMessage) -> EngineeringResult:
@@ -112,6 +123,10 @@ class EngineeringWorkflow:
     async def _scaffold(self) -> ScaffoldResult:
         if not self._repository:
             raise failures.failure(ErrorCode.INVALID_INPUT, rules.NO_REPOSITORY)
+        if (done := continuing.scaffolded(self._message)) is not None:
+            self._scaffolded = True
+            self._ledger.note(continuing.told(self._message))
+            return done
         self._ledger.stage(
             Stage.SCAFFOLDING, "Generating the project.", percent=10, project_status=ProjectStatus.SCAFFOLDING
         )
@@ -133,6 +148,8 @@ class EngineeringWorkflow:
         self._artifacts = [ArtifactRef.model_validate(ref) for ref in state.get("artifacts", [])]
         if state.get("publish_status") == "published":
             return state
+        if state.get("stopped_at_limit"):
+            raise failures.failure(ErrorCode.STOPPED_AT_LIMIT, continuing.stopped(self._message))
         raise failures.failure(ErrorCode.STOPPED_BY_PERSON, "Stopped by a person's answer; nothing was published.")
 
     def _first_state(self, scaffold: ScaffoldResult) -> dict[str, Any]:
@@ -141,14 +158,26 @@ class EngineeringWorkflow:
             "project_id": self._message.project_id,
             "repository": self._repository,
             "worker_id": self._worker_id,
-            "branch": ids.work_branch(self._message.task_id),
+            "branch": continuing.branch(self._message),
             "base_commit": scaffold.commit,
             "verified_base": scaffold.commit,
             "turn_timeout_s": self._message.turn_timeout_s,
             "max_rounds": self._message.max_rounds,
+            **self._planned_state(),
+            **continuing.first_state(self._message),
         }
 
+    def _planned_state(self) -> dict[str, Any]:
+        """What the nodes that older messages do not ask for need besides."""
+        asked = {"acceptance": self._message.acceptance.value, "plan_approval": self._message.plan_approval.value}
+        if not acceptance_rules.is_planned(asked):
+            return {}
+        spec = rules.spec_of(self._message).model_dump(mode="json")
+        judge = {"judge": self._message.agent.value, "user_id": self._message.user_id}
+        return {**asked, **judge, "project_name": self._name, "spec": spec}
+
     def _entered(self, node: str, state: dict[str, Any]) -> None:
+        self._state, self._green = dict(state), continuing.green_at(node, state) or self._green
         if node not in _STAGES:
             return
         self._verified = str(state.get("commit") or "")
@@ -156,17 +185,24 @@ class EngineeringWorkflow:
         texts = {
             "develop": f"The Developer is working, turn {state.get('turn', 0) + 1}.",
             "verify": f"The Tester is running the project's own checks at {str(state.get('commit'))[:12]}.",
+            "specify": "Saying what done means.",
+            "accept": f"The service of {str(state.get('commit'))[:12]} is checked against the description.",
             "publish": "The checks are green; publishing the commit.",
         }
         self._ledger.stage(stage, texts[node], percent=percent, project_status=project_status)
 
-    async def _ask(self, interrupt: dict[str, Any], state: dict[str, Any]) -> str:
+    async def _ask(self, interrupt: dict[str, Any], state: dict[str, Any]) -> str | dict[str, Any]:
         self._artifacts = [ArtifactRef.model_validate(ref) for ref in state.get("artifacts", [])]
+        plan_hash = interrupt.get("plan_hash")
+        if interrupt.get("kind") == "limit":
+            resumption = await self._parking.resume(resuming.limit_of(interrupt), int(interrupt["turn"]))
+            return resumption.model_dump(mode="json")
         answer = await self._ledger.ask(
-            QuestionKind.CLARIFICATION,
+            QuestionKind.APPROVAL if plan_hash else QuestionKind.CLARIFICATION,
             str(interrupt["question"]),
             choices=[str(choice) for choice in interrupt["choices"]],
             reminder=timedelta(seconds=self._message.question_reminder_s),
+            plan_hash=plan_hash,
             wording=QuestionWording.model_validate(interrupt["wording"]) if interrupt["wording"] else None,
         )
         return answer.text
@@ -174,11 +210,19 @@ class EngineeringWorkflow:
     async def _complete(self, state: dict[str, Any]) -> EngineeringResult:
         commit, branch = str(state["commit"]), str(state["branch"])
         summary = str(state.get("summary") or "")
-        criteria = [Criterion.model_validate(one) for one in state.get("criteria", [])]
+        criteria = [Criterion.model_validate(one) for one in state.get("judged") or state.get("criteria", [])]
+        screenshots = [str(uri) for uri in state.get("screenshots", [])]
+        result: dict[str, str | int | None] = {
+            "commit_sha": commit,
+            "branch": branch,
+            "repository": self._repository,
+            "summary": summary,
+            **rules.screenshots_for_people(screenshots),
+        }
         await self._ledger.finish(
             TaskState.COMPLETED,
             f"Commit {commit[:12]} is on main, its checks are green. {summary}",
-            result={"commit_sha": commit, "branch": branch, "repository": self._repository, "summary": summary},
+            result=result,
             artifacts=self._artifacts,
             criteria=criteria,
         )
@@ -191,17 +235,21 @@ class EngineeringWorkflow:
             branch=branch,
             summary=summary,
             criteria=criteria,
+            screenshots=screenshots,
         )
 
     async def _record_cancellation(self, *, unheard: bool) -> None:
         self._ledger.note("Cancelling: stopping the agent and the tests.")
         if unheard and self._verified:
             await self._stop_tests(self._verified)
+            if self._message.acceptance is not AcceptanceMode.OFF:
+                await self._stop_acceptance(self._verified)
         await self._cancel_agent_worker()
         status = ProjectStatus.SCAFFOLDED if self._scaffolded else ProjectStatus.DRAFT
         await self._ledger.finish(
             TaskState.CANCELLED,
             "Cancelled; the agent and the tests have stopped.",
+            result=continuing.left_behind(self._message, self._state, self._green),
             project_status=status,
             artifacts=self._artifacts,
         )
@@ -210,9 +258,11 @@ class EngineeringWorkflow:
         await self._cancel_agent_worker()
         code, message = failures.code_and_message(self._reason(error))
         status = ProjectStatus.FAILED if self._scaffolded else ProjectStatus.SCAFFOLD_FAILED
+        stopped = code == ErrorCode.STOPPED_AT_LIMIT
         await self._ledger.finish(
-            TaskState.FAILED,
-            f"Engineering failed: {message}",
+            TaskState.CANCELLED if stopped else TaskState.FAILED,
+            message if stopped else f"Engineering failed: {message}",
+            result=continuing.left_behind(self._message, self._state, self._green),
             error_code=code,
             error=message,
             project_status=status,
@@ -230,18 +280,22 @@ class EngineeringWorkflow:
     # Agent worker ----------------------------------------------------------------------------------------
 
     async def _start_agent_worker(self) -> None:
-        command = CreateWorkerCommand(
+        command = AgentWorkerRun(
             request_id=f"{self._message.task_id}/create",
             correlation_id=self._message.correlation_id,
             timestamp=workflow.now(),
             worker_id=self._worker_id,
             actor=self._message.actor,
+            user_id=self._message.user_id,
+            is_shown=True,
+            takes_up=True,
             config=WorkerConfig(name=self._name, agent=self._message.agent, capabilities=["git", "python"]),
             context={
                 "project_id": self._message.project_id,
                 "task_id": self._message.task_id,
+                "user_id": str(self._message.user_id),
                 "repository": self._repository,
-                "branch": ids.work_branch(self._message.task_id),
+                "branch": continuing.branch(self._message),
                 "task_markdown": rules.task_markdown(self._message),
             },
         )
@@ -296,6 +350,27 @@ class EngineeringWorkflow:
             **options.named(options.STOP, "Stop the tests"),
         )
 
+    async def _stop_acceptance(self, commit: str) -> None:
+        await workflow.execute_activity_method(
+            AcceptanceNodes.stop_acceptance,
+            AcceptanceStop(
+                request=AcceptanceRequest(
+                    task_id=self._message.task_id,
+                    project_id=self._message.project_id,
+                    project_name=self._name,
+                    repository=self._repository,
+                    commit=commit,
+                    criteria=[],
+                ),
+                judge=Judge(
+                    task_id=self._message.task_id,
+                    project_id=self._message.project_id,
+                    agent=self._message.agent,
+                ),
+            ),
+            **options.named(options.STOP, "Stop the acceptance"),
+        )
+
     async def _generate(self) -> ScaffoldResult:
         spec = rules.spec_of(self._message)
         return await workflow.execute_activity_method(
@@ -309,7 +384,7 @@ class EngineeringWorkflow:
                 project_name=self._name,
                 modules=[module.value for module in spec.modules],
                 description=spec.description,
-                branch=ids.work_branch(self._message.task_id),
+                branch=continuing.branch(self._message),
             ),
             **options.named(options.REPOSITORY, f"Scaffold {self._repository}"),
         )

@@ -26,7 +26,7 @@ async def run_graph(
     state: dict[str, Any],
     *,
     entered: Callable[[str, dict[str, Any]], None],
-    interrupted: Callable[[dict[str, Any], dict[str, Any]], Awaitable[str]],
+    interrupted: Callable[[dict[str, Any], dict[str, Any]], Awaitable[str | dict[str, Any]]],
 ) -> dict[str, Any]:
     """Run a graph to its end and return its last state.
 

@@ -79,6 +79,7 @@ class Ledger:
         self._question_below: QuestionDTO | None = None
         self.asked: set[str] = set()
         self._answer: AnswerCommand | None = None
+        self._waits_for: str | None = None
 
     async def open(self, message: str) -> ProjectionAck:
         """The first projection creates the task's row. `closed` in the answer: it had ended in an earlier run."""
@@ -172,6 +173,34 @@ class Ledger:
         workflow.upsert_search_attributes([_STAGE.value_set(self._stage.value)])
         return answer
 
+    async def ask_until(
+        self, kind: QuestionKind, text: str, *, choices: list[str], deadline: timedelta, wording: QuestionWording
+    ) -> AnswerCommand | None:
+        """Wait for a time that is told to people, who can say otherwise: their answer, or None when the time has come.
+
+        The question expires then.
+        """
+        self._open_question(kind, text, choices, [], None, wording)
+        workflow.upsert_search_attributes([_STAGE.value_set(TaskState.WAITING.value)])
+        with contextlib.suppress(TimeoutError):
+            await workflow.wait_condition(lambda: self._answer is not None, timeout=deadline)
+        answer, self._answer = self._answer, None
+        if answer is None:
+            self._close_question(QuestionState.EXPIRED)
+        self._state = TaskState.RUNNING
+        workflow.upsert_search_attributes([_STAGE.value_set(self._stage.value)])
+        return answer
+
+    async def pause(self, time: timedelta, why: str) -> None:
+        """Wait for a short time, and let people see why."""
+        self._state, self._waits_for = TaskState.WAITING, bounded(why, 500)
+        workflow.upsert_search_attributes([_STAGE.value_set(TaskState.WAITING.value)])
+        self.note(f"Waiting: {why}.")
+        await workflow.sleep(time)
+        self._state, self._waits_for = TaskState.RUNNING, None
+        workflow.upsert_search_attributes([_STAGE.value_set(self._stage.value)])
+        self.note("Trying again.")
+
     def accept(self, command: AnswerCommand) -> None:
         """Take a validated answer; the waiting main loop continues."""
         self._answer = command
@@ -264,14 +293,16 @@ class Ledger:
         project_status: ProjectStatus | None = None,
         question: QuestionDTO | None = None,
     ) -> Projection:
-        waiting = (self.question or self._question_below) if self._state is TaskState.WAITING else None
+        is_waiting = self._state is TaskState.WAITING
+        waiting = (self.question or self._question_below) if is_waiting else None
+        waits_for = self._waits_for if is_waiting else None
         return Projection(
             workflow_id=workflow.info().workflow_id,
             run_id=workflow.info().run_id,
             seq=self._sequence.next(),
             state=self._state,
             stage=self._stage,
-            waiting_for=_waiting_for(waiting) if waiting else None,
+            waiting_for=_waiting_for(waiting) if waiting else waits_for,
             question_id=waiting.id if waiting else None,
             project_status=project_status,
             milestone=event,

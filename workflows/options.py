@@ -90,6 +90,13 @@ STOP = ActivityConfig(
     retry_policy=BY_ERROR_CLASS,
 )
 
+# A word to a turn that runs: a file into a volume. It is of use only while the turn runs.
+CONTROL = ActivityConfig(
+    start_to_close_timeout=timedelta(seconds=30),
+    heartbeat_timeout=HEARTBEAT,
+    retry_policy=BY_ERROR_CLASS,
+)
+
 # A project's own checks: 30 minutes by default, enforced by the Tester; an hour catches a Tester that hangs.
 VERIFICATION = ActivityConfig(
     task_queue=Queue.AGENTS,
@@ -98,6 +105,19 @@ VERIFICATION = ActivityConfig(
     retry_policy=BY_ERROR_CLASS,
     cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
 )
+
+# What done means: milliseconds for the script, one turn for a model, which enforces its own bound.
+PLANNING = ActivityConfig(
+    task_queue=Queue.AGENTS,
+    start_to_close_timeout=timedelta(hours=2),
+    heartbeat_timeout=HEARTBEAT,
+    retry_policy=BY_ERROR_CLASS,
+    cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+)
+
+# The checks of a running service: 15 minutes by default, enforced by the place where they run; before them a turn of
+# whoever writes them. See VERIFICATION.
+ACCEPTANCE = ActivityConfig(**{**PLANNING, "start_to_close_timeout": timedelta(hours=3)})
 
 # A run of the release program: 30 minutes by default, enforced by its supervisor; see VERIFICATION.
 RELEASE_RUN = ActivityConfig(

@@ -7,6 +7,14 @@ and adds a golden history of the new path; `docs/decisions/` says why.
 from temporalio import workflow
 
 
+def limits_park() -> bool:
+    """A turn that a model's limit has stopped parks the task; before, a person was asked as after any failed turn.
+
+    Asked only after such a turn. Retires with the runs that were open then.
+    """
+    return workflow.patched("limits-park-2026-11-30")
+
+
 def ended_stays_ended() -> bool:
     """A delivery, or engineering, whose task has ended in an earlier run does nothing; before, it did everything again.
 

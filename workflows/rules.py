@@ -5,14 +5,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 from contracts import ids
+from contracts import limit_answers as answers
 from contracts.base import MAX_TEXT, Contract
 from contracts.departments import EngineeringMessage
 from contracts.errors import ErrorCode, bounded
-from contracts.names import LINK_OF
+from contracts.names import LINK_OF, SCREENSHOT
 from contracts.progress import ProgressEvent, Projection
 from contracts.project_spec import ProjectSpec
 from contracts.questions import AnswerCommand, OwnQuestion, QuestionDTO, QuestionWording
-from contracts.states import MemberRole, QuestionKind, QuestionState, Role, SubjectKind, TaskState
+from contracts.states import AgentKind, MemberRole, QuestionKind, QuestionState, Role, SubjectKind, TaskState
 from contracts.wording import counted
 
 Answer = TypeVar("Answer", bound=Contract)
@@ -21,9 +22,13 @@ STOP_WORDS = frozenset({"stop", "cancel", "стоп", "отмена"})
 RETRY = "retry"
 STOP = "stop"
 APPROVE = "approve"
+EVERYBODY = "everybody"
+"""Whose budget it is that only an admin raises."""
+AS_IS = "accept"
+"""A person takes the work although something of the wish is not there."""
 REFUSED = "refused"
 """The status of a turn whose commits could not be taken."""
-_OWN = frozenset({RETRY, STOP, APPROVE})
+_OWN = frozenset({RETRY, STOP, APPROVE, AS_IS, answers.NOW, answers.HOLD, answers.GO_ON, answers.CHEAPER})
 """The choices that the platform itself offers."""
 
 UNSHOWN = "What happened could not be recorded in words; the Temporal Web UI has them."
@@ -66,6 +71,28 @@ FIRST_PROMPT = (
     "Read TASK.md and AGENTS.md, then complete the task. Run the project's own checks (`make check test`) and "
     "commit your work locally. Never push. If something essential is unclear, ask instead of guessing."
 )
+
+
+def first_prompt(state: dict[str, Any]) -> str:
+    """The message of the first turn; after a retry it says that there is work to build on, and what a person said."""
+    parts = [FIRST_PROMPT]
+    if state.get("goes_on"):
+        parts.append(
+            "An earlier attempt at this task has ended early. Its commits are on this branch: look at `git log` first, "
+            "and build on them."
+        )
+    if state.get("advice"):
+        parts.append(f"## Advice from the person\n{state['advice']}")
+    return bounded("\n\n".join(parts), MAX_TEXT)
+
+
+def first_step(state: dict[str, Any]) -> str:
+    """develop, or the first step that an earlier attempt at the same task has not finished."""
+    if not state.get("commit"):
+        return "develop"
+    if not state.get("tested"):
+        return "verify"
+    return "publish" if state.get("passed") else "develop"
 
 
 def repair_prompt(evidence: str) -> str:
@@ -210,6 +237,8 @@ def refusal(question: QuestionDTO | None, asked: set[str], command: AnswerComman
         return ErrorCode.NOT_FOUND, "There is no such question here; see `orchestrator question list`."
     if question.state is not QuestionState.OPEN:
         return ErrorCode.QUESTION_CLOSED, "This question is closed; the first answer counts."
+    if question.kind is QuestionKind.BUDGET and not _may_spend(question, command):
+        return ErrorCode.QUESTION_NOT_YOURS, f"Only an owner of the {question.subject}, or an admin, may answer this."
     if not _may_answer(question, command):
         return (
             ErrorCode.QUESTION_NOT_YOURS,
@@ -230,6 +259,28 @@ def _may_answer(question: QuestionDTO, command: AnswerCommand) -> bool:
     return command.member_role is not MemberRole.VIEWER
 
 
+def _may_spend(question: QuestionDTO, command: AnswerCommand) -> bool:
+    """Whether the actor may decide about money: an owner, and for what everybody shares, an admin."""
+    if command.actor.role is Role.ADMIN:
+        return True
+    shared = question.wording is not None and question.wording.fields.get("scope") == EVERYBODY
+    if shared and answers.raise_of(command.text) is not None:
+        return False
+    if command.member_role is None:
+        return command.actor.user_id == question.user_id
+    return command.member_role is MemberRole.OWNER
+
+
+def _fits_limit(question: QuestionDTO, text: str) -> bool:
+    """Whether a question about a limit takes this answer, which may name an amount, a model or an agent of its own."""
+    if text.lower() in {choice.lower() for choice in question.choices}:
+        return True
+    if answers.raise_of(text) is not None:
+        return any(answers.raise_of(choice) for choice in question.choices)
+    agent = answers.agent_of(text)
+    return answers.model_of(text) is not None or (agent is not None and agent is not AgentKind.SCRIPTED)
+
+
 def _unfit(question: QuestionDTO, command: AnswerCommand) -> tuple[ErrorCode, str] | None:
     text = command.text.strip()
     if question.plan_hash and command.plan_hash and command.plan_hash != question.plan_hash:
@@ -242,7 +293,9 @@ def _unfit(question: QuestionDTO, command: AnswerCommand) -> tuple[ErrorCode, st
             ErrorCode.QUESTION_WRONG_CHOICE,
             f"A secret is never sent as text. Set it with `orchestrator secret set` ({names}), or say stop.",
         )
-    if question.kind in {QuestionKind.APPROVAL, QuestionKind.BUDGET} and text.lower() not in question.choices:
+    if question.kind is QuestionKind.BUDGET and not _fits_limit(question, text):
+        return ErrorCode.QUESTION_WRONG_CHOICE, f"Answer with one of: {', '.join(question.choices)}."
+    if question.kind is QuestionKind.APPROVAL and text.lower() not in question.choices:
         return ErrorCode.QUESTION_WRONG_CHOICE, f"Answer with one of: {', '.join(question.choices)}."
     if not text or len(text) > 4_000:
         return ErrorCode.QUESTION_WRONG_CHOICE, "An answer needs between 1 and 4,000 characters."
@@ -252,3 +305,8 @@ def _unfit(question: QuestionDTO, command: AnswerCommand) -> tuple[ErrorCode, st
 def links_for_people(links: Mapping[str, str]) -> dict[str, str]:
     """What a task's result says of the services of a project that has several: each has its own link."""
     return {f"{LINK_OF}{service}": link for service, link in links.items()} if len(links) > 1 else {}
+
+
+def screenshots_for_people(screenshots: Sequence[str]) -> dict[str, str]:
+    """What a task's result says of the pictures of its pages: where each is in the artifact store."""
+    return {f"{SCREENSHOT}{number}": uri for number, uri in enumerate(screenshots, start=1)}

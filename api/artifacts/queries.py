@@ -20,8 +20,11 @@ _REFERENCES = text(
     " FROM tasks t, jsonb_array_elements(t.artifacts) AS a WHERE a->>'sha256' = ANY(CAST(:hashes AS text[]))"
     " UNION ALL SELECT r.log->>'sha256', r.project_id, NULL, r.updated_at"
     " FROM releases r WHERE r.log->>'sha256' = ANY(CAST(:hashes AS text[]))"
+    " UNION ALL SELECT a->>'sha256', coalesce(w.project_id, w.id), NULL, w.updated_at"
+    " FROM agent_workers w, jsonb_array_elements(w.transcripts) AS a"
+    " WHERE a->>'sha256' = ANY(CAST(:hashes AS text[]))"
 )
-"""Who refers to each; a release has no state here. One pass over the tables for a thousand hashes."""
+"""Who refers to each; releases and agent workers have no state here. One pass over the tables for a thousand hashes."""
 
 
 async def visible_references(

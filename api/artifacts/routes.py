@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path, Query
+from fastapi import APIRouter, Depends, Path, Query, Response
 
 from api.artifacts.queries import visible_references
 from api.artifacts.slices import ArtifactsDep, read_slice
@@ -15,6 +15,9 @@ from contracts.nouns import ArtifactContent
 router = APIRouter(tags=["artifacts"])
 
 MAX_SLICE = 65_536
+MAX_PICTURE = 10 * 1024 * 1024
+PICTURE = "image/png"
+"""The only kind: what else a service might call a picture can hold scripts."""
 
 Sha256 = Annotated[str, Path(pattern=r"^[0-9a-f]{64}$")]
 Name = Annotated[str, Path(pattern=r"^[A-Za-z0-9._-]{1,100}$")]
@@ -39,6 +42,18 @@ async def read_artifact(
     if wanted is None:
         raise not_found("artifact", f"{sha256}/{name}")
     return await read_slice(artifacts, wanted, offset, limit)
+
+
+@router.get("/pictures/{sha256}/{name}", response_class=Response)
+async def read_picture(
+    sha256: Sha256, name: Name, session: Session, caller: MayRead, artifacts: ArtifactsDep
+) -> Response:
+    """A picture of a page, whole."""
+    refs = await visible_references(session, caller, sha256)
+    wanted = next((ref for ref in refs if ref.uri == f"artifact://{sha256}/{name}"), None)
+    if wanted is None or wanted.media_type != PICTURE or wanted.size_bytes > MAX_PICTURE:
+        raise not_found("picture", f"{sha256}/{name}")
+    return Response(await artifacts.read(wanted), media_type=PICTURE)
 
 
 @router.get("/tasks/{task_id}/artifacts/{sha256}")

@@ -8,6 +8,8 @@ from api.artifacts import queries as artifacts
 from api.audit.trail import Act, audited
 from api.auth import platform_only
 from api.chat import queries as chat
+from api.checks import queries as checks
+from api.checks import replies as check_replies
 from api.credentials import queries as credentials
 from api.database import Session
 from api.problems import not_found
@@ -25,6 +27,9 @@ from api.tasks import queries as task_queries
 from api.tasks import replies as task_replies
 from api.tokens import queries as tokens
 from api.vault import VaultDep, names_with_value
+from api.workers import events as worker_events
+from api.workers import queries as workers
+from api.workers import replies as worker_replies
 from contracts.base import Identifier, utc_now
 from contracts.maintenance import OpenTaskList, Tidied
 from contracts.nouns import (
@@ -47,8 +52,10 @@ from contracts.nouns import (
     TokenCreated,
     TokenRequest,
 )
+from contracts.planning import KeepChecks, ProjectChecks, ProposedChecks
 from contracts.progress import Projection, ProjectionAck
 from contracts.project_settings import EgressHosts
+from contracts.worker_steps import AgentWorkerAck, AgentWorkerProjection, OpenWorkerList
 
 router = APIRouter(prefix="/internal", tags=["internal"], dependencies=[Depends(platform_only)])
 
@@ -80,14 +87,50 @@ async def tidy(session: Session) -> Tidied:
 
 @router.post("/events")
 async def post_events(body: EventBatch, session: Session) -> EventsAccepted:
-    """Fine events of one task; a key that is known already is the same event."""
+    """Fine events of one task, or of an agent worker that works for none; a known key is the same event."""
     task = await events.lock_task(session, body.task_id)
     if task is None:
-        raise not_found("task", body.task_id)
+        return await _append_to_worker(session, body)
     stored = await events.append(session, task, events.FINE, body.events)
     if stored:
         await events.notify(session, task)
     return EventsAccepted(stored=stored)
+
+
+async def _append_to_worker(session: Session, body: EventBatch) -> EventsAccepted:
+    worker = await workers.find_any(session, body.task_id, lock=True)
+    if worker is None or worker.task_id is not None:
+        raise not_found("task", body.task_id)
+    stored = await worker_events.append(session, worker, body.events)
+    if stored:
+        await worker_events.notify(session, worker)
+    return EventsAccepted(stored=stored)
+
+
+@router.get("/workers")
+async def list_open_workers(
+    session: Session,
+    after: Annotated[Identifier | None, Query()] = None,
+    limit: Annotated[int, Query(ge=1, le=500)] = 500,
+) -> OpenWorkerList:
+    """Agent workers that have not ended, in the order of their ids, for the comparison with Temporal."""
+    found = await workers.list_open(session, after or "", limit)
+    return OpenWorkerList(items=[worker_replies.open_worker(row) for row in found])
+
+
+@router.put("/workers/{worker_id}")
+async def record_worker(
+    worker_id: Annotated[Identifier, Path()], body: AgentWorkerProjection, session: Session
+) -> AgentWorkerAck:
+    """An agent worker as its workflow tells it; a repetition is not accepted and changes nothing."""
+    if body.worker_id != worker_id:
+        raise not_found("agent worker", worker_id)
+    ack, worker = await workers.apply(session, body)
+    if ack.accepted and body.event is not None and worker.task_id is None:
+        await worker_events.append(session, worker, [worker_events.of_life(body.event, body.seq)])
+    if ack.accepted:
+        await worker_events.notify(session, worker)
+    return ack
 
 
 @router.post("/projects/{project_id}/secrets/generate")
@@ -115,6 +158,32 @@ async def secret_names(project_id: ProjectId, session: Session) -> SecretNames:
 async def egress_hosts(project_id: ProjectId, session: Session, defaults: DefaultsDep) -> EgressHosts:
     """What the project's agents may reach; the installation's setting for an agent that works on no project."""
     return EgressHosts(hosts=(await settings.effective(session, project_id, defaults)).egress_hosts)
+
+
+@router.get("/projects/{project_id}/checks")
+async def project_checks(
+    project_id: ProjectId, session: Session, task_id: Annotated[Identifier | None, Query()] = None
+) -> ProjectChecks:
+    """What the project has promised, and what the task has proposed; nothing for what is no project."""
+    proposed = await checks.proposed(session, project_id, task_id) if task_id else None
+    return check_replies.promised(await checks.kept(session, project_id), proposed)
+
+
+@router.put("/projects/{project_id}/checks/proposed/{task_id}")
+async def propose_checks(
+    project_id: ProjectId, task_id: Annotated[Identifier, Path()], body: ProposedChecks, session: Session
+) -> ProposedChecks:
+    """The checks of a task, in place of those that it had."""
+    await checks.propose(session, project_id, task_id, body)
+    return body
+
+
+@router.post("/projects/{project_id}/checks/proposed/{task_id}/keep", status_code=204)
+async def keep_checks(
+    project_id: ProjectId, task_id: Annotated[Identifier, Path()], body: KeepChecks, session: Session
+) -> None:
+    """Promise what the task has proposed and was met; a repetition changes nothing."""
+    await checks.keep(session, project_id, task_id, body)
 
 
 @router.post("/secrets/reveal")

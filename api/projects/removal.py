@@ -15,7 +15,9 @@ from api.tables import (
     EventRow,
     MembershipRow,
     PortAllocationRow,
+    ProjectCheckRow,
     ProjectRow,
+    ProposedChecksRow,
     QuestionRow,
     ReleaseRow,
     SecretRow,
@@ -23,6 +25,8 @@ from api.tables import (
     TaskRow,
 )
 from api.visibility import Right, find_project
+from api.worker_tables import AgentWorkerEventRow, AgentWorkerRow
+from api.workers.queries import has_open
 from contracts.base import utc_now
 from contracts.errors import ErrorCode
 from contracts.nouns import ProjectDeletion
@@ -61,11 +65,13 @@ async def _describe(session: AsyncSession, row: ProjectRow) -> ProjectDeletion:
     goes = {
         name: await _count(session, table, condition)
         for name, table, condition in _belongings(row.id)
-        if name not in {"members", "tokens"}
+        if name not in {"members", "tokens", "proposals"}
     }
     blocked = []
     if await has_open_tasks(session, row.id):
         blocked.append("Work on this project is running. Wait for it, or cancel it first.")
+    if await has_open(session, row.id):
+        blocked.append("Agent workers work on this project. End them first: `orchestrator worker list`.")
     if await find_active(session, row.id) is not None:
         blocked.append(f"Its service is on a server. Remove it first: `orchestrator deploy remove {row.id}`.")
     goes["repository"] = int(row.scaffolded)
@@ -80,10 +86,15 @@ async def _count(session: AsyncSession, table: type[SQLModel], condition: Column
 def _belongings(project_id: str) -> list[tuple[str, type[SQLModel], ColumnElement[bool]]]:
     """Everything that belongs to a project, in an order in which it can be deleted."""
     tasks = select(col(TaskRow.id)).where(_is_of(TaskRow, project_id))
+    workers = select(col(AgentWorkerRow.id)).where(col(AgentWorkerRow.project_id) == project_id)
     return [
+        ("agent worker events", AgentWorkerEventRow, col(AgentWorkerEventRow.worker_id).in_(workers)),
+        ("agent workers", AgentWorkerRow, col(AgentWorkerRow.project_id) == project_id),
         ("events", EventRow, col(EventRow.task_id).in_(tasks)),
         ("questions", QuestionRow, _is_of(QuestionRow, project_id)),
         ("tasks", TaskRow, _is_of(TaskRow, project_id)),
+        ("checks", ProjectCheckRow, col(ProjectCheckRow.project_id) == project_id),
+        ("proposals", ProposedChecksRow, col(ProposedChecksRow.project_id) == project_id),
         ("releases", ReleaseRow, col(ReleaseRow.project_id) == project_id),
         ("ports", PortAllocationRow, col(PortAllocationRow.project_id) == project_id),
         ("secrets", SecretRow, col(SecretRow.project_id) == project_id),

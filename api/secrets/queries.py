@@ -4,6 +4,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
+from api.model_tables import PlatformSecretRow
 from api.problems import not_found, permanent
 from api.tables import SecretRow
 from contracts.base import utc_now
@@ -14,6 +15,19 @@ async def list_of_project(session: AsyncSession, project_id: str) -> list[Secret
     """A project's secrets, sorted by name."""
     statement = select(SecretRow).where(col(SecretRow.project_id) == project_id).order_by(col(SecretRow.name))
     return list(await session.scalars(statement))
+
+
+async def list_of_platform(session: AsyncSession) -> list[PlatformSecretRow]:
+    """The installation's secrets, sorted by name."""
+    return list(await session.scalars(select(PlatformSecretRow).order_by(col(PlatformSecretRow.name))))
+
+
+async def delete_of_platform(session: AsyncSession, name: str) -> bool:
+    """Whether there was one."""
+    row = await session.get(PlatformSecretRow, name)
+    if row is not None:
+        await session.delete(row)
+    return row is not None
 
 
 async def mark_shown(session: AsyncSession, project_id: str, name: str) -> None:

@@ -36,6 +36,11 @@ def engineering(
         max_rounds=body.max_rounds or settings.max_rounds,
         turn_timeout_s=settings.turn_timeout_s,
         question_reminder_s=settings.question_reminder_s,
+        acceptance=settings.acceptance,
+        plan_approval=settings.plan_approval,
+        cheaper_model=settings.cheaper_model,
+        fallback_agents=settings.fallback_agents,
+        wait_for_limits=settings.wait_for_limits,
     )
 
 
@@ -60,6 +65,11 @@ def delivery(
         question_reminder_s=settings.question_reminder_s,
         require_approval=_or(body.require_approval, settings.approve_deploys),
         watch_s=settings.watch_s,
+        acceptance=settings.acceptance,
+        plan_approval=settings.plan_approval,
+        cheaper_model=settings.cheaper_model,
+        fallback_agents=settings.fallback_agents,
+        wait_for_limits=settings.wait_for_limits,
     )
 
 

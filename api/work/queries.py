@@ -2,17 +2,36 @@
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from api.auth import Caller
+from api.problems import not_found
 from api.releases import replies
 from api.releases.queries import list_of_project
 from api.tables import TaskRow
+from api.visibility import is_visible
+from contracts import ids
 from contracts.nouns import DeployStart
 from contracts.rollback import check_rollback
-from contracts.states import DeployAction
+from contracts.states import DeployAction, TaskKind
 
 
 async def find_started(session: AsyncSession, task_id: str) -> TaskRow | None:
     """The task of an earlier, equal request: a repetition after its end must not start it again."""
     return await session.get(TaskRow, task_id)
+
+
+async def find_top(session: AsyncSession, caller: Caller, task_id: str) -> TaskRow:
+    """The task that a person has started, of which `task_id` is a part; NOT_FOUND if there is none for this caller."""
+    row = await session.get(TaskRow, task_id)
+    if row is None or not await is_visible(session, caller, row.subject):
+        raise not_found("task", task_id)
+    return row if row.parent_task_id is None else await find_top(session, caller, row.parent_task_id)
+
+
+async def find_engineering(session: AsyncSession, top: TaskRow) -> TaskRow | None:
+    """The engineering of a delivery, or the task itself."""
+    if top.kind == TaskKind.DELIVERY:
+        return await session.get(TaskRow, ids.child_task_id(top.id, TaskKind.ENGINEERING))
+    return top if top.kind == TaskKind.ENGINEERING else None
 
 
 async def check_release(session: AsyncSession, body: DeployStart) -> None:

@@ -2,10 +2,10 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Path
 
 from api.audit.trail import Act, audited
-from api.auth import Caller, agents_may
+from api.auth import Caller, Person, agents_may
 from api.database import Session
 from api.dependencies import SettingsDep
 from api.gateway import GatewayDep
@@ -14,11 +14,16 @@ from api.settings.defaults import DefaultsDep
 from api.settings.queries import effective
 from api.users.quotas import QuotasDep
 from api.visibility import Right, find_project, find_working_project
-from api.work import messages, queries, replies
+from api.work import messages, queries, replies, retrying
+from contracts import ids
+from contracts.base import Identifier
+from contracts.departments import DeliveryMessage, EngineeringMessage
 from contracts.errors import ErrorCode
 from contracts.nouns import DeliveryStart, DeployStart, EngineeringStart, StartedTask
+from contracts.retries import TaskRetry
 from contracts.states import DeployAction, TaskKind
 from runtime import process_mode
+from runtime.temporal.gateway import Work
 
 router = APIRouter(tags=["work"])
 
@@ -114,3 +119,40 @@ async def start_deploy(
     async with quotas.one_more_task(session, project.owner_id, task_id, counted=not ends):
         await session.commit()
         return replies.started(await (await gateway.get()).start_deploy(message), caller)
+
+
+@router.post("/tasks/{task_id}/retry", status_code=202)
+async def retry_task(
+    act: Annotated[Act, audited("task.retry")],
+    task_id: Annotated[Identifier, Path()],
+    body: TaskRetry,
+    session: Session,
+    caller: Person,
+    gateway: GatewayDep,
+    defaults: DefaultsDep,
+    quotas: QuotasDep,
+    settings: SettingsDep,
+) -> StartedTask:
+    """Go on where a task has ended early. What is finished is not done again; a second retry is the first one."""
+    top = await queries.find_top(session, caller, task_id)
+    retrying.check_ended(top)
+    project = await find_working_project(session, caller, top.subject.id)
+    new_id = ids.retry_task_id(top.id)
+    act.tell(task=new_id, agent=body.agent and body.agent.value)
+    if (known := await queries.find_started(session, new_id)) is not None:
+        return replies.joined_task(known, gateway, caller)
+    process_mode.refuse_others(settings, caller.user_id, project.owner_id)
+    done = retrying.done_of(await queries.find_engineering(session, top), body)
+    chosen = await effective(session, project.id, defaults)
+    connected = await gateway.get()
+    kind: type[Work] = DeliveryMessage if top.kind == TaskKind.DELIVERY else EngineeringMessage
+    earlier = await connected.message_of(top.workflow_id, top.run_id, kind)
+    if earlier is None:
+        raise retrying.history_gone(top.id)
+    message = retrying.message(earlier, body, done, project, caller, chosen)
+    process_mode.refuse_model(settings, message.agent)
+    async with quotas.one_more_task(session, project.owner_id, new_id):
+        await session.commit()
+        if isinstance(message, DeliveryMessage):
+            return replies.started(await connected.start_delivery(message), caller)
+        return replies.started(await connected.start_engineering(message), caller)

@@ -11,10 +11,12 @@ from pathlib import Path
 from activities.ports import Follow
 from benchmarks.setups.zero_time import CACHED, TemporalServer
 from contracts.agent_workers import TurnOutcome
+from contracts.models import ModelTurn
 from contracts.progress import Projection, ProjectionAck
 from contracts.states import TaskState
 from contracts.steps import TurnRequest
-from tests.support.workflows.fakes import FakeAgentRuntime, FakePlatform
+from tests.support.workflows.fake_acceptance import PromisingPlatform
+from tests.support.workflows.fakes import FakeAgentRuntime
 from tests.support.workflows.workflow_world import World
 from workers.wiring import build_workers
 
@@ -22,11 +24,11 @@ from workers.wiring import build_workers
 class Asking(FakeAgentRuntime):
     """Every turn ends with a question, and is forgotten."""
 
-    async def run_turn(self, request: TurnRequest, follow: Follow) -> TurnOutcome:
+    async def run_turn(self, request: TurnRequest, follow: Follow, model: ModelTurn | None = None) -> TurnOutcome:
         return TurnOutcome(status="question", turn=request.turn, question="Which fields?")
 
 
-class Counting(FakePlatform):
+class Counting(PromisingPlatform):
     """Remembers the number of those who wait, and nothing else."""
 
     waiting = 0

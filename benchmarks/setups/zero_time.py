@@ -15,7 +15,7 @@ from runtime import keyring
 from runtime.temporal.authenticity import AuthenticityInterceptor
 from runtime.temporal.converter import build_data_converter
 from runtime.temporal.payload_limit import PayloadLimitInterceptor
-from tests.support.workflows.fakes import FakePlatform
+from tests.support.workflows.fake_acceptance import PromisingPlatform
 from tests.support.workflows.temporal_server import running_temporal_server
 from tests.support.workflows.workflow_world import World
 from workers.wiring import build_workers
@@ -23,7 +23,7 @@ from workers.wiring import build_workers
 CACHED = 1000
 
 
-class QuietPlatform(FakePlatform):
+class QuietPlatform(PromisingPlatform):
     """Takes every projection and remembers none: looking through thousands would take time."""
 
     async def apply_projection(self, projection: Projection) -> ProjectionAck:

@@ -11,11 +11,14 @@ from aiogram.types import InlineKeyboardButton, InlineKeyboardMarkup
 
 from bot.texts import LANGUAGES, Texts
 from contracts.questions import QuestionDTO
+from contracts.states import AgentKind
 
 _MAX_LABEL = 40
 _PLAN_PREFIX = 8
 STOP = "stop"
 """The platform's own choice, which ends the task as the button below a running task does."""
+
+_AGENTS = frozenset(agent.value for agent in AgentKind)
 
 
 class AnswerData(CallbackData, prefix="a"):
@@ -122,7 +125,9 @@ def _labels(texts: Texts, choices: list[str]) -> dict[int, str]:
 
 
 def choice_label(texts: Texts, choice: str) -> str:
-    """The label of a choice: translated if it is one of the platform's own."""
+    """The label of a choice: translated if it is one of the platform's own, or one of its agents."""
+    if choice in _AGENTS:
+        return texts.plain("label-agent", agent=choice)
     return texts.get(f"choice-{choice}", choice) if choice.isalpha() else choice
 
 

@@ -19,7 +19,9 @@ _DEPLOY_STAGES = {
     Stage.PROMOTING,
     Stage.ROLLING_BACK,
 }
-_SHOWN: dict[str | None, Stage] = {stage.value: stage for stage in (*STEPS, *_DEPLOY_STAGES)}
+_WITHIN = {Stage.PLANNING: Stage.SCAFFOLDING, Stage.ACCEPTING: Stage.TESTING}
+"""Stages that a message shows as a part of another step: the list stays as short as a phone's screen."""
+_SHOWN: dict[str | None, Stage] = {stage.value: stage for stage in (*STEPS, *_WITHIN, *_DEPLOY_STAGES)}
 
 
 @dataclass
@@ -46,4 +48,5 @@ class Progress:
         """The current step, one of STEPS; None before the first."""
         if self.stage in _DEPLOY_STAGES:
             return Stage.DEPLOY
-        return self.stage if self.stage in STEPS else None
+        step = _WITHIN.get(self.stage, self.stage)
+        return step if step in STEPS else None

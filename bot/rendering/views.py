@@ -8,8 +8,9 @@ from bot.rendering import keyboards
 from bot.rendering.progress import STEPS, Progress
 from bot.texts import Markup, Texts
 from contracts.chat import ChatScreenDTO
-from contracts.criteria import not_built
-from contracts.errors import bounded
+from contracts.criteria import Criterion, built, not_built, not_checked
+from contracts.errors import ErrorCode, bounded
+from contracts.limit_answers import raise_of
 from contracts.names import LINK_OF
 from contracts.nouns import TaskDTO
 from contracts.questions import QuestionDTO
@@ -73,9 +74,12 @@ def final(
         text = texts("screen-done", project=project, wish=wish, url=url)
         for service, link in _other_links(task, url):
             text = texts("screen-link", screen=text, service=service, url=link)
-        return View(Markup("\n\n".join([text, *_not_built(texts, task)])))
+        return View(Markup("\n\n".join([text, *_verdict(texts, task)])))
     if task.state is TaskState.CANCELLED:
-        return View(texts("screen-cancelled", project=project, wish=wish, stage=stage_name(texts, stage)))
+        text = texts("screen-cancelled", project=project, wish=wish, stage=stage_name(texts, stage))
+        if task.error_code == ErrorCode.STOPPED_AT_LIMIT:
+            return View(text, keyboards.for_failed_task(texts, task.id, details=False))
+        return View(text)
     reason = reason_text(texts, task.error_code)
     text = texts("screen-failed", project=project, wish=wish, stage=stage_name(texts, stage), reason=reason)
     if details:
@@ -90,16 +94,18 @@ def refused(texts: Texts, screen: ChatScreenDTO, code: str) -> View:
     return View(texts("screen-refused", wish=shorten(screen.wish), reason=reason))
 
 
-def _not_built(texts: Texts, task: TaskDTO) -> list[Markup]:
-    """What was asked for and is not there, in the person's own words; nothing if all of it is."""
-    left_out = not_built(task.criteria)
-    if not left_out:
-        return []
-    lines = [texts("not-built-line", words=shorten(one.words or one.sentence, _MAX_CLAUSE)) for one in left_out]
-    shown = lines[:_MOST_CLAUSES]
+def _verdict(texts: Texts, task: TaskDTO) -> list[Markup]:
+    """What was seen to be there, what nobody could check, and last what is not there, in the person's own words."""
+    found = (("built", built, 5), ("not-checked", not_checked, 5), ("not-built", not_built, _MOST_CLAUSES))
+    return [_clauses(texts, task, title, those, most) for title, of, most in found if (those := of(task.criteria))]
+
+
+def _clauses(texts: Texts, task: TaskDTO, title: str, criteria: list[Criterion], most: int) -> Markup:
+    lines = [texts("not-built-line", words=shorten(one.words or one.sentence, _MAX_CLAUSE)) for one in criteria]
+    shown = lines[:most]
     if len(lines) > len(shown):
         shown.append(texts("not-built-more", count=len(lines) - len(shown), task_id=task.id))
-    return [Markup("\n".join([texts("not-built"), *shown]))]
+    return Markup("\n".join([texts(title), *shown]))
 
 
 def reason_text(texts: Texts, code: str | None) -> str:
@@ -149,9 +155,9 @@ def _question_text(texts: Texts, project: str, question: QuestionDTO) -> str:
     """Translated if the platform asks; unchanged if an agent does."""
     if question.kind is QuestionKind.SECRET:
         return texts.plain("question-secret", names=", ".join(question.secret_names))
-    if question.kind is QuestionKind.APPROVAL:
-        return texts.plain("question-approval", project=project, commit=(question.plan_hash or "")[:12])
     wording = question.wording
+    if question.kind is QuestionKind.APPROVAL and wording is None:
+        return texts.plain("question-approval", project=project, commit=(question.plan_hash or "")[:12])
     if wording is not None and texts.has(f"question-{wording.name}"):
         told = {name: bounded(value, _MAX_TOLD) for name, value in wording.fields.items()}
         return texts.plain(f"question-{wording.name}", **told)
@@ -163,6 +169,8 @@ def _hint(texts: Texts, screen: ChatScreenDTO, question: QuestionDTO) -> Markup:
         if screen.chat_id < 0:
             return texts("hint-secret-group")
         return texts("hint-secret" if len(question.secret_names) == 1 else "hint-secret-several")
-    if question.kind in {QuestionKind.APPROVAL, QuestionKind.BUDGET}:
+    if question.kind is QuestionKind.BUDGET:
+        return texts("hint-budget" if any(map(raise_of, question.choices)) else "hint-choice")
+    if question.kind is QuestionKind.APPROVAL:
         return texts("hint-choice")
     return texts("hint-text")

@@ -16,6 +16,7 @@ from bot.texts import LANGUAGES, texts
 from contracts.chat import ChatScreenDTO, ChatScreenOpen
 from contracts.errors import ErrorCode, OrchestratorError
 from contracts.nouns import TaskDTO
+from contracts.retries import TaskRetry
 from contracts.states import TaskState
 
 
@@ -106,7 +107,7 @@ async def _failed_task(
 
 async def _act(action: str, person: Person, context: BotContext, screen: ChatScreenDTO, task: TaskDTO) -> str:
     if action == "again":
-        await _try_again(context, screen, task)
+        await _go_on(person, context, screen, task)
     project = (await person.api.project(task.subject.id)).project.name
     stage = await last_stage(person.api, task)
     view = views.final(texts(screen.language), screen, project, task, stage, details=action == "details")
@@ -116,7 +117,14 @@ async def _act(action: str, person: Person, context: BotContext, screen: ChatScr
     return "again-taken" if action == "again" else ""
 
 
-async def _try_again(context: BotContext, screen: ChatScreenDTO, task: TaskDTO) -> None:
+async def _go_on(person: Person, context: BotContext, screen: ChatScreenDTO, task: TaskDTO) -> None:
+    """Go on where the task ended; if nobody knows any more what it was started with, do the same anew."""
+    try:
+        task_id = (await person.api.retry_task(task.id, TaskRetry())).task_id
+    except OrchestratorError as error:
+        if error.code is not ErrorCode.CONFLICT:
+            raise
+        task_id = None
     retry = ChatScreenOpen(
         bot_id=screen.bot_id,
         chat_id=screen.chat_id,
@@ -124,6 +132,7 @@ async def _try_again(context: BotContext, screen: ChatScreenDTO, task: TaskDTO) 
         language=screen.language,
         wish=screen.wish,
         project_id=task.subject.id,
+        task_id=task_id,
     )
     context.task_messages.open(await context.api.open_screen(naming.screen_id_of_retry(task.id), retry))
 

@@ -25,6 +25,7 @@ def make_router() -> Router:
     router.message.register(_projects, Command("projects"))
     router.message.register(_tasks, Command("tasks"))
     router.message.register(_status, Command("status"))
+    router.message.register(_cost, Command("cost"))
     router.message.register(_cancel, Command("cancel"))
     router.message.register(_language, Command("language"))
     return router
@@ -96,6 +97,23 @@ async def _status(message: Message, person: Person, context: BotContext) -> None
     shown = [person.texts("status-title"), *lines] if lines else [person.texts("status-idle")]
     health = await person.api.health()
     shown.append(person.texts("status-platform-ok" if health.status == "ok" else "status-platform-bad"))
+    await context.sender.notify(message.chat.id, View(Markup("\n".join(shown))))
+
+
+async def _cost(message: Message, person: Person, context: BotContext) -> None:
+    """This month's costs of the person's projects, the most expensive first."""
+    report = await person.api.costs(by="project")
+    lines = [
+        person.texts("cost-line", name=line.name or line.key, usd=f"{line.cost_usd:.2f}", requests=line.requests)
+        for line in report.items[:_MAX_LISTED]
+    ]
+    if not lines:
+        await context.sender.notify(message.chat.id, View(person.texts("cost-none")))
+        return
+    total = report.total
+    shown = [person.texts("cost-title", month=report.month, usd=f"{total.cost_usd:.2f}"), *lines]
+    if total.unknown_requests:
+        shown.append(person.texts("cost-unknown", requests=total.unknown_requests, usd=f"{total.unknown_usd:.2f}"))
     await context.sender.notify(message.chat.id, View(Markup("\n".join(shown))))
 
 

@@ -10,7 +10,7 @@ from aiogram.client.session.middlewares.base import BaseRequestMiddleware, NextR
 from aiogram.client.telegram import TelegramAPIServer
 from aiogram.enums import ParseMode
 from aiogram.exceptions import ClientDecodeError, TelegramBadRequest, TelegramServerError
-from aiogram.methods import Response, SendMessage, TelegramMethod
+from aiogram.methods import Response, SendMessage, SendPhoto, TelegramMethod
 from aiogram.methods.base import TelegramType
 from aiogram.types import Chat, Message
 
@@ -19,7 +19,15 @@ from contracts.base import utc_now
 _MAX_CONNECTIONS = 200
 _TOO_MANY = 429
 _NO_MESSAGE = 1
-_DONE = {"sendMessage", "editMessageText", "deleteMessage", "answerCallbackQuery", "setMyCommands", "deleteWebhook"}
+_DONE = {
+    "sendMessage",
+    "sendPhoto",
+    "editMessageText",
+    "deleteMessage",
+    "answerCallbackQuery",
+    "setMyCommands",
+    "deleteWebhook",
+}
 """Methods whose answer says no more than that they were carried out, but for the id of a message."""
 
 log = structlog.get_logger(__name__)
@@ -58,7 +66,7 @@ class _UnreadableAnswers(BaseRequestMiddleware):
 
 def _as_far_as_known(method: TelegramMethod[Any], result: object) -> object:
     """Of a message only its id is used. One without an id counts as sent, too: it cannot be edited later."""
-    if not isinstance(method, SendMessage):
+    if not isinstance(method, SendMessage | SendPhoto):
         return True
     message_id = result.get("message_id") if isinstance(result, dict) else None
     known = message_id if isinstance(message_id, int) else _NO_MESSAGE

@@ -15,7 +15,7 @@ from aiogram.exceptions import (
     TelegramRetryAfter,
     TelegramServerError,
 )
-from aiogram.types import LinkPreviewOptions, ReplyParameters
+from aiogram.types import BufferedInputFile, LinkPreviewOptions, ReplyParameters
 
 from bot.rendering.views import View
 from bot.sending.rate_limiter import RateLimiter
@@ -93,6 +93,30 @@ class Sender:
                 )
             return sent.message_id
 
+        return await self._sent(chat_id, once)
+
+    async def send_picture(self, chat_id: int, picture: bytes, caption: str, *, reply_to: int | None = None) -> bool:
+        """Send a picture (PNG) once; whether Telegram has taken it. It may appear twice, and nothing depends on it.
+
+        `caption` is Telegram HTML. Raises ChatClosed and ChatMoved.
+        """
+        reply = ReplyParameters(message_id=reply_to, allow_sending_without_reply=True) if reply_to else None
+
+        async def once() -> int:
+            file = BufferedInputFile(picture, "page.png")
+            async with self._rate_limiter.slot(chat_id):
+                sent = await self._bot.send_photo(chat_id, file, caption=caption, reply_parameters=reply)
+            return sent.message_id
+
+        try:
+            await self._sent(chat_id, once)
+        except TelegramBadRequest as error:
+            # Such as a picture whose sides Telegram does not take.
+            log.warning("a picture was refused", cause=error.message)
+            return False
+        return True
+
+    async def _sent(self, chat_id: int, once: Callable[[], Awaitable[int]]) -> int:
         try:
             return await self._retried(chat_id, once)
         except TelegramMigrateToChat as error:

@@ -25,6 +25,7 @@ from contracts.base import utc_now
 from contracts.chat import ChatScreenDTO, ChatScreenUpdate
 from contracts.errors import ErrorCode, OrchestratorError
 from contracts.modules_of_wish import modules_of
+from contracts.names import SCREENSHOT
 from contracts.nouns import DeliveryStart, ProjectCreate, TaskDTO
 from contracts.progress import StreamedEvent
 from contracts.questions import QuestionDTO
@@ -34,6 +35,7 @@ from runtime.chat_client import ChatApi
 _STALL_CHECK_S = 20.0
 """After so long without an event, the task is checked for a queue without workers."""
 _MAX_TITLE = 200
+_MOST_SCREENSHOTS = 3
 _TRIED_FOR = timedelta(days=14)
 """How long a message is taken up again in a chat where the bot could not write."""
 
@@ -62,6 +64,7 @@ class TaskMessage:
         self._reload_question = True
         self._changed = asyncio.Event()
         self._shown: View | None = None
+        self._screenshots: list[str] = []
         self.given_up = False
 
     @property
@@ -166,6 +169,7 @@ class TaskMessage:
         if not task.state.is_final:
             await self._show_events()
             task = await self._task()
+        self._screenshots = [str(uri) for name, uri in sorted(task.result.items()) if name.startswith(SCREENSHOT)]
         return views.final(self._texts, self._screen, self._project, task, await self._last_stage(task))
 
     async def _show_events(self) -> None:
@@ -182,7 +186,19 @@ class TaskMessage:
             await self._send(view)
         if result is EditResult.CLOSED:
             raise ChatClosed
+        await self._send_screenshots()
         await self._record(ChatScreenUpdate(final=True))
+
+    async def _send_screenshots(self) -> None:
+        """A crash before the end is recorded sends them again: a picture in place of another tells nothing new."""
+        for uri in self._screenshots[:_MOST_SCREENSHOTS]:
+            try:
+                picture = await self._api.picture(uri)
+            except OrchestratorError as error:
+                log.warning("a screenshot cannot be read", screen=self._screen.id, code=error.code.value)
+                return
+            caption = self._texts("screenshot-caption", project=self._project)
+            await self._sender.send_picture(self._screen.chat_id, picture, caption, reply_to=self._screen.message_id)
 
     # The message
 

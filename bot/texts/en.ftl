@@ -13,6 +13,7 @@ command-new = Build a new service
 command-projects = My projects
 command-tasks = My latest tasks
 command-status = What's running now
+command-cost = What agents have cost
 command-cancel = Stop a running task
 command-language = Change the language
 command-help = What I can do
@@ -25,6 +26,7 @@ help = Send me a sentence, and I'll reply with a link to a running service.
     /projects: your projects
     /tasks: your latest tasks
     /status: what's running now
+    /cost: what agents have cost this month
     /cancel: stop a running task
     /language: Russian or English
     When I ask a question, press a button or reply to the question.
@@ -52,6 +54,10 @@ status-idle = Nothing is running.
 status-line = { $icon } { $title }: { $stage }
 status-platform-ok = The platform is working normally.
 status-platform-bad = The platform has a problem. Administrators can run <code>orchestrator status</code> for details.
+cost-title = <b>Costs in { $month }: ${ $usd }</b>
+cost-none = Agents have cost nothing this month.
+cost-line = <b>{ $name }</b>: ${ $usd }, requests: { $requests }
+cost-unknown = The use or the price of some requests is not known ({ $requests }); they count for ${ $usd }.
 cancel-ask = Which task should I stop?
 cancel-none = There are no running tasks to stop.
 cancel-button = Stop: { $title }
@@ -86,9 +92,12 @@ screen-done = ✅ <b>Ready: { $project }</b>
     { $url }
 screen-link = { $screen }
     { $service }: { $url }
+built = <b>Built and checked:</b>
+not-checked = <b>Not checked:</b>
 not-built = <b>Not built:</b>
 not-built-line = • { $words }
 not-built-more = … and { $count } more: <code>orchestrator task show { $task_id }</code>
+screenshot-caption = A page of { $project }
 screen-failed = ❌ <b>{ $project }: not completed</b>
     <i>{ $wish }</i>
 
@@ -116,8 +125,10 @@ stage-starting = Starting
 stage-started = Starting
 stage-engineering = Development
 stage-scaffolding = Project setup
+stage-planning = Planning
 stage-developing = Writing code
 stage-testing = Tests
+stage-accepting = Checking the running service
 stage-publishing = Publishing the code
 stage-deploy = Deployment
 stage-choosing = Deployment: looking up the commit
@@ -148,6 +159,12 @@ button-dismiss = Dismiss
 choice-retry = 🔁 Try again
 choice-stop = ⏹ Stop
 choice-approve = ✅ Approve
+choice-accept = ✅ Take it as it is
+choice-now = ▶️ Go on now
+choice-hold = ✋ Don't go on by itself
+choice-continue = ▶️ Go on
+choice-cheaper = 💡 Cheaper model
+label-agent = 🔀 Go on with { $agent }
 
 ## Questions
 
@@ -168,11 +185,44 @@ question-still-red = The project's checks are still red. Attempts to repair: { $
     { $evidence }
 
     Try again (you may add advice), or stop?
+question-budget-nearly-spent = { $spent } of { $limit } that { $scope ->
+        [turn] this turn
+        [project] the project
+        [month] the project this month
+        [everybody] everybody this month
+       *[other] this task
+    } may spend on models are nearly spent. The work waits. How should it go on?
+question-budget-spent = { $spent } of { $limit } that { $scope ->
+        [turn] this turn
+        [project] the project
+        [month] the project this month
+        [everybody] everybody this month
+       *[other] this task
+    } may spend on models are spent. The work waits. How should it go on?
+question-usage-window = The usage limit of { $account } is reached. The work waits and goes on by itself at { $until }.
+question-usage-window-held = The usage limit of { $account } is reached until { $until }. The work is on hold and does not go on by itself.
+question-model-unavailable = { $account } has not answered for some time: { $reason }. Try again, or stop?
+question-model-key-refused = { $account } refuses the platform's key: { $reason }. An administrator sets a valid one with “orchestrator secret set --platform”; then try again.
+question-model-request-refused = The model refuses what { $agent } sends: { $reason }. Try again, or stop?
+hint-budget = Press a button, or reply with another amount, such as +$10.
 hint-secret = Reply with the value. I'll put it in the secret store and delete your message.
 hint-secret-several = Reply with one <code>NAME=value</code> per line. I'll put them in the secret store and delete your message.
 hint-secret-group = Don't post secrets in a group. The owner can send me <code>NAME=value</code> in a private chat, or run <code>orchestrator secret set</code>.
 hint-choice = Press a button.
 hint-text = Reply to this message, or press a button if there is one.
+question-approve-plan = The work will be judged by this:
+    { $criteria }
+
+    Words that nothing stands for: { $ignored }
+    No longer promised: { $taken_back }
+
+    Begin?
+question-unmet = The tests are green, but the running service does not do what was asked for. Attempts to repair: { $rounds }.
+    { $unmet }
+
+    { $evidence }
+
+    Try again (you may add advice), take it as it is, or stop?
 question-approval = Deploy this version of { $project } now? Commit { $commit }
 answer-which = I'm waiting for several answers. Reply to the question you mean, or send a new task with /new.
 doubt = Is this the answer to my open question, or something new to build?
@@ -215,6 +265,7 @@ reason-TESTS_FAILED = The project's tests failed.
 reason-AGENT_FAILED = The AI agent couldn't complete the task.
 reason-AGENT_LOST = The AI agent stopped unexpectedly.
 reason-STOPPED_BY_PERSON = You stopped it.
+reason-STOPPED_AT_LIMIT = You stopped it at a limit. What was done is kept.
 reason-SCAFFOLD_FAILED = The project couldn't be set up.
 reason-REPOSITORY_FOREIGN = The repository belongs to another project.
 reason-SECRET_MISSING = A secret is missing.

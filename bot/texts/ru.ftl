@@ -13,6 +13,7 @@ command-new = Создать новый сервис
 command-projects = Мои проекты
 command-tasks = Мои последние задачи
 command-status = Что сейчас в работе
+command-cost = Сколько потрачено на агентов
 command-cancel = Остановить задачу
 command-language = Сменить язык
 command-help = Что я умею
@@ -25,6 +26,7 @@ help = Отправьте описание одним предложением, 
     /projects: ваши проекты
     /tasks: последние задачи
     /status: что сейчас в работе
+    /cost: сколько потрачено на агентов в этом месяце
     /cancel: остановить задачу
     /language: русский или английский
     Если я задал вопрос, нажмите кнопку или ответьте на сообщение с вопросом.
@@ -52,6 +54,10 @@ status-idle = Сейчас ничего не выполняется.
 status-line = { $icon } { $title }: { $stage }
 status-platform-ok = Платформа работает нормально.
 status-platform-bad = На платформе неполадки. Подробности для администратора: <code>orchestrator status</code>.
+cost-title = <b>Расходы за { $month }: ${ $usd }</b>
+cost-none = В этом месяце на агентов ничего не потрачено.
+cost-line = <b>{ $name }</b>: ${ $usd }, запросов: { $requests }
+cost-unknown = У части запросов ({ $requests }) расход или цена неизвестны; они учтены как ${ $usd }.
 cancel-ask = Какую задачу остановить?
 cancel-none = Нет задач, которые можно остановить.
 cancel-button = Остановить: { $title }
@@ -86,9 +92,12 @@ screen-done = ✅ <b>Готово: { $project }</b>
     { $url }
 screen-link = { $screen }
     { $service }: { $url }
+built = <b>Сделано и проверено:</b>
+not-checked = <b>Не проверено:</b>
 not-built = <b>Не сделано:</b>
 not-built-line = • { $words }
 not-built-more = … и ещё { $count }: <code>orchestrator task show { $task_id }</code>
+screenshot-caption = Страница проекта { $project }
 screen-failed = ❌ <b>{ $project }: не выполнено</b>
     <i>{ $wish }</i>
 
@@ -116,8 +125,10 @@ stage-starting = Запуск
 stage-started = Запуск
 stage-engineering = Разработка
 stage-scaffolding = Создание проекта
+stage-planning = Планирование
 stage-developing = Написание кода
 stage-testing = Тесты
+stage-accepting = Проверка работающего сервиса
 stage-publishing = Публикация кода
 stage-deploy = Развёртывание
 stage-choosing = Развёртывание: выбор коммита
@@ -148,6 +159,12 @@ button-dismiss = Закрыть
 choice-retry = 🔁 Повторить
 choice-stop = ⏹ Остановить
 choice-approve = ✅ Разрешить
+choice-accept = ✅ Принять как есть
+choice-now = ▶️ Продолжить сейчас
+choice-hold = ✋ Не продолжать самому
+choice-continue = ▶️ Продолжить
+choice-cheaper = 💡 Модель дешевле
+label-agent = 🔀 Продолжить с { $agent }
 
 ## Вопросы
 
@@ -168,11 +185,44 @@ question-still-red = Проверки проекта не проходят, по
     { $evidence }
 
     Попробовать ещё раз (можно добавить совет) или остановить?
+question-budget-nearly-spent = На модели для { $scope ->
+        [turn] этого шага
+        [project] проекта
+        [month] проекта в этом месяце
+        [everybody] всех в этом месяце
+       *[other] этой задачи
+    } почти всё израсходовано: { $spent } из { $limit }. Работа ждёт. Как продолжить?
+question-budget-spent = На модели для { $scope ->
+        [turn] этого шага
+        [project] проекта
+        [month] проекта в этом месяце
+        [everybody] всех в этом месяце
+       *[other] этой задачи
+    } всё израсходовано: { $spent } из { $limit }. Работа ждёт. Как продолжить?
+question-usage-window = Лимит использования { $account } исчерпан. Работа ждёт и продолжится сама в { $until }.
+question-usage-window-held = Лимит использования { $account } исчерпан до { $until }. Работа на паузе и сама не продолжится.
+question-model-unavailable = { $account } давно не отвечает: { $reason }. Попробовать ещё раз или остановить?
+question-model-key-refused = { $account } не принимает ключ платформы: { $reason }. Администратор задаёт верный ключ командой «orchestrator secret set --platform»; затем повторите.
+question-model-request-refused = Модель отклоняет запросы { $agent }: { $reason }. Попробовать ещё раз или остановить?
+hint-budget = Нажмите кнопку или ответьте другой суммой, например +$10.
 hint-secret = Пришлите значение в ответ. Я сохраню его в хранилище секретов и удалю ваше сообщение.
 hint-secret-several = Пришлите в ответ строки <code>ИМЯ=значение</code>. Я сохраню их в хранилище секретов и удалю ваше сообщение.
 hint-secret-group = Не публикуйте секреты в группе. Владелец может прислать мне <code>ИМЯ=значение</code> в личном чате или выполнить <code>orchestrator secret set</code>.
 hint-choice = Нажмите кнопку.
 hint-text = Ответьте на это сообщение или нажмите кнопку, если она есть.
+question-approve-plan = По этому будет оцениваться работа:
+    { $criteria }
+
+    Слова, за которыми ничего не стоит: { $ignored }
+    Больше не обещано: { $taken_back }
+
+    Начинать?
+question-unmet = Тесты проходят, но работающий сервис не делает того, о чём просили. Попыток исправить: { $rounds }.
+    { $unmet }
+
+    { $evidence }
+
+    Попробовать ещё раз (можно добавить совет), принять как есть или остановить?
 question-approval = Развернуть эту версию проекта { $project }? Коммит { $commit }
 answer-which = Я жду ответа на несколько вопросов. Ответьте на сообщение с нужным вопросом или отправьте новую задачу командой /new.
 doubt = Это ответ на мой вопрос или новая задача?
@@ -215,6 +265,7 @@ reason-TESTS_FAILED = Тесты проекта не прошли.
 reason-AGENT_FAILED = ИИ-агент не справился с задачей.
 reason-AGENT_LOST = ИИ-агент неожиданно завершил работу.
 reason-STOPPED_BY_PERSON = Вы остановили задачу.
+reason-STOPPED_AT_LIMIT = Вы остановили задачу на лимите. Сделанное сохранено.
 reason-SCAFFOLD_FAILED = Не удалось создать проект.
 reason-REPOSITORY_FOREIGN = Репозиторий принадлежит другому проекту.
 reason-SECRET_MISSING = Не хватает секрета.

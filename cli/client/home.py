@@ -17,7 +17,7 @@ from runtime.settings import Settings, load_settings
 
 API_URL = "ORCHESTRATOR_API_URL"
 TOKEN = "ORCHESTRATOR_TOKEN"
-REMEMBERED_PORTS = ("api_port", "ui_port", "temporal_port", "postgres_port")
+REMEMBERED_PORTS = ("api_port", "ui_port", "temporal_port", "postgres_port", "model_proxy_port")
 _PUBLIC_URL = "public_url"
 ADDRESSES = (*REMEMBERED_PORTS, _PUBLIC_URL)
 _STARTED_BY_COMPOSE = {
@@ -52,7 +52,7 @@ def settings_for(command: str, port_base: int | None = None) -> Settings:
 def effective_settings(port_base: int | None = None) -> Settings:
     """Settings of the environment, with the remembered ports and public address where the environment names none.
 
-    `port_base` N asks for N (API), N+1 (Web UI) and N+2 (Temporal).
+    `port_base` N asks for N (API), N+1 (Web UI), N+2 (Temporal) and N+3 (the model proxy).
     """
     settings = load_settings()
     remembered = _read(_file(settings))
@@ -67,7 +67,8 @@ def effective_settings(port_base: int | None = None) -> Settings:
     if port_base is not None:
         if not 1 <= port_base <= _HIGHEST_BASE:
             raise OrchestratorError(ErrorCode.INVALID_INPUT, f"--port-base must be from 1 to {_HIGHEST_BASE}.")
-        chosen |= {"api_port": port_base, "ui_port": port_base + 1, "temporal_port": port_base + 2}
+        names = ("api_port", "ui_port", "temporal_port", "model_proxy_port")
+        chosen |= {name: port_base + number for number, name in enumerate(names)}
     return settings.model_copy(update=chosen)
 
 

@@ -9,6 +9,7 @@ from contracts.wording import counted
 from runtime.api_client import ApiClient
 
 _PAGE = 500
+_TEXTS = ("text/", "application/")
 
 
 async def show_events(api: ApiClient, task: TaskDTO, out: Output) -> None:
@@ -27,6 +28,9 @@ async def show_artifacts(api: ApiClient, task: TaskDTO, out: Output) -> None:
     for ref in task.artifacts:
         out.say()
         out.say(f"--- {ref.uri.rsplit('/', 1)[-1]} ({counted(ref.size_bytes, 'byte')})", style="bold")
+        if not ref.media_type.startswith(_TEXTS):
+            out.say(f"({ref.media_type}: orchestrator task screenshots {task.id})")
+            continue
         try:
             await _show_text(api, task, ref, out)
         except OrchestratorError as error:

@@ -5,17 +5,26 @@ from tenacity import AsyncRetrying, RetryError, retry_if_exception, stop_after_d
 from cli.client.asking import Asking
 from cli.terminal.exits import ExitCode
 from cli.terminal.output import Output
-from contracts.criteria import not_built
+from contracts.criteria import built, not_built, not_checked, reason
 from contracts.errors import ErrorCode, OrchestratorError
-from contracts.names import LINK_OF
+from contracts.names import LINK_OF, SCREENSHOT
 from contracts.nouns import StartedTask, TaskDTO
-from contracts.progress import StreamedEvent
+from contracts.progress import FineKind, ProgressEvent, StreamedEvent
 from contracts.states import TaskState
 from runtime.api_client import ApiClient
 
 _FIRST_PROJECTION_S = 20.0
 _LOOK_AGAIN_S = 0.2
 _MOST_LEVELS = 5
+_MARKS: dict[FineKind | None, str] = {
+    "thought": "… ",
+    "plan": "☰ ",
+    "tool": "⚙ ",
+    "command": "$ ",
+    "diff": "± ",
+    "result": "  ",
+    "steer": "» ",
+}
 
 
 async def follow(
@@ -104,6 +113,12 @@ def _is_missing(error: BaseException) -> bool:
     return isinstance(error, OrchestratorError) and error.code is ErrorCode.NOT_FOUND
 
 
+def fine_line(progress: ProgressEvent) -> str:
+    """A fine event in one line, with a mark for what it is about."""
+    text = progress.message or progress.error or progress.current_step or progress.type
+    return f"{_MARKS.get(progress.kind, '')}{_one_line(text)}"
+
+
 class Steps:
     """Numbers the milestones; fine events are shown beneath the one they belong to. The first `after` are skipped."""
 
@@ -123,7 +138,7 @@ class Steps:
         progress = event.event
         text = progress.message or progress.error or progress.current_step or progress.type
         if event.grain == "fine":
-            self._out.say(f"      {_one_line(text)}", style="dim")
+            self._out.say(f"      {fine_line(progress)}", style="dim")
         else:
             self._show_step(event, _one_line(text))
 
@@ -154,13 +169,18 @@ def show_ending(task: TaskDTO, out: Output, clone_url: str | None = None) -> Non
     if task.state is TaskState.COMPLETED:
         out.say(f"{task.id} completed", style="bold green")
         out.facts([*_result_facts(task), ("Clone", f"git clone {clone_url}" if clone_url else None)])
-        show_not_built(task, out)
+        show_criteria(task, out)
+        if any(name.startswith(SCREENSHOT) for name in task.result):
+            out.advise(f"To save the screenshots: orchestrator task screenshots {task.id}")
     elif task.state is TaskState.FAILED:
         out.say(f"{task.id} failed{_where(task)}: {task.error_code}", style="bold red")
         out.tell(task.error or "The reason was not recorded.")
         out.advise(f"Next: orchestrator task logs {task.id}")
+        out.advise(f"To go on where it ended: orchestrator task retry {task.id}")
     elif task.state is TaskState.CANCELLED:
         out.say(f"{task.id} was cancelled{_where(task)}", style="bold yellow")
+        if task.error_code == ErrorCode.STOPPED_AT_LIMIT:
+            out.tell(task.error or "It was stopped at a limit.")
     else:
         out.tell(f"{task.id} is {task.state.value}: {task.waiting_for or task.stage}")
         if task.question_id:
@@ -169,13 +189,18 @@ def show_ending(task: TaskDTO, out: Output, clone_url: str | None = None) -> Non
         out.say(f"In the Web UI: {task.web_url}")
 
 
-def show_not_built(task: TaskDTO, out: Output) -> None:
-    """What was asked for and is not there, in the words of the description, each with its reason."""
-    left_out = not_built(task.criteria)
-    if left_out:
-        out.say("Not built:", style="bold yellow")
-    for one in left_out:
-        out.say(f"  {one.words or one.sentence}" + (f"  ({one.sentence})" if one.words else ""))
+def show_criteria(task: TaskDTO, out: Output) -> None:
+    """What was asked for: what was seen to be there, what is not, and what nobody could check, each with its reason."""
+    sections = (
+        ("Built:", "bold green", built(task.criteria)),
+        ("Not built:", "bold yellow", not_built(task.criteria)),
+        ("Not checked:", "bold", not_checked(task.criteria)),
+    )
+    for title, style, found in sections:
+        if found:
+            out.say(title, style=style)
+        for one in found:
+            out.say(f"  {one.words or one.sentence}" + (f"  ({reason(one)})" if one.words else ""))
 
 
 def _where(task: TaskDTO) -> str:
@@ -191,6 +216,8 @@ def _result_facts(task: TaskDTO) -> list[tuple[str, object]]:
 
 
 def _label(name: str) -> str:
+    if name.startswith(SCREENSHOT):
+        return f"Screenshot {name.removeprefix(SCREENSHOT)}"
     if name.startswith(LINK_OF):
         return f"Link of {name.removeprefix(LINK_OF)}"
     plain = name.replace("_", " ").replace(" ip", " IP")

@@ -25,6 +25,7 @@ from contracts.nouns import (
     ReleaseHealth,
     ServiceHealth,
 )
+from contracts.planning import KeptCheckList
 from contracts.states import Module
 from contracts.wording import counted
 from runtime.api_client import ApiClient
@@ -227,6 +228,52 @@ def _service_health(name: str, health: ServiceHealth) -> str:
     restarts = f", {counted(health.restarts, 'restart')}" if health.restarts else ""
     why = f": {' '.join((health.error or '').split())[:200]}" if health.error else ""
     return f"{name} {health.state} since {health.since:%Y-%m-%d %H:%M} UTC{restarts}{why}"
+
+
+checks = command_group()
+app.add_typer(checks, name="checks", help="See what the project has promised, and give up a promise.")
+
+
+@checks.command("list", epilog=EPILOG)
+def list_checks(
+    project: ProjectArgument,
+    dropped: Annotated[bool, typer.Option("--all", help="Include checks that were dropped.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """List the checks that run at every change of a project."""
+
+    async def work(api: ApiClient, out: Output) -> None:
+        items = await api.checks((await find_project(api, project)).id, dropped=dropped)
+        out.document(KeptCheckList(items=items))
+        rows = [
+            (one.id, one.title, one.words or one.sentence, age(one.kept_at), "dropped" if one.dropped_at else "kept")
+            for one in items
+        ]
+        out.table(
+            ("CHECK", "TITLE", "ASKED FOR", "AGE", "STATE"),
+            rows,
+            empty="Nothing is checked yet. Checks are kept when what they show was met.",
+            whole=1,
+        )
+
+    session.run(work, as_json=as_json)
+
+
+@checks.command(epilog=EPILOG)
+def drop(
+    project: ProjectArgument,
+    check: Annotated[str, typer.Argument(metavar="CHECK", help="Id of the check, as `list` prints it.")],
+    as_json: AsJson = False,
+) -> None:
+    """Give up a promise: later changes may break it."""
+    wanted = inputs.identifier(check, "CHECK")
+
+    async def work(api: ApiClient, out: Output) -> None:
+        gone = await api.drop_check((await find_project(api, project)).id, wanted)
+        out.document(gone)
+        out.say(f"{gone.id} is not checked any more: {gone.words or gone.sentence}")
+
+    session.run(work, as_json=as_json)
 
 
 def _describe(found: ProjectResponse, out: Output) -> None:

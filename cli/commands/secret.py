@@ -1,5 +1,6 @@
 """`orchestrator secret …`: values go in; only a generated one comes out, once, for its owner."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -11,7 +12,7 @@ from cli.terminal import inputs
 from cli.terminal.exits import EPILOG
 from cli.terminal.options import AsJson, ProjectArgument, ValueFile, command_group
 from cli.terminal.output import Output
-from contracts.nouns import ProjectResponse, SecretList, SecretWrite
+from contracts.nouns import PlatformSecretList, ProjectResponse, SecretList, SecretWrite
 from runtime.api_client import ApiClient
 
 app = command_group()
@@ -19,16 +20,27 @@ app = command_group()
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The secret's name, such as TELEGRAM_BOT_TOKEN.")]
 
 
+Platform = Annotated[
+    bool, typer.Option("--platform", help="The installation's: only NAME follows, such as ANTHROPIC_API_KEY.")
+]
+
+
 @app.command("set", epilog=EPILOG)
 def set_secret(
     project: ProjectArgument,
-    name: Name,
+    name: Annotated[str | None, typer.Argument(metavar="NAME", help="The secret's name.")] = None,
     value: Annotated[list[str] | None, typer.Argument(hidden=True)] = None,
     value_file: ValueFile = None,
+    platform: Platform = False,
     as_json: AsJson = False,
 ) -> None:
     """Store a secret, or replace it. The value is typed at a prompt, piped in or read from --value-file."""
-    if value:
+    if platform and not value and name is None:
+        _set_platform_secret(project, value_file, as_json=as_json)
+        return
+    if name is None:
+        raise inputs.refuse("Name the project and the secret, or with --platform only the secret.")
+    if value or platform:
         raise inputs.refuse(
             "Nothing was stored: everyone on this machine can read arguments in the process list. "
             "Type the value at the prompt, pipe it in or use --value-file. If it is a real secret, change it first."
@@ -46,6 +58,18 @@ def set_secret(
             out.say("Its value ends with a line end, as the file does. A token must not: then store it without one.")
         if not out.as_json:
             await _tell_how_it_applies(api, await api.project(found.id), checked, out, replaced=checked in known)
+
+    session.run(work, as_json=as_json)
+
+
+def _set_platform_secret(name: str, value_file: Path | None, *, as_json: bool) -> None:
+    checked = inputs.secret_name(name)
+    secret = inputs.build(SecretWrite, value=inputs.secret_value(value_file, f"Value of {checked}")).value
+
+    async def work(api: ApiClient, out: Output) -> None:
+        out.document(PlatformSecretList(items=await api.set_platform_secret(checked, secret)))
+        out.say(f"Stored {checked}. Only the model proxy uses it, and nobody can read it back.")
+        out.advise("If the model proxy does not run yet, this starts it: orchestrator up --detach")
 
     session.run(work, as_json=as_json)
 

@@ -1,5 +1,6 @@
 """`orchestrator task …`"""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -7,14 +8,17 @@ import typer
 from cli.client import session
 from cli.client.logs import point_below, show_artifacts, show_events
 from cli.client.projects import find_project_id, project_names
+from cli.client.starting import tell_started
 from cli.client.watching import follow, show_ending
 from cli.terminal import inputs
 from cli.terminal.exits import EPILOG
-from cli.terminal.options import AnyProject, AsJson, TaskArgument, command_group
+from cli.terminal.options import Agent, AnyProject, AsJson, SpecFile, TaskArgument, Watch, command_group
 from cli.terminal.output import Output
 from cli.terminal.tables import show_tasks, stall_note
 from contracts.errors import ErrorCode, OrchestratorError
+from contracts.names import SCREENSHOT
 from contracts.nouns import TaskDTO, TaskList
+from contracts.retries import TaskRetry
 from contracts.states import TaskState
 from contracts.wording import counted
 from runtime.api_client import ApiClient
@@ -86,6 +90,34 @@ def cancel(task: TaskArgument, as_json: AsJson = False) -> None:
 
 
 @app.command(epilog=EPILOG)
+def retry(
+    task: TaskArgument,
+    agent: Agent = None,
+    model: Annotated[str | None, typer.Option(metavar="NAME", help="The model that the agent uses.")] = None,
+    advice: Annotated[str, typer.Option(metavar="TEXT", help="What the agent is told in addition.")] = "",
+    spec: SpecFile = None,
+    skip_review: Annotated[bool, typer.Option("--skip-review", help="Leave out the review.")] = False,
+    watch: Watch = False,
+    as_json: AsJson = False,
+) -> int:
+    """Go on with a task that failed or was stopped. What it had finished is not done again."""
+    wanted = inputs.identifier(task, "TASK")
+    body = inputs.build(
+        TaskRetry,
+        agent=agent,
+        model=model,
+        advice=inputs.text(advice, "The advice"),
+        spec=inputs.spec(spec),
+        skip=["review"] if skip_review else [],
+    )
+
+    async def work(api: ApiClient, out: Output) -> int:
+        return await tell_started(api, out, api.retry_task(wanted, body), watch=watch)
+
+    return session.run(work, as_json=as_json)
+
+
+@app.command(epilog=EPILOG)
 def logs(task: TaskArgument, as_json: AsJson = False) -> None:
     """Print a task's events, then its artifacts: transcripts, test reports, logs of deploys."""
     wanted = inputs.identifier(task, "TASK")
@@ -95,6 +127,29 @@ def logs(task: TaskArgument, as_json: AsJson = False) -> None:
         await show_events(api, found, out)
         await show_artifacts(api, found, out)
         await point_below(api, found, out)
+
+    session.run(work, as_json=as_json)
+
+
+@app.command(epilog=EPILOG)
+def screenshots(
+    task: TaskArgument,
+    to: Annotated[Path, typer.Option("--to", metavar="DIR", help="Where to save them.")] = Path(),
+    as_json: AsJson = False,
+) -> None:
+    """Save the screenshots of a task's result, and print where they are."""
+    wanted = inputs.identifier(task, "TASK")
+
+    async def work(api: ApiClient, out: Output) -> None:
+        found = await api.task(wanted)
+        uris = [str(uri) for name, uri in sorted(found.result.items()) if name.startswith(SCREENSHOT)]
+        if not uris:
+            raise OrchestratorError(ErrorCode.NOT_FOUND, f"{found.id} has no screenshots.")
+        for number, uri in enumerate(uris, start=1):
+            file = to / f"{found.id}-{number}.png"
+            file.write_bytes(await api.picture(uri))
+            out.document({"screenshot": uri, "path": str(file.resolve())})
+            out.say(str(file.resolve()))
 
     session.run(work, as_json=as_json)
 

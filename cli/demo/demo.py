@@ -25,6 +25,7 @@ from contracts.base import new_id
 from contracts.errors import ErrorCode, OrchestratorError
 from contracts.nouns import DeliveryStart, ProjectCreate, ProjectDTO, TaskDTO
 from contracts.states import AgentKind, TaskState
+from runtime import process_mode
 from runtime.api_client import ApiClient
 from runtime.settings import Settings
 
@@ -65,11 +66,12 @@ async def _run_demo(settings: Settings, sentence: str, out: Output) -> ExitCode:
 async def _deliver(settings: Settings, api: ApiClient, sentence: str, out: Output) -> ExitCode:
     out.say()
     out.say(f"Description: {sentence}", style="bold")
-    _say_who_works(settings, out)
+    agent = await _agent(api, settings)
+    _say_who_works(agent, out)
     project = await _new_project(api, sentence)
     out.document({"project": project.model_dump(mode="json")})
     out.say(f"Project {project.name} ({project.id})")
-    title, agent = sentence[:200], settings.agent
+    title = sentence[:200]
     started = await api.start_delivery(
         DeliveryStart(request_id=new_id(), project_id=project.id, wish=sentence, title=title, agent=agent)
     )
@@ -88,9 +90,24 @@ async def _deliver(settings: Settings, api: ApiClient, sentence: str, out: Outpu
     return await _ask_service(settings, project, task, out)
 
 
-def _say_who_works(settings: Settings, out: Output) -> None:
-    out.document({"agent": settings.agent.value})
-    if settings.agent is AgentKind.SCRIPTED:
+async def _agent(api: ApiClient, settings: Settings) -> AgentKind:
+    """The agent of new work. With a key for models that is a real one, and never the script in silence.
+
+    Raises CONTAINERS_NEEDED where a real one would work as a process of this machine.
+    """
+    chosen = settings.agent
+    if "agent" not in settings.model_fields_set:
+        [agent] = [one.value for one in await api.settings() if one.name == "agent"]
+        chosen = AgentKind(str(agent))
+    process_mode.refuse_model(settings, chosen)
+    return chosen
+
+
+def _say_who_works(agent: AgentKind, out: Output) -> None:
+    out.document({"agent": agent.value})
+    if agent is not AgentKind.SCRIPTED:
+        out.advise(f"The agent is {agent.value}, which works with a model. What it costs: `orchestrator cost`.")
+    else:
         out.say(
             "The agent is a script, not a model. It understands simple sentences and asks when it does not. "
             "Everything else is real."

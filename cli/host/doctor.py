@@ -13,11 +13,11 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from cli.client.home import admin_key, admin_key_file, settings_for
-from cli.host.health import trouble_of
-from cli.host.parts import API, BOT, POSTGRES, TEMPORAL, WORKERS, Parts
+from cli.host.health import model_health, trouble_of
+from cli.host.parts import API, BOT, MODEL_PROXY, POSTGRES, TEMPORAL, WORKERS, Parts
 from cli.host.runtime_facts import MOVE, root_obstacle
 from cli.terminal.exits import ExitCode
 from cli.terminal.options import AsJson
@@ -74,7 +74,14 @@ async def _examine(parts: Parts, out: Output) -> ExitCode:
     """Check everything, even after a failure; FAILED when a needed part is missing or broken."""
     local = await asyncio.gather(*(asyncio.to_thread(check) for check in _local_checks(parts)))
     storage = await asyncio.gather(*(asyncio.to_thread(check, parts.settings) for check in (_disks, _used)))
-    findings = [*local, *storage[0], *storage[1], _without_a_key(parts), *await _running(parts)]
+    findings = [
+        *local,
+        *storage[0],
+        *storage[1],
+        _without_a_key(parts),
+        *await _running(parts),
+        *await _model_keys(parts),
+    ]
     bad = [finding for finding in findings if finding.verdict in {"missing", "problem"}]
     out.document({"healthy": not bad, "findings": [asdict(finding) for finding in findings]})
     rows = [(finding.part, finding.verdict, finding.found) for finding in findings]
@@ -273,6 +280,8 @@ def _without_a_key(parts: Parts) -> Finding:
 
 async def _running(parts: Parts) -> list[Finding]:
     names = {POSTGRES: "PostgreSQL", TEMPORAL: "Temporal server", API: "API", WORKERS: "Temporal workers"}
+    if MODEL_PROXY in parts.names:
+        names[MODEL_PROXY] = "Model proxy"
     if parts.settings.has_bot:
         names[BOT] = "Telegram bot"
     findings = []
@@ -286,6 +295,34 @@ async def _running(parts: Parts) -> list[Finding]:
     if findings[1].verdict == "ok":
         findings += await _queues(parts, api=findings[2].verdict == "ok")
     return findings
+
+
+async def _model_keys(parts: Parts) -> list[Finding]:
+    """Whether the vendors take the keys, which is asked in a way that costs nothing."""
+    if parts.is_run_elsewhere:
+        return []
+    if not parts.has_model_key:
+        advice = (
+            "set ANTHROPIC_API_KEY or OPENAI_API_KEY for `orchestrator up`, or store one with "
+            "`orchestrator secret set --platform ANTHROPIC_API_KEY`"
+        )
+        return [Finding("model key", "optional", "none: new work uses the scripted agent", advice)]
+    try:
+        accounts = await model_health(parts, check=True)
+    except OrchestratorError:
+        # That the proxy does not answer is a finding of its own.
+        return []
+    return [_model_key(name, told) for name, told in accounts.items() if told.get("key")]
+
+
+def _model_key(name: str, told: dict[str, Any]) -> Finding:
+    said, limit = str(told.get("checked")), told.get("limit")
+    title = f"model key: {name}"
+    if said != "ok":
+        return Finding(title, "problem", said, f"check the key, and {told.get('base_url')}")
+    if isinstance(limit, dict):
+        return Finding(title, "optional", f"taken; limited until {limit.get('until')}: {limit.get('message')}")
+    return Finding(title, "ok", f"{told.get('base_url')} takes it")
 
 
 def _where_to_look(parts: Parts, name: str) -> str:

@@ -10,7 +10,7 @@ import typer
 from cli.client.home import settings_for
 from cli.client.services import stop_all
 from cli.client.session import connected
-from cli.host.parts import BOT, START_ORDER, SUPERVISOR, Parts
+from cli.host.parts import STOP_ORDER, SUPERVISOR, Parts
 from cli.terminal.exits import ExitCode
 from cli.terminal.options import AsJson
 from cli.terminal.output import Output
@@ -18,7 +18,7 @@ from contracts.errors import ErrorCode, OrchestratorError
 
 _LATER = "`orchestrator up --detach && orchestrator down --services`"
 """Only the platform stops services, so that its records are right."""
-_STOP_ORDER = (SUPERVISOR, BOT, *reversed(START_ORDER))
+_STOP_ORDER = (SUPERVISOR, *STOP_ORDER)
 
 
 def down(

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import Any
+
+import httpx
 
 from cli.client.home import admin_key
-from cli.host.parts import API, BOT, POSTGRES, TEMPORAL, WORKERS, Parts
+from cli.host.parts import API, BOT, MODEL_PROXY, POSTGRES, TEMPORAL, WORKERS, Parts
 from contracts.errors import ErrorClass, ErrorCode, OrchestratorError
 from contracts.names import Queue
 from runtime import beat
@@ -17,6 +20,8 @@ from runtime.temporal.client import connect
 
 _LOOK_AGAIN_S = 0.15
 _PROBE_S = 4.0
+_MODELS_S = 15.0
+"""The proxy gives each vendor five seconds."""
 
 
 async def wait_healthy(parts: Parts, name: str, timeout_s: float) -> None:
@@ -36,7 +41,9 @@ async def wait_healthy(parts: Parts, name: str, timeout_s: float) -> None:
 
 async def trouble_of(parts: Parts, name: str) -> str | None:
     """None if the part works, else what is wrong in a few words."""
-    probe = {POSTGRES: _postgres, TEMPORAL: _temporal, API: _api, BOT: _bot}.get(name, _workers)
+    probe = {POSTGRES: _postgres, TEMPORAL: _temporal, API: _api, MODEL_PROXY: _model_proxy, BOT: _bot}.get(
+        name, _workers
+    )
     try:
         async with asyncio.timeout(_PROBE_S):
             return await probe(parts)
@@ -96,6 +103,30 @@ async def _bot(parts: Parts) -> str | None:
     if parts.book.record(BOT) is None:
         return "not running"
     return None if parts.bot_ready_file.exists() else "it has not reached Telegram and the API yet"
+
+
+async def _model_proxy(parts: Parts) -> str | None:
+    if parts.book.record(MODEL_PROXY) is None:
+        return "not running"
+    try:
+        await model_health(parts)
+    except OrchestratorError as error:
+        return error.message
+    return None
+
+
+async def model_health(parts: Parts, *, check: bool = False) -> dict[str, dict[str, Any]]:
+    """What the model proxy says of each account; with `check` it asks the vendors, which is free.
+
+    Raises OrchestratorError API_UNREACHABLE.
+    """
+    try:
+        async with httpx.AsyncClient(trust_env=False, timeout=_MODELS_S) as http:
+            reply = await http.get(f"{parts.settings.model_proxy_url}/health", params={"check": "1"} if check else {})
+        accounts: dict[str, dict[str, Any]] = reply.raise_for_status().json()["accounts"]
+    except (httpx.HTTPError, ValueError, KeyError) as error:
+        raise OrchestratorError.transient(ErrorCode.API_UNREACHABLE, f"no answer ({type(error).__name__})") from error
+    return accounts
 
 
 async def _refused(probe: Callable[[], Awaitable[object]]) -> str | None:

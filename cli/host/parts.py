@@ -19,19 +19,27 @@ from runtime.temporal.client import connect_config
 
 POSTGRES, TEMPORAL, API, WORKERS = "postgres", "temporal", "api", "workers"
 START_ORDER = (POSTGRES, TEMPORAL, API, WORKERS)
+MODEL_PROXY = "model-proxy"
+"""Starts before the Temporal workers, and only where there is a key for models."""
 BOT = "bot"
 """Starts last, and only where the settings have a token for it."""
+STOP_ORDER = (BOT, WORKERS, MODEL_PROXY, API, TEMPORAL, POSTGRES)
 SUPERVISOR = "supervisor"
 _WORKERS_GRACE_S = 30.0
+_PROXY_MODULE = "api.model_proxy"
 _DATABASE = frozenset({"DATABASE_URL", "ORCHESTRATOR_DATABASE_URL"})
 _ONLY_OF_THE_BOT = frozenset({"ORCHESTRATOR_BOT_TOKEN"})
+_KEYS_OF_MODELS = frozenset(
+    f"{prefix}{vendor}_API_KEY" for prefix in ("", "ORCHESTRATOR_") for vendor in ("ANTHROPIC", "OPENAI")
+)
 
 
 def environment(extra: Mapping[str, str]) -> dict[str, str]:
     """The environment of one of our processes. The scripts of this installation (`git` hooks, `ansible`) come first."""
     scripts = str(Path(sys.executable).parent)
     path = os.environ.get("PATH", os.defpath)
-    kept = {name: value for name, value in os.environ.items() if name not in _ONLY_OF_THE_BOT}
+    withheld = _ONLY_OF_THE_BOT | _KEYS_OF_MODELS
+    kept = {name: value for name, value in os.environ.items() if name.upper() not in withheld}
     return {**kept, "PATH": path if path.startswith(scripts) else f"{scripts}{os.pathsep}{path}", **extra}
 
 
@@ -42,12 +50,19 @@ def child_environment(settings: Settings) -> dict[str, str]:
         **chosen,
         "ORCHESTRATOR_HOME": str(settings.home),
         "ORCHESTRATOR_PUBLIC_URL": settings.public_url or "",
+        # It may follow from a key, which most of them do not see.
+        **({"ORCHESTRATOR_AGENT": settings.agent_for_new_work.value} if settings.has_model_key else {}),
     }
 
 
 def bot_environment() -> dict[str, str]:
     """What the bot needs to know and no other process."""
     return {name: os.environ[name] for name in _ONLY_OF_THE_BOT if name in os.environ}
+
+
+def model_environment() -> dict[str, str]:
+    """The keys for models, for the model proxy and the supervisor that starts it again."""
+    return {name: value for name, value in os.environ.items() if name.upper() in _KEYS_OF_MODELS}
 
 
 def without_database(env: Mapping[str, str]) -> dict[str, str]:
@@ -97,7 +112,26 @@ class Parts:
         foreign = set() if self.has_own_postgres else {POSTGRES}
         foreign |= set() if self.has_own_temporal else {TEMPORAL}
         bot = [BOT] if self.settings.has_bot else []
-        return [name for name in START_ORDER if name not in foreign] + bot
+        proxy = [MODEL_PROXY] if self.has_model_key else []
+        own = [name for name in START_ORDER if name not in foreign]
+        return [*own[:-1], *proxy, own[-1], *bot]
+
+    @property
+    def has_model_key(self) -> bool:
+        """Whether there is a key for models: given to this process, or in the vault when `up` has last looked."""
+        return self.settings.has_model_key or self.stored_model_keys
+
+    @property
+    def stored_model_keys(self) -> bool:
+        return self._stored_keys_file.exists()
+
+    @stored_model_keys.setter
+    def stored_model_keys(self, there: bool) -> None:
+        self._stored_keys_file.touch() if there else self._stored_keys_file.unlink(missing_ok=True)
+
+    @property
+    def _stored_keys_file(self) -> Path:
+        return self.settings.processes_dir / "model-keys.stored"
 
     @property
     def ready_file(self) -> Path:
@@ -144,10 +178,20 @@ class Parts:
             ]
         if name == BOT and settings.bot_webhook_url:
             return [Listener(settings.bot_webhook_port, "ORCHESTRATOR_BOT_WEBHOOK_PORT")]
+        if name == MODEL_PROXY:
+            return [Listener(settings.model_proxy_port, "ORCHESTRATOR_MODEL_PROXY_PORT")]
         return [Listener(settings.api_port, "ORCHESTRATOR_API_PORT")] if name == API else []
 
     def command(self, name: str) -> Command:
         """How to start a part now; preparing PostgreSQL's directory takes seconds the first time."""
+        found = self._command(name)
+        if name == MODEL_PROXY:
+            return replace(found, env={**found.env, **model_environment()})
+        return replace(
+            found, env={key: value for key, value in found.env.items() if key.upper() not in _KEYS_OF_MODELS}
+        )
+
+    def _command(self, name: str) -> Command:
         if name == POSTGRES:
             return self._postgres()
         if name == TEMPORAL:
@@ -156,6 +200,8 @@ class Parts:
             return self.module("api")
         if name == BOT:
             return self._bot()
+        if name == MODEL_PROXY:
+            return self.module(_PROXY_MODULE)
         self.ready_file.unlink(missing_ok=True)
         return self.module("workers", grace_s=_WORKERS_GRACE_S)
 
@@ -165,10 +211,10 @@ class Parts:
         return self.module("workers", "--spare", grace_s=_WORKERS_GRACE_S)
 
     def module(self, *arguments: str, grace_s: float = 15.0) -> Command:
-        """A program of this installation, with exactly these settings; the database is the API's alone."""
+        """A program of this installation, with exactly these settings; the database is the API's and the proxy's."""
         extra = {**child_environment(self.settings), "ORCHESTRATOR_READY_FILE": str(self.ready_file)}
         env = without_database(environment(extra))
-        if arguments[0] == API:
+        if arguments[0] in {API, _PROXY_MODULE}:
             env["DATABASE_URL"] = self.database_url
         return Command(argv=[sys.executable, "-m", *arguments], env=env, cwd=_installation(), grace_s=grace_s)
 

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from cli.client.home import admin_key, settings_for
 from cli.client.projects import project_names
 from cli.host.health import trouble_of
-from cli.host.parts import BOT, START_ORDER, SUPERVISOR, TEMPORAL, Parts
+from cli.host.parts import BOT, MODEL_PROXY, START_ORDER, SUPERVISOR, TEMPORAL, Parts
 from cli.host.runtime_facts import runtime_facts
 from cli.terminal.exits import ExitCode
 from cli.terminal.options import AsJson
@@ -34,7 +34,11 @@ def status(as_json: AsJson = False) -> int:
 
 async def _show(parts: Parts, out: Output) -> ExitCode:
     """Show everything at a glance; UNREACHABLE when a part is missing or has a problem."""
-    names = [*START_ORDER, *([BOT] if _has_bot(parts) else [])]
+    names = [
+        *START_ORDER,
+        *([MODEL_PROXY] if _wanted_or_running(parts, MODEL_PROXY) else []),
+        *([BOT] if _wanted_or_running(parts, BOT) else []),
+    ]
     troubles = dict(zip(names, await asyncio.gather(*(_trouble(parts, name) for name in names)), strict=True))
     work = await _work(parts.settings) if await _answers(parts) else _Work()
     # Here and not from the API, which a full disk may have stopped.
@@ -87,9 +91,9 @@ async def _trouble(parts: Parts, name: str) -> str | None:
     return await trouble_of(parts, name)
 
 
-def _has_bot(parts: Parts) -> bool:
+def _wanted_or_running(parts: Parts, name: str) -> bool:
     """Wanted by these settings, or running since an `up` that had others."""
-    return parts.settings.has_bot or parts.book.record(BOT) is not None
+    return name in parts.names or (name == BOT and parts.settings.has_bot) or parts.book.record(name) is not None
 
 
 @dataclass(frozen=True)

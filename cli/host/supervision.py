@@ -13,14 +13,14 @@ from cli.client.home import effective_settings
 from cli.host.health import wait_healthy
 from cli.host.log_files import rotate_all
 from cli.host.parts import (
-    BOT,
-    START_ORDER,
+    STOP_ORDER,
     SUPERVISOR,
     WORKERS,
     Parts,
     bot_environment,
     child_environment,
     environment,
+    model_environment,
 )
 from cli.host.processes import Command, Record, ended
 from cli.host.spare import Spare
@@ -66,7 +66,7 @@ def start_in_background(parts: Parts) -> None:
     """Start a small process without a terminal that does the same as a foreground `up`."""
     command = Command(
         argv=[sys.executable, "-m", "cli.host.supervision"],
-        env=environment({**child_environment(parts.settings), **bot_environment()}),
+        env=environment({**child_environment(parts.settings), **bot_environment(), **model_environment()}),
         cwd=parts.module("cli").cwd,
         grace_s=90.0,
     )
@@ -161,7 +161,7 @@ async def _start_again(parts: Parts, name: str, spare: Spare | None) -> None:
 
 
 async def _stop_all(parts: Parts, out: Output) -> None:
-    for name in (BOT, *reversed(START_ORDER)):
+    for name in STOP_ORDER:
         if (pid := await parts.book.stop(name)) is not None:
             out.say(f"Stopped {name} (pid {pid}).")
     parts.ready_file.unlink(missing_ok=True)

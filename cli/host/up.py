@@ -15,7 +15,7 @@ from cli.host import supervision
 from cli.host.health import trouble_of, wait_healthy
 from cli.host.images import get_base_image
 from cli.host.lock import one_start_at_a_time
-from cli.host.parts import API, BOT, POSTGRES, SUPERVISOR, TEMPORAL, WORKERS, Parts
+from cli.host.parts import API, BOT, MODEL_PROXY, POSTGRES, SUPERVISOR, TEMPORAL, WORKERS, Parts
 from cli.host.runtime_facts import runtime_facts
 from cli.terminal.exits import ExitCode
 from cli.terminal.options import AsJson
@@ -27,10 +27,14 @@ from runtime.embedded import dev_server
 from runtime.settings import Settings
 
 # The first start of the workers may have to build the images of the local server and of agents.
-_TIMEOUTS_S = {POSTGRES: 30.0, TEMPORAL: 30.0, API: 40.0, WORKERS: 300.0, BOT: 60.0}
+_TIMEOUTS_S = {POSTGRES: 30.0, TEMPORAL: 30.0, API: 40.0, MODEL_PROXY: 40.0, WORKERS: 300.0, BOT: 60.0}
 _RETENTION_DAYS = 30
 _TAKEN_APART = re.compile(r"[\s\x00-\x1f\"'`$\\:;,&|<>(){}\[\]*?!#%=]")
-_ADDRESSES = {TEMPORAL: ("temporal_port", "ui_port"), API: ("api_port", "public_url")}
+_ADDRESSES = {
+    TEMPORAL: ("temporal_port", "ui_port"),
+    API: ("api_port", "public_url"),
+    MODEL_PROXY: ("model_proxy_port",),
+}
 """What is kept of a part once it works, and what cannot change while it runs."""
 
 
@@ -40,7 +44,11 @@ def up(
     ] = False,
     port_base: Annotated[
         int | None,
-        typer.Option("--port-base", metavar="PORT", help="API on PORT, Web UI on PORT+1, Temporal on PORT+2."),
+        typer.Option(
+            "--port-base",
+            metavar="PORT",
+            help="API on PORT, Web UI on PORT+1, Temporal on PORT+2, model proxy on PORT+3.",
+        ),
     ] = None,
     as_json: AsJson = False,
 ) -> int:
@@ -90,11 +98,16 @@ async def _start_missing(parts: Parts, out: Output) -> list[str]:
     else:
         _step(out, 4, "Database schema: in use by the API", "migrations")
     started += await _ensure(parts, out, 5, API, "API")
+    await _look_for_stored_keys(parts)
+    number = 6
+    if MODEL_PROXY in parts.names:
+        started += await _ensure(parts, out, number, MODEL_PROXY, "Model proxy")
+        number += 1
     if parts.book.record(WORKERS) is None:
         await get_base_image(parts, out)
-    started += await _ensure(parts, out, 6, WORKERS, "Temporal workers")
+    started += await _ensure(parts, out, number, WORKERS, "Temporal workers")
     if BOT in parts.names:
-        started += await _ensure_bot(parts, out)
+        started += await _ensure_bot(parts, out, number + 1)
     return started
 
 
@@ -145,10 +158,21 @@ def _refuse_to_move(parts: Parts) -> None:
     )
 
 
-async def _ensure_bot(parts: Parts, out: Output) -> list[str]:
+async def _look_for_stored_keys(parts: Parts) -> None:
+    """A key for models in the vault needs the model proxy as well; only the API can say that there is one."""
+    async with ApiClient(parts.settings.api_url, admin_key(parts.settings)) as api:
+        try:
+            parts.stored_model_keys = bool(await api.platform_secrets())
+        except OrchestratorError as error:
+            # The file `admin.key` need not be an administrator's for ever; then things stay as they were.
+            if error.code not in {ErrorCode.NOT_ALLOWED, ErrorCode.NOT_AUTHENTICATED}:
+                raise
+
+
+async def _ensure_bot(parts: Parts, out: Output, number: int) -> list[str]:
     """Telegram may be unavailable, or the token wrong: the platform works without, and the supervisor keeps trying."""
     try:
-        return await _ensure(parts, out, 7, BOT, "Telegram bot")
+        return await _ensure(parts, out, number, BOT, "Telegram bot")
     except OrchestratorError as error:
         out.document({"part": BOT, "trouble": error.message})
         out.say(f"Everything is running except the Telegram bot. {error.message}", style="yellow")
@@ -245,7 +269,7 @@ def _tell_ready(parts: Parts, out: Output, *, fresh: list[str], login: str | Non
             "warnings": [fact for label, fact in runtime_facts(parts) if not label],
         }
     )
-    number = 8 if BOT in parts.names else 7
+    number = 7 + sum(name in parts.names for name in (MODEL_PROXY, BOT))
     out.say(f"{number}  Ready" if fresh else f"{number}  Ready; everything was already running", style="bold green")
     out.facts(
         [

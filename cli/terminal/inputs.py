@@ -21,6 +21,7 @@ MAX_SPEC_BYTES = 256_000
 _WHERE_IDS_ARE = {
     "PROJECT": " `orchestrator project list` shows yours.",
     "TASK": " `orchestrator task list` shows yours.",
+    "WORKER": " `orchestrator worker list` shows yours.",
     "QUESTION": " `orchestrator question list` shows those that are open.",
 }
 
@@ -29,7 +30,7 @@ def refuse(message: str) -> OrchestratorError:
     return OrchestratorError(ErrorCode.INVALID_INPUT, message)
 
 
-def build(model: type[Model], **fields: Any) -> Model:  # noqa: ANN401 - the model itself checks every field
+def build(model: type[Model], /, **fields: Any) -> Model:  # noqa: ANN401 - the model itself checks every field
     """The model, or INVALID_INPUT that names each bad field; values are not repeated."""
     try:
         return model(**fields)

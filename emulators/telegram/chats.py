@@ -27,7 +27,8 @@ class Account:
 
 @dataclass(frozen=True)
 class Message:
-    """One version of a message. `sender` is None for the bot; dates are Unix seconds."""
+    """One version of a message. `sender` is None for the bot; dates are Unix seconds. `text` is the caption of a
+    `photo`, which is its content."""
 
     id: int
     text: str
@@ -37,6 +38,7 @@ class Message:
     keyboard: Keyboard = ()
     reply_to: int | None = None
     edited: int | None = None
+    photo: bytes | None = None
 
     @property
     def from_bot(self) -> bool:
@@ -156,6 +158,16 @@ class Chat:
         self._changed.set()
 
 
+def _content(message: Message) -> dict[str, Any]:
+    if message.photo is None:
+        return {"text": message.text} | ({"entities": list(message.entities)} if message.entities else {})
+    size = {"width": 1, "height": 1, "file_size": len(message.photo)}
+    name = f"photo-{message.id}"
+    body: dict[str, Any] = {"photo": [{"file_id": name, "file_unique_id": name, **size}]}
+    body |= {"caption": message.text} if message.text else {}
+    return body | ({"caption_entities": list(message.entities)} if message.entities else {})
+
+
 def message_document(chat: Chat, message: Message, bot: dict[str, Any]) -> dict[str, Any]:
     """A message in the form of the Bot API."""
     body: dict[str, Any] = {
@@ -163,10 +175,8 @@ def message_document(chat: Chat, message: Message, bot: dict[str, Any]) -> dict[
         "from": bot if message.sender is None else message.sender.document(),
         "chat": chat.document(),
         "date": message.date,
-        "text": message.text,
+        **_content(message),
     }
-    if message.entities:
-        body["entities"] = list(message.entities)
     if message.keyboard:
         body["reply_markup"] = document(message.keyboard)
     if message.edited is not None:

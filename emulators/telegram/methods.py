@@ -6,7 +6,7 @@ from typing import Any
 
 from aiogram import methods as known
 from aiogram.methods import TelegramMethod
-from aiogram.types import ReplyParameters
+from aiogram.types import BufferedInputFile, ReplyParameters
 
 from emulators.telegram import html, keyboards
 from emulators.telegram.errors import ApiError, bad_request
@@ -17,6 +17,7 @@ _COMMAND = re.compile(r"[a-z0-9_]{1,32}\Z")
 _LANGUAGE = re.compile(r"([a-z]{2})?\Z")
 _MOST_COMMANDS = 100
 _MOST_ANSWER = 200
+_PICTURES = (b"\x89PNG\r\n", b"\xff\xd8\xff")
 _ACTIONS = {"typing", "upload_photo", "upload_document", "find_location", "choose_sticker", "record_voice"}
 
 Result = Any
@@ -68,6 +69,17 @@ async def _send_message(telegram: Telegram, method: known.SendMessage) -> Result
     text, entities = _formatted(method.text, method.parse_mode, method.entities)
     keyboard = keyboards.checked(method.reply_markup)
     sent = telegram.send(method.chat_id, text, entities, keyboard, _reply(method.reply_parameters))
+    return telegram.document(int(method.chat_id), sent)
+
+
+async def _send_photo(telegram: Telegram, method: known.SendPhoto) -> Result:
+    caption, entities = _formatted(method.caption or "", plain(method.parse_mode), method.caption_entities)
+    if not isinstance(method.photo, BufferedInputFile):
+        raise bad_request("EMULATOR: a photo is uploaded, neither a file_id nor an address is supported")
+    if not method.photo.data.startswith(_PICTURES):
+        raise bad_request("IMAGE_PROCESS_FAILED")
+    reply = _reply(method.reply_parameters)
+    sent = telegram.send_photo(method.chat_id, method.photo.data, caption, entities, reply)
     return telegram.document(int(method.chat_id), sent)
 
 
@@ -160,6 +172,7 @@ HANDLERS: dict[str, Handler] = {
     "deleteWebhook": _delete_webhook,
     "getWebhookInfo": _get_webhook_info,
     "sendMessage": _send_message,
+    "sendPhoto": _send_photo,
     "editMessageText": _edit_message_text,
     "editMessageReplyMarkup": _edit_message_reply_markup,
     "deleteMessage": _delete_message,

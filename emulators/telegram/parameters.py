@@ -11,12 +11,14 @@ from typing import Annotated, Any, Union, get_args, get_origin
 import aiogram.methods
 from aiogram.client.default import Default
 from aiogram.methods import TelegramMethod
+from aiogram.types import BufferedInputFile
 from aiohttp import web
 from pydantic import ValidationError
 
 from emulators.telegram.errors import ApiError, bad_request
 
 Method = TelegramMethod[Any]
+_ATTACHED = "attach://"
 
 SPECIFICATION: dict[str, type[Method]] = {
     found.__api_method__.lower(): found
@@ -37,7 +39,26 @@ async def read(request: web.Request) -> dict[str, Any]:
             values |= _json_object(body)
     elif request.method == "POST":
         values |= dict(await request.post())
-    return values
+    return _with_files(values)
+
+
+def _with_files(values: dict[str, Any]) -> dict[str, Any]:
+    """A parameter `attach://NAME` is the file that was sent as NAME."""
+    attached = {name: str(value).removeprefix(_ATTACHED) for name, value in values.items() if _is_attached(value)}
+    files = {name: values.get(part) for name, part in attached.items()}
+    for name, file in files.items():
+        if not isinstance(file, web.FileField):
+            raise bad_request(f"no file is attached for {name}")
+    rest = {name: value for name, value in values.items() if name not in attached.values()}
+    return rest | {name: _file(file) for name, file in files.items()}
+
+
+def _is_attached(value: object) -> bool:
+    return isinstance(value, str) and value.startswith(_ATTACHED)
+
+
+def _file(value: Any) -> BufferedInputFile:  # noqa: ANN401 - a field of a form
+    return BufferedInputFile(value.file.read(), value.filename)
 
 
 def checked(name: str, values: Mapping[str, Any]) -> Method:

@@ -22,6 +22,7 @@ from emulators.telegram.updates import Update, Updates
 from emulators.telegram.webhook import Webhook
 
 MOST_TEXT = 4096
+MOST_CAPTION = 1024
 _FIRST_MESSAGES = (10**3, 10**8)
 _COMMAND = re.compile(r"/[A-Za-z0-9_]{1,32}(?:@\w+)?")
 _TOKEN = re.compile(r"\d{3,16}:[A-Za-z0-9_-]{10,}\Z")
@@ -168,6 +169,17 @@ class Telegram:
     def send(
         self, chat_id: int | str, text: str, entities: list[html.Entity], keyboard: Keyboard, reply_to: Reply | None
     ) -> Message:
+        return self._sent(chat_id, Message(0, _fitting(text), None, 0, tuple(entities), keyboard), reply_to)
+
+    def send_photo(
+        self, chat_id: int | str, photo: bytes, caption: str, entities: list[html.Entity], reply_to: Reply | None
+    ) -> Message:
+        """`photo`: the content of a picture. A caption may be empty and has at most 1,024 characters."""
+        if html.length(caption) > MOST_CAPTION:
+            raise bad_request("message caption is too long")
+        return self._sent(chat_id, Message(0, caption, None, 0, tuple(entities), photo=photo), reply_to)
+
+    def _sent(self, chat_id: int | str, message: Message, reply_to: Reply | None) -> Message:
         chat = self._chat(chat_id)
         if chat.muted:
             raise bad_request("not enough rights to send text messages to the chat")
@@ -175,15 +187,8 @@ class Telegram:
         replied = None if reply_to is None else chat.find(reply_to.message_id)
         if reply_to is not None and replied is None and reply_to.required:
             raise bad_request("message to be replied not found")
-        message = Message(
-            next(self._ids),
-            _fitting(text),
-            None,
-            int(time.time()),
-            tuple(entities),
-            keyboard,
-            replied.id if replied else None,
-        )
+        reply = replied.id if replied else None
+        message = replace(message, id=next(self._ids), date=int(time.time()), reply_to=reply)
         chat.add(message)
         return message
 

@@ -38,6 +38,7 @@ for part in workers infra; do
 done
 give "$server/id_ed25519" "$parts/infra/server"
 give "$server/known_hosts" "$parts/infra/server"
+give "$keys/vault.json" "$parts/models"
 [ ! -f "$keys/bot.key" ] || give "$keys/bot.key" "$parts/bot"
 
 give "$server/ssh_host_ed25519_key" "$parts/server"

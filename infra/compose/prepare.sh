@@ -14,16 +14,19 @@ for name in postgres_password orchestrator_db_password temporal_db_password; do
   chmod 444 "$secrets/$name"
 done
 
-# The bot insists on a token that nobody else can read: 10001 is its user in the image.
-token=$secrets/bot_token
-[ -f "$token" ] || : >"$token"
-if [ "$(id -u)" -eq 0 ]; then
-  chown 10001:10001 "$token"
-  chmod 400 "$token"
-elif [ "$(stat -c %u "$token" 2>/dev/null || echo 0)" -ne 10001 ]; then
-  chmod 600 "$token"
-  echo "NOTE: this is not root. Once the token is in it, the bot needs: sudo chown 10001:10001 $token" >&2
-fi
+# What nobody else may read: the token of the bot and the keys for models, all empty until you have one. 10001 is the
+# user of the parts in the image.
+for name in bot_token anthropic_api_key openai_api_key; do
+  private=$secrets/$name
+  [ -f "$private" ] || : >"$private"
+  if [ "$(id -u)" -eq 0 ]; then
+    chown 10001:10001 "$private"
+    chmod 400 "$private"
+  elif [ "$(stat -c %u "$private" 2>/dev/null || echo 0)" -ne 10001 ]; then
+    chmod 600 "$private"
+    echo "NOTE: this is not root. Once something is in it, it needs: sudo chown 10001:10001 $private" >&2
+  fi
+done
 
 [ "${1:-}" != --secrets ] || exit 0
 if [ ! -f .env ]; then

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from infra.engine_proxy.names import NETWORK, ONLINE, TAG, VOLUME
+from infra.engine_proxy.names import MODELS, NETWORK, ONLINE, TAG, VOLUME
 from infra.engine_proxy.refusals import Refused
 
 MARK = "codegen-orchestrator.mark"
@@ -21,6 +21,7 @@ _MAX_DEPTH = 12
 _LABEL = re.compile(r"codegen-orchestrator\.[a-z-]{1,40}")
 _PLACES = frozenset({"/workspace", "/home/worker", "/venv", "/gateway"})
 """Where volumes are mounted: programs of the image cannot be replaced."""
+_MODEL_PLACE = "/model"
 
 Check = Callable[[object], bool]
 
@@ -119,7 +120,9 @@ def _labels(value: object) -> bool:
 
 
 def _mount(value: object) -> bool:
-    _object(value, _MOUNT, needed={"Type", "Source", "Target"}, what="a mount")
+    is_models = isinstance(value, dict) and value.get("Target") == _MODEL_PLACE
+    keys = {"Type", "Source", "Target", *(("ReadOnly",) if is_models else ())}
+    _object(value, _MODEL_MOUNT if is_models else _MOUNT, needed=keys, what="a mount")
     return True
 
 
@@ -133,6 +136,12 @@ _MOUNT: dict[str, Check] = {
     "Source": _matches(VOLUME),
     "Target": lambda value: value in _PLACES if isinstance(value, str) else False,
     "ReadOnly": _is(True, False),
+}
+_MODEL_MOUNT: dict[str, Check] = {
+    "Type": _is("volume"),
+    "Source": _matches(MODELS),
+    "Target": _is(_MODEL_PLACE),
+    "ReadOnly": _is(True),
 }
 _HOST: dict[str, Check] = {
     "CapDrop": _is(["ALL"]),

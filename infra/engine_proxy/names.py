@@ -4,6 +4,8 @@ CONTAINER = r"(?:turn|workspace|bundle|test|venv|gateway|codegen-orchestrator-wo
 ONLINE = r"(?:venv|gateway)-[A-Za-z0-9_.-]{1,200}"
 """Containers that have a network: they run no code of an agent or of a project."""
 VOLUME = r"(?:workspace|home|venv|gateway)-[A-Za-z0-9_.-]{1,200}"
+MODELS = r"codegen-orchestrator-models(?:-[a-z0-9-]{1,40})?"
+"""The volume with the socket of the model proxy: agents may read it, and nobody here makes or removes it."""
 NETWORK = r"orchestrator-agents"
 SET_UP = r"codegen-orchestrator-worker-environment-[A-Za-z0-9_.-]{1,200}"
 """Containers without a network whose files become an image: a project's environment."""

@@ -30,7 +30,8 @@ RUN groupadd --gid 10001 orchestrator \
     && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /var/lib/orchestrator orchestrator \
     && cd /var/lib && install -d -o orchestrator -g orchestrator -m 0700 orchestrator orchestrator/keys \
         orchestrator/forge orchestrator/artifacts orchestrator/handed-out orchestrator/handed-out/workers \
-        orchestrator/handed-out/infra orchestrator/handed-out/bot orchestrator/handed-out/server
+        orchestrator/handed-out/infra orchestrator/handed-out/bot orchestrator/handed-out/server \
+        orchestrator/handed-out/models orchestrator/sockets orchestrator/sockets/model
 COPY infra/compose/hand-out-keys.sh /usr/local/bin/hand-out-keys
 COPY infra/compose/worker-alive.sh /usr/local/bin/worker-alive
 COPY --from=wheel /wheel /wheel

@@ -6,52 +6,51 @@ One of the only two ways to talk to the platform; the other is `runtime.api_clie
 import contextlib
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any, TypeVar
 from urllib.parse import quote
 
-from pydantic import BaseModel
 from temporalio.api.enums.v1 import TaskQueueType
 from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
 from temporalio.client import (
     Client,
     WorkflowExecutionStatus,
-    WorkflowUpdateFailedError,
     WorkflowUpdateRPCTimeoutOrCancelledError,
     WorkflowUpdateStage,
 )
 from temporalio.common import (
-    SearchAttributeKey,
     SearchAttributePair,
     TypedSearchAttributes,
-    WorkflowIDConflictPolicy,
     WorkflowIDReusePolicy,
 )
-from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
+from temporalio.converter import WorkflowSerializationContext
+from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_fixed
 
 from contracts import ids
 from contracts.base import Contract
 from contracts.departments import DeliveryMessage, DeployMessage, EngineeringMessage
-from contracts.errors import ErrorClass, ErrorCode, OrchestratorError
+from contracts.errors import ErrorCode, OrchestratorError
 from contracts.names import Queue, SearchAttribute, UpdateName, WorkflowName
 from contracts.nouns import StartedTask
 from contracts.questions import AnswerAccepted, AnswerCommand
 from runtime.temporal import task_queues
-from runtime.temporal.converter import ACCEPTED_UPDATE_ENDED
+from runtime.temporal.agent_workers import AgentWorkerCalls
+from runtime.temporal.calls import (
+    RPC_TIMEOUT,
+    UPDATE_TIMEOUT,
+    keyword,
+    no_worker,
+    one_line,
+    translated,
+)
 from runtime.temporal.task_queues import QueueFacts, QueueWaits
-
-_RPC_TIMEOUT = timedelta(seconds=3.5)
-"""A person is waiting and is told within five seconds: a server that is up answers in milliseconds."""
 
 _HEALTH_TIMEOUT = timedelta(seconds=2)
 """Whoever asks for health waits for several answers, and gives up after four seconds."""
 
-_UPDATE_TIMEOUT = timedelta(seconds=20)
-"""Updates need a live Temporal worker; hand-over after a dead one takes 2-10 s."""
 
-_Model = TypeVar("_Model", bound=BaseModel)
+Work = DeliveryMessage | EngineeringMessage
 
 
 class WorkflowDescription(Contract):
@@ -78,11 +77,11 @@ class QueuePollers(Contract):
     activity_pollers: int
 
 
-class Gateway:
+class Gateway(AgentWorkerCalls):
     """Typed calls to workflows over one Temporal client."""
 
     def __init__(self, client: Client, web_url: str) -> None:
-        self._client = client
+        super().__init__(client)
         self._web_url = web_url.rstrip("/")
 
     @property
@@ -129,9 +128,9 @@ class Gateway:
     async def cancel(self, workflow_id: str) -> None:
         """Ask a workflow to cancel; it confirms by its state once everything has been stopped."""
         try:
-            await self._client.get_workflow_handle(workflow_id).cancel(rpc_timeout=_RPC_TIMEOUT)
+            await self._client.get_workflow_handle(workflow_id).cancel(rpc_timeout=RPC_TIMEOUT)
         except RPCError as error:
-            raise _translated(error, workflow_id) from error
+            raise translated(error, workflow_id) from error
 
     async def withdraw_deploy(self, workflow_id: str, message: DeployMessage) -> None:
         """Take one message back from the deploy of its project; what others have asked for continues.
@@ -145,21 +144,21 @@ class Gateway:
                 message,
                 id=f"{message.task_id}/withdraw",
                 wait_for_stage=WorkflowUpdateStage.ACCEPTED,
-                rpc_timeout=_UPDATE_TIMEOUT,
+                rpc_timeout=UPDATE_TIMEOUT,
             )
         except WorkflowUpdateRPCTimeoutOrCancelledError as error:
-            raise _no_worker(workflow_id) from error
+            raise no_worker(workflow_id) from error
         except RPCError as error:
-            raise _translated(error, workflow_id) from error
+            raise translated(error, workflow_id) from error
 
     async def describe(self, workflow_id: str) -> WorkflowDescription | None:
         """What the server knows of a workflow; None when it knows nothing."""
         try:
-            found = await self._client.get_workflow_handle(workflow_id).describe(rpc_timeout=_RPC_TIMEOUT)
+            found = await self._client.get_workflow_handle(workflow_id).describe(rpc_timeout=RPC_TIMEOUT)
         except RPCError as error:
             if error.status == RPCStatusCode.NOT_FOUND:
                 return None
-            raise _translated(error, workflow_id) from error
+            raise translated(error, workflow_id) from error
         status = found.status or WorkflowExecutionStatus.RUNNING
         return WorkflowDescription(
             workflow_id=found.id,
@@ -168,9 +167,25 @@ class Gateway:
             status=status.name.lower(),
             started_at=found.start_time.isoformat(),
             closed_at=found.close_time.isoformat() if found.close_time else None,
-            project_id=found.typed_search_attributes.get(_keyword(SearchAttribute.PROJECT_ID)),
-            task_id=found.typed_search_attributes.get(_keyword(SearchAttribute.TASK_ID)),
+            project_id=found.typed_search_attributes.get(keyword(SearchAttribute.PROJECT_ID)),
+            task_id=found.typed_search_attributes.get(keyword(SearchAttribute.TASK_ID)),
         )
+
+    async def message_of(self, workflow_id: str, run_id: str, kind: type[Work]) -> Work | None:
+        """The message with which a run began; None when the server does not have it any more."""
+        handle = self._client.get_workflow_handle(workflow_id, run_id=run_id or None)
+        try:
+            events = handle.fetch_history_events(page_size=1, rpc_timeout=RPC_TIMEOUT)
+            first = await anext(events)
+        except RPCError as error:
+            if error.status == RPCStatusCode.NOT_FOUND:
+                return None
+            raise translated(error, workflow_id) from error
+        context = WorkflowSerializationContext(namespace=self._client.namespace, workflow_id=workflow_id)
+        converter = self._client.data_converter.with_context(context)
+        sent = first.workflow_execution_started_event_attributes.input
+        (message,) = await converter.decode_wrapper(sent, [kind])
+        return kind.model_validate(message)
 
     async def pollers(self, queues: Sequence[str] = Queue.ALL) -> list[QueuePollers]:
         """Pollers of each queue, as the server has seen them lately."""
@@ -188,23 +203,23 @@ class Gateway:
         try:
             return await task_queues.read_facts(self._client, names)
         except RPCError as error:
-            raise _translated(error, "task queues") from error
+            raise translated(error, "task queues") from error
 
     async def queue_waits(self, queues: Sequence[str]) -> QueueWaits:
         """Which open workflows wait on one of `queues`; a description per open workflow, so only for dead queues."""
         try:
             return await task_queues.read_waits(self._client, queues)
         except RPCError as error:
-            raise _translated(error, "open workflows") from error
+            raise translated(error, "open workflows") from error
 
     async def _count_pollers(self, queue: str, kind: TaskQueueType.ValueType) -> int:
         request = DescribeTaskQueueRequest(
             namespace=self._client.namespace, task_queue=TaskQueue(name=queue), task_queue_type=kind
         )
         try:
-            found = await self._client.workflow_service.describe_task_queue(request, timeout=_RPC_TIMEOUT)
+            found = await self._client.workflow_service.describe_task_queue(request, timeout=RPC_TIMEOUT)
         except RPCError as error:
-            raise _translated(error, queue) from error
+            raise translated(error, queue) from error
         return len(found.pollers)
 
     async def reachable(self) -> bool:
@@ -238,37 +253,8 @@ class Gateway:
         summary: str,
         reuse: WorkflowIDReusePolicy,
     ) -> None:
-        try:
-            await self._client.start_workflow(
-                name,
-                message,
-                id=workflow_id,
-                task_queue=Queue.ORCHESTRATOR,
-                id_reuse_policy=reuse,
-                id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
-                search_attributes=search_attributes(message),
-                static_summary=_one_line(summary),
-                static_details=_details(message),
-                rpc_timeout=_RPC_TIMEOUT,
-            )
-        except RPCError as error:
-            raise _translated(error, workflow_id) from error
-
-    async def _update(
-        self, workflow_id: str, name: str, command: BaseModel, update_id: str, result_type: type[_Model]
-    ) -> _Model:
-        handle = self._client.get_workflow_handle(workflow_id)
-        try:
-            answer: Any = await handle.execute_update(
-                name, command, id=update_id, result_type=result_type, rpc_timeout=_UPDATE_TIMEOUT
-            )
-        except WorkflowUpdateFailedError as error:
-            raise _from_failure(error) from error
-        except WorkflowUpdateRPCTimeoutOrCancelledError as error:
-            raise _no_worker(workflow_id) from error
-        except RPCError as error:
-            raise _translated(error, workflow_id) from error
-        return result_type.model_validate(answer)
+        attributes, details = search_attributes(message), _details(message)
+        await self._start_with(name, workflow_id, message, attributes, summary, details, reuse)
 
 
 def search_attributes(message: EngineeringMessage | DeliveryMessage | DeployMessage) -> TypedSearchAttributes:
@@ -280,61 +266,14 @@ def search_attributes(message: EngineeringMessage | DeliveryMessage | DeployMess
         SearchAttribute.USER_ID: str(message.user_id),
         SearchAttribute.STAGE: "queued",
     }
-    return TypedSearchAttributes([SearchAttributePair(_keyword(name), value) for name, value in values.items()])
-
-
-def _keyword(name: str) -> SearchAttributeKey[str]:
-    return SearchAttributeKey.for_keyword(name)
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())[:180]
+    return TypedSearchAttributes([SearchAttributePair(keyword(name), value) for name, value in values.items()])
 
 
 def _details(message: EngineeringMessage | DeliveryMessage | DeployMessage) -> str:
     wish = getattr(message, "spec", None)
-    description = f"\n\n> {_one_line(wish.description)}" if wish and wish.description else ""
+    description = f"\n\n> {one_line(wish.description)}" if wish and wish.description else ""
     return f"Project `{message.project_id}`, task `{message.task_id}`, asked by user {message.user_id}.{description}"
 
 
 def _has_just_closed(error: BaseException) -> bool:
     return isinstance(error, OrchestratorError) and error.code is ErrorCode.WORKFLOW_NOT_RUNNING
-
-
-def _from_failure(error: WorkflowUpdateFailedError) -> OrchestratorError:
-    cause = error.cause
-    if isinstance(cause, ApplicationError) and cause.type and cause.type in ErrorCode.__members__:
-        return OrchestratorError(ErrorCode(cause.type), cause.message)
-    if isinstance(cause, ApplicationError) and cause.type == ACCEPTED_UPDATE_ENDED:
-        return OrchestratorError(ErrorCode.WORKFLOW_NOT_RUNNING, "This work has just ended.")
-    return OrchestratorError(ErrorCode.INTERNAL, f"The workflow refused: {cause}", error_class=ErrorClass.FATAL)
-
-
-def _no_worker(workflow_id: str) -> OrchestratorError:
-    return OrchestratorError(
-        ErrorCode.WORKFLOW_BUSY,
-        "The workflow has not answered yet, probably because no Temporal worker is running. Nothing is lost: "
-        "check `orchestrator status`, then send the same again.",
-        error_class=ErrorClass.TRANSIENT,
-        details={"workflow_id": workflow_id},
-    )
-
-
-def _translated(error: RPCError, subject: str) -> OrchestratorError:
-    if error.status == RPCStatusCode.NOT_FOUND:
-        return OrchestratorError(
-            ErrorCode.WORKFLOW_NOT_RUNNING, "This work is not running any more.", details={"subject": subject}
-        )
-    if error.status in {RPCStatusCode.UNAVAILABLE, RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED}:
-        return OrchestratorError(
-            ErrorCode.TEMPORAL_UNREACHABLE,
-            "The Temporal server does not answer. Start the platform with `orchestrator up`, or see "
-            "`orchestrator doctor`.",
-            error_class=ErrorClass.TRANSIENT,
-            details={"subject": subject, "rpc": str(error)},
-        )
-    if error.status == RPCStatusCode.INVALID_ARGUMENT:
-        return OrchestratorError(ErrorCode.INVALID_INPUT, f"Temporal refused the request: {error.message}")
-    return OrchestratorError(
-        ErrorCode.INTERNAL, f"Temporal answered {error.status.name}: {error.message}", error_class=ErrorClass.FATAL
-    )

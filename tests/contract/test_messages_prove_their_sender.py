@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import inspect
 from collections.abc import Callable
+from dataclasses import fields
 from typing import Any, cast
 
 import pytest
@@ -31,7 +32,7 @@ def _handlers() -> list[tuple[str, Callable[..., Any]]]:
 
 def _steps() -> list[tuple[str, Callable[..., Any]]]:
     nothing = cast(Any, None)
-    ports = Ports(nothing, nothing, nothing, nothing, nothing, nothing, nothing, nothing)
+    ports = Ports(*[nothing] * len(fields(Ports)))
     plugin = build_langgraph_plugin(ports)
     return [
         (str(definition.name), definition.fn)

@@ -24,6 +24,19 @@ from api import migrate
 from api.app import create_app
 from api.bootstrap import bootstrap
 from api.state import Platform
+from contracts.agent_workers import (
+    AgentWorkerRun,
+    DeleteWorkerCommand,
+    DeleteWorkerResponse,
+    SendFileCommand,
+    SendFileResponse,
+    SendMessageCommand,
+    SendMessageResponse,
+    SteerWorkerCommand,
+    SteerWorkerResponse,
+    StopTurnCommand,
+    StopTurnResponse,
+)
 from contracts.departments import DeliveryMessage, DeployMessage, EngineeringMessage
 from contracts.errors import OrchestratorError
 from contracts.ids import delivery_workflow_id, deploy_workflow_id, engineering_workflow_id
@@ -32,7 +45,8 @@ from contracts.questions import AnswerAccepted, AnswerCommand
 from runtime import private_files
 from runtime.embedded import postgres
 from runtime.settings import Settings
-from runtime.temporal.gateway import WorkflowDescription
+from runtime.temporal.agent_workers import RunningTurn
+from runtime.temporal.gateway import Work, WorkflowDescription
 from runtime.temporal.task_queues import QueueFacts, QueueWait, QueueWaits
 from tests.support.ports import any_free
 
@@ -85,6 +99,9 @@ async def new_database(options: str = "") -> str:
     return f"{head.rsplit('/', 1)[0]}/{name}" + (f"?{query}" if query else "")
 
 
+WorkerUpdate = SendMessageCommand | SendFileCommand | SteerWorkerCommand | StopTurnCommand | DeleteWorkerCommand
+
+
 @dataclass
 class RecordingGateway:
     """Replaces `runtime.temporal.gateway.Gateway`: records requests, answers as configured."""
@@ -95,8 +112,13 @@ class RecordingGateway:
     withdrawn: list[DeployMessage] = field(default_factory=list)
     withdrawn_from: list[str] = field(default_factory=list)
     described: dict[str, WorkflowDescription] = field(default_factory=dict)
+    workers: list[AgentWorkerRun] = field(default_factory=list)
+    told: list[WorkerUpdate] = field(default_factory=list)
+    worker_answers: dict[str, SendMessageResponse] = field(default_factory=dict)
+    running_turns: dict[str, RunningTurn] = field(default_factory=dict)
     refusal: OrchestratorError | None = None
     is_reachable: bool = True
+    forgotten: bool = False
     facts: list[QueueFacts] = field(default_factory=list)
     waits: list[QueueWait] = field(default_factory=list)
 
@@ -122,6 +144,40 @@ class RecordingGateway:
         self._refuse()
         self.withdrawn_from.append(workflow_id)
         self.withdrawn.append(message)
+
+    async def start_worker(self, run: AgentWorkerRun) -> None:
+        self._refuse()
+        self.workers.append(run)
+
+    async def send_worker_message(self, command: SendMessageCommand, wait_s: float) -> SendMessageResponse | None:
+        self._refuse()
+        self.told.append(command)
+        return self.worker_answers.get(command.request_id)
+
+    async def send_worker_file(self, command: SendFileCommand) -> SendFileResponse:
+        return SendFileResponse(request_id=self._told(command), success=True)
+
+    async def steer_worker(self, command: SteerWorkerCommand) -> SteerWorkerResponse:
+        return SteerWorkerResponse(request_id=self._told(command), success=True, turn=1)
+
+    async def stop_worker_turn(self, command: StopTurnCommand) -> StopTurnResponse:
+        return StopTurnResponse(request_id=self._told(command), success=True, turn=1)
+
+    async def delete_worker(self, command: DeleteWorkerCommand) -> DeleteWorkerResponse:
+        return DeleteWorkerResponse(request_id=self._told(command), success=True)
+
+    async def running_turn(self, workflow_id: str) -> RunningTurn | None:
+        return self.running_turns.get(workflow_id)
+
+    def _told(self, command: WorkerUpdate) -> str:
+        self._refuse()
+        self.told.append(command)
+        return command.request_id
+
+    async def message_of(self, workflow_id: str, run_id: str, kind: type[Work]) -> Work | None:
+        self._refuse()
+        found = [one for one in self.started if isinstance(one, kind) and one.task_id in workflow_id]
+        return found[-1] if found and not self.forgotten else None
 
     async def describe(self, workflow_id: str) -> WorkflowDescription | None:
         self._refuse()
@@ -212,6 +268,14 @@ class Api:
         connection = await asyncpg.connect(self.database_url.replace("+asyncpg", "", 1))
         try:
             return list(await connection.fetch(query, *arguments))
+        finally:
+            await connection.close()
+
+    async def execute(self, statement: str, *arguments: object) -> None:
+        """Change the database behind the back of the API."""
+        connection = await asyncpg.connect(self.database_url.replace("+asyncpg", "", 1))
+        try:
+            await connection.execute(statement, *arguments)
         finally:
             await connection.close()
 

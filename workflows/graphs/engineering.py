@@ -1,33 +1,54 @@
-"""Topology of the engineering graph: plan -> develop -> verify -> publish, with a person beside it.
+"""Topology of the engineering graph: plan -> (specify -> approve) -> develop -> verify -> (accept) -> publish, with a
+person beside it.
+
+A turn that a model's limit stops, or is known to stop, parks first.
 
 Graph and node names are wire names. Edges and routers run in the workflow and are coroutines on purpose: a
-synchronous router would need a thread, which workflow code has not.
+synchronous router would need a thread, which workflow code has not. What is in brackets is left out where the message
+asks for no acceptance, as those of older builds do.
 """
+
+from typing import cast
 
 from langgraph.graph import END, START
 from langgraph.types import interrupt
 
+from activities.acceptance import AcceptanceNodes
 from activities.engineering import EngineeringNodes, EngineeringState
-from workflows import options, rules
+from workflows import acceptance_rules, options, patches, rules
 from workflows.graphs.topology import Topology
+from workflows.limits import resuming
 
 _IN_WORKFLOW = {"execute_in": "workflow"}
 
 
 async def plan(state: EngineeringState) -> EngineeringState:
     """What the Developer is told first."""
-    return {"prompt": rules.FIRST_PROMPT, "round": 0, "turn": 0}
+    return {"prompt": rules.first_prompt(dict(state)), "round": 0, "turn": 0}
+
+
+async def approve(state: EngineeringState) -> EngineeringState:
+    """Tell the Developer what is checked afterwards, once a person has approved it if the settings say so."""
+    prompt = acceptance_rules.first_prompt(state)
+    if not acceptance_rules.asks_for_approval(state):
+        return {"prompt": prompt}
+    return {"prompt": prompt, "answer": str(interrupt(acceptance_rules.approval(state)))}
 
 
 async def rework(state: EngineeringState) -> EngineeringState:
-    """Turn the evidence, of the Tester or of the push, into the next message."""
-    prompt = rules.restoring_prompt if state.get("turn_status") == rules.REFUSED else rules.repair_prompt
+    """Turn the evidence, of the Tester, of the running service or of the push, into the next message."""
+    if state.get("turn_status") == rules.REFUSED:
+        prompt = rules.restoring_prompt
+    elif acceptance_rules.is_missed(state):
+        prompt = acceptance_rules.unmet_prompt
+    else:
+        prompt = rules.repair_prompt
     return {"prompt": prompt(state.get("evidence", ""))}
 
 
 async def ask(state: EngineeringState) -> EngineeringState:
     """Put the question to a person; the workflow delivers the answer."""
-    question, choices, wording = rules.engineering_question(dict(state))
+    question, choices, wording = acceptance_rules.question(state)
     worded = wording.model_dump(mode="json") if wording else None
     answer = str(interrupt({"question": question, "choices": choices, "wording": worded}))
     return {
@@ -36,16 +57,44 @@ async def ask(state: EngineeringState) -> EngineeringState:
         "round": 0,
         "fingerprint": None,
         "last_fingerprint": None,
+        "unmet_fingerprint": None,
         "publish_status": "",
+        "taken_as_is": rules.AS_IS in choices and answer.strip().lower() == rules.AS_IS,
     }
 
 
+async def park(state: EngineeringState) -> EngineeringState:
+    """Wait until work may go on after a limit of a model; the workflow says how."""
+    answer = interrupt(resuming.request_of(dict(state)))
+    return cast(EngineeringState, resuming.after_parking(dict(state), answer))
+
+
+async def after_plan(state: EngineeringState) -> str:
+    """What done means, if that is asked for; else the first step that an earlier attempt has not finished."""
+    return "specify" if acceptance_rules.is_planned(state) else rules.first_step(dict(state))
+
+
+async def before_turn(state: EngineeringState) -> str:
+    return "park" if resuming.parks_before_turn(dict(state)) else "develop"
+
+
+async def after_park(state: EngineeringState) -> str:
+    return "end" if state.get("stopped_at_limit") else "develop"
+
+
 async def after_turn(state: EngineeringState) -> str:
+    if resuming.parks_now(dict(state)) and patches.limits_park():
+        return "park"
     return rules.after_turn(dict(state))
 
 
 async def after_verification(state: EngineeringState) -> str:
-    return rules.after_verification(dict(state))
+    found = rules.after_verification(dict(state))
+    return "accept" if found == "publish" and acceptance_rules.is_checked(state) else found
+
+
+async def after_acceptance(state: EngineeringState) -> str:
+    return acceptance_rules.after_acceptance(state)
 
 
 async def after_publish(state: EngineeringState) -> str:
@@ -53,23 +102,53 @@ async def after_publish(state: EngineeringState) -> str:
 
 
 async def after_answer(state: EngineeringState) -> str:
-    return "end" if rules.is_stop(state.get("answer", "")) else "develop"
+    if state.get("taken_as_is"):
+        return "publish"
+    return "end" if rules.is_stop(state.get("answer", "")) else await before_turn(state)
 
 
-def build_engineering_graph(nodes: EngineeringNodes) -> Topology:
+async def after_approval(state: EngineeringState) -> str:
+    """The first step that an earlier attempt has not finished: what is green is checked against this plan."""
+    if rules.is_stop(state.get("answer", "")):
+        return END
+    step = rules.first_step(dict(state))
+    return "accept" if step == "publish" and acceptance_rules.is_checked(state) else step
+
+
+def build_engineering_graph(nodes: EngineeringNodes, acceptance: AcceptanceNodes) -> Topology:
     """A fresh graph: one serves one plugin."""
     graph = Topology(EngineeringState)
     graph.add_node("plan", plan, metadata=_IN_WORKFLOW)
+    graph.add_node("approve", approve, metadata=_IN_WORKFLOW)
     graph.add_node("rework", rework, metadata=_IN_WORKFLOW)
     graph.add_node("ask", ask, metadata=_IN_WORKFLOW)
+    graph.add_node("park", park, metadata=_IN_WORKFLOW)
+    graph.add_node("specify", acceptance.specify, metadata=options.node(options.PLANNING, "Plan: what done means"))
     graph.add_node("develop", nodes.develop, metadata=options.node(options.DEVELOP, "Developer: one turn of the agent"))
     graph.add_node("verify", nodes.verify, metadata=options.node(options.VERIFICATION, "Tester: the project's checks"))
+    graph.add_node(
+        "accept", acceptance.accept, metadata=options.node(options.ACCEPTANCE, "Acceptance: the running service")
+    )
     graph.add_node("publish", nodes.publish, metadata=options.node(options.REPOSITORY, "Publish the verified commit"))
-    graph.add_edge(START, "plan")
-    graph.add_edge("plan", "develop")
-    graph.add_edge("rework", "develop")
-    graph.add_conditional_edges("develop", after_turn, {"verify": "verify", "develop": "rework", "ask": "ask"})
-    graph.add_conditional_edges("verify", after_verification, {"publish": "publish", "develop": "rework", "ask": "ask"})
-    graph.add_conditional_edges("publish", after_publish, {"end": END, "verify": "verify", "ask": "ask"})
-    graph.add_conditional_edges("ask", after_answer, {"develop": "develop", "end": END})
+    _connect(graph)
     return graph
+
+
+def _connect(graph: Topology) -> None:
+    graph.add_edge(START, "plan")
+    graph.add_conditional_edges("plan", after_plan, ["specify", "develop", "verify", "publish"])
+    graph.add_edge("specify", "approve")
+    graph.add_conditional_edges("approve", after_approval, ["develop", "verify", "accept", "publish", END])
+    graph.add_conditional_edges("rework", before_turn, {"develop": "develop", "park": "park"})
+    graph.add_conditional_edges(
+        "develop", after_turn, {"verify": "verify", "develop": "rework", "ask": "ask", "park": "park"}
+    )
+    graph.add_conditional_edges("park", after_park, {"develop": "develop", "end": END})
+    graph.add_conditional_edges(
+        "verify", after_verification, {"accept": "accept", "publish": "publish", "develop": "rework", "ask": "ask"}
+    )
+    graph.add_conditional_edges("accept", after_acceptance, {"publish": "publish", "develop": "rework", "ask": "ask"})
+    graph.add_conditional_edges("publish", after_publish, {"end": END, "verify": "verify", "ask": "ask"})
+    graph.add_conditional_edges(
+        "ask", after_answer, {"develop": "develop", "park": "park", "publish": "publish", "end": END}
+    )

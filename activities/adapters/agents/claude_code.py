@@ -1,43 +1,42 @@
 """Claude Code."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
-
-from activities.adapters.agents.base import OUTCOME_RULES, StreamReader
-from activities.adapters.agents.stream import StreamJson
+from activities.adapters.agents.wrapped import MODEL_URL, AgentDefinition, Configured, Way, program_of
+from contracts.models import ModelTurn
 from contracts.states import AgentKind
 
+_CLAUDE = program_of(AgentKind.CLAUDE_CODE, "claude")
+_HEADLESS = [_CLAUDE, "-p", "--output-format", "stream-json", "--verbose", "--dangerously-skip-permissions"]
 
-@dataclass(frozen=True)
-class ClaudeCode:
-    """`claude -p`. It refuses to skip permissions as root, and then says so in its output.
 
-    `extra_environment` names the model endpoint (ANTHROPIC_BASE_URL and its token).
-    """
-
-    program: Path
-    extra_environment: Mapping[str, str] = field(default_factory=dict)
-    kind: AgentKind = AgentKind.CLAUDE_CODE
-
-    @property
-    def programs(self) -> list[Path]:
-        return [self.program]
-
-    def argv(self, prompt: str, session_id: str | None, privileged: bool) -> list[str]:
-        resume = ["--resume", session_id] if session_id else []
-        return [
-            str(self.program), "-p", prompt, "--output-format", "stream-json", "--verbose",
-            "--dangerously-skip-permissions", "--append-system-prompt", OUTCOME_RULES, *resume,
-        ]  # fmt: skip
-
-    def environment(self, home: Path, own_user: bool) -> dict[str, str]:
-        return {
-            **self.extra_environment,
-            "CLAUDE_CONFIG_DIR": str(home / ".claude"),
+def _configured(turn: ModelTurn) -> Configured:
+    models = {"ANTHROPIC_MODEL": turn.model, "ANTHROPIC_DEFAULT_HAIKU_MODEL": turn.side_model}
+    return Configured(
+        environment={
+            "ANTHROPIC_BASE_URL": MODEL_URL,
+            "CLAUDE_CODE_EXECUTABLE": _CLAUDE,
             "DISABLE_AUTOUPDATER": "1",
             "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
-        }
+            "CLAUDE_CODE_ENABLE_PROMPT_SUGGESTION": "false",
+            # The workflow waits and tries again, where people can see it; Claude Code would do so in silence.
+            "CLAUDE_CODE_MAX_RETRIES": "0",
+            **{name: model for name, model in models.items() if model is not None},
+        },
+        secrets={"ANTHROPIC_API_KEY": turn.token},
+    )
 
-    def reader(self) -> StreamReader:
-        return StreamJson()
+
+CLAUDE_CODE = AgentDefinition(
+    kind=AgentKind.CLAUDE_CODE,
+    api="messages",
+    runner="exec",
+    ways={
+        "exec": Way([*_HEADLESS, "--session-id", "{session}"], [*_HEADLESS, "--resume", "{session}"], "claude"),
+        "acp": Way([program_of(AgentKind.CLAUDE_CODE, "claude-agent-acp")], mode="bypassPermissions"),
+    },
+    configured=_configured,
+    quirks=(
+        "It waits out a 429 by itself and tells nobody: it gets no retries.",
+        "A refusal that is no 402 makes it try to repair its request, up to ten times.",
+        "Under ACP it makes requests beside the work: a title, and suggestions unless they are switched off.",
+    ),
+)

@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 
-from activities.adapters.agents.base import AgentReport
-from activities.adapters.runs.follower import readable
+from activities.adapters.agents.base import AgentReport, StreamReader
+from activities.adapters.runs.follower import like, readable
 from activities.adapters.runs.states import RunStatus
 from contracts import redaction
 from contracts.agent_workers import TurnOutcome
 from contracts.artifacts import ArtifactRef
 from contracts.criteria import MAX_CRITERIA, Criterion
 from contracts.errors import ErrorCode, OrchestratorError, bounded, bounded_list
-from contracts.states import CriterionState
+from contracts.models import ModelLimit
+from contracts.states import AgentKind, CriterionState
 from contracts.steps import TurnRequest
+from contracts.worker_steps import TurnControl
 
 MAX_OUTCOME_BYTES = 256 * 1024
 _MAX_SUMMARY = 20_000
 _HIDDEN = "[hidden]"
+_MAX_DOCUMENT = 200_000
+_TOKEN = re.compile(rb"omt-[A-Za-z0-9_-]{16,}")
 _MAX_CHOICES = 10
 _MAX_SENTENCE, _MAX_WORDS = 200, 500
 FRESH = "-fresh"
@@ -42,6 +47,7 @@ class ClaimedOutcome(BaseModel):
     choices: list[str] = []
     files: list[str] = []
     criteria: list[JsonValue] = []
+    document: JsonValue = None
 
 
 @dataclass(frozen=True)
@@ -74,9 +80,9 @@ def parsed_claim(content: bytes | None) -> ClaimedOutcome | None:
         return None
 
 
-def shared_transcript(request: TurnRequest, content: bytes) -> bytes:
-    """The whole output of a turn without the values of its secret variables."""
-    secrets = secrets_of(request)
+def shared_transcript(request: TurnRequest, content: bytes, token: str | None = None) -> bytes:
+    """The whole output of a turn without the values of its secret variables, and its token."""
+    secrets = [*secrets_of(request), *([token] if token else [])]
     if not secrets:
         return content
     # The agent may have written anything; what is not text stays as it is.
@@ -84,11 +90,36 @@ def shared_transcript(request: TurnRequest, content: bytes) -> bytes:
     return redaction.redacted(text, secrets, _HIDDEN).encode("utf-8", "surrogateescape")
 
 
-def unknown_agent(request: TurnRequest, known: list[str]) -> OrchestratorError:
+def said_by_stopped(request: TurnRequest, reader: StreamReader, content: bytes) -> tuple[str | None, bytes]:
+    """The session of a turn that came to no end of its own, and its output as it may be kept."""
+    for line in content.splitlines():
+        reader.feed(line)
+    session_id = reader.report.session_id
+    # Nobody here knows the turn's token any more; it has ended with the turn, and is hidden by its form.
+    kept = shared_transcript(request, _TOKEN.sub(_HIDDEN.encode(), content))
+    return readable(session_id) if session_id else None, kept
+
+
+def unknown_agent(kind: AgentKind, known: list[str]) -> OrchestratorError:
     return OrchestratorError(
         ErrorCode.INVALID_INPUT,
-        f"The agent {request.agent.value} is not available here. Available: {', '.join(sorted(known))}.",
+        f"The agent {kind.value} is not available here. Available: {', '.join(sorted(known))}.",
     )
+
+
+def refused_outcome(request: TurnRequest, limit: ModelLimit) -> TurnOutcome:
+    """Of a turn that was not started, because nothing may be spent for it now."""
+    return TurnOutcome(
+        status="failed", turn=request.turn, summary=limit.message, session_id=request.session_id, limit=limit,
+        agent=request.agent,
+    )  # fmt: skip
+
+
+def facts_of(report: AgentReport, hidden: list[str]) -> dict[str, str | float]:
+    """What a heartbeat shows of a running turn."""
+    session = {"session": redacted(report.session_id, hidden)} if report.session_id else {}
+    cost = {"cost_usd": report.cost_usd} if report.cost_usd is not None else {}
+    return {**session, **cost}
 
 
 def forgot(request: TurnRequest, ended: EndedTurn) -> bool:
@@ -138,7 +169,15 @@ def outcome_of(
         input_tokens=report.input_tokens,
         output_tokens=report.output_tokens,
         criteria=_criteria(claim, hidden) if claim is not None and status == "done" else [],
+        agent=request.agent,
+        document=_document(claim, hidden) if claim is not None and status == "done" else "",
     )
+
+
+def _document(claim: ClaimedOutcome, hidden: list[str]) -> str:
+    """Whole or not at all: a part of it would be another document."""
+    text = "" if claim.document is None else redacted(json.dumps(claim.document, ensure_ascii=False), hidden)
+    return text if len(text) <= _MAX_DOCUMENT else ""
 
 
 def _criteria(claim: ClaimedOutcome, hidden: list[str]) -> list[Criterion]:
@@ -167,10 +206,15 @@ def _judged(ended: EndedTurn, claim: ClaimedOutcome | None) -> tuple[Literal["do
     """
     report, code = ended.report, ended.status.exit_code
     told = (claim.summary if claim is not None else "") or report.text
+    if report.stopped:
+        return "failed", f"The turn was stopped. {told}".strip()
     if code != 0:
-        return "failed", told or f"The agent ended with exit code {code}."
+        said = report.text if report.failure is not None else told
+        return "failed", said or f"The agent ended with exit code {code}."
     if not report.finished and claim is None:
         return "failed", told or "The agent ended without a result."
+    if claim is None and not report.did_anything:
+        return "failed", "The agent ended at once, and has neither said nor done anything."
     if report.is_error or (claim is not None and claim.status == "failed"):
         return "failed", told or "The agent reported an error."
     if claim is not None and claim.status == "question" and readable(claim.question or "").strip():
@@ -182,6 +226,16 @@ def outcome_path(name: str) -> str:
     return f"outcomes/{name}.json"
 
 
+def control_path(name: str, control: TurnControl) -> str:
+    """Where the wrapper of the agent in the run `name` looks for it, below the agent's home."""
+    return f"control/{name}/{control.number:03}.json"
+
+
+def control_file(control: TurnControl) -> bytes:
+    said = {"kind": control.kind} | ({"text": control.text.replace("\0", "")} if control.kind == "steer" else {})
+    return json.dumps(said).encode()
+
+
 def allowed_variable(name: str) -> bool:
     return bool(_ENV_NAME.fullmatch(name)) and not _OURS.fullmatch(name)
 
@@ -191,4 +245,4 @@ def secrets_of(request: TurnRequest) -> list[str]:
 
 
 def redacted(text: str, hidden: list[str]) -> str:
-    return readable(redaction.redacted(text, hidden, _HIDDEN))
+    return like(readable(redaction.redacted(text, hidden, _HIDDEN)), text)

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from activities.adapters.agents.base import StreamReader
+from activities.adapters.agents.base import AgentCall, Place, StreamReader, Told
 from activities.adapters.agents.stream import StreamJson
 from contracts.states import AgentKind
 
@@ -25,10 +25,16 @@ class ScriptedAgent:
     run_log: Path | None = None
     extra_environment: Mapping[str, str] = field(default_factory=dict)
     kind: AgentKind = AgentKind.SCRIPTED
+    takes_controls: bool = False
+    needs_model: bool = False
 
     @property
     def programs(self) -> list[Path]:
         return [self.python, self.program / "__main__.py"]
+
+    def call(self, told: Told, place: Place) -> AgentCall:
+        argv = self.argv(told.prompt, told.session_id, place.privileged)
+        return AgentCall(argv, self.environment(place.home, place.own_user))
 
     def argv(self, prompt: str, session_id: str | None, privileged: bool) -> list[str]:
         resume = ["--resume", session_id] if session_id else []

@@ -10,7 +10,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from activities.adapters.agents.base import AgentReport
+from activities.adapters.runs.follower import Shown
 from contracts.errors import bounded
+from contracts.progress import FineKind
 
 _MAX_EVENT = 600
 _MAX_TEXT = 20_000
@@ -59,8 +61,15 @@ def _shown(event: dict[str, Any]) -> list[str]:
     message = event.get("message")
     content = message.get("content") if isinstance(message, dict) else None
     blocks = content[:50] if isinstance(content, list) else []
-    lines = (_block(block) for block in blocks if isinstance(block, dict))
-    return [bounded(line, _MAX_EVENT) for line in lines if line.strip()]
+    lines = ((_block(block), block) for block in blocks if isinstance(block, dict))
+    return [Shown(bounded(line, _MAX_EVENT), _kind(block)) for line, block in lines if line.strip()]
+
+
+def _kind(block: dict[str, Any]) -> FineKind:
+    if block.get("type") != "tool_use":
+        return "message"
+    arguments = block.get("input")
+    return "command" if isinstance(arguments, dict) and arguments.get("command") else "tool"
 
 
 def _block(block: dict[str, Any]) -> str:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 
-from activities.adapters.agents.base import AgentCli
+from activities.adapters.agents.base import AgentCall, AgentCli, Place, Told
 from activities.adapters.agents.outcome import (
     FRESH,
     MAX_OUTCOME_BYTES,
     SECRET_NAME,
     EndedTurn,
+    control_file,
+    control_path,
+    facts_of,
     forgot,
     outcome_of,
     outcome_path,
@@ -19,17 +23,21 @@ from activities.adapters.agents.outcome import (
     prompt_of,
     raise_unless_ended,
     redacted,
+    refused_outcome,
+    said_by_stopped,
     secrets_of,
     shared_transcript,
     unknown_agent,
     variables_of,
 )
+from activities.adapters.agents.wrapped import MODEL_PLACE
 from activities.adapters.containers.egress import EgressGateways, way_out
 from activities.adapters.containers.engine import Bind, ContainerSpec, Limits
 from activities.adapters.containers.images import DockerImages
 from activities.adapters.containers.runs import (
     ContainerRuns,
     Contents,
+    archive_of,
     beating,
 )
 from activities.adapters.containers.workspaces import HOME, WORKER_LABEL, WORKSPACE, binds_of, helper_name
@@ -37,10 +45,16 @@ from activities.adapters.forge.clones import workspace_missing
 from activities.adapters.runs.follower import LineFollower
 from activities.adapters.runs.states import RunStatus
 from activities.ports import ArtifactStore, Follow
+from contracts.agent_logins import PLACE as LOGIN_PLACE
+from contracts.agent_logins import login_of
 from contracts.agent_workers import TurnOutcome
 from contracts.artifacts import ArtifactRef
+from contracts.errors import ErrorCode, OrchestratorError
 from contracts.ids import turn_name
+from contracts.models import ModelTurn
+from contracts.states import AgentKind
 from contracts.steps import TurnRequest
+from contracts.worker_steps import TurnControl, TurnLeft
 
 AGENTS_NETWORK = "orchestrator-agents"
 """Of gateways and of the installation of packages: neither runs code of an agent or a project."""
@@ -66,8 +80,12 @@ class DockerAgentRuntime:
         network: str = AGENTS_NETWORK,
         own_hosts: tuple[str, ...] = (),
         restore: Callable[[str], Awaitable[None]] | None = None,
+        model_place: Bind | None = None,
     ) -> None:
-        """`restore` makes the workspace of an agent worker whole when somebody has removed a part of it."""
+        """`restore` makes the workspace of an agent worker whole when somebody has removed a part of it.
+
+        `model_place` is the directory with the socket of the model proxy; agents with a model cannot work without.
+        """
         self._runs = runs
         self._engine = runs.engine
         self._images = images
@@ -76,13 +94,16 @@ class DockerAgentRuntime:
         self._limits = limits or Limits()
         self._gateways = EgressGateways(self._engine, images, network, own_hosts)
         self._restore = restore
+        self._model_place = model_place
 
     async def get_ready(self) -> None:
         """Build the worker image if it is missing: about a minute, once on a machine."""
         await self._images.worker()
 
-    async def run_turn(self, request: TurnRequest, follow: Follow) -> TurnOutcome:
+    async def run_turn(self, request: TurnRequest, follow: Follow, model: ModelTurn | None = None) -> TurnOutcome:
         """Start or adopt the turn and follow it to its end; never a second agent for the same turn.
+
+        A turn whose `model` is refused is not started; one that has been started before is followed all the same.
 
         An agent that does not know its session any more is started once without it (`fresh_context`). Raises
         OrchestratorError, permanent: AGENT_LOST when the container was killed or removed from outside (a repeat
@@ -90,10 +111,14 @@ class DockerAgentRuntime:
         INVALID_INPUT for an agent that is not set up, NOT_FOUND without a workspace. DOCKER_UNREACHABLE is
         transient. A failed agent is not an error but an outcome `failed`.
         """
-        ended, transcript = await self._run(request, follow, request.session_id, "", 0)
+        if model is not None and model.refused is not None and not await self._has_begun(request):
+            return refused_outcome(request, model.refused)
+        login = login_of(request.agent) if request.login_volume is not None else None
+        told = Told(prompt_of(request), request.session_id, model, login)
+        ended, transcript = await self._run(request, follow, told, "", 0)
         fresh = forgot(request, ended)
         if fresh:
-            ended, transcript = await self._run(request, follow, None, FRESH, ended.offset)
+            ended, transcript = await self._run(request, follow, replace(told, session_id=None), FRESH, ended.offset)
         await self._gateways.close(request.worker_id)
         raise_unless_ended(request, ended.status, transcript)
         content = await self._claim(request, ended.name)
@@ -109,6 +134,13 @@ class DockerAgentRuntime:
             )
         return content
 
+    async def _end_left(self, request: TurnRequest, name: str) -> RunStatus | None:
+        """How a turn has ended whose container was removed since, as a prune does; None if it was killed."""
+        if self._restore is None or await self._engine.inspect(name) is not None:
+            return None
+        await self._restore(request.worker_id)
+        return await self._runs.end_left_in(helper_name(request.worker_id), name)
+
     async def stop_turn(self, request: TurnRequest) -> None:
         """Stop the agent and all that it started; nothing of it runs when this returns."""
         name = turn_name(request.worker_id, request.turn)
@@ -116,26 +148,72 @@ class DockerAgentRuntime:
             await self._runs.stop(one)
         await self._gateways.close(request.worker_id)
 
+    async def _has_begun(self, request: TurnRequest) -> bool:
+        return (await self._runs.status(turn_name(request.worker_id, request.turn))).state != "absent"
+
+    async def control_turn(self, control: TurnControl) -> bool:
+        """Put it where the wrapper of the running turn looks; a second call puts the same there.
+
+        Raises NOT_FOUND without a workspace.
+        """
+        if not self._cli_of(control.agent).takes_controls:
+            return False
+        name, helper = turn_name(control.worker_id, control.turn), helper_name(control.worker_id)
+        if (await self._runs.status(name + FRESH)).state != "absent":
+            name += FRESH
+        if await self._engine.inspect(helper) is None:
+            raise workspace_missing(control.worker_id)
+        archive = archive_of({control_path(name, control): control_file(control)}, folders=True)
+        await self._engine.put_archive(helper, HOME, archive)
+        return True
+
+    async def left_by(self, request: TurnRequest) -> TurnLeft:
+        """The session and the output of the last container of a turn that was stopped."""
+        name = turn_name(request.worker_id, request.turn)
+        for one in (name + FRESH, name):
+            if (await self._runs.status(one)).state != "absent":
+                return await self._left_in(request, one)
+        return TurnLeft()
+
+    async def _left_in(self, request: TurnRequest, name: str) -> TurnLeft:
+        reader = self._cli(request).reader()
+        async with self._runs.output(name) as output:
+            await output.wait(name)
+            content, _ = output.read_output(name, 0, _MAX_TRANSCRIPT)
+        session_id, content = await asyncio.to_thread(said_by_stopped, request, reader, content)
+        return TurnLeft(session_id=session_id, transcript=await self._kept(request, content))
+
+    async def _kept(self, request: TurnRequest, content: bytes) -> ArtifactRef:
+        return await self._artifacts.put(f"turn-{request.turn}.jsonl", content, "application/x-ndjson")
+
     async def _run(
-        self, request: TurnRequest, follow: Follow, session_id: str | None, suffix: str, base: int
+        self, request: TurnRequest, follow: Follow, told: Told, suffix: str, base: int
     ) -> tuple[EndedTurn, ArtifactRef]:
         name = turn_name(request.worker_id, request.turn) + suffix
         reader = self._cli(request).reader()
-        await beating(follow, self._begin(request, name, session_id))
-        hidden = secrets_of(request)
+        follow.facts["container"] = name
+        await beating(follow, self._begin(request, name, told))
+        token = told.model.token if told.model is not None else None
+        hidden = [*secrets_of(request), *([token] if token else [])]
+
+        def shown(line: bytes) -> list[str]:
+            texts = [redacted(text, hidden) for text in reader.feed(line)]
+            follow.facts.update(facts_of(reader.report, hidden))
+            return texts
+
         async with self._runs.output(name) as output:
             follower = LineFollower(
                 output, follow, f"{request.worker_id}:{request.turn}", request.request_id, request.task_id
             )
-            status, offset = await follower.follow(
-                name, lambda line: [redacted(text, hidden) for text in reader.feed(line)], base
-            )
+            status, offset = await follower.follow(name, shown, base)
             content, _ = output.read_output(name, 0, _MAX_TRANSCRIPT)
-        content = await asyncio.to_thread(shared_transcript, request, content)
-        transcript = await self._artifacts.put(f"turn-{request.turn}.jsonl", content, "application/x-ndjson")
+        if status.state == "lost":
+            left = await beating(follow, self._end_left(request, name))
+            status = left or status
+        transcript = await self._kept(request, await asyncio.to_thread(shared_transcript, request, content, token))
         return EndedTurn(name, status, reader.report, offset), transcript
 
-    async def _begin(self, request: TurnRequest, name: str, session_id: str | None) -> RunStatus:
+    async def _begin(self, request: TurnRequest, name: str, told: Told) -> RunStatus:
         status, helper = await asyncio.gather(
             self._runs.status(name), self._engine.inspect(helper_name(request.worker_id))
         )
@@ -147,27 +225,31 @@ class DockerAgentRuntime:
             raise workspace_missing(request.worker_id)
         if request.egress_hosts:
             await self._gateways.open(request.worker_id, request.egress_hosts, _labels(request))
-        hidden, spec = await self._spec(request, name, session_id)
-        return await self._runs.start(spec, request.timeout_s, Contents(variables=hidden))
+        contents, spec = await self._spec(request, name, told)
+        return await self._runs.start(spec, request.timeout_s, contents)
 
-    async def _spec(
-        self, request: TurnRequest, name: str, session_id: str | None
-    ) -> tuple[dict[str, str], ContainerSpec]:
-        """The variables that no other container may read, and the container without them."""
+    async def _spec(self, request: TurnRequest, name: str, told: Told) -> tuple[Contents, ContainerSpec]:
+        """What no record of the engine may show, and the container without it."""
         cli = self._cli(request)
-        needed = cli.environment(Path(HOME), own_user=True)
-        hidden = variables_of(request)
-        hidden |= {key: value for key, value in needed.items() if SECRET_NAME.search(key)}
-        seen = {key: value for key, value in needed.items() if key not in hidden}
+        call = cli.call(told, Place(name, Path(HOME), Path(WORKSPACE)))
+        hidden = {key: value for key, value in variables_of(request).items() if key not in call.environment}
+        hidden |= {key: value for key, value in call.environment.items() if SECRET_NAME.search(key)} | dict(
+            call.secrets
+        )
+        seen = {key: value for key, value in call.environment.items() if key not in hidden}
         seen |= {"HOME": HOME, "LANG": "C.UTF-8", "TMPDIR": "/tmp", "ORCHESTRATOR_OUTCOME": _outcome_file(name)}
         binds: tuple[Bind, ...] = binds_of(request.worker_id)
         if request.egress_hosts:
             socket, variables = way_out(request.worker_id)
             binds, seen = (*binds, socket), seen | variables
+        if request.login_volume is not None:
+            binds = (*binds, await self._login(request.login_volume, cli.kind))
+        elif cli.needs_model:
+            binds = (*binds, self._way_to_model())
         spec = ContainerSpec(
             name,
-            await self._images.worker(),
-            cli.argv(prompt_of(request), session_id, privileged=False),
+            await (self._images.agent(cli.kind) if cli.needs_model else self._images.worker()),
+            call.argv,
             environment=seen,
             working_dir=WORKSPACE,
             binds=binds,
@@ -175,12 +257,37 @@ class DockerAgentRuntime:
             limits=self._limits,
             read_only=True,
         )
-        return hidden, spec
+        return Contents(self._filling(name, call) if call.files else None, hidden), spec
+
+    def _filling(self, name: str, call: AgentCall) -> Callable[[], Awaitable[None]]:
+        async def fill() -> None:
+            await self._engine.put_archive(name, HOME, archive_of(dict(call.files), mode=0o600, folders=True))
+
+        return fill
+
+    async def _login(self, volume: str, kind: AgentKind) -> Bind:
+        if not await self._engine.volume_exists(volume):
+            raise OrchestratorError(
+                ErrorCode.INVALID_INPUT,
+                f"There is no log-in for {kind.value} on this machine yet. "
+                f"Make one: orchestrator agent login {kind.value}",
+            )
+        return Bind(volume, LOGIN_PLACE)
+
+    def _way_to_model(self) -> Bind:
+        if self._model_place is None:
+            raise OrchestratorError(
+                ErrorCode.INVALID_INPUT, "Agents with a model need the model proxy, which is not set up here."
+            )
+        return replace(self._model_place, target=MODEL_PLACE, read_only=True)
 
     def _cli(self, request: TurnRequest) -> AgentCli:
-        cli = self._clis.get(request.agent)
+        return self._cli_of(request.agent)
+
+    def _cli_of(self, kind: AgentKind) -> AgentCli:
+        cli = self._clis.get(kind)
         if cli is None:
-            raise unknown_agent(request, list(self._clis))
+            raise unknown_agent(kind, list(self._clis))
         return cli
 
 

@@ -33,6 +33,8 @@ from activities.adapters.runs.states import RunStatus
 from activities.ports import Follow
 from contracts.errors import ErrorClass, ErrorCode, OrchestratorError
 
+SHARED_NETWORK = "container:"
+"""Before the name of another container: both have one loopback device and nothing else."""
 TIMEOUT_LABEL = "codegen-orchestrator.timeout-s"
 _LAUNCHER = "/usr/local/bin/worker-run"
 _DIRECTORY = "/home/worker"
@@ -135,6 +137,19 @@ class ContainerRuns:
                 found.append(path.stem)
         return sorted(found)
 
+    async def end_left_in(self, keeper: str, name: str) -> RunStatus | None:
+        """How a run has ended whose container somebody has removed, by what its launcher left in a volume that the
+        container `keeper` has, too. None if it left nothing there, or if it was ended from outside."""
+        record = self._record(name)
+        said = await self.engine.read_file(keeper, _of_launcher(record.get("number", ""), "ended"), 100) or b""
+        found = _SAID_BY_LAUNCHER.fullmatch(said.decode(errors="replace"))
+        if found is None:
+            return None
+        stopped, labels = bool(record.get("stopped")), record.get("labels", {})
+        gone = ContainerState(name, record["number"], "exited", int(found[1]), False, None, None, labels)
+        ended = _ended(name, gone, stopped=stopped, unseen=True, lasted_s=float(found[2]))
+        return ended if ended.state == "exited" else None
+
     async def _start(self, spec: ContainerSpec, contents: Contents) -> RunStatus:
         async with self._locked(spec.name):
             record = self._record(spec.name)
@@ -162,8 +177,12 @@ class ContainerRuns:
         """Start a created container, whose launcher then waits; None when the engine holds half of it."""
         if contents.fill is not None:
             await contents.fill()
+        if spec.network.startswith(SHARED_NETWORK):
+            # Its launcher reads the host name of the container with which it shares the network.
+            number = {f"{_OF_LAUNCHERS}/number": f"{created.number[:12]}\n".encode()}
+            await self.engine.put_archive(spec.name, _DIRECTORY, archive_of(number, folders=True))
         # Written first, so that after a crash it is known that the command never got its signal to start.
-        self._save(spec.name, {"labels": spec.labels, "told": False})
+        self._save(spec.name, {"labels": spec.labels, "told": False, "number": created.number})
         return created if await self.engine.start(spec.name) else None
 
     async def _launch_anew(self, spec: ContainerSpec, contents: Contents) -> ContainerState:
@@ -312,9 +331,13 @@ def bounded_run(spec: ContainerSpec, timeout_s: int) -> ContainerSpec:
     )
 
 
-def _ended(name: str, state: ContainerState, *, stopped: bool, unseen: bool) -> RunStatus:
-    code = state.exit_code
-    duration = (state.finished_at - state.started_at).total_seconds() if state.started_at and state.finished_at else 0.0
+def _ended(
+    name: str, state: ContainerState, *, stopped: bool, unseen: bool, lasted_s: float | None = None
+) -> RunStatus:
+    """`lasted_s` is for a container of which the engine knows no times any more."""
+    code, duration = state.exit_code, lasted_s or 0.0
+    if state.started_at and state.finished_at:
+        duration = (state.finished_at - state.started_at).total_seconds()
     limit = state.labels.get(TIMEOUT_LABEL, "")
     timed_out = limit.isdigit() and _over_its_time(code, duration, int(limit))
     foreign = code in _ENDED_FROM_OUTSIDE and not (stopped or timed_out or state.out_of_memory)

@@ -30,12 +30,14 @@ from activities.adapters.forge.clones import (
 )
 from activities.adapters.forge.git import temporary_directory
 from activities.adapters.forge.mirror import unreadable
+from activities.adapters.forge.taking_up import BUNDLE, bundle_of, head_to_take, merging, taken_up
 from activities.adapters.runs.contained_files import plain_parts, write_refused
 from activities.adapters.runs.file_lock import file_lock
 from activities.adapters.runs.follower import readable
 from activities.ports import Forge
 from contracts.errors import ErrorCode, OrchestratorError, bounded
 from contracts.steps import PushedBranch, WorkspaceFile, WorkspacePush, WorkspaceReady, WorkspaceRequest
+from contracts.worker_steps import BranchTakeUp, TakenUp
 
 log = structlog.get_logger(__name__)
 
@@ -46,6 +48,7 @@ _BUNDLE = "/out/work.bundle"
 _BUNDLE_TIMEOUT_S = 120
 """Well below what the activity may take: git waits for ever for a pipe that an agent has put into its repository."""
 _MAX_BUNDLE_BYTES = 1024**3
+_MAX_SAID = 20_000
 
 
 def binds_of(worker_id: str) -> tuple[Bind, Bind]:
@@ -117,6 +120,35 @@ class DockerWorkspaces:
                 if error.code in SET_UP_ANEW:
                     await self._set_up_anew(request.worker_id, directory)
                 raise
+
+    async def take_up(self, request: BranchTakeUp) -> TakenUp:
+        """Merge what others have pushed to the task branch into the workspace, in a container without network.
+
+        A second call finds it there. Uncommitted changes stay as they are: where they are in the way, it is a conflict.
+        Raises NOT_FOUND without a workspace, REPOSITORY_UNREADABLE for a repository in which git cannot work; then the
+        workspace has a new one.
+        """
+        mirror = self._forge.mirror(request.repository)
+        head = await head_to_take(mirror, request)
+        if head is None:
+            return TakenUp(state="same", branch_head=request.known)
+        helper = await self._helper(request.worker_id)
+        async with self._locked(request.worker_id), temporary_directory(self._dir / ".drafts") as directory:
+            await asyncio.to_thread((directory / "in").mkdir)
+            await bundle_of(mirror, request.branch, directory / "in" / BUNDLE)
+            await asyncio.to_thread(pack, directory / "in", directory / "bundle.tar")
+            await self._engine.put_archive(helper, WORKSPACE, directory / "bundle.tar")
+            try:
+                return await self._merge(request, head)
+            except OrchestratorError as error:
+                if error.code in SET_UP_ANEW:
+                    await self._set_up_anew(request.worker_id, directory)
+                raise
+
+    async def _merge(self, request: BranchTakeUp, head: str) -> TakenUp:
+        argv = merging(request.branch, BUNDLE)
+        async with self._ended(request.worker_id, argv, read_only=False) as (_, exit_code, said):
+            return taken_up(head, exit_code, said)
 
     async def restore(self, worker_id: str) -> None:
         """Make the workspace whole if somebody removed a part of it, as `docker system prune` does; else nothing.
@@ -199,7 +231,7 @@ class DockerWorkspaces:
         argv = ["git", "bundle", "create", "--quiet", _BUNDLE, "HEAD"]
         async with self._ended(worker_id, argv, read_only=True) as (name, exit_code, said):
             if exit_code != 0:
-                raise unreadable(said or "git ended early")
+                raise unreadable(bounded(said, 500) or "git ended early")
             if not await self._engine.save_file(name, _BUNDLE, target, _MAX_BUNDLE_BYTES):
                 if await self._engine.inspect(name) is None:
                     raise _removed(name)
@@ -216,7 +248,7 @@ class DockerWorkspaces:
         script = f"rm -rf {WORKSPACE}/.git && mkdir -m 700 {WORKSPACE}/.git"
         async with self._ended(worker_id, ["sh", "-c", script], read_only=False) as (_, exit_code, said):
             if exit_code != 0:
-                raise unreadable(said or "what is left of it cannot be removed")
+                raise unreadable(bounded(said, 500) or "what is left of it cannot be removed")
         await self._engine.put_archive(helper_name(worker_id), f"{WORKSPACE}/.git", archive)
 
     @asynccontextmanager
@@ -245,7 +277,7 @@ class DockerWorkspaces:
                 said, _ = output.read_output(name, 0)
             if status.state != "exited":
                 raise _removed(name)
-            yield name, status.exit_code, bounded(readable(said.decode(errors="replace")).strip(), 500)
+            yield name, status.exit_code, bounded(readable(said.decode(errors="replace")).strip(), _MAX_SAID)
         finally:
             await self._runs.remove(name)
 

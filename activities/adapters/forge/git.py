@@ -77,6 +77,12 @@ class GitResult:
         if self.exit_code != 0 and any(word in self.stderr.lower() for word in _BUSY):
             raise _failed((command,), self.stderr, ErrorClass.TRANSIENT)
 
+    def raise_if_failed(self, command: str) -> None:
+        """Raises GIT_FAILED with what git said, unless it has done what it was told to."""
+        self.raise_if_busy(command)
+        if self.exit_code != 0:
+            raise _failed((command,), self.stderr, ErrorClass.PERMANENT)
+
     @property
     def paths(self) -> list[str]:
         """The NUL-separated names that `-z` gives."""

@@ -77,8 +77,8 @@ class BareMirror:
 
         Nothing of the source's configuration, hooks or filters runs. A second call says the same. Raises
         REPOSITORY_DIVERGED when the head does not build on `base_commit`, REPOSITORY_UNREADABLE when the source cannot
-        be read, COMMIT_NOT_ON_REMOTE when the forge does not end up with the head, INVALID_INPUT for an unusable
-        branch.
+        be read, COMMIT_NOT_ON_REMOTE when the forge does not end up with the head, BRANCH_MOVED when others have moved
+        the branch from `expected`, INVALID_INPUT for an unusable branch.
         """
         branch = checked_branch(request.branch)
         incoming = f"refs/orchestrator/incoming/{request.worker_id}"
@@ -87,7 +87,8 @@ class BareMirror:
             raise _diverged(request.base_commit, head)
         if await self._git.depth(head) > _MAX_DEPTH:
             raise unreadable(f"a file in it is nested more than {_MAX_DEPTH} directories deep; move it up")
-        await self._send(head, branch)
+        there = await self._there(branch, head, request.expected)
+        await self._send(head, branch, there)
         await self._compare(source, branch)
         await self._git.run("update-ref", "-d", incoming)
         files = await self._git.changed_files(request.base_commit, head)
@@ -99,9 +100,25 @@ class BareMirror:
     async def _refresh(self) -> None:
         """Bring what is new at the forge into the copy: nothing, where they are one."""
 
-    async def _send(self, commit: str, branch: str) -> None:
-        """Have the forge point the branch to a commit of the copy."""
-        await self._git.run("update-ref", "-m", f"push of {branch}", _ref(branch), commit)
+    async def _there(self, branch: str, head: str, expected: str | None) -> str | None:
+        """Where the branch is, if it is known to be fit to be replaced by `head`; None where nobody has asked.
+
+        Raises BRANCH_MOVED if somebody else has moved it, and `head` does not have what is there.
+        """
+        if expected is None:
+            return None
+        there = await self.commit_of(branch)
+        if there is None or there == expected or await self._git.contains(there, head):
+            return there
+        raise _moved(branch, there)
+
+    async def _send(self, commit: str, branch: str, there: str | None) -> None:
+        """Have the forge point the branch to a commit of the copy; if it is not `there` any more, BRANCH_MOVED."""
+        old = (there,) if there else ()
+        sent = await self._git.run("update-ref", "-m", f"push of {branch}", _ref(branch), commit, *old, check=False)
+        if sent.exit_code != 0 and there and await self._known(_ref(branch)) != there:
+            raise _moved(branch, "another commit")
+        sent.raise_if_failed("update-ref")
 
     async def _head_at_forge(self, branch: str) -> str:
         """What the forge itself says of the branch; empty when there is none."""
@@ -159,6 +176,14 @@ def _diverged(base_commit: str, head: str) -> OrchestratorError:
         f"The agent's commits do not build on the commit that it started from, {base_commit}, so they were not taken. "
         f"{_ANEW}",
         details={"base_commit": base_commit, "head": head},
+    )
+
+
+def _moved(branch: str, there: str) -> OrchestratorError:
+    return OrchestratorError(
+        ErrorCode.BRANCH_MOVED,
+        f"Somebody else has pushed to {branch} ({there[:12]}), and these commits do not have that. "
+        "Nothing was overwritten.",
     )
 
 

@@ -17,7 +17,7 @@ from activities.adapters.release.door.supervised import caddy
 
 _ROOT = Path(activities.__file__).resolve().parents[1]
 _MODULES = {
-    "containers": ("command",),
+    "containers": ("command", "interrupted_builds"),
     "release": (
         "addresses",
         "containers",

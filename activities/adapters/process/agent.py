@@ -7,12 +7,14 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from activities.adapters.agents.base import AgentCli
+from activities.adapters.agents.base import AgentCli, Place, Told
 from activities.adapters.agents.outcome import (
     FRESH,
     MAX_OUTCOME_BYTES,
     ClaimedOutcome,
     EndedTurn,
+    control_file,
+    control_path,
     forgot,
     outcome_of,
     outcome_path,
@@ -20,12 +22,13 @@ from activities.adapters.agents.outcome import (
     prompt_of,
     raise_unless_ended,
     redacted,
+    said_by_stopped,
     secrets_of,
     shared_transcript,
     unknown_agent,
     variables_of,
 )
-from activities.adapters.runs.contained_files import read_inside
+from activities.adapters.runs.contained_files import read_inside, write_inside
 from activities.adapters.runs.follower import LineFollower
 from activities.adapters.runs.states import RunAs
 from activities.adapters.runs.supervisor import BEHIND_THE_PLATFORM, SupervisedCommand, Supervisor
@@ -36,9 +39,13 @@ from contracts.agent_workers import TurnOutcome
 from contracts.artifacts import ArtifactRef
 from contracts.errors import ErrorCode, OrchestratorError
 from contracts.ids import turn_name
+from contracts.models import ModelTurn
 from contracts.states import AgentKind
 from contracts.steps import TurnRequest
+from contracts.worker_steps import TurnControl, TurnLeft
 from runtime.process_mode import model_refused
+
+_MAX_TRANSCRIPT = 64 * 1024 * 1024
 
 
 class ProcessAgentRuntime:
@@ -72,14 +79,14 @@ class ProcessAgentRuntime:
     async def get_ready(self) -> None:
         """Nothing: the programs of agents are on this machine."""
 
-    async def run_turn(self, request: TurnRequest, follow: Follow) -> TurnOutcome:
+    async def run_turn(self, request: TurnRequest, follow: Follow, model: ModelTurn | None = None) -> TurnOutcome:
         """Start or adopt the turn and follow it to its end; never a second agent for the same turn.
 
         An agent that does not know its session any more is started once without it (`fresh_context`). Raises
         OrchestratorError, all permanent: AGENT_LOST when the supervision was killed (a repeat would pay twice),
         AGENT_FAILED after `timeout_s`, STOPPED_BY_PERSON for a turn that was stopped, INVALID_INPUT for an agent
-        that is not set up, CONTAINERS_NEEDED for one with a model unless models are trusted with this machine. A
-        failed agent is not an error but an outcome `failed`.
+        that is not set up (those with a model work in containers only), CONTAINERS_NEEDED for one with a model unless
+        models are trusted with this machine. A failed agent is not an error but an outcome `failed`.
         """
         if request.agent is not AgentKind.SCRIPTED and not self._trusts_models:
             raise model_refused(request.agent)
@@ -98,11 +105,37 @@ class ProcessAgentRuntime:
         for one in (name, name + FRESH):
             await self._supervisor.stop(one)
 
+    async def control_turn(self, control: TurnControl) -> bool:
+        """Put it where the wrapper of the running turn looks; a second call puts the same there."""
+        if not self._cli_of(control.agent).takes_controls:
+            return False
+        name, home = turn_name(control.worker_id, control.turn), self._home(control.worker_id)
+        if self._supervisor.status(name + FRESH).state != "absent":
+            name += FRESH
+        user = self._users.for_owner(control.worker_id, self._workspaces_dir / control.worker_id)
+        await asyncio.to_thread(write_inside, home, control_path(name, control), control_file(control), user)
+        return True
+
+    async def left_by(self, request: TurnRequest) -> TurnLeft:
+        """The session and the output of the last process of a turn that was stopped."""
+        name = turn_name(request.worker_id, request.turn)
+        for one in (name + FRESH, name):
+            if self._supervisor.status(one).state != "absent":
+                content, _ = self._supervisor.read_output(one, 0, _MAX_TRANSCRIPT)
+                reader = self._cli(request).reader()
+                session_id, content = await asyncio.to_thread(said_by_stopped, request, reader, content)
+                return TurnLeft(session_id=session_id, transcript=await self._kept(request, content))
+        return TurnLeft()
+
+    async def _kept(self, request: TurnRequest, content: bytes) -> ArtifactRef:
+        return await self._artifacts.put(f"turn-{request.turn}.jsonl", content, "application/x-ndjson")
+
     async def _run(
         self, request: TurnRequest, follow: Follow, session_id: str | None, suffix: str, base: int
     ) -> EndedTurn:
         name = turn_name(request.worker_id, request.turn) + suffix
         reader = self._cli(request).reader()
+        follow.facts["process"] = name
         await self._supervisor.start(self._command(request, name, session_id))
         hidden = secrets_of(request)
         follower = LineFollower(
@@ -127,25 +160,31 @@ class ProcessAgentRuntime:
                     f"Agent worker {request.worker_id} has no workspace on this machine. Start the task again.",
                 )
             _make_home(home, user)
-        environment = variables_of(request)
-        environment |= cli.environment(home, own_user=user is not None)
-        environment |= {
-            "PATH": self._path,
-            "HOME": str(home),
-            "LANG": "C.UTF-8",
-            "TMPDIR": str(home / "tmp"),
-            "ORCHESTRATOR_OUTCOME": str(home / outcome_path(name)),
-        }
         privileged = user is None and os.geteuid() == 0
-        argv = cli.argv(prompt_of(request), session_id, privileged)
+        told = Told(prompt_of(request), session_id)
+        call = cli.call(told, Place(name, home, workspace, own_user=user is not None, privileged=privileged))
+        environment = (
+            variables_of(request)
+            | dict(call.environment)
+            | {
+                "PATH": self._path,
+                "HOME": str(home),
+                "LANG": "C.UTF-8",
+                "TMPDIR": str(home / "tmp"),
+                "ORCHESTRATOR_OUTCOME": str(home / outcome_path(name)),
+            }
+        )
         return SupervisedCommand(
-            name, argv, workspace, environment, request.timeout_s, user=user, niceness=BEHIND_THE_PLATFORM
+            name, call.argv, workspace, environment, request.timeout_s, user=user, niceness=BEHIND_THE_PLATFORM
         )
 
     def _cli(self, request: TurnRequest) -> AgentCli:
-        cli = self._clis.get(request.agent)
+        return self._cli_of(request.agent)
+
+    def _cli_of(self, kind: AgentKind) -> AgentCli:
+        cli = self._clis.get(kind)
         if cli is None:
-            raise unknown_agent(request, list(self._clis))
+            raise unknown_agent(kind, list(self._clis))
         return cli
 
     def _home(self, worker_id: str) -> Path:
@@ -157,9 +196,8 @@ class ProcessAgentRuntime:
         return parsed_claim(content)
 
     async def _keep_transcript(self, request: TurnRequest, name: str) -> ArtifactRef:
-        content, _ = self._supervisor.read_output(name, 0, 64 * 1024 * 1024)
-        content = await asyncio.to_thread(shared_transcript, request, content)
-        return await self._artifacts.put(f"turn-{request.turn}.jsonl", content, "application/x-ndjson")
+        content, _ = self._supervisor.read_output(name, 0, _MAX_TRANSCRIPT)
+        return await self._kept(request, await asyncio.to_thread(shared_transcript, request, content))
 
 
 def _make_home(home: Path, user: RunAs | None) -> None:

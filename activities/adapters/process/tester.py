@@ -17,10 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
-import activities
 from activities.adapters.forge.git import temporary_directory
-from activities.adapters.packages.pip_settings import INSTALLER_VARIABLES
 from activities.adapters.packages.requirements_check import FILES
+from activities.adapters.process.package_caches import PackageCaches
 from activities.adapters.runs.contained_files import read_inside
 from activities.adapters.runs.file_lock import file_lock
 from activities.adapters.runs.follower import LineFollower
@@ -38,14 +37,11 @@ from activities.adapters.verification.phases import (
 )
 from activities.adapters.verification.steps import (
     MAX_LOG,
-    SETUP_TIMEOUT_S,
     Refused,
-    beats_only,
     check_out,
     judged,
     plain_requirements,
     refuse_without_makefile,
-    setup_failure,
     shown_line,
     tests_lost,
     tests_stopped,
@@ -56,9 +52,7 @@ from contracts.errors import ErrorCode, OrchestratorError
 from contracts.ids import verification_name
 from contracts.steps import VerificationRequest, VerificationResult
 
-_SOURCE_ROOT = Path(activities.__file__).resolve().parent.parent
 _SETUP = "-setup"
-_PASSED_ON = (*INSTALLER_VARIABLES, "HOME")
 
 
 @dataclass(frozen=True)
@@ -98,7 +92,7 @@ class ProcessTester:
         self._forge = forge
         self._work_dir = work_dir
         self._reports = work_dir / ".reports"
-        self._venvs = caches_dir / "venvs"
+        self._packages = PackageCaches(supervisor, caches_dir, python)
         self._users = users
         self._artifacts = artifacts
         self._python = python
@@ -127,7 +121,11 @@ class ProcessTester:
         await self._clear(name)
         self._raise_unless_ended(name, status)
         output, _ = self._supervisor.read_output(name, 0, MAX_LOG)
-        for path, shown in ((self._place(name).project, b"."), (self._venvs, b"venvs"), (self._work_dir, b"")):
+        for path, shown in (
+            (self._place(name).project, b"."),
+            (self._packages.directory, b"venvs"),
+            (self._work_dir, b""),
+        ):
             output = output.replace(str(path).encode(), shown)
         verdict = await judged(request, status, output, phase, report)
         if verdict.failure_class == "infrastructure":
@@ -176,7 +174,7 @@ class ProcessTester:
     async def _check_out(self, request: VerificationRequest, place: _Place) -> None:
         """Exactly the commit's files, from the forge; whatever an earlier attempt left is replaced."""
         async with temporary_directory(self._work_dir / ".drafts") as directory:
-            draft = await check_out(self._forge.mirror(request.repository), request, directory)
+            draft = await check_out(self._forge.mirror(request.repository), request.commit, directory)
             await asyncio.to_thread(remove_tree, place.root)
             place.root.mkdir(mode=0o700, parents=True)
             place.home.mkdir()
@@ -187,25 +185,9 @@ class ProcessTester:
     async def _environment(self, name: str, place: _Place, follow: Follow) -> Path:
         """The shared environment with the project's packages, built once for all that want the same."""
         files = await asyncio.to_thread(plain_requirements, place.project)
-        setup = name + _SETUP
-        argv = [
-            sys.executable, "-m", "activities.adapters.packages.venv_cache",
-            "--cache", str(self._venvs), "--python", self._python, *map(str, files),
-        ]  # fmt: skip
-        known = {key: value for key, value in os.environ.items() if key.upper().startswith(_PASSED_ON)}
-        known |= {"PATH": os.environ.get("PATH", os.defpath), "PYTHONPATH": str(_SOURCE_ROOT), "LANG": "C.UTF-8"}
-        command = SupervisedCommand(setup, argv, self._work_dir, known, SETUP_TIMEOUT_S, niceness=BEHIND_THE_PLATFORM)
-        await self._supervisor.start(command)
-        status, _ = await LineFollower(self._supervisor, beats_only(follow), setup, "", "").follow(setup, lambda _: [])
-        output = self._supervisor.read_output(setup, 0, MAX_LOG)[0].decode(errors="replace")
-        if status.stopped:
-            raise tests_stopped()
-        self._supervisor.remove(setup)
-        if status.state == "exited" and status.exit_code == 0:
-            venv = Path(output.strip().splitlines()[-1])
-            await _stamp(venv, place.project)
-            return venv
-        raise setup_failure(status, output)
+        venv = await self._packages.ready(name + _SETUP, files, self._work_dir, follow)
+        await _stamp(venv, place.project)
+        return venv
 
     def _raise_unless_ended(self, name: str, status: RunStatus) -> None:
         if status.state == "lost":

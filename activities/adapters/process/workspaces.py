@@ -24,17 +24,21 @@ from activities.adapters.forge.clones import (
 )
 from activities.adapters.forge.git import Git, temporary_directory
 from activities.adapters.forge.mirror import unreadable
+from activities.adapters.forge.taking_up import BUNDLE, bundle_of, head_to_take, interrupted, merging, taken_up
 from activities.adapters.runs.contained_files import write_inside
 from activities.adapters.runs.file_lock import file_lock
 from activities.adapters.runs.follower import readable
 from activities.adapters.runs.states import RunAs
+from activities.adapters.runs.supervisor import SupervisedCommand, Supervisor
 from activities.adapters.runs.trees import remove_tree
 from activities.adapters.runs.unprivileged import give
 from activities.adapters.runs.users import UnprivilegedUsers
 from activities.ports import Forge
 from contracts.errors import OrchestratorError, bounded
 from contracts.steps import PushedBranch, WorkspaceFile, WorkspacePush, WorkspaceReady, WorkspaceRequest
+from contracts.worker_steps import BranchTakeUp, TakenUp
 
+_MERGE_TIMEOUT_S = 120
 _MAX_GIT_ENTRIES = 200_000
 _MAX_GIT_DEPTH = 100
 _MAX_CONFIG = 1024 * 1024
@@ -45,7 +49,10 @@ _INCLUDE = re.compile(rb"\[\s*include", re.IGNORECASE)
 class LocalWorkspaces:
     """Implements `Workspaces`. `host_queue` is the task queue of the machine that has the directories."""
 
-    def __init__(self, workspaces_dir: Path, forge: Forge, users: UnprivilegedUsers, host_queue: str) -> None:
+    def __init__(
+        self, workspaces_dir: Path, forge: Forge, users: UnprivilegedUsers, host_queue: str, supervisor: Supervisor
+    ) -> None:
+        self._supervisor = supervisor
         self._dir = workspaces_dir
         self._forge = forge
         self._users = users
@@ -97,6 +104,48 @@ class LocalWorkspaces:
                 await self._set_up_anew(request.worker_id, workspace)
             raise
         return pushed
+
+    async def take_up(self, request: BranchTakeUp) -> TakenUp:
+        """Merge what others have pushed to the task branch into the workspace, as the agent's user.
+
+        A second call finds it there. Uncommitted changes stay as they are: where they are in the way, it is a conflict.
+        Raises NOT_FOUND without a workspace, REPOSITORY_UNREADABLE for a repository in which git cannot work; then the
+        workspace has a new one.
+        """
+        mirror = self._forge.mirror(request.repository)
+        head = await head_to_take(mirror, request)
+        if head is None:
+            return TakenUp(state="same", branch_head=request.known)
+        workspace, user = self._existing(request.worker_id), self._user(request.worker_id)
+        async with temporary_directory(self._dir / ".drafts") as directory:
+            await bundle_of(mirror, request.branch, directory / BUNDLE)
+            content = await asyncio.to_thread((directory / BUNDLE).read_bytes)
+            await asyncio.to_thread(write_inside, workspace, BUNDLE, content, user)
+        try:
+            await asyncio.to_thread(_check_repository, workspace)
+            return await self._merge(request, head, workspace, user)
+        except OrchestratorError as error:
+            if error.code in SET_UP_ANEW:
+                await self._set_up_anew(request.worker_id, workspace)
+            raise
+
+    async def _merge(self, request: BranchTakeUp, head: str, workspace: Path, user: RunAs | None) -> TakenUp:
+        """In a process that is ended with all that it has started."""
+        name = f"take-up-{request.worker_id}"
+        await self._supervisor.stop(name, grace_s=0)
+        self._supervisor.remove(name)
+        path = {"PATH": os.environ.get("PATH", os.defpath), "HOME": "/nonexistent", "LANG": "C.UTF-8"}
+        command = SupervisedCommand(name, merging(request.branch, BUNDLE), workspace, path, _MERGE_TIMEOUT_S, user=user)
+        await self._supervisor.start(command)
+        try:
+            status = await self._supervisor.wait(name)
+            said, _ = self._supervisor.read_output(name, 0)
+        finally:
+            await self._supervisor.stop(name, grace_s=0)
+            self._supervisor.remove(name)
+        if status.state != "exited":
+            raise interrupted()
+        return taken_up(head, status.exit_code, said.decode(errors="replace"))
 
     async def remove(self, worker_id: str) -> None:
         """Remove the clone; the forge keeps what was pushed. Removing what is gone changes nothing."""

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from activities.adapters.containers import command as docker
+from activities.adapters.containers.interrupted_builds import shm_size, was_left_by
 from activities.adapters.release import directory
 from activities.adapters.release import engine_socket as engine
 from activities.adapters.release.directory import ProjectPlace
@@ -262,6 +263,7 @@ async def build_image(place: ProjectPlace, release_id: str, commit: str, context
 
     Raises PLAYBOOK_FAILED with the end of the build's output.
     """
+    await _tidy_after_interrupted_builds(place)
     tag = image_tag(place, release_id)
     with context.open("rb") as file:
         content = hashlib.file_digest(file, "sha256").hexdigest()
@@ -272,7 +274,7 @@ async def build_image(place: ProjectPlace, release_id: str, commit: str, context
         return str(built[0]["Id"])
     arguments = [part for name, value in labels.items() for part in ("--label", f"{name}={value}")]
     # The network of the server: names of package registries resolve as they do there.
-    arguments += ["--network", "host", "--force-rm"]
+    arguments += ["--network", "host", "--force-rm", "--shm-size", str(shm_size(place.slug))]
     argv = [docker.program(), "build", *arguments, "--tag", tag, "-"]
     began = time.time()
     # What a Dockerfile runs may write without end, and whatever it likes.
@@ -288,6 +290,15 @@ async def build_image(place: ProjectPlace, release_id: str, commit: str, context
     if found is None:
         raise _removed(f"the image {tag}")
     return str(found["Id"])
+
+
+async def _tidy_after_interrupted_builds(place: ProjectPlace) -> None:
+    """Remove the containers of steps that nobody carries out any more: one build of a project runs at a time."""
+    for one in await engine.call("GET", "/containers/json", {"all": 1}):
+        path = f"/containers/{one['Id']}"
+        found = await engine.find(f"{path}/json")
+        if found is not None and was_left_by(place.slug, found):
+            await engine.try_call("DELETE", path, query={"force": 1, "v": 1})
 
 
 async def _refuse_full_disk() -> None:

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import re
+import time
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Protocol
+from typing import Protocol, Self
 
 from activities.adapters.runs.states import RunStatus
 from activities.ports import Follow
-from contracts.progress import FineEvent, ProgressEvent
+from contracts.progress import FineEvent, FineKind, ProgressEvent
 
 _REPORT_S = 0.5
 _CHUNK = 65536
 _MAX_LINE = 4 * 1024 * 1024
 _CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
+_THOUGHT_S = 2.0
 _MAX_EVENTS = 200
 """Fine events of one chunk: a program that prints without end is not shown line by line."""
 
@@ -23,6 +25,22 @@ _MAX_EVENTS = 200
 def readable(text: str) -> str:
     """Without colours and control characters, which neither a database nor a terminal should be given."""
     return _CONTROL.sub("", text)
+
+
+class Shown(str):
+    """A text for people that says what kind of thing it tells of."""
+
+    kind: FineKind | None
+
+    def __new__(cls, text: str, kind: FineKind | None) -> Self:
+        made = super().__new__(cls, text)
+        made.kind = kind
+        return made
+
+
+def like(text: str, before: str) -> str:
+    """`text`, which was made of `before`, as the same kind of thing."""
+    return Shown(text, before.kind) if isinstance(before, Shown) else text
 
 
 class Followed(Protocol):
@@ -72,6 +90,7 @@ class LineFollower:
         self._key = key
         self._request_id = request_id
         self._task_id = task_id
+        self._thought_at = -_THOUGHT_S
 
     async def follow(self, name: str, shown: Callable[[bytes], list[str]], base: int = 0) -> tuple[RunStatus, int]:
         """Report until the run has ended, at least twice a second; return its end and the offset after it.
@@ -100,12 +119,28 @@ class LineFollower:
     ) -> None:
         events = []
         for start, line in lines:
-            texts = [text for text in map(readable, shown(line)) if text.strip()]
+            texts = [like(text, told) for told in shown(line) if (text := readable(told)).strip()]
             if base + start + len(line) >= self._follow.offset:
-                events += [self._event(base + start, number, text) for number, text in enumerate(texts)]
+                kept = [(number, text) for number, text in enumerate(texts) if self._is_due(text)]
+                events += [self._event(base + start, number, text) for number, text in kept]
         await self._follow.report(events[:_MAX_EVENTS], max(after, self._follow.offset))
+
+    def _is_due(self, text: str) -> bool:
+        """Thoughts come by the dozen: one at a time is shown, and all of them are in the transcript."""
+        if not isinstance(text, Shown) or text.kind != "thought":
+            return True
+        now = time.monotonic()
+        due = now - self._thought_at >= _THOUGHT_S
+        self._thought_at = now if due else self._thought_at
+        return due
 
     def _event(self, offset: int, number: int, text: str) -> FineEvent:
         key = f"{self._key}:{offset}" if number == 0 else f"{self._key}:{offset}.{number}"
-        event = ProgressEvent(type="progress", request_id=self._request_id, task_id=self._task_id, message=text[:4000])
+        event = ProgressEvent(
+            type="progress",
+            request_id=self._request_id,
+            task_id=self._task_id,
+            message=text[:4000],
+            kind=text.kind if isinstance(text, Shown) else None,
+        )
         return FineEvent(key=key, event=event)

@@ -30,23 +30,23 @@ class Refused(Exception):
         self.verdict = verdict
 
 
-async def check_out(mirror: Mirror, request: VerificationRequest, directory: Path) -> Path:
+async def check_out(mirror: Mirror, commit: str, directory: Path) -> Path:
     """Exactly the commit's files, without a repository, in a new folder of `directory`.
 
     Raises OrchestratorError COMMIT_NOT_ON_REMOTE when the forge does not have the commit.
     """
     try:
-        await mirror.fetch(request.commit)
+        await mirror.fetch(commit)
     except OrchestratorError as error:
         if error.code is not ErrorCode.NOT_FOUND:
             raise
-        reason = f"The forge does not have the commit {request.commit[:12]}."
+        reason = f"The forge does not have the commit {commit[:12]}."
         raise OrchestratorError(ErrorCode.COMMIT_NOT_ON_REMOTE, reason) from error
     draft = directory / "project"
     await Git(directory).run(
         "clone", "--quiet", "--shared", "--no-checkout", "--template=", "--", str(mirror.directory), str(draft)
     )
-    await Git(draft).run("checkout", "--quiet", "--detach", request.commit, "--")
+    await Git(draft).run("checkout", "--quiet", "--detach", commit, "--")
     await asyncio.to_thread(shutil.rmtree, draft / ".git")
     return draft
 

@@ -54,7 +54,7 @@ class Chain:
         self.users = UnprivilegedUsers(root, cli.programs, python if own else None, machine=root / "machine")
         artifacts = DirectoryArtifactStore(root / "artifacts")
         workspaces_dir = root / "workspaces"
-        self.workspaces = LocalWorkspaces(workspaces_dir, self.forge, self.users, "agents")
+        self.workspaces = LocalWorkspaces(workspaces_dir, self.forge, self.users, "agents", self.supervisor)
         self.runtime = ProcessAgentRuntime(
             self.supervisor, root / "homes", workspaces_dir, [cli], self.users, artifacts
         )

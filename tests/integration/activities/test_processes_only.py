@@ -11,7 +11,7 @@ import pytest
 
 from activities.adapters.process.workspaces import LocalWorkspaces
 from activities.adapters.runs.states import RunAs
-from activities.adapters.runs.supervisor import BEHIND_THE_PLATFORM
+from activities.adapters.runs.supervisor import BEHIND_THE_PLATFORM, Supervisor
 from activities.adapters.runs.users import UnprivilegedUsers
 from contracts.errors import ErrorCode, OrchestratorError
 from contracts.steps import WorkspaceFile, WorkspaceRequest
@@ -96,7 +96,9 @@ async def test_everything_in_the_workspace_belongs_to_the_agents_user(bench: Ben
             return RunAs(23456, 23456)
 
     bench.commit({"README.md": "x"})
-    workspaces = LocalWorkspaces(bench.root / "workspaces", bench.forge, Always(bench.root), "agents")
+    workspaces = LocalWorkspaces(
+        bench.root / "workspaces", bench.forge, Always(bench.root), "agents", Supervisor(bench.root / "runs")
+    )
     ready = await workspaces.prepare(WorkspaceRequest(worker_id=bench.worker, repository=REPOSITORY, branch=BRANCH))
     await workspaces.write_file(WorkspaceFile(worker_id=bench.worker, path="docs/wish.md", content="content"))
     place = workspace(bench)

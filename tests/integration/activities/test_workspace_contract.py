@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from contracts.errors import ErrorCode, OrchestratorError
+from contracts.steps import WorkspacePush
+from contracts.worker_steps import PUSHED, BranchTakeUp
 from tests.support.services.runtimes import BRANCH, REPOSITORY, Bench, git, working
 
 pytestmark = pytest.mark.timeout(300)
@@ -172,3 +174,79 @@ async def test_a_new_workspace_continues_the_pushed_branch(bench: Bench) -> None
     assert refused.value.code is ErrorCode.NOT_FOUND
     assert (await bench.prepare()).base_commit == base
     assert await bench.told("git rev-parse HEAD", turn=91) == head
+
+
+def pushed(bench: Bench, files: dict[str, str]) -> str:
+    """What a person pushes to the work branch; the commit."""
+    bare, work = bench.forge.mirror(REPOSITORY).directory, bench.root / f"person-{len(list(bench.root.iterdir()))}"
+    git(bench.root, "clone", "--quiet", str(bare), str(work))
+    git(work, "checkout", "--quiet", "-B", BRANCH, f"origin/{BRANCH}")
+    for path, content in files.items():
+        (work / path).write_text(content)
+    git(work, "add", "--all")
+    git(work, "commit", "--quiet", "--message", "By hand")
+    git(work, "push", "--quiet", "origin", BRANCH)
+    return git(work, "rev-parse", "HEAD")
+
+
+async def one_turn(bench: Bench) -> WorkspacePush:
+    """A workspace with a turn behind it; how the next push is made."""
+    base = (await bench.prepare()).base_commit
+    await bench.told(f"echo agent > shared.txt; {COMMIT}")
+    first = await bench.runtime.workspaces().push(bench.pushing(base))
+    return bench.pushing(base).model_copy(update={"expected": first.commit})
+
+
+def taking(push: WorkspacePush) -> BranchTakeUp:
+    return BranchTakeUp(worker_id=push.worker_id, repository=push.repository, branch=push.branch, known=push.expected)
+
+
+@processes_in_the_gate
+async def test_what_a_person_pushes_is_in_the_workspace_before_the_next_turn(bench: Bench) -> None:
+    push = await one_turn(bench)
+    workspaces = bench.runtime.workspaces()
+    assert (await workspaces.take_up(taking(push))).state == "same"
+    theirs = pushed(bench, {"by-hand.txt": "mine"})
+    taken = await workspaces.take_up(taking(push))
+    assert (taken.state, taken.branch_head, taken.files) == ("taken", theirs, ["by-hand.txt"])
+    assert (await workspaces.take_up(taking(push))).state == "same"
+    seen = await bench.told("git rev-parse HEAD; cat by-hand.txt; ls -A | grep -c bundle", turn=91)
+    assert seen.split() == [theirs, "mine0"]
+
+
+@processes_in_the_gate
+async def test_a_push_overwrites_nothing_that_others_have_pushed_meanwhile(bench: Bench) -> None:
+    push = await one_turn(bench)
+    workspaces = bench.runtime.workspaces()
+    await bench.told(f"echo more > agent.txt; {COMMIT}", turn=91)
+    theirs = pushed(bench, {"by-hand.txt": "mine"})
+    with pytest.raises(OrchestratorError) as refused:
+        await workspaces.push(push)
+    assert refused.value.code is ErrorCode.BRANCH_MOVED
+    assert git(bench.forge.mirror(REPOSITORY).directory, "rev-parse", BRANCH) == theirs
+    taken = await workspaces.take_up(taking(push))
+    assert (taken.state, taken.files) == ("taken", ["by-hand.txt"])
+    both = await workspaces.push(push.model_copy(update={"expected": taken.branch_head}))
+    assert sorted(both.files_changed) == ["agent.txt", "by-hand.txt", "shared.txt"]
+
+
+@processes_in_the_gate
+async def test_what_does_not_fit_is_named_and_left_where_the_agent_can_merge_it(bench: Bench) -> None:
+    push = await one_turn(bench)
+    await bench.told(f"echo agents > shared.txt; {COMMIT}", turn=91)
+    theirs = pushed(bench, {"shared.txt": "persons"})
+    taken = await bench.runtime.workspaces().take_up(taking(push))
+    assert (taken.state, taken.branch_head, taken.files) == ("conflict", theirs, ["shared.txt"])
+    seen = await bench.told(f"git status --porcelain; cat shared.txt; git rev-parse {PUSHED}", turn=92)
+    assert seen.split() == ["agents", theirs]
+
+
+@processes_in_the_gate
+async def test_what_is_not_committed_is_in_the_way_and_stays(bench: Bench) -> None:
+    push = await one_turn(bench)
+    await bench.told("echo draft > shared.txt", turn=91)
+    pushed(bench, {"shared.txt": "persons"})
+    taken = await bench.runtime.workspaces().take_up(taking(push))
+    assert taken.state == "conflict"
+    assert any("shared.txt" in name for name in taken.files)
+    assert await bench.told("cat shared.txt", turn=92) == "draft"

@@ -21,7 +21,7 @@ from aiogram.exceptions import (
     TelegramUnauthorizedError,
 )
 from aiogram.methods.base import Response
-from aiogram.types import BotCommand, InlineKeyboardButton, InlineKeyboardMarkup, ReplyParameters
+from aiogram.types import BotCommand, BufferedInputFile, InlineKeyboardButton, InlineKeyboardMarkup, ReplyParameters
 from aiohttp import web
 from pydantic import BaseModel
 
@@ -346,3 +346,32 @@ async def test_every_reply_is_what_the_documentation_says(url: str, bot: Bot, te
             assert reply.status == 200, (name, body)
             parsed = Response[SPECIFICATION[name.lower()].__returning__].model_validate(body)  # type: ignore[misc]
             assert unknown_fields(parsed.result) == [], name
+
+
+async def test_a_photo_is_uploaded_with_a_caption_and_answers_a_message(bot: Bot, telegram: Telegram) -> None:
+    picture = b"\x89PNG\r\n\x1a\n..."
+    first = await bot.send_message(ANN, "see")
+    sent = await bot.send_photo(
+        ANN,
+        BufferedInputFile(picture, "page.png"),
+        caption="<b>A page</b>",
+        reply_parameters=ReplyParameters(message_id=first.message_id),
+    )
+    assert (sent.caption, sent.text) == ("A page", None)
+    assert sent.photo
+    shown = telegram.chats[ANN].find(sent.message_id)
+    assert shown is not None
+    assert (shown.photo, shown.text, shown.reply_to) == (picture, "A page", first.message_id)
+
+
+@pytest.mark.parametrize(
+    ("photo", "caption", "error"),
+    [
+        (BufferedInputFile(b"text", "page.png"), "", "IMAGE_PROCESS_FAILED"),
+        (BufferedInputFile(b"\x89PNG\r\n", "page.png"), "x" * 1025, "caption is too long"),
+        ("https://example.com/page.png", "", "is uploaded"),
+    ],
+)
+async def test_what_is_no_photo_is_refused(bot: Bot, photo: Any, caption: str, error: str) -> None:
+    with pytest.raises(TelegramBadRequest, match=error):
+        await bot.send_photo(ANN, photo, caption=caption)

@@ -26,16 +26,11 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
+@pytest.mark.deep  # the gate's stories scaffold projects and run these checks, too
 @pytest.mark.timeout(400)
 @pytest.mark.parametrize(
     "modules",
-    [
-        pytest.param(["backend"], marks=pytest.mark.deep),
-        pytest.param(["tg_bot"], marks=pytest.mark.deep),
-        pytest.param(["backend", "web"], marks=pytest.mark.deep),
-        pytest.param(["backend", "tg_bot"], marks=pytest.mark.deep),
-        ["backend", "web", "tg_bot"],
-    ],
+    [["backend"], ["tg_bot"], ["backend", "web"], ["backend", "tg_bot"], ["backend", "web", "tg_bot"]],
     ids="+".join,
 )
 def test_a_fresh_project_passes_its_own_checks(modules: list[str], tmp_path: Path, environments: Environments) -> None:

@@ -42,6 +42,17 @@ async def repair(stack: Stack) -> Story:
     return story
 
 
+async def planned(stack: Stack) -> Story:
+    """A person approves the plan; what is built is checked, or it is said that nobody could."""
+    story = await Story.begin(stack)
+    await stack.ok("settings", "set", "plan_approval", "ask", "--project", story.project)
+    task_id = await story.start("engineering", "planned", f"{ENTITY}. Sort them by size")
+    story.seen["question"] = await story.answered("approve")
+    story.seen["task"] = await story.ended(task_id, "completed")
+    story.seen["stages"] = await stages(stack, task_id)
+    return story
+
+
 async def same_failure(stack: Stack) -> Story:
     """The same failure twice goes to a person, who stops it."""
     story = await Story.begin(stack)
@@ -171,6 +182,7 @@ async def side_by_side(stack: Stack) -> Story:
 SCENARIOS: dict[str, Scenario] = {
     "happy": happy,
     "repair": repair,
+    "planned": planned,
     "same-failure": same_failure,
     "empty-claim": empty_claim,
     "question": question,

@@ -124,8 +124,9 @@ class ProcessRuntime:
 
     def workspaces(self) -> LocalWorkspaces:
         return LocalWorkspaces(
-            self.root / "workspaces", self.forge, UnprivilegedUsers(self.root, machine=self.root / "machine"), "agents"
-        )
+            self.root / "workspaces", self.forge, UnprivilegedUsers(self.root, machine=self.root / "machine"), "agents",
+            Supervisor(self.root / "runs"),
+        )  # fmt: skip
 
     def agent(self) -> ProcessAgentRuntime:
         program = self.root / "agent.py"

@@ -15,9 +15,11 @@ from activities.ports import Follow
 from contracts import ids
 from contracts.agent_workers import TurnOutcome
 from contracts.base import utc_now
+from contracts.costs import CostEstimate, CostEstimateRequest
 from contracts.departments import ScaffolderMessage
 from contracts.errors import ErrorCode, OrchestratorError
 from contracts.maintenance import OpenTask, Tidied
+from contracts.models import ModelBudget, ModelLimit, ModelSpending, ModelTurn, OpenModelTurn, RaiseModelBudget
 from contracts.nouns import DeploymentDTO, DeploymentRecord, PortAllocationDTO, ReleaseHealth
 from contracts.progress import FineEvent, Projection, ProjectionAck
 from contracts.states import ProjectStatus, ReleaseState, TaskState
@@ -47,6 +49,15 @@ from contracts.steps import (
     WorkspacePush,
     WorkspaceReady,
     WorkspaceRequest,
+)
+from contracts.worker_steps import (
+    AgentWorkerAck,
+    AgentWorkerProjection,
+    BranchTakeUp,
+    OpenWorker,
+    TakenUp,
+    TurnControl,
+    TurnLeft,
 )
 from tests.support.patience import within
 
@@ -90,6 +101,7 @@ class FakePlatform:
     secrets: dict[str, str] = field(default_factory=dict)
     books: dict[str, DeploymentDTO] = field(default_factory=dict)
     events: dict[str, FineEvent] = field(default_factory=dict)
+    workers: dict[str, list[AgentWorkerProjection]] = field(default_factory=dict)
     last_seq: dict[str, int] = field(default_factory=dict)
     refusals: int = 0
     project_name: str | None = None
@@ -106,6 +118,33 @@ class FakePlatform:
     rounds: int = 0
     round_errors: list[Exception] = field(default_factory=list)
     serving: str | None = None
+    turn_refusal: ModelLimit | None = None
+    spendings: dict[str, ModelSpending] = field(default_factory=dict)
+    """What turns have spent, by `<worker_id>:<turn>`."""
+
+    async def open_model_turn(self, request: OpenModelTurn) -> ModelTurn:
+        self.spendings.setdefault(f"{request.worker_id}:{request.turn}", ModelSpending())
+        token = hashlib.sha256(f"{request.worker_id}/{request.turn}".encode()).hexdigest()
+        return ModelTurn(token=f"omt-{token}", model=request.model, refused=self.turn_refusal)
+
+    async def model_spending(self, worker_id: str, turn: int) -> ModelSpending:
+        try:
+            return self.spendings[f"{worker_id}:{turn}"]
+        except KeyError:
+            raise OrchestratorError(ErrorCode.NOT_FOUND, "There is no such turn.") from None
+
+    async def end_model_turn(self, worker_id: str, turn: int) -> ModelSpending:
+        return await self.model_spending(worker_id, turn)
+
+    raised: dict[str, RaiseModelBudget] = field(default_factory=dict)
+
+    async def raise_model_budget(self, request: RaiseModelBudget) -> ModelBudget:
+        self.raised.setdefault(request.request_id, request)
+        limit = 5 + sum(one.add_usd for one in self.raised.values())
+        return ModelBudget(scope=request.scope, scope_id=request.scope_id, limit_usd=limit)
+
+    async def estimate_cost(self, request: CostEstimateRequest) -> CostEstimate:
+        return CostEstimate(task_id=request.task_id)
 
     async def open_tasks(self) -> list[OpenTask]:
         self.rounds += 1
@@ -151,6 +190,21 @@ class FakePlatform:
     def open_question(self, task_id: str) -> str | None:
         questions = {p.question.id: p.question for p in self.of(task_id) if p.question}
         return next((q.id for q in questions.values() if q.state == "open"), None)
+
+    async def record_worker(self, projection: AgentWorkerProjection) -> AgentWorkerAck:
+        known = self.workers.setdefault(projection.worker_id, [])
+        if known and known[-1].seq >= projection.seq:
+            return AgentWorkerAck(accepted=False)
+        known.append(projection)
+        return AgentWorkerAck(accepted=True)
+
+    async def open_workers(self) -> list[OpenWorker]:
+        """None: what they are compared with is told by the test of the real API."""
+        return []
+
+    def life(self, worker_id: str) -> list[str]:
+        """The kinds of what an agent worker has told of its life."""
+        return [told.event.type for told in self.workers.get(worker_id, []) if told.event]
 
     async def has_ended(self, task_id: str) -> bool:
         state = self.state(task_id)
@@ -284,6 +338,14 @@ class FakeWorkspaces:
     remove_step: Step = field(default_factory=Step)
     push_step: Step = field(default_factory=Step)
     push_errors: list[OrchestratorError] = field(default_factory=list)
+    pushes: list[WorkspacePush] = field(default_factory=list)
+    takings: list[TakenUp] = field(default_factory=list)
+    """What people have pushed: one is taken up each time it is looked for."""
+
+    async def take_up(self, request: BranchTakeUp) -> TakenUp:
+        if self.takings:
+            return self.takings.pop(0)
+        return TakenUp(state="same", branch_head=request.known)
 
     async def prepare(self, request: WorkspaceRequest) -> WorkspaceReady:
         if self.prepare_error:
@@ -300,6 +362,7 @@ class FakeWorkspaces:
 
     async def push(self, request: WorkspacePush) -> PushedBranch:
         await self.push_step.pass_through()
+        self.pushes.append(request)
         if self.push_errors:
             raise self.push_errors.pop(0)
         return PushedBranch(
@@ -329,7 +392,7 @@ class FakeAgentRuntime:
     stopped: list[TurnRequest] = field(default_factory=list)
     done: dict[str, TurnOutcome] = field(default_factory=dict)
 
-    async def run_turn(self, request: TurnRequest, follow: Follow) -> TurnOutcome:
+    async def run_turn(self, request: TurnRequest, follow: Follow, model: ModelTurn | None = None) -> TurnOutcome:
         self.attempts.append(request)
         name = ids.turn_name(request.worker_id, request.turn)
         if name not in self.done:
@@ -343,9 +406,23 @@ class FakeAgentRuntime:
             self.done[name] = script.model_copy(update={"turn": request.turn, "session_id": "session-1"})
         return self.done[name]
 
+    controls: list[TurnControl] = field(default_factory=list)
+    takes_controls: bool = True
+    ends_when_asked: bool = True
+    left: TurnLeft = field(default_factory=TurnLeft)
+
     async def stop_turn(self, request: TurnRequest) -> None:
         self.stopped.append(request)
         self.step.stopped.set()
+
+    async def control_turn(self, control: TurnControl) -> bool:
+        self.controls.append(control)
+        if self.takes_controls and self.ends_when_asked and control.kind == "cancel":
+            self.step.released.set()
+        return self.takes_controls
+
+    async def left_by(self, request: TurnRequest) -> TurnLeft:
+        return self.left
 
 
 @dataclass

@@ -18,11 +18,11 @@ from contracts.questions import AnswerAccepted, AnswerCommand
 from contracts.states import ActorVia, DeployAction, Role
 from runtime.temporal.gateway import Gateway
 from tests.support.eventually import eventually
+from tests.support.workflows.fake_acceptance import FakeAcceptance, FakeCheckWriter, FakePlanner, PromisingPlatform
 from tests.support.workflows.fakes import (
     FakeAgentRuntime,
     FakeForge,
     FakePlanReader,
-    FakePlatform,
     FakeTarget,
     FakeTester,
     FakeWorkspaces,
@@ -53,12 +53,15 @@ class World:
 
     client: Client
     project_id: str = field(default_factory=lambda: f"p-{uuid4().hex[:10]}")
-    platform: FakePlatform = field(default_factory=FakePlatform)
+    platform: PromisingPlatform = field(default_factory=PromisingPlatform)
     forge: FakeForge = field(default_factory=FakeForge)
     workspaces: FakeWorkspaces = field(default_factory=FakeWorkspaces)
     tester: FakeTester = field(default_factory=FakeTester)
     plans: FakePlanReader = field(default_factory=FakePlanReader)
     target: FakeTarget = field(default_factory=FakeTarget)
+    planner: FakePlanner = field(default_factory=FakePlanner)
+    check_writer: FakeCheckWriter = field(default_factory=FakeCheckWriter)
+    acceptance: FakeAcceptance = field(default_factory=FakeAcceptance)
 
     def __post_init__(self) -> None:
         self.runtime = FakeAgentRuntime(self.workspaces)
@@ -79,6 +82,10 @@ class World:
             target=self.target,
             platform=self.platform,
             workflow_client=self.workflow_client,
+            planner=self.planner,
+            check_writer=self.check_writer,
+            acceptance=self.acceptance,
+            descriptions=self.acceptance,
         )
 
     def spec(self) -> ProjectSpec:

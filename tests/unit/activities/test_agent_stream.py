@@ -10,14 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from activities.adapters.agents.claude_code import ClaudeCode
 from activities.adapters.agents.scripted_cli import ScriptedAgent
 from activities.adapters.agents.stream import StreamJson
 from activities.adapters.runs.bounded_log import BoundedLog
-from activities.adapters.runs.follower import LineFollower, LineSplitter
+from activities.adapters.runs.follower import LineFollower, LineSplitter, Shown
 from activities.adapters.runs.states import RunState, RunStatus
 from activities.ports import Follow
-from contracts.progress import FineEvent
+from contracts.progress import FineEvent, FineKind
 from runtime.other_users import blocked_at
 
 
@@ -101,12 +100,13 @@ def test_lines_and_their_offsets_do_not_depend_on_how_the_output_was_cut(lines: 
 
 @dataclass
 class Ended:
-    """A run that has printed one line and is then in `state`."""
+    """A run that has printed this and is then in `state`."""
 
     state: RunState
+    output: bytes = b"hi\n"
 
     def read_output(self, name: str, offset: int, limit: int = 65536) -> tuple[bytes, int]:
-        return b"hi\n"[offset:], 3
+        return self.output[offset:], len(self.output)
 
     async def wait(self, name: str) -> RunStatus:
         return RunStatus(name, self.state)
@@ -124,13 +124,6 @@ async def test_a_run_that_was_removed_while_it_was_followed_is_lost_and_not_ende
     follower = LineFollower(Ended(state), Follow(0, report), "eng-1:1", "r1", "eng-1")
     status, offset = await follower.follow("turn-eng-1-1", lambda line: [line.decode()])
     assert (status.state, offset, said) == (end, 3, ["hi"])
-
-
-def test_the_real_agent_is_called_headless_and_resumes() -> None:
-    argv = ClaudeCode(Path("/bin/claude")).argv("hi", "s1", privileged=False)
-    assert argv[:3] == ["/bin/claude", "-p", "hi"]
-    assert argv[-2:] == ["--resume", "s1"]
-    assert "--dangerously-skip-permissions" in argv
 
 
 def test_the_scripted_agent_asks_for_no_permissions_as_root() -> None:
@@ -172,3 +165,22 @@ def test_a_path_is_reachable_when_others_may_enter_every_part(tmp_path: Path, mo
     gate.chmod(mode)
     found = blocked_at(gate / "inside")
     assert (found == gate) is blocked or (found is not None and found in gate.parents)
+
+
+async def test_events_say_what_they_are_about_and_thoughts_are_throttled() -> None:
+    lines = [b"a thought", b"another", b"a command", b"plain"]
+    events: list[FineEvent] = []
+
+    async def report(more: list[FineEvent], offset: int) -> None:
+        events.extend(more)
+
+    def shown(line: bytes) -> list[str]:
+        kinds: dict[bytes, FineKind] = {b"a thought": "thought", b"another": "thought", b"a command": "command"}
+        text = line.decode()
+        return [Shown(text, kinds[line]) if line in kinds else text]
+
+    ended = Ended("exited", b"\n".join(lines) + b"\n")
+    await LineFollower(ended, Follow(0, report), "w:1", "r", "t").follow("run", shown)
+    assert [(one.event.message, one.event.kind) for one in events] == [
+        ("a thought", "thought"), ("a command", "command"), ("plain", None),
+    ]  # fmt: skip

@@ -17,17 +17,22 @@ from contracts import (
     artifacts,
     base,
     chat,
+    costs,
     criteria,
     departments,
     maintenance,
+    models,
     nouns,
     progress,
     project_settings,
     project_spec,
     questions,
+    retries,
     states,
     steps,
     subjects,
+    worker_nouns,
+    worker_steps,
 )
 from contracts.wording import in_words
 from runtime.settings import Settings
@@ -35,8 +40,8 @@ from runtime.settings import Settings
 PUBLIC = {"/health", "/healthz"}
 FOR_EVERY_KEY = {"/whoami"}
 MODULES = (
-    access, agent_workers, artifacts, base, chat, criteria, departments, maintenance, nouns, progress, project_settings,
-    project_spec, questions, states, steps, subjects,
+    access, agent_workers, artifacts, base, chat, costs, criteria, departments, maintenance, models, nouns, progress,
+    project_settings, project_spec, questions, retries, states, steps, subjects, worker_nouns, worker_steps,
 )  # fmt: skip
 
 

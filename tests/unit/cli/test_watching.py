@@ -5,7 +5,7 @@ import pytest
 from cli.client.watching import show_ending
 from cli.terminal.output import Output
 from contracts.base import utc_now
-from contracts.names import LINK_OF
+from contracts.names import LINK_OF, SCREENSHOT
 from contracts.nouns import TaskDTO
 from contracts.states import TaskKind, TaskState
 from contracts.subjects import Subject
@@ -27,6 +27,17 @@ def test_what_was_not_built_is_listed_with_its_words_and_the_reason(capsys: pyte
     assert "Books: title" not in shown
     show_ending(task(built), Output(as_json=False))
     assert "Not built" not in capsys.readouterr().out
+
+
+def test_what_was_checked_and_what_nobody_could_check_is_listed_too(capsys: pytest.CaptureFixture[str]) -> None:
+    proof = {"reference": "GET /books", "text": "200, two books"}
+    met = {"id": "p1", "sentence": "books has title.", "words": "Books: title", "state": "met", "proof": proof}
+    unknown = {"id": "p2", "sentence": "fast", "words": "fast", "state": "not_checkable"}
+    show_ending(task(met, unknown, result={f"{SCREENSHOT}1": "artifact://x"}), Output(as_json=False))
+    shown = capsys.readouterr().out
+    assert "Built:\n  Books: title  (200, two books)" in shown
+    assert "Not checked:\n  fast  (fast)" in shown
+    assert "orchestrator task screenshots dlv-0123456789ab" in shown
 
 
 def test_every_fact_of_a_result_has_a_name_of_its_own_in_words(capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,6 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
+from contracts.criteria import Criterion, reason, verdict_text, with_claims
 from contracts.departments import EngineeringMessage
 from contracts.legacy import normalise
 from contracts.project_spec import ProjectSpec
@@ -57,3 +58,34 @@ def test_an_approval_outlives_what_checks_have_shown() -> None:
     assert spec.model_copy(update={"acceptance": [not_met]}).fingerprint() == spec.fingerprint()
     other = not_met.model_copy(update={"sentence": "Another one"})
     assert spec.model_copy(update={"acceptance": [other]}).fingerprint() != spec.fingerprint()
+
+
+def criterion(name: str, words: str, state: CriterionState, sentence: str = "s") -> Criterion:
+    return Criterion(id=name, sentence=sentence, words=words, state=state)
+
+
+def test_what_checks_have_shown_outweighs_what_the_agent_says() -> None:
+    met, missed = criterion("p1", "a", CriterionState.MET), criterion("p2", "b", CriterionState.NOT_MET)
+    claims = [criterion("w1", "a", CriterionState.NOT_MET), criterion("w2", "b", CriterionState.OPEN)]
+    assert with_claims([met, missed], claims) == [met, missed]
+
+
+def test_where_nothing_could_be_checked_the_agent_is_believed_that_it_left_something_out() -> None:
+    judged = [criterion("p1", "Sort by size", CriterionState.NOT_CHECKABLE), criterion("p2", "x", CriterionState.OPEN)]
+    claims = [
+        criterion("w1", "sort, by size!", CriterionState.NOT_MET, "No."),
+        criterion("w2", "in blue", CriterionState.NOT_MET),
+        criterion("w3", "x", CriterionState.OPEN),
+    ]
+    found = with_claims(judged, claims)
+    assert [(one.words, one.state.value) for one in found] == [
+        ("Sort by size", "not_met"), ("x", "not_checkable"), ("in blue", "not_met")
+    ]  # fmt: skip
+    assert reason(found[0]) == "No."
+
+
+def test_the_verdict_in_words_has_a_list_for_each_state() -> None:
+    states = (CriterionState.MET, CriterionState.NOT_MET, CriterionState.NOT_CHECKABLE, CriterionState.OPEN)
+    text = verdict_text([criterion(f"c{state.value}", state.value, state) for state in states])
+    assert text == "Built:\n- met\n\nNot built:\n- not_met\n\nNot checked:\n- not_checkable"
+    assert verdict_text([]) == ""

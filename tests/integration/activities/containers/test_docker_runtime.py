@@ -121,6 +121,23 @@ async def test_a_container_that_vanished_is_lost_and_never_started_again(bench: 
     assert turn_name(bench.worker, 1) not in docker("ps", "--all", "--format", "{{.Names}}")
 
 
+async def test_a_turn_that_ended_while_nobody_looked_and_was_pruned_is_not_lost(bench: Bench) -> None:
+    """An engine that is killed, and `docker container prune` as soon as it is back: how it ended is in the volume."""
+    await bench.prepare()
+    name, outcome = turn_name(bench.worker, 1), {"status": "done", "summary": "built it"}
+    request = bench.request({"waits": True, "outcome": outcome})
+    attempt = asyncio.ensure_future(bench.runtime.agent().run_turn(request, bench.follow()))
+    await eventually(lambda: bench.said == ["thinking"])
+    attempt.cancel()
+    await asyncio.gather(attempt, return_exceptions=True)
+    await bench.write("go")
+    assert docker("wait", name).strip() == "0"
+    docker("rm", name)
+    ended = await bench.runtime.agent().run_turn(request, bench.follow())
+    assert (ended.status, ended.summary) == ("done", "built it")
+    assert await bench.told("wc -l < ~/runs.log") == "2", "the turn was not paid for twice"
+
+
 async def test_a_pruned_workspace_goes_on_where_it_was(bench: Bench) -> None:
     """`docker container prune` while a question is open: all containers of the agent worker have ended."""
     await bench.prepare()

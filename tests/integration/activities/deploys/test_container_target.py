@@ -1,10 +1,12 @@
 """The server in a container and what is special about services that run there as containers."""
 
 import asyncio
+import contextlib
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import httpx
@@ -23,7 +25,7 @@ from contracts.errors import ErrorCode, OrchestratorError
 from contracts.steps import ReleaseOutcome, ReleaseRequest, ServicePort
 from tests.support.eventually import eventually
 from tests.support.ports import any_free
-from tests.support.services.container_service import ContainerProject, OneServer, no_engine
+from tests.support.services.container_service import DOCKERFILE, ContainerProject, OneServer, no_engine
 from tests.support.services.generated_project import generate
 from tests.support.services.sample_service import Recorder
 
@@ -116,6 +118,32 @@ async def test_a_server_that_lost_what_it_needs_gets_it_back(project: ContainerP
     probed = await project.target.probe(project.probe_request(request))
     assert probed.ok, probed.error
     await docker.run("exec", name, "docker", "image", "inspect", BASE_IMAGE)
+
+
+@pytest.mark.deep
+async def test_an_engine_that_is_killed_in_a_build_leaves_nothing_of_it(project: ContainerProject) -> None:
+    """The container of a step has a random name, and its engine never comes back to it."""
+    slow = DOCKERFILE + "RUN sleep 8\n"
+    request = await project.request(project.commit("v1", Dockerfile=slow), timeout_s=300)
+    foreign = await project.server.run("docker create debian:bookworm-slim true")
+
+    def releasing() -> Coroutine[Any, Any, ReleaseOutcome]:
+        return project.target.release(request, project.environment(request), Recorder().follow)
+
+    async def steps() -> bool:
+        return "sleep 8" in await project.server.run("docker ps --no-trunc --format '{{.Command}}'")
+
+    first = asyncio.create_task(releasing())
+    _: bool = await eventually(steps, timeout=120)
+    await project.server.run("systemctl kill --signal KILL docker; systemctl restart docker")
+    with contextlib.suppress(OrchestratorError):
+        assert not (await first).ok
+    assert (await releasing()).ok
+    there = await project.server.run("docker ps --all --no-trunc --format '{{.ID}} {{.Names}} {{.Command}}'")
+    ours = [line for line in there.splitlines() if foreign not in line]
+    await project.server.run(f"docker rm {foreign}")
+    assert len(ours) == len(there.splitlines()) - 1
+    assert not [line for line in ours if "sleep 8" in line], there
 
 
 @pytest.mark.deep

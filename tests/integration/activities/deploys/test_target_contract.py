@@ -314,6 +314,7 @@ async def test_data_are_migrated_while_the_release_before_serves_and_a_failure_l
     assert (await project.target.revert(verdict(project, second), recorded(project, first))).ok
 
 
+@served_by_processes
 async def test_a_second_release_replaces_the_first_and_a_revert_brings_that_back(served: Served) -> None:
     project, first = served.project, served.request
     kept, starts = await project.releases(), await project.starts()

@@ -1,0 +1,233 @@
+"""The nodes of the engineering graph that say what done means, and that look whether it is.
+
+Neither is done by the agent that builds: the planner reads the wish before it, and the checks are written from the
+wish and the API description of the running service.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+from temporalio import activity
+
+from activities.engineering import EngineeringState
+from activities.following import followed, or_stop, to_the_end
+from activities.ports import Acceptance, ApiDescriptions, CheckWriter, Follow, Planner, Platform
+from contracts.acceptance import AcceptanceRequest, AcceptanceResult, CheckResult
+from contracts.criteria import MAX_CRITERIA, Criterion, with_claims
+from contracts.names import ActivityName
+from contracts.planning import (
+    MAX_RUNS,
+    AcceptanceStop,
+    CheckWriting,
+    Judge,
+    KeptCheck,
+    Plan,
+    PlanRequest,
+    ProjectChecks,
+    Promise,
+    ProposedChecks,
+    WrittenChecks,
+    within_reach,
+)
+from contracts.project_spec import ProjectSpec
+from contracts.states import AgentKind, CriterionState
+from contracts.steps import Done
+from contracts.wish_words import with_every_word
+
+_KEPT = "kept-"
+"""Before the number of what was promised earlier: such criteria are not of this wish."""
+
+
+@dataclass(frozen=True)
+class AcceptanceNodes:
+    planner: Planner
+    writer: CheckWriter
+    acceptance: Acceptance
+    descriptions: ApiDescriptions
+    platform: Platform
+
+    async def specify(self, state: EngineeringState) -> EngineeringState:
+        """Turn the wish into criteria. A second run asks the planner again, which adopts its own first answer."""
+        spec = ProjectSpec.model_validate(state["spec"])
+        known = await self.platform.project_checks(state["project_id"])
+        promises = [_promise(one) for one in known.kept]
+        request = PlanRequest(judge=_judge(state), spec=spec, promises=promises)
+        planning = followed(self.platform, state["task_id"], lambda follow: self.planner.plan(request, follow))
+        found = await or_stop(planning, lambda: self.planner.stop(request.judge))
+        plan = complete(spec, found, known.kept)
+        return {
+            "spec": plan.spec.model_dump(mode="json"),
+            "ignored": plan.ignored,
+            "retires": plan.retires,
+            "taken_back": [one.criterion.sentence for one in known.kept if one.check.id in plan.retires],
+            "plan_hash": plan.fingerprint(),
+        }
+
+    async def accept(self, state: EngineeringState) -> EngineeringState:
+        """Check the running service of the commit against the wish; a second run adopts the first one's."""
+        request = _request(state)
+        working = followed(self.platform, state["task_id"], lambda follow: self._accepted(state, request, follow))
+        stopping = AcceptanceStop(request=request, judge=_judge(state))
+        return after_acceptance(state, await or_stop(working, lambda: self._stop(stopping)))
+
+    @activity.defn(name=ActivityName.ACCEPTANCE_STOP)
+    async def stop_acceptance(self, stopping: AcceptanceStop) -> Done:
+        """Stop a plan or an acceptance that is no longer followed; a second run finds it stopped."""
+        await to_the_end(self._stop(stopping))
+        return Done()
+
+    async def _accepted(self, state: EngineeringState, request: AcceptanceRequest, follow: Follow) -> AcceptanceResult:
+        """What was met needs no second look. A miss counts once the checks are written from what the service says of
+        itself: the wish alone does not say every path and name.
+        """
+        known = await self.platform.project_checks(state["project_id"], state["task_id"])
+        spec = ProjectSpec.model_validate(state["spec"])
+        writing = CheckWriting(judge=_judge(state), spec=spec, is_first=not known.kept)
+        proposed, result = await self._proposed(state, known, writing, follow), None
+        if not proposed.needs_description:
+            result = await self.acceptance.accept(_with_checks(request, proposed, known.kept), follow)
+            if result.passed:
+                return result
+        description = await self.descriptions.describe(request, follow)
+        if result is not None and not description:
+            return result
+        described = writing.model_copy(update={"api_description": description})
+        proposed = await self._proposed(state, known, described, follow)
+        return await self.acceptance.accept(_with_checks(request, proposed, known.kept), follow)
+
+    async def _proposed(
+        self, state: EngineeringState, known: ProjectChecks, writing: CheckWriting, follow: Follow
+    ) -> ProposedChecks:
+        """The checks of this task: those that were written from the same, else new ones, recorded before they run."""
+        if known.proposed is not None and known.proposed.written_from == writing.fingerprint():
+            return known.proposed
+        written = await self.writer.write(writing, follow)
+        proposed = ProposedChecks(
+            **dict(_for_these(written, writing.spec.acceptance)),
+            written_from=writing.fingerprint(),
+            criteria=writing.spec.acceptance,
+            retires=state.get("retires", []),
+        )
+        return await self.platform.propose_checks(state["project_id"], state["task_id"], proposed)
+
+    async def _stop(self, stopping: AcceptanceStop) -> None:
+        """What runs is named by its checks, which were recorded before it began."""
+        request = stopping.request
+        await self.planner.stop(stopping.judge)
+        await self.writer.stop(stopping.judge)
+        await self.descriptions.stop(request)
+        known = await self.platform.project_checks(request.project_id, request.task_id)
+        if known.proposed is not None:
+            own = request.model_copy(update={"criteria": known.proposed.criteria})
+            await self.acceptance.stop(_with_checks(own, known.proposed, known.kept))
+
+
+def complete(wish: ProjectSpec, plan: Plan, kept: Sequence[KeptCheck]) -> Plan:
+    """The plan with every word of the wish: quoted by a criterion, or ignored. What a planner says of the wish itself
+    does not count, nor what it takes back that was never promised.
+    """
+    criteria = [one.model_copy(update=_OPEN) for one in plan.spec.acceptance]
+    full, ignored = with_every_word(wish.description, criteria)
+    while (spec := _spec_with(wish, full)) is None:
+        # Long words stand twice in a spec that may not be longer than a message: they are shown, and judged by nobody.
+        ignored = [*ignored, full[-1].words or full[-1].sentence]
+        full = full[:-1]
+    promised = {one.check.id for one in kept}
+    return Plan(spec=spec, ignored=ignored[:MAX_RUNS], retires=[one for one in plan.retires if one in promised])
+
+
+_OPEN: dict[str, Any] = {"state": CriterionState.OPEN, "proof": None}
+
+
+def _spec_with(wish: ProjectSpec, criteria: Sequence[Criterion]) -> ProjectSpec | None:
+    """None if it gets too large."""
+    document = wish.model_dump(mode="json") | {"acceptance": [one.model_dump(mode="json") for one in criteria]}
+    try:
+        return ProjectSpec.model_validate(document)
+    except ValidationError:
+        if not criteria:
+            raise
+        return None
+
+
+def after_acceptance(state: EngineeringState, result: AcceptanceResult) -> EngineeringState:
+    """What the graph knows afterwards. Of what was promised earlier only what is broken is shown."""
+    own = [one for one in result.criteria if not one.id.startswith(_KEPT)]
+    broken = [
+        one.model_copy(update={"sentence": f"Promised earlier: {one.sentence}"[:200]})
+        for one in result.criteria
+        if one.id.startswith(_KEPT) and one.state is CriterionState.NOT_MET
+    ]
+    claims = [Criterion.model_validate(one) for one in state.get("criteria", [])]
+    judged = [*broken, *with_claims(own, claims)][:MAX_CRITERIA]
+    artifacts = [*state.get("artifacts", []), *(one.model_dump(mode="json") for one in result.artifacts)]
+    return {
+        "accepted": result.passed,
+        "judged": [one.model_dump(mode="json") for one in judged],
+        "unmet": [one.sentence for one in judged if one.state is CriterionState.NOT_MET],
+        "broken": [one.check_id for one in result.checks if _is_broken(one)],
+        "screenshots": [one.artifact.uri for one in result.screenshots],
+        "last_unmet_fingerprint": state.get("unmet_fingerprint"),
+        "unmet_fingerprint": result.fingerprint,
+        "evidence": "" if result.passed else result.evidence,
+        "verified_base": state["verified_base"] if result.passed else result.commit,
+        "artifacts": artifacts[-20:],
+    }
+
+
+def _is_broken(one: CheckResult) -> bool:
+    return one.criterion_id.startswith(_KEPT) and one.state is CriterionState.NOT_MET
+
+
+def _request(state: EngineeringState) -> AcceptanceRequest:
+    return AcceptanceRequest(
+        task_id=state["task_id"],
+        project_id=state["project_id"],
+        project_name=state.get("project_name", "project"),
+        repository=state["repository"],
+        commit=state["commit"],
+        criteria=ProjectSpec.model_validate(state["spec"]).acceptance,
+    )
+
+
+def _with_checks(request: AcceptanceRequest, proposed: ProposedChecks, kept: Sequence[KeptCheck]) -> AcceptanceRequest:
+    """The new checks, and beside them what was promised earlier, each under a criterion of its own."""
+    earlier = within_reach(proposed.checks, list(kept), proposed.retires)
+    criteria, checks = list(request.criteria), list(proposed.checks)
+    names: dict[str, str] = {}
+    for one in earlier:
+        sentence = one.criterion.sentence
+        if sentence not in names and len(criteria) < MAX_CRITERIA:
+            names[sentence] = f"{_KEPT}{len(names) + 1}"
+            criteria.append(one.criterion.model_copy(update={**_OPEN, "id": names[sentence]}))
+        if sentence in names:
+            checks.append(one.check.model_copy(update={"criterion_id": names[sentence]}))
+    return AcceptanceRequest(
+        **dict(request) | {"criteria": criteria, "checks": checks, "not_checkable": proposed.not_checkable}
+    )
+
+
+def _for_these(written: WrittenChecks, criteria: Sequence[Criterion]) -> WrittenChecks:
+    """Without what is for a criterion that nobody has asked for."""
+    known = {one.id for one in criteria}
+    return WrittenChecks(
+        checks=[one for one in written.checks if one.criterion_id in known],
+        not_checkable={name: reason for name, reason in written.not_checkable.items() if name in known},
+        needs_description=written.needs_description,
+    )
+
+
+def _judge(state: EngineeringState) -> Judge:
+    return Judge(
+        task_id=state["task_id"],
+        project_id=state["project_id"],
+        user_id=state.get("user_id"),
+        agent=AgentKind(state.get("judge") or AgentKind.SCRIPTED),
+        timeout_s=state["turn_timeout_s"],
+    )
+
+
+def _promise(one: KeptCheck) -> Promise:
+    return Promise(check_id=one.check.id, sentence=one.criterion.sentence, words=one.criterion.words)

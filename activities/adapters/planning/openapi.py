@@ -1,0 +1,90 @@
+"""An OpenAPI description as a writer of checks reads it: where a kind of thing is created, and what it takes.
+
+It comes from the service that is judged: whatever is not as expected counts as not described.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+_MOST_HOPS = 20
+Schema = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Collection:
+    """`properties` are what a new thing may have, by name; `required` what it must have."""
+
+    path: str
+    properties: Mapping[str, Schema]
+    required: frozenset[str]
+
+
+@dataclass(frozen=True)
+class ApiDescription:
+    document: Schema
+
+    @classmethod
+    def read(cls, text: str) -> "ApiDescription | None":
+        """None for what is no description."""
+        try:
+            document = json.loads(text)
+        except ValueError:
+            return None
+        return cls(document) if isinstance(document, dict) and _members(document, "paths") else None
+
+    def collection(self, names: set[str]) -> Collection | None:
+        """Where things are created whose path ends with one of `names`, however spelt; the shortest such path."""
+        wanted = {_plain(name) for name in names}
+        paths = [path for path in self._creating() if _plain(path.rsplit("/", 1)[-1]) in wanted]
+        return self._collection(min(paths, key=len)) if paths else None
+
+    def has_collection(self, names: set[str]) -> bool:
+        return self.collection(names) is not None
+
+    def _creating(self) -> Iterator[str]:
+        for path, operations in _members(self.document, "paths").items():
+            if isinstance(operations, dict) and "post" in operations and "{" not in path:
+                yield path.rstrip("/") or "/"
+
+    def _collection(self, path: str) -> Collection:
+        paths = _members(self.document, "paths")
+        operation = _members(paths.get(path) or paths.get(f"{path}/") or {}, "post")
+        content = _members(self._resolved(_members(operation, "requestBody")), "content")
+        schema = self._resolved(_members(_members(content, "application/json"), "schema"))
+        properties = {name: self._value(one) for name, one in _members(schema, "properties").items()}
+        required = schema.get("required")
+        named = [one for one in required if isinstance(one, str)] if isinstance(required, list) else []
+        return Collection(path, properties, frozenset(named))
+
+    def _value(self, schema: object) -> Schema:
+        """A property's own schema: of "this or null" it is this."""
+        found = self._resolved(schema if isinstance(schema, dict) else {})
+        for key in ("anyOf", "oneOf", "allOf"):
+            choices = found.get(key)
+            if isinstance(choices, list):
+                kinds = [self._resolved(one) for one in choices if isinstance(one, dict)]
+                return next((one for one in kinds if one.get("type") != "null"), {})
+        return found
+
+    def _resolved(self, schema: Schema) -> Schema:
+        for _ in range(_MOST_HOPS):
+            reference = schema.get("$ref")
+            if not isinstance(reference, str):
+                return schema
+            found: Any = self.document
+            for part in reference.removeprefix("#/").split("/"):
+                found = found.get(part) if isinstance(found, dict) else None
+            schema = found if isinstance(found, dict) else {}
+        return {}
+
+
+def _members(value: Schema, name: str) -> Schema:
+    found = value.get(name)
+    return found if isinstance(found, dict) else {}
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", name.lower())

@@ -1,0 +1,110 @@
+"""What passes between agents and vendors: which headers, and how a body is read and a reply written."""
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from starlette.datastructures import Headers
+from starlette.types import Receive, Scope, Send
+
+from contracts.redaction import redacted
+
+MAX_BODY = 32_000_000
+_MAX_QUERY = 500
+_UP = frozenset(
+    {
+        "accept", "content-type", "user-agent", "anthropic-version", "anthropic-beta", "openai-beta", "originator",
+        "session_id", "session-id", "conversation_id", "conversation-id", "version", "x-app", "idempotency-key",
+    }
+)  # fmt: skip
+_UP_BEGINNINGS = ("x-stainless-",)
+_NOT_DOWN = frozenset(
+    {
+        # of one connection
+        "connection", "keep-alive", "proxy-authenticate", "proxy-connection", "te", "trailer", "transfer-encoding",
+        "upgrade", "alt-svc", "date", "server",
+        # of the account
+        "set-cookie", "anthropic-organization-id", "openai-organization", "openai-project",
+    }
+)  # fmt: skip
+
+
+class TooLarge(Exception):
+    """The body has more bytes than are taken."""
+
+
+class Gone(Exception):
+    """The client has left before its request was read."""
+
+
+def token(headers: Headers) -> str:
+    """What the client shows; empty without anything."""
+    given = headers.get("x-api-key", "").strip()
+    scheme, _, bearer = headers.get("authorization", "").partition(" ")
+    return given or (bearer.strip() if scheme.lower() == "bearer" else "")
+
+
+async def read_body(receive: Receive) -> bytes:
+    """The whole body. Raises TooLarge, Gone.
+
+    Of a too large one as much again is read and dropped: a client that still sends does not hear the refusal.
+    """
+    body, dropped, more = bytearray(), 0, True
+    while more and dropped <= MAX_BODY:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise Gone
+        part, more = message.get("body", b""), message.get("more_body", False)
+        if dropped or len(body) + len(part) > MAX_BODY:
+            dropped += len(part)
+        else:
+            body += part
+    if dropped:
+        raise TooLarge
+    return bytes(body)
+
+
+def upward(headers: Headers, account: str, key: str) -> list[tuple[str, str]]:
+    """The headers for the vendor: those that describe the request, and the real key. No credential of the client."""
+    passed = [(name, value) for name, value in headers.items() if name in _UP or name.startswith(_UP_BEGINNINGS)]
+    credential = ("x-api-key", key) if account == "anthropic" else ("authorization", f"Bearer {key}")
+    # Not compressed, so that what passes can be read along.
+    return [*passed, credential, ("accept-encoding", "identity")]
+
+
+def query(scope: Scope) -> str:
+    """The query as it came, such as `?beta=true`."""
+    raw = scope.get("query_string", b"")[:_MAX_QUERY].decode("ascii", "ignore")
+    return f"?{raw}" if raw else ""
+
+
+def downward(headers: Iterable[tuple[bytes, bytes]], key: str) -> list[tuple[bytes, bytes]]:
+    """The headers for the agent: those of the answer, without those of one connection or about the account."""
+    lowered = [(name.lower(), value) for name, value in headers]
+    return [
+        (name, value)
+        for name, value in lowered
+        if name.decode("latin-1") not in _NOT_DOWN and key.encode() not in value
+    ]
+
+
+def without_key(body: bytes, key: str) -> bytes:
+    """A refusal as it came, unless it repeats the key."""
+    text = body.decode("utf-8", "surrogateescape")
+    return redacted(text, [key]).encode("utf-8", "surrogateescape")
+
+
+def question(body: bytes) -> Mapping[str, Any] | None:
+    """The request as its API has it; None if it is no JSON object."""
+    try:
+        document = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    return document if isinstance(document, dict) else None
+
+
+async def reply(send: Send, status: int, body: bytes, headers: Iterable[tuple[bytes, bytes]] = ()) -> None:
+    """A whole reply of our own."""
+    described = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": status, "headers": [*described, *headers]})
+    await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,121 @@
+"""What an answer of a vendor says about limits: until when, of what kind."""
+
+import math
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+
+from contracts.models import ModelLimit, ModelLimitKind
+
+_WITHOUT_A_TIME_S = 30.0
+_LONGEST = timedelta(days=31)
+_WINDOW_S = 60.0
+"""A wait that is longer than this is a usage window and not a rate."""
+_EPOCH_FROM = 1_000_000_000
+_UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|h|m|s)")
+_NO_CREDIT = frozenset({"insufficient_quota", "billing_error", "billing_hard_limit_reached", "account_deactivated"})
+_OVERLOADED = frozenset({"overloaded_error", "api_error", "server_error", "internal_server_error", "timeout_error"})
+_TOO_MANY = frozenset({"rate_limit_error", "rate_limit_exceeded", "usage_limit_reached", "tokens", "requests"})
+_REFUSED_KEY = frozenset({"authentication_error", "permission_error", "invalid_api_key"})
+
+Headers = Mapping[str, str]
+
+
+def limit_of(
+    account: str, status: int, headers: Headers, error: str | None, message: str, now: datetime
+) -> ModelLimit | None:
+    """What has stopped a request that was answered like this; None if nothing has.
+
+    `error` is the type or code that its body gives. Errors also come inside of a stream that began with status 200.
+    """
+    kind = _kind(status, error)
+    if kind is None:
+        return None
+    until = _until(headers, now) if kind == "rate" else None
+    if until is not None and (until - now).total_seconds() > _WINDOW_S:
+        kind = "window"
+    return ModelLimit(kind=kind, message=_said(account, kind, status, message), until=until, account=account)
+
+
+def _kind(status: int, error: str | None) -> ModelLimitKind | None:
+    if error in _NO_CREDIT or status in {401, 402, 403} or error in _REFUSED_KEY:
+        return "auth"
+    if status == 429 or error in _TOO_MANY:
+        return "rate"
+    if status >= 500 or error in _OVERLOADED:
+        return "outage"
+    return "request" if status >= 400 or error else None
+
+
+def _said(account: str, kind: ModelLimitKind, status: int, message: str) -> str:
+    begin = {
+        "auth": f"{account} refuses the platform's key",
+        "rate": f"{account} takes no more requests for now",
+        "window": f"The usage window of the platform's account with {account} is used up",
+        "outage": f"{account} does not answer as it should",
+        "request": f"{account} refuses the request",
+    }[kind]
+    printable = "".join(letter if letter.isprintable() else " " for letter in message)[:600]
+    return f"{begin} (status {status}): {printable}" if printable else f"{begin} (status {status})."
+
+
+def _until(headers: Headers, now: datetime) -> datetime:
+    """When the vendor answers again: as it says, else soon."""
+    wait = _retry_after(headers, now)
+    if wait is None:
+        wait = max(_resets(headers, now), default=None)
+    seconds = _WITHOUT_A_TIME_S if wait is None else wait
+    return now + min(timedelta(seconds=max(1.0, min(seconds, _LONGEST.total_seconds()))), _LONGEST)
+
+
+def _retry_after(headers: Headers, now: datetime) -> float | None:
+    milliseconds = _number(headers.get("retry-after-ms", ""))
+    if milliseconds is not None:
+        return milliseconds / 1000
+    said = headers.get("retry-after", "").strip()
+    seconds = _number(said)
+    if seconds is not None or not said:
+        return seconds
+    try:
+        moment = parsedate_to_datetime(said)
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
+    return (moment.replace(tzinfo=moment.tzinfo or UTC) - now).total_seconds()
+
+
+def _resets(headers: Headers, now: datetime) -> list[float]:
+    """Seconds until those limits renew that are used up."""
+    found = []
+    for name, value in headers.items():
+        if not name.startswith(("anthropic-ratelimit-", "x-ratelimit-")) or "reset" not in name:
+            continue
+        rest = headers.get(name.replace("reset", "remaining"), "0")
+        seconds = _seconds(value.strip(), now)
+        if seconds is not None and seconds > 0 and _number(rest) == 0:
+            found.append(seconds)
+    return found
+
+
+def _seconds(value: str, now: datetime) -> float | None:
+    """From a number of seconds, a moment (as epoch or ISO) or a duration such as `6m0s`."""
+    number = _number(value)
+    if number is not None:
+        return number - now.timestamp() if number > _EPOCH_FROM else number
+    parts = _DURATION.findall(value)
+    if parts and "".join(f"{size}{unit}" for size, unit in parts) == value:
+        return sum(float(size) * _UNITS[unit] for size, unit in parts)
+    try:
+        moment = datetime.fromisoformat(value)
+    except ValueError:
+        return None
+    return (moment.replace(tzinfo=moment.tzinfo or UTC) - now).total_seconds()
+
+
+def _number(value: str) -> float | None:
+    try:
+        number = float(value)
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None

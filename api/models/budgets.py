@@ -1,0 +1,182 @@
+"""What may be spent: for a turn, a task, a project, a month of a project and a month of the installation.
+
+Everything counts: what was answered, what is open at its estimate, and what nobody knows at its estimate.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+from sqlalchemy import ColumnElement, func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col
+
+from api.model_tables import ModelBudgetRaiseRow, ModelRequestRow, ModelTurnRow
+from api.settings import queries as settings
+from contracts.models import ModelBudgetScope, ModelLimit
+from contracts.project_settings import ProjectSettings
+from contracts.subjects import Subject
+
+WARN_AT = Decimal("0.8")
+OPEN = "open"
+
+
+@dataclass(frozen=True)
+class Payer:
+    """Who spends: a turn of a task of a project, or only a project, or with an empty id the installation."""
+
+    project_id: str
+    task_id: str = ""
+    worker_id: str = ""
+    turn: int = 0
+
+    @classmethod
+    def of(cls, turn: ModelTurnRow) -> "Payer":
+        return cls(turn.project_id, turn.task_id, turn.worker_id, turn.turn)
+
+
+@dataclass(frozen=True)
+class Scope:
+    """Whose budget: `condition` selects the requests that count, `limit_usd` is what was set, without raises."""
+
+    scope: ModelBudgetScope
+    scope_id: str
+    condition: ColumnElement[bool]
+    limit_usd: Decimal | None
+
+
+@dataclass(frozen=True)
+class Budget:
+    """`spent_usd` is what ended requests have cost, `reserved_usd` what open ones may cost."""
+
+    scope: ModelBudgetScope
+    scope_id: str
+    limit_usd: Decimal | None
+    spent_usd: Decimal
+    reserved_usd: Decimal
+
+    @property
+    def is_spent(self) -> bool:
+        return self.limit_usd is not None and self.spent_usd >= self.limit_usd
+
+    @property
+    def is_reserved(self) -> bool:
+        """Whether what is open may use it up."""
+        return self.limit_usd is not None and self.spent_usd + self.reserved_usd >= self.limit_usd
+
+    @property
+    def is_nearly_spent(self) -> bool:
+        return self.limit_usd is not None and self.spent_usd >= self.limit_usd * WARN_AT
+
+    def as_limit(self) -> ModelLimit:
+        """What a person is told, and the run."""
+        limit, words = self.limit_usd or Decimal(0), _WORDS[self.scope]
+        used = f"{in_usd(self.spent_usd)} of {in_usd(limit)}"
+        message = (
+            f"The budget of {words} is spent: {used}. Raise it, choose a cheaper model, or stop."
+            if self.is_spent or not self.is_nearly_spent
+            else f"The budget of {words} is spent to 80 %: {used}. Raise it, choose a cheaper model, or stop."
+        )
+        return ModelLimit(
+            kind="budget",
+            message=message,
+            spent_usd=float(self.spent_usd),
+            limit_usd=float(limit),
+            scope=self.scope,
+            scope_id=self.scope_id,
+            warning=not (self.is_spent or self.is_reserved),
+        )
+
+
+_WORDS = {"turn": "this turn", "task": "the task", "project": "the project", "month": "this month"}
+
+
+def in_usd(amount: Decimal | float) -> str:
+    """Cents, and of small amounts as much as tells them apart."""
+    return f"${amount:.2f}" if amount >= 1 or amount == 0 else f"${amount:.4f}"
+
+
+def turn_scope(worker_id: str, turn: int) -> str:
+    return f"{worker_id}:{turn}"
+
+
+def month_of(moment: datetime) -> str:
+    return f"{moment.astimezone(UTC):%Y-%m}"
+
+
+def month_bounds(month: str) -> tuple[datetime, datetime]:
+    """The first moment of `YYYY-MM` and of the month after it. Raises ValueError for what is no month."""
+    begin = datetime.strptime(f"{month}-01 +0000", "%Y-%m-%d %z")
+    return begin, (begin + timedelta(days=32)).replace(day=1)
+
+
+async def budgets(
+    session: AsyncSession, payer: Payer, defaults: ProjectSettings, now: datetime, *, only_limited: bool = True
+) -> list[Budget]:
+    """The budgets that a request of this payer counts for, the smallest scope first; only those that have a limit."""
+    found = []
+    for scope in await _scopes(session, payer, defaults, now):
+        if scope.limit_usd is not None or not only_limited:
+            found.append(await _read(session, scope))
+    return found
+
+
+def stopping(found: Sequence[Budget]) -> Budget | None:
+    """The first budget that is spent."""
+    return next((budget for budget in found if budget.is_spent), None)
+
+
+def reserved(found: Sequence[Budget]) -> Budget | None:
+    """The first budget that open requests may use up."""
+    return next((budget for budget in found if budget.is_reserved), None)
+
+
+def warning(found: Sequence[Budget]) -> Budget | None:
+    """The first budget that is spent to 80 %."""
+    return next((budget for budget in found if budget.is_nearly_spent), None)
+
+
+async def _scopes(session: AsyncSession, payer: Payer, defaults: ProjectSettings, now: datetime) -> list[Scope]:
+    installation = await settings.choices(session, Subject.installation())
+    own = await settings.choices(session, Subject.project(payer.project_id)) if payer.project_id else {}
+    chosen = defaults.model_dump() | {name: row.value for name, row in (installation | own).items()}
+    month = month_of(now)
+    begin, end = month_bounds(month)
+    in_month = (col(ModelRequestRow.started_at) >= begin) & (col(ModelRequestRow.started_at) < end)
+    of_project = col(ModelRequestRow.project_id) == payer.project_id
+    of_turn = (col(ModelRequestRow.worker_id) == payer.worker_id) & (col(ModelRequestRow.turn) == payer.turn)
+    monthly = "monthly_budget_usd"
+    own_month = own[monthly].value if monthly in own else None
+    whole_month = installation[monthly].value if monthly in installation else defaults.monthly_budget_usd
+    return [
+        Scope("turn", turn_scope(payer.worker_id, payer.turn), of_turn, _usd(chosen["turn_budget_usd"])),
+        Scope("task", payer.task_id, col(ModelRequestRow.task_id) == payer.task_id, _usd(chosen["task_budget_usd"])),
+        Scope("project", payer.project_id, of_project, _usd(chosen["project_budget_usd"])),
+        Scope("month", f"{payer.project_id}:{month}", of_project & in_month, _usd(own_month)),
+        Scope("month", month, in_month, _usd(whole_month)),
+    ]
+
+
+def _usd(value: object) -> Decimal | None:
+    return None if value is None else Decimal(str(value))
+
+
+async def _read(session: AsyncSession, scope: Scope) -> Budget:
+    cost, is_open = col(ModelRequestRow.cost_usd), col(ModelRequestRow.state) == OPEN
+    sums = select(
+        func.coalesce(func.sum(cost).filter(~is_open), 0), func.coalesce(func.sum(cost).filter(is_open), 0)
+    ).where(scope.condition)
+    spent, waiting = (await session.execute(sums)).one()
+    limit = scope.limit_usd
+    if limit is not None:
+        limit += await raised_by(session, scope.scope, scope.scope_id)
+    return Budget(scope.scope, scope.scope_id, limit, Decimal(spent), Decimal(waiting))
+
+
+async def raised_by(session: AsyncSession, scope: ModelBudgetScope, scope_id: str) -> Decimal:
+    """By how much people have raised this budget."""
+    raised = select(func.coalesce(func.sum(col(ModelBudgetRaiseRow.add_usd)), 0)).where(
+        col(ModelBudgetRaiseRow.scope) == scope, col(ModelBudgetRaiseRow.scope_id) == scope_id
+    )
+    return Decimal((await session.scalars(raised)).one())

@@ -1,0 +1,1 @@
+"""Agent workers: those of tasks, and those that people make and talk to."""

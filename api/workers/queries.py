@@ -1,0 +1,133 @@
+"""Agent workers in the database."""
+
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, SQLColumnExpression, func, literal, select, true
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col
+
+from api.auth import Caller
+from api.paging import PageRequest, read_page
+from api.problems import not_found, permanent
+from api.tables import ProjectRow
+from api.visibility import Right, allowed
+from api.worker_tables import AgentWorkerRow
+from contracts.artifacts import ArtifactRef
+from contracts.base import utc_now
+from contracts.errors import ErrorCode
+from contracts.states import AgentWorkerState, SubjectKind
+from contracts.worker_steps import AgentWorkerAck, AgentWorkerProjection
+
+MAX_TRANSCRIPTS = 50
+"""References that are kept: those of the newest turns."""
+ENDED = frozenset({AgentWorkerState.FAILED.value, AgentWorkerState.DELETED.value})
+_FIXED = {"user_id", "project_id", "task_id"}
+_TOLD = {
+    "name", "agent", "state", "turns", "seq", "run_id", "current_request", "session_id", "repository", "branch", "note",
+    "cost_usd", "unmetered", "expires_at",
+}  # fmt: skip
+
+
+async def find_any(session: AsyncSession, worker_id: str, *, lock: bool = False) -> AgentWorkerRow | None:
+    """The agent worker, whoever asks; `lock` holds its row until the commit."""
+    return await session.get(AgentWorkerRow, worker_id, with_for_update=lock, populate_existing=lock)
+
+
+async def find(session: AsyncSession, caller: Caller, worker_id: str, right: Right = Right.SEE) -> AgentWorkerRow:
+    """The agent worker; NOT_FOUND when there is none for this caller, NOT_ALLOWED when they may only look at it."""
+    row = (await session.scalars(_with(caller, worker_id, Right.SEE))).one_or_none()
+    if row is None:
+        raise not_found("agent worker", worker_id)
+    if right is not Right.SEE and (await session.scalars(_with(caller, worker_id, right))).one_or_none() is None:
+        raise permanent(ErrorCode.NOT_ALLOWED, "Only an owner or an editor of its project may do that.")
+    return row
+
+
+async def list_visible(
+    session: AsyncSession, caller: Caller, page: PageRequest, *, project_id: str | None, include_ended: bool
+) -> tuple[list[AgentWorkerRow], str | None]:
+    """The agent workers that the caller may see, newest first."""
+    statement = select(AgentWorkerRow).where(_is_for(caller, Right.SEE))
+    if project_id is not None:
+        statement = statement.where(col(AgentWorkerRow.project_id) == project_id)
+    if not include_ended:
+        statement = statement.where(col(AgentWorkerRow.state).not_in(ENDED))
+    return await read_page(session, statement, page, (AgentWorkerRow.created_at, AgentWorkerRow.id))
+
+
+async def count_open(session: AsyncSession, user_id: int) -> int:
+    """How many this person has made that have not ended. Two that count at once do so one after the other."""
+    await session.execute(select(func.pg_advisory_xact_lock(func.hashtext(f"agent workers of {user_id}"))))
+    mine = (col(AgentWorkerRow.user_id) == user_id) & col(AgentWorkerRow.task_id).is_(None)
+    return (await session.scalar(select(func.count()).where(mine, col(AgentWorkerRow.state).not_in(ENDED)))) or 0
+
+
+async def has_open(session: AsyncSession, project_id: str) -> bool:
+    """Whether people's own agent workers work on the project."""
+    there = (col(AgentWorkerRow.project_id) == project_id) & col(AgentWorkerRow.task_id).is_(None)
+    statement = select(func.count()).where(there, col(AgentWorkerRow.state).not_in(ENDED))
+    return bool(await session.scalar(statement))
+
+
+async def list_open(session: AsyncSession, after: str, limit: int) -> list[AgentWorkerRow]:
+    """Everybody's agent workers that have not ended, by id, those behind `after`."""
+    is_open = col(AgentWorkerRow.state).not_in(ENDED) & (col(AgentWorkerRow.id) > after)
+    statement = select(AgentWorkerRow).where(is_open).order_by(col(AgentWorkerRow.id)).limit(limit)
+    return list(await session.scalars(statement))
+
+
+async def apply(session: AsyncSession, told: AgentWorkerProjection) -> tuple[AgentWorkerAck, AgentWorkerRow]:
+    """Write a projection that is newer than the last; an equal or lower `seq` changes nothing.
+
+    Raises CONFLICT for one that names other people or another task than before.
+    """
+    now = utc_now()
+    values = told.model_dump(mode="json", include=_FIXED | {"worker_id", "name", "agent", "state"})
+    values |= {"id": values.pop("worker_id"), "seq": -1, "turns": 0, "run_id": "", "last_event_seq": 0}
+    values |= {"unmetered": False, "transcripts": [], "created_at": now, "updated_at": now}
+    await session.execute(insert(AgentWorkerRow).values(**values).on_conflict_do_nothing(index_elements=["id"]))
+    row = await find_any(session, told.worker_id, lock=True)
+    if row is None:
+        raise not_found("agent worker", told.worker_id)
+    if any(getattr(row, name) != getattr(told, name) for name in _FIXED):
+        raise permanent(ErrorCode.CONFLICT, f"The agent worker {row.id!r} belongs to somebody else.")
+    if told.seq <= row.seq:
+        return AgentWorkerAck(accepted=False), row
+    _update(row, told)
+    return AgentWorkerAck(accepted=True), row
+
+
+def _update(row: AgentWorkerRow, told: AgentWorkerProjection) -> None:
+    for name in _TOLD:
+        setattr(row, name, getattr(told, name))
+    row.commit = told.commit or row.commit
+    row.note = told.note or row.note
+    if told.transcript is not None:
+        row.transcripts = _with_newest(row, told.transcript)
+    if told.event is not None:
+        row.last_event = told.event.model_dump(mode="json")
+    row.updated_at = utc_now()
+
+
+def _with_newest(row: AgentWorkerRow, newest: ArtifactRef) -> list[dict[str, object]]:
+    before = [document for document in row.transcripts if document["sha256"] != newest.sha256]
+    return [*before, newest.model_dump(mode="json")][-MAX_TRANSCRIPTS:]
+
+
+def _with(caller: Caller, worker_id: str, right: Right) -> Select[AgentWorkerRow]:
+    return select(AgentWorkerRow).where(col(AgentWorkerRow.id) == worker_id, _is_for(caller, right))
+
+
+def _is_for(caller: Caller, right: Right) -> ColumnElement[bool]:
+    """Whose it is, and whoever has the right in its project."""
+    if caller.sees_all:
+        return true()
+    mine = (col(AgentWorkerRow.user_id) == caller.user_id) & col(AgentWorkerRow.project_id).is_(None)
+    project: SQLColumnExpression[Any] = col(AgentWorkerRow.project_id)
+    in_project = allowed(caller, literal(SubjectKind.PROJECT.value), project, right)
+    return mine | (col(AgentWorkerRow.project_id).is_not(None) & in_project)
+
+
+async def project_of(session: AsyncSession, worker: AgentWorkerRow) -> ProjectRow | None:
+    return await session.get(ProjectRow, worker.project_id) if worker.project_id else None

@@ -1,0 +1,159 @@
+"""What a wish comes to: criteria before the work, checks of them after it, and what a project has promised before.
+
+Checks are written from the wish and the API description of the running service, not from the code.
+"""
+
+import hashlib
+from typing import Annotated
+
+from pydantic import AwareDatetime, Field, StringConstraints
+
+from contracts.acceptance import MAX_CHECKS, AcceptanceCheck, AcceptanceChecks, AcceptanceRequest
+from contracts.base import Contract, Identifier, Page, ShortText, UserId
+from contracts.criteria import MAX_CRITERIA, Criteria, Criterion
+from contracts.project_spec import ProjectSpec
+from contracts.states import AgentKind
+from contracts.steps import Step
+
+MAX_KEPT = 200
+"""Checks that one project keeps."""
+MAX_API_DESCRIPTION = 400_000
+"""Characters of an OpenAPI description; a longer one is not read."""
+MAX_RUNS = 500
+
+Run = Annotated[str, StringConstraints(min_length=1, max_length=20_000)]
+Reason = Annotated[str, StringConstraints(max_length=500)]
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+
+
+class Judge(Step):
+    """Who plans, or writes checks: another turn than those of the Developer. `timeout_s`: seconds for one turn."""
+
+    task_id: Identifier
+    project_id: Identifier
+    user_id: UserId | None = None
+    agent: AgentKind = AgentKind.SCRIPTED
+    timeout_s: int = Field(default=1_800, ge=1)
+
+    def worker_id(self, role: str) -> str:
+        """Its agent worker: named after the task and what it does."""
+        return f"{self.task_id[:80]}-{role}"
+
+
+class AcceptanceStop(Step):
+    """Stop what plans, writes or runs checks of a task. `request` without criteria: they are on record."""
+
+    request: AcceptanceRequest
+    judge: Judge
+
+
+class Promise(Step):
+    """What an earlier wish asked for and was shown to be there. `check_id` names the kept check."""
+
+    check_id: Identifier
+    sentence: ShortText
+    words: str = Field(default="", max_length=500)
+
+
+class PlanRequest(Step):
+    """Turn the wish of `spec` into criteria. `promises`: what the project has promised so far."""
+
+    judge: Judge
+    spec: ProjectSpec
+    promises: list[Promise] = Field(default_factory=list, max_length=MAX_KEPT)
+
+
+class Plan(Step):
+    """`spec.acceptance` says what done means. `ignored`: words of the wish that no criterion stands for.
+
+    `retires`: ids of kept checks whose promise the wish itself takes back.
+    """
+
+    spec: ProjectSpec
+    ignored: list[Run] = Field(default_factory=list, max_length=MAX_RUNS)
+    retires: list[Identifier] = Field(default_factory=list, max_length=MAX_KEPT)
+
+    def fingerprint(self) -> str:
+        """SHA-256 of what a person approves: the criteria, what is ignored, and what is taken back."""
+        parts = [self.spec.fingerprint(), *self.ignored, "", *sorted(self.retires)]
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+class CheckWriting(Step):
+    """Write checks for the criteria of `spec`. `api_description`: OpenAPI of the running service as JSON, empty if it
+    has none; None: nobody has looked yet. `is_first`: the project has promised nothing before."""
+
+    judge: Judge
+    spec: ProjectSpec
+    api_description: str | None = Field(default=None, max_length=MAX_API_DESCRIPTION)
+    is_first: bool = False
+
+    def fingerprint(self) -> str:
+        """What the checks are written from: the same again needs no other checks."""
+        parts = [self.spec.fingerprint(), self.is_first, self.api_description]
+        return hashlib.sha256(repr(parts).encode()).hexdigest()
+
+
+class WrittenChecks(Step):
+    """`not_checkable`: criterion to the reason why no check can show it. `needs_description`: without a description of
+    the API none could be written."""
+
+    checks: AcceptanceChecks = Field(default_factory=list)
+    not_checkable: dict[Identifier, Reason] = Field(default_factory=dict, max_length=MAX_CRITERIA)
+    needs_description: bool = False
+
+
+class ProposedChecks(WrittenChecks):
+    """The checks of one task until its work is published. `written_from` is the fingerprint of their CheckWriting."""
+
+    written_from: Sha256
+    criteria: Criteria = Field(default_factory=list)
+    retires: list[Identifier] = Field(default_factory=list, max_length=MAX_KEPT)
+
+
+class KeptCheck(Contract):
+    """A check that runs at every later change of its project. `task_id` is the task that promised it."""
+
+    check: AcceptanceCheck
+    criterion: Criterion
+    task_id: Identifier
+    kept_at: AwareDatetime
+
+
+class ProjectChecks(Contract):
+    """What a project has promised, in the order in which it was; and what a task has proposed, if it has."""
+
+    kept: list[KeptCheck] = Field(default_factory=list, max_length=MAX_KEPT)
+    proposed: ProposedChecks | None = None
+
+
+class KeepChecks(Contract):
+    """`met`: the criteria whose checks are kept. `given_up`: kept checks that a person has given up with this work."""
+
+    met: list[Identifier] = Field(default_factory=list, max_length=MAX_CRITERIA)
+    given_up: list[Identifier] = Field(default_factory=list, max_length=MAX_KEPT)
+
+
+class KeptCheckDTO(Contract):
+    """A kept check as people see it. `dropped_by` says who has dropped it, when."""
+
+    id: Identifier
+    title: ShortText
+    sentence: ShortText
+    words: str = ""
+    kinds: list[str]
+    task_id: Identifier
+    kept_at: AwareDatetime
+    dropped_by: UserId | None = None
+    dropped_at: AwareDatetime | None = None
+
+
+class KeptCheckList(Page):
+    items: list[KeptCheckDTO]
+
+
+def within_reach(proposed: AcceptanceChecks, kept: list[KeptCheck], retired: list[str]) -> list[KeptCheck]:
+    """The kept checks that run beside new ones: not those that the new ones replace, and as many as fit."""
+    replaced = {check.id for check in proposed} | set(retired)
+    still = [one for one in kept if one.check.id not in replaced]
+    return still[: MAX_CHECKS - len(proposed)]

@@ -1,0 +1,1 @@
+"""Agents for tests of the worker wrapper."""

@@ -1,0 +1,175 @@
+"""Done means that the wish was met, as somebody else than the agent has seen it."""
+
+from contracts import ids
+from contracts.agent_workers import TurnOutcome
+from contracts.criteria import Criterion
+from contracts.departments import EngineeringMessage, EngineeringResult
+from contracts.states import CriterionState, QuestionKind, TaskState
+from tests.support.patience import within
+from tests.support.workflows.workflow_world import World
+
+WISH = "A notes service: title, text. Never show passwords"
+THING, DENIAL = "A notes service: title, text", "Never show passwords"
+
+
+def asking(world: World, **changes: object) -> EngineeringMessage:
+    spec = {"name": "notes", "description": WISH}
+    return world.engineering(**{"acceptance": "binding", "spec": spec, "max_rounds": 2} | changes)
+
+
+async def done(world: World, message: EngineeringMessage) -> EngineeringResult:
+    started = await world.gateway.start_engineering(message)
+    return EngineeringResult.model_validate(await world.handle(started.workflow_id).result())
+
+
+def states(result: EngineeringResult) -> dict[str, str]:
+    return {one.words or one.sentence: one.state.value for one in result.criteria}
+
+
+async def test_every_clause_is_checked_also_one_that_the_plan_has_dropped(world: World) -> None:
+    world.planner.clauses = [THING]
+    result = await done(world, message := asking(world))
+    assert states(result) == {THING: "met", DENIAL: "met"}
+    assert world.acceptance.accepted[0].commit == result.commit_sha
+    assert len(world.runtime.turns) == 1
+    stages = list(dict.fromkeys(p.stage for p in world.platform.of(message.task_id)))
+    assert stages == [
+        "started", "scaffolding", "planning", "developing", "testing", "accepting", "publishing", "completed"
+    ]  # fmt: skip
+    assert "What the running service is checked for" in world.runtime.turns[0].message
+
+
+async def test_a_wish_that_is_missed_goes_back_with_what_was_seen_and_is_not_published_before(world: World) -> None:
+    world.planner.clauses = [THING]
+    world.acceptance.misses = [{"passwords"}]
+    result = await done(world, asking(world))
+    assert [turn.turn for turn in world.runtime.turns] == [1, 2]
+    assert DENIAL in world.runtime.turns[1].message
+    assert "does not do what was asked for" in world.runtime.turns[1].message
+    assert states(result)[DENIAL] == "met"
+    assert world.forge.effects["publish"] == 1
+
+
+async def test_what_is_met_needs_no_second_look_and_a_miss_is_one_only_by_the_services_own_description(
+    world: World,
+) -> None:
+    world.planner.clauses, world.check_writer.guesses = [THING, DENIAL], True
+    await done(world, asking(world))
+    assert world.acceptance.described == 0
+    world.acceptance.misses = [{"passwords"}]
+    result = await done(world, asking(world))
+    assert states(result)[DENIAL] == "met", "the path was another one than the wish has said"
+    assert (world.acceptance.described, len(world.runtime.turns)) == (1, 2)
+
+
+async def test_the_same_miss_twice_asks_a_person_who_may_take_it_as_it_is(world: World) -> None:
+    world.acceptance.misses = [{"passwords"}, {"passwords"}]
+    world.planner.clauses = [THING, DENIAL]
+    message = asking(world, max_rounds=5)
+    started = await world.gateway.start_engineering(message)
+    question = await world.question(message.task_id)
+    assert len(world.runtime.turns) == 2
+    (asked,) = [p.question for p in world.platform.projections if p.question and p.question.id == question]
+    assert f"It has: {DENIAL}" in asked.text
+    assert asked.choices == ["retry", "accept", "stop"]
+    await world.answer(started.workflow_id, question, "accept")
+    result = EngineeringResult.model_validate(await world.handle(started.workflow_id).result())
+    assert states(result) == {THING: "met", DENIAL: "not_met"}
+    assert [one.criterion.words for one in world.platform.kept.values()] == [THING], "what is missing is no promise"
+
+
+async def test_a_person_may_advise_and_the_work_goes_on(world: World) -> None:
+    world.acceptance.misses = [{"passwords"}, {"passwords"}]
+    world.planner.clauses = [THING, DENIAL]
+    message = asking(world)
+    started = await world.gateway.start_engineering(message)
+    await world.answer(started.workflow_id, await world.question(message.task_id), "hash them")
+    result = EngineeringResult.model_validate(await world.handle(started.workflow_id).result())
+    assert "hash them" in world.runtime.turns[-1].message
+    assert states(result)[DENIAL] == "met"
+
+
+async def test_advice_only_shows_what_was_missed(world: World) -> None:
+    world.acceptance.misses = [{"passwords"}]
+    world.planner.clauses = [THING, DENIAL]
+    result = await done(world, asking(world, acceptance="advisory"))
+    assert states(result) == {THING: "met", DENIAL: "not_met"}
+    assert len(world.runtime.turns) == 1
+
+
+async def test_what_nobody_can_check_is_said_and_what_the_agent_left_out_too(world: World) -> None:
+    clauses = [THING, "unclear beauty", "unclear sorting"]
+    world.planner.clauses = clauses
+    left_out = Criterion(id="w1", sentence="No.", words=clauses[2], state=CriterionState.NOT_MET)
+    world.runtime.scripts = [TurnOutcome(status="done", turn=1, criteria=[left_out])]
+    spec = {"name": "notes", "description": ". ".join(clauses)}
+    result = await done(world, asking(world, spec=spec))
+    assert states(result) == {THING: "met", clauses[1]: "not_checkable", clauses[2]: "not_met"}
+
+
+async def test_what_was_promised_stays_true_or_the_change_is_refused_by_name(world: World) -> None:
+    world.planner.clauses = [THING]
+    first = await done(world, asking(world))
+    world.planner.clauses = ["Add stars"]
+    world.acceptance.misses = [{"notes-service"}]
+    later = asking(world, spec={"name": "notes", "description": "Add stars"})
+    result = await done(world, later)
+    assert THING in world.runtime.turns[-1].message
+    assert [len(one.checks) for one in world.acceptance.accepted] == [2, 3, 3]
+    assert first.commit_sha != result.commit_sha
+    assert states(result) == {"Add stars": "met"}
+
+
+async def test_a_wish_may_take_back_what_was_promised(world: World) -> None:
+    world.planner.clauses = [THING]
+    await done(world, asking(world))
+    (kept,) = [name for name, one in world.platform.kept.items() if one.criterion.words == THING]
+    world.planner.clauses, world.planner.retires = ["Remove notes"], [kept, "never-promised"]
+    await done(world, asking(world, spec={"name": "notes", "description": "Remove notes"}))
+    assert kept not in world.platform.kept
+    assert kept not in {check.id for check in world.acceptance.accepted[-1].checks}
+
+
+async def test_a_person_approves_the_plan_by_its_hash(world: World) -> None:
+    world.planner.clauses = [THING]
+    message = asking(world, plan_approval="ask")
+    started = await world.gateway.start_engineering(message)
+    question = await world.question(message.task_id)
+    (asked,) = [p.question for p in world.platform.projections if p.question and p.question.id == question]
+    assert asked.kind is QuestionKind.APPROVAL
+    assert f"It has: {THING}" in asked.text
+    assert not world.runtime.turns
+    refused = await world.answer(started.workflow_id, question, "approve", plan_hash="0" * 64)
+    assert "changed" in str(refused)
+    await world.answer(started.workflow_id, question, "approve", plan_hash=asked.plan_hash)
+    await world.handle(started.workflow_id).result()
+    assert world.platform.state(message.task_id) is TaskState.COMPLETED
+
+
+async def test_a_plan_that_is_not_approved_builds_nothing(world: World) -> None:
+    message = asking(world, plan_approval="ask", acceptance="off")
+    started = await world.gateway.start_engineering(message)
+    await world.answer(started.workflow_id, await world.question(message.task_id), "stop")
+    with_error = await _ended(world, started.workflow_id)
+    assert "Stopped by a person" in with_error
+    assert not world.runtime.turns
+
+
+async def test_a_cancel_stops_what_is_checked(world: World) -> None:
+    world.planner.clauses, world.acceptance.step.held = [THING], True
+    message = asking(world)
+    started = await world.gateway.start_engineering(message)
+    await world.acceptance.step.reached()
+    await world.handle(started.workflow_id).cancel()
+    await within(world.acceptance.step.stopped.wait(), 15)
+    await _ended(world, started.workflow_id)
+    assert world.platform.state(message.task_id) is TaskState.CANCELLED
+    assert set(world.acceptance.stopped) == {world.workspaces.heads[ids.worker_id_for_task(message.task_id)]}
+
+
+async def _ended(world: World, workflow_id: str) -> str:
+    try:
+        await world.handle(workflow_id).result()
+    except Exception as error:  # noqa: BLE001 - the reason is what the caller looks at
+        return f"{error} {error.__cause__}"
+    return ""

@@ -1,0 +1,109 @@
+"""Pure decisions about what done means: whether a person sees the plan, and what becomes of a miss."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from contracts.base import MAX_TEXT
+from contracts.criteria import Criterion
+from contracts.errors import bounded
+from contracts.questions import OwnQuestion, QuestionWording
+from contracts.states import AcceptanceMode, PlanApproval
+from contracts.wording import counted
+from workflows import rules
+
+State = Mapping[str, Any]
+
+_MOST_SHOWN = 3_000
+"""Characters of a plan in a question: it must fit into a message of a chat."""
+
+
+def is_planned(state: State) -> bool:
+    return state.get("acceptance", AcceptanceMode.OFF) != AcceptanceMode.OFF or asks_for_approval(state)
+
+
+def asks_for_approval(state: State) -> bool:
+    return bool(state.get("plan_approval", PlanApproval.OFF) == PlanApproval.ASK)
+
+
+def is_checked(state: State) -> bool:
+    return bool(state.get("acceptance", AcceptanceMode.OFF) != AcceptanceMode.OFF)
+
+
+def after_acceptance(state: State) -> str:
+    """publish, another round, or a person: after the last round, or for the same miss twice."""
+    if state.get("accepted") or state.get("taken_as_is") or state.get("acceptance") != AcceptanceMode.BINDING:
+        return "publish"
+    same = bool(state.get("unmet_fingerprint")) and state.get("unmet_fingerprint") == state.get(
+        "last_unmet_fingerprint"
+    )
+    if same or int(state.get("round", 0)) >= int(state.get("max_rounds", 3)):
+        return "ask"
+    return "develop"
+
+
+def is_missed(state: State) -> bool:
+    """Whether the last thing that was found out is that the running service misses the wish, and that this counts."""
+    found = state.get("unmet") and not state.get("accepted") and state.get("publish_status") != "conflict"
+    return bool(found) and state.get("acceptance") == AcceptanceMode.BINDING
+
+
+def first_prompt(state: State) -> str:
+    """The first message of a planned work: what is checked afterwards, by somebody else."""
+    criteria, prompt = _criteria(state), rules.first_prompt(dict(state))
+    if not criteria:
+        return prompt
+    lines = "\n".join(f"- {one.sentence}" for one in criteria)
+    return bounded(f"{prompt}\n\n## What the running service is checked for\n{lines}", MAX_TEXT)
+
+
+def unmet_prompt(evidence: str) -> str:
+    """The message of a turn after a service that ran and missed the wish."""
+    return bounded(
+        "The project's own checks are green, but the running service of your commit does not do what was asked for. "
+        "Repair the cause and extend the project's own checks by it, run `make check test` again and commit."
+        f"\n\n## Evidence\n{evidence}",
+        MAX_TEXT,
+    )
+
+
+def approval(state: State) -> dict[str, Any]:
+    """The question about a plan, bound to its hash."""
+    criteria = "\n".join(f"{number}. {one.sentence}" for number, one in enumerate(_criteria(state), start=1))
+    ignored, taken_back = _listed(state.get("ignored", [])), _listed(state.get("taken_back", []))
+    text = f"The work will be judged by this:\n\n{bounded(criteria, _MOST_SHOWN)}\n\n"
+    text += f"Words that nothing stands for: {ignored}.\n\n" if ignored else ""
+    text += f"No longer promised: {taken_back}.\n\n" if taken_back else ""
+    fields = {"criteria": bounded(criteria, _MOST_SHOWN), "ignored": ignored or "—", "taken_back": taken_back or "—"}
+    return {
+        "question": f"{text}Begin?",
+        "choices": [rules.APPROVE, rules.STOP],
+        "wording": QuestionWording(name=OwnQuestion.APPROVE_PLAN.value, fields=fields).model_dump(mode="json"),
+        "plan_hash": state.get("plan_hash"),
+    }
+
+
+def question(state: State) -> tuple[str, list[str], QuestionWording | None]:
+    """The question that the state calls for: a miss of the wish, or what comes before one."""
+    return _unmet(state) if is_missed(state) else rules.engineering_question(dict(state))
+
+
+def _unmet(state: State) -> tuple[str, list[str], QuestionWording]:
+    unmet = bounded("\n".join(f"- {one}" for one in state.get("unmet", [])), 1_200)
+    evidence = bounded(str(state.get("evidence", "")), 1_500)
+    rounds = int(state.get("round") or 0)
+    text = (
+        f"The tests are green, but the running service does not do what was asked for, after "
+        f"{counted(rounds, 'round')}:\n\n{unmet}\n\n{evidence}\n\n"
+        f"Try again (you may add advice), take it as it is ({rules.AS_IS}), or stop?"
+    )
+    fields = {"unmet": unmet, "evidence": evidence, "rounds": str(rounds)}
+    choices = [rules.RETRY, rules.AS_IS, rules.STOP]
+    return text, choices, QuestionWording(name=OwnQuestion.UNMET.value, fields=fields)
+
+
+def _criteria(state: State) -> list[Criterion]:
+    return [Criterion.model_validate(one) for one in (state.get("spec") or {}).get("acceptance", [])]
+
+
+def _listed(words: Sequence[str]) -> str:
+    return bounded("; ".join(f"“{' '.join(one.split())}”" for one in words), 600)

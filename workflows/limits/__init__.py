@@ -1,0 +1,1 @@
+"""What stops work at a model, and how it goes on: questions, waits, other agents."""
