@@ -77,3 +77,12 @@ class DockerImages:
                 raise
             return ProjectImage(parent, str(error.details["evidence"]))
         return ProjectImage(tag, None, environment.file.egress != "none")
+
+
+def files_in(engine: DockerContainerEngine, container: str, directory: str) -> Read:
+    """Reads the files of a repository in a container, which need not run; links are no files of it."""
+
+    async def read(path: str, limit: int) -> bytes | None:
+        return await engine.read_file(container, f"{directory}/{path}", limit)
+
+    return read

@@ -28,7 +28,8 @@ _SCRIPTED = _SOURCE_ROOT / "activities" / "adapters" / "agents" / "scripted"
 _WRAPPER = _SOURCE_ROOT / "activities" / "adapters" / "agents" / "wrapper"
 _EGRESS = _SOURCE_ROOT / "infra" / "egress"
 _PLACES = (
-    "test $(id -u) = 1000 && touch /workspace/x /project/x /venv/x /out/x /gateway/x && git --version && make --version"
+    "test $(id -u) = 1000 && touch /workspace/x /project/x /venv/x /out/x /gateway/x /opt/environment/x"
+    " && git --version && make --version"
 )
 _WORKER_SMOKE = (
     f"{_PLACES} && python3 -m venv --without-pip /venv/smoke && python3 -m pip --version"
