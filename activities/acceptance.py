@@ -36,7 +36,7 @@ from contracts.states import AgentKind, CriterionState
 from contracts.steps import Done
 from contracts.wish_words import with_every_word
 
-_KEPT = "kept-"
+_KEPT = "promised-"
 """Before the number of what was promised earlier: such criteria are not of this wish."""
 
 
@@ -128,7 +128,7 @@ def complete(wish: ProjectSpec, plan: Plan, kept: Sequence[KeptCheck]) -> Plan:
     """The plan with every word of the wish: quoted by a criterion, or ignored. What a planner says of the wish itself
     does not count, nor what it takes back that was never promised.
     """
-    criteria = [one.model_copy(update=_OPEN) for one in plan.spec.acceptance]
+    criteria = [one.model_copy(update={**_OPEN, "id": _own(one.id)}) for one in plan.spec.acceptance]
     full, ignored = with_every_word(wish.description, criteria)
     while (spec := _spec_with(wish, full)) is None:
         # Long words stand twice in a spec that may not be longer than a message: they are shown, and judged by nobody.
@@ -136,6 +136,11 @@ def complete(wish: ProjectSpec, plan: Plan, kept: Sequence[KeptCheck]) -> Plan:
         full = full[:-1]
     promised = {one.check.id for one in kept}
     return Plan(spec=spec, ignored=ignored[:MAX_RUNS], retires=[one for one in plan.retires if one in promised])
+
+
+def _own(name: str) -> str:
+    """The id of a criterion that is not taken for one of an earlier wish."""
+    return f"own-{name}"[:100] if name.startswith(_KEPT) else name
 
 
 _OPEN: dict[str, Any] = {"state": CriterionState.OPEN, "proof": None}
