@@ -101,15 +101,18 @@ class AcceptanceNodes:
         self, state: EngineeringState, known: ProjectChecks, writing: CheckWriting, follow: Follow
     ) -> ProposedChecks:
         """The checks of this task: those that were written from the same, else new ones, recorded before they run."""
-        if known.proposed is not None and known.proposed.written_from == writing.fingerprint():
-            return known.proposed
-        written = await self.writer.write(writing, follow)
-        proposed = ProposedChecks(
-            **dict(_for_these(written, writing.spec.acceptance)),
-            written_from=writing.fingerprint(),
-            criteria=writing.spec.acceptance,
-            retires=state.get("retires", []),
-        )
+        proposed = known.proposed
+        if proposed is None or proposed.written_from != writing.fingerprint():
+            written = await self.writer.write(writing, follow)
+            proposed = ProposedChecks(
+                **dict(_for_these(written, writing.spec.acceptance)),
+                written_from=writing.fingerprint(),
+                criteria=writing.spec.acceptance,
+                retires=state.get("retires", []),
+            )
+        if proposed.needs_description:
+            return proposed
+        # Recorded again, too: others may have been tried since, and the last that ran are those that are kept.
         return await self.platform.propose_checks(state["project_id"], state["task_id"], proposed)
 
     async def _stop(self, stopping: AcceptanceStop) -> None:
