@@ -8,25 +8,29 @@ from urllib.parse import urlsplit
 
 from temporalio.client import Client
 
+from activities.adapters.acceptance.containers import DockerAcceptance
+from activities.adapters.acceptance.processes import ProcessAcceptance
 from activities.adapters.agents.wrapped import MODEL_PLACE
 from activities.adapters.containers.agent import DockerAgentRuntime
 from activities.adapters.containers.engine import Bind, DockerContainerEngine, obstacle
 from activities.adapters.containers.images import BASE_IMAGE, DockerImages
+from activities.adapters.containers.package_volumes import PackageVolumes
 from activities.adapters.containers.runs import ContainerRuns
 from activities.adapters.containers.tester import DockerTester
 from activities.adapters.containers.workspaces import DockerWorkspaces
-from activities.adapters.planning.script_checks import ScriptCheckWriter
-from activities.adapters.planning.script_planner import ScriptPlanner
-from activities.adapters.planning.unchecked import WithoutAcceptance
+from activities.adapters.planning.by_agent import by_agent
+from activities.adapters.planning.descriptions import AskedDescriptions
+from activities.adapters.planning.judging_turns import JudgingTurns
 from activities.adapters.playbooks.by_server import build_target
 from activities.adapters.process.agent import ProcessAgentRuntime
+from activities.adapters.process.package_caches import PackageCaches
 from activities.adapters.process.tester import ProcessTester
 from activities.adapters.process.workspaces import LocalWorkspaces
 from activities.adapters.release.plan_reader import ForgePlanReader
 from activities.adapters.runs.supervisor import Supervisor
 from activities.adapters.runs.users import UnprivilegedUsers
 from activities.adapters.workflow_client import TemporalWorkflowClient
-from activities.ports import AgentRuntime, Forge, Tester, Workspaces
+from activities.ports import Acceptance, AgentRuntime, Forge, Tester, Workspaces
 from contracts.errors import ErrorCode, OrchestratorError
 from contracts.names import Queue
 from runtime.api_client import ApiClient
@@ -38,7 +42,6 @@ from workers.forges import build_forge
 from workers.wiring import Ports
 
 _ANSWER_S = 1.0
-_NO_CLEAN_PLACE = "Nothing was run to check this."
 
 
 @dataclass(frozen=True)
@@ -51,11 +54,12 @@ class Choice:
 
 @dataclass(frozen=True)
 class AgentEnvironment:
-    """Where agents work and tests run."""
+    """Where agents work, tests run, and services are checked."""
 
     workspaces: Workspaces
     runtime: AgentRuntime
     tester: Tester
+    acceptance: Acceptance
 
 
 def build_ports(settings: Settings, client: Client, api: ApiClient, *, in_containers: bool) -> Ports:
@@ -64,7 +68,7 @@ def build_ports(settings: Settings, client: Client, api: ApiClient, *, in_contai
     forge = build_forge(settings)
     build = containers if in_containers else processes
     environment = build(settings, forge, artifacts)
-    unchecked = WithoutAcceptance(_NO_CLEAN_PLACE)
+    planner, check_writer = by_agent(JudgingTurns(environment.runtime, environment.workspaces, api))
     return Ports(
         forge=forge,
         workspaces=environment.workspaces,
@@ -74,10 +78,10 @@ def build_ports(settings: Settings, client: Client, api: ApiClient, *, in_contai
         target=build_target(settings, artifacts, forge, api, in_containers=in_containers),
         platform=api,
         workflow_client=TemporalWorkflowClient(client),
-        planner=ScriptPlanner(),
-        check_writer=ScriptCheckWriter(),
-        acceptance=unchecked,
-        descriptions=unchecked,
+        planner=planner,
+        check_writer=check_writer,
+        acceptance=environment.acceptance,
+        descriptions=AskedDescriptions(environment.acceptance, artifacts),
     )
 
 
@@ -167,6 +171,15 @@ def processes(settings: Settings, forge: Forge, artifacts: DirectoryArtifactStor
             trusts_models=settings.trust_processes,
         ),
         ProcessTester(supervisor, forge, home / "verifications", home / "caches", UnprivilegedUsers(home), artifacts),
+        ProcessAcceptance(
+            supervisor,
+            PackageCaches(supervisor, home / "caches"),
+            forge,
+            ForgePlanReader(forge),
+            home / "acceptances",
+            UnprivilegedUsers(home),
+            artifacts,
+        ),
     )
 
 
@@ -175,6 +188,7 @@ def containers(settings: Settings, forge: Forge, artifacts: DirectoryArtifactSto
     engine = DockerContainerEngine()
     runs = ContainerRuns(engine, settings.containers_dir / "runs")
     images = DockerImages(engine, settings.containers_dir / "locks")
+    verifications = settings.containers_dir / "verifications"
     workspaces = DockerWorkspaces(runs, images, forge, settings.containers_dir / "workspaces", Queue.AGENTS)
     return AgentEnvironment(
         workspaces,
@@ -187,5 +201,15 @@ def containers(settings: Settings, forge: Forge, artifacts: DirectoryArtifactSto
             restore=workspaces.restore,
             model_place=_model_place(settings),
         ),
-        DockerTester(runs, images, forge, settings.containers_dir / "verifications", artifacts),
+        DockerTester(runs, images, forge, verifications, artifacts),
+        DockerAcceptance(
+            runs,
+            images,
+            # The packages of the tests: whoever builds them holds the same lock.
+            PackageVolumes(runs, verifications / ".locks"),
+            forge,
+            ForgePlanReader(forge),
+            settings.containers_dir / "acceptances",
+            artifacts,
+        ),
     )

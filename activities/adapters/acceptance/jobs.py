@@ -20,8 +20,8 @@ PACKAGE = "acceptance_runner"
 RESULT_FILE = "result.json"
 UNUSABLE = frozenset({ErrorCode.ENV_CONTRACT_INVALID, ErrorCode.INVALID_INPUT, ErrorCode.NO_PORT})
 """What is wrong with the files that say how a commit is run."""
-START_LIMIT_S = 60
-"""Of a service that does not say how long it needs."""
+START_LIMIT_S = 120
+"""At least so long a service may take: beside it, others are tested and built."""
 TOKEN_NAME = "TELEGRAM_BOT_TOKEN"
 BASE_NAME = "TELEGRAM_API_BASE"
 """What the template's bot reads; a service with a token gets the address of the emulator by this name."""
@@ -137,6 +137,7 @@ def checks_job(
         "profile": "/tmp/acceptance-profile",
         "secrets": settings.secrets,
         "deadline_s": request.timeout_s,
+        "answer_limit": request.answer_limit,
         "out": out,
     }
 
@@ -157,7 +158,7 @@ def _awaited(service: ServiceProcess, port: int, *, live: bool) -> dict[str, Any
         "port": port,
         "health_path": service.health_path,
         "health_contains": [part for part in contains if part],
-        "start_limit_s": service.start_limit_s or START_LIMIT_S,
+        "start_limit_s": max(service.start_limit_s or 0, START_LIMIT_S),
     }
 
 

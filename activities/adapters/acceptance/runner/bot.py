@@ -14,7 +14,7 @@ from .expectations import Miss, misses_of_text, plain
 from .http_client import NoAnswer, ask
 from .values import filled_text
 
-_BEGIN_S = 20.0
+_BEGIN_S = 90.0
 _TURN_S = 1.0
 _FIRST_PERSON = 1_000
 _HERE = Path(__file__).resolve().parent.parent

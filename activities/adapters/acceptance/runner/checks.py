@@ -52,6 +52,11 @@ class Place:
         return known[service] if service else next(iter(known.values()))
 
     @property
+    def answer_limit(self) -> int:
+        """Characters of an answer over HTTP that are kept."""
+        return int(self._job.get("answer_limit", _BODY))
+
+    @property
     def secrets(self) -> Variables:
         return {f"secret:{name}": value for name, value in self._job["secrets"].items()}
 
@@ -169,7 +174,7 @@ def _http(step: dict[str, Any], place: Place, variables: Variables, _: Trace) ->
             misses, told["answer"] = [Miss("answer", str(error))], str(error)
         else:
             misses = misses_of_answer(answer, step["expect"], variables)
-            told |= {"status": answer.status, "answer": answer.text[:_BODY]}
+            told |= {"status": answer.status, "answer": answer.text[: place.answer_limit]}
             if not misses:
                 misses = _save(step["save"], answer.json(), variables)
         if not misses or time.monotonic() >= deadline:
