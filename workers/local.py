@@ -8,18 +8,22 @@ from urllib.parse import urlsplit
 
 from temporalio.client import Client
 
+from activities.adapters.acceptance.containers import DockerAcceptance
+from activities.adapters.acceptance.flow import AcceptanceFlow
+from activities.adapters.acceptance.processes import ProcessAcceptance
 from activities.adapters.agents.wrapped import MODEL_PLACE
 from activities.adapters.containers.agent import DockerAgentRuntime
 from activities.adapters.containers.engine import Bind, DockerContainerEngine, obstacle
 from activities.adapters.containers.images import BASE_IMAGE, DockerImages
+from activities.adapters.containers.package_volumes import PackageVolumes
 from activities.adapters.containers.runs import ContainerRuns
 from activities.adapters.containers.tester import DockerTester
 from activities.adapters.containers.workspaces import DockerWorkspaces
 from activities.adapters.planning.script_checks import ScriptCheckWriter
 from activities.adapters.planning.script_planner import ScriptPlanner
-from activities.adapters.planning.unchecked import WithoutAcceptance
 from activities.adapters.playbooks.by_server import build_target
 from activities.adapters.process.agent import ProcessAgentRuntime
+from activities.adapters.process.package_caches import PackageCaches
 from activities.adapters.process.tester import ProcessTester
 from activities.adapters.process.workspaces import LocalWorkspaces
 from activities.adapters.release.plan_reader import ForgePlanReader
@@ -38,7 +42,6 @@ from workers.forges import build_forge
 from workers.wiring import Ports
 
 _ANSWER_S = 1.0
-_NO_CLEAN_PLACE = "Nothing was run to check this."
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,7 @@ class AgentEnvironment:
     workspaces: Workspaces
     runtime: AgentRuntime
     tester: Tester
+    acceptance: AcceptanceFlow
 
 
 def build_ports(settings: Settings, client: Client, api: ApiClient, *, in_containers: bool) -> Ports:
@@ -64,7 +68,6 @@ def build_ports(settings: Settings, client: Client, api: ApiClient, *, in_contai
     forge = build_forge(settings)
     build = containers if in_containers else processes
     environment = build(settings, forge, artifacts)
-    unchecked = WithoutAcceptance(_NO_CLEAN_PLACE)
     return Ports(
         forge=forge,
         workspaces=environment.workspaces,
@@ -76,8 +79,8 @@ def build_ports(settings: Settings, client: Client, api: ApiClient, *, in_contai
         workflow_client=TemporalWorkflowClient(client),
         planner=ScriptPlanner(),
         check_writer=ScriptCheckWriter(),
-        acceptance=unchecked,
-        descriptions=unchecked,
+        acceptance=environment.acceptance,
+        descriptions=environment.acceptance,
     )
 
 
@@ -155,6 +158,7 @@ def processes(settings: Settings, forge: Forge, artifacts: DirectoryArtifactStor
     clis = agents_here(settings)
     agents = UnprivilegedUsers(home, _programs(settings))
     workspaces_dir = _workspaces_dir(settings)
+    packages = PackageCaches(supervisor, home / "caches")
     return AgentEnvironment(
         LocalWorkspaces(workspaces_dir, forge, agents, Queue.AGENTS, supervisor),
         ProcessAgentRuntime(
@@ -167,6 +171,15 @@ def processes(settings: Settings, forge: Forge, artifacts: DirectoryArtifactStor
             trusts_models=settings.trust_processes,
         ),
         ProcessTester(supervisor, forge, home / "verifications", home / "caches", UnprivilegedUsers(home), artifacts),
+        ProcessAcceptance(
+            supervisor,
+            packages,
+            forge,
+            ForgePlanReader(forge),
+            settings.acceptance_dir,
+            UnprivilegedUsers(home),
+            artifacts,
+        ),
     )
 
 
@@ -175,6 +188,7 @@ def containers(settings: Settings, forge: Forge, artifacts: DirectoryArtifactSto
     engine = DockerContainerEngine()
     runs = ContainerRuns(engine, settings.containers_dir / "runs")
     images = DockerImages(engine, settings.containers_dir / "locks")
+    verifications = settings.containers_dir / "verifications"
     workspaces = DockerWorkspaces(runs, images, forge, settings.containers_dir / "workspaces", Queue.AGENTS)
     return AgentEnvironment(
         workspaces,
@@ -187,5 +201,14 @@ def containers(settings: Settings, forge: Forge, artifacts: DirectoryArtifactSto
             restore=workspaces.restore,
             model_place=_model_place(settings),
         ),
-        DockerTester(runs, images, forge, settings.containers_dir / "verifications", artifacts),
+        DockerTester(runs, images, forge, verifications, artifacts),
+        DockerAcceptance(
+            runs,
+            images,
+            PackageVolumes(runs, verifications / ".locks"),
+            forge,
+            ForgePlanReader(forge),
+            settings.acceptance_dir,
+            artifacts,
+        ),
     )

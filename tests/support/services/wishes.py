@@ -7,13 +7,13 @@ from typing import Any
 from uuid import uuid4
 
 from activities.adapters.acceptance.containers import DockerAcceptance
+from activities.adapters.acceptance.flow import AcceptanceFlow
 from activities.adapters.acceptance.processes import ProcessAcceptance
 from activities.adapters.containers.package_volumes import PackageVolumes
 from activities.adapters.process.package_caches import PackageCaches
 from activities.adapters.release.plan_reader import ForgePlanReader
 from activities.adapters.runs.supervisor import Supervisor
 from activities.adapters.runs.users import UnprivilegedUsers
-from activities.ports import Acceptance
 from contracts.acceptance import AcceptanceCheck, AcceptanceRequest, AcceptanceResult
 from contracts.criteria import Criterion
 from tests.support.services.runtimes import REPOSITORY, Bench, DockerRuntime, ProcessRuntime
@@ -76,7 +76,7 @@ READ = {
 KEPT = [WRITE, READ, {"kind": "restart"}, READ]
 
 
-def acceptance(bench: Bench) -> Acceptance:
+def acceptance(bench: Bench) -> AcceptanceFlow:
     """A new one for every call: nothing may depend on memory."""
     runtime, plans = bench.runtime, ForgePlanReader(bench.forge)
     if isinstance(runtime, DockerRuntime):

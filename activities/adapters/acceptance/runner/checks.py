@@ -44,6 +44,7 @@ class Place:
         self._telegram: bot.Telegram | None = None
         self.pictures = 0
         self.out = Path(job["out"])
+        self.longest_answer = int(job["longest_answer"])
 
     def port(self, service: str | None) -> int:
         known = {one["name"]: int(one["port"]) for one in self._job["services"]}
@@ -169,7 +170,7 @@ def _http(step: dict[str, Any], place: Place, variables: Variables, _: Trace) ->
             misses, told["answer"] = [Miss("answer", str(error))], str(error)
         else:
             misses = misses_of_answer(answer, step["expect"], variables)
-            told |= {"status": answer.status, "answer": answer.text[:_BODY]}
+            told |= {"status": answer.status, "answer": answer.text[: place.longest_answer]}
             if not misses:
                 misses = _save(step["save"], answer.json(), variables)
         if not misses or time.monotonic() >= deadline:

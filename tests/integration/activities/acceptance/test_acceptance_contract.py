@@ -1,6 +1,7 @@
 """What holds wherever the services of a commit are checked: in containers, and as processes of this machine."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -141,3 +142,17 @@ async def _first_line(bench: Bench, running: "asyncio.Task[object]") -> str:
         await asyncio.sleep(0.05)
     found = [path.stem for path in (bench.root / "runs").glob("accept-*") if not path.stem.endswith("-services")]
     return found[0]
+
+
+async def test_a_service_is_asked_for_the_description_of_its_api(bench: Bench) -> None:
+    """A long one is whole; what says nothing of itself, or does not start, has none."""
+    long = {"openapi": "3.1.0", "paths": {f"/path-{number}": {} for number in range(500)}}
+    health = 'if self.path == "/health":'
+    said = f'if self.path == "/openapi.json":\n            return self.answer(200, {long})\n        {health}'
+    speaking = {**NOTES, "app.py": NOTES["app.py"].replace(health, said)}
+    request = asked(bench.commit(speaking), [check("kept", *KEPT)])
+    assert json.loads(await acceptance(bench).describe(request, bench.follow())) == long
+    assert json.loads(await acceptance(bench).describe(request, bench.follow())) == long
+    for files in (NOTES, {**NOTES, "app.py": "raise SystemExit(1)"}):
+        silent = asked(bench.commit(files), [check("kept", *KEPT)])
+        assert await acceptance(bench).describe(silent, bench.follow()) == ""
