@@ -12,14 +12,16 @@ from pydantic import ValidationError
 from temporalio import activity
 
 from activities.engineering import EngineeringState
-from activities.following import beating, followed, or_stop, to_the_end
+from activities.following import followed, or_stop, to_the_end
 from activities.ports import Acceptance, ApiDescriptions, CheckWriter, Follow, Planner, Platform
 from contracts.acceptance import AcceptanceRequest, AcceptanceResult, CheckResult
 from contracts.criteria import MAX_CRITERIA, Criterion, with_claims
 from contracts.names import ActivityName
 from contracts.planning import (
     MAX_RUNS,
+    AcceptanceStop,
     CheckWriting,
+    Judge,
     KeptCheck,
     Plan,
     PlanRequest,
@@ -30,7 +32,7 @@ from contracts.planning import (
     within_reach,
 )
 from contracts.project_spec import ProjectSpec
-from contracts.states import CriterionState
+from contracts.states import AgentKind, CriterionState
 from contracts.steps import Done
 from contracts.wish_words import with_every_word
 
@@ -50,14 +52,11 @@ class AcceptanceNodes:
         """Turn the wish into criteria. A second run asks the planner again, which adopts its own first answer."""
         spec = ProjectSpec.model_validate(state["spec"])
         known = await self.platform.project_checks(state["project_id"])
-        request = PlanRequest(
-            task_id=state["task_id"],
-            project_id=state["project_id"],
-            repository=state["repository"],
-            spec=spec,
-            promises=[_promise(one) for one in known.kept],
-        )
-        plan = complete(spec, await beating(self.planner.plan(request)), known.kept)
+        promises = [_promise(one) for one in known.kept]
+        request = PlanRequest(judge=_judge(state), spec=spec, promises=promises)
+        planning = followed(self.platform, state["task_id"], lambda follow: self.planner.plan(request, follow))
+        found = await or_stop(planning, lambda: self.planner.stop(request.judge))
+        plan = complete(spec, found, known.kept)
         return {
             "spec": plan.spec.model_dump(mode="json"),
             "ignored": plan.ignored,
@@ -70,12 +69,13 @@ class AcceptanceNodes:
         """Check the running service of the commit against the wish; a second run adopts the first one's."""
         request = _request(state)
         working = followed(self.platform, state["task_id"], lambda follow: self._accepted(state, request, follow))
-        return after_acceptance(state, await or_stop(working, lambda: self._stop(request)))
+        stopping = AcceptanceStop(request=request, judge=_judge(state))
+        return after_acceptance(state, await or_stop(working, lambda: self._stop(stopping)))
 
     @activity.defn(name=ActivityName.ACCEPTANCE_STOP)
-    async def stop_acceptance(self, request: AcceptanceRequest) -> Done:
-        """Stop an acceptance that is no longer followed; a second run finds it stopped."""
-        await to_the_end(self._stop(request))
+    async def stop_acceptance(self, stopping: AcceptanceStop) -> Done:
+        """Stop a plan or an acceptance that is no longer followed; a second run finds it stopped."""
+        await to_the_end(self._stop(stopping))
         return Done()
 
     async def _accepted(self, state: EngineeringState, request: AcceptanceRequest, follow: Follow) -> AcceptanceResult:
@@ -84,9 +84,8 @@ class AcceptanceNodes:
         """
         known = await self.platform.project_checks(state["project_id"], state["task_id"])
         spec = ProjectSpec.model_validate(state["spec"])
-        ids = {"task_id": request.task_id, "project_id": request.project_id}
-        writing = CheckWriting(**ids, spec=spec, is_first=not known.kept)
-        proposed, result = await self._proposed(state, known, writing), None
+        writing = CheckWriting(judge=_judge(state), spec=spec, is_first=not known.kept)
+        proposed, result = await self._proposed(state, known, writing, follow), None
         if not proposed.needs_description:
             result = await self.acceptance.accept(_with_checks(request, proposed, known.kept), follow)
             if result.passed:
@@ -94,26 +93,32 @@ class AcceptanceNodes:
         description = await self.descriptions.describe(request, follow)
         if result is not None and not description:
             return result
-        proposed = await self._proposed(state, known, writing.model_copy(update={"api_description": description}))
+        described = writing.model_copy(update={"api_description": description})
+        proposed = await self._proposed(state, known, described, follow)
         return await self.acceptance.accept(_with_checks(request, proposed, known.kept), follow)
 
-    async def _proposed(self, state: EngineeringState, known: ProjectChecks, writing: CheckWriting) -> ProposedChecks:
+    async def _proposed(
+        self, state: EngineeringState, known: ProjectChecks, writing: CheckWriting, follow: Follow
+    ) -> ProposedChecks:
         """The checks of this task: those that were written from the same, else new ones, recorded before they run."""
         if known.proposed is not None and known.proposed.written_from == writing.fingerprint():
             return known.proposed
-        written = await self.writer.write(writing)
+        written = await self.writer.write(writing, follow)
         proposed = ProposedChecks(
             **dict(_for_these(written, writing.spec.acceptance)),
             written_from=writing.fingerprint(),
             criteria=writing.spec.acceptance,
             retires=state.get("retires", []),
         )
-        return await self.platform.propose_checks(writing.project_id, writing.task_id, proposed)
+        return await self.platform.propose_checks(state["project_id"], state["task_id"], proposed)
 
-    async def _stop(self, request: AcceptanceRequest) -> None:
+    async def _stop(self, stopping: AcceptanceStop) -> None:
         """What runs is named by its checks, which were recorded before it began."""
-        known = await self.platform.project_checks(request.project_id, request.task_id)
+        request = stopping.request
+        await self.planner.stop(stopping.judge)
+        await self.writer.stop(stopping.judge)
         await self.descriptions.stop(request)
+        known = await self.platform.project_checks(request.project_id, request.task_id)
         if known.proposed is not None:
             own = request.model_copy(update={"criteria": known.proposed.criteria})
             await self.acceptance.stop(_with_checks(own, known.proposed, known.kept))
@@ -211,6 +216,16 @@ def _for_these(written: WrittenChecks, criteria: Sequence[Criterion]) -> Written
         checks=[one for one in written.checks if one.criterion_id in known],
         not_checkable={name: reason for name, reason in written.not_checkable.items() if name in known},
         needs_description=written.needs_description,
+    )
+
+
+def _judge(state: EngineeringState) -> Judge:
+    return Judge(
+        task_id=state["task_id"],
+        project_id=state["project_id"],
+        user_id=state.get("user_id"),
+        agent=AgentKind(state.get("judge") or AgentKind.SCRIPTED),
+        timeout_s=state["turn_timeout_s"],
     )
 
 

@@ -79,6 +79,8 @@ class EngineeringState(TypedDict, total=False):
     unmet_fingerprint: str | None
     last_unmet_fingerprint: str | None
     screenshots: list[str]
+    judge: str
+    user_id: int
     agent: str | None
     model: str | None
     fresh_session: bool

@@ -19,6 +19,7 @@ from contracts.models import ModelBudget, ModelSpending, ModelTurn, OpenModelTur
 from contracts.nouns import DeploymentDTO, DeploymentRecord, PortAllocationDTO, ReleaseHealth, ServerDTO
 from contracts.planning import (
     CheckWriting,
+    Judge,
     KeepChecks,
     Plan,
     PlanRequest,
@@ -182,17 +183,23 @@ class Acceptance(Protocol):
 class Planner(Protocol):
     """Says what done means, before anything is built."""
 
-    async def plan(self, request: PlanRequest) -> Plan:
+    async def plan(self, request: PlanRequest, follow: Follow) -> Plan:
         """The spec with criteria that quote the words of the wish, and what the wish takes back. The same again for a
         repeated call."""
+
+    async def stop(self, judge: Judge) -> None:
+        """Stop a turn that it has begun; none of it runs when this returns."""
 
 
 class CheckWriter(Protocol):
     """Writes checks from the wish and the API description of a service: it sees no code, and is not the agent that
     wrote it."""
 
-    async def write(self, request: CheckWriting) -> WrittenChecks:
+    async def write(self, request: CheckWriting, follow: Follow) -> WrittenChecks:
         """The same again for a repeated call. Asked without a description first: one costs a start of the service."""
+
+    async def stop(self, judge: Judge) -> None:
+        """Stop a turn that it has begun; none of it runs when this returns."""
 
 
 class ApiDescriptions(Protocol):

@@ -95,6 +95,7 @@ class TurnOutcome(Contract):
 
     status: done (look at `commit`), question (`question` and `choices` are set) or failed. `criteria` are what the
     agent says of each clause of the wish: open for what it has built, not_met for what it has not.
+    `document` is what a turn that builds nothing was asked to write, as JSON.
     `limit` is what has stopped the turn at the model, or as a warning soon will; `spending` is what the proxy has seen.
     """
 
@@ -116,6 +117,7 @@ class TurnOutcome(Contract):
     limit: ModelLimit | None = None
     agent: AgentKind | None = None
     spending: ModelSpending | None = None
+    document: str = Field(default="", max_length=200_000)
 
 
 class CreateWorkerResponse(Contract):

@@ -8,11 +8,11 @@ from typing import Annotated
 
 from pydantic import AwareDatetime, Field, StringConstraints
 
-from contracts.acceptance import MAX_CHECKS, AcceptanceCheck, AcceptanceChecks
+from contracts.acceptance import MAX_CHECKS, AcceptanceCheck, AcceptanceChecks, AcceptanceRequest
 from contracts.base import Contract, Identifier, Page, ShortText, UserId
 from contracts.criteria import MAX_CRITERIA, Criteria, Criterion
-from contracts.departments import RepositoryFullName
 from contracts.project_spec import ProjectSpec
+from contracts.states import AgentKind
 from contracts.steps import Step
 
 MAX_KEPT = 200
@@ -26,6 +26,27 @@ Reason = Annotated[str, StringConstraints(max_length=500)]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 
 
+class Judge(Step):
+    """Who plans, or writes checks: another turn than those of the Developer. `timeout_s`: seconds for one turn."""
+
+    task_id: Identifier
+    project_id: Identifier
+    user_id: UserId | None = None
+    agent: AgentKind = AgentKind.SCRIPTED
+    timeout_s: int = Field(default=1_800, ge=1)
+
+    def worker_id(self, role: str) -> str:
+        """Its agent worker: named after the task and what it does."""
+        return f"{self.task_id[:80]}-{role}"
+
+
+class AcceptanceStop(Step):
+    """Stop what plans, writes or runs checks of a task. `request` without criteria: they are on record."""
+
+    request: AcceptanceRequest
+    judge: Judge
+
+
 class Promise(Step):
     """What an earlier wish asked for and was shown to be there. `check_id` names the kept check."""
 
@@ -37,9 +58,7 @@ class Promise(Step):
 class PlanRequest(Step):
     """Turn the wish of `spec` into criteria. `promises`: what the project has promised so far."""
 
-    task_id: Identifier
-    project_id: Identifier
-    repository: RepositoryFullName
+    judge: Judge
     spec: ProjectSpec
     promises: list[Promise] = Field(default_factory=list, max_length=MAX_KEPT)
 
@@ -64,8 +83,7 @@ class CheckWriting(Step):
     """Write checks for the criteria of `spec`. `api_description`: OpenAPI of the running service as JSON, empty if it
     has none; None: nobody has looked yet. `is_first`: the project has promised nothing before."""
 
-    task_id: Identifier
-    project_id: Identifier
+    judge: Judge
     spec: ProjectSpec
     api_description: str | None = Field(default=None, max_length=MAX_API_DESCRIPTION)
     is_first: bool = False

@@ -400,11 +400,6 @@ class Settings(BaseSettings):
         return self.home / "agents"
 
     @property
-    def acceptance_dir(self) -> Path:
-        """What checks of wishes have shown, for a repeated step."""
-        return self.home / "acceptance"
-
-    @property
     def containers_dir(self) -> Path:
         """What the platform knows about containers of agents and tests, where they run in containers."""
         return self.home / "containers"

@@ -10,7 +10,6 @@ from typing import Protocol
 
 import structlog
 
-from activities.adapters.acceptance.retention import prune_results
 from activities.adapters.containers.retention import prune_records
 from activities.adapters.forge.local import LocalBareForge
 from activities.adapters.packages.venv_cache import prune_venvs
@@ -57,7 +56,6 @@ class Housekeeping:
             "environments": await asyncio.to_thread(self._environments, before),
             "runs": await asyncio.to_thread(self._runs, before),
             "container records": await asyncio.to_thread(prune_records, settings.containers_dir, before),
-            "acceptances": await asyncio.to_thread(prune_results, settings.acceptance_dir, before),
             "homes": await asyncio.to_thread(self._homes, before),
         }
         gone["artifacts"] = await self._artifacts()

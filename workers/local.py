@@ -9,7 +9,6 @@ from urllib.parse import urlsplit
 from temporalio.client import Client
 
 from activities.adapters.acceptance.containers import DockerAcceptance
-from activities.adapters.acceptance.flow import AcceptanceFlow
 from activities.adapters.acceptance.processes import ProcessAcceptance
 from activities.adapters.agents.wrapped import MODEL_PLACE
 from activities.adapters.containers.agent import DockerAgentRuntime
@@ -19,8 +18,9 @@ from activities.adapters.containers.package_volumes import PackageVolumes
 from activities.adapters.containers.runs import ContainerRuns
 from activities.adapters.containers.tester import DockerTester
 from activities.adapters.containers.workspaces import DockerWorkspaces
-from activities.adapters.planning.script_checks import ScriptCheckWriter
-from activities.adapters.planning.script_planner import ScriptPlanner
+from activities.adapters.planning.by_agent import by_agent
+from activities.adapters.planning.descriptions import AskedDescriptions
+from activities.adapters.planning.judging_turns import JudgingTurns
 from activities.adapters.playbooks.by_server import build_target
 from activities.adapters.process.agent import ProcessAgentRuntime
 from activities.adapters.process.package_caches import PackageCaches
@@ -30,7 +30,7 @@ from activities.adapters.release.plan_reader import ForgePlanReader
 from activities.adapters.runs.supervisor import Supervisor
 from activities.adapters.runs.users import UnprivilegedUsers
 from activities.adapters.workflow_client import TemporalWorkflowClient
-from activities.ports import AgentRuntime, Forge, Tester, Workspaces
+from activities.ports import Acceptance, AgentRuntime, Forge, Tester, Workspaces
 from contracts.errors import ErrorCode, OrchestratorError
 from contracts.names import Queue
 from runtime.api_client import ApiClient
@@ -54,12 +54,12 @@ class Choice:
 
 @dataclass(frozen=True)
 class AgentEnvironment:
-    """Where agents work and tests run."""
+    """Where agents work, tests run, and services are checked."""
 
     workspaces: Workspaces
     runtime: AgentRuntime
     tester: Tester
-    acceptance: AcceptanceFlow
+    acceptance: Acceptance
 
 
 def build_ports(settings: Settings, client: Client, api: ApiClient, *, in_containers: bool) -> Ports:
@@ -68,6 +68,7 @@ def build_ports(settings: Settings, client: Client, api: ApiClient, *, in_contai
     forge = build_forge(settings)
     build = containers if in_containers else processes
     environment = build(settings, forge, artifacts)
+    planner, check_writer = by_agent(JudgingTurns(environment.runtime, environment.workspaces, api))
     return Ports(
         forge=forge,
         workspaces=environment.workspaces,
@@ -77,10 +78,10 @@ def build_ports(settings: Settings, client: Client, api: ApiClient, *, in_contai
         target=build_target(settings, artifacts, forge, api, in_containers=in_containers),
         platform=api,
         workflow_client=TemporalWorkflowClient(client),
-        planner=ScriptPlanner(),
-        check_writer=ScriptCheckWriter(),
+        planner=planner,
+        check_writer=check_writer,
         acceptance=environment.acceptance,
-        descriptions=environment.acceptance,
+        descriptions=AskedDescriptions(environment.acceptance, artifacts),
     )
 
 
@@ -158,7 +159,6 @@ def processes(settings: Settings, forge: Forge, artifacts: DirectoryArtifactStor
     clis = agents_here(settings)
     agents = UnprivilegedUsers(home, _programs(settings))
     workspaces_dir = _workspaces_dir(settings)
-    packages = PackageCaches(supervisor, home / "caches")
     return AgentEnvironment(
         LocalWorkspaces(workspaces_dir, forge, agents, Queue.AGENTS, supervisor),
         ProcessAgentRuntime(
@@ -173,10 +173,10 @@ def processes(settings: Settings, forge: Forge, artifacts: DirectoryArtifactStor
         ProcessTester(supervisor, forge, home / "verifications", home / "caches", UnprivilegedUsers(home), artifacts),
         ProcessAcceptance(
             supervisor,
-            packages,
+            PackageCaches(supervisor, home / "caches"),
             forge,
             ForgePlanReader(forge),
-            settings.acceptance_dir,
+            home / "acceptances",
             UnprivilegedUsers(home),
             artifacts,
         ),
@@ -205,10 +205,11 @@ def containers(settings: Settings, forge: Forge, artifacts: DirectoryArtifactSto
         DockerAcceptance(
             runs,
             images,
+            # The packages of the tests: whoever builds them holds the same lock.
             PackageVolumes(runs, verifications / ".locks"),
             forge,
             ForgePlanReader(forge),
-            settings.acceptance_dir,
+            settings.containers_dir / "acceptances",
             artifacts,
         ),
     )

@@ -32,6 +32,7 @@ with workflow.unsafe.imports_passed_through():
     from contracts.departments import EngineeringMessage, EngineeringResult, ScaffolderMessage
     from contracts.errors import ErrorCode
     from contracts.names import GraphName, UpdateName, WorkflowName
+    from contracts.planning import AcceptanceStop, Judge
     from contracts.questions import AnswerAccepted, AnswerCommand, QuestionWording
     from contracts.states import AcceptanceMode, ProjectStatus, QuestionKind, ResultStatus, Stage, TaskKind, TaskState
     from contracts.steps import ScaffoldResult, VerificationRequest
@@ -172,7 +173,8 @@ class EngineeringWorkflow:
         if not acceptance_rules.is_planned(asked):
             return {}
         spec = rules.spec_of(self._message).model_dump(mode="json")
-        return {**asked, "project_name": self._name, "spec": spec}
+        judge = {"judge": self._message.agent.value, "user_id": self._message.user_id}
+        return {**asked, **judge, "project_name": self._name, "spec": spec}
 
     def _entered(self, node: str, state: dict[str, Any]) -> None:
         self._state, self._green = dict(state), continuing.green_at(node, state) or self._green
@@ -351,13 +353,20 @@ class EngineeringWorkflow:
     async def _stop_acceptance(self, commit: str) -> None:
         await workflow.execute_activity_method(
             AcceptanceNodes.stop_acceptance,
-            AcceptanceRequest(
-                task_id=self._message.task_id,
-                project_id=self._message.project_id,
-                project_name=self._name,
-                repository=self._repository,
-                commit=commit,
-                criteria=[],
+            AcceptanceStop(
+                request=AcceptanceRequest(
+                    task_id=self._message.task_id,
+                    project_id=self._message.project_id,
+                    project_name=self._name,
+                    repository=self._repository,
+                    commit=commit,
+                    criteria=[],
+                ),
+                judge=Judge(
+                    task_id=self._message.task_id,
+                    project_id=self._message.project_id,
+                    agent=self._message.agent,
+                ),
             ),
             **options.named(options.STOP, "Stop the acceptance"),
         )

@@ -11,22 +11,24 @@ _MAX_NEWS = 4_000
 
 
 def with_news(message: str, taken: TakenUp | None, branch: str) -> str:
-    """The message, and before it what people have pushed to the work branch since the last turn."""
+    """The message, and below it what others have pushed to the work branch since the last turn."""
     room = min(_MAX_NEWS, MAX_TEXT - len(message) - 2)
     if taken is None or taken.state == "same" or room < _LEAST_ROOM:
         return message
-    return f"{bounded(_news(taken, branch), room)}\n\n{message}"
+    return f"{message}\n\n{bounded(_news(taken, branch), room)}"
 
 
 def _news(taken: TakenUp, branch: str) -> str:
     files = "\n".join(f"- {name}" for name in taken.files[:50])
+    heading = "## Pushed since your last turn\n\n"
     if taken.state == "taken":
         return (
-            f"Since your last turn a person has pushed to {branch}. It is in your workspace now; it changed:\n{files}"
+            f"{heading}Others have pushed to {branch} (a person, or the platform what the main branch had). It is in "
+            f"your workspace now; it changed:\n{files}"
         )
     return (
-        f"Since your last turn a person has pushed to {branch}, and it does not fit yours. Merge {PUSHED} into your "
-        f"branch, resolve the conflicts and commit, before you do anything else. In the way:\n{files}"
+        f"{heading}Others have pushed to {branch}, and it does not fit what is in your workspace. Before anything "
+        f"else, merge {PUSHED} into your branch, resolve the conflicts and commit. In the way:\n{files}"
     )
 
 

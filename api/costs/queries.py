@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Label, Select, SQLColumnExpression, func, literal, select
+from sqlalchemy import ColumnElement, Select, SQLColumnExpression, func, literal, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -66,7 +66,7 @@ def _of_requests(caller: Caller, wanted: Wanted, key: SQLColumnExpression[str]) 
     ]
     if wanted.project_id is not None:
         conditions.append(col(ModelRequestRow.project_id) == wanted.project_id)
-    grouped: Label[str] = key.label("key")
+    grouped: ColumnElement[str] = key.label("key")
     return select(grouped, *_sums()).join(ModelTurnRow, of_turn).where(*conditions).group_by(grouped)
 
 

@@ -217,7 +217,7 @@ def fingerprints(root: Path = ROOT) -> Fingerprint:
             for name, entries in sorted(workflows.items())
         },
         "parts": {name: _without(silent, lines) for name, lines in sorted(described.items()) if name not in silent},
-        "graphs": {name: _graph(node, source) for name, node in sorted(source.graphs.items())},
+        "graphs": {name: _graph(functions, source) for name, functions in sorted(source.graphs.items())},
     }
 
 
@@ -276,11 +276,12 @@ def _depth(line: str) -> int:
     return len(line) - len(line.lstrip()) if line else -1
 
 
-def _graph(node: Function, source: Source) -> dict[str, list[str]]:
+def _graph(functions: list[Function], source: Source) -> dict[str, list[str]]:
     """Node names are wire names, and whether a node runs as an activity is a command of its own."""
     nodes: list[str] = []
     edges: list[str] = []
-    for call in (one for one in ast.walk(node) if isinstance(one, ast.Call) and isinstance(one.func, ast.Attribute)):
+    calls = [one for node in functions for one in ast.walk(node) if isinstance(one, ast.Call)]
+    for call in (one for one in calls if isinstance(one.func, ast.Attribute)):
         method = call.func.attr if isinstance(call.func, ast.Attribute) else ""
         shown = [source.shown(argument) for argument in call.args]
         if method == "add_node":

@@ -28,7 +28,7 @@ class Source:
     classes: dict[str, SourceClass] = field(default_factory=dict)
     functions: dict[str, tuple[str, Function]] = field(default_factory=dict)
     constants: dict[str, object] = field(default_factory=dict)
-    graphs: dict[str, Function] = field(default_factory=dict)
+    graphs: dict[str, list[Function]] = field(default_factory=dict)
 
     def constant(self, node: ast.expr | None) -> str | None:
         """The text that an expression stands for, when the source alone says it."""
@@ -132,14 +132,15 @@ def _read_module(tree: ast.Module, module: str, source: Source) -> None:
             source.classes[node.name] = SourceClass(node.name, module, node, methods)
         elif isinstance(node, Function):
             if module.startswith("graphs."):
-                if any(_is_add_node(one) for one in ast.walk(node)):
-                    source.graphs[module.removeprefix("graphs.")] = node
+                if any(_is_topology(one) for one in ast.walk(node)):
+                    source.graphs.setdefault(module.removeprefix("graphs."), []).append(node)
             else:
                 source.functions[node.name] = (module, node)
 
 
-def _is_add_node(node: ast.AST) -> bool:
-    return isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "add_node"
+def _is_topology(node: ast.AST) -> bool:
+    adds = {"add_node", "add_edge", "add_conditional_edges"}
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in adds
 
 
 def _inherit(found: SourceClass, source: Source) -> None:

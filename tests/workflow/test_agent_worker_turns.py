@@ -170,7 +170,7 @@ async def test_what_people_push_is_in_the_next_turn_and_is_not_overwritten(world
     worker, _ = await started(world, context=CLONE, takes_up=True)
     assert (await told(world, worker, message="go on")).success
     message = world.runtime.turns[0].message
-    assert message.endswith("\n\ngo on")
+    assert message.startswith("go on\n\n## Pushed since")
     assert "services/backend/app.py" in message
     assert [push.expected for push in world.workspaces.pushes] == [pushed]
     assert (await told(world, worker, message="and on")).success

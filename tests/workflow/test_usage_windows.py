@@ -148,6 +148,14 @@ async def test_when_every_agent_is_at_its_limit_the_last_one_waits(world: World,
     assert [turn.agent.value for turn in world.runtime.turns] == ["claude-code", "codex", "codex"]
 
 
+async def test_a_window_that_has_opened_meanwhile_asks_nobody(world: World, clock: WorkflowEnvironment) -> None:
+    await limited(world, clock, "window", timedelta(seconds=-5), 1)
+    started = await world.gateway.start_engineering(world.engineering())
+    await clock.sleep(timedelta(minutes=1))
+    await completed(world, started)
+    assert questions(world, started.task_id) == []
+
+
 async def test_a_task_that_waits_can_be_cancelled(world: World, clock: WorkflowEnvironment) -> None:
     await limited(world, clock, "window", 2 * HOURS, 1)
     started, _ = await waiting(world)

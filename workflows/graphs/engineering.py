@@ -8,7 +8,6 @@ synchronous router would need a thread, which workflow code has not. What is in 
 asks for no acceptance, as those of older builds do.
 """
 
-from collections.abc import Hashable
 from typing import cast
 
 from langgraph.graph import END, START
@@ -111,7 +110,7 @@ async def after_answer(state: EngineeringState) -> str:
 async def after_approval(state: EngineeringState) -> str:
     """The first step that an earlier attempt has not finished: what is green is checked against this plan."""
     if rules.is_stop(state.get("answer", "")):
-        return "end"
+        return END
     step = rules.first_step(dict(state))
     return "accept" if step == "publish" and acceptance_rules.is_checked(state) else step
 
@@ -137,10 +136,9 @@ def build_engineering_graph(nodes: EngineeringNodes, acceptance: AcceptanceNodes
 
 def _connect(graph: Topology) -> None:
     graph.add_edge(START, "plan")
-    first: dict[Hashable, str] = {"develop": "develop", "verify": "verify", "publish": "publish"}
-    graph.add_conditional_edges("plan", after_plan, {**first, "specify": "specify"})
+    graph.add_conditional_edges("plan", after_plan, ["specify", "develop", "verify", "publish"])
     graph.add_edge("specify", "approve")
-    graph.add_conditional_edges("approve", after_approval, {**first, "accept": "accept", "end": END})
+    graph.add_conditional_edges("approve", after_approval, ["develop", "verify", "accept", "publish", END])
     graph.add_conditional_edges("rework", before_turn, {"develop": "develop", "park": "park"})
     graph.add_conditional_edges(
         "develop", after_turn, {"verify": "verify", "develop": "rework", "ask": "ask", "park": "park"}

@@ -40,6 +40,9 @@ _FORGOTTEN = timedelta(hours=1)
 _LONGEST = timedelta(days=32)
 
 
+_TROUBLE = {"rate": "is overloaded", "window": "was at its limit"}
+
+
 class Parking:
     """Decides for one task. It remembers what was tried since the last turn that went well."""
 
@@ -67,7 +70,7 @@ class Parking:
             return self._answered(limit, await self._ask(questions.key_refused(limit, self._agent, self._others())))
         if limit.kind == "request":
             return await self._begin_anew(limit)
-        if limit.kind == "window" or self._opens_in(limit) > _SHORT:
+        if self._is_window(limit):
             return await self._wait_out(limit)
         return await self._back_off(limit)
 
@@ -108,7 +111,7 @@ class Parking:
             return self._answered(limit, await self._ask(asked))
         pause = max(BACKOFFS[self._tries - 1], self._opens_in(limit) + _MARGIN)
         until = questions.moment(workflow.now() + pause)
-        what = "is overloaded" if limit.kind == "rate" else "does not answer"
+        what = _TROUBLE.get(limit.kind, "does not answer")
         await self._ledger.pause(pause, f"{limit.account or self._agent.value} {what}; trying again at {until}")
         return self._on(limit)
 
@@ -173,6 +176,11 @@ class Parking:
         """The project's cheaper model, unless it is in use; it belongs to the agent with which the task began."""
         model = self._message.cheaper_model
         return model if self._agent is self._message.agent and model != self._model else None
+
+    def _is_window(self, limit: ModelLimit) -> bool:
+        """A window that has opened meanwhile is none; nor is a pause of seconds, whatever it is called."""
+        opens_in = self._opens_in(limit)
+        return opens_in > _SHORT or (limit.kind == "window" and (limit.until is None or opens_in > timedelta()))
 
     def _opens_in(self, limit: ModelLimit) -> timedelta:
         return max(limit.until - workflow.now(), timedelta()) if limit.until is not None else timedelta()

@@ -18,10 +18,9 @@ from contracts.errors import ErrorCode, OrchestratorError
 
 
 class AcceptanceFlow(ABC):
-    """Implements `Acceptance` and `ApiDescriptions`. A run has a name of its own, and is adopted by every repetition.
+    """Implements `Acceptance`. A run has a name of its own, and is adopted by every repetition.
 
-    What it has shown is kept in `<state_dir>/<name>.json`, a description in `<state_dir>/<name>.openapi.json`; the
-    place is removed.
+    What it has shown is kept in `<state_dir>/<name>.json`; the place is removed.
     """
 
     def __init__(self, plans: PlanReader, state_dir: Path, artifacts: ArtifactStore) -> None:
@@ -63,21 +62,9 @@ class AcceptanceFlow(ABC):
         await self.remove(name)
         return known or await judged(request, Seen(), self._artifacts)
 
-    async def describe(self, request: AcceptanceRequest, follow: Follow) -> str:
-        """See `ApiDescriptions`."""
-        asked = jobs.description_request(request)
-        name = jobs.run_name(asked)
-        file = self.state_dir / f"{name}.openapi.json"
-        if not file.exists():
-            seen = await self._seen(asked, name, follow)
-            self._keep(file, jobs.description_in(seen.checks))
-        await self.remove(name)
-        return file.read_text()
-
     async def stop(self, request: AcceptanceRequest) -> None:
         """See `Acceptance`. Repeatable."""
-        for one in (request, jobs.description_request(request)):
-            await self.end(one, jobs.run_name(one))
+        await self.end(request, jobs.run_name(request))
 
     async def _seen(self, request: AcceptanceRequest, name: str, follow: Follow) -> Seen:
         try:

@@ -4,7 +4,6 @@ Pure. No setting of a real installation is used: secrets are made for the run, a
 """
 
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,16 +11,13 @@ from typing import Any
 
 import activities
 from activities import rules_environment
-from contracts.acceptance import AcceptanceCheck, AcceptanceRequest
-from contracts.criteria import Criterion
+from contracts.acceptance import AcceptanceRequest
 from contracts.errors import ErrorCode
 from contracts.ids import acceptance_name
 from contracts.steps import Allocation, AnalysisRequest, DeploymentPlan, ServicePort, ServiceProcess
 
 PACKAGE = "acceptance_runner"
 RESULT_FILE = "result.json"
-MAX_ANSWER = 1_500
-"""Characters of an answer that are kept as proof."""
 UNUSABLE = frozenset({ErrorCode.ENV_CONTRACT_INVALID, ErrorCode.INVALID_INPUT, ErrorCode.NO_PORT})
 """What is wrong with the files that say how a commit is run."""
 START_LIMIT_S = 120
@@ -141,7 +137,7 @@ def checks_job(
         "profile": "/tmp/acceptance-profile",
         "secrets": settings.secrets,
         "deadline_s": request.timeout_s,
-        "longest_answer": MAX_DESCRIPTION if request.checks[0].id == _DESCRIPTION else MAX_ANSWER,
+        "answer_limit": request.answer_limit,
         "out": out,
     }
 
@@ -175,29 +171,6 @@ def run_name(request: AcceptanceRequest) -> str:
     """One run for a task, a commit and exactly these checks."""
     wanted = request.model_dump_json(include={"criteria", "checks", "not_checkable"})
     return acceptance_name(request.task_id, request.commit, hashlib.sha256(wanted.encode()).hexdigest())
-
-
-_DESCRIPTION = "openapi"
-MAX_DESCRIPTION = 200_000
-
-
-def description_request(request: AcceptanceRequest) -> AcceptanceRequest:
-    """The run that asks the services of the same commit for the description of their API, and nothing else."""
-    step = {"kind": "http", "path": "/openapi.json", "expect": {"status": 200}}
-    check = {"id": _DESCRIPTION, "criterion_id": _DESCRIPTION, "title": "What the API says of itself", "steps": [step]}
-    criterion = Criterion(id=_DESCRIPTION, sentence="There is a description of the API")
-    asked = {"criteria": [criterion], "checks": [AcceptanceCheck.model_validate(check)], "not_checkable": {}}
-    return request.model_copy(update=asked)
-
-
-def description_in(checks: list[dict[str, Any]]) -> str:
-    """What the services answered; empty for what is no description, or cut."""
-    answers = [step.get("answer", "") for check in checks if check["state"] == "met" for step in check["steps"]]
-    text = str(answers[0]) if answers else ""
-    try:
-        return text if isinstance(json.loads(text), dict) else ""
-    except (ValueError, RecursionError):
-        return ""
 
 
 def programs() -> dict[str, bytes]:

@@ -25,6 +25,7 @@ from contracts.worker_steps import TurnControl
 MAX_OUTCOME_BYTES = 256 * 1024
 _MAX_SUMMARY = 20_000
 _HIDDEN = "[hidden]"
+_MAX_DOCUMENT = 200_000
 _TOKEN = re.compile(rb"omt-[A-Za-z0-9_-]{16,}")
 _MAX_CHOICES = 10
 _MAX_SENTENCE, _MAX_WORDS = 200, 500
@@ -46,6 +47,7 @@ class ClaimedOutcome(BaseModel):
     choices: list[str] = []
     files: list[str] = []
     criteria: list[JsonValue] = []
+    document: JsonValue = None
 
 
 @dataclass(frozen=True)
@@ -168,7 +170,14 @@ def outcome_of(
         output_tokens=report.output_tokens,
         criteria=_criteria(claim, hidden) if claim is not None and status == "done" else [],
         agent=request.agent,
+        document=_document(claim, hidden) if claim is not None and status == "done" else "",
     )
+
+
+def _document(claim: ClaimedOutcome, hidden: list[str]) -> str:
+    """Whole or not at all: a part of it would be another document."""
+    text = "" if claim.document is None else redacted(json.dumps(claim.document, ensure_ascii=False), hidden)
+    return text if len(text) <= _MAX_DOCUMENT else ""
 
 
 def _criteria(claim: ClaimedOutcome, hidden: list[str]) -> list[Criterion]:

@@ -1,4 +1,4 @@
-"""What runs of containers leave on this machine: verdicts on tests, and locks of runs that nobody knows any more."""
+"""What runs of containers leave on this machine: verdicts on tests and wishes, and locks of runs that are forgotten."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ from pathlib import Path
 def prune_records(containers_dir: Path, before: float) -> list[str]:
     """Remove those from before then; their names. What a run still has stays, whatever its age."""
     runs = containers_dir / "runs"
-    verdicts = containers_dir.glob("verifications/*.json")
+    verdicts = (*containers_dir.glob("verifications/*.json"), *containers_dir.glob("acceptances/*.json"))
     locks = (lock for lock in runs.glob(".locks/*.lock") if not (runs / f"{lock.stem}.json").exists())
     pruned = []
     for file in (*verdicts, *locks):

@@ -199,7 +199,13 @@ class LocalBareForge:
             if commit == main:
                 return await _published(git, request.base_commit, main)
             target = f"refs/heads/{request.branch}"
-            await clone.run("push", "--quiet", str(git.directory), f"+{commit}:{target}")
+            there = await git.commit_of(target) or ""
+            if there not in {"", commit, request.commit} and not await git.contains(there, request.commit):
+                # A person has pushed to the branch since the commit was tested: a rebase would take that away.
+                theirs = await git.changed_files(request.commit, there)
+                return PublishResult(status="conflict", commit=request.commit, conflict=bounded_list(theirs))
+            lease = f"--force-with-lease={target}:{there}"
+            await clone.run("push", "--quiet", lease, str(git.directory), f"+{commit}:{target}")
         if await git.commit_of(target) != commit:
             raise _not_on_remote(commit)
         return PublishResult(status="rebased", commit=commit, files_changed=await git.changed_files(main, commit))

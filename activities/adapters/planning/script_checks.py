@@ -14,6 +14,7 @@ from activities.adapters.agents.scripted.reading.wish import Change, Entity, Fie
 from activities.adapters.planning import check_names, samples
 from activities.adapters.planning.openapi import ApiDescription, Collection
 from activities.adapters.planning.script_planner import understood
+from activities.ports import Follow
 from contracts.acceptance import (
     MAX_CHECKS,
     AcceptanceCheck,
@@ -28,7 +29,7 @@ from contracts.acceptance import (
     PageStep,
 )
 from contracts.criteria import Criterion
-from contracts.planning import CheckWriting, WrittenChecks
+from contracts.planning import CheckWriting, Judge, WrittenChecks
 from contracts.states import Module
 
 NO_CHECK = "Without a model no check can be written for these words."
@@ -43,7 +44,7 @@ _LAST = 40
 class ScriptCheckWriter:
     """A pure function of what it is written from."""
 
-    async def write(self, request: CheckWriting) -> WrittenChecks:
+    async def write(self, request: CheckWriting, follow: Follow) -> WrittenChecks:
         """Every check has an id that says what it is about: the same promise made again has the same one."""
         criteria, wish, given = request.spec.acceptance, understood(request.spec), request.api_description
         if not criteria:
@@ -60,6 +61,9 @@ class ScriptCheckWriter:
         shown = {one.criterion_id for one in checks}
         reason = NO_CHECK if api is not None else NO_DESCRIPTION
         return WrittenChecks(checks=checks, not_checkable={one.id: reason for one in criteria if one.id not in shown})
+
+    async def stop(self, judge: Judge) -> None:
+        """It never runs for long."""
 
 
 def closest(words: str, criteria: Sequence[Criterion]) -> Criterion:

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from activities.adapters.agents.scripted.reading import wish as reading
 from activities.adapters.agents.scripted.reading.specification import wish_of
 from activities.adapters.planning import check_names
+from activities.ports import Follow
 from contracts.criteria import MAX_CRITERIA, Criterion
-from contracts.planning import Plan, PlanRequest
+from contracts.planning import Judge, Plan, PlanRequest
 from contracts.project_spec import ProjectSpec
 from contracts.wish_words import cut_at_a_word
 
@@ -17,7 +18,7 @@ _MOST_SENTENCE, _MOST_WORDS = 200, 500
 class ScriptPlanner:
     """A pure function of the request: a repeated call is the same plan."""
 
-    async def plan(self, request: PlanRequest) -> Plan:
+    async def plan(self, request: PlanRequest, follow: Follow) -> Plan:
         """Clauses that the script does not understand stand in their own words: others may build and check them."""
         wish = understood(request.spec)
         given = request.spec.acceptance
@@ -27,6 +28,9 @@ class ScriptPlanner:
         promised = [one.check_id for one in request.promises]
         retires = [name for change in wish.changes for name in check_names.taken_back(change, promised)]
         return Plan(spec=request.spec.model_copy(update={"acceptance": criteria}), retires=list(dict.fromkeys(retires)))
+
+    async def stop(self, judge: Judge) -> None:
+        """It never runs for long."""
 
 
 def understood(spec: ProjectSpec) -> reading.Wish:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -38,6 +40,16 @@ async def agent(
 ) -> AsyncIterator[Agent]:
     """An agent in its place, with a scripted model at the socket where the proxy listens."""
     definition, runner = request.param
-    place = ContainerPlace(await images.agent(definition.kind), tmp_path)
-    async with serving(model, socket=place.sockets / "proxy.sock"):
-        yield Agent(definition, runner, place)
+    with sockets() as folder:
+        place = ContainerPlace(await images.agent(definition.kind), tmp_path, folder)
+        async with serving(model, socket=folder / "proxy.sock"):
+            yield Agent(definition, runner, place)
+
+
+@contextmanager
+def sockets() -> Iterator[Path]:
+    """A folder with a short path, since that of a socket has at most 107 characters."""
+    with tempfile.TemporaryDirectory(prefix="model-") as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        yield folder

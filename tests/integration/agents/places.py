@@ -23,14 +23,13 @@ class ContainerPlace:
 
     image: str
     root: Path
+    sockets: Path
     mark: str = field(default_factory=lambda: uuid4().hex[:8])
 
     def __post_init__(self) -> None:
-        self.home, self.workspace, self.sockets = (self.root / name for name in ("home", "workspace", "model"))
-        for folder in (self.home, self.workspace, self.sockets):
-            folder.mkdir(parents=True, exist_ok=True)
-            if folder is not self.sockets:
-                os.chown(folder, _USER, _USER)
+        self.home, self.workspace = self.root / "home", self.root / "workspace"
+        self._own(self.home)
+        self._own(self.workspace)
 
     async def start(self, call: AgentCall, name: str) -> asyncio.subprocess.Process:
         for path, content in call.files.items():

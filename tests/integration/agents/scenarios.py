@@ -67,11 +67,14 @@ SCENARIOS = (
     Scenario("unknown session", "[model:say Hi]", ("failed session_unknown",), (None,), 0, session=UNKNOWN_SESSION),
     Scenario("steer", _LONG, ("completed",), steer="Rather [model:write s.txt S]", files=("s.txt",)),
     Scenario("cancel in a stall", "[model:stall]", ("stopped cancelled",), requests=1, cancel=True),
-    Scenario("usage window", "[model:429 times=1 reset=7200][model:{refusal}]", (_ERROR,), (429, REFUSAL), 2),
+    Scenario(
+        "usage window", "[model:429 times=1 reset=7200][model:{refusal}]", (_ERROR,), (429, REFUSAL), 2, silence_s=30.0
+    ),
     Scenario("budget", "[model:run true][model:{refusal}]", (_ERROR,), (REFUSAL,)),
     Scenario("key refused", "[model:401 times=1][model:{refusal}]", (_ERROR,), (401, REFUSAL), 2),
     Scenario("overloaded", "[model:529 times=1][model:{refusal}]", (_ERROR,), (529, REFUSAL), 2),
-    Scenario("context full", "[model:overflow]", ("failed context_overflow",), (400,), 4),
+    # Who can, shortens its context and goes on.
+    Scenario("context full", "[model:overflow]", ("failed context_overflow", "completed"), (400, 200), 4),
     Scenario("crash", _LONG, ("failed crash",), requests=1, kill=True),
     Scenario("hang", _LONG, ("failed hang",), requests=1, silence_s=8.0),
     Scenario("huge answer", "[model:huge 2000000]", ("completed",), requests=1),
@@ -84,7 +87,8 @@ DEVIATIONS: dict[tuple[str, str, str], tuple[str, ...]] = {
     # Under the protocol Codex ends every refusal well: the proxy's last status decides.
     ("codex", "acp", "budget"): (_SILENT,),
     ("codex", "acp", "overloaded"): (_SILENT,),
-    ("codex", "acp", "context full"): (_SILENT,),
+    # It waits out whatever `retry-after` says, and tells nobody.
+    ("opencode", "acp", "usage window"): ("failed hang",),
     # Its one-shot program continues a session only with its vendor's service.
     ("factory-droid", "exec", "unknown session"): ("failed crash",),
     ("factory-droid", "exec", "steer"): ("failed crash",),

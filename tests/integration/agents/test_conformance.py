@@ -10,6 +10,9 @@ from collections.abc import Callable
 
 import pytest
 
+from activities.agent import judged_by_the_model
+from contracts.agent_workers import TurnOutcome
+from contracts.models import ModelSpending
 from emulators.model.model import Model
 from emulators.model.records import Record
 from tests.integration.agents.agents import Agent
@@ -42,6 +45,14 @@ def noted(agent: Agent, scenario: str, seen: Seen, model: Model, note: Note) -> 
     note("conformance", json.dumps(found))
 
 
+def concluded(seen: Seen, model: Model) -> str:
+    """The status of the turn, as the activity concludes it from both accounts."""
+    said = TurnOutcome(status="done" if seen.ended == "completed" else "failed", turn=1)
+    statuses = [one.status for one in work(model) if one.status is not None]
+    spending = ModelSpending(requests=len(statuses), last_status=statuses[-1] if statuses else None)
+    return judged_by_the_model(said, spending).status
+
+
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda one: one.name.replace(" ", "-"))
 async def test_a_turn_ends_as_specified(agent: Agent, model: Model, scenario: Scenario, record_property: Note) -> None:
     prompt = scenario.prompt.replace("{refusal}", str(agent.refusal))
@@ -57,6 +68,8 @@ async def test_a_turn_ends_as_specified(agent: Agent, model: Model, scenario: Sc
         last = work(model)[-1].status if work(model) else None
         assert last in {agent.refusal if one == REFUSAL else one for one in scenario.last}
         assert {path.name for path in agent.place.workspace.iterdir()} >= set(scenario.files)
+    if work(model) and (work(model)[-1].status or 200) >= 400:
+        assert concluded(seen, model) == "failed", "what the agent hides, the last answer of the model shows"
     assert len(work(model)) <= scenario.requests
     assert {one.key for one in model.records.requests} <= {agent.token}
 

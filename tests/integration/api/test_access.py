@@ -161,6 +161,8 @@ async def test_internal_routes_are_closed_to_everybody_but_the_platform(api: Api
     mine = await belongings(api)
     token = await make_token(api, mine, ["task.show"])
     before = await api.rows("SELECT id, seq, last_event_seq FROM tasks ORDER BY id")
+    of_task = {"task_id": mine.task_id, "project_id": mine.project_id}
+    model_turn = {"worker_id": "w-1", "turn": 1, "agent": "codex", **of_task}
     calls = [
         ("PUT", "/internal/projections", projection(mine.task_id, mine.project_id, seq=99)),
         ("POST", "/internal/events", {"task_id": mine.task_id, "events": [fine_event("k")]}),
@@ -177,6 +179,19 @@ async def test_internal_routes_are_closed_to_everybody_but_the_platform(api: Api
         ("PUT", f"/internal/releases/{mine.release_id}/health", {"seen_at": "2026-01-01T00:00:00Z", "services": {}}),
         ("POST", "/internal/artifacts/fates", {"items": [mine.sha256]}),
         ("POST", "/internal/tidy", None),
+        ("POST", "/internal/model-turns", model_turn),
+        ("GET", "/internal/model-turns/w-1/1", None),
+        ("POST", "/internal/model-turns/w-1/1/end", None),
+        (
+            "POST",
+            "/internal/model-budgets",
+            {"request_id": "r", "scope": "task", "scope_id": mine.task_id, "add_usd": 1, "by": 1},
+        ),
+        (
+            "POST",
+            "/internal/cost-estimates",
+            {"agent": "codex", **of_task},
+        ),
     ]
     assert len(calls) == len([route for route in routes(api.app) if route.path.startswith("/internal")])
     for method, path, body in calls:

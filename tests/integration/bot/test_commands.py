@@ -30,6 +30,7 @@ async def test_every_command_answers_and_starts_nothing(harness: BotHarness) -> 
         ("/projects", "no projects"),
         ("/tasks", "no tasks"),
         ("/status", "Nothing is running"),
+        ("/cost", "cost nothing"),
         ("/cancel", "no running tasks"),
         ("/new", "Add a description"),
         ("/language", "Which language"),

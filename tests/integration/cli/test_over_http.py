@@ -91,6 +91,22 @@ async def test_a_cancel_asks_the_workflow_of_this_task_and_no_other(terminal: Te
     assert other not in str(api.gateway.cancelled)
 
 
+async def test_a_failed_task_names_the_command_that_goes_on_and_it_does(terminal: Terminal) -> None:
+    api = terminal.api
+    project = await api.new_project(api.admin)
+    started = await terminal.says("engineering", "start", "-p", project, "A blog", "--json")
+    task = json.loads(started.out)["task_id"]
+    await api.project_task(task, project, seq=1, state="failed", error="for a reason", error_code="AGENT_LOST")
+    shown = await terminal.says("task", "show", task)
+    assert f"task retry {task}" in shown.out + shown.err
+    arguments = ("--agent", "codex", "--model", "m-1", "--advice", "Use a fixture.", "--skip-review", "--json")
+    again = await terminal.says("task", "retry", task, *arguments)
+    assert again.code == 0, again
+    message = api.gateway.started[-1].model_dump(mode="json")
+    assert (message["agent"], message["model"], message["advice"]) == ("codex", "m-1", "Use a fixture.")
+    assert (message["skip"], json.loads(again.out)["task_id"]) == (["review"], message["task_id"])
+
+
 async def test_a_deploy_is_taken_back_alone_because_others_may_wait_behind_it(terminal: Terminal) -> None:
     api = terminal.api
     project = await api.new_project(api.admin)

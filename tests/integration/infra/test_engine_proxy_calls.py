@@ -173,6 +173,30 @@ async def test_what_is_not_there_is_asked_of_the_engine_itself(place: Place) -> 
     assert len(place.engine.calls) == 2
 
 
+MODELS = {"Type": "volume", "Source": "codegen-orchestrator-models", "Target": "/model", "ReadOnly": True}
+
+
+@pytest.mark.parametrize(
+    ("changed", "status"),
+    [
+        ({}, 200),
+        ({"ReadOnly": False}, 403),
+        ({"ReadOnly": None}, 403),
+        ({"Target": "/venv"}, 403),
+        ({"Source": "venv-abc"}, 403),
+        ({"Source": "codegen-orchestrator-models/../postgres"}, 403),
+        ({"Type": "bind", "Source": "/"}, 403),
+    ],
+)
+async def test_agents_read_the_socket_of_the_model_proxy_and_nothing_else_beside_their_own(
+    place: Place, changed: dict[str, object], status: int
+) -> None:
+    mount = {key: value for key, value in (MODELS | changed).items() if value is not None}
+    sent = request("POST", CREATE, json.dumps(harmless(Mounts=[mount])))
+    assert (await place.says(sent))[0] == status
+    assert len(place.engine.calls) == (status == 200)
+
+
 async def test_headers_of_the_caller_stay_outside(place: Place) -> None:
     status, _ = await place.says(request("POST", f"/v1.41/containers/{OWN}/start", b"", "X-Registry-Auth: e30="))
     assert status == 200

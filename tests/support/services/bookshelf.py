@@ -282,8 +282,13 @@ RIGHT: Mapping[str, Change] = {
 
 def built(folder: Path) -> Files:
     """What the script makes of the part of the wish that it understands, in a generated project."""
-    project = repository(folder / "project", "backend,web,tg_bot")
-    (project / "TASK.md").write_text(f"# Task\n\n{ASKED_OF_AGENT}\n\n")
+    return built_from(folder, ASKED_OF_AGENT, "backend,web,tg_bot")
+
+
+def built_from(folder: Path, wish: str, modules: str) -> Files:
+    """What the script makes of a wish, in a generated project."""
+    project = repository(folder / "project", modules)
+    (project / "TASK.md").write_text(f"# Task\n\n{wish}\n\n")
     environment = {
         "PATH": os.environ["PATH"],
         "HOME": str(folder),

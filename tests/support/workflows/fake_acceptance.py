@@ -11,6 +11,7 @@ from contracts.base import utc_now
 from contracts.criteria import Criterion, Proof
 from contracts.planning import (
     CheckWriting,
+    Judge,
     KeepChecks,
     KeptCheck,
     Plan,
@@ -57,16 +58,20 @@ class FakePlanner:
     clauses: list[str] = field(default_factory=list)
     retires: list[str] = field(default_factory=list)
     asked: list[PlanRequest] = field(default_factory=list)
+    stopped: list[Judge] = field(default_factory=list)
     step: Step = field(default_factory=Step)
 
-    async def plan(self, request: PlanRequest) -> Plan:
-        await self.step.pass_through()
+    async def plan(self, request: PlanRequest, follow: Follow) -> Plan:
+        await self.step.pass_through(follow)
         self.asked.append(request)
         criteria = [
             Criterion(id=f"p{number}", sentence=f"It has: {words}", words=words)
             for number, words in enumerate(self.clauses, start=1)
         ]
         return Plan(spec=request.spec.model_copy(update={"acceptance": criteria}), retires=self.retires)
+
+    async def stop(self, judge: Judge) -> None:
+        self.stopped.append(judge)
 
 
 @dataclass
@@ -77,7 +82,7 @@ class FakeCheckWriter:
     """Whether it writes checks before anybody has looked at the service."""
     written: list[CheckWriting] = field(default_factory=list)
 
-    async def write(self, request: CheckWriting) -> WrittenChecks:
+    async def write(self, request: CheckWriting, follow: Follow) -> WrittenChecks:
         self.written.append(request)
         if request.api_description is None and not self.guesses:
             return WrittenChecks(needs_description=True)
@@ -93,6 +98,9 @@ class FakeCheckWriter:
         ]
         reasons = {one.id: "nobody can say" for one in request.spec.acceptance if one not in clear}
         return WrittenChecks(checks=checks, not_checkable=reasons)
+
+    async def stop(self, judge: Judge) -> None:
+        """It never runs for long."""
 
 
 @dataclass

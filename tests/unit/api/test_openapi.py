@@ -17,6 +17,7 @@ from contracts import (
     artifacts,
     base,
     chat,
+    costs,
     criteria,
     departments,
     maintenance,
@@ -39,7 +40,7 @@ from runtime.settings import Settings
 PUBLIC = {"/health", "/healthz"}
 FOR_EVERY_KEY = {"/whoami"}
 MODULES = (
-    access, agent_workers, artifacts, base, chat, criteria, departments, maintenance, models, nouns, progress,
+    access, agent_workers, artifacts, base, chat, costs, criteria, departments, maintenance, models, nouns, progress,
     project_settings, project_spec, questions, retries, states, steps, subjects, worker_nouns, worker_steps,
 )  # fmt: skip
 

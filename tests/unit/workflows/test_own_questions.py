@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from bot.texts import LANGUAGES, texts
-from contracts.questions import OwnQuestion
+from contracts.questions import OwnQuestion, QuestionWording
 from tests.unit.workflows.test_limit_questions import LIMITS
-from workflows import rules
+from workflows import acceptance_rules, rules
 
 STATES: dict[OwnQuestion, dict[str, Any]] = {
     OwnQuestion.MAIN_MOVED: {"publish_status": "conflict", "conflict": ["a.py", "b.py"]},
@@ -17,6 +17,14 @@ STATES: dict[OwnQuestion, dict[str, Any]] = {
     OwnQuestion.NOTHING_COMMITTED: {"turn_status": "done", "summary": "All done."},
     OwnQuestion.SAME_FAILURE: {"turn_status": "done", "tested": True, "same_failure": True, "evidence": "red"},
     OwnQuestion.STILL_RED: {"turn_status": "done", "tested": True, "round": 1, "evidence": "red"},
+}
+
+
+_MISSED = {"unmet": ["Books have a title"], "acceptance": "binding", "evidence": "404", "round": 2}
+_PLANNED = {"spec": {"acceptance": [{"id": "c1", "sentence": "Books"}]}, "ignored": ["nice"], "taken_back": ["Shops"]}
+ABOUT_THE_WISH: dict[OwnQuestion, QuestionWording | None] = {
+    OwnQuestion.UNMET: acceptance_rules.question(_MISSED)[2],
+    OwnQuestion.APPROVE_PLAN: QuestionWording.model_validate(acceptance_rules.approval(_PLANNED)["wording"]),
 }
 
 
@@ -31,8 +39,17 @@ def test_every_question_of_the_platform_can_be_put_in_every_language(name: OwnQu
         assert all(value in said for value in wording.fields.values())
 
 
-def test_every_question_is_asked_by_the_graph_or_at_a_limit() -> None:
-    assert set(OwnQuestion) == {*STATES, *LIMITS}
+@pytest.mark.parametrize("name", list(ABOUT_THE_WISH))
+def test_what_is_asked_about_the_wish_can_be_put_in_every_language(name: OwnQuestion) -> None:
+    wording = ABOUT_THE_WISH[name]
+    assert (wording is not None and wording.name) == name.value
+    for language in LANGUAGES:
+        said = texts(language).plain(f"question-{name.value}", **(wording.fields if wording else {}))
+        assert all(value in said for value in (wording.fields.values() if wording else ()))
+
+
+def test_every_question_is_asked_by_the_graph_about_the_wish_or_at_a_limit() -> None:
+    assert set(OwnQuestion) == {*STATES, *ABOUT_THE_WISH, *LIMITS}
 
 
 def test_what_an_agent_asks_is_its_own() -> None:

@@ -44,13 +44,17 @@ class Place:
         self._telegram: bot.Telegram | None = None
         self.pictures = 0
         self.out = Path(job["out"])
-        self.longest_answer = int(job["longest_answer"])
 
     def port(self, service: str | None) -> int:
         known = {one["name"]: int(one["port"]) for one in self._job["services"]}
         if service is not None and service not in known:
             raise Unusable(f"the project has no service {service}")
         return known[service] if service else next(iter(known.values()))
+
+    @property
+    def answer_limit(self) -> int:
+        """Characters of an answer over HTTP that are kept."""
+        return int(self._job.get("answer_limit", _BODY))
 
     @property
     def secrets(self) -> Variables:
@@ -170,7 +174,7 @@ def _http(step: dict[str, Any], place: Place, variables: Variables, _: Trace) ->
             misses, told["answer"] = [Miss("answer", str(error))], str(error)
         else:
             misses = misses_of_answer(answer, step["expect"], variables)
-            told |= {"status": answer.status, "answer": answer.text[: place.longest_answer]}
+            told |= {"status": answer.status, "answer": answer.text[: place.answer_limit]}
             if not misses:
                 misses = _save(step["save"], answer.json(), variables)
         if not misses or time.monotonic() >= deadline:

@@ -36,7 +36,7 @@ _WORKER_SMOKE = (
 )
 # An old Node would be no error of npm's: it would bring an old agent.
 _BASE_SMOKE = f"""{_PLACES}
-node -e 'process.exit(Number(process.versions.node.split(".")[0]) < 22)'
+node -e 'process.exit(Number(process.versions.node.split(".")[0]) < 22 ? 1 : 0)'
 npm --version
 ps -p $$ >/dev/null
 uv --version

@@ -222,6 +222,24 @@ async def test_work_is_rebased_when_main_has_moved_and_the_same_commit_comes_out
     assert published.status == "published"
 
 
+async def test_a_rebase_takes_away_nothing_that_a_person_has_pushed_meanwhile(
+    forge: LocalBareForge, tmp_path: Path
+) -> None:
+    message = wish()
+    base = (await forge.scaffold(message)).commit
+    work = clone(forge, message, tmp_path / "work")
+    head = commit(work, "mine.txt", "mine")
+    git(work, "push", "--quiet", "origin", "HEAD:task/eng-1")
+    by_hand = commit(work, "by-hand.txt", "a person's")
+    git(work, "push", "--quiet", "origin", "HEAD:task/eng-1")
+    other = clone(forge, message, tmp_path / "other")
+    commit(other, "theirs.txt", "theirs")
+    git(other, "push", "--quiet", "origin", "HEAD:main")
+    refused = await forge.publish(publication(message, base, head))
+    assert (refused.status, refused.conflict) == ("conflict", ["by-hand.txt"])
+    assert git(forge.mirror(message.repo_full_name).directory, "rev-parse", "task/eng-1") == by_hand
+
+
 async def test_a_conflict_names_the_files_and_changes_nothing(forge: LocalBareForge, tmp_path: Path) -> None:
     message = wish()
     base = (await forge.scaffold(message)).commit

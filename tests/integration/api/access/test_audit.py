@@ -22,6 +22,9 @@ UNAUDITED = {
     ("PUT", "/internal/servers"), ("PUT", "/internal/releases"), ("PUT", "/internal/releases/{release_id}/health"),
     # A question that changes nothing, and the removal of what nobody can use any more.
     ("POST", "/internal/artifacts/fates"), ("POST", "/internal/tidy"),
+    # A turn of an agent that the trail has begun with, and what its task will cost.
+    ("POST", "/internal/model-turns"), ("POST", "/internal/model-turns/{worker_id}/{turn}/end"),
+    ("POST", "/internal/cost-estimates"),
     # What the bot remembers of its messages.
     ("PUT", "/chat/screens/{screen_id}"), ("PATCH", "/chat/screens/{screen_id}"), ("PUT", "/chat/updates/{update_id}"),
     ("PUT", "/whoami/language"),

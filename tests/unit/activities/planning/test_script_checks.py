@@ -11,6 +11,7 @@ from activities.adapters.planning.script_planner import ScriptPlanner
 from contracts.acceptance import AcceptanceCheck, BotStep, HttpStep, PageStep
 from contracts.planning import CheckWriting, PlanRequest, WrittenChecks
 from contracts.project_spec import ProjectSpec
+from tests.unit.activities.planning import FOLLOW, JUDGE
 
 
 def api(path: str, properties: dict[str, Any], required: list[str]) -> str:
@@ -38,9 +39,9 @@ BOOKS = api(
 
 async def written(wish: str, description: str = BOOKS, **spec: object) -> WrittenChecks:
     plain = ProjectSpec.model_validate({"name": "books", "description": wish, **spec})
-    plan = await ScriptPlanner().plan(PlanRequest(task_id="t", project_id="p", repository="u/b", spec=plain))
+    plan = await ScriptPlanner().plan(PlanRequest(judge=JUDGE, spec=plain), FOLLOW)
     return await ScriptCheckWriter().write(
-        CheckWriting(task_id="t", project_id="p", spec=plan.spec, api_description=description)
+        CheckWriting(judge=JUDGE, spec=plan.spec, api_description=description), FOLLOW
     )
 
 
@@ -115,13 +116,13 @@ async def test_a_change_is_checked_with_what_the_service_needs_besides() -> None
 
 async def test_the_first_wish_of_a_project_needs_no_description() -> None:
     first = ProjectSpec.model_validate({"name": "books", "description": "books: title", "acceptance": ["books: title"]})
-    writing = CheckWriting(task_id="t", project_id="p", spec=first, is_first=True)
-    found = await ScriptCheckWriter().write(writing)
+    writing = CheckWriting(judge=JUDGE, spec=first, is_first=True)
+    found = await ScriptCheckWriter().write(writing, FOLLOW)
     (step, *_) = named(found, "thing-book").steps
     assert isinstance(step, HttpStep)
     assert step.path == "/books"
     later = writing.model_copy(update={"is_first": False})
-    assert (await ScriptCheckWriter().write(later)).needs_description
+    assert (await ScriptCheckWriter().write(later, FOLLOW)).needs_description
 
 
 async def test_what_has_no_check_says_why() -> None:

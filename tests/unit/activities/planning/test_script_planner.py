@@ -7,13 +7,12 @@ from activities.adapters.planning.script_planner import ScriptPlanner
 from contracts.planning import Plan, PlanRequest, Promise
 from contracts.project_spec import ProjectSpec
 from contracts.wish_words import says_something
+from tests.unit.activities.planning import FOLLOW, JUDGE
 
 
 def asked(description: str, *promised: str, **spec: object) -> PlanRequest:
     return PlanRequest(
-        task_id="t",
-        project_id="p",
-        repository="u1/books",
+        judge=JUDGE,
         spec=ProjectSpec.model_validate({"name": "books", "description": description, **spec}),
         promises=[Promise(check_id=name, sentence="s") for name in promised],
     )
@@ -21,7 +20,7 @@ def asked(description: str, *promised: str, **spec: object) -> PlanRequest:
 
 async def plan(description: str, *promised: str, **spec: object) -> Plan:
     request = asked(description, *promised, **spec)
-    return complete(request.spec, await ScriptPlanner().plan(request), [])
+    return complete(request.spec, await ScriptPlanner().plan(request, FOLLOW), [])
 
 
 async def test_each_clause_is_a_criterion_that_quotes_its_words() -> None:
@@ -70,7 +69,7 @@ async def test_criteria_of_a_spec_stay_and_come_first() -> None:
 )
 async def test_a_wish_takes_back_exactly_what_it_contradicts(wish: str, retires: list[str]) -> None:
     promised = ["thing-book", "field-book-title", "field-book-year", "page-book", "command-hello", "absent-book-stars"]
-    found = await ScriptPlanner().plan(asked(wish, *promised))
+    found = await ScriptPlanner().plan(asked(wish, *promised), FOLLOW)
     assert set(retires) <= set(found.retires)
     assert set(found.retires) - set(retires) <= {"absent-book-stars"}
 

@@ -1,0 +1,90 @@
+"""A turn of an agent that builds nothing: it reads what lies in an empty folder, and answers with a document."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from activities.ports import AgentRuntime, Follow, Platform, Workspaces
+from contracts.agent_workers import TurnOutcome
+from contracts.models import ModelRole, OpenModelTurn
+from contracts.planning import Judge
+from contracts.steps import TurnRequest, WorkspaceFile, WorkspaceRequest
+
+ANSWER = (
+    "Write your answer as JSON to the file that the environment variable ORCHESTRATOR_OUTCOME names: "
+    '{"status": "done", "summary": "a sentence", "document": …}. Write no other file, run no server, and ask nothing.'
+)
+
+
+@dataclass(frozen=True)
+class JudgingTurns:
+    """Turns whose agent workers are named after the task and what they do: a repeated call adopts the same turn."""
+
+    runtime: AgentRuntime
+    workspaces: Workspaces
+    platform: Platform
+
+    async def document(
+        self, judge: Judge, role: ModelRole, turn: int, prompt: str, files: Mapping[str, str], follow: Follow
+    ) -> str:
+        """The document that the agent has written, as JSON; empty if it has written none, whatever the reason."""
+        worker_id = judge.worker_id(role)
+        await self.workspaces.prepare(WorkspaceRequest(worker_id=worker_id))
+        for path, content in files.items():
+            await self.workspaces.write_file(WorkspaceFile(worker_id=worker_id, path=path, content=content))
+        opening = OpenModelTurn(
+            worker_id=worker_id,
+            turn=turn,
+            task_id=judge.task_id,
+            project_id=judge.project_id,
+            user_id=judge.user_id,
+            agent=judge.agent,
+            role=role,
+        )
+        model = await self.platform.open_model_turn(opening)
+        if model.refused is not None:
+            return ""
+        hosts = await self.platform.egress_hosts(judge.project_id)
+        asked = _request(judge, role, turn, prompt).model_copy(update={"egress_hosts": hosts})
+        outcome = await self.runtime.run_turn(asked, follow, model)
+        spending = await self.platform.end_model_turn(worker_id, turn)
+        return _document(outcome, spending.last_status)
+
+    async def stop(self, judge: Judge, role: ModelRole, turns: int) -> None:
+        """Stop whichever of its turns runs; none does when this returns."""
+        for turn in range(1, turns + 1):
+            await self.runtime.stop_turn(_request(judge, role, turn, "stop"))
+
+    async def close(self, judge: Judge, role: ModelRole) -> None:
+        """Remove the folder; repeatable."""
+        await self.workspaces.remove(judge.worker_id(role))
+
+
+def _request(judge: Judge, role: ModelRole, turn: int, prompt: str) -> TurnRequest:
+    worker_id = judge.worker_id(role)
+    return TurnRequest(
+        worker_id=worker_id,
+        turn=turn,
+        request_id=f"{worker_id}/turn/{turn}",
+        task_id=judge.task_id,
+        project_id=judge.project_id,
+        agent=judge.agent,
+        message=prompt,
+        timeout_s=judge.timeout_s,
+        user_id=judge.user_id,
+    )
+
+
+def _document(outcome: TurnOutcome, last_status: int | None) -> str:
+    refused = last_status is not None and last_status >= 400
+    return "" if outcome.status != "done" or refused else outcome.document
+
+
+def listed(document: str, name: str) -> list[object]:
+    """The list in a document, by itself or as its member `name`; empty for anything else."""
+    try:
+        found = json.loads(document)
+    except (ValueError, RecursionError):
+        return []
+    found = found.get(name) if isinstance(found, dict) else found
+    return found if isinstance(found, list) else []

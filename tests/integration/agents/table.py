@@ -1,0 +1,94 @@
+"""`python -m tests.integration.agents.table REPORT… [--write]`: the tables of docs/agents.md, from what the suite saw.
+
+python -m pytest tests/integration/agents -m deep --junitxml=build/agents.xml
+python -m tests.integration.agents.table build/agents.xml --write
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+PAGE = Path(__file__).resolve().parents[3] / "docs" / "agents.md"
+BEGIN, END = "<!-- seen by tests/integration/agents -->", "<!-- end of what was seen -->"
+_TOKENS = ("input_tokens", "cache_read_tokens", "cache_write_tokens", "output_tokens")
+
+Noted = dict[str, Any]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("reports", nargs="+", type=Path)
+    parser.add_argument("--write", action="store_true", help="replace the tables of docs/agents.md")
+    arguments = parser.parse_args()
+    text = tables([note for report in arguments.reports for note in notes(report)])
+    if arguments.write:
+        write(text)
+    else:
+        sys.stdout.write(text)
+    return 0
+
+
+def notes(report: Path) -> list[Noted]:
+    """What the tests of a JUnit report have noted."""
+    found = ElementTree.parse(report).iter("property")
+    return [json.loads(one.attrib["value"]) for one in found if one.attrib["name"] == "conformance"]
+
+
+def tables(noted: list[Noted]) -> str:
+    """How turns ended and what they cost, one row for each scenario and for each agent."""
+    return f"{_endings(noted)}\n{_costs([note for note in noted if note['scenario'] == 'cost'])}"
+
+
+def write(text: str) -> None:
+    """Put the tables between their marks; at the end of the page if it has none."""
+    page = PAGE.read_text(encoding="utf-8") if PAGE.exists() else "# Agents\n"
+    if BEGIN not in page:
+        page += f"\n## What was seen\n\n{BEGIN}\n{END}\n"
+    before, _, rest = page.partition(BEGIN)
+    PAGE.write_text(f"{before}{BEGIN}\n\n{text}\n{END}{rest.partition(END)[2]}", encoding="utf-8")
+
+
+def _endings(noted: list[Noted]) -> str:
+    ways = sorted({tuple(note["agent"]) for note in noted})
+    ended = {(note["scenario"], tuple(note["agent"])): _ending(note) for note in noted if note["scenario"] != "cost"}
+    scenarios = list(dict.fromkeys(scenario for scenario, _ in ended))
+    rows = [[scenario, *(ended.get((scenario, way), "–") for way in ways)] for scenario in scenarios]
+    return _table(["", *(f"{agent}, {runner}" for agent, runner in ways)], rows)
+
+
+def _ending(note: Noted) -> str:
+    asked = f"{note['work']} request{'' if note['work'] == 1 else 's'}"
+    return f"{note['ended']}; {asked}" + ("" if note["last"] is None else f", the last {note['last']}")
+
+
+def _costs(noted: list[Noted]) -> str:
+    rows = []
+    for note in sorted(noted, key=lambda one: one["agent"]):
+        billed, claims = note["billed"], note["claims"]
+        admitted = " / ".join(str(claims[name]) if name in claims else "–" for name in _TOKENS)
+        spent = " / ".join(str(billed[name]) for name in _TOKENS)
+        cost = f"${claims['cost_usd']:.4f}" if "cost_usd" in claims else "–"
+        rows.append([", ".join(note["agent"]), str(billed["requests"]), spent, admitted, cost])
+    heads = [
+        "One file written",
+        "requests",
+        "billed: input / cache read / cache written / output",
+        "the agent admits",
+        "cost",
+    ]
+    return _table(heads, rows)
+
+
+def _table(heads: list[str], rows: Iterable[list[str]]) -> str:
+    lines = [heads, ["---"] * len(heads), *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

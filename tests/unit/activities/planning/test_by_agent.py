@@ -1,0 +1,135 @@
+"""What an agent with a model plans and checks is read as from a stranger; what it does not do, the script does."""
+
+import json
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from activities.adapters.planning.by_agent import by_agent
+from activities.adapters.planning.judging_turns import JudgingTurns
+from activities.ports import Follow
+from contracts.agent_workers import TurnOutcome
+from contracts.criteria import Criterion
+from contracts.models import ModelLimit, ModelSpending, ModelTurn, OpenModelTurn
+from contracts.planning import CheckWriting, Judge, PlanRequest, Promise
+from contracts.project_spec import ProjectSpec
+from contracts.states import AgentKind
+from contracts.steps import TurnRequest, WorkspaceFile, WorkspaceRequest
+from tests.unit.activities.planning import FOLLOW, JUDGE
+
+MODEL = Judge(task_id="t1", project_id="p", agent=AgentKind.CLAUDE_CODE)
+WISH = "Recipes with photos. Never show them to strangers."
+CHECK = {
+    "id": "c", "criterion_id": "p1", "title": "t", "steps": [{"kind": "http", "path": "/", "expect": {"status": 200}}]
+}  # fmt: skip
+
+
+@dataclass
+class Outside:
+    """The runtime, the workspaces and the platform at once: each turn leaves the next of `documents`."""
+
+    documents: list[Any] = field(default_factory=list)
+    last_status: int | None = 200
+    refused: ModelLimit | None = None
+    opened: list[OpenModelTurn] = field(default_factory=list)
+    turns: list[TurnRequest] = field(default_factory=list)
+    files: dict[str, str] = field(default_factory=dict)
+    removed: list[str] = field(default_factory=list)
+    stopped: list[str] = field(default_factory=list)
+
+    async def prepare(self, request: WorkspaceRequest) -> None:
+        assert request.repository is None, "a judge sees no code"
+
+    async def write_file(self, request: WorkspaceFile) -> None:
+        self.files[request.path] = request.content
+
+    async def remove(self, worker_id: str) -> None:
+        self.removed.append(worker_id)
+
+    async def egress_hosts(self, project_id: str) -> list[str]:
+        return []
+
+    async def open_model_turn(self, request: OpenModelTurn) -> ModelTurn:
+        self.opened.append(request)
+        return ModelTurn(token="omt-1", refused=self.refused)
+
+    async def end_model_turn(self, worker_id: str, turn: int) -> ModelSpending:
+        return ModelSpending(last_status=self.last_status)
+
+    async def run_turn(self, request: TurnRequest, follow: Follow, model: ModelTurn | None = None) -> TurnOutcome:
+        self.turns.append(request)
+        document = self.documents.pop(0)
+        text = document if isinstance(document, str) else json.dumps(document)
+        return TurnOutcome(status="done", turn=request.turn, document=text)
+
+    async def stop_turn(self, request: TurnRequest) -> None:
+        self.stopped.append(f"{request.worker_id}/{request.turn}")
+
+
+def judges(outside: Outside) -> Any:
+    return by_agent(JudgingTurns(*(cast(Any, outside),) * 3))
+
+
+def spec(*criteria: str) -> ProjectSpec:
+    acceptance = [Criterion(id=f"p{number}", sentence=one, words=one) for number, one in enumerate(criteria, start=1)]
+    return ProjectSpec(name="recipes", description=WISH, acceptance=acceptance)
+
+
+async def test_the_plan_of_an_agent_is_its_criteria_and_what_it_may_take_back() -> None:
+    document = {
+        "criteria": [{"sentence": "A recipe  has\n a photo.", "words": "Recipes with photos", "state": "met"}, 7, {}],
+        "retires": ["old", "never-promised"],
+    }
+    outside = Outside([document])
+    planner, _ = judges(outside)
+    promises = [Promise(check_id="old", sentence="It was."), Promise(check_id="kept", sentence="It is.")]
+    plan = await planner.plan(PlanRequest(judge=MODEL, spec=spec(), promises=promises), FOLLOW)
+    assert [(one.sentence, one.words, one.state.value) for one in plan.spec.acceptance] == [
+        ("A recipe has a photo.", "Recipes with photos", "open")
+    ]
+    assert plan.retires == ["old"]
+    assert [(one.role, one.worker_id) for one in outside.opened] == [("planner", "t1-planner")]
+    assert outside.files["WISH.md"] == WISH
+    assert outside.removed == ["t1-planner"]
+
+
+async def test_without_a_usable_answer_the_script_plans() -> None:
+    limit = ModelLimit(kind="budget")
+    for outside in (Outside(["no json"]), Outside([[]]), Outside([{"criteria": {}}]), Outside(refused=limit),
+                    Outside([{"criteria": [{"sentence": "x"}]}], last_status=529)):  # fmt: skip
+        planner, _ = judges(outside)
+        plan = await planner.plan(PlanRequest(judge=MODEL, spec=spec()), FOLLOW)
+        assert [one.words for one in plan.spec.acceptance] == ["Recipes with photos", "Never show them to strangers"]
+
+
+async def test_the_script_takes_no_turn() -> None:
+    outside = Outside()
+    planner, writer = judges(outside)
+    await planner.plan(PlanRequest(judge=JUDGE, spec=spec()), FOLLOW)
+    await writer.write(CheckWriting(judge=JUDGE, spec=spec("x"), is_first=True), FOLLOW)
+    await planner.stop(JUDGE)
+    assert (outside.opened, outside.stopped) == ([], [])
+
+
+async def test_an_agent_writes_checks_from_wish_and_description_and_repairs_what_cannot_be_read() -> None:
+    broken = {"checks": [{**CHECK, "criterion_id": "nobody"}]}
+    outside = Outside([broken, {"checks": [CHECK], "not_checkable": {"p2": "strangers are not known here"}}])
+    _, writer = judges(outside)
+    writing = CheckWriting(judge=MODEL, spec=spec("photos", "strangers"))
+    assert (await writer.write(writing, FOLLOW)).needs_description
+    found = await writer.write(writing.model_copy(update={"api_description": '{"paths": {}}'}), FOLLOW)
+    (check,) = found.checks
+    assert check.id.endswith("-c"), "named after the task"
+    assert check.id != "c"
+    assert found.not_checkable == {"p2": "strangers are not known here"}
+    assert [turn.turn for turn in outside.turns] == [1, 2]
+    assert "UNKNOWN_CRITERION" in outside.turns[1].message
+    assert set(outside.files) == {"SPEC.json", "SCHEMA.json", "openapi.json"}
+    assert {one.role for one in outside.opened} == {"check-writer"}
+
+
+async def test_a_stop_stops_every_turn_that_there_may_be() -> None:
+    outside = Outside()
+    planner, writer = judges(outside)
+    await planner.stop(MODEL)
+    await writer.stop(MODEL)
+    assert outside.stopped == ["t1-planner/1", "t1-check-writer/1", "t1-check-writer/2"]
