@@ -36,13 +36,16 @@ from contracts.steps import DeploymentPlan
 from runtime.embedded.ports import any_free
 
 _SERVICES, _SETUP = "-services", "-setup"
-_WHY_NOT = "pages and bots are checked in containers only, and this platform works without Docker"
+_MEANS = jobs.Means(why_not="pages and bots are checked in containers only, and this platform works without Docker")
 _BEYOND_S = 180
 _MAX_LOG = 4 * 1024 * 1024
 
 
 class ProcessAcceptance(AcceptanceFlow):
-    """Two runs for a task, commit and set of checks. Each has a directory below `work_dir` and a user of its own."""
+    """Two runs for a task, commit and set of checks. Each has a directory below `work_dir` and a user of its own.
+
+    `means`: a browser and an emulated Telegram, where nobody minds that they have a network: in tests.
+    """
 
     def __init__(
         self,
@@ -53,12 +56,14 @@ class ProcessAcceptance(AcceptanceFlow):
         work_dir: Path,
         users: UnprivilegedUsers,
         artifacts: ArtifactStore,
+        means: jobs.Means = _MEANS,
     ) -> None:
         super().__init__(plans, work_dir, artifacts)
         self._supervisor = supervisor
         self._packages = packages
         self._forge = forge
         self._users = users
+        self._means = means
 
     async def end(self, request: AcceptanceRequest, name: str) -> None:
         for run in (name + _SETUP, name, name + _SERVICES):
@@ -111,14 +116,14 @@ class ProcessAcceptance(AcceptanceFlow):
         root = self.state_dir / name
         await asyncio.to_thread(remove_tree, root)
         (root / "out").mkdir(mode=0o700, parents=True)
-        job = jobs.checks_job(request, plan, settings, ports, jobs.Means(why_not=_WHY_NOT), str(root / "out"))
+        job = jobs.checks_job(request, plan, settings, ports, self._means, str(root / "out"))
         await self._start(name, "acceptance_runner", job, "acceptance-checks", request.timeout_s + _BEYOND_S)
 
     async def _start(self, name: str, module: str, job: dict[str, Any], owner: str, limit_s: int) -> None:
         """In its directory, as its user."""
         root, user = self.state_dir / name, self._users.for_owner(owner)
-        for path, content in {**jobs.programs(), "job.json": json.dumps(job).encode()}.items():
-            (root / path).parent.mkdir(mode=0o700, exist_ok=True)
+        for path, content in {**jobs.programs(), **jobs.emulator(), "job.json": json.dumps(job).encode()}.items():
+            (root / path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             (root / path).write_bytes(content)
         await asyncio.to_thread(give, root, user)
         argv = [sys.executable, "-m", module, str(root / "job.json")]
