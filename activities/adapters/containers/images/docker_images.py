@@ -45,6 +45,10 @@ class DockerImages:
         """The image of the scripted agent and of tests."""
         return await self._builder.ensure(await asyncio.to_thread(recipes.worker_layers))
 
+    async def browser(self) -> str:
+        """The image of tests with Debian's Chromium, for checks of pages."""
+        return await self._builder.ensure(await asyncio.to_thread(recipes.browser_layers))
+
     async def agent(self, kind: AgentKind, capabilities: Sequence[str] = ()) -> str:
         """The image of an agent with these capabilities; the scripted agent's is that of tests.
 

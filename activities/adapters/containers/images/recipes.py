@@ -60,6 +60,13 @@ def worker_layers() -> list[Layer]:
     return [Layer(WORKER, dockerfile, _WORKER_SMOKE, files, _uv(), version("uv"))]
 
 
+def browser_layers() -> list[Layer]:
+    """The image of checks of pages."""
+    packages = {"PACKAGES": "chromium fonts-dejavu-core"}
+    smoke = "chromium --version --no-sandbox"
+    return [*worker_layers(), Layer("browser", text_of("agents/apt.Dockerfile"), smoke, arguments=packages)]
+
+
 def agent_layers(kind: AgentKind, capabilities: list[str] | tuple[str, ...] = ()) -> list[Layer]:
     """What is large and seldom changes comes first. Raises INVALID_INPUT for a capability that is not known."""
     chosen = chosen_capabilities(capabilities)
