@@ -25,8 +25,8 @@ from api.tables import (
     TaskRow,
 )
 from api.visibility import Right, find_project
+from api.worker_tables import AgentWorkerEventRow, AgentWorkerRow
 from api.workers.queries import has_open
-from api.workers.tables import AgentWorkerEventRow, AgentWorkerRow
 from contracts.base import utc_now
 from contracts.errors import ErrorCode
 from contracts.nouns import ProjectDeletion

@@ -11,7 +11,7 @@ from sqlmodel import col
 from api.database import CHANNEL, Sessions
 from api.tables import EventRow
 from api.tasks.event_hub import EventHub
-from api.workers.tables import AgentWorkerEventRow, AgentWorkerRow
+from api.worker_tables import AgentWorkerEventRow, AgentWorkerRow
 from contracts.agent_workers import WorkerLifecycleEvent
 from contracts.progress import FineEvent, ProgressEvent, ProgressType
 from contracts.worker_nouns import WorkerEvent

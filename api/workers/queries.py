@@ -10,8 +10,9 @@ from sqlmodel import col
 from api.auth import Caller
 from api.paging import PageRequest, read_page
 from api.problems import not_found, permanent
+from api.tables import ProjectRow
 from api.visibility import Right, allowed
-from api.workers.tables import AgentWorkerRow
+from api.worker_tables import AgentWorkerRow
 from contracts.artifacts import ArtifactRef
 from contracts.base import utc_now
 from contracts.errors import ErrorCode
@@ -126,3 +127,7 @@ def _is_for(caller: Caller, right: Right) -> ColumnElement[bool]:
     project: SQLColumnExpression[Any] = col(AgentWorkerRow.project_id)
     in_project = allowed(caller, literal(SubjectKind.PROJECT.value), project, right)
     return mine | (col(AgentWorkerRow.project_id).is_not(None) & in_project)
+
+
+async def project_of(session: AsyncSession, worker: AgentWorkerRow) -> ProjectRow | None:
+    return await session.get(ProjectRow, worker.project_id) if worker.project_id else None

@@ -2,7 +2,7 @@
 
 from api.gateway import GatewayLink
 from api.tables import ProjectRow
-from api.workers.tables import AgentWorkerRow
+from api.worker_tables import AgentWorkerRow
 from contracts import ids
 from contracts.agent_workers import AgentWorkerRun
 from contracts.base import utc_now

@@ -14,11 +14,10 @@ from api.paging import PageDep
 from api.problems import not_found, permanent
 from api.settings.defaults import DefaultsDep
 from api.settings.queries import effective
-from api.tables import ProjectRow
 from api.tasks.event_hub import EventHubDep
 from api.visibility import Right, find_working_project
+from api.worker_tables import AgentWorkerRow
 from api.workers import events, messages, queries, replies
-from api.workers.tables import AgentWorkerRow
 from contracts.agent_workers import (
     DeleteWorkerCommand,
     DeleteWorkerResponse,
@@ -112,7 +111,7 @@ async def show_worker(
     """Show an agent worker, and the turn that runs now as it has told last."""
     row = await queries.find(session, caller, worker_id)
     shown = replies.worker(row, gateway)
-    project = await session.get(ProjectRow, row.project_id) if row.project_id else None
+    project = await queries.project_of(session, row)
     if project is not None and row.branch:
         shown = shown.model_copy(update={"clone_url": replies.clone_url(project, settings)})
     if row.state in queries.ENDED or not await gateway.reachable():
