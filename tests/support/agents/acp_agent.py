@@ -119,7 +119,12 @@ class ObedientAgent(Agent):
 
     async def _huge(self, session: str, _: str) -> None:
         await self._say(session, "x" * 1_000_000)
-        os.write(1, b"y" * 20_000_000 + b"\n")
+        await asyncio.sleep(0)  # what was said has gone out
+        os.set_blocking(1, True)
+        left = b"y" * 20_000_000 + b"\n"
+        while left:
+            left = left[os.write(1, left) :]
+        os.set_blocking(1, False)
         await self._say(session, "after it")
 
     async def _refuse(self, _: str, text: str) -> None:

@@ -72,3 +72,10 @@ def write_files(job: Job, home: Path, token: str) -> None:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.write(content.replace(TOKEN_MARK, token))
+
+
+def remove_token(job: Job, home: Path) -> None:
+    """Remove what has the token in it: the agent's home outlives the turn."""
+    for name, content in job.files.items():
+        if TOKEN_MARK in content:
+            (home / name).unlink(missing_ok=True)

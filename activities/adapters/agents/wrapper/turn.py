@@ -18,7 +18,7 @@ from .control import Cancel, Command, ControlDirectory, Hang, Steer
 from .ended import HUNG, NOT_STARTED, Ended, TurnFailed
 from .events import Events, bounded
 from .forwarding import Forwarder
-from .job import TOKEN_VARIABLE, Job, environment_of, taken, write_files
+from .job import TOKEN_VARIABLE, Job, environment_of, remove_token, taken, write_files
 from .oneshot import ExecRunner
 from .processes import AgentProcess
 
@@ -178,14 +178,15 @@ class Turn:
 
 async def drive(job: Job) -> int:
     """Run the turn of a job with everything around it."""
-    token = os.environ.get(TOKEN_VARIABLE, "")
-    write_files(job, Path(os.environ["HOME"]), token)
+    token, home = os.environ.get(TOKEN_VARIABLE, ""), Path(os.environ["HOME"])
+    write_files(job, home, token)
     forwarder = Forwarder(job.model_socket, job.model_port) if job.model_socket else None
     turn = Turn(job, Events(secret=token), forwarder)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, turn.commands.put_nowait, Cancel("signal"))
     with ExitStack() as opened:
+        opened.callback(remove_token, job, home)
         if forwarder is not None:
             await forwarder.open()
             opened.callback(forwarder.close)

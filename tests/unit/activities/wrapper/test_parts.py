@@ -17,7 +17,7 @@ from activities.adapters.agents.wrapper import events as wrapper_events
 from activities.adapters.agents.wrapper.control import Cancel, Command, ControlDirectory, Steer
 from activities.adapters.agents.wrapper.events import Events
 from activities.adapters.agents.wrapper.forwarding import Forwarder
-from activities.adapters.agents.wrapper.job import TOKEN_VARIABLE, Job, environment_of, taken, write_files
+from activities.adapters.agents.wrapper.job import TOKEN_VARIABLE, Job, environment_of, remove_token, taken, write_files
 from activities.adapters.agents.wrapper.lines import Lines
 from activities.adapters.agents.wrapper.updates import Updates
 from activities.adapters.agents.wrapper_lines import WrapperLines
@@ -194,3 +194,5 @@ def test_configuration_gets_the_token_and_only_the_agent_may_read_it(tmp_path: P
     written = tmp_path / ".factory" / "settings.json"
     assert written.read_text() == '{"apiKey": "omt-1"}'
     assert (written.stat().st_mode & 0o777, (tmp_path / "elsewhere").exists()) == (0o600, False)
+    remove_token(job, tmp_path)
+    assert not written.exists()

@@ -9,7 +9,7 @@ import os
 import sys
 from asyncio import subprocess
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from acp import Agent, run_agent, text_block, update_agent_message
 from acp.exceptions import RequestError
@@ -30,8 +30,11 @@ PROGRAM = Path(__file__).resolve().parents[1]
 _LINE = 16 * 1024 * 1024
 
 
-class ProtocolAgent(Agent):
-    """Sessions are those of the first command: one begun here goes on there, and the other way round."""
+class ProtocolAgent:
+    """What the SDK calls of an agent; what is not here is answered as not known.
+
+    Sessions are those of the first command: one begun here goes on there, and the other way round.
+    """
 
     def __init__(self) -> None:
         self._client: Any = None
@@ -43,26 +46,26 @@ class ProtocolAgent(Agent):
     def on_connect(self, conn: Any) -> None:  # noqa: ANN401 - as in the SDK's example: one object, many methods
         self._client = conn
 
-    async def initialize(self, protocol_version: int, **_: object) -> InitializeResponse:
+    async def initialize(self, protocol_version: int, **more: object) -> InitializeResponse:
         resume = SessionCapabilities(resume=SessionResumeCapabilities())
         abilities = AgentCapabilities(session_capabilities=resume)
         return InitializeResponse(protocol_version=protocol_version, agent_capabilities=abilities)
 
-    async def new_session(self, cwd: str, **_: object) -> NewSessionResponse:
+    async def new_session(self, cwd: str, **more: object) -> NewSessionResponse:
         session = self._sessions.create()
         self._folders[session.id] = cwd
         return NewSessionResponse(session_id=session.id)
 
-    async def resume_session(self, session_id: str, cwd: str, **_: object) -> ResumeSessionResponse:
+    async def resume_session(self, session_id: str, cwd: str, **more: object) -> ResumeSessionResponse:
         if self._sessions.load(session_id) is None:
             raise RequestError.resource_not_found(session_id)
         self._folders[session_id] = cwd
         return ResumeSessionResponse()
 
-    async def set_session_mode(self, **_: object) -> None:
+    async def set_session_mode(self, **more: object) -> None:
         """It asks for no permission in any mode."""
 
-    async def prompt(self, prompt: list[Any], session_id: str, **_: object) -> PromptResponse:
+    async def prompt(self, prompt: list[Any], session_id: str, **more: object) -> PromptResponse:
         """Raises RequestError for a turn that failed, with what went wrong."""
         if session_id not in self._folders:
             raise RequestError.resource_not_found(session_id)
@@ -78,7 +81,7 @@ class ProtocolAgent(Agent):
             raise RequestError.internal_error({"details": result or f"It ended with exit code {code}."})
         return PromptResponse(stop_reason="end_turn")
 
-    async def cancel(self, session_id: str, **_: object) -> None:
+    async def cancel(self, session_id: str, **more: object) -> None:
         self._cancelled.add(session_id)
         process = self._running.get(session_id)
         if process is not None and process.returncode is None:
@@ -126,5 +129,5 @@ async def _told(process: subprocess.Process, prompt: str) -> None:
 
 
 def main() -> int:
-    asyncio.run(run_agent(ProtocolAgent(), use_unstable_protocol=True))
+    asyncio.run(run_agent(cast(Agent, ProtocolAgent()), use_unstable_protocol=True))
     return 0
