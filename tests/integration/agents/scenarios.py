@@ -86,6 +86,7 @@ _SILENT = "completed"
 DEVIATIONS: dict[tuple[str, str, str], tuple[str, ...]] = {
     # Under the protocol Codex ends every refusal well: the proxy's last status decides.
     ("codex", "acp", "budget"): (_SILENT,),
+    ("codex", "acp", "key refused"): (_ERROR, _SILENT),
     ("codex", "acp", "overloaded"): (_SILENT,),
     # It waits out whatever `retry-after` says, and tells nobody.
     ("opencode", "acp", "usage window"): ("failed hang",),

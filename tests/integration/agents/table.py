@@ -26,7 +26,10 @@ def main() -> int:
     parser.add_argument("reports", nargs="+", type=Path)
     parser.add_argument("--write", action="store_true", help="replace the tables of docs/agents.md")
     arguments = parser.parse_args()
-    text = tables([note for report in arguments.reports for note in notes(report)])
+    endings, costs = (
+        [note for report in arguments.reports for note in notes(report, name)] for name in ("conformance", "cost")
+    )
+    text = tables(endings, costs)
     if arguments.write:
         write(text)
     else:
@@ -34,15 +37,15 @@ def main() -> int:
     return 0
 
 
-def notes(report: Path) -> list[Noted]:
-    """What the tests of a JUnit report have noted."""
+def notes(report: Path, name: str) -> list[Noted]:
+    """What the tests of a JUnit report have noted under a name."""
     found = ElementTree.parse(report).iter("property")
-    return [json.loads(one.attrib["value"]) for one in found if one.attrib["name"] == "conformance"]
+    return [json.loads(one.attrib["value"]) for one in found if one.attrib["name"] == name]
 
 
-def tables(noted: list[Noted]) -> str:
-    """How turns ended and what they cost, one row for each scenario and for each agent."""
-    return f"{_endings(noted)}\n{_costs([note for note in noted if note['scenario'] == 'cost'])}"
+def tables(endings: list[Noted], costs: list[Noted]) -> str:
+    """How turns ended, a row for each scenario; what was billed and what was admitted, a row for each agent."""
+    return f"{_endings(endings)}\n{_costs(costs)}"
 
 
 def write(text: str) -> None:
@@ -56,7 +59,7 @@ def write(text: str) -> None:
 
 def _endings(noted: list[Noted]) -> str:
     ways = sorted({tuple(note["agent"]) for note in noted})
-    ended = {(note["scenario"], tuple(note["agent"])): _ending(note) for note in noted if note["scenario"] != "cost"}
+    ended = {(note["scenario"], tuple(note["agent"])): _ending(note) for note in noted}
     scenarios = list(dict.fromkeys(scenario for scenario, _ in ended))
     rows = [[scenario, *(ended.get((scenario, way), "–") for way in ways)] for scenario in scenarios]
     return _table(["", *(f"{agent}, {runner}" for agent, runner in ways)], rows)
@@ -70,17 +73,29 @@ def _ending(note: Noted) -> str:
 def _costs(noted: list[Noted]) -> str:
     rows = []
     for note in sorted(noted, key=lambda one: one["agent"]):
-        billed, claims = note["billed"], note["claims"]
-        admitted = " / ".join(str(claims[name]) if name in claims else "–" for name in _TOKENS)
-        spent = " / ".join(str(billed[name]) for name in _TOKENS)
-        cost = f"${claims['cost_usd']:.4f}" if "cost_usd" in claims else "–"
-        rows.append([", ".join(note["agent"]), str(billed["requests"]), spent, admitted, cost])
+        counts = [
+            " / ".join(str(found.get(name, "–")) for name in _TOKENS) for found in (note["billed"], note["claims"])
+        ]
+        uses = note["spent"]["by_model"]
+        known = "" if all(use["price_known"] for use in uses) else ", price unknown"
+        claimed = note["claims"].get("cost_usd")
+        rows.append([
+            ", ".join(note["agent"]),
+            ", ".join(use["model"] for use in uses),
+            str(note["billed"]["requests"]),
+            *counts,
+            f"${note['spent']['cost_usd']:.4f}{known}",
+            "–" if claimed is None else f"${claimed:.4f}",
+        ])  # fmt: skip
+    tokens = "input / read from cache / written to cache / output"
     heads = [
-        "One file written",
+        "",
+        "models",
         "requests",
-        "billed: input / cache read / cache written / output",
+        f"billed = counted by the proxy: {tokens}",
         "the agent admits",
         "cost",
+        "it says",
     ]
     return _table(heads, rows)
 

@@ -32,15 +32,12 @@ def work(model: Model) -> list[Record]:
 def noted(agent: Agent, scenario: str, seen: Seen, model: Model, note: Note) -> None:
     """For the table of docs/agents.md: `tests.integration.agents.table` reads it from the report of the run."""
     last = work(model)[-1].status if work(model) else None
-    claims = {name: value for name, value in seen.usage.items() if name.endswith(("tokens", "usd"))}
     found = {
         "agent": agent.name,
         "scenario": scenario,
         "ended": seen.ended,
         "last": last,
-        "billed": model.records.billed()["total"],
         "work": len(work(model)),
-        "claims": claims,
     }
     note("conformance", json.dumps(found))
 
@@ -114,12 +111,3 @@ async def test_a_killed_container_leaves_a_session_that_goes_on(agent: Agent, mo
     assert after.ended in {"completed", "failed session_unknown"}, after.last
     if after.ended == "completed":
         assert (agent.place.workspace / "after.txt").exists()
-
-
-async def test_only_our_count_of_tokens_is_whole(agent: Agent, model: Model, record_property: Note) -> None:
-    """Cost accuracy, the agent's side: what it admits is never more than what it was billed."""
-    seen = await agent.turn("[model:write hello.txt Hello]")
-    noted(agent, "cost", seen, model, record_property)
-    billed = model.records.billed()["total"]
-    assert billed["output_tokens"] >= seen.usage.get("output_tokens", 0)
-    assert billed["requests"] >= len(work(model)) == 2
