@@ -6,6 +6,10 @@ from sqlalchemy import BigInteger, Boolean, Column, DateTime, Double, ForeignKey
 from sqlmodel import Field, SQLModel
 
 from api.tables import ID, STATE, Document, json_column, time_column
+from contracts.states import AgentWorkerState
+
+ENDED_WORKERS = frozenset({AgentWorkerState.FAILED.value, AgentWorkerState.DELETED.value})
+"""States of agent workers that have ended."""
 
 
 class AgentWorkerRow(SQLModel, table=True):

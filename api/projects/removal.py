@@ -25,8 +25,7 @@ from api.tables import (
     TaskRow,
 )
 from api.visibility import Right, find_project
-from api.worker_tables import AgentWorkerEventRow, AgentWorkerRow
-from api.workers.queries import has_open
+from api.worker_tables import ENDED_WORKERS, AgentWorkerEventRow, AgentWorkerRow
 from contracts.base import utc_now
 from contracts.errors import ErrorCode
 from contracts.nouns import ProjectDeletion
@@ -70,7 +69,7 @@ async def _describe(session: AsyncSession, row: ProjectRow) -> ProjectDeletion:
     blocked = []
     if await has_open_tasks(session, row.id):
         blocked.append("Work on this project is running. Wait for it, or cancel it first.")
-    if await has_open(session, row.id):
+    if await _count(session, AgentWorkerRow, _works_on(row.id)):
         blocked.append("Agent workers work on this project. End them first: `orchestrator worker list`.")
     if await find_active(session, row.id) is not None:
         blocked.append(f"Its service is on a server. Remove it first: `orchestrator deploy remove {row.id}`.")
@@ -102,6 +101,12 @@ def _belongings(project_id: str) -> list[tuple[str, type[SQLModel], ColumnElemen
         ("tokens", CredentialRow, col(CredentialRow.project_id) == project_id),
         ("members", MembershipRow, _is_of(MembershipRow, project_id)),
     ]
+
+
+def _works_on(project_id: str) -> ColumnElement[bool]:
+    """A person's own agent worker that has not ended: those of tasks end with them."""
+    of_person = (col(AgentWorkerRow.project_id) == project_id) & col(AgentWorkerRow.task_id).is_(None)
+    return of_person & col(AgentWorkerRow.state).not_in(ENDED_WORKERS)
 
 
 def _is_of(

@@ -12,16 +12,15 @@ from api.paging import PageRequest, read_page
 from api.problems import not_found, permanent
 from api.tables import ProjectRow
 from api.visibility import Right, allowed
-from api.worker_tables import AgentWorkerRow
+from api.worker_tables import ENDED_WORKERS, AgentWorkerRow
 from contracts.artifacts import ArtifactRef
 from contracts.base import utc_now
 from contracts.errors import ErrorCode
-from contracts.states import AgentWorkerState, SubjectKind
+from contracts.states import SubjectKind
 from contracts.worker_steps import AgentWorkerAck, AgentWorkerProjection
 
 MAX_TRANSCRIPTS = 50
 """References that are kept: those of the newest turns."""
-ENDED = frozenset({AgentWorkerState.FAILED.value, AgentWorkerState.DELETED.value})
 _FIXED = {"user_id", "project_id", "task_id"}
 _TOLD = {
     "name", "agent", "state", "turns", "seq", "run_id", "current_request", "session_id", "repository", "branch", "note",
@@ -52,7 +51,7 @@ async def list_visible(
     if project_id is not None:
         statement = statement.where(col(AgentWorkerRow.project_id) == project_id)
     if not include_ended:
-        statement = statement.where(col(AgentWorkerRow.state).not_in(ENDED))
+        statement = statement.where(col(AgentWorkerRow.state).not_in(ENDED_WORKERS))
     return await read_page(session, statement, page, (AgentWorkerRow.created_at, AgentWorkerRow.id))
 
 
@@ -60,19 +59,14 @@ async def count_open(session: AsyncSession, user_id: int) -> int:
     """How many this person has made that have not ended. Two that count at once do so one after the other."""
     await session.execute(select(func.pg_advisory_xact_lock(func.hashtext(f"agent workers of {user_id}"))))
     mine = (col(AgentWorkerRow.user_id) == user_id) & col(AgentWorkerRow.task_id).is_(None)
-    return (await session.scalar(select(func.count()).where(mine, col(AgentWorkerRow.state).not_in(ENDED)))) or 0
-
-
-async def has_open(session: AsyncSession, project_id: str) -> bool:
-    """Whether people's own agent workers work on the project."""
-    there = (col(AgentWorkerRow.project_id) == project_id) & col(AgentWorkerRow.task_id).is_(None)
-    statement = select(func.count()).where(there, col(AgentWorkerRow.state).not_in(ENDED))
-    return bool(await session.scalar(statement))
+    return (
+        await session.scalar(select(func.count()).where(mine, col(AgentWorkerRow.state).not_in(ENDED_WORKERS)))
+    ) or 0
 
 
 async def list_open(session: AsyncSession, after: str, limit: int) -> list[AgentWorkerRow]:
     """Everybody's agent workers that have not ended, by id, those behind `after`."""
-    is_open = col(AgentWorkerRow.state).not_in(ENDED) & (col(AgentWorkerRow.id) > after)
+    is_open = col(AgentWorkerRow.state).not_in(ENDED_WORKERS) & (col(AgentWorkerRow.id) > after)
     statement = select(AgentWorkerRow).where(is_open).order_by(col(AgentWorkerRow.id)).limit(limit)
     return list(await session.scalars(statement))
 

@@ -16,7 +16,7 @@ from api.settings.defaults import DefaultsDep
 from api.settings.queries import effective
 from api.tasks.event_hub import EventHubDep
 from api.visibility import Right, find_working_project
-from api.worker_tables import AgentWorkerRow
+from api.worker_tables import ENDED_WORKERS, AgentWorkerRow
 from api.workers import events, messages, queries, replies
 from contracts.agent_workers import (
     DeleteWorkerCommand,
@@ -114,7 +114,7 @@ async def show_worker(
     project = await queries.project_of(session, row)
     if project is not None and row.branch:
         shown = shown.model_copy(update={"clone_url": replies.clone_url(project, settings)})
-    if row.state in queries.ENDED or not await gateway.reachable():
+    if row.state in ENDED_WORKERS or not await gateway.reachable():
         return shown
     await session.commit()
     connected = await gateway.get()
