@@ -26,6 +26,12 @@ _IN_WORDS: Final = {
     r"^secret://[A-Za-z0-9._/-]{1,300}$": "give the reference of a secret as `secret list` prints it",
     r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,150}$": "give a branch name of letters, digits, dots, dashes, underscores and "
     "slashes, at most 151",
+    r"^([^\s.\[\]]+|\[(-?\d{1,4}|\*)\])?(\.[^\s.\[\]]+|\[(-?\d{1,4}|\*)\])*$": "give a path such as items[0].title: "
+    "names of members with dots between them, places in lists in brackets",
+    r"^[^\r\n\x00]*$": "give one line of text",
+    r"^[a-z0-9][a-z0-9-]{0,39}$": "use lower-case Latin letters, digits and dashes, at most 40, "
+    "beginning with a letter or a digit",
+    r"^/[^\s#\x00-\x1f]*$": "give the path of a URL, beginning with a slash, without spaces and without a fragment",
 }
 _OTHERWISE: Final = "this format is not allowed here"
 

@@ -19,6 +19,7 @@ ALLOWED = {
     "api/auth.py": "a token ends at a moment that its bearer was told",
     "api/bootstrap.py": "created_at",
     "api/chat/queries.py": "created_at and updated_at; marks of a week ago go, and Telegram offers an update for a day",
+    "api/checks/queries.py": "kept_at, proposed_at and dropped_at",
     "api/credentials/queries.py": "a credential ends at a moment that its bearer was told; ended ones go a week later",
     "api/edge/rates.py": "tells a caller how long to wait; the library's windows of a minute are of the wall clock",
     "api/internal/routes.py": "which artifacts are older than the days that their project keeps them",
