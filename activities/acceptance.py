@@ -36,7 +36,7 @@ from contracts.states import AgentKind, CriterionState
 from contracts.steps import Done
 from contracts.wish_words import with_every_word
 
-_KEPT = "kept-"
+_KEPT = "promised-"
 """Before the number of what was promised earlier: such criteria are not of this wish."""
 
 
@@ -101,15 +101,18 @@ class AcceptanceNodes:
         self, state: EngineeringState, known: ProjectChecks, writing: CheckWriting, follow: Follow
     ) -> ProposedChecks:
         """The checks of this task: those that were written from the same, else new ones, recorded before they run."""
-        if known.proposed is not None and known.proposed.written_from == writing.fingerprint():
-            return known.proposed
-        written = await self.writer.write(writing, follow)
-        proposed = ProposedChecks(
-            **dict(_for_these(written, writing.spec.acceptance)),
-            written_from=writing.fingerprint(),
-            criteria=writing.spec.acceptance,
-            retires=state.get("retires", []),
-        )
+        proposed = known.proposed
+        if proposed is None or proposed.written_from != writing.fingerprint():
+            written = await self.writer.write(writing, follow)
+            proposed = ProposedChecks(
+                **dict(_for_these(written, writing.spec.acceptance)),
+                written_from=writing.fingerprint(),
+                criteria=writing.spec.acceptance,
+                retires=state.get("retires", []),
+            )
+        if proposed.needs_description:
+            return proposed
+        # Recorded again, too: others may have been tried since, and the last that ran are those that are kept.
         return await self.platform.propose_checks(state["project_id"], state["task_id"], proposed)
 
     async def _stop(self, stopping: AcceptanceStop) -> None:
@@ -128,7 +131,7 @@ def complete(wish: ProjectSpec, plan: Plan, kept: Sequence[KeptCheck]) -> Plan:
     """The plan with every word of the wish: quoted by a criterion, or ignored. What a planner says of the wish itself
     does not count, nor what it takes back that was never promised.
     """
-    criteria = [one.model_copy(update=_OPEN) for one in plan.spec.acceptance]
+    criteria = [one.model_copy(update={**_OPEN, "id": _own(one.id)}) for one in plan.spec.acceptance]
     full, ignored = with_every_word(wish.description, criteria)
     while (spec := _spec_with(wish, full)) is None:
         # Long words stand twice in a spec that may not be longer than a message: they are shown, and judged by nobody.
@@ -136,6 +139,11 @@ def complete(wish: ProjectSpec, plan: Plan, kept: Sequence[KeptCheck]) -> Plan:
         full = full[:-1]
     promised = {one.check.id for one in kept}
     return Plan(spec=spec, ignored=ignored[:MAX_RUNS], retires=[one for one in plan.retires if one in promised])
+
+
+def _own(name: str) -> str:
+    """The id of a criterion that is not taken for one of an earlier wish."""
+    return f"own-{name}"[:100] if name.startswith(_KEPT) else name
 
 
 _OPEN: dict[str, Any] = {"state": CriterionState.OPEN, "proof": None}

@@ -9,6 +9,7 @@ from activities.following import beating, followed, or_stop, to_the_end
 from activities.ports import AgentRuntime, Platform
 from contracts.agent_logins import login_of
 from contracts.agent_workers import TurnOutcome
+from contracts.errors import ErrorCode, OrchestratorError
 from contracts.models import ModelBudget, ModelSpending, ModelTurn, OpenModelTurn, RaiseModelBudget
 from contracts.names import ActivityName
 from contracts.states import AgentKind
@@ -33,7 +34,7 @@ class AgentActivities:
         asked = request.model_copy(update={"egress_hosts": hosts})
         model = await beating(self.platform.open_model_turn(_opening(request))) if has_model(request) else None
         turn = followed(self.platform, request.task_id, lambda follow: self.runtime.run_turn(asked, follow, model))
-        outcome = await or_stop(turn, lambda: self.runtime.stop_turn(request))
+        outcome = await or_stop(turn, lambda: self._stop(request))
         return TurnResult(outcome=outcome if model is None else await beating(self._metered(request, outcome, model)))
 
     async def _hosts(self, request: TurnRequest) -> list[str]:
@@ -45,7 +46,7 @@ class AgentActivities:
     @activity.defn(name=ActivityName.AGENT_STOP_TURN)
     async def stop_turn(self, request: TurnRequest) -> TurnLeft:
         """Stop a turn that is no longer followed; a second run finds it stopped, and reads the same of it."""
-        await to_the_end(self.runtime.stop_turn(request))
+        await to_the_end(self._stop(request))
         return await beating(self.runtime.left_by(request))
 
     @activity.defn(name=ActivityName.AGENT_CONTROL_TURN)
@@ -57,6 +58,17 @@ class AgentActivities:
     async def raise_budget(self, request: RaiseModelBudget) -> ModelBudget:
         """Raise a budget for a person who has answered; a second run finds it raised, by its request id."""
         return await self.platform.raise_model_budget(request)
+
+    async def _stop(self, request: TurnRequest) -> None:
+        """End the turn, and after it its token, which the agent may have written down somewhere."""
+        await self.runtime.stop_turn(request)
+        if not has_model(request):
+            return
+        try:
+            await self.platform.end_model_turn(request.worker_id, request.turn)
+        except OrchestratorError as error:
+            if error.code is not ErrorCode.NOT_FOUND:  # it was stopped before it was opened
+                raise
 
     async def _metered(self, request: TurnRequest, outcome: TurnOutcome, model: ModelTurn) -> TurnOutcome:
         """What the turn has really spent, and what has stopped it at the model, whatever the agent says."""

@@ -4,11 +4,12 @@ Checks are written from the wish and the API description of the running service,
 """
 
 import hashlib
+import json
 from typing import Annotated
 
 from pydantic import AwareDatetime, Field, StringConstraints
 
-from contracts.acceptance import MAX_CHECKS, AcceptanceCheck, AcceptanceChecks, AcceptanceRequest
+from contracts.acceptance import MAX_CHECKS, MAX_CHECKS_BYTES, AcceptanceCheck, AcceptanceChecks, AcceptanceRequest
 from contracts.base import Contract, Identifier, Page, ShortText, UserId
 from contracts.criteria import MAX_CRITERIA, Criteria, Criterion
 from contracts.project_spec import ProjectSpec
@@ -153,7 +154,19 @@ class KeptCheckList(Page):
 
 
 def within_reach(proposed: AcceptanceChecks, kept: list[KeptCheck], retired: list[str]) -> list[KeptCheck]:
-    """The kept checks that run beside new ones: not those that the new ones replace, and as many as fit."""
+    """The kept checks that run beside new ones: not those that these replace, and as many as fit, oldest first."""
     replaced = {check.id for check in proposed} | set(retired)
-    still = [one for one in kept if one.check.id not in replaced]
-    return still[: MAX_CHECKS - len(proposed)]
+    size = sum(_size(check) for check in proposed)
+    found: list[KeptCheck] = []
+    for one in kept:
+        size += _size(one.check)
+        if len(proposed) + len(found) == MAX_CHECKS or size > MAX_CHECKS_BYTES:
+            break
+        if one.check.id not in replaced:
+            found.append(one)
+    return found
+
+
+def _size(check: AcceptanceCheck) -> int:
+    """Bytes that a check takes among others, a list's own included."""
+    return len(json.dumps(check.model_dump(mode="json", by_alias=True))) + 2

@@ -19,7 +19,7 @@ from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_vali
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from contracts.errors import ErrorClass, ErrorCode, OrchestratorError
-from contracts.states import AgentKind
+from contracts.states import AcceptanceMode, AgentKind
 
 PREFIX = "ORCHESTRATOR_"
 WEB_UI_PATH = "/temporal"
@@ -114,6 +114,11 @@ class Settings(BaseSettings):
         ge=0,
         le=600,
         description="how long a new release is watched where neither project nor installation say",
+    )
+    acceptance: AcceptanceMode = Field(
+        default=AcceptanceMode.BINDING,
+        description="whether the running service is checked against the description, where neither project nor "
+        "installation say",
     )
     worker_beat_s: int = Field(default=10, ge=1, le=60, description="how often a Temporal worker says that it lives")
     spare_workers: bool = Field(

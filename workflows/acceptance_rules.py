@@ -66,6 +66,16 @@ def unmet_prompt(evidence: str) -> str:
     )
 
 
+def shown_plan(state: State) -> str:
+    """The plan as a milestone: nobody need be asked in order to see it."""
+    criteria, ignored = _criteria(state), _listed(state.get("ignored", []))
+    text = f"Done means ({counted(len(criteria), 'criterion', 'criteria')}): "
+    text += bounded("; ".join(one.sentence.rstrip(".") for one in criteria) or "nothing that can be checked", 1_500)
+    taken_back = _listed(state.get("taken_back", []))
+    text += f". Words that nothing stands for: {ignored}" if ignored else ""
+    return text + (f". No longer promised: {taken_back}." if taken_back else ".")
+
+
 def approval(state: State) -> dict[str, Any]:
     """The question about a plan, bound to its hash."""
     criteria = "\n".join(f"{number}. {one.sentence}" for number, one in enumerate(_criteria(state), start=1))

@@ -178,6 +178,8 @@ class EngineeringWorkflow:
 
     def _entered(self, node: str, state: dict[str, Any]) -> None:
         self._state, self._green = dict(state), continuing.green_at(node, state) or self._green
+        if node == "approve":
+            self._ledger.note(acceptance_rules.shown_plan(state))
         if node not in _STAGES:
             return
         self._verified = str(state.get("commit") or "")

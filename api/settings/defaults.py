@@ -12,7 +12,7 @@ from contracts.states import AgentKind
 
 
 async def _defaults(settings: SettingsDep, session: Session) -> ProjectSettings:
-    """The agent and the watch are those of the process's own settings.
+    """Agent, watch and acceptance are those of the process's own settings.
 
     Where none is chosen, a key for models in the vault chooses an agent that works with it.
     """
@@ -20,7 +20,7 @@ async def _defaults(settings: SettingsDep, session: Session) -> ProjectSettings:
     if "agent" not in settings.model_fields_set and agent is AgentKind.SCRIPTED:
         stored = await platform_secret_names(session)
         agent = next((kind for name, kind in _AGENT_OF.items() if name in stored), agent)
-    return ProjectSettings(agent=agent, watch_s=settings.watch_s)
+    return ProjectSettings(agent=agent, watch_s=settings.watch_s, acceptance=settings.acceptance)
 
 
 _AGENT_OF = {"ANTHROPIC_API_KEY": AgentKind.CLAUDE_CODE, "OPENAI_API_KEY": AgentKind.CODEX}

@@ -51,6 +51,7 @@ def stop_request() -> asyncio.Event:
 async def stay(parts: Parts, out: Output, stopping: asyncio.Event) -> ExitCode:
     """Watch until `stopping`, then stop the parts in order. The caller holds the supervisor's record."""
     watchers = [asyncio.create_task(_keep(parts, name, out)) for name in parts.names]
+    watchers.append(asyncio.create_task(_keep_later_ones(parts, set(parts.names), out)))
     watchers.append(asyncio.create_task(_keep_logs_short(parts, out)))
     if not out.as_json and out.console.is_terminal:
         watchers.append(asyncio.create_task(_status_line(parts, out)))
@@ -81,6 +82,18 @@ async def _keep(parts: Parts, name: str, out: Output) -> None:
     finally:
         if spare is not None:
             spare.dismiss()
+
+
+async def _keep_later_ones(parts: Parts, kept: set[str], out: Output) -> None:
+    """Parts that a later `up` starts: the model proxy, once there is a key in the vault."""
+    async with asyncio.TaskGroup() as group:
+        while True:
+            for name in set(parts.names) - kept:
+                # Only what runs already: whoever starts it now waits for it, too.
+                if parts.book.record(name) is not None:
+                    kept.add(name)
+                    group.create_task(_keep(parts, name, out))
+            await asyncio.sleep(_LOOK_S)
 
 
 async def _start_whenever_it_ends(parts: Parts, name: str, out: Output, spare: Spare | None) -> None:

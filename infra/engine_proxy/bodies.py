@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from infra.engine_proxy.names import MODELS, NETWORK, ONLINE, TAG, VOLUME
+from infra.engine_proxy.names import MODELS, NETWORK, ONLINE, SHARED, TAG, VOLUME
 from infra.engine_proxy.refusals import Refused
 
 MARK = "codegen-orchestrator.mark"
@@ -39,11 +39,14 @@ def strict_json(content: bytes) -> Any:  # noqa: ANN401 - any JSON
 def container_body(value: object, query: Mapping[str, str]) -> object:
     """What `DockerContainerEngine` asks for: no privilege, no capability, no path of the host, bounded.
 
-    Only containers without code of an agent or a project get a network.
+    Only containers without code of an agent or a project get a network. Checks of a commit share the loopback device of
+    its services.
     """
     _object(value, _CONTAINER, needed={"Image", "User", "Cmd", "HostConfig"}, what="the container")
-    online = re.fullmatch(ONLINE, query["name"])
-    if isinstance(value, dict) and value["HostConfig"]["NetworkMode"] != "none" and not online:
+    network = value["HostConfig"]["NetworkMode"] if isinstance(value, dict) else ""
+    shared = re.fullmatch(SHARED, network)
+    allowed = shared[1] == query["name"] if shared else network == "none" or re.fullmatch(ONLINE, query["name"])
+    if not allowed:
         raise Refused("a container of this name has no network")
     return value
 
@@ -146,7 +149,7 @@ _MODEL_MOUNT: dict[str, Check] = {
 _HOST: dict[str, Check] = {
     "CapDrop": _is(["ALL"]),
     "SecurityOpt": _is(["no-new-privileges"]),
-    "NetworkMode": _is("none", NETWORK),
+    "NetworkMode": _matches(f"none|{NETWORK}|{SHARED}"),
     "Memory": _between(4 * 1024**2, MAX_MEMORY),
     "NanoCpus": _between(1, 1024 * 10**9),
     "PidsLimit": _between(1, MAX_PIDS),

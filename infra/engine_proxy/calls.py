@@ -49,9 +49,12 @@ class Call:
     about: str = ""
 
     def things(self, body: bytes) -> list[str]:
-        """All that it is about, with the volumes in its body, which `described` has returned."""
-        mounts = json.loads(body)["HostConfig"].get("Mounts", []) if self.describe is container_body else []
+        """All that it is about, with the volumes and the container in its body, which `described` has returned."""
+        host = json.loads(body)["HostConfig"] if self.describe is container_body else {}
+        mounts, network = host.get("Mounts", []), str(host.get("NetworkMode", ""))
         written = [f"containers/{self.query['container']}"] if "container" in self.query else []
+        if network.startswith("container:"):
+            written.append(f"containers/{network.removeprefix('container:')}")
         return [*([self.about] if self.about else []), *written, *(f"volumes/{mount['Source']}" for mount in mounts)]
 
     def described(self, content: bytes) -> bytes:

@@ -1,8 +1,10 @@
 """What belongs to agents and tests, by name: no number of a thing of somebody else has such a form."""
 
-CONTAINER = r"(?:turn|workspace|bundle|test|venv|gateway|codegen-orchestrator-worker)-[A-Za-z0-9_.-]{1,200}"
+CONTAINER = r"(?:turn|workspace|bundle|test|accept|venv|gateway|codegen-orchestrator-worker)-[A-Za-z0-9_.-]{1,200}"
 ONLINE = r"(?:venv|gateway)-[A-Za-z0-9_.-]{1,200}"
 """Containers that have a network: they run no code of an agent or of a project."""
+SHARED = r"container:(accept-[A-Za-z0-9_.-]{1,190})-services"
+"""The loopback device of the services of a commit, for the checks of the name in it, and for nobody else."""
 VOLUME = r"(?:workspace|home|venv|gateway)-[A-Za-z0-9_.-]{1,200}"
 MODELS = r"codegen-orchestrator-models(?:-[a-z0-9-]{1,40})?"
 """The volume with the socket of the model proxy: agents may read it, and nobody here makes or removes it."""

@@ -1,6 +1,8 @@
 """A sentence in a chat becomes a working URL, all in one message."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import httpx
 import pytest
@@ -22,6 +24,16 @@ async def stories_beside(shared: Shared) -> None:
     shared.stories.begin()
 
 
+@asynccontextmanager
+async def checked(stack: Stack) -> AsyncIterator[None]:
+    """What begins in the block is checked against its description, as it is unless somebody says otherwise."""
+    await stack.ok("settings", "set", "acceptance", "binding")
+    try:
+        yield
+    finally:
+        await stack.ok("settings", "unset", "acceptance")
+
+
 async def goes_well(system: ChatSystem, user: ChatUser, wish: str, accepted: str, done: str) -> None:
     """From the wish to the URL, in one message."""
     user.say(wish)
@@ -39,7 +51,9 @@ async def goes_well(system: ChatSystem, user: ChatUser, wish: str, accepted: str
 
 async def test_a_sentence_becomes_a_working_url_by_polling(system: ChatSystem) -> None:
     ann = await system.member("ru", "Аня")
-    await goes_well(system, ann, "Сделай сервис заметок: title, text", "Принято", "Готово: zametok")
+    async with checked(system.stack):
+        await goes_well(system, ann, "Сделай сервис заметок: title, text", "Принято", "Готово: zametok")
+    assert ann.screens[0].text.endswith("Сделано и проверено:\n• Сделай сервис заметок: title, text")
     assert any("🔄" in message.text for message in ann.chat.versions(ann.screens[0].id))
     check_transcript("main-job.ru.md", ann.chat)
 
@@ -53,7 +67,8 @@ async def test_a_sentence_becomes_a_working_url_by_webhook(stack: Stack) -> None
         stack, Telegram(token="434343:EMULATOR-token-of-the-webhook-bot"), **webhook
     ) as system:
         bob = await system.member("en", "Bob")
-        await goes_well(system, bob, "Make a list of books: title, author", "Accepted", "Ready: list-books")
+        async with checked(stack):
+            await goes_well(system, bob, "Make a list of books: title, author", "Accepted", "Ready: list-books")
         assert system.telegram.webhook.url == url
         assert system.telegram.updates.pending == []
         async with httpx.AsyncClient() as http:

@@ -77,6 +77,7 @@ class ComposeStack:
             "ORCHESTRATOR_PUBLIC_HOST": self.host,
             "ORCHESTRATOR_SERVICE_PORT_MIN": str(self.service_port),
             "ORCHESTRATOR_SERVICE_PORT_MAX": str(self.service_port + _PORTS - 1),
+            "ORCHESTRATOR_MODEL_VOLUME": f"codegen-orchestrator-models-{self.name}",
             "LOCAL_SERVER_DNS": " ".join(_name_servers()),
             "TEST_IMAGES": IMAGES,
             "TEST_TAG": self.name,

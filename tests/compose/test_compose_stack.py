@@ -129,6 +129,7 @@ async def test_the_web_ui_is_behind_the_login_of_the_api(compose: ComposeStack) 
         ("worker-orchestrator", {"api-service.key", "payload.json"}),
         ("worker-agents", {"api-service.key", "payload.json"}),
         ("worker-infra", {"api-service.key", "payload.json", "server"}),
+        ("model-proxy", {"vault.json"}),
     ],
 )
 async def test_each_part_has_the_keys_that_it_needs_and_no_other(
@@ -138,7 +139,7 @@ async def test_each_part_has_the_keys_that_it_needs_and_no_other(
     assert set(found.split()) == keys
 
 
-@pytest.mark.parametrize("part", ["api", "worker-orchestrator", "worker-agents", "worker-infra"])
+@pytest.mark.parametrize("part", ["api", "worker-orchestrator", "worker-agents", "worker-infra", "model-proxy"])
 async def test_no_part_of_the_platform_is_root_or_reaches_the_engine(compose: ComposeStack, part: str) -> None:
     status = await compose.compose("exec", "-T", part, "sh", "-c", "id -u; grep -E 'CapEff|CapBnd' /proc/self/status")
     assert status.split() == ["10001", "CapEff:", "0" * 16, "CapBnd:", "0" * 16]
@@ -152,7 +153,8 @@ async def test_no_part_of_the_platform_is_root_or_reaches_the_engine(compose: Co
         ("worker-orchestrator", {"api", "temporal"}, {"postgres", "engine-proxy", "server"}),
         ("worker-agents", {"api", "temporal", "engine-proxy"}, {"postgres", "server"}),
         ("worker-infra", {"api", "temporal", "server"}, {"postgres", "engine-proxy"}),
-        ("api", {"temporal", "postgres"}, {"engine-proxy", "server"}),
+        ("api", {"temporal", "postgres"}, {"engine-proxy", "server", "model-proxy"}),
+        ("model-proxy", {"postgres"}, {"api", "temporal", "engine-proxy", "server"}),
         ("server", {"worker-infra"}, {"api", "temporal", "postgres", "engine-proxy"}),
     ],
 )

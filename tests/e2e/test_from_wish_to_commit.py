@@ -5,7 +5,7 @@ import json
 import pytest
 
 from tests.support.outside import agent_starts, processes_of
-from tests.support.people.story import Story, below, milestones
+from tests.support.people.story import Story, below, milestones, stages
 from tests.support.services import engine
 from tests.support.services.container_service import no_engine
 from tests.support.stack import Stack
@@ -34,6 +34,28 @@ async def test_the_url_answers_with_exactly_this_commit(story: Story) -> None:
     assert (await story.health())["release"] == result["release_id"]
     assert await story.outside.releases() == [result["release_id"]]
     assert (await story.outside.current())["commit"] == result["commit_sha"]
+
+
+@pytest.mark.story("happy")
+async def test_what_was_asked_for_was_seen_to_be_there_and_is_promised_from_now_on(story: Story) -> None:
+    criteria = story.seen["task"]["criteria"]
+    assert [one["state"] for one in criteria] == ["met"]
+    assert all(one["proof"]["reference"].startswith("artifact://") for one in criteria)
+    kept = await story.stack.ok("project", "checks", "list", story.project)
+    assert {one["words"] for one in kept["items"]} == {one["words"] for one in criteria}
+    assert "accepting" in await stages(story.stack, below(story.seen["task"]["id"])[0])
+
+
+@pytest.mark.deep
+@pytest.mark.story("planned")
+async def test_a_plan_is_approved_before_anything_is_built(story: Story) -> None:
+    asked = story.seen["question"]
+    assert asked["kind"] == "approval"
+    assert "Sort them by size" in asked["text"]
+    steps = [step for step in dict.fromkeys(story.seen["stages"]) if step not in {"started", "waiting"}]
+    assert steps[:3] == ["scaffolding", "planning", "developing"]
+    states = {one["words"]: one["state"] for one in story.seen["task"]["criteria"]}
+    assert states["Sort them by size"] == "not_met", "the agent says itself that it left it out"
 
 
 @pytest.mark.story("happy")

@@ -64,6 +64,8 @@ class Stack:
             # Stories have several people, also where work runs as processes.
             "ORCHESTRATOR_TRUST_PROCESSES": "true",
             "ORCHESTRATOR_WATCH_S": "2",
+            # Each delivery would start its service once more. Stories that are about it ask for it.
+            "ORCHESTRATOR_ACCEPTANCE": "off",
             "COLUMNS": "200",
             **self.extra,
         }

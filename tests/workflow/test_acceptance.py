@@ -37,6 +37,8 @@ async def test_every_clause_is_checked_also_one_that_the_plan_has_dropped(world:
         "started", "scaffolding", "planning", "developing", "testing", "accepting", "publishing", "completed"
     ]  # fmt: skip
     assert "What the running service is checked for" in world.runtime.turns[0].message
+    told = [p.milestone.message for p in world.platform.of(message.task_id) if p.milestone]
+    assert f"Done means (2 criteria): It has: {THING}; {DENIAL}." in told
 
 
 async def test_a_wish_that_is_missed_goes_back_with_what_was_seen_and_is_not_published_before(world: World) -> None:

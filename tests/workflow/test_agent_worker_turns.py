@@ -154,6 +154,7 @@ async def test_an_idle_agent_worker_goes_by_itself_and_its_branch_stays(world: W
     assert world.platform.life(worker)[-1] == "stopped"
 
 
+@pytest.mark.deep
 async def test_a_turn_is_not_idle_however_long_it_takes(world: World) -> None:
     worker, handle = await started(world, idle_expiry_s=2)
     turn = await begun(world, worker)

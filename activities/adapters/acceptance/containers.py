@@ -15,14 +15,13 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from activities.adapters.acceptance import jobs
-from activities.adapters.acceptance.browser_image import BROWSER, BrowserImage
-from activities.adapters.acceptance.judging import MAX_RESULT, Seen, judged, never_started
+from activities.adapters.acceptance.flow import AcceptanceFlow, left_by, lost, stopped
+from activities.adapters.acceptance.judging import MAX_RESULT, Seen, never_started
 from activities.adapters.containers.engine import Bind, ContainerSpec, Limits
-from activities.adapters.containers.images import DockerImages
+from activities.adapters.containers.images.docker_images import DockerImages
 from activities.adapters.containers.package_volumes import KIND_LABEL, PackageVolumes
+from activities.adapters.containers.project_image import image_of
 from activities.adapters.containers.runs import SHARED_NETWORK, ContainerRuns, Contents, archive_of, beating, pack
 from activities.adapters.forge.git import temporary_directory
 from activities.adapters.runs.file_lock import file_lock
@@ -30,8 +29,8 @@ from activities.adapters.runs.follower import LineFollower
 from activities.adapters.runs.states import RunStatus
 from activities.adapters.verification.steps import Refused, check_out, plain_requirements
 from activities.ports import ArtifactStore, Follow, Forge, PlanReader
-from contracts.acceptance import AcceptanceRequest, AcceptanceResult
-from contracts.errors import ErrorCode, OrchestratorError, end_of
+from contracts.acceptance import AcceptanceRequest
+from contracts.errors import ErrorCode, OrchestratorError
 from contracts.steps import DeploymentPlan
 
 _TASK_LABEL = "codegen-orchestrator.task"
@@ -39,6 +38,7 @@ _COMMIT_LABEL = "codegen-orchestrator.commit"
 _HOME = "/home/worker"
 _PROGRAMS = f"{_HOME}/accept"
 _OUT = "/out"
+_BROWSER = "/usr/bin/chromium"
 _PATHS = jobs.Paths("/project", "/out/data", "/venv/bin/python", "/venv/bin:/usr/bin:/bin")
 _BEYOND_S = 180
 """After the time for checks: for the one that runs, and for what stops them from being counted as lost."""
@@ -62,11 +62,8 @@ class _Names:
         return self.checks, self.services
 
 
-class DockerAcceptance:
-    """Implements `Acceptance`. Two containers for a task, commit and set of checks, adopted by every repetition.
-
-    A result is kept in `<state_dir>/<name>.json`; containers and data are removed.
-    """
+class DockerAcceptance(AcceptanceFlow):
+    """Two containers for a task, commit and set of checks."""
 
     def __init__(
         self,
@@ -79,54 +76,33 @@ class DockerAcceptance:
         artifacts: ArtifactStore,
         limits: Limits | None = None,
     ) -> None:
+        super().__init__(plans, state_dir, artifacts)
         self._runs = runs
         self._engine = runs.engine
         self._images = images
-        self._browser = BrowserImage(runs.engine, images, state_dir / ".locks")
         self._packages = packages
         self._forge = forge
-        self._plans = plans
-        self._dir = state_dir
-        self._artifacts = artifacts
         self._limits = limits or Limits()
 
-    async def accept(self, request: AcceptanceRequest, follow: Follow) -> AcceptanceResult:
-        """See `Acceptance`. What cannot be checked at all, because nothing can be started, is in the result."""
-        names = _Names(jobs.run_name(request))
-        known = self._result(names)
-        if known is None and request.checks:
-            try:
-                await beating(follow, self._begin(request, names, follow))
-                return await self._follow(request, names, follow)
-            except Refused as refused:
-                return await self._finish(request, names, never_started("packages", refused.verdict.evidence))
-            except OrchestratorError as error:
-                if error.code not in jobs.UNUSABLE:
-                    raise
-                return await self._finish(request, names, never_started(error.code.value, error.message))
-        # Whoever wrote it may have been killed before the run was gone.
-        await self._remove(names)
-        return known or await judged(request, Seen(), self._artifacts)
-
-    async def stop(self, request: AcceptanceRequest) -> None:
-        """See `Acceptance`. Repeatable."""
-        names = _Names(jobs.run_name(request))
+    async def end(self, request: AcceptanceRequest, name: str) -> None:
         await self._packages.stop({_TASK_LABEL: request.task_id, _COMMIT_LABEL: request.commit})
-        for name in names.both():
-            status = await self._runs.stop(name)
+        for one in _Names(name).both():
+            status = await self._runs.stop(one)
             if status.stopped:
-                await self._engine.remove(name)
+                await self._engine.remove(one)
             else:
-                await self._runs.remove(name)
+                await self._runs.remove(one)
+
+    async def begin(self, request: AcceptanceRequest, name: str, follow: Follow) -> None:
+        await beating(follow, self._begin(request, _Names(name), follow))
 
     async def _begin(self, request: AcceptanceRequest, names: _Names, follow: Follow) -> None:
-        """Start the services and the checks, or what of them is missing. A service that ended at once is left as it
-        is: its log says why."""
+        """A service that ended at once is left as it is: its log says why."""
         async with self._locked(names.checks):
             states = [(await self._runs.status(name)).state for name in names.both()]
-            if self._result(names) is not None or "lost" in states or states[0] != "absent":
+            if self.result(names.checks) is not None or "lost" in states or states[0] != "absent":
                 return
-            plan = await self._plans.read(jobs.analysis(request))
+            plan = await self.plans.read(jobs.analysis(request))
             settings = jobs.generated_settings(names.checks, request, plan, jobs.ports_alone(plan))
             await self._start_services(request, names, plan, settings, follow)
             if (await self._runs.status(names.services)).state == "running":
@@ -135,10 +111,10 @@ class DockerAcceptance:
     async def _start_services(
         self, request: AcceptanceRequest, names: _Names, plan: DeploymentPlan, settings: jobs.Settings, follow: Follow
     ) -> None:
-        async with temporary_directory(self._dir / ".drafts") as directory:
+        async with temporary_directory(self.state_dir / ".drafts") as directory:
             project = await check_out(self._forge.mirror(request.repository), request.commit, directory)
             files = await asyncio.to_thread(plain_requirements, project)
-            image = await self._images.worker()
+            image = await image_of(project, self._images)
             venv = await self._packages.ready(image, files, _labels(request, "setup"), follow)
             archive = directory / "project.tar"
             await asyncio.to_thread(pack, project, archive)
@@ -156,9 +132,9 @@ class DockerAcceptance:
         self, request: AcceptanceRequest, names: _Names, plan: DeploymentPlan, settings: jobs.Settings, follow: Follow
     ) -> None:
         kinds = {kind for check in request.checks for kind in check.needs}
-        image = await (self._browser.ready() if "page" in kinds else self._images.worker())
+        image = await (self._images.browser() if "page" in kinds else self._images.worker())
         telegram = await self._telegram(request, follow) if settings.token is not None else None
-        means = jobs.Means(BROWSER, "/venv/bin/python" if telegram else None)
+        means = jobs.Means(_BROWSER, "/venv/bin/python" if telegram else None)
         spec = self._spec(request, names.checks, image, "acceptance_runner")
         spec = replace(spec, network=f"{SHARED_NETWORK}{names.services}")
         if telegram is not None:
@@ -178,7 +154,7 @@ class DockerAcceptance:
 
     async def _telegram(self, request: AcceptanceRequest, follow: Follow) -> str:
         """The volume with the packages of the emulated Telegram, as this platform has them."""
-        async with temporary_directory(self._dir / ".drafts") as directory:
+        async with temporary_directory(self.state_dir / ".drafts") as directory:
             file = directory / "requirements.txt"
             file.write_text("".join(f"{one}=={version(one)}\n" for one in _OF_EMULATOR))
             try:
@@ -203,45 +179,38 @@ class DockerAcceptance:
         files["accept/job.json"] = json.dumps(job).encode()
         await self._engine.put_archive(name, _HOME, archive_of(files, folders=True))
 
-    async def _follow(self, request: AcceptanceRequest, names: _Names, follow: Follow) -> AcceptanceResult:
-        status = RunStatus(names.checks, "absent")
-        if (await self._runs.status(names.checks)).state != "absent":
-            async with self._runs.output(names.checks) as output:
+    async def observe(self, request: AcceptanceRequest, name: str, follow: Follow) -> Seen:
+        names, status = _Names(name), RunStatus(name, "absent")
+        if (await self._runs.status(name)).state != "absent":
+            async with self._runs.output(name) as output:
                 key = f"{request.task_id}:accept:{request.commit[:12]}"
                 follower = LineFollower(output, follow, key, request.task_id, request.task_id)
-                status, _ = await follower.follow(names.checks, lambda line: [line.decode(errors="replace")])
-        if (known := self._result(names)) is not None:
-            return known
+                status, _ = await follower.follow(name, lambda line: [line.decode(errors="replace")])
         services = await self._runs.status(names.services)
         if status.stopped or services.stopped:
-            raise OrchestratorError(ErrorCode.STOPPED_BY_PERSON, "The checks of the task were stopped.")
+            raise stopped()
         if status.state == "absent" and services.state == "exited":
-            seen = never_started(
-                "ended", f"the services ended with exit code {services.exit_code}", await self._log(names)
-            )
-            return await self._finish(request, names, seen)
+            said = f"the services ended with exit code {services.exit_code}"
+            return never_started("ended", said, await self._log(names))
         if status.state != "exited" or services.state not in {"running", "exited"}:
             raise await self._lost(names, "they were killed or removed from outside")
-        return await self._finish(request, names, await self._seen(request, names, status))
+        return await self._seen_by(request, names, status)
 
-    async def _seen(self, request: AcceptanceRequest, names: _Names, status: RunStatus) -> Seen:
+    async def _seen_by(self, request: AcceptanceRequest, names: _Names, status: RunStatus) -> Seen:
         """Raises ACCEPTANCE_LOST (transient) when the checks left no result, as after an engine that was killed."""
         content = await self._engine.read_file(names.checks, f"{_OUT}/{jobs.RESULT_FILE}", MAX_RESULT)
         if content is None:
             raise await self._lost(names, f"they ended with exit code {status.exit_code} and left no result")
-        found = json.loads(content)
-        if found["start"] is not None and found["start"].get("ours"):
-            raise await self._lost(names, str(found["start"]["text"]))
-        plan_secrets = await self._secrets(request, names)
-        pictures = {name: await self._picture(names, name) for name in _pictures(found["checks"])}
-        began, ended = status.started_at, status.finished_at
-        took = round((ended - began).total_seconds() * 1_000) if began and ended else 0
-        return Seen(found["checks"], found["start"], await self._log(names), pictures, plan_secrets, took)
-
-    async def _secrets(self, request: AcceptanceRequest, names: _Names) -> tuple[str, ...]:
-        plan = await self._plans.read(jobs.analysis(request))
+        try:
+            seen = left_by(content, status)
+        except OrchestratorError:
+            await self.remove(names.checks)
+            raise
+        plan = await self.plans.read(jobs.analysis(request))
         settings = jobs.generated_settings(names.checks, request, plan, jobs.ports_alone(plan))
-        return tuple(settings.secrets.values())
+        pictures = {name: await self._picture(names, name) for name in _pictures(seen.checks)}
+        secrets = tuple(settings.secrets.values())
+        return replace(seen, log=await self._log(names), pictures=pictures, secrets=secrets)
 
     async def _picture(self, names: _Names, name: str) -> bytes:
         return await self._engine.read_file(names.checks, f"{_OUT}/{name}", _MAX_PICTURE) or b""
@@ -257,39 +226,17 @@ class DockerAcceptance:
         await self._engine.copy_output(names.services, 0, keep, follow=False)
         return said.decode(errors="replace")
 
-    async def _finish(self, request: AcceptanceRequest, names: _Names, seen: Seen) -> AcceptanceResult:
-        result = await judged(request, seen, self._artifacts)
-        self._dir.mkdir(parents=True, exist_ok=True)
-        draft = self._path(names).with_suffix(".draft")
-        draft.write_text(result.model_dump_json())
-        draft.replace(self._path(names))
-        await self._remove(names)
-        return result
-
     async def _lost(self, names: _Names, why: str) -> OrchestratorError:
         """Forget the run, so that the next call starts another."""
-        said = end_of((await self._log(names)).strip(), 500)
-        await self._remove(names)
-        reason = f"The checks of the wish could not be run, and will be started again: {why}."
-        error = OrchestratorError.transient(ErrorCode.ACCEPTANCE_LOST, reason)
-        error.details = {"services": said}
-        return error
+        await self.remove(names.checks)
+        return lost(why)
 
-    async def _remove(self, names: _Names) -> None:
-        for name in names.both():
-            await self._runs.remove(name)
-
-    def _result(self, names: _Names) -> AcceptanceResult | None:
-        try:
-            return AcceptanceResult.model_validate_json(self._path(names).read_bytes())
-        except (FileNotFoundError, ValidationError):
-            return None
-
-    def _path(self, names: _Names) -> Path:
-        return self._dir / f"{names.checks}.json"
+    async def remove(self, name: str) -> None:
+        for one in _Names(name).both():
+            await self._runs.remove(one)
 
     def _locked(self, name: str) -> AbstractAsyncContextManager[object]:
-        return file_lock(self._dir / ".locks" / f"{name}.lock")
+        return file_lock(self.state_dir / ".locks" / f"{name}.lock")
 
 
 def _pictures(checks: list[dict[str, Any]]) -> list[str]:

@@ -134,7 +134,7 @@ def checks_job(
         "bot": _bot(settings, ports, means),
         "browser": means.browser,
         "no_browser": means.why_not,
-        "profile": "/tmp/acceptance-profile",
+        "profile": f"{out}/profile",
         "secrets": settings.secrets,
         "deadline_s": request.timeout_s,
         "answer_limit": request.answer_limit,

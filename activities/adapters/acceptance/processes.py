@@ -11,14 +11,13 @@ import json
 import os
 import sys
 from contextlib import AbstractAsyncContextManager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from activities.adapters.acceptance import jobs
-from activities.adapters.acceptance.judging import MAX_RESULT, Seen, judged, never_started
+from activities.adapters.acceptance.flow import AcceptanceFlow, left_by, lost, stopped
+from activities.adapters.acceptance.judging import MAX_RESULT, Seen
 from activities.adapters.forge.git import temporary_directory
 from activities.adapters.process.package_caches import PackageCaches
 from activities.adapters.runs.contained_files import read_inside
@@ -29,23 +28,23 @@ from activities.adapters.runs.supervisor import BEHIND_THE_PLATFORM, SupervisedC
 from activities.adapters.runs.trees import remove_tree
 from activities.adapters.runs.unprivileged import give
 from activities.adapters.runs.users import UnprivilegedUsers
-from activities.adapters.verification.steps import Refused, check_out, plain_requirements
+from activities.adapters.verification.steps import check_out, plain_requirements
 from activities.ports import ArtifactStore, Follow, Forge, PlanReader
-from contracts.acceptance import AcceptanceRequest, AcceptanceResult
-from contracts.errors import ErrorCode, OrchestratorError
+from contracts.acceptance import AcceptanceRequest
+from contracts.errors import OrchestratorError
 from contracts.steps import DeploymentPlan
 from runtime.embedded.ports import any_free
 
 _SERVICES, _SETUP = "-services", "-setup"
-_WHY_NOT = "pages and bots are checked in containers only, and this platform works without Docker"
+_MEANS = jobs.Means(why_not="pages and bots are checked in containers only, and this platform works without Docker")
 _BEYOND_S = 180
 _MAX_LOG = 4 * 1024 * 1024
 
 
-class ProcessAcceptance:
-    """Implements `Acceptance`. Two runs for a task, commit and set of checks, adopted by every repetition.
+class ProcessAcceptance(AcceptanceFlow):
+    """Two runs for a task, commit and set of checks. Each has a directory below `work_dir` and a user of its own.
 
-    Each has a directory below `work_dir` and a user of its own. A result is kept in `<work_dir>/<name>.json`.
+    `means`: a browser and an emulated Telegram, where nobody minds that they have a network: in tests.
     """
 
     def __init__(
@@ -57,45 +56,26 @@ class ProcessAcceptance:
         work_dir: Path,
         users: UnprivilegedUsers,
         artifacts: ArtifactStore,
+        means: jobs.Means = _MEANS,
     ) -> None:
+        super().__init__(plans, work_dir, artifacts)
         self._supervisor = supervisor
         self._packages = packages
         self._forge = forge
-        self._plans = plans
-        self._work_dir = work_dir
         self._users = users
-        self._artifacts = artifacts
+        self._means = means
 
-    async def accept(self, request: AcceptanceRequest, follow: Follow) -> AcceptanceResult:
-        """See `Acceptance`."""
-        name = jobs.run_name(request)
-        known = self._result(name)
-        if known is None and request.checks:
-            try:
-                await self._begin(request, name, follow)
-                return await self._follow(request, name, follow)
-            except Refused as refused:
-                return await self._finish(request, name, never_started("packages", refused.verdict.evidence))
-            except OrchestratorError as error:
-                if error.code not in jobs.UNUSABLE:
-                    raise
-                return await self._finish(request, name, never_started(error.code.value, error.message))
-        await self._remove(name)
-        return known or await judged(request, Seen(), self._artifacts)
-
-    async def stop(self, request: AcceptanceRequest) -> None:
-        """See `Acceptance`. Repeatable."""
-        name = jobs.run_name(request)
+    async def end(self, request: AcceptanceRequest, name: str) -> None:
         for run in (name + _SETUP, name, name + _SERVICES):
             await self._supervisor.stop(run)
         await self._clear(name)
 
-    async def _begin(self, request: AcceptanceRequest, name: str, follow: Follow) -> None:
+    async def begin(self, request: AcceptanceRequest, name: str, follow: Follow) -> None:
         async with self._locked(name):
             states = [self._supervisor.status(one).state for one in (name, name + _SERVICES)]
-            if self._result(name) is not None or "lost" in states or states[0] != "absent":
+            if self.result(name) is not None or "lost" in states or states[0] != "absent":
                 return
-            plan = await self._plans.read(jobs.analysis(request))
+            plan = await self.plans.read(jobs.analysis(request))
             ports = self._ports(name, plan)
             settings = jobs.generated_settings(name, request, plan, ports)
             if states[1] == "absent":
@@ -111,14 +91,14 @@ class ProcessAcceptance:
         ports: jobs.Ports,
         follow: Follow,
     ) -> None:
-        root = self._work_dir / (name + _SERVICES)
-        async with temporary_directory(self._work_dir / ".drafts") as directory:
+        root = self.state_dir / (name + _SERVICES)
+        async with temporary_directory(self.state_dir / ".drafts") as directory:
             draft = await check_out(self._forge.mirror(request.repository), request.commit, directory)
             await asyncio.to_thread(remove_tree, root)
             (root / "data").mkdir(mode=0o700, parents=True)
             os.rename(draft, root / "project")
         files = await asyncio.to_thread(plain_requirements, root / "project")
-        venv = await self._packages.ready(name + _SETUP, files, self._work_dir, follow)
+        venv = await self._packages.ready(name + _SETUP, files, self.state_dir, follow)
         python, path = str(venv / "bin" / "python"), f"{venv}/bin:{os.defpath}"
         paths = jobs.Paths(str(root / "project"), str(root / "data"), python, path)
         job = jobs.services_job(plan, settings, ports, paths)
@@ -133,17 +113,17 @@ class ProcessAcceptance:
         settings: jobs.Settings,
         ports: jobs.Ports,
     ) -> None:
-        root = self._work_dir / name
+        root = self.state_dir / name
         await asyncio.to_thread(remove_tree, root)
         (root / "out").mkdir(mode=0o700, parents=True)
-        job = jobs.checks_job(request, plan, settings, ports, jobs.Means(why_not=_WHY_NOT), str(root / "out"))
+        job = jobs.checks_job(request, plan, settings, ports, self._means, str(root / "out"))
         await self._start(name, "acceptance_runner", job, "acceptance-checks", request.timeout_s + _BEYOND_S)
 
     async def _start(self, name: str, module: str, job: dict[str, Any], owner: str, limit_s: int) -> None:
         """In its directory, as its user."""
-        root, user = self._work_dir / name, self._users.for_owner(owner)
-        for path, content in {**jobs.programs(), "job.json": json.dumps(job).encode()}.items():
-            (root / path).parent.mkdir(mode=0o700, exist_ok=True)
+        root, user = self.state_dir / name, self._users.for_owner(owner)
+        for path, content in {**jobs.programs(), **jobs.emulator(), "job.json": json.dumps(job).encode()}.items():
+            (root / path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             (root / path).write_bytes(content)
         await asyncio.to_thread(give, root, user)
         argv = [sys.executable, "-m", module, str(root / "job.json")]
@@ -154,7 +134,7 @@ class ProcessAcceptance:
 
     def _ports(self, name: str, plan: DeploymentPlan) -> jobs.Ports:
         """Those that an earlier attempt has chosen, or free ones."""
-        file = self._work_dir / f"{name}.ports"
+        file = self.state_dir / f"{name}.ports"
         if not file.exists():
             chosen = jobs.Ports({one.name: any_free() for one in plan.services}, any_free(), any_free())
             file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -163,50 +143,32 @@ class ProcessAcceptance:
             draft.replace(file)
         return jobs.Ports(**json.loads(file.read_text()))
 
-    async def _follow(self, request: AcceptanceRequest, name: str, follow: Follow) -> AcceptanceResult:
+    async def observe(self, request: AcceptanceRequest, name: str, follow: Follow) -> Seen:
         key = f"{request.task_id}:accept:{request.commit[:12]}"
         follower = LineFollower(self._supervisor, follow, key, request.task_id, request.task_id)
         status, _ = await follower.follow(name, lambda line: [line.decode(errors="replace")])
-        if (known := self._result(name)) is not None:
-            return known
         services = self._supervisor.status(name + _SERVICES)
         if status.stopped or services.stopped:
-            raise OrchestratorError(ErrorCode.STOPPED_BY_PERSON, "The checks of the task were stopped.")
+            raise stopped()
         if status.state != "exited" or services.state not in {"running", "exited"}:
             raise await self._lost(name, "they were killed from outside")
-        return await self._finish(request, name, await self._seen(request, name, status))
+        return await self._seen_by(request, name, status)
 
-    async def _seen(self, request: AcceptanceRequest, name: str, status: RunStatus) -> Seen:
-        content = await asyncio.to_thread(read_inside, self._work_dir / name, f"out/{jobs.RESULT_FILE}", MAX_RESULT)
+    async def _seen_by(self, request: AcceptanceRequest, name: str, status: RunStatus) -> Seen:
+        content = await asyncio.to_thread(read_inside, self.state_dir / name, f"out/{jobs.RESULT_FILE}", MAX_RESULT)
         if content is None:
             raise await self._lost(name, f"they ended with exit code {status.exit_code} and left no result")
-        found = json.loads(content)
-        plan = await self._plans.read(jobs.analysis(request))
+        plan = await self.plans.read(jobs.analysis(request))
         settings = jobs.generated_settings(name, request, plan, self._ports(name, plan))
-        began, ended = status.started_at, status.finished_at
-        took = round((ended - began).total_seconds() * 1_000) if began and ended else 0
-        secrets = tuple(settings.secrets.values())
-        return Seen(found["checks"], found["start"], self._log(name), {}, secrets, took)
-
-    def _log(self, name: str) -> str:
-        return self._supervisor.read_output(name + _SERVICES, 0, _MAX_LOG)[0].decode(errors="replace")
-
-    async def _finish(self, request: AcceptanceRequest, name: str, seen: Seen) -> AcceptanceResult:
-        result = await judged(request, seen, self._artifacts)
-        draft = self._path(name).with_suffix(".draft")
-        draft.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        draft.write_text(result.model_dump_json())
-        draft.replace(self._path(name))
-        await self._remove(name)
-        return result
+        log = self._supervisor.read_output(name + _SERVICES, 0, _MAX_LOG)[0].decode(errors="replace")
+        return replace(left_by(content, status), log=log, secrets=tuple(settings.secrets.values()))
 
     async def _lost(self, name: str, why: str) -> OrchestratorError:
         """Forget the run, so that the next call starts another."""
-        await self._remove(name)
-        reason = f"The checks of the wish could not be run, and will be started again: {why}."
-        return OrchestratorError.transient(ErrorCode.ACCEPTANCE_LOST, reason)
+        await self.remove(name)
+        return lost(why)
 
-    async def _remove(self, name: str) -> None:
+    async def remove(self, name: str) -> None:
         for run in (name, name + _SERVICES):
             await self._supervisor.stop(run)
             await asyncio.to_thread(self._supervisor.remove, run)
@@ -215,17 +177,8 @@ class ProcessAcceptance:
     async def _clear(self, name: str) -> None:
         """Remove the directories; they have secrets that nothing else uses, and data."""
         for run in (name, name + _SERVICES):
-            await asyncio.to_thread(remove_tree, self._work_dir / run)
-        (self._work_dir / f"{name}.ports").unlink(missing_ok=True)
-
-    def _result(self, name: str) -> AcceptanceResult | None:
-        try:
-            return AcceptanceResult.model_validate_json(self._path(name).read_bytes())
-        except (FileNotFoundError, ValidationError):
-            return None
-
-    def _path(self, name: str) -> Path:
-        return self._work_dir / f"{name}.json"
+            await asyncio.to_thread(remove_tree, self.state_dir / run)
+        (self.state_dir / f"{name}.ports").unlink(missing_ok=True)
 
     def _locked(self, name: str) -> AbstractAsyncContextManager[object]:
-        return file_lock(self._work_dir / ".locks" / f"{name}.lock")
+        return file_lock(self.state_dir / ".locks" / f"{name}.lock")

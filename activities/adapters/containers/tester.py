@@ -15,6 +15,7 @@ from activities.adapters.containers.agent import AGENTS_NETWORK
 from activities.adapters.containers.engine import Bind, ContainerSpec, Limits
 from activities.adapters.containers.images import DockerImages
 from activities.adapters.containers.package_volumes import KIND_LABEL, PackageVolumes
+from activities.adapters.containers.project_image import image_of
 from activities.adapters.containers.runs import (
     ContainerRuns,
     Contents,
@@ -22,7 +23,6 @@ from activities.adapters.containers.runs import (
     pack,
 )
 from activities.adapters.forge.git import temporary_directory
-from activities.adapters.packages.environment_file import files_of, read_environment
 from activities.adapters.runs.file_lock import file_lock
 from activities.adapters.runs.follower import LineFollower
 from activities.adapters.runs.states import RunStatus
@@ -33,7 +33,6 @@ from activities.adapters.verification.phases import (
     argv_of,
     pytest_options,
 )
-from activities.adapters.verification.report import code_failure
 from activities.adapters.verification.steps import (
     MAX_LOG,
     Refused,
@@ -47,7 +46,6 @@ from activities.adapters.verification.steps import (
     verification_result,
 )
 from activities.ports import ArtifactStore, Follow, Forge
-from contracts.errors import ErrorCode, OrchestratorError
 from contracts.ids import verification_name
 from contracts.steps import VerificationRequest, VerificationResult
 
@@ -177,7 +175,7 @@ class DockerTester:
                 project = await check_out(self._forge.mirror(request.repository), request.commit, directory)
                 refuse_without_makefile(project)
                 files = await asyncio.to_thread(plain_requirements, project)
-                image = await self._image(project)
+                image = await image_of(project, self._images)
                 venv = await self._packages.ready(image, files, _labels(request, "setup"), follow)
                 archive = directory / "project.tar"
                 await asyncio.to_thread(pack, project, archive)
@@ -186,16 +184,6 @@ class DockerTester:
                     request.timeout_s,
                     Contents(lambda: self._engine.put_archive(name, _PROJECT, archive)),
                 )
-
-    async def _image(self, project: Path) -> str:
-        """With the environment that the project declares; one that cannot be set up is the project's failure."""
-        try:
-            environment = await read_environment(files_of(project))
-            return await self._images.environment(await self._images.worker(), environment)
-        except OrchestratorError as error:
-            if error.code is not ErrorCode.ENVIRONMENT_FAILED:
-                raise
-            raise Refused(code_failure(error.message, str(error.details["evidence"]))) from None
 
     def _spec(self, request: VerificationRequest, name: str, image: str, venv: str) -> ContainerSpec:
         environment = {

@@ -32,8 +32,8 @@ class AskedDescriptions:
         result = await self.acceptance.accept(_asking(request), follow)
         if result.report is None or not result.passed:
             return ""
-        answer = _answer(await self.artifacts.read(result.report))
-        return answer if ApiDescription.read(answer) is not None else ""
+        described = ApiDescription.read(_answer(await self.artifacts.read(result.report)))
+        return "" if described is None else described.text()
 
     async def stop(self, request: AcceptanceRequest) -> None:
         """See `ApiDescriptions`."""

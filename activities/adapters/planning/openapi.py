@@ -35,6 +35,12 @@ class ApiDescription:
             return None
         return cls(document) if isinstance(document, dict) and _members(document, "paths") else None
 
+    def text(self) -> str:
+        """As JSON, without what differs between two runs of one service, such as the release: the same API is the same
+        text."""
+        kept = {name: value for name, value in self.document.items() if name not in {"info", "servers"}}
+        return json.dumps(kept, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+
     def collection(self, names: set[str]) -> Collection | None:
         """Where things are created whose path ends with one of `names`, however spelt; the shortest such path."""
         wanted = {_plain(name) for name in names}

@@ -230,7 +230,8 @@ async def test_a_push_overwrites_nothing_that_others_have_pushed_meanwhile(bench
     assert sorted(both.files_changed) == ["agent.txt", "by-hand.txt", "shared.txt"]
 
 
-@processes_in_the_gate
+@pytest.mark.deep
+@both_sides
 async def test_what_does_not_fit_is_named_and_left_where_the_agent_can_merge_it(bench: Bench) -> None:
     push = await one_turn(bench)
     await bench.told(f"echo agents > shared.txt; {COMMIT}", turn=91)
@@ -241,7 +242,8 @@ async def test_what_does_not_fit_is_named_and_left_where_the_agent_can_merge_it(
     assert seen.split() == ["agents", theirs]
 
 
-@processes_in_the_gate
+@pytest.mark.deep
+@both_sides
 async def test_what_is_not_committed_is_in_the_way_and_stays(bench: Bench) -> None:
     push = await one_turn(bench)
     await bench.told("echo draft > shared.txt", turn=91)

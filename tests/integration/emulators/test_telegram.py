@@ -338,7 +338,8 @@ async def test_every_reply_is_what_the_documentation_says(url: str, bot: Bot, te
         ("getWebhookInfo", {}),
         ("deleteWebhook", {}),
     ]
-    assert {name for name, _ in calls} == set(HANDLERS)
+    # A photo is uploaded, which takes a form: it has a test of its own.
+    assert {name for name, _ in calls} == set(HANDLERS) - {"sendPhoto"}
     async with aiohttp.ClientSession() as http:
         for name, params in calls:
             async with http.post(f"{url}/bot{telegram.token}/{name}", json=params) as reply:

@@ -111,6 +111,16 @@ async def test_a_set_up_environment_becomes_an_image(place: Place) -> None:
     assert json.loads(body) == {}
 
 
+async def test_checks_share_the_loopback_device_of_their_own_services(place: Place) -> None:
+    create = "/v1.41/containers/create?name=accept-a"
+    shared = json.dumps(harmless(NetworkMode="container:accept-a-services"))
+    status, said = await place.says(request("POST", create, shared))
+    assert status == 200, said
+    place.engine.foreign |= {"accept-a-services"}
+    status, said = await place.says(request("POST", create, shared))
+    assert status == 403, said
+
+
 async def test_the_one_network_of_agents_can_be_made(place: Place) -> None:
     wanted = {
         "Name": "orchestrator-agents",

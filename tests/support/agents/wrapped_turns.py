@@ -34,7 +34,7 @@ class WrappedTurn:
         """Its exit code. The workspace and home of the agent are the test's directory."""
         known: dict[str, Any] = {
             "agent": "claude-code", "runner": "acp", "argv": [sys.executable, str(AGENT)],
-            "prompt": f"{RULES}\n\n{prompt}", "workspace": str(self.directory), "cancel_s": 2.0, "silence_s": 30.0,
+            "prompt": f"{RULES}\n\n{prompt}", "workspace": str(self.directory), "cancel_s": 20.0, "silence_s": 60.0,
             "environment": {"HOME": str(self.directory)},
         }  # fmt: skip
         job = Job(**{**known, **self.fields, **fields})

@@ -18,8 +18,9 @@ Scenario = Callable[[Stack], Awaitable[Story]]
 
 
 async def happy(stack: Stack) -> Story:
-    """A sentence becomes a service; the same request again is the same task."""
+    """A sentence becomes a service that was checked against it; the same request again is the same task."""
     story = await Story.begin(stack)
+    await stack.ok("settings", "set", "acceptance", "binding", "--project", story.project)
     request = ("--request-id", f"wish-{story.name}", ENTITY)
     task_id = await story.start("delivery", "happy", *request)
     story.seen["again immediately"] = (await stack.ok("delivery", "start", "--project", story.project, *request))[
@@ -45,7 +46,8 @@ async def repair(stack: Stack) -> Story:
 async def planned(stack: Stack) -> Story:
     """A person approves the plan; what is built is checked, or it is said that nobody could."""
     story = await Story.begin(stack)
-    await stack.ok("settings", "set", "plan_approval", "ask", "--project", story.project)
+    for name, value in (("plan_approval", "ask"), ("acceptance", "binding")):
+        await stack.ok("settings", "set", name, value, "--project", story.project)
     task_id = await story.start("engineering", "planned", f"{ENTITY}. Sort them by size")
     story.seen["question"] = await story.answered("approve")
     story.seen["task"] = await story.ended(task_id, "completed")

@@ -166,6 +166,22 @@ async def missing_secret(stack: Stack) -> Story:
     return story
 
 
+async def goes_on(stack: Stack) -> Story:
+    """Stopped where a secret was missing; with the secret the same work goes on, twice asked for and once done."""
+    story = await Story.begin(stack)
+    task_id = await story.start("delivery", "stopped-at-a-secret", f"{ENTITY} [agent:needs-secret={SECRET}]")
+    await story.answered("stop")
+    story.seen["stopped"] = await story.ended(task_id, "failed")
+    story.seen["commits"] = await story.outside.commits()
+    await stack.ok("secret", "set", story.project, SECRET, stdin=f"s3cret-{story.name}-value")
+    retried = [(await stack.ok("task", "retry", task_id))["task_id"] for _ in range(2)]
+    story.seen["retried"] = retried
+    story.tasks.append(("goes-on", retried[0]))
+    story.seen["task"] = task = await story.ended(retried[0], "completed")
+    story.seen["url"] = task["result"]["deployed_url"]
+    return story
+
+
 async def _given_with_the_answer(story: Story) -> None:
     """The next deploy asks again for a deleted secret; everything generated stays as it was."""
     await story.stack.cli("secret", "delete", story.project, SECRET)
@@ -212,6 +228,7 @@ SCENARIOS: dict[str, Callable[[Stack], Awaitable[Story]]] = {
     "two-at-once": two_at_once,
     "approval": approval,
     "missing-secret": missing_secret,
+    "goes-on": goes_on,
     "watched": watched,
     "releases": releases,
 }

@@ -7,13 +7,14 @@ from typing import Any
 from uuid import uuid4
 
 from activities.adapters.acceptance.containers import DockerAcceptance
+from activities.adapters.acceptance.flow import AcceptanceFlow
+from activities.adapters.acceptance.jobs import Means
 from activities.adapters.acceptance.processes import ProcessAcceptance
 from activities.adapters.containers.package_volumes import PackageVolumes
 from activities.adapters.process.package_caches import PackageCaches
 from activities.adapters.release.plan_reader import ForgePlanReader
 from activities.adapters.runs.supervisor import Supervisor
 from activities.adapters.runs.users import UnprivilegedUsers
-from activities.ports import Acceptance
 from contracts.acceptance import AcceptanceCheck, AcceptanceRequest, AcceptanceResult
 from contracts.criteria import Criterion
 from tests.support.services.runtimes import REPOSITORY, Bench, DockerRuntime, ProcessRuntime
@@ -76,8 +77,8 @@ READ = {
 KEPT = [WRITE, READ, {"kind": "restart"}, READ]
 
 
-def acceptance(bench: Bench) -> Acceptance:
-    """A new one for every call: nothing may depend on memory."""
+def acceptance(bench: Bench, *means: Means) -> AcceptanceFlow:
+    """A new one for every call: nothing may depend on memory. `means`: of the place with processes."""
     runtime, plans = bench.runtime, ForgePlanReader(bench.forge)
     if isinstance(runtime, DockerRuntime):
         runs, images = runtime.runs(), runtime.images()
@@ -90,7 +91,7 @@ def acceptance(bench: Bench) -> Acceptance:
     users = UnprivilegedUsers(bench.root, machine=bench.root / "machine")
     packages_here = PackageCaches(supervisor, bench.root / "caches")
     return ProcessAcceptance(
-        supervisor, packages_here, bench.forge, plans, bench.root / "acceptance", users, runtime.artifacts
+        supervisor, packages_here, bench.forge, plans, bench.root / "acceptance", users, runtime.artifacts, *means
     )
 
 
@@ -115,8 +116,8 @@ def asked(commit: str, checks: list[AcceptanceCheck], **fields: Any) -> Acceptan
     return AcceptanceRequest.model_validate({**known, **fields})
 
 
-async def accept(bench: Bench, request: AcceptanceRequest) -> AcceptanceResult:
-    return await acceptance(bench).accept(request, bench.follow())
+async def accept(bench: Bench, request: AcceptanceRequest, *means: Means) -> AcceptanceResult:
+    return await acceptance(bench, *means).accept(request, bench.follow())
 
 
 def states(result: AcceptanceResult) -> dict[str, str]:

@@ -14,6 +14,8 @@ import pytest
 import yaml
 
 from contracts.names import SearchAttribute
+from infra.engine_proxy.bodies import MARK
+from infra.engine_proxy.names import MODELS
 from runtime.embedded.dev_server import DYNAMIC_CONFIG
 from runtime.settings import Settings
 
@@ -152,3 +154,20 @@ def test_the_parts_know_that_compose_runs_them() -> None:
         settings = SERVICES[name]["environment"]
         assert settings["ORCHESTRATOR_STACK"] == "compose", name
     assert "forge:/var/lib/orchestrator/forge" in SERVICES["api"]["volumes"]
+
+
+def test_only_the_model_proxy_has_keys_for_models_and_it_reaches_no_other_part_of_the_platform() -> None:
+    keys = {"anthropic_api_key", "openai_api_key"}
+    assert {name for name, one in SERVICES.items() if keys & set(one.get("secrets", []))} == {"model-proxy"}
+    near = {name for name, one in SERVICES.items() if set(one["networks"]) & set(SERVICES["model-proxy"]["networks"])}
+    assert near == {"model-proxy", "postgres"}
+    assert COMPOSE["networks"]["model-data"] == {"internal": True}
+    volume = COMPOSE["volumes"]["models"]
+    name = re.sub(r"\$\{\w+:-(.*)\}", r"\1", volume["name"])
+    assert re.fullmatch(MODELS, name)
+    assert re.fullmatch(MODELS, f"{name}-another-stack")
+    assert MARK in volume["labels"]
+    assert (
+        f"models:{Settings(home=Path('/var/lib/orchestrator')).model_socket.parent}"
+        in SERVICES["model-proxy"]["volumes"]
+    )

@@ -27,4 +27,5 @@ def load(folder: Path) -> str:
 
 if __name__ == "__main__":
     package_name = load(Path(__file__).resolve().parent)
-    sys.exit(importlib.import_module(f"{package_name}.session.cli").main())
+    command = "protocol" if sys.argv[1:] == ["--acp"] else "cli"
+    sys.exit(importlib.import_module(f"{package_name}.session.{command}").main())

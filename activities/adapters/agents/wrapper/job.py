@@ -40,7 +40,7 @@ class Job:
     model_socket: str = ""
     model_port: int = 8183
     silence_s: float = 600.0
-    start_s: float = 120.0
+    start_s: float = 240.0
     cancel_s: float = 10.0
 
     @classmethod

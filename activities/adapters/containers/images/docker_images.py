@@ -45,6 +45,10 @@ class DockerImages:
         """The image of the scripted agent and of tests."""
         return await self._builder.ensure(await asyncio.to_thread(recipes.worker_layers))
 
+    async def browser(self) -> str:
+        """The image of tests with Debian's Chromium, for checks of pages."""
+        return await self._builder.ensure(await asyncio.to_thread(recipes.browser_layers))
+
     async def agent(self, kind: AgentKind, capabilities: Sequence[str] = ()) -> str:
         """The image of an agent with these capabilities; the scripted agent's is that of tests.
 
@@ -77,3 +81,12 @@ class DockerImages:
                 raise
             return ProjectImage(parent, str(error.details["evidence"]))
         return ProjectImage(tag, None, environment.file.egress != "none")
+
+
+def files_in(engine: DockerContainerEngine, container: str, directory: str) -> Read:
+    """Reads the files of a repository in a container, which need not run; links are no files of it."""
+
+    async def read(path: str, limit: int) -> bytes | None:
+        return await engine.read_file(container, f"{directory}/{path}", limit)
+
+    return read

@@ -28,7 +28,8 @@ _SCRIPTED = _SOURCE_ROOT / "activities" / "adapters" / "agents" / "scripted"
 _WRAPPER = _SOURCE_ROOT / "activities" / "adapters" / "agents" / "wrapper"
 _EGRESS = _SOURCE_ROOT / "infra" / "egress"
 _PLACES = (
-    "test $(id -u) = 1000 && touch /workspace/x /project/x /venv/x /out/x /gateway/x && git --version && make --version"
+    "test $(id -u) = 1000 && touch /workspace/x /project/x /venv/x /out/x /gateway/x /opt/environment/x"
+    " && git --version && make --version"
 )
 _WORKER_SMOKE = (
     f"{_PLACES} && python3 -m venv --without-pip /venv/smoke && python3 -m pip --version"
@@ -57,6 +58,13 @@ def worker_layers() -> list[Layer]:
     files |= tree(_SCRIPTED, "scripted_agent") | tree(_EGRESS, "egress")
     dockerfile = text_of("system.Dockerfile") + text_of("worker.Dockerfile")
     return [Layer(WORKER, dockerfile, _WORKER_SMOKE, files, _uv(), version("uv"))]
+
+
+def browser_layers() -> list[Layer]:
+    """The image of checks of pages."""
+    packages = {"PACKAGES": "chromium fonts-dejavu-core"}
+    smoke = "chromium --version --no-sandbox"
+    return [*worker_layers(), Layer("browser", text_of("agents/apt.Dockerfile"), smoke, arguments=packages)]
 
 
 def agent_layers(kind: AgentKind, capabilities: list[str] | tuple[str, ...] = ()) -> list[Layer]:

@@ -1,10 +1,12 @@
 """Twelve commits that pass their own tests and miss the wish in one point are refused, with the criterion named."""
 
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
+from activities.adapters.acceptance.jobs import Means
 from contracts.criteria import not_built
 from tests.support.services.bookshelf import (
     CHECKS,
@@ -32,6 +34,31 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Files:
 async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
     async with working(tmp_path, "docker") as one:
         yield one
+
+
+@pytest.fixture
+async def here(tmp_path: Path) -> AsyncIterator[Bench]:
+    """Processes, with what only containers have otherwise."""
+    async with working(tmp_path, "process") as one:
+        yield one
+
+
+ON_THIS_MACHINE = Means("/usr/bin/chromium", sys.executable)
+
+
+@pytest.mark.parametrize("name", MISSES)
+async def test_the_same_checks_bite_as_processes(here: Bench, files: Files, name: str) -> None:
+    commit = here.commit(missing(files, MISSES[name]))
+    result = await accept(here, asked(commit, CHECKS, criteria=CRITERIA, timeout_s=300), ON_THIS_MACHINE)
+    assert {one.id for one in not_built(result.criteria)} == set(MISSES[name].criteria), result.evidence
+
+
+@pytest.mark.parametrize("name", RIGHT)
+async def test_right_commits_are_accepted_as_processes(here: Bench, files: Files, name: str) -> None:
+    commit = here.commit(changed(files, RIGHT[name]))
+    result = await accept(here, asked(commit, CHECKS, criteria=CRITERIA, timeout_s=300), ON_THIS_MACHINE)
+    assert result.passed, result.evidence
+    assert {one.state.value for one in result.criteria} == {"met"}
 
 
 def test_there_are_twelve_and_three_miss_what_plans_drop() -> None:

@@ -18,13 +18,30 @@ DELETE = {"kind": "http", "method": "DELETE", "path": "/notes", "expect": {"stat
 SLOW = {**READ, "within_s": 30, "expect": {"contains": ["what never comes"]}}
 
 
-@pytest.fixture(params=["process", pytest.param("docker", marks=pytest.mark.deep)])
+@pytest.fixture
+async def here(tmp_path: Path) -> AsyncIterator[Bench]:
+    """The cheaper place, whose story the gate has."""
+    async with working(tmp_path, "process") as one:
+        yield one
+
+
+@pytest.fixture(params=["process", "docker"])
 async def bench(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Bench]:
     async with working(tmp_path, request.param) as one:
         yield one
 
 
-async def test_each_criterion_ends_as_what_its_checks_have_shown(bench: Bench) -> None:
+async def test_each_criterion_ends_as_what_its_checks_have_shown(here: Bench) -> None:
+    await _ends_as_shown(here)
+
+
+@pytest.mark.deep
+async def test_in_a_container_each_criterion_ends_as_what_its_checks_have_shown(tmp_path: Path) -> None:
+    async with working(tmp_path, "docker") as one:
+        await _ends_as_shown(one)
+
+
+async def _ends_as_shown(bench: Bench) -> None:
     checks = [
         check("kept", *KEPT),
         check("admin", ADMIN, WITH_TOKEN),
@@ -56,6 +73,7 @@ async def test_each_criterion_ends_as_what_its_checks_have_shown(bench: Bench) -
     assert [step["request"] for step in seen["checks"][0]["steps"]][:2] == ["POST /notes", "GET /notes"]
 
 
+@pytest.mark.deep
 async def test_the_same_question_has_the_same_answer_and_leaves_nothing_behind(bench: Bench) -> None:
     request = asked(bench.commit(NOTES), [check("deleted", DELETE)])
     first, again = await accept(bench, request), await accept(bench, request)
@@ -68,6 +86,7 @@ async def test_the_same_question_has_the_same_answer_and_leaves_nothing_behind(b
     assert other.fingerprint == first.fingerprint, "the same failure twice is recognised"
 
 
+@pytest.mark.deep
 async def test_a_generated_secret_is_in_no_result(bench: Bench) -> None:
     """The service prints it, and the check reads it on purpose."""
     wrong = {**WITH_TOKEN, "expect": {"status": 500}}
@@ -79,6 +98,7 @@ async def test_a_generated_secret_is_in_no_result(bench: Bench) -> None:
     assert seen["checks"][0]["steps"][0]["answer"] == '{"token":"[secret]"}'
 
 
+@pytest.mark.deep
 @pytest.mark.parametrize(
     ("files", "says"),
     [
@@ -98,6 +118,7 @@ async def test_a_service_that_does_not_start_has_missed_everything(
     assert "does not run" in result.evidence
 
 
+@pytest.mark.deep
 async def test_a_stop_ends_the_checks_and_the_services(bench: Bench) -> None:
     request = asked(bench.commit(NOTES), [check("slow", SLOW)])
     running = asyncio.create_task(accept(bench, request))
@@ -110,6 +131,7 @@ async def test_a_stop_ends_the_checks_and_the_services(bench: Bench) -> None:
         assert bench.runtime.copies(run) == []
 
 
+@pytest.mark.deep
 async def test_a_follower_that_is_killed_is_followed_by_another_and_checks_run_once(bench: Bench) -> None:
     once = {**READ, "expect": {"json": [{"path": "", "length": 1}]}}
     request = asked(bench.commit(NOTES), [check("once", WRITE, {**once, "within_s": 3}, {**once, "within_s": 3})])
@@ -121,6 +143,7 @@ async def test_a_follower_that_is_killed_is_followed_by_another_and_checks_run_o
     assert states(await accept(bench, request)) == {"once": "met"}
 
 
+@pytest.mark.deep
 @pytest.mark.parametrize("which", ["", "-services"], ids=["checks", "services"])
 async def test_what_is_killed_from_outside_is_no_fault_of_the_commit(bench: Bench, which: str) -> None:
     request = asked(bench.commit(NOTES), [check("slow", {**SLOW, "within_s": 5})])

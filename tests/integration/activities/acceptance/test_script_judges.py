@@ -21,8 +21,8 @@ pytestmark = [pytest.mark.deep, pytest.mark.timeout(600)]
 
 JUDGE = Judge(task_id="eng-1", project_id="p1")
 BOOKS = "A library with books: title, year:int, price, read:bool, due:date, seen_at, notes"
-MEMBERS = "Also members with name and password"
-WISH = f"{BOOKS}. {MEMBERS}. Never show the password. Make it beautiful"
+MEMBERS = "members with name and password"
+WISH = f"{BOOKS}. Also {MEMBERS}. Never show the password. Make it beautiful"
 PAGES, BOT = "Web pages with lamps: name, watts:int", "A bot that answers /hello with “Hi there”"
 
 

@@ -147,3 +147,10 @@ async def test_a_description_is_anything_a_service_sends(text: str) -> None:
     described = ApiDescription.read(text)
     if described is not None and (collection := described.collection({"books"})):
         assert collection.required == frozenset()
+
+
+def test_the_same_api_is_the_same_text_whatever_the_release() -> None:
+    first, second = (ApiDescription.read(json.dumps({"info": {"version": v}, "paths": {"/": {}}})) for v in ("1", "2"))
+    assert first is not None
+    assert second is not None
+    assert first.text() == second.text() == '{"paths":{"/":{}}}'

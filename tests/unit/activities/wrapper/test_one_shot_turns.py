@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import os
+import signal
+import sys
+from asyncio import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from activities.adapters.agents import wrapper as wrapper_package
 from activities.adapters.agents.wrapper.events import Events
 from activities.adapters.agents.wrapper.formats import FORMATS
 from tests.support.agents.wrapped_turns import WrappedTurn
+from tests.support.eventually import eventually
+
+WRAPPER = Path(wrapper_package.__file__).parent
 
 
 def line(**event: object) -> str:
@@ -58,7 +67,7 @@ async def test_a_cancel_ends_it_and_what_it_started(turn: WrappedTurn) -> None:
     assert await turn.run("hello", **script, cancel_s=0.3) == 0
     assert (turn.last["type"], turn.last["reason"]) == ("stopped", "cancelled")
     child = Path("/proc", (turn.directory / "child").read_text().strip(), "cmdline")
-    assert not child.exists() or b"987" not in child.read_bytes()
+    await eventually(lambda: not child.exists() or b"987" not in child.read_bytes())
 
 
 @pytest.mark.parametrize(
@@ -90,6 +99,31 @@ async def test_a_silent_program_is_ended(turn: WrappedTurn) -> None:
 
 async def test_a_program_that_reads_nothing_may_still_answer(turn: WrappedTurn) -> None:
     assert await turn.run("x" * 300_000, **program(RESULT, after=":")) == 0
+
+
+async def test_an_output_that_somebody_keeps_open_does_not_hold_up_the_end(turn: WrappedTurn) -> None:
+    assert await turn.run("hello", **program("setsid sleep 988 & echo $! > child", RESULT)) == 0
+    assert turn.last["after_s"] < 60, "and not when the last one has let go"
+    os.kill(int((turn.directory / "child").read_text()), signal.SIGKILL)
+
+
+async def test_a_signal_ends_the_turn_with_its_agent_and_says_so(tmp_path: Path) -> None:
+    waiting = line(type="assistant", message={"content": [{"type": "text", "text": "$ORCHESTRATOR_MODEL_TOKEN omt-1"}]})
+    job = tmp_path / "job.json"
+    known = {"agent": "claude-code", "runner": "exec", "lines": "claude", "prompt": "hi", "workspace": str(tmp_path)}
+    job.write_text(json.dumps({**known, **program(waiting, "sleep 60")}))
+    wrapper = await asyncio.create_subprocess_exec(
+        sys.executable, str(WRAPPER), str(job), stdout=subprocess.PIPE, start_new_session=True,
+        env={"HOME": str(tmp_path), "PATH": os.environ["PATH"], "ORCHESTRATOR_MODEL_TOKEN": "omt-1"},
+    )  # fmt: skip
+    assert wrapper.stdout is not None
+    while b"update" not in (shown := await wrapper.stdout.readline()):
+        assert shown
+    assert json.loads(shown)["text"] == "$ORCHESTRATOR_MODEL_TOKEN [hidden]"
+    wrapper.terminate()
+    last = (await wrapper.stdout.read()).splitlines()[-1]
+    assert (json.loads(last)["type"], json.loads(last)["reason"]) == ("stopped", "signal")
+    assert (await wrapper.wait(), job.exists()) == (143, False)
 
 
 CODEX = [

@@ -5,10 +5,12 @@ Each agent is a process that takes a second to start: one turn decides, the rest
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
 
+from activities.adapters.agents import scripted
 from tests.support.agents.wrapped_turns import WrappedTurn
 
 
@@ -115,6 +117,17 @@ async def test_garbage_and_endless_lines_change_nothing(turn: WrappedTurn) -> No
         assert " ".join(turn.said("message")).endswith(last)
     assert max(len(event.get("text", "")) for event in turn.events) <= 8_000
     assert "Warning: no message" in [event.get("message") for event in turn.events]
+
+
+@pytest.mark.deep
+async def test_the_scripted_agent_speaks_the_protocol_and_knows_its_sessions(turn: WrappedTurn) -> None:
+    call = {"argv": [sys.executable, str(Path(scripted.__file__).parent), "--acp"], "mode": "any"}
+    assert await turn.run("What can you do?", **call) == 0
+    assert "I am a script, not a model" in turn.said("message")[0]
+    session_id = turn.events[1]["session_id"]
+    assert await turn.run("And now?", **call, session_id=session_id) == 0
+    assert await turn.run("And now?", **call, session_id="another") == 1
+    assert turn.last["reason"] == "session_unknown"
 
 
 async def test_a_program_that_is_not_there_fails(turn: WrappedTurn) -> None:

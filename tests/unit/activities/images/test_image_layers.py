@@ -25,7 +25,7 @@ from contracts.errors import ErrorCode, OrchestratorError
 from contracts.states import AgentKind
 from infra.engine_proxy.names import CONTAINER, TAG
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 LAYER = Layer("base", "FROM x", "true", {"a": (b"1", 0o644)})
 
 

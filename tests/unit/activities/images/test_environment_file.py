@@ -10,7 +10,7 @@ from typing import Any, cast
 import pytest
 
 from activities.adapters.containers.engine import ContainerSpec, ContainerState
-from activities.adapters.containers.images import DockerImages, ProjectImage
+from activities.adapters.containers.images import DockerImages, ProjectImage, files_in
 from activities.adapters.containers.images.builder import ImageBuilder
 from activities.adapters.containers.images.environments import EnvironmentBuilder, script_of
 from activities.adapters.packages.environment_file import (
@@ -133,6 +133,15 @@ async def test_a_link_in_a_repository_leads_nowhere(tmp_path: Path) -> None:
         None,
     ]
     assert await read("plain", 2) is None
+
+
+async def test_the_files_of_a_repository_in_a_container_are_read_below_its_directory() -> None:
+    class Container:
+        async def read_file(self, name: str, path: str, limit: int) -> bytes | None:
+            return f"{name} {path} {limit}".encode()
+
+    read = files_in(cast("Any", Container()), "workspace-1", "/workspace")
+    assert await read("a/b", 7) == b"workspace-1 /workspace/a/b 7"
 
 
 # Setting up
