@@ -100,6 +100,10 @@ def _costs(noted: list[Noted]) -> str:
     return _table(heads, rows)
 
 
+def _counted(found: Noted) -> str:
+    return " / ".join(str(found.get(name, "–")) for name in _TOKENS)
+
+
 def _table(heads: list[str], rows: Iterable[list[str]]) -> str:
     lines = [heads, ["---"] * len(heads), *rows]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)

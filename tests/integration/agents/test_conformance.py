@@ -16,7 +16,7 @@ from contracts.models import ModelSpending
 from emulators.model.model import Model
 from emulators.model.records import Record
 from tests.integration.agents.agents import Agent
-from tests.integration.agents.scenarios import DEVIATIONS, REFUSAL, SCENARIOS, Scenario
+from tests.integration.agents.scenarios import DEVIATIONS, LOSES_A_STEER, REFUSAL, SCENARIOS, Scenario
 from tests.integration.agents.turns import Seen
 
 pytestmark = [pytest.mark.deep, pytest.mark.containers, pytest.mark.timeout(600)]
@@ -64,7 +64,8 @@ async def test_a_turn_ends_as_specified(agent: Agent, model: Model, scenario: Sc
     if seen.ended in scenario.ends:
         last = work(model)[-1].status if work(model) else None
         assert last in {agent.refusal if one == REFUSAL else one for one in scenario.last}
-        assert {path.name for path in agent.place.workspace.iterdir()} >= set(scenario.files)
+        if not (scenario.steer and agent.name in LOSES_A_STEER):
+            assert {path.name for path in agent.place.workspace.iterdir()} >= set(scenario.files)
     if work(model) and (work(model)[-1].status or 200) >= 400:
         assert concluded(seen, model) == "failed", "what the agent hides, the last answer of the model shows"
     assert len(work(model)) <= scenario.requests
