@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from .expectations import Miss, misses_of_text, plain
-from .http_client import NoAnswer, ask
+from .http_client import PATIENCE, NoAnswer, ask
 from .values import filled_text
 
 _BEGIN_S = 90.0
@@ -90,7 +90,8 @@ def run(step: Mapping[str, Any], telegram: Telegram, variables: Mapping[str, Any
         press, did = _act(step, telegram, before, variables)
     except LookupError as error:
         return [Miss("button", f"there is no such button: {error}")], _told(before)
-    deadline = time.monotonic() + step["within_s"]
+    patience = 1.0 if step["expect"]["silent"] else PATIENCE
+    deadline = time.monotonic() + step["within_s"] * patience
     while True:
         frame, now = telegram.screen(person, frame, max(0.0, min(_TURN_S, deadline - time.monotonic())))
         popup = telegram.answer_to(press) if press else ""

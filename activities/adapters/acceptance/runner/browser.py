@@ -21,7 +21,7 @@ _FLAGS = (
     "--disable-dev-shm-usage", "--hide-scrollbars", "--password-store=basic", "--remote-debugging-pipe",
 )  # fmt: skip
 """Its own sandbox needs rights that a container does not have."""
-_CALL_S = 15.0
+_CALL_S = 30.0
 _CHUNK = 1024 * 1024
 _MAX_MESSAGE = 32 * 1024 * 1024
 _LEAST_FD = 10

@@ -11,7 +11,7 @@ from uuid import uuid4
 from . import bot, pages
 from .browser import Browser, BrowserFailed, Gone, browser
 from .expectations import Miss, misses_of_answer
-from .http_client import NoAnswer, ask, request_of
+from .http_client import PATIENCE, NoAnswer, ask, request_of
 from .services import NotStarted, await_start, tell
 from .values import MISSING, Unusable, at
 
@@ -166,7 +166,7 @@ def _http(step: dict[str, Any], place: Place, variables: Variables, _: Trace) ->
     port = place.port(step["service"])
     method, path, headers, body = request_of(step, variables)
     told: dict[str, Any] = {"request": f"{method} {path}", "sent": (body or b"").decode(errors="replace")[:_BODY]}
-    deadline = time.monotonic() + step["within_s"]
+    deadline = time.monotonic() + step["within_s"] * PATIENCE
     while True:
         try:
             answer = ask(port, method, path, headers, body)

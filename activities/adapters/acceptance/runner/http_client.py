@@ -13,7 +13,9 @@ from .expectations import Answer
 from .values import filled, filled_text
 
 MAX_BODY = 256 * 1024
-TIMEOUT_S = 10.0
+TIMEOUT_S = 30.0
+PATIENCE = 2.0
+"""How many times the given time a step may take: what is built and tested beside it is no fault of the service."""
 LOOPBACK = "127.0.0.1"
 _SAFE_IN_PATH = "/?&=%:@!$'()*+,;~-._[]"
 

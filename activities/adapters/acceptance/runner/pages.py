@@ -9,12 +9,12 @@ from typing import Any
 
 from .browser import Browser, Gone, PageFailed
 from .expectations import Miss, misses_of_text, plain
-from .http_client import LOOPBACK, request_of
+from .http_client import LOOPBACK, PATIENCE, request_of
 from .values import filled_text
 
 MAX_PICTURE = 2 * 1024 * 1024
-_LOAD_S = 15.0
-_NAVIGATES_S = 0.3
+_LOAD_S = 30.0
+_NAVIGATES_S = 0.5
 """A click that opens another page begins to load it within that time."""
 _LOOK_EVERY_S = 0.1
 _SHOWN = 1_500
@@ -68,7 +68,7 @@ def run(
             if misses:
                 break
             misses = _act(action, page, variables)
-        deadline = time.monotonic() + step["within_s"]
+        deadline = time.monotonic() + step["within_s"] * PATIENCE
         while True:
             seen = _look(page)
             found = misses or _misses(step["expect"], seen, page, variables)

@@ -36,9 +36,15 @@ async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
         yield one
 
 
+@pytest.fixture(scope="module")
+def caches(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("caches")
+
+
 @pytest.fixture
-async def here(tmp_path: Path) -> AsyncIterator[Bench]:
-    """Processes, with what only containers have otherwise."""
+async def here(tmp_path: Path, caches: Path) -> AsyncIterator[Bench]:
+    """Processes, with what only containers have otherwise, and packages that all have together."""
+    (tmp_path / "caches").symlink_to(caches)
     async with working(tmp_path, "process") as one:
         yield one
 
