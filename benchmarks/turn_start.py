@@ -92,7 +92,8 @@ async def by_hand(bench: Bench, agent: DockerAgentRuntime, turn: int) -> Taken:
     """`docker run` with the same options, and its output."""
     name = turn_name(bench.worker, _BY_HAND + turn)
     request = bench.request(_PROMPT, turn=_BY_HAND + turn)
-    _, spec = await agent._spec(request, name, Told(request.message))
+    image = await agent._image(request)
+    _, spec = await agent._spec(request, name, Told(request.message), image.tag)
     argv = command(spec)
     started = time.time()
     process = await asyncio.create_subprocess_exec(*argv, stdout=asyncio.subprocess.PIPE)

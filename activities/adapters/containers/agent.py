@@ -33,7 +33,7 @@ from activities.adapters.agents.outcome import (
 from activities.adapters.agents.wrapped import MODEL_PLACE
 from activities.adapters.containers.egress import EgressGateways, way_out
 from activities.adapters.containers.engine import Bind, ContainerSpec, Limits
-from activities.adapters.containers.images import DockerImages
+from activities.adapters.containers.images import DockerImages, ProjectImage, files_in
 from activities.adapters.containers.runs import (
     ContainerRuns,
     Contents,
@@ -58,6 +58,7 @@ from contracts.worker_steps import TurnControl, TurnLeft
 
 AGENTS_NETWORK = "orchestrator-agents"
 """Of gateways and of the installation of packages: neither runs code of an agent or a project."""
+_WITHOUT_ENVIRONMENT = "You work without the environment that the project declares, because it could not be set up:"
 _MAX_TRANSCRIPT = 64 * 1024 * 1024
 
 
@@ -223,12 +224,23 @@ class DockerAgentRuntime:
             await self._restore(request.worker_id)
         elif helper is None:
             raise workspace_missing(request.worker_id)
+        image = await self._image(request)
+        if not image.reaches_out:
+            request = request.model_copy(update={"egress_hosts": []})
+        if image.problem is not None:
+            told = replace(told, prompt=f"{_WITHOUT_ENVIRONMENT}\n{image.problem}\n\n{told.prompt}")
         if request.egress_hosts:
             await self._gateways.open(request.worker_id, request.egress_hosts, _labels(request))
-        contents, spec = await self._spec(request, name, told)
+        contents, spec = await self._spec(request, name, told, image.tag)
         return await self._runs.start(spec, request.timeout_s, contents)
 
-    async def _spec(self, request: TurnRequest, name: str, told: Told) -> tuple[Contents, ContainerSpec]:
+    async def _image(self, request: TurnRequest) -> ProjectImage:
+        """The agent's, with the environment that the repository in its workspace declares."""
+        cli = self._cli(request)
+        agent = await (self._images.agent(cli.kind) if cli.needs_model else self._images.worker())
+        return await self._images.project(agent, files_in(self._engine, helper_name(request.worker_id), WORKSPACE))
+
+    async def _spec(self, request: TurnRequest, name: str, told: Told, image: str) -> tuple[Contents, ContainerSpec]:
         """What no record of the engine may show, and the container without it."""
         cli = self._cli(request)
         call = cli.call(told, Place(name, Path(HOME), Path(WORKSPACE)))
@@ -248,7 +260,7 @@ class DockerAgentRuntime:
             binds = (*binds, self._way_to_model())
         spec = ContainerSpec(
             name,
-            await (self._images.agent(cli.kind) if cli.needs_model else self._images.worker()),
+            image,
             call.argv,
             environment=seen,
             working_dir=WORKSPACE,

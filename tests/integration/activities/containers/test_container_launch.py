@@ -8,14 +8,23 @@ from typing import Any
 
 import pytest
 
-from activities.adapters.containers.engine import DockerContainerEngine
+from activities.adapters.agents.base import Told
+from activities.adapters.containers.engine import ContainerSpec, DockerContainerEngine
 from activities.adapters.containers.runs import ContainerRuns, bounded_run
 from contracts.errors import ErrorClass, ErrorCode, OrchestratorError
 from contracts.ids import turn_name
+from contracts.steps import TurnRequest
 from tests.support.eventually import eventually
 from tests.support.services.runtimes import MAKEFILE, Bench, DockerRuntime, docker
 
 pytestmark = pytest.mark.timeout(300)
+
+
+async def spec_of(runtime: DockerRuntime, request: TurnRequest, name: str) -> ContainerSpec:
+    """The container that the runtime would make for the turn."""
+    agent = runtime.agent()
+    _, spec = await agent._spec(request, name, Told(request.message), (await agent._image(request)).tag)
+    return spec
 
 
 async def test_a_turn_that_was_created_and_not_started_is_started_once(bench: Bench) -> None:
@@ -23,7 +32,7 @@ async def test_a_turn_that_was_created_and_not_started_is_started_once(bench: Be
     runtime = bench.runtime
     assert isinstance(runtime, DockerRuntime)
     request = bench.request({})
-    _, spec = await runtime.agent()._spec(request, turn_name(bench.worker, 1), None)
+    spec = await spec_of(runtime, request, turn_name(bench.worker, 1))
     await runtime.engine.create(bounded_run(spec, 60))
     assert (await bench.turn({})).status == "done"
     assert await bench.told("wc -l < ~/runs.log") == "2"
@@ -35,7 +44,7 @@ async def test_an_agent_that_the_engine_started_and_does_not_know_never_begins(b
     await bench.prepare()
     runtime, name = bench.runtime, turn_name(bench.worker, 1)
     assert isinstance(runtime, DockerRuntime)
-    _, spec = await runtime.agent()._spec(bench.request({}), name, None)
+    spec = await spec_of(runtime, bench.request({}), name)
     await runtime.engine.create(bounded_run(spec, 60))
     await runtime.engine.start(name)
     docker("rename", name, f"unknown-{name}")
