@@ -8,10 +8,11 @@ from typing import Any, TypedDict
 import structlog
 from temporalio import activity
 
-from activities import rules_environment, rules_serving
 from activities.ended import refuse_if_ended
 from activities.following import beating, followed, or_stop, to_the_end
 from activities.ports import DeployTarget, Forge, PlanReader, Platform
+from activities.rules import environment as rules_environment
+from activities.rules import serving as rules_serving
 from contracts import ids
 from contracts.errors import OWN_OUTAGES, ErrorCode, OrchestratorError
 from contracts.names import ActivityName

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import structlog
 from temporalio import activity
 
-from activities import rules_reconciling as rules
 from activities.following import beating, goes_on
 from activities.ports import Platform, WorkflowClient
+from activities.rules import reconciling as rules
 from contracts import ids
 from contracts.base import utc_now
 from contracts.errors import OrchestratorError

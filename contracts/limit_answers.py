@@ -42,7 +42,7 @@ def model_of(answer: str) -> str | None:
 
 
 def agent_of(answer: str) -> AgentKind | None:
-    """The agent that an answer names: `codex`, or `agent codex`."""
+    """The agent that an answer names: `codex`, or `agent NAME`."""
     found = _AGENT.fullmatch(answer.strip())
     name = found.group(1).lower() if found else ""
     return AgentKind(name) if name in set(AgentKind) else None

@@ -40,11 +40,12 @@ with workflow.unsafe.imports_passed_through():
     from contracts.states import AgentWorkerState
     from contracts.wording import counted, duration
     from contracts.worker_steps import ControlKind, ControlTaken, TurnControl, TurnLeft
-    from workflows import failures, worker_words
-    from workflows.worker_branch import WorkBranch
-    from workflows.worker_inbox import WorkerInbox
-    from workflows.worker_record import WorkerRecord
-    from workflows.worker_steps import WorkerSteps
+    from workflows import failures
+    from workflows.agent_worker_parts import words
+    from workflows.agent_worker_parts.branch import WorkBranch
+    from workflows.agent_worker_parts.inbox import WorkerInbox
+    from workflows.agent_worker_parts.record import WorkerRecord
+    from workflows.agent_worker_parts.steps import WorkerSteps
 
 
 @workflow.defn(name=WorkflowName.AGENT_WORKER)
@@ -289,7 +290,7 @@ class AgentWorkerWorkflow:
         self._tell("started", f"Turn {self._turns}")
 
     async def _whole_turn(self, command: SendMessageCommand) -> TurnOutcome:
-        told = worker_words.with_news(command.message, await self._branch.take_up(), self._steps.branch)
+        told = words.with_news(command.message, await self._branch.take_up(), self._steps.branch)
         if self._stop_asked:
             raise asyncio.CancelledError
         request = self._steps.turn(command, self._turns, self._agent, told, self._session_id)
@@ -314,7 +315,7 @@ class AgentWorkerWorkflow:
     async def _give(self, command: SteerWorkerCommand) -> None:
         try:
             taken = await self._control("steer", command.message)
-            error = None if taken.taken else worker_words.NOT_STEERED
+            error = None if taken.taken else words.NOT_STEERED
         except ActivityError as failed:
             if is_cancelled_exception(failed):
                 raise asyncio.CancelledError from failed
@@ -361,7 +362,7 @@ class AgentWorkerWorkflow:
         self._session_id = left.session_id or self._session_id
         code, message = failures.code_and_message(error)
         if self._was_stopped():
-            code, message = ErrorCode.STOPPED_BY_PERSON.value, worker_words.STOPPED
+            code, message = ErrorCode.STOPPED_BY_PERSON.value, words.STOPPED
             await self._branch.push_what_is_there()
         self._resting = AgentWorkerState.LOST if code == ErrorCode.AGENT_LOST else AgentWorkerState.IDLE
         self._tell("stopped" if self._was_stopped() else "failed", message, left.transcript)

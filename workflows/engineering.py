@@ -37,9 +37,10 @@ with workflow.unsafe.imports_passed_through():
     from contracts.states import AcceptanceMode, ProjectStatus, QuestionKind, ResultStatus, Stage, TaskKind, TaskState
     from contracts.steps import ScaffoldResult, VerificationRequest
     from contracts.subjects import Subject
-    from workflows import acceptance_rules, failures, options, patches, rules
+    from workflows import failures, options, patches, rules
     from workflows.children import cancel_in_any_run
     from workflows.graph_run import run_graph
+    from workflows.graphs import acceptance_rules
     from workflows.ledger import Ledger
     from workflows.limits import continuing, resuming
     from workflows.limits.parking import Parking

@@ -81,7 +81,7 @@ def _text(parser: _Parser, said: str, what: str, limit: int = MAX_TEXT) -> str:
     if not text:
         parser.error(f"{what} is empty.")
     if len(text) > limit:
-        parser.error(f"{what} is longer than {limit} characters.")
+        parser.error(f"{what} is too long: at most {limit} signs.")
     return text
 
 

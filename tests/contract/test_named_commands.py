@@ -10,6 +10,7 @@ import pytest
 import typer
 
 from cli.app import COMMANDS, Commands, app
+from cli.inside import profiles
 from tests.contract.test_import_rules import PACKAGES, ROOT
 
 HOLE = "\N{REPLACEMENT CHARACTER}"
@@ -35,6 +36,9 @@ def tree() -> dict[tuple[str, ...], set[str]]:
         found[(name,)] = options(command)
         for below, one in getattr(command, "commands", {}).items():
             found[(name, below)] = options(one)
+    # The same name inside of an agent's turn is a program of its own.
+    for command, usage in profiles.COMMANDS["developer"].items():
+        found.setdefault((command,), set()).update(re.findall(r"--[a-z-]+", usage))
     return found
 
 

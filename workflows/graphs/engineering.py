@@ -15,7 +15,8 @@ from langgraph.types import interrupt
 
 from activities.acceptance import AcceptanceNodes
 from activities.engineering import EngineeringNodes, EngineeringState
-from workflows import acceptance_rules, options, patches, rules
+from workflows import options, patches, rules
+from workflows.graphs import acceptance_rules
 from workflows.graphs.topology import Topology
 from workflows.limits import resuming
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import activities
-from activities import rules_environment
+from activities.rules import environment as rules_environment
 from contracts.acceptance import AcceptanceRequest
 from contracts.errors import ErrorCode
 from contracts.ids import acceptance_name

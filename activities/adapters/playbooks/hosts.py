@@ -25,7 +25,7 @@ from activities.adapters.runs.users import UnprivilegedUsers
 from activities.adapters.servers.registered import RegisteredServers
 from activities.adapters.servers.remote_shell import ServerAccess
 from activities.ports import Forge
-from activities.rules_environment import bind_address
+from activities.rules.environment import bind_address
 from contracts.errors import OrchestratorError
 
 log = structlog.get_logger(__name__)

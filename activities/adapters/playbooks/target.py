@@ -18,7 +18,7 @@ from activities.adapters.release.program import DEPLOY
 from activities.adapters.release.services import ReleasedService, secret_values
 from activities.adapters.runs.supervisor import Supervisor
 from activities.ports import ArtifactStore, Follow
-from activities.rules_environment import sensitive_names
+from activities.rules.environment import sensitive_names
 from contracts.errors import ErrorCode, OrchestratorError, bounded, end_of
 from contracts.ids import release_run_name
 from contracts.nouns import DeploymentDTO

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, FailFast, Field, StringConstraints, 
 
 from activities.adapters.packages import bounded_yaml
 from activities.ports import Forge
-from activities.rules_environment import check_contract
+from activities.rules.environment import check_contract
 from contracts.errors import ErrorCode, OrchestratorError
 from contracts.steps import AnalysisRequest, DeploymentPlan, EnvEntry, ServiceProcess
 

@@ -19,7 +19,7 @@ from activities.adapters.release.plan_reader import ForgePlanReader
 from activities.adapters.runs.supervisor import Supervisor
 from activities.adapters.runs.users import UnprivilegedUsers
 from activities.ports import DeployTarget, Follow
-from activities.rules_environment import render
+from activities.rules.environment import render
 from contracts.ids import directory_name
 from contracts.progress import FineEvent
 from contracts.steps import Allocation, AnalysisRequest, ProbeRequest, ReleaseRequest, ServicePort

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from activities.rules_environment import bind_address, check_contract, render, sensitive_names
+from activities.rules.environment import bind_address, check_contract, render, sensitive_names
 from contracts.errors import ErrorCode, OrchestratorError
 from contracts.steps import Allocation, DeploymentPlan, EnvEntry, ServicePort, ServiceProcess
 

@@ -7,7 +7,8 @@ import pytest
 from bot.texts import LANGUAGES, texts
 from contracts.questions import OwnQuestion, QuestionWording
 from tests.unit.workflows.test_limit_questions import LIMITS
-from workflows import acceptance_rules, rules
+from workflows import rules
+from workflows.graphs import acceptance_rules
 
 STATES: dict[OwnQuestion, dict[str, Any]] = {
     OwnQuestion.MAIN_MOVED: {"publish_status": "conflict", "conflict": ["a.py", "b.py"]},

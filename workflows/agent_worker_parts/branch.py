@@ -8,8 +8,9 @@ with workflow.unsafe.imports_passed_through():
     from contracts.errors import ErrorCode
     from contracts.steps import PushedBranch
     from contracts.worker_steps import TakenUp
-    from workflows import failures, worker_words
-    from workflows.worker_steps import WorkerSteps
+    from workflows import failures
+    from workflows.agent_worker_parts import words
+    from workflows.agent_worker_parts.steps import WorkerSteps
 
 _PUSHES = 3
 """A person who pushes again and again while the platform does is told so after this many."""
@@ -77,4 +78,4 @@ class WorkBranch:
     async def _merge(self) -> None:
         taken = await self.take_up()
         if taken is not None and taken.state == "conflict":
-            raise failures.failure(ErrorCode.BRANCH_MOVED, worker_words.branch_moved(taken, self._steps.branch))
+            raise failures.failure(ErrorCode.BRANCH_MOVED, words.branch_moved(taken, self._steps.branch))
