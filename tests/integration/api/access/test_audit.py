@@ -26,6 +26,9 @@ UNAUDITED = {
     # A turn of an agent that the trail has begun with, and what its task will cost.
     ("POST", "/internal/model-turns"), ("POST", "/internal/model-turns/{worker_id}/{turn}/end"),
     ("POST", "/internal/cost-estimates"),
+    # What such a task has proposed to promise, and has kept: a person's dropping of it is in the trail.
+    ("PUT", "/internal/projects/{project_id}/checks/proposed/{task_id}"),
+    ("POST", "/internal/projects/{project_id}/checks/proposed/{task_id}/keep"),
     # What the bot remembers of its messages.
     ("PUT", "/chat/screens/{screen_id}"), ("PATCH", "/chat/screens/{screen_id}"), ("PUT", "/chat/updates/{update_id}"),
     ("PUT", "/whoami/language"),
