@@ -32,6 +32,7 @@ class Belongings:
     question_id: str
     release_id: str
     sha256: str
+    worker_id: str
 
     def paths(self) -> dict[str, str]:
         return {
@@ -40,6 +41,7 @@ class Belongings:
             "question_id": self.question_id,
             "release_id": self.release_id,
             "sha256": self.sha256,
+            "worker_id": self.worker_id,
             "name": "REPORT",
             "handle": "local",
             "user_id": "1",
@@ -52,7 +54,7 @@ class Belongings:
 
 
 async def belongings(api: Api) -> Belongings:
-    _, owner = await api.new_user()
+    user_id, owner = await api.new_user()
     project_id = await api.new_project(owner, description="A list of books")
     content = uuid4().hex.encode()
     ref = await api.state.artifacts.put("REPORT", content)
@@ -61,7 +63,16 @@ async def belongings(api: Api) -> Belongings:
     recorded = release(project_id)
     await api.http.put("/internal/releases", json=recorded, headers=api.platform)
     await api.http.put(f"/projects/{project_id}/secrets/REPORT", json={"value": "v"}, headers=owner)
-    return Belongings(owner, project_id, task_id, question_id, recorded["id"], ref.sha256)
+    worker = agent_worker(user_id, project_id, transcript=ref.model_dump())
+    told = await api.http.put(f"/internal/workers/{worker['worker_id']}", json=worker, headers=api.platform)
+    assert told.json()["accepted"], told.text
+    return Belongings(owner, project_id, task_id, question_id, recorded["id"], ref.sha256, worker["worker_id"])
+
+
+def agent_worker(user_id: int, project_id: str, **fields: Any) -> dict[str, Any]:
+    """What the workflow of an agent worker tells of it."""
+    known = {"worker_id": f"w-{uuid4().hex[:12]}", "user_id": user_id, "project_id": project_id, "seq": 1, "turns": 0}
+    return {**known, "name": "helper", "agent": "scripted", "state": "idle", **fields}
 
 
 def valid_body(path: str, project_id: str) -> dict[str, object] | None:
@@ -76,12 +87,18 @@ def valid_body(path: str, project_id: str) -> dict[str, object] | None:
         "/projects/{project_id}/secrets/{name}": {"value": "stolen"},
         "/projects/{project_id}/settings/{name}": {"value": True},
         "/questions/{question_id}/answer": {"answer_id": uuid4().hex, "text": "yes"},
+        "/tasks/{task_id}/retry": {},
+        "/workers": {"worker_id": f"w-{uuid4().hex[:12]}", "name": "helper", "project_id": project_id},
+        "/workers/{worker_id}/messages": {"request_id": uuid4().hex, "message": "do it"},
+        "/workers/{worker_id}/steer": {"request_id": uuid4().hex, "message": "do it"},
+        "/workers/{worker_id}/files": {"request_id": uuid4().hex, "path": "a", "content": "b"},
+        "/workers/{worker_id}/stop": {"request_id": uuid4().hex},
     }
     return bodies.get(path)
 
 
-SCOPED = ("{project_id}", "{task_id}", "{question_id}", "{release_id}", "{sha256}")
-STARTS = {"/engineering", "/deliveries", "/deploys", "/tokens"}
+SCOPED = ("{project_id}", "{task_id}", "{question_id}", "{release_id}", "{sha256}", "{worker_id}")
+STARTS = {"/engineering", "/deliveries", "/deploys", "/tokens", "/workers"}
 
 
 async def test_on_every_route_another_owners_thing_answers_like_an_unknown_one(api: Api) -> None:
@@ -92,7 +109,8 @@ async def test_on_every_route_another_owners_thing_answers_like_an_unknown_one(a
         scoped = any(part in route.path for part in SCOPED) or route.path in STARTS
         if route.path.startswith("/internal") or not scoped:
             continue
-        for method in route.methods - {"HEAD"}:
+        # A list has only what is the caller's: the next test.
+        for method in route.methods - ({"GET", "HEAD"} if route.path in STARTS else {"HEAD"}):
             body = valid_body(route.path, theirs.project_id)
             known = await api.http.request(method, route.path.format(**theirs.paths()), json=body, headers=mine.owner)
             unknown_ids = {name: f"unknown-{uuid4().hex[:8]}" for name in theirs.paths()}
@@ -106,18 +124,19 @@ async def test_on_every_route_another_owners_thing_answers_like_an_unknown_one(a
             assert known.status_code == unknown.status_code == 404, (method, route.path, known.text, unknown.text)
             assert known.json()["code"] == unknown.json()["code"] == "NOT_FOUND"
             tried += 1
-    assert tried >= 18
+    assert tried >= 28
     assert await api.rows("SELECT * FROM projects ORDER BY id") == before
     assert api.gateway.started == api.gateway.answers == api.gateway.cancelled == []
+    assert api.gateway.workers == api.gateway.told == []
 
 
 async def test_lists_show_only_what_is_the_callers(api: Api) -> None:
     theirs, mine = await belongings(api), await belongings(api)
-    for path in ("/projects", "/tasks", "/questions", "/servers", "/allocations", "/incidents"):
+    for path in ("/projects", "/tasks", "/questions", "/workers", "/servers", "/allocations", "/incidents"):
         text = (await api.http.get(path, headers=mine.owner)).text
         everything = (await api.http.get(path, headers=api.admin)).text
         assert theirs.project_id not in text, path
-        if path in {"/projects", "/tasks", "/questions"}:
+        if path in {"/projects", "/tasks", "/questions", "/workers"}:
             assert mine.project_id in text, path
             assert theirs.project_id in everything, path
             assert mine.project_id in everything, path
@@ -178,6 +197,8 @@ async def test_internal_routes_are_closed_to_everybody_but_the_platform(api: Api
         ("PUT", f"/internal/projects/{mine.project_id}/checks/proposed/t", {"written_from": "0" * 64}),
         ("POST", f"/internal/projects/{mine.project_id}/checks/proposed/t/keep", {}),
         ("GET", "/internal/tasks", None),
+        ("GET", "/internal/workers", None),
+        ("PUT", f"/internal/workers/{mine.worker_id}", agent_worker(1, mine.project_id, seq=99)),
         ("GET", "/internal/releases/active", None),
         ("PUT", f"/internal/releases/{mine.release_id}/health", {"seen_at": "2026-01-01T00:00:00Z", "services": {}}),
         ("POST", "/internal/artifacts/fates", {"items": [mine.sha256]}),

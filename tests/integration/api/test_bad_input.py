@@ -17,6 +17,8 @@ from tests.unit.api.test_openapi import routes
 TABLES = (
     "users", "credentials", "projects", "tasks", "events", "questions", "secrets", "servers",
     "port_allocations", "releases", "incidents", "chat_screens", "chat_updates", "memberships", "settings",
+    "model_turns", "model_budget_raises", "cost_estimates", "platform_secrets", "project_checks", "proposed_checks",
+    "agent_workers", "agent_worker_events",
 )  # fmt: skip
 
 HOSTILE_VALUES: list[Any] = [
@@ -101,6 +103,52 @@ def valid_bodies(project_id: str) -> dict[str, dict[str, Any]]:
         },
         "PATCH /chat/screens/{screen_id}": {"message_id": 1, "project_id": project_id, "task_id": "t-1", "final": True},
         "PUT /chat/updates/{update_id}": {"subject": "q-1"},
+        "POST /tasks/{task_id}/retry": {"advice": "a", "agent": "scripted", "model": "m", "skip": ["review"]},
+        "PUT /platform-secrets/{name}": {"value": "v"},
+        **bodies_of_workers(),
+        **bodies_of_models(project_id),
+        **bodies_of_checks(),
+    }  # fmt: skip
+
+
+def bodies_of_workers() -> dict[str, dict[str, Any]]:
+    """The agent worker that the first one makes is the one that the others are about."""
+    event = {"type": "started", "worker_id": "w-1", "timestamp": "2026-01-01T00:00:00Z"}
+    return {
+        "PUT /internal/workers/{worker_id}": {
+            "worker_id": "w-1", "seq": 1, "user_id": 1, "name": "n", "agent": "scripted", "state": "idle", "turns": 0,
+            "run_id": "r", "current_request": "r", "session_id": "s", "commit": "a" * 40, "cost_usd": 1.5,
+            "expires_at": "2026-01-01T00:00:00Z", "event": event,
+        },
+        "POST /workers": {"worker_id": "w-2", "name": "n", "agent": "scripted", "idle_expiry_s": 60},
+        "POST /workers/{worker_id}/messages": {"request_id": "r", "message": "m", "timeout_s": 60},
+        "POST /workers/{worker_id}/steer": {"request_id": "r", "message": "m"},
+        "POST /workers/{worker_id}/files": {"request_id": "r", "path": "a", "content": "b"},
+        "POST /workers/{worker_id}/stop": {"request_id": "r"},
+    }  # fmt: skip
+
+
+def bodies_of_models(project_id: str) -> dict[str, dict[str, Any]]:
+    of_task = {"task_id": "t-1", "project_id": project_id, "agent": "codex"}
+    return {
+        "POST /internal/model-turns": {"worker_id": "w-1", "turn": 1, **of_task, "user_id": 1, "model": "m"},
+        "POST /internal/model-budgets": {
+            "request_id": "r", "scope": "task", "scope_id": "t-1", "add_usd": 1, "by": 1,
+        },
+        "POST /internal/cost-estimates": of_task,
+    }  # fmt: skip
+
+
+def bodies_of_checks() -> dict[str, dict[str, Any]]:
+    criterion = {"id": "c-1", "sentence": "s", "words": "w"}
+    step = {"kind": "http", "path": "/books", "json": {"title": "t"}, "expect": {"status": 200}}
+    check = {"id": "k-2", "criterion_id": "c-1", "title": "t", "steps": [step]}
+    return {
+        "PUT /internal/projects/{project_id}/checks/proposed/{task_id}": {
+            "written_from": "0" * 64, "criteria": [criterion], "retires": ["k-1"], "checks": [check],
+            "not_checkable": {"c-2": "r"}, "needs_description": False,
+        },
+        "POST /internal/projects/{project_id}/checks/proposed/{task_id}/keep": {"met": ["c-1"], "given_up": ["k-1"]},
     }  # fmt: skip
 
 
@@ -124,15 +172,20 @@ def keys_for(path: str, api: Api) -> Headers:
 
 def filled(path: str, project_id: str, handle: str) -> str:
     """A path with an id in each place."""
-    name = "max_rounds" if "/settings/" in path else "NAME"
+    name = "max_rounds" if "/settings/" in path else "OPENAI_API_KEY" if path.startswith("/platform") else "NAME"
     names = {"name": name, "question_id": "q-x", "screen_id": "s-1", "update_id": "u-1", "user_id": "424242"}
+    names |= {"task_id": "t-1", "worker_id": "w-1", "turn": "1"}
     return path.format(project_id=project_id, handle=handle, release_id="rel-x", **names)
 
 
 BODILESS = {
     "POST /tasks/{task_id}/cancel", "POST /web-ui-tickets", "POST /internal/tidy",
-    "POST /projects/{project_id}/secrets/{name}/show",
+    "POST /projects/{project_id}/secrets/{name}/show", "POST /internal/model-turns/{worker_id}/{turn}/end",
 }  # fmt: skip
+OF_WORKFLOWS = {
+    "PUT /internal/workers/{worker_id}", "PUT /internal/projects/{project_id}/checks/proposed/{task_id}",
+}  # fmt: skip
+"""What workflows tell is a `contracts.steps.Step`: a field of a newer build is ignored, as theirs may be the newer."""
 MAY_BE_LEFT_OUT = {"POST /users/{user_id}/keys"}
 
 
@@ -178,6 +231,8 @@ async def test_a_refused_body_changes_nothing(api: Api, project_id: str) -> None
         path = filled(path, project_id, "local")
         for bad in ({**body, "surprise": 1}, [], "text", None, {**body, next(iter(body)): "a\x00b"}):
             if bad is None and operation in MAY_BE_LEFT_OUT:
+                continue
+            if isinstance(bad, dict) and "surprise" in bad and operation in OF_WORKFLOWS:
                 continue
             reply = await api.http.request(method, path, json=bad, headers=keys_for(path, api))
             assert reply.status_code == 422, (operation, bad, reply.text)
