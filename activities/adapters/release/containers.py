@@ -276,20 +276,28 @@ async def build_image(place: ProjectPlace, release_id: str, commit: str, context
     # The network of the server: names of package registries resolve as they do there.
     arguments += ["--network", "host", "--force-rm", "--shm-size", str(shm_size(place.slug))]
     argv = [docker.program(), "build", *arguments, "--tag", tag, "-"]
-    began = time.time()
-    # What a Dockerfile runs may write without end, and whatever it likes.
-    reply = await docker.run_program(argv, stdin=context, timeout_s=timeout_s, keep=RAW_TAIL)
-    if reply.cut_off:
-        raise docker.unreachable(reply)
-    if reply.code != 0:
-        await _refuse_full_disk()
-        await _refuse_pruned_engine(began)
-        said = f"{end_of(reply.text, 1_500)}\n{end_of(reply.error, 1_500)}".strip()
-        raise OrchestratorError(ErrorCode.PLAYBOOK_FAILED, f"The image cannot be built:\n{said}")
+    await _build(argv, context, timeout_s)
     found = await engine.find(f"/images/{tag}/json")
     if found is None:
         raise _removed(f"the image {tag}")
     return str(found["Id"])
+
+
+async def _build(argv: list[str], context: Path, timeout_s: float) -> None:
+    """A build fetches packages over a network that may be away meanwhile, which its words do not prove: one that fails
+    is tried once more. What has failed by itself fails again, from its last good step on."""
+    for _ in range(2):
+        began = time.time()
+        # What a Dockerfile runs may write without end, and whatever it likes.
+        reply = await docker.run_program(argv, stdin=context, timeout_s=timeout_s, keep=RAW_TAIL)
+        if reply.cut_off:
+            raise docker.unreachable(reply)
+        if reply.code == 0:
+            return
+        await _refuse_full_disk()
+        await _refuse_pruned_engine(began)
+    said = f"{end_of(reply.text, 1_500)}\n{end_of(reply.error, 1_500)}".strip()
+    raise OrchestratorError(ErrorCode.PLAYBOOK_FAILED, f"The image cannot be built:\n{said}")
 
 
 async def _tidy_after_interrupted_builds(place: ProjectPlace) -> None:

@@ -106,6 +106,26 @@ async def test_a_build_that_fails_is_final_unless_the_engine_was_lost_or_pruned(
     assert refused.value.retryable is (code is not ErrorCode.PLAYBOOK_FAILED)
 
 
+async def test_a_build_whose_network_was_away_is_tried_once_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def knows_nothing(_method: str, path: str, *_: object) -> object:
+        return {"DockerRootDir": str(tmp_path)} if path == "/info" else []
+
+    async def is_there(_path: str) -> object:
+        return {"Id": "sha256:1f"}
+
+    monkeypatch.setattr(engine_socket, "call", knows_nothing)
+    monkeypatch.setattr(engine_socket, "find", is_there)
+    says(tmp_path, monkeypatch, "Temporary failure in name resolution")
+    program = tmp_path / "docker"
+    program.write_text(program.read_text().replace("exit 1", f"mkdir {tmp_path}/failed && exit 1\nexit 0"))
+    context = tmp_path / "context.tar"
+    context.write_bytes(b"an archive")
+    assert await build_image(ProjectPlace(tmp_path / "blog"), "rel-1", "a" * 40, context, 30.0) == "sha256:1f"
+    assert (tmp_path / "failed").exists()
+
+
 async def test_what_was_removed_from_the_engine_is_made_again_by_the_next_attempt(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
