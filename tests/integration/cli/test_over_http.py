@@ -248,10 +248,18 @@ async def test_settings_are_chosen_shown_and_taken_back(terminal: Terminal) -> N
     assert (await terminal.says("settings", "unset", "agent", *of_project)).code == 0
     history = await terminal.says("settings", "history", "agent", *of_project)
     assert [one["value"] for one in history.json["items"]] == [None, "claude-code"]
-    assert "not used yet" in (await terminal.says("settings", "show", "-p", project)).out
     for wrong, code in ((("max_round", "3"), "UNKNOWN_SETTING"), (("max_rounds", "eleven"), "BAD_SETTING_VALUE")):
         said = await terminal.says("settings", "set", *wrong, *of_project)
         assert (said.code != 0, said.json["error"]["code"]) == (True, code)
+
+
+async def test_a_setting_that_nothing_reads_yet_is_said_to_be_one(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "not used yet" not in (await terminal.says("settings", "show")).out
+    monkeypatch.setattr("api.settings.replies.NOT_YET_READ", frozenset({"retention_days"}))
+    said = (await terminal.says("settings", "show")).out.splitlines()
+    assert [line.split()[0] for line in said if "not used yet" in line] == ["retention_days"]
 
 
 async def test_a_watched_task_shows_its_question_by_id_and_the_work_below_it(terminal: Terminal) -> None:
