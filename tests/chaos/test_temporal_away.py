@@ -6,7 +6,7 @@ import time
 import pytest
 
 from contracts.errors import ErrorCode
-from runtime.temporal.gateway import _RPC_TIMEOUT
+from runtime.temporal.calls import RPC_TIMEOUT
 from tests.chaos.conftest import SENTENCE
 from tests.support.kills.killing import frozen
 from tests.support.kills.traces_in_containers import ContainerTraces
@@ -28,7 +28,7 @@ def stack(containers: ContainerTraces) -> Stack:
 async def told_within(stack: Stack) -> float:
     began = time.monotonic()
     await stack.ok("project", "list")
-    return promised(max(TOLD_WITHIN_S, _RPC_TIMEOUT.total_seconds() + 2 * (time.monotonic() - began)))
+    return promised(max(TOLD_WITHIN_S, RPC_TIMEOUT.total_seconds() + 2 * (time.monotonic() - began)))
 
 
 async def test_a_hanging_temporal_server_is_told_by_starts_and_by_status(stack: Stack) -> None:

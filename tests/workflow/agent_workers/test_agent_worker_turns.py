@@ -24,7 +24,7 @@ from tests.support.eventually import eventually
 from tests.support.patience import within
 from tests.support.workflows.fakes import Step, sha
 from tests.support.workflows.workflow_world import OWNER, World
-from tests.workflow.test_agent_worker import CLONE, deleted, run_id, started, told
+from tests.workflow.agent_workers.test_agent_worker import CLONE, deleted, run_id, started, told
 
 SHOWN = {"is_shown": True, "user_id": OWNER.user_id}
 
