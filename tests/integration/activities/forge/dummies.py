@@ -5,7 +5,7 @@ import subprocess, sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from activities.adapters.agents.base import AgentReport
+from activities.adapters.agents.base import AgentCall, AgentReport, Place, Told
 from contracts.states import AgentKind
 
 _CODE = """
@@ -34,16 +34,15 @@ class DummyReader:
 class DummyAgent:
     python: Path = Path(sys.executable)
     kind: AgentKind = AgentKind.DUMMY
+    takes_controls: bool = False
+    needs_model: bool = False
 
     @property
     def programs(self) -> list[Path]:
         return [self.python]
 
-    def argv(self, prompt: str, session_id: str | None, privileged: bool) -> list[str]:
-        return [str(self.python), "-c", _CODE]
-
-    def environment(self, home: Path, own_user: bool) -> dict[str, str]:
-        return {}
+    def call(self, told: Told, place: Place) -> AgentCall:
+        return AgentCall([str(self.python), "-c", _CODE], {})
 
     def reader(self) -> DummyReader:
         return DummyReader()
@@ -126,7 +125,7 @@ LINES = {
     "contracts/states.py": {'    SCRIPTED = "scripted"\n': '    DUMMY = "dummy"\n'},
     "workers/agents.py": {
         _AGENT_BASE: "from activities.adapters.agents.dummy import DummyAgent\n",
-        "AGENTS = [\n": "    AgentRow(lambda settings: DummyAgent(), lambda: DummyAgent(_PYTHON_IN_IMAGE)),\n",
+        "AGENTS = [\n": "    AgentRow(AgentKind.DUMMY, lambda: DummyAgent(_PYTHON_IN_IMAGE), lambda settings: DummyAgent()),\n",
     },
     "workers/forges.py": {
         _LOCAL_FORGE: "from activities.adapters.forge.dummy import DummyForge\n",
