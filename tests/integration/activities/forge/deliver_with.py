@@ -78,7 +78,7 @@ async def _consumed(forge: Forge, commit: str, home: Path) -> dict[str, bool]:
     mirror = forge.mirror(REPOSITORY)
     request = VerificationRequest(task_id=WORKER, project_id="p1", repository=REPOSITORY, commit=commit)
     (home / "tested").mkdir()
-    tested = await check_out(mirror, request, home / "tested")
+    tested = await check_out(mirror, request.commit, home / "tested")
     released = home / "released" / "app"
     released.mkdir(parents=True)
     await export_commit(mirror.directory, await mirror.fetch(commit), released)
