@@ -71,8 +71,9 @@ class DummyMirror(BareMirror):
             await self._git.run("init", "--quiet", "--bare", "--template=", ".")
         await self._git.run("fetch", "--quiet", "--prune", self._remote, "+refs/heads/*:refs/heads/*")
 
-    async def _send(self, commit: str, branch: str) -> None:
-        await self._git.run("push", "--quiet", self._remote, f"+{commit}:refs/heads/{branch}")
+    async def _send(self, commit: str, branch: str, there: str | None) -> None:
+        lease = f"--force-with-lease=refs/heads/{branch}:{there or ''}"
+        await self._git.run("push", "--quiet", lease, self._remote, f"{commit}:refs/heads/{branch}")
 
     async def _head_at_forge(self, branch: str) -> str:
         listed = await self._git.text("ls-remote", "--quiet", self._remote, f"refs/heads/{branch}")
@@ -125,7 +126,9 @@ LINES = {
     "contracts/states.py": {'    SCRIPTED = "scripted"\n': '    DUMMY = "dummy"\n'},
     "workers/agents.py": {
         _AGENT_BASE: "from activities.adapters.agents.dummy import DummyAgent\n",
-        "AGENTS = [\n": "    AgentRow(AgentKind.DUMMY, lambda: DummyAgent(_PYTHON_IN_IMAGE), lambda settings: DummyAgent()),\n",
+        "AGENTS = [\n": (
+            "    AgentRow(AgentKind.DUMMY, lambda: DummyAgent(_PYTHON_IN_IMAGE), lambda settings: DummyAgent()),\n"
+        ),
     },
     "workers/forges.py": {
         _LOCAL_FORGE: "from activities.adapters.forge.dummy import DummyForge\n",
