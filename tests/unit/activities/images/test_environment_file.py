@@ -268,7 +268,7 @@ async def test_a_step_without_an_end_is_the_files_fault_and_a_killed_engine_is_n
         ("E: Unable to locate package libfoo", True),
         ("Package 'x' has no installation candidate", True),
         ("No solution found when resolving dependencies: Because httpx==99 (from versions: 0.1)", True),
-        ("Temporary failure resolving 'deb.debian.org'", False),
+        ("Temporary failure resolving 'packages.example'", False),
         ("No solution found … Failed to fetch: `https://index/`", False),
         ("no space left on device", False),
     ],
