@@ -175,7 +175,7 @@ async def test_status_and_doctor_tell_the_truth_in_a_container(compose: ComposeS
     status = await compose.orchestrator("status")
     assert (status["well"], {name: part["trouble"] for name, part in status["parts"].items()}) == (
         True,
-        dict.fromkeys(("postgres", "temporal", "api", "workers")),
+        dict.fromkeys(("postgres", "temporal", "api", "workers", "model-proxy")),
     )
     doctor = await compose.orchestrator("doctor")
     assert doctor["healthy"], doctor
