@@ -304,23 +304,22 @@ async def _running(parts: Parts) -> list[Finding]:
 
 async def _model_keys(parts: Parts) -> list[Finding]:
     """Whether the vendors take the keys, which is asked in a way that costs nothing."""
-    if not parts.has_model_key and not parts.is_run_elsewhere:
-        return [_no_model_key(parts)]
+    if parts.is_run_elsewhere:
+        ask = "import urllib.request as r; print(r.urlopen('http://127.0.0.1:8183/health?check=1').read().decode())"
+        advice = f'ask it: docker-compose exec model-proxy python -c "{ask}"'
+        return [Finding("model key", "optional", "only the model proxy knows", advice)]
+    if not parts.has_model_key:
+        advice = (
+            "set ANTHROPIC_API_KEY or OPENAI_API_KEY for `orchestrator up`, or store one with "
+            "`orchestrator secret set --platform ANTHROPIC_API_KEY`"
+        )
+        return [Finding("model key", "optional", "none: new work uses the scripted agent", advice)]
     try:
         accounts = await model_health(parts, check=True)
     except OrchestratorError:
         # That the proxy does not answer is a finding of its own.
         return []
-    found = [_model_key(name, told) for name, told in accounts.items() if told.get("key")]
-    return found or [_no_model_key(parts)]
-
-
-def _no_model_key(parts: Parts) -> Finding:
-    given = "set ANTHROPIC_API_KEY or OPENAI_API_KEY for `orchestrator up`"
-    if parts.is_run_elsewhere:
-        given = "put one into secrets/anthropic_api_key or secrets/openai_api_key and set ORCHESTRATOR_AGENT in .env"
-    advice = f"{given}, or store one with `orchestrator secret set --platform ANTHROPIC_API_KEY`"
-    return Finding("model key", "optional", "none: new work uses the scripted agent", advice)
+    return [_model_key(name, told) for name, told in accounts.items() if told.get("key")]
 
 
 def _model_key(name: str, told: dict[str, Any]) -> Finding:
