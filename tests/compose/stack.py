@@ -22,6 +22,7 @@ from activities.adapters.packages.registry_access import registry_files
 from activities.adapters.servers.container import BASE_IMAGE, _name_servers
 from contracts.states import TaskState
 from emulators.model.model import Model
+from emulators.model.scenarios import load
 from emulators.model.server import serving
 from tests.support.eventually import eventually
 from tests.support.patience import patience, within
@@ -204,7 +205,7 @@ class ComposeStack:
 async def running_compose(files: Path) -> AsyncIterator[ComposeStack]:
     """From an empty machine: images, secrets, containers. Only the layers that the next build uses remain."""
     _write_contexts(files)
-    host, model = await _host_address(), Model()
+    host, model = await _host_address(), Model(named=load())
     async with serving(model, host=host) as url:
         stack = ComposeStack(f"orchestrator-test-{uuid4().hex[:8]}", files, *_free_ports(), host, model, url)
         try:
