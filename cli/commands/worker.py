@@ -75,6 +75,8 @@ def create(
         made = await api.create_worker(body)
         out.document(made)
         out.say(f"{made.id}: {made.agent.value}, {made.state.value}.")
+        if "github" in body.capabilities:
+            out.say("It has the program gh, and no credential: the platform has no GitHub to read from yet.")
         out.advise(f'Next: orchestrator worker send {made.id} "what it should do"')
 
     session.run(work, as_json=as_json)

@@ -163,7 +163,9 @@ class ComposeStack:
     async def orchestrator(self, *arguments: str, timeout_s: float = 120) -> Any:
         """The JSON document of a command, run by the program in the API's container."""
         command = ("exec", "-T", "api", "orchestrator", *arguments, "--json")
-        return json.loads(await self.compose(*command, timeout_s=timeout_s))
+        said = await self.compose(*command, timeout_s=timeout_s)
+        # What is watched meanwhile comes before, line by line.
+        return json.loads(said.strip().splitlines()[-1])
 
     @asynccontextmanager
     async def http(self) -> AsyncIterator[httpx.AsyncClient]:
@@ -218,6 +220,10 @@ async def running_compose(files: Path) -> AsyncIterator[ComposeStack]:
 
 
 async def _remove(stack: ComposeStack) -> None:
+    # What a failed test has left of its agents holds the models' volume.
+    models = f"volume=codegen-orchestrator-models-{stack.name}"
+    for container in (await docker.run("ps", "--all", "--quiet", "--filter", models)).split():
+        await docker.run("rm", "--force", "--volumes", container)
     await stack.compose("down", "--volumes", "--remove-orphans", "--timeout", "10", timeout_s=300)
     for part in _PARTS:
         # The newest keeps its layers under a name that every run shares.

@@ -75,11 +75,18 @@ class Capability:
     packages: tuple[str, ...] = ()
     dockerfile: str = ""
     requirements: str = ""
+    program: str = ""
+    """A script of ours that stands before its program."""
 
 
 CAPABILITIES: Mapping[str, Capability] = {
-    # Reading GitHub goes through the platform: there is no credential here, and no way out of its own.
-    "github": Capability("gh --version | grep -qF 2.102.0", dockerfile="github", requirements="gh-requirements.txt"),
+    # There is no credential here, and no way out of its own.
+    "github": Capability(
+        "gh --version | grep -qF 2.102.0\n! gh repo view",
+        dockerfile="github",
+        requirements="gh-requirements.txt",
+        program="gh.sh",
+    ),
     "browser": Capability("chromium --version", packages=("chromium", "fonts-dejavu-core")),
     "postgresql": Capability("psql --version", packages=("postgresql-client",)),
 }

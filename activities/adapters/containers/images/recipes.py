@@ -124,6 +124,7 @@ def _capability(slot: str, name: str) -> Layer:
     files: dict[str, Source] = {
         row.requirements: (_AGENTS / row.requirements, 0o644),
         "pip_settings.py": (Path(pip_settings.__file__), 0o644),
+        row.program: (_AGENTS / row.program, 0o755),
     }
     dockerfile, fetch = (
         text_of(f"agents/{row.dockerfile}.Dockerfile"),

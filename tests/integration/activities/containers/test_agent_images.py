@@ -88,6 +88,10 @@ async def test_no_way_to_a_registry_stays_in_an_image(bench: Bench) -> None:
     history = docker("history", "--no-trunc", "--format", "{{.CreatedBy}}", image)
     assert "npm install" not in history
     assert "gh version 2.102.0" in (await bench.run(image, "gh --version")).output
+    refused = await bench.run(image, "gh repo view cli/cli")
+    assert (refused.code, "has no access to GitHub" in refused.output) == (4, True), refused
+    # A token of the project's own is not ours to refuse; nothing is reached with it here.
+    assert "no access to GitHub" not in (await bench.run(image, "GH_TOKEN=x gh api user")).output
     assert "fetched" not in docker("images", "--format", "{{.Tag}}", "codegen-orchestrator-worker")
 
 
