@@ -41,6 +41,7 @@ ATTACK = "; ".join(f'python3 {one.name} "$(cat {TOLD})" > {one.stem}.json' for o
 COMMIT = "git add --all -- ':!*.json'; git commit --quiet --message planted"
 STAY = "sleep 45"
 """So long is looked at it from outside."""
+_MARK = 12
 ALLOWED = [
     Allowed(
         r"machine, environments of processes: .*", TOKEN, "the agent's own, for the model proxy and this turn only"
@@ -73,7 +74,9 @@ async def spying(attack: Attack) -> str:
     attacker = attack.attacker
     made = await attacker.ok("worker", "create", "spy", "--agent", "claude-code", "--project", attacker.project)
     told = attack.stack.home.parent / TOLD
-    told.write_text(json.dumps(attack.told("172.17.0.1")))
+    # Enough to know the other project's secret by, and too little to be it.
+    mark = attack.victim.secret[-_MARK:]
+    told.write_text(json.dumps(attack.told("172.17.0.1") | {"mark": mark}))
     for file in (told, *SCRIPTS):
         await attacker.ok("worker", "file", made["id"], str(file))
     await attacker.ok("worker", "send", made["id"], "--no-wait", f"[model:run {ATTACK}; {COMMIT}; {STAY}]")
@@ -144,11 +147,12 @@ async def test_a_real_agent_finds_no_secret_and_reaches_nothing(tmp_path: Path) 
         stack, model = await opened.enter_async_context(with_models(tmp_path, key))
         attack = await opened.enter_async_context(two_projects(stack, "docker"))
         scan = Scan([key, *await platform_canaries(stack)], ALLOWED)
-        scan.knows([known_canary(f"secret of the {owner.name[:8]}", owner.secret) for owner in (attack.victim,)])
+        scan.knows([known_canary("secret of the victim", attack.victim.secret)])
         before = attack.untouched()
         await attack.victim.begins_a_turn()
         await turn_of(attack.victim)
         attack.workers = await addresses_of_workers(attack.victim)
+        assert attack.workers, "the victim's turn has a gateway"
         await attack.attacker.ok("settings", "set", "egress_hosts", '["*"]', "--project", attack.attacker.project)
         container = await spying(attack)
         await attacked(container)
