@@ -103,9 +103,9 @@ async def test_an_environment_is_made_once_and_holds_what_was_asked_for(bench: B
     script = "echo 2+3 | bc; python -c 'import tomli; print(tomli.__name__)'; cat /opt/environment/seeded; echo; ours"
     trial = await bench.run(image, script)
     assert trial.output.split() == ["5", "tomli", "seed", "ours"]
-    layers = docker("images", "--quiet", "--all")
+    made = docker("inspect", "--format", "{{.Id}}", image)
     assert await bench.images.environment(parent, environment) == image
-    assert docker("images", "--quiet", "--all") == layers
+    assert docker("inspect", "--format", "{{.Id}}", image) == made
     assert await bench.images.environment(parent, replace(environment, files={"seed.txt": b"other"})) != image
 
 
