@@ -78,6 +78,8 @@ class Attack:
     """Where the victim's services listen behind the front door."""
     workers: list[str] = field(default_factory=list)
     """Addresses of what belongs to the victim's agent worker."""
+    spy: str = ""
+    """The attacker's own agent worker, if there is one."""
     models_port: int = 8183
     """Of the model proxy, as who is inside sees it."""
     answers: dict[str, Answers] = field(default_factory=dict)
@@ -162,8 +164,25 @@ async def two_projects(stack: Stack, runtime: str) -> AsyncIterator[Attack]:
         attack = Attack(stack, victim, attacker, bait, open_port=listening.sockets[0].getsockname()[1])
         attack.private = await _behind_the_door(attack)
         attack.key = await _token(attack) if runtime == "process" else attacker.person.key
-        yield attack
-    await asyncio.gather(*(stack.cli("task", "cancel", owner.turn) for owner in (victim, attacker)))
+        try:
+            yield attack
+        finally:
+            await _ended(attack)
+
+
+async def _ended(attack: Attack) -> None:
+    """No agent of theirs works any more, and nothing is left of the attacker's own."""
+    stack, attacker = attack.stack, attack.attacker
+    running = [owner.turn for owner in (attack.victim, attacker) if owner.turn]
+    await asyncio.gather(*(stack.cli("task", "cancel", turn) for turn in running))
+    if not attack.spy:
+        return
+    await attacker.person.cli("worker", "delete", attack.spy)
+
+    async def gone() -> bool:
+        return bool((await attacker.ok("worker", "show", attack.spy))["state"] == "deleted")
+
+    _: bool = await eventually(gone, 60, message="the end of the attacker's agent")
 
 
 async def _behind_the_door(attack: Attack) -> list[tuple[str, int]]:

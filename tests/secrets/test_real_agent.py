@@ -73,6 +73,7 @@ async def spying(attack: Attack) -> str:
     """A turn of Claude Code in the attacker's project that runs the attack; its container."""
     attacker = attack.attacker
     made = await attacker.ok("worker", "create", "spy", "--agent", "claude-code", "--project", attacker.project)
+    attack.spy = made["id"]
     told = attack.stack.home.parent / TOLD
     # Enough to know the other project's secret by, and too little to be it.
     mark = attack.victim.secret[-_MARK:]
@@ -122,10 +123,9 @@ async def look_while_it_runs(scan: Scan, container: str) -> None:
 
 async def look_after_it(scan: Scan, attack: Attack, container: str, model: Model) -> None:
     """Its workspace, its home, its transcript, and what the model has been told."""
-    worker = container.removeprefix("turn-").rpartition("-")[0]
 
     async def ended() -> bool:
-        return bool((await attack.attacker.ok("worker", "show", worker))["transcripts"])
+        return bool((await attack.attacker.ok("worker", "show", attack.spy))["transcripts"])
 
     _: bool = await eventually(ended, 120, interval=0.5, message="the end of the turn")
     machine = Engine("machine")
