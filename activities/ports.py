@@ -28,6 +28,7 @@ from contracts.planning import (
     WrittenChecks,
 )
 from contracts.progress import FineEvent, Projection, ProjectionAck
+from contracts.states import AgentKind
 from contracts.steps import (
     AnalysisRequest,
     DeploymentPlan,
@@ -137,6 +138,9 @@ class Workspaces(Protocol):
 
 class AgentRuntime(Protocol):
     """Runs one turn of a CLI agent in its own place (a container, or a supervised process)."""
+
+    async def prepare_agent(self, kind: AgentKind) -> None:
+        """Have the programs of an agent here, so that its first turn need not wait. May take minutes."""
 
     async def get_ready(self) -> None:
         """Get what every turn needs, such as an image, so that the first need not wait for it; repeatable."""

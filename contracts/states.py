@@ -235,6 +235,14 @@ class AgentKind(StrEnum):
     SCRIPTED = "scripted"
 
 
+class AgentProfile(StrEnum):
+    """What an agent works as: which commands it has inside of a turn."""
+
+    DEVELOPER = "developer"
+    PRODUCT_OWNER = "product-owner"
+    DEVOPS = "devops"
+
+
 class DeployAction(StrEnum):
     DEPLOY = "deploy"
     ROLLBACK = "rollback"

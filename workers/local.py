@@ -147,7 +147,10 @@ def _own_hosts(settings: Settings) -> tuple[str, ...]:
 
 
 def _model_place(settings: Settings) -> Bind:
-    """The directory with the socket of the model proxy. It is there before the proxy: no container must make it."""
+    """Where the socket of the model proxy is: a volume with Compose, where no path of this process is one of the
+    engine's, else its directory, which is there before the proxy: no container must make it."""
+    if settings.model_volume is not None:
+        return Bind(settings.model_volume, MODEL_PLACE, read_only=True)
     directory = settings.model_socket.parent
     directory.mkdir(mode=0o755, parents=True, exist_ok=True)
     return Bind(str(directory), MODEL_PLACE, read_only=True, host_path=True)

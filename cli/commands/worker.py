@@ -14,6 +14,7 @@ from cli.terminal.output import Output
 from contracts import ids
 from contracts.base import new_id
 from contracts.errors import ErrorCode, OrchestratorError
+from contracts.states import AgentProfile
 from contracts.worker_nouns import (
     AgentWorkerDTO,
     AgentWorkerList,
@@ -42,6 +43,13 @@ def create(
     login: Annotated[
         bool, typer.Option("--login", help="Use your own log-in at the agent's vendor (`orchestrator agent login`).")
     ] = False,
+    capabilities: Annotated[
+        list[str] | None,
+        typer.Option("--capability", metavar="NAME", help="More than its own programs: browser, github, postgresql."),
+    ] = None,
+    profile: Annotated[
+        AgentProfile, typer.Option(help="What it works as: which commands it has inside of a turn.")
+    ] = AgentProfile.DEVELOPER,
     idle_s: Annotated[
         int | None, typer.Option("--idle", min=60, metavar="SECONDS", help="It ends after so long without a message.")
     ] = None,
@@ -60,11 +68,15 @@ def create(
             agent=agent,
             project_id=await find_project_id(api, project),
             mount_session_volume=login,
+            capabilities=capabilities or [],
+            profile=profile,
             idle_expiry_s=idle_s,
         )
         made = await api.create_worker(body)
         out.document(made)
         out.say(f"{made.id}: {made.agent.value}, {made.state.value}.")
+        if "github" in body.capabilities:
+            out.say("It has the program gh, and no credential: the platform has no GitHub to read from yet.")
         out.advise(f'Next: orchestrator worker send {made.id} "what it should do"')
 
     session.run(work, as_json=as_json)

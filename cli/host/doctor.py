@@ -27,6 +27,7 @@ from contracts.base import utc_now
 from contracts.errors import OrchestratorError
 from contracts.names import Queue
 from contracts.nouns import QueueDTO
+from contracts.states import AgentKind
 from contracts.wording import counted
 from runtime import process_mode
 from runtime.api_client import ApiClient
@@ -117,8 +118,7 @@ def _local_checks(parts: Parts) -> list[Callable[[], Finding]]:
         lambda: _program("ansible-playbook", ["--version"], "reinstall codegen-orchestrator"),
         lambda: _package("ansible-runner"),
         lambda: _package("copier"),
-        lambda: _agent_program("claude", settings),
-        lambda: _agent_program("droid", settings),
+        lambda: _agent(settings),
         _docker,
         lambda: _work_user(settings),
         lambda: _trust(settings),
@@ -191,11 +191,16 @@ def _package(name: str) -> Finding:
         return Finding(name, "missing", "not installed", "reinstall codegen-orchestrator")
 
 
-def _agent_program(name: str, settings: Settings) -> Finding:
-    path = shutil.which(name)
-    if path is None:
-        return Finding(f"agent {name}", "optional", "not on PATH", f"new work uses the {settings.agent.value} agent")
-    return Finding(f"agent {name}", "ok", _ask([path, "--version"]) or path)
+def _agent(settings: Settings) -> Finding:
+    """The agent of new work. Agents that follow a model are programs of images, whatever is installed here."""
+    name = settings.agent_for_new_work.value
+    report = RuntimeReport.read(settings.runtime_report_file)
+    said = report.agent_images.get(name) if report is not None else None
+    if said is not None:
+        return Finding(f"agent {name}", "problem" if "missing" in said else "ok", said)
+    if settings.agent_for_new_work is AgentKind.SCRIPTED:
+        return Finding(f"agent {name}", "ok", "new work uses it; it needs no image of its own")
+    return Finding(f"agent {name}", "optional", "its image is built at its first use", "it takes some minutes")
 
 
 def _docker() -> Finding:
@@ -280,7 +285,7 @@ def _without_a_key(parts: Parts) -> Finding:
 
 async def _running(parts: Parts) -> list[Finding]:
     names = {POSTGRES: "PostgreSQL", TEMPORAL: "Temporal server", API: "API", WORKERS: "Temporal workers"}
-    if MODEL_PROXY in parts.names:
+    if MODEL_PROXY in parts.names or parts.is_run_elsewhere:
         names[MODEL_PROXY] = "Model proxy"
     if parts.settings.has_bot:
         names[BOT] = "Telegram bot"
@@ -300,7 +305,9 @@ async def _running(parts: Parts) -> list[Finding]:
 async def _model_keys(parts: Parts) -> list[Finding]:
     """Whether the vendors take the keys, which is asked in a way that costs nothing."""
     if parts.is_run_elsewhere:
-        return []
+        ask = "import urllib.request as r; print(r.urlopen('http://127.0.0.1:8183/health?check=1').read().decode())"
+        advice = f'ask it: docker-compose exec model-proxy python -c "{ask}"'
+        return [Finding("model key", "optional", "only the model proxy knows", advice)]
     if not parts.has_model_key:
         advice = (
             "set ANTHROPIC_API_KEY or OPENAI_API_KEY for `orchestrator up`, or store one with "

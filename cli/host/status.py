@@ -92,7 +92,9 @@ async def _trouble(parts: Parts, name: str) -> str | None:
 
 
 def _wanted_or_running(parts: Parts, name: str) -> bool:
-    """Wanted by these settings, or running since an `up` that had others."""
+    """Wanted by these settings, or running since an `up` that had others; Compose always runs the model proxy."""
+    if parts.is_run_elsewhere and name == MODEL_PROXY:
+        return True
     return name in parts.names or (name == BOT and parts.settings.has_bot) or parts.book.record(name) is not None
 
 

@@ -4,7 +4,7 @@
 # DIRECTORY/<this container> holds what it is told (environment, begin) and what it says (begun, ended).
 #
 # A Docker daemon that is killed in the middle of a start may leave this running without knowing it. It is then never
-# told, and goes: 75. What the daemon does not know of an end, because it was killed in that moment, `ended` says.
+# told, and goes: 75; 74 if a service of the project's environment does not start. What the daemon does not know of an end, because it was killed in that moment, `ended` says.
 set -u
 # The command's own programs, which a project may have put before those of the system, are not for the launcher.
 path=$PATH
@@ -25,6 +25,10 @@ until [ -e "$mine/begin" ]; do
   [ "$looks" -gt 0 ] || exit 75
   sleep 0.02
 done
+
+# Of the project's environment. The command has not begun, so whoever told us to can begin it again elsewhere.
+# shellcheck disable=SC2086 - names, one after the other
+[ -z "${ORCHESTRATOR_SERVICES:-}" ] || services-start $ORCHESTRATOR_SERVICES || exit 74
 
 # The signal goes to the whole group, so the command has it, too; this stays to write down the end.
 stopping=

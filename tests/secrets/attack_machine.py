@@ -207,6 +207,9 @@ def _at_files(told: dict[str, Any], home: str) -> dict[str, Callable[[], str]]:
         "write into the platform's home": lambda: write_any(
             [home, *(f"{home}/{name}" for name in ("keys", "runs", "orders", "agents", "services", "caches/venvs"))]
         ),
+        "take the place of the model proxy": lambda: write_any(
+            ["/model", "/model/proxy.sock", f"{home}/sockets/model"]
+        ),
         "write to the kernel": lambda: write_any(kernel),
         "plant links that the platform follows": lambda: plant_links(told["links"]),
     }

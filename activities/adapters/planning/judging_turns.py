@@ -8,6 +8,7 @@ from activities.ports import AgentRuntime, Follow, Platform, Workspaces
 from contracts.agent_workers import TurnOutcome
 from contracts.models import ModelRole, OpenModelTurn
 from contracts.planning import Judge
+from contracts.states import AgentProfile
 from contracts.steps import TurnRequest, WorkspaceFile, WorkspaceRequest
 
 ANSWER = (
@@ -72,6 +73,7 @@ def _request(judge: Judge, role: ModelRole, turn: int, prompt: str) -> TurnReque
         message=prompt,
         timeout_s=judge.timeout_s,
         user_id=judge.user_id,
+        profile=AgentProfile.PRODUCT_OWNER,
     )
 
 

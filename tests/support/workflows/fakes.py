@@ -22,7 +22,7 @@ from contracts.maintenance import OpenTask, Tidied
 from contracts.models import ModelBudget, ModelLimit, ModelSpending, ModelTurn, OpenModelTurn, RaiseModelBudget
 from contracts.nouns import DeploymentDTO, DeploymentRecord, PortAllocationDTO, ReleaseHealth
 from contracts.progress import FineEvent, Projection, ProjectionAck
-from contracts.states import ProjectStatus, ReleaseState, TaskState
+from contracts.states import AgentKind, ProjectStatus, ReleaseState, TaskState
 from contracts.steps import (
     AnalysisRequest,
     DeploymentPlan,
@@ -384,6 +384,9 @@ class FakeAgentRuntime:
     scripts: list[TurnOutcome | Exception] = field(default_factory=list)
     step: Step = field(default_factory=Step)
     turns: list[TurnRequest] = field(default_factory=list)
+
+    async def prepare_agent(self, kind: AgentKind) -> None:
+        pass
 
     async def get_ready(self) -> None:
         """There is nothing to get."""

@@ -10,6 +10,7 @@ import pytest
 
 from cli.host import doctor, runtime_facts
 from cli.host.parts import Parts
+from contracts.states import AgentKind
 from runtime.disks import Disk
 from runtime.runtime_report import RuntimeReport
 from runtime.settings import Settings
@@ -84,3 +85,11 @@ def test_what_docker_uses_is_shown_where_work_is_in_containers(tmp_path: Path, m
         "used: Docker: Local Volumes": "80MB in 7",
     }
     assert all(one.advice for one in found.values()), "each with its rule"
+
+
+def test_the_agent_of_new_work_is_a_program_of_an_image_whatever_is_installed_here(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path, agent=AgentKind.CODEX)
+    assert doctor._agent(settings).found == "its image is built at its first use"
+    report(settings, work="containers", services="containers", agent_images={"codex": "its image is there"})
+    assert (doctor._agent(settings).verdict, doctor._agent(settings).found) == ("ok", "its image is there")
+    assert doctor._agent(Settings(home=tmp_path, agent=AgentKind.SCRIPTED)).verdict == "ok"
