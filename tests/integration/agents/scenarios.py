@@ -101,7 +101,7 @@ SCENARIOS = (
     ),
     Scenario("usage limit", "[model:429 reset=7200]", (_ERROR,), limit="window", last=(429,), requests=2),
     Scenario("budget used up", "[model:loop]", (_ERROR,), limit="budget", budget=0.05, requests=8),
-    Scenario("400 of the vendor", "[model:400]", (_ERROR,), limit="request", last=(400,), requests=2),
+    Scenario("400 of the vendor", "[model:400]", (_ERROR,), limit="request", last=(400,), requests=10),
     Scenario("402 of the vendor", "[model:402]", (_ERROR,), limit="auth", last=(402,), requests=2),
     Scenario("401 of the vendor", "[model:401]", (_ERROR,), limit="auth", last=(401,), requests=2),
     Scenario("529 of the vendor", "[model:529]", (_ERROR,), limit="outage", last=(529,), requests=2),
@@ -117,7 +117,7 @@ SCENARIOS = (
     Scenario(
         "hang", _LONG, ("failed hang",), requests=2, silence_s=8.0, script=_SCRIPT_LONG, script_signal="STOP"
     ),
-    Scenario("huge answer", "[model:huge 2000000]", ("completed",), "done", requests=1),
+    Scenario("huge answer", "[model:huge 1000000]", ("completed",), "done", requests=1),
     Scenario("unknown tool", "[model:unknown-tool]", ("completed",), "done", requests=2),
 )  # fmt: skip
 

@@ -1,6 +1,6 @@
 """`python -m tests.integration.agents.table REPORT… [--write]`: the tables of docs/agents.md, from what the suite saw.
 
-python -m pytest tests/integration/agents -m deep --junitxml=build/agents.xml
+python -m pytest tests/integration/agents -m deep -o junit_family=xunit1 --junitxml=build/agents.xml
 python -m tests.integration.agents.table build/agents.xml --write
 """
 
@@ -70,7 +70,7 @@ def _ending(note: Noted) -> str:
     """For the platform, and what the wrapper saw where that is another word; what the model was asked."""
     words = [note["status"], *([note["limit"]] if note["limit"] else [])]
     said = note["ended"].removeprefix("failed ")
-    told = {"done": "completed", "begun anew": "session_unknown"}.get(note["status"])
+    told = {"done": "completed", "begun anew": "session_unknown", "stopped": "stopped cancelled"}.get(note["status"])
     shown = ": ".join(words) + ("" if said == told else f" ({said})")
     if not note["work"]:
         return shown
