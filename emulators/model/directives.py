@@ -1,7 +1,7 @@
 """Scenarios in the text of a person: `[model:write hello.txt Hello]`, one after the other.
 
     say TEXT | write PATH TEXT | run COMMAND | commit MESSAGE | ask QUESTION | choice | choice | fail TEXT | done TEXT
-    loop [COMMAND] | unknown-tool | slow SECONDS | huge BYTES | scenario NAME
+    loop [COMMAND] | unknown-tool | nothing | slow SECONDS | huge BYTES | scenario NAME
     status CODE [times=N] [for=SECONDS] [reset=SECONDS]     (400 alone is short for status 400)
     overflow | stall | cut | drop, each with [times=N]
 

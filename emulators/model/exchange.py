@@ -68,10 +68,14 @@ class Call:
 
 @dataclass(frozen=True)
 class Answer:
-    """Either text or one call."""
+    """Either text or one call; neither of them ends the turn without a word."""
 
     text: str = ""
     call: Call | None = None
+
+    @property
+    def is_empty(self) -> bool:
+        return not self.text and self.call is None
 
 
 @dataclass(frozen=True)

@@ -125,6 +125,8 @@ def answer(asked: Asked, step: Step) -> Answer:
         return Answer(call=tools.unknown())
     if step.do is Do.HUGE:
         return Answer(_long(step.size))
+    if step.do is Do.NOTHING:
+        return Answer()
     return Answer(step.text or "Scripted text.")
 
 

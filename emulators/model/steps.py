@@ -19,6 +19,7 @@ class Do(StrEnum):
     DONE = "done"
     LOOP = "loop"
     UNKNOWN_TOOL = "unknown-tool"
+    NOTHING = "nothing"
     SLOW = "slow"
     HUGE = "huge"
     STATUS = "status"

@@ -41,6 +41,8 @@ CODEX = AgentDefinition(
     kind=AgentKind.CODEX,
     api="responses",
     runner="exec",
+    # The newest of its own that has a price in our table: a budget of somebody holds to the cent.
+    model="gpt-6.1-sol",
     ways={
         "exec": Way([_CODEX, "exec", *_OPEN, "-"], [_CODEX, "exec", "resume", *_OPEN, "{session}", "-"], lines="codex"),
         "acp": Way([program_of(AgentKind.CODEX, "codex-acp")]),

@@ -46,7 +46,7 @@ class Messages:
 
     def document(self, asked: Asked, answer: Answer, usage: Usage, number: int) -> Json:
         return _message(asked, number) | {
-            "content": [_block(answer, number)],
+            "content": [] if answer.is_empty else [_block(answer, number)],
             "stop_reason": _stop(answer),
             "usage": _usage(usage),
         }
@@ -54,14 +54,8 @@ class Messages:
     def events(self, asked: Asked, answer: Answer, usage: Usage, number: int) -> Iterator[Event]:
         start = _message(asked, number) | {"content": [], "usage": _usage(usage) | {"output_tokens": 1}}
         yield _event({"type": "message_start", "message": start})
-        block = _block(answer, number)
-        emptied: Json = {"text": ""} if answer.call is None else {"input": {}}
-        yield _event({"type": "content_block_start", "index": 0, "content_block": block | emptied})
-        yield _event({"type": "ping"})
-        for delta in _deltas(answer):
-            output = count(str(delta.get("text", delta.get("partial_json"))))
-            yield _event({"type": "content_block_delta", "index": 0, "delta": delta}, output)
-        yield _event({"type": "content_block_stop", "index": 0})
+        if not answer.is_empty:
+            yield from _block_events(answer, number)
         delta = {"stop_reason": _stop(answer), "stop_sequence": None}
         yield _event({"type": "message_delta", "delta": delta, "usage": _final_usage(usage)})
         yield _event({"type": "message_stop"})
@@ -125,6 +119,16 @@ def _block(answer: Answer, number: int) -> Json:
         return {"type": "text", "text": answer.text}
     identity = f"toolu_model_{number:06d}"
     return {"type": "tool_use", "id": identity, "name": answer.call.tool.name, "input": answer.call.arguments}
+
+
+def _block_events(answer: Answer, number: int) -> Iterator[Event]:
+    emptied: Json = {"text": ""} if answer.call is None else {"input": {}}
+    yield _event({"type": "content_block_start", "index": 0, "content_block": _block(answer, number) | emptied})
+    yield _event({"type": "ping"})
+    for delta in _deltas(answer):
+        output = count(str(delta.get("text", delta.get("partial_json"))))
+        yield _event({"type": "content_block_delta", "index": 0, "delta": delta}, output)
+    yield _event({"type": "content_block_stop", "index": 0})
 
 
 def _deltas(answer: Answer) -> Iterator[Json]:

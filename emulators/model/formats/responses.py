@@ -50,8 +50,8 @@ class Responses:
         )
 
     def document(self, asked: Asked, answer: Answer, usage: Usage, number: int) -> Json:
-        item = _item(answer, number, "completed")
-        return _response(asked, number, "completed") | {"output": [item], "usage": _usage(usage)}
+        output = [] if answer.is_empty else [_item(answer, number, "completed")]
+        return _response(asked, number, "completed") | {"output": output, "usage": _usage(usage)}
 
     def events(self, asked: Asked, answer: Answer, usage: Usage, number: int) -> Iterator[Event]:
         for sequence, event in enumerate(self._events(asked, answer, usage, number)):
@@ -61,9 +61,10 @@ class Responses:
         begun = _response(asked, number, "in_progress")
         yield _event("response.created", response=begun)
         yield _event("response.in_progress", response=begun)
-        yield _event("response.output_item.added", output_index=0, item=_item(answer, number, "in_progress"))
-        yield from _text_events(answer, number) if answer.call is None else _call_events(answer, number)
-        yield _event("response.output_item.done", output_index=0, item=_item(answer, number, "completed"))
+        if not answer.is_empty:
+            yield _event("response.output_item.added", output_index=0, item=_item(answer, number, "in_progress"))
+            yield from _text_events(answer, number) if answer.call is None else _call_events(answer, number)
+            yield _event("response.output_item.done", output_index=0, item=_item(answer, number, "completed"))
         yield _event("response.completed", response=self.document(asked, answer, usage, number))
 
     def error(self, refusal: Refusal, number: int) -> Json:

@@ -1,4 +1,4 @@
-"""Agents of the table, in their images, in front of a scripted model."""
+"""Agents of the table, in their images, in front of the model proxy and a scripted model."""
 
 from __future__ import annotations
 
@@ -10,18 +10,17 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from activities.adapters.agents.wrapped import AgentDefinition
 from activities.adapters.containers.engine import DockerContainerEngine
 from activities.adapters.containers.images import DockerImages
+from contracts.states import AgentKind
 from emulators.model.model import Model
 from emulators.model.scenarios import load
 from emulators.model.server import serving
 from tests.integration.agents.agents import Agent
+from tests.integration.agents.metering import Meter, proxied
 from tests.integration.agents.places import ContainerPlace
-from workers.agents import AGENTS
-
-DEFINITIONS: list[AgentDefinition] = [row.definition for row in AGENTS if row.definition is not None]
-WAYS = [(definition, runner) for definition in DEFINITIONS for runner in definition.ways]
+from tests.support.api import Api, running_api
+from tests.support.services.generated_project import repository
 
 
 @pytest_asyncio.fixture(scope="session")
@@ -29,21 +28,27 @@ async def images(tmp_path_factory: pytest.TempPathFactory) -> DockerImages:
     return DockerImages(DockerContainerEngine(), tmp_path_factory.mktemp("locks"))
 
 
+@pytest_asyncio.fixture(scope="session")
+async def api(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Api]:
+    async with running_api(tmp_path_factory.mktemp("api")) as running:
+        yield running
+
+
 @pytest_asyncio.fixture
-async def model() -> Model:
-    return Model(named=load())
-
-
-@pytest_asyncio.fixture(params=WAYS, ids=[f"{definition.kind.value}-{runner}" for definition, runner in WAYS])
-async def agent(
-    request: pytest.FixtureRequest, images: DockerImages, model: Model, tmp_path: Path
-) -> AsyncIterator[Agent]:
-    """An agent in its place, with a scripted model at the socket where the proxy listens."""
+async def agent(request: pytest.FixtureRequest, images: DockerImages, api: Api, tmp_path: Path) -> AsyncIterator[Agent]:
+    """An agent in its place, with the real proxy at the socket that it sees. Tests name it by its way."""
     definition, runner = request.param
+    model = Model(named=load())
+    scripted = definition.kind is AgentKind.SCRIPTED
+    # The script has no image with the protocol's SDK of its own: any agent's has it.
+    image = await images.agent(AgentKind.CODEX if scripted else definition.kind)
     with sockets() as folder:
-        place = ContainerPlace(await images.agent(definition.kind), tmp_path, folder)
-        async with serving(model, socket=folder / "proxy.sock"):
-            yield Agent(definition, runner, place)
+        place = ContainerPlace(image, tmp_path, folder)
+        if scripted:
+            repository(place.workspace, ["backend"])
+        place.own()
+        async with serving(model) as url, proxied(api, url, folder):
+            yield Agent(definition, runner, place, model, Meter(api, definition.kind))
 
 
 @contextmanager

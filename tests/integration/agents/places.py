@@ -9,12 +9,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import uuid4
 
+from activities.adapters.agents import scripted
 from activities.adapters.agents.base import AgentCall
 from activities.adapters.agents.wrapped import MODEL_PLACE
 from activities.adapters.containers.workspaces import HOME, WORKSPACE
 
+SCRIPT = "/opt/scripted_agent"
 _USER = 1000
 _RESTRICTED = ("--network", "none", "--cap-drop", "ALL", "--security-opt", "no-new-privileges", "--pids-limit", "1024")
+_AGENT = "pkill -{signal} -P $(pgrep -o -P 1)"
+"""The first process hands signals on; its oldest child is the wrapper, whose child is the agent's program."""
 
 
 @dataclass
@@ -28,16 +32,22 @@ class ContainerPlace:
 
     def __post_init__(self) -> None:
         self.home, self.workspace = self.root / "home", self.root / "workspace"
-        self._own(self.home)
-        self._own(self.workspace)
+        self.home.mkdir(parents=True)
+
+    def own(self) -> None:
+        """Give home and workspace, with what is in them, to the agent's user."""
+        self.workspace.mkdir(exist_ok=True)
+        for place in (self.home, self.workspace):
+            for path in (place, *place.rglob("*")):
+                os.chown(path, _USER, _USER, follow_symlinks=False)
 
     async def start(self, call: AgentCall, name: str) -> asyncio.subprocess.Process:
         for path, content in call.files.items():
-            self._own((self.home / path).parent)
+            self._made((self.home / path).parent)
             (self.home / path).write_bytes(content)
             os.chown(self.home / path, _USER, _USER)
-        self._own(self.home / "control" / name)
-        binds = {self.home: HOME, self.workspace: WORKSPACE}
+        self._made(self.home / "control" / name)
+        binds = {self.home: HOME, self.workspace: WORKSPACE, Path(scripted.__file__).parent: f"{SCRIPT}:ro"}
         mounts = [part for source, target in binds.items() for part in ("-v", f"{source}:{target}")]
         variables = {"HOME": HOME, "LANG": "C.UTF-8", "TMPDIR": "/tmp", **call.environment, **call.secrets}
         return await asyncio.create_subprocess_exec(
@@ -51,19 +61,19 @@ class ContainerPlace:
     async def kill(self, name: str) -> None:
         await _docker("rm", "--force", self._container(name))
 
-    async def kill_agent(self, name: str) -> None:
-        # Inside of a container this reaches everybody but its first process, which is the wrapper.
-        await _docker("exec", self._container(name), "sh", "-c", "kill -9 -1")
+    async def signal_agent(self, name: str, signal: str) -> None:
+        code = await _docker("exec", self._container(name), "sh", "-c", _AGENT.format(signal=signal))
+        assert code == 0, "the agent's program is found"
 
     def forget_agent(self) -> None:
         """Remove the home, with every session in it."""
         shutil.rmtree(self.home)
-        self._own(self.home)
+        self._made(self.home)
 
     def _container(self, name: str) -> str:
         return f"conformance-{self.mark}-{name}"
 
-    def _own(self, folder: Path) -> None:
+    def _made(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         for path in (folder, *folder.parents):
             if path == self.root:
@@ -71,8 +81,8 @@ class ContainerPlace:
             os.chown(path, _USER, _USER)
 
 
-async def _docker(*arguments: str) -> None:
+async def _docker(*arguments: str) -> int:
     process = await asyncio.create_subprocess_exec(
         "docker", *arguments, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL
     )
-    await process.wait()
+    return await process.wait()

@@ -1,6 +1,6 @@
 """`python -m tests.integration.agents.table REPORT… [--write]`: the tables of docs/agents.md, from what the suite saw.
 
-python -m pytest tests/integration/agents -m deep --junitxml=build/agents.xml
+python -m pytest tests/integration/agents -m deep -o junit_family=xunit1 --junitxml=build/agents.xml
 python -m tests.integration.agents.table build/agents.xml --write
 """
 
@@ -16,6 +16,7 @@ from typing import Any
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "agents.md"
 BEGIN, END = "<!-- seen by tests/integration/agents -->", "<!-- end of what was seen -->"
+_MISSING = "has no model"
 _TOKENS = ("input_tokens", "cache_read_tokens", "cache_write_tokens", "output_tokens")
 
 Noted = dict[str, Any]
@@ -61,13 +62,20 @@ def _endings(noted: list[Noted]) -> str:
     ways = sorted({tuple(note["agent"]) for note in noted})
     ended = {(note["scenario"], tuple(note["agent"])): _ending(note) for note in noted}
     scenarios = list(dict.fromkeys(scenario for scenario, _ in ended))
-    rows = [[scenario, *(ended.get((scenario, way), "–") for way in ways)] for scenario in scenarios]
+    rows = [[scenario, *(ended.get((scenario, way), _MISSING) for way in ways)] for scenario in scenarios]
     return _table(["", *(f"{agent}, {runner}" for agent, runner in ways)], rows)
 
 
 def _ending(note: Noted) -> str:
+    """For the platform, and what the wrapper saw where that is another word; what the model was asked."""
+    words = [note["status"], *([note["limit"]] if note["limit"] else [])]
+    said = note["ended"].removeprefix("failed ")
+    told = {"done": "completed", "begun anew": "session_unknown", "stopped": "stopped cancelled"}.get(note["status"])
+    shown = ": ".join(words) + ("" if said == told else f" ({said})")
+    if not note["work"]:
+        return shown
     asked = f"{note['work']} request{'' if note['work'] == 1 else 's'}"
-    return f"{note['ended']}; {asked}" + ("" if note["last"] is None else f", the last {note['last']}")
+    return f"{shown}; {asked}, the last {note['last']}"
 
 
 def _costs(noted: list[Noted]) -> str:

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from activities.adapters.agents.base import AgentCall
+from contracts.agent_workers import TurnOutcome
+from contracts.models import ModelSpending
 from tests.support.patience import patience
 
 Event = dict[str, Any]
@@ -17,11 +19,13 @@ Event = dict[str, Any]
 
 @dataclass
 class Seen:
-    """What one turn wrote, and how its program ended."""
+    """What one turn wrote, how its program ended, what the proxy counted, and what the platform makes of it all."""
 
     events: list[Event] = field(default_factory=list)
     code: int | None = None
     errors: str = ""
+    spending: ModelSpending = field(default_factory=ModelSpending)
+    outcome: TurnOutcome | None = None
 
     @property
     def last(self) -> Event:
@@ -63,8 +67,8 @@ class Place(Protocol):
     async def kill(self, name: str) -> None:
         """End the turn with everything in it, as a killed container does."""
 
-    async def kill_agent(self, name: str) -> None:
-        """Kill the agent inside of the turn, and not its wrapper."""
+    async def signal_agent(self, name: str, signal: str) -> None:
+        """Send a signal to the agent's program inside of the turn, and not to its wrapper."""
 
 
 During = Callable[["RunningTurn", Event], Awaitable[None]]

@@ -163,3 +163,13 @@ def test_a_full_context_is_said_in_the_words_of_each_interface() -> None:
     step = Step(do=Do.OVERFLOW)
     assert "prompt is too long" in Messages().error(refusals.of_step("messages", step, None), 1)["error"]["message"]
     assert Responses().error(refusals.of_step("responses", step, None), 1)["error"]["code"] == "context_length_exceeded"
+
+
+def test_an_end_without_a_word_has_no_content_in_any_interface() -> None:
+    nothing = Answer()
+    messages = names(list(Messages().events(asked("go"), nothing, USAGE, 1)))
+    assert messages == ["message_start", "message_delta", "message_stop"]
+    assert Messages().document(asked("go"), nothing, USAGE, 1)["content"] == []
+    responses = names(list(Responses().events(asked("go"), nothing, USAGE, 1)))
+    assert responses == ["response.created", "response.in_progress", "response.completed"]
+    assert Responses().document(asked("go"), nothing, USAGE, 1)["output"] == []
