@@ -15,6 +15,7 @@ from activities.engineering import EngineeringState
 from activities.following import followed, or_stop, to_the_end
 from activities.ports import Acceptance, ApiDescriptions, CheckWriter, Follow, Planner, Platform
 from contracts.acceptance import AcceptanceRequest, AcceptanceResult, CheckResult
+from contracts.costs import CostEstimate, CostEstimateRequest
 from contracts.criteria import MAX_CRITERIA, Criterion, with_claims
 from contracts.names import ActivityName
 from contracts.planning import (
@@ -57,13 +58,22 @@ class AcceptanceNodes:
         planning = followed(self.platform, state["task_id"], lambda follow: self.planner.plan(request, follow))
         found = await or_stop(planning, lambda: self.planner.stop(request.judge))
         plan = complete(spec, found, known.kept)
+        expected = await self._expected(request.judge)
         return {
+            "expected": None if expected is None else expected.model_dump(mode="json"),
             "spec": plan.spec.model_dump(mode="json"),
             "ignored": plan.ignored,
             "retires": plan.retires,
             "taken_back": [one.criterion.sentence for one in known.kept if one.check.id in plan.retires],
             "plan_hash": plan.fingerprint(),
         }
+
+    async def _expected(self, judge: Judge) -> CostEstimate | None:
+        """The price, by what earlier tasks have cost; None where no model works."""
+        if judge.agent is AgentKind.SCRIPTED:
+            return None
+        asked = CostEstimateRequest(task_id=judge.task_id, project_id=judge.project_id, agent=judge.agent)
+        return await self.platform.estimate_cost(asked)
 
     async def accept(self, state: EngineeringState) -> EngineeringState:
         """Check the running service of the commit against the wish; a second run adopts the first one's."""

@@ -71,6 +71,8 @@ class EngineeringState(TypedDict, total=False):
     retires: list[str]
     taken_back: list[str]
     plan_hash: str
+    part: dict[str, Any]
+    expected: dict[str, Any] | None
     accepted: bool
     taken_as_is: bool
     judged: list[dict[str, Any]]

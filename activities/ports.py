@@ -17,10 +17,12 @@ from contracts.departments import DeployMessage, DeployResult, ScaffolderMessage
 from contracts.maintenance import OpenTask, Tidied, WorkflowEnding
 from contracts.models import ModelBudget, ModelSpending, ModelTurn, OpenModelTurn, RaiseModelBudget
 from contracts.nouns import DeploymentDTO, DeploymentRecord, PortAllocationDTO, ReleaseHealth, ServerDTO
+from contracts.parts import WorkPart
 from contracts.planning import (
     CheckWriting,
     Judge,
     KeepChecks,
+    PartsRequest,
     Plan,
     PlanRequest,
     ProjectChecks,
@@ -181,7 +183,11 @@ class Acceptance(Protocol):
 
 
 class Planner(Protocol):
-    """Says what done means, before anything is built."""
+    """Says what done means, before anything is built, and divides what is too large for one piece of work."""
+
+    async def divide(self, request: PartsRequest, follow: Follow) -> list[WorkPart]:
+        """The parts of the wish, each in its words and together with all of them; fewer than two for a wish in one
+        piece. The same again for a repeated call."""
 
     async def plan(self, request: PlanRequest, follow: Follow) -> Plan:
         """The spec with criteria that quote the words of the wish, and what the wish takes back. The same again for a

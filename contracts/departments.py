@@ -8,6 +8,7 @@ from contracts.artifacts import ArtifactRef
 from contracts.base import BaseMessage, BaseResult, CommitSha, Identifier, Text, UserId
 from contracts.criteria import Criteria
 from contracts.models import ModelName
+from contracts.parts import MAX_PARTS, PartDone, PartOf, WorkPart
 from contracts.project_settings import MAX_WATCH_S
 from contracts.project_spec import ProjectName, ProjectSlug, ProjectSpec
 from contracts.retries import OptionalStep, WorkDone
@@ -26,7 +27,7 @@ class EngineeringMessage(BaseMessage):
     `parent_workflow_id` is told when a question is asked and closed. At a limit of a model,
     `fallback_agents` take over in their order, `cheaper_model` is what a person can change to, and `wait_for_limits`
     says whether a usage window is waited out without asking. `done` is what an earlier attempt has finished, `advice`
-    what a person has said since.
+    what a person has said since. `part` is set for a part of a larger wish.
     """
 
     task_id: Identifier
@@ -53,6 +54,7 @@ class EngineeringMessage(BaseMessage):
     done: WorkDone | None = None
     advice: Text = ""
     skip: list[OptionalStep] = Field(default_factory=list, max_length=10)
+    part: PartOf | None = None
 
 
 class EngineeringResult(BaseResult):
@@ -103,7 +105,8 @@ class DeployResult(BaseResult):
 class DeliveryMessage(BaseMessage):
     """One wish to one URL: engineering, then deploy. Input of workflow `delivery`.
 
-    The last fields are for its engineering; if `done` is published, it goes straight to the deploy.
+    Most fields are for its engineering; if `done` is published, it goes straight to the deploy. With `in_parts` a large
+    wish is divided; `parts` are those that an earlier attempt had, and `parts_done` what it has finished of them.
     """
 
     task_id: Identifier
@@ -129,6 +132,9 @@ class DeliveryMessage(BaseMessage):
     done: WorkDone | None = None
     advice: Text = ""
     skip: list[OptionalStep] = Field(default_factory=list, max_length=10)
+    in_parts: bool = False
+    parts: list[WorkPart] = Field(default_factory=list, max_length=MAX_PARTS)
+    parts_done: list[PartDone] = Field(default_factory=list, max_length=MAX_PARTS)
 
 
 class DeliveryResult(BaseResult):

@@ -17,6 +17,7 @@ from activities.deployment import DevopsNodes
 from activities.engineering import EngineeringNodes
 from activities.health import HealthActivities
 from activities.maintenance import MaintenanceActivities
+from activities.parts import PartsActivities
 from activities.ports import (
     Acceptance,
     AgentRuntime,
@@ -146,6 +147,7 @@ def build_activities(ports: Ports) -> list[Any]:
         devops.revert,
         devops.choose,
         devops.operate,
+        PartsActivities(ports.planner, ports.platform).plan,
         maintenance.watch,
         maintenance.tidy,
         HealthActivities(ports.target, ports.platform).look,

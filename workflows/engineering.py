@@ -170,11 +170,16 @@ class EngineeringWorkflow:
 
     def _planned_state(self) -> dict[str, Any]:
         """What the nodes that older messages do not ask for need besides."""
-        asked = {"acceptance": self._message.acceptance.value, "plan_approval": self._message.plan_approval.value}
+        asked: dict[str, Any] = {
+            "acceptance": self._message.acceptance.value,
+            "plan_approval": self._message.plan_approval.value,
+        }
         if not acceptance_rules.is_planned(asked):
             return {}
-        spec = rules.spec_of(self._message).model_dump(mode="json")
-        judge = {"judge": self._message.agent.value, "user_id": self._message.user_id}
+        spec = rules.spec_of(message).model_dump(mode="json")
+        judge = {"judge": message.agent.value, "user_id": message.user_id}
+        if message.part:
+            asked["part"] = message.part.model_dump(mode="json")
         return {**asked, **judge, "project_name": self._name, "spec": spec}
 
     def _entered(self, node: str, state: dict[str, Any]) -> None:

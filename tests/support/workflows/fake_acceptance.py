@@ -9,11 +9,13 @@ from activities.ports import Follow
 from contracts.acceptance import AcceptanceCheck, AcceptanceRequest, AcceptanceResult, CheckResult, HttpStep
 from contracts.base import utc_now
 from contracts.criteria import Criterion, Proof
+from contracts.parts import WorkPart
 from contracts.planning import (
     CheckWriting,
     Judge,
     KeepChecks,
     KeptCheck,
+    PartsRequest,
     Plan,
     PlanRequest,
     ProjectChecks,
@@ -60,6 +62,14 @@ class FakePlanner:
     asked: list[PlanRequest] = field(default_factory=list)
     stopped: list[Judge] = field(default_factory=list)
     step: Step = field(default_factory=Step)
+    parts: list[WorkPart] = field(default_factory=list)
+    divided: list[PartsRequest] = field(default_factory=list)
+    dividing: Step = field(default_factory=Step)
+
+    async def divide(self, request: PartsRequest, follow: Follow) -> list[WorkPart]:
+        await self.dividing.pass_through(follow)
+        self.divided.append(request)
+        return self.parts
 
     async def plan(self, request: PlanRequest, follow: Follow) -> Plan:
         await self.step.pass_through(follow)
