@@ -239,6 +239,7 @@ class TaskRow(SQLModel, table=True):
     error: str | None = Field(default=None, sa_column=Column(Text))
     artifacts: list[Document] = _json(default_factory=list)
     criteria: list[Document] = _json(default_factory=list)
+    parts: list[Document] = _json(default_factory=list)
     created_at: datetime = _time()
     updated_at: datetime = _time()
 

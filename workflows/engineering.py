@@ -170,10 +170,8 @@ class EngineeringWorkflow:
 
     def _planned_state(self) -> dict[str, Any]:
         """What the nodes that older messages do not ask for need besides."""
-        asked: dict[str, Any] = {
-            "acceptance": self._message.acceptance.value,
-            "plan_approval": self._message.plan_approval.value,
-        }
+        message = self._message
+        asked: dict[str, Any] = {"acceptance": message.acceptance.value, "plan_approval": message.plan_approval.value}
         if not acceptance_rules.is_planned(asked):
             return {}
         spec = rules.spec_of(message).model_dump(mode="json")

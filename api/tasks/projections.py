@@ -99,6 +99,7 @@ async def _insert_if_absent(session: AsyncSession, projection: Projection) -> No
         result={},
         artifacts=[],
         criteria=[],
+        parts=[],
         created_at=now,
         updated_at=now,
     )
@@ -123,6 +124,7 @@ def _update_task(task: TaskRow, projection: Projection) -> None:
     task.artifacts = [*task.artifacts, *new]
     # A task without news of them, such as one that has failed since, keeps them.
     task.criteria = [one.model_dump(mode="json") for one in projection.criteria] or task.criteria
+    task.parts = [one.model_dump(mode="json") for one in projection.parts] or task.parts
     task.updated_at = utc_now()
 
 

@@ -70,6 +70,7 @@ def delivery(
         cheaper_model=settings.cheaper_model,
         fallback_agents=settings.fallback_agents,
         wait_for_limits=settings.wait_for_limits,
+        in_parts=True,
     )
 
 

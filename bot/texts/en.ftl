@@ -97,6 +97,10 @@ not-checked = <b>Not checked:</b>
 not-built = <b>Not built:</b>
 not-built-line = • { $words }
 not-built-more = … and { $count } more: <code>orchestrator task show { $task_id }</code>
+part-line = { $icon } { $number }. { $title }
+part-blocked = { $line } — blocked by { $by }
+task-cost = Models cost { $usd }.
+task-cost-expected = Models cost { $usd }; { $expected } were expected ({ $error }; earlier tasks: { $count }).
 screenshot-caption = A page of { $project }
 screen-failed = ❌ <b>{ $project }: not completed</b>
     <i>{ $wish }</i>

@@ -97,6 +97,10 @@ not-checked = <b>Не проверено:</b>
 not-built = <b>Не сделано:</b>
 not-built-line = • { $words }
 not-built-more = … и ещё { $count }: <code>orchestrator task show { $task_id }</code>
+part-line = { $icon } { $number }. { $title }
+part-blocked = { $line } — ждёт { $by }
+task-cost = Модели стоили { $usd }.
+task-cost-expected = Модели стоили { $usd }; ожидалось { $expected } ({ $error }; прошлых задач: { $count }).
 screenshot-caption = Страница проекта { $project }
 screen-failed = ❌ <b>{ $project }: не выполнено</b>
     <i>{ $wish }</i>
