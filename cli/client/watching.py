@@ -166,7 +166,7 @@ def ending_code(task: TaskDTO) -> ExitCode:
 
 
 def show_ending(task: TaskDTO, out: Output, clone_url: str | None = None, *, plan: bool = True) -> None:
-    """The result of a finished task, or why it failed, and the next command to run; with `plan` parts and price, too."""
+    """The result of a finished task, or why it failed, and what to run next; with `plan` parts and price, too."""
     if plan:
         for line in part_lines(task):
             out.tell(line)
