@@ -15,6 +15,7 @@ from contracts.artifacts import ArtifactRef
 from contracts.costs import CostEstimate, CostEstimateRequest
 from contracts.departments import DeployMessage, DeployResult, ScaffolderMessage
 from contracts.maintenance import OpenTask, Tidied, WorkflowEnding
+from contracts.memory import FailureReport, MemoryPublished, MemoryToWrite
 from contracts.models import ModelBudget, ModelSpending, ModelTurn, OpenModelTurn, RaiseModelBudget
 from contracts.nouns import DeploymentDTO, DeploymentRecord, PortAllocationDTO, ReleaseHealth, ServerDTO
 from contracts.parts import WorkPart
@@ -272,6 +273,15 @@ class Platform(Protocol):
 
     async def keep_checks(self, project_id: str, task_id: str, kept: KeepChecks) -> None:
         """What the task has proposed and was met is promised from now on; what it retires is not. Repeatable."""
+
+    async def memory_to_write(self, project_id: str, task_id: str) -> MemoryToWrite:
+        """What the project's memory has that its repository has not; the task writes it before it begins."""
+
+    async def report_failure(self, project_id: str, failure: FailureReport) -> None:
+        """Remember what went wrong; the same failure again changes nothing."""
+
+    async def memory_published(self, project_id: str, published: MemoryPublished) -> None:
+        """The memory as main has it now. Repeatable."""
 
     async def record_worker(self, projection: AgentWorkerProjection) -> AgentWorkerAck: ...
 

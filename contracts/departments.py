@@ -7,6 +7,7 @@ from pydantic import Field, StringConstraints
 from contracts.artifacts import ArtifactRef
 from contracts.base import BaseMessage, BaseResult, CommitSha, Identifier, Text, UserId
 from contracts.criteria import Criteria
+from contracts.memory import MemoryToWrite
 from contracts.models import ModelName
 from contracts.parts import MAX_PARTS, PartDone, PartOf, WorkPart
 from contracts.project_settings import MAX_WATCH_S
@@ -148,7 +149,9 @@ class DeliveryResult(BaseResult):
 
 
 class ScaffolderMessage(BaseMessage):
-    """`branch` is where modules are added that the project does not have yet; without it none are."""
+    """`branch` is where modules are added that the project does not have yet, and what its memory has got since;
+    without it neither is.
+    """
 
     project_id: Identifier
     repo_full_name: RepositoryFullName
@@ -156,6 +159,7 @@ class ScaffolderMessage(BaseMessage):
     modules: list[str]
     description: Text = ""
     branch: str = Field(default="", max_length=200)
+    memory: MemoryToWrite | None = None
 
 
 class ProvisionerMessage(BaseMessage):

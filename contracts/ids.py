@@ -127,6 +127,11 @@ def work_branch(task_id: str) -> str:
     return f"task/{task_id}"
 
 
+def task_of_branch(branch: str) -> str:
+    """The task that a work branch was made for."""
+    return branch.removeprefix("task/")
+
+
 def repository_names(owner_id: int, project_name: str, project_id: str) -> tuple[str, str]:
     """Possible names for the repository of a new project, `org/name`, the preferred one first.
 

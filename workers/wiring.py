@@ -121,7 +121,7 @@ def build_langgraph_plugin(ports: Ports) -> LangGraphPlugin:
 def build_activities(ports: Ports) -> list[Any]:
     """Every activity that is not a node of a graph."""
     projection = ProjectionActivities(ports.platform)
-    repository = RepositoryActivities(ports.forge, ports.workspaces)
+    repository = RepositoryActivities(ports.forge, ports.workspaces, ports.platform)
     agent = AgentActivities(ports.runtime, ports.platform)
     departments = DepartmentActivities(ports.workflow_client)
     devops = DevopsNodes(ports.forge, ports.plans, ports.platform, ports.target)

@@ -107,7 +107,7 @@ def built(message: DeliveryMessage) -> EngineeringResult | None:
 
 def parts_built(message: DeliveryMessage) -> list[tuple[int, str, EngineeringResult]]:
     """Number, task and result of each part that an earlier attempt has brought to main."""
-    found = ((one, _result(f"{message.request_id}/part-{one.number}"[-200:], one.done)) for one in message.parts_done)
+    found = ((one, _result(one.done.task_id, one.done)) for one in message.parts_done)
     return [(one.number, one.done.task_id, result) for one, result in found if result is not None]
 
 

@@ -57,11 +57,12 @@ def engineering(message: DeliveryMessage) -> EngineeringMessage:
 
 def part(message: DeliveryMessage, board: Board, part: TaskPart) -> EngineeringMessage:
     """The engineering of one part. What a retry is told counts for every part that is still to do."""
+    task_id = ids.part_task_id(message.task_id, part.number, board.total)
     done = next((one.done for one in message.parts_done if one.number == part.number), None)
     return engineering(message).model_copy(
         update={
-            "task_id": ids.part_task_id(message.task_id, part.number, board.total),
-            "request_id": f"{message.request_id}/part-{part.number}"[-200:],
+            "task_id": task_id,
+            "request_id": task_id,
             "title": title_of(f"{part.number}/{board.total}: {part.title}"),
             "spec": wording.spec_of(message.spec, board.shown(), part),
             "part": board.part_of(part),

@@ -25,6 +25,8 @@ def upgrade() -> None:
         sa.Column("edited_by", sa.BigInteger(), nullable=True),
         sa.Column("edited_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("failures", postgresql.JSONB(none_as_null=True), nullable=False),
+        sa.Column("offered_to", sa.String(100), nullable=True),
+        sa.Column("offered_edit", sa.DateTime(timezone=True), nullable=True),
         sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
     )
 

@@ -9,6 +9,7 @@ from activities.ports import Follow
 from contracts.acceptance import AcceptanceCheck, AcceptanceRequest, AcceptanceResult, CheckResult, HttpStep
 from contracts.base import utc_now
 from contracts.criteria import Criterion, Proof
+from contracts.memory import FailureReport, MemoryPublished, MemoryToWrite
 from contracts.parts import WorkPart
 from contracts.planning import (
     CheckWriting,
@@ -39,6 +40,19 @@ class PromisingPlatform(FakePlatform):
     async def propose_checks(self, project_id: str, task_id: str, checks: ProposedChecks) -> ProposedChecks:
         self.proposed[task_id] = checks
         return checks
+
+    failures: dict[str, FailureReport] = field(default_factory=dict)
+    memories: list[MemoryPublished] = field(default_factory=list)
+    to_remember: MemoryToWrite = field(default_factory=MemoryToWrite)
+
+    async def memory_to_write(self, project_id: str, task_id: str) -> MemoryToWrite:
+        return self.to_remember
+
+    async def report_failure(self, project_id: str, failure: FailureReport) -> None:
+        self.failures.setdefault(failure.key, failure)
+
+    async def memory_published(self, project_id: str, published: MemoryPublished) -> None:
+        self.memories.append(published)
 
     async def keep_checks(self, project_id: str, task_id: str, kept: KeepChecks) -> None:
         proposed = self.proposed.pop(task_id, None)
