@@ -70,8 +70,9 @@ def task_markdown(message: EngineeringMessage) -> str:
 
 
 FIRST_PROMPT = (
-    "Read TASK.md and AGENTS.md, then complete the task. Run the project's own checks (`make check test`) and "
-    "commit your work locally. Never push. If something essential is unclear, ask instead of guessing."
+    "Read TASK.md, AGENTS.md and, if there is one, MEMORY.md, then complete the task. Run the project's own checks "
+    "(`make check test`) and commit your work locally. Never push. If something essential is unclear, ask instead of "
+    "guessing."
 )
 
 
