@@ -41,9 +41,6 @@ with workflow.unsafe.imports_passed_through():
     from workflows.parts.board import Board
     from workflows.visibility import attributes
 
-_ENDS_ALL = frozenset({ErrorCode.STOPPED_BY_PERSON, ErrorCode.STOPPED_AT_LIMIT})
-"""A person who stops a part stops the work."""
-
 
 @workflow.defn(name=WorkflowName.DELIVERY)
 class DeliveryWorkflow:
@@ -114,7 +111,7 @@ class DeliveryWorkflow:
             try:
                 await self._build_part(part)
             except ChildWorkflowError as error:
-                if failures.is_cancellation(error) or failures.code_and_message(error)[0] in _ENDS_ALL:
+                if failures.is_cancellation(error) or failures.ends_all_parts(error):
                     raise
                 first = first or error
                 self._fail_part(part, error)

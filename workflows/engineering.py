@@ -151,6 +151,8 @@ class EngineeringWorkflow:
             return state
         if state.get("stopped_at_limit"):
             raise failures.failure(ErrorCode.STOPPED_AT_LIMIT, continuing.stopped(self._message))
+        if self._message.part and acceptance_rules.is_declined(state):
+            raise failures.plan_declined()
         raise failures.failure(ErrorCode.STOPPED_BY_PERSON, "Stopped by a person's answer; nothing was published.")
 
     def _first_state(self, scaffold: ScaffoldResult) -> dict[str, Any]:

@@ -109,7 +109,7 @@ async def test_a_retry_does_only_what_is_left(world: World) -> None:
     assert states(world, message) == ["completed"] * 3
 
 
-async def test_a_person_who_stops_a_part_stops_the_work(world: World) -> None:
+async def test_a_person_who_stops_a_part_blocks_only_what_waits_for_it(world: World) -> None:
     world.runtime.scripts = [TurnOutcome(status="question", turn=1, question="Which books?")]
     message = large(world)
     started = await world.gateway.start_delivery(message)
@@ -117,8 +117,19 @@ async def test_a_person_who_stops_a_part_stops_the_work(world: World) -> None:
     await world.answer(ids.engineering_workflow_id(task_of(message, 1)), question, "stop")
     with pytest.raises(WorkflowFailureError):
         await world.handle(started.workflow_id).result()
+    assert states(world, message) == ["failed", "blocked", "completed"]
+    assert world.platform.of(message.task_id)[-1].error_code == ErrorCode.STOPPED_BY_PERSON
+
+
+async def test_a_person_who_declines_the_plan_wants_none_of_it(world: World) -> None:
+    message = large(world, plan_approval="ask")
+    started = await world.gateway.start_delivery(message)
+    question = await world.question(task_of(message, 1))
+    await world.answer(ids.engineering_workflow_id(task_of(message, 1)), question, "stop")
+    with pytest.raises(WorkflowFailureError):
+        await world.handle(started.workflow_id).result()
     assert states(world, message) == ["open", "open", "open"]
-    assert len(world.runtime.turns) == 1
+    assert world.runtime.turns == []
 
 
 async def test_a_cancel_stops_the_part_that_is_in_work(world: World) -> None:

@@ -100,6 +100,11 @@ def approval(state: State) -> dict[str, Any]:
     }
 
 
+def is_declined(state: State) -> bool:
+    """Whether a person has said no to the plan, and not to work that was there already."""
+    return asks_for_approval(state) and not state.get("turn") and rules.is_stop(str(state.get("answer", "")))
+
+
 def price_told(expected: Mapping[str, Any] | None) -> str:
     """What the work will probably cost and how sure that is; empty where no earlier task says anything."""
     found = CostEstimate.model_validate(expected) if expected else None
