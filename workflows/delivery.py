@@ -138,6 +138,7 @@ class DeliveryWorkflow:
         self._ledger.note(told)
 
     async def _engineer(self, request: EngineeringMessage) -> EngineeringResult:
+        part = f" {request.part.number} of {request.part.total}" if request.part else ""
         result: EngineeringResult = await workflow.execute_child_workflow(
             WorkflowName.ENGINEERING,
             request,
@@ -146,7 +147,7 @@ class DeliveryWorkflow:
             cancellation_type=ChildWorkflowCancellationType.WAIT_CANCELLATION_COMPLETED,
             parent_close_policy=ParentClosePolicy.REQUEST_CANCEL,
             search_attributes=self._attributes(request.task_id),
-            static_summary=f"Engineering: {self._message.project_name}",
+            static_summary=f"Engineering{part}: {self._message.project_name}",
             static_details=self._details(request.task_id),
         )
         return result
