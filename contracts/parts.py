@@ -12,6 +12,9 @@ from contracts.states import PartState
 from contracts.wish_words import says_something, unquoted
 
 MAX_PARTS = 12
+LARGE = 600
+"""Characters of a wish from which on an agent is asked whether it is one piece of work."""
+_ORDERED = re.compile(r"(?:^|[\s(])2[.)]\s|\b(?:then|after\s+that|потом|затем|после\s+этого)\b", re.IGNORECASE)
 _DIRECTIVE = re.compile(r"\[[a-z]+:[^\]\n]*\]")
 _BLANK = re.compile(r"\s+")
 
@@ -55,6 +58,11 @@ class PartOf(Contract):
     number: PartNumber
     total: PartNumber
     plan: list[ShortText] = Field(default_factory=list, max_length=MAX_PARTS)
+
+
+def may_have_parts(wish: str) -> bool:
+    """Whether it is worth a look: it is long, or a person may have given an order."""
+    return len(wish) >= LARGE or _ORDERED.search(wish) is not None
 
 
 def title_of(words: str) -> str:

@@ -8,7 +8,7 @@ from contracts.base import QueueMeta
 from contracts.criteria import Criterion
 from contracts.departments import DeliveryMessage
 from contracts.errors import ErrorCode
-from contracts.parts import PartDone, TaskPart, WorkPart
+from contracts.parts import PartDone, TaskPart, WorkPart, may_have_parts
 from contracts.project_settings import ProjectSettings
 from contracts.retries import TaskRetry, WorkDone, work_done
 from contracts.states import TaskKind, TaskState
@@ -57,7 +57,8 @@ def in_parts(message: Work, parts: list[TaskPart], done: list[PartDone], change:
     if not isinstance(message, DeliveryMessage):
         return message
     if change.spec is not None:
-        return message.model_copy(update={"parts": [], "parts_done": []})
+        divides = may_have_parts(message.spec.description)
+        return message.model_copy(update={"parts": [], "parts_done": [], "in_parts": divides})
     plan = [WorkPart(**part.model_dump(include=set(WorkPart.model_fields))) for part in parts]
     return message.model_copy(update={"done": None if plan else message.done, "parts": plan, "parts_done": done})
 

@@ -18,7 +18,7 @@ from contracts.acceptance_reading import read_checks
 from contracts.criteria import MAX_CRITERIA, Criterion
 from contracts.errors import bounded
 from contracts.outside_text import cleaned
-from contracts.parts import WorkPart
+from contracts.parts import LARGE, WorkPart
 from contracts.planning import CheckWriting, Judge, PartsRequest, Plan, PlanRequest, WrittenChecks
 from contracts.project_spec import ProjectSpec
 from contracts.states import AgentKind
@@ -26,8 +26,6 @@ from contracts.wish_words import cut_at_a_word
 
 MAX_TURNS = 2
 """The first, and one to repair what could not be read."""
-LARGE = 600
-"""Characters of a wish from which on an agent is asked whether it is one piece of work."""
 _MOST_FILE = 100_000
 _NO_CHECK = "No check was written for this."
 

@@ -4,7 +4,7 @@ import pytest
 
 from activities.adapters.planning.read_parts import read_parts
 from activities.adapters.planning.script_parts import parts_of
-from contracts.parts import MAX_PARTS, WorkPart
+from contracts.parts import MAX_PARTS, WorkPart, may_have_parts
 from contracts.project_spec import ProjectSpec
 
 
@@ -48,6 +48,12 @@ def test_then_waits_for_what_stands_before_it(wish: str) -> None:
 )
 def test_a_wish_in_one_piece_stays_in_one(wish: str) -> None:
     assert parts(wish) == []
+
+
+def test_whatever_has_parts_is_looked_at() -> None:
+    for wish in ("1. Books: title. 2. Clubs: name", "Books: title. Then clubs: name", "Книги. Затем клубы", "x" * 600):
+        assert may_have_parts(wish), wish
+    assert not may_have_parts("Books: title, year:int. Never show the year")
 
 
 def test_a_specification_is_not_divided() -> None:
