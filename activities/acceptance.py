@@ -12,10 +12,13 @@ from pydantic import ValidationError
 from temporalio import activity
 
 from activities.engineering import EngineeringState
-from activities.following import followed, or_stop, to_the_end
+from activities.following import beating, followed, or_stop, to_the_end
 from activities.ports import Acceptance, ApiDescriptions, CheckWriter, Follow, Planner, Platform
 from contracts.acceptance import AcceptanceRequest, AcceptanceResult, CheckResult
+from contracts.costs import CostEstimate, CostEstimateRequest
 from contracts.criteria import MAX_CRITERIA, Criterion, with_claims
+from contracts.errors import bounded
+from contracts.memory import FailureReport
 from contracts.names import ActivityName
 from contracts.planning import (
     MAX_RUNS,
@@ -57,7 +60,9 @@ class AcceptanceNodes:
         planning = followed(self.platform, state["task_id"], lambda follow: self.planner.plan(request, follow))
         found = await or_stop(planning, lambda: self.planner.stop(request.judge))
         plan = complete(spec, found, known.kept)
+        expected = await self._expected(request.judge)
         return {
+            "expected": None if expected is None else expected.model_dump(mode="json"),
             "spec": plan.spec.model_dump(mode="json"),
             "ignored": plan.ignored,
             "retires": plan.retires,
@@ -65,12 +70,25 @@ class AcceptanceNodes:
             "plan_hash": plan.fingerprint(),
         }
 
+    async def _expected(self, judge: Judge) -> CostEstimate | None:
+        """The price, by what earlier tasks have cost; None where no model works."""
+        if judge.agent is AgentKind.SCRIPTED:
+            return None
+        asked = CostEstimateRequest(task_id=judge.task_id, project_id=judge.project_id, agent=judge.agent)
+        return await self.platform.estimate_cost(asked)
+
     async def accept(self, state: EngineeringState) -> EngineeringState:
         """Check the running service of the commit against the wish; a second run adopts the first one's."""
         request = _request(state)
         working = followed(self.platform, state["task_id"], lambda follow: self._accepted(state, request, follow))
         stopping = AcceptanceStop(request=request, judge=_judge(state))
-        return after_acceptance(state, await or_stop(working, lambda: self._stop(stopping)))
+        update = after_acceptance(state, await or_stop(working, lambda: self._stop(stopping)))
+        if update["unmet"]:
+            missed = bounded("; ".join(update["unmet"]), 8_000)
+            key = f"{request.task_id}/{request.commit}/acceptance"
+            failure = FailureReport(key=key, what="The running service was not as asked", evidence=missed)
+            await beating(self.platform.report_failure(request.project_id, failure))
+        return update
 
     @activity.defn(name=ActivityName.ACCEPTANCE_STOP)
     async def stop_acceptance(self, stopping: AcceptanceStop) -> Done:

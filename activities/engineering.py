@@ -12,11 +12,13 @@ from temporalio import activity
 from activities.ended import refuse_if_ended
 from activities.following import beating, followed, or_stop, to_the_end
 from activities.ports import Follow, Forge, PlanReader, Platform, Tester, WorkflowClient
+from contracts import memory
 from contracts.agent_workers import SendMessageCommand, TurnOutcome
 from contracts.base import MAX_TEXT
 from contracts.criteria import Criterion, verdict_text
 from contracts.errors import ErrorClass, ErrorCode, OrchestratorError, bounded, end_of
 from contracts.names import ActivityName
+from contracts.outside_text import cleaned
 from contracts.planning import KeepChecks
 from contracts.states import AcceptanceMode, AgentKind, CriterionState
 from contracts.steps import (
@@ -71,6 +73,8 @@ class EngineeringState(TypedDict, total=False):
     retires: list[str]
     taken_back: list[str]
     plan_hash: str
+    part: dict[str, Any]
+    expected: dict[str, Any] | None
     accepted: bool
     taken_as_is: bool
     judged: list[dict[str, Any]]
@@ -137,7 +141,12 @@ class EngineeringNodes:
             commit=state["commit"],
         )
         work = followed(self.platform, request.task_id, lambda follow: self._verified(request, follow))
-        return _after_verification(state, await or_stop(work, lambda: self.tester.stop(request)))
+        found = await or_stop(work, lambda: self.tester.stop(request))
+        if not found.passed and found.failure_class == "code":
+            key = f"{request.task_id}/{request.commit}/checks"
+            failure = memory.FailureReport(key=key, what="Checks were red", evidence=found.evidence)
+            await beating(self.platform.report_failure(request.project_id, failure))
+        return _after_verification(state, found)
 
     async def _verified(self, request: VerificationRequest, follow: Follow) -> VerificationResult:
         wanted = AnalysisRequest(project_id=request.project_id, repository=request.repository, commit=request.commit)
@@ -173,6 +182,8 @@ class EngineeringNodes:
         result = await to_the_end(self.forge.publish(request))
         if result.status == "published" and state.get("judged"):
             await beating(self.platform.keep_checks(state["project_id"], state["task_id"], _promises(state)))
+        if result.status == "published":
+            await self._tell_memory(state, result.commit)
         update: EngineeringState = {
             "publish_status": result.status,
             "commit": result.commit,
@@ -180,7 +191,16 @@ class EngineeringNodes:
         }
         if result.files_changed:
             update["files_changed"] = result.files_changed[:500]
+        if result.status == "published":
+            await self._tell_memory(state, result.commit)
         return update
+
+    async def _tell_memory(self, state: EngineeringState, commit: str) -> None:
+        """People see the memory as main has it."""
+        _, files = await beating(self.forge.mirror(state["repository"]).read_files(commit, [memory.PATH]))
+        text = cleaned(files.get(memory.PATH, ""))[: memory.MAX_MEMORY]
+        told = memory.MemoryPublished(task_id=state["task_id"], commit=commit, text=text)
+        await beating(self.platform.memory_published(state["project_id"], told))
 
 
 def _summary(state: EngineeringState) -> str:

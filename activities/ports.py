@@ -15,12 +15,15 @@ from contracts.artifacts import ArtifactRef
 from contracts.costs import CostEstimate, CostEstimateRequest
 from contracts.departments import DeployMessage, DeployResult, ScaffolderMessage
 from contracts.maintenance import OpenTask, Tidied, WorkflowEnding
+from contracts.memory import FailureReport, MemoryPublished, MemoryToWrite
 from contracts.models import ModelBudget, ModelSpending, ModelTurn, OpenModelTurn, RaiseModelBudget
 from contracts.nouns import DeploymentDTO, DeploymentRecord, PortAllocationDTO, ReleaseHealth, ServerDTO
+from contracts.parts import WorkPart
 from contracts.planning import (
     CheckWriting,
     Judge,
     KeepChecks,
+    PartsRequest,
     Plan,
     PlanRequest,
     ProjectChecks,
@@ -185,7 +188,11 @@ class Acceptance(Protocol):
 
 
 class Planner(Protocol):
-    """Says what done means, before anything is built."""
+    """Says what done means, before anything is built, and divides what is too large for one piece of work."""
+
+    async def divide(self, request: PartsRequest, follow: Follow) -> list[WorkPart]:
+        """The parts of the wish, each in its words and together with all of them; fewer than two for a wish in one
+        piece. The same again for a repeated call."""
 
     async def plan(self, request: PlanRequest, follow: Follow) -> Plan:
         """The spec with criteria that quote the words of the wish, and what the wish takes back. The same again for a
@@ -270,6 +277,15 @@ class Platform(Protocol):
 
     async def keep_checks(self, project_id: str, task_id: str, kept: KeepChecks) -> None:
         """What the task has proposed and was met is promised from now on; what it retires is not. Repeatable."""
+
+    async def memory_to_write(self, project_id: str, task_id: str) -> MemoryToWrite:
+        """What the project's memory has that its repository has not; the task writes it before it begins."""
+
+    async def report_failure(self, project_id: str, failure: FailureReport) -> None:
+        """Remember what went wrong; the same failure again changes nothing."""
+
+    async def memory_published(self, project_id: str, published: MemoryPublished) -> None:
+        """The memory as main has it now. Repeatable."""
 
     async def record_worker(self, projection: AgentWorkerProjection) -> AgentWorkerAck: ...
 

@@ -7,7 +7,9 @@ from pydantic import Field, StringConstraints
 from contracts.artifacts import ArtifactRef
 from contracts.base import BaseMessage, BaseResult, CommitSha, Identifier, Text, UserId
 from contracts.criteria import Criteria
+from contracts.memory import MemoryToWrite
 from contracts.models import ModelName
+from contracts.parts import MAX_PARTS, PartDone, PartOf, WorkPart
 from contracts.project_settings import MAX_WATCH_S
 from contracts.project_spec import ProjectName, ProjectSlug, ProjectSpec
 from contracts.retries import OptionalStep, WorkDone
@@ -26,7 +28,7 @@ class EngineeringMessage(BaseMessage):
     `parent_workflow_id` is told when a question is asked and closed. At a limit of a model,
     `fallback_agents` take over in their order, `cheaper_model` is what a person can change to, and `wait_for_limits`
     says whether a usage window is waited out without asking. `done` is what an earlier attempt has finished, `advice`
-    what a person has said since.
+    what a person has said since. `part` is set for a part of a larger wish.
     """
 
     task_id: Identifier
@@ -53,6 +55,7 @@ class EngineeringMessage(BaseMessage):
     done: WorkDone | None = None
     advice: Text = ""
     skip: list[OptionalStep] = Field(default_factory=list, max_length=10)
+    part: PartOf | None = None
 
 
 class EngineeringResult(BaseResult):
@@ -103,7 +106,8 @@ class DeployResult(BaseResult):
 class DeliveryMessage(BaseMessage):
     """One wish to one URL: engineering, then deploy. Input of workflow `delivery`.
 
-    The last fields are for its engineering; if `done` is published, it goes straight to the deploy.
+    Most fields are for its engineering; if `done` is published, it goes straight to the deploy. With `in_parts` a large
+    wish is divided; `parts` are those that an earlier attempt had, and `parts_done` what it has finished of them.
     """
 
     task_id: Identifier
@@ -129,6 +133,9 @@ class DeliveryMessage(BaseMessage):
     done: WorkDone | None = None
     advice: Text = ""
     skip: list[OptionalStep] = Field(default_factory=list, max_length=10)
+    in_parts: bool = False
+    parts: list[WorkPart] = Field(default_factory=list, max_length=MAX_PARTS)
+    parts_done: list[PartDone] = Field(default_factory=list, max_length=MAX_PARTS)
 
 
 class DeliveryResult(BaseResult):
@@ -142,7 +149,9 @@ class DeliveryResult(BaseResult):
 
 
 class ScaffolderMessage(BaseMessage):
-    """`branch` is where modules are added that the project does not have yet; without it none are."""
+    """`branch` is where modules are added that the project does not have yet, and what its memory has got since;
+    without it neither is.
+    """
 
     project_id: Identifier
     repo_full_name: RepositoryFullName
@@ -150,6 +159,7 @@ class ScaffolderMessage(BaseMessage):
     modules: list[str]
     description: Text = ""
     branch: str = Field(default="", max_length=200)
+    memory: MemoryToWrite | None = None
 
 
 class ProvisionerMessage(BaseMessage):

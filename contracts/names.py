@@ -43,6 +43,7 @@ class ActivityName:
     DEPLOYMENT_CHOOSE: Final = "deployment.choose"
     MAINTENANCE_WATCH: Final = "maintenance.watch"
     MAINTENANCE_TIDY: Final = "maintenance.tidy"
+    PARTS_PLAN: Final = "parts.plan"
     SERVICES_LOOK: Final = "services.look"
 
 

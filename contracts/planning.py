@@ -12,6 +12,7 @@ from pydantic import AwareDatetime, Field, StringConstraints
 from contracts.acceptance import MAX_CHECKS, MAX_CHECKS_BYTES, AcceptanceCheck, AcceptanceChecks, AcceptanceRequest
 from contracts.base import Contract, Identifier, Page, ShortText, UserId
 from contracts.criteria import MAX_CRITERIA, Criteria, Criterion
+from contracts.parts import MAX_PARTS, WorkPart
 from contracts.project_spec import ProjectSpec
 from contracts.states import AgentKind
 from contracts.steps import Step
@@ -62,6 +63,19 @@ class PlanRequest(Step):
     judge: Judge
     spec: ProjectSpec
     promises: list[Promise] = Field(default_factory=list, max_length=MAX_KEPT)
+
+
+class PartsRequest(Step):
+    """Divide the wish of `spec` into parts, if it is a large one."""
+
+    judge: Judge
+    spec: ProjectSpec
+
+
+class PartsPlan(Step):
+    """Fewer than two `parts`: it is done in one piece."""
+
+    parts: list[WorkPart] = Field(default_factory=list, max_length=MAX_PARTS)
 
 
 class Plan(Step):

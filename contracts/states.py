@@ -78,6 +78,16 @@ class TaskState(StrEnum):
         return self in {TaskState.COMPLETED, TaskState.FAILED, TaskState.CANCELLED}
 
 
+class PartState(StrEnum):
+    """Of a part of a large wish. `blocked`: a part that it waits for has failed."""
+
+    OPEN = "open"
+    RUNNING = "running"
+    BLOCKED = "blocked"
+    COMPLETED = "completed"
+    FAILED = "failed"
+
+
 class Stage(StrEnum):
     """The step of a task, of whatever kind; also the search attribute `Stage`."""
 

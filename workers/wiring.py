@@ -17,6 +17,7 @@ from activities.deployment import DevopsNodes
 from activities.engineering import EngineeringNodes
 from activities.health import HealthActivities
 from activities.maintenance import MaintenanceActivities
+from activities.parts import PartsActivities
 from activities.ports import (
     Acceptance,
     AgentRuntime,
@@ -120,7 +121,7 @@ def build_langgraph_plugin(ports: Ports) -> LangGraphPlugin:
 def build_activities(ports: Ports) -> list[Any]:
     """Every activity that is not a node of a graph."""
     projection = ProjectionActivities(ports.platform)
-    repository = RepositoryActivities(ports.forge, ports.workspaces)
+    repository = RepositoryActivities(ports.forge, ports.workspaces, ports.platform)
     agent = AgentActivities(ports.runtime, ports.platform)
     departments = DepartmentActivities(ports.workflow_client)
     devops = DevopsNodes(ports.forge, ports.plans, ports.platform, ports.target)
@@ -146,6 +147,7 @@ def build_activities(ports: Ports) -> list[Any]:
         devops.revert,
         devops.choose,
         devops.operate,
+        PartsActivities(ports.planner, ports.platform).plan,
         maintenance.watch,
         maintenance.tidy,
         HealthActivities(ports.target, ports.platform).look,

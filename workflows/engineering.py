@@ -151,6 +151,8 @@ class EngineeringWorkflow:
             return state
         if state.get("stopped_at_limit"):
             raise failures.failure(ErrorCode.STOPPED_AT_LIMIT, continuing.stopped(self._message))
+        if self._message.part and acceptance_rules.is_declined(state):
+            raise failures.plan_declined()
         raise failures.failure(ErrorCode.STOPPED_BY_PERSON, "Stopped by a person's answer; nothing was published.")
 
     def _first_state(self, scaffold: ScaffoldResult) -> dict[str, Any]:
@@ -170,11 +172,14 @@ class EngineeringWorkflow:
 
     def _planned_state(self) -> dict[str, Any]:
         """What the nodes that older messages do not ask for need besides."""
-        asked = {"acceptance": self._message.acceptance.value, "plan_approval": self._message.plan_approval.value}
+        message = self._message
+        asked: dict[str, Any] = {"acceptance": message.acceptance.value, "plan_approval": message.plan_approval.value}
         if not acceptance_rules.is_planned(asked):
             return {}
-        spec = rules.spec_of(self._message).model_dump(mode="json")
-        judge = {"judge": self._message.agent.value, "user_id": self._message.user_id}
+        spec = rules.spec_of(message).model_dump(mode="json")
+        judge = {"judge": message.agent.value, "user_id": message.user_id}
+        if message.part:
+            asked["part"] = message.part.model_dump(mode="json")
         return {**asked, **judge, "project_name": self._name, "spec": spec}
 
     def _entered(self, node: str, state: dict[str, Any]) -> None:

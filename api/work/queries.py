@@ -8,8 +8,10 @@ from api.releases import replies
 from api.releases.queries import list_of_project
 from api.tables import TaskRow
 from api.visibility import is_visible
+from api.work import retrying
 from contracts import ids
 from contracts.nouns import DeployStart
+from contracts.parts import PartDone
 from contracts.rollback import check_rollback
 from contracts.states import DeployAction, TaskKind
 
@@ -32,6 +34,16 @@ async def find_engineering(session: AsyncSession, top: TaskRow) -> TaskRow | Non
     if top.kind == TaskKind.DELIVERY:
         return await session.get(TaskRow, ids.child_task_id(top.id, TaskKind.ENGINEERING))
     return top if top.kind == TaskKind.ENGINEERING else None
+
+
+async def parts_done(session: AsyncSession, top: TaskRow) -> list[PartDone]:
+    """What the tasks that have worked on the parts of a delivery have finished, over all attempts."""
+    found: list[PartDone] = []
+    for part in retrying.parts_of(top):
+        row = await session.get(TaskRow, part.task_id) if part.task_id else None
+        if (done := retrying.done_of_part(row)) is not None:
+            found.append(PartDone(number=part.number, done=done))
+    return found
 
 
 async def check_release(session: AsyncSession, body: DeployStart) -> None:

@@ -14,6 +14,7 @@ command-projects = My projects
 command-tasks = My latest tasks
 command-status = What's running now
 command-cost = What agents have cost
+command-memory = What agents know of a project
 command-cancel = Stop a running task
 command-language = Change the language
 command-help = What I can do
@@ -27,6 +28,7 @@ help = Send me a sentence, and I'll reply with a link to a running service.
     /tasks: your latest tasks
     /status: what's running now
     /cost: what agents have cost this month
+    /memory <i>project</i>: what agents know of a project
     /cancel: stop a running task
     /language: Russian or English
     When I ask a question, press a button or reply to the question.
@@ -58,6 +60,12 @@ cost-title = <b>Costs in { $month }: ${ $usd }</b>
 cost-none = Agents have cost nothing this month.
 cost-line = <b>{ $name }</b>: ${ $usd }, requests: { $requests }
 cost-unknown = The use or the price of some requests is not known ({ $requests }); they count for ${ $usd }.
+memory = <b>{ $name }: what agents know</b>
+    { $text }
+
+    To change it: <code>orchestrator project memory edit { $name }</code>
+memory-empty = Nothing yet: the first finished task begins it.
+memory-none = I know no such project of yours. /projects lists them.
 cancel-ask = Which task should I stop?
 cancel-none = There are no running tasks to stop.
 cancel-button = Stop: { $title }
@@ -97,6 +105,10 @@ not-checked = <b>Not checked:</b>
 not-built = <b>Not built:</b>
 not-built-line = • { $words }
 not-built-more = … and { $count } more: <code>orchestrator task show { $task_id }</code>
+part-line = { $icon } { $number }. { $title }
+part-blocked = { $line } — blocked by { $by }
+task-cost = Models cost { $usd }.
+task-cost-expected = Models cost { $usd }; { $expected } were expected ({ $error }; earlier tasks: { $count }).
 screenshot-caption = A page of { $project }
 screen-failed = ❌ <b>{ $project }: not completed</b>
     <i>{ $wish }</i>

@@ -5,6 +5,7 @@ from tenacity import AsyncRetrying, RetryError, retry_if_exception, stop_after_d
 from cli.client.asking import Asking
 from cli.terminal.exits import ExitCode
 from cli.terminal.output import Output
+from cli.terminal.plans import cost_line, part_lines
 from contracts.criteria import built, not_built, not_checked, reason
 from contracts.errors import ErrorCode, OrchestratorError
 from contracts.names import LINK_OF, SCREENSHOT
@@ -164,8 +165,12 @@ def ending_code(task: TaskDTO) -> ExitCode:
     return ExitCode.FAILED if task.state in {TaskState.FAILED, TaskState.CANCELLED} else ExitCode.OK
 
 
-def show_ending(task: TaskDTO, out: Output, clone_url: str | None = None) -> None:
-    """The result of a finished task, or why it failed, and the next command to run."""
+def show_ending(task: TaskDTO, out: Output, clone_url: str | None = None, *, plan: bool = True) -> None:
+    """The result of a finished task, or why it failed, and what to run next; with `plan` parts and price, too."""
+    if plan:
+        for line in part_lines(task):
+            out.tell(line)
+        out.facts([("Cost", cost_line(task.cost, ended=task.state.is_final))])
     if task.state is TaskState.COMPLETED:
         out.say(f"{task.id} completed", style="bold green")
         out.facts([*_result_facts(task), ("Clone", f"git clone {clone_url}" if clone_url else None)])

@@ -32,7 +32,7 @@ HISTORIES = ROOT / "tests" / "replay" / "histories"
 GOLDEN: dict[str, tuple[str, ...]] = {
     WorkflowName.DELIVERY: (
         "happy", "missing-secret", "crash-on-start", "joins-a-deploy", "cancel-in-engineering", "cancel-in-deploy",
-        "cancel-behind-a-deploy", "watched", "begun-again",
+        "cancel-behind-a-deploy", "watched", "begun-again", "in-parts-blocked", "in-parts-retried",
     ),
     WorkflowName.ENGINEERING: (
         "happy", "iteration", "repair", "same-failure", "empty-claim", "agent-fails", "question", "cancel-scaffold",

@@ -102,11 +102,20 @@ def told_of_built(built: EngineeringResult) -> str:
 
 def built(message: DeliveryMessage) -> EngineeringResult | None:
     """The result of an earlier attempt's engineering, whose commit main has; None when there is work to do."""
-    done = message.done
+    return _result(f"{message.request_id}/engineering", message.done)
+
+
+def parts_built(message: DeliveryMessage) -> list[tuple[int, str, EngineeringResult]]:
+    """Number, task and result of each part that an earlier attempt has brought to main."""
+    found = ((one, _result(one.done.task_id, one.done)) for one in message.parts_done)
+    return [(one.number, one.done.task_id, result) for one, result in found if result is not None]
+
+
+def _result(request_id: str, done: WorkDone | None) -> EngineeringResult | None:
     if done is None or not done.published or done.commit is None:
         return None
     return EngineeringResult(
-        request_id=f"{message.request_id}/engineering",
+        request_id=request_id,
         status=ResultStatus.SUCCESS,
         commit_sha=done.commit,
         branch=done.branch,

@@ -196,6 +196,13 @@ async def test_internal_routes_are_closed_to_everybody_but_the_platform(api: Api
         ("GET", f"/internal/projects/{mine.project_id}/checks", None),
         ("PUT", f"/internal/projects/{mine.project_id}/checks/proposed/t", {"written_from": "0" * 64}),
         ("POST", f"/internal/projects/{mine.project_id}/checks/proposed/t/keep", {}),
+        ("GET", f"/internal/projects/{mine.project_id}/memory?task_id=t", None),
+        ("POST", f"/internal/projects/{mine.project_id}/memory/failures", {"key": "k", "what": "w"}),
+        (
+            "PUT",
+            f"/internal/projects/{mine.project_id}/memory/published",
+            {"task_id": "t", "commit": "a" * 40, "text": "t"},
+        ),
         ("GET", "/internal/tasks", None),
         ("GET", "/internal/workers", None),
         ("PUT", f"/internal/workers/{mine.worker_id}", agent_worker(1, mine.project_id, seq=99)),

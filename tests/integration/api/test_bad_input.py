@@ -148,6 +148,9 @@ def bodies_of_checks() -> dict[str, dict[str, Any]]:
             "written_from": "0" * 64, "criteria": [criterion], "retires": ["k-1"], "checks": [check],
             "not_checkable": {"c-2": "r"}, "needs_description": False,
         },
+        "PUT /projects/{project_id}/memory": {"text": "t", "revision": None},
+        "POST /internal/projects/{project_id}/memory/failures": {"key": "k", "what": "w", "evidence": "e"},
+        "PUT /internal/projects/{project_id}/memory/published": {"task_id": "t-1", "commit": "a" * 40, "text": "t"},
         "POST /internal/projects/{project_id}/checks/proposed/{task_id}/keep": {"met": ["c-1"], "given_up": ["k-1"]},
     }  # fmt: skip
 

@@ -9,11 +9,14 @@ from activities.ports import Follow
 from contracts.acceptance import AcceptanceCheck, AcceptanceRequest, AcceptanceResult, CheckResult, HttpStep
 from contracts.base import utc_now
 from contracts.criteria import Criterion, Proof
+from contracts.memory import FailureReport, MemoryPublished, MemoryToWrite
+from contracts.parts import WorkPart
 from contracts.planning import (
     CheckWriting,
     Judge,
     KeepChecks,
     KeptCheck,
+    PartsRequest,
     Plan,
     PlanRequest,
     ProjectChecks,
@@ -38,6 +41,19 @@ class PromisingPlatform(FakePlatform):
         self.proposed[task_id] = checks
         return checks
 
+    failures: dict[str, FailureReport] = field(default_factory=dict)
+    memories: list[MemoryPublished] = field(default_factory=list)
+    to_remember: MemoryToWrite = field(default_factory=MemoryToWrite)
+
+    async def memory_to_write(self, project_id: str, task_id: str) -> MemoryToWrite:
+        return self.to_remember
+
+    async def report_failure(self, project_id: str, failure: FailureReport) -> None:
+        self.failures.setdefault(failure.key, failure)
+
+    async def memory_published(self, project_id: str, published: MemoryPublished) -> None:
+        self.memories.append(published)
+
     async def keep_checks(self, project_id: str, task_id: str, kept: KeepChecks) -> None:
         proposed = self.proposed.pop(task_id, None)
         if proposed is None:
@@ -60,6 +76,14 @@ class FakePlanner:
     asked: list[PlanRequest] = field(default_factory=list)
     stopped: list[Judge] = field(default_factory=list)
     step: Step = field(default_factory=Step)
+    parts: list[WorkPart] = field(default_factory=list)
+    divided: list[PartsRequest] = field(default_factory=list)
+    dividing: Step = field(default_factory=Step)
+
+    async def divide(self, request: PartsRequest, follow: Follow) -> list[WorkPart]:
+        await self.dividing.pass_through(follow)
+        self.divided.append(request)
+        return self.parts
 
     async def plan(self, request: PlanRequest, follow: Follow) -> Plan:
         await self.step.pass_through(follow)
