@@ -285,7 +285,7 @@ def _tell_ready(parts: Parts, out: Output, *, fresh: list[str], login: str | Non
             ("   Web UI, encrypted", settings.ui_url if login else None),
             *((f"   {label}", fact) for label, fact in runtime_facts(parts)),
             *((f"   {label}", fact) for label, fact in (models.lines(settings.model_proxy_url) if models else [])),
-            ("   Without a key", parts.without_a_key),
+            ("   Temporal access", parts.without_a_key),
             ("   Keys", settings.codec_key_file.parent),
             ("   Logs", settings.logs_dir),
         ]

@@ -73,14 +73,14 @@ class ModelFacts:
             model = self.settings["model"].value
             return f"{self.agent.value}, {f'with {model}' if model else 'with the model of its own choice'}"
         if not self.keys:
-            return "a script, no model" + ("" if self.accounts is None else ": there is no key for models")
+            return "a script, no model"
         return "a script, no model, although there is a key: the setting `agent` or ORCHESTRATOR_AGENT says so"
 
     def _models(self, url: str) -> str | None:
         if self.accounts is None:
             return None
         if not self.keys:
-            return "none: no key"
+            return "no key. With ANTHROPIC_API_KEY or OPENAI_API_KEY for `orchestrator up` real agents work"
         return f"by the model proxy at {url}: " + "; ".join(self._account(name) for name in self.keys)
 
     def _account(self, name: str) -> str:

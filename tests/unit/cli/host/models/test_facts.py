@@ -39,11 +39,10 @@ def test_a_key_shows_agent_model_proxy_and_budget() -> None:
     assert found.document()["budgets_usd"]["task_budget_usd"] == 10.0
 
 
-def test_without_a_key_it_is_a_script_and_no_budget() -> None:
-    assert told(facts({})).splitlines() == [
-        "Agent: a script, no model: there is no key for models",
-        "Models: none: no key",
-    ]
+def test_without_a_key_it_is_a_script_and_no_budget_and_what_a_key_does_is_said() -> None:
+    script, models = told(facts({})).splitlines()
+    assert script == "Agent: a script, no model"
+    assert "ANTHROPIC_API_KEY" in models
 
 
 def test_a_script_that_was_chosen_beside_a_key_is_not_silent() -> None:
