@@ -30,13 +30,15 @@ def refuse_others(settings: Settings, *user_ids: int) -> None:
         raise _refused("Work runs as processes of this machine, which are for one trusted person: its operator.")
 
 
+def agents_are_processes(settings: Settings) -> bool:
+    report = RuntimeReport.read(settings.runtime_report_file)
+    return settings.runtime == "process" or (report is not None and report.work == "processes")
+
+
 def refuse_model(settings: Settings, agent: AgentKind) -> None:
     """Raises CONTAINERS_NEEDED if agents run as processes and a model drives this one: its programs are in images, and
     nobody knows beforehand which commands it runs."""
-    report = RuntimeReport.read(settings.runtime_report_file)
-    if agent is not AgentKind.SCRIPTED and (
-        settings.runtime == "process" or (report is not None and report.work == "processes")
-    ):
+    if agent is not AgentKind.SCRIPTED and agents_are_processes(settings):
         raise model_refused(agent)
 
 
@@ -44,9 +46,9 @@ def model_refused(agent: AgentKind) -> OrchestratorError:
     return OrchestratorError(
         ErrorCode.CONTAINERS_NEEDED,
         f"The agent {agent.value} follows a model and works in containers only, and here work runs as processes: no "
-        "Docker Engine answered when the platform began, or ORCHESTRATOR_RUNTIME=process asks for that. Set up Docker: "
-        f"{_DOCKER}. If the platform runs, `orchestrator down` before it begins again. Without Docker only the "
-        "scripted agent works (ORCHESTRATOR_AGENT=scripted, `--agent scripted`).",
+        "Docker Engine answers (or answered when the platform began), or ORCHESTRATOR_RUNTIME=process asks for that. "
+        f"Set up Docker: {_DOCKER}. If the platform runs, `orchestrator down` before it begins again. Without Docker "
+        "only the scripted agent works (ORCHESTRATOR_AGENT=scripted, `--agent scripted`).",
     )
 
 

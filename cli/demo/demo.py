@@ -26,6 +26,7 @@ from contracts.base import new_id
 from contracts.errors import ErrorCode, OrchestratorError
 from contracts.nouns import DeliveryStart, ProjectCreate, ProjectDTO, TaskDTO
 from contracts.states import AgentKind, TaskState
+from contracts.wording import counted
 from runtime import process_mode
 from runtime.api_client import ApiClient
 from runtime.settings import Settings
@@ -94,7 +95,17 @@ async def _deliver(settings: Settings, api: ApiClient, sentence: str, out: Outpu
     if task.state is not TaskState.COMPLETED:
         out.advise(f"The demo ended without a URL. Next: orchestrator task logs {task.id}; orchestrator doctor")
         return code or ExitCode.FAILED
+    await _say_cost(api, project, out)
     return await _ask_service(settings, project, task, out)
+
+
+async def _say_cost(api: ApiClient, project: ProjectDTO, out: Output) -> None:
+    """What the models of this project have cost; nothing where there was none."""
+    total = (await api.costs(project_id=project.id)).total
+    out.document({"cost": total.model_dump(mode="json")})
+    if total.requests:
+        unknown = f", {total.unknown_requests} of them of unknown cost" if total.unknown_requests else ""
+        out.say(f"Cost     ${total.cost_usd:.4f}, {counted(total.requests, 'request')}{unknown}")
 
 
 async def _refuse_without_containers(settings: Settings) -> None:
@@ -124,7 +135,7 @@ async def _agent(api: ApiClient, settings: Settings) -> AgentKind:
 def _say_who_works(agent: AgentKind, settings: Settings, out: Output) -> None:
     out.document({"agent": agent.value})
     if agent is not AgentKind.SCRIPTED:
-        out.advise(f"The agent is {agent.value}, which works with a model. What it costs: `orchestrator cost`.")
+        out.advise(f"The agent is {agent.value}, which follows a model. What it costs: `orchestrator cost`.")
         return
     if settings.has_model_key:
         out.advise(

@@ -13,6 +13,7 @@ from contracts.costs import CostReport
 from contracts.errors import OrchestratorError
 from contracts.project_settings import SettingDTO
 from contracts.states import AgentKind
+from runtime import process_mode
 from runtime.api_client import ApiClient
 from runtime.model_vendors import ACCOUNT_OF, KEY_NAMES
 
@@ -23,11 +24,13 @@ _BUDGETS = {"turn_budget_usd": "a turn", "task_budget_usd": "a task", "project_b
 @dataclass(frozen=True)
 class ModelFacts:
     """`settings`: those of the installation, by name. `accounts`: as the proxy tells of them; empty where none runs,
-    None where it cannot be asked. `spent_usd`: by everybody in this month."""
+    None where it cannot be asked. `spent_usd`: by everybody in this month. `in_processes`: whether agents work as
+    processes of this machine."""
 
     settings: dict[str, SettingDTO]
     accounts: Accounts | None
     spent_usd: float
+    in_processes: bool = False
 
     @property
     def agent(self) -> AgentKind:
@@ -42,6 +45,8 @@ class ModelFacts:
     def trouble(self) -> str | None:
         """Why the agent of new work cannot use its model; None if nothing is known to be in its way."""
         account = ACCOUNT_OF.get(self.agent)
+        if account is not None and self.in_processes:
+            return process_mode.model_refused(self.agent).message
         if account is None or self.accounts is None or account in self.keys:
             return None
         name = KEY_NAMES[account]
@@ -112,7 +117,7 @@ async def model_facts(parts: Parts, api: ApiClient) -> ModelFacts:
     except OrchestratorError:
         # That it does not answer is said where parts are listed.
         accounts = None
-    return ModelFacts(settings, accounts, report.total.cost_usd)
+    return ModelFacts(settings, accounts, report.total.cost_usd, process_mode.agents_are_processes(parts.settings))
 
 
 async def _accounts(parts: Parts) -> Accounts | None:

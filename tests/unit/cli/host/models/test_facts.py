@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -56,6 +57,13 @@ def test_an_agent_whose_key_is_missing_is_trouble_with_a_way_out() -> None:
     assert facts({"anthropic": ANTHROPIC}, agent="opencode").trouble is None
     assert facts(None, agent="codex").trouble is None, "with Compose only the proxy knows its keys"
     assert ("Models", None) in facts(None, agent="codex").lines(""), "facts without a value are left out"
+
+
+def test_an_agent_that_needs_containers_and_has_none_is_trouble_too() -> None:
+    found = facts({"anthropic": ANTHROPIC}, agent="claude-code")
+    assert found.trouble is None
+    assert "DOCKER=install" in str(replace(found, in_processes=True).trouble)
+    assert replace(facts({}), in_processes=True).trouble is None, "the script works anywhere"
 
 
 @pytest.mark.parametrize(
