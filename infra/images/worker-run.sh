@@ -16,6 +16,8 @@ set -- /usr/bin/timeout --foreground --kill-after=5 "$timeout_s" "$@"
 own=$directory/number
 [ -f "$own" ] || own=/etc/hostname
 read -r container <"$own" || exit 75
+# The agent of an earlier turn may have written there: a number, and no way to another directory.
+[ "$own" = /etc/hostname ] || case $container in '' | *[!0-9a-f]*) exit 75 ;; esac
 mine=$directory/$container
 
 # Looked for, since a file is the only thing that can be brought through the engine: 30 s, of which 0.1 s are usual.

@@ -396,5 +396,8 @@ async def test_an_operator_may_trust_everybody_with_the_machine(tmp_path: Path) 
     async with running_api(tmp_path, runtime="process", trust_processes=True) as api:
         _, member = await api.new_user()
         project_id = await api.new_project(member)
-        started = await api.http.post("/engineering", json=wish(project_id, agent="claude-code"), headers=member)
+        started = await api.http.post("/engineering", json=wish(project_id), headers=member)
         assert started.status_code == 202, started.text
+        refused = await api.http.post("/engineering", json=wish(project_id, agent="claude-code"), headers=member)
+        assert refused.json()["code"] == "CONTAINERS_NEEDED", "its programs are in images, whoever is trusted"
+        assert "DOCKER=install" in refused.json()["detail"]

@@ -187,7 +187,8 @@ async def test_programs_of_the_machine_hear_whether_the_vendors_take_the_keys(mo
     assert plain["accounts"]["anthropic"] == {"key": True, "base_url": models.vendor.url, "limit": None}
     assert models.vendor.asked == []
     checked = (await models.http.get("/health", params={"check": "1"})).json()
-    assert {name: told["checked"] for name, told in checked["accounts"].items()} == {"anthropic": "ok", "openai": "ok"}
+    verdicts = {name: told["check"]["verdict"] for name, told in checked["accounts"].items()}
+    assert verdicts == {"anthropic": "taken", "openai": "taken"}
     assert [asked.path for asked in models.vendor.asked] == ["/v1/models", "/v1/models"]
     await models.http.get("/health", params={"check": "1"})
     assert len(models.vendor.asked) == 2

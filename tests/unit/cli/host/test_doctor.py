@@ -60,7 +60,7 @@ def test_processes_say_for_whom_they_are(tmp_path: Path, monkeypatch: pytest.Mon
 def test_containers_have_no_warning(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path)
     report(settings, work="containers", services="containers", as_root="Python is out of reach")
-    assert [label for label, _ in runtime_facts.runtime_facts(Parts(settings))] == ["Runtime", "Models"]
+    assert [label for label, _ in runtime_facts.runtime_facts(Parts(settings))] == ["Runtime"]
     assert doctor._trust(settings).verdict == "ok"
 
 
