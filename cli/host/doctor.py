@@ -183,14 +183,14 @@ def _package(name: str) -> Finding:
 
 
 def _agent_image(settings: Settings) -> Finding:
-    """Whether the image of the agent of new work is there. Agents that follow a model are programs of images, whatever is installed here."""
+    """Agents that follow a model are programs of images, whatever is installed on this machine."""
     name = settings.agent_for_new_work.value
     report = RuntimeReport.read(settings.runtime_report_file)
     said = report.agent_images.get(name) if report is not None else None
     if said is not None:
         return Finding(f"image of {name}", "problem" if "missing" in said else "ok", said)
     if settings.agent_for_new_work is AgentKind.SCRIPTED:
-        return Finding(f"image of {name}", "ok", "new work uses it; it needs no image of its own")
+        return Finding(f"image of {name}", "ok", "it needs none of its own")
     return Finding(f"image of {name}", "optional", "its image is built at its first use", "it takes some minutes")
 
 

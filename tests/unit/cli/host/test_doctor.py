@@ -89,7 +89,7 @@ def test_what_docker_uses_is_shown_where_work_is_in_containers(tmp_path: Path, m
 
 def test_the_agent_of_new_work_is_a_program_of_an_image_whatever_is_installed_here(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path, agent=AgentKind.CODEX)
-    assert doctor._agent(settings).found == "its image is built at its first use"
+    assert doctor._agent_image(settings).found == "its image is built at its first use"
     report(settings, work="containers", services="containers", agent_images={"codex": "its image is there"})
-    assert (doctor._agent(settings).verdict, doctor._agent(settings).found) == ("ok", "its image is there")
+    assert (doctor._agent_image(settings).verdict, doctor._agent(settings).found) == ("ok", "its image is there")
     assert doctor._agent(Settings(home=tmp_path, agent=AgentKind.SCRIPTED)).verdict == "ok"
