@@ -48,7 +48,7 @@ async def open_turn(session: AsyncSession, vault: Vault, body: OpenModelTurn, de
 async def _has_asked(session: AsyncSession, row: ModelTurnRow) -> bool:
     """Whether a request of the turn was sent."""
     of_turn = (col(ModelRequestRow.worker_id) == row.worker_id) & (col(ModelRequestRow.turn) == row.turn)
-    return bool((await session.scalars(select(select(ModelRequestRow.id).where(of_turn).exists()))).one())
+    return (await session.scalars(select(col(ModelRequestRow.id)).where(of_turn).limit(1))).first() is not None
 
 
 async def _opened(session: AsyncSession, vault: Vault, body: OpenModelTurn) -> tuple[ModelTurnRow, str]:
