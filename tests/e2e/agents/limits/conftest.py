@@ -64,6 +64,22 @@ def fault(status: int, **fields: Any) -> Step:
     return Step.model_validate({"do": Do.STATUS, "status": status, "times": 1, **fields})
 
 
+def run(command: str) -> Step:
+    """The agent runs a command."""
+    return Step.model_validate({"do": Do.RUN, "text": command})
+
+
+def commits(text: str, message: str = "It is there.") -> list[Step]:
+    """The agent commits what is there, and reports that it is done."""
+    found = [{"do": Do.COMMIT, "text": text}, {"do": Do.DONE, "text": message}]
+    return [Step.model_validate(one) for one in found]
+
+
+def gives_up(text: str) -> Step:
+    """The agent reports that it cannot do it."""
+    return Step.model_validate({"do": Do.FAIL, "text": text})
+
+
 async def serves_notes(url: str) -> bool:
     """Whether what was asked for is online."""
     async with httpx.AsyncClient(timeout=20) as http:
