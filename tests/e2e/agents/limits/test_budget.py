@@ -57,4 +57,3 @@ async def test_a_loop_ends_within_one_request_asks_and_goes_on_after_a_plus(limi
     report = await stack.ok("cost", "--by", "task")
     counted = sum(row["cost_usd"] for row in report["items"] if str(row["key"]).endswith(task["id"].partition("-")[2]))
     assert counted == pytest.approx(float(total)), "what people read is what the vendor bills"
-
