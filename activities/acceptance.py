@@ -6,13 +6,14 @@ wish and the API description of the running service.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from pydantic import ValidationError
 from temporalio import activity
 
 from activities.engineering import EngineeringState
 from activities.following import beating, followed, or_stop, to_the_end
+from activities.model_turns import AtLimit, parked
 from activities.ports import Acceptance, ApiDescriptions, CheckWriter, Follow, Planner, Platform
 from contracts.acceptance import AcceptanceRequest, AcceptanceResult, CheckResult
 from contracts.costs import CostEstimate, CostEstimateRequest
@@ -22,6 +23,7 @@ from contracts.memory import FailureReport
 from contracts.names import ActivityName
 from contracts.planning import (
     MAX_RUNS,
+    NOT_WRITTEN,
     AcceptanceStop,
     CheckWriting,
     Judge,
@@ -52,15 +54,18 @@ class AcceptanceNodes:
     platform: Platform
 
     async def specify(self, state: EngineeringState) -> EngineeringState:
-        """Turn the wish into criteria. A second run asks the planner again, which adopts its own first answer."""
-        spec = ProjectSpec.model_validate(state["spec"])
-        known = await self.platform.project_checks(state["project_id"])
-        promises = [_promise(one) for one in known.kept]
-        request = PlanRequest(judge=_judge(state), spec=spec, promises=promises)
-        planning = followed(self.platform, state["task_id"], lambda follow: self.planner.plan(request, follow))
-        found = await or_stop(planning, lambda: self.planner.stop(request.judge))
-        plan = complete(spec, found, known.kept)
-        expected = await self._expected(request.judge)
+        """Turn the wish into criteria. A second run asks the planner again, which adopts its own first answer.
+
+        A plan that an earlier attempt has made for the same wish is taken over.
+        """
+        known = await self.platform.project_checks(state["project_id"], state.get("plan_of", ""))
+        kept = known.proposed.plan if known.proposed is not None else None
+        try:
+            plan = kept or await self._planned(state, known.kept)
+        except AtLimit as reached:
+            return _parked("specify", state, reached)
+        await self._record(state, plan, known.proposed if kept is not None else None)
+        expected = await self._expected(_judge(state))
         return {
             "expected": None if expected is None else expected.model_dump(mode="json"),
             "spec": plan.spec.model_dump(mode="json"),
@@ -68,6 +73,7 @@ class AcceptanceNodes:
             "retires": plan.retires,
             "taken_back": [one.criterion.sentence for one in known.kept if one.check.id in plan.retires],
             "plan_hash": plan.fingerprint(),
+            "parked_at": "",
         }
 
     async def _expected(self, judge: Judge) -> CostEstimate | None:
@@ -77,18 +83,36 @@ class AcceptanceNodes:
         asked = CostEstimateRequest(task_id=judge.task_id, project_id=judge.project_id, agent=judge.agent)
         return await self.platform.estimate_cost(asked)
 
+    async def _planned(self, state: EngineeringState, kept: Sequence[KeptCheck]) -> Plan:
+        spec = ProjectSpec.model_validate(state["spec"])
+        request = PlanRequest(judge=_judge(state), spec=spec, promises=[_promise(one) for one in kept])
+        planning = followed(self.platform, state["task_id"], lambda follow: self.planner.plan(request, follow))
+        found = await or_stop(planning, lambda: self.planner.stop(request.judge))
+        return complete(spec, found, kept)
+
+    async def _record(self, state: EngineeringState, plan: Plan, before: ProposedChecks | None) -> None:
+        """Where a later attempt finds it, with the checks that an earlier one has written for it."""
+        proposed = before or ProposedChecks(
+            written_from=NOT_WRITTEN, criteria=plan.spec.acceptance, retires=plan.retires, plan=plan
+        )
+        await self.platform.propose_checks(state["project_id"], state["task_id"], proposed)
+
     async def accept(self, state: EngineeringState) -> EngineeringState:
         """Check the running service of the commit against the wish; a second run adopts the first one's."""
         request = _request(state)
         working = followed(self.platform, state["task_id"], lambda follow: self._accepted(state, request, follow))
         stopping = AcceptanceStop(request=request, judge=_judge(state))
-        update = after_acceptance(state, await or_stop(working, lambda: self._stop(stopping)))
+        try:
+            result = await or_stop(working, lambda: self._stop(stopping))
+        except AtLimit as reached:
+            return _parked("accept", state, reached)
+        update = after_acceptance(state, result)
         if update["unmet"]:
             missed = bounded("; ".join(update["unmet"]), 8_000)
             key = f"{request.task_id}/{request.commit}/acceptance"
             failure = FailureReport(key=key, what="The running service was not as asked", evidence=missed)
             await beating(self.platform.report_failure(request.project_id, failure))
-        return update
+        return {**update, "parked_at": ""}
 
     @activity.defn(name=ActivityName.ACCEPTANCE_STOP)
     async def stop_acceptance(self, stopping: AcceptanceStop) -> Done:
@@ -127,6 +151,7 @@ class AcceptanceNodes:
                 written_from=writing.fingerprint(),
                 criteria=writing.spec.acceptance,
                 retires=state.get("retires", []),
+                plan=proposed.plan if proposed is not None else None,
             )
         if proposed.needs_description:
             return proposed
@@ -143,6 +168,10 @@ class AcceptanceNodes:
         if known.proposed is not None:
             own = request.model_copy(update={"criteria": known.proposed.criteria})
             await self.acceptance.stop(_with_checks(own, known.proposed, known.kept))
+
+
+def _parked(step: str, state: EngineeringState, reached: AtLimit) -> EngineeringState:
+    return cast(EngineeringState, parked(step, state.get("judging", 0) + 1, reached.limit))
 
 
 def complete(wish: ProjectSpec, plan: Plan, kept: Sequence[KeptCheck]) -> Plan:
@@ -252,6 +281,8 @@ def _judge(state: EngineeringState) -> Judge:
         user_id=state.get("user_id"),
         agent=AgentKind(state.get("judge") or AgentKind.SCRIPTED),
         timeout_s=state["turn_timeout_s"],
+        attempt=state.get("judging", 0),
+        model=state.get("judge_model"),
     )
 
 

@@ -6,10 +6,11 @@ from temporalio import activity
 
 from activities.ended import refuse_if_ended
 from activities.following import beating, followed, or_stop, to_the_end
+from activities.model_turns import end_token
 from activities.ports import AgentRuntime, Platform
 from contracts.agent_logins import login_of
 from contracts.agent_workers import TurnOutcome
-from contracts.errors import ErrorCode, OrchestratorError
+from contracts.errors import OrchestratorError
 from contracts.models import ModelBudget, ModelSpending, ModelTurn, OpenModelTurn, RaiseModelBudget
 from contracts.names import ActivityName
 from contracts.states import AgentKind
@@ -74,13 +75,8 @@ class AgentActivities:
         await self._end_token(request)
 
     async def _end_token(self, request: TurnRequest) -> None:
-        if not has_model(request):
-            return
-        try:
-            await self.platform.end_model_turn(request.worker_id, request.turn)
-        except OrchestratorError as error:
-            if error.code is not ErrorCode.NOT_FOUND:  # it was stopped before it was opened
-                raise
+        if has_model(request):
+            await end_token(self.platform, request.worker_id, request.turn)
 
     async def _metered(self, request: TurnRequest, outcome: TurnOutcome, model: ModelTurn) -> TurnOutcome:
         """What the turn has really spent, and what has stopped it at the model, whatever the agent says."""

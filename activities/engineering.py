@@ -93,6 +93,11 @@ class EngineeringState(TypedDict, total=False):
     stopped_at_limit: bool
     goes_on: bool
     advice: str
+    parked_at: str
+    judging: int
+    judge_model: str | None
+    plan_of: str
+    approved_plan: str
 
 
 _THE_AGENTS_TO_REPAIR = frozenset(

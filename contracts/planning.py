@@ -12,6 +12,7 @@ from pydantic import AwareDatetime, Field, StringConstraints
 from contracts.acceptance import MAX_CHECKS, MAX_CHECKS_BYTES, AcceptanceCheck, AcceptanceChecks, AcceptanceRequest
 from contracts.base import Contract, Identifier, Page, ShortText, UserId
 from contracts.criteria import MAX_CRITERIA, Criteria, Criterion
+from contracts.models import ModelName
 from contracts.parts import MAX_PARTS, WorkPart
 from contracts.project_spec import ProjectSpec
 from contracts.states import AgentKind
@@ -22,6 +23,7 @@ MAX_KEPT = 200
 MAX_API_DESCRIPTION = 400_000
 """Characters of an OpenAPI description; a longer one is not read."""
 MAX_RUNS = 500
+NOT_WRITTEN = "0" * 64
 
 Run = Annotated[str, StringConstraints(min_length=1, max_length=20_000)]
 Reason = Annotated[str, StringConstraints(max_length=500)]
@@ -29,13 +31,18 @@ Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 
 
 class Judge(Step):
-    """Who plans, or writes checks: another turn than those of the Developer. `timeout_s`: seconds for one turn."""
+    """Who plans, or writes checks: another turn than those of the Developer. `timeout_s`: seconds for one turn.
+
+    `attempt`: how often a limit of the model has stopped judges of this task before; each attempt has turns of its own.
+    """
 
     task_id: Identifier
     project_id: Identifier
     user_id: UserId | None = None
     agent: AgentKind = AgentKind.SCRIPTED
     timeout_s: int = Field(default=1_800, ge=1)
+    attempt: int = Field(default=0, ge=0)
+    model: ModelName | None = None
 
     def worker_id(self, role: str) -> str:
         """Its agent worker: named after the task and what it does."""
@@ -119,11 +126,16 @@ class WrittenChecks(Step):
 
 
 class ProposedChecks(WrittenChecks):
-    """The checks of one task until its work is published. `written_from` is the fingerprint of their CheckWriting."""
+    """The checks of one task until its work is published. `written_from` is the fingerprint of their CheckWriting.
+
+    `plan` is what they are written for; a later attempt at the same task takes both over. With the plan alone, before
+    anything is written, `written_from` is NOT_WRITTEN.
+    """
 
     written_from: Sha256
     criteria: Criteria = Field(default_factory=list)
     retires: list[Identifier] = Field(default_factory=list, max_length=MAX_KEPT)
+    plan: Plan | None = None
 
 
 class KeptCheck(Contract):

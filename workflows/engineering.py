@@ -32,7 +32,7 @@ with workflow.unsafe.imports_passed_through():
     from contracts.departments import EngineeringMessage, EngineeringResult, ScaffolderMessage
     from contracts.errors import ErrorCode
     from contracts.names import GraphName, UpdateName, WorkflowName
-    from contracts.planning import AcceptanceStop, Judge
+    from contracts.planning import AcceptanceStop
     from contracts.questions import AnswerAccepted, AnswerCommand, QuestionWording
     from contracts.states import AcceptanceMode, ProjectStatus, QuestionKind, ResultStatus, Stage, TaskKind, TaskState
     from contracts.steps import ScaffoldResult, VerificationRequest
@@ -203,7 +203,7 @@ class EngineeringWorkflow:
         self._artifacts = [ArtifactRef.model_validate(ref) for ref in state.get("artifacts", [])]
         plan_hash = interrupt.get("plan_hash")
         if interrupt.get("kind") == "limit":
-            resumption = await self._parking.resume(resuming.limit_of(interrupt), int(interrupt["turn"]))
+            resumption = await self._parking.resume(resuming.limit_of(interrupt), resuming.stop_of(interrupt))
             return resumption.model_dump(mode="json")
         answer = await self._ledger.ask(
             QuestionKind.APPROVAL if plan_hash else QuestionKind.CLARIFICATION,
@@ -370,11 +370,7 @@ class EngineeringWorkflow:
                     commit=commit,
                     criteria=[],
                 ),
-                judge=Judge(
-                    task_id=self._message.task_id,
-                    project_id=self._message.project_id,
-                    agent=self._message.agent,
-                ),
+                judge=resuming.judge_of(self._message, self._state),
             ),
             **options.named(options.STOP, "Stop the acceptance"),
         )

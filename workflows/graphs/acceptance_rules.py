@@ -28,6 +28,11 @@ def asks_for_approval(state: State) -> bool:
     return bool(state.get("plan_approval", PlanApproval.OFF) == PlanApproval.ASK)
 
 
+def is_approved(state: State) -> bool:
+    """Whether a person has approved exactly this plan, in an earlier attempt at the same task."""
+    return bool(state.get("plan_hash")) and state.get("approved_plan") == state.get("plan_hash")
+
+
 def is_checked(state: State) -> bool:
     return bool(state.get("acceptance", AcceptanceMode.OFF) != AcceptanceMode.OFF)
 

@@ -1,7 +1,7 @@
 """Topology of the engineering graph: plan -> (specify -> approve) -> develop -> verify -> (accept) -> publish, with a
 person beside it.
 
-A turn that a model's limit stops, or is known to stop, parks first.
+A turn that a model's limit stops, or is known to stop, parks first; so do who plans and who writes checks.
 
 Graph and node names are wire names. Edges and routers run in the workflow and are coroutines on purpose: a
 synchronous router would need a thread, which workflow code has not. What is in brackets is left out where the message
@@ -31,9 +31,11 @@ async def plan(state: EngineeringState) -> EngineeringState:
 async def approve(state: EngineeringState) -> EngineeringState:
     """Tell the Developer what is checked afterwards, once a person has approved it if the settings say so."""
     prompt = acceptance_rules.first_prompt(state)
-    if not acceptance_rules.asks_for_approval(state):
+    if not acceptance_rules.asks_for_approval(state) or acceptance_rules.is_approved(state):
         return {"prompt": prompt}
-    return {"prompt": prompt, "answer": str(interrupt(acceptance_rules.approval(state)))}
+    answer = str(interrupt(acceptance_rules.approval(state)))
+    approved = "" if rules.is_stop(answer) else state.get("plan_hash", "")
+    return {"prompt": prompt, "answer": answer, "approved_plan": approved}
 
 
 async def rework(state: EngineeringState) -> EngineeringState:
@@ -80,7 +82,11 @@ async def before_turn(state: EngineeringState) -> str:
 
 
 async def after_park(state: EngineeringState) -> str:
-    return "end" if state.get("stopped_at_limit") else "develop"
+    return "end" if state.get("stopped_at_limit") else resuming.step_after(state)
+
+
+async def after_specify(state: EngineeringState) -> str:
+    return "park" if resuming.parks_judging(state, "specify") else "approve"
 
 
 async def after_turn(state: EngineeringState) -> str:
@@ -95,6 +101,8 @@ async def after_verification(state: EngineeringState) -> str:
 
 
 async def after_acceptance(state: EngineeringState) -> str:
+    if resuming.parks_judging(state, "accept"):
+        return "park"
     return acceptance_rules.after_acceptance(state)
 
 
@@ -138,17 +146,21 @@ def build_engineering_graph(nodes: EngineeringNodes, acceptance: AcceptanceNodes
 def _connect(graph: Topology) -> None:
     graph.add_edge(START, "plan")
     graph.add_conditional_edges("plan", after_plan, ["specify", "develop", "verify", "publish"])
-    graph.add_edge("specify", "approve")
+    graph.add_conditional_edges("specify", after_specify, ["approve", "park"])
     graph.add_conditional_edges("approve", after_approval, ["develop", "verify", "accept", "publish", END])
     graph.add_conditional_edges("rework", before_turn, {"develop": "develop", "park": "park"})
     graph.add_conditional_edges(
         "develop", after_turn, {"verify": "verify", "develop": "rework", "ask": "ask", "park": "park"}
     )
-    graph.add_conditional_edges("park", after_park, {"develop": "develop", "end": END})
+    graph.add_conditional_edges(
+        "park", after_park, {"specify": "specify", "develop": "develop", "accept": "accept", "end": END}
+    )
     graph.add_conditional_edges(
         "verify", after_verification, {"accept": "accept", "publish": "publish", "develop": "rework", "ask": "ask"}
     )
-    graph.add_conditional_edges("accept", after_acceptance, {"publish": "publish", "develop": "rework", "ask": "ask"})
+    graph.add_conditional_edges(
+        "accept", after_acceptance, {"publish": "publish", "develop": "rework", "ask": "ask", "park": "park"}
+    )
     graph.add_conditional_edges("publish", after_publish, {"end": END, "verify": "verify", "ask": "ask"})
     graph.add_conditional_edges(
         "ask", after_answer, {"develop": "develop", "park": "park", "publish": "publish", "end": END}

@@ -41,6 +41,9 @@ def first_state(message: EngineeringMessage) -> dict[str, Any]:
         return state
     state |= {"goes_on": done.commit is not None, "summary": done.summary}
     state["criteria"] = [one.model_dump(mode="json") for one in done.criteria]
+    if done.plan_of and not message.advice:
+        # Advice may change what is wanted.
+        state |= {"plan_of": done.plan_of, "approved_plan": done.approved_plan or ""}
     if done.commit and not message.advice:
         state |= {"commit": done.commit, "tested": done.tested, "passed": done.verified}
     if done.commit and done.tested and not done.verified:
@@ -56,9 +59,10 @@ def green_at(node: str, state: dict[str, Any]) -> str:
 
 def left_behind(message: EngineeringMessage, state: dict[str, Any], green: str) -> Facts:
     """What a retry need not do again. `green` is the last commit at which the checks were green."""
+    before = message.done
     if not state:
-        return facts_of(message.done) if message.done else {}
-    reached = str(state.get("commit") or "") or (message.done.commit if message.done else None)
+        return facts_of(before) if before else {}
+    reached = str(state.get("commit") or "") or (before.commit if before else None)
     commit = reached if reached and reached != state["base_commit"] else None
     verified = commit is not None and commit == green
     red = commit is not None and commit == state.get("verified_base")
@@ -70,6 +74,8 @@ def left_behind(message: EngineeringMessage, state: dict[str, Any], green: str) 
             commit=commit,
             tested=verified or red,
             verified=verified,
+            plan_of=message.task_id if state.get("plan_hash") else (before.plan_of if before else None),
+            approved_plan=str(state.get("approved_plan") or "") or None,
         )
     )
 

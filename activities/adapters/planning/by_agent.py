@@ -7,7 +7,7 @@ import hashlib
 import json
 from dataclasses import dataclass
 
-from activities.adapters.planning.judging_turns import ANSWER, JudgingTurns, listed
+from activities.adapters.planning.judging_turns import ANSWER, MAX_TURNS, JudgingTurns, listed
 from activities.adapters.planning.read_parts import read_parts
 from activities.adapters.planning.script_checks import ScriptCheckWriter
 from activities.adapters.planning.script_parts import is_sentence
@@ -24,8 +24,6 @@ from contracts.project_spec import ProjectSpec
 from contracts.states import AgentKind
 from contracts.wish_words import cut_at_a_word
 
-MAX_TURNS = 2
-"""The first, and one to repair what could not be read."""
 _MOST_FILE = 100_000
 _NO_CHECK = "No check was written for this."
 

@@ -4,12 +4,17 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from activities.model_turns import AtLimit, end_token
 from activities.ports import AgentRuntime, Follow, Platform, Workspaces
 from contracts.agent_workers import TurnOutcome
-from contracts.models import ModelRole, OpenModelTurn
+from contracts.errors import OrchestratorError
+from contracts.models import ModelRole, ModelTurn, OpenModelTurn
 from contracts.planning import Judge
 from contracts.states import AgentProfile
 from contracts.steps import TurnRequest, WorkspaceFile, WorkspaceRequest
+
+MAX_TURNS = 2
+"""Of one attempt: the first, and one to repair what could not be read."""
 
 ANSWER = (
     "Write your answer as JSON to the file that the environment variable ORCHESTRATOR_OUTCOME names: "
@@ -28,37 +33,57 @@ class JudgingTurns:
     async def document(
         self, judge: Judge, role: ModelRole, turn: int, prompt: str, files: Mapping[str, str], follow: Follow
     ) -> str:
-        """The document that the agent has written, as JSON; empty if it has written none, whatever the reason."""
-        worker_id = judge.worker_id(role)
+        """The document that the agent has written, as JSON; empty if it has written none by itself.
+
+        Raises AtLimit if a limit of its model has stopped it.
+        """
+        worker_id, number = judge.worker_id(role), _number(judge, turn)
         await self.workspaces.prepare(WorkspaceRequest(worker_id=worker_id))
         for path, content in files.items():
             await self.workspaces.write_file(WorkspaceFile(worker_id=worker_id, path=path, content=content))
         opening = OpenModelTurn(
             worker_id=worker_id,
-            turn=turn,
+            turn=number,
             task_id=judge.task_id,
             project_id=judge.project_id,
             user_id=judge.user_id,
             agent=judge.agent,
             role=role,
+            model=judge.model,
         )
         model = await self.platform.open_model_turn(opening)
-        if model.refused is not None:
-            return ""
         hosts = await self.platform.egress_hosts(judge.project_id)
-        asked = _request(judge, role, turn, prompt).model_copy(update={"egress_hosts": hosts})
-        outcome = await self.runtime.run_turn(asked, follow, model)
-        spending = await self.platform.end_model_turn(worker_id, turn)
-        return _document(outcome, spending.last_status)
+        asked = _request(judge, role, number, prompt).model_copy(update={"egress_hosts": hosts})
+        outcome = await self._run(asked, follow, model)
+        spending = await self.platform.end_model_turn(worker_id, number)
+        document, limit = _document(outcome, spending.last_status), spending.limit or outcome.limit
+        if not document and limit is not None and not limit.warning:
+            raise AtLimit(limit)
+        return document
+
+    async def _run(self, request: TurnRequest, follow: Follow, model: ModelTurn) -> TurnOutcome:
+        try:
+            return await self.runtime.run_turn(request, follow, model)
+        except OrchestratorError as error:
+            if not error.retryable:
+                await end_token(self.platform, request.worker_id, request.turn)
+            raise
 
     async def stop(self, judge: Judge, role: ModelRole, turns: int) -> None:
         """Stop whichever of its turns runs; none does when this returns."""
         for turn in range(1, turns + 1):
-            await self.runtime.stop_turn(_request(judge, role, turn, "stop"))
+            request = _request(judge, role, _number(judge, turn), "stop")
+            await self.runtime.stop_turn(request)
+            await end_token(self.platform, request.worker_id, request.turn)
 
     async def close(self, judge: Judge, role: ModelRole) -> None:
         """Remove the folder; repeatable."""
         await self.workspaces.remove(judge.worker_id(role))
+
+
+def _number(judge: Judge, turn: int) -> int:
+    """Of a turn among all of its agent worker: what a limit has stopped is begun anew with turns of its own."""
+    return judge.attempt * MAX_TURNS + turn
 
 
 def _request(judge: Judge, role: ModelRole, turn: int, prompt: str) -> TurnRequest:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
+from activities.model_turns import AtLimit
 from activities.ports import Follow
 from contracts.acceptance import AcceptanceCheck, AcceptanceRequest, AcceptanceResult, CheckResult, HttpStep
 from contracts.base import utc_now
 from contracts.criteria import Criterion, Proof
 from contracts.memory import FailureReport, MemoryPublished, MemoryToWrite
+from contracts.models import ModelLimit
 from contracts.parts import WorkPart
 from contracts.planning import (
     CheckWriting,
@@ -69,12 +71,16 @@ class PromisingPlatform(FakePlatform):
 
 @dataclass
 class FakePlanner:
-    """One criterion for each of `clauses`; the words of the others are left out, as a planner may do."""
+    """One criterion for each of `clauses`; the words of the others are left out, as a planner may do.
+
+    The next of `limits` stops it first.
+    """
 
     clauses: list[str] = field(default_factory=list)
     retires: list[str] = field(default_factory=list)
     asked: list[PlanRequest] = field(default_factory=list)
     stopped: list[Judge] = field(default_factory=list)
+    limits: list[ModelLimit] = field(default_factory=list)
     step: Step = field(default_factory=Step)
     parts: list[WorkPart] = field(default_factory=list)
     divided: list[PartsRequest] = field(default_factory=list)
@@ -88,6 +94,8 @@ class FakePlanner:
     async def plan(self, request: PlanRequest, follow: Follow) -> Plan:
         await self.step.pass_through(follow)
         self.asked.append(request)
+        if self.limits:
+            raise AtLimit(self.limits.pop(0))
         criteria = [
             Criterion(id=f"p{number}", sentence=f"It has: {words}", words=words)
             for number, words in enumerate(self.clauses, start=1)
@@ -105,9 +113,12 @@ class FakeCheckWriter:
     guesses: bool = False
     """Whether it writes checks before anybody has looked at the service."""
     written: list[CheckWriting] = field(default_factory=list)
+    limits: list[ModelLimit] = field(default_factory=list)
 
     async def write(self, request: CheckWriting, follow: Follow) -> WrittenChecks:
         self.written.append(request)
+        if self.limits:
+            raise AtLimit(self.limits.pop(0))
         if request.api_description is None and not self.guesses:
             return WrittenChecks(needs_description=True)
         clear = [one for one in request.spec.acceptance if "unclear" not in one.words]
