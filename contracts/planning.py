@@ -10,8 +10,10 @@ from typing import Annotated
 from pydantic import AwareDatetime, Field, StringConstraints
 
 from contracts.acceptance import MAX_CHECKS, MAX_CHECKS_BYTES, AcceptanceCheck, AcceptanceChecks, AcceptanceRequest
-from contracts.base import Contract, Identifier, Page, ShortText, UserId
+from contracts.base import CommitSha, Contract, Identifier, Page, ShortText, UserId
 from contracts.criteria import MAX_CRITERIA, Criteria, Criterion
+from contracts.departments import RepositoryFullName
+from contracts.models import ModelName
 from contracts.project_spec import ProjectSpec
 from contracts.states import AgentKind
 from contracts.steps import Step
@@ -28,13 +30,17 @@ Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 
 
 class Judge(Step):
-    """Who plans, or writes checks: another turn than those of the Developer. `timeout_s`: seconds for one turn."""
+    """Who plans, writes checks or reviews: another turn than those of the Developer. `timeout_s`: seconds for one turn.
+
+    `model` is one that a setting names for it; None: the agent's own choice.
+    """
 
     task_id: Identifier
     project_id: Identifier
     user_id: UserId | None = None
     agent: AgentKind = AgentKind.SCRIPTED
     timeout_s: int = Field(default=1_800, ge=1)
+    model: ModelName | None = None
 
     def worker_id(self, role: str) -> str:
         """Its agent worker: named after the task and what it does."""
@@ -93,6 +99,23 @@ class CheckWriting(Step):
         """What the checks are written from: the same again needs no other checks."""
         parts = [self.spec.fingerprint(), self.is_first, self.api_description]
         return hashlib.sha256(repr(parts).encode()).hexdigest()
+
+
+class ReviewRequest(Step):
+    """Read what `commit` changes against the task. `number`: the how manieth review of the task, from 1."""
+
+    judge: Judge
+    spec: ProjectSpec
+    repository: RepositoryFullName
+    commit: CommitSha
+    number: int = Field(default=1, ge=1, le=100)
+
+
+class ReviewStop(Step):
+    """Stop the reviews of a task up to `number`."""
+
+    judge: Judge
+    number: int = Field(ge=1, le=100)
 
 
 class WrittenChecks(Step):

@@ -40,7 +40,14 @@ async def open_turn(session: AsyncSession, vault: Vault, body: OpenModelTurn, de
     row.opened_at, row.ended_at = now, None
     row.stopped_by = None if limit is None else limit.model_dump(mode="json")
     await session.flush()
-    return ModelTurn(token=token, model=body.model or settings.model, side_model=settings.side_model, refused=limit)
+    return ModelTurn(token=token, model=_model(body, settings), side_model=settings.side_model, refused=limit)
+
+
+def _model(body: OpenModelTurn, settings: ProjectSettings) -> str | None:
+    """A reviewer may be another agent than the one whose model the setting names, and would not know that one."""
+    if body.role == "reviewer" and body.agent is not settings.agent:
+        return body.model
+    return body.model or settings.model
 
 
 async def _opened(session: AsyncSession, vault: Vault, body: OpenModelTurn) -> tuple[ModelTurnRow, str]:

@@ -1,11 +1,14 @@
 """A turn of an agent that builds nothing: it reads what lies in an empty folder, and answers with a document."""
 
+import asyncio
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from activities.adapters.planning.kept_answers import Answer, KeptAnswers, name_of
 from activities.ports import AgentRuntime, Follow, Platform, Workspaces
 from contracts.agent_workers import TurnOutcome
+from contracts.errors import bounded
 from contracts.models import ModelRole, OpenModelTurn
 from contracts.planning import Judge
 from contracts.steps import TurnRequest, WorkspaceFile, WorkspaceRequest
@@ -18,37 +21,46 @@ ANSWER = (
 
 @dataclass(frozen=True)
 class JudgingTurns:
-    """Turns whose agent workers are named after the task and what they do: a repeated call adopts the same turn."""
+    """Turns whose agent workers are named after the task and what they do: a repeated call adopts the same turn, or
+    its answer once it has one."""
 
     runtime: AgentRuntime
     workspaces: Workspaces
     platform: Platform
+    kept: KeptAnswers
 
     async def document(
         self, judge: Judge, role: ModelRole, turn: int, prompt: str, files: Mapping[str, str], follow: Follow
     ) -> str:
         """The document that the agent has written, as JSON; empty if it has written none, whatever the reason."""
-        worker_id = judge.worker_id(role)
-        await self.workspaces.prepare(WorkspaceRequest(worker_id=worker_id))
-        for path, content in files.items():
-            await self.workspaces.write_file(WorkspaceFile(worker_id=worker_id, path=path, content=content))
-        opening = OpenModelTurn(
-            worker_id=worker_id,
-            turn=turn,
-            task_id=judge.task_id,
-            project_id=judge.project_id,
-            user_id=judge.user_id,
-            agent=judge.agent,
-            role=role,
-        )
-        model = await self.platform.open_model_turn(opening)
+        return (await self.ask(judge, role, turn, prompt, files, follow)).document
+
+    async def ask(
+        self, judge: Judge, role: ModelRole, turn: int, prompt: str, files: Mapping[str, str], follow: Follow
+    ) -> Answer:
+        """The agent's answer to `prompt` beside `files`; the same for a repeated call, which takes no turn.
+
+        A turn that may spend nothing now is not begun, and its refusal not kept.
+        """
+        name = name_of(judge, role, turn, prompt, files)
+        if (known := await asyncio.to_thread(self.kept.get, name)) is not None:
+            return known
+        model = await self.platform.open_model_turn(_opening(judge, role, turn))
         if model.refused is not None:
-            return ""
+            return Answer(problem=bounded(f"the model may not be used now: {model.refused.message}", 500))
+        await self._lay_out(judge.worker_id(role), files)
         hosts = await self.platform.egress_hosts(judge.project_id)
         asked = _request(judge, role, turn, prompt).model_copy(update={"egress_hosts": hosts})
         outcome = await self.runtime.run_turn(asked, follow, model)
-        spending = await self.platform.end_model_turn(worker_id, turn)
-        return _document(outcome, spending.last_status)
+        spending = await self.platform.end_model_turn(judge.worker_id(role), turn)
+        answer = _answer(outcome, spending.last_status)
+        await asyncio.to_thread(self.kept.put, name, answer)
+        return answer
+
+    async def _lay_out(self, worker_id: str, files: Mapping[str, str]) -> None:
+        await self.workspaces.prepare(WorkspaceRequest(worker_id=worker_id))
+        for path, content in files.items():
+            await self.workspaces.write_file(WorkspaceFile(worker_id=worker_id, path=path, content=content))
 
     async def stop(self, judge: Judge, role: ModelRole, turns: int) -> None:
         """Stop whichever of its turns runs; none does when this returns."""
@@ -58,6 +70,19 @@ class JudgingTurns:
     async def close(self, judge: Judge, role: ModelRole) -> None:
         """Remove the folder; repeatable."""
         await self.workspaces.remove(judge.worker_id(role))
+
+
+def _opening(judge: Judge, role: ModelRole, turn: int) -> OpenModelTurn:
+    return OpenModelTurn(
+        worker_id=judge.worker_id(role),
+        turn=turn,
+        task_id=judge.task_id,
+        project_id=judge.project_id,
+        user_id=judge.user_id,
+        agent=judge.agent,
+        role=role,
+        model=judge.model,
+    )
 
 
 def _request(judge: Judge, role: ModelRole, turn: int, prompt: str) -> TurnRequest:
@@ -72,12 +97,18 @@ def _request(judge: Judge, role: ModelRole, turn: int, prompt: str) -> TurnReque
         message=prompt,
         timeout_s=judge.timeout_s,
         user_id=judge.user_id,
+        model=judge.model,
     )
 
 
-def _document(outcome: TurnOutcome, last_status: int | None) -> str:
-    refused = last_status is not None and last_status >= 400
-    return "" if outcome.status != "done" or refused else outcome.document
+def _answer(outcome: TurnOutcome, last_status: int | None) -> Answer:
+    """Of a turn whose last request was refused nothing is believed."""
+    if last_status is not None and last_status >= 400:
+        return Answer(problem=f"the model has refused the last request ({last_status})")
+    if outcome.status != "done":
+        said = " ".join(outcome.summary.split()) or "no reason given"
+        return Answer(problem=bounded(f"the agent could not finish: {said}", 500))
+    return Answer(document=outcome.document, problem="" if outcome.document else "the agent has written no answer")
 
 
 def listed(document: str, name: str) -> list[object]:
