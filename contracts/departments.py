@@ -13,7 +13,8 @@ from contracts.parts import MAX_PARTS, PartDone, PartOf, WorkPart
 from contracts.project_settings import MAX_WATCH_S
 from contracts.project_spec import ProjectName, ProjectSlug, ProjectSpec
 from contracts.retries import OptionalStep, WorkDone
-from contracts.states import AcceptanceMode, AgentKind, DeployAction, PlanApproval, ReleaseState
+from contracts.reviews import Review
+from contracts.states import AcceptanceMode, AgentKind, DeployAction, PlanApproval, ReleaseState, ReviewMode
 
 RepositoryFullName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][\w.-]{0,99}/[A-Za-z0-9][\w.-]{0,99}$")]
 """`org/name`, as the project's row names it. Messages carry it; nobody makes it from other names."""
@@ -56,6 +57,9 @@ class EngineeringMessage(BaseMessage):
     advice: Text = ""
     skip: list[OptionalStep] = Field(default_factory=list, max_length=10)
     part: PartOf | None = None
+    review: ReviewMode = ReviewMode.OFF
+    reviewer: AgentKind | None = None
+    review_model: ModelName | None = None
 
 
 class EngineeringResult(BaseResult):
@@ -66,6 +70,7 @@ class EngineeringResult(BaseResult):
     summary: str | None = None
     criteria: Criteria = Field(default_factory=list)
     screenshots: list[str] = Field(default_factory=list, max_length=20)
+    review: Review | None = None
 
 
 class DeployMessage(BaseMessage):
@@ -136,6 +141,9 @@ class DeliveryMessage(BaseMessage):
     in_parts: bool = False
     parts: list[WorkPart] = Field(default_factory=list, max_length=MAX_PARTS)
     parts_done: list[PartDone] = Field(default_factory=list, max_length=MAX_PARTS)
+    review: ReviewMode = ReviewMode.OFF
+    reviewer: AgentKind | None = None
+    review_model: ModelName | None = None
 
 
 class DeliveryResult(BaseResult):

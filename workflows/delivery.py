@@ -215,6 +215,7 @@ class DeliveryWorkflow:
                 "summary": built.summary,
                 **rules.links_for_people(live.links),
                 **rules.screenshots_for_people(built.screenshots),
+                **rules.review_for_people(built.review),
             },
             criteria=built.criteria,
         )

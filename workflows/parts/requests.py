@@ -52,6 +52,9 @@ def engineering(message: DeliveryMessage) -> EngineeringMessage:
         done=message.done,
         advice=message.advice,
         skip=message.skip,
+        review=message.review,
+        reviewer=message.reviewer,
+        review_model=message.review_model,
     )
 
 

@@ -1,14 +1,16 @@
 """A turn of an agent that builds nothing: it reads what lies in an empty folder, and answers with a document."""
 
+import asyncio
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from activities.adapters.planning.kept_answers import Answer, KeptAnswers, name_of
 from activities.model_turns import AtLimit, end_token
 from activities.ports import AgentRuntime, Follow, Platform, Workspaces
 from contracts.agent_workers import TurnOutcome
-from contracts.errors import OrchestratorError
-from contracts.models import ModelRole, ModelTurn, OpenModelTurn
+from contracts.errors import OrchestratorError, bounded
+from contracts.models import ModelLimit, ModelRole, ModelSpending, ModelTurn, OpenModelTurn
 from contracts.planning import Judge
 from contracts.states import AgentProfile
 from contracts.steps import TurnRequest, WorkspaceFile, WorkspaceRequest
@@ -24,11 +26,13 @@ ANSWER = (
 
 @dataclass(frozen=True)
 class JudgingTurns:
-    """Turns whose agent workers are named after the task and what they do: a repeated call adopts the same turn."""
+    """Turns whose agent workers are named after the task and what they do: a repeated call adopts the same turn, or
+    its answer once it has one."""
 
     runtime: AgentRuntime
     workspaces: Workspaces
     platform: Platform
+    kept: KeptAnswers
 
     async def document(
         self, judge: Judge, role: ModelRole, turn: int, prompt: str, files: Mapping[str, str], follow: Follow
@@ -37,29 +41,32 @@ class JudgingTurns:
 
         Raises AtLimit if a limit of its model has stopped it.
         """
-        worker_id, number = judge.worker_id(role), _number(judge, turn)
-        await self.workspaces.prepare(WorkspaceRequest(worker_id=worker_id))
-        for path, content in files.items():
-            await self.workspaces.write_file(WorkspaceFile(worker_id=worker_id, path=path, content=content))
-        opening = OpenModelTurn(
-            worker_id=worker_id,
-            turn=number,
-            task_id=judge.task_id,
-            project_id=judge.project_id,
-            user_id=judge.user_id,
-            agent=judge.agent,
-            role=role,
-            model=judge.model,
-        )
-        model = await self.platform.open_model_turn(opening)
+        answer = await self.ask(judge, role, turn, prompt, files, follow)
+        if not answer.document and answer.limit is not None:
+            raise AtLimit(answer.limit)
+        return answer.document
+
+    async def ask(
+        self, judge: Judge, role: ModelRole, turn: int, prompt: str, files: Mapping[str, str], follow: Follow
+    ) -> Answer:
+        """The agent's answer to `prompt` beside `files`; the same for a repeated call, which takes no turn.
+
+        What a limit has stopped is not kept.
+        """
+        name = name_of(judge, role, turn, prompt, files)
+        if (known := await asyncio.to_thread(self.kept.get, name)) is not None:
+            return known
+        number = _number(judge, turn)
+        model = await self.platform.open_model_turn(_opening(judge, role, number))
+        await self._lay_out(judge.worker_id(role), files)
         hosts = await self.platform.egress_hosts(judge.project_id)
         asked = _request(judge, role, number, prompt).model_copy(update={"egress_hosts": hosts})
         outcome = await self._run(asked, follow, model)
-        spending = await self.platform.end_model_turn(worker_id, number)
-        document, limit = _document(outcome, spending.last_status), spending.limit or outcome.limit
-        if not document and limit is not None and not limit.warning:
-            raise AtLimit(limit)
-        return document
+        spending = await self.platform.end_model_turn(judge.worker_id(role), number)
+        answer = _answer(outcome, spending)
+        if answer.document or answer.limit is None:
+            await asyncio.to_thread(self.kept.put, name, answer)
+        return answer
 
     async def _run(self, request: TurnRequest, follow: Follow, model: ModelTurn) -> TurnOutcome:
         try:
@@ -68,6 +75,11 @@ class JudgingTurns:
             if not error.retryable:
                 await end_token(self.platform, request.worker_id, request.turn)
             raise
+
+    async def _lay_out(self, worker_id: str, files: Mapping[str, str]) -> None:
+        await self.workspaces.prepare(WorkspaceRequest(worker_id=worker_id))
+        for path, content in files.items():
+            await self.workspaces.write_file(WorkspaceFile(worker_id=worker_id, path=path, content=content))
 
     async def stop(self, judge: Judge, role: ModelRole, turns: int) -> None:
         """Stop whichever of its turns runs; none does when this returns."""
@@ -86,6 +98,19 @@ def _number(judge: Judge, turn: int) -> int:
     return judge.attempt * MAX_TURNS + turn
 
 
+def _opening(judge: Judge, role: ModelRole, turn: int) -> OpenModelTurn:
+    return OpenModelTurn(
+        worker_id=judge.worker_id(role),
+        turn=turn,
+        task_id=judge.task_id,
+        project_id=judge.project_id,
+        user_id=judge.user_id,
+        agent=judge.agent,
+        role=role,
+        model=judge.model,
+    )
+
+
 def _request(judge: Judge, role: ModelRole, turn: int, prompt: str) -> TurnRequest:
     worker_id = judge.worker_id(role)
     return TurnRequest(
@@ -98,13 +123,27 @@ def _request(judge: Judge, role: ModelRole, turn: int, prompt: str) -> TurnReque
         message=prompt,
         timeout_s=judge.timeout_s,
         user_id=judge.user_id,
+        model=judge.model,
         profile=AgentProfile.PRODUCT_OWNER,
     )
 
 
-def _document(outcome: TurnOutcome, last_status: int | None) -> str:
-    refused = last_status is not None and last_status >= 400
-    return "" if outcome.status != "done" or refused else outcome.document
+def _answer(outcome: TurnOutcome, spending: ModelSpending) -> Answer:
+    """Of a turn whose last request was refused nothing is believed."""
+    limit, status = _stopped_by(spending.limit or outcome.limit), spending.last_status
+    if status is not None and status >= 400:
+        return Answer(problem=f"the model has refused the last request ({status})", limit=limit)
+    if outcome.status != "done":
+        said = " ".join(outcome.summary.split()) or "no reason given"
+        return Answer(problem=bounded(f"the agent could not finish: {said}", 500), limit=limit)
+    return Answer(
+        document=outcome.document, problem="" if outcome.document else "the agent has written no answer", limit=limit
+    )
+
+
+def _stopped_by(limit: ModelLimit | None) -> ModelLimit | None:
+    """None for a budget that is nearly spent: it stops nothing."""
+    return None if limit is None or limit.warning else limit
 
 
 def listed(document: str, name: str) -> list[object]:
