@@ -33,9 +33,18 @@ class AgentActivities:
         hosts = await beating(self._hosts(request))
         asked = request.model_copy(update={"egress_hosts": hosts})
         model = await beating(self.platform.open_model_turn(_opening(request))) if has_model(request) else None
-        turn = followed(self.platform, request.task_id, lambda follow: self.runtime.run_turn(asked, follow, model))
-        outcome = await or_stop(turn, lambda: self._stop(request))
+        try:
+            outcome = await self._followed(asked, model)
+        except OrchestratorError as error:
+            if not error.retryable:
+                # Lost, or out of time: nobody follows it any more, and its token may still be somewhere.
+                await beating(self._end_token(request))
+            raise
         return TurnResult(outcome=outcome if model is None else await beating(self._metered(request, outcome, model)))
+
+    async def _followed(self, request: TurnRequest, model: ModelTurn | None) -> TurnOutcome:
+        turn = followed(self.platform, request.task_id, lambda follow: self.runtime.run_turn(request, follow, model))
+        return await or_stop(turn, lambda: self._stop(request))
 
     async def _hosts(self, request: TurnRequest) -> list[str]:
         """With a person's own log-in a turn reaches that vendor, and nothing else."""
@@ -62,6 +71,9 @@ class AgentActivities:
     async def _stop(self, request: TurnRequest) -> None:
         """End the turn, and after it its token, which the agent may have written down somewhere."""
         await self.runtime.stop_turn(request)
+        await self._end_token(request)
+
+    async def _end_token(self, request: TurnRequest) -> None:
         if not has_model(request):
             return
         try:

@@ -111,10 +111,10 @@ class ModelProxy:
         turn = await self.ledger.turn(http.token(headers))
         if turn is None:
             raise Refused("This token belongs to no turn that is open.", 401)
-        question = http.question(body)
-        model = question.get("model") if question is not None else None
-        if not isinstance(model, str) or not model.isprintable() or not 1 <= len(model) <= _MAX_MODEL:
-            raise Refused("The request is no JSON object that names a model.", 400)
+        model = _model_of(body)
+        if turn.stopped_by is not None and turn.stopped_by.get("kind") == "outage":
+            # Some agents try for minutes, in silence; the workflow waits, and goes on in the same session.
+            return ModelLimit.model_validate(turn.stopped_by)
         with self._one_of(turn):
             key = await self.keys.key(api.account)
             if key is None:
@@ -164,6 +164,15 @@ class ModelProxy:
 
     def _exchange(self, passage: Passage, asked: Asked, record: Record) -> Exchange:
         return Exchange(self.client, self.accounts, self.prices, passage, asked, record)
+
+
+def _model_of(body: bytes) -> str:
+    """The model that a request names."""
+    question = http.question(body)
+    model = question.get("model") if question is not None else None
+    if not isinstance(model, str) or not model.isprintable() or not 1 <= len(model) <= _MAX_MODEL:
+        raise Refused("The request is no JSON object that names a model.", 400)
+    return model
 
 
 async def _is_no_row(answered: Answered) -> None:

@@ -10,10 +10,10 @@ import structlog
 from starlette.types import Send
 
 from api.model_proxy import http
-from api.model_proxy.accounts import Accounts
+from api.model_proxy.accounts import SHORT_WAIT_S, Accounts
 from api.model_proxy.apis import ModelApi
 from api.model_proxy.ledger import Answered, Asked
-from api.model_proxy.limits import limit_of
+from api.model_proxy.limits import is_lasting, limit_of, makes_wait
 from api.model_proxy.prices import Price, Prices
 from api.model_proxy.reading import Reading
 from contracts.base import utc_now
@@ -158,11 +158,18 @@ class Exchange:
         if limit is not None:
             await self._accounts.hear(self._account, limit, status)
         await self._record(self.answered)
-        headers_down = http.downward(response.headers.raw, self._passage.key)
-        kept = [pair for pair in headers_down if pair[0] not in {b"content-length", b"content-encoding"}]
+        kept = self._of_refusal(response, limit)
         kept.append((b"content-length", str(len(passed)).encode()))
         await send({"type": "http.response.start", "status": status, "headers": kept})
         await send({"type": "http.response.body", "body": passed})
+
+    def _of_refusal(self, response: httpx.Response, limit: ModelLimit | None) -> list[tuple[bytes, bytes]]:
+        """The headers of a refusal, without what has agents wait in silence for longer than the proxy does."""
+        down = http.downward(response.headers.raw, self._passage.key)
+        kept = [pair for pair in down if pair[0] not in {b"content-length", b"content-encoding"}]
+        if limit is not None and is_lasting(limit, utc_now(), SHORT_WAIT_S):
+            return [pair for pair in kept if not makes_wait(pair[0])]
+        return kept
 
     async def _no_answer(self, error: httpx.RequestError, send: Send) -> None:
         """What was never sent costs nothing; the rest counts at its estimate."""

@@ -18,6 +18,7 @@ from tenacity import AsyncRetrying, retry_if_exception, wait_exponential
 
 from api.database import Sessions
 from api.model_proxy.apis import ModelApi
+from api.model_proxy.limits import STOPS_THE_TURN
 from api.model_proxy.usage import TokenUse
 from api.model_tables import ModelAccountRow, ModelRequestRow, ModelTurnRow
 from api.models import budgets, turns
@@ -237,7 +238,7 @@ async def _stop(session: AsyncSession, turn: ModelTurnRow, limit: ModelLimit | N
     said = None if limit is None else limit.model_dump(mode="json")
     conditions = [col(ModelTurnRow.worker_id) == turn.worker_id, col(ModelTurnRow.turn) == turn.turn]
     if limit is None or limit.kind != "budget":
-        # A budget stops the whole turn: the answer to what was open beside changes nothing about that.
+        # These stop the whole turn: the answer to what was open beside changes nothing about that.
         kind = col(ModelTurnRow.stopped_by)["kind"].astext
-        conditions.append(or_(col(ModelTurnRow.stopped_by).is_(None), kind != "budget"))
+        conditions.append(or_(col(ModelTurnRow.stopped_by).is_(None), kind.not_in(STOPS_THE_TURN)))
     await session.execute(update(ModelTurnRow).where(*conditions).values(stopped_by=said))

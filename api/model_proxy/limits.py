@@ -20,7 +20,23 @@ _OVERLOADED = frozenset({"overloaded_error", "api_error", "server_error", "inter
 _TOO_MANY = frozenset({"rate_limit_error", "rate_limit_exceeded", "usage_limit_reached", "tokens", "requests"})
 _REFUSED_KEY = frozenset({"authentication_error", "permission_error", "invalid_api_key"})
 
+STOPS_THE_TURN = ("budget", "outage")
+"""Kinds of limits after which nothing of the turn is sent any more. The others end by themselves, or with an answer."""
+_MAKE_WAIT = frozenset({"retry-after", "retry-after-ms", "x-should-retry"})
+
 Headers = Mapping[str, str]
+
+
+def is_lasting(limit: ModelLimit, now: datetime, short_s: float) -> bool:
+    """Whether an agent that waits for the end of this limit would wait in vain, or for longer than `short_s`."""
+    if limit.kind in {"rate", "window"}:
+        return limit.until is None or (limit.until - now).total_seconds() > short_s
+    return limit.kind == "outage"
+
+
+def makes_wait(header: bytes) -> bool:
+    """Whether agents wait as this header says, in silence: the workflow does that, where people see it."""
+    return header.decode("latin-1").lower() in _MAKE_WAIT
 
 
 def limit_of(
@@ -34,7 +50,7 @@ def limit_of(
     if kind is None:
         return None
     until = _until(headers, now) if kind == "rate" else None
-    if until is not None and (until - now).total_seconds() > _WINDOW_S:
+    if until is not None and ((until - now).total_seconds() > _WINDOW_S or _is_used_up(headers, error)):
         kind = "window"
     return ModelLimit(kind=kind, message=_said(account, kind, status, message), until=until, account=account)
 
@@ -47,6 +63,11 @@ def _kind(status: int, error: str | None) -> ModelLimitKind | None:
     if status >= 500 or error in _OVERLOADED:
         return "outage"
     return "request" if status >= 400 or error else None
+
+
+def _is_used_up(headers: Headers, error: str | None) -> bool:
+    """Whether the vendor says that a usage window is used up, however soon the next one opens."""
+    return error == "usage_limit_reached" or headers.get("anthropic-ratelimit-unified-status") == "rejected"
 
 
 def _said(account: str, kind: ModelLimitKind, status: int, message: str) -> str:

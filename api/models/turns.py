@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from api.auth import hash_secret
-from api.model_tables import ModelAccountRow, ModelTurnRow
+from api.model_tables import ModelAccountRow, ModelRequestRow, ModelTurnRow
 from api.models import budgets
 from api.problems import not_found, permanent
 from api.settings.queries import effective
@@ -38,9 +38,17 @@ async def open_turn(session: AsyncSession, vault: Vault, body: OpenModelTurn, de
     spent = budgets.stopping(await budgets.budgets(session, budgets.Payer.of(row), defaults, now))
     limit = spent.as_limit() if spent else await account_limit(session, ACCOUNTS.get(body.agent), now)
     row.opened_at, row.ended_at = now, None
-    row.stopped_by = None if limit is None else limit.model_dump(mode="json")
+    if not await _has_asked(session, row):
+        # What has stopped a turn that has begun is still to be heard by whoever follows it now.
+        row.stopped_by = None if limit is None else limit.model_dump(mode="json")
     await session.flush()
     return ModelTurn(token=token, model=body.model or settings.model, side_model=settings.side_model, refused=limit)
+
+
+async def _has_asked(session: AsyncSession, row: ModelTurnRow) -> bool:
+    """Whether a request of the turn was sent."""
+    of_turn = (col(ModelRequestRow.worker_id) == row.worker_id) & (col(ModelRequestRow.turn) == row.turn)
+    return bool((await session.scalars(select(select(ModelRequestRow.id).where(of_turn).exists()))).one())
 
 
 async def _opened(session: AsyncSession, vault: Vault, body: OpenModelTurn) -> tuple[ModelTurnRow, str]:

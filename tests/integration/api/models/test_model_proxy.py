@@ -193,7 +193,7 @@ async def test_a_window_is_heard_once_and_nobody_asks_the_vendor_before_it_opens
     models.vendor.answers = [Answer([refusal], 429, {"retry-after": "7200", "content-type": "application/json"})]
     turn, other = await models.turn(), await models.turn()
     first = await turn.ask()
-    assert (first.status_code, first.content, first.headers["retry-after"]) == (429, refusal, "7200")
+    assert (first.status_code, first.content) == (429, refusal)
     for one in (turn, other):
         stopped = await one.ask()
         assert (stopped.status_code, "Usage limit reached" in stopped.text) == (402, True)

@@ -11,6 +11,7 @@ from temporalio.testing import ActivityEnvironment
 from activities.agent import AgentActivities
 from activities.ports import AgentRuntime, Follow, Platform
 from contracts.agent_workers import TurnOutcome
+from contracts.errors import ErrorClass, ErrorCode, OrchestratorError
 from contracts.models import ModelLimit, ModelSpending, ModelTurn
 from contracts.states import AgentKind
 from contracts.steps import TurnRequest
@@ -24,9 +25,12 @@ class Runtime:
 
     models: list[ModelTurn | None] = field(default_factory=list)
     stopped: list[int] = field(default_factory=list)
+    fails: OrchestratorError | None = None
 
     async def run_turn(self, request: TurnRequest, follow: Follow, model: ModelTurn | None = None) -> TurnOutcome:
         self.models.append(model)
+        if self.fails is not None:
+            raise self.fails
         follow.facts["container"] = "turn-w1-1"
         await follow.report([], 7)
         return TurnOutcome(status="done", turn=request.turn, summary="Done.")
@@ -98,6 +102,18 @@ async def test_an_agent_without_a_model_opens_none(
 ) -> None:
     result = await ActivityEnvironment().run(activities.run_turn, request(AgentKind.SCRIPTED))
     assert (runtime.models, platform.spendings, result.outcome.spending) == ([None], {}, None)
+
+
+@pytest.mark.parametrize(
+    ("error_class", "ended"), [(ErrorClass.PERMANENT, ["w1:1"]), (ErrorClass.TRANSIENT, [])], ids=str
+)
+async def test_a_turn_that_is_lost_or_out_of_time_has_no_token_any_more(
+    activities: AgentActivities, runtime: Runtime, platform: Ending, error_class: ErrorClass, ended: list[str]
+) -> None:
+    runtime.fails = OrchestratorError(ErrorCode.AGENT_LOST, "Killed from outside.", error_class=error_class)
+    with pytest.raises(OrchestratorError, match="Killed from outside"):
+        await ActivityEnvironment().run(activities.run_turn, request())
+    assert platform.ended == ended, "what is tried again needs it"
 
 
 async def test_a_stopped_turn_has_no_token_any_more(

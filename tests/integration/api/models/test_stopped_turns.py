@@ -1,0 +1,94 @@
+"""What a vendor's limit does to the turn that meets it: the agent is stopped at once, and why is not forgotten."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from tests.integration.api.models.conftest import ModelWorld, Turn
+from tests.support.vendor import STREAM, Answer, message_events
+
+MESSAGES, RESPONSES = ("/v1/messages", "claude-opus-5-5"), ("/v1/responses", "gpt-6.1-sol")
+GOOD = Answer(message_events("claude-opus-5-5", 10, 1), headers=STREAM)
+
+
+def refusal(status: int, kind: str, **headers: str) -> Answer:
+    body = f'{{"type":"error","error":{{"type":"{kind}","message":"Said by the vendor."}}}}'.encode()
+    return Answer([body], status, {"content-type": "application/json", **headers})
+
+
+async def again(models: ModelWorld, turn: Turn) -> Turn:
+    """The same turn, opened once more by a second run of its activity."""
+    return await models.turn(**turn.body)
+
+
+@pytest.mark.parametrize(("way", "stop_status"), [(MESSAGES, 402), (RESPONSES, 400)])
+@pytest.mark.parametrize("status", [500, 529])
+async def test_after_an_outage_the_turn_is_stopped_with_its_reason_and_others_go_on(
+    models: ModelWorld, way: tuple[str, str], stop_status: int, status: int
+) -> None:
+    models.vendor.answers = [refusal(status, "overloaded_error"), GOOD]
+    turn, other = await models.turn(), await models.turn()
+    assert (await turn.ask(*way)).status_code == status
+    for _ in range(2):
+        stopped = await turn.ask(*way)
+        assert (stopped.status_code, "Said by the vendor" in stopped.text) == (stop_status, True)
+    assert len(models.vendor.asked) == 1
+    spent = await turn.spending()
+    assert (spent["limit"]["kind"], spent["requests"], spent["last_status"]) == ("outage", 1, status)
+    assert (await other.ask(*way)).status_code == 200
+
+
+async def test_an_outage_inside_of_a_stream_stops_the_turn_too(models: ModelWorld) -> None:
+    error = b'event: error\ndata: {"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}\n\n'
+    models.vendor.stream([*message_events("claude-opus-5-5", 50, 9)[:3], error])
+    turn = await models.turn()
+    await turn.ask()
+    assert (await turn.ask()).status_code == 402
+
+
+async def test_the_answer_to_what_was_open_beside_does_not_hide_the_first_limit(models: ModelWorld) -> None:
+    held = Answer(message_events("claude-opus-5-5", 10, 1), headers=STREAM, hold_at=1)
+    models.vendor.answers = [held, refusal(529, "overloaded_error")]
+    turn = await models.turn()
+    beside = asyncio.ensure_future(turn.ask())
+    await models.vendor.holding.wait()
+    assert (await turn.ask()).status_code == 529
+    models.vendor.go_on.set()
+    assert (await beside).status_code == 200
+    assert (await turn.spending())["limit"]["kind"] == "outage"
+    assert (await turn.ask()).status_code == 402
+
+
+async def test_no_agent_is_told_to_wait_longer_than_the_proxy_would(models: ModelWorld) -> None:
+    told = {"retry-after": "7200", "retry-after-ms": "7200000", "x-should-retry": "true", "request-id": "r-1"}
+    models.vendor.answers = [refusal(429, "rate_limit_error", **told)]
+    turn = await models.turn()
+    reply = await turn.ask()
+    assert reply.status_code == 429
+    assert not {"retry-after", "retry-after-ms", "x-should-retry"} & set(reply.headers)
+    assert reply.headers["request-id"] == "r-1"
+    assert (await turn.ask()).status_code == 402
+    assert (await turn.spending())["limit"]["kind"] == "window"
+
+
+async def test_a_second_run_of_the_activity_still_hears_what_has_stopped_the_turn(models: ModelWorld) -> None:
+    models.vendor.answers = [refusal(529, "overloaded_error")]
+    turn = await models.turn()
+    await turn.ask()
+    opened = await again(models, turn)
+    assert opened.opened["refused"] is None, "what has begun is followed to its end"
+    assert (await turn.spending())["limit"]["kind"] == "outage"
+    assert (await turn.ask()).status_code == 402
+    assert len(models.vendor.asked) == 1
+
+
+async def test_a_turn_that_has_asked_nothing_yet_is_judged_anew(models: ModelWorld) -> None:
+    models.vendor.answers = [refusal(429, "rate_limit_error", **{"retry-after": "7200"})]
+    await (await models.turn()).ask()
+    refused = await models.turn()
+    assert refused.opened["refused"]["kind"] == "window"
+    await models.api.execute("DELETE FROM model_accounts")
+    assert (await again(models, refused)).opened["refused"] is None
+    assert (await refused.spending())["limit"] is None
