@@ -24,7 +24,7 @@ from api.model_tables import ModelAccountRow, ModelRequestRow, ModelTurnRow
 from api.models import budgets, turns
 from contracts.base import utc_now
 from contracts.errors import OrchestratorError
-from contracts.models import ModelLimit, broken_off
+from contracts.models import ModelLimit
 from contracts.project_settings import ProjectSettings
 
 _RESERVED_S = 120.0
@@ -72,24 +72,15 @@ class Ledger:
         self._finishing: dict[str, asyncio.Task[None]] = {}
 
     async def lose_open(self) -> int:
-        """Requests that a process before this one has not finished count at their estimate. Returns how many.
-
-        It is an outage for their turns, as far as nothing else has stopped them: no vendor has refused anything.
-        """
+        """Requests that a process before this one has not finished count at their estimate. Returns how many."""
         statement = (
             update(ModelRequestRow)
             .where(col(ModelRequestRow.state) == budgets.OPEN)
             .values(state="lost", known=False, ended_at=utc_now())
-            .returning(col(ModelRequestRow.worker_id), col(ModelRequestRow.turn), col(ModelRequestRow.account))
+            .returning(col(ModelRequestRow.id))
         )
         async with self._sessions.begin() as session:
-            lost = (await session.execute(statement)).all()
-            for worker_id, turn, account in lost:
-                limit = broken_off(account).model_dump(mode="json")
-                of_turn = (col(ModelTurnRow.worker_id) == worker_id) & (col(ModelTurnRow.turn) == turn)
-                free = of_turn & col(ModelTurnRow.stopped_by).is_(None)
-                await session.execute(update(ModelTurnRow).where(free).values(stopped_by=limit))
-        return len(lost)
+            return len((await session.scalars(statement)).all())
 
     async def turn(self, token: str) -> ModelTurnRow | None:
         """The open turn of a token."""
