@@ -11,7 +11,7 @@ from activities.ports import AgentRuntime, Platform
 from contracts.agent_logins import login_of
 from contracts.agent_workers import TurnOutcome
 from contracts.errors import OrchestratorError
-from contracts.models import ModelBudget, ModelSpending, ModelTurn, OpenModelTurn, RaiseModelBudget
+from contracts.models import ModelBudget, ModelSpending, ModelTurn, OpenModelTurn, RaiseModelBudget, broken_off
 from contracts.names import ActivityName
 from contracts.states import AgentKind
 from contracts.steps import TurnRequest, TurnResult
@@ -95,6 +95,8 @@ def judged_by_the_model(outcome: TurnOutcome, spending: ModelSpending, *, refuse
     Some say that they have. What it has claimed by itself stays where it has asked a question.
     """
     limit = spending.limit or outcome.limit
+    if limit is None and outcome.status == "failed" and spending.open_requests:
+        limit = broken_off()
     stopped = limit is not None and not limit.warning
     unanswered = spending.last_status is not None and spending.last_status >= 400
     fields: dict[str, object] = {"spending": spending, "limit": limit}

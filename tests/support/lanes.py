@@ -13,6 +13,9 @@ from tests.support.scheduling import file_of, grouped
 
 _OWN = frozenset(
     {
+        "test_agent_kills.py",
+        "test_agent_stories.py",
+        "test_agent_turns.py",
         "test_compose_stack.py",
         "test_faults.py",
         "test_never_stuck.py",
