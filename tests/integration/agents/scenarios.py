@@ -100,7 +100,7 @@ SCENARIOS = (
         "cancel in a stall", "[model:stall]", ("stopped cancelled",), requests=1, cancel=True, script=_SCRIPT_LONG
     ),
     Scenario("usage limit", "[model:429 reset=7200]", (_ERROR,), limit="window", last=(429,), requests=2),
-    Scenario("budget used up", "[model:loop]", (_ERROR,), limit="budget", budget=0.05, requests=8),
+    Scenario("budget used up", "[model:loop]", (_ERROR,), limit="budget", budget=0.05, requests=12),
     Scenario("400 of the vendor", "[model:400]", (_ERROR,), limit="request", last=(400,), requests=10),
     Scenario("402 of the vendor", "[model:402]", (_ERROR,), limit="auth", last=(402,), requests=2),
     Scenario("401 of the vendor", "[model:401]", (_ERROR,), limit="auth", last=(401,), requests=2),
@@ -121,13 +121,16 @@ SCENARIOS = (
     Scenario("unknown tool", "[model:unknown-tool]", ("completed",), "done", requests=2),
 )  # fmt: skip
 
-# What an agent does otherwise, and others have to make good. A row that keeps to the rule is taken from here.
-_SILENT = "completed"
+# What a wrapper may see otherwise, and others have to make good: the platform's verdict is the same.
+_REFUSED = ("budget used up", "400 of the vendor", "402 of the vendor", "401 of the vendor", "529 of the vendor")
 DEVIATIONS: dict[tuple[str, str, str], tuple[str, ...]] = {
-    # Its one-shot program continues a session only with its vendor's service.
-    ("factory-droid", "exec", "unknown session"): ("failed crash",),
-    ("factory-droid", "exec", "steer"): ("failed crash",),
+    # Under the protocol Codex ends most refusals well: what the proxy has seen decides.
+    **{("codex", "acp", name): ("completed",) for name in (*_REFUSED, "context overflow")},
 }
+
+FORGETS = {("factory-droid", "exec")}
+"""A one-shot program that continues a session only with its vendor's service: what needs one ends as a crash."""
+NEEDS_A_SESSION = {"unknown session", "steer"}
 
 LOSES_A_STEER = {("factory-droid", "acp")}
 """Told right after it was asked to stop, it sometimes goes on with the work before and loses the message."""
