@@ -115,7 +115,7 @@ async def test_a_real_agent_reaches_the_model_by_the_socket_in_the_volume_and_no
 ) -> None:
     """The first turn on a machine builds the agent's image."""
     worker = (await compose.orchestrator("worker", "create", "probe", "--agent", "claude-code"))["id"]
-    look = "cat /proc/mounts; ls -la /model; env; ls /sys/class/net"
+    look = "grep ' /model ' /proc/mounts; ls /model /sys/class/net; env"
     sent = await compose.orchestrator("worker", "send", worker, f"[model:run {look}]", timeout_s=900)
     assert sent["response"]["success"], sent
     seen = json.loads(await docker.run("inspect", turn_name(worker, 1)))[0]
@@ -123,7 +123,7 @@ async def test_a_real_agent_reaches_the_model_by_the_socket_in_the_volume_and_no
     assert mounts["/model"] == (f"codegen-orchestrator-models-{compose.name}", False), mounts
     assert seen["HostConfig"]["NetworkMode"] == "none"
     logs = await docker.run("logs", turn_name(worker, 1))
-    assert " /model " in logs
+    assert " /model " in logs, logs
     assert MODEL_KEY not in f"{seen}{logs}"
     assert {one.key for one in compose.model.records.requests} == {MODEL_KEY}
     await compose.orchestrator("worker", "delete", worker)
