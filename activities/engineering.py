@@ -18,6 +18,7 @@ from contracts.criteria import Criterion, verdict_text
 from contracts.errors import ErrorClass, ErrorCode, OrchestratorError, bounded, end_of
 from contracts.names import ActivityName
 from contracts.planning import KeepChecks
+from contracts.reviews import Review
 from contracts.states import AcceptanceMode, AgentKind, CriterionState
 from contracts.steps import (
     ACCEPTANCE_CHECK,
@@ -81,6 +82,14 @@ class EngineeringState(TypedDict, total=False):
     screenshots: list[str]
     judge: str
     user_id: int
+    review: str
+    reviewer: str
+    review_model: str | None
+    reviews: int
+    reviewed: dict[str, Any]
+    objections: int
+    review_taken: str | None
+    then: str
     agent: str | None
     model: str | None
     fresh_session: bool
@@ -191,7 +200,9 @@ class EngineeringNodes:
 def _summary(state: EngineeringState) -> str:
     """What the agent says of its work, and what was seen of it."""
     judged = [Criterion.model_validate(one) for one in state.get("judged", [])]
-    return bounded("\n\n".join(filter(None, [state.get("summary", ""), verdict_text(judged)])), MAX_TEXT)
+    reviewed = state.get("reviewed")
+    review = f"Review:\n{Review.model_validate(reviewed).told()}" if reviewed else ""
+    return bounded("\n\n".join(filter(None, [state.get("summary", ""), verdict_text(judged), review])), MAX_TEXT)
 
 
 def _checks(state: EngineeringState) -> list[Check]:

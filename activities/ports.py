@@ -25,9 +25,11 @@ from contracts.planning import (
     PlanRequest,
     ProjectChecks,
     ProposedChecks,
+    ReviewRequest,
     WrittenChecks,
 )
 from contracts.progress import FineEvent, Projection, ProjectionAck
+from contracts.reviews import Review
 from contracts.steps import (
     AnalysisRequest,
     DeploymentPlan,
@@ -200,6 +202,16 @@ class CheckWriter(Protocol):
 
     async def stop(self, judge: Judge) -> None:
         """Stop a turn that it has begun; none of it runs when this returns."""
+
+
+class Reviewer(Protocol):
+    """Reads the diff of a commit against its task: an opinion of somebody else than its author."""
+
+    async def review(self, request: ReviewRequest, follow: Follow) -> Review:
+        """The same again for a repeated call. That nobody could review is in the review (`problem`), not raised."""
+
+    async def stop(self, judge: Judge, number: int) -> None:
+        """Stop whichever of the first `number` reviews runs; none of them does when this returns."""
 
 
 class ApiDescriptions(Protocol):

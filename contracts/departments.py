@@ -11,7 +11,8 @@ from contracts.models import ModelName
 from contracts.project_settings import MAX_WATCH_S
 from contracts.project_spec import ProjectName, ProjectSlug, ProjectSpec
 from contracts.retries import OptionalStep, WorkDone
-from contracts.states import AcceptanceMode, AgentKind, DeployAction, PlanApproval, ReleaseState
+from contracts.reviews import Review
+from contracts.states import AcceptanceMode, AgentKind, DeployAction, PlanApproval, ReleaseState, ReviewMode
 
 RepositoryFullName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][\w.-]{0,99}/[A-Za-z0-9][\w.-]{0,99}$")]
 """`org/name`, as the project's row names it. Messages carry it; nobody makes it from other names."""
@@ -53,6 +54,9 @@ class EngineeringMessage(BaseMessage):
     done: WorkDone | None = None
     advice: Text = ""
     skip: list[OptionalStep] = Field(default_factory=list, max_length=10)
+    review: ReviewMode = ReviewMode.OFF
+    reviewer: AgentKind | None = None
+    review_model: ModelName | None = None
 
 
 class EngineeringResult(BaseResult):
@@ -63,6 +67,7 @@ class EngineeringResult(BaseResult):
     summary: str | None = None
     criteria: Criteria = Field(default_factory=list)
     screenshots: list[str] = Field(default_factory=list, max_length=20)
+    review: Review | None = None
 
 
 class DeployMessage(BaseMessage):
@@ -129,6 +134,9 @@ class DeliveryMessage(BaseMessage):
     done: WorkDone | None = None
     advice: Text = ""
     skip: list[OptionalStep] = Field(default_factory=list, max_length=10)
+    review: ReviewMode = ReviewMode.OFF
+    reviewer: AgentKind | None = None
+    review_model: ModelName | None = None
 
 
 class DeliveryResult(BaseResult):

@@ -10,8 +10,9 @@ from typing import Annotated
 from pydantic import AwareDatetime, Field, StringConstraints
 
 from contracts.acceptance import MAX_CHECKS, MAX_CHECKS_BYTES, AcceptanceCheck, AcceptanceChecks, AcceptanceRequest
-from contracts.base import Contract, Identifier, Page, ShortText, UserId
+from contracts.base import CommitSha, Contract, Identifier, Page, ShortText, UserId
 from contracts.criteria import MAX_CRITERIA, Criteria, Criterion
+from contracts.departments import RepositoryFullName
 from contracts.models import ModelName
 from contracts.project_spec import ProjectSpec
 from contracts.states import AgentKind
@@ -30,9 +31,10 @@ Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 
 
 class Judge(Step):
-    """Who plans, or writes checks: another turn than those of the Developer. `timeout_s`: seconds for one turn.
+    """Who plans, writes checks or reviews: another turn than those of the Developer. `timeout_s`: seconds for one turn.
 
-    `attempt`: how often a limit of the model has stopped judges of this task before; each attempt has turns of its own.
+    `model` is one that a setting or a person names for it; None: the agent's own choice. `attempt`: how often a limit
+    of the model has stopped judges of this task before; each attempt has turns of its own.
     """
 
     task_id: Identifier
@@ -100,6 +102,23 @@ class CheckWriting(Step):
         """What the checks are written from: the same again needs no other checks."""
         parts = [self.spec.fingerprint(), self.is_first, self.api_description]
         return hashlib.sha256(repr(parts).encode()).hexdigest()
+
+
+class ReviewRequest(Step):
+    """Read what `commit` changes against the task. `number`: the how manieth review of the task, from 1."""
+
+    judge: Judge
+    spec: ProjectSpec
+    repository: RepositoryFullName
+    commit: CommitSha
+    number: int = Field(default=1, ge=1, le=100)
+
+
+class ReviewStop(Step):
+    """Stop the reviews of a task up to `number`."""
+
+    judge: Judge
+    number: int = Field(ge=1, le=100)
 
 
 class WrittenChecks(Step):

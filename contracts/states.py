@@ -92,6 +92,7 @@ class Stage(StrEnum):
     PLANNING = "planning"
     DEVELOPING = "developing"
     TESTING = "testing"
+    REVIEWING = "reviewing"
     ACCEPTING = "accepting"
     PUBLISHING = "publishing"
     # deploy
@@ -150,6 +151,16 @@ class PlanApproval(StrEnum):
 
     OFF = "off"
     ASK = "ask"
+
+
+class ReviewMode(StrEnum):
+    """Whether another agent reads the diff of a green commit against the task, and what becomes of its objections."""
+
+    OFF = "off"
+    ADVISORY = "advisory"
+    """They are shown with the result."""
+    BINDING = "binding"
+    """They go back to the agent once, and then to a person."""
 
 
 class QuestionState(StrEnum):

@@ -27,12 +27,14 @@ from activities.ports import (
     Planner,
     PlanReader,
     Platform,
+    Reviewer,
     Tester,
     WorkflowClient,
     Workspaces,
 )
 from activities.projection import ProjectionActivities
 from activities.repository import RepositoryActivities
+from activities.review import ReviewNodes
 from activities.worker_record import WorkerRecordActivities
 from contracts.names import GraphName, Queue
 from workers.graphs import GraphsOfRun
@@ -93,6 +95,7 @@ class Ports:
     check_writer: CheckWriter
     acceptance: Acceptance
     descriptions: ApiDescriptions
+    reviewer: Reviewer
 
     def engineering(self) -> EngineeringNodes:
         """What builds."""
@@ -102,12 +105,16 @@ class Ports:
         """What says what done means, and whether it is."""
         return AcceptanceNodes(self.planner, self.check_writer, self.acceptance, self.descriptions, self.platform)
 
+    def reviewing(self) -> ReviewNodes:
+        """What reads the change."""
+        return ReviewNodes(self.reviewer, self.platform)
+
 
 def build_langgraph_plugin(ports: Ports) -> LangGraphPlugin:
     """A fresh plugin over fresh graphs: each serves once."""
     devops = DevopsNodes(ports.forge, ports.plans, ports.platform, ports.target)
     graphs: dict[str, Topology] = {
-        GraphName.ENGINEERING: build_engineering_graph(ports.engineering(), ports.judging()),
+        GraphName.ENGINEERING: build_engineering_graph(ports.engineering(), ports.judging(), ports.reviewing()),
         GraphName.DEVOPS: build_devops_graph(devops),
     }
     plugin = LangGraphPlugin(
@@ -140,6 +147,7 @@ def build_activities(ports: Ports) -> list[Any]:
         agent.raise_budget,
         ports.engineering().stop_tests,
         ports.judging().stop_acceptance,
+        ports.reviewing().stop_review,
         departments.close_worker,
         departments.join_deploy,
         departments.withdraw_deploy,

@@ -112,6 +112,9 @@ class DeliveryWorkflow:
             done=message.done,
             advice=message.advice,
             skip=message.skip,
+            review=message.review,
+            reviewer=message.reviewer,
+            review_model=message.review_model,
         )
         result: EngineeringResult = await workflow.execute_child_workflow(
             WorkflowName.ENGINEERING,
@@ -189,6 +192,7 @@ class DeliveryWorkflow:
                 "summary": built.summary,
                 **rules.links_for_people(live.links),
                 **rules.screenshots_for_people(built.screenshots),
+                **rules.review_for_people(built.review),
             },
             criteria=built.criteria,
         )

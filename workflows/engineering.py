@@ -19,8 +19,8 @@ with workflow.unsafe.imports_passed_through():
     from activities.departments import DepartmentActivities
     from activities.engineering import EngineeringNodes
     from activities.repository import RepositoryActivities
+    from activities.review import ReviewNodes
     from contracts import ids
-    from contracts.acceptance import AcceptanceRequest
     from contracts.agent_workers import (
         AgentWorkerResult,
         AgentWorkerRun,
@@ -32,7 +32,6 @@ with workflow.unsafe.imports_passed_through():
     from contracts.departments import EngineeringMessage, EngineeringResult, ScaffolderMessage
     from contracts.errors import ErrorCode
     from contracts.names import GraphName, UpdateName, WorkflowName
-    from contracts.planning import AcceptanceStop
     from contracts.questions import AnswerAccepted, AnswerCommand, QuestionWording
     from contracts.states import AcceptanceMode, ProjectStatus, QuestionKind, ResultStatus, Stage, TaskKind, TaskState
     from contracts.steps import ScaffoldResult, VerificationRequest
@@ -40,7 +39,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows import failures, options, patches, rules
     from workflows.children import cancel_in_any_run
     from workflows.graph_run import run_graph
-    from workflows.graphs import acceptance_rules
+    from workflows.graphs import acceptance_rules, review_rules
     from workflows.ledger import Ledger
     from workflows.limits import continuing, resuming
     from workflows.limits.parking import Parking
@@ -48,6 +47,7 @@ with workflow.unsafe.imports_passed_through():
 
 _STAGES = {
     "specify": (Stage.PLANNING, 25, None),
+    "review": (Stage.REVIEWING, 70, None),
     "accept": (Stage.ACCEPTING, 75, None),
     "develop": (Stage.DEVELOPING, 35, ProjectStatus.DEVELOPING),
     "verify": (Stage.TESTING, 65, ProjectStatus.TESTING),
@@ -165,6 +165,7 @@ class EngineeringWorkflow:
             "turn_timeout_s": self._message.turn_timeout_s,
             "max_rounds": self._message.max_rounds,
             **self._planned_state(),
+            **review_rules.first_state(self._message),
             **continuing.first_state(self._message),
         }
 
@@ -189,6 +190,7 @@ class EngineeringWorkflow:
             "develop": f"The Developer is working, turn {state.get('turn', 0) + 1}.",
             "verify": f"The Tester is running the project's own checks at {str(state.get('commit'))[:12]}.",
             "specify": "Saying what done means.",
+            "review": f"The change of {str(state.get('commit'))[:12]} is read by {state.get('reviewer')}.",
             "accept": f"The service of {str(state.get('commit'))[:12]} is checked against the description.",
             "publish": "The checks are green; publishing the commit.",
         }
@@ -215,12 +217,14 @@ class EngineeringWorkflow:
         summary = str(state.get("summary") or "")
         criteria = [Criterion.model_validate(one) for one in state.get("judged") or state.get("criteria", [])]
         screenshots = [str(uri) for uri in state.get("screenshots", [])]
+        review = review_rules.reviewed(state)
         result: dict[str, str | int | None] = {
             "commit_sha": commit,
             "branch": branch,
             "repository": self._repository,
             "summary": summary,
             **rules.screenshots_for_people(screenshots),
+            **rules.review_for_people(review),
         }
         await self._ledger.finish(
             TaskState.COMPLETED,
@@ -239,6 +243,7 @@ class EngineeringWorkflow:
             summary=summary,
             criteria=criteria,
             screenshots=screenshots,
+            review=review,
         )
 
     async def _record_cancellation(self, *, unheard: bool) -> None:
@@ -247,6 +252,8 @@ class EngineeringWorkflow:
             await self._stop_tests(self._verified)
             if self._message.acceptance is not AcceptanceMode.OFF:
                 await self._stop_acceptance(self._verified)
+        if unheard and self._state.get("review"):
+            await self._stop_reviews()
         await self._cancel_agent_worker()
         status = ProjectStatus.SCAFFOLDED if self._scaffolded else ProjectStatus.DRAFT
         await self._ledger.finish(
@@ -356,18 +363,15 @@ class EngineeringWorkflow:
     async def _stop_acceptance(self, commit: str) -> None:
         await workflow.execute_activity_method(
             AcceptanceNodes.stop_acceptance,
-            AcceptanceStop(
-                request=AcceptanceRequest(
-                    task_id=self._message.task_id,
-                    project_id=self._message.project_id,
-                    project_name=self._name,
-                    repository=self._repository,
-                    commit=commit,
-                    criteria=[],
-                ),
-                judge=resuming.judge_of(self._message, self._state),
-            ),
+            resuming.acceptance_stop(self._message, self._state, self._name, commit),
             **options.named(options.STOP, "Stop the acceptance"),
+        )
+
+    async def _stop_reviews(self) -> None:
+        await workflow.execute_activity_method(
+            ReviewNodes.stop_review,
+            review_rules.stopping(self._message, self._state),
+            **options.named(options.STOP, "Stop the review"),
         )
 
     async def _generate(self) -> ScaffoldResult:

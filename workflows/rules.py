@@ -9,10 +9,11 @@ from contracts import limit_answers as answers
 from contracts.base import MAX_TEXT, Contract
 from contracts.departments import EngineeringMessage
 from contracts.errors import ErrorCode, bounded
-from contracts.names import LINK_OF, SCREENSHOT
+from contracts.names import LINK_OF, REVIEW, SCREENSHOT
 from contracts.progress import ProgressEvent, Projection
 from contracts.project_spec import ProjectSpec
 from contracts.questions import AnswerCommand, OwnQuestion, QuestionDTO, QuestionWording
+from contracts.reviews import Review
 from contracts.states import AgentKind, MemberRole, QuestionKind, QuestionState, Role, SubjectKind, TaskState
 from contracts.wording import counted
 
@@ -310,3 +311,8 @@ def links_for_people(links: Mapping[str, str]) -> dict[str, str]:
 def screenshots_for_people(screenshots: Sequence[str]) -> dict[str, str]:
     """What a task's result says of the pictures of its pages: where each is in the artifact store."""
     return {f"{SCREENSHOT}{number}": uri for number, uri in enumerate(screenshots, start=1)}
+
+
+def review_for_people(review: Review | None) -> dict[str, str]:
+    """What a task's result says of the review of its commit; nothing where there was none."""
+    return {REVIEW: review.told()} if review else {}

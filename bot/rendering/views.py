@@ -11,7 +11,7 @@ from contracts.chat import ChatScreenDTO
 from contracts.criteria import Criterion, built, not_built, not_checked
 from contracts.errors import ErrorCode, bounded
 from contracts.limit_answers import raise_of
-from contracts.names import LINK_OF
+from contracts.names import LINK_OF, REVIEW
 from contracts.nouns import TaskDTO
 from contracts.questions import QuestionDTO
 from contracts.states import QuestionKind, Stage, TaskState
@@ -22,6 +22,7 @@ _MAX_QUESTION = 2_000
 _MAX_TOLD = 1_800
 _MAX_ERROR = 1_500
 _MAX_CLAUSE = 150
+_MAX_REVIEW = 700
 _MOST_CLAUSES = 15
 
 
@@ -74,7 +75,7 @@ def final(
         text = texts("screen-done", project=project, wish=wish, url=url)
         for service, link in _other_links(task, url):
             text = texts("screen-link", screen=text, service=service, url=link)
-        return View(Markup("\n\n".join([text, *_verdict(texts, task)])))
+        return View(Markup("\n\n".join([text, *_verdict(texts, task), *_review(texts, task)])))
     if task.state is TaskState.CANCELLED:
         text = texts("screen-cancelled", project=project, wish=wish, stage=stage_name(texts, stage))
         if task.error_code == ErrorCode.STOPPED_AT_LIMIT:
@@ -98,6 +99,12 @@ def _verdict(texts: Texts, task: TaskDTO) -> list[Markup]:
     """What was seen to be there, what nobody could check, and last what is not there, in the person's own words."""
     found = (("built", built, 5), ("not-checked", not_checked, 5), ("not-built", not_built, _MOST_CLAUSES))
     return [_clauses(texts, task, title, those, most) for title, of, most in found if (those := of(task.criteria))]
+
+
+def _review(texts: Texts, task: TaskDTO) -> list[Markup]:
+    """What somebody who has read the change says of it, if anybody has."""
+    said = task.result.get(REVIEW)
+    return [texts("reviewed", review=bounded(str(said), _MAX_REVIEW))] if said else []
 
 
 def _clauses(texts: Texts, task: TaskDTO, title: str, criteria: list[Criterion], most: int) -> Markup:

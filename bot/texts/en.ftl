@@ -94,6 +94,8 @@ screen-link = { $screen }
     { $service }: { $url }
 built = <b>Built and checked:</b>
 not-checked = <b>Not checked:</b>
+reviewed = <b>Review of the change:</b>
+    { $review }
 not-built = <b>Not built:</b>
 not-built-line = • { $words }
 not-built-more = … and { $count } more: <code>orchestrator task show { $task_id }</code>
@@ -128,6 +130,7 @@ stage-scaffolding = Project setup
 stage-planning = Planning
 stage-developing = Writing code
 stage-testing = Tests
+stage-reviewing = Review of the change
 stage-accepting = Checking the running service
 stage-publishing = Publishing the code
 stage-deploy = Deployment
@@ -223,6 +226,14 @@ question-unmet = The tests are green, but the running service does not do what w
     { $evidence }
 
     Try again (you may add advice), take it as it is, or stop?
+question-objections = The tests are green, but the reviewer objects to the change.
+    { $review }
+
+    Try again (you may add advice), take it as it is, or stop?
+question-not-reviewed = The tests are green, but the change is to be reviewed and was not.
+    { $review }
+
+    Try again, take it as it is, or stop?
 question-approval = Deploy this version of { $project } now? Commit { $commit }
 answer-which = I'm waiting for several answers. Reply to the question you mean, or send a new task with /new.
 doubt = Is this the answer to my open question, or something new to build?

@@ -94,6 +94,8 @@ screen-link = { $screen }
     { $service }: { $url }
 built = <b>Сделано и проверено:</b>
 not-checked = <b>Не проверено:</b>
+reviewed = <b>Ревью изменений:</b>
+    { $review }
 not-built = <b>Не сделано:</b>
 not-built-line = • { $words }
 not-built-more = … и ещё { $count }: <code>orchestrator task show { $task_id }</code>
@@ -128,6 +130,7 @@ stage-scaffolding = Создание проекта
 stage-planning = Планирование
 stage-developing = Написание кода
 stage-testing = Тесты
+stage-reviewing = Ревью изменений
 stage-accepting = Проверка работающего сервиса
 stage-publishing = Публикация кода
 stage-deploy = Развёртывание
@@ -223,6 +226,14 @@ question-unmet = Тесты проходят, но работающий серв
     { $evidence }
 
     Попробовать ещё раз (можно добавить совет), принять как есть или остановить?
+question-objections = Тесты проходят, но у ревьюера есть возражения.
+    { $review }
+
+    Попробовать ещё раз (можно добавить совет), принять как есть или остановить?
+question-not-reviewed = Тесты проходят, но изменения должны пройти ревью, а его не было.
+    { $review }
+
+    Попробовать ещё раз, принять как есть или остановить?
 question-approval = Развернуть эту версию проекта { $project }? Коммит { $commit }
 answer-which = Я жду ответа на несколько вопросов. Ответьте на сообщение с нужным вопросом или отправьте новую задачу командой /new.
 doubt = Это ответ на мой вопрос или новая задача?

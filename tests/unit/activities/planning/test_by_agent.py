@@ -2,12 +2,15 @@
 
 import json
 from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any, cast
 
 import pytest
 
 from activities.adapters.planning.by_agent import by_agent
 from activities.adapters.planning.judging_turns import JudgingTurns
+from activities.adapters.planning.kept_answers import KeptAnswers
 from activities.model_turns import AtLimit
 from activities.ports import Follow
 from contracts.agent_workers import TurnOutcome
@@ -78,8 +81,13 @@ class Outside:
         self.stopped.append(f"{request.worker_id}/{request.turn}")
 
 
-def judges(outside: Outside) -> Any:
-    return by_agent(JudgingTurns(*(cast(Any, outside),) * 3))
+def judges(outside: Outside, kept: Path | None = None) -> Any:
+    return by_agent(turns(outside, kept))
+
+
+def turns(outside: Outside, kept: Path | None = None) -> JudgingTurns:
+    """Without `kept` nothing is remembered from one call to the next."""
+    return JudgingTurns(*(cast(Any, outside),) * 3, KeptAnswers(kept or Path(mkdtemp())))
 
 
 def spec(*criteria: str) -> ProjectSpec:
@@ -131,10 +139,10 @@ async def test_each_attempt_has_turns_of_its_own_and_the_model_that_was_chosen()
     planner, _ = judges(outside)
     again = MODEL.model_copy(update={"attempt": 2, "model": "claude-haiku-5"})
     await planner.plan(PlanRequest(judge=again, spec=spec()), FOLLOW)
-    assert [(one.turn, one.model) for one in outside.opened] == [(5, "claude-haiku-5")]
-    assert [(one.turn, one.request_id) for one in outside.turns] == [(5, "t1-planner/turn/5")]
+    assert [(one.turn, one.model) for one in outside.opened] == [(2001, "claude-haiku-5")]
+    assert [(one.turn, one.request_id) for one in outside.turns] == [(2001, "t1-planner/turn/2001")]
     await planner.stop(again)
-    assert outside.stopped == ["t1-planner/5"]
+    assert outside.stopped == ["t1-planner/2001"]
 
 
 async def test_a_nearly_spent_budget_stops_no_plan() -> None:
@@ -150,6 +158,30 @@ async def test_a_turn_that_is_lost_or_stopped_has_no_token_any_more() -> None:
         await planner.plan(PlanRequest(judge=MODEL, spec=spec()), FOLLOW)
     await planner.stop(MODEL)
     assert outside.ended == ["t1-planner/1", "t1-planner/1"]
+
+
+async def test_an_answer_that_was_paid_for_is_kept_whatever_became_of_the_step(tmp_path: Path) -> None:
+    """Its worker was killed when the folder was gone, and nothing was recorded yet."""
+    outside = Outside([{"criteria": [{"sentence": "A recipe has a photo."}]}])
+    request = PlanRequest(judge=MODEL, spec=spec())
+    first = await judges(outside, tmp_path)[0].plan(request, FOLLOW)
+    again = await judges(outside, tmp_path)[0].plan(request, FOLLOW)
+    assert (again, len(outside.turns), len(outside.opened)) == (first, 1, 1)
+
+
+async def test_what_is_asked_otherwise_is_asked_and_a_refusal_is_not_kept(tmp_path: Path) -> None:
+    outside = Outside([{"checks": [CHECK]}, {"checks": [CHECK]}, {"criteria": [{"sentence": "x"}]}])
+    _, writer = judges(outside, tmp_path)
+    writing = CheckWriting(judge=MODEL, spec=spec("photos"), api_description="{}")
+    await writer.write(writing, FOLLOW)
+    await writer.write(writing.model_copy(update={"api_description": '{"paths": {}}'}), FOLLOW)
+    assert len(outside.turns) == 2
+    outside.refused = SPENT
+    with pytest.raises(AtLimit):
+        await judges(outside, tmp_path)[0].plan(PlanRequest(judge=MODEL, spec=spec()), FOLLOW)
+    outside.refused = None
+    plan = await judges(outside, tmp_path)[0].plan(PlanRequest(judge=MODEL, spec=spec()), FOLLOW)
+    assert [one.sentence for one in plan.spec.acceptance] == ["x"]
 
 
 async def test_the_script_takes_no_turn() -> None:
