@@ -4,11 +4,13 @@ It knows the task and the diff. What becomes of its findings is decided by the g
 """
 
 from dataclasses import dataclass
+from typing import cast
 
 from temporalio import activity
 
 from activities.engineering import EngineeringState
 from activities.following import followed, or_stop, to_the_end
+from activities.model_turns import AtLimit, parked
 from activities.ports import Platform, Reviewer
 from contracts.names import ActivityName
 from contracts.planning import Judge, ReviewRequest, ReviewStop
@@ -27,7 +29,11 @@ class ReviewNodes:
         """Have the change of the commit read; a second run gets the first one's review."""
         request = _request(state)
         reading = followed(self.platform, state["task_id"], lambda follow: self.reviewer.review(request, follow))
-        return after(state, await or_stop(reading, lambda: self.reviewer.stop(request.judge, request.number)))
+        try:
+            found = await or_stop(reading, lambda: self.reviewer.stop(request.judge, request.number))
+        except AtLimit as reached:
+            return cast(EngineeringState, parked("review", state.get("judging", 0) + 1, reached.limit))
+        return after(state, found)
 
     @activity.defn(name=ActivityName.REVIEW_STOP)
     async def stop_review(self, stopping: ReviewStop) -> Done:
@@ -39,6 +45,7 @@ class ReviewNodes:
 def after(state: EngineeringState, found: Review) -> EngineeringState:
     """What the graph knows afterwards: the review, and how many in a row have objected."""
     return {
+        "parked_at": "",
         "reviews": state.get("reviews", 0) + 1,
         "reviewed": found.model_dump(mode="json"),
         "objections": state.get("objections", 0) + 1 if found.blockers else 0,
@@ -54,6 +61,7 @@ def _request(state: EngineeringState) -> ReviewRequest:
             agent=AgentKind(state.get("reviewer") or AgentKind.SCRIPTED),
             model=state.get("review_model"),
             timeout_s=state["turn_timeout_s"],
+            attempt=state.get("judging", 0),
         ),
         spec=ProjectSpec.model_validate(state["spec"]),
         repository=state["repository"],

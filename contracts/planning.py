@@ -34,8 +34,8 @@ Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 class Judge(Step):
     """Who plans, writes checks or reviews: another turn than those of the Developer. `timeout_s`: seconds for one turn.
 
-    `attempt`: how often a limit of the model has stopped judges of this task before; each attempt has turns of its own.
-    `model` is one that a setting names for it; None: the agent's own choice.
+    `model` is one that a setting or a person names for it; None: the agent's own choice. `attempt`: how often a limit
+    of the model has stopped judges of this task before; each attempt has turns of its own.
     """
 
     task_id: Identifier

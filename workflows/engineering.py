@@ -21,7 +21,6 @@ with workflow.unsafe.imports_passed_through():
     from activities.repository import RepositoryActivities
     from activities.review import ReviewNodes
     from contracts import ids
-    from contracts.acceptance import AcceptanceRequest
     from contracts.agent_workers import (
         AgentWorkerResult,
         AgentWorkerRun,
@@ -33,7 +32,6 @@ with workflow.unsafe.imports_passed_through():
     from contracts.departments import EngineeringMessage, EngineeringResult, ScaffolderMessage
     from contracts.errors import ErrorCode
     from contracts.names import GraphName, UpdateName, WorkflowName
-    from contracts.planning import AcceptanceStop
     from contracts.questions import AnswerAccepted, AnswerCommand, QuestionWording
     from contracts.states import AcceptanceMode, ProjectStatus, QuestionKind, ResultStatus, Stage, TaskKind, TaskState
     from contracts.steps import ScaffoldResult, VerificationRequest
@@ -370,17 +368,7 @@ class EngineeringWorkflow:
     async def _stop_acceptance(self, commit: str) -> None:
         await workflow.execute_activity_method(
             AcceptanceNodes.stop_acceptance,
-            AcceptanceStop(
-                request=AcceptanceRequest(
-                    task_id=self._message.task_id,
-                    project_id=self._message.project_id,
-                    project_name=self._name,
-                    repository=self._repository,
-                    commit=commit,
-                    criteria=[],
-                ),
-                judge=resuming.judge_of(self._message, self._state),
-            ),
+            resuming.acceptance_stop(self._message, self._state, self._name, commit),
             **options.named(options.STOP, "Stop the acceptance"),
         )
 

@@ -76,9 +76,10 @@ async def _made(platform: RealPlatform) -> RealWorker:
     worker = await RealWorker.made(platform, _WORK)
 
     async def idle() -> bool:
-        return (await platform.stack.get(f"/workers/{worker.id}"))["state"] == AgentWorkerState.IDLE.value
+        state: str = (await platform.stack.get(f"/workers/{worker.id}"))["state"]
+        return state == AgentWorkerState.IDLE.value
 
-    await eventually(idle, _READY_S, message="an agent worker that waits")
+    _: bool = await eventually(idle, _READY_S, message="an agent worker that waits")
     return worker
 
 

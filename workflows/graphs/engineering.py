@@ -1,7 +1,7 @@
 """Topology of the engineering graph: plan -> (specify -> approve) -> develop -> verify -> (review) -> (accept) ->
 publish, with a person beside it.
 
-A turn that a model's limit stops, or is known to stop, parks first; so do who plans and who writes checks.
+A turn that a model's limit stops, or is known to stop, parks first; so do who plans, writes checks or reviews.
 
 Graph and node names are wire names. Edges and routers run in the workflow and are coroutines on purpose: a
 synchronous router would need a thread, which workflow code has not. What is in brackets is left out where the message
@@ -112,7 +112,7 @@ async def after_verification(state: EngineeringState) -> str:
 
 
 async def after_review(state: EngineeringState) -> str:
-    return review_rules.after_review(state)
+    return "park" if resuming.parks_judging(state, "review") else review_rules.after_review(state)
 
 
 async def after_acceptance(state: EngineeringState) -> str:
@@ -170,7 +170,9 @@ def _connect(graph: Topology) -> None:
         "develop", after_turn, {"verify": "verify", "develop": "rework", "ask": "ask", "park": "park"}
     )
     graph.add_conditional_edges(
-        "park", after_park, {"specify": "specify", "develop": "develop", "accept": "accept", "end": END}
+        "park",
+        after_park,
+        {"specify": "specify", "develop": "develop", "review": "review", "accept": "accept", "end": END},
     )
     graph.add_conditional_edges(
         "verify",
@@ -178,7 +180,9 @@ def _connect(graph: Topology) -> None:
         {"review": "review", "accept": "accept", "publish": "publish", "develop": "rework", "ask": "ask"},
     )
     graph.add_conditional_edges(
-        "review", after_review, {"accept": "accept", "publish": "publish", "develop": "rework", "ask": "ask"}
+        "review",
+        after_review,
+        {"accept": "accept", "publish": "publish", "develop": "rework", "ask": "ask", "park": "park"},
     )
     graph.add_conditional_edges(
         "accept", after_acceptance, {"publish": "publish", "develop": "rework", "ask": "ask", "park": "park"}

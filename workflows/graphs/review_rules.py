@@ -9,7 +9,7 @@ from contracts.errors import bounded
 from contracts.planning import Judge, ReviewStop
 from contracts.questions import OwnQuestion, QuestionWording
 from contracts.reviews import Review
-from contracts.states import ReviewMode
+from contracts.states import AgentKind, ReviewMode
 from workflows import rules
 from workflows.graphs import acceptance_rules
 
@@ -31,8 +31,9 @@ def first_state(message: EngineeringMessage) -> dict[str, Any]:
 
 def stopping(message: EngineeringMessage, state: State) -> ReviewStop:
     """Whatever review runs: its number follows from how many there were."""
-    agent = message.reviewer or message.agent
-    judge = Judge(task_id=message.task_id, project_id=message.project_id, agent=agent)
+    agent = AgentKind(state.get("reviewer") or message.reviewer or message.agent)
+    attempt = int(state.get("judging") or 0)
+    judge = Judge(task_id=message.task_id, project_id=message.project_id, agent=agent, attempt=attempt)
     return ReviewStop(judge=judge, number=min(100, int(state.get("reviews", 0)) + 1))
 
 

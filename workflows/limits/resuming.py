@@ -3,11 +3,12 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from contracts.acceptance import AcceptanceRequest
 from contracts.base import MAX_TEXT, Contract
 from contracts.departments import EngineeringMessage
 from contracts.errors import bounded
 from contracts.models import ModelLimit
-from contracts.planning import Judge
+from contracts.planning import AcceptanceStop, Judge
 from contracts.states import AgentKind
 
 DEVELOP = "develop"
@@ -47,14 +48,14 @@ class Stop(NamedTuple):
     model: str | None
 
 
-def judge_of(message: EngineeringMessage, state: Mapping[str, Any]) -> Judge:
-    """Who plans and writes checks now: enough of it to stop what it has begun."""
-    return Judge(
-        task_id=message.task_id,
-        project_id=message.project_id,
-        agent=AgentKind(state.get("judge") or message.agent),
-        attempt=int(state.get("judging") or 0),
+def acceptance_stop(message: EngineeringMessage, state: Mapping[str, Any], name: str, commit: str) -> AcceptanceStop:
+    """Enough of who plans and writes checks now, and of what is checked, to stop it. `name` is the project's."""
+    task = {"task_id": message.task_id, "project_id": message.project_id}
+    agent, attempt = AgentKind(state.get("judge") or message.agent), int(state.get("judging") or 0)
+    request = AcceptanceRequest(
+        **task, project_name=name, repository=message.repository or "", commit=commit, criteria=[]
     )
+    return AcceptanceStop(request=request, judge=Judge(**task, agent=agent, attempt=attempt))
 
 
 def parks_judging(state: Mapping[str, Any], step: str) -> bool:
@@ -67,11 +68,15 @@ def step_after(state: Mapping[str, Any]) -> str:
     return str(state.get("parked_at") or DEVELOP)
 
 
+def _who(step: str) -> tuple[str, str]:
+    """Where the state has who does a step, and with which model."""
+    return {DEVELOP: ("agent", "model"), "review": ("reviewer", "review_model")}.get(step, ("judge", "judge_model"))
+
+
 def request_of(state: dict[str, Any]) -> dict[str, Any]:
     """What the graph asks the workflow when it parks."""
     step = step_after(state)
-    names = ("agent", "model") if step == DEVELOP else ("judge", "judge_model")
-    agent, model = (state.get(name) for name in names)
+    agent, model = (state.get(name) for name in _who(step))
     turn = state.get("turn", 0)
     return {"kind": "limit", "limit": state["limit"], "turn": turn, "step": step, "agent": agent, "model": model}
 
@@ -88,9 +93,9 @@ def limit_of(interrupt: dict[str, Any]) -> ModelLimit:
 def after_parking(state: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
     """The state with which the next turn begins, or the end if a person has stopped the work."""
     resumption = Resumption.model_validate(answer)
-    if step_after(state) != DEVELOP:
-        judge = {"judge": resumption.agent.value, "judge_model": resumption.model}
-        return {"limit": None, "stopped_at_limit": resumption.stopped, **judge}
+    if (step := step_after(state)) != DEVELOP:
+        who = dict(zip(_who(step), (resumption.agent.value, resumption.model), strict=True))
+        return {"limit": None, "stopped_at_limit": resumption.stopped, **who}
     asked = str(state.get("asked_prompt") or state.get("prompt", ""))
     interrupted = parks_now(state)
     prompt = asked

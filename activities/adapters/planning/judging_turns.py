@@ -10,13 +10,15 @@ from activities.model_turns import AtLimit, end_token
 from activities.ports import AgentRuntime, Follow, Platform, Workspaces
 from contracts.agent_workers import TurnOutcome
 from contracts.errors import OrchestratorError, bounded
-from contracts.models import ModelLimit, ModelRole, ModelSpending, ModelTurn, OpenModelTurn
+from contracts.models import ModelRole, ModelTurn, OpenModelTurn
 from contracts.planning import Judge
 from contracts.states import AgentProfile
 from contracts.steps import TurnRequest, WorkspaceFile, WorkspaceRequest
 
 MAX_TURNS = 2
 """Of one attempt: the first, and one to repair what could not be read."""
+_TURNS_OF_AN_ATTEMPT = 1_000
+"""Numbers that one attempt may use; a task has fewer reviews."""
 
 ANSWER = (
     "Write your answer as JSON to the file that the environment variable ORCHESTRATOR_OUTCOME names: "
@@ -41,31 +43,29 @@ class JudgingTurns:
 
         Raises AtLimit if a limit of its model has stopped it.
         """
-        answer = await self.ask(judge, role, turn, prompt, files, follow)
-        if not answer.document and answer.limit is not None:
-            raise AtLimit(answer.limit)
-        return answer.document
+        return (await self.ask(judge, role, turn, prompt, files, follow)).document
 
     async def ask(
         self, judge: Judge, role: ModelRole, turn: int, prompt: str, files: Mapping[str, str], follow: Follow
     ) -> Answer:
         """The agent's answer to `prompt` beside `files`; the same for a repeated call, which takes no turn.
 
-        What a limit has stopped is not kept.
+        Raises AtLimit if a limit of its model has stopped it; that is not kept.
         """
         name = name_of(judge, role, turn, prompt, files)
         if (known := await asyncio.to_thread(self.kept.get, name)) is not None:
             return known
-        number = _number(judge, turn)
-        model = await self.platform.open_model_turn(_opening(judge, role, number))
-        await self._lay_out(judge.worker_id(role), files)
+        model = await self.platform.open_model_turn(_opening(judge, role, turn))
+        if model.refused is None:
+            await self._lay_out(judge.worker_id(role), files)
         hosts = await self.platform.egress_hosts(judge.project_id)
-        asked = _request(judge, role, number, prompt).model_copy(update={"egress_hosts": hosts})
+        asked = _request(judge, role, turn, prompt).model_copy(update={"egress_hosts": hosts})
         outcome = await self._run(asked, follow, model)
-        spending = await self.platform.end_model_turn(judge.worker_id(role), number)
-        answer = _answer(outcome, spending)
-        if answer.document or answer.limit is None:
-            await asyncio.to_thread(self.kept.put, name, answer)
+        spending = await self.platform.end_model_turn(asked.worker_id, asked.turn)
+        answer, limit = _answer(outcome, spending.last_status), spending.limit or outcome.limit
+        if not answer.document and limit is not None and not limit.warning:
+            raise AtLimit(limit)
+        await asyncio.to_thread(self.kept.put, name, answer)
         return answer
 
     async def _run(self, request: TurnRequest, follow: Follow, model: ModelTurn) -> TurnOutcome:
@@ -84,7 +84,7 @@ class JudgingTurns:
     async def stop(self, judge: Judge, role: ModelRole, turns: int) -> None:
         """Stop whichever of its turns runs; none does when this returns."""
         for turn in range(1, turns + 1):
-            request = _request(judge, role, _number(judge, turn), "stop")
+            request = _request(judge, role, turn, "stop")
             await self.runtime.stop_turn(request)
             await end_token(self.platform, request.worker_id, request.turn)
 
@@ -95,13 +95,13 @@ class JudgingTurns:
 
 def _number(judge: Judge, turn: int) -> int:
     """Of a turn among all of its agent worker: what a limit has stopped is begun anew with turns of its own."""
-    return judge.attempt * MAX_TURNS + turn
+    return judge.attempt * _TURNS_OF_AN_ATTEMPT + turn
 
 
 def _opening(judge: Judge, role: ModelRole, turn: int) -> OpenModelTurn:
     return OpenModelTurn(
         worker_id=judge.worker_id(role),
-        turn=turn,
+        turn=_number(judge, turn),
         task_id=judge.task_id,
         project_id=judge.project_id,
         user_id=judge.user_id,
@@ -112,11 +112,11 @@ def _opening(judge: Judge, role: ModelRole, turn: int) -> OpenModelTurn:
 
 
 def _request(judge: Judge, role: ModelRole, turn: int, prompt: str) -> TurnRequest:
-    worker_id = judge.worker_id(role)
+    worker_id, number = judge.worker_id(role), _number(judge, turn)
     return TurnRequest(
         worker_id=worker_id,
-        turn=turn,
-        request_id=f"{worker_id}/turn/{turn}",
+        turn=number,
+        request_id=f"{worker_id}/turn/{number}",
         task_id=judge.task_id,
         project_id=judge.project_id,
         agent=judge.agent,
@@ -128,22 +128,14 @@ def _request(judge: Judge, role: ModelRole, turn: int, prompt: str) -> TurnReque
     )
 
 
-def _answer(outcome: TurnOutcome, spending: ModelSpending) -> Answer:
+def _answer(outcome: TurnOutcome, last_status: int | None) -> Answer:
     """Of a turn whose last request was refused nothing is believed."""
-    limit, status = _stopped_by(spending.limit or outcome.limit), spending.last_status
-    if status is not None and status >= 400:
-        return Answer(problem=f"the model has refused the last request ({status})", limit=limit)
+    if last_status is not None and last_status >= 400:
+        return Answer(problem=f"the model has refused the last request ({last_status})")
     if outcome.status != "done":
         said = " ".join(outcome.summary.split()) or "no reason given"
-        return Answer(problem=bounded(f"the agent could not finish: {said}", 500), limit=limit)
-    return Answer(
-        document=outcome.document, problem="" if outcome.document else "the agent has written no answer", limit=limit
-    )
-
-
-def _stopped_by(limit: ModelLimit | None) -> ModelLimit | None:
-    """None for a budget that is nearly spent: it stops nothing."""
-    return None if limit is None or limit.warning else limit
+        return Answer(problem=bounded(f"the agent could not finish: {said}", 500))
+    return Answer(document=outcome.document, problem="" if outcome.document else "the agent has written no answer")
 
 
 def listed(document: str, name: str) -> list[object]:

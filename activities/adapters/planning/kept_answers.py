@@ -7,17 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from contracts.base import Contract
-from contracts.models import ModelLimit
 from contracts.planning import Judge
 
 
 class Answer(Contract):
-    """What a turn has left: `document` as JSON, empty if it has none, and then why as `problem`. `limit` of its model:
-    what has stopped it, if one has."""
+    """What a turn has left: `document` as JSON, empty if it has none, and then why as `problem`."""
 
     document: str = ""
     problem: str = ""
-    limit: ModelLimit | None = None
 
 
 @dataclass(frozen=True)

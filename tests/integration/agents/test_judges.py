@@ -88,7 +88,7 @@ class Court:
 
 @pytest_asyncio.fixture
 async def court(model: Model, tmp_path: Path) -> AsyncIterator[Court]:
-    async with working(tmp_path / "bench", "docker") as bench, running_api(tmp_path / "api") as api:
+    async with working(tmp_path, "docker") as bench, running_api(tmp_path / "api") as api:
         project = await api.new_project(api.admin)
         task = f"eng-{uuid4().hex[:8]}"
         judge = Judge(task_id=task, project_id=project, user_id=1, agent=CLAUDE, timeout_s=300)

@@ -76,6 +76,15 @@ async def test_another_agent_judges_instead_and_the_developer_stays_who_it_is(wo
     assert "codex takes over from claude-code, and does this step from its beginning." in told
 
 
+async def test_a_reviewer_at_a_limit_is_replaced_and_nothing_else_is_done_again(world: World) -> None:
+    world.reviewer.limits = [WINDOW]
+    message = asking(world, review="binding", fallback_agents=[AgentKind.CODEX])
+    started = await world.gateway.start_engineering(message)
+    await completed(world, started)
+    assert attempts([one.judge for one in world.reviewer.asked]) == [(0, "claude-code"), (1, "codex")]
+    assert (len(world.runtime.turns), len(world.tester.verified), len(world.planner.asked)) == (1, 1, 1)
+
+
 async def test_stop_at_a_planners_limit_ends_the_task_and_a_retry_plans_then(world: World) -> None:
     world.planner.limits = [KEY]
     message = asking(world)

@@ -1,5 +1,6 @@
 """A budget of a few cents and an agent that loops: real Claude Code in its container, the real proxy, a chat."""
 
+from collections.abc import Callable
 from decimal import Decimal
 
 import pytest
@@ -12,6 +13,7 @@ from tests.support.people.chat import link
 
 pytestmark = [pytest.mark.deep, pytest.mark.containers, pytest.mark.timeout(1500)]
 
+Note = Callable[[str, object], None]
 BUDGET = "0.08"
 PRICES = Prices(Decimal(10), Decimal(50))
 
@@ -24,7 +26,9 @@ def cost(one: Record) -> Decimal:
     return PRICES.price("anthropic", one.model, use).usd
 
 
-async def test_a_loop_ends_within_one_request_asks_and_goes_on_after_a_plus(limited: Limited) -> None:
+async def test_a_loop_ends_within_one_request_asks_and_goes_on_after_a_plus(
+    limited: Limited, record_property: Note
+) -> None:
     real, stack = limited.real, limited.real.stack
     before = len(real.model.records.requests)
     ann = await limited.chat.member("en", "Ann")
@@ -36,6 +40,7 @@ async def test_a_loop_ends_within_one_request_asks_and_goes_on_after_a_plus(limi
         assert {one.step for one in real.work} >= {"loop"}
         assert sum(costs) >= Decimal(BUDGET), "the bill is that of the model"
         assert sum(costs[:-1]) < Decimal(BUDGET), "no request was sent once the money was spent"
+        record_property("stopped", f"{len(costs)} requests, ${sum(costs):.4f}, without the last ${sum(costs[:-1]):.4f}")
         assert f"of ${float(BUDGET):.4f}" in screen.text
         assert any("+0.08 USD" in button.text for button in screen.buttons)
 
@@ -56,4 +61,5 @@ async def test_a_loop_ends_within_one_request_asks_and_goes_on_after_a_plus(limi
     total = sum(cost(one) for one in real.model.records.requests[before:])
     report = await stack.ok("cost", "--by", "task")
     counted = sum(row["cost_usd"] for row in report["items"] if str(row["key"]).endswith(task["id"].partition("-")[2]))
+    record_property("in all", f"${total:.4f}")
     assert counted == pytest.approx(float(total)), "what people read is what the vendor bills"

@@ -1,5 +1,6 @@
 """Usage windows in real time: the vendor's 429 through proxy, container and workflow to a chat, and on by itself."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 import pytest
@@ -19,7 +20,9 @@ def told(text: str) -> datetime:
     return datetime.strptime(f"{found} +0000", "%Y-%m-%d %H:%M:%S %z")
 
 
-async def test_a_window_of_seconds_is_told_with_its_time_and_waited_out(limited: Limited) -> None:
+async def test_a_window_of_seconds_is_told_with_its_time_and_waited_out(
+    limited: Limited, record_property: Callable[[str, object], None]
+) -> None:
     real, stack = limited.real, limited.real.stack
     bob = await limited.chat.member("en", "Bob")
     with (
@@ -40,6 +43,7 @@ async def test_a_window_of_seconds_is_told_with_its_time_and_waited_out(limited:
         done = await bob.sees("Ready", timeout=400)
     assert await serves_notes(link(done))
     later = [one for one in real.work if one.number > refused.number]
+    record_property("pause", f"{later[0].at - refused.at:.1f} s for a window of {WINDOW_S:.0f} s")
     assert later[0].at >= refused.at + WINDOW_S, "nothing is sent before the window opens"
     assert later[0].at < refused.at + WINDOW_S + 30, "and it goes on soon after"
     questions = (await stack.get("/questions", state="expired"))["items"]

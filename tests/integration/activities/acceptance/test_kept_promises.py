@@ -54,7 +54,7 @@ class Department:
 
 @pytest.fixture(params=["process", "docker"])
 async def department(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Department]:
-    async with working(tmp_path / "bench", request.param) as bench, running_api(tmp_path / "api") as api:
+    async with working(tmp_path, request.param) as bench, running_api(tmp_path / "api") as api:
         project, key = await api.new_project(api.admin), api.platform["Authorization"].split()[1]
         async with ApiClient(api.settings.api_url, key, transport=httpx.ASGITransport(api.app)) as client:
             yield Department(bench, api, client, project)

@@ -139,10 +139,10 @@ async def test_each_attempt_has_turns_of_its_own_and_the_model_that_was_chosen()
     planner, _ = judges(outside)
     again = MODEL.model_copy(update={"attempt": 2, "model": "claude-haiku-5"})
     await planner.plan(PlanRequest(judge=again, spec=spec()), FOLLOW)
-    assert [(one.turn, one.model) for one in outside.opened] == [(5, "claude-haiku-5")]
-    assert [(one.turn, one.request_id) for one in outside.turns] == [(5, "t1-planner/turn/5")]
+    assert [(one.turn, one.model) for one in outside.opened] == [(2001, "claude-haiku-5")]
+    assert [(one.turn, one.request_id) for one in outside.turns] == [(2001, "t1-planner/turn/2001")]
     await planner.stop(again)
-    assert outside.stopped == ["t1-planner/5"]
+    assert outside.stopped == ["t1-planner/2001"]
 
 
 async def test_a_nearly_spent_budget_stops_no_plan() -> None:

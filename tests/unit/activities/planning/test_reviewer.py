@@ -10,6 +10,7 @@ import pytest
 from activities.adapters.forge.mirror import BareMirror
 from activities.adapters.planning.changes import MAX_DIFF, change_of
 from activities.adapters.planning.reviewer import AgentReviewer
+from activities.model_turns import AtLimit
 from contracts.models import ModelLimit
 from contracts.planning import ReviewRequest
 from contracts.project_spec import ProjectSpec
@@ -120,13 +121,19 @@ async def test_why_there_is_no_review_is_said(repository: Repository) -> None:
     for outside, said in (
         (Outside(["approve"]), "cannot be read"),
         (Outside([{"findings": "none"}]), "cannot be read"),
-        (Outside(refused=ModelLimit(kind="budget", message="The budget is spent.")), "The budget is spent"),
         (Outside([{"findings": []}], last_status=529), "529"),
     ):
         review = await reviewer(outside, repository).review(asking(head), FOLLOW)
         assert said in review.problem
     nobody = await reviewer(Outside(), repository).review(asking(head, judge=JUDGE), FOLLOW)
     assert "`reviewer`" in nobody.problem
+
+
+async def test_a_limit_of_the_model_is_no_review_that_nobody_could_do(repository: Repository) -> None:
+    head = repository.commit({"app.py": "1\n"})
+    outside = Outside(refused=ModelLimit(kind="budget", message="The budget is spent."))
+    with pytest.raises(AtLimit, match="The budget is spent"):
+        await reviewer(outside, repository).review(asking(head), FOLLOW)
 
 
 async def test_a_stop_stops_the_review_that_runs(repository: Repository) -> None:
