@@ -95,8 +95,9 @@ class DeliveryWorkflow:
         """In one piece, or, if the wish is a large one, in parts."""
         message = self._message
         if message.in_parts and not message.parts:
-            self._board = Board(await self._plan_parts())
-        if self._board.total < 2:
+            plan = await self._plan_parts()
+            self._board = Board(plan if len(plan) > 1 else [])
+        if not self._board.total:
             return await self._engineer(requests.engineering(message))
         self._show_parts(self._board.told())
         return await self._build_parts()

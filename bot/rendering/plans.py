@@ -39,5 +39,9 @@ def price(texts: Texts, task: TaskDTO) -> list[Markup]:
     if not cost.expected_usd:
         return [texts("task-cost", usd=dollars(cost.cost_usd))]
     error = f"{(cost.cost_usd - cost.expected_usd) / cost.expected_usd:+.0%}"
-    told = {"usd": dollars(cost.cost_usd), "expected": dollars(cost.expected_usd), "count": cost.earlier_tasks}
+    told: dict[str, str | int] = {
+        "usd": dollars(cost.cost_usd),
+        "expected": dollars(cost.expected_usd),
+        "count": cost.earlier_tasks,
+    }
     return [texts("task-cost-expected", error=error, **told)]
