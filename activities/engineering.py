@@ -34,7 +34,8 @@ from contracts.steps import (
 
 
 class EngineeringState(TypedDict, total=False):
-    """What the engineering graph knows. `verified_base` is the last commit that is not new any more."""
+    """What the engineering graph knows. `verified_base` is the last commit that is not new any more, `begun_at` the one
+    on which the agent's commits of the last turn's clone are."""
 
     task_id: str
     project_id: str
@@ -53,6 +54,7 @@ class EngineeringState(TypedDict, total=False):
     question: str | None
     choices: list[str]
     commit: str
+    begun_at: str
     files_changed: list[str]
     artifacts: list[dict[str, Any]]
     criteria: list[dict[str, Any]]
@@ -247,6 +249,7 @@ def _after_turn(state: EngineeringState, turn: int, outcome: TurnOutcome) -> Eng
         "question": outcome.question,
         "choices": outcome.choices,
         "commit": outcome.commit or "",
+        "begun_at": outcome.base_commit or "",
         "files_changed": outcome.files_changed[:500],
         "artifacts": artifacts[-20:],
         "criteria": [one.model_dump(mode="json") for one in outcome.criteria] or state.get("criteria", []),

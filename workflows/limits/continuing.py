@@ -59,7 +59,9 @@ def left_behind(message: EngineeringMessage, state: dict[str, Any], green: str) 
     if not state:
         return facts_of(message.done) if message.done else {}
     reached = str(state.get("commit") or "") or (message.done.commit if message.done else None)
-    commit = reached if reached and reached != state["base_commit"] else None
+    earlier = message.done.commit if message.done else None
+    own = reached != state["base_commit"] and (reached != state.get("begun_at") or reached == earlier)
+    commit = reached if reached and own else None
     verified = commit is not None and commit == green
     red = commit is not None and commit == state.get("verified_base")
     return facts_of(

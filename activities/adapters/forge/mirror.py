@@ -63,6 +63,11 @@ class BareMirror:
         await self._refresh()
         return await self._known(_ref(branch))
 
+    async def is_behind_main(self, commit: str) -> bool:
+        """See `Mirror`."""
+        git = Git(self.directory)
+        return not await git.contains(await git.text("rev-parse", "--verify", f"refs/heads/{MAIN}"), commit)
+
     async def read_files(self, commit: str | None, paths: list[str]) -> tuple[str, dict[str, str]]:
         """Text of regular files only: symbolic links, directories and submodules count as absent.
 
