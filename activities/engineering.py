@@ -7,6 +7,7 @@ import hashlib
 from dataclasses import dataclass
 from typing import Any, TypedDict
 
+import structlog
 from temporalio import activity
 
 from activities.ended import refuse_if_ended
@@ -31,6 +32,8 @@ from contracts.steps import (
     VerificationRequest,
     VerificationResult,
 )
+
+log = structlog.get_logger(__name__)
 
 
 class EngineeringState(TypedDict, total=False):
@@ -198,8 +201,14 @@ class EngineeringNodes:
         return update
 
     async def _tell_memory(self, state: EngineeringState, commit: str) -> None:
-        """People see the memory as main has it."""
-        _, files = await beating(self.forge.mirror(state["repository"]).read_files(commit, [memory.PATH]))
+        """People see the memory as main has it; of one that is no text, or too large, nothing."""
+        files: dict[str, str] = {}
+        try:
+            _, files = await beating(self.forge.mirror(state["repository"]).read_files(commit, [memory.PATH]))
+        except OrchestratorError as error:
+            if error.code is not ErrorCode.INVALID_INPUT:
+                raise
+            log.warning("the memory of a project cannot be read", commit=commit, why=error.message)
         text = cleaned(files.get(memory.PATH, ""))[: memory.MAX_MEMORY]
         told = memory.MemoryPublished(task_id=state["task_id"], commit=commit, text=text)
         await beating(self.platform.memory_published(state["project_id"], told))

@@ -65,8 +65,8 @@ class BareMirror:
 
     async def is_behind_main(self, commit: str) -> bool:
         """See `Mirror`."""
-        git = Git(self.directory)
-        return not await git.contains(await git.text("rev-parse", "--verify", f"refs/heads/{MAIN}"), commit)
+        main = await self.commit_of(MAIN)
+        return main is not None and not await self._git.contains(main, commit)
 
     async def read_files(self, commit: str | None, paths: list[str]) -> tuple[str, dict[str, str]]:
         """Text of regular files only: symbolic links, directories and submodules count as absent.
