@@ -14,7 +14,7 @@ from temporalio import activity
 from activities.engineering import EngineeringState
 from activities.following import beating, followed, or_stop, to_the_end
 from activities.model_turns import AtLimit, parked
-from activities.ports import Acceptance, ApiDescriptions, CheckWriter, Follow, Planner, Platform
+from activities.ports import Acceptance, ApiDescriptions, CheckWriter, Follow, Forge, Planner, Platform
 from contracts.acceptance import AcceptanceRequest, AcceptanceResult, CheckResult
 from contracts.costs import CostEstimate, CostEstimateRequest
 from contracts.criteria import MAX_CRITERIA, Criterion, with_claims
@@ -52,6 +52,7 @@ class AcceptanceNodes:
     acceptance: Acceptance
     descriptions: ApiDescriptions
     platform: Platform
+    forge: Forge
 
     async def specify(self, state: EngineeringState) -> EngineeringState:
         """Turn the wish into criteria. A second run asks the planner again, which adopts its own first answer.
@@ -125,11 +126,12 @@ class AcceptanceNodes:
         itself: the wish alone does not say every path and name.
         """
         known = await self.platform.project_checks(state["project_id"], state["task_id"])
+        kept = await self._judged(request, known)
         spec = ProjectSpec.model_validate(state["spec"])
         writing = CheckWriting(judge=_judge(state), spec=spec, is_first=not known.kept)
         proposed, result = await self._proposed(state, known, writing, follow), None
         if not proposed.needs_description:
-            result = await self.acceptance.accept(_with_checks(request, proposed, known.kept), follow)
+            result = await self.acceptance.accept(_with_checks(request, proposed, kept), follow)
             if result.passed:
                 return result
         description = await self.descriptions.describe(request, follow)
@@ -137,7 +139,13 @@ class AcceptanceNodes:
             return result
         described = writing.model_copy(update={"api_description": description})
         proposed = await self._proposed(state, known, described, follow)
-        return await self.acceptance.accept(_with_checks(request, proposed, known.kept), follow)
+        return await self.acceptance.accept(_with_checks(request, proposed, kept), follow)
+
+    async def _judged(self, request: AcceptanceRequest, known: ProjectChecks) -> list[KeptCheck]:
+        """The promises that count for a commit. One that is behind main may not have what was promised since: it is
+        brought onto main before it is published, and judged by all of them then."""
+        behind = known.kept and await self.forge.mirror(request.repository).is_behind_main(request.commit)
+        return [] if behind else known.kept
 
     async def _proposed(
         self, state: EngineeringState, known: ProjectChecks, writing: CheckWriting, follow: Follow
@@ -167,7 +175,8 @@ class AcceptanceNodes:
         known = await self.platform.project_checks(request.project_id, request.task_id)
         if known.proposed is not None:
             own = request.model_copy(update={"criteria": known.proposed.criteria})
-            await self.acceptance.stop(_with_checks(own, known.proposed, known.kept))
+            for kept in (known.kept, []):  # whether the commit was behind main when it began is not known any more
+                await self.acceptance.stop(_with_checks(own, known.proposed, kept))
 
 
 def _parked(step: str, state: EngineeringState, reached: AtLimit) -> EngineeringState:

@@ -7,6 +7,7 @@ import hashlib
 from dataclasses import dataclass
 from typing import Any, TypedDict
 
+import structlog
 from temporalio import activity
 
 from activities.ended import refuse_if_ended
@@ -33,9 +34,12 @@ from contracts.steps import (
     VerificationResult,
 )
 
+log = structlog.get_logger(__name__)
+
 
 class EngineeringState(TypedDict, total=False):
-    """What the engineering graph knows. `verified_base` is the last commit that is not new any more."""
+    """What the engineering graph knows. `verified_base` is the last commit that is not new any more, `begun_at` the one
+    on which the agent's commits of the last turn's clone are."""
 
     task_id: str
     project_id: str
@@ -54,6 +58,7 @@ class EngineeringState(TypedDict, total=False):
     question: str | None
     choices: list[str]
     commit: str
+    begun_at: str
     files_changed: list[str]
     artifacts: list[dict[str, Any]]
     criteria: list[dict[str, Any]]
@@ -210,8 +215,14 @@ class EngineeringNodes:
         return update
 
     async def _tell_memory(self, state: EngineeringState, commit: str) -> None:
-        """People see the memory as main has it."""
-        _, files = await beating(self.forge.mirror(state["repository"]).read_files(commit, [memory.PATH]))
+        """People see the memory as main has it; of one that is no text, or too large, nothing."""
+        files: dict[str, str] = {}
+        try:
+            _, files = await beating(self.forge.mirror(state["repository"]).read_files(commit, [memory.PATH]))
+        except OrchestratorError as error:
+            if error.code is not ErrorCode.INVALID_INPUT:
+                raise
+            log.warning("the memory of a project cannot be read", commit=commit, why=error.message)
         text = cleaned(files.get(memory.PATH, ""))[: memory.MAX_MEMORY]
         told = memory.MemoryPublished(task_id=state["task_id"], commit=commit, text=text)
         await beating(self.platform.memory_published(state["project_id"], told))
@@ -263,6 +274,7 @@ def _after_turn(state: EngineeringState, turn: int, outcome: TurnOutcome) -> Eng
         "question": outcome.question,
         "choices": outcome.choices,
         "commit": outcome.commit or "",
+        "begun_at": outcome.base_commit or "",
         "files_changed": outcome.files_changed[:500],
         "artifacts": artifacts[-20:],
         "criteria": [one.model_dump(mode="json") for one in outcome.criteria] or state.get("criteria", []),

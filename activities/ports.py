@@ -101,6 +101,9 @@ class Mirror(Protocol):
     async def read_files(self, commit: str | None, paths: list[str]) -> tuple[str, dict[str, str]]:
         """The commit (None means the head of main) and the text of those of `paths` that exist in it."""
 
+    async def is_behind_main(self, commit: str) -> bool:
+        """Whether main has work that the commit has not: it will be brought onto main, and be another one then."""
+
     async def push(self, source: Path, request: WorkspacePush) -> PushedBranch:
         """Take the HEAD of a clone or bundle into the forge's task branch, and compare what the forge has."""
 

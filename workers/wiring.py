@@ -104,7 +104,9 @@ class Ports:
 
     def judging(self) -> AcceptanceNodes:
         """What says what done means, and whether it is."""
-        return AcceptanceNodes(self.planner, self.check_writer, self.acceptance, self.descriptions, self.platform)
+        return AcceptanceNodes(
+            self.planner, self.check_writer, self.acceptance, self.descriptions, self.platform, self.forge
+        )
 
     def reviewing(self) -> ReviewNodes:
         """What reads the change."""

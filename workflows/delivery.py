@@ -95,15 +95,16 @@ class DeliveryWorkflow:
         """In one piece, or, if the wish is a large one, in parts."""
         message = self._message
         if message.in_parts and not message.parts:
-            self._board = Board(await self._plan_parts())
-        if self._board.total < 2:
+            plan = await self._plan_parts()
+            self._board = Board(plan if len(plan) > 1 else [])
+        if not self._board.total:
             return await self._engineer(requests.engineering(message))
         self._show_parts(self._board.told())
         return await self._build_parts()
 
     async def _build_parts(self) -> EngineeringResult:
         """One after the other, since all change the same repository. What does not wait for a failed one goes on."""
-        first: BaseException | None = None
+        failed: list[tuple[str, str]] = []
         for number, task_id, result in continuing.parts_built(self._message):
             self._board.complete(number, task_id, result)
         while (part := self._board.next()) is not None:
@@ -113,11 +114,10 @@ class DeliveryWorkflow:
             except ChildWorkflowError as error:
                 if failures.is_cancellation(error) or failures.ends_all_parts(error):
                     raise
-                first = first or error
-                self._fail_part(part, error)
-        if first is not None:
-            code, told = failures.code_and_message(first)
-            raise failures.failure(code, f"{told.rstrip('.')}. {self._board.left()}")
+                failed.append(self._fail_part(part, error))
+        if failed:
+            code, told = failed[0]
+            raise failures.failure(code, f"{told} {self._board.left()}")
         return wording.together(f"{self._message.request_id}/engineering", self._board.results())
 
     async def _build_part(self, part: TaskPart) -> None:
@@ -128,10 +128,14 @@ class DeliveryWorkflow:
         self._board.complete(part.number, request.task_id, result)
         self._show_parts(f"Part {part.number} of {self._board.total} is on main, commit {str(result.commit_sha)[:12]}.")
 
-    def _fail_part(self, part: TaskPart, error: BaseException) -> None:
+    def _fail_part(self, part: TaskPart, error: BaseException) -> tuple[str, str]:
+        """Block what waits for it; its code, and its reason for people."""
         blocked = self._board.fail(part.number)
+        code, reason = failures.code_and_message(error)
+        told = f"Part {part.number} ({part.title.rstrip('.')}) has failed: {reason}"
         waits = f" It blocks {', '.join(map(str, blocked))}." if blocked else ""
-        self._show_parts(f"Part {part.number} has failed: {failures.code_and_message(error)[1]}{waits}")
+        self._show_parts(f"{told}{waits}")
+        return code, told
 
     def _show_parts(self, told: str) -> None:
         self._ledger.parts = self._board.shown()

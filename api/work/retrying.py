@@ -45,11 +45,15 @@ def parts_of(top: TaskRow) -> list[TaskPart]:
 
 
 def done_of_part(engineering: TaskRow | None) -> WorkDone | None:
-    """As `done_of`. A part that is on main stays done: what a person says is for the others."""
+    """As `done_of`. A part that is on main stays done: what a person says is for the others.
+
+    One without a commit of its own begins anew, with what other parts have brought to main since.
+    """
     if engineering is None:
         return None
     criteria = [Criterion.model_validate(one) for one in engineering.criteria]
-    return work_done(engineering.id, engineering.result, criteria)
+    done = work_done(engineering.id, engineering.result, criteria)
+    return done if done and done.commit else None
 
 
 def in_parts(message: Work, parts: list[TaskPart], done: list[PartDone], change: TaskRetry) -> Work:

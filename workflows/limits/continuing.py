@@ -62,8 +62,10 @@ def left_behind(message: EngineeringMessage, state: dict[str, Any], green: str) 
     before = message.done
     if not state:
         return facts_of(before) if before else {}
-    reached = str(state.get("commit") or "") or (before.commit if before else None)
-    commit = reached if reached and reached != state["base_commit"] else None
+    earlier = before.commit if before else None
+    reached = str(state.get("commit") or "") or earlier
+    own = reached != state["base_commit"] and (reached != state.get("begun_at") or reached == earlier)
+    commit = reached if reached and own else None
     verified = commit is not None and commit == green
     red = commit is not None and commit == state.get("verified_base")
     return facts_of(

@@ -280,6 +280,8 @@ class FakeForge:
     scaffold_step: Step = field(default_factory=Step)
     publish_results: list[PublishResult] = field(default_factory=list)
     unknown: set[str] = field(default_factory=set)
+    behind: set[str] = field(default_factory=set)
+    """Commits that do not have what main has got since."""
     read_error: Exception | None = None
 
     async def scaffold(self, message: ScaffolderMessage) -> ScaffoldResult:
@@ -318,6 +320,9 @@ class FakeMirror:
 
     async def commit_of(self, branch: str) -> str | None:
         return self.forge.main if branch == "main" else None
+
+    async def is_behind_main(self, commit: str) -> bool:
+        return commit in self.forge.behind
 
     async def read_files(self, commit: str | None, paths: list[str]) -> tuple[str, dict[str, str]]:
         return await self.fetch(commit), {}

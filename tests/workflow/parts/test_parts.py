@@ -170,5 +170,14 @@ async def test_a_wish_in_one_piece_is_built_as_before(world: World) -> None:
     assert world.platform.of(message.task_id)[-1].parts == []
 
 
+async def test_a_wish_in_one_piece_that_fails_has_no_parts_either(world: World) -> None:
+    """Else a retry would take its plan for what is left to do, and not what its engineering has finished."""
+    world.workspaces.push_errors = [broken()]
+    message = large(world)
+    world.planner.parts = PARTS[:1]
+    await failed(world, message)
+    assert world.platform.of(message.task_id)[-1].parts == []
+
+
 def broken() -> OrchestratorError:
     return OrchestratorError(ErrorCode.GIT_FAILED, "The disk is broken.", error_class=ErrorClass.PERMANENT)
