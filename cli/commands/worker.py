@@ -259,7 +259,10 @@ def _say_how_to_take_over(found: AgentWorkerDTO, out: Output) -> None:
     if found.commit is None:
         out.say("Nothing was pushed yet: its first turn does that.")
     local = found.branch.replace("/", "-")
-    out.say("In a clone of the project (Git asks for a user name, which may be anything, and for your API key):")
+    out.say(
+        "In a clone of the project (Git asks for a user name, which may be anything, and for a password: your API key;"
+    )
+    out.say("on the platform's machine the administrator's is in keys/admin.key of its home):")
     out.say(f"  git fetch {found.clone_url} {found.branch}:{local}")
     out.say(f"  git switch {local}")
     out.say("Give back what you have committed:")

@@ -104,8 +104,9 @@ async def _say_cost(api: ApiClient, project: ProjectDTO, out: Output) -> None:
     total = (await api.costs(project_id=project.id)).total
     out.document({"cost": total.model_dump(mode="json")})
     if total.requests:
-        unknown = f", {total.unknown_requests} of them of unknown cost" if total.unknown_requests else ""
-        out.say(f"Cost     ${total.cost_usd:.4f}, {counted(total.requests, 'request')}{unknown}")
+        out.say(f"Cost     ${total.cost_usd:.4f}, {counted(total.requests, 'request')}")
+        if total.unknown_requests:
+            out.say(f"         of {total.unknown_requests} nobody knows the price: they count at the configured rate")
 
 
 async def _refuse_without_containers(settings: Settings) -> None:

@@ -50,6 +50,11 @@ class ModelFacts:
         if account is None or self.accounts is None or account in self.keys:
             return None
         name = KEY_NAMES[account]
+        if not self.accounts:
+            return (
+                f"{self.agent.value} needs the model proxy, which does not run: `orchestrator up --detach` starts it, "
+                f"with {name} in its environment unless that is stored"
+            )
         return (
             f"{self.agent.value} needs a key for {account}, and there is none: set {name} for `orchestrator up`, or "
             f"`orchestrator secret set --platform {name}` and `orchestrator up --detach`"

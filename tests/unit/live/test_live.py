@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from typing import Any
@@ -88,3 +89,8 @@ def test_only_what_answers_and_lacks_nothing_counts(lack: dict[str, Any]) -> Non
 def test_a_cost_that_nobody_knows_is_not_zero() -> None:
     unknown = Tried(**{**DONE.__dict__, "cost": {**COST, "unknown_requests": 3}})
     assert "$0.1234, 3 unknown" in report(Live((unknown.agent,), "x", 1.0, {}), [unknown], [])
+
+
+def test_no_suite_of_pytest_has_a_real_key() -> None:
+    """With one in the shell, each platform that a test starts would use it."""
+    assert not {"ANTHROPIC_API_KEY", "OPENAI_API_KEY"}.intersection(os.environ)

@@ -55,6 +55,7 @@ def test_an_agent_whose_key_is_missing_is_trouble_with_a_way_out() -> None:
     assert found.trouble is not None
     assert "OPENAI_API_KEY" in found.trouble
     assert facts({"anthropic": ANTHROPIC}, agent="opencode").trouble is None
+    assert "up --detach" in str(facts({}, agent="codex").trouble), "it may be stored, and no proxy runs"
     assert facts(None, agent="codex").trouble is None, "with Compose only the proxy knows its keys"
     assert ("Models", None) in facts(None, agent="codex").lines(""), "facts without a value are left out"
 
