@@ -1,7 +1,6 @@
 """Many turns of a real agent at once, and none: what they take of the machine."""
 
 import asyncio
-import subprocess
 
 import psutil
 import pytest
@@ -12,6 +11,7 @@ from tests.support.agents.real_platform import RealPlatform
 from tests.support.agents.real_workers import RealTurn, RealWorker
 from tests.support.eventually import eventually
 from tests.support.kills.traces import looking
+from tests.support.services.runtimes import docker
 
 pytestmark = [pytest.mark.deep, pytest.mark.containers, pytest.mark.timeout(900)]
 
@@ -42,7 +42,7 @@ async def test_twenty_turns_at_once_end_well(real: RealPlatform) -> None:
     ordered = sorted(seconds)
     print(  # noqa: T201 - the figures of docs/performance.md
         f"{AT_ONCE} turns at once: p50 {ordered[AT_ONCE // 2]:.1f} s, longest {ordered[-1]:.1f} s, "
-        f"memory at most {memory.most / 2**20:.0f} MB more than before, {memory.containers} containers at once"
+        f"memory at most {memory.most / 2**20:.0f} MB more than before"
     )
     for turn in turns:
         assert turn.containers == [turn.name]
@@ -62,23 +62,16 @@ async def state_of(worker: RealWorker, state: str) -> bool:
 
 def containers_of(worker: RealWorker) -> list[str]:
     """Names of its containers that run now."""
-    return running(f"label={WORKER_LABEL}={worker.id}")
-
-
-def running(*filters: str) -> list[str]:
-    chosen = [word for one in filters for word in ("--filter", one)]
-    listed = subprocess.run(["docker", "ps", "--format", "{{.Names}}", *chosen], capture_output=True, text=True)
-    return sorted(listed.stdout.split())
+    listed = docker("ps", "--format", "{{.Names}}", "--filter", f"label={WORKER_LABEL}={worker.id}")
+    return sorted(listed.split())
 
 
 class Memory:
-    """How much more memory of this machine is in use than at the beginning, in bytes, and how many turns run."""
+    """How much more memory of this machine is in use than at the beginning, in bytes."""
 
     def __init__(self) -> None:
         self._before = psutil.virtual_memory().available
         self.most = 0
-        self.containers = 0
 
     def look(self) -> None:
         self.most = max(self.most, self._before - psutil.virtual_memory().available)
-        self.containers = max(self.containers, len(running("name=^turn-w-")))
