@@ -70,3 +70,18 @@ async def test_two_works_that_both_add_to_it_do_not_conflict(forge: LocalBareFor
     told = git(forge.mirror(message.repo_full_name).directory, "show", f"{result.commit}:{PATH}")
     assert "- Decision 1" in told
     assert "- Decision 2" in told
+
+
+async def test_a_branch_is_behind_once_main_has_something_that_it_has_not(
+    forge: LocalBareForge, tmp_path: Path
+) -> None:
+    message = wish()
+    scaffold = (await forge.scaffold(message)).commit
+    mirror, heads = forge.mirror(message.repo_full_name), []
+    for number in (1, 2):
+        work = clone(forge, message, tmp_path / f"clone-{number}")
+        heads.append(commit(work, f"file-{number}", "x"))
+        git(work, "push", "--quiet", "origin", f"HEAD:refs/heads/task/eng-{number}")
+    assert [await mirror.is_behind_main(head) for head in heads] == [False, False]
+    await forge.publish(publication(message, scaffold, heads[0]))
+    assert [await mirror.is_behind_main(head) for head in (*heads, scaffold)] == [False, True, True]
