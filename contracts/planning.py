@@ -7,7 +7,7 @@ import hashlib
 import json
 from typing import Annotated
 
-from pydantic import AwareDatetime, Field, StringConstraints
+from pydantic import AwareDatetime, ConfigDict, Field, StringConstraints
 
 from contracts.acceptance import MAX_CHECKS, MAX_CHECKS_BYTES, AcceptanceCheck, AcceptanceChecks, AcceptanceRequest
 from contracts.base import CommitSha, Contract, Identifier, Page, ShortText, UserId
@@ -155,6 +155,12 @@ class ProposedChecks(WrittenChecks):
     criteria: Criteria = Field(default_factory=list)
     retires: list[Identifier] = Field(default_factory=list, max_length=MAX_KEPT)
     plan: Plan | None = None
+
+
+class ProposedChecksBody(ProposedChecks):
+    """As the body of a request: there a field that nobody knows is refused, not ignored as one of a newer build."""
+
+    model_config = ConfigDict(extra="forbid")
 
 
 class KeptCheck(Contract):

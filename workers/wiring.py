@@ -33,10 +33,9 @@ from activities.ports import (
     WorkflowClient,
     Workspaces,
 )
-from activities.projection import ProjectionActivities
+from activities.projection import ProjectionActivities, WorkerRecordActivities
 from activities.repository import RepositoryActivities
 from activities.review import ReviewNodes
-from activities.worker_record import WorkerRecordActivities
 from contracts.names import GraphName, Queue
 from workers.graphs import GraphsOfRun
 from workers.held_steps import HeldSteps

@@ -12,7 +12,6 @@ from api.checks import queries as checks
 from api.checks import replies as check_replies
 from api.credentials import queries as credentials
 from api.database import Session
-from api.internal.bodies import AgentWorkerBody, ProposedChecksBody
 from api.problems import not_found
 from api.projects import queries as projects
 from api.releases import queries as release_queries
@@ -53,10 +52,10 @@ from contracts.nouns import (
     TokenCreated,
     TokenRequest,
 )
-from contracts.planning import KeepChecks, ProjectChecks, ProposedChecks
+from contracts.planning import KeepChecks, ProjectChecks, ProposedChecks, ProposedChecksBody
 from contracts.progress import Projection, ProjectionAck
 from contracts.project_settings import EgressHosts
-from contracts.worker_steps import AgentWorkerAck, OpenWorkerList
+from contracts.worker_steps import AgentWorkerAck, AgentWorkerBody, OpenWorkerList
 
 router = APIRouter(prefix="/internal", tags=["internal"], dependencies=[Depends(platform_only)])
 

@@ -91,5 +91,5 @@ def test_the_agent_of_new_work_is_a_program_of_an_image_whatever_is_installed_he
     settings = Settings(home=tmp_path, agent=AgentKind.CODEX)
     assert doctor._agent_image(settings).found == "its image is built at its first use"
     report(settings, work="containers", services="containers", agent_images={"codex": "its image is there"})
-    assert (doctor._agent_image(settings).verdict, doctor._agent(settings).found) == ("ok", "its image is there")
-    assert doctor._agent(Settings(home=tmp_path, agent=AgentKind.SCRIPTED)).verdict == "ok"
+    assert (doctor._agent_image(settings).verdict, doctor._agent_image(settings).found) == ("ok", "its image is there")
+    assert doctor._agent_image(Settings(home=tmp_path, agent=AgentKind.SCRIPTED)).verdict == "ok"
