@@ -20,6 +20,7 @@ from tests.integration.agents.agents import Agent
 from tests.integration.agents.metering import Meter, proxied
 from tests.integration.agents.places import ContainerPlace
 from tests.support.api import Api, running_api
+from tests.support.services import engine
 from tests.support.services.generated_project import repository
 
 
@@ -47,7 +48,8 @@ async def agent(request: pytest.FixtureRequest, images: DockerImages, api: Api, 
         if scripted:
             repository(place.workspace, ["backend"])
         place.own()
-        async with serving(model) as url, proxied(api, url, folder):
+        # A container is followed by a program of the engine: one that is killed takes the turn's words with it.
+        async with engine.used(), serving(model) as url, proxied(api, url, folder):
             yield Agent(definition, runner, place, model, Meter(api, definition.kind))
 
 

@@ -16,7 +16,6 @@ from typing import Any
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "agents.md"
 BEGIN, END = "<!-- seen by tests/integration/agents -->", "<!-- end of what was seen -->"
-_MISSING = "has no model"
 _TOKENS = ("input_tokens", "cache_read_tokens", "cache_write_tokens", "output_tokens")
 
 Noted = dict[str, Any]
@@ -62,8 +61,12 @@ def _endings(noted: list[Noted]) -> str:
     ways = sorted({tuple(note["agent"]) for note in noted})
     ended = {(note["scenario"], tuple(note["agent"])): _ending(note) for note in noted}
     scenarios = list(dict.fromkeys(scenario for scenario, _ in ended))
-    rows = [[scenario, *(ended.get((scenario, way), _MISSING) for way in ways)] for scenario in scenarios]
+    rows = [[scenario, *(ended.get((scenario, way), _missing(*way)) for way in ways)] for scenario in scenarios]
     return _table(["", *(f"{agent}, {runner}" for agent, runner in ways)], rows)
+
+
+def _missing(agent: str, _: str) -> str:
+    return "has no model" if agent == "scripted" else "not run"
 
 
 def _ending(note: Noted) -> str:

@@ -22,6 +22,7 @@ from tests.integration.agents.scenarios import (
     Scenario,
 )
 from tests.integration.agents.turns import Event, RunningTurn, Seen
+from tests.support.patience import promised
 
 pytestmark = [pytest.mark.deep, pytest.mark.containers, pytest.mark.timeout(600)]
 
@@ -68,7 +69,7 @@ async def test_a_turn_ends_as_specified(agent: Agent, scenario: Scenario, record
             scenario.script if scripted else scenario.prompt,
             session=scenario.session,
             during=scenario.during(lambda: agent.work, scripted=scripted),
-            silence_s=scenario.silence_s,
+            silence_s=promised(scenario.silence_s),
         )
     finally:
         await agent.meter.budget(None)

@@ -61,6 +61,26 @@ async def test_the_answer_to_what_was_open_beside_does_not_hide_the_first_limit(
     assert (await turn.ask()).status_code == 402
 
 
+@pytest.mark.parametrize(
+    ("status", "kind", "limit"), [(402, "billing_error", "auth"), (400, "invalid_request_error", "request")]
+)
+async def test_what_was_asked_before_a_refusal_does_not_hide_it_and_what_is_asked_after_it_does(
+    models: ModelWorld, status: int, kind: str, limit: str
+) -> None:
+    """Agents ask for titles beside their work, which are answered when the work is refused."""
+    held = Answer(message_events("claude-opus-5-5", 10, 1), headers=STREAM, hold_at=1)
+    models.vendor.answers = [held, refusal(status, kind), GOOD]
+    turn = await models.turn()
+    beside = asyncio.ensure_future(turn.ask())
+    await models.vendor.holding.wait()
+    assert (await turn.ask()).status_code == status
+    models.vendor.go_on.set()
+    assert (await beside).status_code == 200
+    assert (await turn.spending())["limit"]["kind"] == limit
+    assert (await turn.ask()).status_code == 200
+    assert (await turn.spending())["limit"] is None
+
+
 async def test_no_agent_is_told_to_wait_longer_than_the_proxy_would(models: ModelWorld) -> None:
     told = {"retry-after": "7200", "retry-after-ms": "7200000", "x-should-retry": "true", "request-id": "r-1"}
     models.vendor.answers = [refusal(429, "rate_limit_error", **told)]
