@@ -76,7 +76,7 @@ def create(
         out.document(made)
         out.say(f"{made.id}: {made.agent.value}, {made.state.value}.")
         if "github" in body.capabilities:
-            out.say("It has the program gh, and no credential: the platform has no GitHub to read from yet.")
+            out.say("It has gh without a credential: it reads what is public, if egress_hosts name api.github.com.")
         out.advise(f'Next: orchestrator worker send {made.id} "what it should do"')
 
     session.run(work, as_json=as_json)

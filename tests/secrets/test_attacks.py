@@ -138,7 +138,7 @@ async def attack_processes(attack: Attack) -> None:
     service = process_of(stack, "services.backend", attack.attacker.slug)
     assert service is not None
     assert 0 not in {turn.uids().real, service.uids().real}
-    attack.models_port = stack.settings.model_proxy_port
+    attack.models_port = int(stack.extra["ORCHESTRATOR_MODEL_PROXY_PORT"])
     told = attack.told("127.0.0.1", worker)
     control = await asyncio.to_thread(as_root, told)
     assert all(answer.startswith("got") for answer in control.values()), control

@@ -80,7 +80,7 @@ class Capability:
 
 
 CAPABILITIES: Mapping[str, Capability] = {
-    # There is no credential here, and no way out of its own.
+    # There is no credential here; what it reads, it reads through the gateway of its project.
     "github": Capability(
         "gh --version | grep -qF 2.102.0\n! gh repo view",
         dockerfile="github",
