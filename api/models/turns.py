@@ -55,7 +55,8 @@ def _model(body: OpenModelTurn, settings: ProjectSettings) -> str | None:
 async def _has_asked(session: AsyncSession, row: ModelTurnRow) -> bool:
     """Whether a request of the turn was sent."""
     of_turn = (col(ModelRequestRow.worker_id) == row.worker_id) & (col(ModelRequestRow.turn) == row.turn)
-    return bool((await session.scalars(select(select(ModelRequestRow.id).where(of_turn).exists()))).one())
+    statement = select(col(ModelRequestRow.id)).where(of_turn).limit(1)
+    return (await session.scalars(statement)).one_or_none() is not None
 
 
 async def _opened(session: AsyncSession, vault: Vault, body: OpenModelTurn) -> tuple[ModelTurnRow, str]:
