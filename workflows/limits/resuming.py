@@ -50,12 +50,19 @@ class Stop(NamedTuple):
 
 def acceptance_stop(message: EngineeringMessage, state: Mapping[str, Any], name: str, commit: str) -> AcceptanceStop:
     """Enough of who plans and writes checks now, and of what is checked, to stop it. `name` is the project's."""
-    task = {"task_id": message.task_id, "project_id": message.project_id}
+    task, project = message.task_id, message.project_id
     agent, attempt = AgentKind(state.get("judge") or message.agent), int(state.get("judging") or 0)
-    request = AcceptanceRequest(
-        **task, project_name=name, repository=message.repository or "", commit=commit, criteria=[]
+    return AcceptanceStop(
+        request=AcceptanceRequest(
+            task_id=task,
+            project_id=project,
+            project_name=name,
+            repository=message.repository or "",
+            commit=commit,
+            criteria=[],
+        ),
+        judge=Judge(task_id=task, project_id=project, agent=agent, attempt=attempt),
     )
-    return AcceptanceStop(request=request, judge=Judge(**task, agent=agent, attempt=attempt))
 
 
 def parks_judging(state: Mapping[str, Any], step: str) -> bool:
