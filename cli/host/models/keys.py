@@ -24,8 +24,10 @@ _NO_KEY = (
     "set ANTHROPIC_API_KEY or OPENAI_API_KEY for `orchestrator up`, or store one with `orchestrator secret set "
     "--platform ANTHROPIC_API_KEY`"
 )
-_ASK = "import urllib.request as r; print(r.urlopen('http://127.0.0.1:8183/health?check=1').read().decode())"
-_ASK_THE_CONTAINER = f'ask it: docker-compose exec model-proxy python -c "{_ASK}"'
+_IN_COMPOSE = (
+    'docker-compose exec model-proxy python -c "import urllib.request as r; '
+    "print(r.urlopen('http://127.0.0.1:8183/health?check=1').read().decode())\""
+)
 
 
 async def agent_of_new_work(parts: Parts) -> list[Finding]:
@@ -43,7 +45,7 @@ async def agent_of_new_work(parts: Parts) -> list[Finding]:
 async def model_keys(parts: Parts) -> list[Finding]:
     """One finding for each key. A proxy that runs asks the vendors itself; otherwise this process does."""
     if parts.is_run_elsewhere:
-        return [Finding("model key", "optional", "only the model proxy knows", _ASK_THE_CONTAINER)]
+        return [Finding("model key", "optional", "only the model proxy knows", f"ask it: {_IN_COMPOSE}")]
     if not parts.runs_model_proxy:
         return await _keys_of_this_process(parts)
     try:

@@ -36,10 +36,12 @@ async def test_a_log_in_reaches_the_vendor_and_nothing_else(login: LogIn) -> Non
     program = ("sh", "-c", ASKS, "asks", "https://api.anthropic.com/", "https://example.com/", "https://10.0.0.1/")
     command = [word for word in login_command(image, login.volume, KIND, program) if word != "--tty"]
     asked = await asyncio.create_subprocess_exec(
-        *command, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+        *command, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
     )
-    out, _ = await within(asked.communicate(), 90)
-    vendor, other, private, direct, user = out.decode().splitlines()
+    out, errors = await within(asked.communicate(), 90)
+    lines = out.decode().splitlines()
+    assert len(lines) == 5, (lines, errors)
+    vendor, other, private, direct, user = lines
     assert vendor in {"200", "502"}, "allowed; whether the vendor answers is for the network of this machine to say"
     assert (other, private) == ("403", "403")
     assert "172.17.0.1" in direct
