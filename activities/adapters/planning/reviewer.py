@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from activities.adapters.planning.changes import Change, change_of
 from activities.adapters.planning.judging_turns import ANSWER, JudgingTurns
 from activities.ports import Follow, Forge
+from contracts.models import ModelRole
 from contracts.planning import Judge, ReviewRequest
 from contracts.reviews import Review, read_review
 from contracts.states import AgentKind
 
-_ROLE = "reviewer"
+_ROLE: ModelRole = "reviewer"
 _NO_MODEL = "no agent with a model is set up to review; the settings are `reviewer` and `agent`"
 _REVIEW = (
     "You review a change that somebody else has made. TASK.json has what was asked for and by what it is judged, "
