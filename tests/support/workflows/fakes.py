@@ -279,6 +279,7 @@ class FakeForge:
     main: str = field(default_factory=lambda: sha("scaffold"))
     scaffold_step: Step = field(default_factory=Step)
     publish_results: list[PublishResult] = field(default_factory=list)
+    published: list[PublishRequest] = field(default_factory=list)
     unknown: set[str] = field(default_factory=set)
     behind: set[str] = field(default_factory=set)
     """Commits that do not have what main has got since."""
@@ -291,6 +292,7 @@ class FakeForge:
 
     async def publish(self, request: PublishRequest) -> PublishResult:
         self.effects["publish"] += 1
+        self.published.append(request)
         if self.publish_results:
             return self.publish_results.pop(0)
         self.main = request.commit
