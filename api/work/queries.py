@@ -39,8 +39,10 @@ async def find_engineering(session: AsyncSession, top: TaskRow) -> TaskRow | Non
 
 
 async def parts_done(session: AsyncSession, top: TaskRow) -> list[PartDone]:
-    """What the tasks that have worked on the parts of a delivery have finished, over all attempts, in the order in which
-    they ended: the last one that was published is what main is."""
+    """What the tasks that have worked on the parts of a delivery have finished, over all attempts.
+
+    In the order in which they ended: what was published last is what main is.
+    """
     numbers = {part.task_id: part.number for part in retrying.parts_of(top) if part.task_id}
     statement = select(TaskRow).where(col(TaskRow.id).in_(numbers)).order_by(col(TaskRow.updated_at), col(TaskRow.id))
     rows = await session.scalars(statement)
