@@ -1,6 +1,8 @@
 """What the database says before work starts."""
 
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col
 
 from api.auth import Caller
 from api.problems import not_found
@@ -37,13 +39,15 @@ async def find_engineering(session: AsyncSession, top: TaskRow) -> TaskRow | Non
 
 
 async def parts_done(session: AsyncSession, top: TaskRow) -> list[PartDone]:
-    """What the tasks that have worked on the parts of a delivery have finished, over all attempts."""
-    found: list[PartDone] = []
-    for part in retrying.parts_of(top):
-        row = await session.get(TaskRow, part.task_id) if part.task_id else None
-        if (done := retrying.done_of_part(row)) is not None:
-            found.append(PartDone(number=part.number, done=done))
-    return found
+    """What the tasks that have worked on the parts of a delivery have finished, over all attempts.
+
+    In the order in which they ended: what was published last is what main is.
+    """
+    numbers = {part.task_id: part.number for part in retrying.parts_of(top) if part.task_id}
+    statement = select(TaskRow).where(col(TaskRow.id).in_(numbers)).order_by(col(TaskRow.updated_at), col(TaskRow.id))
+    rows = await session.scalars(statement)
+    done = [(numbers[row.id], retrying.done_of_part(row)) for row in rows]
+    return [PartDone(number=number, done=one) for number, one in done if one is not None]
 
 
 async def check_release(session: AsyncSession, body: DeployStart) -> None:

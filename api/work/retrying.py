@@ -44,13 +44,11 @@ def parts_of(top: TaskRow) -> list[TaskPart]:
     return [TaskPart.model_validate(one) for one in top.parts]
 
 
-def done_of_part(engineering: TaskRow | None) -> WorkDone | None:
+def done_of_part(engineering: TaskRow) -> WorkDone | None:
     """As `done_of`. A part that is on main stays done: what a person says is for the others.
 
     One without a commit of its own begins anew, with what other parts have brought to main since.
     """
-    if engineering is None:
-        return None
     criteria = [Criterion.model_validate(one) for one in engineering.criteria]
     done = work_done(engineering.id, engineering.result, criteria)
     return done if done and done.commit else None

@@ -4,12 +4,12 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
-import click
 import typer
 
 from cli.client import session
 from cli.client.projects import find_project
 from cli.terminal import inputs
+from cli.terminal.editor import edited
 from cli.terminal.exits import EPILOG
 from cli.terminal.options import AsJson, ProjectArgument, command_group
 from cli.terminal.output import Output
@@ -59,13 +59,11 @@ def edit_memory(project: ProjectArgument, as_json: AsJson = False) -> None:
     async def work(api: ApiClient, out: Output) -> None:
         project_id = (await find_project(api, project)).id
         known = await api.memory(project_id)
-        # Nothing else happens in this process while a person writes.
-        edited = click.edit(known.text, extension=".md")
-        if edited is None or edited == known.text:
+        text = inputs.text(await edited(known.text, _MAX_BYTES), "The memory", MAX_MEMORY)
+        if text == known.text:
             out.document(known)
             out.say("Nothing was changed.")
             return
-        text = inputs.text(edited, "The memory", MAX_MEMORY)
         memory = await api.edit_memory(project_id, MemoryEdit(text=text, revision=known.revision))
         out.document(memory)
         _tell_pending(memory, out)

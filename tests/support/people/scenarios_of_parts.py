@@ -24,7 +24,7 @@ async def parts(stack: Stack) -> Story:
     story.seen["shown"] = await stack.cli("task", "show", first)
     again = (await stack.ok("task", "retry", first))["task_id"]
     story.tasks.append(("in-parts-retried", again))
-    await story.answered("As you like", other_than=story.seen["question"]["id"])
+    await story.answered("Yes", other_than=story.seen["question"]["id"])
     story.seen["task"] = task = await story.ended(again, "completed")
     story.seen["url"] = task["result"]["deployed_url"]
     story.seen["commits"] = await story.outside.commits()

@@ -167,6 +167,21 @@ async def test_of_a_work_in_parts_the_plan_is_kept_and_what_each_part_has_finish
     ]  # fmt: skip
 
 
+async def test_parts_that_are_done_are_told_in_the_order_in_which_main_got_them(api: Api) -> None:
+    """Else a retry of the deploy alone would put an older commit online."""
+    _, owner = await api.new_user()
+    ended = Ended(api, owner, await api.new_project(owner))
+    await ended.started("1. Books: title. 2. Clubs: name")
+    parts = [ids.part_task_id(ended.task_id, number, 2) for number in (1, 2)]
+    plan = [{"number": n, "title": "t", "words": "w", "task_id": one} for n, one in enumerate(parts, start=1)]
+    await ended.project(ended.task_id, "failed", parts=plan)
+    for task_id in reversed(parts):
+        result = {"commit_sha": COMMIT, "branch": "b"}
+        await ended.project(task_id, "completed", parent_task_id=ended.task_id, result=result)
+    await ended.retry()
+    assert [one.number for one in api.gateway.started[-1].parts_done] == [2, 1]
+
+
 async def test_strangers_learn_nothing(api: Api, ended: Ended) -> None:
     _, stranger = await api.new_user()
     started = len(api.gateway.started)
