@@ -187,8 +187,6 @@ class EngineeringNodes:
         result = await to_the_end(self.forge.publish(request))
         if result.status == "published" and state.get("judged"):
             await beating(self.platform.keep_checks(state["project_id"], state["task_id"], _promises(state)))
-        if result.status == "published":
-            await self._tell_memory(state, result.commit)
         update: EngineeringState = {
             "publish_status": result.status,
             "commit": result.commit,
