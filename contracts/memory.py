@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import AwareDatetime, Field, StringConstraints
 
-from contracts.base import CommitSha, Contract, Identifier, UserId, utc_now
+from contracts.base import Contract, Identifier, UserId, utc_now
 from contracts.outside_text import cleaned
 
 PATH = "MEMORY.md"
@@ -49,7 +49,7 @@ class MemoryPublished(Contract):
     """The file as a task has brought it to main."""
 
     task_id: Identifier
-    commit: CommitSha
+    commit: str = Field(min_length=1, max_length=40)
     text: MemoryText
 
 
@@ -66,7 +66,7 @@ class ProjectMemory(Contract):
 
     text: str = ""
     revision: str
-    commit: CommitSha | None = None
+    commit: str | None = None
     pending: bool = False
     edited_by: UserId | None = None
     edited_at: AwareDatetime | None = None
