@@ -170,9 +170,12 @@ class Ledger:
             await self._mark(session, asked.turn, answered)
 
     async def _mark(self, session: AsyncSession, turn: ModelTurnRow, answered: Answered) -> None:
-        """What stops the turn is said by its newest answer; an answer that came says that nothing does."""
+        """What stops the turn is said by its newest answer; the answer to what was asked later says that nothing does.
+
+        What was asked before says nothing of it: agents ask for titles beside their work.
+        """
         limit = answered.limit
-        if limit is not None or answered.state == "answered":
+        if limit is not None or (answered.state == "answered" and turn.stopped_by is not None):
             await _stop(session, turn, limit)
 
     async def stop(self, turn: ModelTurnRow, limit: ModelLimit) -> None:

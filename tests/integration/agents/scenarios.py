@@ -132,5 +132,8 @@ FORGETS = {("factory-droid", "exec")}
 """A one-shot program that continues a session only with its vendor's service: what needs one ends as a crash."""
 NEEDS_A_SESSION = {"unknown session", "steer"}
 
+OUTLIVES_TERM = {("factory-droid", "exec")}
+"""Asked to end, it ends its command and goes on with the work."""
+
 LOSES_A_STEER = {("factory-droid", "acp")}
 """Told right after it was asked to stop, it sometimes goes on with the work before and loses the message."""

@@ -18,6 +18,7 @@ from tests.integration.agents.scenarios import (
     FORGETS,
     LOSES_A_STEER,
     NEEDS_A_SESSION,
+    OUTLIVES_TERM,
     SCENARIOS,
     Scenario,
 )
@@ -76,6 +77,9 @@ async def test_a_turn_ends_as_specified(agent: Agent, scenario: Scenario, record
     noted(agent, scenario.name, seen, record_property)
     if agent.name in FORGETS and scenario.name in NEEDS_A_SESSION:
         assert seen.ended == "failed crash"
+        return
+    if agent.name in OUTLIVES_TERM and scenario.signal == "TERM":
+        assert seen.ended == "completed"
         return
     _has_ended(agent, scenario, seen)
     _has_spent(agent, scenario, seen)
