@@ -67,7 +67,7 @@ def may_have_parts(wish: str) -> bool:
 
 def title_of(words: str) -> str:
     """A part in one short line, without what is told to programs of the platform."""
-    line = re.sub(r" +([.,;!?])", r"\1", " ".join(_DIRECTIVE.sub(" ", words).split()))
+    line = re.sub(r" +([.,;!?])", r"\1", " ".join(_DIRECTIVE.sub(" ", words).split())).rstrip(" .;")
     return line if len(line) <= 120 else f"{line[:119].rsplit(maxsplit=1)[0]}…"
 
 
