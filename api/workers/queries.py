@@ -13,10 +13,11 @@ from api.problems import not_found, permanent
 from api.tables import ProjectRow
 from api.visibility import Right, allowed
 from api.worker_tables import ENDED_WORKERS, AgentWorkerRow
+from contracts.agent_workers import AgentWorkerRun
 from contracts.artifacts import ArtifactRef
 from contracts.base import utc_now
 from contracts.errors import ErrorCode
-from contracts.states import SubjectKind
+from contracts.states import AgentWorkerState, SubjectKind
 from contracts.worker_steps import AgentWorkerAck, AgentWorkerProjection
 
 MAX_TRANSCRIPTS = 50
@@ -76,11 +77,8 @@ async def apply(session: AsyncSession, told: AgentWorkerProjection) -> tuple[Age
 
     Raises CONFLICT for one that names other people or another task than before.
     """
-    now = utc_now()
     values = told.model_dump(mode="json", include=_FIXED | {"worker_id", "name", "agent", "state"})
-    values |= {"id": values.pop("worker_id"), "seq": -1, "turns": 0, "run_id": "", "last_event_seq": 0}
-    values |= {"unmetered": False, "transcripts": [], "created_at": now, "updated_at": now}
-    await session.execute(insert(AgentWorkerRow).values(**values).on_conflict_do_nothing(index_elements=["id"]))
+    await _begin(session, values | {"id": values.pop("worker_id")})
     row = await find_any(session, told.worker_id, lock=True)
     if row is None:
         raise not_found("agent worker", told.worker_id)
@@ -90,6 +88,22 @@ async def apply(session: AsyncSession, told: AgentWorkerProjection) -> tuple[Age
         return AgentWorkerAck(accepted=False), row
     _update(row, told)
     return AgentWorkerAck(accepted=True), row
+
+
+async def expect(session: AsyncSession, run: AgentWorkerRun, run_id: str) -> None:
+    """The row of one that was started a moment ago, unless its workflow has told of it already: who made it may send it
+    a message at once.
+    """
+    fixed = {name: run.context.get(name) for name in ("project_id", "task_id")} | {"user_id": run.user_id}
+    told = {"name": run.config.name, "agent": run.config.agent.value, "state": AgentWorkerState.CREATING.value}
+    await _begin(session, {**fixed, **told, "id": run.worker_id, "run_id": run_id, "seq": 0})
+
+
+async def _begin(session: AsyncSession, values: dict[str, Any]) -> None:
+    now = utc_now()
+    empty = {"seq": -1, "turns": 0, "run_id": "", "last_event_seq": 0, "unmetered": False, "transcripts": []}
+    row = {**empty, **values, "created_at": now, "updated_at": now}
+    await session.execute(insert(AgentWorkerRow).values(**row).on_conflict_do_nothing(index_elements=["id"]))
 
 
 def _update(row: AgentWorkerRow, told: AgentWorkerProjection) -> None:

@@ -84,7 +84,7 @@ async def create_worker(
     act.tell(agent=run.config.agent.value, project=body.project_id, login=run.login_volume)
     # Nothing more is read, so no database connection is held while Temporal is asked.
     await session.commit()
-    await (await gateway.get()).start_worker(run)
+    await queries.expect(session, run, await (await gateway.get()).start_worker(run))
     return replies.starting(run, gateway)
 
 

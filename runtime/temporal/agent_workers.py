@@ -1,7 +1,6 @@
 """What people do with agent workers, as calls of their workflows."""
 
 import asyncio
-import contextlib
 from collections.abc import Sequence
 from typing import Self
 
@@ -65,12 +64,12 @@ def _text_of(value: object) -> str | None:
 class AgentWorkerCalls(WorkflowCalls):
     """The part of `Gateway` that is about agent workers."""
 
-    async def start_worker(self, run: AgentWorkerRun) -> None:
-        """Start an agent worker; the same id again is the same start."""
+    async def start_worker(self, run: AgentWorkerRun) -> str:
+        """Start an agent worker; the same id again is the same start. Returns the id of the workflow's run."""
         known = {SearchAttribute.PROJECT_ID: run.context.get("project_id"), SearchAttribute.USER_ID: str(run.user_id)}
         pairs = [SearchAttributePair(keyword(name), value) for name, value in known.items() if value]
-        with contextlib.suppress(WorkflowAlreadyStartedError):
-            await self._start_with(
+        try:
+            return await self._start_with(
                 WorkflowName.AGENT_WORKER,
                 ids.agent_worker_workflow_id(str(run.worker_id)),
                 run,
@@ -79,6 +78,8 @@ class AgentWorkerCalls(WorkflowCalls):
                 f"Of user {run.user_id}.",
                 WorkflowIDReusePolicy.REJECT_DUPLICATE,
             )
+        except WorkflowAlreadyStartedError as error:
+            return error.run_id or ""
 
     async def send_worker_message(self, command: SendMessageCommand, wait_s: float) -> SendMessageResponse | None:
         """Give an agent worker a message; the answer, or None if its turn has not ended after `wait_s` seconds.

@@ -6,7 +6,12 @@ from datetime import timedelta
 from typing import Any, TypeVar
 
 from pydantic import BaseModel
-from temporalio.client import Client, WorkflowUpdateFailedError, WorkflowUpdateRPCTimeoutOrCancelledError
+from temporalio.client import (
+    Client,
+    WorkflowHandle,
+    WorkflowUpdateFailedError,
+    WorkflowUpdateRPCTimeoutOrCancelledError,
+)
 from temporalio.common import (
     SearchAttributeKey,
     TypedSearchAttributes,
@@ -44,9 +49,10 @@ class WorkflowCalls:
         summary: str,
         details: str,
         reuse: WorkflowIDReusePolicy,
-    ) -> None:
+    ) -> str:
+        """Start a workflow; the id of its run."""
         try:
-            await self._client.start_workflow(
+            started: WorkflowHandle[Any, Any] = await self._client.start_workflow(
                 name,
                 message,
                 id=workflow_id,
@@ -60,6 +66,7 @@ class WorkflowCalls:
             )
         except RPCError as error:
             raise translated(error, workflow_id) from error
+        return str(started.first_execution_run_id)
 
     async def _update(
         self, workflow_id: str, name: str, command: BaseModel, update_id: str, result_type: type[Model]

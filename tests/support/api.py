@@ -145,9 +145,10 @@ class RecordingGateway:
         self.withdrawn_from.append(workflow_id)
         self.withdrawn.append(message)
 
-    async def start_worker(self, run: AgentWorkerRun) -> None:
+    async def start_worker(self, run: AgentWorkerRun) -> str:
         self._refuse()
         self.workers.append(run)
+        return f"run-of-{run.worker_id}"
 
     async def send_worker_message(self, command: SendMessageCommand, wait_s: float) -> SendMessageResponse | None:
         self._refuse()

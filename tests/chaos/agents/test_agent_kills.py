@@ -79,10 +79,12 @@ async def test_a_proxy_killed_in_a_stream_costs_what_nobody_knows_and_the_work_g
     task = await stack.finished(started["task_id"], 400)
     assert task["state"] == "completed", task
     assert cut.state == "left"
-    first, second = [await spending(real, engineering, turn) for turn in (1, 2)]
-    assert (first.unknown_requests, first.open_requests, second.unknown_requests) == (1, 0, 0)
-    turns = [name for name in stack.container_starts() if name.startswith(f"turn-{engineering}-")]
-    assert [name for name in turns if name[-1].isdigit()] == [f"turn-{engineering}-1", f"turn-{engineering}-2"]
+    starts = [name for name in stack.container_starts() if name.startswith(f"turn-{engineering}-")]
+    turns = [name for name in starts if name[-1].isdigit()]
+    # A proxy that is back in time answers the same turn, which asks again by itself; else the next turn goes on.
+    assert turns in ([f"turn-{engineering}-{last}" for last in range(1, count + 1)] for count in (1, 2))
+    spent = [await spending(real, engineering, turn) for turn in range(1, len(turns) + 1)]
+    assert [(one.unknown_requests, one.open_requests) for one in spent] == [(1, 0), (0, 0)][: len(turns)]
 
 
 @contextmanager

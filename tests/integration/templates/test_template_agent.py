@@ -162,7 +162,7 @@ def test_what_a_killed_turn_wrote_is_committed_by_the_next(backend: Workspace) -
     backend.turn()
     git(backend.project, "reset", "--quiet", "--soft", "main")
     git(backend.project, "reset", "--quiet")
-    assert len(backend.turn()["files"]) == 4  # type: ignore[arg-type] # JSON
+    assert len(backend.turn()["files"]) == 5  # type: ignore[arg-type] # JSON
     assert (backend.commits(), git(backend.project, "status", "--porcelain")) == (1, "")
 
 

@@ -83,6 +83,17 @@ async def test_a_person_makes_one_and_the_same_id_again_is_the_same(api: Api) ->
     assert len([run for run in api.gateway.workers if run.worker_id == first["id"]]) == 1
 
 
+async def test_one_that_was_made_a_moment_ago_is_there_for_who_made_it(api: Api) -> None:
+    user_id, person = await api.new_user()
+    one = await made(api, person)
+    listed = (await api.http.get("/workers", headers=person)).json()["items"]
+    assert [(shown["id"], shown["state"]) for shown in listed] == [(one["id"], "creating")]
+    message = {"request_id": "r-1", "message": "do it"}
+    reply = await api.http.post(f"/workers/{one['id']}/messages", json=message, headers=person)
+    assert reply.status_code == 200, reply.text
+    assert await told(api, one["id"], 1, user_id=user_id), "the word of its workflow counts"
+
+
 async def test_an_id_of_a_task_cannot_be_taken_for_an_agent_worker(api: Api) -> None:
     reply = await api.http.post("/workers", json={"worker_id": "eng-1234", "name": "x"}, headers=api.admin)
     assert reply.status_code == 422
