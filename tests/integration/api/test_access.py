@@ -83,6 +83,7 @@ def valid_body(path: str, project_id: str) -> dict[str, object] | None:
         "/deploys": request,
         "/tokens": {"project_id": project_id, "commands": ["task.show"]},
         "/projects/{project_id}": {"title": "changed"},
+        "/projects/{project_id}/memory": {"text": "stolen"},
         "/projects/{project_id}/transfer": {"user_id": 1},
         "/projects/{project_id}/secrets/{name}": {"value": "stolen"},
         "/projects/{project_id}/settings/{name}": {"value": True},

@@ -4,7 +4,6 @@ import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-import pytest
 import pytest_asyncio
 
 from tests.integration.cli.test_over_http import Terminal
@@ -29,14 +28,12 @@ async def test_it_is_shown_and_replaced_by_a_file(terminal: Terminal, tmp_path: 
     assert (large.code, "at most 20000" in large.err) == (2, True), large
 
 
-async def test_an_editor_begins_with_what_is_known(
-    terminal: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_an_editor_begins_with_what_is_known(terminal: Terminal, tmp_path: Path) -> None:
     project_id = await terminal.api.new_project(terminal.api.admin)
     await terminal.says("project", "memory", "set", project_id, "--file", "-", stdin="One.\n")
     editor = tmp_path / "editor.py"
     editor.write_text("import sys, pathlib\nf = pathlib.Path(sys.argv[1])\nf.write_text(f.read_text() + 'Two.\\n')\n")
-    monkeypatch.setenv("VISUAL", f"{sys.executable} {editor}")
-    edited = await terminal.says("project", "memory", "edit", project_id)
+    visual = f"{sys.executable} {editor}"
+    edited = await terminal.says("project", "memory", "edit", project_id, VISUAL=visual)
     assert edited.code == 0, edited
     assert (await terminal.says("project", "memory", "show", project_id, "--json")).json["text"] == "One.\nTwo.\n"

@@ -31,8 +31,8 @@ class Terminal:
     url: str
     key: str
 
-    async def says(self, *arguments: str, stdin: str = "") -> Said:
-        env = {"ORCHESTRATOR_API_URL": self.url, "ORCHESTRATOR_TOKEN": self.key, "COLUMNS": "200"}
+    async def says(self, *arguments: str, stdin: str = "", **variables: str) -> Said:
+        env = {"ORCHESTRATOR_API_URL": self.url, "ORCHESTRATOR_TOKEN": self.key, "COLUMNS": "200", **variables}
         return await run_command(*arguments, env=env, stdin=stdin)
 
     def of(self, person: Headers) -> "Terminal":

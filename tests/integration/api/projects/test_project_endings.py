@@ -131,7 +131,7 @@ async def test_a_deleted_project_is_gone_and_its_name_is_free_while_nobody_gets_
     assert told["blocked_by"] == []
     assert told["goes"] == {
         "events": 1, "questions": 1, "tasks": 1, "releases": 0, "ports": 1, "secrets": 1, "settings": 1,
-        "repository": 1, "agent worker events": 0, "agent workers": 0, "checks": 0,
+        "repository": 1, "agent worker events": 0, "agent workers": 0, "checks": 0, "memory": 0,
     }  # fmt: skip
     deleted = await api.http.delete(f"/projects/{project}", params={"confirm": wanted}, headers=owner)
     assert (deleted.status_code, deleted.json()["goes"]) == (200, told["goes"])
