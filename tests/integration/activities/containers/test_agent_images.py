@@ -99,9 +99,10 @@ async def test_an_environment_is_made_once_and_holds_what_was_asked_for(bench: B
     script = "echo 2+3 | bc; python -c 'import tomli; print(tomli.__name__)'; cat /opt/environment/seeded; echo; ours"
     trial = await bench.run(image, script)
     assert trial.output.split() == ["5", "tomli", "seed", "ours"]
-    layers = docker("images", "--quiet", "--all")
+    # Others may build their own meanwhile: this one was not made, or named, again.
+    made = docker("inspect", "--format", "{{.Id}} {{.Metadata.LastTagTime}}", image)
     assert await bench.images.environment(parent, environment) == image
-    assert docker("images", "--quiet", "--all") == layers
+    assert docker("inspect", "--format", "{{.Id}} {{.Metadata.LastTagTime}}", image) == made
     assert await bench.images.environment(parent, replace(environment, files={"seed.txt": b"other"})) != image
 
 
