@@ -157,6 +157,10 @@ test-deep: $(READY) engine chromium ## All points, sides and combinations, hours
 test-deep-status: $(READY) ## Which parts of test-deep were green for the files as they are now
 	@$(PY) -m tests.gate status $(PART)
 
+.PHONY: test-live
+test-live: $(READY) engine ## FOR MONEY: a small wish by each agent whose vendor's key is set, against the real vendor (LIVE_BUDGET_USD, LIVE_AGENTS, LIVE_WISH)
+	@$(PY) -m tests.live
+
 # In CI containers are required; elsewhere their tests say why they skip, and the product works with processes.
 .PHONY: engine
 engine:

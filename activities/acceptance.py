@@ -6,19 +6,24 @@ wish and the API description of the running service.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from pydantic import ValidationError
 from temporalio import activity
 
 from activities.engineering import EngineeringState
-from activities.following import followed, or_stop, to_the_end
-from activities.ports import Acceptance, ApiDescriptions, CheckWriter, Follow, Planner, Platform
+from activities.following import beating, followed, or_stop, to_the_end
+from activities.model_turns import AtLimit, parked
+from activities.ports import Acceptance, ApiDescriptions, CheckWriter, Follow, Forge, Planner, Platform
 from contracts.acceptance import AcceptanceRequest, AcceptanceResult, CheckResult
+from contracts.costs import CostEstimate, CostEstimateRequest
 from contracts.criteria import MAX_CRITERIA, Criterion, with_claims
+from contracts.errors import bounded
+from contracts.memory import FailureReport
 from contracts.names import ActivityName
 from contracts.planning import (
     MAX_RUNS,
+    NOT_WRITTEN,
     AcceptanceStop,
     CheckWriting,
     Judge,
@@ -47,30 +52,68 @@ class AcceptanceNodes:
     acceptance: Acceptance
     descriptions: ApiDescriptions
     platform: Platform
+    forge: Forge
 
     async def specify(self, state: EngineeringState) -> EngineeringState:
-        """Turn the wish into criteria. A second run asks the planner again, which adopts its own first answer."""
-        spec = ProjectSpec.model_validate(state["spec"])
-        known = await self.platform.project_checks(state["project_id"])
-        promises = [_promise(one) for one in known.kept]
-        request = PlanRequest(judge=_judge(state), spec=spec, promises=promises)
-        planning = followed(self.platform, state["task_id"], lambda follow: self.planner.plan(request, follow))
-        found = await or_stop(planning, lambda: self.planner.stop(request.judge))
-        plan = complete(spec, found, known.kept)
+        """Turn the wish into criteria. A second run asks the planner again, which adopts its own first answer.
+
+        A plan that an earlier attempt has made for the same wish is taken over.
+        """
+        known = await self.platform.project_checks(state["project_id"], state.get("plan_of", ""))
+        kept = known.proposed.plan if known.proposed is not None else None
+        try:
+            plan = kept or await self._planned(state, known.kept)
+        except AtLimit as reached:
+            return _parked("specify", state, reached)
+        await self._record(state, plan, known.proposed if kept is not None else None)
+        expected = await self._expected(_judge(state))
         return {
+            "expected": None if expected is None else expected.model_dump(mode="json"),
             "spec": plan.spec.model_dump(mode="json"),
             "ignored": plan.ignored,
             "retires": plan.retires,
             "taken_back": [one.criterion.sentence for one in known.kept if one.check.id in plan.retires],
             "plan_hash": plan.fingerprint(),
+            "parked_at": "",
         }
+
+    async def _expected(self, judge: Judge) -> CostEstimate | None:
+        """The price, by what earlier tasks have cost; None where no model works."""
+        if judge.agent is AgentKind.SCRIPTED:
+            return None
+        asked = CostEstimateRequest(task_id=judge.task_id, project_id=judge.project_id, agent=judge.agent)
+        return await self.platform.estimate_cost(asked)
+
+    async def _planned(self, state: EngineeringState, kept: Sequence[KeptCheck]) -> Plan:
+        spec = ProjectSpec.model_validate(state["spec"])
+        request = PlanRequest(judge=_judge(state), spec=spec, promises=[_promise(one) for one in kept])
+        planning = followed(self.platform, state["task_id"], lambda follow: self.planner.plan(request, follow))
+        found = await or_stop(planning, lambda: self.planner.stop(request.judge))
+        return complete(spec, found, kept)
+
+    async def _record(self, state: EngineeringState, plan: Plan, before: ProposedChecks | None) -> None:
+        """Where a later attempt finds it, with the checks that an earlier one has written for it."""
+        proposed = before or ProposedChecks(
+            written_from=NOT_WRITTEN, criteria=plan.spec.acceptance, retires=plan.retires, plan=plan
+        )
+        await self.platform.propose_checks(state["project_id"], state["task_id"], proposed)
 
     async def accept(self, state: EngineeringState) -> EngineeringState:
         """Check the running service of the commit against the wish; a second run adopts the first one's."""
         request = _request(state)
         working = followed(self.platform, state["task_id"], lambda follow: self._accepted(state, request, follow))
         stopping = AcceptanceStop(request=request, judge=_judge(state))
-        return after_acceptance(state, await or_stop(working, lambda: self._stop(stopping)))
+        try:
+            result = await or_stop(working, lambda: self._stop(stopping))
+        except AtLimit as reached:
+            return _parked("accept", state, reached)
+        update = after_acceptance(state, result)
+        if update["unmet"]:
+            missed = bounded("; ".join(update["unmet"]), 8_000)
+            key = f"{request.task_id}/{request.commit}/acceptance"
+            failure = FailureReport(key=key, what="The running service was not as asked", evidence=missed)
+            await beating(self.platform.report_failure(request.project_id, failure))
+        return {**update, "parked_at": ""}
 
     @activity.defn(name=ActivityName.ACCEPTANCE_STOP)
     async def stop_acceptance(self, stopping: AcceptanceStop) -> Done:
@@ -83,11 +126,12 @@ class AcceptanceNodes:
         itself: the wish alone does not say every path and name.
         """
         known = await self.platform.project_checks(state["project_id"], state["task_id"])
+        kept = await self._judged(request, known)
         spec = ProjectSpec.model_validate(state["spec"])
         writing = CheckWriting(judge=_judge(state), spec=spec, is_first=not known.kept)
         proposed, result = await self._proposed(state, known, writing, follow), None
         if not proposed.needs_description:
-            result = await self.acceptance.accept(_with_checks(request, proposed, known.kept), follow)
+            result = await self.acceptance.accept(_with_checks(request, proposed, kept), follow)
             if result.passed:
                 return result
         description = await self.descriptions.describe(request, follow)
@@ -95,7 +139,13 @@ class AcceptanceNodes:
             return result
         described = writing.model_copy(update={"api_description": description})
         proposed = await self._proposed(state, known, described, follow)
-        return await self.acceptance.accept(_with_checks(request, proposed, known.kept), follow)
+        return await self.acceptance.accept(_with_checks(request, proposed, kept), follow)
+
+    async def _judged(self, request: AcceptanceRequest, known: ProjectChecks) -> list[KeptCheck]:
+        """The promises that count for a commit. One that is behind main may not have what was promised since: it is
+        brought onto main before it is published, and judged by all of them then."""
+        behind = known.kept and await self.forge.mirror(request.repository).is_behind_main(request.commit)
+        return [] if behind else known.kept
 
     async def _proposed(
         self, state: EngineeringState, known: ProjectChecks, writing: CheckWriting, follow: Follow
@@ -109,6 +159,7 @@ class AcceptanceNodes:
                 written_from=writing.fingerprint(),
                 criteria=writing.spec.acceptance,
                 retires=state.get("retires", []),
+                plan=proposed.plan if proposed is not None else None,
             )
         if proposed.needs_description:
             return proposed
@@ -124,7 +175,12 @@ class AcceptanceNodes:
         known = await self.platform.project_checks(request.project_id, request.task_id)
         if known.proposed is not None:
             own = request.model_copy(update={"criteria": known.proposed.criteria})
-            await self.acceptance.stop(_with_checks(own, known.proposed, known.kept))
+            for kept in (known.kept, []):  # whether the commit was behind main when it began is not known any more
+                await self.acceptance.stop(_with_checks(own, known.proposed, kept))
+
+
+def _parked(step: str, state: EngineeringState, reached: AtLimit) -> EngineeringState:
+    return cast(EngineeringState, parked(step, state.get("judging", 0) + 1, reached.limit))
 
 
 def complete(wish: ProjectSpec, plan: Plan, kept: Sequence[KeptCheck]) -> Plan:
@@ -234,6 +290,8 @@ def _judge(state: EngineeringState) -> Judge:
         user_id=state.get("user_id"),
         agent=AgentKind(state.get("judge") or AgentKind.SCRIPTED),
         timeout_s=state["turn_timeout_s"],
+        attempt=state.get("judging", 0),
+        model=state.get("judge_model"),
     )
 
 

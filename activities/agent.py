@@ -6,11 +6,12 @@ from temporalio import activity
 
 from activities.ended import refuse_if_ended
 from activities.following import beating, followed, or_stop, to_the_end
+from activities.model_turns import end_token
 from activities.ports import AgentRuntime, Platform
 from contracts.agent_logins import login_of
 from contracts.agent_workers import TurnOutcome
-from contracts.errors import ErrorCode, OrchestratorError
-from contracts.models import ModelBudget, ModelSpending, ModelTurn, OpenModelTurn, RaiseModelBudget
+from contracts.errors import OrchestratorError
+from contracts.models import ModelBudget, ModelSpending, ModelTurn, OpenModelTurn, RaiseModelBudget, broken_off
 from contracts.names import ActivityName
 from contracts.states import AgentKind
 from contracts.steps import TurnRequest, TurnResult
@@ -74,13 +75,8 @@ class AgentActivities:
         await self._end_token(request)
 
     async def _end_token(self, request: TurnRequest) -> None:
-        if not has_model(request):
-            return
-        try:
-            await self.platform.end_model_turn(request.worker_id, request.turn)
-        except OrchestratorError as error:
-            if error.code is not ErrorCode.NOT_FOUND:  # it was stopped before it was opened
-                raise
+        if has_model(request):
+            await end_token(self.platform, request.worker_id, request.turn)
 
     async def _metered(self, request: TurnRequest, outcome: TurnOutcome, model: ModelTurn) -> TurnOutcome:
         """What the turn has really spent, and what has stopped it at the model, whatever the agent says."""
@@ -99,6 +95,8 @@ def judged_by_the_model(outcome: TurnOutcome, spending: ModelSpending, *, refuse
     Some say that they have. What it has claimed by itself stays where it has asked a question.
     """
     limit = spending.limit or outcome.limit
+    if limit is None and outcome.status == "failed" and spending.open_requests:
+        limit = broken_off()
     stopped = limit is not None and not limit.warning
     unanswered = spending.last_status is not None and spending.last_status >= 400
     fields: dict[str, object] = {"spending": spending, "limit": limit}

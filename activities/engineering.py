@@ -7,17 +7,21 @@ import hashlib
 from dataclasses import dataclass
 from typing import Any, TypedDict
 
+import structlog
 from temporalio import activity
 
 from activities.ended import refuse_if_ended
 from activities.following import beating, followed, or_stop, to_the_end
 from activities.ports import Follow, Forge, PlanReader, Platform, Tester, WorkflowClient
+from contracts import memory
 from contracts.agent_workers import SendMessageCommand, TurnOutcome
 from contracts.base import MAX_TEXT
 from contracts.criteria import Criterion, verdict_text
 from contracts.errors import ErrorClass, ErrorCode, OrchestratorError, bounded, end_of
 from contracts.names import ActivityName
+from contracts.outside_text import cleaned
 from contracts.planning import KeepChecks
+from contracts.reviews import Review
 from contracts.states import AcceptanceMode, AgentKind, CriterionState
 from contracts.steps import (
     ACCEPTANCE_CHECK,
@@ -30,9 +34,12 @@ from contracts.steps import (
     VerificationResult,
 )
 
+log = structlog.get_logger(__name__)
+
 
 class EngineeringState(TypedDict, total=False):
-    """What the engineering graph knows. `verified_base` is the last commit that is not new any more."""
+    """What the engineering graph knows. `verified_base` is the last commit that is not new any more, `begun_at` the one
+    on which the agent's commits of the last turn's clone are."""
 
     task_id: str
     project_id: str
@@ -51,6 +58,7 @@ class EngineeringState(TypedDict, total=False):
     question: str | None
     choices: list[str]
     commit: str
+    begun_at: str
     files_changed: list[str]
     artifacts: list[dict[str, Any]]
     criteria: list[dict[str, Any]]
@@ -71,6 +79,8 @@ class EngineeringState(TypedDict, total=False):
     retires: list[str]
     taken_back: list[str]
     plan_hash: str
+    part: dict[str, Any]
+    expected: dict[str, Any] | None
     accepted: bool
     taken_as_is: bool
     judged: list[dict[str, Any]]
@@ -81,6 +91,14 @@ class EngineeringState(TypedDict, total=False):
     screenshots: list[str]
     judge: str
     user_id: int
+    review: str
+    reviewer: str
+    review_model: str | None
+    reviews: int
+    reviewed: dict[str, Any]
+    objections: int
+    review_taken: str | None
+    then: str
     agent: str | None
     model: str | None
     fresh_session: bool
@@ -89,6 +107,11 @@ class EngineeringState(TypedDict, total=False):
     stopped_at_limit: bool
     goes_on: bool
     advice: str
+    parked_at: str
+    judging: int
+    judge_model: str | None
+    plan_of: str
+    approved_plan: str
 
 
 _THE_AGENTS_TO_REPAIR = frozenset(
@@ -137,7 +160,12 @@ class EngineeringNodes:
             commit=state["commit"],
         )
         work = followed(self.platform, request.task_id, lambda follow: self._verified(request, follow))
-        return _after_verification(state, await or_stop(work, lambda: self.tester.stop(request)))
+        found = await or_stop(work, lambda: self.tester.stop(request))
+        if not found.passed and found.failure_class == "code":
+            key = f"{request.task_id}/{request.commit}/checks"
+            failure = memory.FailureReport(key=key, what="Checks were red", evidence=found.evidence)
+            await beating(self.platform.report_failure(request.project_id, failure))
+        return _after_verification(state, found)
 
     async def _verified(self, request: VerificationRequest, follow: Follow) -> VerificationResult:
         wanted = AnalysisRequest(project_id=request.project_id, repository=request.repository, commit=request.commit)
@@ -180,13 +208,30 @@ class EngineeringNodes:
         }
         if result.files_changed:
             update["files_changed"] = result.files_changed[:500]
+        if result.status == "published":
+            await self._tell_memory(state, result.commit)
         return update
+
+    async def _tell_memory(self, state: EngineeringState, commit: str) -> None:
+        """People see the memory as main has it; of one that is no text, or too large, nothing."""
+        files: dict[str, str] = {}
+        try:
+            _, files = await beating(self.forge.mirror(state["repository"]).read_files(commit, [memory.PATH]))
+        except OrchestratorError as error:
+            if error.code is not ErrorCode.INVALID_INPUT:
+                raise
+            log.warning("the memory of a project cannot be read", commit=commit, why=error.message)
+        text = cleaned(files.get(memory.PATH, ""))[: memory.MAX_MEMORY]
+        told = memory.MemoryPublished(task_id=state["task_id"], commit=commit, text=text)
+        await beating(self.platform.memory_published(state["project_id"], told))
 
 
 def _summary(state: EngineeringState) -> str:
     """What the agent says of its work, and what was seen of it."""
     judged = [Criterion.model_validate(one) for one in state.get("judged", [])]
-    return bounded("\n\n".join(filter(None, [state.get("summary", ""), verdict_text(judged)])), MAX_TEXT)
+    reviewed = state.get("reviewed")
+    review = f"Review:\n{Review.model_validate(reviewed).told()}" if reviewed else ""
+    return bounded("\n\n".join(filter(None, [state.get("summary", ""), verdict_text(judged), review])), MAX_TEXT)
 
 
 def _checks(state: EngineeringState) -> list[Check]:
@@ -227,6 +272,7 @@ def _after_turn(state: EngineeringState, turn: int, outcome: TurnOutcome) -> Eng
         "question": outcome.question,
         "choices": outcome.choices,
         "commit": outcome.commit or "",
+        "begun_at": outcome.base_commit or "",
         "files_changed": outcome.files_changed[:500],
         "artifacts": artifacts[-20:],
         "criteria": [one.model_dump(mode="json") for one in outcome.criteria] or state.get("criteria", []),

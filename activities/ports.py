@@ -15,19 +15,25 @@ from contracts.artifacts import ArtifactRef
 from contracts.costs import CostEstimate, CostEstimateRequest
 from contracts.departments import DeployMessage, DeployResult, ScaffolderMessage
 from contracts.maintenance import OpenTask, Tidied, WorkflowEnding
+from contracts.memory import FailureReport, MemoryPublished, MemoryToWrite
 from contracts.models import ModelBudget, ModelSpending, ModelTurn, OpenModelTurn, RaiseModelBudget
 from contracts.nouns import DeploymentDTO, DeploymentRecord, PortAllocationDTO, ReleaseHealth, ServerDTO
+from contracts.parts import WorkPart
 from contracts.planning import (
     CheckWriting,
     Judge,
     KeepChecks,
+    PartsRequest,
     Plan,
     PlanRequest,
     ProjectChecks,
     ProposedChecks,
+    ReviewRequest,
     WrittenChecks,
 )
 from contracts.progress import FineEvent, Projection, ProjectionAck
+from contracts.reviews import Review
+from contracts.states import AgentKind
 from contracts.steps import (
     AnalysisRequest,
     DeploymentPlan,
@@ -95,6 +101,9 @@ class Mirror(Protocol):
     async def read_files(self, commit: str | None, paths: list[str]) -> tuple[str, dict[str, str]]:
         """The commit (None means the head of main) and the text of those of `paths` that exist in it."""
 
+    async def is_behind_main(self, commit: str) -> bool:
+        """Whether main has work that the commit has not: it will be brought onto main, and be another one then."""
+
     async def push(self, source: Path, request: WorkspacePush) -> PushedBranch:
         """Take the HEAD of a clone or bundle into the forge's task branch, and compare what the forge has."""
 
@@ -137,6 +146,9 @@ class Workspaces(Protocol):
 
 class AgentRuntime(Protocol):
     """Runs one turn of a CLI agent in its own place (a container, or a supervised process)."""
+
+    async def prepare_agent(self, kind: AgentKind) -> None:
+        """Have the programs of an agent here, so that its first turn need not wait. May take minutes."""
 
     async def get_ready(self) -> None:
         """Get what every turn needs, such as an image, so that the first need not wait for it; repeatable."""
@@ -181,7 +193,11 @@ class Acceptance(Protocol):
 
 
 class Planner(Protocol):
-    """Says what done means, before anything is built."""
+    """Says what done means, before anything is built, and divides what is too large for one piece of work."""
+
+    async def divide(self, request: PartsRequest, follow: Follow) -> list[WorkPart]:
+        """The parts of the wish, each in its words and together with all of them; fewer than two for a wish in one
+        piece. The same again for a repeated call."""
 
     async def plan(self, request: PlanRequest, follow: Follow) -> Plan:
         """The spec with criteria that quote the words of the wish, and what the wish takes back. The same again for a
@@ -200,6 +216,16 @@ class CheckWriter(Protocol):
 
     async def stop(self, judge: Judge) -> None:
         """Stop a turn that it has begun; none of it runs when this returns."""
+
+
+class Reviewer(Protocol):
+    """Reads the diff of a commit against its task: an opinion of somebody else than its author."""
+
+    async def review(self, request: ReviewRequest, follow: Follow) -> Review:
+        """The same again for a repeated call. That nobody could review is in the review (`problem`), not raised."""
+
+    async def stop(self, judge: Judge, number: int) -> None:
+        """Stop whichever of the first `number` reviews runs; none of them does when this returns."""
 
 
 class ApiDescriptions(Protocol):
@@ -266,6 +292,15 @@ class Platform(Protocol):
 
     async def keep_checks(self, project_id: str, task_id: str, kept: KeepChecks) -> None:
         """What the task has proposed and was met is promised from now on; what it retires is not. Repeatable."""
+
+    async def memory_to_write(self, project_id: str, task_id: str) -> MemoryToWrite:
+        """What the project's memory has that its repository has not; the task writes it before it begins."""
+
+    async def report_failure(self, project_id: str, failure: FailureReport) -> None:
+        """Remember what went wrong; the same failure again changes nothing."""
+
+    async def memory_published(self, project_id: str, published: MemoryPublished) -> None:
+        """The memory as main has it now. Repeatable."""
 
     async def record_worker(self, projection: AgentWorkerProjection) -> AgentWorkerAck: ...
 

@@ -1,4 +1,4 @@
-"""The one write of a workflow's visible state."""
+"""The one write of a workflow's visible state, and that of an agent worker's."""
 
 from dataclasses import dataclass
 
@@ -7,6 +7,7 @@ from temporalio import activity
 from activities.ports import Platform
 from contracts.names import ActivityName
 from contracts.progress import Projection, ProjectionAck
+from contracts.worker_steps import AgentWorkerAck, AgentWorkerProjection
 
 
 @dataclass(frozen=True)
@@ -17,3 +18,13 @@ class ProjectionActivities:
     async def apply(self, projection: Projection) -> ProjectionAck:
         """Write the projection; a second run is refused by its sequence number and changes nothing."""
         return await self.platform.apply_projection(projection)
+
+
+@dataclass(frozen=True)
+class WorkerRecordActivities:
+    platform: Platform
+
+    @activity.defn(name=ActivityName.AGENT_WORKER_RECORD)
+    async def record(self, projection: AgentWorkerProjection) -> AgentWorkerAck:
+        """Write the record; a second run is refused by its sequence number and changes nothing."""
+        return await self.platform.record_worker(projection)

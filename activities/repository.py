@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from temporalio import activity
 
 from activities.following import to_the_end
-from activities.ports import Forge, Workspaces
+from activities.ports import Forge, Platform, Workspaces
+from contracts import ids
 from contracts.departments import ScaffolderMessage
 from contracts.names import ActivityName
 from contracts.steps import (
@@ -25,10 +26,17 @@ from contracts.worker_steps import BranchTakeUp, TakenUp
 class RepositoryActivities:
     forge: Forge
     workspaces: Workspaces
+    platform: Platform
 
     @activity.defn(name=ActivityName.REPOSITORY_SCAFFOLD)
     async def scaffold(self, message: ScaffolderMessage) -> ScaffoldResult:
-        """Create the repository and generate the project; a second run adopts both."""
+        """Create the repository and generate the project; a second run adopts both.
+
+        On the branch of the work is then what the project's memory has got since the last one.
+        """
+        if message.branch:
+            memory = await self.platform.memory_to_write(message.project_id, ids.task_of_branch(message.branch))
+            message = message.model_copy(update={"memory": memory})
         return await to_the_end(self.forge.scaffold(message))
 
     @activity.defn(name=ActivityName.WORKSPACE_PREPARE)

@@ -24,6 +24,7 @@ from api.git.basic import GitSignIn
 from api.health import routes as health
 from api.internal import routes as internal
 from api.leaving import routes as leaving
+from api.memory import routes as memory
 from api.metrics import routes as metrics
 from api.metrics.middleware import RequestMetrics
 from api.metrics.registry import ApiMetrics
@@ -72,6 +73,7 @@ _ROUTES = (
     audit,
     projects,
     checks,
+    memory,
     secrets,
     platform_secrets,
     work,

@@ -197,6 +197,25 @@ class ProjectCheckRow(SQLModel, table=True):
     dropped_at: datetime | None = Field(default=None, sa_column=Column(DateTime(timezone=True)))
 
 
+class ProjectMemoryRow(SQLModel, table=True):
+    """What a project remembers. `text` is the file as `commit` has it; `edited`, which takes its place, and `failures`
+    are not in the repository yet. `offered_edit` is the edit that the task `offered_to` began with.
+    """
+
+    __tablename__ = "project_memories"
+
+    project_id: str = Field(sa_column=Column(ForeignKey("projects.id"), primary_key=True))
+    text: str = Field(default="", sa_column=Column(Text, nullable=False))
+    commit: str | None = Field(default=None, sa_column=Column(String(40)))
+    edited: str | None = Field(default=None, sa_column=Column(Text))
+    edited_by: int | None = Field(default=None, sa_column=Column(BigInteger))
+    edited_at: datetime | None = Field(default=None, sa_column=Column(DateTime(timezone=True)))
+    failures: list[Document] = _json(default_factory=list)
+    offered_to: str | None = Field(default=None, sa_column=Column(ID))
+    offered_edit: datetime | None = Field(default=None, sa_column=Column(DateTime(timezone=True)))
+    updated_at: datetime = _time()
+
+
 class ProposedChecksRow(SQLModel, table=True):
     """What a task has proposed to promise, until its work is published."""
 
@@ -239,6 +258,7 @@ class TaskRow(SQLModel, table=True):
     error: str | None = Field(default=None, sa_column=Column(Text))
     artifacts: list[Document] = _json(default_factory=list)
     criteria: list[Document] = _json(default_factory=list)
+    parts: list[Document] = _json(default_factory=list)
     created_at: datetime = _time()
     updated_at: datetime = _time()
 

@@ -33,7 +33,7 @@ from runtime.settings import Settings
 
 _API_TIMEOUT_S = 25.0
 _RETRY_S = 3.0
-_COMMANDS = ("new", "projects", "tasks", "status", "cost", "cancel", "language", "help")
+_COMMANDS = ("new", "projects", "tasks", "status", "cost", "memory", "cancel", "language", "help")
 
 log = structlog.get_logger(__name__)
 

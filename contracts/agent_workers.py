@@ -8,15 +8,18 @@ from contracts.artifacts import ArtifactRef
 from contracts.base import Actor, CommitSha, Contract, Identifier, QueueMeta, Text, UserId, utc_now
 from contracts.criteria import Criteria
 from contracts.models import ModelLimit, ModelName, ModelSpending
-from contracts.states import AgentKind, AgentWorkerState
+from contracts.states import AgentKind, AgentProfile, AgentWorkerState
 
 
 class WorkerConfig(Contract):
+    """`capabilities` are of `contracts.agent_capabilities`; a turn with another one is refused."""
+
     name: str = Field(min_length=1, max_length=100)
     agent: AgentKind
     capabilities: list[str] = Field(default_factory=list, max_length=50)
     env_vars: dict[str, str] = Field(default_factory=dict)
     mount_session_volume: bool = False
+    profile: AgentProfile = AgentProfile.DEVELOPER
 
 
 class CreateWorkerCommand(QueueMeta):

@@ -32,6 +32,21 @@ class CostEstimate(Contract):
     earlier_tasks: Count = 0
 
 
+class TaskCost(Contract):
+    """What a task has cost so far, the work below it included, beside what it was expected to cost.
+
+    `expected_usd` is None without earlier tasks. `unknown_usd`, which is in `cost_usd`, is what requests count for
+    whose use or price nobody knows.
+    """
+
+    cost_usd: Usd = 0
+    unknown_usd: Usd = 0
+    expected_usd: Usd | None = None
+    low_usd: Usd | None = None
+    high_usd: Usd | None = None
+    earlier_tasks: Count = 0
+
+
 class CostLine(Contract):
     """Sums of the requests of one project, task, agent, model or role. `name` is for people.
 

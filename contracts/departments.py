@@ -7,11 +7,14 @@ from pydantic import Field, StringConstraints
 from contracts.artifacts import ArtifactRef
 from contracts.base import BaseMessage, BaseResult, CommitSha, Identifier, Text, UserId
 from contracts.criteria import Criteria
+from contracts.memory import MemoryToWrite
 from contracts.models import ModelName
+from contracts.parts import MAX_PARTS, PartDone, PartOf, WorkPart
 from contracts.project_settings import MAX_WATCH_S
 from contracts.project_spec import ProjectName, ProjectSlug, ProjectSpec
 from contracts.retries import OptionalStep, WorkDone
-from contracts.states import AcceptanceMode, AgentKind, DeployAction, PlanApproval, ReleaseState
+from contracts.reviews import Review
+from contracts.states import AcceptanceMode, AgentKind, DeployAction, PlanApproval, ReleaseState, ReviewMode
 
 RepositoryFullName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][\w.-]{0,99}/[A-Za-z0-9][\w.-]{0,99}$")]
 """`org/name`, as the project's row names it. Messages carry it; nobody makes it from other names."""
@@ -26,7 +29,7 @@ class EngineeringMessage(BaseMessage):
     `parent_workflow_id` is told when a question is asked and closed. At a limit of a model,
     `fallback_agents` take over in their order, `cheaper_model` is what a person can change to, and `wait_for_limits`
     says whether a usage window is waited out without asking. `done` is what an earlier attempt has finished, `advice`
-    what a person has said since.
+    what a person has said since. `part` is set for a part of a larger wish.
     """
 
     task_id: Identifier
@@ -53,6 +56,10 @@ class EngineeringMessage(BaseMessage):
     done: WorkDone | None = None
     advice: Text = ""
     skip: list[OptionalStep] = Field(default_factory=list, max_length=10)
+    part: PartOf | None = None
+    review: ReviewMode = ReviewMode.OFF
+    reviewer: AgentKind | None = None
+    review_model: ModelName | None = None
 
 
 class EngineeringResult(BaseResult):
@@ -63,6 +70,7 @@ class EngineeringResult(BaseResult):
     summary: str | None = None
     criteria: Criteria = Field(default_factory=list)
     screenshots: list[str] = Field(default_factory=list, max_length=20)
+    review: Review | None = None
 
 
 class DeployMessage(BaseMessage):
@@ -103,7 +111,8 @@ class DeployResult(BaseResult):
 class DeliveryMessage(BaseMessage):
     """One wish to one URL: engineering, then deploy. Input of workflow `delivery`.
 
-    The last fields are for its engineering; if `done` is published, it goes straight to the deploy.
+    Most fields are for its engineering; if `done` is published, it goes straight to the deploy. With `in_parts` a large
+    wish is divided; `parts` are those that an earlier attempt had, and `parts_done` what it has finished of them.
     """
 
     task_id: Identifier
@@ -129,6 +138,12 @@ class DeliveryMessage(BaseMessage):
     done: WorkDone | None = None
     advice: Text = ""
     skip: list[OptionalStep] = Field(default_factory=list, max_length=10)
+    in_parts: bool = False
+    parts: list[WorkPart] = Field(default_factory=list, max_length=MAX_PARTS)
+    parts_done: list[PartDone] = Field(default_factory=list, max_length=MAX_PARTS)
+    review: ReviewMode = ReviewMode.OFF
+    reviewer: AgentKind | None = None
+    review_model: ModelName | None = None
 
 
 class DeliveryResult(BaseResult):
@@ -142,7 +157,9 @@ class DeliveryResult(BaseResult):
 
 
 class ScaffolderMessage(BaseMessage):
-    """`branch` is where modules are added that the project does not have yet; without it none are."""
+    """`branch` is where modules are added that the project does not have yet, and what its memory has got since;
+    without it neither is.
+    """
 
     project_id: Identifier
     repo_full_name: RepositoryFullName
@@ -150,6 +167,7 @@ class ScaffolderMessage(BaseMessage):
     modules: list[str]
     description: Text = ""
     branch: str = Field(default="", max_length=200)
+    memory: MemoryToWrite | None = None
 
 
 class ProvisionerMessage(BaseMessage):

@@ -26,6 +26,17 @@ def child_task_id(parent_task_id: str, kind: TaskKind) -> str:
     return f"{_PREFIX[kind]}-{parent_task_id.removeprefix('dlv-')}"
 
 
+def part_task_id(parent_task_id: str, number: int, total: int) -> str:
+    """The task id of a part of a delivery, such as `eng-1f9a2b3c4d5e-2of3`; the same for every replay and retry."""
+    return f"{child_task_id(parent_task_id, TaskKind.ENGINEERING)}-{number}of{total}"
+
+
+def part_of_task(task_id: str) -> tuple[int, int] | None:
+    """Which part of how many a task is; None for one that is no part."""
+    found = re.search(r"^eng-.+-(\d{1,2})of(\d{1,2})$", task_id)
+    return (int(found[1]), int(found[2])) if found else None
+
+
 def task_id_for_request(kind: TaskKind, request_id: str) -> str:
     """The task id that belongs to a caller's request id: a repeated request names the same task.
 
@@ -114,6 +125,11 @@ def question_id(task_id: str, number: int) -> str:
 
 def work_branch(task_id: str) -> str:
     return f"task/{task_id}"
+
+
+def task_of_branch(branch: str) -> str:
+    """The task that a work branch was made for."""
+    return branch.removeprefix("task/")
 
 
 def repository_names(owner_id: int, project_name: str, project_id: str) -> tuple[str, str]:

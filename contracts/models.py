@@ -47,6 +47,12 @@ class ModelLimit(Contract):
     warning: bool = False
 
 
+def broken_off(account: str | None = None) -> ModelLimit:
+    """What has stopped a turn whose answer never ended, because the model proxy did."""
+    said = "The model proxy ended while an answer was coming; what the answer has cost is unknown."
+    return ModelLimit(kind="outage", message=said, account=account)
+
+
 class OpenModelTurn(Contract):
     """Opens a turn at the proxy, or returns it as it was opened: the same (worker_id, turn) is the same turn.
 

@@ -34,6 +34,7 @@ class ActivityName:
     AGENT_WORKER_RECORD: Final = "agent_worker.record"
     VERIFICATION_STOP: Final = "verification.stop"
     ACCEPTANCE_STOP: Final = "acceptance.stop"
+    REVIEW_STOP: Final = "review.stop"
     MODEL_BUDGET_RAISE: Final = "model_budget.raise"
     AGENT_WORKER_CLOSE: Final = "agent_worker.close"
     DEPLOYMENT_JOIN: Final = "deployment.join"
@@ -43,6 +44,7 @@ class ActivityName:
     DEPLOYMENT_CHOOSE: Final = "deployment.choose"
     MAINTENANCE_WATCH: Final = "maintenance.watch"
     MAINTENANCE_TIDY: Final = "maintenance.tidy"
+    PARTS_PLAN: Final = "parts.plan"
     SERVICES_LOOK: Final = "services.look"
 
 
@@ -86,3 +88,5 @@ LINK_OF: Final = "link_of_"
 """In a task's result, before the name of a service: where people reach it."""
 SCREENSHOT: Final = "screenshot_"
 """In a task's result, before a number: a picture of a page, in the artifact store."""
+REVIEW: Final = "review"
+"""In a task's result: what somebody who has read the change says of it."""

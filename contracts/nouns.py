@@ -7,8 +7,10 @@ from pydantic import AwareDatetime, Field, SecretStr
 from contracts.artifacts import ArtifactRef
 from contracts.base import Actor, CommitSha, Contract, Identifier, Page, Text, UserId, Whole, YesNo
 from contracts.chat import Language
+from contracts.costs import TaskCost
 from contracts.criteria import Criteria
 from contracts.departments import RepositoryFullName
+from contracts.parts import TaskPart
 from contracts.progress import FineEvent, StreamedEvent
 from contracts.project_spec import Modules, ProjectName, ProjectSlug, ProjectSpec, SecretName
 from contracts.questions import QuestionDTO
@@ -172,7 +174,8 @@ class TaskDTO(Contract):
 
     `waiting_for` says for whom or what, when state is waiting, and `question_id` which question that is.
 
-    `criteria` stand for the clauses of the wish; those that are `not_met` were not built.
+    `criteria` stand for the clauses of the wish; those that are `not_met` were not built. `parts` are those of a large
+    wish. `cost` is what models have cost, the work below it included; None if no model works for it, and in lists.
 
     `stalled_queue` names the task queue that it waits on and that no live Temporal worker serves since `stalled_since`.
     """
@@ -194,6 +197,8 @@ class TaskDTO(Contract):
     error: str | None = None
     artifacts: list[ArtifactRef] = Field(default_factory=list)
     criteria: Criteria = Field(default_factory=list)
+    parts: list[TaskPart] = Field(default_factory=list)
+    cost: TaskCost | None = None
     created_at: AwareDatetime
     updated_at: AwareDatetime
     web_url: str | None = None

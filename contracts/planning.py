@@ -7,11 +7,14 @@ import hashlib
 import json
 from typing import Annotated
 
-from pydantic import AwareDatetime, Field, StringConstraints
+from pydantic import AwareDatetime, ConfigDict, Field, StringConstraints
 
 from contracts.acceptance import MAX_CHECKS, MAX_CHECKS_BYTES, AcceptanceCheck, AcceptanceChecks, AcceptanceRequest
-from contracts.base import Contract, Identifier, Page, ShortText, UserId
+from contracts.base import CommitSha, Contract, Identifier, Page, ShortText, UserId
 from contracts.criteria import MAX_CRITERIA, Criteria, Criterion
+from contracts.departments import RepositoryFullName
+from contracts.models import ModelName
+from contracts.parts import MAX_PARTS, WorkPart
 from contracts.project_spec import ProjectSpec
 from contracts.states import AgentKind
 from contracts.steps import Step
@@ -21,6 +24,7 @@ MAX_KEPT = 200
 MAX_API_DESCRIPTION = 400_000
 """Characters of an OpenAPI description; a longer one is not read."""
 MAX_RUNS = 500
+NOT_WRITTEN = "0" * 64
 
 Run = Annotated[str, StringConstraints(min_length=1, max_length=20_000)]
 Reason = Annotated[str, StringConstraints(max_length=500)]
@@ -28,13 +32,19 @@ Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 
 
 class Judge(Step):
-    """Who plans, or writes checks: another turn than those of the Developer. `timeout_s`: seconds for one turn."""
+    """Who plans, writes checks or reviews: another turn than those of the Developer. `timeout_s`: seconds for one turn.
+
+    `model` is one that a setting or a person names for it; None: the agent's own choice. `attempt`: how often a limit
+    of the model has stopped judges of this task before; each attempt has turns of its own.
+    """
 
     task_id: Identifier
     project_id: Identifier
     user_id: UserId | None = None
     agent: AgentKind = AgentKind.SCRIPTED
     timeout_s: int = Field(default=1_800, ge=1)
+    attempt: int = Field(default=0, ge=0)
+    model: ModelName | None = None
 
     def worker_id(self, role: str) -> str:
         """Its agent worker: named after the task and what it does."""
@@ -62,6 +72,19 @@ class PlanRequest(Step):
     judge: Judge
     spec: ProjectSpec
     promises: list[Promise] = Field(default_factory=list, max_length=MAX_KEPT)
+
+
+class PartsRequest(Step):
+    """Divide the wish of `spec` into parts, if it is a large one."""
+
+    judge: Judge
+    spec: ProjectSpec
+
+
+class PartsPlan(Step):
+    """Fewer than two `parts`: it is done in one piece."""
+
+    parts: list[WorkPart] = Field(default_factory=list, max_length=MAX_PARTS)
 
 
 class Plan(Step):
@@ -95,6 +118,23 @@ class CheckWriting(Step):
         return hashlib.sha256(repr(parts).encode()).hexdigest()
 
 
+class ReviewRequest(Step):
+    """Read what `commit` changes against the task. `number`: the how manieth review of the task, from 1."""
+
+    judge: Judge
+    spec: ProjectSpec
+    repository: RepositoryFullName
+    commit: CommitSha
+    number: int = Field(default=1, ge=1, le=100)
+
+
+class ReviewStop(Step):
+    """Stop the reviews of a task up to `number`."""
+
+    judge: Judge
+    number: int = Field(ge=1, le=100)
+
+
 class WrittenChecks(Step):
     """`not_checkable`: criterion to the reason why no check can show it. `needs_description`: without a description of
     the API none could be written."""
@@ -105,11 +145,22 @@ class WrittenChecks(Step):
 
 
 class ProposedChecks(WrittenChecks):
-    """The checks of one task until its work is published. `written_from` is the fingerprint of their CheckWriting."""
+    """The checks of one task until its work is published. `written_from` is the fingerprint of their CheckWriting.
+
+    `plan` is what they are written for; a later attempt at the same task takes both over. With the plan alone, before
+    anything is written, `written_from` is NOT_WRITTEN.
+    """
 
     written_from: Sha256
     criteria: Criteria = Field(default_factory=list)
     retires: list[Identifier] = Field(default_factory=list, max_length=MAX_KEPT)
+    plan: Plan | None = None
+
+
+class ProposedChecksBody(ProposedChecks):
+    """As the body of a request: there a field that nobody knows is refused, not ignored as one of a newer build."""
+
+    model_config = ConfigDict(extra="forbid")
 
 
 class KeptCheck(Contract):

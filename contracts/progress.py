@@ -7,6 +7,7 @@ from pydantic import AwareDatetime, Field
 from contracts.artifacts import ArtifactRef
 from contracts.base import Contract, Identifier, Whole, utc_now
 from contracts.criteria import Criteria
+from contracts.parts import MAX_PARTS, TaskPart
 from contracts.project_spec import ProjectName
 from contracts.questions import QuestionDTO
 from contracts.states import ProjectStatus, Stage, TaskKind, TaskState
@@ -67,7 +68,7 @@ class Projection(Contract):
 
     `seq` is in microseconds of workflow time or one more than the last, whichever is higher: it grows across
     continue-as-new and reset. `waiting_for` and `question_id` say on whom and on which question it waits, which may
-    be a question of the work below it.
+    be a question of the work below it. `parts` are those of a large wish, with how far each is.
     """
 
     workflow_id: str = Field(max_length=300)
@@ -91,6 +92,7 @@ class Projection(Contract):
     error: str | None = Field(default=None, max_length=4_000)
     artifacts: list[ArtifactRef] = Field(default_factory=list, max_length=50)
     criteria: Criteria = Field(default_factory=list)
+    parts: list[TaskPart] = Field(default_factory=list, max_length=MAX_PARTS)
 
 
 class ProjectionAck(Contract):

@@ -12,7 +12,7 @@ from pydantic import AwareDatetime, Field, ValidationError
 from contracts.base import Contract, Page, ShortText, UserId
 from contracts.errors import ErrorCode, OrchestratorError
 from contracts.models import ModelName
-from contracts.states import AcceptanceMode, AgentKind, PlanApproval
+from contracts.states import AcceptanceMode, AgentKind, PlanApproval, ReviewMode
 from contracts.wording import in_words
 
 _HOST = re.compile(r"\*|(\*\.)?[A-Za-z0-9]([A-Za-z0-9.-]{0,198}[A-Za-z0-9])?|[0-9A-Fa-f:.]{2,45}")
@@ -53,6 +53,17 @@ class ProjectSettings(Contract):
     )
     plan_approval: PlanApproval = Field(
         default=PlanApproval.OFF, description="whether a person approves the plan before anything is built: off or ask"
+    )
+    review: ReviewMode = Field(
+        default=ReviewMode.OFF,
+        description="whether another agent reads the change against the description: off, advisory (what it finds is "
+        "shown) or binding (its objections go back to the agent once, then to a person)",
+    )
+    reviewer: AgentKind | None = Field(
+        default=None, description="the agent that reviews; null: the one that writes the code, in a turn of its own"
+    )
+    review_model: ModelName | None = Field(
+        default=None, description="the model that reviews; null: the reviewing agent's own choice"
     )
     model: ModelName | None = Field(
         default=None, description="the model that agents use for the work; null: the agent's own choice"

@@ -21,6 +21,8 @@ class OwnQuestion(StrEnum):
     STILL_RED = "still-red"
     APPROVE_PLAN = "approve-plan"
     UNMET = "unmet"
+    OBJECTIONS = "objections"
+    NOT_REVIEWED = "not-reviewed"
     BUDGET_NEARLY_SPENT = "budget-nearly-spent"
     BUDGET_SPENT = "budget-spent"
     USAGE_WINDOW = "usage-window"

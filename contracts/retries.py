@@ -20,13 +20,15 @@ OptionalStep = Literal["review"]
 Facts = dict[str, str | int | None]
 
 _PREFIX = "kept_"
+_KEPT = ("branch", "base_commit", "commit", "tested", "verified", "plan_of", "approved_plan")
 
 
 class WorkDone(Contract):
     """What an earlier attempt at the same work has finished.
 
     `base_commit` is what its work began from: the project is scaffolded. `commit` is the newest commit of its branch,
-    `verified` says that the project's own checks were green at it, and `published` that main has it.
+    `verified` says that the project's own checks were green at it, and `published` that main has it. `plan_of` is the
+    task with which the plan is kept, `approved_plan` the fingerprint of the plan that a person has approved.
     """
 
     task_id: Identifier
@@ -36,6 +38,8 @@ class WorkDone(Contract):
     tested: bool = False
     verified: bool = False
     published: bool = False
+    plan_of: Identifier | None = None
+    approved_plan: str | None = Field(default=None, max_length=64)
     summary: str = Field(default="", max_length=2_000)
     criteria: Criteria = Field(default_factory=list)
 
@@ -55,7 +59,7 @@ class TaskRetry(Contract):
 
 def facts_of(done: WorkDone) -> Facts:
     """`done` as entries of a task's result, where a later retry finds it."""
-    values = done.model_dump(mode="json", include={"branch", "base_commit", "commit", "tested", "verified"})
+    values = done.model_dump(mode="json", include=set(_KEPT))
     return {f"{_PREFIX}{name}": int(value) if isinstance(value, bool) else value for name, value in values.items()}
 
 

@@ -78,6 +78,16 @@ class TaskState(StrEnum):
         return self in {TaskState.COMPLETED, TaskState.FAILED, TaskState.CANCELLED}
 
 
+class PartState(StrEnum):
+    """Of a part of a large wish. `blocked`: a part that it waits for has failed."""
+
+    OPEN = "open"
+    RUNNING = "running"
+    BLOCKED = "blocked"
+    COMPLETED = "completed"
+    FAILED = "failed"
+
+
 class Stage(StrEnum):
     """The step of a task, of whatever kind; also the search attribute `Stage`."""
 
@@ -92,6 +102,7 @@ class Stage(StrEnum):
     PLANNING = "planning"
     DEVELOPING = "developing"
     TESTING = "testing"
+    REVIEWING = "reviewing"
     ACCEPTING = "accepting"
     PUBLISHING = "publishing"
     # deploy
@@ -150,6 +161,16 @@ class PlanApproval(StrEnum):
 
     OFF = "off"
     ASK = "ask"
+
+
+class ReviewMode(StrEnum):
+    """Whether another agent reads the diff of a green commit against the task, and what becomes of its objections."""
+
+    OFF = "off"
+    ADVISORY = "advisory"
+    """They are shown with the result."""
+    BINDING = "binding"
+    """They go back to the agent once, and then to a person."""
 
 
 class QuestionState(StrEnum):
@@ -233,6 +254,14 @@ class AgentKind(StrEnum):
     FACTORY_DROID = "factory-droid"
     OPENCODE = "opencode"
     SCRIPTED = "scripted"
+
+
+class AgentProfile(StrEnum):
+    """What an agent works as: which commands it has inside of a turn."""
+
+    DEVELOPER = "developer"
+    PRODUCT_OWNER = "product-owner"
+    DEVOPS = "devops"
 
 
 class DeployAction(StrEnum):

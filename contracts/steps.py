@@ -10,7 +10,7 @@ from contracts.base import CommitSha, Contract, Identifier, Text, UserId
 from contracts.departments import RepositoryFullName
 from contracts.models import ModelName
 from contracts.project_settings import MAX_WATCH_S
-from contracts.states import AgentKind, DeployAction
+from contracts.states import AgentKind, AgentProfile, DeployAction
 
 TESTS_CHECK = "tests"
 """The check without which nothing reaches a protected main branch: the project's own, run by the Tester."""
@@ -100,7 +100,7 @@ class TurnRequest(Step):
     """One turn of a CLI agent. `timeout_s` is in seconds. `egress_hosts`: what it may reach, filled when it begins.
 
     `user_id` is whose task it is, `model` what a person has chosen for it. `login_volume` is a volume with the agent's
-    own log-in: then the turn has no model of the platform's.
+    own log-in: then the turn has no model of the platform's. `capabilities` and `profile` are its agent worker's.
     """
 
     worker_id: Identifier
@@ -117,6 +117,8 @@ class TurnRequest(Step):
     user_id: UserId | None = None
     model: ModelName | None = None
     login_volume: str | None = None
+    capabilities: list[str] = Field(default_factory=list)
+    profile: AgentProfile = AgentProfile.DEVELOPER
 
 
 class TurnResult(Step):

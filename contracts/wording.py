@@ -41,6 +41,11 @@ def counted(number: int, one: str, many: str = "") -> str:
     return f"{number} {one if number == 1 else many or f'{one}s'}"
 
 
+def dollars(amount: float) -> str:
+    """`$1.20`; below a cent as many digits as it takes: `$0.0004`."""
+    return f"${amount:.2f}" if amount >= 0.01 or amount == 0 else f"${amount:.4f}"
+
+
 def duration(seconds: int) -> str:
     """`3 days`, `90 minutes`, `20 seconds`: in the largest unit in which it is a whole number."""
     for unit, size in (("day", 86_400), ("hour", 3_600), ("minute", 60)):

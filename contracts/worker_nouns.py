@@ -8,7 +8,7 @@ from contracts.agent_workers import SendMessageResponse, WorkerLifecycleEvent
 from contracts.artifacts import ArtifactRef
 from contracts.base import CommitSha, Contract, Identifier, Page, ShortText, Text, UserId, Whole, YesNo
 from contracts.progress import ProgressEvent
-from contracts.states import AgentKind, AgentWorkerState
+from contracts.states import AgentKind, AgentProfile, AgentWorkerState
 
 MAX_IDLE_EXPIRY_S = 31_536_000
 
@@ -22,6 +22,7 @@ class WorkerCreate(Contract):
 
     With `project_id` it works in a clone of the project's repository, on the branch `task/<worker_id>`; without one in
     an empty folder, and nothing is pushed. `mount_session_volume`: with the person's own log-in at the agent's vendor.
+    `profile` says which commands it has inside of a turn.
     `idle_expiry_s`: seconds without a message after which it ends; null: the installation's own.
     """
 
@@ -31,6 +32,7 @@ class WorkerCreate(Contract):
     project_id: Identifier | None = None
     capabilities: list[ShortText] = Field(default_factory=list, max_length=50)
     mount_session_volume: YesNo = False
+    profile: AgentProfile = AgentProfile.DEVELOPER
     idle_expiry_s: Whole | None = Field(default=None, ge=60, le=MAX_IDLE_EXPIRY_S)
 
 

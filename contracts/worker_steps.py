@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import AwareDatetime, Field
+from pydantic import AwareDatetime, ConfigDict, Field
 
 from contracts.agent_workers import WorkerLifecycleEvent
 from contracts.artifacts import ArtifactRef
@@ -91,6 +91,12 @@ class AgentWorkerProjection(Step):
     transcript: ArtifactRef | None = None
     expires_at: AwareDatetime | None = None
     event: WorkerLifecycleEvent | None = None
+
+
+class AgentWorkerBody(AgentWorkerProjection):
+    """As the body of a request: there a field that nobody knows is refused, not ignored as one of a newer build."""
+
+    model_config = ConfigDict(extra="forbid")
 
 
 class AgentWorkerAck(Step):

@@ -22,6 +22,7 @@ from contracts.base import Page
 from contracts.costs import CostEstimate, CostEstimateRequest, CostReport
 from contracts.errors import ErrorClass, ErrorCode, OrchestratorError, bounded
 from contracts.maintenance import OpenTask, OpenTaskList, Tidied
+from contracts.memory import FailureReport, MemoryEdit, MemoryPublished, MemoryToWrite, ProjectMemory
 from contracts.models import ModelBudget, ModelSpending, ModelTurn, OpenModelTurn, RaiseModelBudget
 from contracts.nouns import (
     AnswerRequest,
@@ -252,6 +253,14 @@ class ApiClient:
     async def drop_check(self, project_id: str, check_id: str) -> KeptCheckDTO:
         path = f"/projects/{_part(project_id)}/checks/{_part(check_id)}"
         return await self._request("DELETE", path, KeptCheckDTO, None)
+
+    async def memory(self, project_id: str) -> ProjectMemory:
+        """What the project remembers, as the next task begins with it."""
+        return await self._get(f"/projects/{_part(project_id)}/memory", ProjectMemory)
+
+    async def edit_memory(self, project_id: str, edit: MemoryEdit) -> ProjectMemory:
+        """Replace it; raises CONFLICT when it is not what was read."""
+        return await self._request("PUT", f"/projects/{_part(project_id)}/memory", ProjectMemory, edit)
 
     async def secrets(self, project_id: str) -> list[SecretDTO]:
         return (await self._get(f"/projects/{_part(project_id)}/secrets", SecretList)).items
@@ -518,6 +527,19 @@ class ApiClient:
         """What the task has proposed and was met is promised from now on."""
         path = f"/internal/projects/{_part(project_id)}/checks/proposed/{_part(task_id)}/keep"
         await self._send("POST", path, body=kept)
+
+    async def memory_to_write(self, project_id: str, task_id: str) -> MemoryToWrite:
+        """What the project's memory has that its repository has not."""
+        path = f"/internal/projects/{_part(project_id)}/memory"
+        return await self._get(path, MemoryToWrite, {"task_id": task_id})
+
+    async def report_failure(self, project_id: str, failure: FailureReport) -> None:
+        """Remember what went wrong; the same failure again changes nothing."""
+        await self._send("POST", f"/internal/projects/{_part(project_id)}/memory/failures", body=failure)
+
+    async def memory_published(self, project_id: str, published: MemoryPublished) -> None:
+        """The memory as main has it now."""
+        await self._send("PUT", f"/internal/projects/{_part(project_id)}/memory/published", body=published)
 
     async def egress_hosts(self, project_id: str) -> list[str]:
         """What agents of the project may reach; nothing for what is no project."""

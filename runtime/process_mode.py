@@ -13,10 +13,7 @@ from runtime.settings import Settings
 
 VARIABLE = "ORCHESTRATOR_TRUST_PROCESSES"
 ONE_PERSON = "processes are for one trusted person: what is built and deployed here can reach this machine"
-_ADVICE = (
-    f"Set up Docker (`make docker DOCKER=install`), or set {VARIABLE}=true if everybody and every agent may use this "
-    "machine."
-)
+_DOCKER = "`DOCKER=install make demo` (or `make docker`) installs it on Debian, as root"
 
 
 def is_for_one(settings: Settings) -> bool:
@@ -33,18 +30,28 @@ def refuse_others(settings: Settings, *user_ids: int) -> None:
         raise _refused("Work runs as processes of this machine, which are for one trusted person: its operator.")
 
 
-def refuse_model(settings: Settings, agent: AgentKind) -> None:
-    """Raises CONTAINERS_NEEDED if agents run as processes and a model drives this one: nobody knows beforehand which
-    commands it runs."""
+def agents_are_processes(settings: Settings) -> bool:
     report = RuntimeReport.read(settings.runtime_report_file)
-    in_processes = settings.runtime == "process" or (report is not None and report.work == "processes")
-    if agent is not AgentKind.SCRIPTED and in_processes and not settings.trust_processes:
+    return settings.runtime == "process" or (report is not None and report.work == "processes")
+
+
+def refuse_model(settings: Settings, agent: AgentKind) -> None:
+    """Raises CONTAINERS_NEEDED if agents run as processes and a model drives this one: its programs are in images, and
+    nobody knows beforehand which commands it runs."""
+    if agent is not AgentKind.SCRIPTED and agents_are_processes(settings):
         raise model_refused(agent)
 
 
 def model_refused(agent: AgentKind) -> OrchestratorError:
-    return _refused(f"The agent {agent.value} follows a model, and would work as a process of this machine.")
+    return OrchestratorError(
+        ErrorCode.CONTAINERS_NEEDED,
+        f"The agent {agent.value} follows a model and works in containers only, and here work runs as processes: no "
+        "Docker Engine answers (or answered when the platform began), or ORCHESTRATOR_RUNTIME=process asks for that. "
+        f"Set up Docker: {_DOCKER}. If the platform runs, `orchestrator down` before it begins again. Without Docker "
+        "only the scripted agent works (ORCHESTRATOR_AGENT=scripted, `--agent scripted`).",
+    )
 
 
 def _refused(why: str) -> OrchestratorError:
-    return OrchestratorError(ErrorCode.CONTAINERS_NEEDED, f"{why} {_ADVICE}")
+    advice = f"Set up Docker: {_DOCKER}; or set {VARIABLE}=true if everybody may use this machine."
+    return OrchestratorError(ErrorCode.CONTAINERS_NEEDED, f"{why} {advice}")

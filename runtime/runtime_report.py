@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from runtime import private_files
 
@@ -18,7 +18,8 @@ class RuntimeReport(BaseModel):
     """`work`: how agents and tests run; `reason`: why so. `services`: how new services run.
 
     `as_root`: why processes of agents, tests and services run as root; None if they do not. `docker_root`: where the
-    engine keeps its images and containers; None if no engine was asked.
+    engine keeps its images and containers; None if no engine was asked. `agent_images`: whether images of agents are
+    there, in words, by agent.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -28,6 +29,7 @@ class RuntimeReport(BaseModel):
     reason: str
     as_root: str | None = None
     docker_root: str | None = None
+    agent_images: dict[str, str] = Field(default_factory=dict)
 
     def write(self, path: Path) -> None:
         """Replace what an earlier start wrote."""

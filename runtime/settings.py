@@ -79,7 +79,7 @@ class Settings(BaseSettings):
     )
     trust_processes: bool = Field(
         default=False,
-        description="let several people, and agents with a model, work as processes of this machine, which they share",
+        description="let several people work as processes of this machine, which they share",
     )
     stack: Literal["host", "compose"] = Field(default="host", description="who starts the parts: `up`, or Compose")
     forge: str = Field(default="local", pattern=r"^[a-z][a-z0-9_-]{0,30}$", description="where repositories live")

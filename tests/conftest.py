@@ -19,6 +19,11 @@ settings.register_profile("gate", derandomize=True, **_PROPERTIES)
 settings.register_profile("deep", derandomize=False, max_examples=2_000, **_PROPERTIES)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "gate"))
 
+# Whoever has a real key in their shell pays for `make test-live`, and for nothing that these suites start.
+_OF_MODELS = ("ANTHROPIC_API_KEY", "OPENAI_API_KEY", "ANTHROPIC_BASE_URL", "OPENAI_BASE_URL")
+for _name in (name for name in tuple(os.environ) if name.upper().removeprefix("ORCHESTRATOR_").startswith(_OF_MODELS)):
+    del os.environ[_name]
+
 _ON_A_PLATFORM = [Path(__file__).with_name(name) for name in ("chaos", "chat", "e2e")]
 _IN_CI = os.environ.get("CI", "").lower() in {"true", "1"}
 

@@ -10,6 +10,7 @@ import gc
 import os
 import signal
 import sys
+from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 
@@ -20,8 +21,9 @@ from temporalio.worker import Worker
 from tenacity import AsyncRetrying, retry_if_exception_type, retry_if_result, stop_never, wait_fixed
 
 from activities.adapters.containers.engine import root_directory
-from contracts.errors import OrchestratorError
+from contracts.errors import OrchestratorError, bounded
 from contracts.names import Queue
+from contracts.states import AgentKind
 from runtime import private_files
 from runtime.api_client import ApiClient
 from runtime.beat import beat
@@ -72,6 +74,7 @@ async def run(settings: Settings, queues: list[str], *, successor: bool = False)
         beside = [
             preparing,
             restoring,
+            asyncio.create_task(_prepare_agent(settings, ports, queues, choice, preparing)),
             asyncio.create_task(_announce(gateway, queues, None if successor else preparing)),
             asyncio.create_task(_tidy(settings, ports, api, queues)),
             asyncio.create_task(_set_up_background(client, settings, queues)),
@@ -122,13 +125,32 @@ async def _get_ready(ports: Ports, queues: list[str]) -> None:
         log.warning("agents cannot work yet", reason=error.message)
 
 
+async def _prepare_agent(
+    settings: Settings, ports: Ports, queues: list[str], choice: Choice, before: asyncio.Task[None]
+) -> None:
+    """The image of the agent of new work, beside everything else: it takes minutes the first time. A turn that is
+    earlier, and one of another agent, builds what it needs."""
+    kind = settings.agent_for_new_work
+    if Queue.AGENTS not in queues or not choice.in_containers or kind is AgentKind.SCRIPTED:
+        return
+    await asyncio.wait({before})
+    await _report_runtime(settings, choice, {kind.value: "its image is being built"})
+    try:
+        await ports.runtime.prepare_agent(kind)
+    except OrchestratorError as error:
+        log.warning("the image of an agent is not there yet; the first turn tries again", reason=error.message)
+        await _report_runtime(settings, choice, {kind.value: f"its image is missing: {bounded(error.message, 300)}"})
+    else:
+        await _report_runtime(settings, choice, {kind.value: "its image is there"})
+
+
 async def _tidy(settings: Settings, ports: Ports, api: ApiClient, queues: list[str]) -> None:
     """One process of a machine is enough: the one that works with what is kept there."""
     if Queue.AGENTS in queues:
         await Housekeeping(settings, ports.forge, api).tidy_regularly()
 
 
-async def _report_runtime(settings: Settings, choice: Choice) -> None:
+async def _report_runtime(settings: Settings, choice: Choice, images: Mapping[str, str] | None = None) -> None:
     """So that people see whether their work runs in containers, and why.
 
     Where new services go follows from the choice alone: how the servers are at this moment changes nothing about it.
@@ -140,6 +162,7 @@ async def _report_runtime(settings: Settings, choice: Choice) -> None:
         reason=choice.reason,
         as_root=root_reason(settings),
         docker_root=await asyncio.to_thread(root_directory) if choice.in_containers else None,
+        agent_images=dict(images or {}),
     )
     report.write(settings.runtime_report_file)
     log.info("the runtime is chosen", **report.model_dump())

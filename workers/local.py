@@ -21,6 +21,8 @@ from activities.adapters.containers.workspaces import DockerWorkspaces
 from activities.adapters.planning.by_agent import by_agent
 from activities.adapters.planning.descriptions import AskedDescriptions
 from activities.adapters.planning.judging_turns import JudgingTurns
+from activities.adapters.planning.kept_answers import KeptAnswers
+from activities.adapters.planning.reviewer import AgentReviewer
 from activities.adapters.playbooks.by_server import build_target
 from activities.adapters.process.agent import ProcessAgentRuntime
 from activities.adapters.process.package_caches import PackageCaches
@@ -68,7 +70,9 @@ def build_ports(settings: Settings, client: Client, api: ApiClient, *, in_contai
     forge = build_forge(settings)
     build = containers if in_containers else processes
     environment = build(settings, forge, artifacts)
-    planner, check_writer = by_agent(JudgingTurns(environment.runtime, environment.workspaces, api))
+    answers = KeptAnswers(_answers_dir(settings, in_containers=in_containers))
+    turns = JudgingTurns(environment.runtime, environment.workspaces, api, answers)
+    planner, check_writer = by_agent(turns)
     return Ports(
         forge=forge,
         workspaces=environment.workspaces,
@@ -82,6 +86,7 @@ def build_ports(settings: Settings, client: Client, api: ApiClient, *, in_contai
         check_writer=check_writer,
         acceptance=environment.acceptance,
         descriptions=AskedDescriptions(environment.acceptance, artifacts),
+        reviewer=AgentReviewer(turns, forge),
     )
 
 
@@ -140,6 +145,11 @@ def _workspaces_dir(settings: Settings) -> Path:
     return settings.agents_dir / "workspaces"
 
 
+def _answers_dir(settings: Settings, *, in_containers: bool) -> Path:
+    """What planners, writers of checks and reviewers have answered, beside the verdicts of acceptances."""
+    return (settings.containers_dir if in_containers else settings.home) / "answers"
+
+
 def _own_hosts(settings: Settings) -> tuple[str, ...]:
     """Names and addresses of this machine, of which agents reach no port."""
     public = urlsplit(settings.public_url).hostname if settings.public_url else None
@@ -147,7 +157,10 @@ def _own_hosts(settings: Settings) -> tuple[str, ...]:
 
 
 def _model_place(settings: Settings) -> Bind:
-    """The directory with the socket of the model proxy. It is there before the proxy: no container must make it."""
+    """Where the socket of the model proxy is: a volume with Compose, where no path of this process is one of the
+    engine's, else its directory, which is there before the proxy: no container must make it."""
+    if settings.model_volume is not None:
+        return Bind(settings.model_volume, MODEL_PLACE, read_only=True)
     directory = settings.model_socket.parent
     directory.mkdir(mode=0o755, parents=True, exist_ok=True)
     return Bind(str(directory), MODEL_PLACE, read_only=True, host_path=True)

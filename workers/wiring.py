@@ -17,6 +17,7 @@ from activities.deployment import DevopsNodes
 from activities.engineering import EngineeringNodes
 from activities.health import HealthActivities
 from activities.maintenance import MaintenanceActivities
+from activities.parts import PartsActivities
 from activities.ports import (
     Acceptance,
     AgentRuntime,
@@ -27,13 +28,14 @@ from activities.ports import (
     Planner,
     PlanReader,
     Platform,
+    Reviewer,
     Tester,
     WorkflowClient,
     Workspaces,
 )
-from activities.projection import ProjectionActivities
+from activities.projection import ProjectionActivities, WorkerRecordActivities
 from activities.repository import RepositoryActivities
-from activities.worker_record import WorkerRecordActivities
+from activities.review import ReviewNodes
 from contracts.names import GraphName, Queue
 from workers.graphs import GraphsOfRun
 from workers.held_steps import HeldSteps
@@ -93,6 +95,7 @@ class Ports:
     check_writer: CheckWriter
     acceptance: Acceptance
     descriptions: ApiDescriptions
+    reviewer: Reviewer
 
     def engineering(self) -> EngineeringNodes:
         """What builds."""
@@ -100,14 +103,20 @@ class Ports:
 
     def judging(self) -> AcceptanceNodes:
         """What says what done means, and whether it is."""
-        return AcceptanceNodes(self.planner, self.check_writer, self.acceptance, self.descriptions, self.platform)
+        return AcceptanceNodes(
+            self.planner, self.check_writer, self.acceptance, self.descriptions, self.platform, self.forge
+        )
+
+    def reviewing(self) -> ReviewNodes:
+        """What reads the change."""
+        return ReviewNodes(self.reviewer, self.platform)
 
 
 def build_langgraph_plugin(ports: Ports) -> LangGraphPlugin:
     """A fresh plugin over fresh graphs: each serves once."""
     devops = DevopsNodes(ports.forge, ports.plans, ports.platform, ports.target)
     graphs: dict[str, Topology] = {
-        GraphName.ENGINEERING: build_engineering_graph(ports.engineering(), ports.judging()),
+        GraphName.ENGINEERING: build_engineering_graph(ports.engineering(), ports.judging(), ports.reviewing()),
         GraphName.DEVOPS: build_devops_graph(devops),
     }
     plugin = LangGraphPlugin(
@@ -120,7 +129,7 @@ def build_langgraph_plugin(ports: Ports) -> LangGraphPlugin:
 def build_activities(ports: Ports) -> list[Any]:
     """Every activity that is not a node of a graph."""
     projection = ProjectionActivities(ports.platform)
-    repository = RepositoryActivities(ports.forge, ports.workspaces)
+    repository = RepositoryActivities(ports.forge, ports.workspaces, ports.platform)
     agent = AgentActivities(ports.runtime, ports.platform)
     departments = DepartmentActivities(ports.workflow_client)
     devops = DevopsNodes(ports.forge, ports.plans, ports.platform, ports.target)
@@ -140,12 +149,14 @@ def build_activities(ports: Ports) -> list[Any]:
         agent.raise_budget,
         ports.engineering().stop_tests,
         ports.judging().stop_acceptance,
+        ports.reviewing().stop_review,
         departments.close_worker,
         departments.join_deploy,
         departments.withdraw_deploy,
         devops.revert,
         devops.choose,
         devops.operate,
+        PartsActivities(ports.planner, ports.platform).plan,
         maintenance.watch,
         maintenance.tidy,
         HealthActivities(ports.target, ports.platform).look,

@@ -1,8 +1,11 @@
 """Delivery: one wish to one URL: engineering, then deploy.
 
-Both are child workflows, so cancel flows down and is confirmed upwards; questions are answered where they were
-asked. If the project's deploy is already running for another task, the delivery hands its commit over and
-waits for the result. Signal `question_below` says that a child asks a person, so that the delivery waits too. The
+A large wish is divided: its parts are built one after the other, each a child workflow with a commit of its own, and
+deployed once, when all are on main.
+
+Engineering and deploy are child workflows, so cancel flows down and is confirmed upwards; questions are answered
+where they were asked. If the project's deploy is already running for another task, the delivery hands its commit over
+and waits for the result. Signal `question_below` says that a child asks a person, so that the delivery waits too. The
 final state is written on success, failure and cancellation.
 """
 
@@ -10,11 +13,12 @@ import asyncio
 
 from temporalio import workflow
 from temporalio.common import TypedSearchAttributes
-from temporalio.exceptions import ActivityError, WorkflowAlreadyStartedError
+from temporalio.exceptions import ActivityError, ChildWorkflowError, WorkflowAlreadyStartedError
 from temporalio.workflow import ChildWorkflowCancellationType, ParentClosePolicy
 
 with workflow.unsafe.imports_passed_through():
     from activities.departments import DepartmentActivities
+    from activities.parts import PartsActivities
     from contracts import ids
     from contracts.departments import (
         DeliveryMessage,
@@ -26,12 +30,15 @@ with workflow.unsafe.imports_passed_through():
     )
     from contracts.errors import ErrorCode
     from contracts.names import SignalName, WorkflowName
+    from contracts.parts import TaskPart, WorkPart
     from contracts.questions import QuestionDTO
     from contracts.states import ResultStatus, Stage, TaskKind, TaskState
     from contracts.subjects import Subject
     from workflows import failures, options, patches, rules
     from workflows.ledger import Ledger
     from workflows.limits import continuing
+    from workflows.parts import requests, wording
+    from workflows.parts.board import Board
     from workflows.visibility import attributes
 
 
@@ -41,6 +48,7 @@ class DeliveryWorkflow:
     def __init__(self, message: DeliveryMessage) -> None:
         self._message = message
         self._started_ms = workflow.time_ns() // 1_000_000
+        self._board = Board(message.parts)
         self._ledger = Ledger(
             kind=TaskKind.DELIVERY,
             task_id=message.task_id,
@@ -77,42 +85,64 @@ class DeliveryWorkflow:
         if built is not None:
             self._ledger.note(continuing.told_of_built(built))
         else:
-            built = await self._engineer()
+            built = await self._build()
         failures.stop_if_cancelled()
         self._ledger.stage(Stage.DEPLOY, f"Deploying commit {str(built.commit_sha)[:12]}.", percent=60)
         live = await self._deploy(built)
         return await self._complete(built, live)
 
-    async def _engineer(self) -> EngineeringResult:
+    async def _build(self) -> EngineeringResult:
+        """In one piece, or, if the wish is a large one, in parts."""
         message = self._message
-        request = EngineeringMessage(
-            task_id=ids.child_task_id(message.task_id, TaskKind.ENGINEERING),
-            request_id=f"{message.request_id}/engineering",
-            correlation_id=message.correlation_id,
-            timestamp=workflow.now(),
-            actor=message.actor,
-            project_id=message.project_id,
-            project_name=message.project_name,
-            repository=message.repository,
-            user_id=message.user_id,
-            title=message.title,
-            spec=message.spec,
-            agent=message.agent,
-            max_rounds=message.max_rounds,
-            turn_timeout_s=message.turn_timeout_s,
-            question_reminder_s=message.question_reminder_s,
-            acceptance=message.acceptance,
-            plan_approval=message.plan_approval,
-            parent_task_id=message.task_id,
-            parent_workflow_id=workflow.info().workflow_id,
-            model=message.model,
-            cheaper_model=message.cheaper_model,
-            fallback_agents=message.fallback_agents,
-            wait_for_limits=message.wait_for_limits,
-            done=message.done,
-            advice=message.advice,
-            skip=message.skip,
-        )
+        if message.in_parts and not message.parts:
+            plan = await self._plan_parts()
+            self._board = Board(plan if len(plan) > 1 else [])
+        if not self._board.total:
+            return await self._engineer(requests.engineering(message))
+        self._show_parts(self._board.told())
+        return await self._build_parts()
+
+    async def _build_parts(self) -> EngineeringResult:
+        """One after the other, since all change the same repository. What does not wait for a failed one goes on."""
+        failed: list[tuple[str, str]] = []
+        for number, task_id, result in continuing.parts_built(self._message):
+            self._board.complete(number, task_id, result)
+        while (part := self._board.next()) is not None:
+            failures.stop_if_cancelled()
+            try:
+                await self._build_part(part)
+            except ChildWorkflowError as error:
+                if failures.is_cancellation(error) or failures.ends_all_parts(error):
+                    raise
+                failed.append(self._fail_part(part, error))
+        if failed:
+            code, told = failed[0]
+            raise failures.failure(code, f"{told} {self._board.left()}")
+        return wording.together(f"{self._message.request_id}/engineering", self._board.results())
+
+    async def _build_part(self, part: TaskPart) -> None:
+        request = requests.part(self._message, self._board, part)
+        self._board.begin(part.number, request.task_id)
+        self._show_parts(f"Part {part.number} of {self._board.total} begins: {part.title}.")
+        result = await self._engineer(request)
+        self._board.complete(part.number, request.task_id, result)
+        self._show_parts(f"Part {part.number} of {self._board.total} is on main, commit {str(result.commit_sha)[:12]}.")
+
+    def _fail_part(self, part: TaskPart, error: BaseException) -> tuple[str, str]:
+        """Block what waits for it; its code, and its reason for people."""
+        blocked = self._board.fail(part.number)
+        code, reason = failures.code_and_message(error)
+        told = f"Part {part.number} ({part.title.rstrip('.')}) has failed: {reason}"
+        waits = f" It blocks {', '.join(map(str, blocked))}." if blocked else ""
+        self._show_parts(f"{told}{waits}")
+        return code, told
+
+    def _show_parts(self, told: str) -> None:
+        self._ledger.parts = self._board.shown()
+        self._ledger.note(told)
+
+    async def _engineer(self, request: EngineeringMessage) -> EngineeringResult:
+        part = f" {request.part.number} of {request.part.total}" if request.part else ""
         result: EngineeringResult = await workflow.execute_child_workflow(
             WorkflowName.ENGINEERING,
             request,
@@ -121,7 +151,7 @@ class DeliveryWorkflow:
             cancellation_type=ChildWorkflowCancellationType.WAIT_CANCELLATION_COMPLETED,
             parent_close_policy=ParentClosePolicy.REQUEST_CANCEL,
             search_attributes=self._attributes(request.task_id),
-            static_summary=f"Engineering: {message.project_name}",
+            static_summary=f"Engineering{part}: {self._message.project_name}",
             static_details=self._details(request.task_id),
         )
         return result
@@ -189,6 +219,7 @@ class DeliveryWorkflow:
                 "summary": built.summary,
                 **rules.links_for_people(live.links),
                 **rules.screenshots_for_people(built.screenshots),
+                **rules.review_for_people(built.review),
             },
             criteria=built.criteria,
         )
@@ -205,6 +236,8 @@ class DeliveryWorkflow:
         )
 
     async def _record_end(self, error: BaseException) -> None:
+        self._board.halt()
+        self._ledger.parts = self._board.shown()
         if failures.is_cancellation(error):
             await self._ledger.finish(TaskState.CANCELLED, "Cancelled; all of its work has stopped.")
             return
@@ -222,6 +255,14 @@ class DeliveryWorkflow:
         )
 
     # Activities ------------------------------------------------------------------------------------------
+
+    async def _plan_parts(self) -> list[WorkPart]:
+        plan = await workflow.execute_activity_method(
+            PartsActivities.plan,
+            requests.parts(self._message),
+            **options.named(options.PLANNING, "Plan: is it one piece of work?"),
+        )
+        return plan.parts
 
     async def _join_deploy(self, request: DeployMessage) -> DeployResult:
         return await workflow.execute_activity_method(

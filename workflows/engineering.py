@@ -19,8 +19,8 @@ with workflow.unsafe.imports_passed_through():
     from activities.departments import DepartmentActivities
     from activities.engineering import EngineeringNodes
     from activities.repository import RepositoryActivities
+    from activities.review import ReviewNodes
     from contracts import ids
-    from contracts.acceptance import AcceptanceRequest
     from contracts.agent_workers import (
         AgentWorkerResult,
         AgentWorkerRun,
@@ -32,7 +32,6 @@ with workflow.unsafe.imports_passed_through():
     from contracts.departments import EngineeringMessage, EngineeringResult, ScaffolderMessage
     from contracts.errors import ErrorCode
     from contracts.names import GraphName, UpdateName, WorkflowName
-    from contracts.planning import AcceptanceStop, Judge
     from contracts.questions import AnswerAccepted, AnswerCommand, QuestionWording
     from contracts.states import AcceptanceMode, ProjectStatus, QuestionKind, ResultStatus, Stage, TaskKind, TaskState
     from contracts.steps import ScaffoldResult, VerificationRequest
@@ -40,7 +39,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows import failures, options, patches, rules
     from workflows.children import cancel_in_any_run
     from workflows.graph_run import run_graph
-    from workflows.graphs import acceptance_rules
+    from workflows.graphs import acceptance_rules, review_rules
     from workflows.ledger import Ledger
     from workflows.limits import continuing, resuming
     from workflows.limits.parking import Parking
@@ -48,6 +47,7 @@ with workflow.unsafe.imports_passed_through():
 
 _STAGES = {
     "specify": (Stage.PLANNING, 25, None),
+    "review": (Stage.REVIEWING, 70, None),
     "accept": (Stage.ACCEPTING, 75, None),
     "develop": (Stage.DEVELOPING, 35, ProjectStatus.DEVELOPING),
     "verify": (Stage.TESTING, 65, ProjectStatus.TESTING),
@@ -151,6 +151,8 @@ class EngineeringWorkflow:
             return state
         if state.get("stopped_at_limit"):
             raise failures.failure(ErrorCode.STOPPED_AT_LIMIT, continuing.stopped(self._message))
+        if self._message.part and acceptance_rules.is_declined(state):
+            raise failures.plan_declined()
         raise failures.failure(ErrorCode.STOPPED_BY_PERSON, "Stopped by a person's answer; nothing was published.")
 
     def _first_state(self, scaffold: ScaffoldResult) -> dict[str, Any]:
@@ -165,16 +167,20 @@ class EngineeringWorkflow:
             "turn_timeout_s": self._message.turn_timeout_s,
             "max_rounds": self._message.max_rounds,
             **self._planned_state(),
+            **review_rules.first_state(self._message),
             **continuing.first_state(self._message),
         }
 
     def _planned_state(self) -> dict[str, Any]:
         """What the nodes that older messages do not ask for need besides."""
-        asked = {"acceptance": self._message.acceptance.value, "plan_approval": self._message.plan_approval.value}
+        message = self._message
+        asked: dict[str, Any] = {"acceptance": message.acceptance.value, "plan_approval": message.plan_approval.value}
         if not acceptance_rules.is_planned(asked):
             return {}
-        spec = rules.spec_of(self._message).model_dump(mode="json")
-        judge = {"judge": self._message.agent.value, "user_id": self._message.user_id}
+        spec = rules.spec_of(message).model_dump(mode="json")
+        judge = {"judge": message.agent.value, "user_id": message.user_id}
+        if message.part:
+            asked["part"] = message.part.model_dump(mode="json")
         return {**asked, **judge, "project_name": self._name, "spec": spec}
 
     def _entered(self, node: str, state: dict[str, Any]) -> None:
@@ -189,6 +195,7 @@ class EngineeringWorkflow:
             "develop": f"The Developer is working, turn {state.get('turn', 0) + 1}.",
             "verify": f"The Tester is running the project's own checks at {str(state.get('commit'))[:12]}.",
             "specify": "Saying what done means.",
+            "review": f"The change of {str(state.get('commit'))[:12]} is read by {state.get('reviewer')}.",
             "accept": f"The service of {str(state.get('commit'))[:12]} is checked against the description.",
             "publish": "The checks are green; publishing the commit.",
         }
@@ -198,7 +205,7 @@ class EngineeringWorkflow:
         self._artifacts = [ArtifactRef.model_validate(ref) for ref in state.get("artifacts", [])]
         plan_hash = interrupt.get("plan_hash")
         if interrupt.get("kind") == "limit":
-            resumption = await self._parking.resume(resuming.limit_of(interrupt), int(interrupt["turn"]))
+            resumption = await self._parking.resume(resuming.limit_of(interrupt), resuming.stop_of(interrupt))
             return resumption.model_dump(mode="json")
         answer = await self._ledger.ask(
             QuestionKind.APPROVAL if plan_hash else QuestionKind.CLARIFICATION,
@@ -215,12 +222,14 @@ class EngineeringWorkflow:
         summary = str(state.get("summary") or "")
         criteria = [Criterion.model_validate(one) for one in state.get("judged") or state.get("criteria", [])]
         screenshots = [str(uri) for uri in state.get("screenshots", [])]
+        review = review_rules.reviewed(state)
         result: dict[str, str | int | None] = {
             "commit_sha": commit,
             "branch": branch,
             "repository": self._repository,
             "summary": summary,
             **rules.screenshots_for_people(screenshots),
+            **rules.review_for_people(review),
         }
         await self._ledger.finish(
             TaskState.COMPLETED,
@@ -239,6 +248,7 @@ class EngineeringWorkflow:
             summary=summary,
             criteria=criteria,
             screenshots=screenshots,
+            review=review,
         )
 
     async def _record_cancellation(self, *, unheard: bool) -> None:
@@ -247,6 +257,8 @@ class EngineeringWorkflow:
             await self._stop_tests(self._verified)
             if self._message.acceptance is not AcceptanceMode.OFF:
                 await self._stop_acceptance(self._verified)
+        if unheard and self._state.get("review"):
+            await self._stop_reviews()
         await self._cancel_agent_worker()
         status = ProjectStatus.SCAFFOLDED if self._scaffolded else ProjectStatus.DRAFT
         await self._ledger.finish(
@@ -356,22 +368,15 @@ class EngineeringWorkflow:
     async def _stop_acceptance(self, commit: str) -> None:
         await workflow.execute_activity_method(
             AcceptanceNodes.stop_acceptance,
-            AcceptanceStop(
-                request=AcceptanceRequest(
-                    task_id=self._message.task_id,
-                    project_id=self._message.project_id,
-                    project_name=self._name,
-                    repository=self._repository,
-                    commit=commit,
-                    criteria=[],
-                ),
-                judge=Judge(
-                    task_id=self._message.task_id,
-                    project_id=self._message.project_id,
-                    agent=self._message.agent,
-                ),
-            ),
+            resuming.acceptance_stop(self._message, self._state, self._name, commit),
             **options.named(options.STOP, "Stop the acceptance"),
+        )
+
+    async def _stop_reviews(self) -> None:
+        await workflow.execute_activity_method(
+            ReviewNodes.stop_review,
+            review_rules.stopping(self._message, self._state),
+            **options.named(options.STOP, "Stop the review"),
         )
 
     async def _generate(self) -> ScaffoldResult:

@@ -21,6 +21,7 @@ ENDINGS = (FailureError, asyncio.CancelledError, ValidationError)
 
 Anything else is a bug in our code: the workflow task is retried until a fixed build replays it, and nothing is lost.
 """
+_DECLINED = "plan"
 
 
 def stop_if_cancelled() -> None:
@@ -71,6 +72,20 @@ def code_and_message(error: BaseException) -> tuple[str, str]:
 def failure(code: str, message: str) -> ApplicationError:
     """The failure that a workflow ends with: shown as Failed, with a code that parents and people read."""
     return ApplicationError(message, type=code, non_retryable=True)
+
+
+def plan_declined() -> ApplicationError:
+    """The failure of a part of a work whose plan a person does not want: the whole of it has been shown there."""
+    message = "Stopped by a person's answer; nothing was published."
+    return ApplicationError(message, _DECLINED, type=ErrorCode.STOPPED_BY_PERSON, non_retryable=True)
+
+
+def ends_all_parts(error: BaseException) -> bool:
+    """Whether no other part of the work is to begin: a person wants none, or nothing may be spent any more."""
+    cause = root_cause(error)
+    if not isinstance(cause, ApplicationError):
+        return False
+    return cause.type == ErrorCode.STOPPED_AT_LIMIT or _DECLINED in cause.details
 
 
 def already_ended() -> ApplicationError:

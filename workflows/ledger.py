@@ -20,6 +20,7 @@ with workflow.unsafe.imports_passed_through():
     from contracts.criteria import Criterion
     from contracts.errors import bounded
     from contracts.names import SearchAttribute, SignalName
+    from contracts.parts import TaskPart
     from contracts.progress import ProgressEvent, ProgressType, Projection, ProjectionAck
     from contracts.questions import AnswerCommand, QuestionDTO, QuestionWording
     from contracts.states import ProjectStatus, QuestionKind, QuestionState, Stage, TaskKind, TaskState
@@ -80,6 +81,7 @@ class Ledger:
         self.asked: set[str] = set()
         self._answer: AnswerCommand | None = None
         self._waits_for: str | None = None
+        self.parts: list[TaskPart] = []
 
     async def open(self, message: str) -> ProjectionAck:
         """The first projection creates the task's row. `closed` in the answer: it had ended in an earlier run."""
@@ -307,6 +309,7 @@ class Ledger:
             project_status=project_status,
             milestone=event,
             question=question,
+            parts=self.parts,
             **self._base,
         )
 

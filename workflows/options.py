@@ -119,6 +119,9 @@ PLANNING = ActivityConfig(
 # whoever writes them. See VERIFICATION.
 ACCEPTANCE = ActivityConfig(**{**PLANNING, "start_to_close_timeout": timedelta(hours=3)})
 
+# One turn of a reviewer, which enforces its own bound.
+REVIEW = PLANNING
+
 # A run of the release program: 30 minutes by default, enforced by its supervisor; see VERIFICATION.
 RELEASE_RUN = ActivityConfig(
     task_queue=Queue.INFRA,

@@ -9,12 +9,14 @@ from contracts import limit_answers as answers
 from contracts.base import MAX_TEXT, Contract
 from contracts.departments import EngineeringMessage
 from contracts.errors import ErrorCode, bounded
-from contracts.names import LINK_OF, SCREENSHOT
+from contracts.names import LINK_OF, REVIEW, SCREENSHOT
 from contracts.progress import ProgressEvent, Projection
 from contracts.project_spec import ProjectSpec
 from contracts.questions import AnswerCommand, OwnQuestion, QuestionDTO, QuestionWording
+from contracts.reviews import Review
 from contracts.states import AgentKind, MemberRole, QuestionKind, QuestionState, Role, SubjectKind, TaskState
 from contracts.wording import counted
+from workflows.parts import wording
 
 Answer = TypeVar("Answer", bound=Contract)
 
@@ -61,15 +63,17 @@ def task_markdown(message: EngineeringMessage) -> str:
     acceptance = (
         "\n".join(f"- {criterion.sentence}" for criterion in spec.acceptance) or "- The project's own checks pass."
     )
+    part = f"\n{wording.context(message.part)}" if message.part else ""
     return (
-        f"# {message.title or spec.name}\n\n{spec.description}\n\n## Acceptance\n{acceptance}\n\n"
+        f"# {message.title or spec.name}\n\n{spec.description}\n{part}\n## Acceptance\n{acceptance}\n\n"
         f"## Specification\n```json\n{json.dumps(spec.model_dump(mode='json'), ensure_ascii=False, indent=2)}\n```\n"
     )
 
 
 FIRST_PROMPT = (
-    "Read TASK.md and AGENTS.md, then complete the task. Run the project's own checks (`make check test`) and "
-    "commit your work locally. Never push. If something essential is unclear, ask instead of guessing."
+    "Read TASK.md, AGENTS.md and, if there is one, MEMORY.md, then complete the task. Run the project's own checks "
+    "(`make check test`) and commit your work locally. Never push. If something essential is unclear, ask instead of "
+    "guessing."
 )
 
 
@@ -221,6 +225,7 @@ def barest(projection: Projection) -> Projection:
             "error": UNSHOWN if failed else None,
             "artifacts": [],
             "criteria": [],
+            "parts": [],
         }
     )
 
@@ -310,3 +315,8 @@ def links_for_people(links: Mapping[str, str]) -> dict[str, str]:
 def screenshots_for_people(screenshots: Sequence[str]) -> dict[str, str]:
     """What a task's result says of the pictures of its pages: where each is in the artifact store."""
     return {f"{SCREENSHOT}{number}": uri for number, uri in enumerate(screenshots, start=1)}
+
+
+def review_for_people(review: Review | None) -> dict[str, str]:
+    """What a task's result says of the review of its commit; nothing where there was none."""
+    return {REVIEW: review.told()} if review else {}

@@ -52,10 +52,10 @@ from contracts.nouns import (
     TokenCreated,
     TokenRequest,
 )
-from contracts.planning import KeepChecks, ProjectChecks, ProposedChecks
+from contracts.planning import KeepChecks, ProjectChecks, ProposedChecks, ProposedChecksBody
 from contracts.progress import Projection, ProjectionAck
 from contracts.project_settings import EgressHosts
-from contracts.worker_steps import AgentWorkerAck, AgentWorkerProjection, OpenWorkerList
+from contracts.worker_steps import AgentWorkerAck, AgentWorkerBody, OpenWorkerList
 
 router = APIRouter(prefix="/internal", tags=["internal"], dependencies=[Depends(platform_only)])
 
@@ -120,7 +120,7 @@ async def list_open_workers(
 
 @router.put("/workers/{worker_id}")
 async def record_worker(
-    worker_id: Annotated[Identifier, Path()], body: AgentWorkerProjection, session: Session
+    worker_id: Annotated[Identifier, Path()], body: AgentWorkerBody, session: Session
 ) -> AgentWorkerAck:
     """An agent worker as its workflow tells it; a repetition is not accepted and changes nothing."""
     if body.worker_id != worker_id:
@@ -171,7 +171,7 @@ async def project_checks(
 
 @router.put("/projects/{project_id}/checks/proposed/{task_id}")
 async def propose_checks(
-    project_id: ProjectId, task_id: Annotated[Identifier, Path()], body: ProposedChecks, session: Session
+    project_id: ProjectId, task_id: Annotated[Identifier, Path()], body: ProposedChecksBody, session: Session
 ) -> ProposedChecks:
     """The checks of a task, in place of those that it had."""
     await checks.propose(session, project_id, task_id, body)

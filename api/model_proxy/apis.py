@@ -15,8 +15,8 @@ from api.model_proxy.reading import (
     messages_event,
     responses_event,
 )
+from runtime.model_vendors import ANTHROPIC, OPENAI
 
-ANTHROPIC, OPENAI = "anthropic", "openai"
 JSON = b"application/json"
 
 

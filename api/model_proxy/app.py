@@ -17,12 +17,13 @@ from api.model_proxy.accounts import Accounts
 from api.model_proxy.apis import APIS, BY_PATH, ModelApi
 from api.model_proxy.checking import Checks
 from api.model_proxy.exchange import Exchange, Passage, Record
-from api.model_proxy.keys import NAMES, Keys
+from api.model_proxy.keys import Keys
 from api.model_proxy.ledger import Answered, Asked, Ledger
 from api.model_proxy.prices import Prices
 from api.model_tables import ModelTurnRow
 from contracts.errors import OrchestratorError
 from contracts.models import ModelLimit
+from runtime.model_vendors import KEY_NAMES
 
 MOST_OF_A_TURN = 32
 """Open requests; no agent has as many."""
@@ -180,7 +181,7 @@ async def _is_no_row(answered: Answered) -> None:
 
 
 def _without_key(api: ModelApi) -> ModelLimit:
-    name = NAMES[api.account]
+    name = KEY_NAMES[api.account]
     message = (
         f"The platform has no key for {api.account}. Set {name} where it is started, or store it with "
         f"`orchestrator secret set --platform {name}`."

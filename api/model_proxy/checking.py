@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import httpx
@@ -10,11 +10,10 @@ from starlette.types import Scope, Send
 
 from api.model_proxy import http
 from api.model_proxy.accounts import Account, Accounts
-from api.model_proxy.apis import ANTHROPIC
 from api.model_proxy.keys import Keys
+from runtime.model_vendors import KeyCheck, check_key
 
 _AGAIN_S = 10.0
-_CHECK_S = 5.0
 
 
 @dataclass
@@ -24,7 +23,7 @@ class Checks:
     client: httpx.AsyncClient
     keys: Keys
     accounts: Accounts
-    _checked: dict[str, tuple[float, str]] = field(default_factory=dict)
+    _checked: dict[str, tuple[float, KeyCheck]] = field(default_factory=dict)
     _one: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def answer(self, scope: Scope, send: Send) -> None:
@@ -44,27 +43,13 @@ class Checks:
         told: dict[str, Any] = {"key": key is not None, "base_url": account.base_url, "limit": limited}
         if check and key is not None:
             async with self._one:
-                told["checked"] = await self._check(account, key)
+                told["check"] = asdict(await self._check(account, key))
         return told
 
-    async def _check(self, account: Account, key: str) -> str:
-        """`ok`, or what is wrong in a few words."""
+    async def _check(self, account: Account, key: str) -> KeyCheck:
         now = asyncio.get_running_loop().time()
-        asked, said = self._checked.get(account.name, (-_AGAIN_S, ""))
-        if now - asked >= _AGAIN_S:
-            said = await self._ask(account, key)
-            self._checked[account.name] = now, said
-        return said
-
-    async def _ask(self, account: Account, key: str) -> str:
-        path, headers = "/models", {"authorization": f"Bearer {key}"}
-        if account.name == ANTHROPIC:
-            path, headers = "/v1/models", {"x-api-key": key, "anthropic-version": "2023-06-01"}
-        try:
-            reply = await self.client.get(f"{account.base_url}{path}", headers=headers, timeout=_CHECK_S)
-        except httpx.HTTPError as error:
-            return f"no answer ({type(error).__name__})"
-        if reply.status_code in {401, 403}:
-            return f"the key is refused (status {reply.status_code})"
-        # A gateway need not list models: what matters is that it answers and does not refuse the key.
-        return "ok" if reply.status_code < 500 else f"it answers with status {reply.status_code}"
+        if (known := self._checked.get(account.name)) is not None and now - known[0] < _AGAIN_S:
+            return known[1]
+        found = await check_key(self.client, account.name, account.base_url, key)
+        self._checked[account.name] = now, found
+        return found

@@ -6,14 +6,12 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from api.database import Sessions
-from api.model_proxy.apis import ANTHROPIC, OPENAI
 from api.vault import Vault
 from runtime import private_files
+from runtime.model_vendors import ANTHROPIC, KEY_NAMES, OPENAI
 from runtime.observability.logging import register_secret
 from runtime.settings import Settings
 
-NAMES = {ANTHROPIC: "ANTHROPIC_API_KEY", OPENAI: "OPENAI_API_KEY"}
-"""What a key is called in the environment and in the vault, by account."""
 _LOOK_AGAIN_S = 5.0
 
 
@@ -41,7 +39,7 @@ class Keys:
         looked, key = self._stored.get(account, (-_LOOK_AGAIN_S, None))
         if now - looked >= _LOOK_AGAIN_S:
             async with self._sessions() as session:
-                key = await self._vault.reveal_platform(session, NAMES[account])
+                key = await self._vault.reveal_platform(session, KEY_NAMES[account])
             key = _usable(key)
             self._stored[account] = now, key
         return key

@@ -16,7 +16,6 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from api.database import make_engine, make_sessions
 from api.edge.server import protocol
 from api.model_proxy.accounts import Accounts
-from api.model_proxy.apis import ANTHROPIC, OPENAI
 from api.model_proxy.app import ModelProxy
 from api.model_proxy.checking import Checks
 from api.model_proxy.keys import Keys
@@ -26,6 +25,7 @@ from api.vault import Vault
 from contracts.errors import ErrorCode, OrchestratorError
 from contracts.project_settings import ProjectSettings
 from runtime.keyring import KeyRing
+from runtime.model_vendors import ANTHROPIC, OPENAI
 from runtime.settings import Settings
 
 _BACKLOG = 512

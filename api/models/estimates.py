@@ -65,7 +65,10 @@ async def _earlier(session: AsyncSession, body: CostEstimateRequest, *conditions
         .join(ModelTurnRow, of_turn)
         .where(col(ModelTurnRow.agent) == body.agent.value, col(ModelRequestRow.task_id) != body.task_id, *conditions)
         .group_by(col(ModelRequestRow.task_id))
-        .having(func.bool_and(col(ModelRequestRow.state) != "open"))
+        # what only planned, such as the parts of a large wish, is no measure
+        .having(
+            func.bool_and(col(ModelRequestRow.state) != "open"), func.bool_or(col(ModelTurnRow.role) == "developer")
+        )
         .order_by(func.max(col(ModelRequestRow.started_at)).desc())
         .limit(_LAST_TASKS)
     )

@@ -9,7 +9,7 @@ from sqlmodel import col
 from api.model_tables import ModelRequestRow, ModelTurnRow
 from api.models import budgets
 from contracts.base import utc_now
-from contracts.models import ModelLimit, ModelSpending, ModelUse
+from contracts.models import ModelLimit, ModelSpending, ModelUse, broken_off
 from contracts.project_settings import ProjectSettings
 
 TOKENS = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens")
@@ -75,8 +75,23 @@ async def _last_status(session: AsyncSession, turn: ModelTurnRow) -> int | None:
     return (await session.scalars(statement)).one_or_none()
 
 
+async def _broken_off(session: AsyncSession, turn: ModelTurnRow) -> str | None:
+    """The account of the request that was sent last, if it was lost before anybody heard of its answer."""
+    statement = (
+        select(col(ModelRequestRow.state), col(ModelRequestRow.status), col(ModelRequestRow.account))
+        .where(col(ModelRequestRow.worker_id) == turn.worker_id, col(ModelRequestRow.turn) == turn.turn)
+        .order_by(col(ModelRequestRow.started_at).desc())
+        .limit(1)
+    )
+    row = (await session.execute(statement)).one_or_none()
+    return row.account if row is not None and (row.state, row.status) == ("lost", None) else None
+
+
 async def _limit(session: AsyncSession, turn: ModelTurnRow, defaults: ProjectSettings) -> ModelLimit | None:
     if turn.stopped_by is not None:
         return ModelLimit.model_validate(turn.stopped_by)
+    if (account := await _broken_off(session, turn)) is not None:
+        # No mark of the turn, which would refuse what its agent asks next: some try again by themselves.
+        return broken_off(account)
     nearly = budgets.warning(await budgets.budgets(session, budgets.Payer.of(turn), defaults, utc_now()))
     return nearly.as_limit() if nearly else None

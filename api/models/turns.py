@@ -42,13 +42,20 @@ async def open_turn(session: AsyncSession, vault: Vault, body: OpenModelTurn, de
         # What has stopped a turn that has begun is still to be heard by whoever follows it now.
         row.stopped_by = None if limit is None else limit.model_dump(mode="json")
     await session.flush()
-    return ModelTurn(token=token, model=body.model or settings.model, side_model=settings.side_model, refused=limit)
+    return ModelTurn(token=token, model=_model(body, settings), side_model=settings.side_model, refused=limit)
+
+
+def _model(body: OpenModelTurn, settings: ProjectSettings) -> str | None:
+    """A reviewer may be another agent than the one whose model the setting names, and would not know that one."""
+    if body.role == "reviewer" and body.agent is not settings.agent:
+        return body.model
+    return body.model or settings.model
 
 
 async def _has_asked(session: AsyncSession, row: ModelTurnRow) -> bool:
     """Whether a request of the turn was sent."""
     of_turn = (col(ModelRequestRow.worker_id) == row.worker_id) & (col(ModelRequestRow.turn) == row.turn)
-    return bool((await session.scalars(select(select(ModelRequestRow.id).where(of_turn).exists()))).one())
+    return (await session.scalars(select(col(ModelRequestRow.id)).where(of_turn).limit(1))).first() is not None
 
 
 async def _opened(session: AsyncSession, vault: Vault, body: OpenModelTurn) -> tuple[ModelTurnRow, str]:

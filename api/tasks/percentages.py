@@ -1,5 +1,6 @@
 """How far a task is, from 0 to 100, the work below it included: one number that never falls."""
 
+from contracts import ids
 from contracts.progress import StreamedEvent
 from contracts.states import TaskKind
 
@@ -27,4 +28,7 @@ class Percentage:
         if event.task_id == self._task_id:
             return own
         begin, size = _SHARES.get(event.kind, (0, 100))
+        if (part := ids.part_of_task(event.task_id)) is not None:
+            number, total = part
+            begin, size = begin + size * (number - 1) // total, size // total
         return min(_ALMOST, begin + own * size // 100)

@@ -3,6 +3,7 @@
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from api.memory import queries as memory
 from api.problems import not_found, permanent
 from api.releases import recording
 from api.releases.queries import find_active
@@ -10,6 +11,7 @@ from api.tables import MembershipRow, ProjectRow, QuestionRow, ServerRow, TaskRo
 from api.tasks import events
 from contracts.base import utc_now
 from contracts.errors import ErrorCode
+from contracts.memory import FailureNote, failure_line
 from contracts.progress import FineEvent, Projection, ProjectionAck
 from contracts.questions import QuestionDTO
 from contracts.states import MemberRole, ProjectStatus, QuestionState, SubjectKind, TaskKind, TaskState
@@ -45,6 +47,10 @@ async def apply(session: AsyncSession, projection: Projection) -> ProjectionAck:
         await _update_project(session, project, projection)
         if projection.kind is TaskKind.DEPLOY and projection.state.is_final:
             await recording.settle(session, task.id)
+        if _went_wrong(projection):
+            # Without its text, which may say anything: what the checks found has been reported by then.
+            line = failure_line(f"A task failed: {projection.error_code}", "")
+            await memory.note(session, project.id, FailureNote(key=f"{task.id}/end", line=line))
     if projection.question is not None:
         await _upsert_question(session, projection, projection.question)
     if projection.milestone is not None:
@@ -53,6 +59,12 @@ async def apply(session: AsyncSession, projection: Projection) -> ProjectionAck:
         await events.append(session, task, events.MILESTONE, [milestone])
     await events.notify(session, task)
     return ProjectionAck(accepted=True, project_name=name)
+
+
+def _went_wrong(projection: Projection) -> bool:
+    """Whether agents should know of it later: what a person has stopped is no failure."""
+    failed = projection.kind is TaskKind.ENGINEERING and projection.state is TaskState.FAILED
+    return failed and projection.error_code != ErrorCode.STOPPED_BY_PERSON
 
 
 async def _lock_project(session: AsyncSession, projection: Projection) -> ProjectRow | None:
@@ -99,6 +111,7 @@ async def _insert_if_absent(session: AsyncSession, projection: Projection) -> No
         result={},
         artifacts=[],
         criteria=[],
+        parts=[],
         created_at=now,
         updated_at=now,
     )
@@ -123,6 +136,7 @@ def _update_task(task: TaskRow, projection: Projection) -> None:
     task.artifacts = [*task.artifacts, *new]
     # A task without news of them, such as one that has failed since, keeps them.
     task.criteria = [one.model_dump(mode="json") for one in projection.criteria] or task.criteria
+    task.parts = [one.model_dump(mode="json") for one in projection.parts] or task.parts
     task.updated_at = utc_now()
 
 

@@ -1,6 +1,6 @@
 """Tasks as the API shows them, with their link and the queue that they wait for."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated
@@ -13,6 +13,7 @@ from api.questions import replies as questions
 from api.queues.watch import QueueWatch, QueueWatchDep
 from api.tables import ProjectRow, QuestionRow, TaskRow
 from contracts.base import utc_now
+from contracts.costs import TaskCost
 from contracts.maintenance import OpenTask
 from contracts.nouns import TaskDTO, TaskTree
 from contracts.states import Stage, TaskKind, TaskState
@@ -36,7 +37,7 @@ class TaskReplies:
     queues: QueueWatch
     opens_web_ui: bool
 
-    def task(self, row: TaskRow) -> TaskDTO:
+    def task(self, row: TaskRow, cost: TaskCost | None = None) -> TaskDTO:
         """A task as its last projection describes it."""
         # The workflow of a deploy serves one task after another: a task that has ended does not wait for anything.
         stall = None if TaskState(row.state).is_final else self.queues.stall(row.workflow_id, row.id)
@@ -44,15 +45,16 @@ class TaskReplies:
             {
                 **row.model_dump(exclude={"seq", "last_event_seq", "subject_kind", "subject_id"}),
                 "subject": row.subject,
+                "cost": cost,
                 "web_url": self._web_url(row.workflow_id, row.run_id or None),
                 "stalled_queue": stall.queue if stall else None,
                 "stalled_since": stall.since if stall else None,
             }
         )
 
-    def tree(self, rows: Sequence[TaskRow], asked: Sequence[QuestionRow]) -> TaskTree:
+    def tree(self, rows: Sequence[TaskRow], asked: Sequence[QuestionRow], costs: Mapping[str, TaskCost]) -> TaskTree:
         """`rows` begins with the task at the top."""
-        task, *below = (self.task(row) for row in rows)
+        task, *below = (self.task(row, costs.get(row.id)) for row in rows)
         return TaskTree(task=task, below=below, questions=[questions.question(row) for row in asked])
 
     def starting_task(

@@ -14,7 +14,7 @@ from api.gateway import GatewayDep
 from api.paging import PageDep
 from api.problems import permanent
 from api.questions.queries import list_of_tasks
-from api.tasks import events, queries
+from api.tasks import costing, events, queries
 from api.tasks.event_hub import EventHubDep
 from api.tasks.replies import TaskRepliesDep
 from api.tasks.starting import find_starting_task
@@ -61,8 +61,10 @@ async def list_tasks(
 @router.get("/tasks/{task_id}")
 async def show_task(task_id: TaskId, session: Session, caller: MayShow, replies: TaskRepliesDep) -> TaskDTO:
     """Show a task. Before its first projection, Temporal is asked."""
-    row = await queries.find(session, caller, task_id)
-    return replies.task(row) if row else await find_starting_task(session, replies, caller, task_id)
+    rows = await queries.find_tree(session, caller, task_id)
+    if not rows:
+        return await find_starting_task(session, replies, caller, task_id)
+    return replies.task(rows[0], (await costing.of_trees(session, rows)).get(task_id))
 
 
 @router.post("/tasks/{task_id}/cancel", status_code=202)
@@ -103,7 +105,8 @@ async def show_tree(task_id: TaskId, session: Session, caller: MayShow, replies:
     if not rows:
         return TaskTree(task=await find_starting_task(session, replies, caller, task_id))
     ids = [row.id for row in rows] if caller.may("question.list") else []
-    return replies.tree(rows, await list_of_tasks(session, ids, MAX_QUESTIONS))
+    asked = await list_of_tasks(session, ids, MAX_QUESTIONS)
+    return replies.tree(rows, asked, await costing.of_trees(session, rows))
 
 
 @router.get("/tasks/{task_id}/events")

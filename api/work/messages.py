@@ -8,6 +8,7 @@ from contracts.departments import DeliveryMessage, DeployMessage, EngineeringMes
 from contracts.errors import ErrorCode
 from contracts.modules_of_wish import with_modules_of
 from contracts.nouns import DeliveryStart, DeployStart, EngineeringStart
+from contracts.parts import may_have_parts
 from contracts.project_settings import ProjectSettings
 from contracts.project_spec import ProjectSpec
 from contracts.states import DeployAction, Module, Role, TaskKind
@@ -38,6 +39,9 @@ def engineering(
         question_reminder_s=settings.question_reminder_s,
         acceptance=settings.acceptance,
         plan_approval=settings.plan_approval,
+        review=settings.review,
+        reviewer=settings.reviewer,
+        review_model=settings.review_model,
         cheaper_model=settings.cheaper_model,
         fallback_agents=settings.fallback_agents,
         wait_for_limits=settings.wait_for_limits,
@@ -48,6 +52,7 @@ def delivery(
     body: DeliveryStart, project: ProjectRow, caller: Caller, task_id: str, settings: ProjectSettings
 ) -> DeliveryMessage:
     """`settings` count where the request says nothing."""
+    spec = _spec(body, project)
     return DeliveryMessage(
         request_id=body.request_id,
         actor=caller.actor,
@@ -58,7 +63,7 @@ def delivery(
         project_slug=project.slug,
         repository=project.repository,
         title=body.title,
-        spec=_spec(body, project),
+        spec=spec,
         agent=body.agent or settings.agent,
         max_rounds=body.max_rounds or settings.max_rounds,
         turn_timeout_s=settings.turn_timeout_s,
@@ -67,9 +72,13 @@ def delivery(
         watch_s=settings.watch_s,
         acceptance=settings.acceptance,
         plan_approval=settings.plan_approval,
+        review=settings.review,
+        reviewer=settings.reviewer,
+        review_model=settings.review_model,
         cheaper_model=settings.cheaper_model,
         fallback_agents=settings.fallback_agents,
         wait_for_limits=settings.wait_for_limits,
+        in_parts=may_have_parts(spec.description),
     )
 
 

@@ -1,6 +1,8 @@
 """What the database says before work starts."""
 
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col
 
 from api.auth import Caller
 from api.problems import not_found
@@ -8,8 +10,10 @@ from api.releases import replies
 from api.releases.queries import list_of_project
 from api.tables import TaskRow
 from api.visibility import is_visible
+from api.work import retrying
 from contracts import ids
 from contracts.nouns import DeployStart
+from contracts.parts import PartDone
 from contracts.rollback import check_rollback
 from contracts.states import DeployAction, TaskKind
 
@@ -32,6 +36,18 @@ async def find_engineering(session: AsyncSession, top: TaskRow) -> TaskRow | Non
     if top.kind == TaskKind.DELIVERY:
         return await session.get(TaskRow, ids.child_task_id(top.id, TaskKind.ENGINEERING))
     return top if top.kind == TaskKind.ENGINEERING else None
+
+
+async def parts_done(session: AsyncSession, top: TaskRow) -> list[PartDone]:
+    """What the tasks that have worked on the parts of a delivery have finished, over all attempts.
+
+    In the order in which they ended: what was published last is what main is.
+    """
+    numbers = {part.task_id: part.number for part in retrying.parts_of(top) if part.task_id}
+    statement = select(TaskRow).where(col(TaskRow.id).in_(numbers)).order_by(col(TaskRow.updated_at), col(TaskRow.id))
+    rows = await session.scalars(statement)
+    done = [(numbers[row.id], retrying.done_of_part(row)) for row in rows]
+    return [PartDone(number=number, done=one) for number, one in done if one is not None]
 
 
 async def check_release(session: AsyncSession, body: DeployStart) -> None:

@@ -6,7 +6,9 @@ from api.tables import ProjectRow, TaskRow
 from contracts import ids
 from contracts.base import QueueMeta
 from contracts.criteria import Criterion
+from contracts.departments import DeliveryMessage
 from contracts.errors import ErrorCode
+from contracts.parts import PartDone, TaskPart, WorkPart, may_have_parts
 from contracts.project_settings import ProjectSettings
 from contracts.retries import TaskRetry, WorkDone, work_done
 from contracts.states import TaskKind, TaskState
@@ -35,6 +37,32 @@ def done_of(engineering: TaskRow | None, change: TaskRetry) -> WorkDone | None:
     if done is None or (done.published and (change.advice or change.spec)):
         return None
     return WorkDone(task_id=done.task_id, branch=done.branch) if change.spec else done
+
+
+def parts_of(top: TaskRow) -> list[TaskPart]:
+    """The plan of an earlier attempt, with the tasks that have worked on it."""
+    return [TaskPart.model_validate(one) for one in top.parts]
+
+
+def done_of_part(engineering: TaskRow) -> WorkDone | None:
+    """As `done_of`. A part that is on main stays done: what a person says is for the others.
+
+    One without a commit of its own begins anew, with what other parts have brought to main since.
+    """
+    criteria = [Criterion.model_validate(one) for one in engineering.criteria]
+    done = work_done(engineering.id, engineering.result, criteria)
+    return done if done and done.commit else None
+
+
+def in_parts(message: Work, parts: list[TaskPart], done: list[PartDone], change: TaskRetry) -> Work:
+    """The same plan again, with what is done of it. Another spec is divided anew."""
+    if not isinstance(message, DeliveryMessage):
+        return message
+    if change.spec is not None:
+        divides = may_have_parts(message.spec.description)
+        return message.model_copy(update={"parts": [], "parts_done": [], "in_parts": divides})
+    plan = [WorkPart(**part.model_dump(include=set(WorkPart.model_fields))) for part in parts]
+    return message.model_copy(update={"done": None if plan else message.done, "parts": plan, "parts_done": done})
 
 
 def history_gone(task_id: str) -> Exception:
@@ -71,6 +99,9 @@ def message(
             "wait_for_limits": settings.wait_for_limits,
             "acceptance": settings.acceptance,
             "plan_approval": settings.plan_approval,
+            "review": settings.review,
+            "reviewer": settings.reviewer,
+            "review_model": settings.review_model,
             "advice": change.advice,
             "skip": change.skip or earlier.skip,
             "done": done,

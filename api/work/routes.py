@@ -150,6 +150,7 @@ async def retry_task(
     if earlier is None:
         raise retrying.history_gone(top.id)
     message = retrying.message(earlier, body, done, project, caller, chosen)
+    message = retrying.in_parts(message, retrying.parts_of(top), await queries.parts_done(session, top), body)
     process_mode.refuse_model(settings, message.agent)
     async with quotas.one_more_task(session, project.owner_id, new_id):
         await session.commit()

@@ -3,7 +3,7 @@
 from api.auth import Caller
 from api.problems import permanent
 from api.tables import ProjectRow
-from contracts import ids
+from contracts import agent_capabilities, ids
 from contracts.agent_logins import login_of
 from contracts.agent_workers import AgentWorkerRun, WorkerConfig
 from contracts.errors import ErrorCode
@@ -16,8 +16,12 @@ from runtime.settings import Settings
 def run(
     body: WorkerCreate, caller: Caller, project: ProjectRow | None, settings: Settings, chosen: ProjectSettings
 ) -> AgentWorkerRun:
-    """`chosen` counts where the request says nothing. Raises NOT_ALLOWED for a log-in where none may be used."""
+    """`chosen` counts where the request says nothing. Raises NOT_ALLOWED for a log-in where none may be used, and
+    INVALID_INPUT for a capability that is not known.
+    """
     agent = body.agent or chosen.agent
+    if (problem := agent_capabilities.unknown(body.capabilities)) is not None:
+        raise permanent(ErrorCode.INVALID_INPUT, problem)
     if body.mount_session_volume:
         _check_login(agent, settings)
     return AgentWorkerRun(
@@ -34,6 +38,7 @@ def run(
             agent=agent,
             capabilities=body.capabilities,
             mount_session_volume=body.mount_session_volume,
+            profile=body.profile,
         ),
         context=_context(body, caller, project),
     )

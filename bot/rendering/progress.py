@@ -19,7 +19,7 @@ _DEPLOY_STAGES = {
     Stage.PROMOTING,
     Stage.ROLLING_BACK,
 }
-_WITHIN = {Stage.PLANNING: Stage.SCAFFOLDING, Stage.ACCEPTING: Stage.TESTING}
+_WITHIN = {Stage.PLANNING: Stage.SCAFFOLDING, Stage.REVIEWING: Stage.TESTING, Stage.ACCEPTING: Stage.TESTING}
 """Stages that a message shows as a part of another step: the list stays as short as a phone's screen."""
 _SHOWN: dict[str | None, Stage] = {stage.value: stage for stage in (*STEPS, *_WITHIN, *_DEPLOY_STAGES)}
 

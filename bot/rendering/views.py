@@ -1,18 +1,20 @@
 """The text and keyboard of a task message, as pure functions of the task's state."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from aiogram.types import InlineKeyboardMarkup
 
 from bot.rendering import keyboards
+from bot.rendering.plans import price, with_parts
 from bot.rendering.progress import STEPS, Progress
 from bot.texts import Markup, Texts
 from contracts.chat import ChatScreenDTO
 from contracts.criteria import Criterion, built, not_built, not_checked
 from contracts.errors import ErrorCode, bounded
 from contracts.limit_answers import raise_of
-from contracts.names import LINK_OF
+from contracts.names import LINK_OF, REVIEW
 from contracts.nouns import TaskDTO
+from contracts.parts import TaskPart
 from contracts.questions import QuestionDTO
 from contracts.states import QuestionKind, Stage, TaskState
 
@@ -22,6 +24,7 @@ _MAX_QUESTION = 2_000
 _MAX_TOLD = 1_800
 _MAX_ERROR = 1_500
 _MAX_CLAUSE = 150
+_MAX_REVIEW = 700
 _MOST_CLAUSES = 15
 
 
@@ -41,6 +44,7 @@ class RunningTask:
     project: str
     progress: Progress
     question: QuestionDTO | None = None
+    parts: list[TaskPart] = field(default_factory=list)
     confirming_cancel: bool = False
     stalled: tuple[str, str] | None = None
 
@@ -53,7 +57,7 @@ def accepted(texts: Texts, screen: ChatScreenDTO) -> View:
 def running(texts: Texts, task: RunningTask) -> View:
     task_id = task.progress.task_id
     head = texts("screen-head", project=task.project, wish=shorten(task.screen.wish))
-    steps = _steps(texts, task.progress)
+    steps = with_parts(texts, _steps(texts, task.progress), task.parts)
     if task.stalled is not None:
         queue, since = task.stalled
         steps = Markup(f"{steps}\n{texts('screen-stalled', queue=queue, since=since)}")
@@ -74,7 +78,7 @@ def final(
         text = texts("screen-done", project=project, wish=wish, url=url)
         for service, link in _other_links(task, url):
             text = texts("screen-link", screen=text, service=service, url=link)
-        return View(Markup("\n\n".join([text, *_verdict(texts, task)])))
+        return View(Markup("\n\n".join([text, *_verdict(texts, task), *_review(texts, task), *price(texts, task)])))
     if task.state is TaskState.CANCELLED:
         text = texts("screen-cancelled", project=project, wish=wish, stage=stage_name(texts, stage))
         if task.error_code == ErrorCode.STOPPED_AT_LIMIT:
@@ -82,6 +86,7 @@ def final(
         return View(text)
     reason = reason_text(texts, task.error_code)
     text = texts("screen-failed", project=project, wish=wish, stage=stage_name(texts, stage), reason=reason)
+    text = with_parts(texts, text, task.parts)
     if details:
         error = bounded(task.error or "", _MAX_ERROR)
         text = texts("screen-details", screen=text, task_id=task.id, code=task.error_code or "", error=error)
@@ -98,6 +103,12 @@ def _verdict(texts: Texts, task: TaskDTO) -> list[Markup]:
     """What was seen to be there, what nobody could check, and last what is not there, in the person's own words."""
     found = (("built", built, 5), ("not-checked", not_checked, 5), ("not-built", not_built, _MOST_CLAUSES))
     return [_clauses(texts, task, title, those, most) for title, of, most in found if (those := of(task.criteria))]
+
+
+def _review(texts: Texts, task: TaskDTO) -> list[Markup]:
+    """What somebody who has read the change says of it, if anybody has."""
+    said = task.result.get(REVIEW)
+    return [texts("reviewed", review=bounded(str(said), _MAX_REVIEW))] if said else []
 
 
 def _clauses(texts: Texts, task: TaskDTO, title: str, criteria: list[Criterion], most: int) -> Markup:

@@ -10,11 +10,14 @@ from bot.rendering import keyboards, views
 from bot.rendering.views import View
 from bot.routers.wishes import accept_wish
 from bot.texts import Markup
+from contracts.errors import bounded
 from contracts.nouns import ProjectDTO, TaskDTO
 from contracts.states import Role
 
 _MAX_LISTED = 20
 _MAX_TITLE = 60
+_MAX_MEMORY = 3_000
+"""In characters. A message holds 4096."""
 
 
 def make_router() -> Router:
@@ -26,6 +29,7 @@ def make_router() -> Router:
     router.message.register(_tasks, Command("tasks"))
     router.message.register(_status, Command("status"))
     router.message.register(_cost, Command("cost"))
+    router.message.register(_memory, Command("memory"))
     router.message.register(_cancel, Command("cancel"))
     router.message.register(_language, Command("language"))
     return router
@@ -115,6 +119,20 @@ async def _cost(message: Message, person: Person, context: BotContext) -> None:
     if total.unknown_requests:
         shown.append(person.texts("cost-unknown", requests=total.unknown_requests, usd=f"{total.unknown_usd:.2f}"))
     await context.sender.notify(message.chat.id, View(Markup("\n".join(shown))))
+
+
+async def _memory(message: Message, command: CommandObject, person: Person, context: BotContext) -> None:
+    """What agents know of a project: the one that is named, else the person's newest."""
+    wanted = (command.args or "").strip()
+    own = [project for project in await person.api.projects() if project.owner_id == person.user_id]
+    found = next((project for project in own if not wanted or wanted in {project.name, project.id}), None)
+    if found is None:
+        await context.sender.notify(message.chat.id, View(person.texts("memory-none")))
+        return
+    known = await person.api.memory(found.id)
+    text = bounded(known.text.strip(), _MAX_MEMORY) or person.texts.plain("memory-empty")
+    shown = person.texts("memory", name=found.name, text=text)
+    await context.sender.notify(message.chat.id, View(shown))
 
 
 async def _cancel(message: Message, person: Person, context: BotContext) -> None:

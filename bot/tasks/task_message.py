@@ -27,6 +27,7 @@ from contracts.errors import ErrorCode, OrchestratorError
 from contracts.modules_of_wish import modules_of
 from contracts.names import SCREENSHOT
 from contracts.nouns import DeliveryStart, ProjectCreate, TaskDTO
+from contracts.parts import TaskPart
 from contracts.progress import StreamedEvent
 from contracts.questions import QuestionDTO
 from contracts.states import QuestionState, Stage
@@ -59,6 +60,7 @@ class TaskMessage:
         self._progress = Progress(screen.task_id or "")
         self._read: dict[str, int] = {}
         self._question: QuestionDTO | None = None
+        self._parts: list[TaskPart] = []
         self._stalled: tuple[str, str] | None = None
         self._confirming_cancel = False
         self._reload_question = True
@@ -210,7 +212,7 @@ class TaskMessage:
     async def _show(self) -> None:
         if self._reload_question:
             self._reload_question = False
-            self._question = await retry_while_unavailable(self._open_question)
+            await retry_while_unavailable(self._load)
         offered: list[View] = []
         result = await self._edit(lambda: self._latest(offered))
         if offered and result is EditResult.SHOWN:
@@ -242,6 +244,7 @@ class TaskMessage:
             project=self._project,
             progress=self._progress,
             question=self._question,
+            parts=self._parts,
             confirming_cancel=self._confirming_cancel,
             stalled=self._stalled,
         )
@@ -286,9 +289,11 @@ class TaskMessage:
             self._stalled = _stall(await self._task())
         self._changed.clear()
 
-    async def _open_question(self) -> QuestionDTO | None:
-        asked = (await self._api.tree(self._progress.task_id)).questions
-        return next((question for question in asked if question.state is QuestionState.OPEN), None)
+    async def _load(self) -> None:
+        """What the events do not say: the question that is open, and how far the parts of a large work are."""
+        tree = await self._api.tree(self._progress.task_id)
+        self._question = next((one for one in tree.questions if one.state is QuestionState.OPEN), None)
+        self._parts = tree.task.parts
 
     async def _task(self) -> TaskDTO:
         return await retry_while_unavailable(lambda: self._api.task(self._progress.task_id))

@@ -14,6 +14,7 @@ command-projects = My projects
 command-tasks = My latest tasks
 command-status = What's running now
 command-cost = What agents have cost
+command-memory = What agents know of a project
 command-cancel = Stop a running task
 command-language = Change the language
 command-help = What I can do
@@ -27,6 +28,7 @@ help = Send me a sentence, and I'll reply with a link to a running service.
     /tasks: your latest tasks
     /status: what's running now
     /cost: what agents have cost this month
+    /memory <i>project</i>: what agents know of a project
     /cancel: stop a running task
     /language: Russian or English
     When I ask a question, press a button or reply to the question.
@@ -58,6 +60,12 @@ cost-title = <b>Costs in { $month }: ${ $usd }</b>
 cost-none = Agents have cost nothing this month.
 cost-line = <b>{ $name }</b>: ${ $usd }, requests: { $requests }
 cost-unknown = The use or the price of some requests is not known ({ $requests }); they count for ${ $usd }.
+memory = <b>{ $name }: what agents know</b>
+    { $text }
+
+    To change it: <code>orchestrator project memory edit { $name }</code>
+memory-empty = Nothing yet: the first finished task begins it.
+memory-none = I know no such project of yours. /projects lists them.
 cancel-ask = Which task should I stop?
 cancel-none = There are no running tasks to stop.
 cancel-button = Stop: { $title }
@@ -94,9 +102,15 @@ screen-link = { $screen }
     { $service }: { $url }
 built = <b>Built and checked:</b>
 not-checked = <b>Not checked:</b>
+reviewed = <b>Review of the change:</b>
+    { $review }
 not-built = <b>Not built:</b>
 not-built-line = • { $words }
 not-built-more = … and { $count } more: <code>orchestrator task show { $task_id }</code>
+part-line = { $icon } { $number }. { $title }
+part-blocked = { $line } — blocked by { $by }
+task-cost = Models cost { $usd }.
+task-cost-expected = Models cost { $usd }; { $expected } were expected ({ $error }; earlier tasks: { $count }).
 screenshot-caption = A page of { $project }
 screen-failed = ❌ <b>{ $project }: not completed</b>
     <i>{ $wish }</i>
@@ -128,6 +142,7 @@ stage-scaffolding = Project setup
 stage-planning = Planning
 stage-developing = Writing code
 stage-testing = Tests
+stage-reviewing = Review of the change
 stage-accepting = Checking the running service
 stage-publishing = Publishing the code
 stage-deploy = Deployment
@@ -223,6 +238,14 @@ question-unmet = The tests are green, but the running service does not do what w
     { $evidence }
 
     Try again (you may add advice), take it as it is, or stop?
+question-objections = The tests are green, but the reviewer objects to the change.
+    { $review }
+
+    Try again (you may add advice), take it as it is, or stop?
+question-not-reviewed = The tests are green, but the change is to be reviewed and was not.
+    { $review }
+
+    Try again, take it as it is, or stop?
 question-approval = Deploy this version of { $project } now? Commit { $commit }
 answer-which = I'm waiting for several answers. Reply to the question you mean, or send a new task with /new.
 doubt = Is this the answer to my open question, or something new to build?

@@ -14,6 +14,7 @@ command-projects = Мои проекты
 command-tasks = Мои последние задачи
 command-status = Что сейчас в работе
 command-cost = Сколько потрачено на агентов
+command-memory = Что агенты знают о проекте
 command-cancel = Остановить задачу
 command-language = Сменить язык
 command-help = Что я умею
@@ -27,6 +28,7 @@ help = Отправьте описание одним предложением, 
     /tasks: последние задачи
     /status: что сейчас в работе
     /cost: сколько потрачено на агентов в этом месяце
+    /memory <i>проект</i>: что агенты знают о проекте
     /cancel: остановить задачу
     /language: русский или английский
     Если я задал вопрос, нажмите кнопку или ответьте на сообщение с вопросом.
@@ -58,6 +60,12 @@ cost-title = <b>Расходы за { $month }: ${ $usd }</b>
 cost-none = В этом месяце на агентов ничего не потрачено.
 cost-line = <b>{ $name }</b>: ${ $usd }, запросов: { $requests }
 cost-unknown = У части запросов ({ $requests }) расход или цена неизвестны; они учтены как ${ $usd }.
+memory = <b>{ $name }: что знают агенты</b>
+    { $text }
+
+    Изменить: <code>orchestrator project memory edit { $name }</code>
+memory-empty = Пока ничего: память начнётся с первой завершённой задачи.
+memory-none = Такого вашего проекта нет. Список: /projects.
 cancel-ask = Какую задачу остановить?
 cancel-none = Нет задач, которые можно остановить.
 cancel-button = Остановить: { $title }
@@ -94,9 +102,15 @@ screen-link = { $screen }
     { $service }: { $url }
 built = <b>Сделано и проверено:</b>
 not-checked = <b>Не проверено:</b>
+reviewed = <b>Ревью изменений:</b>
+    { $review }
 not-built = <b>Не сделано:</b>
 not-built-line = • { $words }
 not-built-more = … и ещё { $count }: <code>orchestrator task show { $task_id }</code>
+part-line = { $icon } { $number }. { $title }
+part-blocked = { $line } — ждёт { $by }
+task-cost = Модели стоили { $usd }.
+task-cost-expected = Модели стоили { $usd }; ожидалось { $expected } ({ $error }; прошлых задач: { $count }).
 screenshot-caption = Страница проекта { $project }
 screen-failed = ❌ <b>{ $project }: не выполнено</b>
     <i>{ $wish }</i>
@@ -128,6 +142,7 @@ stage-scaffolding = Создание проекта
 stage-planning = Планирование
 stage-developing = Написание кода
 stage-testing = Тесты
+stage-reviewing = Ревью изменений
 stage-accepting = Проверка работающего сервиса
 stage-publishing = Публикация кода
 stage-deploy = Развёртывание
@@ -223,6 +238,14 @@ question-unmet = Тесты проходят, но работающий серв
     { $evidence }
 
     Попробовать ещё раз (можно добавить совет), принять как есть или остановить?
+question-objections = Тесты проходят, но у ревьюера есть возражения.
+    { $review }
+
+    Попробовать ещё раз (можно добавить совет), принять как есть или остановить?
+question-not-reviewed = Тесты проходят, но изменения должны пройти ревью, а его не было.
+    { $review }
+
+    Попробовать ещё раз, принять как есть или остановить?
 question-approval = Развернуть эту версию проекта { $project }? Коммит { $commit }
 answer-which = Я жду ответа на несколько вопросов. Ответьте на сообщение с нужным вопросом или отправьте новую задачу командой /new.
 doubt = Это ответ на мой вопрос или новая задача?

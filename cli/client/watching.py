@@ -5,9 +5,10 @@ from tenacity import AsyncRetrying, RetryError, retry_if_exception, stop_after_d
 from cli.client.asking import Asking
 from cli.terminal.exits import ExitCode
 from cli.terminal.output import Output
+from cli.terminal.plans import cost_line, part_lines
 from contracts.criteria import built, not_built, not_checked, reason
 from contracts.errors import ErrorCode, OrchestratorError
-from contracts.names import LINK_OF, SCREENSHOT
+from contracts.names import LINK_OF, REVIEW, SCREENSHOT
 from contracts.nouns import StartedTask, TaskDTO
 from contracts.progress import FineKind, ProgressEvent, StreamedEvent
 from contracts.states import TaskState
@@ -164,12 +165,17 @@ def ending_code(task: TaskDTO) -> ExitCode:
     return ExitCode.FAILED if task.state in {TaskState.FAILED, TaskState.CANCELLED} else ExitCode.OK
 
 
-def show_ending(task: TaskDTO, out: Output, clone_url: str | None = None) -> None:
-    """The result of a finished task, or why it failed, and the next command to run."""
+def show_ending(task: TaskDTO, out: Output, clone_url: str | None = None, *, plan: bool = True) -> None:
+    """The result of a finished task, or why it failed, and what to run next; with `plan` parts and price, too."""
+    if plan:
+        for line in part_lines(task):
+            out.tell(line)
+        out.facts([("Cost", cost_line(task.cost, ended=task.state.is_final))])
     if task.state is TaskState.COMPLETED:
         out.say(f"{task.id} completed", style="bold green")
         out.facts([*_result_facts(task), ("Clone", f"git clone {clone_url}" if clone_url else None)])
         show_criteria(task, out)
+        show_review(task, out)
         if any(name.startswith(SCREENSHOT) for name in task.result):
             out.advise(f"To save the screenshots: orchestrator task screenshots {task.id}")
     elif task.state is TaskState.FAILED:
@@ -203,6 +209,14 @@ def show_criteria(task: TaskDTO, out: Output) -> None:
             out.say(f"  {one.words or one.sentence}" + (f"  ({reason(one)})" if one.words else ""))
 
 
+def show_review(task: TaskDTO, out: Output) -> None:
+    """What somebody who has read the change says of it, if anybody has."""
+    if task.result.get(REVIEW):
+        out.say("Review:", style="bold")
+        for line in str(task.result[REVIEW]).splitlines():
+            out.say(f"  {line}")
+
+
 def _where(task: TaskDTO) -> str:
     """The stage, if it says more than the state."""
     return f" in {task.stage}" if task.stage and task.stage != task.state.value else ""
@@ -211,7 +225,7 @@ def _where(task: TaskDTO) -> str:
 def _result_facts(task: TaskDTO) -> list[tuple[str, object]]:
     names = {"deployed_url": "URL", "commit_sha": "Commit", "branch": "Branch", "release_id": "Release"}
     known = [(label, task.result.get(name)) for name, label in names.items()]
-    others = [(_label(name), value) for name, value in task.result.items() if name not in names]
+    others = [(_label(name), value) for name, value in task.result.items() if name not in {*names, REVIEW}]
     return [*known, *others]
 
 

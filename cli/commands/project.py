@@ -7,6 +7,7 @@ import typer
 
 from cli.client import session
 from cli.client.projects import find_project
+from cli.commands import memory
 from cli.terminal import inputs
 from cli.terminal.exits import EPILOG
 from cli.terminal.options import AsJson, ProjectArgument, SpecFile, command_group
@@ -274,6 +275,9 @@ def drop(
         out.say(f"{gone.id} is not checked any more: {gone.words or gone.sentence}")
 
     session.run(work, as_json=as_json)
+
+
+app.add_typer(memory.app, name="memory", help="See and edit what agents know of the project.")
 
 
 def _describe(found: ProjectResponse, out: Output) -> None:

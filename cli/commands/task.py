@@ -14,6 +14,7 @@ from cli.terminal import inputs
 from cli.terminal.exits import EPILOG
 from cli.terminal.options import Agent, AnyProject, AsJson, SpecFile, TaskArgument, Watch, command_group
 from cli.terminal.output import Output
+from cli.terminal.plans import cost_line, part_lines
 from cli.terminal.tables import show_tasks, stall_note
 from contracts.errors import ErrorCode, OrchestratorError
 from contracts.names import SCREENSHOT
@@ -169,8 +170,10 @@ def _describe(task: TaskDTO, out: Output) -> None:
             ("Parent", task.parent_task_id),
             ("Workflow", task.workflow_id),
             ("Started", task.created_at.astimezone().isoformat(timespec="seconds")),
+            ("Parts", "\n           ".join(part_lines(task))),
+            ("Cost", cost_line(task.cost, ended=task.state.is_final)),
             ("Changed", task.updated_at.astimezone().isoformat(timespec="seconds")),
             ("Artifacts", "\n           ".join(artifacts)),
         ]
     )
-    show_ending(task, out)
+    show_ending(task, out, plan=False)

@@ -14,6 +14,7 @@ from cli.terminal.output import Output
 from contracts import ids
 from contracts.base import new_id
 from contracts.errors import ErrorCode, OrchestratorError
+from contracts.states import AgentProfile
 from contracts.worker_nouns import (
     AgentWorkerDTO,
     AgentWorkerList,
@@ -42,6 +43,13 @@ def create(
     login: Annotated[
         bool, typer.Option("--login", help="Use your own log-in at the agent's vendor (`orchestrator agent login`).")
     ] = False,
+    capabilities: Annotated[
+        list[str] | None,
+        typer.Option("--capability", metavar="NAME", help="More than its own programs: browser, github, postgresql."),
+    ] = None,
+    profile: Annotated[
+        AgentProfile, typer.Option(help="What it works as: which commands it has inside of a turn.")
+    ] = AgentProfile.DEVELOPER,
     idle_s: Annotated[
         int | None, typer.Option("--idle", min=60, metavar="SECONDS", help="It ends after so long without a message.")
     ] = None,
@@ -60,11 +68,15 @@ def create(
             agent=agent,
             project_id=await find_project_id(api, project),
             mount_session_volume=login,
+            capabilities=capabilities or [],
+            profile=profile,
             idle_expiry_s=idle_s,
         )
         made = await api.create_worker(body)
         out.document(made)
         out.say(f"{made.id}: {made.agent.value}, {made.state.value}.")
+        if "github" in body.capabilities:
+            out.say("It has gh without a credential: it reads what is public, if egress_hosts name api.github.com.")
         out.advise(f'Next: orchestrator worker send {made.id} "what it should do"')
 
     session.run(work, as_json=as_json)
@@ -247,7 +259,10 @@ def _say_how_to_take_over(found: AgentWorkerDTO, out: Output) -> None:
     if found.commit is None:
         out.say("Nothing was pushed yet: its first turn does that.")
     local = found.branch.replace("/", "-")
-    out.say("In a clone of the project (Git asks for a user name, which may be anything, and for your API key):")
+    out.say(
+        "In a clone of the project (Git asks for a user name, which may be anything, and for a password: your API key;"
+    )
+    out.say("on the platform's machine the administrator's is in keys/admin.key of its home):")
     out.say(f"  git fetch {found.clone_url} {found.branch}:{local}")
     out.say(f"  git switch {local}")
     out.say("Give back what you have committed:")

@@ -16,6 +16,7 @@ from cli.client.session import connected
 from cli.client.watching import appeared, follow
 from cli.demo.chat import run_chat
 from cli.demo.service_check import visit
+from cli.host.images import engine_answers
 from cli.host.up import bring_up
 from cli.terminal import inputs
 from cli.terminal.exits import ExitCode
@@ -25,6 +26,7 @@ from contracts.base import new_id
 from contracts.errors import ErrorCode, OrchestratorError
 from contracts.nouns import DeliveryStart, ProjectCreate, ProjectDTO, TaskDTO
 from contracts.states import AgentKind, TaskState
+from contracts.wording import counted
 from runtime import process_mode
 from runtime.api_client import ApiClient
 from runtime.settings import Settings
@@ -49,7 +51,13 @@ def demo(
 ) -> int:
     settings, out = settings_for("demo"), Output(as_json=as_json)
     wish = inputs.text(sentence, "The sentence")
-    return asyncio.run(run_chat(settings, wish, language.value, out) if chat else _run_demo(settings, wish, out))
+    return asyncio.run(_run(settings, wish, out, language.value if chat else None))
+
+
+async def _run(settings: Settings, sentence: str, out: Output, language: str | None) -> ExitCode:
+    """`language` of the chat; None without one."""
+    await _refuse_without_containers(settings)
+    return await (run_chat(settings, sentence, language, out) if language else _run_demo(settings, sentence, out))
 
 
 async def _run_demo(settings: Settings, sentence: str, out: Output) -> ExitCode:
@@ -67,7 +75,7 @@ async def _deliver(settings: Settings, api: ApiClient, sentence: str, out: Outpu
     out.say()
     out.say(f"Description: {sentence}", style="bold")
     agent = await _agent(api, settings)
-    _say_who_works(agent, out)
+    _say_who_works(agent, settings, out)
     project = await _new_project(api, sentence)
     out.document({"project": project.model_dump(mode="json")})
     out.say(f"Project {project.name} ({project.id})")
@@ -87,31 +95,58 @@ async def _deliver(settings: Settings, api: ApiClient, sentence: str, out: Outpu
     if task.state is not TaskState.COMPLETED:
         out.advise(f"The demo ended without a URL. Next: orchestrator task logs {task.id}; orchestrator doctor")
         return code or ExitCode.FAILED
+    await _say_cost(api, project, out)
     return await _ask_service(settings, project, task, out)
 
 
+async def _say_cost(api: ApiClient, project: ProjectDTO, out: Output) -> None:
+    """What the models of this project have cost; nothing where there was none."""
+    total = (await api.costs(project_id=project.id)).total
+    out.document({"cost": total.model_dump(mode="json")})
+    if total.requests:
+        out.say(f"Cost     ${total.cost_usd:.4f}, {counted(total.requests, 'request')}")
+        if total.unknown_requests:
+            out.say(f"         of {total.unknown_requests} nobody knows the price: they count at the configured rate")
+
+
+async def _refuse_without_containers(settings: Settings) -> None:
+    """With a key an agent that follows a model would work. Before anything is started it is said that it cannot.
+
+    Raises CONTAINERS_NEEDED.
+    """
+    agent = settings.agent_for_new_work
+    if agent is not AgentKind.SCRIPTED and (settings.runtime == "process" or not await engine_answers()):
+        raise process_mode.model_refused(agent)
+
+
 async def _agent(api: ApiClient, settings: Settings) -> AgentKind:
-    """The agent of new work. With a key for models that is a real one, and never the script in silence.
+    """The agent of new work. With a key for models that is a real one, unless somebody has chosen the script.
 
     Raises CONTAINERS_NEEDED where a real one would work as a process of this machine.
     """
-    chosen = settings.agent
-    if "agent" not in settings.model_fields_set:
-        [agent] = [one.value for one in await api.settings() if one.name == "agent"]
-        chosen = AgentKind(str(agent))
+    [known] = [one for one in await api.settings() if one.name == "agent"]
+    chosen = AgentKind(str(known.value))
+    # What was chosen in this command counts most; a key in it more than a default of before.
+    if "agent" in settings.model_fields_set or (settings.has_model_key and known.source == "default"):
+        chosen = settings.agent_for_new_work
     process_mode.refuse_model(settings, chosen)
     return chosen
 
 
-def _say_who_works(agent: AgentKind, out: Output) -> None:
+def _say_who_works(agent: AgentKind, settings: Settings, out: Output) -> None:
     out.document({"agent": agent.value})
     if agent is not AgentKind.SCRIPTED:
-        out.advise(f"The agent is {agent.value}, which works with a model. What it costs: `orchestrator cost`.")
-    else:
-        out.say(
-            "The agent is a script, not a model. It understands simple sentences and asks when it does not. "
-            "Everything else is real."
+        out.advise(f"The agent is {agent.value}, which follows a model. What it costs: `orchestrator cost`.")
+        return
+    if settings.has_model_key:
+        out.advise(
+            "You gave a key for models, but the script was chosen: unset ORCHESTRATOR_AGENT, or `orchestrator settings "
+            "unset agent`."
         )
+    out.say(
+        "The agent is a script, not a model. It understands simple sentences and asks when it does not. "
+        "Everything else is real."
+    )
 
 
 async def _new_project(api: ApiClient, sentence: str) -> ProjectDTO:

@@ -9,14 +9,15 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, Literal
 
 from cli.client.home import admin_key, admin_key_file, settings_for
-from cli.host.health import model_health, trouble_of
+from cli.host.finding import Finding
+from cli.host.health import trouble_of
+from cli.host.models.keys import agent_of_new_work, model_keys
 from cli.host.parts import API, BOT, MODEL_PROXY, POSTGRES, TEMPORAL, WORKERS, Parts
 from cli.host.runtime_facts import MOVE, root_obstacle
 from cli.terminal.exits import ExitCode
@@ -27,6 +28,7 @@ from contracts.base import utc_now
 from contracts.errors import OrchestratorError
 from contracts.names import Queue
 from contracts.nouns import QueueDTO
+from contracts.states import AgentKind
 from contracts.wording import counted
 from runtime import process_mode
 from runtime.api_client import ApiClient
@@ -41,7 +43,6 @@ from runtime.temporal.gateway import Gateway
 from runtime.temporal.task_queues import QueueFacts
 from runtime.usage import usage
 
-Verdict = Literal["ok", "missing", "problem", "optional"]
 _PROGRAM_S = 10.0
 _MISSED_BEATS = 2.5
 """After this many missed heartbeats a Temporal worker counts as dead here."""
@@ -54,16 +55,6 @@ _DOCKER_RULES = {
     "Local Volumes": "go with their agents and servers; on the server in a container, its releases are there",
     "Build Cache": "stays; docker builder prune removes it",
 }
-
-
-@dataclass(frozen=True)
-class Finding:
-    """`optional` is worth knowing and no fault; `advice` says what to do."""
-
-    part: str
-    verdict: Verdict
-    found: str
-    advice: str = ""
 
 
 def doctor(as_json: AsJson = False) -> int:
@@ -80,7 +71,8 @@ async def _examine(parts: Parts, out: Output) -> ExitCode:
         *storage[1],
         _without_a_key(parts),
         *await _running(parts),
-        *await _model_keys(parts),
+        *await agent_of_new_work(parts),
+        *await model_keys(parts),
     ]
     bad = [finding for finding in findings if finding.verdict in {"missing", "problem"}]
     out.document({"healthy": not bad, "findings": [asdict(finding) for finding in findings]})
@@ -117,8 +109,7 @@ def _local_checks(parts: Parts) -> list[Callable[[], Finding]]:
         lambda: _program("ansible-playbook", ["--version"], "reinstall codegen-orchestrator"),
         lambda: _package("ansible-runner"),
         lambda: _package("copier"),
-        lambda: _agent_program("claude", settings),
-        lambda: _agent_program("droid", settings),
+        lambda: _agent_image(settings),
         _docker,
         lambda: _work_user(settings),
         lambda: _trust(settings),
@@ -191,11 +182,16 @@ def _package(name: str) -> Finding:
         return Finding(name, "missing", "not installed", "reinstall codegen-orchestrator")
 
 
-def _agent_program(name: str, settings: Settings) -> Finding:
-    path = shutil.which(name)
-    if path is None:
-        return Finding(f"agent {name}", "optional", "not on PATH", f"new work uses the {settings.agent.value} agent")
-    return Finding(f"agent {name}", "ok", _ask([path, "--version"]) or path)
+def _agent_image(settings: Settings) -> Finding:
+    """Agents that follow a model are programs of images, whatever is installed on this machine."""
+    name = settings.agent_for_new_work.value
+    report = RuntimeReport.read(settings.runtime_report_file)
+    said = report.agent_images.get(name) if report is not None else None
+    if said is not None:
+        return Finding(f"image of {name}", "problem" if "missing" in said else "ok", said)
+    if settings.agent_for_new_work is AgentKind.SCRIPTED:
+        return Finding(f"image of {name}", "ok", "it needs none of its own")
+    return Finding(f"image of {name}", "optional", "its image is built at its first use", "it takes some minutes")
 
 
 def _docker() -> Finding:
@@ -280,7 +276,7 @@ def _without_a_key(parts: Parts) -> Finding:
 
 async def _running(parts: Parts) -> list[Finding]:
     names = {POSTGRES: "PostgreSQL", TEMPORAL: "Temporal server", API: "API", WORKERS: "Temporal workers"}
-    if MODEL_PROXY in parts.names:
+    if MODEL_PROXY in parts.names or parts.is_run_elsewhere:
         names[MODEL_PROXY] = "Model proxy"
     if parts.settings.has_bot:
         names[BOT] = "Telegram bot"
@@ -295,34 +291,6 @@ async def _running(parts: Parts) -> list[Finding]:
     if findings[1].verdict == "ok":
         findings += await _queues(parts, api=findings[2].verdict == "ok")
     return findings
-
-
-async def _model_keys(parts: Parts) -> list[Finding]:
-    """Whether the vendors take the keys, which is asked in a way that costs nothing."""
-    if parts.is_run_elsewhere:
-        return []
-    if not parts.has_model_key:
-        advice = (
-            "set ANTHROPIC_API_KEY or OPENAI_API_KEY for `orchestrator up`, or store one with "
-            "`orchestrator secret set --platform ANTHROPIC_API_KEY`"
-        )
-        return [Finding("model key", "optional", "none: new work uses the scripted agent", advice)]
-    try:
-        accounts = await model_health(parts, check=True)
-    except OrchestratorError:
-        # That the proxy does not answer is a finding of its own.
-        return []
-    return [_model_key(name, told) for name, told in accounts.items() if told.get("key")]
-
-
-def _model_key(name: str, told: dict[str, Any]) -> Finding:
-    said, limit = str(told.get("checked")), told.get("limit")
-    title = f"model key: {name}"
-    if said != "ok":
-        return Finding(title, "problem", said, f"check the key, and {told.get('base_url')}")
-    if isinstance(limit, dict):
-        return Finding(title, "optional", f"taken; limited until {limit.get('until')}: {limit.get('message')}")
-    return Finding(title, "ok", f"{told.get('base_url')} takes it")
 
 
 def _where_to_look(parts: Parts, name: str) -> str:

@@ -106,7 +106,7 @@ async def _bot(parts: Parts) -> str | None:
 
 
 async def _model_proxy(parts: Parts) -> str | None:
-    if parts.book.record(MODEL_PROXY) is None:
+    if not parts.is_run_elsewhere and parts.book.record(MODEL_PROXY) is None:
         return "not running"
     try:
         await model_health(parts)
@@ -118,12 +118,18 @@ async def _model_proxy(parts: Parts) -> str | None:
 async def model_health(parts: Parts, *, check: bool = False) -> dict[str, dict[str, Any]]:
     """What the model proxy says of each account; with `check` it asks the vendors, which is free.
 
+    With Compose it is on no network of ours: it is asked through the socket that agents have, which tells nobody of
+    accounts.
+
     Raises OrchestratorError API_UNREACHABLE.
     """
     try:
-        async with httpx.AsyncClient(trust_env=False, timeout=_MODELS_S) as http:
+        socket = str(parts.settings.model_socket) if parts.is_run_elsewhere else None
+        transport = httpx.AsyncHTTPTransport(uds=socket, trust_env=False)
+        async with httpx.AsyncClient(transport=transport, trust_env=False, timeout=_MODELS_S) as http:
             reply = await http.get(f"{parts.settings.model_proxy_url}/health", params={"check": "1"} if check else {})
-        accounts: dict[str, dict[str, Any]] = reply.raise_for_status().json()["accounts"]
+        told = reply.raise_for_status().json()
+        accounts: dict[str, dict[str, Any]] = {} if socket is not None else told["accounts"]
     except (httpx.HTTPError, ValueError, KeyError) as error:
         raise OrchestratorError.transient(ErrorCode.API_UNREACHABLE, f"no answer ({type(error).__name__})") from error
     return accounts

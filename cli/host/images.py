@@ -11,6 +11,7 @@ from cli.host.parts import Parts
 from cli.terminal.output import Output
 
 BASE_IMAGE = "debian:bookworm-slim"
+_SERVER = ("--format", "{{.Server.Version}}")
 _ANSWER_S = 5.0
 _GET_S = 600.0
 
@@ -31,13 +32,14 @@ async def get_base_image(parts: Parts, out: Output) -> None:
         out.say(f"   not available, so no containers are used: {lines[-1] if lines else code} (log: {log})")
 
 
+async def engine_answers() -> bool:
+    program = shutil.which("docker")
+    return program is not None and await _run([program, "version", *_SERVER], None, _ANSWER_S) == 0
+
+
 async def _is_missing() -> bool:
     """Whether an engine answers and does not have the image."""
-    program = shutil.which("docker")
-    if program is None:
-        return False
-    answers = await _run([program, "version", "--format", "{{.Server.Version}}"], None, _ANSWER_S)
-    return answers == 0 and await _run([program, "image", "inspect", BASE_IMAGE], None, _ANSWER_S) != 0
+    return await engine_answers() and await _run(["docker", "image", "inspect", BASE_IMAGE], None, _ANSWER_S) != 0
 
 
 async def _run(argv: list[str], output: int | None, timeout_s: float) -> int:

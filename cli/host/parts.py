@@ -29,8 +29,10 @@ _WORKERS_GRACE_S = 30.0
 _PROXY_MODULE = "api.model_proxy"
 _DATABASE = frozenset({"DATABASE_URL", "ORCHESTRATOR_DATABASE_URL"})
 _ONLY_OF_THE_BOT = frozenset({"ORCHESTRATOR_BOT_TOKEN"})
-_KEYS_OF_MODELS = frozenset(
-    f"{prefix}{vendor}_API_KEY" for prefix in ("", "ORCHESTRATOR_") for vendor in ("ANTHROPIC", "OPENAI")
+_VENDORS = ("ANTHROPIC", "OPENAI")
+_KEYS_OF_MODELS = frozenset(f"{prefix}{vendor}_API_KEY" for prefix in ("", "ORCHESTRATOR_") for vendor in _VENDORS)
+_OF_MODELS = _KEYS_OF_MODELS | frozenset(
+    f"ORCHESTRATOR_{vendor}_{rest}" for vendor in _VENDORS for rest in ("API_KEY_FILE", "BASE_URL")
 )
 
 
@@ -60,9 +62,9 @@ def bot_environment() -> dict[str, str]:
     return {name: os.environ[name] for name in _ONLY_OF_THE_BOT if name in os.environ}
 
 
-def model_environment() -> dict[str, str]:
-    """The keys for models, for the model proxy and the supervisor that starts it again."""
-    return {name: value for name, value in os.environ.items() if name.upper() in _KEYS_OF_MODELS}
+def model_environment(variables: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """Keys for models and where their vendors are, for the model proxy and the supervisor that starts it again."""
+    return {name: value for name, value in variables.items() if name.upper() in _OF_MODELS}
 
 
 def without_database(env: Mapping[str, str]) -> dict[str, str]:
@@ -118,8 +120,13 @@ class Parts:
 
     @property
     def has_model_key(self) -> bool:
-        """Whether there is a key for models: given to this process, or in the vault when `up` has last looked."""
-        return self.settings.has_model_key or self.stored_model_keys
+        """Whether there is a key for models: given to this process or to the proxy that runs, or in the vault when `up`
+        has last looked."""
+        return self.settings.has_model_key or self.runs_model_proxy or self.stored_model_keys
+
+    @property
+    def runs_model_proxy(self) -> bool:
+        return self.book.record(MODEL_PROXY) is not None
 
     @property
     def stored_model_keys(self) -> bool:

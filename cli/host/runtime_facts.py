@@ -19,21 +19,12 @@ MOVE = (
 def runtime_facts(parts: Parts) -> list[tuple[str, object]]:
     """Labelled sentences for `up` and `status`."""
     report = parts.runtime_report
-    facts: list[tuple[str, object]] = [("Runtime", parts.runtime), ("Models", _models(parts))]
+    facts: list[tuple[str, object]] = [("Runtime", parts.runtime)]
     if process_mode.is_for_one(parts.settings):
         facts.append(("", process_mode.ONE_PERSON))
     if report is not None and report.warning is not None:
         facts.append(("", f"{report.warning}; {MOVE}"))
     return facts
-
-
-def _models(parts: Parts) -> str | None:
-    """Whether agents can use models; with Compose only the proxy knows."""
-    if parts.is_run_elsewhere:
-        return None
-    if parts.has_model_key:
-        return f"by the model proxy at {parts.settings.model_proxy_url}"
-    return "no key for models: new work uses the scripted agent"
 
 
 def root_obstacle(settings: Settings) -> str | None:

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from cli.client.home import admin_key, settings_for
 from cli.client.projects import project_names
 from cli.host.health import trouble_of
+from cli.host.models.facts import ModelFacts, model_facts
 from cli.host.parts import BOT, MODEL_PROXY, START_ORDER, SUPERVISOR, TEMPORAL, Parts
 from cli.host.runtime_facts import runtime_facts
 from cli.terminal.exits import ExitCode
@@ -40,7 +41,9 @@ async def _show(parts: Parts, out: Output) -> ExitCode:
         *([BOT] if _wanted_or_running(parts, BOT) else []),
     ]
     troubles = dict(zip(names, await asyncio.gather(*(_trouble(parts, name) for name in names)), strict=True))
-    work = await _work(parts.settings) if await _answers(parts) else _Work()
+    answers = await _answers(parts)
+    work = await _work(parts.settings) if answers else _Work()
+    models = await _models(parts) if answers else None
     # Here and not from the API, which a full disk may have stopped.
     found = await asyncio.to_thread(disks, parts.settings)
     well = (
@@ -59,6 +62,7 @@ async def _show(parts: Parts, out: Output) -> ExitCode:
             **parts.urls,
             "warnings": [fact for label, fact in runtime_facts(parts) if not label],
             "disks": [{**asdict(disk), "path": str(disk.path)} for disk in found],
+            "models": models.document() if models else None,
             "work_known": work.known,
             "tasks": [task.model_dump(mode="json") for task in work.tasks],
             "questions": [question.model_dump(mode="json") for question in work.questions],
@@ -68,7 +72,7 @@ async def _show(parts: Parts, out: Output) -> ExitCode:
     )
     rows = [(name, trouble if trouble else "ok", _pid(parts, name)) for name, trouble in troubles.items()]
     out.table(("PART", "HEALTH", "PID"), rows, empty="")
-    _tell(parts, out, work, found, well=well)
+    _tell(parts, out, work, found, models, well=well)
     return ExitCode.OK if well else ExitCode.UNREACHABLE
 
 
@@ -92,7 +96,9 @@ async def _trouble(parts: Parts, name: str) -> str | None:
 
 
 def _wanted_or_running(parts: Parts, name: str) -> bool:
-    """Wanted by these settings, or running since an `up` that had others."""
+    """Wanted by these settings, or running since an `up` that had others; Compose always runs the model proxy."""
+    if parts.is_run_elsewhere and name == MODEL_PROXY:
+        return True
     return name in parts.names or (name == BOT and parts.settings.has_bot) or parts.book.record(name) is not None
 
 
@@ -124,6 +130,11 @@ async def _work(settings: Settings) -> _Work:
         return _Work(tasks, questions, queues, await project_names(api) if tasks or questions else {}, known=True)
 
 
+async def _models(parts: Parts) -> ModelFacts:
+    async with ApiClient(parts.settings.api_url, admin_key(parts.settings), attempts=1, timeout_s=5) as api:
+        return await model_facts(parts, api)
+
+
 async def _queues_now(api: ApiClient) -> QueueList:
     """The task queues; of one without a worker again after the API's next look, since its last may be from before."""
     asked = utc_now()
@@ -148,7 +159,7 @@ def _supervisor(parts: Parts) -> str:
     return "running" if parts.book.record(SUPERVISOR) else "not running: parts that stop are not restarted"
 
 
-def _tell(parts: Parts, out: Output, work: _Work, found: list[Disk], *, well: bool) -> None:
+def _tell(parts: Parts, out: Output, work: _Work, found: list[Disk], models: ModelFacts | None, *, well: bool) -> None:
     out.say()
     has_web_ui = TEMPORAL in parts.names or parts.is_run_elsewhere
     out.facts(
@@ -156,6 +167,7 @@ def _tell(parts: Parts, out: Output, work: _Work, found: list[Disk], *, well: bo
             ("API", parts.settings.api_url),
             ("Temporal Web UI", parts.settings.web_ui_url if has_web_ui else None),
             *runtime_facts(parts),
+            *(models.lines(parts.settings.model_proxy_url) if models else []),
             *(
                 (f"Disk with {disk.name}", f"{disk.free_mb} MB free, {disk.state}")
                 for disk in found

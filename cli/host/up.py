@@ -15,6 +15,8 @@ from cli.host import supervision
 from cli.host.health import trouble_of, wait_healthy
 from cli.host.images import get_base_image
 from cli.host.lock import one_start_at_a_time
+from cli.host.models.facts import ModelFacts, model_facts
+from cli.host.models.given import hand_over
 from cli.host.parts import API, BOT, MODEL_PROXY, POSTGRES, SUPERVISOR, TEMPORAL, WORKERS, Parts
 from cli.host.runtime_facts import runtime_facts
 from cli.terminal.exits import ExitCode
@@ -63,15 +65,17 @@ async def bring_up(settings: Settings, out: Output, *, detach: bool) -> ExitCode
     parts = Parts(settings)
     stopping: asyncio.Event | None = None
     async with one_start_at_a_time(parts, out):
+        replaced = await hand_over(parts, out)
         supervised = parts.book.record(SUPERVISOR) is not None
         fresh = await _start_missing(parts, out)
         login = await _login_link(settings) if parts.has_own_temporal else None
-        if not supervised and not detach:
+        if not supervised and not detach and not replaced:
             stopping = supervision.stop_request()
             parts.book.write(SUPERVISOR, os.getpid())
         elif not supervised:
             supervision.start_in_background(parts)
-    _tell_ready(parts, out, fresh=fresh, login=login)
+        models = await _models(parts)
+    _tell_ready(parts, out, fresh=fresh, login=login, models=models)
     if stopping is None:
         return ExitCode.OK
     out.say("Press Ctrl-C to stop everything.")
@@ -255,7 +259,7 @@ def _step(out: Output, number: int, text: str, name: str) -> None:
     out.say(f"{number}  {text}")
 
 
-def _tell_ready(parts: Parts, out: Output, *, fresh: list[str], login: str | None) -> None:
+def _tell_ready(parts: Parts, out: Output, *, fresh: list[str], login: str | None, models: ModelFacts | None) -> None:
     settings = parts.settings
     out.document(
         {
@@ -265,6 +269,7 @@ def _tell_ready(parts: Parts, out: Output, *, fresh: list[str], login: str | Non
             "web_ui_login_url": login,
             "home": str(settings.home),
             "runtime": parts.runtime,
+            "models": models.document() if models else None,
             "without_a_key": parts.without_a_key,
             "warnings": [fact for label, fact in runtime_facts(parts) if not label],
         }
@@ -279,7 +284,8 @@ def _tell_ready(parts: Parts, out: Output, *, fresh: list[str], login: str | Non
             ("   ", "this link logs you in once; open it within 30 minutes" if login else None),
             ("   Web UI, encrypted", settings.ui_url if login else None),
             *((f"   {label}", fact) for label, fact in runtime_facts(parts)),
-            ("   Without a key", parts.without_a_key),
+            *((f"   {label}", fact) for label, fact in (models.lines(settings.model_proxy_url) if models else [])),
+            ("   Temporal access", parts.without_a_key),
             ("   Keys", settings.codec_key_file.parent),
             ("   Logs", settings.logs_dir),
         ]
@@ -292,6 +298,17 @@ async def _login_link(settings: Settings) -> str | None:
     try:
         async with ApiClient(settings.api_url, admin_key(settings)) as api:
             return (await api.web_ui_ticket()).url
+    except OrchestratorError as error:
+        if error.code not in {ErrorCode.NOT_AUTHENTICATED, ErrorCode.NOT_ALLOWED}:
+            raise
+        return None
+
+
+async def _models(parts: Parts) -> ModelFacts | None:
+    """None where the key of this machine may not ask: the platform runs all the same."""
+    try:
+        async with ApiClient(parts.settings.api_url, admin_key(parts.settings)) as api:
+            return await model_facts(parts, api)
     except OrchestratorError as error:
         if error.code not in {ErrorCode.NOT_AUTHENTICATED, ErrorCode.NOT_ALLOWED}:
             raise

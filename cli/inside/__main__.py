@@ -62,9 +62,11 @@ def _reported(told: list[str]) -> tuple[Outcome, str]:
     status = parser.add_mutually_exclusive_group(required=True)
     status.add_argument("--done", metavar="SUMMARY", help="the work is committed; what you did")
     status.add_argument("--failed", metavar="SUMMARY", help="it cannot be done; why")
-    parser.add_argument("--file", action="append", default=[], help="a changed file; may be repeated")
-    parser.add_argument("--built", action="append", default=[], help="a clause of the description that you built")
-    parser.add_argument("--left-out", action="append", default=[], help="a clause that you did not build")
+    parser.set_defaults(file=[], built=[], left_out=[])
+    if profiles.changes_code():
+        parser.add_argument("--file", action="append", default=[], help="a changed file; may be repeated")
+        parser.add_argument("--built", action="append", default=[], help="a clause of the description that you built")
+        parser.add_argument("--left-out", action="append", default=[], help="a clause that you did not build")
     chosen = parser.parse_args(told)
     done = chosen.done is not None
     summary = _text(parser, chosen.done if done else chosen.failed, "The summary")

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 VARIABLE = "ORCHESTRATOR_PROFILE"
 ASK = 'ask "QUESTION" [--choice ANSWER …]'
 REPORT = 'report --done|--failed "SUMMARY" [--file PATH …] [--built CLAUSE …] [--left-out CLAUSE …]'
+_SHORT_REPORT = 'report --done|--failed "SUMMARY"'
 COMMANDS: Mapping[str, Mapping[str, str]] = {
     "developer": {"ask": ASK, "report": REPORT},
-    "product-owner": {"ask": ASK, "report": 'report --done|--failed "SUMMARY"'},
-    "devops": {"ask": ASK, "report": 'report --done|--failed "SUMMARY"'},
+    "product-owner": {"ask": ASK, "report": _SHORT_REPORT},
+    "devops": {"ask": ASK, "report": _SHORT_REPORT},
 }
 
 
@@ -17,6 +18,11 @@ def current() -> str:
     """The profile of this turn; one that is not known has the commands of a developer."""
     named = os.environ.get(VARIABLE, "")
     return named if named in COMMANDS else "developer"
+
+
+def changes_code() -> bool:
+    """Whether this turn has files and clauses to report."""
+    return COMMANDS[current()]["report"] == REPORT
 
 
 def allowed() -> str:

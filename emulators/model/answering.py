@@ -76,8 +76,8 @@ class Answering:
         return response
 
     async def _whole(self, request: web.Request, turn: Turn, given: Answer, usage: Usage) -> web.StreamResponse:
-        if turn.step.do is Do.SLOW:
-            await asyncio.sleep(turn.step.seconds)
+        if turn.step.lasts_s:
+            await asyncio.sleep(turn.step.lasts_s)
         self.model.records.charge(self.record, usage)
         self.record.status = 200
         if turn.step.do is Do.CUT:
@@ -96,8 +96,8 @@ class Answering:
                 await response.write(encoded(event))
                 if turn.step.do is Do.CUT and produced >= _CUT_AFTER:
                     return self._cut(request, response)
-                if turn.step.do is Do.SLOW:
-                    await asyncio.sleep(turn.step.seconds / len(events))
+                if turn.step.lasts_s:
+                    await asyncio.sleep(turn.step.lasts_s / len(events))
             # Before the end is sent: who has read it finds it in the bill.
             charged, self.record.state = True, "answered"
             self.model.records.charge(self.record, usage)

@@ -42,7 +42,8 @@ class Step(BaseModel):
 
     `text`: what is said, written, run, asked or committed with. `times`: how many requests a fault strikes, None for
     all. `for_s`: a usage window; the fault strikes until so many seconds after its first time. `reset_s`: what a
-    refusal says in `retry-after`. `seconds`: how long a slow answer takes. `size`: bytes of a huge one.
+    refusal says in `retry-after`. `seconds`: how long a slow answer takes. `over_s`: over how long any other answer is
+    streamed, so that something can happen meanwhile. `size`: bytes of a huge one.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -56,11 +57,17 @@ class Step(BaseModel):
     for_s: float | None = Field(default=None, gt=0)
     reset_s: float | None = Field(default=None, gt=0)
     seconds: float = Field(default=5.0, gt=0, le=3600)
+    over_s: float | None = Field(default=None, gt=0, le=3600)
     size: int = Field(default=2_000_000, ge=1, le=64_000_000)
 
     @property
     def is_fault(self) -> bool:
         return self.do in FAULTS
+
+    @property
+    def lasts_s(self) -> float:
+        """Over how many seconds its answer is spread."""
+        return self.seconds if self.do is Do.SLOW else self.over_s or 0.0
 
 
 class Scenario(BaseModel):

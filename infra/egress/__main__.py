@@ -1,5 +1,7 @@
 """`egress serve SOCKET POLICY` in the gateway's container, `egress forward SOCKET PORT` in an agent's.
 
+Beside SOCKET is `github.sock`: what is public at GitHub, to be read by the program `gh`, without a credential.
+
 The agent's container has no network. Its programs find a proxy on its own loopback, which is only the way to the
 socket; what may be reached is decided behind that, out of the agent's reach.
 """
@@ -8,10 +10,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
 import socket
+import ssl
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Set
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -22,7 +26,13 @@ _HEAD_S = 30.0
 _CONNECT_S = 15.0
 _LINGER_S = 2.0
 _CONNECTIONS = 100
+GITHUB = "api.github.com"
+GITHUB_SOCKET = "github.sock"
 _DROPPED = {"proxy-authorization", "proxy-connection", "connection", "host"}
+_NAMES = {"authorization", "cookie"}
+_ONLY_READ = (
+    "A turn reads public data of GitHub's REST API only: no changes, no GraphQL. Example: gh api repos/OWNER/NAME"
+)
 
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
@@ -54,20 +64,23 @@ class Gateway:
         method, target, version = line.split(" ")
         if method == "CONNECT":
             host, _, port = target.rpartition(":")
-            there, back = await self._connected(host, int(port))
+            there, back = await self.connected(host, int(port))
             writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
         else:
             url = urlsplit(target)
             if url.scheme != "http" or not url.hostname:
                 raise ValueError(target)
-            there, back = await self._connected(url.hostname, url.port or 80)
+            there, back = await self.connected(url.hostname, url.port or 80)
             back.write(_as_origin(method, target, version, headers))
         try:
             await both_ways((reader, writer), (there, back))
         finally:
             back.close()
 
-    async def _connected(self, host: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    async def connected(
+        self, host: str, port: int, trust: ssl.SSLContext | None = None
+    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """A connection to a host that the policy allows, with TLS if it is to be trusted. Raises Denied, OSError."""
         name = self._policy.check_name(host, port)
         async with asyncio.timeout(_CONNECT_S):
             found = await asyncio.get_running_loop().getaddrinfo(name, port, type=socket.SOCK_STREAM)
@@ -76,10 +89,48 @@ class Gateway:
             failure: OSError = OSError("no address")
             for address in dict.fromkeys(addresses):
                 try:
-                    return await asyncio.open_connection(address, port)
+                    of = name if trust is not None else None
+                    return await asyncio.open_connection(address, port, ssl=trust, server_hostname=of)
                 except OSError as error:
                     failure = error
             raise failure
+
+
+class GitHubReader:
+    """GitHub's API for programs that speak plain HTTP over a socket, as `gh` can: GET and HEAD, and nobody's name.
+
+    `connect` is how the host is reached.
+    """
+
+    def __init__(self, connect: Callable[[], Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]]) -> None:
+        self._connect = connect
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            await self._read(reader, writer)
+        except Denied as denied:
+            await _answer_json(reader, writer, "403 Forbidden", str(denied))
+        except (OSError, TimeoutError) as error:
+            said = f"GitHub cannot be reached: {type(error).__name__}."
+            await _answer_json(reader, writer, "502 Bad Gateway", said)
+        except (asyncio.IncompleteReadError, asyncio.LimitOverrunError, ValueError):
+            await _answer_json(reader, writer, "400 Bad Request", "This is not a request that the gateway understands.")
+        finally:
+            writer.close()
+
+    async def _read(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        async with asyncio.timeout(_HEAD_S):
+            head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+        line, *headers = head.split("\r\n")[:-2]
+        method, path, version = line.split(" ")
+        if method not in {"GET", "HEAD"} or not path.startswith("/") or path.startswith("/graphql"):
+            raise Denied(_ONLY_READ)
+        there, back = await self._connect()
+        try:
+            back.write(_as_origin(method, f"https://{GITHUB}{path}", version, headers, _DROPPED | _NAMES))
+            await _copy(there, writer)
+        finally:
+            back.close()
 
 
 async def both_ways(
@@ -98,22 +149,27 @@ async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
         writer.write_eof()
 
 
-def _as_origin(method: str, target: str, version: str, headers: list[str]) -> bytes:
+def _as_origin(method: str, target: str, version: str, headers: list[str], dropped: Set[str] = _DROPPED) -> bytes:
     """A request as the host itself gets it; one for each connection."""
     url = urlsplit(target)
     path = (url.path or "/") + (f"?{url.query}" if url.query else "")
-    kept = [line for line in headers if line.partition(":")[0].strip().lower() not in _DROPPED]
+    kept = [line for line in headers if line.partition(":")[0].strip().lower() not in dropped]
     host = url.netloc.rpartition("@")[2]
     lines = [f"{method} {path} {version}", f"Host: {host}", "Connection: close", *kept]
     return "\r\n".join([*lines, "", ""]).encode("latin-1")
 
 
-async def _answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, status: str, text: str) -> None:
+async def _answer_json(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, status: str, text: str) -> None:
+    """As GitHub refuses."""
+    await _answer(reader, writer, status, json.dumps({"message": text}), "application/json")
+
+
+async def _answer(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, status: str, text: str, kind: str = "text/plain"
+) -> None:
     """The last words on a connection. What is still on its way is read: a reset would take the answer with it."""
     content = f"{text}\n".encode()
-    head = (
-        f"HTTP/1.1 {status}\r\nContent-Type: text/plain\r\nContent-Length: {len(content)}\r\nConnection: close\r\n\r\n"
-    )
+    head = f"HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {len(content)}\r\nConnection: close\r\n\r\n"
     with contextlib.suppress(OSError, TimeoutError):
         writer.write(head.encode() + content)
         writer.write_eof()
@@ -123,9 +179,14 @@ async def _answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, st
 
 
 async def serve(place: str, policy: Policy) -> None:
-    Path(place).unlink(missing_ok=True)
-    server = await asyncio.start_unix_server(Gateway(policy).serve, place, limit=_HEAD_BYTES)
-    async with server:
+    gateway, beside = Gateway(policy), Path(place).with_name(GITHUB_SOCKET)
+    for one in (Path(place), beside):
+        one.unlink(missing_ok=True)
+    trust = ssl.create_default_context()
+    github = GitHubReader(lambda: gateway.connected(GITHUB, 443, trust))
+    reading = await asyncio.start_unix_server(github.serve, beside, limit=_HEAD_BYTES)
+    server = await asyncio.start_unix_server(gateway.serve, place, limit=_HEAD_BYTES)
+    async with reading, server:
         await server.serve_forever()
 
 

@@ -4,7 +4,7 @@
 # DIRECTORY/<this container> holds what it is told (environment, begin) and what it says (begun, ended).
 #
 # A Docker daemon that is killed in the middle of a start may leave this running without knowing it. It is then never
-# told, and goes: 75. What the daemon does not know of an end, because it was killed in that moment, `ended` says.
+# told, and goes: 75; 74 if a service of the project's environment does not start. What the daemon does not know of an end, because it was killed in that moment, `ended` says.
 set -u
 # The command's own programs, which a project may have put before those of the system, are not for the launcher.
 path=$PATH
@@ -16,6 +16,8 @@ set -- /usr/bin/timeout --foreground --kill-after=5 "$timeout_s" "$@"
 own=$directory/number
 [ -f "$own" ] || own=/etc/hostname
 read -r container <"$own" || exit 75
+# The agent of an earlier turn may have written there: a number, and no way to another directory.
+[ "$own" = /etc/hostname ] || case $container in '' | *[!0-9a-f]*) exit 75 ;; esac
 mine=$directory/$container
 
 # Looked for, since a file is the only thing that can be brought through the engine: 30 s, of which 0.1 s are usual.
@@ -25,6 +27,10 @@ until [ -e "$mine/begin" ]; do
   [ "$looks" -gt 0 ] || exit 75
   sleep 0.02
 done
+
+# Of the project's environment. The command has not begun, so whoever told us to can begin it again elsewhere.
+# shellcheck disable=SC2086 - names, one after the other
+[ -z "${ORCHESTRATOR_SERVICES:-}" ] || services-start $ORCHESTRATOR_SERVICES || exit 74
 
 # The signal goes to the whole group, so the command has it, too; this stays to write down the end.
 stopping=

@@ -9,7 +9,7 @@ import ssl
 import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,9 @@ from activities.adapters.containers import command as docker
 from activities.adapters.packages.registry_access import registry_files
 from activities.adapters.servers.container import BASE_IMAGE, _name_servers
 from contracts.states import TaskState
+from emulators.model.model import Model
+from emulators.model.scenarios import load
+from emulators.model.server import serving
 from tests.support.eventually import eventually
 from tests.support.patience import patience, within
 from tests.support.ports import free_ports
@@ -31,6 +34,7 @@ FILES = ("docker-compose.yml", "tests/compose/docker-compose.ci.yml")
 IMAGES = "codegen-orchestrator-test"
 APP_DOCKERFILE = "infra/images/app.Dockerfile"
 _PARTS = ("app", "engine-proxy", "server", "postgres", "temporal")
+MODEL_KEY = "sk-ant-made-up-for-the-compose-stack"
 _PORTS = 10
 _BUILD_S = 1500
 _UP_S = 420
@@ -56,6 +60,9 @@ class ComposeStack:
     service_port: int
     host: str
     """An address of this machine that containers reach as well."""
+    model: Model = field(default_factory=Model)
+    model_url: str = ""
+    """Where the scripted model stands in for the vendors."""
 
     @property
     def env(self) -> dict[str, str]:
@@ -78,6 +85,7 @@ class ComposeStack:
             "ORCHESTRATOR_SERVICE_PORT_MIN": str(self.service_port),
             "ORCHESTRATOR_SERVICE_PORT_MAX": str(self.service_port + _PORTS - 1),
             "ORCHESTRATOR_MODEL_VOLUME": f"codegen-orchestrator-models-{self.name}",
+            "ORCHESTRATOR_ANTHROPIC_BASE_URL": self.model_url,
             "LOCAL_SERVER_DNS": " ".join(_name_servers()),
             "TEST_IMAGES": IMAGES,
             "TEST_TAG": self.name,
@@ -109,6 +117,8 @@ class ComposeStack:
             script, "--secrets", env=self.env, stdout=asyncio.subprocess.DEVNULL
         )
         assert await process.wait() == 0
+        # As an operator puts it there: the file keeps its owner and mode.
+        (self.files / "secrets" / "anthropic_api_key").write_text(MODEL_KEY)
 
     async def build(self) -> None:
         """All images. The stage with the packages gets a name: it outlives the images that are built from it."""
@@ -150,9 +160,12 @@ class ComposeStack:
         rows = await docker.run("ps", "--all", "--filter", label, "--format", "{{.Names}}\t{{.Status}}")
         return dict(row.split("\t") for row in rows.splitlines())
 
-    async def orchestrator(self, *arguments: str) -> Any:
+    async def orchestrator(self, *arguments: str, timeout_s: float = 120) -> Any:
         """The JSON document of a command, run by the program in the API's container."""
-        return json.loads(await self.compose("exec", "-T", "api", "orchestrator", *arguments, "--json"))
+        command = ("exec", "-T", "api", "orchestrator", *arguments, "--json")
+        said = await self.compose(*command, timeout_s=timeout_s)
+        # What is watched meanwhile comes before, line by line.
+        return json.loads(said.strip().splitlines()[-1])
 
     @asynccontextmanager
     async def http(self) -> AsyncIterator[httpx.AsyncClient]:
@@ -194,17 +207,23 @@ class ComposeStack:
 async def running_compose(files: Path) -> AsyncIterator[ComposeStack]:
     """From an empty machine: images, secrets, containers. Only the layers that the next build uses remain."""
     _write_contexts(files)
-    stack = ComposeStack(f"orchestrator-test-{uuid4().hex[:8]}", files, *_free_ports(), await _host_address())
-    try:
-        await stack.prepare()
-        await stack.build()
-        await stack.up()
-        yield stack
-    finally:
-        await _remove(stack)
+    host, model = await _host_address(), Model(named=load())
+    async with serving(model, host=host) as url:
+        stack = ComposeStack(f"orchestrator-test-{uuid4().hex[:8]}", files, *_free_ports(), host, model, url)
+        try:
+            await stack.prepare()
+            await stack.build()
+            await stack.up()
+            yield stack
+        finally:
+            await _remove(stack)
 
 
 async def _remove(stack: ComposeStack) -> None:
+    # What a failed test has left of its agents holds the models' volume.
+    models = f"volume=codegen-orchestrator-models-{stack.name}"
+    for container in (await docker.run("ps", "--all", "--quiet", "--filter", models)).split():
+        await docker.run("rm", "--force", "--volumes", container)
     await stack.compose("down", "--volumes", "--remove-orphans", "--timeout", "10", timeout_s=300)
     for part in _PARTS:
         # The newest keeps its layers under a name that every run shares.

@@ -4,6 +4,8 @@ The stack is one for the module: a further test, such as one that talks to the b
 """
 
 import base64
+import json
+import shlex
 from collections.abc import AsyncIterator
 from typing import Any
 from uuid import uuid4
@@ -12,9 +14,10 @@ import httpx
 import pytest
 
 from activities.adapters.containers import command as docker
+from contracts.ids import turn_name
 from emulators.telegram.server import serving
 from emulators.telegram.telegram import Telegram
-from tests.compose.stack import ComposeStack, no_compose, running_compose
+from tests.compose.stack import MODEL_KEY, ComposeStack, no_compose, running_compose
 from tests.integration.infra.dangerous_calls import dangerous_requests
 from tests.support.eventually import eventually
 from tests.support.people.chat import ChatUser, link
@@ -107,6 +110,41 @@ async def test_a_message_in_a_chat_becomes_a_url(compose: ComposeStack) -> None:
         await compose.compose("--profile", "bot", "rm", "--stop", "--force", "bot")
 
 
+async def test_a_real_agent_reaches_the_model_by_the_socket_in_the_volume_and_nothing_else(
+    compose: ComposeStack,
+) -> None:
+    """The first turn on a machine builds the agent's image."""
+    worker = (await compose.orchestrator("worker", "create", "probe", "--agent", "claude-code"))["id"]
+    look = "grep ' /model ' /proc/mounts; ls /model /sys/class/net; env"
+    sent = await compose.orchestrator("worker", "send", worker, f"[model:run {look}]", timeout_s=900)
+    assert sent["response"]["success"], sent
+    seen = json.loads(await docker.run("inspect", turn_name(worker, 1)))[0]
+    mounts = {mount["Destination"]: (mount.get("Name"), mount["RW"]) for mount in seen["Mounts"]}
+    assert mounts["/model"] == (f"codegen-orchestrator-models-{compose.name}", False), mounts
+    assert seen["HostConfig"]["NetworkMode"] == "none"
+    logs = await docker.run("logs", turn_name(worker, 1))
+    assert " /model " in logs, logs
+    assert MODEL_KEY not in f"{seen}{logs}"
+    assert {one.key for one in compose.model.records.requests} == {MODEL_KEY}
+    await compose.orchestrator("worker", "delete", worker)
+
+
+async def test_a_sentence_becomes_a_url_by_a_real_agent(compose: ComposeStack) -> None:
+    notes = await compose.orchestrator("project", "create", "by-claude")
+    async with compose.http() as http:
+        wish = "Make a notes service: title, text [model:scenario notes]"
+        before = compose.model.records.billed()["total"]
+        started = await begun(http, "deliveries", notes["id"], wish, agent="claude-code")
+        task = await compose.finished(http, started, timeout_s=900)
+        assert task["state"] == "completed", task
+        await written(str(task["result"]["deployed_url"]))
+        spent = (await http.get("/costs", params={"by": "project"})).json()
+    billed = {name: count - before[name] for name, count in compose.model.records.billed()["total"].items()}
+    [line] = [one for one in spent["items"] if one["key"] == notes["id"]]
+    assert {name: line[name] for name in billed} == billed
+    assert line["unknown_requests"] == 0
+
+
 async def test_the_web_ui_is_behind_the_login_of_the_api(compose: ComposeStack) -> None:
     page = {"Accept": "text/html"}
     async with httpx.AsyncClient(
@@ -175,10 +213,17 @@ async def test_status_and_doctor_tell_the_truth_in_a_container(compose: ComposeS
     status = await compose.orchestrator("status")
     assert (status["well"], {name: part["trouble"] for name, part in status["parts"].items()}) == (
         True,
-        dict.fromkeys(("postgres", "temporal", "api", "workers")),
+        dict.fromkeys(("postgres", "temporal", "api", "workers", "model-proxy")),
     )
     doctor = await compose.orchestrator("doctor")
     assert doctor["healthy"], doctor
+    found = {finding["part"]: finding["found"] for finding in doctor["findings"]}
+    assert found["Model proxy"] == "reachable"
+    [advice] = [finding["advice"] for finding in doctor["findings"] if finding["part"] == "model key"]
+    command = shlex.split(advice.partition("docker-compose ")[2])
+    accounts = json.loads(await compose.compose(command[0], "-T", *command[1:]))["accounts"]
+    assert (accounts["anthropic"]["key"], accounts["anthropic"]["checked"]) == (True, "ok"), accounts
+    assert accounts["openai"]["key"] is False
 
 
 async def test_a_worker_that_hangs_is_unhealthy_and_started_again(compose: ComposeStack) -> None:
@@ -213,8 +258,8 @@ async def open_question(compose: ComposeStack, http: httpx.AsyncClient) -> dict[
     return await compose.question(http, made["id"])
 
 
-async def begun(http: httpx.AsyncClient, kind: str, project_id: str, wish: str) -> str:
-    body = {"request_id": uuid4().hex, "project_id": project_id, "wish": wish}
+async def begun(http: httpx.AsyncClient, kind: str, project_id: str, wish: str, **chosen: str) -> str:
+    body = {"request_id": uuid4().hex, "project_id": project_id, "wish": wish, **chosen}
     reply = await http.post(f"/{kind}", json=body)
     assert reply.status_code in {200, 201, 202}, reply.text
     return str(reply.json()["task_id"])

@@ -32,12 +32,12 @@ HISTORIES = ROOT / "tests" / "replay" / "histories"
 GOLDEN: dict[str, tuple[str, ...]] = {
     WorkflowName.DELIVERY: (
         "happy", "missing-secret", "crash-on-start", "joins-a-deploy", "cancel-in-engineering", "cancel-in-deploy",
-        "cancel-behind-a-deploy", "watched", "begun-again",
+        "cancel-behind-a-deploy", "watched", "begun-again", "in-parts-blocked", "in-parts-retried",
     ),
     WorkflowName.ENGINEERING: (
         "happy", "iteration", "repair", "same-failure", "empty-claim", "agent-fails", "question", "cancel-scaffold",
         "cancel-turn", "cancel-tests", "cancel-waiting-for-an-answer", "refused-question", "begun-again",
-        "planned", "parked", "stopped-at-a-limit", "goes-on",
+        "planned", "parked", "stopped-at-a-limit", "goes-on", "reviewed",
     ),
     WorkflowName.DEPLOY: (
         "happy", "iteration", "rollback", "stop", "restart", "remove", "broken-health", "crash-on-start",
@@ -55,9 +55,10 @@ GOLDEN: dict[str, tuple[str, ...]] = {
 """The histories that there must be, by workflow.
 
 A name comes from the task of a scenario. When a patch gives the scenario's task a new name, the old one stays here:
-runs that an older build has begun look like that. The `refused-` ones, `begun-again` and the last three of engineering
-and of agent workers are from `tests/workflow`: a platform sends nothing that its API refuses, begins nothing again that
-has ended, and meets no vendor's limits; what a person does in the middle of a turn needs a turn that waits.
+runs that an older build has begun look like that. The `refused-` ones, `begun-again`, the last four of engineering and
+the last three of agent workers are from `tests/workflow`: a platform sends nothing that its API refuses, begins nothing
+again that has ended, and meets neither a vendor's limits nor a reviewer; what a person does in the middle of a turn
+needs a turn that waits.
 """
 
 

@@ -49,7 +49,8 @@ def write_any(paths: list[str]) -> str:
                 os.mkdir(mine)
                 os.rmdir(mine)
                 return f"got: {path} takes files"
-            with open(path, "ab"):
+            # Only what is there: a path of the host may lie where everybody may create files.
+            with open(path, "r+b"):
                 return f"got: {path} can be written"
         except FileNotFoundError:
             continue
@@ -205,6 +206,9 @@ def _at_files(told: dict[str, Any], home: str) -> dict[str, Callable[[], str]]:
         "write where everybody's programs are": lambda: write_any([*programs, *told["programs"]]),
         "write into the platform's home": lambda: write_any(
             [home, *(f"{home}/{name}" for name in ("keys", "runs", "orders", "agents", "services", "caches/venvs"))]
+        ),
+        "take the place of the model proxy": lambda: write_any(
+            ["/model", "/model/proxy.sock", f"{home}/sockets/model"]
         ),
         "write to the kernel": lambda: write_any(kernel),
         "plant links that the platform follows": lambda: plant_links(told["links"]),

@@ -134,6 +134,43 @@ def spellings(host: str, ports: dict[str, int]) -> list[str]:
     return [*(f"{one}:80" for one in hosts), *(f"{host}:{port}" for port in ports.values())]
 
 
+_SPEND = b'{"model": "claude-opus-5-5", "max_tokens": 1, "messages": [{"role": "user", "content": "Hi"}]}'
+
+
+def other_routes(told: dict[str, Any]) -> str:
+    """The API's routes, asked of the model proxy: the one thing of the platform that a turn reaches."""
+    url, key = f"http://127.0.0.1:{told['ports']['models']}", {"Authorization": f"Bearer {told['key']}"}
+    theirs = f"/projects/{told['victim']['id']}"
+    paths = ["/projects", theirs, f"{theirs}/secrets", "/users", "/audit", "/metrics", "/costs", "/openapi.json",
+             "/internal/secrets/reveal", "/codec/decode", "/temporal/", "/v1/models", "/v1/files", "//projects",
+             "/v1/messages/../../projects", "/v1/messages%2f..%2f..%2fprojects"]  # fmt: skip
+    return worst([ask(f"{url}{path}", who, body) for path in paths for who in (key, {}) for body in (None, b"{}")])
+
+
+def without_a_turn(told: dict[str, Any]) -> str:
+    """A model, paid for by somebody else."""
+    url = f"http://127.0.0.1:{told['ports']['models']}"
+    guessed = [told["key"], "omt-0123456789abcdef0123456789abcdef", ""]
+    paths = ("/v1/messages", "/v1/responses", "/v1/chat/completions")
+    return worst([ask(f"{url}{path}", {"x-api-key": one}, _SPEND) for path in paths for one in guessed])
+
+
+def led_elsewhere(models: int, targets: list[str]) -> str:
+    """The model proxy as a way to other machines: it goes to its vendors only, whatever it is asked."""
+    why = "no: nothing was asked"
+    for target in targets:
+        for line in (f"CONNECT {target}", f"GET http://{target}/", f"POST http://{target}/v1/messages"):
+            head = f"{line} HTTP/1.1\r\nHost: {target}\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{{}}"
+            with socket.create_connection(("127.0.0.1", models), _SECONDS) as one:
+                one.settimeout(_SECONDS)
+                one.sendall(head.encode())
+                status = [*one.recv(300).decode("latin-1").split(" "), "", ""][1]
+            if status not in {"400", "401", "403", "404", "405"}:
+                return f"got: {status} from {target}"
+            why = f"no: {status}"
+    return why
+
+
 class Temporal:
     """Temporal's own Web UI, which speaks for whoever reaches it."""
 
@@ -283,6 +320,12 @@ def _at_ports(told: dict[str, Any], host: str, ports: dict[str, int]) -> dict[st
         "reach ports that the machine opens to all": lambda: connect([(host, ports["open"])]),
         "reach private networks": lambda: connect(neighbours()),
         "reach link-local addresses": lambda: connect([(_LINK_LOCAL, 80)]),
+        "reach another agent worker": lambda: connect(
+            [(one, port) for one in told["victim"]["workers"] for port in (22, 80, 3128, ports["models"])]
+        ),
+        "ask the model proxy for the API's routes": lambda: other_routes(told),
+        "use a model without a turn of one's own": lambda: without_a_turn(told),
+        "be led elsewhere by the model proxy": lambda: led_elsewhere(ports["models"], spellings(host, ports)),
         "get through the gateway": lambda: through_gateway(spellings(host, ports)),
     }
 

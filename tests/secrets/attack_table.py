@@ -9,9 +9,12 @@ from tests.secrets import attack_machine, attack_network
 
 SCRIPTS = tuple(Path(str(script.__file__)) for script in (attack_machine, attack_network))
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "security.md"
-PLACES = (("process", "service"), ("process", "turn"), ("docker", "service"), ("docker", "turn"))
-"""The columns after the first, by runtime and by who attacks."""
-_HEAD = "| Attempt | Processes: service | Processes: turn | Containers: service | Containers: turn |"
+PLACES = (("process", "service"), ("process", "turn"), ("docker", "service"), ("docker", "turn"), ("docker", "model"))
+"""The columns after the first, by runtime and by who attacks; the last is a real agent that follows a model."""
+_HEAD = (
+    "| Attempt | Processes: service | Processes: turn | Containers: service | Containers: turn "
+    "| Containers: turn of Claude Code |"
+)
 REACHED, AS_THE_MACHINE = "**yes**", "**as the machine**"
 """Begin the cells of what is reached, and of what depends on the machine's own network."""
 
@@ -22,9 +25,9 @@ def names() -> set[str]:
     """Every attempt, by the name that it has in the table."""
     nobody: Told = {
         "home": "", "host": "", "key": "", "mark": "", "secret": "", "links": [], "programs": [],
-        "ports": dict.fromkeys(("api", "ui", "temporal", "postgres", "open"), 0),
+        "ports": dict.fromkeys(("api", "ui", "temporal", "postgres", "open", "models"), 0),
         "victim": {"id": "", "slug": "", "task": "", "owner": "", "port": 0, "source": [], "data": [], "locks": [],
-                   "private": []},
+                   "private": [], "workers": []},
     }  # fmt: skip
     return {name for script in (attack_machine, attack_network) for name in script.attempts(nobody)}
 

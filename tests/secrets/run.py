@@ -47,8 +47,9 @@ ALLOWED = [
     Allowed(r"server, files: srv/[^/]+/releases/[^/]+/env/[\w.]+\.(env|sh)", OF_SERVICES, "the same on a server"),
     Allowed(r"environments of processes: a deployed service, .*", OF_SERVICES, "the service that the secret is for"),
     Allowed(
-        r"environments of processes: python[\d.]* -m (api|cli\.supervision)", r"platform database password",
-        "the API connects to PostgreSQL; `up` starts it",
+        r"environments of processes: python[\d.]* -m (api(\.model_proxy)?|cli\.supervision)",
+        r"platform database password",
+        "the API and the model proxy connect to PostgreSQL; `up` starts them",
     ),
     Allowed(
         r"environments of processes: python[\d.]* -m (api\.model_proxy|cli\.host\.supervision|cli)", r"key for models",

@@ -13,8 +13,12 @@ from tests.support.scheduling import file_of, grouped
 
 _OWN = frozenset(
     {
+        "test_agent_kills.py",
+        "test_agent_stories.py",
+        "test_agent_turns.py",
         "test_compose_stack.py",
         "test_faults.py",
+        "test_live_run.py",
         "test_never_stuck.py",
         "test_process_kills.py",
         "test_secrets.py",

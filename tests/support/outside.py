@@ -111,8 +111,15 @@ class Outside:
 
     async def commits(self, ref: str = "main") -> list[str]:
         """Commits of a branch, the newest first; empty without the branch."""
+        return await self._git("rev-list", ref, "--")
+
+    async def files(self, ref: str = "main") -> set[str]:
+        """The files of a branch; empty without the branch."""
+        return set(await self._git("ls-tree", "-r", "--name-only", ref))
+
+    async def _git(self, *arguments: str) -> list[str]:
         process = await asyncio.create_subprocess_exec(
-            "git", "-c", "safe.directory=*", f"--git-dir={self.repository}", "rev-list", ref, "--",
+            "git", "-c", "safe.directory=*", f"--git-dir={self.repository}", *arguments,
             stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
         )  # fmt: skip
         out, _ = await process.communicate()

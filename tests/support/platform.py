@@ -12,6 +12,9 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
+from contracts.states import AcceptanceMode
+from tests.support.agents.department import department
+from tests.support.agents.real_platform import RealPlatform, real_platform
 from tests.support.eventually import eventually
 from tests.support.people.stories import Stories
 from tests.support.people.story import Story
@@ -49,3 +52,19 @@ async def stack(shared: Shared) -> Stack:
 async def story(request: pytest.FixtureRequest, shared: Shared) -> Story:
     """The told story that the test's marker names."""
     return await shared.stories.get(request.node.get_closest_marker("story").args[0])
+
+
+@pytest.fixture(scope="session")
+async def real() -> AsyncIterator[RealPlatform]:
+    """A platform with a key, whose agents are real ones that plan, build and write checks."""
+    if (obstacle := no_engine()) is not None:
+        pytest.skip(f"NOT TESTED: {obstacle}")
+    chosen = {
+        "ORCHESTRATOR_ACCEPTANCE": AcceptanceMode.BINDING.value,
+        "ORCHESTRATOR_MAX_AGENT_WORKERS_PER_USER": "100",
+    }
+    with TemporaryDirectory(prefix="agents-") as directory:
+        async with real_platform(Path(directory) / "home", **chosen) as platform:
+            platform.model.scenarios += department()
+            yield platform
+        await eventually(lambda: platform.stack.processes() == [], 15, message="nothing left after `down`")

@@ -5,7 +5,9 @@ from contracts.agent_workers import TurnOutcome
 from contracts.criteria import Criterion
 from contracts.departments import EngineeringMessage, EngineeringResult
 from contracts.states import CriterionState, QuestionKind, TaskState
+from contracts.steps import PublishResult
 from tests.support.patience import within
+from tests.support.workflows.fakes import sha
 from tests.support.workflows.workflow_world import World
 
 WISH = "A notes service: title, text. Never show passwords"
@@ -175,3 +177,17 @@ async def _ended(world: World, workflow_id: str) -> str:
     except Exception as error:  # noqa: BLE001 - the reason is what the caller looks at
         return f"{error} {error.__cause__}"
     return ""
+
+
+async def test_a_commit_that_is_behind_main_is_judged_by_what_was_promised_once_it_is_on_main(world: World) -> None:
+    """Another task has promised something since this one began: its branch cannot have that yet."""
+    world.planner.clauses = [THING]
+    await done(world, asking(world, spec={"name": "notes", "description": THING}))
+    message = asking(world, spec={"name": "notes", "description": DENIAL})
+    world.planner.clauses = [DENIAL]
+    old, new = sha(ids.turn_name(message.task_id, 1)), sha("rebased")
+    world.forge.behind = {old}
+    world.forge.publish_results = [PublishResult(status="rebased", commit=new)]
+    await done(world, message)
+    judged = [(one.commit, len(one.checks)) for one in world.acceptance.accepted[-2:]]
+    assert judged == [(old, 1), (new, 2)]

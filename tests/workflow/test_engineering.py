@@ -246,7 +246,9 @@ async def test_a_value_that_fits_no_contract_fails_the_task_with_words(world: Wo
     started = await world.gateway.start_engineering(message)
     question = await world.question(message.task_id)
     # a choice list of a well-behaved agent is taken as it is; one of the workflow's own models is not
-    world.forge.publish_results = [PublishResult.model_construct(status="published", commit="not-a-commit")]
+    world.forge.publish_results = [
+        PublishResult.model_construct(status="published", commit=sha("published"), files_changed=[7])
+    ]
     await world.answer(started.workflow_id, question, "x")
     with pytest.raises(WorkflowFailureError):
         await world.handle(started.workflow_id).result()

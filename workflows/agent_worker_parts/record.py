@@ -12,7 +12,7 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError
 
 with workflow.unsafe.imports_passed_through():
-    from activities.worker_record import WorkerRecordActivities
+    from activities.projection import WorkerRecordActivities
     from contracts.agent_workers import AgentWorkerMemory, AgentWorkerRun, TurnOutcome, WorkerLifecycleEvent
     from contracts.artifacts import ArtifactRef
     from contracts.errors import bounded

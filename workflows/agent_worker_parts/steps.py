@@ -58,6 +58,8 @@ class WorkerSteps:
             user_id=self.user_id,
             model=command.model,
             login_volume=self._run.login_volume if agent is self._run.config.agent else None,
+            capabilities=self._run.config.capabilities,
+            profile=self._run.config.profile,
         )
 
     async def make_workspace(self) -> WorkspaceReady:

@@ -1,14 +1,17 @@
 """Pure decisions about what done means: whether a person sees the plan, and what becomes of a miss."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from contracts.base import MAX_TEXT
+from contracts.costs import CostEstimate
 from contracts.criteria import Criterion
 from contracts.errors import bounded
+from contracts.parts import PartOf
 from contracts.questions import OwnQuestion, QuestionWording
 from contracts.states import AcceptanceMode, PlanApproval
-from contracts.wording import counted
+from contracts.wording import counted, dollars
 from workflows import rules
 
 State = Mapping[str, Any]
@@ -23,6 +26,11 @@ def is_planned(state: State) -> bool:
 
 def asks_for_approval(state: State) -> bool:
     return bool(state.get("plan_approval", PlanApproval.OFF) == PlanApproval.ASK)
+
+
+def is_approved(state: State) -> bool:
+    """Whether a person has approved exactly this plan, in an earlier attempt at the same task."""
+    return bool(state.get("plan_hash")) and state.get("approved_plan") == state.get("plan_hash")
 
 
 def is_checked(state: State) -> bool:
@@ -73,23 +81,58 @@ def shown_plan(state: State) -> str:
     text += bounded("; ".join(one.sentence.rstrip(".") for one in criteria) or "nothing that can be checked", 1_500)
     taken_back = _listed(state.get("taken_back", []))
     text += f". Words that nothing stands for: {ignored}" if ignored else ""
-    return text + (f". No longer promised: {taken_back}." if taken_back else ".")
+    text += f". No longer promised: {taken_back}." if taken_back else "."
+    return " ".join(filter(None, [text, price_told(state.get("expected"))]))
 
 
 def approval(state: State) -> dict[str, Any]:
     """The question about a plan, bound to its hash."""
     criteria = "\n".join(f"{number}. {one.sentence}" for number, one in enumerate(_criteria(state), start=1))
     ignored, taken_back = _listed(state.get("ignored", [])), _listed(state.get("taken_back", []))
-    text = f"The work will be judged by this:\n\n{bounded(criteria, _MOST_SHOWN)}\n\n"
+    part, price = _part(state), price_told(state.get("expected"))
+    text = f"{part}\n\n" if part else ""
+    text += f"The work will be judged by this:\n\n{bounded(criteria, _MOST_SHOWN)}\n\n"
     text += f"Words that nothing stands for: {ignored}.\n\n" if ignored else ""
     text += f"No longer promised: {taken_back}.\n\n" if taken_back else ""
-    fields = {"criteria": bounded(criteria, _MOST_SHOWN), "ignored": ignored or "—", "taken_back": taken_back or "—"}
+    text += f"{price}\n\n" if price else ""
+    judged = "\n\n".join(filter(None, [part, bounded(criteria, _MOST_SHOWN), price]))
+    fields = {"criteria": judged, "ignored": ignored or "—", "taken_back": taken_back or "—"}
     return {
         "question": f"{text}Begin?",
         "choices": [rules.APPROVE, rules.STOP],
         "wording": QuestionWording(name=OwnQuestion.APPROVE_PLAN.value, fields=fields).model_dump(mode="json"),
-        "plan_hash": state.get("plan_hash"),
+        "plan_hash": _approved(state),
     }
+
+
+def is_declined(state: State) -> bool:
+    """Whether a person has said no to the plan, and not to work that was there already."""
+    return asks_for_approval(state) and not state.get("turn") and rules.is_stop(str(state.get("answer", "")))
+
+
+def price_told(expected: Mapping[str, Any] | None) -> str:
+    """What the work will probably cost and how sure that is; empty where no earlier task says anything."""
+    found = CostEstimate.model_validate(expected) if expected else None
+    if found is None or found.expected_usd is None:
+        return ""
+    told = f"It will probably cost about {dollars(found.expected_usd)}"
+    if found.low_usd is not None and found.high_usd is not None and found.earlier_tasks > 1:
+        told += f", {dollars(found.low_usd)} to {dollars(found.high_usd)}"
+    return f"{told}, by {counted(found.earlier_tasks, 'earlier task')}."
+
+
+def _part(state: State) -> str:
+    """The place of a part in its whole; empty for a wish in one piece."""
+    part = PartOf.model_validate(state["part"]) if state.get("part") else None
+    if part is None:
+        return ""
+    return f"Part {part.number} of {part.total} of a larger work:\n{bounded(chr(10).join(part.plan), 1_200)}"
+
+
+def _approved(state: State) -> str | None:
+    """What the answer is bound to: the plan, and of a part the plan of all parts, too."""
+    plan_hash, part = state.get("plan_hash"), _part(state)
+    return hashlib.sha256(f"{plan_hash}\n{part}".encode()).hexdigest() if plan_hash and part else plan_hash
 
 
 def question(state: State) -> tuple[str, list[str], QuestionWording | None]:

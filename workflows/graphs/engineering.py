@@ -1,11 +1,11 @@
-"""Topology of the engineering graph: plan -> (specify -> approve) -> develop -> verify -> (accept) -> publish, with a
-person beside it.
+"""Topology of the engineering graph: plan -> (specify -> approve) -> develop -> verify -> (review) -> (accept) ->
+publish, with a person beside it.
 
-A turn that a model's limit stops, or is known to stop, parks first.
+A turn that a model's limit stops, or is known to stop, parks first; so do who plans, writes checks or reviews.
 
 Graph and node names are wire names. Edges and routers run in the workflow and are coroutines on purpose: a
 synchronous router would need a thread, which workflow code has not. What is in brackets is left out where the message
-asks for no acceptance, as those of older builds do.
+asks for no acceptance or no review, as those of older builds do.
 """
 
 from typing import cast
@@ -15,8 +15,9 @@ from langgraph.types import interrupt
 
 from activities.acceptance import AcceptanceNodes
 from activities.engineering import EngineeringNodes, EngineeringState
+from activities.review import ReviewNodes
 from workflows import options, patches, rules
-from workflows.graphs import acceptance_rules
+from workflows.graphs import acceptance_rules, review_rules
 from workflows.graphs.topology import Topology
 from workflows.limits import resuming
 
@@ -31,13 +32,17 @@ async def plan(state: EngineeringState) -> EngineeringState:
 async def approve(state: EngineeringState) -> EngineeringState:
     """Tell the Developer what is checked afterwards, once a person has approved it if the settings say so."""
     prompt = acceptance_rules.first_prompt(state)
-    if not acceptance_rules.asks_for_approval(state):
+    if not acceptance_rules.asks_for_approval(state) or acceptance_rules.is_approved(state):
         return {"prompt": prompt}
-    return {"prompt": prompt, "answer": str(interrupt(acceptance_rules.approval(state)))}
+    answer = str(interrupt(acceptance_rules.approval(state)))
+    approved = "" if rules.is_stop(answer) else state.get("plan_hash", "")
+    return {"prompt": prompt, "answer": answer, "approved_plan": approved}
 
 
 async def rework(state: EngineeringState) -> EngineeringState:
-    """Turn the evidence, of the Tester, of the running service or of the push, into the next message."""
+    """Turn the evidence, of the Tester, a reviewer, the running service or the push, into the next message."""
+    if review_rules.is_asked(state):
+        return {"prompt": review_rules.objections_prompt(state)}
     if state.get("turn_status") == rules.REFUSED:
         prompt = rules.restoring_prompt
     elif acceptance_rules.is_missed(state):
@@ -49,7 +54,8 @@ async def rework(state: EngineeringState) -> EngineeringState:
 
 async def ask(state: EngineeringState) -> EngineeringState:
     """Put the question to a person; the workflow delivers the answer."""
-    question, choices, wording = acceptance_rules.question(state)
+    about_review = review_rules.is_asked(state)
+    question, choices, wording = (review_rules if about_review else acceptance_rules).question(state)
     worded = wording.model_dump(mode="json") if wording else None
     answer = str(interrupt({"question": question, "choices": choices, "wording": worded}))
     return {
@@ -61,6 +67,8 @@ async def ask(state: EngineeringState) -> EngineeringState:
         "unmet_fingerprint": None,
         "publish_status": "",
         "taken_as_is": rules.AS_IS in choices and answer.strip().lower() == rules.AS_IS,
+        "then": "",
+        **cast(EngineeringState, review_rules.after_answer(state, answer) if about_review else {}),
     }
 
 
@@ -72,7 +80,12 @@ async def park(state: EngineeringState) -> EngineeringState:
 
 async def after_plan(state: EngineeringState) -> str:
     """What done means, if that is asked for; else the first step that an earlier attempt has not finished."""
-    return "specify" if acceptance_rules.is_planned(state) else rules.first_step(dict(state))
+    return "specify" if acceptance_rules.is_planned(state) else _first_step(state)
+
+
+def _first_step(state: EngineeringState) -> str:
+    step = rules.first_step(dict(state))
+    return review_rules.after_green(state) if step == "publish" else step
 
 
 async def before_turn(state: EngineeringState) -> str:
@@ -80,7 +93,11 @@ async def before_turn(state: EngineeringState) -> str:
 
 
 async def after_park(state: EngineeringState) -> str:
-    return "end" if state.get("stopped_at_limit") else "develop"
+    return "end" if state.get("stopped_at_limit") else resuming.step_after(state)
+
+
+async def after_specify(state: EngineeringState) -> str:
+    return "park" if resuming.parks_judging(state, "specify") else "approve"
 
 
 async def after_turn(state: EngineeringState) -> str:
@@ -91,10 +108,16 @@ async def after_turn(state: EngineeringState) -> str:
 
 async def after_verification(state: EngineeringState) -> str:
     found = rules.after_verification(dict(state))
-    return "accept" if found == "publish" and acceptance_rules.is_checked(state) else found
+    return review_rules.after_green(state) if found == "publish" else found
+
+
+async def after_review(state: EngineeringState) -> str:
+    return "park" if resuming.parks_judging(state, "review") else review_rules.after_review(state)
 
 
 async def after_acceptance(state: EngineeringState) -> str:
+    if resuming.parks_judging(state, "accept"):
+        return "park"
     return acceptance_rules.after_acceptance(state)
 
 
@@ -105,6 +128,8 @@ async def after_publish(state: EngineeringState) -> str:
 async def after_answer(state: EngineeringState) -> str:
     if state.get("taken_as_is"):
         return "publish"
+    if state.get("then"):
+        return state["then"]
     return "end" if rules.is_stop(state.get("answer", "")) else await before_turn(state)
 
 
@@ -112,11 +137,10 @@ async def after_approval(state: EngineeringState) -> str:
     """The first step that an earlier attempt has not finished: what is green is checked against this plan."""
     if rules.is_stop(state.get("answer", "")):
         return END
-    step = rules.first_step(dict(state))
-    return "accept" if step == "publish" and acceptance_rules.is_checked(state) else step
+    return _first_step(state)
 
 
-def build_engineering_graph(nodes: EngineeringNodes, acceptance: AcceptanceNodes) -> Topology:
+def build_engineering_graph(nodes: EngineeringNodes, acceptance: AcceptanceNodes, review: ReviewNodes) -> Topology:
     """A fresh graph: one serves one plugin."""
     graph = Topology(EngineeringState)
     graph.add_node("plan", plan, metadata=_IN_WORKFLOW)
@@ -127,6 +151,7 @@ def build_engineering_graph(nodes: EngineeringNodes, acceptance: AcceptanceNodes
     graph.add_node("specify", acceptance.specify, metadata=options.node(options.PLANNING, "Plan: what done means"))
     graph.add_node("develop", nodes.develop, metadata=options.node(options.DEVELOP, "Developer: one turn of the agent"))
     graph.add_node("verify", nodes.verify, metadata=options.node(options.VERIFICATION, "Tester: the project's checks"))
+    graph.add_node("review", review.review, metadata=options.node(options.REVIEW, "Reviewer: the change"))
     graph.add_node(
         "accept", acceptance.accept, metadata=options.node(options.ACCEPTANCE, "Acceptance: the running service")
     )
@@ -137,19 +162,41 @@ def build_engineering_graph(nodes: EngineeringNodes, acceptance: AcceptanceNodes
 
 def _connect(graph: Topology) -> None:
     graph.add_edge(START, "plan")
-    graph.add_conditional_edges("plan", after_plan, ["specify", "develop", "verify", "publish"])
-    graph.add_edge("specify", "approve")
-    graph.add_conditional_edges("approve", after_approval, ["develop", "verify", "accept", "publish", END])
+    graph.add_conditional_edges("plan", after_plan, ["specify", "develop", "verify", "review", "publish"])
+    graph.add_conditional_edges("specify", after_specify, ["approve", "park"])
+    graph.add_conditional_edges("approve", after_approval, ["develop", "verify", "review", "accept", "publish", END])
     graph.add_conditional_edges("rework", before_turn, {"develop": "develop", "park": "park"})
     graph.add_conditional_edges(
         "develop", after_turn, {"verify": "verify", "develop": "rework", "ask": "ask", "park": "park"}
     )
-    graph.add_conditional_edges("park", after_park, {"develop": "develop", "end": END})
     graph.add_conditional_edges(
-        "verify", after_verification, {"accept": "accept", "publish": "publish", "develop": "rework", "ask": "ask"}
+        "park",
+        after_park,
+        {"specify": "specify", "develop": "develop", "review": "review", "accept": "accept", "end": END},
     )
-    graph.add_conditional_edges("accept", after_acceptance, {"publish": "publish", "develop": "rework", "ask": "ask"})
+    graph.add_conditional_edges(
+        "verify",
+        after_verification,
+        {"review": "review", "accept": "accept", "publish": "publish", "develop": "rework", "ask": "ask"},
+    )
+    graph.add_conditional_edges(
+        "review",
+        after_review,
+        {"accept": "accept", "publish": "publish", "develop": "rework", "ask": "ask", "park": "park"},
+    )
+    graph.add_conditional_edges(
+        "accept", after_acceptance, {"publish": "publish", "develop": "rework", "ask": "ask", "park": "park"}
+    )
     graph.add_conditional_edges("publish", after_publish, {"end": END, "verify": "verify", "ask": "ask"})
     graph.add_conditional_edges(
-        "ask", after_answer, {"develop": "develop", "park": "park", "publish": "publish", "end": END}
+        "ask",
+        after_answer,
+        {
+            "develop": "develop",
+            "park": "park",
+            "review": "review",
+            "accept": "accept",
+            "publish": "publish",
+            "end": END,
+        },
     )

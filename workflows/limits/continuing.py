@@ -41,6 +41,9 @@ def first_state(message: EngineeringMessage) -> dict[str, Any]:
         return state
     state |= {"goes_on": done.commit is not None, "summary": done.summary}
     state["criteria"] = [one.model_dump(mode="json") for one in done.criteria]
+    if done.plan_of and not message.advice:
+        # Advice may change what is wanted.
+        state |= {"plan_of": done.plan_of, "approved_plan": done.approved_plan or ""}
     if done.commit and not message.advice:
         state |= {"commit": done.commit, "tested": done.tested, "passed": done.verified}
     if done.commit and done.tested and not done.verified:
@@ -56,10 +59,13 @@ def green_at(node: str, state: dict[str, Any]) -> str:
 
 def left_behind(message: EngineeringMessage, state: dict[str, Any], green: str) -> Facts:
     """What a retry need not do again. `green` is the last commit at which the checks were green."""
+    before = message.done
     if not state:
-        return facts_of(message.done) if message.done else {}
-    reached = str(state.get("commit") or "") or (message.done.commit if message.done else None)
-    commit = reached if reached and reached != state["base_commit"] else None
+        return facts_of(before) if before else {}
+    earlier = before.commit if before else None
+    reached = str(state.get("commit") or "") or earlier
+    own = reached != state["base_commit"] and (reached != state.get("begun_at") or reached == earlier)
+    commit = reached if reached and own else None
     verified = commit is not None and commit == green
     red = commit is not None and commit == state.get("verified_base")
     return facts_of(
@@ -70,6 +76,8 @@ def left_behind(message: EngineeringMessage, state: dict[str, Any], green: str) 
             commit=commit,
             tested=verified or red,
             verified=verified,
+            plan_of=message.task_id if state.get("plan_hash") else (before.plan_of if before else None),
+            approved_plan=str(state.get("approved_plan") or "") or None,
         )
     )
 
@@ -102,11 +110,20 @@ def told_of_built(built: EngineeringResult) -> str:
 
 def built(message: DeliveryMessage) -> EngineeringResult | None:
     """The result of an earlier attempt's engineering, whose commit main has; None when there is work to do."""
-    done = message.done
+    return _result(f"{message.request_id}/engineering", message.done)
+
+
+def parts_built(message: DeliveryMessage) -> list[tuple[int, str, EngineeringResult]]:
+    """Number, task and result of each part that an earlier attempt has brought to main."""
+    found = ((one, _result(one.done.task_id, one.done)) for one in message.parts_done)
+    return [(one.number, one.done.task_id, result) for one, result in found if result is not None]
+
+
+def _result(request_id: str, done: WorkDone | None) -> EngineeringResult | None:
     if done is None or not done.published or done.commit is None:
         return None
     return EngineeringResult(
-        request_id=f"{message.request_id}/engineering",
+        request_id=request_id,
         status=ResultStatus.SUCCESS,
         commit_sha=done.commit,
         branch=done.branch,

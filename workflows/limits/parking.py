@@ -17,7 +17,7 @@ with workflow.unsafe.imports_passed_through():
     from contracts.states import AgentKind, QuestionKind
     from workflows import options
     from workflows.ledger import Ledger
-    from workflows.limits import questions
+    from workflows.limits import questions, resuming
     from workflows.limits.questions import LimitQuestion
     from workflows.limits.resuming import Resumption
 
@@ -51,17 +51,19 @@ class Parking:
         self._ledger: Ledger = ledger
         self._agent = message.agent
         self._model = message.model
-        self._last_turn = 0
+        self._last_turn, self._last_step = 0, resuming.DEVELOP
         self._tries = 0
         self._has_begun_anew = False
         self._warned: set[tuple[str | None, str | None, float | None]] = set()
         self._limited: dict[AgentKind, datetime] = {}
 
-    async def resume(self, limit: ModelLimit, turn: int) -> Resumption:
-        """Return how the work goes on, once it may. `turn` is the number of the turn that was stopped, or warned."""
-        if turn > self._last_turn + 1:
+    async def resume(self, limit: ModelLimit, stop: resuming.Stop) -> Resumption:
+        """Return how the work goes on, once it may. `stop`: what was stopped, or warned."""
+        if stop.turn > self._last_turn + 1 or stop.step != self._last_step:
             self._tries, self._has_begun_anew = 0, False
-        self._last_turn = turn
+        self._last_turn, self._last_step = stop.turn, stop.step
+        # Who judges may be another one than who develops.
+        self._agent, self._model = stop.agent or self._message.agent, stop.model
         if limit.kind != "budget":
             self._limited[self._agent] = limit.until or workflow.now() + _FORGOTTEN
         if limit.kind == "budget":
@@ -150,11 +152,16 @@ class Parking:
         """Another agent in the same workspace, with a session of its own: models of one vendor are not another's."""
         before, self._agent, self._model = self._agent, agent, None
         self._tries, self._has_begun_anew = 0, False
-        self._ledger.note(
-            f"{agent.value} takes over from {before.value} on the same workspace and branch. It begins a session of "
-            "its own and is told what was done; it does not know the earlier conversation."
-        )
+        self._ledger.note(f"{agent.value} takes over from {before.value}{self._how_it_takes_over()}")
         return self._on(limit).model_copy(update={"fresh": True, "before": before})
+
+    def _how_it_takes_over(self) -> str:
+        if self._last_step != resuming.DEVELOP:
+            return ", and does this step from its beginning."
+        return (
+            " on the same workspace and branch. It begins a session of its own and is told what was done; it does not "
+            "know the earlier conversation."
+        )
 
     # What can be used ------------------------------------------------------------------------------------
 

@@ -1,11 +1,18 @@
 """What the graph is told when parked work goes on: pure."""
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
+from contracts.acceptance import AcceptanceRequest
 from contracts.base import MAX_TEXT, Contract
+from contracts.departments import EngineeringMessage
 from contracts.errors import bounded
 from contracts.models import ModelLimit
+from contracts.planning import AcceptanceStop, Judge
 from contracts.states import AgentKind
+
+DEVELOP = "develop"
+"""The step of the Developer. The others are of those who judge."""
 
 
 class Resumption(Contract):
@@ -29,9 +36,61 @@ def parks_before_turn(state: dict[str, Any]) -> bool:
     return bool(state.get("limit"))
 
 
+class Stop(NamedTuple):
+    """Where a limit has stopped the work: the step, the number of the last turn, and who worked with which model.
+
+    `agent` None: the one with which the task began.
+    """
+
+    step: str
+    turn: int
+    agent: AgentKind | None
+    model: str | None
+
+
+def acceptance_stop(message: EngineeringMessage, state: Mapping[str, Any], name: str, commit: str) -> AcceptanceStop:
+    """Enough of who plans and writes checks now, and of what is checked, to stop it. `name` is the project's."""
+    task, project = message.task_id, message.project_id
+    agent, attempt = AgentKind(state.get("judge") or message.agent), int(state.get("judging") or 0)
+    return AcceptanceStop(
+        request=AcceptanceRequest(
+            task_id=task,
+            project_id=project,
+            project_name=name,
+            repository=message.repository or "",
+            commit=commit,
+            criteria=[],
+        ),
+        judge=Judge(task_id=task, project_id=project, agent=agent, attempt=attempt),
+    )
+
+
+def parks_judging(state: Mapping[str, Any], step: str) -> bool:
+    """Whether a limit has stopped who plans, or who writes checks."""
+    return bool(state.get("limit")) and state.get("parked_at") == step
+
+
+def step_after(state: Mapping[str, Any]) -> str:
+    """The step that is done after parking."""
+    return str(state.get("parked_at") or DEVELOP)
+
+
+def _who(step: str) -> tuple[str, str]:
+    """Where the state has who does a step, and with which model."""
+    return {DEVELOP: ("agent", "model"), "review": ("reviewer", "review_model")}.get(step, ("judge", "judge_model"))
+
+
 def request_of(state: dict[str, Any]) -> dict[str, Any]:
     """What the graph asks the workflow when it parks."""
-    return {"kind": "limit", "limit": state["limit"], "turn": state.get("turn", 0)}
+    step = step_after(state)
+    agent, model = (state.get(name) for name in _who(step))
+    turn = state.get("turn", 0)
+    return {"kind": "limit", "limit": state["limit"], "turn": turn, "step": step, "agent": agent, "model": model}
+
+
+def stop_of(interrupt: dict[str, Any]) -> Stop:
+    agent, model = interrupt.get("agent"), interrupt.get("model")
+    return Stop(str(interrupt["step"]), int(interrupt["turn"]), AgentKind(agent) if agent else None, model)
 
 
 def limit_of(interrupt: dict[str, Any]) -> ModelLimit:
@@ -41,6 +100,9 @@ def limit_of(interrupt: dict[str, Any]) -> ModelLimit:
 def after_parking(state: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
     """The state with which the next turn begins, or the end if a person has stopped the work."""
     resumption = Resumption.model_validate(answer)
+    if (step := step_after(state)) != DEVELOP:
+        who = dict(zip(_who(step), (resumption.agent.value, resumption.model), strict=True))
+        return {"limit": None, "stopped_at_limit": resumption.stopped, **who}
     asked = str(state.get("asked_prompt") or state.get("prompt", ""))
     interrupted = parks_now(state)
     prompt = asked

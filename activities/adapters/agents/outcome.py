@@ -31,7 +31,9 @@ _MAX_CHOICES = 10
 _MAX_SENTENCE, _MAX_WORDS = 200, 500
 FRESH = "-fresh"
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
-_OURS = re.compile(r"PATH|HOME|LANG|SHELL|TMPDIR|LD_.*|PYTHON.*|GIT_.*|CLAUDE_CONFIG_DIR|ORCHESTRATOR_(OUTCOME|RUN)")
+_OURS = re.compile(
+    r"PATH|HOME|LANG|SHELL|TMPDIR|LD_.*|PYTHON.*|GIT_.*|CLAUDE_CONFIG_DIR|ORCHESTRATOR_(OUTCOME|PROFILE|RUN)"
+)
 """Variables that a request may not set: they decide what runs and where it writes."""
 SECRET_NAME = re.compile(r"TOKEN|KEY|SECRET|PASSWORD", re.IGNORECASE)
 

@@ -101,6 +101,10 @@ class DockerAgentRuntime:
         """Build the worker image if it is missing: about a minute, once on a machine."""
         await self._images.worker()
 
+    async def prepare_agent(self, kind: AgentKind) -> None:
+        """Build the agent's image if it is missing: minutes, and some hundred megabytes from the registries."""
+        await self._images.agent(kind)
+
     async def run_turn(self, request: TurnRequest, follow: Follow, model: ModelTurn | None = None) -> TurnOutcome:
         """Start or adopt the turn and follow it to its end; never a second agent for the same turn.
 
@@ -236,8 +240,7 @@ class DockerAgentRuntime:
 
     async def _image(self, request: TurnRequest) -> ProjectImage:
         """The agent's, with the environment that the repository in its workspace declares."""
-        cli = self._cli(request)
-        agent = await (self._images.agent(cli.kind) if cli.needs_model else self._images.worker())
+        agent = await self._images.agent(self._cli(request).kind, request.capabilities)
         return await self._images.project(agent, files_in(self._engine, helper_name(request.worker_id), WORKSPACE))
 
     async def _spec(self, request: TurnRequest, name: str, told: Told, image: str) -> tuple[Contents, ContainerSpec]:
@@ -249,7 +252,8 @@ class DockerAgentRuntime:
             call.secrets
         )
         seen = {key: value for key, value in call.environment.items() if key not in hidden}
-        seen |= {"HOME": HOME, "LANG": "C.UTF-8", "TMPDIR": "/tmp", "ORCHESTRATOR_OUTCOME": _outcome_file(name)}
+        seen |= {"HOME": HOME, "LANG": "C.UTF-8", "TMPDIR": "/tmp"}
+        seen |= {"ORCHESTRATOR_OUTCOME": _outcome_file(name), "ORCHESTRATOR_PROFILE": request.profile.value}
         binds: tuple[Bind, ...] = binds_of(request.worker_id)
         if request.egress_hosts:
             socket, variables = way_out(request.worker_id)

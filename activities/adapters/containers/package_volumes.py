@@ -106,7 +106,8 @@ class PackageVolumes:
             volume,
             image,
             ["sh", "-ec", _BUILD],
-            environment={"HOME": _HOME, "TMPDIR": "/tmp", "LANG": "C.UTF-8"},
+            # Services of the project are for its turns and tests; nothing of it runs where there is a network.
+            environment={"HOME": _HOME, "TMPDIR": "/tmp", "LANG": "C.UTF-8", "ORCHESTRATOR_SERVICES": ""},
             working_dir=_PROJECT,
             binds=(Bind(volume, _VENV), *access.binds),
             network=self._network,

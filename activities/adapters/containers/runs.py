@@ -41,6 +41,8 @@ _DIRECTORY = "/home/worker"
 _OF_LAUNCHERS = ".run"
 """Below `_DIRECTORY`: for each container a directory with what the launcher is told and what it says."""
 _LOOK_S = 0.05
+_NO_SERVICES = 74
+"""With which the launcher ends before the command has begun, if a service of the environment does not start."""
 _END_UNKNOWN = 255
 """What an engine says of a container whose end it did not see; Docker before 23 says 0, often without a time."""
 _SAID_BY_LAUNCHER = re.compile(r"(\d{1,3}) (\d{1,9})\n")
@@ -197,7 +199,13 @@ class ContainerRuns:
         """Return as soon as the launcher says so. It looks 50 times a second, and gives up after 30."""
         while not await self._has_begun(state):
             if await self.engine.wait(state.name, _LOOK_S) and not await self._has_begun(state):
-                raise _not_begun(f"The container {state.name} got its start signal after it had stopped waiting.")
+                raise _not_begun(await self._why_not_begun(state.name))
+
+    async def _why_not_begun(self, name: str) -> str:
+        state = await self.engine.inspect(name)
+        if state is not None and state.exit_code == _NO_SERVICES:
+            return f"A service of the project's environment did not start in {name}; it is started again."
+        return f"The container {name} got its start signal after it had stopped waiting."
 
     async def _has_begun(self, state: ContainerState) -> bool:
         return await self.engine.facts(state.name, _of_launcher(state.number, "begun")) is not None

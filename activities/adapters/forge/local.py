@@ -13,6 +13,7 @@ from datetime import datetime
 from pathlib import Path
 
 from activities.adapters.forge.git import Git, Identity, temporary_directory
+from activities.adapters.forge.memory import push_memory
 from activities.adapters.forge.mirror import MAIN, BareMirror, checked_branch
 from activities.adapters.forge.modules import missing_modules, push_modules
 from activities.adapters.forge.paths import ForgePaths
@@ -59,6 +60,9 @@ class LocalBareForge:
             elif message.branch and await missing_modules(git, _MAIN_REF, message.modules):
                 main = await git.text("rev-parse", "--verify", _MAIN_REF)
                 await push_modules(git, self._scaffolder, message, commit, main, self._paths.drafts)
+            if message.branch:
+                main = await git.text("rev-parse", "--verify", _MAIN_REF)
+                await push_memory(git, message, main, self._paths.drafts)
             version = await git.text("config", "--get", _VERSION_MARK)
         return ScaffoldResult(
             repo_full_name=message.repo_full_name, commit=commit, template_version=version, adopted=adopted

@@ -63,6 +63,11 @@ class BareMirror:
         await self._refresh()
         return await self._known(_ref(branch))
 
+    async def is_behind_main(self, commit: str) -> bool:
+        """See `Mirror`."""
+        main = await self.commit_of(MAIN)
+        return main is not None and not await self._git.contains(main, commit)
+
     async def read_files(self, commit: str | None, paths: list[str]) -> tuple[str, dict[str, str]]:
         """Text of regular files only: symbolic links, directories and submodules count as absent.
 

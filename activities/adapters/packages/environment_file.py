@@ -47,7 +47,7 @@ _Command = Annotated[str, StringConstraints(min_length=1, max_length=2_000, patt
 class EnvironmentFile(BaseModel):
     """`packages` of Debian and `python` requirements are installed by the platform. The commands of `setup` run after
     that, in `/opt/environment/files` with copies of `files`, without a network. `egress`: whether turns reach what the
-    project's setting allows, or nothing."""
+    project's setting allows, or nothing. `services` run beside the agent and the tests, in their container."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
@@ -56,7 +56,7 @@ class EnvironmentFile(BaseModel):
     python: list[_Requirement] = Field(default_factory=list, max_length=200)
     files: list[_Path] = Field(default_factory=list, max_length=20)
     setup: list[_Command] = Field(default_factory=list, max_length=30)
-    services: list[str] = Field(default_factory=list, max_length=20)
+    services: list[Literal["postgresql", "redis"]] = Field(default_factory=list, max_length=20)
     egress: Literal["none", "project"] = "project"
 
 
@@ -70,7 +70,7 @@ class Environment:
     @property
     def is_empty(self) -> bool:
         """Whether nothing has to be set up."""
-        return not (self.file.packages or self.file.python or self.file.setup)
+        return not (self.file.packages or self.file.python or self.file.setup or self.file.services)
 
 
 async def read_environment(read: Read) -> Environment:
@@ -116,11 +116,6 @@ def parsed_environment(content: bytes) -> EnvironmentFile:
         raise environment_failed(f"the file {error}.") from None
     except ValidationError as error:
         raise environment_failed(_explained(error)) from None
-    if declared.services:
-        raise environment_failed(
-            "services cannot be started beside an agent yet. Remove the list; let tests start what they need, or use "
-            "SQLite for them."
-        )
     return declared
 
 

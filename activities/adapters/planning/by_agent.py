@@ -7,8 +7,10 @@ import hashlib
 import json
 from dataclasses import dataclass
 
-from activities.adapters.planning.judging_turns import ANSWER, JudgingTurns, listed
+from activities.adapters.planning.judging_turns import ANSWER, MAX_TURNS, JudgingTurns, listed
+from activities.adapters.planning.read_parts import read_parts
 from activities.adapters.planning.script_checks import ScriptCheckWriter
+from activities.adapters.planning.script_parts import is_sentence
 from activities.adapters.planning.script_planner import ScriptPlanner
 from activities.ports import CheckWriter, Follow, Planner
 from contracts.acceptance import AcceptanceCheck
@@ -16,13 +18,12 @@ from contracts.acceptance_reading import read_checks
 from contracts.criteria import MAX_CRITERIA, Criterion
 from contracts.errors import bounded
 from contracts.outside_text import cleaned
-from contracts.planning import CheckWriting, Judge, Plan, PlanRequest, WrittenChecks
+from contracts.parts import LARGE, WorkPart
+from contracts.planning import CheckWriting, Judge, PartsRequest, Plan, PlanRequest, WrittenChecks
 from contracts.project_spec import ProjectSpec
 from contracts.states import AgentKind
 from contracts.wish_words import cut_at_a_word
 
-MAX_TURNS = 2
-"""The first, and one to repair what could not be read."""
 _MOST_FILE = 100_000
 _NO_CHECK = "No check was written for this."
 
@@ -32,6 +33,14 @@ _PLAN = (
     "Each quotes in `words` the words of the wish that it stands for, exactly as they stand there; together they "
     "leave out no word that asks for something, denials among them. `retires` names the promises that the wish itself "
     'takes back. The document is {"criteria": [{"sentence": "…", "words": "…"}], "retires": ["check_id"]}.'
+)
+_PARTS = (
+    "You plan software and build nothing. WISH.md has what a person wants. If it is too large for one piece of work, "
+    "divide it into a few parts that are built, tested and published one after the other, each of use by itself. Each "
+    "quotes in `words` what it stands for, as a list of excerpts exactly as they stand in the wish; together they "
+    "leave out no word. `after` has the numbers of the earlier parts without which a part cannot be built; parts that "
+    "do not need each other have none. A wish that is one piece of work is one part. "
+    'The document is {"parts": [{"title": "…", "words": ["…"], "after": [1]}]}.'
 )
 _CHECKS = (
     "You check software that somebody else has built and do not see its code. SPEC.json has the wish and its criteria, "
@@ -62,6 +71,19 @@ class AgentPlanner:
         retires = {str(one) for one in listed(document, "retires")} | set(by_script.retires)
         known = [one.check_id for one in request.promises if one.check_id in retires]
         return Plan(spec=request.spec.model_copy(update={"acceptance": criteria}), retires=known)
+
+    async def divide(self, request: PartsRequest, follow: Follow) -> list[WorkPart]:
+        """See `Planner`. A short wish without an order of its own is not worth a turn."""
+        by_script = await self.script.divide(request, follow)
+        wish = request.spec.description
+        is_large = bool(by_script) or (is_sentence(request.spec) and len(wish) >= LARGE)
+        if request.judge.agent is AgentKind.SCRIPTED or not is_large:
+            return by_script
+        prompt = f"{_PARTS}\n\n{ANSWER}"
+        document = await self.turns.document(request.judge, "planner", 1, prompt, {"WISH.md": wish}, follow)
+        await self.turns.close(request.judge, "planner")
+        parts = read_parts(listed(document, "parts"), wish)
+        return by_script if parts is None else parts
 
     async def stop(self, judge: Judge) -> None:
         """See `Planner`."""

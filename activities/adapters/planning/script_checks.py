@@ -13,7 +13,7 @@ from activities.adapters.agents.scripted.reading.nouns import plural
 from activities.adapters.agents.scripted.reading.wish import Change, Entity, Field, Wish
 from activities.adapters.planning import check_names, samples
 from activities.adapters.planning.openapi import ApiDescription, Collection
-from activities.adapters.planning.script_planner import understood
+from activities.adapters.planning.understanding import understood
 from activities.ports import Follow
 from contracts.acceptance import (
     MAX_CHECKS,

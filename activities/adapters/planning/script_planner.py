@@ -3,12 +3,13 @@
 from dataclasses import dataclass
 
 from activities.adapters.agents.scripted.reading import wish as reading
-from activities.adapters.agents.scripted.reading.specification import wish_of
 from activities.adapters.planning import check_names
+from activities.adapters.planning.script_parts import parts_of
+from activities.adapters.planning.understanding import understood
 from activities.ports import Follow
 from contracts.criteria import MAX_CRITERIA, Criterion
-from contracts.planning import Judge, Plan, PlanRequest
-from contracts.project_spec import ProjectSpec
+from contracts.parts import WorkPart
+from contracts.planning import Judge, PartsRequest, Plan, PlanRequest
 from contracts.wish_words import cut_at_a_word
 
 _MOST_SENTENCE, _MOST_WORDS = 200, 500
@@ -29,18 +30,12 @@ class ScriptPlanner:
         retires = [name for change in wish.changes for name in check_names.taken_back(change, promised)]
         return Plan(spec=request.spec.model_copy(update={"acceptance": criteria}), retires=list(dict.fromkeys(retires)))
 
+    async def divide(self, request: PartsRequest, follow: Follow) -> list[WorkPart]:
+        """See `Planner`."""
+        return parts_of(request.spec)
+
     async def stop(self, judge: Judge) -> None:
         """It never runs for long."""
-
-
-def understood(spec: ProjectSpec) -> reading.Wish:
-    """What the script understands of a spec. Of one that names something that cannot be built it understands nothing:
-    the agent asks about it."""
-    document = spec.model_dump(mode="json") | {"acceptance": []}
-    try:
-        return wish_of(reading.Task(reading.without_directives(spec.description), document), [])
-    except reading.WishError:
-        return reading.Wish()
 
 
 def _clauses(wish: reading.Wish) -> list[reading.Criterion]:

@@ -79,6 +79,9 @@ class ProcessAgentRuntime:
     async def get_ready(self) -> None:
         """Nothing: the programs of agents are on this machine."""
 
+    async def prepare_agent(self, kind: AgentKind) -> None:
+        """Nothing, too."""
+
     async def run_turn(self, request: TurnRequest, follow: Follow, model: ModelTurn | None = None) -> TurnOutcome:
         """Start or adopt the turn and follow it to its end; never a second agent for the same turn.
 
@@ -172,6 +175,7 @@ class ProcessAgentRuntime:
                 "LANG": "C.UTF-8",
                 "TMPDIR": str(home / "tmp"),
                 "ORCHESTRATOR_OUTCOME": str(home / outcome_path(name)),
+                "ORCHESTRATOR_PROFILE": request.profile.value,
             }
         )
         return SupervisedCommand(

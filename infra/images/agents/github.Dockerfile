@@ -4,6 +4,5 @@ ARG PARENT
 FROM $FETCHED AS fetched
 FROM $PARENT
 COPY --from=fetched /opt/gh /opt/gh
-USER 0:0
-RUN ln -s /opt/gh/bin/gh /usr/local/bin/gh
+COPY gh.sh /usr/local/bin/gh
 USER 1000:1000

@@ -31,8 +31,8 @@ async def bench(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
 
 
 OWN = {
-    "PATH", "HOME", "LANG", "TMPDIR", "CLAUDE_CONFIG_DIR", "ORCHESTRATOR_OUTCOME", "ORCHESTRATOR_RUN", "LC_CTYPE",
-    "SCRIPTED_AGENT_RUN_LOG", "HOSTNAME", "PWD", "SHOP_TOKEN",
+    "PATH", "HOME", "LANG", "TMPDIR", "CLAUDE_CONFIG_DIR", "ORCHESTRATOR_OUTCOME", "ORCHESTRATOR_PROFILE",
+    "ORCHESTRATOR_RUN", "LC_CTYPE", "SCRIPTED_AGENT_RUN_LOG", "HOSTNAME", "PWD", "SHOP_TOKEN",
 }  # fmt: skip
 """The names of all that an agent finds in its environment, with one variable of its own."""
 
@@ -186,12 +186,13 @@ async def test_the_agents_variables_reach_it_and_nothing_of_the_platform_does(
     monkeypatch.setenv("ANTHROPIC_API_KEY", "platform-secret")
     await bench.prepare()
     wanted = {"SHOP_TOKEN": 'it\'s $a "token"', "LD_PRELOAD": "/evil.so", "HOME": "/root", "bad name": "x"}
-    looks = ["echo $SHOP_TOKEN", "[ $HOME != /root ]"]
-    done = await bench.turn({"tells": "repr(sorted(os.environ))", "runs": looks}, env_vars=wanted)
+    looks = ["echo $SHOP_TOKEN", "[ $HOME != /root ]", "echo $ORCHESTRATOR_PROFILE"]
+    told = {"tells": "repr(sorted(os.environ))", "runs": looks}
+    done = await bench.turn(told, env_vars={**wanted, "ORCHESTRATOR_PROFILE": "root"}, profile="devops")
     seen = set(ast.literal_eval(bench.said[1]))
     assert "SHOP_TOKEN" in seen
     assert seen <= OWN
-    assert bench.said[2:] == ["0: [hidden]", "0: "]
+    assert bench.said[2:] == ["0: [hidden]", "0: ", "0: devops"]
     assert done.transcript is not None
     assert b"$a" not in await bench.artifacts.read(done.transcript)
 

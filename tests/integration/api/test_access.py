@@ -196,6 +196,13 @@ async def test_internal_routes_are_closed_to_everybody_but_the_platform(api: Api
         ("GET", f"/internal/projects/{mine.project_id}/checks", None),
         ("PUT", f"/internal/projects/{mine.project_id}/checks/proposed/t", {"written_from": "0" * 64}),
         ("POST", f"/internal/projects/{mine.project_id}/checks/proposed/t/keep", {}),
+        ("GET", f"/internal/projects/{mine.project_id}/memory?task_id=t", None),
+        ("POST", f"/internal/projects/{mine.project_id}/memory/failures", {"key": "k", "what": "w"}),
+        (
+            "PUT",
+            f"/internal/projects/{mine.project_id}/memory/published",
+            {"task_id": "t", "commit": "a" * 40, "text": "t"},
+        ),
         ("GET", "/internal/tasks", None),
         ("GET", "/internal/workers", None),
         ("PUT", f"/internal/workers/{mine.worker_id}", agent_worker(1, mine.project_id, seq=99)),
@@ -389,5 +396,8 @@ async def test_an_operator_may_trust_everybody_with_the_machine(tmp_path: Path) 
     async with running_api(tmp_path, runtime="process", trust_processes=True) as api:
         _, member = await api.new_user()
         project_id = await api.new_project(member)
-        started = await api.http.post("/engineering", json=wish(project_id, agent="claude-code"), headers=member)
+        started = await api.http.post("/engineering", json=wish(project_id), headers=member)
         assert started.status_code == 202, started.text
+        refused = await api.http.post("/engineering", json=wish(project_id, agent="claude-code"), headers=member)
+        assert refused.json()["code"] == "CONTAINERS_NEEDED", "its programs are in images, whoever is trusted"
+        assert "DOCKER=install" in refused.json()["detail"]

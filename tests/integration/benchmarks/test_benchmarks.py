@@ -23,7 +23,7 @@ SMALLEST = {
     "flow_overhead": ["--pairs", "1", "--warm-up", "0", "--tuned-bare", "1"],
     "flow_rate": ["--flows", "2", "--at-once", "2"],
     "sleeping_runs": ["--runs", "2", "--steps", "1"],
-    "turn_start": ["--pairs", "1"],
+    "turn_start": ["--pairs", "1", "--agent-pairs", "1"],
 }
 ELSEWHERE = {"main_jobs", "main_job_by_hand", "worker_kill", "chat_acknowledgement"}
 """They need a whole platform: tests/e2e/test_benchmark_of_main_jobs.py, test_main_job_by_hand.py and

@@ -31,6 +31,7 @@ async def test_every_command_answers_and_starts_nothing(harness: BotHarness) -> 
         ("/tasks", "no tasks"),
         ("/status", "Nothing is running"),
         ("/cost", "cost nothing"),
+        ("/memory", "no such project"),
         ("/cancel", "no running tasks"),
         ("/new", "Add a description"),
         ("/language", "Which language"),
@@ -62,6 +63,22 @@ async def test_lists_show_the_persons_own_work_only(harness: BotHarness, role: s
         text = shown.text + "".join(button.text for button in shown.buttons)
         assert "owls" in text, command
         assert "foxes" not in text, command
+
+
+async def test_the_memory_of_ones_own_project_is_shown_as_text(harness: BotHarness) -> None:
+    ira = await harness.member(name="Ira")
+    ira.say("Make a list of hats: name")
+    hats = await harness.started(ira)
+    assert "Nothing yet" in (await harness.replied(ira, "/memory")).text
+    project_id = harness.deliveries(ira)[-1].project_id
+    line = {"key": "k", "what": "Checks were red", "evidence": "E  <b>no & more</b>"}
+    url = f"/internal/projects/{project_id}/memory/failures"
+    assert (await harness.api.http.post(url, json=line, headers=harness.api.platform)).status_code == 204
+    shown = (await harness.replied(ira, "/memory")).text
+    assert "- Checks were red: `E b no & more /b`" in " ".join(shown.split())
+    joe = await harness.member(name="Joe")
+    assert "no such project" in (await harness.replied(joe, f"/memory {project_id}")).text
+    await hats.ends("completed", result={"deployed_url": "http://127.0.0.1:18999"})
 
 
 def with_button(chat: Chat, message: Message, text: str) -> Message | None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,13 +32,28 @@ class RealPlatform:
         self.model.named[name] = Scenario(name=name, steps=tuple(Step.model_validate(step) for step in steps))
         return f"[model:scenario {name}]"
 
+    @property
+    def work(self) -> list[Record]:
+        """Every request of an agent's work, oldest first; no titles and the like, no counts of tokens."""
+        return [one for one in self.model.records.requests if not one.side and not one.path.endswith("/count_tokens")]
+
+    def named(self, name: str) -> tuple[Step, ...]:
+        """The steps of a scenario of `emulators/model/projects`."""
+        return self.model.named[name].steps
+
+    @contextmanager
+    def playing(self, match: str, *steps: Step, key: str | None = None) -> Iterator[None]:
+        """While the block runs, prompts with `match` in them get these steps, whatever directives they hold."""
+        one = Scenario(match=match, key=key, steps=steps)
+        self.model.scenarios.append(one)
+        try:
+            yield
+        finally:
+            self.model.scenarios.remove(one)
+
     def asked(self, mark: str, *, after: int = 0) -> list[Record]:
-        """Requests of the work whose conversation has this text, newer than number `after`; no titles, no counts."""
-        return [
-            one
-            for one in self.model.records.requests
-            if one.number > after and mark in one.body and not one.side and not one.path.endswith("/count_tokens")
-        ]
+        """Requests of the work whose conversation has this text, newer than number `after`."""
+        return [one for one in self.work if one.number > after and mark in one.body]
 
 
 @asynccontextmanager

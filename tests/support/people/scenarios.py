@@ -10,6 +10,7 @@ from runtime import keyring
 from tests.support.outside import Outside, answer, held
 from tests.support.people import scenarios_of_deploy as deploys
 from tests.support.people import scenarios_of_maintenance as background
+from tests.support.people import scenarios_of_parts as of_parts
 from tests.support.people.story import ENTITY, SECOND_ENTITY, Story, below, new_person, stages
 from tests.support.services.forges import lock_of
 from tests.support.stack import Said, Stack
@@ -196,5 +197,6 @@ SCENARIOS: dict[str, Scenario] = {
     "cancel-delivery-in-deploy": cancel_delivery_in_deploy,
     "side-by-side": side_by_side,
     **background.SCENARIOS,
+    **of_parts.SCENARIOS,
     **deploys.SCENARIOS,
 }

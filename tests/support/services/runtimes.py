@@ -55,7 +55,8 @@ ONCE = "cat /proc/sys/kernel/random/uuid"
 AGENT = r"""
 import json, os, subprocess, sys, time
 arguments = sys.argv[1:]
-prompt = json.loads(arguments[arguments.index("-p") + 1])
+raw = arguments[arguments.index("-p") + 1]
+prompt = json.loads(raw[raw.index("{"):])
 resumed = arguments[arguments.index("--resume") + 1] if "--resume" in arguments else None
 home = os.environ["HOME"]
 with open(home + "/runs.log", "a") as log:

@@ -5,15 +5,20 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
+from activities.model_turns import AtLimit
 from activities.ports import Follow
 from contracts.acceptance import AcceptanceCheck, AcceptanceRequest, AcceptanceResult, CheckResult, HttpStep
 from contracts.base import utc_now
 from contracts.criteria import Criterion, Proof
+from contracts.memory import FailureReport, MemoryPublished, MemoryToWrite
+from contracts.models import ModelLimit
+from contracts.parts import WorkPart
 from contracts.planning import (
     CheckWriting,
     Judge,
     KeepChecks,
     KeptCheck,
+    PartsRequest,
     Plan,
     PlanRequest,
     ProjectChecks,
@@ -38,6 +43,19 @@ class PromisingPlatform(FakePlatform):
         self.proposed[task_id] = checks
         return checks
 
+    failures: dict[str, FailureReport] = field(default_factory=dict)
+    memories: list[MemoryPublished] = field(default_factory=list)
+    to_remember: MemoryToWrite = field(default_factory=MemoryToWrite)
+
+    async def memory_to_write(self, project_id: str, task_id: str) -> MemoryToWrite:
+        return self.to_remember
+
+    async def report_failure(self, project_id: str, failure: FailureReport) -> None:
+        self.failures.setdefault(failure.key, failure)
+
+    async def memory_published(self, project_id: str, published: MemoryPublished) -> None:
+        self.memories.append(published)
+
     async def keep_checks(self, project_id: str, task_id: str, kept: KeepChecks) -> None:
         proposed = self.proposed.pop(task_id, None)
         if proposed is None:
@@ -53,17 +71,31 @@ class PromisingPlatform(FakePlatform):
 
 @dataclass
 class FakePlanner:
-    """One criterion for each of `clauses`; the words of the others are left out, as a planner may do."""
+    """One criterion for each of `clauses`; the words of the others are left out, as a planner may do.
+
+    The next of `limits` stops it first.
+    """
 
     clauses: list[str] = field(default_factory=list)
     retires: list[str] = field(default_factory=list)
     asked: list[PlanRequest] = field(default_factory=list)
     stopped: list[Judge] = field(default_factory=list)
+    limits: list[ModelLimit] = field(default_factory=list)
     step: Step = field(default_factory=Step)
+    parts: list[WorkPart] = field(default_factory=list)
+    divided: list[PartsRequest] = field(default_factory=list)
+    dividing: Step = field(default_factory=Step)
+
+    async def divide(self, request: PartsRequest, follow: Follow) -> list[WorkPart]:
+        await self.dividing.pass_through(follow)
+        self.divided.append(request)
+        return self.parts
 
     async def plan(self, request: PlanRequest, follow: Follow) -> Plan:
         await self.step.pass_through(follow)
         self.asked.append(request)
+        if self.limits:
+            raise AtLimit(self.limits.pop(0))
         criteria = [
             Criterion(id=f"p{number}", sentence=f"It has: {words}", words=words)
             for number, words in enumerate(self.clauses, start=1)
@@ -81,9 +113,12 @@ class FakeCheckWriter:
     guesses: bool = False
     """Whether it writes checks before anybody has looked at the service."""
     written: list[CheckWriting] = field(default_factory=list)
+    limits: list[ModelLimit] = field(default_factory=list)
 
     async def write(self, request: CheckWriting, follow: Follow) -> WrittenChecks:
         self.written.append(request)
+        if self.limits:
+            raise AtLimit(self.limits.pop(0))
         if request.api_description is None and not self.guesses:
             return WrittenChecks(needs_description=True)
         clear = [one for one in request.spec.acceptance if "unclear" not in one.words]

@@ -22,7 +22,7 @@ from contracts.maintenance import OpenTask, Tidied
 from contracts.models import ModelBudget, ModelLimit, ModelSpending, ModelTurn, OpenModelTurn, RaiseModelBudget
 from contracts.nouns import DeploymentDTO, DeploymentRecord, PortAllocationDTO, ReleaseHealth
 from contracts.progress import FineEvent, Projection, ProjectionAck
-from contracts.states import ProjectStatus, ReleaseState, TaskState
+from contracts.states import AgentKind, ProjectStatus, ReleaseState, TaskState
 from contracts.steps import (
     AnalysisRequest,
     DeploymentPlan,
@@ -279,7 +279,10 @@ class FakeForge:
     main: str = field(default_factory=lambda: sha("scaffold"))
     scaffold_step: Step = field(default_factory=Step)
     publish_results: list[PublishResult] = field(default_factory=list)
+    published: list[PublishRequest] = field(default_factory=list)
     unknown: set[str] = field(default_factory=set)
+    behind: set[str] = field(default_factory=set)
+    """Commits that do not have what main has got since."""
     read_error: Exception | None = None
 
     async def scaffold(self, message: ScaffolderMessage) -> ScaffoldResult:
@@ -289,6 +292,7 @@ class FakeForge:
 
     async def publish(self, request: PublishRequest) -> PublishResult:
         self.effects["publish"] += 1
+        self.published.append(request)
         if self.publish_results:
             return self.publish_results.pop(0)
         self.main = request.commit
@@ -318,6 +322,9 @@ class FakeMirror:
 
     async def commit_of(self, branch: str) -> str | None:
         return self.forge.main if branch == "main" else None
+
+    async def is_behind_main(self, commit: str) -> bool:
+        return commit in self.forge.behind
 
     async def read_files(self, commit: str | None, paths: list[str]) -> tuple[str, dict[str, str]]:
         return await self.fetch(commit), {}
@@ -384,6 +391,9 @@ class FakeAgentRuntime:
     scripts: list[TurnOutcome | Exception] = field(default_factory=list)
     step: Step = field(default_factory=Step)
     turns: list[TurnRequest] = field(default_factory=list)
+
+    async def prepare_agent(self, kind: AgentKind) -> None:
+        pass
 
     async def get_ready(self) -> None:
         """There is nothing to get."""

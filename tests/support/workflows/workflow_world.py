@@ -19,6 +19,7 @@ from contracts.states import ActorVia, DeployAction, Role
 from runtime.temporal.gateway import Gateway
 from tests.support.eventually import eventually
 from tests.support.workflows.fake_acceptance import FakeAcceptance, FakeCheckWriter, FakePlanner, PromisingPlatform
+from tests.support.workflows.fake_reviewer import FakeReviewer
 from tests.support.workflows.fakes import (
     FakeAgentRuntime,
     FakeForge,
@@ -62,6 +63,7 @@ class World:
     planner: FakePlanner = field(default_factory=FakePlanner)
     check_writer: FakeCheckWriter = field(default_factory=FakeCheckWriter)
     acceptance: FakeAcceptance = field(default_factory=FakeAcceptance)
+    reviewer: FakeReviewer = field(default_factory=FakeReviewer)
 
     def __post_init__(self) -> None:
         self.runtime = FakeAgentRuntime(self.workspaces)
@@ -86,6 +88,7 @@ class World:
             check_writer=self.check_writer,
             acceptance=self.acceptance,
             descriptions=self.acceptance,
+            reviewer=self.reviewer,
         )
 
     def spec(self) -> ProjectSpec:

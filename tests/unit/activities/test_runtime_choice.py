@@ -7,6 +7,8 @@ from typing import Literal
 
 import pytest
 
+from activities.adapters.agents.wrapped import MODEL_PLACE
+from activities.adapters.containers.engine import Bind
 from contracts.errors import ErrorCode, OrchestratorError
 from contracts.names import Queue
 from runtime.runtime_report import RuntimeReport
@@ -78,3 +80,14 @@ def test_a_process_without_agents_asks_no_engine_when_the_server_is_elsewhere(tm
     for settings_, queue in ((elsewhere, Queue.AGENTS), (settings(tmp_path, "docker"), Queue.INFRA)):
         with pytest.raises(OrchestratorError):
             local.choose(settings_, [queue])
+
+
+def test_with_compose_the_models_socket_is_in_the_volume_that_the_engine_knows(tmp_path: Path) -> None:
+    there = settings(tmp_path, "docker").model_copy(update={"model_volume": "codegen-orchestrator-models"})
+    assert local._model_place(there) == Bind("codegen-orchestrator-models", MODEL_PLACE, read_only=True)
+    assert not (tmp_path / "sockets").exists()
+
+
+def test_on_one_machine_the_models_socket_is_in_the_home(tmp_path: Path) -> None:
+    place = local._model_place(settings(tmp_path, "docker"))
+    assert (place.source, place.host_path, place.read_only) == (str(tmp_path / "sockets" / "model"), True, True)

@@ -22,6 +22,7 @@ from contracts import (
     criteria,
     departments,
     maintenance,
+    memory,
     models,
     nouns,
     planning,
@@ -42,7 +43,7 @@ from runtime.settings import Settings
 PUBLIC = {"/health", "/healthz"}
 FOR_EVERY_KEY = {"/whoami"}
 MODULES = (
-    acceptance, planning,
+    acceptance, memory, planning,
     access, agent_workers, artifacts, base, chat, costs, criteria, departments, maintenance, models, nouns, progress,
     project_settings, project_spec, questions, retries, states, steps, subjects, worker_nouns, worker_steps,
 )  # fmt: skip

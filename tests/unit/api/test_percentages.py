@@ -34,6 +34,12 @@ def test_a_delivery_goes_once_from_0_to_100() -> None:
     assert all(later >= earlier for earlier, later in pairwise(shown))
 
 
+def test_parts_share_what_engineering_has_of_a_delivery() -> None:
+    first, second = f"{ENGINEERING}-1of2", f"{ENGINEERING}-2of2"
+    said: list[tuple[str, int | None]] = [(first, 0), (first, 50), (first, 100), (second, 10), (second, 100)]
+    assert reached(DELIVERY, said) == [5, 18, 32, 34, 59]
+
+
 def test_a_task_that_is_watched_alone_has_its_own_number() -> None:
     assert reached(ENGINEERING, [one for one in SAID if one[0] == ENGINEERING])[-1] == 100
     assert reached(DEPLOY, [(DEPLOY, 45), (DEPLOY, 90)]) == [45, 90]

@@ -130,6 +130,18 @@ def test_the_end_names_what_was_not_built_in_the_persons_words(language: Any, ti
     assert title not in views.final(texts(language), screen(), "p", nothing, Stage.COMPLETED).text
 
 
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_what_a_reviewer_says_is_shown_as_text_and_fits(language: Any) -> None:
+    said = "Read by codex: one thing.\n- blocker: app.py:3: <b>a & b</b>\n" + "- remark: x\n" * 400
+    view = views.final(texts(language), screen(), "p", task(TaskState.COMPLETED, result={"review": said}), Stage.DEPLOY)
+    shown = html.parse(view.text)[0]
+    assert "<b>a & b</b>" in shown
+    assert len(shown) < 4096
+    title = html.parse(texts(language)("reviewed", review="x"))[0].split("\n")[0]
+    assert title in shown
+    assert title not in views.final(texts(language), screen(), "p", task(TaskState.COMPLETED), Stage.DEPLOY).text
+
+
 def test_no_two_buttons_of_a_question_say_the_same() -> None:
     long = "A very long choice that goes on and on until nobody reads it any more"
     asked = question(choices=["retry", "retry", "stop", f"{long} one", f"{long} two"])

@@ -101,3 +101,14 @@ def test_help_lists_what_there_is(capsys: pytest.CaptureFixture[str]) -> None:
     assert main([]) == 0
     assert main(["--help"]) == 0
     assert capsys.readouterr().out.count("orchestrator ask") == 2
+
+
+@pytest.mark.parametrize("profile", ["product-owner", "devops"])
+def test_who_changes_no_code_has_no_files_and_clauses_to_report(
+    outcome: Path, profile: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ORCHESTRATOR_PROFILE", profile)
+    with pytest.raises(SystemExit):
+        main(["report", "--done", "A plan", "--file", "a.py"])
+    assert not outcome.exists()
+    assert main(["report", "--done", "A plan"]) == 0

@@ -50,3 +50,11 @@ def test_every_fact_of_a_result_has_a_name_of_its_own_in_words(capsys: pytest.Ca
     show_ending(task(result=known), Output(as_json=False))
     shown = [line.split("  ")[0] for line in capsys.readouterr().out.splitlines()[1:]]
     assert shown == ["Commit", "Summary", "Server IP", "Link of tg_bot"]
+
+
+def test_a_review_stands_on_lines_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
+    said = "Read by codex: 1 objection, 0 remarks.\n- blocker: app.py:3: It logs the password"
+    show_ending(task(result={"review": said, "commit_sha": "abc"}), Output(as_json=False))
+    shown = capsys.readouterr().out
+    assert "Review:\n  Read by codex: 1 objection, 0 remarks.\n  - blocker: app.py:3: It logs the password" in shown
+    assert shown.count("Read by codex") == 1

@@ -30,6 +30,7 @@ ALLOWED = {
     "api/model_proxy/accounts.py": "a usage window ends at a moment that the vendor has told",
     "api/model_proxy/exchange.py": "answered_at, and the moment that a vendor's retry-after names",
     "api/model_proxy/ledger.py": "started_at and ended_at; budgets of a month go by the calendar",
+    "api/memory/queries.py": "edited_at and updated_at",
     "api/models/estimates.py": "estimated_at",
     "api/models/raising.py": "raised_at; the budget of a month goes by the calendar",
     "api/models/spending.py": "the budget of a month goes by the calendar",

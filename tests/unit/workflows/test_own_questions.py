@@ -8,7 +8,7 @@ from bot.texts import LANGUAGES, texts
 from contracts.questions import OwnQuestion, QuestionWording
 from tests.unit.workflows.test_limit_questions import LIMITS
 from workflows import rules
-from workflows.graphs import acceptance_rules
+from workflows.graphs import acceptance_rules, review_rules
 
 STATES: dict[OwnQuestion, dict[str, Any]] = {
     OwnQuestion.MAIN_MOVED: {"publish_status": "conflict", "conflict": ["a.py", "b.py"]},
@@ -23,8 +23,12 @@ STATES: dict[OwnQuestion, dict[str, Any]] = {
 
 _MISSED = {"unmet": ["Books have a title"], "acceptance": "binding", "evidence": "404", "round": 2}
 _PLANNED = {"spec": {"acceptance": [{"id": "c1", "sentence": "Books"}]}, "ignored": ["nice"], "taken_back": ["Shops"]}
+_READ = {"commit": "a" * 40, "agent": "codex", "findings": [{"severity": "blocker", "text": "It logs passwords"}]}
+_UNREAD = {"commit": "a" * 40, "agent": "codex", "problem": "the budget is spent"}
 ABOUT_THE_WISH: dict[OwnQuestion, QuestionWording | None] = {
     OwnQuestion.UNMET: acceptance_rules.question(_MISSED)[2],
+    OwnQuestion.OBJECTIONS: review_rules.question({"reviewed": _READ})[2],
+    OwnQuestion.NOT_REVIEWED: review_rules.question({"reviewed": _UNREAD})[2],
     OwnQuestion.APPROVE_PLAN: QuestionWording.model_validate(acceptance_rules.approval(_PLANNED)["wording"]),
 }
 

@@ -30,7 +30,7 @@ from contracts.agent_workers import (
 )
 from contracts.errors import ErrorCode, OrchestratorError
 from contracts.names import QueryName, Queue, UpdateName, WorkflowName
-from contracts.states import AgentKind
+from contracts.states import AgentKind, AgentProfile
 from tests.support.eventually import eventually
 from tests.support.patience import within
 from tests.support.workflows.fakes import Step
@@ -138,6 +138,15 @@ async def test_an_agent_works_in_a_plain_folder_and_nothing_is_pushed(world: Wor
     assert world.workspaces.files["notes/a.md"] == "text"
     assert not world.workspaces.push_step.started.is_set()
     assert world.workspaces.removed == [worker]
+
+
+async def test_each_turn_has_the_capabilities_and_the_profile_of_its_agent_worker(world: World) -> None:
+    config = WorkerConfig(name="notes", agent=AgentKind.SCRIPTED, capabilities=["github"], profile=AgentProfile.DEVOPS)
+    worker, handle = await started(world, config=config)
+    await told(world, worker)
+    [turn] = world.runtime.turns
+    assert (turn.capabilities, turn.profile) == (["github"], AgentProfile.DEVOPS)
+    await deleted(world, worker, handle)
 
 
 @pytest.mark.parametrize("context", [{}, CLONE], ids=["folder", "clone"])

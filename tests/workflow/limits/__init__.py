@@ -1,0 +1,1 @@
+"""Budgets, usage windows and outages of models, and going on after a failure."""

@@ -36,7 +36,9 @@ async def completed(world: World, message: EngineeringMessage) -> None:
 
 async def test_green_tests_and_the_commit_stay_done_when_publishing_failed(world: World) -> None:
     message = world.engineering()
-    world.forge.publish_results = [PublishResult.model_construct(status="published", commit="no commit")]
+    world.forge.publish_results = [
+        PublishResult.model_construct(status="published", commit=sha("published"), files_changed=[7])
+    ]
     await failed(world, message)
     scaffolds = world.forge.effects["scaffold"]
     await completed(world, going_on(world, message))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from contracts.agent_capabilities import BUILT_IN, unknown
 from contracts.errors import ErrorCode, OrchestratorError
 from contracts.states import AgentKind
 
@@ -74,13 +75,18 @@ class Capability:
     packages: tuple[str, ...] = ()
     dockerfile: str = ""
     requirements: str = ""
+    program: str = ""
+    """A script of ours that stands before its program."""
 
 
-BUILT_IN = frozenset({"git", "make", "node", "python"})
-"""Capabilities that every agent has."""
 CAPABILITIES: Mapping[str, Capability] = {
-    # Reading GitHub goes through the platform: there is no credential here, and no way out of its own.
-    "github": Capability("gh --version | grep -qF 2.102.0", dockerfile="github", requirements="gh-requirements.txt"),
+    # There is no credential here; what it reads, it reads through the gateway of its project.
+    "github": Capability(
+        "gh --version | grep -qF 2.102.0\n! gh repo view",
+        dockerfile="github",
+        requirements="gh-requirements.txt",
+        program="gh.sh",
+    ),
     "browser": Capability("chromium --version", packages=("chromium", "fonts-dejavu-core")),
     "postgresql": Capability("psql --version", packages=("postgresql-client",)),
 }
@@ -88,10 +94,6 @@ CAPABILITIES: Mapping[str, Capability] = {
 
 def chosen_capabilities(names: list[str] | tuple[str, ...]) -> list[str]:
     """Those that need a layer, each once, in the order of the layers. Raises INVALID_INPUT for an unknown one."""
-    if unknown := sorted(set(names) - BUILT_IN - set(CAPABILITIES)):
-        known = ", ".join(sorted(BUILT_IN | set(CAPABILITIES)))
-        raise OrchestratorError(
-            ErrorCode.INVALID_INPUT,
-            f"The capability {unknown[0][:100]} is not known. Agents can have: {known}.",
-        )
+    if (problem := unknown(list(names))) is not None:
+        raise OrchestratorError(ErrorCode.INVALID_INPUT, problem)
     return sorted(set(names) - BUILT_IN)

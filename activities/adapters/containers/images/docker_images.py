@@ -50,13 +50,11 @@ class DockerImages:
         return await self._builder.ensure(await asyncio.to_thread(recipes.browser_layers))
 
     async def agent(self, kind: AgentKind, capabilities: Sequence[str] = ()) -> str:
-        """The image of an agent with these capabilities; the scripted agent's is that of tests.
+        """The image of an agent with these capabilities; the scripted agent's stands on that of tests.
 
         Raises INVALID_INPUT for an agent without an image, and for a capability that is not known.
         """
-        if kind is AgentKind.SCRIPTED:
-            return await self.worker()
-        if kind not in AGENT_PROGRAMS:
+        if kind is not AgentKind.SCRIPTED and kind not in AGENT_PROGRAMS:
             raise OrchestratorError(ErrorCode.INVALID_INPUT, f"There is no image for the agent {kind.value}.")
         return await self._builder.ensure(await asyncio.to_thread(recipes.agent_layers, kind, list(capabilities)))
 

@@ -34,6 +34,11 @@ _REMEMBERED_S = 600.0
 _MAX_EVIDENCE = 3_000
 _NO_PACKAGE = re.compile(r"Unable to locate package|has no installation candidate|Version '.*' for '.*' was not found|"
                          r"held broken packages|unmet dependencies")  # fmt: skip
+_SERVICES: dict[str, tuple[str, dict[str, str]]] = {
+    "postgresql": ("postgresql", {"TEST_POSTGRESQL_URL": "postgresql://worker@127.0.0.1:5432/postgres"}),
+    "redis": ("redis-server redis-tools", {"TEST_REDIS_URL": "redis://127.0.0.1:6379/0"}),
+}
+"""Of each service: packages of Debian, and variables with which programs find it."""
 _STEP = "environment step "
 _TOLD_TO_END, _MADE_TO_END = 124, 137
 
@@ -122,6 +127,8 @@ def _package_layers(environment: Environment) -> list[Layer]:
         arguments = {"PACKAGES": " ".join(sorted(set(declared.packages)))}
         dockerfile = text_of("agents/apt.Dockerfile")
         layers.append(Layer("environment-debian", dockerfile, "true", arguments=arguments, keep=_KEPT))
+    if declared.services:
+        layers.append(_services(sorted(set(declared.services))))
     if declared.python:
         layers.append(_python(declared.python))
     if environment.files:
@@ -129,6 +136,20 @@ def _package_layers(environment: Environment) -> list[Layer]:
         dockerfile = text_of("agents/environment-files.Dockerfile")
         layers.append(Layer("environment-files", dockerfile, "true", copies, keep=_KEPT))
     return layers
+
+
+def _services(names: list[str]) -> Layer:
+    """The launcher of every run starts what the image's variable names; the smoke test has started it once."""
+    told = " ".join(names)
+    variables = "".join(f"ENV {name}={value}\n" for service in names for name, value in _SERVICES[service][1].items())
+    return Layer(
+        "environment-services",
+        f'{text_of("agents/environment-services.Dockerfile")}ENV ORCHESTRATOR_SERVICES="{told}"\n{variables}',
+        f"services-start {told}",
+        {"services-start.sh": (text_of("agents/services-start.sh").encode(), 0o755)},
+        arguments={"PACKAGES": " ".join(_SERVICES[service][0] for service in names)},
+        keep=_KEPT,
+    )
 
 
 def _python(requirements: list[str]) -> Layer:

@@ -70,10 +70,11 @@ def browser_layers() -> list[Layer]:
 def agent_layers(kind: AgentKind, capabilities: list[str] | tuple[str, ...] = ()) -> list[Layer]:
     """What is large and seldom changes comes first. Raises INVALID_INPUT for a capability that is not known."""
     chosen = chosen_capabilities(capabilities)
-    layers = [_base(), _agent(kind, AGENT_PROGRAMS[kind])]
+    scripted = kind is AgentKind.SCRIPTED
+    layers = worker_layers() if scripted else [_base(), _agent(kind, AGENT_PROGRAMS[kind])]
     for number, name in enumerate(chosen, start=1):
         layers.append(_capability(".".join([kind.value, *chosen[:number]]), name))
-    return [*layers, _programs(".".join([kind.value, *chosen, "ready"]))]
+    return layers if scripted else [*layers, _programs(".".join([kind.value, *chosen, "ready"]))]
 
 
 def _base() -> Layer:
@@ -123,6 +124,7 @@ def _capability(slot: str, name: str) -> Layer:
     files: dict[str, Source] = {
         row.requirements: (_AGENTS / row.requirements, 0o644),
         "pip_settings.py": (Path(pip_settings.__file__), 0o644),
+        row.program: (_AGENTS / row.program, 0o755),
     }
     dockerfile, fetch = (
         text_of(f"agents/{row.dockerfile}.Dockerfile"),

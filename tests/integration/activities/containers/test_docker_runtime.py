@@ -289,27 +289,6 @@ async def test_an_image_is_built_and_tried_before_it_has_its_tag(
     docker("rmi", *(f"{docker_images.REPOSITORY}:{tag}" for tag in drafts))
 
 
-@pytest.mark.deep
-async def test_tests_run_in_the_environment_that_the_project_declares(bench: Bench) -> None:
-    program = "printf '#!/bin/sh\\necho from-%s\\n' environment > /opt/environment/bin/greet"
-    declared = json.dumps({"setup": [program, "chmod +x /opt/environment/bin/greet"]})
-    files = {"Makefile": MAKEFILE.format("greet; echo '= 1 passed ='"), ".orchestrator/environment.yaml": declared}
-    result = await bench.verify(bench.verification(files))
-    assert result.passed, result.evidence
-    assert result.report is not None
-    assert b"from-environment" in await bench.artifacts.read(result.report)
-
-
-@pytest.mark.deep
-async def test_an_environment_that_cannot_be_set_up_is_evidence_for_the_agent(bench: Bench) -> None:
-    declared = json.dumps({"setup": ["true", "echo no such tool >&2; exit 4"]})
-    files = {"Makefile": MAKEFILE.format("true"), ".orchestrator/environment.yaml": declared}
-    result = await bench.verify(bench.verification(files))
-    assert (result.passed, result.failure_class) == (False, "code")
-    assert "step 2 of setup ended with exit code 4" in result.evidence
-    assert "no such tool" in result.evidence
-
-
 async def test_tests_whose_output_the_engine_lost_are_run_once_more(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:

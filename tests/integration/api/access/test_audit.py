@@ -29,6 +29,9 @@ UNAUDITED = {
     # What such a task has proposed to promise, and has kept: a person's dropping of it is in the trail.
     ("PUT", "/internal/projects/{project_id}/checks/proposed/{task_id}"),
     ("POST", "/internal/projects/{project_id}/checks/proposed/{task_id}/keep"),
+    # What such a task has found in the repository, and what has failed: a person's edit is in the trail.
+    ("PUT", "/internal/projects/{project_id}/memory/published"),
+    ("POST", "/internal/projects/{project_id}/memory/failures"),
     # What the bot remembers of its messages.
     ("PUT", "/chat/screens/{screen_id}"), ("PATCH", "/chat/screens/{screen_id}"), ("PUT", "/chat/updates/{update_id}"),
     ("PUT", "/whoami/language"),

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.integration.api.models.conftest import ModelWorld, Turn
-from tests.support.api import Headers
+from tests.support.api import Headers, projection
 from tests.support.vendor import Answer, message_events, response_events
 
 
@@ -111,6 +111,37 @@ async def test_a_task_is_estimated_by_earlier_ones_and_its_error_is_shown(models
     assert (line["cost_usd"], line["estimated_usd"]) == (pytest.approx(0.018), pytest.approx(0.012))
 
 
+async def test_a_task_shows_what_it_and_the_work_below_it_have_cost_and_how_wrong_the_price_was(
+    models: ModelWorld,
+) -> None:
+    _, owner = await models.api.new_user()
+    mine = await models.api.new_project(owner)
+    for requests in (2, 2, 2):
+        await spend(models, mine, requests, agent="codex")
+    # what has only planned is no measure for what building costs
+    await spend(models, mine, 9, agent="codex", role="planner", task_id="dlv-planned")
+    top, parts = "dlv-c057", [f"eng-c057-{number}of2" for number in (1, 2)]
+    for seq, task_id in enumerate([top, *parts], start=1):
+        kind = "delivery" if task_id == top else "engineering"
+        above = {} if task_id == top else {"parent_task_id": top}
+        workflow_id = f"{kind}/{task_id}"
+        told = projection(task_id, mine, seq=seq, state="running", kind=kind, workflow_id=workflow_id, **above)
+        reply = await models.api.http.put("/internal/projections", json=told, headers=models.api.platform)
+        assert reply.status_code == 200, reply.text
+    shown = await models.api.http.get(f"/tasks/{top}", headers=owner)
+    assert shown.json()["cost"] is None, "no model works for it"
+    for task_id, requests in zip(parts, (1, 3), strict=True):
+        body = {"task_id": task_id, "project_id": mine, "agent": "codex"}
+        await models.api.http.post("/internal/cost-estimates", json=body, headers=models.api.platform)
+        await spend(models, mine, requests, agent="codex", task_id=task_id)
+    tree = (await models.api.http.get(f"/tasks/{top}/tree", headers=owner)).json()
+    found = {one["id"]: one["cost"] for one in (tree["task"], *tree["below"])}
+    assert (found[top]["cost_usd"], found[top]["expected_usd"]) == (pytest.approx(0.024), pytest.approx(0.024))
+    second = found[parts[1]]
+    assert (second["cost_usd"], second["expected_usd"]) == (pytest.approx(0.018), pytest.approx(0.012))
+    assert second["earlier_tasks"] == 4
+
+
 async def test_a_key_in_the_vault_is_used_by_the_proxy_and_read_by_nobody(models: ModelWorld) -> None:
     name, key = "ANTHROPIC_API_KEY", "sk-ant-a-key-from-the-vault"
     _, person = await models.api.new_user()
@@ -156,7 +187,8 @@ async def test_programs_of_the_machine_hear_whether_the_vendors_take_the_keys(mo
     assert plain["accounts"]["anthropic"] == {"key": True, "base_url": models.vendor.url, "limit": None}
     assert models.vendor.asked == []
     checked = (await models.http.get("/health", params={"check": "1"})).json()
-    assert {name: told["checked"] for name, told in checked["accounts"].items()} == {"anthropic": "ok", "openai": "ok"}
+    verdicts = {name: told["check"]["verdict"] for name, told in checked["accounts"].items()}
+    assert verdicts == {"anthropic": "taken", "openai": "taken"}
     assert [asked.path for asked in models.vendor.asked] == ["/v1/models", "/v1/models"]
     await models.http.get("/health", params={"check": "1"})
     assert len(models.vendor.asked) == 2

@@ -296,3 +296,18 @@ async def test_to_count_tokens_is_free_and_no_row(models: ModelWorld) -> None:
     reply = await models.http.post("/v1/messages/count_tokens", json={"model": "claude-opus-5-5"}, headers=turn.headers)
     assert (reply.status_code, reply.json()) == (200, {"input_tokens": 12})
     assert (await turn.spending())["requests"] == 0
+
+
+async def test_a_reviewer_that_is_another_agent_is_not_given_the_model_of_the_first(models: ModelWorld) -> None:
+    await models.set("agent", "claude-code")
+    await models.set("model", "claude-opus-5-5")
+    expected = {
+        ("claude-code", None): "claude-opus-5-5",
+        ("codex", None): None,
+        ("codex", "gpt-6.2-sol"): "gpt-6.2-sol",
+    }
+    for (agent, model), given in expected.items():
+        turn = await models.turn(agent=agent, role="reviewer", model=model)
+        assert turn.opened["model"] == given
+    developer = await models.turn(agent="codex")
+    assert developer.opened["model"] == "claude-opus-5-5"

@@ -87,7 +87,11 @@ async def test_a_kill_in_a_stream_counts_once_and_the_next_process_goes_on(model
         after = await spent(turn)
         assert (after["open_requests"], after["unknown_requests"]) == (0, 1)
         assert after["cost_usd"] == before["cost_usd"] > 0.006
+        assert (after["limit"]["kind"], after["limit"]["account"]) == ("outage", "anthropic"), (
+            "the turn can be repeated"
+        )
         assert (await ask(http, turn)).status_code == 200
+        assert (await spent(turn))["limit"] is None
         assert (await http.get("/health")).json() == {"status": "ok"}, "containers hear of no account"
     states = sorted(row["state"] for row in await models.requests(turn))
     assert states == ["answered", "answered", "lost"]

@@ -248,3 +248,14 @@ async def test_no_state_outlives_its_workflow_and_a_word_of_the_workflow_wins(ap
         assert worker not in [one.told.worker_id for one in await client.open_workers()]
     assert await told(api, worker, 3, user_id=user_id, state="idle")
     assert (await seen(api, worker, person))["state"] == "lost"
+
+
+async def test_capabilities_and_profile_reach_its_workflow_and_an_unknown_one_is_refused(api: Api) -> None:
+    _, person = await api.new_user()
+    await made(api, person, capabilities=["github", "git"], profile="devops")
+    config = api.gateway.workers[-1].config
+    assert (config.capabilities, config.profile) == (["github", "git"], "devops")
+    body = {"worker_id": worker_id(), "name": "helper", "capabilities": ["docker"]}
+    refused = await api.http.post("/workers", json=body, headers=person)
+    assert refused.status_code == 422, refused.text
+    assert "browser, curl, git, github" in refused.text

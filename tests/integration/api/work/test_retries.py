@@ -130,6 +130,58 @@ async def test_what_is_on_main_is_only_deployed(api: Api) -> None:
     assert (done["published"], done["commit"]) == (True, COMMIT)
 
 
+async def test_of_a_work_in_parts_the_plan_is_kept_and_what_each_part_has_finished(api: Api) -> None:
+    _, owner = await api.new_user()
+    ended = Ended(api, owner, await api.new_project(owner))
+    await ended.started("1. Books: title. 2. Clubs: name. 3. Readers: name")
+    assert ended.message.in_parts
+    first, second = (ids.part_task_id(ended.task_id, number, 3) for number in (1, 2))
+    plan = [
+        {"number": 1, "title": "Books", "words": "Books: title.", "state": "completed", "task_id": first},
+        {"number": 2, "title": "Clubs", "words": "Clubs: name.", "state": "failed", "task_id": second},
+        {
+            "number": 3,
+            "title": "Readers",
+            "words": "Readers: name",
+            "after": [2],
+            "state": "blocked",
+            "blocked_by": [2],
+        },
+    ]
+    await ended.project(ended.task_id, "failed", parts=plan)
+    await ended.project(first, "completed", parent_task_id=ended.task_id, result={"commit_sha": COMMIT, "branch": "b"})
+    await ended.project(second, "failed", parent_task_id=ended.task_id, result=KEPT)
+    shown = await api.http.get(f"/tasks/{ended.task_id}", headers=owner)
+    assert [(one["state"], one["blocked_by"]) for one in shown.json()["parts"]] == [
+        ("completed", []), ("failed", []), ("blocked", [2]),
+    ]  # fmt: skip
+    await ended.retry(second, advice="Use a fixture.")
+    message = api.gateway.started[-1]
+    assert isinstance(message, DeliveryMessage)
+    assert [(part.number, part.words, part.after) for part in message.parts] == [
+        (1, "Books: title.", []), (2, "Clubs: name.", []), (3, "Readers: name", [2]),
+    ]  # fmt: skip
+    assert message.done is None
+    assert [(one.number, one.done.task_id, one.done.published, one.done.tested) for one in message.parts_done] == [
+        (1, first, True, True), (2, second, False, True),
+    ]  # fmt: skip
+
+
+async def test_parts_that_are_done_are_told_in_the_order_in_which_main_got_them(api: Api) -> None:
+    """Else a retry of the deploy alone would put an older commit online."""
+    _, owner = await api.new_user()
+    ended = Ended(api, owner, await api.new_project(owner))
+    await ended.started("1. Books: title. 2. Clubs: name")
+    parts = [ids.part_task_id(ended.task_id, number, 2) for number in (1, 2)]
+    plan = [{"number": n, "title": "t", "words": "w", "task_id": one} for n, one in enumerate(parts, start=1)]
+    await ended.project(ended.task_id, "failed", parts=plan)
+    for task_id in reversed(parts):
+        result = {"commit_sha": COMMIT, "branch": "b"}
+        await ended.project(task_id, "completed", parent_task_id=ended.task_id, result=result)
+    await ended.retry()
+    assert [one.number for one in api.gateway.started[-1].parts_done] == [2, 1]
+
+
 async def test_strangers_learn_nothing(api: Api, ended: Ended) -> None:
     _, stranger = await api.new_user()
     started = len(api.gateway.started)

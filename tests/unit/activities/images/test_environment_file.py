@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -12,7 +13,7 @@ import pytest
 from activities.adapters.containers.engine import ContainerSpec, ContainerState
 from activities.adapters.containers.images import DockerImages, ProjectImage, files_in
 from activities.adapters.containers.images.builder import ImageBuilder
-from activities.adapters.containers.images.environments import EnvironmentBuilder, script_of
+from activities.adapters.containers.images.environments import EnvironmentBuilder, _package_layers, script_of
 from activities.adapters.packages.environment_file import (
     ENVIRONMENT_FILE,
     MAX_FILE,
@@ -22,6 +23,7 @@ from activities.adapters.packages.environment_file import (
     read_environment,
 )
 from contracts.errors import ErrorClass, ErrorCode, OrchestratorError
+from infra.engine_proxy.names import CONTAINER
 
 GOOD = """
 packages: [libpq5, "ffmpeg=7:5.1"]
@@ -85,9 +87,18 @@ def test_what_it_may_not_say_fails_the_environment_and_nothing_else(text: str) -
     assert ENVIRONMENT_FILE in caught.value.details["evidence"]
 
 
-def test_services_are_refused_with_what_to_do_instead() -> None:
-    with pytest.raises(OrchestratorError, match="cannot be started beside an agent yet"):
-        parsed_environment(b"services: [postgresql]")
+def test_a_service_that_is_not_known_is_refused_with_those_that_are() -> None:
+    with pytest.raises(OrchestratorError, match="Input should be 'postgresql' or 'redis'"):
+        parsed_environment(b"services: [mongodb]")
+
+
+def test_services_are_a_layer_that_the_launcher_knows_by_its_variable() -> None:
+    declared = Environment(parsed_environment(b"services: [redis, postgresql, redis]"))
+    assert not declared.is_empty
+    [layer] = _package_layers(declared)
+    assert 'ENV ORCHESTRATOR_SERVICES="postgresql redis"' in layer.dockerfile
+    assert layer.smoke == "services-start postgresql redis"
+    assert re.fullmatch(CONTAINER, f"{layer.tag('parent')}-0123abcd-draft-smoke".replace(":", "-"))
 
 
 def test_bytes_that_are_no_text_are_named_as_such() -> None:

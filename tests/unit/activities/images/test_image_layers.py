@@ -21,6 +21,7 @@ from activities.adapters.containers.images.builder import ImageBuilder
 from activities.adapters.containers.images.layers import REPOSITORY, Layer, tags_of
 from activities.adapters.containers.images.thin_wheel import thin_wheel
 from activities.adapters.packages.npm_access import npmrc_lines
+from contracts.agent_capabilities import LAYERED
 from contracts.errors import ErrorCode, OrchestratorError
 from contracts.states import AgentKind
 from infra.engine_proxy.names import CONTAINER, TAG
@@ -77,7 +78,14 @@ def test_capabilities_are_chosen_once_and_an_unknown_one_is_refused_with_the_lis
     with pytest.raises(OrchestratorError) as caught:
         chosen_capabilities(["kubernetes"])
     assert caught.value.code is ErrorCode.INVALID_INPUT
-    assert "browser, git, github" in caught.value.message
+    assert "browser, curl, git, github" in caught.value.message
+    assert set(CAPABILITIES) == LAYERED, "what the API takes is what images have"
+
+
+def test_the_scripted_agent_has_capabilities_on_the_image_of_tests() -> None:
+    layers = recipes.agent_layers(AgentKind.SCRIPTED, ["postgresql", "git"])
+    assert [layer.name for layer in layers] == ["worker", "scripted.postgresql"]
+    assert recipes.agent_layers(AgentKind.SCRIPTED) == recipes.worker_layers()
 
 
 def test_the_sdk_in_the_image_is_the_one_that_is_locked() -> None:

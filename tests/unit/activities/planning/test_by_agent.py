@@ -2,13 +2,20 @@
 
 import json
 from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any, cast
+
+import pytest
 
 from activities.adapters.planning.by_agent import by_agent
 from activities.adapters.planning.judging_turns import JudgingTurns
+from activities.adapters.planning.kept_answers import KeptAnswers
+from activities.model_turns import AtLimit
 from activities.ports import Follow
 from contracts.agent_workers import TurnOutcome
 from contracts.criteria import Criterion
+from contracts.errors import ErrorCode, OrchestratorError
 from contracts.models import ModelLimit, ModelSpending, ModelTurn, OpenModelTurn
 from contracts.planning import CheckWriting, Judge, PlanRequest, Promise
 from contracts.project_spec import ProjectSpec
@@ -17,6 +24,7 @@ from contracts.steps import TurnRequest, WorkspaceFile, WorkspaceRequest
 from tests.unit.activities.planning import FOLLOW, JUDGE
 
 MODEL = Judge(task_id="t1", project_id="p", agent=AgentKind.CLAUDE_CODE)
+SPENT = ModelLimit(kind="budget", message="Nothing is left.")
 WISH = "Recipes with photos. Never show them to strangers."
 CHECK = {
     "id": "c", "criterion_id": "p1", "title": "t", "steps": [{"kind": "http", "path": "/", "expect": {"status": 200}}]
@@ -30,6 +38,9 @@ class Outside:
     documents: list[Any] = field(default_factory=list)
     last_status: int | None = 200
     refused: ModelLimit | None = None
+    limit: ModelLimit | None = None
+    lost: bool = False
+    ended: list[str] = field(default_factory=list)
     opened: list[OpenModelTurn] = field(default_factory=list)
     turns: list[TurnRequest] = field(default_factory=list)
     files: dict[str, str] = field(default_factory=dict)
@@ -53,10 +64,15 @@ class Outside:
         return ModelTurn(token="omt-1", refused=self.refused)
 
     async def end_model_turn(self, worker_id: str, turn: int) -> ModelSpending:
-        return ModelSpending(last_status=self.last_status)
+        self.ended.append(f"{worker_id}/{turn}")
+        return ModelSpending(last_status=self.last_status, limit=self.refused or self.limit)
 
     async def run_turn(self, request: TurnRequest, follow: Follow, model: ModelTurn | None = None) -> TurnOutcome:
         self.turns.append(request)
+        if self.lost:
+            raise OrchestratorError(ErrorCode.AGENT_LOST, "Killed from outside.")
+        if model is not None and model.refused is not None:
+            return TurnOutcome(status="failed", turn=request.turn, limit=model.refused)
         document = self.documents.pop(0)
         text = document if isinstance(document, str) else json.dumps(document)
         return TurnOutcome(status="done", turn=request.turn, document=text)
@@ -65,8 +81,13 @@ class Outside:
         self.stopped.append(f"{request.worker_id}/{request.turn}")
 
 
-def judges(outside: Outside) -> Any:
-    return by_agent(JudgingTurns(*(cast(Any, outside),) * 3))
+def judges(outside: Outside, kept: Path | None = None) -> Any:
+    return by_agent(turns(outside, kept))
+
+
+def turns(outside: Outside, kept: Path | None = None) -> JudgingTurns:
+    """Without `kept` nothing is remembered from one call to the next."""
+    return JudgingTurns(*(cast(Any, outside),) * 3, KeptAnswers(kept or Path(mkdtemp())))
 
 
 def spec(*criteria: str) -> ProjectSpec:
@@ -93,12 +114,74 @@ async def test_the_plan_of_an_agent_is_its_criteria_and_what_it_may_take_back() 
 
 
 async def test_without_a_usable_answer_the_script_plans() -> None:
-    limit = ModelLimit(kind="budget")
-    for outside in (Outside(["no json"]), Outside([[]]), Outside([{"criteria": {}}]), Outside(refused=limit),
-                    Outside([{"criteria": [{"sentence": "x"}]}], last_status=529)):  # fmt: skip
+    for outside in (Outside(["no json"]), Outside([[]]), Outside([{"criteria": {}}]),
+                    Outside([{"criteria": [{"sentence": "x"}]}], last_status=400)):  # fmt: skip
         planner, _ = judges(outside)
         plan = await planner.plan(PlanRequest(judge=MODEL, spec=spec()), FOLLOW)
         assert [one.words for one in plan.spec.acceptance] == ["Recipes with photos", "Never show them to strangers"]
+
+
+@pytest.mark.parametrize("limited", [{"refused": SPENT}, {"limit": SPENT, "last_status": 429}], ids=["before", "in it"])
+async def test_a_limit_of_the_model_is_said_and_nobody_plans_instead(limited: dict[str, Any]) -> None:
+    outside = Outside([""], **limited)
+    planner, writer = judges(outside)
+    with pytest.raises(AtLimit) as planning:
+        await planner.plan(PlanRequest(judge=MODEL, spec=spec()), FOLLOW)
+    outside.documents = [""]
+    with pytest.raises(AtLimit):
+        await writer.write(CheckWriting(judge=MODEL, spec=spec("x"), api_description="{}"), FOLLOW)
+    assert planning.value.limit == SPENT
+    assert outside.removed == [], "the next attempt works in the same folder"
+
+
+async def test_each_attempt_has_turns_of_its_own_and_the_model_that_was_chosen() -> None:
+    outside = Outside([{"criteria": [{"sentence": "x"}]}])
+    planner, _ = judges(outside)
+    again = MODEL.model_copy(update={"attempt": 2, "model": "claude-haiku-5"})
+    await planner.plan(PlanRequest(judge=again, spec=spec()), FOLLOW)
+    assert [(one.turn, one.model) for one in outside.opened] == [(2001, "claude-haiku-5")]
+    assert [(one.turn, one.request_id) for one in outside.turns] == [(2001, "t1-planner/turn/2001")]
+    await planner.stop(again)
+    assert outside.stopped == ["t1-planner/2001"]
+
+
+async def test_a_nearly_spent_budget_stops_no_plan() -> None:
+    nearly = SPENT.model_copy(update={"warning": True})
+    planner, _ = judges(Outside([{"criteria": [{"sentence": "x"}]}], limit=nearly))
+    assert (await planner.plan(PlanRequest(judge=MODEL, spec=spec()), FOLLOW)).spec.acceptance[0].sentence == "x"
+
+
+async def test_a_turn_that_is_lost_or_stopped_has_no_token_any_more() -> None:
+    outside = Outside(lost=True)
+    planner, _ = judges(outside)
+    with pytest.raises(OrchestratorError, match="Killed from outside"):
+        await planner.plan(PlanRequest(judge=MODEL, spec=spec()), FOLLOW)
+    await planner.stop(MODEL)
+    assert outside.ended == ["t1-planner/1", "t1-planner/1"]
+
+
+async def test_an_answer_that_was_paid_for_is_kept_whatever_became_of_the_step(tmp_path: Path) -> None:
+    """Its worker was killed when the folder was gone, and nothing was recorded yet."""
+    outside = Outside([{"criteria": [{"sentence": "A recipe has a photo."}]}])
+    request = PlanRequest(judge=MODEL, spec=spec())
+    first = await judges(outside, tmp_path)[0].plan(request, FOLLOW)
+    again = await judges(outside, tmp_path)[0].plan(request, FOLLOW)
+    assert (again, len(outside.turns), len(outside.opened)) == (first, 1, 1)
+
+
+async def test_what_is_asked_otherwise_is_asked_and_a_refusal_is_not_kept(tmp_path: Path) -> None:
+    outside = Outside([{"checks": [CHECK]}, {"checks": [CHECK]}, {"criteria": [{"sentence": "x"}]}])
+    _, writer = judges(outside, tmp_path)
+    writing = CheckWriting(judge=MODEL, spec=spec("photos"), api_description="{}")
+    await writer.write(writing, FOLLOW)
+    await writer.write(writing.model_copy(update={"api_description": '{"paths": {}}'}), FOLLOW)
+    assert len(outside.turns) == 2
+    outside.refused = SPENT
+    with pytest.raises(AtLimit):
+        await judges(outside, tmp_path)[0].plan(PlanRequest(judge=MODEL, spec=spec()), FOLLOW)
+    outside.refused = None
+    plan = await judges(outside, tmp_path)[0].plan(PlanRequest(judge=MODEL, spec=spec()), FOLLOW)
+    assert [one.sentence for one in plan.spec.acceptance] == ["x"]
 
 
 async def test_the_script_takes_no_turn() -> None:

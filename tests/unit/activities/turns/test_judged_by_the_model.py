@@ -53,3 +53,14 @@ def test_a_warning_fails_nothing() -> None:
 def test_a_turn_that_was_never_started_keeps_why() -> None:
     judged = judged_by_the_model(outcome("failed", limit=WINDOW), ModelSpending(), refused=True)
     assert (judged.status, judged.limit, judged.cost_usd) == ("failed", WINDOW, 0.01)
+
+
+def test_a_failed_turn_whose_answer_never_ended_was_stopped_by_an_outage() -> None:
+    judged = judged_by_the_model(outcome("failed"), ModelSpending(requests=1, open_requests=1))
+    assert judged.limit is not None
+    assert (judged.status, judged.limit.kind) == ("failed", "outage")
+
+
+def test_an_answer_that_never_ended_says_nothing_of_a_turn_that_is_done() -> None:
+    judged = judged_by_the_model(outcome(), ModelSpending(requests=2, open_requests=1, last_status=200))
+    assert (judged.status, judged.limit) == ("done", None)

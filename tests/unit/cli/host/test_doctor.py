@@ -10,6 +10,7 @@ import pytest
 
 from cli.host import doctor, runtime_facts
 from cli.host.parts import Parts
+from contracts.states import AgentKind
 from runtime.disks import Disk
 from runtime.runtime_report import RuntimeReport
 from runtime.settings import Settings
@@ -59,7 +60,7 @@ def test_processes_say_for_whom_they_are(tmp_path: Path, monkeypatch: pytest.Mon
 def test_containers_have_no_warning(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path)
     report(settings, work="containers", services="containers", as_root="Python is out of reach")
-    assert [label for label, _ in runtime_facts.runtime_facts(Parts(settings))] == ["Runtime", "Models"]
+    assert [label for label, _ in runtime_facts.runtime_facts(Parts(settings))] == ["Runtime"]
     assert doctor._trust(settings).verdict == "ok"
 
 
@@ -84,3 +85,11 @@ def test_what_docker_uses_is_shown_where_work_is_in_containers(tmp_path: Path, m
         "used: Docker: Local Volumes": "80MB in 7",
     }
     assert all(one.advice for one in found.values()), "each with its rule"
+
+
+def test_the_agent_of_new_work_is_a_program_of_an_image_whatever_is_installed_here(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path, agent=AgentKind.CODEX)
+    assert doctor._agent_image(settings).found == "its image is built at its first use"
+    report(settings, work="containers", services="containers", agent_images={"codex": "its image is there"})
+    assert (doctor._agent_image(settings).verdict, doctor._agent_image(settings).found) == ("ok", "its image is there")
+    assert doctor._agent_image(Settings(home=tmp_path, agent=AgentKind.SCRIPTED)).verdict == "ok"

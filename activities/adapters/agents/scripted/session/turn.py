@@ -23,7 +23,7 @@ from ..reading.wish import (
     section,
     without_directives,
 )
-from ..writing import commands, migrations, misbehaviour, resources, secret_status, subjects
+from ..writing import commands, memory, migrations, misbehaviour, resources, secret_status, subjects
 from ..writing.plan import Plan, plan_of
 from ..writing.workspace import Workspace
 from . import questions
@@ -139,7 +139,10 @@ class Turn:
         changed = self._apply(self._edits(plan))
         if not changed and self.repairing:
             return self._ask(questions.cannot_repair(self.language, self.workspace.modules))
-        return self._commit(changed, self._message(plan), plan)
+        message = self._message(plan)
+        if changed and not self.repairing:
+            changed = sorted({*changed, *self._apply(memory.remembering(self.workspace, message))})
+        return self._commit(changed, message, plan)
 
     def _refusal(self, wish: Wish, plan: Plan) -> Question | None:
         """The question that is asked when nothing at all can be built."""

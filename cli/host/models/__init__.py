@@ -1,0 +1,1 @@
+"""What the commands about this machine say and do about models: keys, agent, proxy, budgets."""

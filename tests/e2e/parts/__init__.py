@@ -1,0 +1,1 @@
+"""Large works in parts, from outside."""

@@ -1,0 +1,3 @@
+"""`make test-live`: a real wish, real agents and the real vendors of their models. It costs money; pytest collects none
+of it.
+"""

@@ -1,0 +1,1 @@
+"""Large works in parts, and the price of a plan."""

@@ -1,0 +1,1 @@
+"""A large wish in parts: their order, what each is told, and what comes of them."""
