@@ -35,11 +35,17 @@ async def api(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Api]:
         yield running
 
 
+@pytest.fixture
+def model() -> Model:
+    return Model(named=load())
+
+
 @pytest_asyncio.fixture
-async def agent(request: pytest.FixtureRequest, images: DockerImages, api: Api, tmp_path: Path) -> AsyncIterator[Agent]:
+async def agent(
+    request: pytest.FixtureRequest, images: DockerImages, model: Model, api: Api, tmp_path: Path
+) -> AsyncIterator[Agent]:
     """An agent in its place, with the real proxy at the socket that it sees. Tests name it by its way."""
     definition, runner = request.param
-    model = Model(named=load())
     scripted = definition.kind is AgentKind.SCRIPTED
     # The script has no image with the protocol's SDK of its own: any agent's has it.
     image = await images.agent(AgentKind.CODEX if scripted else definition.kind)

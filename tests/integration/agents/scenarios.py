@@ -105,7 +105,6 @@ SCENARIOS = (
     Scenario("402 of the vendor", "[model:402]", (_ERROR,), limit="auth", last=(402,), requests=2),
     Scenario("401 of the vendor", "[model:401]", (_ERROR,), limit="auth", last=(401,), requests=2),
     Scenario("529 of the vendor", "[model:529]", (_ERROR,), limit="outage", last=(529,), requests=2),
-    # Who can, shortens its context and goes on.
     Scenario("context overflow", "[model:overflow]", ("failed context_overflow",), limit="request", last=(400,)),
     Scenario("crash", _LONG, ("failed crash",), requests=1, signal="KILL", script=_SCRIPT_LONG),
     # What an agent makes of a polite end is its own; a result is not among it.
@@ -130,10 +129,14 @@ DEVIATIONS: dict[tuple[str, str, str], tuple[str, ...]] = {
 
 FORGETS = {("factory-droid", "exec")}
 """A one-shot program that continues a session only with its vendor's service: what needs one ends as a crash."""
-NEEDS_A_SESSION = {"unknown session", "steer"}
-
-OUTLIVES_TERM = {("factory-droid", "exec")}
-"""Asked to end, it ends its command and goes on with the work."""
+OTHERWISE: dict[tuple[str, str, str], tuple[str, Literal["done", "failed"]]] = {
+    # How the turn ends for the wrapper and for the platform, where an agent's program can do no better, or does better.
+    **{(*one, name): ("failed crash", "failed") for one in FORGETS for name in ("unknown session", "steer")},
+    # Asked to end, it ends its command and goes on with the work.
+    ("factory-droid", "exec", "silent exit"): ("completed", "done"),
+    # It shortens its context and goes on.
+    ("opencode", "acp", "context overflow"): ("completed", "done"),
+}
 
 LOSES_A_STEER = {("factory-droid", "acp")}
 """Told right after it was asked to stop, it sometimes goes on with the work before and loses the message."""

@@ -17,8 +17,7 @@ from tests.integration.agents.scenarios import (
     DEVIATIONS,
     FORGETS,
     LOSES_A_STEER,
-    NEEDS_A_SESSION,
-    OUTLIVES_TERM,
+    OTHERWISE,
     SCENARIOS,
     Scenario,
 )
@@ -75,11 +74,9 @@ async def test_a_turn_ends_as_specified(agent: Agent, scenario: Scenario, record
     finally:
         await agent.meter.budget(None)
     noted(agent, scenario.name, seen, record_property)
-    if agent.name in FORGETS and scenario.name in NEEDS_A_SESSION:
-        assert seen.ended == "failed crash"
-        return
-    if agent.name in OUTLIVES_TERM and scenario.signal == "TERM":
-        assert seen.ended == "completed"
+    assert seen.outcome is not None
+    if (*agent.name, scenario.name) in OTHERWISE:
+        assert (seen.ended, seen.outcome.status) == OTHERWISE[*agent.name, scenario.name], seen.last
         return
     _has_ended(agent, scenario, seen)
     _has_spent(agent, scenario, seen)

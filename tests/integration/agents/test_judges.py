@@ -33,7 +33,8 @@ from emulators.model.server import serving
 from emulators.model.steps import Do, Scenario, Step
 from runtime.api_client import ApiClient
 from tests.integration.agents.conftest import sockets
-from tests.integration.agents.test_cost_accuracy import KEYS, TOKENS, proxied
+from tests.integration.agents.metering import KEYS, proxied
+from tests.integration.agents.test_cost_accuracy import TOKENS
 from tests.support.api import Api, running_api
 from tests.support.services.runtimes import REPOSITORY, Bench, DockerRuntime, git, working
 from workers.agents import agents_in_images

@@ -88,10 +88,6 @@ async def test_no_way_to_a_registry_stays_in_an_image(bench: Bench) -> None:
     history = docker("history", "--no-trunc", "--format", "{{.CreatedBy}}", image)
     assert "npm install" not in history
     assert "gh version 2.102.0" in (await bench.run(image, "gh --version")).output
-    refused = await bench.run(image, "gh repo view cli/cli")
-    assert (refused.code, "has no access to GitHub" in refused.output) == (4, True), refused
-    # A token of the project's own is not ours to refuse; nothing is reached with it here.
-    assert "no access to GitHub" not in (await bench.run(image, "GH_TOKEN=x gh api user")).output
     assert "fetched" not in docker("images", "--format", "{{.Tag}}", "codegen-orchestrator-worker")
 
 
@@ -103,9 +99,10 @@ async def test_an_environment_is_made_once_and_holds_what_was_asked_for(bench: B
     script = "echo 2+3 | bc; python -c 'import tomli; print(tomli.__name__)'; cat /opt/environment/seeded; echo; ours"
     trial = await bench.run(image, script)
     assert trial.output.split() == ["5", "tomli", "seed", "ours"]
-    made = docker("inspect", "--format", "{{.Id}}", image)
+    # Others may build their own meanwhile: this one was not made, or named, again.
+    made = docker("inspect", "--format", "{{.Id}} {{.Metadata.LastTagTime}}", image)
     assert await bench.images.environment(parent, environment) == image
-    assert docker("inspect", "--format", "{{.Id}}", image) == made
+    assert docker("inspect", "--format", "{{.Id}} {{.Metadata.LastTagTime}}", image) == made
     assert await bench.images.environment(parent, replace(environment, files={"seed.txt": b"other"})) != image
 
 
