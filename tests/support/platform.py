@@ -18,6 +18,7 @@ from tests.support.agents.real_platform import RealPlatform, real_platform
 from tests.support.eventually import eventually
 from tests.support.people.stories import Stories
 from tests.support.people.story import Story
+from tests.support.services import engine
 from tests.support.services.container_service import no_engine
 from tests.support.stack import Stack, running_stack
 
@@ -54,9 +55,12 @@ async def story(request: pytest.FixtureRequest, shared: Shared) -> Story:
     return await shared.stories.get(request.node.get_closest_marker("story").args[0])
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def real() -> AsyncIterator[RealPlatform]:
-    """A platform with a key, whose agents are real ones that plan, build and write checks."""
+    """A platform with a key, whose agents are real ones that plan, build and write checks.
+
+    It ends with the tests of its folder: while it is there, no test beside it may kill this machine's engine.
+    """
     if (obstacle := no_engine()) is not None:
         pytest.skip(f"NOT TESTED: {obstacle}")
     chosen = {
@@ -64,7 +68,7 @@ async def real() -> AsyncIterator[RealPlatform]:
         "ORCHESTRATOR_MAX_AGENT_WORKERS_PER_USER": "100",
     }
     with TemporaryDirectory(prefix="agents-") as directory:
-        async with real_platform(Path(directory) / "home", **chosen) as platform:
+        async with engine.used(), real_platform(Path(directory) / "home", **chosen) as platform:
             platform.model.scenarios += department()
             yield platform
         await eventually(lambda: platform.stack.processes() == [], 15, message="nothing left after `down`")

@@ -7,7 +7,7 @@ from emulators.model.scenarios import load
 from emulators.model.steps import Do, Scenario, Step
 
 WISH = "A service that keeps notes with a title and a text"
-_ROLES = {"You plan software": "notes-plan", "You check software": "notes-checks", "Read TASK.md": "notes"}
+_ROLES = {"Say what done means": "notes-plan", "You check software": "notes-checks", "Read TASK.md": "notes"}
 
 
 def department(*first: Step) -> list[Scenario]:

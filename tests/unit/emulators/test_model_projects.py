@@ -35,5 +35,5 @@ def test_the_plan_quotes_the_wish_and_its_checks_can_be_read(tmp_path: Path) -> 
 
 def test_each_role_is_known_by_what_the_platform_tells_it() -> None:
     roles = {scenario.match: scenario for scenario in department()}
-    assert set(roles) == {"You plan software", "You check software", "Read TASK.md"}
+    assert set(roles) == {"Say what done means", "You check software", "Read TASK.md"}
     assert not any(scenario.match in WISH for scenario in roles.values())
