@@ -148,7 +148,8 @@ async def test_an_idle_agent_worker_goes_by_itself_and_its_branch_stays(world: W
     assert (await told(world, worker)).success
     result = AgentWorkerResult.model_validate(await within(handle.result(), 20))
     assert (result.turns, result.state) == (1, AgentWorkerState.DELETED)
-    assert world.workspaces.removed == [worker]
+    # Agent workers of earlier tests may go meanwhile, too.
+    assert world.workspaces.removed.count(worker) == 1
     last = world.platform.workers[worker][-1]
     assert (last.state, last.commit) == (AgentWorkerState.DELETED, sha(f"turn-{worker}-1"))
     assert world.platform.life(worker)[-1] == "stopped"
