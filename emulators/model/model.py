@@ -56,6 +56,11 @@ class Model:
         self._struck.clear()
         self.records, self.caches = Records(), Caches()
 
+    def withdraw(self, scenario: Scenario) -> None:
+        """Take back a scenario that was set, and forget what has struck: the next one with the same words begins anew."""
+        self.scenarios.remove(scenario)
+        self._struck.clear()
+
     def turn(self, key: str, asked: Asked) -> Turn:
         """What this request gets. Raises UnknownDirective."""
         side = not asked.tools

@@ -49,7 +49,7 @@ class RealPlatform:
         try:
             yield
         finally:
-            self.model.scenarios.remove(one)
+            self.model.withdraw(one)
 
     def asked(self, mark: str, *, after: int = 0) -> list[Record]:
         """Requests of the work whose conversation has this text, newer than number `after`."""
