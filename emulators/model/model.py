@@ -57,7 +57,7 @@ class Model:
         self.records, self.caches = Records(), Caches()
 
     def withdraw(self, scenario: Scenario) -> None:
-        """Take back a scenario that was set, and forget what has struck: the next one with the same words begins anew."""
+        """Take back a scenario that was set, and forget what has struck: the next one with its words begins anew."""
         self.scenarios.remove(scenario)
         self._struck.clear()
 

@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 from asyncio import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +33,11 @@ RESULT = line(
 
 
 @pytest.fixture
-def turn(tmp_path: Path) -> WrappedTurn:
-    return WrappedTurn(tmp_path, {"runner": "exec", "lines": "claude"})
+def turn(tmp_path: Path) -> Iterator[WrappedTurn]:
+    # A run in the background of a shell ignores INT, and so would the programs here; the wrapper itself handles it.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield WrappedTurn(tmp_path, {"runner": "exec", "lines": "claude"})
+    signal.signal(signal.SIGINT, before)
 
 
 def program(*commands: str, after: str = "cat > prompt") -> dict[str, Any]:
