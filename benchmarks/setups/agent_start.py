@@ -23,14 +23,13 @@ from activities.adapters.containers.images import DockerImages
 from activities.adapters.containers.workspaces import HOME, WORKSPACE, binds_of
 from contracts.models import ModelTurn
 from contracts.names import ActivityName
-from contracts.states import AgentKind, AgentWorkerState
+from contracts.states import AgentKind
 from tests.support.agents.real_platform import KEYS, RealPlatform, real_platform
 from tests.support.agents.real_workers import RealWorker
-from tests.support.eventually import eventually
 from tests.support.services.runtimes import docker
 
 _WORK = "[model:say Hello]"
-_READY_S, _ENDS_S = 60, 120
+_ENDS_S = 120
 
 
 async def first_requests(pairs: int) -> list[tuple[float, float]]:
@@ -49,7 +48,7 @@ async def first_requests(pairs: int) -> list[tuple[float, float]]:
 
 async def ours(platform: RealPlatform) -> float:
     """From the time at which Temporal has scheduled the turn."""
-    worker = await _made(platform)
+    worker = await RealWorker.made(platform, _WORK)
     turn = await worker.told(1)
     answer = await turn.ended(_ENDS_S)
     if not answer.success:
@@ -59,7 +58,7 @@ async def ours(platform: RealPlatform) -> float:
 
 async def by_hand(platform: RealPlatform, image: str) -> float:
     """From the command that a person would type."""
-    worker, mark = await _made(platform), f"mark-{uuid4().hex}"
+    worker, mark = await RealWorker.made(platform, _WORK), f"mark-{uuid4().hex}"
     url = platform.stack.extra["ORCHESTRATOR_ANTHROPIC_BASE_URL"]
     argv = command(worker, image, url, f"{mark} {_WORK}")
     started = time.time()
@@ -69,18 +68,6 @@ async def by_hand(platform: RealPlatform, image: str) -> float:
     if process.returncode != 0:
         raise RuntimeError(f"docker run ended with {process.returncode}: {output.decode()[-2000:]}")
     return (platform.asked(mark)[0].at - started) * 1000
-
-
-async def _made(platform: RealPlatform) -> RealWorker:
-    """An agent worker with its volumes, which nobody has used yet."""
-    worker = await RealWorker.made(platform, _WORK)
-
-    async def idle() -> bool:
-        state: str = (await platform.stack.get(f"/workers/{worker.id}"))["state"]
-        return state == AgentWorkerState.IDLE.value
-
-    _: bool = await eventually(idle, _READY_S, message="an agent worker that waits")
-    return worker
 
 
 async def _scheduled(platform: RealPlatform, worker: RealWorker) -> float:

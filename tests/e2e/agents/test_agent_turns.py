@@ -6,7 +6,6 @@ import psutil
 import pytest
 
 from activities.adapters.containers.workspaces import WORKER_LABEL
-from contracts.states import AgentWorkerState
 from tests.support.agents.real_platform import RealPlatform
 from tests.support.agents.real_workers import RealTurn, RealWorker
 from tests.support.eventually import eventually
@@ -22,7 +21,6 @@ STEPS = ["write", "run", "say"]
 
 async def test_an_agent_worker_has_a_container_while_it_works_and_none_before_and_after(real: RealPlatform) -> None:
     worker = await RealWorker.made(real, WORK)
-    await eventually(lambda: state_of(worker, AgentWorkerState.IDLE), 30, message="an agent worker that waits")
     assert containers_of(worker) == []
     turn = await worker.told(1)
     await eventually(lambda: containers_of(worker) == [turn.name], 60, message="a container while it works")
@@ -54,10 +52,6 @@ async def lasted(turn: RealTurn, began: float) -> float:
     answer = await turn.ended(400)
     assert answer.success, answer
     return asyncio.get_running_loop().time() - began
-
-
-async def state_of(worker: RealWorker, state: str) -> bool:
-    return bool((await worker.platform.stack.get(f"/workers/{worker.id}"))["state"] == state)
 
 
 def containers_of(worker: RealWorker) -> list[str]:

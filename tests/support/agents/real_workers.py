@@ -10,7 +10,7 @@ import httpx
 from contracts.agent_workers import SendMessageResponse
 from contracts.ids import turn_name
 from contracts.models import ModelSpending
-from contracts.states import AgentKind
+from contracts.states import AgentKind, AgentWorkerState
 from emulators.model.records import Record
 from tests.support.agents.real_platform import RealPlatform
 from tests.support.eventually import eventually
@@ -74,10 +74,16 @@ class RealWorker:
     async def made(
         cls, platform: RealPlatform, directives: str, agent: AgentKind = AgentKind.CLAUDE_CODE
     ) -> RealWorker:
+        """One that waits for its first message."""
         one = cls(platform, f"w-{uuid4().hex[:12]}", directives)
         made = await one.posted("/workers", {"worker_id": one.id, "name": "Real", "agent": agent.value})
         assert made is not None, "the platform takes no agent worker"
+        # It is known to the API once its workflow has told of it, a moment after its start.
+        await eventually(one.is_idle, 60, message=f"{one.id} waiting for a message")
         return one
+
+    async def is_idle(self) -> bool:
+        return bool((await self.platform.stack.get(f"/workers/{self.id}"))["state"] == AgentWorkerState.IDLE)
 
     async def told(self, number: int) -> RealTurn:
         """Send the message of turn `number`, the first being 1."""
