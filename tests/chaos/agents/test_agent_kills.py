@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -79,15 +80,14 @@ async def test_a_proxy_killed_in_a_stream_costs_what_nobody_knows_and_the_work_g
     task = await stack.finished(started["task_id"], 400)
     assert task["state"] == "completed", task
     assert cut.state == "left"
-    spent = await spending(real, engineering, 1)
-    assert (spent.unknown_requests, spent.open_requests) == (1, 0), "what the cut answer costs is not made up"
-    # The agent asks the next proxy once more, by itself, within its turn.
-    turns = [name for name in stack.container_starts() if name.startswith(f"turn-{engineering}-")]
-    assert turns
-    assert len(set(turns)) == len(turns)
-    assert all(name.endswith("-1") for name in turns), turns
-    written = [one.state for one in real.work if one.number >= cut.number and one.prompt == cut.prompt]
-    assert written[:2] == ["left", "answered"]
+    starts = [name for name in stack.container_starts() if name.startswith(f"turn-{engineering}-")]
+    assert len(set(starts)) == len(starts), "no container starts twice"
+    turns = [int(found[1]) for name in starts if (found := re.fullmatch(rf"turn-{engineering}-(\d+)", name))]
+    # A proxy that is back in time answers the same turn, whose agent asks again by itself; else the next turn goes on.
+    assert turns in ([1], [1, 2])
+    spent = [await spending(real, engineering, turn) for turn in turns]
+    unknown = [(one.unknown_requests, one.open_requests) for one in spent]
+    assert unknown == [(1, 0), (0, 0)][: len(turns)], "what the cut answer costs is not made up"
 
 
 @contextmanager
