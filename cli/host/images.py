@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 from pathlib import Path
 
@@ -45,8 +46,10 @@ async def _is_missing() -> bool:
 async def _run(argv: list[str], output: int | None, timeout_s: float) -> int:
     """The exit code; 124 for what takes longer than `timeout_s` seconds and was ended."""
     target = asyncio.subprocess.DEVNULL if output is None else output
+    # Keys for models are for the model proxy alone.
+    known = {name: value for name, value in os.environ.items() if "_API_KEY" not in name.upper()}
     process = await asyncio.create_subprocess_exec(
-        *argv, stdin=asyncio.subprocess.DEVNULL, stdout=target, stderr=target
+        *argv, stdin=asyncio.subprocess.DEVNULL, stdout=target, stderr=target, env=known
     )
     try:
         async with asyncio.timeout(timeout_s):
