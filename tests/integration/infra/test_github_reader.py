@@ -70,7 +70,7 @@ async def test_nothing_is_changed_and_nothing_else_is_reached(ask: Ask, line: st
 
 
 async def test_a_project_that_does_not_allow_it_reads_nothing(tmp_path: Path) -> None:
-    gateway = Gateway(Policy(hosts=("pypi.org",)))
+    gateway = Gateway(Policy(hosts=("example.org",)))
     reader = GitHubReader(lambda: gateway.connected(GITHUB, 443))
     async with await asyncio.start_unix_server(reader.serve, tmp_path / "github.sock"):
         said = await _said(tmp_path / "github.sock", f"GET /repos/o/n HTTP/1.1\nHost: {GITHUB}\n\n")
