@@ -33,7 +33,9 @@ class Department:
         self.bench, self.api, self.client, self.project = bench, api, client, project
         place = acceptance(bench)
         descriptions = AskedDescriptions(place, bench.artifacts)
-        self.nodes = AcceptanceNodes(ScriptPlanner(), ScriptCheckWriter(), place, descriptions, cast(Any, client))
+        self.nodes = AcceptanceNodes(
+            ScriptPlanner(), ScriptCheckWriter(), place, descriptions, cast(Any, client), bench.runtime.forge
+        )
 
     async def accepted(self, wish: str, files: Files) -> EngineeringState:
         """What the graph knows after a task with this wish whose commit has these files; kept if it passes."""
