@@ -110,7 +110,7 @@ async def month_budgets(
         ModelBudget(
             scope="month",
             scope_id=found.scope_id,
-            spent_usd=float(found.spent_usd + found.reserved_usd),
+            spent_usd=float(found.spent_usd + found.open_usd),
             limit_usd=float(found.limit_usd or 0),
         )
         for found in await budgets.budgets(session, budgets.Payer(project_id or ""), defaults, begin)

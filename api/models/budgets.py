@@ -1,6 +1,6 @@
 """What may be spent: for a turn, a task, a project, a month of a project and a month of the installation.
 
-Everything counts: what was answered, what is open at its estimate, and what nobody knows at its estimate.
+Everything counts: what was answered, what is open at the most that it may cost, and what nobody knows at its estimate.
 """
 
 from collections.abc import Sequence
@@ -48,12 +48,16 @@ class Scope:
 
 @dataclass(frozen=True)
 class Budget:
-    """`spent_usd` is what ended requests have cost, `reserved_usd` what open ones may cost."""
+    """`spent_usd` is what ended requests have cost, `open_usd` what open ones will probably cost.
+
+    `reserved_usd` is what is held back for those that are open: the most that they may cost, and no more than was left.
+    """
 
     scope: ModelBudgetScope
     scope_id: str
     limit_usd: Decimal | None
     spent_usd: Decimal
+    open_usd: Decimal
     reserved_usd: Decimal
 
     @property
@@ -61,31 +65,36 @@ class Budget:
         return self.limit_usd is not None and self.spent_usd >= self.limit_usd
 
     @property
-    def is_reserved(self) -> bool:
-        """Whether what is open may use it up."""
-        return self.limit_usd is not None and self.spent_usd + self.reserved_usd >= self.limit_usd
+    def rest_usd(self) -> Decimal:
+        """What nobody has spent or reserved."""
+        return Decimal("Infinity") if self.limit_usd is None else self.limit_usd - self.spent_usd - self.reserved_usd
+
+    def has_room(self, most_usd: Decimal) -> bool:
+        """Whether a request that costs this at most may be sent now: it fits, or nothing else is open."""
+        return most_usd <= self.rest_usd or (self.reserved_usd == 0 and not self.is_spent)
 
     @property
     def is_nearly_spent(self) -> bool:
         return self.limit_usd is not None and self.spent_usd >= self.limit_usd * WARN_AT
 
-    def as_limit(self) -> ModelLimit:
+    def as_limit(self, *, warning: bool = False) -> ModelLimit:
         """What a person is told, and the run."""
         limit, words = self.limit_usd or Decimal(0), _WORDS[self.scope]
         used = f"{in_usd(self.spent_usd)} of {in_usd(limit)}"
-        message = (
-            f"The budget of {words} is spent: {used}. Raise it, choose a cheaper model, or stop."
-            if self.is_spent or not self.is_nearly_spent
-            else f"The budget of {words} is spent to 80 %: {used}. Raise it, choose a cheaper model, or stop."
-        )
+        if warning:
+            said = f"is spent to 80 %: {used}"
+        elif self.is_spent:
+            said = f"is spent: {used}"
+        else:
+            said = f"is spent but for what other requests, which are open, may still cost: {used}"
         return ModelLimit(
             kind="budget",
-            message=message,
+            message=f"The budget of {words} {said}. Raise it, choose a cheaper model, or stop.",
             spent_usd=float(self.spent_usd),
             limit_usd=float(limit),
             scope=self.scope,
             scope_id=self.scope_id,
-            warning=not (self.is_spent or self.is_reserved),
+            warning=warning,
         )
 
 
@@ -127,11 +136,6 @@ def stopping(found: Sequence[Budget]) -> Budget | None:
     return next((budget for budget in found if budget.is_spent), None)
 
 
-def reserved(found: Sequence[Budget]) -> Budget | None:
-    """The first budget that open requests may use up."""
-    return next((budget for budget in found if budget.is_reserved), None)
-
-
 def warning(found: Sequence[Budget]) -> Budget | None:
     """The first budget that is spent to 80 %."""
     return next((budget for budget in found if budget.is_nearly_spent), None)
@@ -164,14 +168,14 @@ def _usd(value: object) -> Decimal | None:
 
 async def _read(session: AsyncSession, scope: Scope) -> Budget:
     cost, is_open = col(ModelRequestRow.cost_usd), col(ModelRequestRow.state) == OPEN
-    sums = select(
-        func.coalesce(func.sum(cost).filter(~is_open), 0), func.coalesce(func.sum(cost).filter(is_open), 0)
-    ).where(scope.condition)
-    spent, waiting = (await session.execute(sums)).one()
+    ended = func.sum(cost).filter(~is_open)
+    expected, most = func.sum(cost).filter(is_open), func.sum(col(ModelRequestRow.reserved_usd)).filter(is_open)
+    sums = select(*(func.coalesce(amount, 0) for amount in (ended, expected, most))).where(scope.condition)
+    amounts = [Decimal(amount) for amount in (await session.execute(sums)).one()]
     limit = scope.limit_usd
     if limit is not None:
         limit += await raised_by(session, scope.scope, scope.scope_id)
-    return Budget(scope.scope, scope.scope_id, limit, Decimal(spent), Decimal(waiting))
+    return Budget(scope.scope, scope.scope_id, limit, *amounts)
 
 
 async def raised_by(session: AsyncSession, scope: ModelBudgetScope, scope_id: str) -> Decimal:

@@ -45,7 +45,7 @@ async def budget_of(
         if (found.scope, found.scope_id) == (scope, scope_id):
             limit = None if found.limit_usd is None else float(found.limit_usd)
             return ModelBudget(
-                scope=scope, scope_id=scope_id, spent_usd=float(found.spent_usd + found.reserved_usd), limit_usd=limit
+                scope=scope, scope_id=scope_id, spent_usd=float(found.spent_usd + found.open_usd), limit_usd=limit
             )
     raise not_found("budget", scope_id)
 

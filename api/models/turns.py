@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from api.auth import hash_secret
-from api.model_tables import ModelAccountRow, ModelRequestRow, ModelTurnRow
+from api.model_tables import ModelAccountRow, ModelRequestRow, ModelTurnRow, ModelWindowRow
 from api.models import budgets
 from api.problems import not_found, permanent
 from api.settings.queries import effective
@@ -36,13 +36,14 @@ async def open_turn(session: AsyncSession, vault: Vault, body: OpenModelTurn, de
     settings = await effective(session, body.project_id, defaults)
     now = utc_now()
     spent = budgets.stopping(await budgets.budgets(session, budgets.Payer.of(row), defaults, now))
-    limit = spent.as_limit() if spent else await account_limit(session, ACCOUNTS.get(body.agent), now)
+    model, account = _model(body, settings), ACCOUNTS.get(body.agent)
+    limit = spent.as_limit() if spent else await account_limit(session, account, model, now)
     row.opened_at, row.ended_at = now, None
     if not await _has_asked(session, row):
         # What has stopped a turn that has begun is still to be heard by whoever follows it now.
         row.stopped_by = None if limit is None else limit.model_dump(mode="json")
     await session.flush()
-    return ModelTurn(token=token, model=_model(body, settings), side_model=settings.side_model, refused=limit)
+    return ModelTurn(token=token, model=model, side_model=settings.side_model, refused=limit)
 
 
 def _model(body: OpenModelTurn, settings: ProjectSettings) -> str | None:
@@ -110,9 +111,14 @@ async def by_token(session: AsyncSession, token: str) -> ModelTurnRow | None:
     return (await session.scalars(statement)).one_or_none()
 
 
-async def account_limit(session: AsyncSession, account: str | None, now: datetime) -> ModelLimit | None:
-    """What limits an account with a vendor now."""
-    row = await session.get(ModelAccountRow, account, populate_existing=True) if account else None
-    if row is None or row.limited_by is None or row.limited_until is None or row.limited_until <= now:
+async def account_limit(
+    session: AsyncSession, account: str | None, model: str | None, now: datetime
+) -> ModelLimit | None:
+    """What limits an account with a vendor now, or this model of it."""
+    if account is None:
         return None
-    return ModelLimit.model_validate(row.limited_by)
+    row = await session.get(ModelAccountRow, account, populate_existing=True)
+    if row is not None and row.limited_by is not None and row.limited_until is not None and row.limited_until > now:
+        return ModelLimit.model_validate(row.limited_by)
+    window = await session.get(ModelWindowRow, (account, model), populate_existing=True) if model else None
+    return ModelLimit.model_validate(window.limited_by) if window is not None and window.limited_until > now else None

@@ -110,5 +110,6 @@ async def test_a_turn_that_has_asked_nothing_yet_is_judged_anew(models: ModelWor
     refused = await models.turn()
     assert refused.opened["refused"]["kind"] == "window"
     await models.api.execute("DELETE FROM model_accounts")
+    await models.api.execute("DELETE FROM model_windows")
     assert (await again(models, refused)).opened["refused"] is None
     assert (await refused.spending())["limit"] is None
