@@ -1,4 +1,4 @@
-"""The accounts with vendors: how many requests each answers at once, and until when it or one of its models does not."""
+"""The accounts with vendors: how many requests each answers at once, and until when it, or a model, does not."""
 
 import asyncio
 from collections.abc import AsyncIterator

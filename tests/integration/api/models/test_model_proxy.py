@@ -202,8 +202,9 @@ async def test_a_window_is_heard_once_and_nobody_asks_the_vendor_before_it_opens
     assert (limit["kind"], limit["account"], limit["until"] is not None) == ("window", "anthropic", True)
     spent = await turn.spending()
     assert (spent["requests"], spent["cost_usd"], spent["last_status"]) == (1, 0, 429)
-    later = await models.turn()
+    later = await models.turn(model="claude-opus-5-5")
     assert later.opened["refused"]["kind"] == "window"
+    assert (await models.turn(model="claude-haiku-4-5")).opened["refused"] is None
     assert (await models.turn(agent="codex")).opened["refused"] is None
 
 
