@@ -8,13 +8,16 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
+from api.auth import hash_secret
 from api.model_tables import ModelBudgetRaiseRow, ModelTurnRow
 from api.models import budgets, turns
 from api.problems import not_found, permanent
+from api.worker_tables import AgentWorkerRow
 from contracts.base import utc_now
 from contracts.errors import ErrorCode
 from contracts.models import ModelBudget, ModelBudgetScope, RaiseModelBudget
 from contracts.project_settings import ProjectSettings
+from contracts.worker_nouns import WorkerBudgetRaise
 
 
 async def raise_budget(session: AsyncSession, body: RaiseModelBudget, defaults: ProjectSettings) -> ModelBudget:
@@ -34,6 +37,26 @@ async def raise_budget(session: AsyncSession, body: RaiseModelBudget, defaults: 
     if any(getattr(row, name) != value for name, value in values.items()):
         raise permanent(ErrorCode.CONFLICT, f"The request {body.request_id!r} has raised another budget already.")
     return await budget_of(session, body.scope, body.scope_id, defaults)
+
+
+async def raise_for_worker(
+    session: AsyncSession, worker: AgentWorkerRow, body: WorkerBudgetRaise, by: int, defaults: ProjectSettings
+) -> ModelBudget:
+    """Raise what an agent worker without a task may spend: it counts as its own task, and as its own project if it has
+    none. Raises NOT_FOUND for one that has used no model yet.
+    """
+    scopes: list[ModelBudgetScope] = ["task"] if worker.project_id else ["project", "task"]
+    for scope in scopes:
+        raised = RaiseModelBudget(
+            # Prefixed: what somebody else has called another raise is no business of this one.
+            request_id=f"{worker.id}/{scope}/{hash_secret(body.request_id)[:32]}",
+            scope=scope,
+            scope_id=worker.id,
+            add_usd=body.add_usd,
+            by=by,
+        )
+        budget = await raise_budget(session, raised, defaults)
+    return budget
 
 
 async def budget_of(

@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import select
+from sqlalchemy import exists, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
@@ -12,16 +12,18 @@ from api.model_tables import ModelAccountRow, ModelRequestRow, ModelTurnRow, Mod
 from api.models import budgets
 from api.problems import not_found, permanent
 from api.settings.queries import effective
+from api.tables import TaskRow
 from api.vault import Vault
 from contracts.base import utc_now
 from contracts.errors import ErrorCode
 from contracts.models import ModelLimit, ModelTurn, OpenModelTurn
 from contracts.project_settings import ProjectSettings
-from contracts.states import AgentKind
+from contracts.states import AgentKind, TaskState
 
 PREFIX = "omt-"
 _LONGEST = timedelta(hours=25)
 """A turn of an agent takes a day at most."""
+_ENDED = [state.value for state in TaskState if state.is_final]
 _FIXED = ("task_id", "project_id", "user_id", "agent", "role")
 ACCOUNTS = {AgentKind.CLAUDE_CODE: "anthropic", AgentKind.FACTORY_DROID: "anthropic", AgentKind.CODEX: "openai"}
 """Of agents that talk to one vendor only."""
@@ -100,13 +102,14 @@ async def find(session: AsyncSession, worker_id: str, turn: int) -> ModelTurnRow
 
 
 async def by_token(session: AsyncSession, token: str) -> ModelTurnRow | None:
-    """The turn that this token belongs to, while it is open; one that nobody has ended ends by itself."""
+    """The turn that this token belongs to, while it is open; one that nobody has ended ends by itself, or with its task."""
     if not token.startswith(PREFIX):
         return None
     statement = select(ModelTurnRow).where(
         col(ModelTurnRow.token_hash) == hash_secret(token),
         col(ModelTurnRow.ended_at).is_(None),
         col(ModelTurnRow.opened_at) > utc_now() - _LONGEST,
+        ~exists().where(col(TaskRow.id) == col(ModelTurnRow.task_id), col(TaskRow.state).in_(_ENDED)),
     )
     return (await session.scalars(statement)).one_or_none()
 
