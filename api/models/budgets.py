@@ -125,7 +125,9 @@ def turn_scope(worker_id: str, turn: int) -> str:
 
 
 def month_of(moment: datetime) -> str:
-    return f"{moment.astimezone(UTC):%Y-%m}"
+    moment = moment.astimezone(UTC)
+    # By hand: some systems write the first years without leading zeros.
+    return f"{moment.year:04d}-{moment.month:02d}"
 
 
 def month_bounds(month: str) -> tuple[datetime, datetime]:

@@ -102,7 +102,7 @@ async def find(session: AsyncSession, worker_id: str, turn: int) -> ModelTurnRow
 
 
 async def by_token(session: AsyncSession, token: str) -> ModelTurnRow | None:
-    """The turn that this token belongs to, while it is open; one that nobody has ended ends by itself, or with its task."""
+    """The turn that this token belongs to, while it is open: until it or its task ends, or after a day."""
     if not token.startswith(PREFIX):
         return None
     statement = select(ModelTurnRow).where(

@@ -210,8 +210,8 @@ async def raise_worker_budget(
     caller: Person,
     defaults: DefaultsDep,
 ) -> ModelBudget:
-    """Let an agent worker of a person spend more. Of one that works for a task, the task asks."""
-    row = await _of_person(session, caller, worker_id)
+    """Let an agent worker of a person spend more: owners decide about money. For one of a task, the task asks."""
+    row = await _of_person(session, caller, worker_id, Right.OWN)
     act.tell(request=body.request_id, add_usd=body.add_usd)
     return await raising.raise_for_worker(session, row, body, caller.user_id, defaults)
 
@@ -272,8 +272,8 @@ async def _to_act_on(session: Session, caller: Caller, worker_id: str) -> AgentW
     return await queries.find(session, caller, worker_id, Right.ACT)
 
 
-async def _of_person(session: Session, caller: Caller, worker_id: str) -> AgentWorkerRow:
-    row = await _to_act_on(session, caller, worker_id)
+async def _of_person(session: Session, caller: Caller, worker_id: str, right: Right = Right.ACT) -> AgentWorkerRow:
+    row = await queries.find(session, caller, worker_id, right)
     if row.task_id is not None:
         reason = f"It works for the task {row.task_id}, which gives it its messages. To stop that: "
         raise permanent(ErrorCode.CONFLICT, f"{reason}`orchestrator task cancel {row.task_id}`.")
