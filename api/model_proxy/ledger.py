@@ -89,6 +89,7 @@ class Ledger:
         self._defaults = defaults
         self._changed = asyncio.Condition()
         self._finishing: dict[str, asyncio.Task[None]] = {}
+        self._giving_back: set[asyncio.Task[None]] = set()
         self._places = count()
         self._waiting: dict[int, set[tuple[str, str]]] = {}
 
@@ -119,7 +120,7 @@ class Ledger:
         try:
             while True:
                 async with self._changed:
-                    found = await self._try(asked, place)
+                    found = await self._tried(asked, place)
                     if isinstance(found, str):
                         return found
                     left = deadline - asyncio.get_running_loop().time()
@@ -137,6 +138,19 @@ class Ledger:
             if self._waiting.pop(place, None) is not None:
                 async with self._changed:
                     self._changed.notify_all()
+
+    async def _tried(self, asked: Asked, place: int) -> str | budgets.Budget:
+        """`_try` to its end, also when the client leaves meanwhile: then what it has reserved is given back."""
+        trying = asyncio.ensure_future(self._try(asked, place))
+        try:
+            return await asyncio.shield(trying)
+        except asyncio.CancelledError:
+            found = await trying
+            if isinstance(found, str):
+                giving_back = asyncio.ensure_future(self.finish(found, asked, UNSENT))
+                self._giving_back.add(giving_back)
+                giving_back.add_done_callback(self._giving_back.discard)
+            raise
 
     async def _try(self, asked: Asked, place: int) -> str | budgets.Budget:
         now = utc_now()
@@ -266,7 +280,7 @@ class Ledger:
 
     async def drain(self) -> None:
         """Until everything that has ended is written down."""
-        await asyncio.gather(*self._finishing.values(), return_exceptions=True)
+        await asyncio.gather(*self._giving_back, *self._finishing.values(), return_exceptions=True)
 
 
 def _may_pass(error: BaseException) -> bool:
