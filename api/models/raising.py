@@ -43,8 +43,11 @@ async def raise_for_worker(
     session: AsyncSession, worker: AgentWorkerRow, body: WorkerBudgetRaise, by: int, defaults: ProjectSettings
 ) -> ModelBudget:
     """Raise what an agent worker without a task may spend: it counts as its own task, and as its own project if it has
-    none. Raises NOT_FOUND for one that has used no model yet.
+    none. Raises CONFLICT for one that has used no model yet: it has nothing to be raised.
     """
+    statement = select(ModelTurnRow.turn).where(col(ModelTurnRow.task_id) == worker.id).limit(1)
+    if (await session.scalars(statement)).first() is None:
+        raise permanent(ErrorCode.CONFLICT, "This agent worker has used no model of the platform yet.")
     scopes: list[ModelBudgetScope] = ["task"] if worker.project_id else ["project", "task"]
     for scope in scopes:
         raised = RaiseModelBudget(
