@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -32,6 +33,7 @@ from contracts.project_settings import ProjectSettings
 
 _RESERVED_S = 300.0
 """How long a request waits for open ones that may use a budget up; some agents give up after that."""
+_LOOK_AGAIN_S = 5.0
 
 _WRITTEN_S = 5.0
 """How long an agent waits for the end of an answer that cannot be written down."""
@@ -125,12 +127,12 @@ class Ledger:
                         return found
                     left = deadline - asyncio.get_running_loop().time()
                     if not found.is_spent and left > 0:
-                        try:
-                            async with asyncio.timeout(left):
+                        # A person may raise the budget meanwhile, of which nobody tells this process.
+                        with suppress(TimeoutError):
+                            async with asyncio.timeout(min(left, _LOOK_AGAIN_S)):
                                 await self._changed.wait()
-                            continue
-                        except TimeoutError:
-                            log.warning("a budget stays reserved", scope=found.scope, scope_id=found.scope_id)
+                        continue
+                log.warning("a budget lets no request pass", scope=found.scope, scope_id=found.scope_id)
                 limit = found.as_limit()
                 await self.stop(asked.turn, limit)
                 return limit

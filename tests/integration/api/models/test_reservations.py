@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from api.model_proxy import app, exchange
+from api.model_proxy import app, exchange, ledger
 from tests.integration.api.models.conftest import ModelWorld, Turn, modelled
 from tests.support.eventually import eventually
 from tests.support.vendor import STREAM, Answer, chat_chunks, message_events, response_events
@@ -198,6 +198,27 @@ async def test_a_silent_answer_of_many_words_counts_as_many(models: ModelWorld) 
     turn = await models.turn()
     assert (await turn.ask("/v1/chat/completions", SOL, max_tokens=20_000)).status_code == 200
     assert (await turn.spending())["cost_usd"] > 9_000 * 10e-6
+
+
+async def test_what_waits_for_its_budget_too_long_is_stopped_in_words_and_goes_on_when_it_is_raised(
+    models: ModelWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ledger, "_RESERVED_S", 0.5)
+    monkeypatch.setattr(ledger, "_LOOK_AGAIN_S", 0.2)
+    await models.set("task_budget_usd", 1)
+    models.vendor.stream(message_events(OPUS, 10, 10), hold_at=1)
+    turn = await models.turn()
+    first = asyncio.ensure_future(turn.ask(max_tokens=64_000))
+    await models.vendor.holding.wait()
+    stopped = await turn.ask()
+    assert (stopped.status_code, "may still cost: $0.00 of $1.00" in stopped.text) == (402, True), stopped.text
+    monkeypatch.setattr(ledger, "_RESERVED_S", 60)
+    second = asyncio.ensure_future(turn.ask())
+    await eventually(lambda: len(models.proxy.ledger._waiting) == 1)
+    await models.set("task_budget_usd", 10)
+    await eventually(lambda: len(models.vendor.asked) == 2)
+    models.vendor.go_on.set()
+    assert {reply.status_code for reply in await asyncio.gather(first, second)} == {200}
 
 
 async def test_a_request_that_is_never_sent_holds_nothing_back(models: ModelWorld) -> None:
