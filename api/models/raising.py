@@ -45,7 +45,7 @@ async def raise_for_worker(
     """Raise what an agent worker without a task may spend: it counts as its own task, and as its own project if it has
     none. Raises CONFLICT for one that has used no model yet: it has nothing to be raised.
     """
-    statement = select(ModelTurnRow.turn).where(col(ModelTurnRow.task_id) == worker.id).limit(1)
+    statement = select(col(ModelTurnRow.turn)).where(col(ModelTurnRow.task_id) == worker.id).limit(1)
     if (await session.scalars(statement)).first() is None:
         raise permanent(ErrorCode.CONFLICT, "This agent worker has used no model of the platform yet.")
     scopes: list[ModelBudgetScope] = ["task"] if worker.project_id else ["project", "task"]
