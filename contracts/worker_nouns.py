@@ -112,6 +112,13 @@ class WorkerRequest(Contract):
     request_id: Identifier
 
 
+class WorkerBudgetRaise(Contract):
+    """What an agent worker may spend more than before, in US dollars; the same request id raises it once."""
+
+    request_id: Identifier
+    add_usd: Annotated[float, Field(gt=0, le=10_000, allow_inf_nan=False)]
+
+
 class WorkerEvent(Contract):
     """What an agent worker did. `seq` only grows within it; ask for more with `after`."""
 

@@ -90,6 +90,7 @@ from contracts.states import ActorVia
 from contracts.worker_nouns import (
     AgentWorkerDTO,
     AgentWorkerList,
+    WorkerBudgetRaise,
     WorkerCreate,
     WorkerEvent,
     WorkerEventList,
@@ -414,6 +415,9 @@ class ApiClient:
 
     async def stop_worker_turn(self, worker_id: str, body: WorkerRequest) -> StopTurnResponse:
         return await self._post(f"/workers/{_part(worker_id)}/stop", StopTurnResponse, body)
+
+    async def raise_worker_budget(self, worker_id: str, body: WorkerBudgetRaise) -> ModelBudget:
+        return await self._post(f"/workers/{_part(worker_id)}/budget", ModelBudget, body)
 
     async def delete_worker(self, worker_id: str) -> DeleteWorkerResponse:
         reply = await self._send("DELETE", f"/workers/{_part(worker_id)}")

@@ -15,6 +15,15 @@ def limits_park() -> bool:
     return workflow.patched("limits-park-2026-11-30")
 
 
+def given_up_is_stopped() -> bool:
+    """A turn that is given up, because following it has failed too often, is stopped with its token; before, its agent
+    could go on, and spend.
+
+    Asked only after such a turn. Retires with the agent workers that were open then.
+    """
+    return workflow.patched("given-up-turn-is-stopped-2026-12-01")
+
+
 def ended_stays_ended() -> bool:
     """A delivery, or engineering, whose task has ended in an earlier run does nothing; before, it did everything again.
 

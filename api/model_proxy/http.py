@@ -1,8 +1,6 @@
 """What passes between agents and vendors: which headers, and how a body is read and a reply written."""
 
-import json
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
 
 from starlette.datastructures import Headers
 from starlette.types import Receive, Scope, Send
@@ -92,15 +90,6 @@ def without_key(body: bytes, key: str) -> bytes:
     """A refusal as it came, unless it repeats the key."""
     text = body.decode("utf-8", "surrogateescape")
     return redacted(text, [key]).encode("utf-8", "surrogateescape")
-
-
-def question(body: bytes) -> Mapping[str, Any] | None:
-    """The request as its API has it; None if it is no JSON object."""
-    try:
-        document = json.loads(body)
-    except (ValueError, RecursionError):
-        return None
-    return document if isinstance(document, dict) else None
 
 
 async def reply(send: Send, status: int, body: bytes, headers: Iterable[tuple[bytes, bytes]] = ()) -> None:

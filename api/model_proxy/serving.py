@@ -54,7 +54,8 @@ async def opened(settings: Settings, database_url: str) -> AsyncIterator[ModelPr
             log.warning("requests of the process before were lost; they count at their estimate", requests=lost)
         await accounts.remember()
         async with _client(settings) as client:
-            proxy = ModelProxy(ledger, keys, accounts, prices, client, Checks(client, keys, accounts))
+            checks = Checks(client, keys, accounts)
+            proxy = ModelProxy(ledger, keys, accounts, prices, client, checks, settings.model_vendor_tools)
             yield proxy
             await proxy.drain()
     finally:

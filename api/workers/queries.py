@@ -40,7 +40,8 @@ async def find(session: AsyncSession, caller: Caller, worker_id: str, right: Rig
     if row is None:
         raise not_found("agent worker", worker_id)
     if right is not Right.SEE and (await session.scalars(_with(caller, worker_id, right))).one_or_none() is None:
-        raise permanent(ErrorCode.NOT_ALLOWED, "Only an owner or an editor of its project may do that.")
+        who = "an owner" if right is Right.OWN else "an owner or an editor"
+        raise permanent(ErrorCode.NOT_ALLOWED, f"Only {who} of its project may do that.")
     return row
 
 

@@ -10,6 +10,7 @@ from api.auth import Caller, Person
 from api.database import Session, SessionsDep
 from api.dependencies import SettingsDep
 from api.gateway import GatewayDep
+from api.models import raising
 from api.paging import PageDep
 from api.problems import not_found, permanent
 from api.settings.defaults import DefaultsDep
@@ -32,12 +33,14 @@ from contracts.agent_workers import (
 from contracts.artifacts import ArtifactRef
 from contracts.base import Identifier
 from contracts.errors import ErrorCode
+from contracts.models import ModelBudget
 from contracts.nouns import ArtifactContent
 from contracts.states import AgentWorkerState
 from contracts.wording import counted
 from contracts.worker_nouns import (
     AgentWorkerDTO,
     AgentWorkerList,
+    WorkerBudgetRaise,
     WorkerCreate,
     WorkerEventList,
     WorkerFile,
@@ -198,6 +201,21 @@ async def stop_turn(
     return await (await gateway.get()).stop_worker_turn(StopTurnCommand(request_id=body.request_id, worker_id=row.id))
 
 
+@router.post("/workers/{worker_id}/budget")
+async def raise_worker_budget(
+    act: Annotated[Act, audited("worker.budget")],
+    worker_id: WorkerId,
+    body: WorkerBudgetRaise,
+    session: Session,
+    caller: Person,
+    defaults: DefaultsDep,
+) -> ModelBudget:
+    """Let an agent worker of a person spend more: owners decide about money. For one of a task, the task asks."""
+    row = await _of_person(session, caller, worker_id, Right.OWN)
+    act.tell(request=body.request_id, add_usd=body.add_usd)
+    return await raising.raise_for_worker(session, row, body, caller.user_id, defaults)
+
+
 @router.delete("/workers/{worker_id}")
 async def delete_worker(
     act: Annotated[Act, audited("worker.delete")],
@@ -254,8 +272,8 @@ async def _to_act_on(session: Session, caller: Caller, worker_id: str) -> AgentW
     return await queries.find(session, caller, worker_id, Right.ACT)
 
 
-async def _of_person(session: Session, caller: Caller, worker_id: str) -> AgentWorkerRow:
-    row = await _to_act_on(session, caller, worker_id)
+async def _of_person(session: Session, caller: Caller, worker_id: str, right: Right = Right.ACT) -> AgentWorkerRow:
+    row = await queries.find(session, caller, worker_id, right)
     if row.task_id is not None:
         reason = f"It works for the task {row.task_id}, which gives it its messages. To stop that: "
         raise permanent(ErrorCode.CONFLICT, f"{reason}`orchestrator task cancel {row.task_id}`.")

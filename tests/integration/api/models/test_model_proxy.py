@@ -137,7 +137,9 @@ async def test_twenty_at_once_never_spend_the_same_rest_of_a_budget(models: Mode
     await models.set("task_budget_usd", 0.03)
     models.vendor.stream(message_events("claude-opus-5-5", 1000, 100), hold_at=1)
     turn = await models.turn()
-    asking = [asyncio.ensure_future(turn.ask()) for _ in range(20)]
+    # As large as what the vendor bills: 1,000 tokens.
+    said = [{"role": "user", "content": "word" * 1_000}]
+    asking = [asyncio.ensure_future(turn.ask(messages=said)) for _ in range(20)]
     await models.vendor.holding.wait()
     models.vendor.go_on.set()
     statuses = [reply.status_code for reply in await asyncio.gather(*asking)]
@@ -202,8 +204,9 @@ async def test_a_window_is_heard_once_and_nobody_asks_the_vendor_before_it_opens
     assert (limit["kind"], limit["account"], limit["until"] is not None) == ("window", "anthropic", True)
     spent = await turn.spending()
     assert (spent["requests"], spent["cost_usd"], spent["last_status"]) == (1, 0, 429)
-    later = await models.turn()
+    later = await models.turn(model="claude-opus-5-5")
     assert later.opened["refused"]["kind"] == "window"
+    assert (await models.turn(model="claude-haiku-4-5")).opened["refused"] is None
     assert (await models.turn(agent="codex")).opened["refused"] is None
 
 
