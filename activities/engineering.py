@@ -83,6 +83,7 @@ class EngineeringState(TypedDict, total=False):
     expected: dict[str, Any] | None
     accepted: bool
     taken_as_is: bool
+    stops: bool
     judged: list[dict[str, Any]]
     unmet: list[str]
     broken: list[str]
@@ -235,12 +236,11 @@ def _summary(state: EngineeringState) -> str:
 
 
 def _checks(state: EngineeringState) -> list[Check]:
-    commit, found = (
-        state["commit"],
-        [Check(name=TESTS_CHECK, commit=state["commit"], passed=state.get("passed", False))],
-    )
+    """What was found out about this commit. Of one that was not tested nothing is known."""
+    commit, green = state["commit"], state.get("tested", False) and state.get("passed", False)
+    found = [Check(name=TESTS_CHECK, commit=commit, passed=green)]
     if state.get("acceptance") == AcceptanceMode.BINDING:
-        passed = state.get("accepted", False) or state.get("taken_as_is", False)
+        passed = green and (state.get("accepted", False) or state.get("taken_as_is", False))
         found.append(Check(name=ACCEPTANCE_CHECK, commit=commit, passed=passed))
     return found
 
@@ -278,6 +278,7 @@ def _after_turn(state: EngineeringState, turn: int, outcome: TurnOutcome) -> Eng
         "criteria": [one.model_dump(mode="json") for one in outcome.criteria] or state.get("criteria", []),
         "publish_status": "",
         "tested": False,
+        "passed": False,
         "accepted": False,
         "taken_as_is": False,
         "unmet": [],
@@ -306,6 +307,9 @@ def _after_refusal(state: EngineeringState, turn: int, evidence: str) -> Enginee
         "same_failure": fingerprint == state.get("fingerprint"),
         "publish_status": "",
         "tested": False,
+        "passed": False,
+        "accepted": False,
+        "taken_as_is": False,
         "unmet": [],
     }
 

@@ -15,6 +15,15 @@ def limits_park() -> bool:
     return workflow.patched("limits-park-2026-11-30")
 
 
+def agents_choices_are_its_own() -> bool:
+    """An answer that an agent has offered itself goes to the agent, even if it is one of the platform's words; before,
+    `accept` published what nobody had tested, and `stop` ended the task.
+
+    Asked only for such an answer. Retires with the runs that had got one.
+    """
+    return workflow.patched("agents-choices-are-its-own-2026-12-01")
+
+
 def ended_stays_ended() -> bool:
     """A delivery, or engineering, whose task has ended in an earlier run does nothing; before, it did everything again.
 

@@ -82,6 +82,29 @@ async def test_the_same_miss_twice_asks_a_person_who_may_take_it_as_it_is(world:
     assert [one.criterion.words for one in world.platform.kept.values()] == [THING], "what is missing is no promise"
 
 
+async def test_an_agent_that_offers_accept_does_not_have_a_commit_published_that_nobody_has_tested(
+    world: World,
+) -> None:
+    world.acceptance.misses = [{"passwords"}]
+    world.planner.clauses = [THING, DENIAL]
+    offers = TurnOutcome(
+        status="question",
+        turn=2,
+        question="Shall visitors accept cookies?",
+        choices=["accept", "decline"],
+        commit=sha("untested"),
+    )
+    world.runtime.scripts = [TurnOutcome(status="done", turn=1), offers]
+    message = asking(world)
+    started = await world.gateway.start_engineering(message)
+    await world.answer(started.workflow_id, await world.question(message.task_id), "accept")
+    result = EngineeringResult.model_validate(await world.handle(started.workflow_id).result())
+    assert "cookies" in world.runtime.turns[2].message
+    assert [one.commit for one in world.forge.published] == [result.commit_sha]
+    assert result.commit_sha in world.tester.verified
+    assert states(result)[DENIAL] == "met"
+
+
 async def test_a_person_may_advise_and_the_work_goes_on(world: World) -> None:
     world.acceptance.misses = [{"passwords"}, {"passwords"}]
     world.planner.clauses = [THING, DENIAL]

@@ -55,6 +55,12 @@ def is_missed(state: State) -> bool:
     return bool(found) and state.get("acceptance") == AcceptanceMode.BINDING
 
 
+def may_be_taken(state: State) -> bool:
+    """Whether a person may take this commit as it is: its own checks are green, and only the wish is missed."""
+    is_green = state.get("tested") and state.get("passed") and state.get("turn_status", "done") == "done"
+    return bool(is_green) and is_missed(state)
+
+
 def first_prompt(state: State) -> str:
     """The first message of a planned work: what is checked afterwards, by somebody else."""
     criteria, prompt = _criteria(state), rules.first_prompt(dict(state))
