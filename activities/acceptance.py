@@ -121,6 +121,16 @@ class AcceptanceNodes:
         await to_the_end(self._stop(stopping))
         return Done()
 
+    @activity.defn(name=ActivityName.JUDGE_STOP)
+    async def stop_judge(self, judge: Judge) -> Done:
+        """Stop who plans or divides, and who writes checks; nothing of them is left. Repeatable."""
+        await to_the_end(self._stop_judge(judge))
+        return Done()
+
+    async def _stop_judge(self, judge: Judge) -> None:
+        await self.planner.stop(judge)
+        await self.writer.stop(judge)
+
     async def _accepted(self, state: EngineeringState, request: AcceptanceRequest, follow: Follow) -> AcceptanceResult:
         """What was met needs no second look. A miss counts once the checks are written from what the service says of
         itself: the wish alone does not say every path and name.
@@ -169,8 +179,7 @@ class AcceptanceNodes:
     async def _stop(self, stopping: AcceptanceStop) -> None:
         """What runs is named by its checks, which were recorded before it began."""
         request = stopping.request
-        await self.planner.stop(stopping.judge)
-        await self.writer.stop(stopping.judge)
+        await self._stop_judge(stopping.judge)
         await self.descriptions.stop(request)
         known = await self.platform.project_checks(request.project_id, request.task_id)
         if known.proposed is not None:

@@ -13,7 +13,7 @@ from contracts.acceptance import MAX_CHECKS, MAX_CHECKS_BYTES, AcceptanceCheck, 
 from contracts.base import CommitSha, Contract, Identifier, Page, ShortText, UserId
 from contracts.criteria import MAX_CRITERIA, Criteria, Criterion
 from contracts.departments import RepositoryFullName
-from contracts.models import ModelName
+from contracts.models import ModelLimit, ModelName
 from contracts.parts import MAX_PARTS, WorkPart
 from contracts.project_spec import ProjectSpec
 from contracts.states import AgentKind
@@ -82,9 +82,10 @@ class PartsRequest(Step):
 
 
 class PartsPlan(Step):
-    """Fewer than two `parts`: it is done in one piece."""
+    """Fewer than two `parts`: it is done in one piece. `limit`: a model's limit has stopped who divides."""
 
     parts: list[WorkPart] = Field(default_factory=list, max_length=MAX_PARTS)
+    limit: ModelLimit | None = None
 
 
 class Plan(Step):

@@ -24,6 +24,15 @@ def agents_choices_are_its_own() -> bool:
     return workflow.patched("agents-choices-are-its-own-2026-12-01")
 
 
+def judges_end_with_their_task() -> bool:
+    """A task or delivery that fails, is stopped or cancelled stops who plans, divides, writes checks and reviews with a
+    model; before, one whose Temporal worker had died went on and was paid, and its folder was left.
+
+    Asked only at such an end. Retires with the runs that ended so before.
+    """
+    return workflow.patched("judges-end-with-their-task-2026-12-01")
+
+
 def ended_stays_ended() -> bool:
     """A delivery, or engineering, whose task has ended in an earlier run does nothing; before, it did everything again.
 

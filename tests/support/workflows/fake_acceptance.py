@@ -10,6 +10,7 @@ from activities.ports import Follow
 from contracts.acceptance import AcceptanceCheck, AcceptanceRequest, AcceptanceResult, CheckResult, HttpStep
 from contracts.base import utc_now
 from contracts.criteria import Criterion, Proof
+from contracts.errors import OrchestratorError
 from contracts.memory import FailureReport, MemoryPublished, MemoryToWrite
 from contracts.models import ModelLimit
 from contracts.parts import WorkPart
@@ -81,6 +82,8 @@ class FakePlanner:
     asked: list[PlanRequest] = field(default_factory=list)
     stopped: list[Judge] = field(default_factory=list)
     limits: list[ModelLimit] = field(default_factory=list)
+    lost: OrchestratorError | None = None
+    """What happens in every attempt, if anything."""
     step: Step = field(default_factory=Step)
     parts: list[WorkPart] = field(default_factory=list)
     divided: list[PartsRequest] = field(default_factory=list)
@@ -89,18 +92,24 @@ class FakePlanner:
     async def divide(self, request: PartsRequest, follow: Follow) -> list[WorkPart]:
         await self.dividing.pass_through(follow)
         self.divided.append(request)
+        self._fail()
         return self.parts
 
     async def plan(self, request: PlanRequest, follow: Follow) -> Plan:
         await self.step.pass_through(follow)
         self.asked.append(request)
-        if self.limits:
-            raise AtLimit(self.limits.pop(0))
+        self._fail()
         criteria = [
             Criterion(id=f"p{number}", sentence=f"It has: {words}", words=words)
             for number, words in enumerate(self.clauses, start=1)
         ]
         return Plan(spec=request.spec.model_copy(update={"acceptance": criteria}), retires=self.retires)
+
+    def _fail(self) -> None:
+        if self.lost:
+            raise self.lost
+        if self.limits:
+            raise AtLimit(self.limits.pop(0))
 
     async def stop(self, judge: Judge) -> None:
         self.stopped.append(judge)
