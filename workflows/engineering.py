@@ -221,6 +221,9 @@ class EngineeringWorkflow:
         criteria = [Criterion.model_validate(one) for one in state.get("judged") or state.get("criteria", [])]
         screenshots = [str(uri) for uri in state.get("screenshots", [])]
         review = review_rules.reviewed(state)
+        if state.get("judging"):
+            # What an attempt that a limit has stopped was shown may be left.
+            await stopping.stop_judges(self._message, state, self._ledger)
         result: dict[str, str | int | None] = {
             "commit_sha": commit,
             "branch": branch,

@@ -216,3 +216,4 @@ async def test_a_stop_stops_every_turn_that_there_may_be() -> None:
     await planner.stop(MODEL)
     await writer.stop(MODEL)
     assert outside.stopped == ["t1-planner/1", "t1-check-writer/1", "t1-check-writer/2"]
+    assert outside.removed == ["t1-planner", "t1-check-writer"], "what a judge was shown stays nowhere"
