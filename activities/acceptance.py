@@ -24,6 +24,7 @@ from contracts.names import ActivityName
 from contracts.planning import (
     MAX_RUNS,
     NOT_WRITTEN,
+    PROMISED,
     AcceptanceStop,
     CheckWriting,
     Judge,
@@ -40,9 +41,6 @@ from contracts.project_spec import ProjectSpec
 from contracts.states import AgentKind, CriterionState
 from contracts.steps import Done
 from contracts.wish_words import with_every_word
-
-_KEPT = "promised-"
-"""Before the number of what was promised earlier: such criteria are not of this wish."""
 
 
 @dataclass(frozen=True)
@@ -208,7 +206,7 @@ def complete(wish: ProjectSpec, plan: Plan, kept: Sequence[KeptCheck]) -> Plan:
 
 def _own(name: str) -> str:
     """The id of a criterion that is not taken for one of an earlier wish."""
-    return f"own-{name}"[:100] if name.startswith(_KEPT) else name
+    return f"own-{name}"[:100] if name.startswith(PROMISED) else name
 
 
 _OPEN: dict[str, Any] = {"state": CriterionState.OPEN, "proof": None}
@@ -227,12 +225,13 @@ def _spec_with(wish: ProjectSpec, criteria: Sequence[Criterion]) -> ProjectSpec 
 
 def after_acceptance(state: EngineeringState, result: AcceptanceResult) -> EngineeringState:
     """What the graph knows afterwards. Of what was promised earlier only what is broken is shown."""
-    own = [one for one in result.criteria if not one.id.startswith(_KEPT)]
+    own = [one for one in result.criteria if not one.id.startswith(PROMISED)]
     broken = [
         one.model_copy(update={"sentence": f"Promised earlier: {one.sentence}"[:200]})
         for one in result.criteria
-        if one.id.startswith(_KEPT) and one.state is CriterionState.NOT_MET
+        if one.id.startswith(PROMISED) and one.state is CriterionState.NOT_MET
     ]
+    sentences = {one.id: one.sentence for one in broken}
     claims = [Criterion.model_validate(one) for one in state.get("criteria", [])]
     judged = [*broken, *with_claims(own, claims)][:MAX_CRITERIA]
     artifacts = [*state.get("artifacts", []), *(one.model_dump(mode="json") for one in result.artifacts)]
@@ -241,6 +240,7 @@ def after_acceptance(state: EngineeringState, result: AcceptanceResult) -> Engin
         "judged": [one.model_dump(mode="json") for one in judged],
         "unmet": [one.sentence for one in judged if one.state is CriterionState.NOT_MET],
         "broken": [one.check_id for one in result.checks if _is_broken(one)],
+        "broken_sentences": [sentences[one.criterion_id] for one in result.checks if _is_broken(one)],
         "screenshots": [one.artifact.uri for one in result.screenshots],
         "last_unmet_fingerprint": state.get("unmet_fingerprint"),
         "unmet_fingerprint": result.fingerprint,
@@ -251,7 +251,7 @@ def after_acceptance(state: EngineeringState, result: AcceptanceResult) -> Engin
 
 
 def _is_broken(one: CheckResult) -> bool:
-    return one.criterion_id.startswith(_KEPT) and one.state is CriterionState.NOT_MET
+    return one.criterion_id.startswith(PROMISED) and one.state is CriterionState.NOT_MET
 
 
 def _request(state: EngineeringState) -> AcceptanceRequest:
@@ -273,7 +273,7 @@ def _with_checks(request: AcceptanceRequest, proposed: ProposedChecks, kept: Seq
     for one in earlier:
         sentence = one.criterion.sentence
         if sentence not in names and len(criteria) < MAX_CRITERIA:
-            names[sentence] = f"{_KEPT}{len(names) + 1}"
+            names[sentence] = f"{PROMISED}{len(names) + 1}"
             criteria.append(one.criterion.model_copy(update={**_OPEN, "id": names[sentence]}))
         if sentence in names:
             checks.append(one.check.model_copy(update={"criterion_id": names[sentence]}))

@@ -4,6 +4,7 @@ State is JSON-plain; models are rebuilt at the entry of each node.
 """
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypedDict
 
@@ -17,6 +18,7 @@ from contracts import memory
 from contracts.agent_workers import SendMessageCommand, TurnOutcome
 from contracts.base import MAX_TEXT
 from contracts.criteria import Criterion, verdict_text
+from contracts.deviations import TakenAsIs
 from contracts.errors import ErrorClass, ErrorCode, OrchestratorError, bounded, end_of
 from contracts.names import ActivityName
 from contracts.outside_text import cleaned
@@ -39,7 +41,8 @@ log = structlog.get_logger(__name__)
 
 class EngineeringState(TypedDict, total=False):
     """What the engineering graph knows. `verified_base` is the last commit that is not new any more, `begun_at` the one
-    on which the agent's commits of the last turn's clone are."""
+    on which the agent's commits of the last turn's clone are. `broken` and `broken_sentences` go together; `taken` says
+    what a person knew who took the work as it is."""
 
     task_id: str
     project_id: str
@@ -87,6 +90,8 @@ class EngineeringState(TypedDict, total=False):
     judged: list[dict[str, Any]]
     unmet: list[str]
     broken: list[str]
+    broken_sentences: list[str]
+    taken: dict[str, Any]
     unmet_fingerprint: str | None
     last_unmet_fingerprint: str | None
     screenshots: list[str]
@@ -232,7 +237,17 @@ def _summary(state: EngineeringState) -> str:
     judged = [Criterion.model_validate(one) for one in state.get("judged", [])]
     reviewed = state.get("reviewed")
     review = f"Review:\n{Review.model_validate(reviewed).told()}" if reviewed else ""
-    return bounded("\n\n".join(filter(None, [state.get("summary", ""), verdict_text(judged), review])), MAX_TEXT)
+    taken = taken_as_is(state)
+    deviations = f"Taken as it is by a person, who knew of this:\n{taken.told()}" if taken else ""
+    parts = [state.get("summary", ""), verdict_text(judged), deviations, review]
+    return bounded("\n\n".join(filter(None, parts)), MAX_TEXT)
+
+
+def taken_as_is(state: Mapping[str, Any]) -> TakenAsIs | None:
+    """What a person knew who took the work as it is; None if nobody had to, or nothing is missing any more."""
+    if not state.get("taken_as_is") or state.get("accepted") or not state.get("taken"):
+        return None
+    return TakenAsIs.model_validate(state["taken"])
 
 
 def _checks(state: EngineeringState) -> list[Check]:
@@ -246,11 +261,14 @@ def _checks(state: EngineeringState) -> list[Check]:
 
 
 def _promises(state: EngineeringState) -> KeepChecks:
-    """What was seen to be there is promised from now on. Whoever takes the work as it is gives up what it broke."""
+    """What was seen to be there is promised from now on. Whoever takes the work as it is gives up what it was said to
+    break; any other promise stays one."""
+    taken = taken_as_is(state)
+    gives_up = taken.gives_up if taken else []
     judged = [Criterion.model_validate(one) for one in state.get("judged", [])]
     return KeepChecks(
         met=[one.id for one in judged if one.state is CriterionState.MET],
-        given_up=state.get("broken", []) if state.get("taken_as_is") else [],
+        given_up=[name for name in state.get("broken", []) if name in gives_up],
     )
 
 

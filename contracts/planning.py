@@ -25,6 +25,8 @@ MAX_API_DESCRIPTION = 400_000
 """Characters of an OpenAPI description; a longer one is not read."""
 MAX_RUNS = 500
 NOT_WRITTEN = "0" * 64
+PROMISED = "promised-"
+"""Before the number of what was promised earlier: such criteria are not of the wish that is judged."""
 
 Run = Annotated[str, StringConstraints(min_length=1, max_length=20_000)]
 Reason = Annotated[str, StringConstraints(max_length=500)]

@@ -24,6 +24,15 @@ def agents_choices_are_its_own() -> bool:
     return workflow.patched("agents-choices-are-its-own-2026-12-01")
 
 
+def taken_is_what_was_seen() -> bool:
+    """Work that a person takes as it is and that then misses something else, as after main has moved, is asked about
+    again; before, it was published.
+
+    Asked only for such work. Retires with the runs that had published it.
+    """
+    return workflow.patched("taken-is-what-was-seen-2026-12-01")
+
+
 def judges_end_with_their_task() -> bool:
     """A task or delivery that fails, is stopped or cancelled stops who plans, divides, writes checks and reviews with a
     model; before, one whose Temporal worker had died went on and was paid, and its folder was left.

@@ -1,11 +1,14 @@
 """Done means that the wish was met, as somebody else than the agent has seen it."""
 
+import pytest
+
 from contracts import ids
 from contracts.agent_workers import TurnOutcome
 from contracts.criteria import Criterion
 from contracts.departments import EngineeringMessage, EngineeringResult
 from contracts.states import CriterionState, QuestionKind, TaskState
 from contracts.steps import PublishResult
+from tests.support.eventually import eventually
 from tests.support.patience import within
 from tests.support.workflows.fakes import sha
 from tests.support.workflows.workflow_world import World
@@ -214,3 +217,48 @@ async def test_a_commit_that_is_behind_main_is_judged_by_what_was_promised_once_
     await done(world, message)
     judged = [(one.commit, len(one.checks)) for one in world.acceptance.accepted[-2:]]
     assert judged == [(old, 1), (new, 2)]
+
+
+async def _taken_and_moved(world: World, then: set[str]) -> tuple[EngineeringMessage, str, str]:
+    """A second task whose miss a person takes as it is; main has moved meanwhile, and what it is brought onto misses
+    `then`. Returns its message, the id of its workflow and of its question."""
+    world.planner.clauses = [THING]
+    await done(world, asking(world, spec={"name": "notes", "description": THING}))
+    world.planner.clauses = [DENIAL]
+    world.acceptance.misses = [{"passwords"}, {"passwords"}, then]
+    world.forge.publish_results = [PublishResult(status="rebased", commit=sha("rebased"))]
+    message = asking(world, spec={"name": "notes", "description": DENIAL}, max_rounds=5)
+    started = await world.gateway.start_engineering(message)
+    question = await world.question(message.task_id)
+    await world.answer(started.workflow_id, question, "accept")
+    return message, started.workflow_id, question
+
+
+async def test_what_was_taken_as_it_is_holds_for_the_same_miss_on_a_main_that_has_moved(world: World) -> None:
+    _, workflow_id, _ = await _taken_and_moved(world, {"passwords"})
+    result = EngineeringResult.model_validate(await world.handle(workflow_id).result())
+    assert (result.commit_sha, states(result)) == (sha("rebased"), {DENIAL: "not_met"})
+    assert [one.criterion.words for one in world.platform.kept.values()] == [THING]
+    assert "Taken as it is by a person" in world.forge.published[-1].summary
+
+
+@pytest.mark.parametrize("answer", ["retry", "accept"])
+async def test_what_is_missed_only_on_a_main_that_has_moved_is_asked_about_and_stays_promised_until_then(
+    world: World, answer: str
+) -> None:
+    message, workflow_id, before = await _taken_and_moved(world, {"passwords", "notes-service"})
+    asked = await eventually(
+        lambda: next(
+            (p.question for p in world.platform.of(message.task_id) if p.question and p.question.id != before), None
+        )
+    )
+    assert f"Promised earlier: It has: {THING}" in asked.text
+    assert "gives up what is said above to be promised earlier" in asked.text
+    published = len(world.forge.published)
+    assert [one.criterion.words for one in world.platform.kept.values()] == [THING]
+    await world.answer(workflow_id, asked.id, answer)
+    result = EngineeringResult.model_validate(await world.handle(workflow_id).result())
+    assert len(world.forge.published) == published + 1
+    kept = [one.criterion.words for one in world.platform.kept.values()]
+    assert kept == ([THING, DENIAL] if answer == "retry" else [])
+    assert result.commit_sha == (sha("rebased") if answer == "accept" else world.forge.published[-1].commit)

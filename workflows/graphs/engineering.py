@@ -79,7 +79,8 @@ def _verdict(state: EngineeringState, choices: Sequence[str], answer: str) -> En
     stops, offered = rules.is_stop(answer), rules.is_agents_choice(state, answer)
     if offered and (as_is or stops) and patches.agents_choices_are_its_own():
         return {"taken_as_is": False, "stops": False}
-    return {"taken_as_is": as_is and (offered or acceptance_rules.may_be_taken(state)), "stops": stops}
+    takes = as_is and (offered or acceptance_rules.may_be_taken(state))
+    return {"taken_as_is": takes, "taken": acceptance_rules.taken(state) if takes else {}, "stops": stops}
 
 
 async def park(state: EngineeringState) -> EngineeringState:
