@@ -4,6 +4,7 @@ Neither is done by the agent that builds: the planner reads the wish before it, 
 wish and the API description of the running service.
 """
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
@@ -206,7 +207,7 @@ def complete(wish: ProjectSpec, plan: Plan, kept: Sequence[KeptCheck]) -> Plan:
 
 def _own(name: str) -> str:
     """The id of a criterion that is not taken for one of an earlier wish."""
-    return f"own-{name}"[:100] if name.startswith(PROMISED) else name
+    return f"own-{hashlib.sha256(name.encode()).hexdigest()[:16]}" if name.startswith(PROMISED) else name
 
 
 _OPEN: dict[str, Any] = {"state": CriterionState.OPEN, "proof": None}

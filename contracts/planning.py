@@ -4,12 +4,19 @@ Checks are written from the wish and the API description of the running service,
 """
 
 import hashlib
-import json
 from typing import Annotated
 
 from pydantic import AwareDatetime, ConfigDict, Field, StringConstraints
 
-from contracts.acceptance import MAX_CHECKS, MAX_CHECKS_BYTES, AcceptanceCheck, AcceptanceChecks, AcceptanceRequest
+from contracts import ids
+from contracts.acceptance import (
+    MAX_CHECKS,
+    MAX_CHECKS_BYTES,
+    AcceptanceCheck,
+    AcceptanceChecks,
+    AcceptanceRequest,
+    size_of,
+)
 from contracts.base import CommitSha, Contract, Identifier, Page, ShortText, UserId
 from contracts.criteria import MAX_CRITERIA, Criteria, Criterion
 from contracts.departments import RepositoryFullName
@@ -50,7 +57,7 @@ class Judge(Step):
 
     def worker_id(self, role: str) -> str:
         """Its agent worker: named after the task and what it does."""
-        return f"{self.task_id[:80]}-{role}"
+        return f"{ids.fitting(self.task_id, 80)}-{role}"
 
 
 class AcceptanceStop(Step):
@@ -210,17 +217,12 @@ class KeptCheckList(Page):
 def within_reach(proposed: AcceptanceChecks, kept: list[KeptCheck], retired: list[str]) -> list[KeptCheck]:
     """The kept checks that run beside new ones: not those that these replace, and as many as fit, oldest first."""
     replaced = {check.id for check in proposed} | set(retired)
-    size = sum(_size(check) for check in proposed)
+    size = size_of(proposed)
     found: list[KeptCheck] = []
     for one in kept:
-        size += _size(one.check)
+        size += size_of([one.check])
         if len(proposed) + len(found) == MAX_CHECKS or size > MAX_CHECKS_BYTES:
             break
         if one.check.id not in replaced:
             found.append(one)
     return found
-
-
-def _size(check: AcceptanceCheck) -> int:
-    """Bytes that a check takes among others, a list's own included."""
-    return len(json.dumps(check.model_dump(mode="json", by_alias=True))) + 2

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 
+from contracts import ids
 from contracts.base import MAX_TEXT
 from contracts.criteria import MAX_CRITERIA, Criterion
 from contracts.departments import EngineeringResult
@@ -55,7 +56,7 @@ def together(request_id: str, results: Sequence[tuple[int, EngineeringResult]]) 
 def criteria(results: Sequence[tuple[int, EngineeringResult]]) -> list[Criterion]:
     """Those of all parts, each with an id of its own: parts name theirs alike."""
     found = [
-        criterion.model_copy(update={"id": f"{number}-{criterion.id}"[:100]})
+        criterion.model_copy(update={"id": ids.fitting(f"{number}-{criterion.id}")})
         for number, one in sorted(results, key=_number)
         for criterion in one.criteria
     ]
