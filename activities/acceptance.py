@@ -36,6 +36,8 @@ from contracts.planning import (
     Promise,
     ProposedChecks,
     WrittenChecks,
+    still_promised,
+    unchecked,
     within_reach,
 )
 from contracts.project_spec import ProjectSpec
@@ -103,10 +105,10 @@ class AcceptanceNodes:
         working = followed(self.platform, state["task_id"], lambda follow: self._accepted(state, request, follow))
         stopping = AcceptanceStop(request=request, judge=_judge(state))
         try:
-            result = await or_stop(working, lambda: self._stop(stopping))
+            result, left_out = await or_stop(working, lambda: self._stop(stopping))
         except AtLimit as reached:
             return _parked("accept", state, reached)
-        update = after_acceptance(state, result)
+        update = after_acceptance(state, result, left_out)
         if update["unmet"]:
             missed = bounded("; ".join(update["unmet"]), 8_000)
             key = f"{request.task_id}/{request.commit}/acceptance"
@@ -130,25 +132,29 @@ class AcceptanceNodes:
         await self.planner.stop(judge)
         await self.writer.stop(judge)
 
-    async def _accepted(self, state: EngineeringState, request: AcceptanceRequest, follow: Follow) -> AcceptanceResult:
+    async def _accepted(
+        self, state: EngineeringState, request: AcceptanceRequest, follow: Follow
+    ) -> tuple[AcceptanceResult, list[KeptCheck]]:
         """What was met needs no second look. A miss counts once the checks are written from what the service says of
-        itself: the wish alone does not say every path and name.
+        itself: the wish alone does not say every path and name. Returns, too, the promises that had no room.
         """
         known = await self.platform.project_checks(state["project_id"], state["task_id"])
         kept = await self._judged(request, known)
         spec = ProjectSpec.model_validate(state["spec"])
         writing = CheckWriting(judge=_judge(state), spec=spec, is_first=not known.kept)
-        proposed, result = await self._proposed(state, known, writing, follow), None
+        proposed, result, left_out = await self._proposed(state, known, writing, follow), None, list[KeptCheck]()
         if not proposed.needs_description:
-            result = await self.acceptance.accept(_with_checks(request, proposed, kept), follow)
+            asked = _with_checks(request, proposed, kept)
+            result, left_out = await self.acceptance.accept(asked, follow), _left_out(asked, proposed, kept)
             if result.passed:
-                return result
+                return result, left_out
         description = await self.descriptions.describe(request, follow)
         if result is not None and not description:
-            return result
+            return result, left_out
         described = writing.model_copy(update={"api_description": description})
         proposed = await self._proposed(state, known, described, follow)
-        return await self.acceptance.accept(_with_checks(request, proposed, kept), follow)
+        asked = _with_checks(request, proposed, kept)
+        return await self.acceptance.accept(asked, follow), _left_out(asked, proposed, kept)
 
     async def _judged(self, request: AcceptanceRequest, known: ProjectChecks) -> list[KeptCheck]:
         """The promises that count for a commit. One that is behind main may not have what was promised since: it is
@@ -224,7 +230,9 @@ def _spec_with(wish: ProjectSpec, criteria: Sequence[Criterion]) -> ProjectSpec 
         return None
 
 
-def after_acceptance(state: EngineeringState, result: AcceptanceResult) -> EngineeringState:
+def after_acceptance(
+    state: EngineeringState, result: AcceptanceResult, left_out: Sequence[KeptCheck] = ()
+) -> EngineeringState:
     """What the graph knows afterwards. Of what was promised earlier only what is broken is shown."""
     own = [one for one in result.criteria if not one.id.startswith(PROMISED)]
     broken = [
@@ -242,6 +250,7 @@ def after_acceptance(state: EngineeringState, result: AcceptanceResult) -> Engin
         "unmet": [one.sentence for one in judged if one.state is CriterionState.NOT_MET],
         "broken": [one.check_id for one in result.checks if _is_broken(one)],
         "broken_sentences": [sentences[one.criterion_id] for one in result.checks if _is_broken(one)],
+        "unchecked": [one.model_dump(mode="json") for one in unchecked(left_out)],
         "screenshots": [one.artifact.uri for one in result.screenshots],
         "last_unmet_fingerprint": state.get("unmet_fingerprint"),
         "unmet_fingerprint": result.fingerprint,
@@ -281,6 +290,12 @@ def _with_checks(request: AcceptanceRequest, proposed: ProposedChecks, kept: Seq
     return AcceptanceRequest(
         **dict(request) | {"criteria": criteria, "checks": checks, "not_checkable": proposed.not_checkable}
     )
+
+
+def _left_out(asked: AcceptanceRequest, proposed: ProposedChecks, kept: Sequence[KeptCheck]) -> list[KeptCheck]:
+    """What the project promises and the run does not look at."""
+    runs = {check.id for check in asked.checks}
+    return [one for one in still_promised(proposed.checks, list(kept), proposed.retires) if one.check.id not in runs]
 
 
 def _for_these(written: WrittenChecks, criteria: Sequence[Criterion]) -> WrittenChecks:

@@ -88,6 +88,7 @@ class EngineeringState(TypedDict, total=False):
     taken_as_is: bool
     stops: bool
     judged: list[dict[str, Any]]
+    unchecked: list[dict[str, Any]]
     unmet: list[str]
     broken: list[str]
     broken_sentences: list[str]
@@ -234,7 +235,7 @@ class EngineeringNodes:
 
 def _summary(state: EngineeringState) -> str:
     """What the agent says of its work, and what was seen of it."""
-    judged = [Criterion.model_validate(one) for one in state.get("judged", [])]
+    judged = [Criterion.model_validate(one) for one in [*state.get("judged", []), *state.get("unchecked", [])]]
     reviewed = state.get("reviewed")
     review = f"Review:\n{Review.model_validate(reviewed).told()}" if reviewed else ""
     taken = taken_as_is(state)

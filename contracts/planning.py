@@ -4,6 +4,7 @@ Checks are written from the wish and the API description of the running service,
 """
 
 import hashlib
+from collections.abc import Sequence
 from typing import Annotated
 
 from pydantic import AwareDatetime, ConfigDict, Field, StringConstraints
@@ -18,13 +19,15 @@ from contracts.acceptance import (
     size_of,
 )
 from contracts.base import CommitSha, Contract, Identifier, Page, ShortText, UserId
-from contracts.criteria import MAX_CRITERIA, Criteria, Criterion
+from contracts.criteria import MAX_CRITERIA, Criteria, Criterion, Proof
 from contracts.departments import RepositoryFullName
+from contracts.errors import bounded, bounded_list
 from contracts.models import ModelLimit, ModelName
 from contracts.parts import MAX_PARTS, WorkPart
 from contracts.project_spec import ProjectSpec
-from contracts.states import AgentKind
+from contracts.states import AgentKind, CriterionState
 from contracts.steps import Step
+from contracts.wording import counted
 
 MAX_KEPT = 200
 """Checks that one project keeps."""
@@ -216,13 +219,30 @@ class KeptCheckList(Page):
 
 def within_reach(proposed: AcceptanceChecks, kept: list[KeptCheck], retired: list[str]) -> list[KeptCheck]:
     """The kept checks that run beside new ones: not those that these replace, and as many as fit, oldest first."""
-    replaced = {check.id for check in proposed} | set(retired)
     size = size_of(proposed)
     found: list[KeptCheck] = []
-    for one in kept:
-        size += size_of([one.check])
-        if len(proposed) + len(found) == MAX_CHECKS or size > MAX_CHECKS_BYTES:
-            break
-        if one.check.id not in replaced:
+    for one in still_promised(proposed, kept, retired):
+        grown = size + size_of([one.check])
+        if len(proposed) + len(found) < MAX_CHECKS and grown <= MAX_CHECKS_BYTES:
             found.append(one)
+            size = grown
     return found
+
+
+def still_promised(proposed: AcceptanceChecks, kept: list[KeptCheck], retired: list[str]) -> list[KeptCheck]:
+    """The kept checks that new ones do not replace."""
+    replaced = {check.id for check in proposed} | set(retired)
+    return [one for one in kept if one.check.id not in replaced]
+
+
+def unchecked(left_out: Sequence[KeptCheck]) -> list[Criterion]:
+    """What is said of promises for which a run had no room: one criterion, or none."""
+    if not left_out:
+        return []
+    sentences = list(dict.fromkeys(one.criterion.sentence for one in left_out))
+    told = bounded_list(sentences, size=800)
+    more = f"; and {len(sentences) - len(told)} more" if len(told) < len(sentences) else ""
+    text = f"One run had no room for {counted(len(left_out), 'check')} of these: {'; '.join(told)}{more}."
+    sentence = f"Not checked of what was promised earlier: {counted(len(sentences), 'promise')}."
+    proof = Proof(reference="promises", text=bounded(text, 1_000))
+    return [Criterion(id=f"{PROMISED}unchecked", sentence=sentence, state=CriterionState.NOT_CHECKABLE, proof=proof)]

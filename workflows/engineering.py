@@ -25,7 +25,7 @@ with workflow.unsafe.imports_passed_through():
         WorkerConfig,
     )
     from contracts.artifacts import ArtifactRef
-    from contracts.criteria import Criterion
+    from contracts.criteria import Criterion, fitting
     from contracts.departments import EngineeringMessage, EngineeringResult, ScaffolderMessage
     from contracts.errors import ErrorCode
     from contracts.names import GraphName, UpdateName, WorkflowName
@@ -218,7 +218,8 @@ class EngineeringWorkflow:
     async def _complete(self, state: dict[str, Any]) -> EngineeringResult:
         commit, branch = str(state["commit"]), str(state["branch"])
         summary = str(state.get("summary") or "")
-        criteria = [Criterion.model_validate(one) for one in state.get("judged") or state.get("criteria", [])]
+        found = [*(state.get("judged") or state.get("criteria", [])), *state.get("unchecked", [])]
+        criteria = fitting([Criterion.model_validate(one) for one in found])
         screenshots = [str(uri) for uri in state.get("screenshots", [])]
         review = review_rules.reviewed(state)
         if state.get("judging"):

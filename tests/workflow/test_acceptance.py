@@ -150,6 +150,23 @@ async def test_what_was_promised_stays_true_or_the_change_is_refused_by_name(wor
     assert states(result) == {"Add stars": "met"}
 
 
+async def test_a_promise_that_no_run_has_room_for_is_told_and_not_dropped(world: World) -> None:
+    """A run has at most 50 criteria, those of the wish among them."""
+    world.planner.clauses = [f"clause {'x' * number}" for number in range(1, 50)]
+    await done(world, asking(world, spec={"name": "notes", "description": ". ".join(world.planner.clauses)}))
+    assert len(world.platform.kept) == 49
+    world.planner.clauses = ["Add stars", "Add moons", "Add suns"]
+    result = await done(world, asking(world, spec={"name": "notes", "description": "Add stars. Add moons. Add suns"}))
+    assert len(world.acceptance.accepted[-1].checks) == 50
+    (told,) = [one for one in result.criteria if one.state is CriterionState.NOT_CHECKABLE]
+    assert told.sentence == "Not checked of what was promised earlier: 2 promises."
+    assert told.proof is not None
+    assert f"clause {'x' * 49}" in told.proof.text
+    assert f"clause {'x' * 48}" in told.proof.text
+    assert told.sentence in world.forge.published[-1].summary
+    assert len(world.platform.kept) == 52, "it stays promised"
+
+
 async def test_a_wish_may_take_back_what_was_promised(world: World) -> None:
     world.planner.clauses = [THING]
     await done(world, asking(world))

@@ -5,13 +5,13 @@ from collections.abc import Sequence
 
 from contracts import ids
 from contracts.base import MAX_TEXT
-from contracts.criteria import MAX_CRITERIA, Criterion
+from contracts.criteria import Criterion, fitting
 from contracts.departments import EngineeringResult
 from contracts.errors import bounded
 from contracts.modules_of_wish import modules_of
 from contracts.parts import PartOf, WorkPart
 from contracts.project_spec import ProjectSpec
-from contracts.states import CriterionState, Module
+from contracts.states import Module
 
 _DIRECTIVE = re.compile(r"\[[a-z]+:[^\]\n]*\]")
 _MOST_FILES, _MOST_SCREENSHOTS = 500, 20
@@ -60,9 +60,7 @@ def criteria(results: Sequence[tuple[int, EngineeringResult]]) -> list[Criterion
         for number, one in sorted(results, key=_number)
         for criterion in one.criteria
     ]
-    if len(found) > MAX_CRITERIA:
-        found.sort(key=lambda one: one.state is CriterionState.MET)  # what is not there is shown in any case
-    return found[:MAX_CRITERIA]
+    return fitting(found)
 
 
 def _number(result: tuple[int, EngineeringResult]) -> int:
