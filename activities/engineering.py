@@ -6,7 +6,7 @@ State is JSON-plain; models are rebuilt at the entry of each node.
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypedDict
+from typing import Any, TypedDict, cast
 
 import structlog
 from temporalio import activity
@@ -22,7 +22,7 @@ from contracts.deviations import TakenAsIs
 from contracts.errors import ErrorClass, ErrorCode, OrchestratorError, bounded, end_of
 from contracts.names import ActivityName
 from contracts.outside_text import cleaned
-from contracts.planning import KeepChecks
+from contracts.planning import ChecksKept, KeepChecks
 from contracts.reviews import Review
 from contracts.states import AcceptanceMode, AgentKind, CriterionState
 from contracts.steps import (
@@ -205,10 +205,11 @@ class EngineeringNodes:
             checks=_checks(state),
         )
         await refuse_if_ended(self.platform, state["task_id"])
-        result = await to_the_end(self.forge.publish(request))
+        result, kept = await to_the_end(self.forge.publish(request)), ChecksKept()
         if result.status == "published" and state.get("judged"):
-            await beating(self.platform.keep_checks(state["project_id"], state["task_id"], _promises(state)))
+            kept = await beating(self.platform.keep_checks(state["project_id"], state["task_id"], _promises(state)))
         update: EngineeringState = {
+            **cast(EngineeringState, {"summary": _with_told(state, kept.told())} if kept.told() else {}),
             "publish_status": result.status,
             "commit": result.commit,
             "conflict": result.conflict,
@@ -242,6 +243,10 @@ def _summary(state: EngineeringState) -> str:
     deviations = f"Taken as it is by a person, who knew of this:\n{taken.told()}" if taken else ""
     parts = [state.get("summary", ""), verdict_text(judged), deviations, review]
     return bounded("\n\n".join(filter(None, parts)), MAX_TEXT)
+
+
+def _with_told(state: EngineeringState, told: str) -> str:
+    return bounded("\n\n".join(filter(None, [state.get("summary", ""), told])), MAX_TEXT)
 
 
 def taken_as_is(state: Mapping[str, Any]) -> TakenAsIs | None:

@@ -199,6 +199,24 @@ class KeepChecks(Contract):
     given_up: list[Identifier] = Field(default_factory=list, max_length=MAX_KEPT)
 
 
+class ChecksKept(Contract):
+    """What a project now promises besides. `not_kept`: sentences of what was met and has no room; a repetition of the
+    call has none."""
+
+    not_kept: list[ShortText] = Field(default_factory=list, max_length=MAX_CHECKS)
+
+    def told(self) -> str:
+        """For people who read a result; empty if everything is kept."""
+        if not self.not_kept:
+            return ""
+        shown = bounded_list(self.not_kept, size=1_000)
+        more = " …" if len(shown) < len(self.not_kept) else ""
+        return (
+            f"The project has {MAX_KEPT} checks already (drop some with `orchestrator project checks drop`). Later changes "
+            f"are not checked for this: {'; '.join(shown)}{more}"
+        )
+
+
 class KeptCheckDTO(Contract):
     """A kept check as people see it. `dropped_by` says who has dropped it, when."""
 

@@ -167,6 +167,13 @@ async def test_a_promise_that_no_run_has_room_for_is_told_and_not_dropped(world:
     assert len(world.platform.kept) == 52, "it stays promised"
 
 
+async def test_a_project_without_room_for_more_promises_is_published_and_the_result_says_so(world: World) -> None:
+    world.planner.clauses, world.platform.not_kept = [THING, DENIAL], ["It has stars"]
+    result = await done(world, asking(world))
+    assert result.summary is not None
+    assert "Later changes are not checked for this: It has stars" in result.summary
+
+
 async def test_a_wish_may_take_back_what_was_promised(world: World) -> None:
     world.planner.clauses = [THING]
     await done(world, asking(world))

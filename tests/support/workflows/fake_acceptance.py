@@ -15,6 +15,7 @@ from contracts.memory import FailureReport, MemoryPublished, MemoryToWrite
 from contracts.models import ModelLimit
 from contracts.parts import WorkPart
 from contracts.planning import (
+    ChecksKept,
     CheckWriting,
     Judge,
     KeepChecks,
@@ -44,6 +45,7 @@ class PromisingPlatform(FakePlatform):
         self.proposed[task_id] = checks
         return checks
 
+    not_kept: list[str] = field(default_factory=list)
     failures: dict[str, FailureReport] = field(default_factory=dict)
     memories: list[MemoryPublished] = field(default_factory=list)
     to_remember: MemoryToWrite = field(default_factory=MemoryToWrite)
@@ -57,10 +59,10 @@ class PromisingPlatform(FakePlatform):
     async def memory_published(self, project_id: str, published: MemoryPublished) -> None:
         self.memories.append(published)
 
-    async def keep_checks(self, project_id: str, task_id: str, kept: KeepChecks) -> None:
+    async def keep_checks(self, project_id: str, task_id: str, kept: KeepChecks) -> ChecksKept:
         proposed = self.proposed.pop(task_id, None)
         if proposed is None:
-            return
+            return ChecksKept()
         for name in (*proposed.retires, *kept.given_up):
             self.kept.pop(name, None)
         criteria = {one.id: one for one in proposed.criteria}
@@ -68,6 +70,7 @@ class PromisingPlatform(FakePlatform):
             if check.criterion_id in kept.met:
                 criterion = criteria[check.criterion_id]
                 self.kept[check.id] = KeptCheck(check=check, criterion=criterion, task_id=task_id, kept_at=utc_now())
+        return ChecksKept(not_kept=self.not_kept)
 
 
 @dataclass
