@@ -322,6 +322,11 @@ def _after_refusal(state: EngineeringState, turn: int, evidence: str) -> Enginee
     return {
         "turn": turn,
         "round": state.get("round", 0) + 1,
+        "limit": None,
+        "fresh_session": False,
+        "asked_prompt": "",
+        "question": None,
+        "choices": [],
         "turn_status": "refused",
         "summary": "",
         "commit": "",

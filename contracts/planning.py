@@ -212,8 +212,8 @@ class ChecksKept(Contract):
         shown = bounded_list(self.not_kept, size=1_000)
         more = " …" if len(shown) < len(self.not_kept) else ""
         return (
-            f"The project has {MAX_KEPT} checks already (drop some with `orchestrator project checks drop`). Later changes "
-            f"are not checked for this: {'; '.join(shown)}{more}"
+            f"The project has {MAX_KEPT} checks already (drop some with `orchestrator project checks drop`). "
+            f"Later changes are not checked for this: {'; '.join(shown)}{more}"
         )
 
 
