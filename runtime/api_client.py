@@ -81,7 +81,7 @@ from contracts.nouns import (
     WhoAmI,
 )
 from contracts.outside_text import cleaned_in
-from contracts.planning import KeepChecks, KeptCheckDTO, KeptCheckList, ProjectChecks, ProposedChecks
+from contracts.planning import ChecksKept, KeepChecks, KeptCheckDTO, KeptCheckList, ProjectChecks, ProposedChecks
 from contracts.progress import FineEvent, Projection, ProjectionAck, StreamedEvent
 from contracts.project_settings import EgressHosts, SettingDTO, SettingHistory, SettingList, SettingValue, SettingWrite
 from contracts.questions import AnswerAccepted, QuestionDTO
@@ -527,10 +527,11 @@ class ApiClient:
         path = f"/internal/projects/{_part(project_id)}/checks/proposed/{_part(task_id)}"
         return await self._request("PUT", path, ProposedChecks, checks)
 
-    async def keep_checks(self, project_id: str, task_id: str, kept: KeepChecks) -> None:
-        """What the task has proposed and was met is promised from now on."""
+    async def keep_checks(self, project_id: str, task_id: str, kept: KeepChecks) -> ChecksKept:
+        """What the task has proposed and was met is promised from now on, as far as there is room."""
         path = f"/internal/projects/{_part(project_id)}/checks/proposed/{_part(task_id)}/keep"
-        await self._send("POST", path, body=kept)
+        answer = await self._send("POST", path, body=kept)
+        return _parsed(ChecksKept, answer.content or b"{}")  # an older API says nothing
 
     async def memory_to_write(self, project_id: str, task_id: str) -> MemoryToWrite:
         """What the project's memory has that its repository has not."""

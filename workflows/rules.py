@@ -44,6 +44,18 @@ def is_stop(answer: str) -> bool:
     return answer.strip().lower() in STOP_WORDS
 
 
+def is_agents_choice(state: Mapping[str, Any], answer: str) -> bool:
+    """Whether an answer is one that the agent itself has offered: such words are meant for it, whatever they are."""
+    if not _is_agents_question(state):
+        return False
+    return answer.strip().lower() in {str(choice).strip().lower() for choice in state.get("choices", [])}
+
+
+def _is_agents_question(state: Mapping[str, Any]) -> bool:
+    """Whether the question that the state calls for is the agent's own."""
+    return state.get("turn_status") == "question" and state.get("publish_status") != "conflict"
+
+
 def project_name(message: EngineeringMessage) -> str:
     if message.project_name:
         return message.project_name
@@ -160,7 +172,7 @@ def engineering_question(state: dict[str, Any]) -> tuple[str, list[str], Questio
         files = bounded(", ".join(state.get("conflict", [])), 2_000)
         text = f"The main branch has moved and conflicts with this work in: {files}. What should happen?"
         return text, [RETRY, STOP], _wording(OwnQuestion.MAIN_MOVED, files=files)
-    if state.get("turn_status") == "question":
+    if _is_agents_question(state):
         asked, choices = str(state.get("question") or ""), list(state.get("choices", []))
         silent = None if asked else _wording(OwnQuestion.AGENT_SILENT)
         return asked or "The agent needs more details.", choices, silent
