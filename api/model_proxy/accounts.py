@@ -1,11 +1,12 @@
 """The accounts with vendors: how many requests each answers at once, and until when one answers none."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Hashable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from api.model_proxy.admission.places import Places
 from api.model_proxy.ledger import Ledger
 from contracts.base import utc_now
 from contracts.models import ModelLimit
@@ -22,7 +23,7 @@ class Account:
 
     name: str
     base_url: str
-    at_once: asyncio.Semaphore
+    places: Places
     limit: ModelLimit | None = None
     until: datetime | None = None
 
@@ -40,7 +41,7 @@ class Accounts:
     accounts: dict[str, Account] = field(default_factory=dict)
 
     def add(self, name: str, base_url: str, requests: int) -> None:
-        self.accounts[name] = Account(name, base_url.rstrip("/"), asyncio.Semaphore(requests))
+        self.accounts[name] = Account(name, base_url.rstrip("/"), Places(requests))
 
     async def remember(self) -> None:
         """Take over what a process before this one has heard."""
@@ -49,10 +50,10 @@ class Accounts:
                 self.accounts[name].limit, self.accounts[name].until = limit, until
 
     @asynccontextmanager
-    async def one_request(self, name: str) -> AsyncIterator[ModelLimit | None]:
+    async def one_request(self, name: str, turn: Hashable) -> AsyncIterator[ModelLimit | None]:
         """A place among the requests of the account, or what limits it. A short limit is waited for."""
         account = self.accounts[name]
-        async with account.at_once:
+        async with account.places.one(turn):
             left = account.left_s
             if 0 < left <= SHORT_WAIT_S:
                 await asyncio.sleep(left)

@@ -14,6 +14,9 @@ from starlette.types import Receive, Scope, Send
 
 from api.model_proxy import http
 from api.model_proxy.accounts import Accounts
+from api.model_proxy.admission import bodies
+from api.model_proxy.admission.bodies import Bodies, Upload
+from api.model_proxy.admission.named_model import NoModel, named_model
 from api.model_proxy.apis import APIS, BY_PATH, ModelApi
 from api.model_proxy.checking import Checks
 from api.model_proxy.exchange import Exchange, Passage, Record
@@ -28,6 +31,7 @@ from runtime.model_vendors import KEY_NAMES
 MOST_OF_A_TURN = 32
 """Open requests; no agent has as many."""
 _MAX_MODEL = 200
+_LARGE = 1_000_000
 
 log = structlog.get_logger(__name__)
 
@@ -51,6 +55,7 @@ class ModelProxy:
     prices: Prices
     client: httpx.AsyncClient
     checks: Checks
+    bodies: Bodies = field(default_factory=Bodies)
     _open: Counter[tuple[str, int]] = field(default_factory=Counter)
     _running: set[asyncio.Task[None]] = field(default_factory=set)
 
@@ -64,16 +69,32 @@ class ModelProxy:
         if api is None or scope["method"] != "POST":
             await _no_route(path, api, send)
             return
-        headers = Headers(scope=scope)
+        upload = Upload(Headers(scope=scope), receive)
         try:
-            body = await http.read_body(receive)
-        except http.Gone:
-            return
-        except http.TooLarge:
-            message = f"The request is larger than {http.MAX_BODY // 1_000_000} MB."
-            await http.reply(send, 413, api.refuse(413, message), [(b"connection", b"close")])
-            return
-        await self._unless_gone(self._answer(api, scope, headers, body, send), receive)
+            await self._admit(api, scope, upload, receive, send)
+        except bodies.Gone:
+            pass
+        except Refused as refused:
+            # Who is refused before its body was read hears of it only when that was sent.
+            await upload.drop()
+            closing = [] if upload.is_over else [(b"connection", b"close")]
+            await http.reply(send, refused.status, api.refuse(refused.status, refused.message), closing)
+
+    async def _admit(self, api: ModelApi, scope: Scope, upload: Upload, receive: Receive, send: Send) -> None:
+        """Who may not ask has nothing read: the token comes first, then room for the body."""
+        turn = await self._turn(Headers(scope=scope))
+        with self._one_of(turn), _told():
+            async with self.bodies.read((turn.worker_id, turn.turn), upload) as body:
+                await self._unless_gone(self._answer(api, turn, scope, body, send), receive)
+
+    async def _turn(self, headers: Headers) -> ModelTurnRow:
+        try:
+            turn = await self.ledger.turn(http.token(headers))
+        except OrchestratorError as error:
+            raise _unable(error) from error
+        if turn is None:
+            raise Refused("This token belongs to no turn that is open.", 401)
+        return turn
 
     async def _unless_gone(self, answering: Awaitable[None], receive: Receive) -> None:
         """Until it is answered; when the client leaves, the request to the vendor ends too."""
@@ -95,37 +116,31 @@ class ModelProxy:
         await asyncio.gather(*self._running, return_exceptions=True)
         await self.ledger.drain()
 
-    async def _answer(self, api: ModelApi, scope: Scope, headers: Headers, body: bytes, send: Send) -> None:
+    async def _answer(self, api: ModelApi, turn: ModelTurnRow, scope: Scope, body: bytes, send: Send) -> None:
         try:
-            limit = await self._pass(api, scope, headers, body, send)
-        except Refused as refused:
-            await http.reply(send, refused.status, api.refuse(refused.status, refused.message))
+            limit = await self._pass(api, turn, scope, body, send)
         except OrchestratorError as error:
-            log.error("the platform cannot serve a model now", code=error.code.value)
-            await http.reply(send, 503, api.refuse(503, "The platform's model proxy cannot answer now. Try again."))
-        else:
-            if limit is not None:
-                await http.reply(send, api.stop_status, api.refuse(api.stop_status, limit.message))
+            raise _unable(error) from error
+        if limit is not None:
+            await http.reply(send, api.stop_status, api.refuse(api.stop_status, limit.message))
 
-    async def _pass(self, api: ModelApi, scope: Scope, headers: Headers, body: bytes, send: Send) -> ModelLimit | None:
+    async def _pass(
+        self, api: ModelApi, turn: ModelTurnRow, scope: Scope, body: bytes, send: Send
+    ) -> ModelLimit | None:
         """Have the request answered by its vendor; what stops the turn, if it was not sent because of that."""
-        turn = await self.ledger.turn(http.token(headers))
-        if turn is None:
-            raise Refused("This token belongs to no turn that is open.", 401)
-        model = _model_of(body)
+        model = await _model_of(body)
         if turn.stopped_by is not None and turn.stopped_by.get("kind") == "outage":
             # Some agents try for minutes, in silence; the workflow waits, and goes on in the same session.
             return ModelLimit.model_validate(turn.stopped_by)
-        with self._one_of(turn):
-            key = await self.keys.key(api.account)
-            if key is None:
-                return await self._stopped(turn, _without_key(api))
-            url = f"{self.accounts.accounts[api.account].base_url}{api.below}{http.query(scope)}"
-            passage = Passage(api, url, http.upward(headers, api.account, key), key, body)
-            async with self.accounts.one_request(api.account) as limit:
-                if limit is not None:
-                    return await self._stopped(turn, limit)
-                return await self._send(passage, self._asked(turn, api, model, body), send)
+        key = await self.keys.key(api.account)
+        if key is None:
+            return await self._stopped(turn, _without_key(api))
+        url = f"{self.accounts.accounts[api.account].base_url}{api.below}{http.query(scope)}"
+        passage = Passage(api, url, http.upward(Headers(scope=scope), api.account, key), key, body)
+        async with self.accounts.one_request(api.account, (turn.worker_id, turn.turn)) as limit:
+            if limit is not None:
+                return await self._stopped(turn, limit)
+            return await self._send(passage, self._asked(turn, api, model, body), send)
 
     @contextmanager
     def _one_of(self, turn: ModelTurnRow) -> Iterator[None]:
@@ -167,13 +182,33 @@ class ModelProxy:
         return Exchange(self.client, self.accounts, self.prices, passage, asked, record)
 
 
-def _model_of(body: bytes) -> str:
-    """The model that a request names."""
-    question = http.question(body)
-    model = question.get("model") if question is not None else None
-    if not isinstance(model, str) or not model.isprintable() or not 1 <= len(model) <= _MAX_MODEL:
-        raise Refused("The request is no JSON object that names a model.", 400)
+async def _model_of(body: bytes) -> str:
+    """The model that a request names. A large one is looked through beside the loop, which has others to answer."""
+    try:
+        model = await asyncio.to_thread(named_model, body) if len(body) > _LARGE else named_model(body)
+    except NoModel as error:
+        raise Refused(str(error), 400) from error
+    if not model.isprintable() or not 1 <= len(model) <= _MAX_MODEL:
+        raise Refused("The request names no model.", 400)
     return model
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """What a body lacks, as a refusal."""
+    try:
+        yield
+    except bodies.TooLarge as error:
+        raise Refused(f"The request is larger than {bodies.MAX_BODY // 1_000_000} MB.", 413) from error
+    except bodies.TooSlow as error:
+        raise Refused("The body of the request did not arrive in time.", 408) from error
+    except bodies.NoRoom as error:
+        raise Refused("The platform's model proxy has no room for so large a request now. Try again.", 503) from error
+
+
+def _unable(error: OrchestratorError) -> Refused:
+    log.error("the platform cannot serve a model now", code=error.code.value)
+    return Refused("The platform's model proxy cannot answer now. Try again.", 503)
 
 
 async def _is_no_row(answered: Answered) -> None:
