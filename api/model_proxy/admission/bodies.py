@@ -91,7 +91,7 @@ class Bodies:
 
     @asynccontextmanager
     async def read(self, turn: Hashable, upload: Upload) -> AsyncIterator[bytes]:
-        """The whole body. Raises NoRoom, and what Upload.read does. One of unknown size needs the room of the largest."""
+        """The whole body. Raises NoRoom, and what Upload.read does. Of unknown size it needs room for the largest."""
         size = MAX_BODY if upload.size is None else upload.size
         if size > MAX_BODY:
             raise TooLarge

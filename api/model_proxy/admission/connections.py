@@ -65,7 +65,7 @@ def _group(pid: int) -> str:
 
 def _refusal(most: int) -> bytes:
     """In the shape of Anthropic's errors, of which OpenAI's clients read the message too: no path is known yet."""
-    message = f"The platform's model proxy takes no more connections now: {most} of one agent. Close some, or try later."
+    message = f"The platform's model proxy takes no more connections: {most} of one agent. Close some, or try later."
     body = json.dumps({"type": "error", "error": {"type": "rate_limit_error", "message": message}}).encode()
     head = f"HTTP/1.1 429 Too Many Requests\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n"
     return f"{head}connection: close\r\n\r\n".encode() + body

@@ -1,4 +1,4 @@
-"""Which model a request names. Its JSON is not built up: as objects it would take many times the memory of its bytes."""
+"""Which model a request names. Its JSON is not built up: objects would take many times the memory of its bytes."""
 
 import json
 import re

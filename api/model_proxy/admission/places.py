@@ -7,8 +7,8 @@ from contextlib import asynccontextmanager
 
 
 class Places:
-    """A turn has at most half of the places, rounded up, also while others are free: an answer takes minutes, and whoever
-    comes next must not wait for those of one turn.
+    """A turn has at most half of the places, rounded up, also while others are free: an answer takes minutes, and
+    whoever comes next must not wait for those of one turn.
 
     A place that becomes free goes to the turn that has the fewest, and among those to who has waited longest.
     """

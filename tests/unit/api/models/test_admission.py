@@ -51,8 +51,8 @@ def test_what_names_no_model_or_two_is_refused(body: bytes) -> None:
 @pytest.mark.parametrize(
     "filling",
     [
-        b"[" * 16_000_000, b"{}," * 8_000_000, b'"",' * 8_000_000, b'"' + b"\\" * 20_000_000, b'\\"' * 10_000_000,
-        b'"a' + "\U0001f600".encode() * 6_000_000, b"1," * 12_000_000,
+        b"[" * 4_000_000, b"{}," * 2_000_000, b'"",' * 2_000_000, b'"' + b"\\" * 5_000_000, b'\\"' * 2_500_000,
+        b'"a' + "\U0001f600".encode() * 1_500_000, b"1," * 3_000_000,
     ],
     ids=["deep", "objects", "strings", "backslashes", "quotes", "wide", "numbers"],
 )  # fmt: skip
