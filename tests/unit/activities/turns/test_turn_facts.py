@@ -19,8 +19,8 @@ from contracts.steps import TurnRequest
 SECRET = "hunter2-hunter2-hunter2"
 TOKEN = "omt-Zk3_vQ8-aaBBccDDeeFFggHH"
 REQUEST = TurnRequest(
-    worker_id="eng-1", turn=1, request_id="r1", task_id="eng-1", project_id="p1", agent=AgentKind.SCRIPTED, message="go",
-    env_vars={"API_KEY": SECRET},
+    worker_id="eng-1", turn=1, request_id="r1", task_id="eng-1", project_id="p1", agent=AgentKind.SCRIPTED,
+    message="go", env_vars={"API_KEY": SECRET},
 )  # fmt: skip
 
 
