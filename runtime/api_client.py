@@ -419,6 +419,10 @@ class ApiClient:
         reply = await self._send("DELETE", f"/workers/{_part(worker_id)}")
         return _parsed(DeleteWorkerResponse, reply.content)
 
+    async def log_agent_out(self, agent: AgentKind, user_id: int) -> None:
+        """Raises CONFLICT while an agent worker uses the log-in."""
+        await self._send("POST", f"/agent-logins/{agent.value}/logout", params={"user_id": user_id})
+
     async def worker_events(
         self, worker_id: str, *, after: int = 0, wait_s: int = 0, limit: int = 500
     ) -> list[WorkerEvent]:

@@ -17,7 +17,7 @@ from contracts.agent_workers import AgentWorkerRun
 from contracts.artifacts import ArtifactRef
 from contracts.base import utc_now
 from contracts.errors import ErrorCode
-from contracts.states import AgentWorkerState, SubjectKind
+from contracts.states import AgentKind, AgentWorkerState, SubjectKind
 from contracts.worker_steps import AgentWorkerAck, AgentWorkerProjection
 
 MAX_TRANSCRIPTS = 50
@@ -64,6 +64,13 @@ async def count_open(session: AsyncSession, user_id: int, *, but: str) -> int:
     return (
         await session.scalar(select(func.count()).where(mine, col(AgentWorkerRow.state).not_in(ENDED_WORKERS)))
     ) or 0
+
+
+async def using_login(session: AsyncSession, user_id: int, agent: AgentKind) -> list[str]:
+    """Those that have not ended and use this person's log-in with this agent's vendor."""
+    mine = (col(AgentWorkerRow.user_id) == user_id) & col(AgentWorkerRow.uses_login)
+    is_open = (col(AgentWorkerRow.agent) == agent.value) & col(AgentWorkerRow.state).not_in(ENDED_WORKERS)
+    return list(await session.scalars(select(col(AgentWorkerRow.id)).where(mine, is_open).order_by(AgentWorkerRow.id)))
 
 
 async def list_open(session: AsyncSession, after: str, limit: int) -> list[AgentWorkerRow]:

@@ -18,6 +18,7 @@ from api.tasks.event_hub import EventHubDep
 from api.visibility import Right, find_working_project
 from api.worker_tables import ENDED_WORKERS, AgentWorkerRow
 from api.workers import events, messages, queries, replies
+from contracts import ids
 from contracts.agent_workers import (
     AgentWorkerRun,
     DeleteWorkerCommand,
@@ -34,7 +35,7 @@ from contracts.artifacts import ArtifactRef
 from contracts.base import Identifier
 from contracts.errors import ErrorCode
 from contracts.nouns import ArtifactContent
-from contracts.states import AgentWorkerState
+from contracts.states import AgentKind, AgentWorkerState
 from contracts.wording import counted
 from contracts.worker_nouns import (
     AgentWorkerDTO,
@@ -251,6 +252,28 @@ async def read_worker_artifact(
     if found is None:
         raise not_found("artifact", sha256)
     return await read_slice(artifacts, ArtifactRef.model_validate(found), offset, limit)
+
+
+@router.post("/agent-logins/{agent}/logout", status_code=204)
+async def log_agent_out(
+    act: Annotated[Act, audited("agent.logout")],
+    agent: AgentKind,
+    session: Session,
+    caller: Person,
+    user_id: Annotated[int | None, Query()] = None,
+) -> None:
+    """Whether an agent's own log-in may be removed now: not while an agent worker uses it. Its volume is then removed on
+    the platform's machine.
+    """
+    owner = caller.user_id if user_id is None else user_id
+    act.on(ids.login_volume(owner, agent))
+    if owner != caller.user_id and not caller.sees_all:
+        raise permanent(ErrorCode.NOT_ALLOWED, "Only an administrator may remove the log-in of somebody else.")
+    if using := await queries.using_login(session, owner, agent):
+        raise permanent(
+            ErrorCode.CONFLICT,
+            f"It is used by {', '.join(using[:5])}. End what uses it first: `orchestrator worker delete {using[0]}`.",
+        )
 
 
 async def _start(session: Session, gateway: GatewayDep, run: AgentWorkerRun) -> None:
