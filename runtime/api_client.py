@@ -86,7 +86,7 @@ from contracts.progress import FineEvent, Projection, ProjectionAck, StreamedEve
 from contracts.project_settings import EgressHosts, SettingDTO, SettingHistory, SettingList, SettingValue, SettingWrite
 from contracts.questions import AnswerAccepted, QuestionDTO
 from contracts.retries import TaskRetry
-from contracts.states import ActorVia
+from contracts.states import ActorVia, AgentKind
 from contracts.worker_nouns import (
     AgentWorkerDTO,
     AgentWorkerList,

@@ -262,8 +262,9 @@ async def log_agent_out(
     caller: Person,
     user_id: Annotated[int | None, Query()] = None,
 ) -> None:
-    """Whether an agent's own log-in may be removed now: not while an agent worker uses it. Its volume is then removed on
-    the platform's machine.
+    """Whether an agent's own log-in may be removed now: not while an agent worker uses it.
+
+    Its volume is on the platform's machine, and is then removed there.
     """
     owner = caller.user_id if user_id is None else user_id
     act.on(ids.login_volume(owner, agent))
