@@ -86,7 +86,7 @@ from contracts.progress import FineEvent, Projection, ProjectionAck, StreamedEve
 from contracts.project_settings import EgressHosts, SettingDTO, SettingHistory, SettingList, SettingValue, SettingWrite
 from contracts.questions import AnswerAccepted, QuestionDTO
 from contracts.retries import TaskRetry
-from contracts.states import ActorVia
+from contracts.states import ActorVia, AgentKind
 from contracts.worker_nouns import (
     AgentWorkerDTO,
     AgentWorkerList,
@@ -422,6 +422,10 @@ class ApiClient:
     async def delete_worker(self, worker_id: str) -> DeleteWorkerResponse:
         reply = await self._send("DELETE", f"/workers/{_part(worker_id)}")
         return _parsed(DeleteWorkerResponse, reply.content)
+
+    async def log_agent_out(self, agent: AgentKind, user_id: int) -> None:
+        """Raises CONFLICT while an agent worker uses the log-in."""
+        await self._send("POST", f"/agent-logins/{agent.value}/logout", params={"user_id": user_id})
 
     async def worker_events(
         self, worker_id: str, *, after: int = 0, wait_s: int = 0, limit: int = 500

@@ -1,11 +1,12 @@
 """The accounts with vendors: how many requests each answers at once, and until when it, or a model, does not."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Hashable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from api.model_proxy.admission.places import Places
 from api.model_proxy.ledger import Ledger
 from contracts.base import utc_now
 from contracts.models import ModelLimit
@@ -24,7 +25,7 @@ class Account:
 
     name: str
     base_url: str
-    at_once: asyncio.Semaphore
+    places: Places
     limits: dict[str, tuple[ModelLimit, datetime]] = field(default_factory=dict)
 
     def limit(self, model: str) -> tuple[ModelLimit, float] | None:
@@ -60,7 +61,7 @@ class Accounts:
     accounts: dict[str, Account] = field(default_factory=dict)
 
     def add(self, name: str, base_url: str, requests: int) -> None:
-        self.accounts[name] = Account(name, base_url.rstrip("/"), asyncio.Semaphore(requests))
+        self.accounts[name] = Account(name, base_url.rstrip("/"), Places(requests))
 
     async def remember(self) -> None:
         """Take over what a process before this one has heard."""
@@ -69,10 +70,10 @@ class Accounts:
                 self.accounts[name].limit_until(model, limit, until)
 
     @asynccontextmanager
-    async def one_request(self, name: str, model: str) -> AsyncIterator[ModelLimit | None]:
+    async def one_request(self, name: str, turn: Hashable, model: str) -> AsyncIterator[ModelLimit | None]:
         """A place among the requests of the account, or what limits this model. A short limit is waited for."""
         account = self.accounts[name]
-        async with account.at_once:
+        async with account.places.one(turn):
             found = account.limit(model)
             if found is not None and found[1] <= SHORT_WAIT_S:
                 await asyncio.sleep(found[1])

@@ -1,13 +1,12 @@
-"""What passes between agents and vendors: which headers, and how a body is read and a reply written."""
+"""What passes between agents and vendors: which headers, and how a reply is written."""
 
 from collections.abc import Iterable
 
 from starlette.datastructures import Headers
-from starlette.types import Receive, Scope, Send
+from starlette.types import Scope, Send
 
 from contracts.redaction import redacted
 
-MAX_BODY = 32_000_000
 _MAX_QUERY = 500
 _UP = frozenset(
     {
@@ -27,39 +26,11 @@ _NOT_DOWN = frozenset(
 )  # fmt: skip
 
 
-class TooLarge(Exception):
-    """The body has more bytes than are taken."""
-
-
-class Gone(Exception):
-    """The client has left before its request was read."""
-
-
 def token(headers: Headers) -> str:
     """What the client shows; empty without anything."""
     given = headers.get("x-api-key", "").strip()
     scheme, _, bearer = headers.get("authorization", "").partition(" ")
     return given or (bearer.strip() if scheme.lower() == "bearer" else "")
-
-
-async def read_body(receive: Receive) -> bytes:
-    """The whole body. Raises TooLarge, Gone.
-
-    Of a too large one as much again is read and dropped: a client that still sends does not hear the refusal.
-    """
-    body, dropped, more = bytearray(), 0, True
-    while more and dropped <= MAX_BODY:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise Gone
-        part, more = message.get("body", b""), message.get("more_body", False)
-        if dropped or len(body) + len(part) > MAX_BODY:
-            dropped += len(part)
-        else:
-            body += part
-    if dropped:
-        raise TooLarge
-    return bytes(body)
 
 
 def upward(headers: Headers, account: str, key: str) -> list[tuple[str, str]]:

@@ -22,11 +22,10 @@ from activities.adapters.agents.outcome import (
     parsed_claim,
     prompt_of,
     raise_unless_ended,
-    redacted,
     refused_outcome,
     said_by_stopped,
-    secrets_of,
     shared_transcript,
+    shown_of,
     unknown_agent,
     variables_of,
 )
@@ -199,11 +198,10 @@ class DockerAgentRuntime:
         follow.facts["container"] = name
         await beating(follow, self._begin(request, name, told))
         token = told.model.token if told.model is not None else None
-        hidden = [*secrets_of(request), *([token] if token else [])]
 
         def shown(line: bytes) -> list[str]:
-            texts = [redacted(text, hidden) for text in reader.feed(line)]
-            follow.facts.update(facts_of(reader.report, hidden))
+            texts = shown_of(request, reader, line, token)
+            follow.facts.update(facts_of(request, reader.report))
             return texts
 
         async with self._runs.output(name) as output:
