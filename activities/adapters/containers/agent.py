@@ -60,8 +60,8 @@ AGENTS_NETWORK = "orchestrator-agents"
 _WITHOUT_ENVIRONMENT = "You work without the environment that the project declares, because it could not be set up:"
 _WITHOUT_PACKAGES = (
     "This container has no network of its own. If the project's packages are not here and cannot be installed, run "
-    "what works without them, and say what you could not run: the platform runs `make check test` on what you commit, and "
-    "tells you what it has found."
+    "what works without them, and say what you could not run: the platform runs `make check test` on what you commit, "
+    "and tells you what it has found."
 )
 """Only tests have the packages of a project's requirements; agents have what its environment declares."""
 _MAX_TRANSCRIPT = 64 * 1024 * 1024
