@@ -425,7 +425,7 @@ class ApiClient:
 
     async def log_agent_out(self, agent: AgentKind, user_id: int) -> None:
         """Raises CONFLICT while an agent worker uses the log-in."""
-        await self._send("POST", f"/agent-logins/{agent.value}/logout", params={"user_id": user_id})
+        await self._send("POST", f"/agent-logins/{agent.value}/logout", params={"user_id": str(user_id)})
 
     async def worker_events(
         self, worker_id: str, *, after: int = 0, wait_s: int = 0, limit: int = 500

@@ -96,7 +96,8 @@ class Exchange:
     @asynccontextmanager
     async def _answer(self) -> AsyncIterator[httpx.Response]:
         passage = self._passage
-        request = self._client.build_request("POST", passage.url, headers=passage.headers, content=passage.body)
+        headers = [*passage.headers, ("content-length", str(len(passage.body)))]
+        request = self._client.build_request("POST", passage.url, headers=headers, content=http.pieces(passage.body))
         response = await self._client.send(request, stream=True)
         try:
             yield response

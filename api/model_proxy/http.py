@@ -1,6 +1,6 @@
 """What passes between agents and vendors: which headers, and how a reply is written."""
 
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
 
 from starlette.datastructures import Headers
 from starlette.types import Scope, Send
@@ -8,6 +8,7 @@ from starlette.types import Scope, Send
 from contracts.redaction import redacted
 
 _MAX_QUERY = 500
+_PIECE = 262_144
 _UP = frozenset(
     {
         "accept", "content-type", "user-agent", "anthropic-version", "anthropic-beta", "openai-beta", "originator",
@@ -39,6 +40,12 @@ def upward(headers: Headers, account: str, key: str) -> list[tuple[str, str]]:
     credential = ("x-api-key", key) if account == "anthropic" else ("authorization", f"Bearer {key}")
     # Not compressed, so that what passes can be read along.
     return [*passed, credential, ("accept-encoding", "identity")]
+
+
+async def pieces(body: bytes) -> AsyncIterator[bytes]:
+    """The body in parts: sent whole, it would be copied to a connection that takes it slowly."""
+    for start in range(0, len(body), _PIECE):
+        yield body[start : start + _PIECE]
 
 
 def query(scope: Scope) -> str:
