@@ -16,7 +16,7 @@ from contracts.questions import AnswerCommand, OwnQuestion, QuestionDTO, Questio
 from contracts.reviews import Review
 from contracts.states import AgentKind, MemberRole, QuestionKind, QuestionState, Role, SubjectKind, TaskState
 from contracts.wording import counted
-from workflows.parts import wording
+from workflows import part_wording as wording
 
 Answer = TypeVar("Answer", bound=Contract)
 
