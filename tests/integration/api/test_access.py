@@ -45,6 +45,7 @@ class Belongings:
             "name": "REPORT",
             "handle": "local",
             "user_id": "1",
+            "agent": "codex",
             "screen_id": "x1",
             "update_id": "x1",
             "credential_id": "x1",
