@@ -118,7 +118,7 @@ class FakeDelivery:
     async def asks(self, text: str = "Which one?", **fields: Any) -> str:
         """Ask a question of the platform's own; asking again changes it and keeps its id."""
         self.question = {
-            **({} if "kind" in fields else {"wording": {"name": "of-a-later-version", "fields": {}}}),
+            **({} if "kind" in fields or self.question else {"wording": {"name": "of-a-later-version", "fields": {}}}),
             **question_document(self.task_id, self.message.project_id, workflow_id=self.workflow_id),
             **self.question,
             "user_id": self.message.user_id,
