@@ -102,6 +102,13 @@ class LocalServers:
         for file in (self.home / "keys" / "ssh").glob(f"{handle}*"):
             file.unlink()
 
+    async def handles(self) -> list[str]:
+        """Those whose containers are there, running or not."""
+        form = f'{{{{.Names}}}} {{{{.Label "{LABEL}"}}}}'
+        text = await docker.run("ps", "--all", "--filter", f"label={LABEL}", "--format", form)
+        pairs = [line.split() for line in text.splitlines()]
+        return sorted(handle for name, handle in pairs if name == self.container(handle))
+
     async def _ensure(self, handle: str, keys: Path) -> tuple[str, ServerAccess]:
         name, key = self.container(handle), keys / handle
         if not (key.exists() and key.with_suffix(".pub").exists()):
