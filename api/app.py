@@ -23,6 +23,7 @@ from api.git.backend import GitBackend
 from api.git.basic import GitSignIn
 from api.health import routes as health
 from api.internal import routes as internal
+from api.internal import servers as internal_servers
 from api.leaving import routes as leaving
 from api.memory import routes as memory
 from api.metrics import routes as metrics
@@ -90,6 +91,7 @@ _ROUTES = (
     web_ui,
     git,
     internal,
+    internal_servers,
     models,
 )
 

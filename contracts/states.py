@@ -262,6 +262,22 @@ class ProviderActionState(StrEnum):
     FAILED = "failed"
 
 
+class ServerAct(StrEnum):
+    """What loses data or a machine, and so needs a person's approval."""
+
+    REINSTALL = "reinstall"
+    DESTROY = "destroy"
+    REMOVE = "remove"
+    """The platform forgets the server; the machine itself stays as it is."""
+
+
+class ApprovalState(StrEnum):
+    OPEN = "open"
+    APPROVED = "approved"
+    REFUSED = "refused"
+    USED = "used"
+
+
 class IncidentStatus(StrEnum):
     DETECTED = "detected"
     RECOVERING = "recovering"

@@ -4,6 +4,8 @@ A provider does what was ordered in its own time. An order is answered with an a
 how far that is. No password crosses a boundary: `credential` is the name under which the platform keeps it.
 """
 
+from typing import Literal
+
 from pydantic import AwareDatetime, Field
 
 from contracts.base import Contract, Identifier, ShortText
@@ -21,7 +23,7 @@ class MachineRef(Contract):
 
     provider: ProviderKind
     server_handle: Identifier
-    machine_id: str = Field(default="", max_length=100, pattern=r"^([A-Za-z0-9][A-Za-z0-9._-]*)?$")
+    machine_id: Identifier | Literal[""] = ""
 
     @property
     def id_there(self) -> str:

@@ -99,7 +99,7 @@ class ContainerServer:
         known = next((server for server in await self.api.servers() if server.handle == handle), None)
         if known is not None and known.status in _OURS:
             # This machine needs no SSH: its row has no port.
-            facts = known.model_dump(exclude={"created_at"})
+            facts = known.model_dump(include=set(ServerCreate.model_fields))
             facts |= {"status": status, "ssh_port": known.ssh_port or SSH_PORT}
             await self.api.register_server(ServerCreate(**facts))
         return known is not None
@@ -182,7 +182,7 @@ class _Moved:
     api: ApiClient
 
     async def __call__(self, server: ServerDTO, address: str) -> None:
-        facts = server.model_dump(exclude={"created_at"}) | {"public_ip": address}
+        facts = server.model_dump(include=set(ServerCreate.model_fields)) | {"public_ip": address}
         await self.api.register_server(ServerCreate(**facts))
         log.info("a server has another address", server=server.handle, before=server.public_ip, now=address)
 

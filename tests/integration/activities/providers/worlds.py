@@ -23,7 +23,6 @@ from emulators.time4vps.account import Account, Machine
 from emulators.time4vps.faults import Faults
 from emulators.time4vps.server import serving
 
-
 RENTED = MachineRef(provider=ProviderKind.TIME4VPS, server_handle="vps-1001", machine_id="1001")
 
 

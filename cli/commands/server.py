@@ -1,0 +1,246 @@
+"""`orchestrator server …`: the machines that services run on."""
+
+import base64
+import hashlib
+from collections import Counter, defaultdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli.client import session
+from cli.terminal import inputs
+from cli.terminal.exits import EPILOG
+from cli.terminal.options import AsJson, ValueFile, command_group
+from cli.terminal.output import Output
+from cli.terminal.tables import moment
+from contracts.nouns import PortAllocationDTO, ServerCreate, ServerDTO, ServerList
+from contracts.servers.registry import ServerCredentialWrite
+from contracts.states import ProviderKind, ServerKind, ServerStatus
+from runtime.access_client import AccessApi
+
+app = command_group()
+
+Handle = Annotated[str, typer.Argument(metavar="SERVER", help="The server's handle, from `server list`.")]
+MAX_KEY_BYTES = 4_000
+
+
+@app.command(epilog=EPILOG)
+def add(
+    handle: Annotated[str, typer.Argument(metavar="SERVER", help="A name for it: letters, digits and dashes.")],
+    address: Annotated[str, typer.Argument(metavar="ADDRESS", help="Its IP address or host name.")],
+    user: Annotated[str, typer.Option(help="Who logs in over SSH.")] = "root",
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Where SSH answers.")] = 22,
+    provider: Annotated[ProviderKind, typer.Option(help="Whose machine it is.")] = ProviderKind.STATIC,
+    machine: Annotated[str, typer.Option("--machine", metavar="ID", help="The provider's id for it.")] = "",
+    host_key_file: Annotated[
+        Path | None, typer.Option("--host-key-file", metavar="FILE", help="Its public host key.")
+    ] = None,
+    managed: Annotated[
+        bool, typer.Option("--managed/--not-managed", help="Whether the platform may set the machine up.")
+    ] = False,
+    ready: Annotated[bool, typer.Option("--ready", help="Somebody has set it up; deploy to it.")] = False,
+    memory: Annotated[int, typer.Option("--memory-mb", min=0, help="Its memory.")] = 0,
+    disk: Annotated[int, typer.Option("--disk-mb", min=0, help="Its disk.")] = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Add a machine. It is used once it is ready; nothing is done to it unless it is managed and you approve."""
+    keys = "" if host_key_file is None else inputs.read_file(host_key_file, "The host key", MAX_KEY_BYTES)
+    body = inputs.build(
+        ServerCreate,
+        handle=inputs.identifier(handle, "SERVER"),
+        kind=ServerKind.CONTAINER if provider is ProviderKind.LOCAL else ServerKind.SSH,
+        public_ip=address,
+        ssh_port=port,
+        ssh_user=user,
+        host_key=keys,
+        status=ServerStatus.READY if ready else ServerStatus.PENDING_SETUP,
+        ram_mb=memory,
+        disk_mb=disk,
+        provider=provider,
+        machine_id=machine,
+        managed=managed,
+    )
+
+    async def work(api: AccessApi, out: Output) -> None:
+        made = await api.create_server(body)
+        out.document(made)
+        out.say(f"Added {made.handle} at {made.public_ip}: {made.status.value}.")
+        _tell_what_is_missing(made, out)
+
+    session.run(work, as_json=as_json)
+
+
+def _tell_what_is_missing(server: ServerDTO, out: Output) -> None:
+    if not server.host_key:
+        out.say("Its host key is taken at first contact, and checked ever after. To give it yourself:")
+        out.advise(f"orchestrator server host-key {server.handle} FILE")
+    if server.status is ServerStatus.PENDING_SETUP and not server.managed:
+        out.advise(f"To let the platform set it up: orchestrator server manage {server.handle}")
+
+
+@app.command("list", epilog=EPILOG)
+def list_servers(as_json: AsJson = False) -> None:
+    """List servers: state, address, size, and how much is on each."""
+
+    async def work(api: AccessApi, out: Output) -> None:
+        found = await api.servers()
+        out.document(ServerList(items=found))
+        allocations = await api.allocations()
+        projects = Counter(one.server_handle for one in allocations)
+        ports = Counter[str]()
+        for one in allocations:
+            ports[one.server_handle] += len(one.ports)
+        headers = ("SERVER", "STATE", "PROVIDER", "MANAGED", "ADDRESS", "MEMORY", "DISK", "PROJECTS", "FREE PORTS")
+        rows = [
+            (
+                one.handle, one.status.value, one.provider.value, "yes" if one.managed else "no", one.public_ip,
+                _size(one.ram_mb), _size(one.disk_mb), projects[one.handle],
+                one.port_to - one.port_from + 1 - ports[one.handle],
+            )
+            for one in found
+        ]  # fmt: skip
+        out.table(headers, rows, empty="No servers.")
+
+    session.run(work, as_json=as_json)
+
+
+@app.command(epilog=EPILOG)
+def show(handle: Handle, as_json: AsJson = False) -> None:
+    """Show one server, what opens it (never the values), and what runs on it."""
+    wanted = inputs.identifier(handle, "SERVER")
+
+    async def work(api: AccessApi, out: Output) -> None:
+        server = await api.server(wanted)
+        out.document(server)
+        if out.as_json:
+            return
+        out.table(("WHAT", "VALUE"), _facts(server), empty="")
+        names = [one.name for one in await api.server_credentials(wanted)]
+        out.say(f"Credentials: {', '.join(names) or 'none'}")
+        living = [one for one in await api.allocations() if one.server_handle == wanted]
+        out.table(("PROJECT", "PORTS"), _living(living), empty="No project lives here.")
+
+    session.run(work, as_json=as_json)
+
+
+def _facts(server: ServerDTO) -> list[tuple[str, str]]:
+    kept = "by the platform, at first contact" if server.host_key_pinned_by is None else "by an administrator"
+    since = f", {kept}, {moment(server.host_key_pinned_at)}" if server.host_key_pinned_at else ""
+    keys = "; ".join(fingerprints(server.host_key))
+    facts = {
+        "server": server.handle,
+        "state": server.status.value,
+        "provider": f"{server.provider.value} {server.machine_id}".strip(),
+        "managed": "yes: the platform may set it up" if server.managed else "no: the platform only deploys to it",
+        "address": server.public_ip,
+        "ssh": f"{server.ssh_user}@{server.ssh_host or server.public_ip}:{server.ssh_port}",
+        "host key": f"{keys}{since}" if keys else "not known yet",
+        "processors": str(server.cpu_cores or "not known"),
+        "memory": _size(server.ram_mb),
+        "disk": _size(server.disk_mb),
+        "ports": f"{server.port_from} to {server.port_to}",
+        "system": server.image,
+        "price": server.price,
+    }
+    return [(name, value) for name, value in facts.items() if value]
+
+
+def fingerprints(host_key: str) -> list[str]:
+    """Each key as `ssh-keygen -l` shows it."""
+    found = []
+    for line in host_key.splitlines():
+        kind, _, text = line.partition(" ")
+        digest = base64.b64encode(hashlib.sha256(base64.b64decode(text)).digest()).decode().rstrip("=")
+        found.append(f"{kind} SHA256:{digest}")
+    return found
+
+
+def _living(allocations: list[PortAllocationDTO]) -> list[tuple[str, str]]:
+    ports = defaultdict[str, list[str]](list)
+    for one in allocations:
+        ports[one.project_id] += [f"{port.service} {port.port}" for port in one.ports]
+    return [(project, ", ".join(sorted(found))) for project, found in sorted(ports.items())]
+
+
+def _size(megabytes: int) -> str:
+    return "not known" if megabytes == 0 else f"{megabytes} MB" if megabytes < 1024 else f"{megabytes / 1024:.1f} GB"
+
+
+@app.command(epilog=EPILOG)
+def reserve(handle: Handle, as_json: AsJson = False) -> None:
+    """Take a server out of the platform's reach: nobody deploys to it, sets it up or removes it."""
+    wanted = inputs.identifier(handle, "SERVER")
+
+    async def work(api: AccessApi, out: Output) -> None:
+        out.document(await api.reserve_server(wanted))
+        out.say(f"{wanted} is reserved: nothing is done to it.")
+        out.advise(f"To give it back: orchestrator server release {wanted}")
+
+    session.run(work, as_json=as_json)
+
+
+@app.command(epilog=EPILOG)
+def release(handle: Handle, as_json: AsJson = False) -> None:
+    """Give a reserved server back, in the state that it had."""
+    wanted = inputs.identifier(handle, "SERVER")
+
+    async def work(api: AccessApi, out: Output) -> None:
+        server = await api.release_server(wanted)
+        out.document(server)
+        out.say(f"{wanted} is {server.status.value}.")
+
+    session.run(work, as_json=as_json)
+
+
+@app.command(epilog=EPILOG)
+def manage(
+    handle: Handle,
+    stop: Annotated[bool, typer.Option("--stop", help="The platform only deploys to it from now on.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Let the platform set a machine up, and change it. What loses data still needs your approval each time."""
+    wanted = inputs.identifier(handle, "SERVER")
+
+    async def work(api: AccessApi, out: Output) -> None:
+        server = await api.manage_server(wanted, managed=not stop)
+        out.document(server)
+        out.say(f"{wanted} is {'managed' if server.managed else 'not managed'}.")
+
+    session.run(work, as_json=as_json)
+
+
+@app.command("host-key", epilog=EPILOG)
+def host_key(
+    handle: Handle,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="With the machine's public host keys.")],
+    as_json: AsJson = False,
+) -> None:
+    """Give the keys by which a machine is known. Compare them on its own console first."""
+    wanted = inputs.identifier(handle, "SERVER")
+    keys = inputs.read_file(file, "The host key", MAX_KEY_BYTES)
+
+    async def work(api: AccessApi, out: Output) -> None:
+        server = await api.set_host_key(wanted, keys)
+        out.document(server)
+        out.say(f"{wanted} is known by {'; '.join(fingerprints(server.host_key))}.")
+
+    session.run(work, as_json=as_json)
+
+
+@app.command(epilog=EPILOG)
+def credential(
+    handle: Handle,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Such as ROOT_PASSWORD.")] = "ROOT_PASSWORD",
+    value_file: ValueFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Store what opens a server. The value is typed at a prompt, piped in or read from --value-file."""
+    wanted, checked = inputs.identifier(handle, "SERVER"), inputs.secret_name(name)
+    value = inputs.build(ServerCredentialWrite, value=inputs.secret_value(value_file, f"Value of {checked}")).value
+
+    async def work(api: AccessApi, out: Output) -> None:
+        out.document(await api.set_server_credential(wanted, checked, value))
+        out.say(f"Stored {checked} of {wanted}. Only the platform uses it, and nobody can read it back.")
+
+    session.run(work, as_json=as_json)
