@@ -42,6 +42,7 @@ from api.queues.watch import QueueWatch
 from api.releases import routes as releases
 from api.secrets import platform as platform_secrets
 from api.secrets import routes as secrets
+from api.servers import approving as server_approvals
 from api.servers import routes as servers
 from api.settings import routes as settings_routes
 from api.state import Platform
@@ -85,6 +86,7 @@ _ROUTES = (
     queues,
     releases,
     servers,
+    server_approvals,
     settings_routes,
     costs,
     chat,

@@ -8,13 +8,14 @@ from api.audit.trail import Act, audited
 from api.auth import platform_only
 from api.database import Session
 from api.problems import not_found, permanent
-from api.servers import checks, queries, replies
+from api.servers import approvals, checks, queries, replies
 from api.vault import VaultDep
 from contracts.base import Identifier
 from contracts.errors import ErrorCode
 from contracts.nouns import ServerDTO
 from contracts.project_spec import SecretName
-from contracts.servers.providers import ProviderMachine
+from contracts.servers.approvals import ApprovalDTO, ApprovalRequest, OrderAdmitted, RecordedDecision
+from contracts.servers.providers import ProviderMachine, ProviderOrder
 from contracts.servers.registry import (
     HostKey,
     ProviderLoginValue,
@@ -64,6 +65,38 @@ async def reveal_credential(
             f"The server {handle!r} has no {name}. Store it: orchestrator server credential {handle} {name}",
         )
     return ServerCredentialValue(value=value)
+
+
+@router.post("/servers/{handle}/orders")
+async def admit_order(
+    act: Annotated[Act, audited("server.order")], handle: Handle, body: ProviderOrder, session: Session
+) -> OrderAdmitted:
+    """Let an order out to the server's provider, and use up the approval that it needs."""
+    act.tell(kind=body.kind, order=body.order_id, approval=body.approval_id or None, plan=body.plan_hash or None)
+    await approvals.admit(session, handle, body)
+    return OrderAdmitted(server_handle=handle, order_id=body.order_id)
+
+
+@router.post("/servers/{handle}/approvals")
+async def request_approval(
+    act: Annotated[Act, audited("server_approval.request")], handle: Handle, body: ApprovalRequest, session: Session
+) -> ApprovalDTO:
+    """Ask for something that loses data or a machine, for a workflow that asks a person next."""
+    act.tell(approval=body.approval_id, act=body.act)
+    return replies.approval(await approvals.request(session, handle, body, None))
+
+
+@router.post("/servers/{handle}/approvals/{approval_id}/decision")
+async def record_decision(
+    act: Annotated[Act, audited("server_approval.record")],
+    handle: Handle,
+    approval_id: Annotated[Identifier, Path()],
+    body: RecordedDecision,
+    session: Session,
+) -> ApprovalDTO:
+    """What a person has answered to a workflow. It counts if they are an administrator."""
+    act.tell(approved=body.approved, plan=body.plan_hash, by=body.actor.user_id)
+    return replies.approval(await approvals.record(session, handle, approval_id, body))
 
 
 @router.put("/servers/{handle}/host-key")

@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 
-from api.server_tables import ServerCredentialRow
+from api.server_tables import ServerApprovalRow, ServerCredentialRow
 from api.tables import IncidentRow, PortAllocationRow, ServerRow
 from contracts.nouns import IncidentDTO, PortAllocationDTO, ServerDTO
+from contracts.servers.approvals import ApprovalDTO
 from contracts.servers.registry import ServerCredentialDTO, ServerCredentialList
 from contracts.steps import ServicePort
 
@@ -19,6 +20,10 @@ def credentials(rows: Sequence[ServerCredentialRow]) -> ServerCredentialList:
 
 def credential(row: ServerCredentialRow) -> ServerCredentialDTO:
     return ServerCredentialDTO(server_handle=row.server_handle, name=row.name, updated_at=row.updated_at)
+
+
+def approval(row: ServerApprovalRow) -> ApprovalDTO:
+    return ApprovalDTO.model_validate(row.model_dump(include=set(ApprovalDTO.model_fields)))
 
 
 def incident(row: IncidentRow) -> IncidentDTO:

@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import sys
 from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Annotated
@@ -15,14 +16,21 @@ from cli.terminal.options import AsJson, ValueFile, command_group
 from cli.terminal.output import Output
 from cli.terminal.tables import moment
 from contracts.nouns import PortAllocationDTO, ServerCreate, ServerDTO, ServerList
+from contracts.servers.approvals import ApprovalDecision, ApprovalDTO, ApprovalList, ApprovalRequest, ServerRemoval
 from contracts.servers.registry import ServerCredentialWrite
-from contracts.states import ProviderKind, ServerKind, ServerStatus
+from contracts.states import ProviderKind, ServerAct, ServerKind, ServerStatus
 from runtime.access_client import AccessApi
 
 app = command_group()
 
 Handle = Annotated[str, typer.Argument(metavar="SERVER", help="The server's handle, from `server list`.")]
+Approval = Annotated[str, typer.Argument(metavar="APPROVAL", help="Its id, from `server approvals`.")]
 MAX_KEY_BYTES = 4_000
+_MEANING = {
+    ServerAct.REINSTALL: "All data on {server} is lost, and its backups at the provider.",
+    ServerAct.DESTROY: "{server} and all data on it are lost.",
+    ServerAct.REMOVE: "The platform forgets {server} and what opens it; the machine stays as it is.",
+}
 
 
 @app.command(epilog=EPILOG)
@@ -242,5 +250,120 @@ def credential(
     async def work(api: AccessApi, out: Output) -> None:
         out.document(await api.set_server_credential(wanted, checked, value))
         out.say(f"Stored {checked} of {wanted}. Only the platform uses it, and nobody can read it back.")
+
+    session.run(work, as_json=as_json)
+
+
+# What loses data or a machine
+
+
+@app.command(epilog=EPILOG)
+def plan(
+    handle: Handle,
+    act: Annotated[ServerAct, typer.Argument(metavar="ACT", help="`reinstall`, `destroy` or `remove`.")],
+    image: Annotated[str, typer.Option(help="What to install, in the provider's word; otherwise what is there.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Say what an act would mean, and ask for its approval. Nothing is done yet."""
+    wanted = inputs.identifier(handle, "SERVER")
+    body = inputs.build(ApprovalRequest, approval_id=f"a-{inputs.request_id(None)[:8]}", act=act, image=image)
+
+    async def work(api: AccessApi, out: Output) -> None:
+        made = await api.request_approval(wanted, body)
+        out.document(made)
+        _show_plan(made, out)
+        out.advise(f"Next: orchestrator server approve {wanted} {made.id}")
+
+    session.run(work, as_json=as_json)
+
+
+def _show_plan(approval: ApprovalDTO, out: Output) -> None:
+    plan = approval.plan
+    out.say(_MEANING[plan.act].format(server=plan.server_handle), style="bold")
+    facts = {
+        "server": f"{plan.server_handle} at {plan.public_ip}",
+        "provider": f"{plan.provider.value} {plan.machine_id}".strip(),
+        "to install": plan.image or ("what is there now" if plan.act is ServerAct.REINSTALL else ""),
+        "price": plan.price,
+        "projects on it": ", ".join(plan.projects) or "none",
+        "approval": f"{approval.id}, {approval.state.value}",
+        "plan": plan.hash,
+    }
+    out.table(("WHAT", "VALUE"), [(name, value) for name, value in facts.items() if value], empty="")
+
+
+@app.command(epilog=EPILOG)
+def approve(
+    handle: Handle,
+    approval: Approval,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Approve a plan, as it is shown. It counts for a day, once, and for the server as it is now."""
+    wanted, approval_id = inputs.identifier(handle, "SERVER"), inputs.identifier(approval, "APPROVAL")
+    if not yes and (as_json or not sys.stdin.isatty()):
+        raise inputs.refuse(f"This allows something that loses data or a machine: {wanted}. Add --yes to confirm.")
+
+    async def work(api: AccessApi, out: Output) -> None:
+        seen = await api.approval(wanted, approval_id)
+        _show_plan(seen, out)
+        if not yes and typer.prompt(f"Type {wanted} to approve") != wanted:
+            raise inputs.refuse("That is another name; nothing was approved.")
+        decision = ApprovalDecision(approved=True, plan_hash=seen.plan_hash)
+        decided = await api.decide_approval(wanted, approval_id, decision)
+        out.document(decided)
+        until = "" if decided.expires_at is None else f" until {moment(decided.expires_at)}"
+        out.say(f"Approved{until}.")
+        if seen.plan.act is ServerAct.REMOVE:
+            out.advise(f"Next: orchestrator server remove {wanted} {approval_id}")
+
+    session.run(work, as_json=as_json)
+
+
+@app.command(epilog=EPILOG)
+def refuse(handle: Handle, approval: Approval, as_json: AsJson = False) -> None:
+    """Refuse a plan for good."""
+    wanted, approval_id = inputs.identifier(handle, "SERVER"), inputs.identifier(approval, "APPROVAL")
+
+    async def work(api: AccessApi, out: Output) -> None:
+        seen = await api.approval(wanted, approval_id)
+        decision = ApprovalDecision(approved=False, plan_hash=seen.plan_hash)
+        out.document(await api.decide_approval(wanted, approval_id, decision))
+        out.say(f"Refused: nothing is done to {wanted}.")
+
+    session.run(work, as_json=as_json)
+
+
+@app.command(epilog=EPILOG)
+def approvals(handle: Handle, as_json: AsJson = False) -> None:
+    """List what was asked for on a server, who decided it, and what became of it."""
+    wanted = inputs.identifier(handle, "SERVER")
+
+    async def work(api: AccessApi, out: Output) -> None:
+        found = await api.approvals(wanted)
+        out.document(ApprovalList(items=found))
+        headers = ("APPROVAL", "ACT", "STATE", "ASKED", "BY USER", "DECIDED BY", "USED")
+        rows = [
+            (
+                one.id, one.plan.act.value, one.state.value, moment(one.requested_at),
+                one.requested_by or "the platform", one.decided_by, moment(one.used_at) if one.used_at else None,
+            )
+            for one in found
+        ]  # fmt: skip
+        out.table(headers, rows, empty="Nothing was asked for.")
+
+    session.run(work, as_json=as_json)
+
+
+@app.command(epilog=EPILOG)
+def remove(handle: Handle, approval: Approval, as_json: AsJson = False) -> None:
+    """Forget a server, by an approval to remove it. The machine itself stays as it is."""
+    wanted, approval_id = inputs.identifier(handle, "SERVER"), inputs.identifier(approval, "APPROVAL")
+
+    async def work(api: AccessApi, out: Output) -> None:
+        seen = await api.approval(wanted, approval_id)
+        body = ServerRemoval(approval_id=approval_id, plan_hash=seen.plan_hash)
+        out.document(await api.remove_server(wanted, body))
+        out.say(f"{wanted} is removed. The machine at {seen.plan.public_ip} is as it was.")
 
     session.run(work, as_json=as_json)

@@ -62,3 +62,36 @@ async def test_an_unreadable_key_and_a_bad_address_are_refused_with_a_sentence(t
     bad = await terminal.says("server", "add", new_handle(), "--", "-oProxyCommand=id")
     assert (missing.code, "cannot be read" in missing.err) == (2, True), missing
     assert (bad.code != 0, "plain name or address" in bad.err) == (True, True), bad
+
+
+async def test_a_server_is_removed_by_a_plan_that_was_approved(terminal: Terminal) -> None:
+    handle = new_handle()
+    await terminal.says("server", "add", handle, "203.0.113.24", "--managed")
+    planned = await terminal.says("server", "plan", handle, "remove")
+    assert (planned.code, "forgets" in planned.out) == (0, True), planned
+    approval = json.loads((await terminal.says("server", "approvals", handle, "--json")).out)["items"][0]["id"]
+    early = await terminal.says("server", "remove", handle, approval)
+    assert (early.code != 0, "Nobody has approved" in early.err) == (True, True), early
+    unsure = await terminal.says("server", "approve", handle, approval)
+    assert (unsure.code, "--yes" in unsure.err) == (2, True), unsure
+    sure = await terminal.says("server", "approve", handle, approval, "--yes")
+    assert (sure.code, "Approved until" in sure.out) == (0, True), sure
+    gone = await terminal.says("server", "remove", handle, approval)
+    assert (gone.code, "as it was" in gone.out) == (0, True), gone
+    assert handle not in (await terminal.says("server", "list")).out
+
+
+async def test_a_refused_plan_stays_refused(terminal: Terminal) -> None:
+    handle = new_handle()
+    await terminal.says("server", "add", handle, "203.0.113.25", "--managed")
+    approval = (await terminal.says("server", "plan", handle, "remove", "--json")).json["id"]
+    assert "Refused" in (await terminal.says("server", "refuse", handle, approval)).out
+    late = await terminal.says("server", "approve", handle, approval, "--yes")
+    assert (late.code != 0, "decided already" in late.err) == (True, True), late
+
+
+async def test_a_machine_of_your_own_is_not_reinstalled_and_the_reason_is_said(terminal: Terminal) -> None:
+    handle = new_handle()
+    await terminal.says("server", "add", handle, "203.0.113.26", "--managed")
+    refused = await terminal.says("server", "plan", handle, "reinstall")
+    assert (refused.code != 0, "do that yourself" in refused.err) == (True, True), refused
