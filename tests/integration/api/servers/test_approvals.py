@@ -1,5 +1,6 @@
 """What loses data or a machine is done with a person's approval of exactly that, and else refused and recorded."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -103,6 +104,13 @@ async def test_with_an_approval_it_is_done_once(case: Case) -> None:
     assert (await case.use(approval)).status_code == 200, "the same order may come again"
     assert (await shown(case.api, case.handle))["host_key"] == "", "what is there now has another key"
     await case.refused(await case.use(approval, order_id="o-2"), "APPROVAL_STALE")
+
+
+async def test_of_many_orders_at_once_one_uses_the_approval(case: Case) -> None:
+    approval = await case.approved()
+    replies = await asyncio.gather(*(case.use(approval, order_id=f"o-{number}") for number in range(8)))
+    assert [reply.status_code for reply in replies].count(200) == 1
+    assert {reply.status_code for reply in replies} <= {200, 404, 409}
 
 
 async def test_an_approval_of_one_act_or_server_is_none_of_another(case: Case, api: Api) -> None:
