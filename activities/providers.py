@@ -33,12 +33,12 @@ class ProviderActivities:
     @activity.defn(name=ActivityName.PROVIDER_LIST)
     async def list_machines(self, wanted: ProviderList) -> MachineList:
         """All machines of an account. A second run reads again."""
-        return MachineList(machines=await self._of(wanted.provider).machines())
+        return MachineList(machines=await beating(self._of(wanted.provider).machines()))
 
     @activity.defn(name=ActivityName.PROVIDER_LOOK)
     async def look(self, ref: MachineRef) -> ProviderMachine:
         """What the provider says of a machine now. A second run reads again."""
-        return await self._of(ref.provider).machine(ref)
+        return await beating(self._of(ref.provider).machine(ref))
 
     @activity.defn(name=ActivityName.PROVIDER_ORDER)
     async def order(self, order: ProviderOrder) -> ProviderAction:
@@ -47,13 +47,20 @@ class ProviderActivities:
         The approval is used here, as the last step before the effect, and nowhere else: whatever the workflow
         believes, the table of servers has the last word.
         """
-        await self.credentials.admit(order)
-        return await beating(self._of(order.ref.provider).order(order))
+        return await beating(self._admitted(order))
 
     @activity.defn(name=ActivityName.PROVIDER_PROGRESS)
     async def progress(self, action: ProviderAction) -> ProviderProgress:
         """How far it is. A password that came with it is stored before anybody hears of it; a second run reads and
         stores it again."""
+        return await beating(self._kept(action))
+
+    async def _admitted(self, order: ProviderOrder) -> ProviderAction:
+        provider = self._of(order.ref.provider)
+        await self.credentials.admit(order)
+        return await provider.order(order)
+
+    async def _kept(self, action: ProviderAction) -> ProviderProgress:
         found = await self._of(action.ref.provider).progress(action)
         credential = None
         if found.password is not None:

@@ -84,6 +84,13 @@ class ProviderOrder(Contract):
     after: AwareDatetime | None = None
 
 
+class ActionPatience(Contract):
+    """How often a workflow asks how far an action is, and for how long, both in seconds."""
+
+    every_s: float = Field(default=15.0, gt=0, le=3_600)
+    limit_s: float = Field(default=900.0, gt=0, le=86_400)
+
+
 class ProviderAction(Contract):
     """Something that a provider does. `action_id` is its own word for it, and means something to its adapter only."""
 
