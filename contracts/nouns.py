@@ -374,6 +374,9 @@ class SecretValues(Contract):
 
 # Servers, ports, releases, incidents
 
+NOT_YET = "unassigned"
+"""The address of a server that has not been reached yet."""
+
 
 class ServerCreate(Contract):
     """Services answer at `public_ip`; SSH at `ssh_host`, empty where that is the same.

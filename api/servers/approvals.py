@@ -149,6 +149,8 @@ async def admit(session: AsyncSession, handle: str, order: ProviderOrder) -> Ser
     if is_new:
         # Whatever is there afterwards is another machine, with another key.
         row.host_key, row.host_key_pinned_at, row.host_key_pinned_by = "", None, None
+        if order.kind is ProviderActionKind.DESTROY:
+            row.status = ServerStatus.MISSING.value
         await session.flush()
     return row
 

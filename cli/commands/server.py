@@ -15,7 +15,7 @@ from cli.terminal.exits import EPILOG
 from cli.terminal.options import AsJson, ValueFile, command_group
 from cli.terminal.output import Output
 from cli.terminal.tables import moment
-from contracts.nouns import PortAllocationDTO, ServerCreate, ServerDTO, ServerList
+from contracts.nouns import NOT_YET, PortAllocationDTO, ServerCreate, ServerDTO, ServerList
 from contracts.servers.approvals import ApprovalDecision, ApprovalDTO, ApprovalList, ApprovalRequest, ServerRemoval
 from contracts.servers.registry import ServerCredentialWrite
 from contracts.states import ProviderKind, ServerAct, ServerKind, ServerStatus
@@ -36,7 +36,9 @@ _MEANING = {
 @app.command(epilog=EPILOG)
 def add(
     handle: Annotated[str, typer.Argument(metavar="SERVER", help="A name for it: letters, digits and dashes.")],
-    address: Annotated[str, typer.Argument(metavar="ADDRESS", help="Its IP address or host name.")],
+    address: Annotated[
+        str, typer.Argument(metavar="[ADDRESS]", help="Its IP address or host name; a local container has none yet.")
+    ] = "",
     user: Annotated[str, typer.Option(help="Who logs in over SSH.")] = "root",
     port: Annotated[int, typer.Option(min=1, max=65535, help="Where SSH answers.")] = 22,
     provider: Annotated[ProviderKind, typer.Option(help="Whose machine it is.")] = ProviderKind.STATIC,
@@ -54,20 +56,24 @@ def add(
 ) -> None:
     """Add a machine. It is used once it is ready; nothing is done to it unless it is managed and you approve."""
     keys = "" if host_key_file is None else inputs.read_file(host_key_file, "The host key", MAX_KEY_BYTES)
+    is_local = provider is ProviderKind.LOCAL
+    if not address and not is_local:
+        raise inputs.refuse("Give the ADDRESS of the machine.")
     body = inputs.build(
         ServerCreate,
         handle=inputs.identifier(handle, "SERVER"),
-        kind=ServerKind.CONTAINER if provider is ProviderKind.LOCAL else ServerKind.SSH,
-        public_ip=address,
+        kind=ServerKind.CONTAINER if is_local else ServerKind.SSH,
+        public_ip=address or NOT_YET,
         ssh_port=port,
         ssh_user=user,
         host_key=keys,
-        status=ServerStatus.READY if ready else ServerStatus.PENDING_SETUP,
+        # The platform makes such a container when something is deployed to it for the first time.
+        status=ServerStatus.READY if ready or is_local else ServerStatus.PENDING_SETUP,
         ram_mb=memory,
         disk_mb=disk,
         provider=provider,
         machine_id=machine,
-        managed=managed,
+        managed=managed or is_local,
     )
 
     async def work(api: AccessApi, out: Output) -> None:
@@ -80,6 +86,9 @@ def add(
 
 
 def _tell_what_is_missing(server: ServerDTO, out: Output) -> None:
+    if server.provider is ProviderKind.LOCAL:
+        out.say("Its container is made when something is deployed to it for the first time.")
+        return
     if not server.host_key:
         out.say("Its host key is taken at first contact, and checked ever after. To give it yourself:")
         out.advise(f"orchestrator server host-key {server.handle} FILE")

@@ -21,7 +21,7 @@ from activities.adapters.servers.container import SSH_PORT, USER, LocalServers
 from activities.adapters.servers.registered import RegisteredServers, host_keys
 from activities.ports import ArtifactStore, DeployTarget, Forge, Servers
 from contracts.errors import OrchestratorError
-from contracts.nouns import ServerCreate, ServerDTO
+from contracts.nouns import NOT_YET, ServerCreate, ServerDTO
 from contracts.states import ServerKind, ServerStatus
 from runtime.api_client import ApiClient
 from runtime.settings import Settings
@@ -40,8 +40,6 @@ _may_pass = retry_if_exception(lambda error: isinstance(error, OrchestratorError
 _PATIENCE_S = 30.0
 _HEAL_EVERY_S = 15.0
 _OURS = {ServerStatus.READY, ServerStatus.IN_USE, ServerStatus.ERROR, ServerStatus.MAINTENANCE}
-NOT_YET = "unassigned"
-"""The address of a server that has not been reached yet."""
 
 
 @dataclass(frozen=True)

@@ -99,8 +99,9 @@ class LocalServers:
         """Remove the container, its volumes and keys. For servers that are no longer needed; repeatable."""
         name = self.container(handle)
         await _discard(name)
-        for file in (self.home / "keys" / "ssh").glob(f"{handle}*"):
-            file.unlink()
+        keys = self.home / "keys" / "ssh"
+        for file in (handle, f"{handle}.pub", f"{handle}.known_hosts"):
+            (keys / file).unlink(missing_ok=True)
 
     async def handles(self) -> list[str]:
         """Those whose containers are there, running or not."""

@@ -81,6 +81,15 @@ async def test_a_server_is_removed_by_a_plan_that_was_approved(terminal: Termina
     assert handle not in (await terminal.says("server", "list")).out
 
 
+async def test_a_container_of_this_machine_needs_no_address_and_every_other_machine_does(terminal: Terminal) -> None:
+    handle = new_handle()
+    local = await terminal.says("server", "add", handle, "--provider", "local", "--json")
+    assert (local.json["kind"], local.json["status"], local.json["managed"]) == ("container", "ready", True), local
+    without = await terminal.says("server", "add", new_handle())
+    assert (without.code, "ADDRESS" in without.err) == (2, True), without
+    await terminal.says("server", "reserve", handle)
+
+
 async def test_a_refused_plan_stays_refused(terminal: Terminal) -> None:
     handle = new_handle()
     await terminal.says("server", "add", handle, "203.0.113.25", "--managed")
