@@ -16,7 +16,7 @@ from contracts.states import ProviderActionKind, ProviderActionState, ProviderKi
 from tests.support.services.container_service import no_engine
 from tests.support.services.engine import on_server
 
-pytestmark = [pytest.mark.deep, pytest.mark.containers, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.deep, pytest.mark.containers, pytest.mark.timeout(1200)]
 BOX = "provided"
 REF = MachineRef(provider=ProviderKind.LOCAL, server_handle=BOX)
 
@@ -50,7 +50,7 @@ async def test_a_container_is_installed_anew_by_an_order_once_and_then_destroyed
     action = await machines.order(order)
     assert (await machines.progress(action)).state is ProviderActionState.DONE
     assert not await marked(servers), "nothing is left on it"
-    assert await on_server(servers.container(BOX), "systemctl", "is-active", "ssh.service") == "active\n"
+    assert await on_server(servers.container(BOX), "systemctl", "is-active", "ssh.service") == "active"
     await mark(servers)
     await machines.order(order)
     assert await marked(servers), "a repetition removes nothing"
