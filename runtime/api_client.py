@@ -226,67 +226,67 @@ class ApiClient:
         return [project async for page in self._pages("/projects", ProjectList, params) for project in page.items]
 
     async def project(self, project_id: str) -> ProjectResponse:
-        return await self._get(f"/projects/{path_part(project_id)}", ProjectResponse)
+        return await self._get(f"/projects/{_part(project_id)}", ProjectResponse)
 
     async def update_project(self, project_id: str, body: ProjectUpdate) -> ProjectDTO:
-        return await self._request("PATCH", f"/projects/{path_part(project_id)}", ProjectDTO, body)
+        return await self._request("PATCH", f"/projects/{_part(project_id)}", ProjectDTO, body)
 
     async def transfer_project(self, project_id: str, user_id: int) -> ProjectDTO:
-        path = f"/projects/{path_part(project_id)}/transfer"
+        path = f"/projects/{_part(project_id)}/transfer"
         return await self._post(path, ProjectDTO, ProjectTransfer(user_id=user_id))
 
     async def project_deletion(self, project_id: str) -> ProjectDeletion:
         """What a deletion would take away; nothing changes."""
-        return await self._get(f"/projects/{path_part(project_id)}/deletion", ProjectDeletion)
+        return await self._get(f"/projects/{_part(project_id)}/deletion", ProjectDeletion)
 
     async def delete_project(self, project_id: str, confirm: str) -> ProjectDeletion:
         """Delete for good; `confirm` is the project's name."""
-        path = f"/projects/{path_part(project_id)}"
+        path = f"/projects/{_part(project_id)}"
         reply = await self._send("DELETE", path, params={"confirm": confirm}, repeatable=False)
         return _parsed(ProjectDeletion, reply.content)
 
     async def checks(self, project_id: str, *, dropped: bool = False) -> list[KeptCheckDTO]:
         """What the project has promised; with what somebody has dropped if asked for."""
-        path, params = f"/projects/{path_part(project_id)}/checks", {"dropped": "true"} if dropped else {}
+        path, params = f"/projects/{_part(project_id)}/checks", {"dropped": "true"} if dropped else {}
         return [check async for page in self._pages(path, KeptCheckList, params) for check in page.items]
 
     async def drop_check(self, project_id: str, check_id: str) -> KeptCheckDTO:
-        path = f"/projects/{path_part(project_id)}/checks/{path_part(check_id)}"
+        path = f"/projects/{_part(project_id)}/checks/{_part(check_id)}"
         return await self._request("DELETE", path, KeptCheckDTO, None)
 
     async def memory(self, project_id: str) -> ProjectMemory:
         """What the project remembers, as the next task begins with it."""
-        return await self._get(f"/projects/{path_part(project_id)}/memory", ProjectMemory)
+        return await self._get(f"/projects/{_part(project_id)}/memory", ProjectMemory)
 
     async def edit_memory(self, project_id: str, edit: MemoryEdit) -> ProjectMemory:
         """Replace it; raises CONFLICT when it is not what was read."""
-        return await self._request("PUT", f"/projects/{path_part(project_id)}/memory", ProjectMemory, edit)
+        return await self._request("PUT", f"/projects/{_part(project_id)}/memory", ProjectMemory, edit)
 
     async def secrets(self, project_id: str) -> list[SecretDTO]:
-        return (await self._get(f"/projects/{path_part(project_id)}/secrets", SecretList)).items
+        return (await self._get(f"/projects/{_part(project_id)}/secrets", SecretList)).items
 
     async def set_secret(self, project_id: str, name: str, value: SecretStr) -> SecretDTO:
-        path = f"/projects/{path_part(project_id)}/secrets/{path_part(name)}"
+        path = f"/projects/{_part(project_id)}/secrets/{_part(name)}"
         return await self._request("PUT", path, SecretDTO, SecretWrite(value=value))
 
     async def show_secret(self, project_id: str, name: str) -> SecretShown:
         """A generated value, for the project's owner, once."""
-        path = f"/projects/{path_part(project_id)}/secrets/{path_part(name)}/show"
+        path = f"/projects/{_part(project_id)}/secrets/{_part(name)}/show"
         return await self._post(path, SecretShown, None, repeatable=False)
 
     async def delete_secret(self, project_id: str, name: str) -> None:
-        await self._send("DELETE", f"/projects/{path_part(project_id)}/secrets/{path_part(name)}")
+        await self._send("DELETE", f"/projects/{_part(project_id)}/secrets/{_part(name)}")
 
     async def platform_secrets(self) -> list[PlatformSecretDTO]:
         """The installation's secrets, for administrators; never their values."""
         return (await self._get("/platform-secrets", PlatformSecretList)).items
 
     async def set_platform_secret(self, name: str, value: SecretStr) -> list[PlatformSecretDTO]:
-        path = f"/platform-secrets/{path_part(name)}"
+        path = f"/platform-secrets/{_part(name)}"
         return (await self._request("PUT", path, PlatformSecretList, SecretWrite(value=value))).items
 
     async def delete_platform_secret(self, name: str) -> None:
-        await self._send("DELETE", f"/platform-secrets/{path_part(name)}")
+        await self._send("DELETE", f"/platform-secrets/{_part(name)}")
 
     async def settings(self, project_id: str | None = None) -> list[SettingDTO]:
         """Those of the project, or of the installation."""
@@ -294,11 +294,11 @@ class ApiClient:
 
     async def choose_setting(self, project_id: str | None, name: str, value: SettingValue) -> list[SettingDTO]:
         """Choose for the project or the installation; None takes a choice back. All settings as they are then."""
-        path = f"{_settings_of(project_id)}/{path_part(name)}"
+        path = f"{_settings_of(project_id)}/{_part(name)}"
         return (await self._request("PUT", path, SettingList, SettingWrite(value=value))).items
 
     async def setting_history(self, project_id: str | None, name: str) -> SettingHistory:
-        return await self._get(f"{_settings_of(project_id)}/{path_part(name)}/history", SettingHistory)
+        return await self._get(f"{_settings_of(project_id)}/{_part(name)}/history", SettingHistory)
 
     # Work
 
@@ -313,7 +313,7 @@ class ApiClient:
 
     async def retry_task(self, task_id: str, body: TaskRetry) -> StartedTask:
         """Go on with a task that has ended early; a repetition is the same retry."""
-        return await self._post(f"/tasks/{path_part(task_id)}/retry", StartedTask, body)
+        return await self._post(f"/tasks/{_part(task_id)}/retry", StartedTask, body)
 
     async def tasks(
         self, *, project_id: str | None = None, state: str | None = None, limit: int = 100
@@ -323,7 +323,7 @@ class ApiClient:
         return (await self._get("/tasks", TaskList, params)).items
 
     async def task(self, task_id: str) -> TaskDTO:
-        return await self._get(f"/tasks/{path_part(task_id)}", TaskDTO)
+        return await self._get(f"/tasks/{_part(task_id)}", TaskDTO)
 
     async def has_ended(self, task_id: str) -> bool:
         """Whether the task has its final state; False for one that nobody knows."""
@@ -335,16 +335,16 @@ class ApiClient:
             return False
 
     async def cancel_task(self, task_id: str) -> CancelAccepted:
-        return await self._post(f"/tasks/{path_part(task_id)}/cancel", CancelAccepted, None)
+        return await self._post(f"/tasks/{_part(task_id)}/cancel", CancelAccepted, None)
 
     async def events(self, task_id: str, *, after: int = 0, limit: int = 500) -> list[StreamedEvent]:
         """Stored events of a task with a `seq` above `after`, oldest first."""
         params = {"after": str(after), "limit": str(limit)}
-        return (await self._get(f"/tasks/{path_part(task_id)}/events", EventList, params)).items
+        return (await self._get(f"/tasks/{_part(task_id)}/events", EventList, params)).items
 
     async def tree(self, task_id: str) -> TaskTree:
         """A task, all work below it, and what they have asked."""
-        return await self._get(f"/tasks/{path_part(task_id)}/tree", TaskTree)
+        return await self._get(f"/tasks/{_part(task_id)}/tree", TaskTree)
 
     async def watch(self, task_id: str, after: int = 0) -> AsyncIterator[StreamedEvent]:
         """Events of a task and of all work below it, each once, until the task is final; resumes by itself after a cut.
@@ -374,7 +374,7 @@ class ApiClient:
         """The events after the cursor, each with the cursor after it. Raises `_Closed` when there are no more."""
         timeout = httpx.Timeout(self._timeout_s, read=_STREAM_SILENCE_S)
         headers = {**self._headers, **({"Last-Event-ID": cursor} if cursor else {})}
-        path = f"/tasks/{path_part(task_id)}/stream"
+        path = f"/tasks/{_part(task_id)}/stream"
         async with aconnect_sse(self._http, "GET", path, headers=headers, timeout=timeout) as source:
             if source.response.status_code == httpx.codes.NO_CONTENT:
                 raise _Closed
@@ -399,24 +399,24 @@ class ApiClient:
         return (await self._get("/workers", AgentWorkerList, params)).items
 
     async def worker(self, worker_id: str) -> AgentWorkerDTO:
-        return await self._get(f"/workers/{path_part(worker_id)}", AgentWorkerDTO)
+        return await self._get(f"/workers/{_part(worker_id)}", AgentWorkerDTO)
 
     async def send_worker_message(self, worker_id: str, body: WorkerMessage, *, wait_s: int = 0) -> WorkerMessageReply:
         """One turn. Waits for its end for `wait_s` seconds at most; the same body again attaches to the same turn."""
-        path = f"/workers/{path_part(worker_id)}/messages?wait_s={wait_s}"
+        path = f"/workers/{_part(worker_id)}/messages?wait_s={wait_s}"
         return await self._post(path, WorkerMessageReply, body)
 
     async def send_worker_file(self, worker_id: str, body: WorkerFile) -> SendFileResponse:
-        return await self._post(f"/workers/{path_part(worker_id)}/files", SendFileResponse, body)
+        return await self._post(f"/workers/{_part(worker_id)}/files", SendFileResponse, body)
 
     async def steer_worker(self, worker_id: str, body: WorkerSteer) -> SteerWorkerResponse:
-        return await self._post(f"/workers/{path_part(worker_id)}/steer", SteerWorkerResponse, body)
+        return await self._post(f"/workers/{_part(worker_id)}/steer", SteerWorkerResponse, body)
 
     async def stop_worker_turn(self, worker_id: str, body: WorkerRequest) -> StopTurnResponse:
-        return await self._post(f"/workers/{path_part(worker_id)}/stop", StopTurnResponse, body)
+        return await self._post(f"/workers/{_part(worker_id)}/stop", StopTurnResponse, body)
 
     async def delete_worker(self, worker_id: str) -> DeleteWorkerResponse:
-        reply = await self._send("DELETE", f"/workers/{path_part(worker_id)}")
+        reply = await self._send("DELETE", f"/workers/{_part(worker_id)}")
         return _parsed(DeleteWorkerResponse, reply.content)
 
     async def worker_events(
@@ -424,22 +424,22 @@ class ApiClient:
     ) -> list[WorkerEvent]:
         """Events with a `seq` above `after`, oldest first. Without any it waits for the first for `wait_s` seconds."""
         params = {"after": str(after), "wait_s": str(wait_s), "limit": str(limit)}
-        return (await self._get(f"/workers/{path_part(worker_id)}/events", WorkerEventList, params)).items
+        return (await self._get(f"/workers/{_part(worker_id)}/events", WorkerEventList, params)).items
 
     async def worker_artifact(self, worker_id: str, sha256: str, offset: int = 0) -> ArtifactContent:
         """A slice of a transcript from `offset` bytes on."""
-        path = f"/workers/{path_part(worker_id)}/artifacts/{path_part(sha256)}"
+        path = f"/workers/{_part(worker_id)}/artifacts/{_part(sha256)}"
         return await self._get(path, ArtifactContent, {"offset": str(offset)})
 
     async def artifact(self, task_id: str, sha256: str, offset: int = 0) -> ArtifactContent:
         """A slice of a task's artifact from `offset` bytes on."""
-        path = f"/tasks/{path_part(task_id)}/artifacts/{path_part(sha256)}"
+        path = f"/tasks/{_part(task_id)}/artifacts/{_part(sha256)}"
         return await self._get(path, ArtifactContent, {"offset": str(offset)})
 
     async def picture(self, uri: str) -> bytes:
         """A picture of a page, as the result of a task names it: `artifact://<sha256>/<name>`."""
         sha256, _, name = uri.removeprefix("artifact://").partition("/")
-        return (await self._send("GET", f"/pictures/{path_part(sha256)}/{path_part(name)}")).content
+        return (await self._send("GET", f"/pictures/{_part(sha256)}/{_part(name)}")).content
 
     # Questions
 
@@ -449,10 +449,10 @@ class ApiClient:
         return [question async for page in self._pages("/questions", QuestionList, params) for question in page.items]
 
     async def question(self, question_id: str) -> QuestionDTO:
-        return await self._get(f"/questions/{path_part(question_id)}", QuestionDTO)
+        return await self._get(f"/questions/{_part(question_id)}", QuestionDTO)
 
     async def answer(self, question_id: str, body: AnswerRequest) -> AnswerAccepted:
-        return await self._post(f"/questions/{path_part(question_id)}/answer", AnswerAccepted, body)
+        return await self._post(f"/questions/{_part(question_id)}/answer", AnswerAccepted, body)
 
     # Servers
 
@@ -464,14 +464,14 @@ class ApiClient:
 
     async def server(self, handle: str) -> ServerDTO:
         """Raises OrchestratorError NOT_FOUND when there is none."""
-        return await self._get(f"/servers/{path_part(handle)}", ServerDTO)
+        return await self._get(f"/servers/{_part(handle)}", ServerDTO)
 
     async def update_server(self, handle: str, body: ServerUpdate) -> ServerDTO:
-        return await self._request("PATCH", f"/servers/{path_part(handle)}", ServerDTO, body)
+        return await self._request("PATCH", f"/servers/{_part(handle)}", ServerDTO, body)
 
     async def releases(self, project_id: str) -> list[DeploymentDTO]:
         """The releases of a project, newest first."""
-        path = f"/projects/{path_part(project_id)}/releases"
+        path = f"/projects/{_part(project_id)}/releases"
         return [release async for page in self._pages(path, DeploymentList) for release in page.items]
 
     # What only the platform's own processes may call
@@ -481,7 +481,7 @@ class ApiClient:
 
     async def record_worker(self, projection: AgentWorkerProjection) -> AgentWorkerAck:
         """What an agent worker is now, written by its own workflow."""
-        path = f"/internal/workers/{path_part(projection.worker_id)}"
+        path = f"/internal/workers/{_part(projection.worker_id)}"
         return await self._request("PUT", path, AgentWorkerAck, projection)
 
     async def open_tasks(self) -> list[OpenTask]:
@@ -516,41 +516,41 @@ class ApiClient:
     async def project_checks(self, project_id: str, task_id: str = "") -> ProjectChecks:
         """What the project has promised, and what the task has proposed."""
         params = {"task_id": task_id} if task_id else None
-        return await self._get(f"/internal/projects/{path_part(project_id)}/checks", ProjectChecks, params)
+        return await self._get(f"/internal/projects/{_part(project_id)}/checks", ProjectChecks, params)
 
     async def propose_checks(self, project_id: str, task_id: str, checks: ProposedChecks) -> ProposedChecks:
         """Record the checks of a task, in place of those that it had."""
-        path = f"/internal/projects/{path_part(project_id)}/checks/proposed/{path_part(task_id)}"
+        path = f"/internal/projects/{_part(project_id)}/checks/proposed/{_part(task_id)}"
         return await self._request("PUT", path, ProposedChecks, checks)
 
     async def keep_checks(self, project_id: str, task_id: str, kept: KeepChecks) -> None:
         """What the task has proposed and was met is promised from now on."""
-        path = f"/internal/projects/{path_part(project_id)}/checks/proposed/{path_part(task_id)}/keep"
+        path = f"/internal/projects/{_part(project_id)}/checks/proposed/{_part(task_id)}/keep"
         await self._send("POST", path, body=kept)
 
     async def memory_to_write(self, project_id: str, task_id: str) -> MemoryToWrite:
         """What the project's memory has that its repository has not."""
-        path = f"/internal/projects/{path_part(project_id)}/memory"
+        path = f"/internal/projects/{_part(project_id)}/memory"
         return await self._get(path, MemoryToWrite, {"task_id": task_id})
 
     async def report_failure(self, project_id: str, failure: FailureReport) -> None:
         """Remember what went wrong; the same failure again changes nothing."""
-        await self._send("POST", f"/internal/projects/{path_part(project_id)}/memory/failures", body=failure)
+        await self._send("POST", f"/internal/projects/{_part(project_id)}/memory/failures", body=failure)
 
     async def memory_published(self, project_id: str, published: MemoryPublished) -> None:
         """The memory as main has it now."""
-        await self._send("PUT", f"/internal/projects/{path_part(project_id)}/memory/published", body=published)
+        await self._send("PUT", f"/internal/projects/{_part(project_id)}/memory/published", body=published)
 
     async def egress_hosts(self, project_id: str) -> list[str]:
         """What agents of the project may reach; nothing for what is no project."""
         return (await self._get(f"/internal/projects/{project_id}/egress", EgressHosts)).hosts
 
     async def generate_secrets(self, project_id: str, names: list[str]) -> None:
-        path = f"/internal/projects/{path_part(project_id)}/secrets/generate"
+        path = f"/internal/projects/{_part(project_id)}/secrets/generate"
         await self._post(path, SecretNames, SecretGenerate(names=names))
 
     async def secret_names(self, project_id: str) -> list[str]:
-        return (await self._get(f"/internal/projects/{path_part(project_id)}/secrets", SecretNames)).present
+        return (await self._get(f"/internal/projects/{_part(project_id)}/secrets", SecretNames)).present
 
     async def reveal_secrets(self, refs: list[str]) -> dict[str, str]:
         if not refs:
@@ -579,17 +579,17 @@ class ApiClient:
         return (await self._get("/internal/releases/active", DeploymentList)).items
 
     async def record_health(self, release_id: str, seen: ReleaseHealth) -> None:
-        await self._request("PUT", f"/internal/releases/{path_part(release_id)}/health", DeploymentDTO, seen)
+        await self._request("PUT", f"/internal/releases/{_part(release_id)}/health", DeploymentDTO, seen)
 
     async def open_model_turn(self, body: OpenModelTurn) -> ModelTurn:
         return await self._post("/internal/model-turns", ModelTurn, body)
 
     async def model_spending(self, worker_id: str, turn: int) -> ModelSpending:
-        return await self._get(f"/internal/model-turns/{path_part(worker_id)}/{turn}", ModelSpending)
+        return await self._get(f"/internal/model-turns/{_part(worker_id)}/{turn}", ModelSpending)
 
     async def end_model_turn(self, worker_id: str, turn: int) -> ModelSpending:
         """The turn's token opens nothing from now on."""
-        return await self._post(f"/internal/model-turns/{path_part(worker_id)}/{turn}/end", ModelSpending, None)
+        return await self._post(f"/internal/model-turns/{_part(worker_id)}/{turn}/end", ModelSpending, None)
 
     async def raise_model_budget(self, body: RaiseModelBudget) -> ModelBudget:
         return await self._post("/internal/model-budgets", ModelBudget, body)
@@ -664,10 +664,10 @@ class ApiClient:
 
 
 def _settings_of(project_id: str | None) -> str:
-    return "/settings" if project_id is None else f"/projects/{path_part(project_id)}/settings"
+    return "/settings" if project_id is None else f"/projects/{_part(project_id)}/settings"
 
 
-def path_part(value: str) -> str:
+def _part(value: str) -> str:
     """One path segment: nothing in an id can leave its place in the path."""
     try:
         quoted = quote(value, safe="")
@@ -676,6 +676,10 @@ def path_part(value: str) -> str:
     if not quoted or value in {".", ".."} or len(value) > 300:
         raise OrchestratorError(ErrorCode.INVALID_INPUT, "That is not an id: it is empty, too long or not text.")
     return quoted
+
+
+path_part = _part
+"""For the clients that extend this one."""
 
 
 def _revealed(value: object) -> object:

@@ -15,6 +15,7 @@ from cli.terminal.exits import EPILOG
 from cli.terminal.options import AsJson, ValueFile, command_group
 from cli.terminal.output import Output
 from cli.terminal.tables import moment
+from contracts.errors import ErrorCode, OrchestratorError
 from contracts.nouns import NOT_YET, PortAllocationDTO, ServerCreate, ServerDTO, ServerList
 from contracts.servers.approvals import ApprovalDecision, ApprovalDTO, ApprovalList, ApprovalRequest, ServerRemoval
 from contracts.servers.registry import ServerCredentialWrite
@@ -133,12 +134,22 @@ def show(handle: Handle, as_json: AsJson = False) -> None:
         if out.as_json:
             return
         out.table(("WHAT", "VALUE"), _facts(server), empty="")
-        names = [one.name for one in await api.server_credentials(wanted)]
-        out.say(f"Credentials: {', '.join(names) or 'none'}")
+        await _show_credentials(api, wanted, out)
         living = [one for one in await api.allocations() if one.server_handle == wanted]
         out.table(("PROJECT", "PORTS"), _living(living), empty="No project lives here.")
 
     session.run(work, as_json=as_json)
+
+
+async def _show_credentials(api: AccessApi, handle: str, out: Output) -> None:
+    """Their names; nothing for a member, who sees the servers of their projects."""
+    try:
+        names = [one.name for one in await api.server_credentials(handle)]
+    except OrchestratorError as error:
+        if error.code is not ErrorCode.NOT_ALLOWED:
+            raise
+        return
+    out.say(f"Credentials: {', '.join(names) or 'none'}")
 
 
 def _facts(server: ServerDTO) -> list[tuple[str, str]]:

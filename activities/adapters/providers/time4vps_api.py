@@ -4,7 +4,9 @@ Status 401 has three meanings, told apart by the body: a wrong login, an address
 request that came too soon after another one, which is no refusal but a wait.
 """
 
+import functools
 import json
+import ssl
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -48,7 +50,7 @@ class Time4VpsApi:
         basic = httpx.BasicAuth(login.username, login.password.get_secret_value())
         try:
             # Nothing is followed: a redirect would take the password to wherever it points.
-            async with httpx.AsyncClient(timeout=_TIMEOUT_S, auth=basic) as client:
+            async with httpx.AsyncClient(timeout=_TIMEOUT_S, auth=basic, verify=_authorities()) as client:
                 answer = await client.request(method, f"{self.url.rstrip('/')}{path}", json=body)
         except httpx.HTTPError as error:
             raise _upstream(f"Time4VPS does not answer ({type(error).__name__})") from None
@@ -69,6 +71,12 @@ class Time4VpsApi:
             return answer.json()
         except ValueError:
             raise _upstream("Time4VPS answers with something that is no data, as during maintenance") from None
+
+
+@functools.cache
+def _authorities() -> ssl.SSLContext:
+    """Reading the certificates of all authorities takes longer than a request."""
+    return httpx.create_ssl_context()
 
 
 def _unauthorised(answer: httpx.Response) -> OrchestratorError:

@@ -57,6 +57,19 @@ async def test_a_credential_is_stored_and_its_value_shown_nowhere(terminal: Term
     assert value not in stored.out + stored.err + shown.out
 
 
+async def test_a_member_sees_the_server_of_their_project_and_decides_nothing(terminal: Terminal) -> None:
+    _, key = await terminal.api.new_user()
+    project = await terminal.api.new_project(key)
+    body = {"project_id": project, "services": ["backend"], "server_handle": "local"}
+    await terminal.api.http.post("/internal/ports", json=body, headers=terminal.api.platform)
+    member = terminal.of(key)
+    shown = await member.says("server", "show", "local")
+    assert (shown.code, project in shown.out, "Credentials" in shown.out) == (0, True, False), shown
+    for arguments in (("reserve", "local"), ("manage", "local"), ("plan", "local", "remove")):
+        refused = await member.says("server", *arguments)
+        assert (refused.code != 0, "admin" in refused.err) == (True, True), refused
+
+
 async def test_an_unreadable_key_and_a_bad_address_are_refused_with_a_sentence(terminal: Terminal) -> None:
     missing = await terminal.says("server", "add", new_handle(), "203.0.113.23", "--host-key-file", "/nowhere")
     bad = await terminal.says("server", "add", new_handle(), "--", "-oProxyCommand=id")
