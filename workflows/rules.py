@@ -16,7 +16,7 @@ from contracts.questions import AnswerCommand, OwnQuestion, QuestionDTO, Questio
 from contracts.reviews import Review
 from contracts.states import AgentKind, MemberRole, QuestionKind, QuestionState, Role, SubjectKind, TaskState
 from contracts.wording import counted
-from workflows.parts import wording
+from workflows import part_wording as wording
 
 Answer = TypeVar("Answer", bound=Contract)
 
@@ -42,6 +42,18 @@ NO_REPOSITORY = "The message has no repository. Start the work through the API, 
 def is_stop(answer: str) -> bool:
     """Whether an answer ends the work instead of steering it."""
     return answer.strip().lower() in STOP_WORDS
+
+
+def is_agents_choice(state: Mapping[str, Any], answer: str) -> bool:
+    """Whether an answer is one that the agent itself has offered: such words are meant for it, whatever they are."""
+    if not _is_agents_question(state):
+        return False
+    return answer.strip().lower() in {str(choice).strip().lower() for choice in state.get("choices", [])}
+
+
+def _is_agents_question(state: Mapping[str, Any]) -> bool:
+    """Whether the question that the state calls for is the agent's own."""
+    return state.get("turn_status") == "question" and state.get("publish_status") != "conflict"
 
 
 def project_name(message: EngineeringMessage) -> str:
@@ -160,7 +172,7 @@ def engineering_question(state: dict[str, Any]) -> tuple[str, list[str], Questio
         files = bounded(", ".join(state.get("conflict", [])), 2_000)
         text = f"The main branch has moved and conflicts with this work in: {files}. What should happen?"
         return text, [RETRY, STOP], _wording(OwnQuestion.MAIN_MOVED, files=files)
-    if state.get("turn_status") == "question":
+    if _is_agents_question(state):
         asked, choices = str(state.get("question") or ""), list(state.get("choices", []))
         silent = None if asked else _wording(OwnQuestion.AGENT_SILENT)
         return asked or "The agent needs more details.", choices, silent

@@ -222,7 +222,7 @@ async def test_status_and_doctor_tell_the_truth_in_a_container(compose: ComposeS
     [advice] = [finding["advice"] for finding in doctor["findings"] if finding["part"] == "model key"]
     command = shlex.split(advice.partition("docker-compose ")[2])
     accounts = json.loads(await compose.compose(command[0], "-T", *command[1:]))["accounts"]
-    assert (accounts["anthropic"]["key"], accounts["anthropic"]["checked"]) == (True, "ok"), accounts
+    assert (accounts["anthropic"]["key"], accounts["anthropic"]["check"]["verdict"]) == (True, "taken"), accounts
     assert accounts["openai"]["key"] is False
 
 

@@ -1,11 +1,15 @@
-# fetch-agent.sh DIRECTORY: the packages of /build/package.json, at exactly these versions, and links to their programs.
+# fetch-agent.sh DIRECTORY: the packages of /build/package-lock.json, exactly these, and links to their programs.
 # No script of a package runs: what they would do is to copy a program that is used where it lies.
 mkdir -p "$1/bin"
-cp /build/package.json "$1/"
+cp /build/package.json /build/package-lock.json "$1/"
 cd "$1"
 [ ! -e /build/npmrc ] || export NPM_CONFIG_USERCONFIG=/build/npmrc
 # An old Node would get an old agent without a word; `engine-strict` makes that a failure.
-npm install --ignore-scripts --omit=dev --no-package-lock --no-audit --no-fund --no-update-notifier --engine-strict \
+# `ci` refuses a lock that does not fit, and a package with another hash. The lock has the platform packages of x86-64;
+# on another processor `install` adds the ones of the versions that the lock says.
+command=ci
+[ "$(uname -m)" = x86_64 ] || command=install
+npm $command --ignore-scripts --omit=dev --no-audit --no-fund --no-update-notifier --engine-strict \
   --cache /build/cache --loglevel error
 while read -r pattern; do
   # A pattern may match nothing: packages differ by processor.

@@ -126,6 +126,7 @@ def bodies_of_workers() -> dict[str, dict[str, Any]]:
         "POST /workers/{worker_id}/steer": {"request_id": "r", "message": "m"},
         "POST /workers/{worker_id}/files": {"request_id": "r", "path": "a", "content": "b"},
         "POST /workers/{worker_id}/stop": {"request_id": "r"},
+        "POST /workers/{worker_id}/budget": {"request_id": "r", "add_usd": 1.5},
     }  # fmt: skip
 
 

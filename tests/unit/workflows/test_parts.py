@@ -5,7 +5,7 @@ from contracts.departments import EngineeringResult
 from contracts.parts import PartOf, WorkPart
 from contracts.project_spec import ProjectSpec
 from contracts.states import Module, ResultStatus
-from workflows.parts import wording
+from workflows import part_wording as wording
 from workflows.parts.board import Board
 
 

@@ -33,7 +33,9 @@ class Department:
         self.bench, self.api, self.client, self.project = bench, api, client, project
         place = acceptance(bench)
         descriptions = AskedDescriptions(place, bench.artifacts)
-        self.nodes = AcceptanceNodes(ScriptPlanner(), ScriptCheckWriter(), place, descriptions, cast(Any, client))
+        self.nodes = AcceptanceNodes(
+            ScriptPlanner(), ScriptCheckWriter(), place, descriptions, cast(Any, client), bench.runtime.forge
+        )
 
     async def accepted(self, wish: str, files: Files) -> EngineeringState:
         """What the graph knows after a task with this wish whose commit has these files; kept if it passes."""
@@ -45,7 +47,7 @@ class Department:
             "verified_base": commit, "turn_timeout_s": 60, "spec": plan.spec.model_dump(mode="json"),
         })  # fmt: skip
         request = asked(commit, [], criteria=plan.spec.acceptance, task_id=task, project_id=self.project)
-        found = after_acceptance(state, await self.nodes._accepted(state, request, self.bench.follow()))
+        found = after_acceptance(state, *await self.nodes._accepted(state, request, self.bench.follow()))
         if found["accepted"]:
             met = [one["id"] for one in found["judged"] if one["state"] == "met"]
             await self.client.keep_checks(self.project, task, KeepChecks(met=met))
