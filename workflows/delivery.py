@@ -35,10 +35,9 @@ with workflow.unsafe.imports_passed_through():
     from contracts.states import ResultStatus, Stage, TaskKind, TaskState
     from contracts.subjects import Subject
     from workflows import failures, options, patches, rules
-    from workflows import part_wording as wording
     from workflows.ledger import Ledger
     from workflows.limits import continuing
-    from workflows.parts import dividing, requests
+    from workflows.parts import dividing, requests, wording
     from workflows.parts.board import Board
     from workflows.visibility import attributes
 

@@ -7,8 +7,8 @@ from contracts.departments import DeliveryMessage, EngineeringMessage
 from contracts.parts import TaskPart, title_of
 from contracts.planning import Judge, PartsRequest
 from contracts.states import TaskKind
-from workflows import part_wording as wording
 from workflows.limits.resuming import Resumption
+from workflows.parts import wording
 from workflows.parts.board import Board
 
 

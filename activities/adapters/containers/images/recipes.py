@@ -102,6 +102,7 @@ def _agent(kind: AgentKind, program: AgentProgram) -> Layer:
         "programs": (links.encode(), 0o644),
         "unneeded": ("".join(f"{pattern}\n" for pattern in program.unneeded).encode(), 0o644),
         "fetch-agent.sh": (_AGENTS / "fetch-agent.sh", 0o644),
+        "check-lock.js": (_AGENTS / "check-lock.js", 0o644),
     }
     variables = "".join(f"ENV {name}={value}\n" for name, value in program.environment.items())
     smoke = "".join(

@@ -1,6 +1,5 @@
-"""What a part of a wish is told, and what its results say together: pure."""
+"""What a part of a wish builds, and what the results of all say together: pure."""
 
-import re
 from collections.abc import Sequence
 
 from contracts import ids
@@ -9,11 +8,10 @@ from contracts.criteria import Criterion, fitting
 from contracts.departments import EngineeringResult
 from contracts.errors import bounded
 from contracts.modules_of_wish import modules_of
-from contracts.parts import PartOf, WorkPart
+from contracts.parts import WorkPart
 from contracts.project_spec import ProjectSpec
 from contracts.states import Module
 
-_DIRECTIVE = re.compile(r"\[[a-z]+:[^\]\n]*\]")
 _MOST_FILES, _MOST_SCREENSHOTS = 500, 20
 
 
@@ -25,15 +23,6 @@ def spec_of(whole: ProjectSpec, parts: Sequence[WorkPart], part: WorkPart) -> Pr
     if Module.WEB in modules and Module.BACKEND not in modules:
         modules.append(Module.BACKEND)
     return whole.model_copy(update={"description": part.words, "modules": modules or whole.modules})
-
-
-def context(part: PartOf) -> str:
-    """For TASK.md: which part this is, and what the others are. Directives of others are not told."""
-    lines = "\n".join(f"- {_DIRECTIVE.sub('', line)}" for line in part.plan)
-    return (
-        f"## A part of a larger wish\nThis is part {part.number} of {part.total}. Build only this part; what is done "
-        f"is in the repository already, the others come later.\n\n{lines}\n"
-    )
 
 
 def together(request_id: str, results: Sequence[tuple[int, EngineeringResult]]) -> EngineeringResult:
