@@ -24,7 +24,7 @@ class ServerAccess:
 
     def login(self) -> list[str]:
         """The program of this machine that runs, there, the words that follow."""
-        options = _options(self.known_hosts_file)
+        options = ssh_options(self.known_hosts_file)
         return ["ssh", *options, "-i", str(self.key_file), "-p", str(self.port), f"{self.user}@{self.host}"]
 
     def command(self, command: str) -> list[str]:
@@ -38,8 +38,7 @@ class ServerAccess:
             "ansible_port": self.port,
             "ansible_user": self.user,
             "ansible_ssh_private_key_file": str(self.key_file),
-            # Ansible splits it like a shell.
-            "ansible_ssh_args": " ".join(option.replace('"', '\\"') for option in _options(self.known_hosts_file)),
+            "ansible_ssh_args": ansible_words(ssh_options(self.known_hosts_file)),
             "ansible_pipelining": True,
             "ansible_become": True,
             "ansible_python_interpreter": "/usr/bin/python3",
@@ -55,7 +54,12 @@ async def run_on(access: ServerAccess, command: str, *, stdin: bytes = b"", time
     return reply
 
 
-def _options(known_hosts: Path) -> list[str]:
+def ansible_words(options: list[str]) -> str:
+    """As one text: Ansible splits it like a shell."""
+    return " ".join(option.replace('"', '\\"') for option in options)
+
+
+def ssh_options(known_hosts: Path, **other: str) -> list[str]:
     """Options for ssh: the caller's own configuration, agent and known hosts are not used."""
     settings = {
         "BatchMode": "yes",
@@ -69,5 +73,5 @@ def _options(known_hosts: Path) -> list[str]:
         "ServerAliveInterval": "10",
         "StrictHostKeyChecking": "yes",
         "UserKnownHostsFile": f'"{known_hosts}"',
-    }
+    } | other
     return ["-F", "none", *(part for name, value in settings.items() for part in ("-o", f"{name}={value}"))]

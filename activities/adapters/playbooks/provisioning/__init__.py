@@ -1,0 +1,1 @@
+"""Provisioning of servers: detached runs of playbooks, one for each step."""

@@ -1,0 +1,1 @@
+"""Machines for tests: containers that a provider could have handed over."""
