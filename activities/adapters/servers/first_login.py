@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from activities.adapters.servers.remote_shell import ansible_words, ssh_options
+from activities.adapters.servers.remote_shell import KEPT_CONNECTION, ansible_words, ssh_options
 
 
 @dataclass(frozen=True)
@@ -41,10 +41,9 @@ class FirstLogin:
 
     def _options(self) -> list[str]:
         if self.password is None:
-            return ssh_options(self.known_hosts_file)
+            return ssh_options(self.known_hosts_file, **KEPT_CONNECTION)
         methods = (
             "password,keyboard-interactive" if self.key_file is None else "publickey,password,keyboard-interactive"
         )
-        return ssh_options(
-            self.known_hosts_file, BatchMode="no", NumberOfPasswordPrompts="1", PreferredAuthentications=methods
-        )
+        by_password = {"BatchMode": "no", "NumberOfPasswordPrompts": "1", "PreferredAuthentications": methods}
+        return ssh_options(self.known_hosts_file, **KEPT_CONNECTION, **by_password)

@@ -59,6 +59,10 @@ def ansible_words(options: list[str]) -> str:
     return " ".join(option.replace('"', '\\"') for option in options)
 
 
+KEPT_CONNECTION = {"ControlMaster": "auto", "ControlPersist": "60"}
+"""For a program that logs in many times: it says where the socket of the connection is, and ends it."""
+
+
 def ssh_options(known_hosts: Path, **other: str) -> list[str]:
     """Options for ssh: the caller's own configuration, agent and known hosts are not used."""
     settings = {

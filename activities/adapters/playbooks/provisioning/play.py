@@ -7,6 +7,7 @@ words the output has what a failed task said, without secrets.
 import json
 import shutil
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -125,7 +126,8 @@ def _place(play: Play) -> Iterator[Path]:
 def main() -> int:
     play = Play(**json.load(sys.stdin))
     told = _Told([play.password] if play.password else [])
-    with _place(play) as place:
+    # The path of a socket is short, and that of the state directory may be long.
+    with _place(play) as place, tempfile.TemporaryDirectory(prefix="play-") as sockets:
         runner = ansible_runner.run(
             private_data_dir=str(place),
             ident="run",
@@ -134,7 +136,8 @@ def main() -> int:
             roles_path=str(_ROLES),
             inventory={"all": {"hosts": {"machine": play.host}}},
             extravars=play.variables,
-            envvars=_SETTINGS | {"HOME": str(place), "ANSIBLE_HOME": str(place / "ansible")},
+            envvars=_SETTINGS
+            | {"HOME": str(place), "ANSIBLE_HOME": str(place / "ansible"), "ANSIBLE_SSH_CONTROL_PATH_DIR": sockets},
             event_handler=told.see,
             quiet=True,
         )

@@ -14,7 +14,7 @@ from activities.adapters.containers.command import run_program
 from activities.adapters.playbooks.detached import DetachedOrder, DetachedReleases, DetachedResult, reported
 from activities.adapters.playbooks.provisioning.play import PASSWORD_FILE, Play
 from activities.adapters.servers.first_login import FirstLogin
-from activities.adapters.servers.remote_shell import ServerAccess, ansible_words, run_on, ssh_options
+from activities.adapters.servers.remote_shell import KEPT_CONNECTION, ServerAccess, ansible_words, run_on, ssh_options
 from activities.ports import Follow
 from contracts.errors import ErrorCode, OrchestratorError, end_of
 from contracts.servers.provisioning import (
@@ -86,7 +86,7 @@ class PlaybookProvisioning:
             first = await self.first_login(access.handle)
             if first is not None:
                 return first.inventory(place / PASSWORD_FILE), first.password
-        return access.inventory(), None
+        return access.inventory() | {"ansible_ssh_args": _ssh_words(access)}, None
 
 
 def run_name(request: ProvisionStepRequest) -> str:
@@ -123,9 +123,13 @@ async def _keys(access: ServerAccess) -> dict[str, Any]:
         raise OrchestratorError(ErrorCode.NOT_FOUND, f"The key of the platform cannot be read: {said}")
     return {
         "access_public_keys": [reply.text.strip()],
-        "access_ssh_args": ansible_words(ssh_options(access.known_hosts_file)),
+        "access_ssh_args": _ssh_words(access),
         "access_key_file": str(access.key_file),
     }
+
+
+def _ssh_words(access: ServerAccess) -> str:
+    return ansible_words(ssh_options(access.known_hosts_file, **KEPT_CONNECTION))
 
 
 def _variables(settings: ProvisionSettings, access: ServerAccess) -> dict[str, Any]:
