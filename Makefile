@@ -71,6 +71,11 @@ lock: $(READY) ## Resolve requirements.txt again after a change of dependencies 
 	  pyproject.toml - -o requirements-image.txt
 	@! grep -n '://' requirements.txt requirements-image.txt || { echo "the locks must not name a host" >&2; exit 1; }
 
+.PHONY: lock-agents
+lock-agents: $(READY) ## Resolve the packages of the agents' programs again, after a change of agent_programs.py
+	@$(PY) -m activities.adapters.containers.images.agent_locks infra/images/agents/locks
+	@! grep -rn '://' infra/images/agents/locks || { echo "the locks must not name a host" >&2; exit 1; }
+
 # --- the product -----------------------------------------------------------------------------------------------
 
 # DOCKER=install (or CI=true) installs Docker Engine and the base image first; otherwise what is there is used.

@@ -4,6 +4,7 @@ Neither is done by the agent that builds: the planner reads the wish before it, 
 wish and the API description of the running service.
 """
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
@@ -24,6 +25,7 @@ from contracts.names import ActivityName
 from contracts.planning import (
     MAX_RUNS,
     NOT_WRITTEN,
+    PROMISED,
     AcceptanceStop,
     CheckWriting,
     Judge,
@@ -34,15 +36,14 @@ from contracts.planning import (
     Promise,
     ProposedChecks,
     WrittenChecks,
+    still_promised,
+    unchecked,
     within_reach,
 )
 from contracts.project_spec import ProjectSpec
 from contracts.states import AgentKind, CriterionState
 from contracts.steps import Done
 from contracts.wish_words import with_every_word
-
-_KEPT = "promised-"
-"""Before the number of what was promised earlier: such criteria are not of this wish."""
 
 
 @dataclass(frozen=True)
@@ -104,10 +105,10 @@ class AcceptanceNodes:
         working = followed(self.platform, state["task_id"], lambda follow: self._accepted(state, request, follow))
         stopping = AcceptanceStop(request=request, judge=_judge(state))
         try:
-            result = await or_stop(working, lambda: self._stop(stopping))
+            result, left_out = await or_stop(working, lambda: self._stop(stopping))
         except AtLimit as reached:
             return _parked("accept", state, reached)
-        update = after_acceptance(state, result)
+        update = after_acceptance(state, result, left_out)
         if update["unmet"]:
             missed = bounded("; ".join(update["unmet"]), 8_000)
             key = f"{request.task_id}/{request.commit}/acceptance"
@@ -121,25 +122,39 @@ class AcceptanceNodes:
         await to_the_end(self._stop(stopping))
         return Done()
 
-    async def _accepted(self, state: EngineeringState, request: AcceptanceRequest, follow: Follow) -> AcceptanceResult:
+    @activity.defn(name=ActivityName.JUDGE_STOP)
+    async def stop_judge(self, judge: Judge) -> Done:
+        """Stop who plans or divides, and who writes checks; nothing of them is left. Repeatable."""
+        await to_the_end(self._stop_judge(judge))
+        return Done()
+
+    async def _stop_judge(self, judge: Judge) -> None:
+        await self.planner.stop(judge)
+        await self.writer.stop(judge)
+
+    async def _accepted(
+        self, state: EngineeringState, request: AcceptanceRequest, follow: Follow
+    ) -> tuple[AcceptanceResult, list[KeptCheck]]:
         """What was met needs no second look. A miss counts once the checks are written from what the service says of
-        itself: the wish alone does not say every path and name.
+        itself: the wish alone does not say every path and name. Returns, too, the promises that had no room.
         """
         known = await self.platform.project_checks(state["project_id"], state["task_id"])
         kept = await self._judged(request, known)
         spec = ProjectSpec.model_validate(state["spec"])
         writing = CheckWriting(judge=_judge(state), spec=spec, is_first=not known.kept)
-        proposed, result = await self._proposed(state, known, writing, follow), None
+        proposed, result, left_out = await self._proposed(state, known, writing, follow), None, list[KeptCheck]()
         if not proposed.needs_description:
-            result = await self.acceptance.accept(_with_checks(request, proposed, kept), follow)
+            asked = _with_checks(request, proposed, kept)
+            result, left_out = await self.acceptance.accept(asked, follow), _left_out(asked, proposed, kept)
             if result.passed:
-                return result
+                return result, left_out
         description = await self.descriptions.describe(request, follow)
         if result is not None and not description:
-            return result
+            return result, left_out
         described = writing.model_copy(update={"api_description": description})
         proposed = await self._proposed(state, known, described, follow)
-        return await self.acceptance.accept(_with_checks(request, proposed, kept), follow)
+        asked = _with_checks(request, proposed, kept)
+        return await self.acceptance.accept(asked, follow), _left_out(asked, proposed, kept)
 
     async def _judged(self, request: AcceptanceRequest, known: ProjectChecks) -> list[KeptCheck]:
         """The promises that count for a commit. One that is behind main may not have what was promised since: it is
@@ -169,8 +184,7 @@ class AcceptanceNodes:
     async def _stop(self, stopping: AcceptanceStop) -> None:
         """What runs is named by its checks, which were recorded before it began."""
         request = stopping.request
-        await self.planner.stop(stopping.judge)
-        await self.writer.stop(stopping.judge)
+        await self._stop_judge(stopping.judge)
         await self.descriptions.stop(request)
         known = await self.platform.project_checks(request.project_id, request.task_id)
         if known.proposed is not None:
@@ -199,7 +213,7 @@ def complete(wish: ProjectSpec, plan: Plan, kept: Sequence[KeptCheck]) -> Plan:
 
 def _own(name: str) -> str:
     """The id of a criterion that is not taken for one of an earlier wish."""
-    return f"own-{name}"[:100] if name.startswith(_KEPT) else name
+    return f"own-{hashlib.sha256(name.encode()).hexdigest()[:16]}" if name.startswith(PROMISED) else name
 
 
 _OPEN: dict[str, Any] = {"state": CriterionState.OPEN, "proof": None}
@@ -216,14 +230,17 @@ def _spec_with(wish: ProjectSpec, criteria: Sequence[Criterion]) -> ProjectSpec 
         return None
 
 
-def after_acceptance(state: EngineeringState, result: AcceptanceResult) -> EngineeringState:
+def after_acceptance(
+    state: EngineeringState, result: AcceptanceResult, left_out: Sequence[KeptCheck] = ()
+) -> EngineeringState:
     """What the graph knows afterwards. Of what was promised earlier only what is broken is shown."""
-    own = [one for one in result.criteria if not one.id.startswith(_KEPT)]
+    own = [one for one in result.criteria if not one.id.startswith(PROMISED)]
     broken = [
         one.model_copy(update={"sentence": f"Promised earlier: {one.sentence}"[:200]})
         for one in result.criteria
-        if one.id.startswith(_KEPT) and one.state is CriterionState.NOT_MET
+        if one.id.startswith(PROMISED) and one.state is CriterionState.NOT_MET
     ]
+    sentences = {one.id: one.sentence for one in broken}
     claims = [Criterion.model_validate(one) for one in state.get("criteria", [])]
     judged = [*broken, *with_claims(own, claims)][:MAX_CRITERIA]
     artifacts = [*state.get("artifacts", []), *(one.model_dump(mode="json") for one in result.artifacts)]
@@ -232,6 +249,8 @@ def after_acceptance(state: EngineeringState, result: AcceptanceResult) -> Engin
         "judged": [one.model_dump(mode="json") for one in judged],
         "unmet": [one.sentence for one in judged if one.state is CriterionState.NOT_MET],
         "broken": [one.check_id for one in result.checks if _is_broken(one)],
+        "broken_sentences": [sentences[one.criterion_id] for one in result.checks if _is_broken(one)],
+        "unchecked": [one.model_dump(mode="json") for one in unchecked(left_out)],
         "screenshots": [one.artifact.uri for one in result.screenshots],
         "last_unmet_fingerprint": state.get("unmet_fingerprint"),
         "unmet_fingerprint": result.fingerprint,
@@ -242,7 +261,7 @@ def after_acceptance(state: EngineeringState, result: AcceptanceResult) -> Engin
 
 
 def _is_broken(one: CheckResult) -> bool:
-    return one.criterion_id.startswith(_KEPT) and one.state is CriterionState.NOT_MET
+    return one.criterion_id.startswith(PROMISED) and one.state is CriterionState.NOT_MET
 
 
 def _request(state: EngineeringState) -> AcceptanceRequest:
@@ -264,13 +283,19 @@ def _with_checks(request: AcceptanceRequest, proposed: ProposedChecks, kept: Seq
     for one in earlier:
         sentence = one.criterion.sentence
         if sentence not in names and len(criteria) < MAX_CRITERIA:
-            names[sentence] = f"{_KEPT}{len(names) + 1}"
+            names[sentence] = f"{PROMISED}{len(names) + 1}"
             criteria.append(one.criterion.model_copy(update={**_OPEN, "id": names[sentence]}))
         if sentence in names:
             checks.append(one.check.model_copy(update={"criterion_id": names[sentence]}))
     return AcceptanceRequest(
         **dict(request) | {"criteria": criteria, "checks": checks, "not_checkable": proposed.not_checkable}
     )
+
+
+def _left_out(asked: AcceptanceRequest, proposed: ProposedChecks, kept: Sequence[KeptCheck]) -> list[KeptCheck]:
+    """What the project promises and the run does not look at."""
+    runs = {check.id for check in asked.checks}
+    return [one for one in still_promised(proposed.checks, list(kept), proposed.retires) if one.check.id not in runs]
 
 
 def _for_these(written: WrittenChecks, criteria: Sequence[Criterion]) -> WrittenChecks:

@@ -1,5 +1,6 @@
 """Turns of a CLI agent, and what they may spend."""
 
+import asyncio
 from dataclasses import dataclass
 
 from temporalio import activity
@@ -29,9 +30,8 @@ class AgentActivities:
 
         The token with which the agent reaches its model lives here and in its container only.
         """
-        await beating(refuse_if_ended(self.platform, request.task_id))
         # Asked now and not at the start of the task: what an owner takes away holds from the next turn.
-        hosts = await beating(self._hosts(request))
+        hosts, _ = await beating(asyncio.gather(self._hosts(request), refuse_if_ended(self.platform, request.task_id)))
         asked = request.model_copy(update={"egress_hosts": hosts})
         model = await beating(self.platform.open_model_turn(_opening(request))) if has_model(request) else None
         try:

@@ -4,8 +4,9 @@ State is JSON-plain; models are rebuilt at the entry of each node.
 """
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypedDict
+from typing import Any, TypedDict, cast
 
 import structlog
 from temporalio import activity
@@ -17,10 +18,11 @@ from contracts import memory
 from contracts.agent_workers import SendMessageCommand, TurnOutcome
 from contracts.base import MAX_TEXT
 from contracts.criteria import Criterion, verdict_text
+from contracts.deviations import TakenAsIs
 from contracts.errors import ErrorClass, ErrorCode, OrchestratorError, bounded, end_of
 from contracts.names import ActivityName
 from contracts.outside_text import cleaned
-from contracts.planning import KeepChecks
+from contracts.planning import ChecksKept, KeepChecks
 from contracts.reviews import Review
 from contracts.states import AcceptanceMode, AgentKind, CriterionState
 from contracts.steps import (
@@ -39,7 +41,8 @@ log = structlog.get_logger(__name__)
 
 class EngineeringState(TypedDict, total=False):
     """What the engineering graph knows. `verified_base` is the last commit that is not new any more, `begun_at` the one
-    on which the agent's commits of the last turn's clone are."""
+    on which the agent's commits of the last turn's clone are. `broken` and `broken_sentences` go together; `taken` says
+    what a person knew who took the work as it is."""
 
     task_id: str
     project_id: str
@@ -83,9 +86,13 @@ class EngineeringState(TypedDict, total=False):
     expected: dict[str, Any] | None
     accepted: bool
     taken_as_is: bool
+    stops: bool
     judged: list[dict[str, Any]]
+    unchecked: list[dict[str, Any]]
     unmet: list[str]
     broken: list[str]
+    broken_sentences: list[str]
+    taken: dict[str, Any]
     unmet_fingerprint: str | None
     last_unmet_fingerprint: str | None
     screenshots: list[str]
@@ -198,10 +205,11 @@ class EngineeringNodes:
             checks=_checks(state),
         )
         await refuse_if_ended(self.platform, state["task_id"])
-        result = await to_the_end(self.forge.publish(request))
+        result, kept = await to_the_end(self.forge.publish(request)), ChecksKept()
         if result.status == "published" and state.get("judged"):
-            await beating(self.platform.keep_checks(state["project_id"], state["task_id"], _promises(state)))
+            kept = await beating(self.platform.keep_checks(state["project_id"], state["task_id"], _promises(state)))
         update: EngineeringState = {
+            **cast(EngineeringState, {"summary": _with_told(state, kept.told())} if kept.told() else {}),
             "publish_status": result.status,
             "commit": result.commit,
             "conflict": result.conflict,
@@ -228,29 +236,45 @@ class EngineeringNodes:
 
 def _summary(state: EngineeringState) -> str:
     """What the agent says of its work, and what was seen of it."""
-    judged = [Criterion.model_validate(one) for one in state.get("judged", [])]
+    judged = [Criterion.model_validate(one) for one in [*state.get("judged", []), *state.get("unchecked", [])]]
     reviewed = state.get("reviewed")
     review = f"Review:\n{Review.model_validate(reviewed).told()}" if reviewed else ""
-    return bounded("\n\n".join(filter(None, [state.get("summary", ""), verdict_text(judged), review])), MAX_TEXT)
+    taken = taken_as_is(state)
+    deviations = f"Taken as it is by a person, who knew of this:\n{taken.told()}" if taken else ""
+    parts = [state.get("summary", ""), verdict_text(judged), deviations, review]
+    return bounded("\n\n".join(filter(None, parts)), MAX_TEXT)
+
+
+def _with_told(state: EngineeringState, told: str) -> str:
+    return bounded("\n\n".join(filter(None, [state.get("summary", ""), told])), MAX_TEXT)
+
+
+def taken_as_is(state: Mapping[str, Any]) -> TakenAsIs | None:
+    """What a person knew who took the work as it is; None if nobody had to, or nothing is missing any more."""
+    if not state.get("taken_as_is") or state.get("accepted") or not state.get("taken"):
+        return None
+    return TakenAsIs.model_validate(state["taken"])
 
 
 def _checks(state: EngineeringState) -> list[Check]:
-    commit, found = (
-        state["commit"],
-        [Check(name=TESTS_CHECK, commit=state["commit"], passed=state.get("passed", False))],
-    )
+    """What was found out about this commit. Of one that was not tested nothing is known."""
+    commit, green = state["commit"], state.get("tested", False) and state.get("passed", False)
+    found = [Check(name=TESTS_CHECK, commit=commit, passed=green)]
     if state.get("acceptance") == AcceptanceMode.BINDING:
-        passed = state.get("accepted", False) or state.get("taken_as_is", False)
+        passed = green and (state.get("accepted", False) or state.get("taken_as_is", False))
         found.append(Check(name=ACCEPTANCE_CHECK, commit=commit, passed=passed))
     return found
 
 
 def _promises(state: EngineeringState) -> KeepChecks:
-    """What was seen to be there is promised from now on. Whoever takes the work as it is gives up what it broke."""
+    """What was seen to be there is promised from now on. Whoever takes the work as it is gives up what it was said to
+    break; any other promise stays one."""
+    taken = taken_as_is(state)
+    gives_up = taken.gives_up if taken else []
     judged = [Criterion.model_validate(one) for one in state.get("judged", [])]
     return KeepChecks(
         met=[one.id for one in judged if one.state is CriterionState.MET],
-        given_up=state.get("broken", []) if state.get("taken_as_is") else [],
+        given_up=[name for name in state.get("broken", []) if name in gives_up],
     )
 
 
@@ -278,6 +302,7 @@ def _after_turn(state: EngineeringState, turn: int, outcome: TurnOutcome) -> Eng
         "criteria": [one.model_dump(mode="json") for one in outcome.criteria] or state.get("criteria", []),
         "publish_status": "",
         "tested": False,
+        "passed": False,
         "accepted": False,
         "taken_as_is": False,
         "unmet": [],
@@ -297,6 +322,11 @@ def _after_refusal(state: EngineeringState, turn: int, evidence: str) -> Enginee
     return {
         "turn": turn,
         "round": state.get("round", 0) + 1,
+        "limit": None,
+        "fresh_session": False,
+        "asked_prompt": "",
+        "question": None,
+        "choices": [],
         "turn_status": "refused",
         "summary": "",
         "commit": "",
@@ -306,6 +336,9 @@ def _after_refusal(state: EngineeringState, turn: int, evidence: str) -> Enginee
         "same_failure": fingerprint == state.get("fingerprint"),
         "publish_status": "",
         "tested": False,
+        "passed": False,
+        "accepted": False,
+        "taken_as_is": False,
         "unmet": [],
     }
 

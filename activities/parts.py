@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from temporalio import activity
 
 from activities.following import followed, or_stop
+from activities.model_turns import AtLimit
 from activities.ports import Planner, Platform
 from contracts.names import ActivityName
 from contracts.planning import PartsPlan, PartsRequest
@@ -17,7 +18,13 @@ class PartsActivities:
 
     @activity.defn(name=ActivityName.PARTS_PLAN)
     async def plan(self, request: PartsRequest) -> PartsPlan:
-        """Divide the wish. A second run asks the planner again, which adopts its own first answer."""
+        """Divide the wish, or say which limit of its model has stopped the planner.
+
+        A second run asks the planner again, which adopts its own first answer.
+        """
         judge = request.judge
         dividing = followed(self.platform, judge.task_id, lambda follow: self.planner.divide(request, follow))
-        return PartsPlan(parts=await or_stop(dividing, lambda: self.planner.stop(judge)))
+        try:
+            return PartsPlan(parts=await or_stop(dividing, lambda: self.planner.stop(judge)))
+        except AtLimit as reached:
+            return PartsPlan(limit=reached.limit)

@@ -20,6 +20,7 @@ from contracts.models import ModelBudget, ModelSpending, ModelTurn, OpenModelTur
 from contracts.nouns import DeploymentDTO, DeploymentRecord, PortAllocationDTO, ReleaseHealth, ServerDTO
 from contracts.parts import WorkPart
 from contracts.planning import (
+    ChecksKept,
     CheckWriting,
     Judge,
     KeepChecks,
@@ -290,8 +291,9 @@ class Platform(Protocol):
     async def propose_checks(self, project_id: str, task_id: str, checks: ProposedChecks) -> ProposedChecks:
         """Record the checks of a task, in place of those that it had."""
 
-    async def keep_checks(self, project_id: str, task_id: str, kept: KeepChecks) -> None:
-        """What the task has proposed and was met is promised from now on; what it retires is not. Repeatable."""
+    async def keep_checks(self, project_id: str, task_id: str, kept: KeepChecks) -> ChecksKept:
+        """What the task has proposed and was met is promised from now on, as far as there is room; what it retires is
+        not. Repeatable."""
 
     async def memory_to_write(self, project_id: str, task_id: str) -> MemoryToWrite:
         """What the project's memory has that its repository has not; the task writes it before it begins."""

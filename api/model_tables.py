@@ -74,7 +74,8 @@ class ModelRequestRow(SQLModel, table=True):
 
     state: open, answered (its use is known), partial (broken off; its use is known up to there), failed (refused by
     the vendor, or never sent: costs nothing) or lost (nobody knows what became of it). `cost_usd` is the estimate while
-    it is open and when it is lost. `known` says whether use and price are.
+    it is open and when it is lost; `reserved_usd` is what budgets hold back while it is open. `known` says whether use
+    and price are.
     """
 
     __tablename__ = "model_requests"
@@ -103,6 +104,7 @@ class ModelRequestRow(SQLModel, table=True):
     cache_read_tokens: int = _count()
     cache_write_tokens: int = _count()
     cost_usd: Decimal = _money()
+    reserved_usd: Decimal = _money()
     known: bool = Field(default=False, sa_column=Column(Boolean, nullable=False))
     price_known: bool = Field(default=True, sa_column=Column(Boolean, nullable=False))
     started_at: datetime = _time()
@@ -134,6 +136,17 @@ class ModelAccountRow(SQLModel, table=True):
     limited_by: Document | None = Field(default=None, sa_column=Column(JSONB(none_as_null=True)))
     limited_until: datetime | None = _maybe_time()
     updated_at: datetime = _time()
+
+
+class ModelWindowRow(SQLModel, table=True):
+    """A model of an account that answers nothing until `limited_until`; the account's other models go on."""
+
+    __tablename__ = "model_windows"
+
+    account: str = Field(sa_column=Column(STATE, primary_key=True))
+    model: str = Field(sa_column=Column(MODEL, primary_key=True))
+    limited_by: Document = Field(sa_column=Column(JSONB(none_as_null=True), nullable=False))
+    limited_until: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
 
 
 class CostEstimateRow(SQLModel, table=True):

@@ -45,6 +45,7 @@ class AgentWorkerRow(SQLModel, table=True):
     note: str | None = Field(default=None, sa_column=Column(Text))
     cost_usd: float | None = Field(default=None, sa_column=Column(Double))
     unmetered: bool = Field(default=False, sa_column=Column(Boolean, nullable=False))
+    uses_login: bool = Field(default=False, sa_column=Column(Boolean, nullable=False))
     transcripts: list[Document] = json_column(default_factory=list)
     last_event: Document | None = json_column(nullable=True, default=None)
     expires_at: datetime | None = Field(default=None, sa_column=Column(DateTime(timezone=True)))

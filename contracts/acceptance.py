@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, model_validator
@@ -38,7 +38,7 @@ UNIQUE = "unique"
 
 def _plain(value: object) -> object:
     try:
-        json.dumps(value, allow_nan=False)
+        json.dumps(value, allow_nan=False, ensure_ascii=False).encode()
     except (TypeError, ValueError, RecursionError):
         raise PydanticCustomError("not_json", "this is no JSON value, or one inside too many others") from None
     return value
@@ -234,7 +234,7 @@ class AcceptanceCheck(Contract):
 
     @model_validator(mode="after")
     def _can_be_run(self) -> Self:
-        size = len(self.model_dump_json().encode())
+        size = size_of([self])
         if size > MAX_CHECK_BYTES:
             raise PydanticCustomError(
                 "check_too_large",
@@ -250,6 +250,11 @@ class AcceptanceCheck(Contract):
     def needs(self) -> set[str]:
         """Kinds of its steps: http, page, bot, restart."""
         return {step.kind for step in self.steps}
+
+
+def size_of(checks: Iterable[AcceptanceCheck]) -> int:
+    """Bytes that they take in a message: JSON in UTF-8. Every bound on checks is measured by this."""
+    return sum(len(check.model_dump_json().encode()) + 1 for check in checks)
 
 
 def _expects(step: CheckStep) -> bool:
@@ -285,7 +290,7 @@ def _variables(value: Any) -> Iterator[str]:  # noqa: ANN401 - any JSON value
 def _bounded(checks: list[AcceptanceCheck]) -> list[AcceptanceCheck]:
     if len({check.id for check in checks}) < len(checks):
         raise PydanticCustomError("duplicate_id", "every check needs an id of its own")
-    size = len(json.dumps([check.model_dump(mode="json") for check in checks]).encode())
+    size = size_of(checks)
     if size > MAX_CHECKS_BYTES:
         raise PydanticCustomError(
             "checks_too_large",

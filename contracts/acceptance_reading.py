@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from pydantic import Field, ValidationError
 
-from contracts.acceptance import MAX_CHECKS, MAX_CHECKS_BYTES, AcceptanceCheck
+from contracts.acceptance import MAX_CHECKS, MAX_CHECKS_BYTES, AcceptanceCheck, size_of
 from contracts.base import Contract
 from contracts.criteria import Criterion
 from contracts.outside_text import cleaned
@@ -65,10 +65,11 @@ class ChecksRead(Contract):
         return "\n".join(map(str, self.faults))
 
 
-def read_checks(text: str, criteria: Sequence[Criterion]) -> ChecksRead:
+def read_checks(text: str, criteria: Sequence[Criterion], longest_id: int = 100) -> ChecksRead:
     """Checks from JSON: a list of them, or an object with the list as `checks`, also inside of a code fence.
 
-    Never raises: what cannot be used is told as faults, the first MAX_FAULTS of them.
+    `longest_id`: characters of an id, for whoever puts something before it. Never raises: what cannot be used is told
+    as faults, the first MAX_FAULTS of them.
     """
     if len(text.encode("utf-8", "replace")) > 2 * MAX_CHECKS_BYTES:
         return _unreadable("TOO_LARGE", f"write at most {MAX_CHECKS_BYTES} bytes of checks")
@@ -83,10 +84,10 @@ def read_checks(text: str, criteria: Sequence[Criterion]) -> ChecksRead:
         found = found.get("checks")
     if not isinstance(found, list):
         return _unreadable("WRONG_TYPE", "write a list of checks, or an object with the list as `checks`")
-    return _read(found, {criterion.id for criterion in criteria})
+    return _read(found, {criterion.id for criterion in criteria}, longest_id)
 
 
-def _read(found: list[Any], criteria: set[str]) -> ChecksRead:
+def _read(found: list[Any], criteria: set[str], longest_id: int) -> ChecksRead:
     checks: dict[str, AcceptanceCheck] = {}
     faults: list[CheckFault] = []
     size = 0
@@ -97,10 +98,10 @@ def _read(found: list[Any], criteria: set[str]) -> ChecksRead:
         except ValidationError as error:
             faults += _faults(name, error)
             continue
-        size += len(check.model_dump_json().encode())
-        fault = _misplaced(check, checks, criteria, size)
+        grown = size + size_of([check])
+        fault = _misplaced(check, checks, criteria, grown) or _unnamed(check, longest_id)
         if fault is None:
-            checks[check.id] = check
+            checks[check.id], size = check, grown
         else:
             faults.append(CheckFault(code=fault[0], check=name, message=fault[1]))
     return ChecksRead(checks=list(checks.values()), faults=faults[:MAX_FAULTS])
@@ -120,6 +121,11 @@ def _misplaced(
     if size > MAX_CHECKS_BYTES:
         return "TOO_LARGE", f"all checks together have more than {MAX_CHECKS_BYTES} bytes"
     return None
+
+
+def _unnamed(check: AcceptanceCheck, longest_id: int) -> tuple[str, str] | None:
+    length = len(check.id)
+    return ("TOO_LONG", f"the id has {length} characters, at most {longest_id} fit") if length > longest_id else None
 
 
 def _faults(name: str, error: ValidationError) -> Iterable[CheckFault]:

@@ -22,7 +22,7 @@ class CostEstimateRequest(Contract):
 class CostEstimate(Contract):
     """By what earlier tasks with this agent have cost: their median, and between which amounts eight of ten were.
 
-    None without earlier tasks. Tasks of the same project count if there are at least three.
+    None without earlier tasks. Tasks of the same project count if there are at least three, else those of its owner.
     """
 
     task_id: str = Field(max_length=200)
@@ -49,6 +49,8 @@ class TaskCost(Contract):
 
 class CostLine(Contract):
     """Sums of the requests of one project, task, agent, model or role. `name` is for people.
+
+    What a person's agents without a project have cost has the key `no-project:<user id>` instead of a project.
 
     `input_tokens` are those that no cache was read or written for. `unknown_requests` are those whose use or price
     nobody knows: `unknown_usd`, which is in `cost_usd`, is what they count for. `estimated_usd` is what a task was

@@ -57,6 +57,21 @@ def verdict_text(criteria: Sequence[Criterion]) -> str:
     return "\n\n".join(f"{title}:\n{_lines(found)}" for title, found in parts if found)
 
 
+def fitting(criteria: Sequence[Criterion]) -> list[Criterion]:
+    """As many as a result holds: what is not there first, and at the end how many there are besides."""
+    if len(criteria) <= MAX_CRITERIA:
+        return list(criteria)
+    by_need = sorted(criteria, key=lambda one: _NEED.index(one.state))
+    shown, others = by_need[: MAX_CRITERIA - 1], by_need[MAX_CRITERIA - 1 :]
+    counted = [(state, sum(one.state is state for one in others)) for state in _NEED]
+    told = ", ".join(f"{number} {state.value.replace('_', ' ')}" for state, number in counted if number)
+    rest = Criterion(id="others", sentence=f"And {len(others)} more criteria: {told}.", state=others[0].state)
+    return [*shown, rest]
+
+
+_NEED = (CriterionState.NOT_MET, CriterionState.NOT_CHECKABLE, CriterionState.OPEN, CriterionState.MET)
+
+
 def _lines(criteria: Sequence[Criterion]) -> str:
     return "\n".join(f"- {one.words or one.sentence}" for one in criteria)
 

@@ -91,6 +91,13 @@ def login_volume(user_id: int, agent: AgentKind) -> str:
     return f"login-{user_id}-{agent.value}"
 
 
+def fitting(name: str, most: int = 100) -> str:
+    """`name`; one of more than `most` characters as its beginning and digits of all of it: two that differ stay two."""
+    if len(name) <= most:
+        return name
+    return f"{name[: most - 17]}-{hashlib.sha256(name.encode()).hexdigest()[:16]}"
+
+
 def worker_id_for_task(task_id: str) -> str:
     return task_id
 

@@ -34,6 +34,7 @@ class ActivityName:
     AGENT_WORKER_RECORD: Final = "agent_worker.record"
     VERIFICATION_STOP: Final = "verification.stop"
     ACCEPTANCE_STOP: Final = "acceptance.stop"
+    JUDGE_STOP: Final = "judge.stop"
     REVIEW_STOP: Final = "review.stop"
     MODEL_BUDGET_RAISE: Final = "model_budget.raise"
     AGENT_WORKER_CLOSE: Final = "agent_worker.close"

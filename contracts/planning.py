@@ -4,20 +4,30 @@ Checks are written from the wish and the API description of the running service,
 """
 
 import hashlib
-import json
+from collections.abc import Sequence
 from typing import Annotated
 
 from pydantic import AwareDatetime, ConfigDict, Field, StringConstraints
 
-from contracts.acceptance import MAX_CHECKS, MAX_CHECKS_BYTES, AcceptanceCheck, AcceptanceChecks, AcceptanceRequest
+from contracts import ids
+from contracts.acceptance import (
+    MAX_CHECKS,
+    MAX_CHECKS_BYTES,
+    AcceptanceCheck,
+    AcceptanceChecks,
+    AcceptanceRequest,
+    size_of,
+)
 from contracts.base import CommitSha, Contract, Identifier, Page, ShortText, UserId
-from contracts.criteria import MAX_CRITERIA, Criteria, Criterion
+from contracts.criteria import MAX_CRITERIA, Criteria, Criterion, Proof
 from contracts.departments import RepositoryFullName
-from contracts.models import ModelName
+from contracts.errors import bounded, bounded_list
+from contracts.models import ModelLimit, ModelName
 from contracts.parts import MAX_PARTS, WorkPart
 from contracts.project_spec import ProjectSpec
-from contracts.states import AgentKind
+from contracts.states import AgentKind, CriterionState
 from contracts.steps import Step
+from contracts.wording import counted
 
 MAX_KEPT = 200
 """Checks that one project keeps."""
@@ -25,6 +35,8 @@ MAX_API_DESCRIPTION = 400_000
 """Characters of an OpenAPI description; a longer one is not read."""
 MAX_RUNS = 500
 NOT_WRITTEN = "0" * 64
+PROMISED = "promised-"
+"""Before the number of what was promised earlier: such criteria are not of the wish that is judged."""
 
 Run = Annotated[str, StringConstraints(min_length=1, max_length=20_000)]
 Reason = Annotated[str, StringConstraints(max_length=500)]
@@ -48,7 +60,7 @@ class Judge(Step):
 
     def worker_id(self, role: str) -> str:
         """Its agent worker: named after the task and what it does."""
-        return f"{self.task_id[:80]}-{role}"
+        return f"{ids.fitting(self.task_id, 80)}-{role}"
 
 
 class AcceptanceStop(Step):
@@ -82,9 +94,10 @@ class PartsRequest(Step):
 
 
 class PartsPlan(Step):
-    """Fewer than two `parts`: it is done in one piece."""
+    """Fewer than two `parts`: it is done in one piece. `limit`: a model's limit has stopped who divides."""
 
     parts: list[WorkPart] = Field(default_factory=list, max_length=MAX_PARTS)
+    limit: ModelLimit | None = None
 
 
 class Plan(Step):
@@ -186,6 +199,24 @@ class KeepChecks(Contract):
     given_up: list[Identifier] = Field(default_factory=list, max_length=MAX_KEPT)
 
 
+class ChecksKept(Contract):
+    """What a project now promises besides. `not_kept`: sentences of what was met and has no room; a repetition of the
+    call has none."""
+
+    not_kept: list[ShortText] = Field(default_factory=list, max_length=MAX_CHECKS)
+
+    def told(self) -> str:
+        """For people who read a result; empty if everything is kept."""
+        if not self.not_kept:
+            return ""
+        shown = bounded_list(self.not_kept, size=1_000)
+        more = " …" if len(shown) < len(self.not_kept) else ""
+        return (
+            f"The project has {MAX_KEPT} checks already (drop some with `orchestrator project checks drop`). "
+            f"Later changes are not checked for this: {'; '.join(shown)}{more}"
+        )
+
+
 class KeptCheckDTO(Contract):
     """A kept check as people see it. `dropped_by` says who has dropped it, when."""
 
@@ -206,18 +237,30 @@ class KeptCheckList(Page):
 
 def within_reach(proposed: AcceptanceChecks, kept: list[KeptCheck], retired: list[str]) -> list[KeptCheck]:
     """The kept checks that run beside new ones: not those that these replace, and as many as fit, oldest first."""
-    replaced = {check.id for check in proposed} | set(retired)
-    size = sum(_size(check) for check in proposed)
+    size = size_of(proposed)
     found: list[KeptCheck] = []
-    for one in kept:
-        size += _size(one.check)
-        if len(proposed) + len(found) == MAX_CHECKS or size > MAX_CHECKS_BYTES:
-            break
-        if one.check.id not in replaced:
+    for one in still_promised(proposed, kept, retired):
+        grown = size + size_of([one.check])
+        if len(proposed) + len(found) < MAX_CHECKS and grown <= MAX_CHECKS_BYTES:
             found.append(one)
+            size = grown
     return found
 
 
-def _size(check: AcceptanceCheck) -> int:
-    """Bytes that a check takes among others, a list's own included."""
-    return len(json.dumps(check.model_dump(mode="json", by_alias=True))) + 2
+def still_promised(proposed: AcceptanceChecks, kept: list[KeptCheck], retired: list[str]) -> list[KeptCheck]:
+    """The kept checks that new ones do not replace."""
+    replaced = {check.id for check in proposed} | set(retired)
+    return [one for one in kept if one.check.id not in replaced]
+
+
+def unchecked(left_out: Sequence[KeptCheck]) -> list[Criterion]:
+    """What is said of promises for which a run had no room: one criterion, or none."""
+    if not left_out:
+        return []
+    sentences = list(dict.fromkeys(one.criterion.sentence for one in left_out))
+    told = bounded_list(sentences, size=800)
+    more = f"; and {len(sentences) - len(told)} more" if len(told) < len(sentences) else ""
+    text = f"One run had no room for {counted(len(left_out), 'check')} of these: {'; '.join(told)}{more}."
+    sentence = f"Not checked of what was promised earlier: {counted(len(sentences), 'promise')}."
+    proof = Proof(reference="promises", text=bounded(text, 1_000))
+    return [Criterion(id=f"{PROMISED}unchecked", sentence=sentence, state=CriterionState.NOT_CHECKABLE, proof=proof)]

@@ -63,6 +63,13 @@ class QuestionDTO(Contract):
     created_at: AwareDatetime = Field(default_factory=utc_now)
     closed_at: AwareDatetime | None = None
 
+    @property
+    def is_agents(self) -> bool:
+        """Whether an agent asks, and not the platform: what it offers are its own words, whatever they look like."""
+        if self.kind is not QuestionKind.CLARIFICATION:
+            return False
+        return self.wording is None or self.wording.name == OwnQuestion.AGENT_SILENT
+
 
 class AnswerCommand(Contract):
     """A person's answer, sent to the workflow that asked as a validated update.

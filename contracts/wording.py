@@ -19,6 +19,7 @@ _IN_WORDS: Final = {
     r"^[A-Z_][A-Z0-9_]{0,99}$": "use capital letters, digits and underscores, at most 100, not beginning with a digit",
     r"^[A-Za-z0-9._-]{1,100}$": "use letters, digits, dots, dashes and underscores, at most 100",
     r"^\d{4}-\d{2}$": "give a month such as 2026-11",
+    r"^[0-9]{4}-[0-9]{2}$": "give a month such as 2026-11",
     r"^[A-Za-z0-9._:/-]*$": "use letters, digits, dots, colons, slashes, dashes and underscores",
     r"^([A-Za-z0-9._-]{1,100}:[0-9]{1,18}(,|$))*$": "give the id of an event as the stream sent it",
     r"^artifact://[0-9a-f]{64}/[A-Za-z0-9._-]{1,100}$": "give an artifact's address as `task show` prints it",

@@ -41,7 +41,8 @@ class AgentWorkerDTO(Contract):
 
     `unmetered`: a part of the cost is the agent's own claim. `container`, `offset` and `live_cost_usd` are of the turn
     that runs now, as its activity has said last. `last_event` is the newest of its life, `last_event_seq` the newest in
-    its own stream; one that works for a task is told of in the task's.
+    its own stream; one that works for a task is told of in the task's. `uses_login`: it has its owner's log-in at the
+    vendor of its agent, and is its owner's alone.
     """
 
     id: Identifier
@@ -63,6 +64,7 @@ class AgentWorkerDTO(Contract):
     note: str | None = None
     cost_usd: float | None = None
     unmetered: bool = False
+    uses_login: bool = False
     transcripts: list[ArtifactRef] = Field(default_factory=list)
     expires_at: AwareDatetime | None = None
     last_event: WorkerLifecycleEvent | None = None
@@ -110,6 +112,13 @@ class WorkerRequest(Contract):
     """A request that needs nothing but an id."""
 
     request_id: Identifier
+
+
+class WorkerBudgetRaise(Contract):
+    """What an agent worker may spend more than before, in US dollars; the same request id raises it once."""
+
+    request_id: Identifier
+    add_usd: Annotated[float, Field(gt=0, le=10_000, allow_inf_nan=False)]
 
 
 class WorkerEvent(Contract):

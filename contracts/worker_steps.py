@@ -67,7 +67,8 @@ class AgentWorkerProjection(Step):
 
     `seq` is as in `Projection`. `task_id` is the task that it works for, None for one that a person has made.
     `transcript` is that of the turn that has just ended; the API keeps the newest. `cost_usd` is what its turns have
-    cost so far; `unmetered`: a part of it is only what the agent itself has claimed.
+    cost so far; `unmetered`: a part of it is only what the agent itself has claimed. `uses_login`: its turns have the
+    log-in of its owner at the agent's vendor, so it is its owner's alone, whatever project it works in.
     """
 
     seq: Whole = Field(ge=0)
@@ -88,6 +89,7 @@ class AgentWorkerProjection(Step):
     note: str | None = Field(default=None, max_length=2_000)
     cost_usd: float | None = Field(default=None, ge=0)
     unmetered: bool = False
+    uses_login: bool = False
     transcript: ArtifactRef | None = None
     expires_at: AwareDatetime | None = None
     event: WorkerLifecycleEvent | None = None

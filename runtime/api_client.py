@@ -81,15 +81,16 @@ from contracts.nouns import (
     WhoAmI,
 )
 from contracts.outside_text import cleaned_in
-from contracts.planning import KeepChecks, KeptCheckDTO, KeptCheckList, ProjectChecks, ProposedChecks
+from contracts.planning import ChecksKept, KeepChecks, KeptCheckDTO, KeptCheckList, ProjectChecks, ProposedChecks
 from contracts.progress import FineEvent, Projection, ProjectionAck, StreamedEvent
 from contracts.project_settings import EgressHosts, SettingDTO, SettingHistory, SettingList, SettingValue, SettingWrite
 from contracts.questions import AnswerAccepted, QuestionDTO
 from contracts.retries import TaskRetry
-from contracts.states import ActorVia
+from contracts.states import ActorVia, AgentKind
 from contracts.worker_nouns import (
     AgentWorkerDTO,
     AgentWorkerList,
+    WorkerBudgetRaise,
     WorkerCreate,
     WorkerEvent,
     WorkerEventList,
@@ -415,9 +416,16 @@ class ApiClient:
     async def stop_worker_turn(self, worker_id: str, body: WorkerRequest) -> StopTurnResponse:
         return await self._post(f"/workers/{_part(worker_id)}/stop", StopTurnResponse, body)
 
+    async def raise_worker_budget(self, worker_id: str, body: WorkerBudgetRaise) -> ModelBudget:
+        return await self._post(f"/workers/{_part(worker_id)}/budget", ModelBudget, body)
+
     async def delete_worker(self, worker_id: str) -> DeleteWorkerResponse:
         reply = await self._send("DELETE", f"/workers/{_part(worker_id)}")
         return _parsed(DeleteWorkerResponse, reply.content)
+
+    async def log_agent_out(self, agent: AgentKind, user_id: int) -> None:
+        """Raises CONFLICT while an agent worker uses the log-in."""
+        await self._send("POST", f"/agent-logins/{agent.value}/logout", params={"user_id": str(user_id)})
 
     async def worker_events(
         self, worker_id: str, *, after: int = 0, wait_s: int = 0, limit: int = 500
@@ -523,10 +531,11 @@ class ApiClient:
         path = f"/internal/projects/{_part(project_id)}/checks/proposed/{_part(task_id)}"
         return await self._request("PUT", path, ProposedChecks, checks)
 
-    async def keep_checks(self, project_id: str, task_id: str, kept: KeepChecks) -> None:
-        """What the task has proposed and was met is promised from now on."""
+    async def keep_checks(self, project_id: str, task_id: str, kept: KeepChecks) -> ChecksKept:
+        """What the task has proposed and was met is promised from now on, as far as there is room."""
         path = f"/internal/projects/{_part(project_id)}/checks/proposed/{_part(task_id)}/keep"
-        await self._send("POST", path, body=kept)
+        answer = await self._send("POST", path, body=kept)
+        return _parsed(ChecksKept, answer.content or b"{}")  # an older API says nothing
 
     async def memory_to_write(self, project_id: str, task_id: str) -> MemoryToWrite:
         """What the project's memory has that its repository has not."""

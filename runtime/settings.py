@@ -186,6 +186,9 @@ class Settings(BaseSettings):
     model_silence_s: float = Field(
         default=600.0, gt=0, le=3600, description="how long a model may send nothing before its request is given up"
     )
+    model_vendor_tools: bool = Field(
+        default=False, description="whether agents may have the vendor search, fetch and run things by itself"
+    )
     unknown_price_input: float = Field(
         default=10.0, ge=0, le=10_000, description="US dollars for a million tokens sent to a model of unknown price"
     )

@@ -69,6 +69,10 @@ class LogIn:
         await self._gateways.open(self.volume, list(login_of(self._kind).hosts), labels)
         return image
 
+    async def remove(self) -> None:
+        """Take the log-in away. Removing what is gone is fine; one that a container still has is refused."""
+        await self._engine.remove_volume(self.volume)
+
     async def end(self) -> None:
         await self._gateways.close(self.volume)
         await self._engine.remove_volume(gateway_name(self.volume))
@@ -87,9 +91,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m workers.agent_login", description=__doc__)
     parser.add_argument("agent", type=AgentKind)
     parser.add_argument("user_id", type=int)
+    parser.add_argument("--logout", action="store_true", help="remove the log-in")
     chosen = parser.parse_args()
     try:
-        return _logged_in(LogIn(load_settings(), chosen.agent, chosen.user_id), chosen.agent)
+        login = LogIn(load_settings(), chosen.agent, chosen.user_id)
+        if chosen.logout:
+            asyncio.run(login.remove())
+            return 0
+        return _logged_in(login, chosen.agent)
     except OrchestratorError as error:
         sys.stderr.write(f"{error.code}: {error.message}\n")
     except (OSError, subprocess.CalledProcessError) as error:

@@ -149,6 +149,7 @@ def build_activities(ports: Ports) -> list[Any]:
         agent.raise_budget,
         ports.engineering().stop_tests,
         ports.judging().stop_acceptance,
+        ports.judging().stop_judge,
         ports.reviewing().stop_review,
         departments.close_worker,
         departments.join_deploy,

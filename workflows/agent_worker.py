@@ -40,7 +40,7 @@ with workflow.unsafe.imports_passed_through():
     from contracts.states import AgentWorkerState
     from contracts.wording import counted, duration
     from contracts.worker_steps import ControlKind, ControlTaken, TurnControl, TurnLeft
-    from workflows import failures
+    from workflows import failures, patches
     from workflows.agent_worker_parts import words
     from workflows.agent_worker_parts.branch import WorkBranch
     from workflows.agent_worker_parts.inbox import WorkerInbox
@@ -74,6 +74,7 @@ class AgentWorkerWorkflow:
         self._agent_runs = False
         self._stoppable = False
         self._stop_asked = False
+        self._given_up = False
         self._controls = 0
 
     @workflow.run
@@ -284,7 +285,7 @@ class AgentWorkerWorkflow:
         if command.agent not in {None, self._agent} or command.fresh_session:
             # Another agent goes on in the same workspace. A session belongs to the agent that has begun it.
             self._agent, self._session_id = command.agent or self._agent, None
-        self._controls, self._stop_asked, self._stoppable = 0, False, True
+        self._controls, self._stop_asked, self._stoppable, self._given_up = 0, False, True, False
         self._state, self._current = AgentWorkerState.RUNNING, command.request_id
         workflow.set_current_details(f"Agent worker `{self._worker_id}`: turn {self._turns}")
         self._tell("started", f"Turn {self._turns}")
@@ -297,6 +298,9 @@ class AgentWorkerWorkflow:
         self._agent_runs = True
         try:
             outcome = await self._steps.run_turn(request, self._host_queue)
+        except ActivityError:
+            self._given_up = True
+            raise
         finally:
             self._agent_runs = self._stoppable = False
         self._session_id = outcome.session_id or self._session_id
@@ -358,7 +362,11 @@ class AgentWorkerWorkflow:
             if self._deleted and workflow.cancellation_reason() is None:
                 return None
             raise error
-        left = await self._stop_turn(command) if self._was_stopped() else TurnLeft()
+        left = TurnLeft()
+        if self._was_stopped():
+            left = await self._stop_turn(command)
+        elif self._given_up and patches.given_up_is_stopped():
+            await self._stop_given_up(command)
         self._session_id = left.session_id or self._session_id
         code, message = failures.code_and_message(error)
         if self._was_stopped():
@@ -367,6 +375,15 @@ class AgentWorkerWorkflow:
         self._resting = AgentWorkerState.LOST if code == ErrorCode.AGENT_LOST else AgentWorkerState.IDLE
         self._tell("stopped" if self._was_stopped() else "failed", message, left.transcript)
         return SendMessageResponse(request_id=command.request_id, success=False, error=message, error_code=code)
+
+    async def _stop_given_up(self, command: SendMessageCommand) -> None:
+        """Nobody follows the turn any more: its agent must not go on spending. That this fails changes no answer."""
+        try:
+            await self._stop_turn(command)
+        except ActivityError as error:
+            if failures.is_cancellation(error):
+                raise
+            workflow.logger.error("a turn that was given up could not be stopped", extra={"why": str(error.cause)})
 
     def _was_stopped(self) -> bool:
         return self._stop_asked and not self._deleted and workflow.cancellation_reason() is None

@@ -4,9 +4,10 @@ A large wish is divided: its parts are built one after the other, each a child w
 deployed once, when all are on main.
 
 Engineering and deploy are child workflows, so cancel flows down and is confirmed upwards; questions are answered
-where they were asked. If the project's deploy is already running for another task, the delivery hands its commit over
-and waits for the result. Signal `question_below` says that a child asks a person, so that the delivery waits too. The
-final state is written on success, failure and cancellation.
+where they were asked. The delivery itself asks only if a limit of a model stops who divides. If the project's deploy is
+already running for another task, the delivery hands its commit over and waits for the result. Signal `question_below`
+says that a child asks a person, so that the delivery waits too. The final state is written on success, failure and
+cancellation.
 """
 
 import asyncio
@@ -18,7 +19,6 @@ from temporalio.workflow import ChildWorkflowCancellationType, ParentClosePolicy
 
 with workflow.unsafe.imports_passed_through():
     from activities.departments import DepartmentActivities
-    from activities.parts import PartsActivities
     from contracts import ids
     from contracts.departments import (
         DeliveryMessage,
@@ -29,15 +29,15 @@ with workflow.unsafe.imports_passed_through():
         EngineeringResult,
     )
     from contracts.errors import ErrorCode
-    from contracts.names import SignalName, WorkflowName
-    from contracts.parts import TaskPart, WorkPart
-    from contracts.questions import QuestionDTO
+    from contracts.names import SignalName, UpdateName, WorkflowName
+    from contracts.parts import TaskPart
+    from contracts.questions import AnswerAccepted, AnswerCommand, QuestionDTO
     from contracts.states import ResultStatus, Stage, TaskKind, TaskState
     from contracts.subjects import Subject
     from workflows import failures, options, patches, rules
     from workflows.ledger import Ledger
     from workflows.limits import continuing
-    from workflows.parts import requests, wording
+    from workflows.parts import dividing, requests, wording
     from workflows.parts.board import Board
     from workflows.visibility import attributes
 
@@ -77,6 +77,17 @@ class DeliveryWorkflow:
     def question_below(self, question: QuestionDTO) -> None:
         self._ledger.hear_from_below(question)
 
+    @workflow.update(name=UpdateName.ANSWER)
+    def answer(self, command: AnswerCommand) -> AnswerAccepted:
+        self._ledger.accept(command)
+        return AnswerAccepted(question_id=command.question_id, message="Thank you; the work continues.")
+
+    @answer.validator
+    def _may_answer(self, command: AnswerCommand) -> None:
+        refusal = rules.refusal(self._ledger.question, self._ledger.asked, command)
+        if refusal:
+            raise failures.failure(*refusal)
+
     # Phases ----------------------------------------------------------------------------------------------
 
     async def _deliver(self) -> DeliveryResult:
@@ -95,7 +106,7 @@ class DeliveryWorkflow:
         """In one piece, or, if the wish is a large one, in parts."""
         message = self._message
         if message.in_parts and not message.parts:
-            plan = await self._plan_parts()
+            plan = await dividing.divide(message, self._ledger)
             self._board = Board(plan if len(plan) > 1 else [])
         if not self._board.total:
             return await self._engineer(requests.engineering(message))
@@ -255,14 +266,6 @@ class DeliveryWorkflow:
         )
 
     # Activities ------------------------------------------------------------------------------------------
-
-    async def _plan_parts(self) -> list[WorkPart]:
-        plan = await workflow.execute_activity_method(
-            PartsActivities.plan,
-            requests.parts(self._message),
-            **options.named(options.PLANNING, "Plan: is it one piece of work?"),
-        )
-        return plan.parts
 
     async def _join_deploy(self, request: DeployMessage) -> DeployResult:
         return await workflow.execute_activity_method(

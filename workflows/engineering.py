@@ -15,11 +15,8 @@ from temporalio.exceptions import FailureError, is_cancelled_exception
 from temporalio.workflow import ParentClosePolicy
 
 with workflow.unsafe.imports_passed_through():
-    from activities.acceptance import AcceptanceNodes
     from activities.departments import DepartmentActivities
-    from activities.engineering import EngineeringNodes
     from activities.repository import RepositoryActivities
-    from activities.review import ReviewNodes
     from contracts import ids
     from contracts.agent_workers import (
         AgentWorkerResult,
@@ -28,16 +25,17 @@ with workflow.unsafe.imports_passed_through():
         WorkerConfig,
     )
     from contracts.artifacts import ArtifactRef
-    from contracts.criteria import Criterion
+    from contracts.criteria import Criterion, fitting
     from contracts.departments import EngineeringMessage, EngineeringResult, ScaffolderMessage
     from contracts.errors import ErrorCode
     from contracts.names import GraphName, UpdateName, WorkflowName
     from contracts.questions import AnswerAccepted, AnswerCommand, QuestionWording
-    from contracts.states import AcceptanceMode, ProjectStatus, QuestionKind, ResultStatus, Stage, TaskKind, TaskState
-    from contracts.steps import ScaffoldResult, VerificationRequest
+    from contracts.states import ProjectStatus, QuestionKind, ResultStatus, Stage, TaskKind, TaskState
+    from contracts.steps import ScaffoldResult
     from contracts.subjects import Subject
     from workflows import failures, options, patches, rules
     from workflows.children import cancel_in_any_run
+    from workflows.engineering_parts import stopping
     from workflows.graph_run import run_graph
     from workflows.graphs import acceptance_rules, review_rules
     from workflows.ledger import Ledger
@@ -220,9 +218,13 @@ class EngineeringWorkflow:
     async def _complete(self, state: dict[str, Any]) -> EngineeringResult:
         commit, branch = str(state["commit"]), str(state["branch"])
         summary = str(state.get("summary") or "")
-        criteria = [Criterion.model_validate(one) for one in state.get("judged") or state.get("criteria", [])]
+        found = [*(state.get("judged") or state.get("criteria", [])), *state.get("unchecked", [])]
+        criteria = fitting([Criterion.model_validate(one) for one in found])
         screenshots = [str(uri) for uri in state.get("screenshots", [])]
         review = review_rules.reviewed(state)
+        if state.get("judging"):
+            # What an attempt that a limit has stopped was shown may be left.
+            await stopping.stop_judges(self._message, state, self._ledger)
         result: dict[str, str | int | None] = {
             "commit_sha": commit,
             "branch": branch,
@@ -253,12 +255,9 @@ class EngineeringWorkflow:
 
     async def _record_cancellation(self, *, unheard: bool) -> None:
         self._ledger.note("Cancelling: stopping the agent and the tests.")
-        if unheard and self._verified:
-            await self._stop_tests(self._verified)
-            if self._message.acceptance is not AcceptanceMode.OFF:
-                await self._stop_acceptance(self._verified)
-        if unheard and self._state.get("review"):
-            await self._stop_reviews()
+        if unheard:
+            await stopping.stop_steps(self._message, self._state, self._name, self._verified)
+        await stopping.stop_judges(self._message, self._state, self._ledger)
         await self._cancel_agent_worker()
         status = ProjectStatus.SCAFFOLDED if self._scaffolded else ProjectStatus.DRAFT
         await self._ledger.finish(
@@ -270,6 +269,7 @@ class EngineeringWorkflow:
         )
 
     async def _record_failure(self, error: BaseException) -> None:
+        await stopping.stop_judges(self._message, self._state, self._ledger)
         await self._cancel_agent_worker()
         code, message = failures.code_and_message(self._reason(error))
         status = ProjectStatus.FAILED if self._scaffolded else ProjectStatus.SCAFFOLD_FAILED
@@ -352,32 +352,6 @@ class EngineeringWorkflow:
                 self._ledger.note(f"The agent worker ended with: {failures.code_and_message(error)[1]}")
 
     # Activities ------------------------------------------------------------------------------------------
-
-    async def _stop_tests(self, commit: str) -> None:
-        await workflow.execute_activity_method(
-            EngineeringNodes.stop_tests,
-            VerificationRequest(
-                task_id=self._message.task_id,
-                project_id=self._message.project_id,
-                repository=self._repository,
-                commit=commit,
-            ),
-            **options.named(options.STOP, "Stop the tests"),
-        )
-
-    async def _stop_acceptance(self, commit: str) -> None:
-        await workflow.execute_activity_method(
-            AcceptanceNodes.stop_acceptance,
-            resuming.acceptance_stop(self._message, self._state, self._name, commit),
-            **options.named(options.STOP, "Stop the acceptance"),
-        )
-
-    async def _stop_reviews(self) -> None:
-        await workflow.execute_activity_method(
-            ReviewNodes.stop_review,
-            review_rules.stopping(self._message, self._state),
-            **options.named(options.STOP, "Stop the review"),
-        )
 
     async def _generate(self) -> ScaffoldResult:
         spec = rules.spec_of(self._message)

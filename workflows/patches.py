@@ -15,6 +15,42 @@ def limits_park() -> bool:
     return workflow.patched("limits-park-2026-11-30")
 
 
+def given_up_is_stopped() -> bool:
+    """A turn that is given up, because following it has failed too often, is stopped with its token; before, its agent
+    could go on, and spend.
+
+    Asked only after such a turn. Retires with the agent workers that were open then.
+    """
+    return workflow.patched("given-up-turn-is-stopped-2026-12-01")
+
+
+def agents_choices_are_its_own() -> bool:
+    """An answer that an agent has offered itself goes to the agent, even if it is one of the platform's words; before,
+    `accept` published what nobody had tested, and `stop` ended the task.
+
+    Asked only for such an answer. Retires with the runs that had got one.
+    """
+    return workflow.patched("agents-choices-are-its-own-2026-12-01")
+
+
+def taken_is_what_was_seen() -> bool:
+    """Work that a person takes as it is and that then misses something else, as after main has moved, is asked about
+    again; before, it was published.
+
+    Asked only for such work. Retires with the runs that had published it.
+    """
+    return workflow.patched("taken-is-what-was-seen-2026-12-01")
+
+
+def judges_end_with_their_task() -> bool:
+    """A task or delivery that fails, is stopped or cancelled stops who plans, divides, writes checks and reviews with a
+    model; before, one whose Temporal worker had died went on and was paid, and its folder was left.
+
+    Asked only at such an end. Retires with the runs that ended so before.
+    """
+    return workflow.patched("judges-end-with-their-task-2026-12-01")
+
+
 def ended_stays_ended() -> bool:
     """A delivery, or engineering, whose task has ended in an earlier run does nothing; before, it did everything again.
 

@@ -1,6 +1,7 @@
 """Pure decisions of the workflows: no I/O, no clock, no randomness."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -10,13 +11,13 @@ from contracts.base import MAX_TEXT, Contract
 from contracts.departments import EngineeringMessage
 from contracts.errors import ErrorCode, bounded
 from contracts.names import LINK_OF, REVIEW, SCREENSHOT
+from contracts.parts import PartOf
 from contracts.progress import ProgressEvent, Projection
 from contracts.project_spec import ProjectSpec
 from contracts.questions import AnswerCommand, OwnQuestion, QuestionDTO, QuestionWording
 from contracts.reviews import Review
 from contracts.states import AgentKind, MemberRole, QuestionKind, QuestionState, Role, SubjectKind, TaskState
 from contracts.wording import counted
-from workflows.parts import wording
 
 Answer = TypeVar("Answer", bound=Contract)
 
@@ -33,6 +34,8 @@ REFUSED = "refused"
 _OWN = frozenset({RETRY, STOP, APPROVE, AS_IS, answers.NOW, answers.HOLD, answers.GO_ON, answers.CHEAPER})
 """The choices that the platform itself offers."""
 
+_DIRECTIVE = re.compile(r"\[[a-z]+:[^\]\n]*\]")
+
 UNSHOWN = "What happened could not be recorded in words; the Temporal Web UI has them."
 
 
@@ -42,6 +45,18 @@ NO_REPOSITORY = "The message has no repository. Start the work through the API, 
 def is_stop(answer: str) -> bool:
     """Whether an answer ends the work instead of steering it."""
     return answer.strip().lower() in STOP_WORDS
+
+
+def is_agents_choice(state: Mapping[str, Any], answer: str) -> bool:
+    """Whether an answer is one that the agent itself has offered: such words are meant for it, whatever they are."""
+    if not _is_agents_question(state):
+        return False
+    return answer.strip().lower() in {str(choice).strip().lower() for choice in state.get("choices", [])}
+
+
+def _is_agents_question(state: Mapping[str, Any]) -> bool:
+    """Whether the question that the state calls for is the agent's own."""
+    return state.get("turn_status") == "question" and state.get("publish_status") != "conflict"
 
 
 def project_name(message: EngineeringMessage) -> str:
@@ -63,10 +78,19 @@ def task_markdown(message: EngineeringMessage) -> str:
     acceptance = (
         "\n".join(f"- {criterion.sentence}" for criterion in spec.acceptance) or "- The project's own checks pass."
     )
-    part = f"\n{wording.context(message.part)}" if message.part else ""
+    part = f"\n{part_context(message.part)}" if message.part else ""
     return (
         f"# {message.title or spec.name}\n\n{spec.description}\n{part}\n## Acceptance\n{acceptance}\n\n"
         f"## Specification\n```json\n{json.dumps(spec.model_dump(mode='json'), ensure_ascii=False, indent=2)}\n```\n"
+    )
+
+
+def part_context(part: PartOf) -> str:
+    """For TASK.md: which part this is, and what the others are. Directives of others are not told."""
+    lines = "\n".join(f"- {_DIRECTIVE.sub('', line)}" for line in part.plan)
+    return (
+        f"## A part of a larger wish\nThis is part {part.number} of {part.total}. Build only this part; what is done "
+        f"is in the repository already, the others come later.\n\n{lines}\n"
     )
 
 
@@ -160,7 +184,7 @@ def engineering_question(state: dict[str, Any]) -> tuple[str, list[str], Questio
         files = bounded(", ".join(state.get("conflict", [])), 2_000)
         text = f"The main branch has moved and conflicts with this work in: {files}. What should happen?"
         return text, [RETRY, STOP], _wording(OwnQuestion.MAIN_MOVED, files=files)
-    if state.get("turn_status") == "question":
+    if _is_agents_question(state):
         asked, choices = str(state.get("question") or ""), list(state.get("choices", []))
         silent = None if asked else _wording(OwnQuestion.AGENT_SILENT)
         return asked or "The agent needs more details.", choices, silent

@@ -1,16 +1,18 @@
 """What projects have promised, in the database. Whoever changes it has the project's row locked: one after another."""
 
+from collections.abc import Sequence
+
 from sqlalchemy import delete, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from api.auth import Caller
 from api.paging import PageRequest, read_page
-from api.problems import not_found, permanent
+from api.problems import not_found
 from api.tables import ProjectCheckRow, ProjectRow, ProposedChecksRow
+from contracts.acceptance import AcceptanceCheck
 from contracts.base import utc_now
-from contracts.errors import ErrorCode
-from contracts.planning import MAX_KEPT, KeepChecks, ProposedChecks
+from contracts.planning import MAX_KEPT, ChecksKept, KeepChecks, ProposedChecks
 
 
 async def kept(session: AsyncSession, project_id: str) -> list[ProjectCheckRow]:
@@ -43,25 +45,29 @@ async def propose(session: AsyncSession, project_id: str, task_id: str, checks: 
     await session.merge(row)
 
 
-async def keep(session: AsyncSession, project_id: str, task_id: str, wanted: KeepChecks) -> None:
-    """Promise what the task has proposed and was met. A repetition finds no proposal, and changes nothing.
+async def keep(session: AsyncSession, project_id: str, task_id: str, wanted: KeepChecks) -> ChecksKept:
+    """Promise what the task has proposed and was met, as much of it as there is room for: the work is published, and
+    what was promised before stays. A repetition finds no proposal, and changes nothing.
 
-    Raises NOT_FOUND without such a project, CONFLICT if it would promise more than can be run.
+    Raises NOT_FOUND without such a project.
     """
     await _lock(session, project_id)
     row = await session.get(ProposedChecksRow, (project_id, task_id))
     if row is None:
-        return
+        return ChecksKept()
     proposal = ProposedChecks.model_validate(row.document)
     await session.delete(row)
     await _forget(session, project_id, [*proposal.retires, *wanted.given_up])
-    await _promise(session, project_id, task_id, proposal, set(wanted.met))
     await session.flush()
-    if len(await kept(session, project_id)) > MAX_KEPT:
-        raise permanent(
-            ErrorCode.CONFLICT,
-            f"The project has more than {MAX_KEPT} checks. Drop some: `orchestrator project checks list {project_id}`.",
-        )
+    known = {one.id for one in await kept(session, project_id)}
+    asked = {one.id for one in proposal.criteria} & set(wanted.met)
+    met = [check for check in proposal.checks if check.criterion_id in asked]
+    new = [check for check in met if check.id not in known]
+    without_room = {check.id for check in new[max(0, MAX_KEPT - len(known)) :]}
+    await _promise(session, project_id, task_id, proposal, [check for check in met if check.id not in without_room])
+    sentences = {one.id: one.sentence for one in proposal.criteria}
+    missed = [sentences[check.criterion_id] for check in met if check.id in without_room]
+    return ChecksKept(not_kept=list(dict.fromkeys(missed)))
 
 
 async def drop(session: AsyncSession, caller: Caller, project_id: str, check_id: str) -> ProjectCheckRow:
@@ -75,16 +81,14 @@ async def drop(session: AsyncSession, caller: Caller, project_id: str, check_id:
 
 
 async def _promise(
-    session: AsyncSession, project_id: str, task_id: str, proposal: ProposedChecks, met: set[str]
+    session: AsyncSession, project_id: str, task_id: str, proposal: ProposedChecks, met: Sequence[AcceptanceCheck]
 ) -> None:
     last = select(func.coalesce(func.max(ProjectCheckRow.number), 0)).where(
         col(ProjectCheckRow.project_id) == project_id
     )
     number, now = (await session.execute(last)).scalar_one(), utc_now()
     criteria = {one.id: one for one in proposal.criteria}
-    for check in proposal.checks:
-        if check.criterion_id not in met or check.criterion_id not in criteria:
-            continue
+    for check in met:
         number += 1
         row = ProjectCheckRow(
             project_id=project_id,

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, SQLColumnExpression, func, literal, select
+from sqlalchemy import ColumnElement, Select, SQLColumnExpression, String, case, cast, func, literal, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -12,14 +12,17 @@ from api.auth import Caller
 from api.model_tables import CostEstimateRow, ModelRequestRow, ModelTurnRow
 from api.models import budgets
 from api.models.spending import TOKENS
-from api.tables import ProjectRow, TaskRow
+from api.tables import ProjectRow, TaskRow, UserRow
 from api.visibility import allowed
+from api.worker_tables import AgentWorkerRow
 from contracts.costs import CostGrouping
 from contracts.models import ModelBudget
 from contracts.project_settings import ProjectSettings
 from contracts.states import SubjectKind
 
 MOST_LINES = 200
+NO_PROJECT = "no-project:"
+"""Begins the key of what a person's agents without a project have cost; their id follows. No project has such an id."""
 
 
 @dataclass(frozen=True)
@@ -46,13 +49,27 @@ async def lines(session: AsyncSession, caller: Caller, wanted: Wanted) -> tuple[
     return rows, count - len(rows)
 
 
+_IS_LOOSE = col(ModelRequestRow.project_id) == col(ModelRequestRow.worker_id)
+"""Of an agent worker that has no project: it stands in its place, so that budgets have somebody to count for."""
+
 _KEYS: dict[CostGrouping, SQLColumnExpression[str]] = {
-    "project": col(ModelRequestRow.project_id),
+    "project": case(
+        (_IS_LOOSE, literal(NO_PROJECT) + func.coalesce(cast(col(ModelTurnRow.user_id), String), "")),
+        else_=col(ModelRequestRow.project_id),
+    ),
     "task": col(ModelRequestRow.task_id),
     "agent": col(ModelTurnRow.agent),
     "model": col(ModelRequestRow.model),
     "role": col(ModelTurnRow.role),
 }
+
+
+def _visible(caller: Caller) -> ColumnElement[bool]:
+    """What belongs to the caller's projects, and what their own agents without a project have cost."""
+    of_project = allowed(caller, literal(SubjectKind.PROJECT.value), col(ModelRequestRow.project_id))
+    if caller.platform or caller.project_id is not None:
+        return of_project
+    return of_project | (_IS_LOOSE & (col(ModelTurnRow.user_id) == caller.user_id))
 
 
 def _of_requests(caller: Caller, wanted: Wanted, key: SQLColumnExpression[str]) -> Select[Any]:
@@ -62,7 +79,7 @@ def _of_requests(caller: Caller, wanted: Wanted, key: SQLColumnExpression[str]) 
     conditions = [
         col(ModelRequestRow.started_at) >= wanted.since,
         col(ModelRequestRow.started_at) < wanted.until,
-        allowed(caller, literal(SubjectKind.PROJECT.value), col(ModelRequestRow.project_id)),
+        _visible(caller),
     ]
     if wanted.project_id is not None:
         conditions.append(col(ModelRequestRow.project_id) == wanted.project_id)
@@ -83,14 +100,31 @@ def _sums() -> list[ColumnElement[Any]]:
 
 
 async def names(session: AsyncSession, by: CostGrouping, keys: list[str]) -> dict[str, str]:
-    """What people call projects and tasks."""
+    """What people call projects, tasks and agents without a project."""
     if by == "project":
-        statement = select(col(ProjectRow.id), col(ProjectRow.name)).where(col(ProjectRow.id).in_(keys))
-    elif by == "task":
-        statement = select(col(TaskRow.id), col(TaskRow.title)).where(col(TaskRow.id).in_(keys))
-    else:
-        return {}
-    return {row[0]: row[1] for row in await session.execute(statement)}
+        found = await _names(session, col(ProjectRow.id), col(ProjectRow.name), keys)
+        return found | await _owners_without_project(session, keys)
+    if by == "task":
+        workers = await _names(session, col(AgentWorkerRow.id), col(AgentWorkerRow.name), keys)
+        return workers | await _names(session, col(TaskRow.id), col(TaskRow.title), keys)
+    return {}
+
+
+async def _names(
+    session: AsyncSession, key: SQLColumnExpression[str], name: SQLColumnExpression[str], keys: list[str]
+) -> dict[str, str]:
+    return {row[0]: row[1] for row in await session.execute(select(key, name).where(key.in_(keys)))}
+
+
+async def _owners_without_project(session: AsyncSession, keys: list[str]) -> dict[str, str]:
+    owners = {key: key.removeprefix(NO_PROJECT) for key in keys if key.startswith(NO_PROJECT)}
+    ids = [int(owner) for owner in owners.values() if owner]
+    statement = select(col(UserRow.user_id), col(UserRow.name)).where(col(UserRow.user_id).in_(ids))
+    people = {str(row[0]): row[1] for row in await session.execute(statement)}
+    return {
+        key: f"without a project, {people.get(owner) or owner}" if owner else "without a project"
+        for key, owner in owners.items()
+    }
 
 
 async def estimates(session: AsyncSession, task_ids: list[str]) -> dict[str, float]:
@@ -110,7 +144,7 @@ async def month_budgets(
         ModelBudget(
             scope="month",
             scope_id=found.scope_id,
-            spent_usd=float(found.spent_usd + found.reserved_usd),
+            spent_usd=float(found.spent_usd + found.open_usd),
             limit_usd=float(found.limit_usd or 0),
         )
         for found in await budgets.budgets(session, budgets.Payer(project_id or ""), defaults, begin)

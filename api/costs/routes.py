@@ -17,7 +17,9 @@ from contracts.errors import ErrorCode
 
 router = APIRouter(tags=["costs"])
 
-Month = Annotated[str | None, Query(pattern=r"^\d{4}-\d{2}$", description="such as 2026-11; this month without it")]
+Month = Annotated[
+    str | None, Query(pattern=r"^[0-9]{4}-[0-9]{2}$", description="such as 2026-11; this month without it")
+]
 
 
 @router.get("/costs")

@@ -52,7 +52,7 @@ from contracts.nouns import (
     TokenCreated,
     TokenRequest,
 )
-from contracts.planning import KeepChecks, ProjectChecks, ProposedChecks, ProposedChecksBody
+from contracts.planning import ChecksKept, KeepChecks, ProjectChecks, ProposedChecks, ProposedChecksBody
 from contracts.progress import Projection, ProjectionAck
 from contracts.project_settings import EgressHosts
 from contracts.worker_steps import AgentWorkerAck, AgentWorkerBody, OpenWorkerList
@@ -178,12 +178,12 @@ async def propose_checks(
     return body
 
 
-@router.post("/projects/{project_id}/checks/proposed/{task_id}/keep", status_code=204)
+@router.post("/projects/{project_id}/checks/proposed/{task_id}/keep")
 async def keep_checks(
     project_id: ProjectId, task_id: Annotated[Identifier, Path()], body: KeepChecks, session: Session
-) -> None:
+) -> ChecksKept:
     """Promise what the task has proposed and was met; a repetition changes nothing."""
-    await checks.keep(session, project_id, task_id, body)
+    return await checks.keep(session, project_id, task_id, body)
 
 
 @router.post("/secrets/reveal")

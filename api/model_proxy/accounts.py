@@ -1,11 +1,12 @@
-"""The accounts with vendors: how many requests each answers at once, and until when one answers none."""
+"""The accounts with vendors: how many requests each answers at once, and until when it, or a model, does not."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Hashable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from api.model_proxy.admission.places import Places
 from api.model_proxy.ledger import Ledger
 from contracts.base import utc_now
 from contracts.models import ModelLimit
@@ -14,22 +15,42 @@ SHORT_WAIT_S = 5.0
 """So long a limited request is held here; what lasts longer stops the turn, and the workflow waits."""
 _REFUSED_KEY_S = 30.0
 """For so long nobody tries a key again that the vendor has refused."""
+_WHOLE = ""
+_MOST_MODELS = 200
 
 
 @dataclass
 class Account:
-    """`limit` is in force until `until`."""
+    """`limits`: what limits each model, and until when. With an empty name it limits all of them."""
 
     name: str
     base_url: str
-    at_once: asyncio.Semaphore
-    limit: ModelLimit | None = None
-    until: datetime | None = None
+    places: Places
+    limits: dict[str, tuple[ModelLimit, datetime]] = field(default_factory=dict)
 
-    @property
-    def left_s(self) -> float:
-        """How long the account answers nothing yet, in seconds."""
-        return 0.0 if self.until is None else max(0.0, (self.until - utc_now()).total_seconds())
+    def limit(self, model: str) -> tuple[ModelLimit, float] | None:
+        """What limits this model now, and for how long yet, in seconds: the longer of its own and the account's."""
+        now = utc_now()
+        found = [self.limits[name] for name in {_WHOLE, model} if name in self.limits]
+        last = max(found, key=lambda one: one[1], default=None)
+        return None if last is None or last[1] <= now else (last[0], (last[1] - now).total_seconds())
+
+    def any_limit(self) -> ModelLimit | None:
+        """For people: what limits all of it, else one of its models."""
+        in_force = {name: limit for name, (limit, until) in self.limits.items() if until > utc_now()}
+        return in_force.get(_WHOLE, next(iter(in_force.values()), None))
+
+    def limit_until(self, model: str, limit: ModelLimit, until: datetime) -> bool:
+        """Limit a model, or with an empty name all. False if it is limited for longer already."""
+        now = utc_now()
+        self.limits = {name: one for name, one in self.limits.items() if one[1] > now}
+        if model in self.limits and self.limits[model][1] >= until:
+            return False
+        if len(self.limits) >= _MOST_MODELS:
+            # Names that agents have made up; a real account has fewer.
+            self.limits.pop(next(name for name in self.limits if name != _WHOLE))
+        self.limits[model] = limit, until
+        return True
 
 
 @dataclass
@@ -40,32 +61,31 @@ class Accounts:
     accounts: dict[str, Account] = field(default_factory=dict)
 
     def add(self, name: str, base_url: str, requests: int) -> None:
-        self.accounts[name] = Account(name, base_url.rstrip("/"), asyncio.Semaphore(requests))
+        self.accounts[name] = Account(name, base_url.rstrip("/"), Places(requests))
 
     async def remember(self) -> None:
         """Take over what a process before this one has heard."""
-        for name, (limit, until) in (await self.ledger.account_limits()).items():
+        for name, model, limit, until in await self.ledger.limits():
             if name in self.accounts:
-                self.accounts[name].limit, self.accounts[name].until = limit, until
+                self.accounts[name].limit_until(model, limit, until)
 
     @asynccontextmanager
-    async def one_request(self, name: str) -> AsyncIterator[ModelLimit | None]:
-        """A place among the requests of the account, or what limits it. A short limit is waited for."""
+    async def one_request(self, name: str, turn: Hashable, model: str) -> AsyncIterator[ModelLimit | None]:
+        """A place among the requests of the account, or what limits this model. A short limit is waited for."""
         account = self.accounts[name]
-        async with account.at_once:
-            left = account.left_s
-            if 0 < left <= SHORT_WAIT_S:
-                await asyncio.sleep(left)
-            yield account.limit if account.left_s > 0 else None
+        async with account.places.one(turn):
+            found = account.limit(model)
+            if found is not None and found[1] <= SHORT_WAIT_S:
+                await asyncio.sleep(found[1])
+                found = account.limit(model)
+            yield None if found is None else found[0]
 
-    async def hear(self, name: str, limit: ModelLimit, status: int) -> None:
-        """A vendor has limited the account: until it ends, no further request of it is sent."""
+    async def hear(self, name: str, model: str, limit: ModelLimit, status: int) -> None:
+        """A vendor has limited a model, or with an empty name all: until that ends no further such request is sent."""
         until = limit.until
         if limit.kind == "auth" and status == 401:
             until = utc_now() + timedelta(seconds=_REFUSED_KEY_S)
         if until is None or limit.kind not in {"auth", "rate", "window"}:
             return
-        account = self.accounts[name]
-        if account.until is None or until > account.until or account.left_s == 0:
-            account.limit, account.until = limit, until
-            await self.ledger.limit_account(limit, until)
+        if self.accounts[name].limit_until(model, limit, until):
+            await self.ledger.limit(model, limit, until)

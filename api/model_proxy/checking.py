@@ -39,7 +39,8 @@ class Checks:
 
     async def _account(self, account: Account, *, check: bool) -> dict[str, Any]:
         key = await self.keys.key(account.name)
-        limited = account.limit.model_dump(mode="json") if account.limit and account.left_s > 0 else None
+        limit = account.any_limit()
+        limited = None if limit is None else limit.model_dump(mode="json")
         told: dict[str, Any] = {"key": key is not None, "base_url": account.base_url, "limit": limited}
         if check and key is not None:
             async with self._one:

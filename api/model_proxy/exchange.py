@@ -1,9 +1,11 @@
 """One request on its way to a vendor and back, byte for byte, and what it counts for."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from time import monotonic
 
 import httpx
 import structlog
@@ -13,15 +15,18 @@ from api.model_proxy import http
 from api.model_proxy.accounts import SHORT_WAIT_S, Accounts
 from api.model_proxy.apis import ModelApi
 from api.model_proxy.ledger import Answered, Asked
-from api.model_proxy.limits import is_lasting, limit_of, makes_wait
-from api.model_proxy.prices import Price, Prices
+from api.model_proxy.limits import is_lasting, is_of_the_account, limit_of, makes_wait
+from api.model_proxy.prices import EXPECTED_OUTPUT, Price, Prices, tokens_of
 from api.model_proxy.reading import Reading
+from api.model_proxy.usage import TokenUse
 from contracts.base import utc_now
 from contracts.models import ModelLimit
 from contracts.redaction import redacted
 
 MAX_REFUSAL = 1_000_000
 """Bytes of a vendor's refusal; they are held back to look for the key in them."""
+_TOKENS_PER_S = 100
+"""About as fast as fast models write."""
 _NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol, httpx.ProxyError)
 
 log = structlog.get_logger(__name__)
@@ -57,7 +62,7 @@ class Exchange:
         asked: Asked,
         record: Record,
     ) -> None:
-        self.answered = Answered(state="lost", cost_usd=asked.estimate_usd, known=False)
+        self.answered = Answered(state="lost", cost_usd=asked.expected_usd, known=False)
         self._client = client
         self._accounts = accounts
         self._prices = prices
@@ -65,6 +70,10 @@ class Exchange:
         self._asked = asked
         self._record = record
         self._account = passage.api.account
+        self._sent_at = monotonic()
+        self._received = 0
+        self._is_left = False
+        self._is_judged = False
 
     async def run(self, send: Send) -> None:
         """Send the request and pass its answer on."""
@@ -77,10 +86,18 @@ class Exchange:
         except httpx.RequestError as error:
             await self._no_answer(error, send)
 
+    def ended(self) -> Answered:
+        """What became of the request, when nothing more is read: also of one whose client has left."""
+        if not self._is_judged:
+            self._is_left = True
+            self.answered = replace(self.answered, cost_usd=self._guessed(Reading()).usd)
+        return self.answered
+
     @asynccontextmanager
     async def _answer(self) -> AsyncIterator[httpx.Response]:
         passage = self._passage
-        request = self._client.build_request("POST", passage.url, headers=passage.headers, content=passage.body)
+        headers = [*passage.headers, ("content-length", str(len(passage.body)))]
+        request = self._client.build_request("POST", passage.url, headers=headers, content=http.pieces(passage.body))
         response = await self._client.send(request, stream=True)
         try:
             yield response
@@ -96,6 +113,7 @@ class Exchange:
         held, is_recorded = b"", False
         try:
             async for chunk in response.aiter_raw():
+                self._received += len(chunk)
                 reader.feed(chunk)
                 if reader.reading.whole and not is_recorded:
                     self.answered, is_recorded = self._read(reader.reading), True
@@ -104,6 +122,9 @@ class Exchange:
                 held, chunk = (b"", chunk) if reader.is_stream else (chunk, held)
                 if chunk:
                     await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        except asyncio.CancelledError:
+            self._is_left = True
+            raise
         except httpx.TransportError as error:
             # The reply has begun: that it ends early is all that can be said now.
             log.warning("an answer was cut off", account=self._account, cause=type(error).__name__)
@@ -116,29 +137,51 @@ class Exchange:
 
     def _read(self, reading: Reading) -> Answered:
         """What an answer counts for, of which this was read."""
+        self._is_judged = True
         limit = None
         if reading.error is not None:
             status = self.answered.status or 200
             message = redacted(reading.message, [self._passage.key])
             limit = limit_of(self._account, status, {}, reading.error, message, utc_now())
         told = replace(self.answered, limit=limit, upstream_id=reading.upstream_id)
-        if reading.use is not None and not reading.spoiled:
-            price = self._price(reading)
-            state = "answered" if reading.whole and reading.error is None else "partial"
-            return replace(
-                told, state=state, cost_usd=price.usd, known=reading.whole, price_known=price.known, use=reading.use
-            )
-        if reading.error is not None:
+        is_told = reading.use is not None and not reading.spoiled
+        if reading.error is not None and not is_told and not reading.written:
             return replace(told, state="failed", cost_usd=Decimal(0), known=True)
-        # Whole, but silent about its use: it counts at its estimate.
-        return replace(told, state="answered") if reading.whole else told
+        if is_told and reading.whole:
+            price = self._price(reading, reading.use or TokenUse())
+            state = "answered" if reading.error is None else "partial"
+            return replace(told, state=state, cost_usd=price.usd, known=True, price_known=price.known, use=reading.use)
+        # Cut off, or silent about its use.
+        guessed = self._guessed(reading)
+        state = "answered" if reading.whole and reading.error is None else "partial" if is_told else "lost"
+        use = reading.use if is_told else None
+        return replace(told, state=state, cost_usd=guessed.usd, price_known=guessed.known, use=use)
 
-    def _price(self, reading: Reading) -> Price:
+    def _guessed(self, reading: Reading) -> Price:
+        """What a request counts for whose use nobody says: what is known of it, and what the vendor may bill beside."""
+        known = reading.use if reading.use is not None and not reading.spoiled else None
+        use = known or TokenUse(input=tokens_of(self._asked.size))
+        return self._price(reading, replace(use, output=max(use.output, self._most_written(reading))))
+
+    def _most_written(self, reading: Reading) -> int:
+        """Tokens that may be billed: so many as were seen, or as could be written in the time.
+
+        Models also think where nobody sees it. What is no stream is written to its end, whoever listens.
+        """
+        most = self._asked.question.most_output
+        is_stream = self._asked.question.is_stream
+        if self._is_left and not is_stream:
+            return most
+        is_unread = reading.model is None and not reading.written
+        seen = tokens_of(self._received if is_unread else reading.written)
+        in_time = round((monotonic() - self._sent_at) * _TOKENS_PER_S)
+        return min(most, max(seen, in_time, 0 if is_stream else EXPECTED_OUTPUT))
+
+    def _price(self, reading: Reading, use: TokenUse) -> Price:
         """By the model that was asked for; by the name in the answer if only that has a price."""
-        assert reading.use is not None
-        price = self._prices.price(self._account, self._asked.model, reading.use)
+        price = self._prices.price(self._account, self._asked.model, use)
         if not price.known and reading.model is not None:
-            named = self._prices.price(self._account, reading.model, reading.use)
+            named = self._prices.price(self._account, reading.model, use)
             price = named if named.known else price
         return price
 
@@ -151,12 +194,14 @@ class Exchange:
         reading = reader.close()
         headers = {name.lower(): value for name, value in response.headers.items()}
         limit = limit_of(self._account, status, headers, reading.error, reading.message, utc_now())
+        self._is_judged = True
         self.answered = Answered(
             state="failed", cost_usd=Decimal(0), known=True, status=status, limit=limit,
             upstream_id=headers.get("request-id", headers.get("x-request-id")), answered_at=utc_now(),
         )  # fmt: skip
         if limit is not None:
-            await self._accounts.hear(self._account, limit, status)
+            model = "" if is_of_the_account(limit, headers, reading.error) else self._asked.model
+            await self._accounts.hear(self._account, model, limit, status)
         await self._record(self.answered)
         kept = self._of_refusal(response, limit)
         kept.append((b"content-length", str(len(passed)).encode()))
@@ -172,7 +217,8 @@ class Exchange:
         return kept
 
     async def _no_answer(self, error: httpx.RequestError, send: Send) -> None:
-        """What was never sent costs nothing; the rest counts at its estimate."""
+        """What was never sent costs nothing; the rest counts at its estimate: no agent can bring this about."""
+        self._is_judged = True
         log.warning("a vendor does not answer", account=self._account, cause=type(error).__name__)
         status = 504 if isinstance(error, httpx.TimeoutException) else 502
         said = f"{self._account} did not answer ({type(error).__name__})."

@@ -1,16 +1,14 @@
-"""What passes between agents and vendors: which headers, and how a body is read and a reply written."""
+"""What passes between agents and vendors: which headers, and how a reply is written."""
 
-import json
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import AsyncIterator, Iterable
 
 from starlette.datastructures import Headers
-from starlette.types import Receive, Scope, Send
+from starlette.types import Scope, Send
 
 from contracts.redaction import redacted
 
-MAX_BODY = 32_000_000
 _MAX_QUERY = 500
+_PIECE = 262_144
 _UP = frozenset(
     {
         "accept", "content-type", "user-agent", "anthropic-version", "anthropic-beta", "openai-beta", "originator",
@@ -29,39 +27,11 @@ _NOT_DOWN = frozenset(
 )  # fmt: skip
 
 
-class TooLarge(Exception):
-    """The body has more bytes than are taken."""
-
-
-class Gone(Exception):
-    """The client has left before its request was read."""
-
-
 def token(headers: Headers) -> str:
     """What the client shows; empty without anything."""
     given = headers.get("x-api-key", "").strip()
     scheme, _, bearer = headers.get("authorization", "").partition(" ")
     return given or (bearer.strip() if scheme.lower() == "bearer" else "")
-
-
-async def read_body(receive: Receive) -> bytes:
-    """The whole body. Raises TooLarge, Gone.
-
-    Of a too large one as much again is read and dropped: a client that still sends does not hear the refusal.
-    """
-    body, dropped, more = bytearray(), 0, True
-    while more and dropped <= MAX_BODY:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise Gone
-        part, more = message.get("body", b""), message.get("more_body", False)
-        if dropped or len(body) + len(part) > MAX_BODY:
-            dropped += len(part)
-        else:
-            body += part
-    if dropped:
-        raise TooLarge
-    return bytes(body)
 
 
 def upward(headers: Headers, account: str, key: str) -> list[tuple[str, str]]:
@@ -70,6 +40,12 @@ def upward(headers: Headers, account: str, key: str) -> list[tuple[str, str]]:
     credential = ("x-api-key", key) if account == "anthropic" else ("authorization", f"Bearer {key}")
     # Not compressed, so that what passes can be read along.
     return [*passed, credential, ("accept-encoding", "identity")]
+
+
+async def pieces(body: bytes) -> AsyncIterator[bytes]:
+    """The body in parts: sent whole, it would be copied to a connection that takes it slowly."""
+    for start in range(0, len(body), _PIECE):
+        yield body[start : start + _PIECE]
 
 
 def query(scope: Scope) -> str:
@@ -92,15 +68,6 @@ def without_key(body: bytes, key: str) -> bytes:
     """A refusal as it came, unless it repeats the key."""
     text = body.decode("utf-8", "surrogateescape")
     return redacted(text, [key]).encode("utf-8", "surrogateescape")
-
-
-def question(body: bytes) -> Mapping[str, Any] | None:
-    """The request as its API has it; None if it is no JSON object."""
-    try:
-        document = json.loads(body)
-    except (ValueError, RecursionError):
-        return None
-    return document if isinstance(document, dict) else None
 
 
 async def reply(send: Send, status: int, body: bytes, headers: Iterable[tuple[bytes, bytes]] = ()) -> None:

@@ -22,6 +22,7 @@ _REFUSED_KEY = frozenset({"authentication_error", "permission_error", "invalid_a
 
 STOPS_THE_TURN = ("budget", "outage")
 """Kinds of limits after which nothing of the turn is sent any more. The others end by themselves, or with an answer."""
+_FAMILIES = ("opus", "sonnet", "haiku", "fable")
 _MAKE_WAIT = frozenset({"retry-after", "retry-after-ms", "x-should-retry"})
 
 Headers = Mapping[str, str]
@@ -37,6 +38,19 @@ def is_lasting(limit: ModelLimit, now: datetime, short_s: float) -> bool:
 def makes_wait(header: bytes) -> bool:
     """Whether agents wait as this header says, in silence: the workflow does that, where people see it."""
     return header.decode("latin-1").lower() in _MAKE_WAIT
+
+
+def is_of_the_account(limit: ModelLimit, headers: Headers, error: str | None) -> bool:
+    """Whether this refusal holds for all models of the account. Vendors count rates for each model.
+
+    A window of a subscription is one for all, unless the vendor says that it is the window of one model.
+    """
+    if limit.kind not in {"rate", "window"}:
+        return True
+    claim = headers.get("anthropic-ratelimit-unified-representative-claim", "")
+    if any(claim.endswith(f"_{family}") for family in _FAMILIES):
+        return False
+    return _is_used_up(headers, error)
 
 
 def limit_of(

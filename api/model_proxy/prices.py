@@ -9,7 +9,13 @@ from api.model_proxy.usage import TokenUse
 
 _MILLION = Decimal(1_000_000)
 _BYTES_OF_A_TOKEN = 4
-_EXPECTED_OUTPUT = 1_000
+EXPECTED_OUTPUT = 1_000
+"""Tokens of a middling answer: what an open request is shown to cost."""
+
+
+def tokens_of(size: int) -> int:
+    """Roughly how many tokens so many bytes are."""
+    return size // _BYTES_OF_A_TOKEN + 1
 
 
 @dataclass(frozen=True)
@@ -37,10 +43,9 @@ class Prices:
                 continue
         return Price(self._at_the_rate(use), known=False)
 
-    def estimate(self, account: str, model: str, body_bytes: int) -> Decimal:
-        """What an answer that nobody has seen counts for: by the size of what was sent, and a middling answer."""
-        use = TokenUse(input=body_bytes // _BYTES_OF_A_TOKEN + 1, output=_EXPECTED_OUTPUT)
-        return self.price(account, model, use).usd
+    def estimate(self, account: str, model: str, body_bytes: int, output: int = EXPECTED_OUTPUT) -> Decimal:
+        """What an answer of `output` tokens counts for before anybody has seen it: its input by the bytes sent."""
+        return self.price(account, model, TokenUse(input=tokens_of(body_bytes), output=output)).usd
 
     def _at_the_rate(self, use: TokenUse) -> Decimal:
         sent = use.input + use.cache_read + use.cache_write

@@ -20,12 +20,14 @@ _MAX_NAME = 200
 class Reading:
     """What is known of an answer so far. `whole`: its end was seen. `error`: the vendor's type or code of an error.
 
-    `spoiled`: a number in it was none, so that its use is not known whatever else it says.
+    `spoiled`: a number in it was none, so that its use is not known whatever else it says. `written`: bytes of what the
+    model has written so far in the events of a stream.
     """
 
     use: TokenUse | None = None
     spoiled: bool = False
     whole: bool = False
+    written: int = 0
     model: str | None = None
     upstream_id: str | None = None
     error: str | None = None
@@ -106,7 +108,12 @@ def _mapping(value: object) -> Event:
 
 
 def _name(value: object) -> str | None:
-    return value[:_MAX_NAME] if isinstance(value, str) and value.isprintable() and value else None
+    return storable_name(value) if isinstance(value, str) else None
+
+
+def storable_name(value: str | None) -> str | None:
+    """A name that a vendor gives, as a row can hold it: printable and short; None for what is no name."""
+    return value[:_MAX_NAME] if value and value.isprintable() else None
 
 
 class DocumentReader:
@@ -171,12 +178,32 @@ class StreamReader:
         data = line[5:].strip()
         if data == b"[DONE]":
             self.reading.whole = True
+            return
         # Inside of a text these have a backslash before the quote: only a field is found.
-        elif any(word in data for word in _TELLING):
+        if any(word in data for word in _TELLING):
             _parse(data, self.reading, self._on_event)
+        if b'"delta"' in data:
+            _parse(data, self.reading, _count_written)
 
 
 _TELLING = (b'"usage"', b'"error"', b'"message_stop"', b'"model"')
+_NOT_WRITTEN = frozenset({"type", "id", "role", "signature"})
+
+
+def _count_written(reading: Reading, event: Event) -> None:
+    """Adds every text of the deltas of an event: of words, thoughts and the arguments of calls."""
+    choices = event.get("choices")
+    waiting: list[object] = [event.get("delta")]
+    if isinstance(choices, list):
+        waiting.extend(choice.get("delta") for choice in choices if isinstance(choice, Mapping))
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, str):
+            reading.written += len(value.encode("utf-8", "replace"))
+        elif isinstance(value, list):
+            waiting.extend(value)
+        elif isinstance(value, Mapping):
+            waiting.extend(part for name, part in value.items() if name not in _NOT_WRITTEN)
 
 
 def _parse(data: bytes | bytearray, reading: Reading, on_event: OnEvent) -> None:

@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from api.database import make_engine, make_sessions
 from api.edge.server import protocol
 from api.model_proxy.accounts import Accounts
+from api.model_proxy.admission.connections import bounded
 from api.model_proxy.app import ModelProxy
 from api.model_proxy.checking import Checks
 from api.model_proxy.keys import Keys
@@ -54,7 +55,8 @@ async def opened(settings: Settings, database_url: str) -> AsyncIterator[ModelPr
             log.warning("requests of the process before were lost; they count at their estimate", requests=lost)
         await accounts.remember()
         async with _client(settings) as client:
-            proxy = ModelProxy(ledger, keys, accounts, prices, client, Checks(client, keys, accounts))
+            checks = Checks(client, keys, accounts)
+            proxy = ModelProxy(ledger, keys, accounts, prices, client, checks, settings.model_vendor_tools)
             yield proxy
             await proxy.drain()
     finally:
@@ -101,7 +103,7 @@ def serve(settings: Settings, database_url: str) -> None:
     """Answer until SIGTERM or SIGINT. Then open answers may pass for ten seconds; what is cut off is written down."""
     config = uvicorn.Config(
         _WithLifespan(settings, database_url),
-        http=protocol(settings.header_timeout_s),
+        http=bounded(protocol(settings.header_timeout_s)),
         ws="none",
         lifespan="on",
         log_config=None,

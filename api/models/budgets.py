@@ -1,6 +1,6 @@
 """What may be spent: for a turn, a task, a project, a month of a project and a month of the installation.
 
-Everything counts: what was answered, what is open at its estimate, and what nobody knows at its estimate.
+Everything counts: what was answered, what is open at the most that it may cost, and what nobody knows at its estimate.
 """
 
 from collections.abc import Sequence
@@ -44,49 +44,72 @@ class Scope:
     scope_id: str
     condition: ColumnElement[bool]
     limit_usd: Decimal | None
+    of_worker: str | None = None
 
 
 @dataclass(frozen=True)
 class Budget:
-    """`spent_usd` is what ended requests have cost, `reserved_usd` what open ones may cost."""
+    """`spent_usd` is what ended requests have cost, `open_usd` what open ones will probably cost.
+
+    `reserved_usd` is what is held back for those that are open: the most that they may cost, and no more than was left.
+    `of_worker`: the agent worker that works for no task, of which nobody is asked by itself.
+    """
 
     scope: ModelBudgetScope
     scope_id: str
     limit_usd: Decimal | None
     spent_usd: Decimal
+    open_usd: Decimal
     reserved_usd: Decimal
+    of_worker: str | None = None
 
     @property
     def is_spent(self) -> bool:
         return self.limit_usd is not None and self.spent_usd >= self.limit_usd
 
     @property
-    def is_reserved(self) -> bool:
-        """Whether what is open may use it up."""
-        return self.limit_usd is not None and self.spent_usd + self.reserved_usd >= self.limit_usd
+    def rest_usd(self) -> Decimal:
+        """What nobody has spent or reserved."""
+        return Decimal("Infinity") if self.limit_usd is None else self.limit_usd - self.spent_usd - self.reserved_usd
+
+    def has_room(self, most_usd: Decimal) -> bool:
+        """Whether a request that costs this at most may be sent now: it fits, or nothing else is open."""
+        return most_usd <= self.rest_usd or (self.reserved_usd == 0 and not self.is_spent)
 
     @property
     def is_nearly_spent(self) -> bool:
         return self.limit_usd is not None and self.spent_usd >= self.limit_usd * WARN_AT
 
-    def as_limit(self) -> ModelLimit:
+    def as_limit(self, *, warning: bool = False) -> ModelLimit:
         """What a person is told, and the run."""
-        limit, words = self.limit_usd or Decimal(0), _WORDS[self.scope]
+        limit = self.limit_usd or Decimal(0)
+        words = "this agent" if self.of_worker == self.scope_id else _WORDS[self.scope]
         used = f"{in_usd(self.spent_usd)} of {in_usd(limit)}"
-        message = (
-            f"The budget of {words} is spent: {used}. Raise it, choose a cheaper model, or stop."
-            if self.is_spent or not self.is_nearly_spent
-            else f"The budget of {words} is spent to 80 %: {used}. Raise it, choose a cheaper model, or stop."
-        )
+        if warning:
+            said = f"is spent to 80 %: {used}"
+        elif self.is_spent:
+            said = f"is spent: {used}"
+        else:
+            said = f"is spent but for what other requests, which are open, may still cost: {used}"
         return ModelLimit(
             kind="budget",
-            message=message,
+            message=f"The budget of {words} {said}. {self._way_out()}",
             spent_usd=float(self.spent_usd),
             limit_usd=float(limit),
             scope=self.scope,
             scope_id=self.scope_id,
-            warning=not (self.is_spent or self.is_reserved),
+            warning=warning,
         )
+
+    def _way_out(self) -> str:
+        if self.of_worker is None:
+            return "Raise it, choose a cheaper model, or stop."
+        if self.of_worker == self.scope_id:
+            return f"Raise it: `orchestrator worker budget {self.of_worker} --add USD`."
+        if self.scope == "turn":
+            return "The next message begins a new turn; `orchestrator settings set turn_budget_usd USD` raises it."
+        setting = "monthly_budget_usd" if self.scope == "month" else "project_budget_usd"
+        return f"Raise it: `orchestrator settings set {setting} USD`."
 
 
 _WORDS = {"turn": "this turn", "task": "the task", "project": "the project", "month": "this month"}
@@ -102,13 +125,18 @@ def turn_scope(worker_id: str, turn: int) -> str:
 
 
 def month_of(moment: datetime) -> str:
-    return f"{moment.astimezone(UTC):%Y-%m}"
+    moment = moment.astimezone(UTC)
+    # By hand: some systems write the first years without leading zeros.
+    return f"{moment.year:04d}-{moment.month:02d}"
 
 
 def month_bounds(month: str) -> tuple[datetime, datetime]:
     """The first moment of `YYYY-MM` and of the month after it. Raises ValueError for what is no month."""
     begin = datetime.strptime(f"{month}-01 +0000", "%Y-%m-%d %z")
-    return begin, (begin + timedelta(days=32)).replace(day=1)
+    try:
+        return begin, (begin + timedelta(days=32)).replace(day=1)
+    except OverflowError:
+        raise ValueError(f"no calendar goes beyond {month}") from None
 
 
 async def budgets(
@@ -127,11 +155,6 @@ def stopping(found: Sequence[Budget]) -> Budget | None:
     return next((budget for budget in found if budget.is_spent), None)
 
 
-def reserved(found: Sequence[Budget]) -> Budget | None:
-    """The first budget that open requests may use up."""
-    return next((budget for budget in found if budget.is_reserved), None)
-
-
 def warning(found: Sequence[Budget]) -> Budget | None:
     """The first budget that is spent to 80 %."""
     return next((budget for budget in found if budget.is_nearly_spent), None)
@@ -148,14 +171,16 @@ async def _scopes(session: AsyncSession, payer: Payer, defaults: ProjectSettings
     of_turn = (col(ModelRequestRow.worker_id) == payer.worker_id) & (col(ModelRequestRow.turn) == payer.turn)
     monthly = "monthly_budget_usd"
     own_month = own[monthly].value if monthly in own else None
+    worker = payer.worker_id if payer.worker_id and payer.worker_id == payer.task_id else None
     whole_month = installation[monthly].value if monthly in installation else defaults.monthly_budget_usd
-    return [
-        Scope("turn", turn_scope(payer.worker_id, payer.turn), of_turn, _usd(chosen["turn_budget_usd"])),
-        Scope("task", payer.task_id, col(ModelRequestRow.task_id) == payer.task_id, _usd(chosen["task_budget_usd"])),
-        Scope("project", payer.project_id, of_project, _usd(chosen["project_budget_usd"])),
-        Scope("month", f"{payer.project_id}:{month}", of_project & in_month, _usd(own_month)),
-        Scope("month", month, in_month, _usd(whole_month)),
+    found: list[tuple[ModelBudgetScope, str, ColumnElement[bool], object]] = [
+        ("turn", turn_scope(payer.worker_id, payer.turn), of_turn, chosen["turn_budget_usd"]),
+        ("task", payer.task_id, col(ModelRequestRow.task_id) == payer.task_id, chosen["task_budget_usd"]),
+        ("project", payer.project_id, of_project, chosen["project_budget_usd"]),
+        ("month", f"{payer.project_id}:{month}", of_project & in_month, own_month),
+        ("month", month, in_month, whole_month),
     ]
+    return [Scope(scope, scope_id, which, _usd(limit), worker) for scope, scope_id, which, limit in found]
 
 
 def _usd(value: object) -> Decimal | None:
@@ -164,14 +189,14 @@ def _usd(value: object) -> Decimal | None:
 
 async def _read(session: AsyncSession, scope: Scope) -> Budget:
     cost, is_open = col(ModelRequestRow.cost_usd), col(ModelRequestRow.state) == OPEN
-    sums = select(
-        func.coalesce(func.sum(cost).filter(~is_open), 0), func.coalesce(func.sum(cost).filter(is_open), 0)
-    ).where(scope.condition)
-    spent, waiting = (await session.execute(sums)).one()
+    ended = func.sum(cost).filter(~is_open)
+    of_open = func.sum(cost).filter(is_open), func.sum(col(ModelRequestRow.reserved_usd)).filter(is_open)
+    sums = select(*(func.coalesce(amount, 0) for amount in (ended, *of_open))).where(scope.condition)
+    spent, expected, most = (Decimal(amount) for amount in (await session.execute(sums)).one())
     limit = scope.limit_usd
     if limit is not None:
         limit += await raised_by(session, scope.scope, scope.scope_id)
-    return Budget(scope.scope, scope.scope_id, limit, Decimal(spent), Decimal(waiting))
+    return Budget(scope.scope, scope.scope_id, limit, spent, expected, most, scope.of_worker)
 
 
 async def raised_by(session: AsyncSession, scope: ModelBudgetScope, scope_id: str) -> Decimal:

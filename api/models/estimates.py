@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from decimal import Decimal
 from statistics import median
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, Select, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from api.model_tables import CostEstimateRow, ModelRequestRow, ModelTurnRow
+from api.tables import ProjectRow
 from contracts.base import utc_now
 from contracts.costs import CostEstimate, CostEstimateRequest
 
@@ -38,13 +39,19 @@ _AMOUNTS = ("expected_usd", "low_usd", "high_usd")
 async def _values(session: AsyncSession, body: CostEstimateRequest) -> dict[str, object]:
     earlier = await _earlier(session, body, col(ModelTurnRow.project_id) == body.project_id)
     if len(earlier) < _ENOUGH:
-        earlier = await _earlier(session, body)
+        earlier = await _earlier(session, body, col(ModelTurnRow.project_id).in_(_of_same_owner(body.project_id)))
     return {
         "project_id": body.project_id,
         "agent": body.agent.value,
         "earlier_tasks": len(earlier),
         **dict(zip(_AMOUNTS, spread(earlier), strict=True)),
     }
+
+
+def _of_same_owner(project_id: str) -> Select[str]:
+    """The projects of the owner of this one: what other people's tasks have cost is not theirs to know."""
+    owner = select(col(ProjectRow.owner_id)).where(col(ProjectRow.id) == project_id).scalar_subquery()
+    return select(col(ProjectRow.id)).where(col(ProjectRow.owner_id) == owner)
 
 
 def spread(amounts: Sequence[Decimal]) -> tuple[Decimal | None, Decimal | None, Decimal | None]:

@@ -8,13 +8,16 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
+from api.auth import hash_secret
 from api.model_tables import ModelBudgetRaiseRow, ModelTurnRow
 from api.models import budgets, turns
 from api.problems import not_found, permanent
+from api.worker_tables import AgentWorkerRow
 from contracts.base import utc_now
 from contracts.errors import ErrorCode
 from contracts.models import ModelBudget, ModelBudgetScope, RaiseModelBudget
 from contracts.project_settings import ProjectSettings
+from contracts.worker_nouns import WorkerBudgetRaise
 
 
 async def raise_budget(session: AsyncSession, body: RaiseModelBudget, defaults: ProjectSettings) -> ModelBudget:
@@ -36,6 +39,29 @@ async def raise_budget(session: AsyncSession, body: RaiseModelBudget, defaults: 
     return await budget_of(session, body.scope, body.scope_id, defaults)
 
 
+async def raise_for_worker(
+    session: AsyncSession, worker: AgentWorkerRow, body: WorkerBudgetRaise, by: int, defaults: ProjectSettings
+) -> ModelBudget:
+    """Raise what an agent worker without a task may spend: it counts as its own task, and as its own project if it has
+    none. Raises CONFLICT for one that has used no model yet: it has nothing to be raised.
+    """
+    statement = select(col(ModelTurnRow.turn)).where(col(ModelTurnRow.task_id) == worker.id).limit(1)
+    if (await session.scalars(statement)).first() is None:
+        raise permanent(ErrorCode.CONFLICT, "This agent worker has used no model of the platform yet.")
+    scopes: list[ModelBudgetScope] = ["task"] if worker.project_id else ["project", "task"]
+    for scope in scopes:
+        raised = RaiseModelBudget(
+            # Prefixed: what somebody else has called another raise is no business of this one.
+            request_id=f"{worker.id}/{scope}/{hash_secret(body.request_id)[:32]}",
+            scope=scope,
+            scope_id=worker.id,
+            add_usd=body.add_usd,
+            by=by,
+        )
+        budget = await raise_budget(session, raised, defaults)
+    return budget
+
+
 async def budget_of(
     session: AsyncSession, scope: ModelBudgetScope, scope_id: str, defaults: ProjectSettings
 ) -> ModelBudget:
@@ -45,7 +71,7 @@ async def budget_of(
         if (found.scope, found.scope_id) == (scope, scope_id):
             limit = None if found.limit_usd is None else float(found.limit_usd)
             return ModelBudget(
-                scope=scope, scope_id=scope_id, spent_usd=float(found.spent_usd + found.reserved_usd), limit_usd=limit
+                scope=scope, scope_id=scope_id, spent_usd=float(found.spent_usd + found.open_usd), limit_usd=limit
             )
     raise not_found("budget", scope_id)
 

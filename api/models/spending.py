@@ -94,4 +94,4 @@ async def _limit(session: AsyncSession, turn: ModelTurnRow, defaults: ProjectSet
         # No mark of the turn, which would refuse what its agent asks next: some try again by themselves.
         return broken_off(account)
     nearly = budgets.warning(await budgets.budgets(session, budgets.Payer.of(turn), defaults, utc_now()))
-    return nearly.as_limit() if nearly else None
+    return nearly.as_limit(warning=not nearly.is_spent) if nearly else None

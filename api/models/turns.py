@@ -2,26 +2,28 @@
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import select
+from sqlalchemy import exists, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from api.auth import hash_secret
-from api.model_tables import ModelAccountRow, ModelRequestRow, ModelTurnRow
+from api.model_tables import ModelAccountRow, ModelRequestRow, ModelTurnRow, ModelWindowRow
 from api.models import budgets
 from api.problems import not_found, permanent
 from api.settings.queries import effective
+from api.tables import TaskRow
 from api.vault import Vault
 from contracts.base import utc_now
 from contracts.errors import ErrorCode
 from contracts.models import ModelLimit, ModelTurn, OpenModelTurn
 from contracts.project_settings import ProjectSettings
-from contracts.states import AgentKind
+from contracts.states import AgentKind, TaskState
 
 PREFIX = "omt-"
 _LONGEST = timedelta(hours=25)
 """A turn of an agent takes a day at most."""
+_ENDED = [state.value for state in TaskState if state.is_final]
 _FIXED = ("task_id", "project_id", "user_id", "agent", "role")
 ACCOUNTS = {AgentKind.CLAUDE_CODE: "anthropic", AgentKind.FACTORY_DROID: "anthropic", AgentKind.CODEX: "openai"}
 """Of agents that talk to one vendor only."""
@@ -36,13 +38,14 @@ async def open_turn(session: AsyncSession, vault: Vault, body: OpenModelTurn, de
     settings = await effective(session, body.project_id, defaults)
     now = utc_now()
     spent = budgets.stopping(await budgets.budgets(session, budgets.Payer.of(row), defaults, now))
-    limit = spent.as_limit() if spent else await account_limit(session, ACCOUNTS.get(body.agent), now)
+    model, account = _model(body, settings), ACCOUNTS.get(body.agent)
+    limit = spent.as_limit() if spent else await account_limit(session, account, model, now)
     row.opened_at, row.ended_at = now, None
     if not await _has_asked(session, row):
         # What has stopped a turn that has begun is still to be heard by whoever follows it now.
         row.stopped_by = None if limit is None else limit.model_dump(mode="json")
     await session.flush()
-    return ModelTurn(token=token, model=_model(body, settings), side_model=settings.side_model, refused=limit)
+    return ModelTurn(token=token, model=model, side_model=settings.side_model, refused=limit)
 
 
 def _model(body: OpenModelTurn, settings: ProjectSettings) -> str | None:
@@ -99,20 +102,26 @@ async def find(session: AsyncSession, worker_id: str, turn: int) -> ModelTurnRow
 
 
 async def by_token(session: AsyncSession, token: str) -> ModelTurnRow | None:
-    """The turn that this token belongs to, while it is open; one that nobody has ended ends by itself."""
+    """The turn that this token belongs to, while it is open: until it or its task ends, or after a day."""
     if not token.startswith(PREFIX):
         return None
     statement = select(ModelTurnRow).where(
         col(ModelTurnRow.token_hash) == hash_secret(token),
         col(ModelTurnRow.ended_at).is_(None),
         col(ModelTurnRow.opened_at) > utc_now() - _LONGEST,
+        ~exists().where(col(TaskRow.id) == col(ModelTurnRow.task_id), col(TaskRow.state).in_(_ENDED)),
     )
     return (await session.scalars(statement)).one_or_none()
 
 
-async def account_limit(session: AsyncSession, account: str | None, now: datetime) -> ModelLimit | None:
-    """What limits an account with a vendor now."""
-    row = await session.get(ModelAccountRow, account, populate_existing=True) if account else None
-    if row is None or row.limited_by is None or row.limited_until is None or row.limited_until <= now:
+async def account_limit(
+    session: AsyncSession, account: str | None, model: str | None, now: datetime
+) -> ModelLimit | None:
+    """What limits an account with a vendor now, or this model of it."""
+    if account is None:
         return None
-    return ModelLimit.model_validate(row.limited_by)
+    row = await session.get(ModelAccountRow, account, populate_existing=True)
+    if row is not None and row.limited_by is not None and row.limited_until is not None and row.limited_until > now:
+        return ModelLimit.model_validate(row.limited_by)
+    window = await session.get(ModelWindowRow, (account, model), populate_existing=True) if model else None
+    return ModelLimit.model_validate(window.limited_by) if window is not None and window.limited_until > now else None

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, SQLColumnExpression, func, literal, select, true
+from sqlalchemy import ColumnElement, Select, SQLColumnExpression, delete, func, literal, select, true, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
@@ -17,7 +17,7 @@ from contracts.agent_workers import AgentWorkerRun
 from contracts.artifacts import ArtifactRef
 from contracts.base import utc_now
 from contracts.errors import ErrorCode
-from contracts.states import AgentWorkerState, SubjectKind
+from contracts.states import AgentKind, AgentWorkerState, SubjectKind
 from contracts.worker_steps import AgentWorkerAck, AgentWorkerProjection
 
 MAX_TRANSCRIPTS = 50
@@ -40,7 +40,8 @@ async def find(session: AsyncSession, caller: Caller, worker_id: str, right: Rig
     if row is None:
         raise not_found("agent worker", worker_id)
     if right is not Right.SEE and (await session.scalars(_with(caller, worker_id, right))).one_or_none() is None:
-        raise permanent(ErrorCode.NOT_ALLOWED, "Only an owner or an editor of its project may do that.")
+        who = "an owner" if right is Right.OWN else "an owner or an editor"
+        raise permanent(ErrorCode.NOT_ALLOWED, f"Only {who} of its project may do that.")
     return row
 
 
@@ -56,13 +57,21 @@ async def list_visible(
     return await read_page(session, statement, page, (AgentWorkerRow.created_at, AgentWorkerRow.id))
 
 
-async def count_open(session: AsyncSession, user_id: int) -> int:
-    """How many this person has made that have not ended. Two that count at once do so one after the other."""
+async def count_open(session: AsyncSession, user_id: int, *, but: str) -> int:
+    """How many others than `but` this person has made that have not ended. Who counts next waits for the commit."""
     await session.execute(select(func.pg_advisory_xact_lock(func.hashtext(f"agent workers of {user_id}"))))
     mine = (col(AgentWorkerRow.user_id) == user_id) & col(AgentWorkerRow.task_id).is_(None)
+    mine &= col(AgentWorkerRow.id) != but
     return (
         await session.scalar(select(func.count()).where(mine, col(AgentWorkerRow.state).not_in(ENDED_WORKERS)))
     ) or 0
+
+
+async def using_login(session: AsyncSession, user_id: int, agent: AgentKind) -> list[str]:
+    """Those that have not ended and use this person's log-in with this agent's vendor."""
+    mine = (col(AgentWorkerRow.user_id) == user_id) & col(AgentWorkerRow.uses_login)
+    is_open = (col(AgentWorkerRow.agent) == agent.value) & col(AgentWorkerRow.state).not_in(ENDED_WORKERS)
+    return list(await session.scalars(select(col(AgentWorkerRow.id)).where(mine, is_open).order_by(AgentWorkerRow.id)))
 
 
 async def list_open(session: AsyncSession, after: str, limit: int) -> list[AgentWorkerRow]:
@@ -77,7 +86,7 @@ async def apply(session: AsyncSession, told: AgentWorkerProjection) -> tuple[Age
 
     Raises CONFLICT for one that names other people or another task than before.
     """
-    values = told.model_dump(mode="json", include=_FIXED | {"worker_id", "name", "agent", "state"})
+    values = told.model_dump(mode="json", include=_FIXED | {"worker_id", "name", "agent", "state", "uses_login"})
     await _begin(session, values | {"id": values.pop("worker_id")})
     row = await find_any(session, told.worker_id, lock=True)
     if row is None:
@@ -90,18 +99,45 @@ async def apply(session: AsyncSession, told: AgentWorkerProjection) -> tuple[Age
     return AgentWorkerAck(accepted=True), row
 
 
-async def expect(session: AsyncSession, run: AgentWorkerRun, run_id: str) -> None:
-    """The row of one that was started a moment ago, unless its workflow has told of it already: who made it may send it
-    a message at once.
-    """
+async def reserve(session: AsyncSession, run: AgentWorkerRun) -> AgentWorkerRow:
+    """The row of one that is about to be started: from its commit on it counts. A row that is there stays as it is."""
     fixed = {name: run.context.get(name) for name in ("project_id", "task_id")} | {"user_id": run.user_id}
     told = {"name": run.config.name, "agent": run.config.agent.value, "state": AgentWorkerState.CREATING.value}
-    await _begin(session, {**fixed, **told, "id": run.worker_id, "run_id": run_id, "seq": 0})
+    uses_login = run.login_volume is not None
+    await _begin(session, {**fixed, **told, "id": run.worker_id, "seq": 0, "uses_login": uses_login})
+    row = await find_any(session, str(run.worker_id))
+    assert row is not None, "it was written in this transaction, or is another one's"
+    return row
+
+
+def is_reserved(row: AgentWorkerRow) -> bool:
+    """Whether nobody knows that its workflow has started: the request that makes it may have been cut off before."""
+    return row.seq == 0 and not row.run_id
+
+
+async def started(session: AsyncSession, worker_id: str, run_id: str) -> None:
+    """Write down the run, unless the workflow has told of itself already."""
+    mine = (col(AgentWorkerRow.id) == worker_id) & (col(AgentWorkerRow.seq) == 0)
+    await session.execute(update(AgentWorkerRow).where(mine).values(run_id=run_id, updated_at=utc_now()))
+
+
+async def release(session: AsyncSession, worker_id: str) -> None:
+    """Forget one that was not started. If it was after all, its workflow makes the row again."""
+    mine = (col(AgentWorkerRow.id) == worker_id) & (col(AgentWorkerRow.seq) == 0) & (col(AgentWorkerRow.run_id) == "")
+    await session.execute(delete(AgentWorkerRow).where(mine))
 
 
 async def _begin(session: AsyncSession, values: dict[str, Any]) -> None:
     now = utc_now()
-    empty = {"seq": -1, "turns": 0, "run_id": "", "last_event_seq": 0, "unmetered": False, "transcripts": []}
+    empty = {
+        "uses_login": False,
+        "seq": -1,
+        "turns": 0,
+        "run_id": "",
+        "last_event_seq": 0,
+        "unmetered": False,
+        "transcripts": [],
+    }
     row = {**empty, **values, "created_at": now, "updated_at": now}
     await session.execute(insert(AgentWorkerRow).values(**row).on_conflict_do_nothing(index_elements=["id"]))
 
@@ -109,6 +145,8 @@ async def _begin(session: AsyncSession, values: dict[str, Any]) -> None:
 def _update(row: AgentWorkerRow, told: AgentWorkerProjection) -> None:
     for name in _TOLD:
         setattr(row, name, getattr(told, name))
+    # A run of an earlier version does not tell.
+    row.uses_login = row.uses_login or told.uses_login
     row.commit = told.commit or row.commit
     row.note = told.note or row.note
     if told.transcript is not None:
@@ -128,13 +166,16 @@ def _with(caller: Caller, worker_id: str, right: Right) -> Select[AgentWorkerRow
 
 
 def _is_for(caller: Caller, right: Right) -> ColumnElement[bool]:
-    """Whose it is, and whoever has the right in its project."""
+    """Whose it is, and whoever has the right in its project. With a log-in it is for its owner alone; an admin sees
+    that it is there.
+    """
     if caller.sees_all:
         return true()
-    mine = (col(AgentWorkerRow.user_id) == caller.user_id) & col(AgentWorkerRow.project_id).is_(None)
+    own = col(AgentWorkerRow.user_id) == caller.user_id
+    mine = own & col(AgentWorkerRow.project_id).is_(None)
     project: SQLColumnExpression[Any] = col(AgentWorkerRow.project_id)
     in_project = allowed(caller, literal(SubjectKind.PROJECT.value), project, right)
-    return mine | (col(AgentWorkerRow.project_id).is_not(None) & in_project)
+    return mine | (col(AgentWorkerRow.project_id).is_not(None) & in_project & (own | ~col(AgentWorkerRow.uses_login)))
 
 
 async def project_of(session: AsyncSession, worker: AgentWorkerRow) -> ProjectRow | None:

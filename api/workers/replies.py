@@ -59,6 +59,7 @@ def starting(run: AgentWorkerRun, gateway: GatewayLink) -> AgentWorkerDTO:
             "project_id": run.context.get("project_id"),
             "repository": run.context.get("repository"),
             "branch": run.context.get("branch"),
+            "uses_login": run.login_volume is not None,
             "workflow_id": workflow_id,
             "web_url": gateway.web_url(workflow_id, None),
             "created_at": now,

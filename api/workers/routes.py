@@ -10,6 +10,7 @@ from api.auth import Caller, Person
 from api.database import Session, SessionsDep
 from api.dependencies import SettingsDep
 from api.gateway import GatewayDep
+from api.models import raising
 from api.paging import PageDep
 from api.problems import not_found, permanent
 from api.settings.defaults import DefaultsDep
@@ -18,7 +19,9 @@ from api.tasks.event_hub import EventHubDep
 from api.visibility import Right, find_working_project
 from api.worker_tables import ENDED_WORKERS, AgentWorkerRow
 from api.workers import events, messages, queries, replies
+from contracts import ids
 from contracts.agent_workers import (
+    AgentWorkerRun,
     DeleteWorkerCommand,
     DeleteWorkerResponse,
     SendFileCommand,
@@ -32,12 +35,14 @@ from contracts.agent_workers import (
 from contracts.artifacts import ArtifactRef
 from contracts.base import Identifier
 from contracts.errors import ErrorCode
+from contracts.models import ModelBudget
 from contracts.nouns import ArtifactContent
-from contracts.states import AgentWorkerState
+from contracts.states import AgentKind, AgentWorkerState
 from contracts.wording import counted
 from contracts.worker_nouns import (
     AgentWorkerDTO,
     AgentWorkerList,
+    WorkerBudgetRaise,
     WorkerCreate,
     WorkerEventList,
     WorkerFile,
@@ -72,19 +77,22 @@ async def create_worker(
 ) -> AgentWorkerDTO:
     """Make an agent worker. The same id again is the same one; one that is somebody else's, a conflict."""
     act.on(body.worker_id)
-    if (known := await queries.find_any(session, body.worker_id)) is not None:
-        return replies.worker(_own(known, caller), gateway)
+    known = await queries.find_any(session, body.worker_id)
+    if known is not None and not queries.is_reserved(_own(known, caller)):
+        return replies.worker(known, gateway)
     project = await find_working_project(session, caller, body.project_id) if body.project_id else None
     process_mode.refuse_others(settings, caller.user_id, *([project.owner_id] if project else []))
-    if await queries.count_open(session, caller.user_id) >= settings.max_agent_workers_per_user:
+    # Counted and reserved in one transaction: two requests at once never both take the last place.
+    if await queries.count_open(session, caller.user_id, but=body.worker_id) >= settings.max_agent_workers_per_user:
         raise _too_many(settings.max_agent_workers_per_user)
     chosen = await effective(session, project.id if project else body.worker_id, defaults)
     run = messages.run(body, caller, project, settings, chosen)
     process_mode.refuse_model(settings, run.config.agent)
     act.tell(agent=run.config.agent.value, project=body.project_id, login=run.login_volume)
-    # Nothing more is read, so no database connection is held while Temporal is asked.
+    _own(await queries.reserve(session, run), caller)
+    # No database connection is held while Temporal is asked.
     await session.commit()
-    await queries.expect(session, run, await (await gateway.get()).start_worker(run))
+    await _start(session, gateway, run)
     return replies.starting(run, gateway)
 
 
@@ -138,7 +146,7 @@ async def send_message(
     wait_s: Wait = 0,
 ) -> WorkerMessageReply:
     """One turn. The same request id is the same turn: sent again, it waits for the end for `wait_s` seconds more."""
-    row = await _of_person(session, caller, worker_id)
+    row = _of_person(await _inside(session, caller, worker_id, Right.ACT))
     act.tell(request=body.request_id)
     await session.commit()
     command = SendMessageCommand(
@@ -158,7 +166,7 @@ async def send_file(
     gateway: GatewayDep,
 ) -> SendFileResponse:
     """Write a file into the workspace: between turns, so it waits for one that runs."""
-    row = await _of_person(session, caller, worker_id)
+    row = _of_person(await _inside(session, caller, worker_id, Right.ACT))
     act.tell(request=body.request_id)
     await session.commit()
     command = SendFileCommand(request_id=body.request_id, worker_id=row.id, path=body.path, content=body.content)
@@ -175,7 +183,7 @@ async def steer_worker(
     gateway: GatewayDep,
 ) -> SteerWorkerResponse:
     """A message for the turn that runs now."""
-    row = await _to_act_on(session, caller, worker_id)
+    row = await _inside(session, caller, worker_id, Right.ACT)
     act.tell(request=body.request_id)
     await session.commit()
     command = SteerWorkerCommand(request_id=body.request_id, worker_id=row.id, message=body.message)
@@ -198,6 +206,21 @@ async def stop_turn(
     return await (await gateway.get()).stop_worker_turn(StopTurnCommand(request_id=body.request_id, worker_id=row.id))
 
 
+@router.post("/workers/{worker_id}/budget")
+async def raise_worker_budget(
+    act: Annotated[Act, audited("worker.budget")],
+    worker_id: WorkerId,
+    body: WorkerBudgetRaise,
+    session: Session,
+    caller: Person,
+    defaults: DefaultsDep,
+) -> ModelBudget:
+    """Let an agent worker of a person spend more: owners decide about money. For one of a task, the task asks."""
+    row = _of_person(await queries.find(session, caller, worker_id, Right.OWN))
+    act.tell(request=body.request_id, add_usd=body.add_usd)
+    return await raising.raise_for_worker(session, row, body, caller.user_id, defaults)
+
+
 @router.delete("/workers/{worker_id}")
 async def delete_worker(
     act: Annotated[Act, audited("worker.delete")],
@@ -207,7 +230,7 @@ async def delete_worker(
     gateway: GatewayDep,
 ) -> DeleteWorkerResponse:
     """End an agent worker with its workspace. What was pushed to its branch stays. A repetition changes nothing."""
-    row = await _of_person(session, caller, worker_id)
+    row = _of_person(await _to_act_on(session, caller, worker_id))
     act.tell(agent=row.agent)
     await session.commit()
     command = DeleteWorkerCommand(request_id=f"{row.id}/delete", worker_id=row.id)
@@ -226,7 +249,7 @@ async def list_worker_events(
     wait_s: Wait = 0,
 ) -> WorkerEventList:
     """What it did, oldest first, with a `seq` above `after`; if there is nothing new, waits for it."""
-    row = await queries.find(session, caller, worker_id)
+    row = await _inside(session, caller, worker_id, Right.SEE)
     await session.commit()
     return WorkerEventList(items=await events.read_or_wait(sessions, hub, row, after, limit, wait_s))
 
@@ -242,11 +265,53 @@ async def read_worker_artifact(
     limit: Annotated[int, Query(ge=4, le=MAX_SLICE)] = MAX_SLICE,
 ) -> ArtifactContent:
     """A slice of a transcript of one of its turns."""
-    row = await queries.find(session, caller, worker_id)
+    row = await _inside(session, caller, worker_id, Right.SEE)
     found = next((one for one in row.transcripts if one["sha256"] == sha256), None)
     if found is None:
         raise not_found("artifact", sha256)
     return await read_slice(artifacts, ArtifactRef.model_validate(found), offset, limit)
+
+
+@router.post("/agent-logins/{agent}/logout", status_code=204)
+async def log_agent_out(
+    act: Annotated[Act, audited("agent.logout")],
+    agent: AgentKind,
+    session: Session,
+    caller: Person,
+    user_id: Annotated[int | None, Query()] = None,
+) -> None:
+    """Whether an agent's own log-in may be removed now: not while an agent worker uses it.
+
+    Its volume is on the platform's machine, and is then removed there.
+    """
+    owner = caller.user_id if user_id is None else user_id
+    act.on(ids.login_volume(owner, agent))
+    if owner != caller.user_id and not caller.sees_all:
+        raise permanent(ErrorCode.NOT_ALLOWED, "Only an administrator may remove the log-in of somebody else.")
+    if using := await queries.using_login(session, owner, agent):
+        raise permanent(
+            ErrorCode.CONFLICT,
+            f"It is used by {', '.join(using[:5])}. End what uses it first: `orchestrator worker delete {using[0]}`.",
+        )
+
+
+async def _start(session: Session, gateway: GatewayDep, run: AgentWorkerRun) -> None:
+    worker_id = str(run.worker_id)
+    try:
+        run_id = await (await gateway.get()).start_worker(run)
+    except Exception:
+        await queries.release(session, worker_id)
+        await session.commit()
+        raise
+    await queries.started(session, worker_id, run_id)
+
+
+async def _inside(session: Session, caller: Caller, worker_id: str, right: Right) -> AgentWorkerRow:
+    """One whose work the caller reads or directs: with a log-in only its owner, whose account it may spend and show."""
+    row = await queries.find(session, caller, worker_id, right)
+    if row.uses_login and row.user_id != caller.user_id:
+        raise permanent(ErrorCode.NOT_ALLOWED, "It uses its owner's log-in: only they may direct it and read its work.")
+    return row
 
 
 async def _to_act_on(session: Session, caller: Caller, worker_id: str) -> AgentWorkerRow:
@@ -254,8 +319,7 @@ async def _to_act_on(session: Session, caller: Caller, worker_id: str) -> AgentW
     return await queries.find(session, caller, worker_id, Right.ACT)
 
 
-async def _of_person(session: Session, caller: Caller, worker_id: str) -> AgentWorkerRow:
-    row = await _to_act_on(session, caller, worker_id)
+def _of_person(row: AgentWorkerRow) -> AgentWorkerRow:
     if row.task_id is not None:
         reason = f"It works for the task {row.task_id}, which gives it its messages. To stop that: "
         raise permanent(ErrorCode.CONFLICT, f"{reason}`orchestrator task cancel {row.task_id}`.")

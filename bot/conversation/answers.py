@@ -118,7 +118,7 @@ async def _submit(api: ChatApi, question_id: str, body: AnswerRequest) -> str:
 def _resolve_choice(question: QuestionDTO, text: str) -> str:
     """The choice that a text names by its value or label; otherwise the text itself."""
     names = {
-        choice: {choice, *(keyboards.choice_label(texts(language), choice) for language in LANGUAGES)}
+        choice: {choice, *(keyboards.label_of(texts(language), question, choice) for language in LANGUAGES)}
         for choice in question.choices
     }
     for normalise in (str.strip, str.lower, _letters_and_digits):

@@ -56,9 +56,10 @@ def for_question(texts: Texts, question: QuestionDTO, root_task: str) -> InlineK
     plan = (question.plan_hash or "")[:_PLAN_PREFIX]
     rows = [
         [_button(label, AnswerData(question=question.id, choice=index, plan=plan))]
-        for index, label in _labels(texts, question.choices).items()
+        for index, label in _labels(texts, question).items()
     ]
-    stop = [] if STOP in question.choices else for_running_task(texts, root_task).inline_keyboard
+    is_offered = STOP in question.choices and not question.is_agents
+    stop = [] if is_offered else for_running_task(texts, root_task).inline_keyboard
     return InlineKeyboardMarkup(inline_keyboard=[*rows, *stop])
 
 
@@ -112,11 +113,12 @@ def for_languages(texts: Texts) -> InlineKeyboardMarkup:
     return _rows([_button(texts.plain(f"language-name-{name}"), LanguageData(language=name)) for name in LANGUAGES])
 
 
-def _labels(texts: Texts, choices: list[str]) -> dict[int, str]:
+def _labels(texts: Texts, question: QuestionDTO) -> dict[int, str]:
     """The label of each choice by its index, without choices that are there already."""
     found: dict[int, str] = {}
+    choices = question.choices
     for index, choice in enumerate(choices):
-        label = choice_label(texts, choice)
+        label = label_of(texts, question, choice)
         if choice in choices[:index]:
             continue
         alike = any(_shortened(label) == _shortened(other) for other in found.values())
@@ -124,8 +126,13 @@ def _labels(texts: Texts, choices: list[str]) -> dict[int, str]:
     return found
 
 
+def label_of(texts: Texts, question: QuestionDTO, choice: str) -> str:
+    """The label of a question's choice: as it is if an agent has offered it, whatever the platform calls its own."""
+    return choice if question.is_agents else choice_label(texts, choice)
+
+
 def choice_label(texts: Texts, choice: str) -> str:
-    """The label of a choice: translated if it is one of the platform's own, or one of its agents."""
+    """The label of a choice of the platform: translated if it is one of its own, or one of its agents."""
     if choice in _AGENTS:
         return texts.plain("label-agent", agent=choice)
     return texts.get(f"choice-{choice}", choice) if choice.isalpha() else choice

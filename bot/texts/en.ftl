@@ -237,7 +237,7 @@ question-unmet = The tests are green, but the running service does not do what w
 
     { $evidence }
 
-    Try again (you may add advice), take it as it is, or stop?
+    Try again (you may add advice), take it as it is, or stop? If you take it, what is said above to be promised earlier is given up.
 question-objections = The tests are green, but the reviewer objects to the change.
     { $review }
 

@@ -18,6 +18,7 @@ from contracts.states import AgentProfile
 from contracts.worker_nouns import (
     AgentWorkerDTO,
     AgentWorkerList,
+    WorkerBudgetRaise,
     WorkerCreate,
     WorkerFile,
     WorkerMessage,
@@ -223,6 +224,25 @@ def stop(worker: WorkerArgument, as_json: AsJson = False) -> None:
         found = await workers.turn_ended(api, wanted)
         out.document(answer)
         out.say(f"Turn {answer.turn} has ended; {wanted} is {found.state.value}.")
+
+    session.run(work, as_json=as_json)
+
+
+@app.command(epilog=EPILOG)
+def budget(
+    worker: WorkerArgument,
+    add: Annotated[float, typer.Option("--add", metavar="USD", help="By so much it may spend more.")],
+    as_json: AsJson = False,
+) -> None:
+    """Let an agent worker spend more on models, when its budget is used up."""
+    wanted = inputs.identifier(worker, "WORKER")
+    body = inputs.build(WorkerBudgetRaise, request_id=new_id(), add_usd=add)
+
+    async def work(api: ApiClient, out: Output) -> None:
+        found = await api.raise_worker_budget(wanted, body)
+        out.document(found)
+        limit = "as much as it likes" if found.limit_usd is None else f"${found.limit_usd:.2f}"
+        out.say(f"{wanted} may spend {limit}; ${found.spent_usd:.2f} are spent.")
 
     session.run(work, as_json=as_json)
 

@@ -80,7 +80,8 @@ class BoundedFailureConverter(DefaultFailureConverterWithEncodedAttributes):
 
     def from_failure(self, failure: Failure, payload_converter: PayloadConverter) -> BaseException:
         """The exception; a failure that is not authentic, or has parts that are not, says only that."""
-        return super().from_failure(_without_forgeries(failure, payload_converter), payload_converter)
+        honest = _without_forgeries(_without_the_servers_words(failure), payload_converter)
+        return super().from_failure(honest, payload_converter)
 
 
 class FileFailureConverter(BoundedFailureConverter):
@@ -120,6 +121,20 @@ def _in_clean_words(exception: BaseException) -> ApplicationError:
         type=known.type if known else type(exception).__name__,
         non_retryable=known is not None and known.non_retryable,
     )
+
+
+def _without_the_servers_words(failure: Failure) -> Failure:
+    """A cancel that meets an activity which nobody works on is confirmed by the server, with a word of its own.
+
+    A cancel says as much without its details, so whoever forges some gains nothing.
+    """
+    details = failure.canceled_failure_info.details.payloads
+    if all(refusal_in(payload) is None for payload in details):
+        return failure
+    bare = Failure()
+    bare.CopyFrom(failure)
+    bare.canceled_failure_info.ClearField("details")
+    return bare
 
 
 def _without_forgeries(failure: Failure, payload_converter: PayloadConverter) -> Failure:

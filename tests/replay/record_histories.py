@@ -48,6 +48,7 @@ GOLDEN: dict[str, tuple[str, ...]] = {
     ),
     WorkflowName.AGENT_WORKER: (
         "happy", "repair", "question", "cancel-turn", "steered-and-asked-to-end", "stopped-then-idle", "branch-moved",
+        "given-up-turn",
     ),
     WorkflowName.MAINTENANCE: ("continued-as-new", "cancelled"),
     WorkflowName.HOUSEKEEPING: ("happy",),
@@ -56,7 +57,7 @@ GOLDEN: dict[str, tuple[str, ...]] = {
 
 A name comes from the task of a scenario. When a patch gives the scenario's task a new name, the old one stays here:
 runs that an older build has begun look like that. The `refused-` ones, `begun-again`, the last four of engineering and
-the last three of agent workers are from `tests/workflow`: a platform sends nothing that its API refuses, begins nothing
+the last four of agent workers are from `tests/workflow`: a platform sends nothing that its API refuses, begins nothing
 again that has ended, and meets neither a vendor's limits nor a reviewer; what a person does in the middle of a turn
 needs a turn that waits.
 """

@@ -1,11 +1,14 @@
 """Done means that the wish was met, as somebody else than the agent has seen it."""
 
+import pytest
+
 from contracts import ids
 from contracts.agent_workers import TurnOutcome
 from contracts.criteria import Criterion
 from contracts.departments import EngineeringMessage, EngineeringResult
 from contracts.states import CriterionState, QuestionKind, TaskState
 from contracts.steps import PublishResult
+from tests.support.eventually import eventually
 from tests.support.patience import within
 from tests.support.workflows.fakes import sha
 from tests.support.workflows.workflow_world import World
@@ -82,6 +85,29 @@ async def test_the_same_miss_twice_asks_a_person_who_may_take_it_as_it_is(world:
     assert [one.criterion.words for one in world.platform.kept.values()] == [THING], "what is missing is no promise"
 
 
+async def test_an_agent_that_offers_accept_does_not_have_a_commit_published_that_nobody_has_tested(
+    world: World,
+) -> None:
+    world.acceptance.misses = [{"passwords"}]
+    world.planner.clauses = [THING, DENIAL]
+    offers = TurnOutcome(
+        status="question",
+        turn=2,
+        question="Shall visitors accept cookies?",
+        choices=["accept", "decline"],
+        commit=sha("untested"),
+    )
+    world.runtime.scripts = [TurnOutcome(status="done", turn=1), offers]
+    message = asking(world)
+    started = await world.gateway.start_engineering(message)
+    await world.answer(started.workflow_id, await world.question(message.task_id), "accept")
+    result = EngineeringResult.model_validate(await world.handle(started.workflow_id).result())
+    assert "cookies" in world.runtime.turns[2].message
+    assert [one.commit for one in world.forge.published] == [result.commit_sha]
+    assert result.commit_sha in world.tester.verified
+    assert states(result)[DENIAL] == "met"
+
+
 async def test_a_person_may_advise_and_the_work_goes_on(world: World) -> None:
     world.acceptance.misses = [{"passwords"}, {"passwords"}]
     world.planner.clauses = [THING, DENIAL]
@@ -122,6 +148,30 @@ async def test_what_was_promised_stays_true_or_the_change_is_refused_by_name(wor
     assert [len(one.checks) for one in world.acceptance.accepted] == [2, 3, 3]
     assert first.commit_sha != result.commit_sha
     assert states(result) == {"Add stars": "met"}
+
+
+async def test_a_promise_that_no_run_has_room_for_is_told_and_not_dropped(world: World) -> None:
+    """A run has at most 50 criteria, those of the wish among them."""
+    world.planner.clauses = [f"clause {'x' * number}" for number in range(1, 50)]
+    await done(world, asking(world, spec={"name": "notes", "description": ". ".join(world.planner.clauses)}))
+    assert len(world.platform.kept) == 49
+    world.planner.clauses = ["Add stars", "Add moons", "Add suns"]
+    result = await done(world, asking(world, spec={"name": "notes", "description": "Add stars. Add moons. Add suns"}))
+    assert len(world.acceptance.accepted[-1].checks) == 50
+    (told,) = [one for one in result.criteria if one.state is CriterionState.NOT_CHECKABLE]
+    assert told.sentence == "Not checked of what was promised earlier: 2 promises."
+    assert told.proof is not None
+    assert f"clause {'x' * 49}" in told.proof.text
+    assert f"clause {'x' * 48}" in told.proof.text
+    assert told.sentence in world.forge.published[-1].summary
+    assert len(world.platform.kept) == 52, "it stays promised"
+
+
+async def test_a_project_without_room_for_more_promises_is_published_and_the_result_says_so(world: World) -> None:
+    world.planner.clauses, world.platform.not_kept = [THING, DENIAL], ["It has stars"]
+    result = await done(world, asking(world))
+    assert result.summary is not None
+    assert "Later changes are not checked for this: It has stars" in result.summary
 
 
 async def test_a_wish_may_take_back_what_was_promised(world: World) -> None:
@@ -191,3 +241,48 @@ async def test_a_commit_that_is_behind_main_is_judged_by_what_was_promised_once_
     await done(world, message)
     judged = [(one.commit, len(one.checks)) for one in world.acceptance.accepted[-2:]]
     assert judged == [(old, 1), (new, 2)]
+
+
+async def _taken_and_moved(world: World, then: set[str]) -> tuple[EngineeringMessage, str, str]:
+    """A second task whose miss a person takes as it is; main has moved meanwhile, and what it is brought onto misses
+    `then`. Returns its message, the id of its workflow and of its question."""
+    world.planner.clauses = [THING]
+    await done(world, asking(world, spec={"name": "notes", "description": THING}))
+    world.planner.clauses = [DENIAL]
+    world.acceptance.misses = [{"passwords"}, {"passwords"}, then]
+    world.forge.publish_results = [PublishResult(status="rebased", commit=sha("rebased"))]
+    message = asking(world, spec={"name": "notes", "description": DENIAL}, max_rounds=5)
+    started = await world.gateway.start_engineering(message)
+    question = await world.question(message.task_id)
+    await world.answer(started.workflow_id, question, "accept")
+    return message, started.workflow_id, question
+
+
+async def test_what_was_taken_as_it_is_holds_for_the_same_miss_on_a_main_that_has_moved(world: World) -> None:
+    _, workflow_id, _ = await _taken_and_moved(world, {"passwords"})
+    result = EngineeringResult.model_validate(await world.handle(workflow_id).result())
+    assert (result.commit_sha, states(result)) == (sha("rebased"), {DENIAL: "not_met"})
+    assert [one.criterion.words for one in world.platform.kept.values()] == [THING]
+    assert "Taken as it is by a person" in world.forge.published[-1].summary
+
+
+@pytest.mark.parametrize("answer", ["retry", "accept"])
+async def test_what_is_missed_only_on_a_main_that_has_moved_is_asked_about_and_stays_promised_until_then(
+    world: World, answer: str
+) -> None:
+    message, workflow_id, before = await _taken_and_moved(world, {"passwords", "notes-service"})
+    asked = await eventually(
+        lambda: next(
+            (p.question for p in world.platform.of(message.task_id) if p.question and p.question.id != before), None
+        )
+    )
+    assert f"Promised earlier: It has: {THING}" in asked.text
+    assert "gives up what is said above to be promised earlier" in asked.text
+    published = len(world.forge.published)
+    assert [one.criterion.words for one in world.platform.kept.values()] == [THING]
+    await world.answer(workflow_id, asked.id, answer)
+    result = EngineeringResult.model_validate(await world.handle(workflow_id).result())
+    assert len(world.forge.published) == published + 1
+    kept = [one.criterion.words for one in world.platform.kept.values()]
+    assert kept == ([THING, DENIAL] if answer == "retry" else [])
+    assert result.commit_sha == (sha("rebased") if answer == "accept" else world.forge.published[-1].commit)

@@ -174,6 +174,28 @@ async def test_what_waits_for_a_person_is_found_by_its_stage_until_it_is_answere
     await result_of(world, started.workflow_id)
 
 
+@pytest.mark.parametrize("word", ["stop", "Cancel", "accept"])
+async def test_what_an_agent_has_offered_is_said_to_the_agent_whatever_the_word(world: World, word: str) -> None:
+    asked = "What does the button do?"
+    world.runtime.scripts = [TurnOutcome(status="question", turn=1, question=asked, choices=[word, "save"])]
+    message = world.engineering()
+    started = await world.gateway.start_engineering(message)
+    await world.answer(started.workflow_id, await world.question(message.task_id), word.lower())
+    result = await result_of(world, started.workflow_id)
+    assert f"## Answer from the person\n{word.lower()}" in world.runtime.turns[1].message
+    assert world.tester.verified == [result.commit_sha]
+
+
+async def test_stop_ends_the_work_if_the_agent_has_not_offered_it(world: World) -> None:
+    world.runtime.scripts = [TurnOutcome(status="question", turn=1, question="Which fields?", choices=["title"])]
+    message = world.engineering()
+    started = await world.gateway.start_engineering(message)
+    await world.answer(started.workflow_id, await world.question(message.task_id), "stop")
+    with pytest.raises(WorkflowFailureError):
+        await world.handle(started.workflow_id).result()
+    assert len(world.runtime.turns) == 1
+
+
 async def test_an_agents_question_reaches_its_owner_and_only_the_first_valid_answer_counts(world: World) -> None:
     world.runtime.scripts = [TurnOutcome(status="question", turn=1, question="Which fields?", choices=["title"])]
     message = world.engineering()

@@ -39,6 +39,7 @@ class WorkerRecord:
             "agent": run.config.agent,
             "repository": context.get("repository") or None,
             "branch": context.get("branch") or None,
+            "uses_login": run.login_volume is not None,
         }
         self._sequence = Sequence()
         self._outbox: asyncio.Queue[AgentWorkerProjection] = asyncio.Queue()

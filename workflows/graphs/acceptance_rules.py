@@ -7,15 +7,19 @@ from typing import Any
 from contracts.base import MAX_TEXT
 from contracts.costs import CostEstimate
 from contracts.criteria import Criterion
-from contracts.errors import bounded
+from contracts.deviations import MAX_MISSED, TakenAsIs
+from contracts.errors import bounded, bounded_list
 from contracts.parts import PartOf
+from contracts.planning import PROMISED
 from contracts.questions import OwnQuestion, QuestionWording
-from contracts.states import AcceptanceMode, PlanApproval
+from contracts.states import AcceptanceMode, CriterionState, PlanApproval
 from contracts.wording import counted, dollars
-from workflows import rules
+from workflows import patches, rules
 
 State = Mapping[str, Any]
 
+_MOST_UNMET = 1_200
+"""Bytes of what is missed in a question."""
 _MOST_SHOWN = 3_000
 """Characters of a plan in a question: it must fit into a message of a chat."""
 
@@ -38,9 +42,12 @@ def is_checked(state: State) -> bool:
 
 
 def after_acceptance(state: State) -> str:
-    """publish, another round, or a person: after the last round, or for the same miss twice."""
-    if state.get("accepted") or state.get("taken_as_is") or state.get("acceptance") != AcceptanceMode.BINDING:
+    """publish, another round, or a person: after the last round, for the same miss twice, or because what a person took
+    as it is misses something else now."""
+    if state.get("accepted") or state.get("acceptance") != AcceptanceMode.BINDING:
         return "publish"
+    if state.get("taken_as_is"):
+        return "ask" if _misses_more(state) and patches.taken_is_what_was_seen() else "publish"
     same = bool(state.get("unmet_fingerprint")) and state.get("unmet_fingerprint") == state.get(
         "last_unmet_fingerprint"
     )
@@ -53,6 +60,37 @@ def is_missed(state: State) -> bool:
     """Whether the last thing that was found out is that the running service misses the wish, and that this counts."""
     found = state.get("unmet") and not state.get("accepted") and state.get("publish_status") != "conflict"
     return bool(found) and state.get("acceptance") == AcceptanceMode.BINDING
+
+
+def may_be_taken(state: State) -> bool:
+    """Whether a person may take this commit as it is: its own checks are green, and only the wish is missed."""
+    is_green = state.get("tested") and state.get("passed") and state.get("turn_status", "done") == "done"
+    return bool(is_green) and is_missed(state)
+
+
+def taken(state: State) -> dict[str, Any]:
+    """What somebody knows who takes the work as it is. A promise that the question had no room for stays one."""
+    told = set(_told_unmet(state))
+    broken = zip(state.get("broken", []), state.get("broken_sentences", []), strict=False)
+    knows = TakenAsIs(
+        commit=str(state.get("commit") or ""),
+        missed=_missed(state)[:MAX_MISSED],
+        sentences=list(state.get("unmet", [])),
+        gives_up=[name for name, sentence in broken if sentence in told],
+    )
+    return knows.model_dump(mode="json")
+
+
+def _misses_more(state: State) -> bool:
+    known = state.get("taken")
+    return not known or not TakenAsIs.model_validate(known).covers(str(state.get("commit")), _missed(state))
+
+
+def _missed(state: State) -> list[str]:
+    """Criteria of the task by their ids; what was promised earlier by its check, whose id is the same in each run."""
+    judged = [Criterion.model_validate(one) for one in state.get("judged", [])]
+    own = [one.id for one in judged if one.state is CriterionState.NOT_MET and not one.id.startswith(PROMISED)]
+    return [*own, *state.get("broken", [])]
 
 
 def first_prompt(state: State) -> str:
@@ -140,14 +178,22 @@ def question(state: State) -> tuple[str, list[str], QuestionWording | None]:
     return _unmet(state) if is_missed(state) else rules.engineering_question(dict(state))
 
 
+def _told_unmet(state: State) -> list[str]:
+    """What a question has room for, whole sentences; what was promised earlier first."""
+    return bounded_list(state.get("unmet", []), size=_MOST_UNMET)
+
+
 def _unmet(state: State) -> tuple[str, list[str], QuestionWording]:
-    unmet = bounded("\n".join(f"- {one}" for one in state.get("unmet", [])), 1_200)
+    told = _told_unmet(state)
+    more = len(state.get("unmet", [])) - len(told)
+    unmet = "\n".join([*(f"- {one}" for one in told), *([f"- and {more} more"] if more else [])])
     evidence = bounded(str(state.get("evidence", "")), 1_500)
     rounds = int(state.get("round") or 0)
     text = (
         f"The tests are green, but the running service does not do what was asked for, after "
         f"{counted(rounds, 'round')}:\n\n{unmet}\n\n{evidence}\n\n"
-        f"Try again (you may add advice), take it as it is ({rules.AS_IS}), or stop?"
+        f"Try again (you may add advice), take it as it is ({rules.AS_IS}), or stop? "
+        "Whoever takes it as it is gives up what is said above to be promised earlier."
     )
     fields = {"unmet": unmet, "evidence": evidence, "rounds": str(rounds)}
     choices = [rules.RETRY, rules.AS_IS, rules.STOP]

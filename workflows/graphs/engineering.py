@@ -8,6 +8,7 @@ synchronous router would need a thread, which workflow code has not. What is in 
 asks for no acceptance or no review, as those of older builds do.
 """
 
+from collections.abc import Sequence
 from typing import cast
 
 from langgraph.graph import END, START
@@ -66,10 +67,20 @@ async def ask(state: EngineeringState) -> EngineeringState:
         "last_fingerprint": None,
         "unmet_fingerprint": None,
         "publish_status": "",
-        "taken_as_is": rules.AS_IS in choices and answer.strip().lower() == rules.AS_IS,
         "then": "",
+        **_verdict(state, choices, answer),
         **cast(EngineeringState, review_rules.after_answer(state, answer) if about_review else {}),
     }
+
+
+def _verdict(state: EngineeringState, choices: Sequence[str], answer: str) -> EngineeringState:
+    """Whether a person takes the work as it is, or ends it. What an agent has offered is said to the agent."""
+    as_is = rules.AS_IS in choices and answer.strip().lower() == rules.AS_IS
+    stops, offered = rules.is_stop(answer), rules.is_agents_choice(state, answer)
+    if offered and (as_is or stops) and patches.agents_choices_are_its_own():
+        return {"taken_as_is": False, "stops": False}
+    takes = as_is and (offered or acceptance_rules.may_be_taken(state))
+    return {"taken_as_is": takes, "taken": acceptance_rules.taken(state) if takes else {}, "stops": stops}
 
 
 async def park(state: EngineeringState) -> EngineeringState:
@@ -130,7 +141,7 @@ async def after_answer(state: EngineeringState) -> str:
         return "publish"
     if state.get("then"):
         return state["then"]
-    return "end" if rules.is_stop(state.get("answer", "")) else await before_turn(state)
+    return "end" if state.get("stops") else await before_turn(state)
 
 
 async def after_approval(state: EngineeringState) -> str:

@@ -11,7 +11,7 @@ from temporalio import workflow
 with workflow.unsafe.imports_passed_through():
     from activities.agent import AgentActivities
     from contracts import limit_answers as answers
-    from contracts.departments import EngineeringMessage
+    from contracts.departments import DeliveryMessage, EngineeringMessage
     from contracts.models import ModelLimit, RaiseModelBudget
     from contracts.questions import AnswerCommand
     from contracts.states import AgentKind, QuestionKind
@@ -46,7 +46,7 @@ _TROUBLE = {"rate": "is overloaded", "window": "was at its limit"}
 class Parking:
     """Decides for one task. It remembers what was tried since the last turn that went well."""
 
-    def __init__(self, message: EngineeringMessage, ledger: Ledger) -> None:
+    def __init__(self, message: EngineeringMessage | DeliveryMessage, ledger: Ledger) -> None:
         self._message = message
         self._ledger: Ledger = ledger
         self._agent = message.agent

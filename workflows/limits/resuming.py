@@ -50,18 +50,26 @@ class Stop(NamedTuple):
 
 def acceptance_stop(message: EngineeringMessage, state: Mapping[str, Any], name: str, commit: str) -> AcceptanceStop:
     """Enough of who plans and writes checks now, and of what is checked, to stop it. `name` is the project's."""
-    task, project = message.task_id, message.project_id
-    agent, attempt = AgentKind(state.get("judge") or message.agent), int(state.get("judging") or 0)
     return AcceptanceStop(
         request=AcceptanceRequest(
-            task_id=task,
-            project_id=project,
+            task_id=message.task_id,
+            project_id=message.project_id,
             project_name=name,
             repository=message.repository or "",
             commit=commit,
             criteria=[],
         ),
-        judge=Judge(task_id=task, project_id=project, agent=agent, attempt=attempt),
+        judge=planner_of(message, state),
+    )
+
+
+def planner_of(message: EngineeringMessage, state: Mapping[str, Any]) -> Judge:
+    """Enough of who plans and writes checks now to stop it."""
+    return Judge(
+        task_id=message.task_id,
+        project_id=message.project_id,
+        agent=AgentKind(state.get("judge") or message.agent),
+        attempt=int(state.get("judging") or 0),
     )
 
 

@@ -7,6 +7,7 @@ from contracts.departments import DeliveryMessage, EngineeringMessage
 from contracts.parts import TaskPart, title_of
 from contracts.planning import Judge, PartsRequest
 from contracts.states import TaskKind
+from workflows.limits.resuming import Resumption
 from workflows.parts import wording
 from workflows.parts.board import Board
 
@@ -21,6 +22,12 @@ def parts(message: DeliveryMessage) -> PartsRequest:
         timeout_s=message.turn_timeout_s,
     )
     return PartsRequest(judge=judge, spec=message.spec)
+
+
+def parts_again(request: PartsRequest, resumption: Resumption) -> PartsRequest:
+    """The same after a limit: with turns of its own, and by whom a person or a setting has named."""
+    who = {"agent": resumption.agent, "model": resumption.model, "attempt": request.judge.attempt + 1}
+    return request.model_copy(update={"judge": request.judge.model_copy(update=who)})
 
 
 def engineering(message: DeliveryMessage) -> EngineeringMessage:

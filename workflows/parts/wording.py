@@ -1,18 +1,17 @@
-"""What a part of a wish is told, and what its results say together: pure."""
+"""What a part of a wish builds, and what the results of all say together: pure."""
 
-import re
 from collections.abc import Sequence
 
+from contracts import ids
 from contracts.base import MAX_TEXT
-from contracts.criteria import MAX_CRITERIA, Criterion
+from contracts.criteria import Criterion, fitting
 from contracts.departments import EngineeringResult
 from contracts.errors import bounded
 from contracts.modules_of_wish import modules_of
-from contracts.parts import PartOf, WorkPart
+from contracts.parts import WorkPart
 from contracts.project_spec import ProjectSpec
-from contracts.states import CriterionState, Module
+from contracts.states import Module
 
-_DIRECTIVE = re.compile(r"\[[a-z]+:[^\]\n]*\]")
 _MOST_FILES, _MOST_SCREENSHOTS = 500, 20
 
 
@@ -24,15 +23,6 @@ def spec_of(whole: ProjectSpec, parts: Sequence[WorkPart], part: WorkPart) -> Pr
     if Module.WEB in modules and Module.BACKEND not in modules:
         modules.append(Module.BACKEND)
     return whole.model_copy(update={"description": part.words, "modules": modules or whole.modules})
-
-
-def context(part: PartOf) -> str:
-    """For TASK.md: which part this is, and what the others are. Directives of others are not told."""
-    lines = "\n".join(f"- {_DIRECTIVE.sub('', line)}" for line in part.plan)
-    return (
-        f"## A part of a larger wish\nThis is part {part.number} of {part.total}. Build only this part; what is done "
-        f"is in the repository already, the others come later.\n\n{lines}\n"
-    )
 
 
 def together(request_id: str, results: Sequence[tuple[int, EngineeringResult]]) -> EngineeringResult:
@@ -55,13 +45,11 @@ def together(request_id: str, results: Sequence[tuple[int, EngineeringResult]]) 
 def criteria(results: Sequence[tuple[int, EngineeringResult]]) -> list[Criterion]:
     """Those of all parts, each with an id of its own: parts name theirs alike."""
     found = [
-        criterion.model_copy(update={"id": f"{number}-{criterion.id}"[:100]})
+        criterion.model_copy(update={"id": ids.fitting(f"{number}-{criterion.id}")})
         for number, one in sorted(results, key=_number)
         for criterion in one.criteria
     ]
-    if len(found) > MAX_CRITERIA:
-        found.sort(key=lambda one: one.state is CriterionState.MET)  # what is not there is shown in any case
-    return found[:MAX_CRITERIA]
+    return fitting(found)
 
 
 def _number(result: tuple[int, EngineeringResult]) -> int:

@@ -13,6 +13,8 @@ model_provider = "orchestrator"
 approval_policy = "never"
 sandbox_mode = "danger-full-access"
 check_for_update_on_startup = false
+# OpenAI would search for it, outside of what the container may reach: the proxy refuses that.
+web_search = "disabled"
 
 [analytics]
 enabled = false

@@ -26,7 +26,8 @@ MAX_OUTCOME_BYTES = 256 * 1024
 _MAX_SUMMARY = 20_000
 _HIDDEN = "[hidden]"
 _MAX_DOCUMENT = 200_000
-_TOKEN = re.compile(rb"omt-[A-Za-z0-9_-]{16,}")
+_TOKEN = re.compile(r"omt-[A-Za-z0-9_-]{8,}")
+"""The token of a turn, by its form: not everybody who reads what it left knows it. Half of one is one, too."""
 _MAX_CHOICES = 10
 _MAX_SENTENCE, _MAX_WORDS = 200, 500
 FRESH = "-fresh"
@@ -85,20 +86,23 @@ def parsed_claim(content: bytes | None) -> ClaimedOutcome | None:
 def shared_transcript(request: TurnRequest, content: bytes, token: str | None = None) -> bytes:
     """The whole output of a turn without the values of its secret variables, and its token."""
     secrets = [*secrets_of(request), *([token] if token else [])]
-    if not secrets:
-        return content
     # The agent may have written anything; what is not text stays as it is.
     text = content.decode("utf-8", "surrogateescape")
-    return redaction.redacted(text, secrets, _HIDDEN).encode("utf-8", "surrogateescape")
+    return _hidden(text, secrets).encode("utf-8", "surrogateescape")
+
+
+def shown_of(request: TurnRequest, reader: StreamReader, line: bytes, token: str | None = None) -> list[str]:
+    """What people see of a line. Redacted before the reader cuts anything, and after it has undone the quoting."""
+    hidden = [*secrets_of(request), *([token] if token else [])]
+    return [redacted(text, hidden) for text in reader.feed(shared_transcript(request, line, token))]
 
 
 def said_by_stopped(request: TurnRequest, reader: StreamReader, content: bytes) -> tuple[str | None, bytes]:
     """The session of a turn that came to no end of its own, and its output as it may be kept."""
-    for line in content.splitlines():
+    kept = shared_transcript(request, content)
+    for line in kept.splitlines():
         reader.feed(line)
     session_id = reader.report.session_id
-    # Nobody here knows the turn's token any more; it has ended with the turn, and is hidden by its form.
-    kept = shared_transcript(request, _TOKEN.sub(_HIDDEN.encode(), content))
     return readable(session_id) if session_id else None, kept
 
 
@@ -117,9 +121,9 @@ def refused_outcome(request: TurnRequest, limit: ModelLimit) -> TurnOutcome:
     )  # fmt: skip
 
 
-def facts_of(report: AgentReport, hidden: list[str]) -> dict[str, str | float]:
+def facts_of(request: TurnRequest, report: AgentReport) -> dict[str, str | float]:
     """What a heartbeat shows of a running turn."""
-    session = {"session": redacted(report.session_id, hidden)} if report.session_id else {}
+    session = {"session": redacted(report.session_id, secrets_of(request))} if report.session_id else {}
     cost = {"cost_usd": report.cost_usd} if report.cost_usd is not None else {}
     return {**session, **cost}
 
@@ -163,8 +167,8 @@ def outcome_of(
         summary=bounded(redacted(summary, hidden), _MAX_SUMMARY),
         question=bounded(redacted(question, hidden), _MAX_SUMMARY) if question else None,
         choices=[said[:200] for choice in choices if (said := redacted(choice, hidden)).strip()][:_MAX_CHOICES],
-        files_changed=bounded_list(readable(name[:500]) for name in claim.files) if claim is not None else [],
-        session_id=readable(report.session_id) if report.session_id else None,
+        files_changed=bounded_list(redacted(name, hidden)[:500] for name in claim.files) if claim is not None else [],
+        session_id=redacted(report.session_id, hidden) if report.session_id else None,
         fresh_context=fresh,
         transcript=transcript,
         cost_usd=report.cost_usd,
@@ -247,4 +251,8 @@ def secrets_of(request: TurnRequest) -> list[str]:
 
 
 def redacted(text: str, hidden: list[str]) -> str:
-    return like(readable(redaction.redacted(text, hidden, _HIDDEN)), text)
+    return like(readable(_hidden(text, hidden)), text)
+
+
+def _hidden(text: str, secrets: list[str]) -> str:
+    return _TOKEN.sub(_HIDDEN, redaction.redacted(text, secrets, _HIDDEN))

@@ -22,11 +22,10 @@ from activities.adapters.agents.outcome import (
     parsed_claim,
     prompt_of,
     raise_unless_ended,
-    redacted,
     refused_outcome,
     said_by_stopped,
-    secrets_of,
     shared_transcript,
+    shown_of,
     unknown_agent,
     variables_of,
 )
@@ -59,6 +58,12 @@ from contracts.worker_steps import TurnControl, TurnLeft
 AGENTS_NETWORK = "orchestrator-agents"
 """Of gateways and of the installation of packages: neither runs code of an agent or a project."""
 _WITHOUT_ENVIRONMENT = "You work without the environment that the project declares, because it could not be set up:"
+_WITHOUT_PACKAGES = (
+    "This container has no network of its own. If the project's packages are not here and cannot be installed, run "
+    "what works without them, and say what you could not run: the platform runs `make check test` on what you commit, "
+    "and tells you what it has found."
+)
+"""Only tests have the packages of a project's requirements; agents have what its environment declares."""
 _MAX_TRANSCRIPT = 64 * 1024 * 1024
 
 
@@ -199,11 +204,10 @@ class DockerAgentRuntime:
         follow.facts["container"] = name
         await beating(follow, self._begin(request, name, told))
         token = told.model.token if told.model is not None else None
-        hidden = [*secrets_of(request), *([token] if token else [])]
 
         def shown(line: bytes) -> list[str]:
-            texts = [redacted(text, hidden) for text in reader.feed(line)]
-            follow.facts.update(facts_of(reader.report, hidden))
+            texts = shown_of(request, reader, line, token)
+            follow.facts.update(facts_of(request, reader.report))
             return texts
 
         async with self._runs.output(name) as output:
@@ -231,6 +235,8 @@ class DockerAgentRuntime:
         image = await self._image(request)
         if not image.reaches_out:
             request = request.model_copy(update={"egress_hosts": []})
+        if request.agent is not AgentKind.SCRIPTED and told.session_id is None:
+            told = replace(told, prompt=f"{told.prompt}\n\n{_WITHOUT_PACKAGES}")
         if image.problem is not None:
             told = replace(told, prompt=f"{_WITHOUT_ENVIRONMENT}\n{image.problem}\n\n{told.prompt}")
         if request.egress_hosts:

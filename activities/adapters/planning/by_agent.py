@@ -25,6 +25,8 @@ from contracts.states import AgentKind
 from contracts.wish_words import cut_at_a_word
 
 _MOST_FILE = 100_000
+_MARK = 8
+"""Characters before the id of a check that say whose it is."""
 _NO_CHECK = "No check was written for this."
 
 _PLAN = (
@@ -124,7 +126,7 @@ class AgentCheckWriter:
         best: tuple[list[AcceptanceCheck], dict[str, str]] = ([], {})
         for turn in range(1, MAX_TURNS + 1):
             document = await self.turns.document(request.judge, "check-writer", turn, prompt, files, follow)
-            read = read_checks(document or "[]", request.spec.acceptance)
+            read = read_checks(document or "[]", request.spec.acceptance, 100 - _MARK - 1)
             if len(read.checks) >= len(best[0]):
                 best = read.checks, _reasons(document)
             if not read.faults:
@@ -170,8 +172,8 @@ def _reasons(document: str) -> dict[str, str]:
 
 
 def _renamed(check: AcceptanceCheck, task_id: str) -> AcceptanceCheck:
-    mark = hashlib.sha256(task_id.encode()).hexdigest()[:8]
-    return check.model_copy(update={"id": f"{mark}-{check.id}"[:100]})
+    mark = hashlib.sha256(task_id.encode()).hexdigest()[:_MARK]
+    return check.model_copy(update={"id": f"{mark}-{check.id}"})
 
 
 def _json(value: object) -> str:

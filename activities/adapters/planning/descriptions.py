@@ -49,6 +49,6 @@ def _answer(report: bytes) -> str:
     """The answer of the first step of the first check; empty for what is no report."""
     try:
         found: Any = json.loads(report)["checks"][0]["steps"][0]["answer"]
-    except (ValueError, LookupError, TypeError):
+    except (ValueError, LookupError, TypeError, RecursionError):
         return ""
     return found if isinstance(found, str) and len(found) <= MAX_API_DESCRIPTION else ""

@@ -82,11 +82,12 @@ class JudgingTurns:
             await self.workspaces.write_file(WorkspaceFile(worker_id=worker_id, path=path, content=content))
 
     async def stop(self, judge: Judge, role: ModelRole, turns: int) -> None:
-        """Stop whichever of its turns runs; none does when this returns."""
+        """Stop whichever of its turns runs, and remove the folder; nothing is left when this returns. Repeatable."""
         for turn in range(1, turns + 1):
             request = _request(judge, role, turn, "stop")
             await self.runtime.stop_turn(request)
             await end_token(self.platform, request.worker_id, request.turn)
+        await self.close(judge, role)
 
     async def close(self, judge: Judge, role: ModelRole) -> None:
         """Remove the folder; repeatable."""

@@ -4,12 +4,21 @@ It comes from the service that is judged: whatever is not as expected counts as 
 """
 
 import json
+import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from contracts.planning import MAX_API_DESCRIPTION
+
 _MOST_HOPS = 20
+_MOST_DEPTH = 100
+_LONGEST_PATH = 500
+_ASKED_FOR = re.compile(r"/[^\s#{}\x00-\x1f]*")
+"""Paths that a check can ask for. One with a parameter is no place where things are created."""
+_HALF = re.compile("[\ud800-\udfff]")
+"""Half of a character, which UTF-8 cannot write."""
 Schema = Mapping[str, Any]
 
 
@@ -28,12 +37,15 @@ class ApiDescription:
 
     @classmethod
     def read(cls, text: str) -> "ApiDescription | None":
-        """None for what is no description."""
+        """None for what is no description: not JSON, of a depth that no API has, or too long once written anew."""
         try:
             document = json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             return None
-        return cls(document) if isinstance(document, dict) and _members(document, "paths") else None
+        if not _members(document, "paths") or not _is_plain(document):
+            return None
+        found = cls(document)
+        return found if len(found.text()) <= MAX_API_DESCRIPTION else None
 
     def text(self) -> str:
         """As JSON, without what differs between two runs of one service, such as the release: the same API is the same
@@ -52,12 +64,13 @@ class ApiDescription:
 
     def _creating(self) -> Iterator[str]:
         for path, operations in _members(self.document, "paths").items():
-            if isinstance(operations, dict) and "post" in operations and "{" not in path:
+            asked = _ASKED_FOR.fullmatch(path) and len(path) <= _LONGEST_PATH
+            if asked and isinstance(operations, dict) and "post" in operations:
                 yield path.rstrip("/") or "/"
 
     def _collection(self, path: str) -> Collection:
         paths = _members(self.document, "paths")
-        operation = _members(paths.get(path) or paths.get(f"{path}/") or {}, "post")
+        operation = _members(paths.get(path), "post") or _members(paths.get(f"{path}/"), "post")
         content = _members(self._resolved(_members(operation, "requestBody")), "content")
         schema = self._resolved(_members(_members(content, "application/json"), "schema"))
         properties = {name: self._value(one) for name, one in _members(schema, "properties").items()}
@@ -87,9 +100,35 @@ class ApiDescription:
         return {}
 
 
-def _members(value: Schema, name: str) -> Schema:
-    found = value.get(name)
+def _members(value: object, name: str) -> Schema:
+    found = value.get(name) if isinstance(value, dict) else None
     return found if isinstance(found, dict) else {}
+
+
+def _is_plain(document: object) -> bool:
+    """Whether it can be written as JSON in UTF-8 again, without nesting deeper than _MOST_DEPTH."""
+    level: list[object] = [document]
+    for _ in range(_MOST_DEPTH):
+        if not all(map(_can_be_written, level)):
+            return False
+        level = [one for value in level for one in _inside(value)]
+        if not level:
+            return True
+    return False
+
+
+def _can_be_written(value: object) -> bool:
+    if isinstance(value, float):
+        return math.isfinite(value)
+    return not isinstance(value, str) or value.isascii() or not _HALF.search(value)
+
+
+def _inside(value: object) -> Iterator[object]:
+    if isinstance(value, dict):
+        yield from value
+        yield from value.values()
+    elif isinstance(value, list):
+        yield from value
 
 
 def _plain(name: str) -> str:

@@ -9,6 +9,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic import ValidationError
+
 from activities.adapters.agents.scripted.reading.nouns import plural
 from activities.adapters.agents.scripted.reading.wish import Change, Entity, Field, Wish
 from activities.adapters.planning import check_names, samples
@@ -17,6 +19,7 @@ from activities.adapters.planning.understanding import understood
 from activities.ports import Follow
 from contracts.acceptance import (
     MAX_CHECKS,
+    MAX_CHECKS_BYTES,
     AcceptanceCheck,
     BotExpectation,
     BotStep,
@@ -27,6 +30,7 @@ from contracts.acceptance import (
     PageAction,
     PageExpectation,
     PageStep,
+    size_of,
 )
 from contracts.criteria import Criterion
 from contracts.planning import CheckWriting, Judge, WrittenChecks
@@ -34,6 +38,8 @@ from contracts.states import Module
 
 NO_CHECK = "Without a model no check can be written for these words."
 NO_DESCRIPTION = "The running service does not describe its API, so no check could be written."
+TOO_MANY = "More checks would be needed than can be run."
+UNUSABLE = "What the running service says of its API cannot be sent to it, so no check could be written."
 _NOTHING: dict[str, Any] = {"paths": {}}
 _NO_FIELD = re.compile(r"There is no field (.+)\.")
 _MOST_EXPECTED = 500
@@ -54,16 +60,33 @@ class ScriptCheckWriter:
             return WrittenChecks(needs_description=True)
         api = ApiDescription(_NOTHING) if given is None else ApiDescription.read(given)
         found: dict[str, AcceptanceCheck] = {}
-        for words, name, title, steps in _Writer(wish, api, set(request.spec.modules)).checks():
-            check = AcceptanceCheck(id=name, criterion_id=closest(words, criteria).id, title=title, steps=steps)
-            found.setdefault(name, check)
-        checks = [*found.values()][:MAX_CHECKS]
-        shown = {one.criterion_id for one in checks}
-        reason = NO_CHECK if api is not None else NO_DESCRIPTION
-        return WrittenChecks(checks=checks, not_checkable={one.id: reason for one in criteria if one.id not in shown})
+        reasons = {one.id: NO_CHECK if api is not None else NO_DESCRIPTION for one in criteria}
+        for words, written in _Writer(wish, api, set(request.spec.modules)).things():
+            try:
+                checks = [_check(one, criteria) for one in written]
+            except ValidationError:
+                reasons[closest(words, criteria).id] = UNUSABLE
+                continue
+            for check in checks:
+                found.setdefault(check.id, check)
+        return _within(list(found.values()), reasons)
 
     async def stop(self, judge: Judge) -> None:
         """It never runs for long."""
+
+
+def _check(written: "Written", criteria: Sequence[Criterion]) -> AcceptanceCheck:
+    words, name, title, steps = written
+    return AcceptanceCheck(id=name, criterion_id=closest(words, criteria).id, title=title, steps=steps)
+
+
+def _within(checks: list[AcceptanceCheck], reasons: dict[str, str]) -> WrittenChecks:
+    """As many as a run takes."""
+    while len(checks) > MAX_CHECKS or size_of(checks) > MAX_CHECKS_BYTES:
+        reasons[checks.pop().criterion_id] = TOO_MANY
+    shown = {one.criterion_id for one in checks}
+    missing = {name: reason for name, reason in reasons.items() if name not in shown}
+    return WrittenChecks(checks=checks, not_checkable=missing)
 
 
 def closest(words: str, criteria: Sequence[Criterion]) -> Criterion:
@@ -87,14 +110,16 @@ class _Writer:
     api: ApiDescription | None
     modules: set[Module]
 
-    def checks(self) -> Iterator[Written]:
+    def things(self) -> Iterator[tuple[str, Iterator[Written]]]:
+        """The words of each thing, and its checks. Whoever reads these gets a ValidationError if something of the
+        service's description cannot be sent."""
         if Module.BACKEND in self.modules and self.api is not None:
             for thing in self.wish.entities:
-                yield from self._thing(thing)
+                yield self._words(thing.singular) or thing.path, self._thing(thing)
             for change in self.wish.changes:
-                yield from self._change(change)
+                yield change.words, self._change(change)
         if Module.TG_BOT in self.modules:
-            yield from self._commands()
+            yield "", self._commands()
 
     def _thing(self, thing: Entity) -> Iterator[Written]:
         words = self._words(thing.singular) or thing.path

@@ -21,10 +21,9 @@ from activities.adapters.agents.outcome import (
     parsed_claim,
     prompt_of,
     raise_unless_ended,
-    redacted,
     said_by_stopped,
-    secrets_of,
     shared_transcript,
+    shown_of,
     unknown_agent,
     variables_of,
 )
@@ -140,13 +139,10 @@ class ProcessAgentRuntime:
         reader = self._cli(request).reader()
         follow.facts["process"] = name
         await self._supervisor.start(self._command(request, name, session_id))
-        hidden = secrets_of(request)
         follower = LineFollower(
             self._supervisor, follow, f"{request.worker_id}:{request.turn}", request.request_id, request.task_id
         )
-        status, offset = await follower.follow(
-            name, lambda line: [redacted(text, hidden) for text in reader.feed(line)], base
-        )
+        status, offset = await follower.follow(name, lambda line: shown_of(request, reader, line), base)
         if status.state == "lost":
             # Processes of a turn without a supervisor must not change the workspace any more.
             await self._supervisor.stop(name)

@@ -2,5 +2,5 @@ ARG PARENT
 FROM $PARENT
 ARG AGENT
 USER 0:0
-COPY package.json programs unneeded fetch-agent.sh .registry* /build/
+COPY package.json package-lock.json programs unneeded fetch-agent.sh check-lock.js .registry* /build/
 RUN sh -eu /build/fetch-agent.sh "/opt/agents/$AGENT"

@@ -1,12 +1,14 @@
-# fetch-agent.sh DIRECTORY: the packages of /build/package.json, at exactly these versions, and links to their programs.
+# fetch-agent.sh DIRECTORY: the packages of /build/package-lock.json, exactly these, and links to their programs.
 # No script of a package runs: what they would do is to copy a program that is used where it lies.
 mkdir -p "$1/bin"
-cp /build/package.json "$1/"
+cp /build/package.json /build/package-lock.json "$1/"
 cd "$1"
 [ ! -e /build/npmrc ] || export NPM_CONFIG_USERCONFIG=/build/npmrc
 # An old Node would get an old agent without a word; `engine-strict` makes that a failure.
-npm install --ignore-scripts --omit=dev --no-package-lock --no-audit --no-fund --no-update-notifier --engine-strict \
+# Not `ci`: that wants the packages for every system in the lock, and not every registry has them.
+npm install --ignore-scripts --omit=dev --no-audit --no-fund --no-update-notifier --engine-strict \
   --cache /build/cache --loglevel error
+node /build/check-lock.js
 while read -r pattern; do
   # A pattern may match nothing: packages differ by processor.
   rm -rf node_modules/$pattern

@@ -36,6 +36,7 @@ async def proxied(api: Api, vendor: str, folder: Path) -> AsyncIterator[None]:
     """The proxy at the socket that containers see, with the scripted model as every vendor."""
     # What a test before has heard of an account holds for all, as it should.
     await api.execute("DELETE FROM model_accounts")
+    await api.execute("DELETE FROM model_windows")
     upstream = {"anthropic_base_url": vendor, "openai_base_url": f"{vendor}/v1"}
     settings = Settings(**(api.settings.model_dump() | KEYS | upstream))
     async with opened(settings, api.database_url) as proxy:

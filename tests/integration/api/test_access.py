@@ -45,6 +45,7 @@ class Belongings:
             "name": "REPORT",
             "handle": "local",
             "user_id": "1",
+            "agent": "codex",
             "screen_id": "x1",
             "update_id": "x1",
             "credential_id": "x1",
@@ -94,6 +95,7 @@ def valid_body(path: str, project_id: str) -> dict[str, object] | None:
         "/workers/{worker_id}/steer": {"request_id": uuid4().hex, "message": "do it"},
         "/workers/{worker_id}/files": {"request_id": uuid4().hex, "path": "a", "content": "b"},
         "/workers/{worker_id}/stop": {"request_id": uuid4().hex},
+        "/workers/{worker_id}/budget": {"request_id": uuid4().hex, "add_usd": 1},
     }
     return bodies.get(path)
 

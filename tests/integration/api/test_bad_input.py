@@ -125,6 +125,7 @@ def bodies_of_workers() -> dict[str, dict[str, Any]]:
         "POST /workers/{worker_id}/steer": {"request_id": "r", "message": "m"},
         "POST /workers/{worker_id}/files": {"request_id": "r", "path": "a", "content": "b"},
         "POST /workers/{worker_id}/stop": {"request_id": "r"},
+        "POST /workers/{worker_id}/budget": {"request_id": "r", "add_usd": 1.5},
     }  # fmt: skip
 
 
@@ -177,13 +178,14 @@ def filled(path: str, project_id: str, handle: str) -> str:
     """A path with an id in each place."""
     name = "max_rounds" if "/settings/" in path else "OPENAI_API_KEY" if path.startswith("/platform") else "NAME"
     names = {"name": name, "question_id": "q-x", "screen_id": "s-1", "update_id": "u-1", "user_id": "424242"}
-    names |= {"task_id": "t-1", "worker_id": "w-1", "turn": "1"}
+    names |= {"task_id": "t-1", "worker_id": "w-1", "turn": "1", "agent": "codex"}
     return path.format(project_id=project_id, handle=handle, release_id="rel-x", **names)
 
 
 BODILESS = {
     "POST /tasks/{task_id}/cancel", "POST /web-ui-tickets", "POST /internal/tidy",
     "POST /projects/{project_id}/secrets/{name}/show", "POST /internal/model-turns/{worker_id}/{turn}/end",
+    "POST /agent-logins/{agent}/logout",
 }  # fmt: skip
 MAY_BE_LEFT_OUT = {"POST /users/{user_id}/keys"}
 

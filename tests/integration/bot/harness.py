@@ -116,8 +116,9 @@ class FakeDelivery:
         await self._projected(task_id, workflow_id=workflow_id, stage=step, milestone=told, parent_task_id=self.task_id)
 
     async def asks(self, text: str = "Which one?", **fields: Any) -> str:
-        """Ask a question; asking again changes it and keeps its id."""
+        """Ask a question of the platform's own; asking again changes it and keeps its id."""
         self.question = {
+            **({} if "kind" in fields or self.question else {"wording": {"name": "of-a-later-version", "fields": {}}}),
             **question_document(self.task_id, self.message.project_id, workflow_id=self.workflow_id),
             **self.question,
             "user_id": self.message.user_id,

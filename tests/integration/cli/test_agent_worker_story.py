@@ -116,6 +116,21 @@ async def test_a_turn_is_steered_and_stopped_and_the_next_message_goes_on(shell:
     assert "stopped: The turn was stopped." in logged.out
 
 
+async def test_the_budget_of_an_agent_worker_is_raised_by_a_command(shell: Shell) -> None:
+    worker = await shell.made()
+    unused = await shell.says("budget", worker, "--add", "5")
+    assert (unused.code, "has used no model" in unused.err + unused.out) == (5, True), unused
+    opening = {
+        "worker_id": worker, "turn": 1, "task_id": worker, "project_id": worker, "user_id": 1, "agent": "claude-code",
+    }  # fmt: skip
+    reply = await shell.api.http.post("/internal/model-turns", json=opening, headers=shell.api.platform)
+    assert reply.status_code == 200, reply.text
+    raised = await shell.says("budget", worker, "--add", "5")
+    assert (raised.code, "may spend $15.00; $0.00 are spent" in raised.out) == (0, True), raised
+    for wrong in ("0", "-1", "nan", "1e9"):
+        assert (await shell.says("budget", worker, f"--add={wrong}")).code == 2
+
+
 async def test_a_file_arrives_and_a_person_learns_how_to_take_over(shell: Shell, tmp_path: Path) -> None:
     owner = shell.api.admin
     project = await shell.api.new_project(owner)

@@ -31,9 +31,9 @@ async def test_costs_are_shown_with_what_is_unknown_and_how_wrong_an_estimate_wa
     for known, usd in ((True, 1.5), (False, 0.25)):
         await api.execute(
             "INSERT INTO model_requests (id, worker_id, turn, task_id, project_id, account, api, model, state, "
-            "input_tokens, output_tokens, cache_read_tokens, cache_write_tokens, cost_usd, known, price_known, "
-            "started_at) VALUES ($1, 'w-1', 1, 't-1', $2, 'anthropic', 'messages', 'claude-opus-5-5', 'answered', "
-            "1000, 200, 30, 4, $3, $4, true, now())",
+            "input_tokens, output_tokens, cache_read_tokens, cache_write_tokens, cost_usd, reserved_usd, known, "
+            "price_known, started_at) VALUES ($1, 'w-1', 1, 't-1', $2, 'anthropic', 'messages', 'claude-opus-5-5', "
+            "'answered', 1000, 200, 30, 4, $3, 0, $4, true, now())",
             uuid4().hex, project, usd, known,
         )  # fmt: skip
     await api.execute("INSERT INTO cost_estimates VALUES ('t-1', $1, 'claude-code', 1.0, 1.0, 1.0, 3, now())", project)

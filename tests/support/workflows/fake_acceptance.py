@@ -10,10 +10,12 @@ from activities.ports import Follow
 from contracts.acceptance import AcceptanceCheck, AcceptanceRequest, AcceptanceResult, CheckResult, HttpStep
 from contracts.base import utc_now
 from contracts.criteria import Criterion, Proof
+from contracts.errors import OrchestratorError
 from contracts.memory import FailureReport, MemoryPublished, MemoryToWrite
 from contracts.models import ModelLimit
 from contracts.parts import WorkPart
 from contracts.planning import (
+    ChecksKept,
     CheckWriting,
     Judge,
     KeepChecks,
@@ -43,6 +45,7 @@ class PromisingPlatform(FakePlatform):
         self.proposed[task_id] = checks
         return checks
 
+    not_kept: list[str] = field(default_factory=list)
     failures: dict[str, FailureReport] = field(default_factory=dict)
     memories: list[MemoryPublished] = field(default_factory=list)
     to_remember: MemoryToWrite = field(default_factory=MemoryToWrite)
@@ -56,10 +59,10 @@ class PromisingPlatform(FakePlatform):
     async def memory_published(self, project_id: str, published: MemoryPublished) -> None:
         self.memories.append(published)
 
-    async def keep_checks(self, project_id: str, task_id: str, kept: KeepChecks) -> None:
+    async def keep_checks(self, project_id: str, task_id: str, kept: KeepChecks) -> ChecksKept:
         proposed = self.proposed.pop(task_id, None)
         if proposed is None:
-            return
+            return ChecksKept()
         for name in (*proposed.retires, *kept.given_up):
             self.kept.pop(name, None)
         criteria = {one.id: one for one in proposed.criteria}
@@ -67,6 +70,7 @@ class PromisingPlatform(FakePlatform):
             if check.criterion_id in kept.met:
                 criterion = criteria[check.criterion_id]
                 self.kept[check.id] = KeptCheck(check=check, criterion=criterion, task_id=task_id, kept_at=utc_now())
+        return ChecksKept(not_kept=self.not_kept)
 
 
 @dataclass
@@ -81,6 +85,8 @@ class FakePlanner:
     asked: list[PlanRequest] = field(default_factory=list)
     stopped: list[Judge] = field(default_factory=list)
     limits: list[ModelLimit] = field(default_factory=list)
+    lost: OrchestratorError | None = None
+    """What happens in every attempt, if anything."""
     step: Step = field(default_factory=Step)
     parts: list[WorkPart] = field(default_factory=list)
     divided: list[PartsRequest] = field(default_factory=list)
@@ -89,18 +95,24 @@ class FakePlanner:
     async def divide(self, request: PartsRequest, follow: Follow) -> list[WorkPart]:
         await self.dividing.pass_through(follow)
         self.divided.append(request)
+        self._fail()
         return self.parts
 
     async def plan(self, request: PlanRequest, follow: Follow) -> Plan:
         await self.step.pass_through(follow)
         self.asked.append(request)
-        if self.limits:
-            raise AtLimit(self.limits.pop(0))
+        self._fail()
         criteria = [
             Criterion(id=f"p{number}", sentence=f"It has: {words}", words=words)
             for number, words in enumerate(self.clauses, start=1)
         ]
         return Plan(spec=request.spec.model_copy(update={"acceptance": criteria}), retires=self.retires)
+
+    def _fail(self) -> None:
+        if self.lost:
+            raise self.lost
+        if self.limits:
+            raise AtLimit(self.limits.pop(0))
 
     async def stop(self, judge: Judge) -> None:
         self.stopped.append(judge)

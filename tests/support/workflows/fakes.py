@@ -413,6 +413,8 @@ class FakeAgentRuntime:
                 raise script
             if script.status == "done" and script.summary != "idle":
                 self.workspaces.heads[request.worker_id] = sha(f"{name}")
+            if script.commit:
+                self.workspaces.heads[request.worker_id] = script.commit
             self.done[name] = script.model_copy(update={"turn": request.turn, "session_id": "session-1"})
         return self.done[name]
 

@@ -6,7 +6,7 @@ import pytest
 
 from bot.conversation import answers, meaning
 from contracts.base import utc_now
-from contracts.questions import QuestionDTO
+from contracts.questions import QuestionDTO, QuestionWording
 from contracts.states import QuestionKind, QuestionState
 from contracts.subjects import Subject
 
@@ -126,4 +126,10 @@ MEANT = [
 
 @pytest.mark.parametrize(("choices", "said", "meant"), MEANT)
 def test_a_choice_in_words_is_the_one_that_was_named(choices: tuple[str, ...], said: str, meant: str) -> None:
-    assert answers._resolve_choice(question("q", choices=choices), said) == meant
+    own = QuestionWording(name="still-red") if "stop" in choices else None
+    asked = question("q", choices=choices).model_copy(update={"wording": own})
+    assert answers._resolve_choice(asked, said) == meant
+
+
+def test_what_the_platform_calls_its_own_choice_is_no_name_for_one_of_an_agent() -> None:
+    assert answers._resolve_choice(question("q", choices=("stop", "retry")), "остановить") == "остановить"

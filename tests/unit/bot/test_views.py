@@ -144,12 +144,22 @@ def test_what_a_reviewer_says_is_shown_as_text_and_fits(language: Any) -> None:
 
 def test_no_two_buttons_of_a_question_say_the_same() -> None:
     long = "A very long choice that goes on and on until nobody reads it any more"
-    asked = question(choices=["retry", "retry", "stop", f"{long} one", f"{long} two"])
+    choices = ["retry", "retry", "stop", f"{long} one", f"{long} two"]
+    asked = question(choices=choices, wording={"name": "still-red"})
     rows = keyboards.for_question(texts("en"), asked, TASK).inline_keyboard
     assert len({button.text for row in rows for button in row}) == len(rows) == 4
     assert [AnswerData.unpack(row[0].callback_data or "").choice for row in rows] == [0, 2, 3, 4]
     without = keyboards.for_question(texts("en"), question(choices=["a"]), TASK).inline_keyboard
     assert [row[0].text for row in without] == ["a", "⏹ Stop"]
+
+
+def test_what_an_agent_offers_is_not_dressed_up_as_the_platforms_own_and_hides_no_button() -> None:
+    offered = question(text="Shall visitors accept cookies?", choices=["accept", "stop"])
+    rows = keyboards.for_question(texts("en"), offered, TASK).inline_keyboard
+    assert [row[0].text for row in rows] == ["accept", "stop", "⏹ Stop"]
+    own = question(choices=["accept", "stop"], wording={"name": "unmet", "fields": {}})
+    rows = keyboards.for_question(texts("en"), own, TASK).inline_keyboard
+    assert [row[0].text for row in rows] == [keyboards.choice_label(texts("en"), one) for one in ("accept", "stop")]
 
 
 def test_a_failed_task_offers_choices_and_its_details_once() -> None:

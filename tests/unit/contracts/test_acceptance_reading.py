@@ -5,9 +5,18 @@ from typing import Any
 
 import pytest
 
-from contracts.acceptance import MAX_CHECK_BYTES, AcceptanceCheck, AcceptanceRequest, JsonExpectation
+from contracts.acceptance import (
+    MAX_CHECK_BYTES,
+    MAX_CHECKS_BYTES,
+    AcceptanceCheck,
+    AcceptanceRequest,
+    JsonExpectation,
+    size_of,
+)
 from contracts.acceptance_reading import MAX_FAULTS, read_checks
+from contracts.base import utc_now
 from contracts.criteria import Criterion
+from contracts.planning import KeptCheck, WrittenChecks, within_reach
 
 CRITERIA = [Criterion(id="c1", sentence="Books can be added")]
 CREATE = {
@@ -97,6 +106,33 @@ def test_faults_are_bounded_and_repeat_no_value() -> None:
     read = read_checks(json.dumps(wrong), CRITERIA)
     assert len(read.faults) == MAX_FAULTS
     assert "SECRET-VALUE" not in read.told
+
+
+def _cyrillic(number: int) -> dict[str, Any]:
+    """A check of about 6 KB as UTF-8, and 18 KB with its letters escaped."""
+    return check({**CREATE, "json": "ж" * 2_900}, id=f"k{number}")
+
+
+def test_what_is_read_can_be_sent_whatever_its_letters() -> None:
+    read = read_checks(json.dumps([_cyrillic(number) for number in range(40)], ensure_ascii=False), CRITERIA)
+    assert len(read.checks) > 10
+    assert read.faults[0].code == "TOO_LARGE"
+    assert WrittenChecks(checks=read.checks).checks == read.checks
+    assert size_of(read.checks) <= MAX_CHECKS_BYTES
+    kept = [KeptCheck(check=one, criterion=CRITERIA[0], task_id="t", kept_at=utc_now()) for one in read.checks]
+    assert len(within_reach([], kept, [])) == len(kept)
+
+
+def test_checks_of_letters_that_are_half_a_character_are_told_and_not_raised() -> None:
+    assert codes(check({**CREATE, "json": {"title": "\ud800"}})) == ["NOT_JSON"]
+
+
+def test_an_id_that_is_too_long_is_refused_with_how_long_it_may_be() -> None:
+    ids = ["k" * 91, "k" * 92]
+    read = read_checks(json.dumps([check(id=one) for one in ids]), CRITERIA, longest_id=91)
+    assert [one.id for one in read.checks] == ids[:1]
+    assert "TOO_LONG" in read.told
+    assert "the id has 92 characters, at most 91 fit" in read.told
 
 
 def test_a_request_for_a_criterion_that_is_not_asked_for_is_refused() -> None:

@@ -3,7 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
-from contracts.criteria import Criterion, reason, verdict_text, with_claims
+from contracts.criteria import MAX_CRITERIA, Criterion, fitting, reason, verdict_text, with_claims
 from contracts.departments import EngineeringMessage
 from contracts.legacy import normalise
 from contracts.project_spec import ProjectSpec
@@ -17,6 +17,20 @@ WHOLE = {
     "state": "met",
     "proof": {"reference": "https://notes.test/notes", "text": "200, two notes"},
 }
+
+
+def test_more_criteria_than_can_be_shown_are_counted_and_what_is_missing_comes_first() -> None:
+    met = [Criterion(id=f"m{number}", sentence="It is.", state=CriterionState.MET) for number in range(60)]
+    missing = [Criterion(id=f"n{number}", sentence="It is not.", state=CriterionState.NOT_MET) for number in range(2)]
+    found = fitting([*met, *missing])
+    assert len(found) == MAX_CRITERIA
+    assert [one.id for one in found[:2]] == ["n0", "n1"]
+    assert (found[-1].sentence, found[-1].state) == ("And 13 more criteria: 13 met.", CriterionState.MET)
+    assert fitting([*missing, *met[:48]]) == [*missing, *met[:48]]
+    many = [one.model_copy(update={"id": f"x{number}"}) for number, one in enumerate(missing * 30)]
+    assert (fitting(many)[-1].state, fitting(many)[-1].sentence) == (
+        CriterionState.NOT_MET, "And 11 more criteria: 11 not met."
+    )  # fmt: skip
 
 
 def test_plain_sentences_become_open_criteria_in_their_order() -> None:

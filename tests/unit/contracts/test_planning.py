@@ -30,6 +30,13 @@ def test_as_many_as_a_run_takes() -> None:
     assert len(within_reach([check("a"), check("b")], many, [])) == MAX_CHECKS - 2
 
 
+def test_a_large_one_does_not_keep_out_the_small_ones_after_it() -> None:
+    fills = kept(*(check(f"k{number}", 1_900) for number in range(40)), check("small"))
+    found = names(within_reach([], fills, []))
+    assert len(found) < len(fills)
+    assert found[-1] == "small"
+
+
 def test_large_checks_always_fit_into_a_request() -> None:
     large = kept(*(check(f"k{number}", 2_000) for number in range(60)))
     own = check("a", 2_000)

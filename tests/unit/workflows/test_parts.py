@@ -5,6 +5,7 @@ from contracts.departments import EngineeringResult
 from contracts.parts import PartOf, WorkPart
 from contracts.project_spec import ProjectSpec
 from contracts.states import Module, ResultStatus
+from workflows import rules
 from workflows.parts import wording
 from workflows.parts.board import Board
 
@@ -46,6 +47,6 @@ def test_a_part_has_the_modules_of_the_parts_up_to_it() -> None:
 
 
 def test_directives_of_other_parts_are_not_told() -> None:
-    told = wording.context(PartOf(number=1, total=2, plan=["1. Books", "2. Clubs [agent:crash]"]))
+    told = rules.part_context(PartOf(number=1, total=2, plan=["1. Books", "2. Clubs [agent:crash]"]))
     assert "[agent" not in told
     assert "part 1 of 2" in told

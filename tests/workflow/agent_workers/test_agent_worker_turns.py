@@ -222,3 +222,32 @@ async def test_states_say_that_it_waits_for_an_answer_or_has_lost_its_agent(worl
 
 async def _is(handle: WorkflowHandle, wanted: AgentWorkerState) -> bool:
     return await state(handle) is wanted
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OrchestratorError(ErrorCode.AGENT_LOST, "killed"),
+        OrchestratorError(ErrorCode.CONFLICT, "out of time"),
+        OrchestratorError(ErrorCode.INTERNAL, "nobody knows"),
+    ],
+    ids=lambda error: error.code.value,
+)
+async def test_a_turn_that_is_given_up_is_stopped_before_anybody_hears_of_it(
+    world: World, error: OrchestratorError
+) -> None:
+    world.runtime.scripts = [error]
+    worker, handle = await started(world)
+    assert not (await told(world, worker)).success
+    assert [(one.worker_id, one.turn) for one in world.runtime.stopped] == [(worker, 1)]
+    assert (await told(world, worker)).success
+    assert len(world.runtime.stopped) == 1
+    await deleted(world, worker, handle)
+
+
+async def test_a_turn_that_has_ended_is_not_stopped_when_its_push_fails(world: World) -> None:
+    world.workspaces.push_errors = [OrchestratorError(ErrorCode.INVALID_INPUT, "too large")]
+    worker, handle = await started(world, context=CLONE)
+    await told(world, worker)
+    assert world.runtime.stopped == []
+    await deleted(world, worker, handle)

@@ -68,16 +68,25 @@ class Events:
             self.flush()
         self._kind, self._pieces = kind, self._pieces + text
         if len(self._pieces) >= _WHOLE:
-            self.flush()
+            self._flush(self._begun())
         elif self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(_TOGETHER_S, self.flush)
+            self._timer = asyncio.get_running_loop().call_later(_TOGETHER_S, lambda: self._flush(self._begun()))
+
+    def _begun(self) -> int:
+        """How many characters at the end may be the begin of the secret: two lines would each have a part of it."""
+        longest = min(len(self.secret) - 1, len(self._pieces))
+        return next((size for size in range(longest, 0, -1) if self.secret.startswith(self._pieces[-size:])), 0)
 
     def flush(self) -> None:
-        """Write down what has been said so far."""
+        """Write down all that has been said so far."""
+        self._flush(0)
+
+    def _flush(self, kept: int) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        kind, text, self._kind, self._pieces = self._kind, self._pieces, "", ""
+        kind, text = self._kind, self._pieces[: len(self._pieces) - kept]
+        self._kind, self._pieces = (kind, self._pieces[len(text) :]) if kept else ("", "")
         if text.strip():
             self._update(kind, text, {})
 
@@ -93,18 +102,23 @@ class Events:
         self.note(event, text=bounded(self.last_message), did_anything=self.did_anything, **facts, **dropped)
 
     def _update(self, kind: str, text: str, facts: dict[str, object]) -> None:
+        text = self.hide(text)
         if kind == "message":
             self.last_message = bounded(text)
         if self._written > _MOST:
             self._dropped += 1
             return
-        shown = {name: bounded(value) if isinstance(value, str) else value for name, value in facts.items()}
+        shown = {name: bounded(self.hide(value)) if isinstance(value, str) else value for name, value in facts.items()}
         self._line({"type": "update", "kind": kind, "text": bounded(text), **shown})
+
+    def hide(self, text: str) -> str:
+        """Before a text is cut: half of the secret would not be found afterwards."""
+        return text.replace(self.secret, _HIDDEN) if self.secret else text
 
     def _line(self, event: dict[str, object]) -> None:
         event["after_s"] = round(time.monotonic() - self.began_at, 3)
         # Halves of characters, which an agent may send, are in no UTF-8.
         text = json.dumps(event)
-        line = (text.replace(self.secret, _HIDDEN) if self.secret else text).encode() + b"\n"
+        line = self.hide(text).encode() + b"\n"
         self._written += len(line)
         self.write(line)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -65,6 +66,12 @@ AGENT_PROGRAMS: Mapping[AgentKind, AgentProgram] = {
         says={"opencode --version": "1.18.33"},
     ),
 }
+
+
+def manifest(program: AgentProgram) -> bytes:
+    """The package.json of an agent's programs."""
+    document = {"private": True, "dependencies": dict(program.packages), "overrides": dict(program.overrides)}
+    return json.dumps(document, indent=1).encode()
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from importlib.metadata import version
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from activities.adapters.containers.images.agent_programs import (
     PLACE,
     AgentProgram,
     chosen_capabilities,
+    manifest,
 )
 from activities.adapters.containers.images.layers import WORKER, Layer, Source, tree
 from activities.adapters.containers.images.thin_wheel import thin_wheel
@@ -95,13 +95,14 @@ def _base() -> Layer:
 
 
 def _agent(kind: AgentKind, program: AgentProgram) -> Layer:
-    manifest = {"private": True, "dependencies": dict(program.packages), "overrides": dict(program.overrides)}
     links = "".join(f"{name} {' '.join(patterns)}\n" for name, patterns in program.programs.items())
     files: dict[str, Source] = {
-        "package.json": (json.dumps(manifest, indent=1).encode(), 0o644),
+        "package.json": (manifest(program), 0o644),
+        "package-lock.json": (_AGENTS / "locks" / f"{kind.value}.json", 0o644),
         "programs": (links.encode(), 0o644),
         "unneeded": ("".join(f"{pattern}\n" for pattern in program.unneeded).encode(), 0o644),
         "fetch-agent.sh": (_AGENTS / "fetch-agent.sh", 0o644),
+        "check-lock.js": (_AGENTS / "check-lock.js", 0o644),
     }
     variables = "".join(f"ENV {name}={value}\n" for name, value in program.environment.items())
     smoke = "".join(

@@ -47,7 +47,7 @@ class Department:
             "verified_base": commit, "turn_timeout_s": 60, "spec": plan.spec.model_dump(mode="json"),
         })  # fmt: skip
         request = asked(commit, [], criteria=plan.spec.acceptance, task_id=task, project_id=self.project)
-        found = after_acceptance(state, await self.nodes._accepted(state, request, self.bench.follow()))
+        found = after_acceptance(state, *await self.nodes._accepted(state, request, self.bench.follow()))
         if found["accepted"]:
             met = [one["id"] for one in found["judged"] if one["state"] == "met"]
             await self.client.keep_checks(self.project, task, KeepChecks(met=met))

@@ -51,8 +51,9 @@ class ModelWorld:
             await self.set(name, None)
         self.chosen.clear()
         for account in self.proxy.accounts.accounts.values():
-            account.limit = account.until = None
+            account.limits.clear()
         await self.api.execute("DELETE FROM model_accounts")
+        await self.api.execute("DELETE FROM model_windows")
 
     async def requests(self, turn: Turn) -> list[Any]:
         """The rows of a turn."""

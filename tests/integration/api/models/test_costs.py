@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -192,3 +193,119 @@ async def test_programs_of_the_machine_hear_whether_the_vendors_take_the_keys(mo
     assert [asked.path for asked in models.vendor.asked] == ["/v1/models", "/v1/models"]
     await models.http.get("/health", params={"check": "1"})
     assert len(models.vendor.asked) == 2
+
+
+@pytest.mark.parametrize(
+    "month",
+    ["9999-12", "0000-00", "0000-01", "2026-13", "2026-00", "10000-01", "-2026-01", "2026-1", "２０２６-11", ""],
+)
+async def test_what_is_no_month_is_refused_in_words(models: ModelWorld, month: str) -> None:
+    reply = await models.api.http.get("/costs", params={"month": month}, headers=models.api.admin)
+    assert (reply.status_code, reply.json()["code"]) == (422, "INVALID_INPUT"), reply.text
+
+
+async def test_the_first_and_the_last_month_are_months(models: ModelWorld) -> None:
+    for month in ("0001-01", "9999-11"):
+        assert (await costs(models, models.api.admin, month=month))["month"] == month
+
+
+async def test_what_an_agent_without_a_project_costs_is_shown_to_its_owner_and_to_administrators(
+    models: ModelWorld,
+) -> None:
+    ann, hers = await models.api.new_user()
+    _, stranger = await models.api.new_user()
+    mine = await models.api.new_project(hers)
+    await spend(models, mine, 1)
+    worker = f"w-{uuid4().hex[:8]}"
+    own = {"worker_id": worker, "task_id": worker, "user_id": ann}
+    await spend(models, worker, 2, **own)
+    report = await costs(models, hers)
+    assert {line["key"]: line["requests"] for line in report["items"]} == {mine: 1, f"no-project:{ann}": 2}
+    assert report["total"]["requests"] == 3
+    assert report["items"][0]["name"].startswith("without a project")
+    assert worker in {line["key"] for line in (await costs(models, hers, by="task"))["items"]}
+    assert (await costs(models, stranger))["items"] == []
+    assert (await costs(models, hers, project_id=mine))["total"]["requests"] == 1
+    assert f"no-project:{ann}" in {line["key"] for line in (await costs(models, models.api.admin))["items"]}
+
+
+async def test_a_price_is_estimated_by_nothing_of_other_owners(models: ModelWorld) -> None:
+    _, ann = await models.api.new_user()
+    _, bob = await models.api.new_user()
+    theirs, hers, also_hers = [await models.api.new_project(who) for who in (ann, bob, bob)]
+    for _ in range(3):
+        await spend(models, theirs, 5, agent="opencode")
+    body = {"task_id": f"task-{uuid4().hex[:8]}", "project_id": hers, "agent": "opencode"}
+    reply = await models.api.http.post("/internal/cost-estimates", json=body, headers=models.api.platform)
+    assert (reply.json()["expected_usd"], reply.json()["earlier_tasks"]) == (None, 0)
+    await spend(models, also_hers, 1, agent="opencode")
+    body["task_id"] = f"task-{uuid4().hex[:8]}"
+    reply = await models.api.http.post("/internal/cost-estimates", json=body, headers=models.api.platform)
+    assert (reply.json()["expected_usd"], reply.json()["earlier_tasks"]) == (pytest.approx(0.006), 1)
+
+
+@pytest.mark.parametrize("of_project", [False, True])
+async def test_an_agent_worker_at_its_budget_says_how_to_go_on_and_goes_on_after_it(
+    models: ModelWorld, of_project: bool
+) -> None:
+    ann, hers = await models.api.new_user()
+    _, stranger = await models.api.new_user()
+    project = await models.api.new_project(hers) if of_project else None
+    worker = f"w-{uuid4().hex[:8]}"
+    told = {
+        "worker_id": worker, "seq": 1, "run_id": "r", "user_id": ann, "name": "helper", "agent": "claude-code",
+        "state": "idle", "turns": 0, "project_id": project,
+    }  # fmt: skip
+    path = f"/internal/workers/{worker}"
+    assert (await models.api.http.put(path, json=told, headers=models.api.platform)).status_code == 200
+    await models.set("task_budget_usd", 0.01)
+    own = {"worker_id": worker, "task_id": worker, "user_id": ann}
+    turn = await spend(models, project or worker, 2, **own)
+    stopped = await turn.ask()
+    command = f"orchestrator worker budget {worker} --add USD"
+    assert (stopped.status_code, command in stopped.text) == (402, True), stopped.text
+    assert "this agent" in stopped.text
+    path, body = f"/workers/{worker}/budget", {"request_id": "more", "add_usd": 0.01}
+    assert (await models.api.http.post(path, json=body, headers=stranger)).status_code == 404
+    for _ in range(2):
+        raised = await models.api.http.post(path, json=body, headers=hers)
+        assert (raised.status_code, raised.json()["limit_usd"]) == (200, pytest.approx(0.02)), raised.text
+    following = await models.turn(**{**turn.body, "turn": 2})
+    assert following.opened["refused"] is None
+    assert (await following.ask()).status_code == 200
+    [act] = await models.api.rows("SELECT * FROM audit WHERE action = 'worker.budget' AND user_id = $1 LIMIT 1", ann)
+    assert act["target"] == worker
+
+
+async def test_an_agent_worker_without_a_project_is_not_stopped_by_a_budget_that_nobody_can_raise(
+    models: ModelWorld,
+) -> None:
+    ann, hers = await models.api.new_user()
+    worker = f"w-{uuid4().hex[:8]}"
+    told = {
+        "worker_id": worker, "seq": 1, "run_id": "r", "user_id": ann, "name": "helper", "agent": "claude-code",
+        "state": "idle", "turns": 0,
+    }  # fmt: skip
+    path = f"/internal/workers/{worker}"
+    assert (await models.api.http.put(path, json=told, headers=models.api.platform)).status_code == 200
+    await models.set("project_budget_usd", 0.005)
+    turn = await spend(models, worker, 1, worker_id=worker, task_id=worker, user_id=ann)
+    stopped = await turn.ask()
+    assert (stopped.status_code, "orchestrator worker budget" in stopped.text) == (402, True)
+    body = {"request_id": "more", "add_usd": 1}
+    assert (await models.api.http.post(f"/workers/{worker}/budget", json=body, headers=hers)).status_code == 200
+    assert (await turn.ask()).status_code == 200
+
+
+async def test_a_token_ends_with_its_task(models: ModelWorld) -> None:
+    _, owner = await models.api.new_user()
+    mine = await models.api.new_project(owner)
+    turn = await spend(models, mine, 1)
+    for seq, state in enumerate(("running", "failed"), start=1):
+        told = projection(
+            turn.body["task_id"], mine, seq=seq, state=state, kind="engineering",
+            workflow_id=f"engineering/{turn.body['task_id']}",
+        )  # fmt: skip
+        reply = await models.api.http.put("/internal/projections", json=told, headers=models.api.platform)
+        assert reply.status_code == 200, reply.text
+        assert (await turn.ask()).status_code == {"running": 200, "failed": 401}[state]

@@ -137,7 +137,9 @@ async def test_twenty_at_once_never_spend_the_same_rest_of_a_budget(models: Mode
     await models.set("task_budget_usd", 0.03)
     models.vendor.stream(message_events("claude-opus-5-5", 1000, 100), hold_at=1)
     turn = await models.turn()
-    asking = [asyncio.ensure_future(turn.ask()) for _ in range(20)]
+    # As large as what the vendor bills: 1,000 tokens.
+    said = [{"role": "user", "content": "word" * 1_000}]
+    asking = [asyncio.ensure_future(turn.ask(messages=said)) for _ in range(20)]
     await models.vendor.holding.wait()
     models.vendor.go_on.set()
     statuses = [reply.status_code for reply in await asyncio.gather(*asking)]
@@ -202,8 +204,9 @@ async def test_a_window_is_heard_once_and_nobody_asks_the_vendor_before_it_opens
     assert (limit["kind"], limit["account"], limit["until"] is not None) == ("window", "anthropic", True)
     spent = await turn.spending()
     assert (spent["requests"], spent["cost_usd"], spent["last_status"]) == (1, 0, 429)
-    later = await models.turn()
+    later = await models.turn(model="claude-opus-5-5")
     assert later.opened["refused"]["kind"] == "window"
+    assert (await models.turn(model="claude-haiku-4-5")).opened["refused"] is None
     assert (await models.turn(agent="codex")).opened["refused"] is None
 
 
@@ -277,6 +280,8 @@ async def test_what_is_no_request_is_refused_in_the_shape_of_its_api(models: Mod
         ("/v1/messages", {"content": b"[]", "headers": turn.headers}, 400),
         ("/v1/messages", {"content": b"\xff", "headers": turn.headers}, 400),
         ("/v1/chat/completions", {"json": {"model": 7}, "headers": turn.headers}, 400),
+        ("/v1/messages", {"content": b'{"model": "m", "x": ' + b"[" * 100_000, "headers": turn.headers}, 400),
+        ("/v1/messages", {"content": b'{"model": "m", "model": "other"}', "headers": turn.headers}, 400),
         ("/v1/embeddings", {"json": {}, "headers": turn.headers}, 404),
         ("/v1/responses", {"content": b"x" * 33_000_000, "headers": turn.headers}, 413),
     ]
@@ -288,6 +293,40 @@ async def test_what_is_no_request_is_refused_in_the_shape_of_its_api(models: Mod
     assert (await models.http.get("/v1/messages")).status_code == 405
     assert models.vendor.asked == []
     assert await models.requests(turn) == []
+
+
+@pytest.mark.parametrize("path", ["/v1/messages", "/v1/responses"])
+async def test_nothing_is_kept_of_a_body_before_the_token_is_known(
+    models: ModelWorld, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def kept(*_: object) -> bytes:
+        raise AssertionError("the body was read")
+
+    monkeypatch.setattr("api.model_proxy.admission.bodies.Upload.read", kept)
+    for headers in ({}, {"x-api-key": "omt-of-nobody"}):
+        reply = await models.http.post(path, content=b"x" * 5_000_000, headers=headers)
+        assert (reply.status_code, bool(reply.json()["error"]["message"])) == (401, True)
+
+
+async def test_a_turn_that_hangs_on_every_answer_leaves_half_of_the_places_to_others(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    async with modelled(tmp_path_factory.mktemp("share"), model_requests=4) as models:
+        models.vendor.stream(message_events("claude-opus-5-5", 10, 1), hold_at=1)
+        greedy, other = await models.turn(), await models.turn()
+        asking = [asyncio.ensure_future(greedy.ask()) for _ in range(8)]
+        await eventually(lambda: models.vendor.open == 2)
+        another = asyncio.ensure_future(other.ask())
+        await eventually(lambda: models.vendor.open == 3)
+        # Those that wait leave, and nothing of them stays behind.
+        for one in asking[2:]:
+            one.cancel()
+        await asyncio.gather(*asking[2:], return_exceptions=True)
+        models.vendor.go_on.set()
+        assert (await another).status_code == 200
+        await asyncio.gather(*asking, return_exceptions=True)
+        await eventually(lambda: not models.proxy._open)
+        assert not models.proxy.accounts.accounts["anthropic"].places._waiting
 
 
 async def test_to_count_tokens_is_free_and_no_row(models: ModelWorld) -> None:

@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from api.model_proxy import ledger
 from tests.integration.api.models.conftest import ModelWorld, Turn
 from tests.support.vendor import STREAM, Answer, message_events
 
@@ -107,8 +108,79 @@ async def test_a_second_run_of_the_activity_still_hears_what_has_stopped_the_tur
 async def test_a_turn_that_has_asked_nothing_yet_is_judged_anew(models: ModelWorld) -> None:
     models.vendor.answers = [refusal(429, "rate_limit_error", **{"retry-after": "7200"})]
     await (await models.turn()).ask()
-    refused = await models.turn()
+    refused = await models.turn(model="claude-opus-5-5")
     assert refused.opened["refused"]["kind"] == "window"
     await models.api.execute("DELETE FROM model_accounts")
+    await models.api.execute("DELETE FROM model_windows")
     assert (await again(models, refused)).opened["refused"] is None
     assert (await refused.spending())["limit"] is None
+
+
+OTHER = "claude-haiku-4-5"
+
+
+async def test_a_limit_of_one_model_leaves_the_others_of_the_account_alone(models: ModelWorld) -> None:
+    models.vendor.answers = [refusal(429, "rate_limit_error", **{"retry-after": "7200"}), GOOD]
+    turn, other = await models.turn(), await models.turn()
+    assert (await turn.ask()).status_code == 429
+    assert (await other.ask(model=OTHER)).status_code == 200
+    assert (await other.ask()).status_code == 402, "nobody asks for the limited one"
+    assert len(models.vendor.asked) == 2
+    # as a process after this one
+    models.proxy.accounts.accounts["anthropic"].limits.clear()
+    await models.proxy.accounts.remember()
+    third = await models.turn()
+    assert [(await third.ask(model=model)).status_code for model in ("claude-opus-5-5", OTHER)] == [402, 200]
+
+
+@pytest.mark.parametrize(
+    ("way", "kind", "headers"),
+    [
+        (MESSAGES, "rate_limit_error", {"anthropic-ratelimit-unified-status": "rejected"}),
+        (RESPONSES, "usage_limit_reached", {}),
+    ],
+)
+async def test_a_limit_of_the_account_holds_for_each_of_its_models(
+    models: ModelWorld, way: tuple[str, str], kind: str, headers: dict[str, str]
+) -> None:
+    models.vendor.answers = [refusal(429, kind, **{"retry-after": "7200"}, **headers), GOOD]
+    turn = await models.turn()
+    assert (await turn.ask(*way)).status_code == 429
+    assert (await turn.ask(way[0], "another-model")).status_code in {400, 402}
+    assert len(models.vendor.asked) == 1
+
+
+async def test_the_window_of_a_subscription_for_one_model_is_no_window_of_the_account(models: ModelWorld) -> None:
+    claim = {
+        "anthropic-ratelimit-unified-status": "rejected",
+        "anthropic-ratelimit-unified-representative-claim": "seven_day_opus",
+    }
+    models.vendor.answers = [refusal(429, "rate_limit_error", **{"retry-after": "7200"}, **claim), GOOD]
+    turn = await models.turn()
+    assert (await turn.ask()).status_code == 429
+    assert (await turn.ask(model=OTHER)).status_code == 200
+    assert (await turn.ask()).status_code == 402
+
+
+@pytest.mark.parametrize("name", ["x" * 5_000, "a\tb", "\xe4\xff"])
+async def test_what_a_vendor_calls_a_request_never_keeps_its_row_from_being_written(
+    models: ModelWorld, name: str
+) -> None:
+    models.vendor.answers = [refusal(400, "invalid_request_error", **{"request-id": name}), GOOD]
+    turn = await models.turn()
+    async with asyncio.timeout(4):
+        assert (await turn.ask()).status_code == 400
+    assert (await turn.spending())["open_requests"] == 0
+    assert len((await models.requests(turn))[0]["upstream_id"] or "") <= 200
+
+
+async def test_a_row_that_the_database_refuses_is_written_in_its_barest_form(
+    models: ModelWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ledger, "storable_name", lambda name: "\0" if name else None)
+    models.vendor.answers = [GOOD]
+    turn = await models.turn()
+    async with asyncio.timeout(4):
+        assert (await turn.ask()).status_code == 200
+    [row] = await models.requests(turn)
+    assert (row["state"], row["known"], row["cost_usd"] > 0) == ("answered", False, True)

@@ -9,7 +9,7 @@ import pytest_asyncio
 from contracts.acceptance import AcceptanceCheck, HttpStep
 from contracts.criteria import Criterion
 from contracts.errors import ErrorCode, OrchestratorError
-from contracts.planning import KeepChecks, ProposedChecks
+from contracts.planning import MAX_KEPT, KeepChecks, ProposedChecks
 from runtime.api_client import ApiClient
 from tests.support.api import Api, Headers, running_api
 
@@ -67,6 +67,24 @@ async def test_a_later_wish_replaces_adds_and_takes_back(api: Api) -> None:
         await platform.keep_checks(project_id, "t2", KeepChecks(met=["c-title", "c-stars"]))
         assert await kept(platform, project_id) == ["title", "stars"]
         assert {one.task_id for one in (await platform.project_checks(project_id)).kept} == {"t2"}
+
+
+async def test_a_project_that_promises_all_it_can_keeps_that_and_says_what_it_cannot_keep(api: Api) -> None:
+    """The work is published by then: it is no failure."""
+    _, owner = await api.new_user()
+    project_id = await api.new_project(owner)
+    async with client(api, api.platform) as platform:
+        for task in range(MAX_KEPT // 50):
+            names = [f"k{task}-{number}" for number in range(50)]
+            await platform.propose_checks(project_id, f"t{task}", proposal(*names))
+            done = await platform.keep_checks(project_id, f"t{task}", KeepChecks(met=[f"c-{one}" for one in names]))
+            assert done.not_kept == []
+        await platform.propose_checks(project_id, "t", proposal("k0-0", "new", "newer", retires=["k1-1"]))
+        done = await platform.keep_checks(project_id, "t", KeepChecks(met=["c-k0-0", "c-new", "c-newer"]))
+        assert done.not_kept == ["It has newer."]
+        names = await kept(platform, project_id)
+        assert len(names) == MAX_KEPT
+        assert {"k0-0", "new", "k3-49"} <= set(names)
 
 
 async def test_a_person_drops_a_check_and_it_is_still_to_be_seen(api: Api) -> None:

@@ -11,8 +11,8 @@ import pytest_asyncio
 
 from activities.maintenance import MaintenanceActivities
 from activities.ports import WorkflowClient
-from contracts.agent_workers import SendMessageResponse
-from contracts.errors import ErrorCode
+from contracts.agent_workers import AgentWorkerRun, SendMessageResponse
+from contracts.errors import ErrorCode, OrchestratorError
 from contracts.maintenance import WorkflowEnding
 from runtime.api_client import ApiClient
 from runtime.temporal.agent_workers import RunningTurn
@@ -219,6 +219,108 @@ async def test_nobody_has_more_than_the_operator_allows(api: Api) -> None:
         assert await told(api, worker_id(), number + 1, user_id=user_id)
     reply = await api.http.post("/workers", json={"worker_id": worker_id(), "name": "more"}, headers=person)
     assert reply.json()["code"] == ErrorCode.QUOTA_EXCEEDED
+
+
+async def test_two_requests_at_once_never_both_take_the_last_place(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    user_id, person = await api.new_user()
+    for number in range(api.settings.max_agent_workers_per_user - 1):
+        assert await told(api, worker_id(), number + 1, user_id=user_id)
+    start = api.gateway.start_worker
+
+    async def slowly(run: AgentWorkerRun) -> str:
+        await asyncio.sleep(0.2)
+        return await start(run)
+
+    monkeypatch.setattr(api.gateway, "start_worker", slowly)
+    bodies = [{"worker_id": worker_id(), "name": "more"} for _ in range(5)]
+    replies = await asyncio.gather(*(api.http.post("/workers", json=body, headers=person) for body in bodies))
+    assert sorted(reply.status_code for reply in replies)[0] == 201
+    assert [reply.json()["code"] for reply in replies if reply.status_code != 201] == [ErrorCode.QUOTA_EXCEEDED] * 4
+
+
+async def test_one_that_was_not_started_takes_no_place_and_one_that_was_cut_off_is_started_again(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, person = await api.new_user()
+    body = {"worker_id": worker_id(), "name": "helper"}
+    starts: list[str] = []
+
+    async def start(run: AgentWorkerRun) -> str:
+        starts.append(str(run.worker_id))
+        if len(starts) == 1:
+            raise OrchestratorError(ErrorCode.TEMPORAL_UNREACHABLE, "away")
+        return "run-1"
+
+    monkeypatch.setattr(api.gateway, "start_worker", start)
+    assert (await api.http.post("/workers", json=body, headers=person)).status_code >= 500
+    assert await api.rows("SELECT id FROM agent_workers WHERE id = $1", body["worker_id"]) == []
+    assert (await api.http.post("/workers", json=body, headers=person)).status_code == 201
+    await api.execute("UPDATE agent_workers SET run_id = '' WHERE id = $1", body["worker_id"])
+    _, other = await api.new_user()
+    assert (await api.http.post("/workers", json=body, headers=other)).status_code == 409
+    for _ in range(2):
+        assert (await api.http.post("/workers", json=body, headers=person)).status_code == 201
+    assert starts == [body["worker_id"]] * 3
+    [row] = await api.rows("SELECT run_id FROM agent_workers WHERE id = $1", body["worker_id"])
+    assert row["run_id"] == "run-1"
+
+
+async def test_one_with_a_log_in_is_its_owners_alone_whatever_project_it_works_in(api: Api) -> None:
+    user_id, owner = await api.new_user()
+    other_id, other = await api.new_user()
+    project, worker = await api.new_project(owner), worker_id()
+    await api.execute(
+        "INSERT INTO memberships (user_id, subject_kind, subject_id, role, created_at)"
+        " VALUES ($1, 'project', $2, 'owner', now())",
+        other_id,
+        project,
+    )
+    told_of = {"user_id": user_id, "project_id": project, "agent": "codex"}
+    assert await told(api, worker, 1, **told_of, uses_login=True)
+    # A run of an earlier version does not tell of it.
+    assert await told(api, worker, 2, **told_of)
+    request = {"request_id": f"m-{worker}"}
+    inside = [
+        ("POST", "messages", {**request, "message": "print your log-in"}),
+        ("POST", "files", {**request, "path": "a", "content": "b"}),
+        ("POST", "steer", {**request, "message": "print it"}),
+        ("GET", "events", None),
+        ("GET", f"artifacts/{'0' * 64}", None),
+    ]
+    for method, path, body in inside:
+        refused = [
+            (await api.http.request(method, f"/workers/{worker}/{path}", json=body, headers=one)).status_code
+            for one in (other, api.admin)
+        ]
+        assert refused == [404, 403], path
+        mine = await api.http.request(method, f"/workers/{worker}/{path}", json=body, headers=owner)
+        assert mine.status_code == (404 if path.startswith("artifacts") else 200), mine.text
+    for path in ("", "/stop"):
+        reply = await api.http.request(
+            "POST" if path else "GET", f"/workers/{worker}{path}", json=request, headers=other
+        )
+        assert reply.status_code == 404
+    listed = await api.http.get("/workers", params={"project_id": project}, headers=other)
+    assert listed.json()["items"] == []
+    assert (await seen(api, worker, owner))["uses_login"] is True
+    assert (await api.http.post(f"/workers/{worker}/stop", json=request, headers=api.admin)).status_code == 200
+
+
+async def test_a_log_in_is_removed_by_its_owner_and_not_while_it_is_used(api: Api) -> None:
+    user_id, owner = await api.new_user()
+    _, other = await api.new_user()
+    worker, path = worker_id(), "/agent-logins/codex/logout"
+    assert await told(api, worker, 1, user_id=user_id, agent="codex", uses_login=True)
+    refused = await api.http.post(path, headers=owner)
+    assert (refused.status_code, worker in refused.json()["detail"]) == (409, True)
+    assert await told(api, worker, 2, user_id=user_id, agent="codex", state="deleted")
+    assert (await api.http.post(path, params={"user_id": user_id}, headers=other)).status_code == 403
+    assert (await api.http.post(path, headers=owner)).status_code == 204
+    assert (await api.http.post(path, params={"user_id": user_id}, headers=api.admin)).status_code == 204
+    entries = "SELECT result FROM audit WHERE action = 'agent.logout' AND target = $1 ORDER BY id"
+    results = [row["result"] for row in await api.rows(entries, f"login-{user_id}-codex")]
+    assert len(results) == 4
+    assert results[2:] == ["done", "done"]
 
 
 async def test_a_log_in_of_ones_own_is_off_until_the_operator_allows_it(api: Api) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import re
 import subprocess
 import sys
@@ -65,6 +66,20 @@ def test_every_agent_has_exact_versions_that_its_image_must_say() -> None:
         assert all(re.fullmatch(r"\d+\.\d+\.\d+", version) for version in program.packages.values())
         assert set(program.packages.values()) == set(program.says.values())
         assert {command.split()[0] for command in program.says} == set(program.programs)
+
+
+@pytest.mark.parametrize("kind", list(AGENT_PROGRAMS))
+def test_the_lock_of_an_agent_fits_its_row_and_names_no_host(kind: AgentKind) -> None:
+    program = AGENT_PROGRAMS[kind]
+    content = (recipes._AGENTS / "locks" / f"{kind.value}.json").read_text()
+    packages = json.loads(content)["packages"]
+    assert packages[""]["dependencies"] == program.packages, "run `make lock-agents`"
+    for name, version in program.packages.items():
+        assert packages[f"node_modules/{name}"]["version"] == version
+    for name, package in packages.items():
+        assert not name or package["integrity"].startswith("sha512-"), name
+    assert "://" not in content
+    assert '"resolved"' not in content
 
 
 def test_what_is_the_platforms_own_comes_last_so_no_change_of_it_fetches_an_agent_again() -> None:

@@ -210,9 +210,27 @@ async def test_an_agent_writes_checks_from_wish_and_description_and_repairs_what
     assert {one.role for one in outside.opened} == {"check-writer"}
 
 
+async def test_ids_of_checks_are_not_cut_to_one_and_the_same() -> None:
+    long = [{**CHECK, "id": f"{'k' * 95}{number}"} for number in range(2)]
+    outside = Outside([{"checks": [*long, CHECK]}, {"checks": [*long, CHECK]}])
+    _, writer = judges(outside)
+    writing = CheckWriting(judge=MODEL, spec=spec("photos"), api_description='{"paths": {}}')
+    found = await writer.write(writing, FOLLOW)
+    assert [one.id.partition("-")[2] for one in found.checks] == ["c"]
+    assert "the id has 96 characters" in outside.turns[1].message
+
+
+async def test_judges_of_tasks_with_long_ids_are_not_one_and_the_same() -> None:
+    first, second = (Judge(task_id=f"{'t' * 95}{number}", project_id="p").worker_id("planner") for number in range(2))
+    assert first != second
+    assert len(first) <= 100
+    assert MODEL.worker_id("planner") == "t1-planner"
+
+
 async def test_a_stop_stops_every_turn_that_there_may_be() -> None:
     outside = Outside()
     planner, writer = judges(outside)
     await planner.stop(MODEL)
     await writer.stop(MODEL)
     assert outside.stopped == ["t1-planner/1", "t1-check-writer/1", "t1-check-writer/2"]
+    assert outside.removed == ["t1-planner", "t1-check-writer"], "what a judge was shown stays nowhere"

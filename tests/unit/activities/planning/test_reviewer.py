@@ -140,6 +140,7 @@ async def test_a_stop_stops_the_review_that_runs(repository: Repository) -> None
     outside = Outside()
     await reviewer(outside, repository).stop(MODEL, 2)
     assert outside.stopped == ["t1-reviewer/1", "t1-reviewer/2"]
+    assert outside.removed == ["t1-reviewer"]
 
 
 def test_what_is_asked_for_fits_into_a_file_of_a_workspace() -> None:

@@ -89,3 +89,14 @@ def test_criteria_of_another_form_spoil_no_claim(said: object) -> None:
 def test_choices_without_words_are_not_offered() -> None:
     asked = outcome(TOLD, status="question", question="Which?", choices=["\x01", "\x1b[31m", "one", " "])
     assert asked.choices == ["one"]
+
+
+def test_the_token_of_the_turn_is_in_nothing_that_an_outcome_says() -> None:
+    token = "omt-Zk3_vQ8-aaBBccDDeeFFggHH"
+    texts = {"summary": token, "question": f"is it {token}?", "choices": [token], "files": [f"{token}.txt"]}
+    criteria = [{"sentence": token, "words": token}]
+    report = AgentReport(session_id=token, finished=True, text=token)
+    for claimed in ({"status": "question"}, {"status": "done", "criteria": criteria, "document": {"a": token}}, {}):
+        said = outcome(report, **({**texts, **claimed} if claimed else {}))
+        assert token not in said.model_dump_json()
+        assert "[hidden]" in said.summary

@@ -55,6 +55,20 @@ async def test_what_is_said_in_pieces_is_one_event() -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("before", [0, 7_970, 7_990, 1_990, 1_999])
+async def test_no_part_of_the_secret_is_in_a_line_wherever_a_text_is_cut(before: int) -> None:
+    secret = "omt-" + "".join(chr(65 + number) for number in range(26))
+    written: list[bytes] = []
+    events = Events(write=written.append, secret=secret)
+    events.update("command", "x" * before + secret * 2, path="x" * before + secret * 2)
+    for character in "x" * before + secret + "y" * 3_000 + secret:
+        events.piece("message", character)
+    events.end("completed")
+    said = b" ".join(written)
+    assert not [part for part in (secret[:12], secret[-12:]) if part.encode() in said]
+    assert b"[hidden]" in said
+
+
 def test_updates_end_at_a_limit_and_the_end_is_always_written(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(wrapper_events, "_MOST", 1_000)
     written: list[bytes] = []

@@ -1,0 +1,1 @@
+"""What the engineering workflow is made of, beside its life."""
