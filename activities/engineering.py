@@ -153,10 +153,16 @@ class EngineeringNodes:
         response = await beating(self.workflow_client.send_message(command))
         if response.outcome is None:
             code = ErrorCode(response.error_code) if response.error_code else ErrorCode.AGENT_FAILED
+            if response.stopped:
+                return {**_without_commit(state, turn), "turn_status": "stopped", "evidence": ""}
             if code in _THE_AGENTS_TO_REPAIR:
                 return _after_refusal(state, turn, f"{code.value}: {response.error}")
             raise OrchestratorError(code, response.error or "The agent worker returned no result.")
-        return _after_turn(state, turn, response.outcome)
+        stopped = response.stopped and response.outcome.status == "done"
+        return {
+            **_after_turn(state, turn, response.outcome),
+            **cast(EngineeringState, {"turn_status": "stopped", "round": state.get("round", 0)} if stopped else {}),
+        }
 
     async def verify(self, state: EngineeringState) -> EngineeringState:
         """Read what the commit needs to run, and run the project's own checks; a second run adopts the first one's."""
@@ -320,20 +326,27 @@ def _after_refusal(state: EngineeringState, turn: int, evidence: str) -> Enginee
     """The commits of the turn could not be taken."""
     fingerprint = hashlib.sha256(evidence.encode()).hexdigest()[:32]
     return {
-        "turn": turn,
+        **_without_commit(state, turn),
         "round": state.get("round", 0) + 1,
+        "turn_status": "refused",
+        "evidence": evidence,
+        "last_fingerprint": state.get("fingerprint"),
+        "fingerprint": fingerprint,
+        "same_failure": fingerprint == state.get("fingerprint"),
+    }
+
+
+def _without_commit(state: EngineeringState, turn: int) -> EngineeringState:
+    """The turn has ended, and there is nothing of it that could be verified."""
+    return {
+        "turn": turn,
         "limit": None,
         "fresh_session": False,
         "asked_prompt": "",
         "question": None,
         "choices": [],
-        "turn_status": "refused",
         "summary": "",
         "commit": "",
-        "evidence": evidence,
-        "last_fingerprint": state.get("fingerprint"),
-        "fingerprint": fingerprint,
-        "same_failure": fingerprint == state.get("fingerprint"),
         "publish_status": "",
         "tested": False,
         "passed": False,

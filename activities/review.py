@@ -47,9 +47,15 @@ def after(state: EngineeringState, found: Review) -> EngineeringState:
     return {
         "parked_at": "",
         "reviews": state.get("reviews", 0) + 1,
-        "reviewed": found.model_dump(mode="json"),
+        "reviewed": found.model_copy(update={"is_authors": _wrote(state, found.agent)}).model_dump(mode="json"),
         "objections": state.get("objections", 0) + 1 if found.blockers else 0,
     }
+
+
+def _wrote(state: EngineeringState, reader: AgentKind) -> bool:
+    """Whether the Developer of now is the agent that has read the change, with the same model as far as is known."""
+    author = state.get("agent") or state.get("judge")
+    return author == reader.value and state.get("model") == state.get("review_model")
 
 
 def _request(state: EngineeringState) -> ReviewRequest:

@@ -131,12 +131,15 @@ class CreateWorkerResponse(Contract):
 
 
 class SendMessageResponse(Contract):
+    """`stopped`: a person has stopped the turn. With an `outcome`, the agent has ended by itself when it was asked."""
+
     request_id: str
     success: bool
     response: str | None = None
     error: str | None = None
     outcome: TurnOutcome | None = None
     error_code: str | None = None
+    stopped: bool = False
 
 
 class SendFileResponse(Contract):

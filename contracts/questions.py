@@ -15,6 +15,7 @@ class OwnQuestion(StrEnum):
     MAIN_MOVED = "main-moved"
     AGENT_SILENT = "agent-silent"
     AGENT_FAILED = "agent-failed"
+    TURN_STOPPED = "turn-stopped"
     COMMITS_REFUSED = "commits-refused"
     NOTHING_COMMITTED = "nothing-committed"
     SAME_FAILURE = "same-failure"

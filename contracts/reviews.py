@@ -44,7 +44,11 @@ class ReviewFinding(Contract):
 
 
 class Review(Contract):
-    """The review of one commit. `problem` says why there is none; `unread` are changed files that it was not shown."""
+    """The review of one commit. `problem` says why there is none; `unread` are changed files that it was not shown.
+
+    `is_authors`: the agent that has read the change, with the same model, has written it too, in a session of its own:
+    by the settings, or because the work went on with another agent at a limit.
+    """
 
     commit: CommitSha
     agent: AgentKind
@@ -52,6 +56,7 @@ class Review(Contract):
     summary: str = Field(default="", max_length=_MOST_SUMMARY)
     findings: list[ReviewFinding] = Field(default_factory=list, max_length=MAX_FINDINGS)
     unread: int = Field(default=0, ge=0)
+    is_authors: bool = False
 
     @property
     def blockers(self) -> list[ReviewFinding]:
@@ -63,7 +68,8 @@ class Review(Contract):
             return bounded(f"Not reviewed: {self.problem}", limit)
         found = "\n".join(f"- {one}" for one in _blockers_first(self.findings))
         unread = f"\nNot read: {counted(self.unread, 'changed file')}." if self.unread else ""
-        head = f"Read by {self.agent.value}: {self.summary or _in_short(self.findings)}"
+        reader = f"{self.agent.value}{', which also wrote it' if self.is_authors else ''}"
+        head = f"Read by {reader}: {self.summary or _in_short(self.findings)}"
         return bounded(f"{head}\n{found}".rstrip() + unread, limit)
 
     def fingerprint(self) -> str:

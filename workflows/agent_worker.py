@@ -351,7 +351,11 @@ class AgentWorkerWorkflow:
         kind = "stopped" if self._stop_asked else "failed" if failed else "completed"
         self._tell(kind, outcome.question if asks else outcome.summary, outcome.transcript)
         return SendMessageResponse(
-            request_id=command.request_id, success=not failed, response=outcome.summary, outcome=outcome
+            request_id=command.request_id,
+            success=not failed,
+            response=outcome.summary,
+            outcome=outcome,
+            stopped=self._was_stopped(),
         )
 
     async def _answer_of_failed(self, command: SendMessageCommand, error: BaseException) -> SendMessageResponse | None:
@@ -374,7 +378,9 @@ class AgentWorkerWorkflow:
             await self._branch.push_what_is_there()
         self._resting = AgentWorkerState.LOST if code == ErrorCode.AGENT_LOST else AgentWorkerState.IDLE
         self._tell("stopped" if self._was_stopped() else "failed", message, left.transcript)
-        return SendMessageResponse(request_id=command.request_id, success=False, error=message, error_code=code)
+        return SendMessageResponse(
+            request_id=command.request_id, success=False, error=message, error_code=code, stopped=self._was_stopped()
+        )
 
     async def _stop_given_up(self, command: SendMessageCommand) -> None:
         """Nobody follows the turn any more: its agent must not go on spending. That this fails changes no answer."""

@@ -30,6 +30,7 @@ EVERYBODY = "everybody"
 AS_IS = "accept"
 """A person takes the work although something of the wish is not there."""
 REFUSED = "refused"
+STOPPED = "stopped"
 """The status of a turn whose commits could not be taken."""
 _OWN = frozenset({RETRY, STOP, APPROVE, AS_IS, answers.NOW, answers.HOLD, answers.GO_ON, answers.CHEAPER})
 """The choices that the platform itself offers."""
@@ -188,6 +189,11 @@ def engineering_question(state: dict[str, Any]) -> tuple[str, list[str], Questio
         asked, choices = str(state.get("question") or ""), list(state.get("choices", []))
         silent = None if asked else _wording(OwnQuestion.AGENT_SILENT)
         return asked or "The agent needs more details.", choices, silent
+    if state.get("turn_status") == STOPPED:
+        turn = str(state.get("turn") or 1)
+        text = f"The agent's turn {turn} was stopped by a person. Its files are kept. "
+        end = "Go on in the same session (you may add advice), or stop the task?"
+        return f"{text}{end}", [RETRY, STOP], _wording(OwnQuestion.TURN_STOPPED, turn=turn)
     text, wording = _trouble(state)
     return f"{text}Try again (you may add advice), or stop?", [RETRY, STOP], wording
 

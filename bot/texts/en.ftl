@@ -186,6 +186,7 @@ label-agent = 🔀 Go on with { $agent }
 question-secret = The service needs { $names }.
 question-main-moved = The main branch has moved and conflicts with this work in: { $files }. What should happen?
 question-agent-silent = The agent needs more details.
+question-turn-stopped = The agent's turn { $turn } was stopped by a person. Its files are kept. Go on in the same session (you may add advice), or stop the task?
 question-agent-failed = The agent could not finish: { $reason }. Try again (you may add advice), or stop?
 question-commits-refused = The agent's commits cannot be taken:
     { $evidence }

@@ -36,7 +36,7 @@ from contracts.criteria import Criterion
 from contracts.planning import CheckWriting, Judge, WrittenChecks
 from contracts.states import Module
 
-NO_CHECK = "Without a model no check can be written for these words."
+NO_CHECK = "The script that writes checks has none for these words. An agent with a model may write one."
 NO_DESCRIPTION = "The running service does not describe its API, so no check could be written."
 TOO_MANY = "More checks would be needed than can be run."
 UNUSABLE = "What the running service says of its API cannot be sent to it, so no check could be written."

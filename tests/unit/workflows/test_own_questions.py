@@ -14,6 +14,7 @@ STATES: dict[OwnQuestion, dict[str, Any]] = {
     OwnQuestion.MAIN_MOVED: {"publish_status": "conflict", "conflict": ["a.py", "b.py"]},
     OwnQuestion.AGENT_SILENT: {"turn_status": "question"},
     OwnQuestion.AGENT_FAILED: {"turn_status": "failed", "summary": "It broke."},
+    OwnQuestion.TURN_STOPPED: {"turn_status": rules.STOPPED, "turn": 3},
     OwnQuestion.COMMITS_REFUSED: {"turn_status": rules.REFUSED, "evidence": "a line\nanother"},
     OwnQuestion.NOTHING_COMMITTED: {"turn_status": "done", "summary": "All done."},
     OwnQuestion.SAME_FAILURE: {"turn_status": "done", "tested": True, "same_failure": True, "evidence": "red"},

@@ -1,9 +1,11 @@
 """What a model writes as a review is read like the words of a stranger."""
 
 import json
+from typing import Any
 
 import pytest
 
+from activities.review import after
 from contracts.reviews import MAX_FINDINGS, Review, ReviewFinding, Severity, read_review
 
 COMMIT = "a" * 40
@@ -46,3 +48,23 @@ def test_a_review_says_who_has_read_what_and_what_was_left_out() -> None:
     )
     assert Review(commit=COMMIT, agent="codex").told() == "Read by codex: 0 objections, 0 remarks."
     assert Review(commit=COMMIT, agent="codex", problem="it is away").told() == "Not reviewed: it is away"
+
+
+def test_a_review_says_when_its_reader_has_written_the_change() -> None:
+    assert (
+        Review(commit=COMMIT, agent="codex", is_authors=True).told().startswith("Read by codex, which also wrote it:")
+    )
+
+
+@pytest.mark.parametrize(
+    ("state", "same"),
+    [
+        ({"judge": "codex"}, True),
+        ({"judge": "codex", "agent": "claude-code"}, False),
+        ({"judge": "claude-code", "agent": "codex"}, True),
+        ({"judge": "codex", "review_model": "another"}, False),
+        ({}, False),
+    ],
+)
+def test_whether_the_author_reads_its_own_change_is_known_after_a_failover_too(state: Any, same: bool) -> None:
+    assert after(state, Review(commit=COMMIT, agent="codex"))["reviewed"]["is_authors"] is same
