@@ -126,26 +126,31 @@ def command(spec: ContainerSpec) -> list[str]:
     ]  # fmt: skip
 
 
-def _findings(pairs: list[tuple[Taken, Taken]], real: list[tuple[float, float]]) -> Findings:
+def _findings(pairs: list[tuple[Taken, Taken]], real: list[tuple[float, float, float]]) -> Findings:
+    default = [(mine, bridge) for mine, bridge, _ in real]
+    of_machine = [(mine, host) for mine, _, host in real]
     start = [(mine.start, theirs.start) for mine, theirs in pairs]
     end = [(mine.end, theirs.end) for mine, theirs in pairs]
     columns = ["Until", "Turn p50", "docker run p50", "Ratio", "Quartiles", "95 % of medians"]
     rows = [
-        _row("the first request of Claude Code reaches the model", real),
+        _row("the first request of Claude Code reaches the model", default),
+        _row("the same, by hand in the network of the machine", of_machine),
         _row("a program runs", start),
         _row("its end is known", end),
     ]
     return Findings(
         tables=[Table(columns, rows)],
         figures={
-            "first request": asdict(Ratio.of(real)),
+            "first request": asdict(Ratio.of(default)),
+            "first request, network of the machine": asdict(Ratio.of(of_machine)),
             "real pairs": real,
             "start": asdict(Ratio.of(start)),
             "end": asdict(Ratio.of(end)),
             "pairs": [[asdict(one) for one in pair] for pair in pairs],
         },
         remarks=[
-            f"{len(real)} interleaved pairs of Claude Code, from the scheduled turn; goal at most 1.2.",
+            f"{len(real)} interleaved rounds of Claude Code, from the scheduled turn; goal at most 1.2 of a "
+            "`docker run` in Docker's default network. That of the machine separates nothing, and is set up in no time.",
             f"{len(pairs)} interleaved pairs of a program; goal at most 1.3 for its start.",
         ],
     )

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from activities.adapters.agents.base import AgentCall, AgentCli, Place, Told
+from activities.adapters.agents.base import AgentCli, Place, Told
 from activities.adapters.agents.outcome import (
     FRESH,
     MAX_OUTCOME_BYTES,
@@ -223,15 +223,9 @@ class DockerAgentRuntime:
         return EndedTurn(name, status, reader.report, offset), transcript
 
     async def _begin(self, request: TurnRequest, name: str, told: Told) -> RunStatus:
-        status, helper = await asyncio.gather(
-            self._runs.status(name), self._engine.inspect(helper_name(request.worker_id))
-        )
+        status = await self._runs.status(name)
         if status.state != "absent":
             return status
-        if self._restore is not None:
-            await self._restore(request.worker_id)
-        elif helper is None:
-            raise workspace_missing(request.worker_id)
         image = await self._image(request)
         if not image.reaches_out:
             request = request.model_copy(update={"egress_hosts": []})
@@ -245,9 +239,19 @@ class DockerAgentRuntime:
         return await self._runs.start(spec, request.timeout_s, contents)
 
     async def _image(self, request: TurnRequest) -> ProjectImage:
-        """The agent's, with the environment that the repository in its workspace declares."""
-        agent = await self._images.agent(self._cli(request).kind, request.capabilities)
+        """The agent's, with the environment that the repository in its workspace declares, once that is whole."""
+        # The agent waits for both, so neither waits for the other.
+        _, agent = await asyncio.gather(
+            self._whole_workspace(request.worker_id),
+            self._images.agent(self._cli(request).kind, request.capabilities),
+        )
         return await self._images.project(agent, files_in(self._engine, helper_name(request.worker_id), WORKSPACE))
+
+    async def _whole_workspace(self, worker_id: str) -> None:
+        if self._restore is not None:
+            await self._restore(worker_id)
+        elif await self._engine.inspect(helper_name(worker_id)) is None:
+            raise workspace_missing(worker_id)
 
     async def _spec(self, request: TurnRequest, name: str, told: Told, image: str) -> tuple[Contents, ContainerSpec]:
         """What no record of the engine may show, and the container without it."""
@@ -279,13 +283,7 @@ class DockerAgentRuntime:
             limits=self._limits,
             read_only=True,
         )
-        return Contents(self._filling(name, call) if call.files else None, hidden), spec
-
-    def _filling(self, name: str, call: AgentCall) -> Callable[[], Awaitable[None]]:
-        async def fill() -> None:
-            await self._engine.put_archive(name, HOME, archive_of(dict(call.files), mode=0o600, folders=True))
-
-        return fill
+        return Contents(files=call.files, variables=hidden), spec
 
     async def _login(self, volume: str, kind: AgentKind) -> Bind:
         if not await self._engine.volume_exists(volume):

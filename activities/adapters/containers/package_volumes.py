@@ -119,7 +119,7 @@ class PackageVolumes:
             await self._engine.put_archive(volume, _PROJECT, archive_of(content))
             await self._engine.put_archive(volume, _HOME, archive_of(access.files, folders=True))
 
-        await self._runs.start(spec, SETUP_TIMEOUT_S, Contents(fill, access.environment))
+        await self._runs.start(spec, SETUP_TIMEOUT_S, Contents(fill, variables=access.environment))
         async with self._runs.output(volume) as output:
             status, text = await _ended(output, volume, follow)
         # uv quotes the URLs of an index, which may hold a password.

@@ -19,7 +19,7 @@ import re
 import shlex
 import tarfile
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -59,9 +59,11 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True)
 class Contents:
-    """Files that a new container gets before it starts, and variables that the engine's records must not show."""
+    """What a container gets besides its command: by `fill` before it starts; `files` in its home, for it alone, and
+    variables that the engine's records must not show, with the signal to begin, which saves a call of the engine."""
 
     fill: Callable[[], Awaitable[None]] | None = None
+    files: Mapping[str, bytes] = field(default_factory=dict, repr=False)
     variables: dict[str, str] = field(default_factory=dict, repr=False)
 
 
@@ -171,7 +173,7 @@ class ContainerRuns:
         elif not state.is_running and not await self._has_begun(state):
             state, fresh = await self._launch_anew(spec, contents), True
         if fresh or not await self._has_begun(state):
-            await self.engine.put_archive(spec.name, _DIRECTORY, _order(state.number, contents.variables))
+            await self.engine.put_archive(spec.name, _DIRECTORY, _order(state.number, contents))
             await self._until_begun(state)
         self._save(spec.name, {**self._record(spec.name), "told": True})
 
@@ -295,12 +297,12 @@ def _of_launcher(number: str, name: str) -> str:
     return f"{_DIRECTORY}/{_OF_LAUNCHERS}/{number[:12]}/{name}"
 
 
-def _order(number: str, variables: dict[str, str]) -> bytes:
-    """A tar archive that makes the launcher begin. In this order: it reads the variables once it may begin."""
-    lines = "".join(f"export {name}={shlex.quote(value)}\n" for name, value in variables.items())
+def _order(number: str, contents: Contents) -> bytes:
+    """A tar archive that makes the launcher begin. In this order: the rest is there once it may begin."""
+    lines = "".join(f"export {name}={shlex.quote(value)}\n" for name, value in contents.variables.items())
     own = f"{_OF_LAUNCHERS}/{number[:12]}"
-    files = {f"{own}/environment": lines.encode()} if variables else {}
-    return archive_of({**files, f"{own}/begin": b""}, mode=0o600, folders=True)
+    files = {f"{own}/environment": lines.encode()} if contents.variables else {}
+    return archive_of({**contents.files, **files, f"{own}/begin": b""}, mode=0o600, folders=True)
 
 
 def archive_of(files: dict[str, bytes], *, mode: int = 0o644, folders: bool = False) -> bytes:

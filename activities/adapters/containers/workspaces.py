@@ -282,8 +282,9 @@ class DockerWorkspaces:
             await self._runs.remove(name)
 
     async def _exists(self, worker_id: str) -> bool:
-        volumes = [await self._engine.volume_exists(bind.source) for bind in binds_of(worker_id)]
-        return all(volumes) and await self._engine.inspect(helper_name(worker_id)) is not None
+        volumes = (self._engine.volume_exists(bind.source) for bind in binds_of(worker_id))
+        helper, *found = await asyncio.gather(self._engine.inspect(helper_name(worker_id)), *volumes)
+        return all(found) and helper is not None
 
     async def _helper(self, worker_id: str) -> str:
         """The helper container of a workspace that is whole, or is made whole here."""
