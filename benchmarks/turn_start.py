@@ -150,7 +150,7 @@ def _findings(pairs: list[tuple[Taken, Taken]], real: list[tuple[float, float, f
         },
         remarks=[
             f"{len(real)} interleaved rounds of Claude Code, from the scheduled turn; goal at most 1.2 of a "
-            "`docker run` in Docker's default network. That of the machine separates nothing, and is set up in no time.",
+            "`docker run` in Docker's default network. That of the machine separates nothing and takes no time.",
             f"{len(pairs)} interleaved pairs of a program; goal at most 1.3 for its start.",
         ],
     )

@@ -44,7 +44,7 @@ async def first_requests(pairs: int) -> list[tuple[float, float, float]]:
     """
     with tempfile.TemporaryDirectory(prefix="bench-") as directory:
         image = await DockerImages(DockerContainerEngine(), Path(directory)).agent(AgentKind.CLAUDE_CODE)
-        most = str(2 * pairs + 10)
+        most = str(3 * pairs + 10)
         async with real_platform(Path(directory) / "home", ORCHESTRATOR_MAX_AGENT_WORKERS_PER_USER=most) as platform:
             found = []
             async with _reachable_from_containers(platform.stack.extra["ORCHESTRATOR_ANTHROPIC_BASE_URL"]) as urls:
