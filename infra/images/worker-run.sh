@@ -1,7 +1,10 @@
 #!/bin/sh
-# worker-run TIMEOUT_S DIRECTORY COMMAND…: waits until it is told to begin, gives the command variables that must not be
+# worker-run [--early] TIMEOUT_S DIRECTORY COMMAND…: waits until it is told to begin, gives the command variables that must not be
 # seen from outside, ends it after TIMEOUT_S seconds even when nobody is looking, and writes down how it ended.
 # DIRECTORY/<this container> holds what it is told (environment, begin) and what it says (begun, ended).
+#
+# --early: COMMAND itself waits until it is told to begin, takes its variables and says `begun`; ORCHESTRATOR_ORDER is the
+# directory in which it does. It starts meanwhile.
 #
 # A Docker daemon that is killed in the middle of a start may leave this running without knowing it. It is then never
 # told, and goes: 75; 74 if a service of the project's environment does not start. What the daemon does not know of an end, because it was killed in that moment, `ended` says.
@@ -9,6 +12,8 @@ set -u
 # The command's own programs, which a project may have put before those of the system, are not for the launcher.
 path=$PATH
 PATH=/usr/local/bin:/usr/bin:/bin
+early=
+[ "$1" != --early ] || { early=1 && shift; }
 timeout_s=$1 directory=$2
 shift 2
 set -- /usr/bin/timeout --foreground --kill-after=5 "$timeout_s" "$@"
@@ -22,7 +27,7 @@ mine=$directory/$container
 
 # Looked for, since a file is the only thing that can be brought through the engine: 30 s, of which 0.1 s are usual.
 looks=1500
-until [ -e "$mine/begin" ]; do
+until [ -n "$early" ] || [ -e "$mine/begin" ]; do
   looks=$((looks - 1))
   [ "$looks" -gt 0 ] || exit 75
   sleep 0.02
@@ -36,11 +41,15 @@ done
 stopping=
 trap 'stopping=1' TERM INT HUP
 variables=
-[ ! -f "$mine/environment" ] || variables=$(cat "$mine/environment")
-# Also those of containers that were never told, and went.
-rm -f "$directory"/*/environment
-# Beside `begin`: who brings that is not done with it yet. In a shell of its own: a full disk must not end this one.
-(: >"$mine/begun") || exit 75
+if [ -n "$early" ]; then
+  export ORCHESTRATOR_ORDER="$mine"
+else
+  [ ! -f "$mine/environment" ] || variables=$(cat "$mine/environment")
+  # Also those of containers that were never told, and went.
+  rm -f "$directory"/*/environment
+  # Beside `begin`: who brings that is not done with it yet. In a shell of its own: a full disk must not end this one.
+  (: >"$mine/begun") || exit 75
+fi
 
 # The container has no network: the proxy's port leads to the socket of the platform's gateway.
 [ -z "${ORCHESTRATOR_EGRESS:-}" ] ||
@@ -54,6 +63,7 @@ else
   # In a shell of its own: the variables are the command's, whatever their names.
   (PATH=$path && eval "$variables" && exec "$@") || code=$?
 fi
+[ -e "$mine/begun" ] || exit "$code"
 case $code in
   124 | 137)
     # What the command had started is asked as well, before it ends with the container.

@@ -77,13 +77,15 @@ class Place:
 class AgentCall:
     """How one turn of an agent is started. `files` are put below its home before that; only it may read them.
 
-    `secrets` are variables that no record of a container may show.
+    `secrets` are variables that no record of a container may show. `early`: it may start before its turn does, and
+    waits by itself for what it is told (`wrapper/order.py`).
     """
 
     argv: list[str]
     environment: Mapping[str, str]
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
     files: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    early: bool = False
 
 
 class AgentCli(Protocol):

@@ -102,6 +102,7 @@ class WrappedAgent:
             environment=configured.environment,
             secrets={**configured.secrets, **token},
             files={job: json.dumps(asdict(self._job(told, place, configured))).encode()},
+            early=True,
         )
 
     def _configured(self, told: Told) -> tuple[Configured, dict[str, str]]:

@@ -282,6 +282,7 @@ class DockerAgentRuntime:
             labels=_labels(request),
             limits=self._limits,
             read_only=True,
+            early=call.early,
         )
         return Contents(files=call.files, variables=hidden), spec
 

@@ -60,7 +60,8 @@ class Bind:
 class ContainerSpec:
     """One container. It is never root, has no capability, and cannot get one.
 
-    Anyone who may use the engine can read `environment`: secret values are passed in another way.
+    Anyone who may use the engine can read `environment`: secret values are passed in another way. `early`: its command
+    waits by itself until it is told to begin, so that it can start meanwhile.
     """
 
     name: str
@@ -73,6 +74,7 @@ class ContainerSpec:
     labels: dict[str, str] = field(default_factory=dict)
     limits: Limits = field(default_factory=Limits)
     read_only: bool = False
+    early: bool = False
 
 
 @dataclass(frozen=True)

@@ -40,7 +40,8 @@ _LAUNCHER = "/usr/local/bin/worker-run"
 _DIRECTORY = "/home/worker"
 _OF_LAUNCHERS = ".run"
 """Below `_DIRECTORY`: for each container a directory with what the launcher is told and what it says."""
-_LOOK_S = 0.05
+_FIRST_LOOK_S, _LOOK_S = 0.25, 0.05
+"""A look keeps the engine busy while the command starts, so the first one is when that has most likely begun."""
 _NO_SERVICES = 74
 """With which the launcher ends before the command has begun, if a service of the environment does not start."""
 _END_UNKNOWN = 255
@@ -198,10 +199,15 @@ class ContainerRuns:
         return launched
 
     async def _until_begun(self, state: ContainerState) -> None:
-        """Return as soon as the launcher says so. It looks 50 times a second, and gives up after 30."""
-        while not await self._has_begun(state):
-            if await self.engine.wait(state.name, _LOOK_S) and not await self._has_begun(state):
+        """Return soon after the launcher says so. It looks 50 times a second, and gives up after 30."""
+        pause_s = _FIRST_LOOK_S
+        while True:
+            ended = await self.engine.wait(state.name, pause_s)
+            if await self._has_begun(state):
+                return
+            if ended:
                 raise _not_begun(await self._why_not_begun(state.name))
+            pause_s = _LOOK_S
 
     async def _why_not_begun(self, name: str) -> str:
         state = await self.engine.inspect(name)
@@ -334,9 +340,10 @@ def owned(member: tarfile.TarInfo) -> tarfile.TarInfo:
 
 def bounded_run(spec: ContainerSpec, timeout_s: int) -> ContainerSpec:
     """The container whose command is the launcher, and the launcher's the command of `spec`."""
+    early = ["--early"] if spec.early else []
     return replace(
         spec,
-        argv=[_LAUNCHER, str(timeout_s), f"{_DIRECTORY}/{_OF_LAUNCHERS}", *spec.argv],
+        argv=[_LAUNCHER, *early, str(timeout_s), f"{_DIRECTORY}/{_OF_LAUNCHERS}", *spec.argv],
         labels={**spec.labels, TIMEOUT_LABEL: str(timeout_s)},
     )
 

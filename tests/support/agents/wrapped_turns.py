@@ -12,6 +12,7 @@ from activities.adapters.agents.wrapper.control import Cancel, Steer
 from activities.adapters.agents.wrapper.events import Events
 from activities.adapters.agents.wrapper.forwarding import Forwarder
 from activities.adapters.agents.wrapper.job import Job
+from activities.adapters.agents.wrapper.start import started
 from activities.adapters.agents.wrapper.turn import Turn
 
 AGENT = Path(__file__).with_name("acp_agent.py")
@@ -38,7 +39,7 @@ class WrappedTurn:
             "environment": {"HOME": str(self.directory)},
         }  # fmt: skip
         job = Job(**{**known, **self.fields, **fields})
-        self.turn = Turn(job, Events(write=self._write), self.forwarder)
+        self.turn = Turn(started(job, "", self.directory), Events(write=self._write), self.forwarder)
         return await self.turn.run()
 
     def _write(self, line: bytes) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 _FULL = re.compile(
@@ -41,6 +42,10 @@ def failure(message: str, otherwise: str = AGENT_ERROR) -> str:
     if _UNKNOWN.search(message):
         return SESSION_UNKNOWN
     return CONTEXT_FULL if _FULL.search(message) else otherwise
+
+
+def cannot_start(argv: Sequence[str], error: OSError) -> str:
+    return f"{argv[0]} cannot be started: {error.strerror}"
 
 
 def exit_reason(code: int) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket as sockets
 import time
 from dataclasses import dataclass, field
 
@@ -25,10 +26,12 @@ class Connection:
 
 @dataclass
 class Forwarder:
-    """`moved_at` is when a byte last passed, by the clock of `time.monotonic`."""
+    """`listener` listens at the port already. `moved_at` is when a byte last passed, by the clock of
+    `time.monotonic`."""
 
     socket: str
     port: int
+    listener: sockets.socket | None = None
     moved_at: float = field(default_factory=time.monotonic)
     _connections: list[Connection] = field(default_factory=list)
     _server: asyncio.Server | None = None
@@ -40,7 +43,10 @@ class Forwarder:
 
     async def open(self) -> int:
         """Listen; returns the port, which is another one only for port 0."""
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
+        if self.listener is not None:
+            self._server = await asyncio.start_server(self._serve, sock=self.listener)
+        else:
+            self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
         return int(self._server.sockets[0].getsockname()[1])
 
     def close(self) -> None:

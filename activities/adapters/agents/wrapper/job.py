@@ -12,6 +12,7 @@ from typing import Any
 TOKEN_VARIABLE = "ORCHESTRATOR_MODEL_TOKEN"
 """Holds the token of the turn's model; `{token}` in a configuration file of the agent stands for it."""
 TOKEN_MARK = "{token}"
+_SESSION = "{session}"
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,16 @@ class Job:
     silence_s: float = 600.0
     start_s: float = 240.0
     cancel_s: float = 10.0
+
+    @property
+    def names_session(self) -> bool:
+        """Whether the program takes the id of a new session in its arguments."""
+        return any(_SESSION in word for word in self.argv)
+
+    def arguments(self, session_id: str, *, continues: bool) -> list[str]:
+        """The command line for a new session, or for one that goes on."""
+        template = self.resume_argv if continues and session_id else self.argv
+        return [word.replace(_SESSION, session_id) for word in template]
 
     @classmethod
     def parse(cls, content: bytes) -> Job:

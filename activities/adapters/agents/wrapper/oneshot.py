@@ -6,36 +6,38 @@ They have honest exit codes and make no requests beside the work. A prompt that 
 from __future__ import annotations
 
 import contextlib
-import uuid
 from dataclasses import dataclass
 
-from .ended import NOT_STARTED, Ended, TurnFailed, exit_reason, failure
+from .ended import NOT_STARTED, Ended, TurnFailed, cannot_start, exit_reason, failure
 from .events import Events
 from .formats import FORMATS, Printed
 from .job import Job, environment_of
 from .processes import AgentProcess
-
-_SESSION = "{session}"
+from .spawning import Spawned, new_session_id, spawn
 
 
 @dataclass
 class ExecRunner:
-    """`session_id` is chosen here where the program takes one (`{session}` in its arguments), else it is read."""
+    """`session_id` is chosen where the program takes one (`{session}` in its arguments), else it is read.
+
+    `spawned` is the process for the first prompt, which has been started already.
+    """
 
     job: Job
     events: Events
     session_id: str = ""
+    spawned: Spawned | None = None
     _continues: bool = False
     _process: AgentProcess | None = None
     _interrupted: bool = False
 
     async def open(self) -> None:
-        """Nothing runs yet; a session id that is known is written down."""
+        """Nothing is asked yet; a session id that is known is written down."""
         if self.job.session_id is not None:
             self.session_id, self._continues = self.job.session_id, True
             self.events.note("session", session_id=self.session_id, resumed=True)
-        elif any(_SESSION in word for word in self.job.argv):
-            self._name(str(uuid.uuid4()))
+        elif self.job.names_session:
+            self._note(self.session_id or new_session_id())
 
     async def prompt(self, text: str) -> Ended:
         """Run the program on one prompt, to its end."""
@@ -59,22 +61,30 @@ class ExecRunner:
             self._process.interrupt()
 
     async def close(self) -> None:
+        if self.spawned is not None:
+            # A person ended the turn before there was a prompt.
+            self._process, self.spawned = await AgentProcess.attach(self.spawned), None
         if self._process is not None:
             await self._process.end()
 
     async def _start(self) -> AgentProcess:
-        template = self.job.resume_argv if self._continues and self.session_id else self.job.argv
-        argv = [word.replace(_SESSION, self.session_id) for word in template]
-        try:
-            self._process = await AgentProcess.start(argv, environment_of(self.job), self.job.workspace)
-        except OSError as error:
-            raise TurnFailed(NOT_STARTED, f"{argv[0]} cannot be started: {error.strerror}") from error
+        spawned, self.spawned = self.spawned, None
+        if spawned is None:
+            argv = self.job.arguments(self.session_id, continues=self._continues)
+            try:
+                spawned = spawn(argv, environment_of(self.job), self.job.workspace)
+            except OSError as error:
+                raise TurnFailed(NOT_STARTED, cannot_start(argv, error)) from error
+        self._process = await AgentProcess.attach(spawned)
         return self._process
 
     def _name(self, session_id: str) -> None:
         if session_id != self.session_id:
-            self.session_id = session_id
-            self.events.note("session", session_id=session_id, resumed=False)
+            self._note(session_id)
+
+    def _note(self, session_id: str) -> None:
+        self.session_id = session_id
+        self.events.note("session", session_id=session_id, resumed=False)
 
     def _ended(self, lines: Printed, code: int, said_last: str) -> Ended:
         if self._interrupted:

@@ -1,16 +1,16 @@
-"""The agent's program: started in a group of its own, its error output kept, ended with everything it started."""
+"""The agent's program: followed, its error output kept, ended with everything it started."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import signal
-from asyncio import streams, subprocess
+from asyncio import streams
 from collections import deque
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from .lines import Lines
+from .spawning import Spawned
 
 _TAIL_LINES, _TAIL_CHARACTERS = 40, 4_000
 _GRACE_S = 3.0
@@ -22,33 +22,21 @@ _REST_S = 1.0
 class AgentProcess:
     """`lines` are those of its standard output; they end with the process, whoever else has its output still."""
 
-    process: subprocess.Process
+    spawned: Spawned
     lines: Lines
     _input: asyncio.StreamWriter
     _outputs: list[asyncio.ReadTransport]
+    _exit: asyncio.Future[int]
     _errors: deque[str] = field(default_factory=lambda: deque(maxlen=_TAIL_LINES))
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
     @classmethod
-    async def start(cls, argv: Sequence[str], environment: Mapping[str, str], workspace: str) -> AgentProcess:
-        """Raises OSError for a program that cannot be started."""
-        # Pipes of our own: asyncio waits for the end of its own ones before it tells of the end of a process.
-        (in_read, in_write), (out_read, out_write), (error_read, error_write) = os.pipe(), os.pipe(), os.pipe()
-        try:
-            process = await asyncio.create_subprocess_exec(
-                *argv, stdin=in_read, stdout=out_write, stderr=error_write, env=dict(environment), cwd=workspace,
-                start_new_session=True,
-            )  # fmt: skip
-        except OSError:
-            for descriptor in (in_write, out_read, error_read):
-                os.close(descriptor)
-            raise
-        finally:
-            for descriptor in (in_read, out_write, error_write):
-                os.close(descriptor)
-        output, output_transport = await _reader(out_read)
-        errors, errors_transport = await _reader(error_read)
-        started = cls(process, Lines(output), await _writer(in_write), [output_transport, errors_transport])
+    async def attach(cls, spawned: Spawned) -> AgentProcess:
+        """Follow a process that was started a moment ago."""
+        output, output_transport = await _reader(spawned.output)
+        errors, errors_transport = await _reader(spawned.errors)
+        writer = await _writer(spawned.input)
+        started = cls(spawned, Lines(output), writer, [output_transport, errors_transport], _exit_of(spawned))
         reading = asyncio.create_task(started._read_errors(Lines(errors, 64 * 1024)))
         started._tasks = [reading, asyncio.create_task(started._end_outputs())]
         return started
@@ -58,11 +46,14 @@ class AgentProcess:
             self._errors.append(line[:1_000].decode(errors="replace"))
 
     async def _end_outputs(self) -> None:
-        await self.process.wait()
+        await self._ended()
         await asyncio.sleep(_REST_S)
         self._signal(signal.SIGKILL)
         for transport in self._outputs:
             transport.close()
+
+    async def _ended(self) -> int:
+        return await asyncio.shield(self._exit)
 
     @property
     def said_last(self) -> str:
@@ -81,7 +72,7 @@ class AgentProcess:
 
     async def wait(self) -> int:
         """The exit code, negative for a signal; its error output has been read then."""
-        code = await self.process.wait()
+        code = await self._ended()
         await asyncio.wait(self._tasks[:1], timeout=2 * _REST_S)
         return code
 
@@ -90,11 +81,11 @@ class AgentProcess:
         self._signal(signal.SIGTERM)
         try:
             async with asyncio.timeout(grace_s):
-                await self.process.wait()
+                await self._ended()
         except TimeoutError:
             pass  # it is made to, now
         self._signal(signal.SIGKILL)
-        code = await self.process.wait()
+        code = await self._ended()
         for task in self._tasks:
             task.cancel()
         await asyncio.wait(self._tasks)
@@ -104,9 +95,23 @@ class AgentProcess:
 
     def _signal(self, number: signal.Signals) -> None:
         try:
-            os.killpg(self.process.pid, number)
+            os.killpg(self.spawned.pid, number)
         except ProcessLookupError:
             return  # all of the group have ended
+
+
+def _exit_of(spawned: Spawned) -> asyncio.Future[int]:
+    """Done with the exit code, negative for a signal, as soon as the process has ended."""
+    loop, descriptor = asyncio.get_running_loop(), os.pidfd_open(spawned.pid)
+    exited: asyncio.Future[int] = loop.create_future()
+
+    def ended() -> None:
+        loop.remove_reader(descriptor)
+        os.close(descriptor)
+        exited.set_result(spawned.exit_code())
+
+    loop.add_reader(descriptor, ended)
+    return exited
 
 
 async def _reader(descriptor: int) -> tuple[asyncio.StreamReader, asyncio.ReadTransport]:

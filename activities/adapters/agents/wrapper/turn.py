@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import importlib
-import os
 import signal
-import sys
 import time
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,9 +16,10 @@ from .control import Cancel, Command, ControlDirectory, Hang, Steer
 from .ended import HUNG, NOT_STARTED, Ended, TurnFailed
 from .events import Events, bounded
 from .forwarding import Forwarder
-from .job import TOKEN_VARIABLE, Job, environment_of, remove_token, taken, write_files
+from .job import Job
 from .oneshot import ExecRunner
 from .processes import AgentProcess
+from .start import Started
 
 DONE, FAILED, STOPPED_BY_SIGNAL = 0, 1, 143
 _MAX_MESSAGE = 4_000
@@ -44,12 +43,16 @@ class Runner(Protocol):
 class Turn:
     """`forwarder` is the way to the model, where there is one."""
 
-    job: Job
+    begun: Started
     events: Events
     forwarder: Forwarder | None = None
     commands: asyncio.Queue[Command] = field(default_factory=asyncio.Queue)
     _steers: list[str] = field(default_factory=list)
     _timer: asyncio.TimerHandle | None = None
+
+    @property
+    def job(self) -> Job:
+        return self.begun.job
 
     async def run(self) -> int:
         """The exit code: 0 when the agent has ended its work or a person has ended it, 1 when it failed, 143 after a
@@ -73,12 +76,11 @@ class Turn:
                 await runner.close()
 
     async def _started(self) -> Runner:
+        if self.begun.spawned is None:
+            raise TurnFailed(NOT_STARTED, self.begun.problem)
         if self.job.runner == "exec":
-            return ExecRunner(self.job, self.events)
-        try:
-            process = await AgentProcess.start(self.job.argv, environment_of(self.job), self.job.workspace)
-        except OSError as error:
-            raise TurnFailed(NOT_STARTED, f"{self.job.argv[0]} cannot be started: {error.strerror}") from error
+            return ExecRunner(self.job, self.events, self.begun.session_id, self.begun.spawned)
+        process = await AgentProcess.attach(self.begun.spawned)
         # Its SDK takes about a second to import: the agent starts meanwhile.
         runner: Runner = importlib.import_module(f"{__package__}.protocol").AcpRunner(self.job, self.events, process)
         return runner
@@ -176,17 +178,17 @@ class Turn:
         return FAILED
 
 
-async def drive(job: Job) -> int:
-    """Run the turn of a job with everything around it."""
-    token, home = os.environ.get(TOKEN_VARIABLE, ""), Path(os.environ["HOME"])
-    write_files(job, home, token)
-    forwarder = Forwarder(job.model_socket, job.model_port) if job.model_socket else None
-    turn = Turn(job, Events(secret=token), forwarder)
+async def drive(begun: Started) -> int:
+    """Run the turn to its end, with everything around it."""
+    job = begun.job
+    forwarder = Forwarder(job.model_socket, job.model_port, begun.listener) if job.model_socket else None
+    turn = Turn(begun, Events(secret=begun.token), forwarder)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, turn.commands.put_nowait, Cancel("signal"))
+    if begun.signalled:
+        turn.commands.put_nowait(Cancel("signal"))
     with ExitStack() as opened:
-        opened.callback(remove_token, job, home)
         if forwarder is not None:
             await forwarder.open()
             opened.callback(forwarder.close)
@@ -197,9 +199,6 @@ async def drive(job: Job) -> int:
         return await turn.run()
 
 
-def main(arguments: Sequence[str]) -> int:
-    """`python /opt/agent_wrapper JOB`."""
-    if len(arguments) != 1:
-        sys.stderr.write("usage: agent_wrapper JOB\n")
-        return 2
-    return asyncio.run(drive(taken(Path(arguments[0]))))
+def run(begun: Started) -> int:
+    """The exit code of a turn that has begun."""
+    return asyncio.run(drive(begun))
