@@ -35,6 +35,7 @@ from contracts.steps import (
     VerificationRequest,
     VerificationResult,
 )
+from contracts.suite_figures import SuiteFigures
 
 log = structlog.get_logger(__name__)
 
@@ -249,7 +250,7 @@ def _summary(state: EngineeringState) -> str:
     taken = taken_as_is(state)
     deviations = f"Taken as it is by a person, who knew of this:\n{taken.told()}" if taken else ""
     figures = figures_of(state)
-    tests = f"Tests: {figures.told()}." if figures and figures.told() else ""
+    tests = f"Tests: {figures.told()}" if figures and figures.told() else ""
     parts = [state.get("summary", ""), verdict_text(judged), deviations, review, tests]
     return bounded("\n\n".join(filter(None, parts)), MAX_TEXT)
 

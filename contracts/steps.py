@@ -11,6 +11,7 @@ from contracts.departments import RepositoryFullName
 from contracts.models import ModelName
 from contracts.project_settings import MAX_WATCH_S
 from contracts.states import AgentKind, AgentProfile, DeployAction
+from contracts.suite_figures import SuiteFigures
 
 TESTS_CHECK = "tests"
 """The check without which nothing reaches a protected main branch: the project's own, run by the Tester."""
