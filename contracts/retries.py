@@ -29,8 +29,8 @@ class WorkDone(Contract):
 
     `base_commit` is what its work began from: the project is scaffolded. `commit` is the newest commit of its branch,
     `verified` says that the project's own checks were green at it, and `published` that main has it. `plan_of` is the
-    task with which the plan is kept, `approved_plan` the fingerprint of the plan that a person has approved. `tests` and
-    `lines_covered_permille` are the figures of a verified commit, as in `SuiteFigures`.
+    task with which the plan is kept, `approved_plan` the fingerprint of the plan that a person has approved. `tests`
+    and `lines_covered_permille` are the figures of a verified commit, as in `SuiteFigures`.
     """
 
     task_id: Identifier

@@ -204,7 +204,7 @@ class ProcessTester:
             raise tests_stopped()
 
     def _kept(self, name: str) -> list[bytes | None]:
-        """The phase, the report and the coverage of an ended run. They outlive its copy of the project: later calls judge alike."""
+        """Phase, report and coverage of an ended run. They outlive its copy of the project: later calls judge alike."""
         found: list[bytes | None] = []
         for file, limit in _KEPT:
             kept = self._kept_file(name, file)
