@@ -328,11 +328,6 @@ def _after_refusal(state: EngineeringState, turn: int, evidence: str) -> Enginee
     return {
         **_without_commit(state, turn),
         "round": state.get("round", 0) + 1,
-        "limit": None,
-        "fresh_session": False,
-        "asked_prompt": "",
-        "question": None,
-        "choices": [],
         "turn_status": "refused",
         "evidence": evidence,
         "last_fingerprint": state.get("fingerprint"),

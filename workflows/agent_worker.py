@@ -391,15 +391,6 @@ class AgentWorkerWorkflow:
                 raise
             workflow.logger.error("a turn that was given up could not be stopped", extra={"why": str(error.cause)})
 
-    async def _stop_given_up(self, command: SendMessageCommand) -> None:
-        """Nobody follows the turn any more: its agent must not go on spending. That this fails changes no answer."""
-        try:
-            await self._stop_turn(command)
-        except ActivityError as error:
-            if failures.is_cancellation(error):
-                raise
-            workflow.logger.error("a turn that was given up could not be stopped", extra={"why": str(error.cause)})
-
     def _was_stopped(self) -> bool:
         return self._stop_asked and not self._deleted and workflow.cancellation_reason() is None
 
