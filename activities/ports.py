@@ -34,7 +34,8 @@ from contracts.planning import (
 )
 from contracts.progress import FineEvent, Projection, ProjectionAck
 from contracts.reviews import Review
-from contracts.states import AgentKind
+from contracts.servers.providers import MachineRef, ProviderAction, ProviderMachine, ProviderOrder
+from contracts.states import AgentKind, ProviderActionState
 from contracts.steps import (
     AnalysisRequest,
     DeploymentPlan,
@@ -154,10 +155,19 @@ class AgentRuntime(Protocol):
     async def get_ready(self) -> None:
         """Get what every turn needs, such as an image, so that the first need not wait for it; repeatable."""
 
-    async def run_turn(self, request: TurnRequest, follow: Follow, model: ModelTurn | None = None) -> TurnOutcome:
+    async def prepare_turn(self, request: TurnRequest) -> object | None:
+        """What can be looked for before it is known whether the turn may begin; `run_turn` saves the time for it.
+
+        Nothing of the turn begins. None when it has begun already, and where there is nothing to look for.
+        """
+
+    async def run_turn(
+        self, request: TurnRequest, follow: Follow, model: ModelTurn | None = None, prepared: object | None = None
+    ) -> TurnOutcome:
         """Create or adopt the turn, follow it to its end. A second call never starts a second agent.
 
         `model` is the agent's way to a model, for one that has any. A turn that is refused it is not started.
+        `prepared` is what `prepare_turn` has given for the same turn.
         """
 
     async def stop_turn(self, request: TurnRequest) -> None:
@@ -355,6 +365,44 @@ class Platform(Protocol):
 
     async def raise_model_budget(self, request: RaiseModelBudget) -> ModelBudget:
         """Raise a budget on behalf of a person, once for each request id."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a provider's action is. `password` is what it has made up, and goes no further than the secret store."""
+
+    state: ProviderActionState
+    detail: str = ""
+    password: str | None = field(default=None, repr=False)
+
+
+class ServerProvider(Protocol):
+    """Who has machines, and can install them anew. What takes minutes is an action: ordered once, asked for later.
+
+    Raises OrchestratorError PROVIDER_… everywhere, and NOT_FOUND for a machine that the provider does not have.
+    """
+
+    async def machines(self) -> list[ProviderMachine]:
+        """All that the account has, ours or not, with what the list says: the rest is asked for one by one."""
+
+    async def machine(self, ref: MachineRef) -> ProviderMachine: ...
+
+    async def order(self, order: ProviderOrder) -> ProviderAction:
+        """Begin it, or adopt what the same order has begun. It checks no approval: that is its caller's duty."""
+
+    async def progress(self, action: ProviderAction) -> Progress:
+        """Asked again, it says the same again, with the same password."""
+
+
+class ServerCredentials(Protocol):
+    """What opens a server, sealed in the database."""
+
+    async def keep_credential(self, handle: str, name: str, value: str) -> None:
+        """Store it, or replace what was there."""
+
+    async def admit(self, order: ProviderOrder) -> None:
+        """Let an order out: nothing to a server that is reserved or not ours, nothing that loses data without a
+        person's approval of exactly that, which this order uses up. Raises APPROVAL_… and SERVER_…"""
 
 
 class WorkflowClient(Protocol):

@@ -47,6 +47,10 @@ class ActivityName:
     MAINTENANCE_TIDY: Final = "maintenance.tidy"
     PARTS_PLAN: Final = "parts.plan"
     SERVICES_LOOK: Final = "services.look"
+    PROVIDER_LIST: Final = "provider.list"
+    PROVIDER_LOOK: Final = "provider.look"
+    PROVIDER_ORDER: Final = "provider.order"
+    PROVIDER_PROGRESS: Final = "provider.progress"
 
 
 class UpdateName:

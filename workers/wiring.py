@@ -1,6 +1,6 @@
 """The composition root: the one module that knows which class implements which port."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -29,14 +29,18 @@ from activities.ports import (
     PlanReader,
     Platform,
     Reviewer,
+    ServerCredentials,
+    ServerProvider,
     Tester,
     WorkflowClient,
     Workspaces,
 )
 from activities.projection import ProjectionActivities, WorkerRecordActivities
+from activities.providers import ProviderActivities
 from activities.repository import RepositoryActivities
 from activities.review import ReviewNodes
 from contracts.names import GraphName, Queue
+from contracts.states import ProviderKind
 from workers.graphs import GraphsOfRun
 from workers.held_steps import HeldSteps
 from workers.interceptors import ErrorTranslation
@@ -96,6 +100,8 @@ class Ports:
     acceptance: Acceptance
     descriptions: ApiDescriptions
     reviewer: Reviewer
+    providers: Mapping[ProviderKind, ServerProvider]
+    credentials: ServerCredentials
 
     def engineering(self) -> EngineeringNodes:
         """What builds."""
@@ -134,6 +140,7 @@ def build_activities(ports: Ports) -> list[Any]:
     departments = DepartmentActivities(ports.workflow_client)
     devops = DevopsNodes(ports.forge, ports.plans, ports.platform, ports.target)
     maintenance = MaintenanceActivities(ports.platform, ports.workflow_client)
+    providers = ProviderActivities(ports.providers, ports.credentials)
     return [
         projection.apply,
         repository.scaffold,
@@ -161,6 +168,10 @@ def build_activities(ports: Ports) -> list[Any]:
         maintenance.watch,
         maintenance.tidy,
         HealthActivities(ports.target, ports.platform).look,
+        providers.list_machines,
+        providers.look,
+        providers.order,
+        providers.progress,
     ]
 
 
