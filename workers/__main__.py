@@ -39,6 +39,7 @@ from workers.background import plan_of
 from workers.held_steps import HeldSteps, take_over
 from workers.housekeeping import Housekeeping
 from workers.local import Choice, build_ports, choose, root_reason
+from workers.moved_home import settle
 from workers.sandbox import compile_workflows
 from workers.wiring import Ports, build_workers
 
@@ -59,6 +60,8 @@ async def run(settings: Settings, queues: list[str], *, successor: bool = False)
     stop, held = _stop_event(), HeldSteps(settings.held_dir)
     held.open()
     await take_over(client, settings.held_dir)
+    if Queue.INFRA in queues:
+        await settle(settings)
     async with ApiClient(settings.api_url, _platform_key(settings)) as api:
         choice = choose(settings, queues)
         ports = build_ports(settings, client, api, in_containers=choice.in_containers)

@@ -1,0 +1,176 @@
+"""A platform is backed up while it works, lost, and there again in another place: everything is, and goes on."""
+
+import os
+import secrets
+import shutil
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.support.outside import answer
+from tests.support.people.story import ENTITY
+from tests.support.ports import free_ports
+from tests.support.stack import Stack, running_stack
+
+pytestmark = [pytest.mark.deep, pytest.mark.timeout(900)]
+
+SECRET = "PAYMENT_KEY"
+VALUE = f"s3cret-{secrets.token_hex(8)}"
+
+
+@dataclass
+class Moved:
+    """What was seen of the platform before, and the one after."""
+
+    before: Stack
+    after: Stack
+    repository: Path
+    seen: dict[str, Any] = field(default_factory=dict)
+
+
+@pytest.fixture(scope="module")
+async def moved() -> AsyncIterator[Moved]:
+    with TemporaryDirectory(prefix="backups-") as directory:
+        root = Path(directory)
+        root.chmod(0o755)
+        password = root / "password"
+        password.touch(mode=0o600)
+        password.write_text("correct horse battery staple")
+        chosen = {
+            "ORCHESTRATOR_RUNTIME": "process",
+            "ORCHESTRATOR_BACKUP_REPOSITORY": str(root / "repository"),
+            "ORCHESTRATOR_BACKUP_PASSWORD_FILE": str(password),
+        }
+        async with running_stack(root / "before" / "home", **chosen) as before:
+            seen = await _backed_up(before)
+        ports = free_ports(4)
+        after = replace(before, home=root / "after" / "home", port_base=ports)
+        seen["restored"] = await before.ok("backup", "restore", str(after.home), "--port-base", str(ports), timeout=300)
+        shutil.rmtree(before.home)
+        async with _running(after):
+            yield Moved(before, after, root / "repository", seen)
+
+
+async def _backed_up(stack: Stack) -> dict[str, Any]:
+    """A live project with data and a secret, a question and a run that works; then a backup."""
+    live = await stack.new_project("library")
+    await stack.ok("secret", "set", live, SECRET, stdin=VALUE)
+    delivery = await stack.ok("delivery", "start", "-p", live, f"{ENTITY} [agent:needs-secret={SECRET}]")
+    task = await stack.finished(delivery["task_id"])
+    assert task["state"] == "completed", task
+    url = task["result"]["deployed_url"]
+    await _add_book(url, "Before")
+    asking = await stack.new_project("asking")
+    asked_by = (await stack.ok("engineering", "start", "-p", asking, f"{ENTITY} [agent:ask]"))["task_id"]
+    question = await stack.question(asking)
+    working = await stack.new_project("working")
+    works = (await stack.ok("engineering", "start", "-p", working, f"{ENTITY} [agent:slow-tests=30]"))["task_id"]
+    await stack.at_stage(works, "testing")
+    made = await stack.ok("backup", "now", timeout=300)
+    verified = await stack.ok("backup", "verify", timeout=300)
+    await _add_book(url, "After the backup")
+    return {
+        "live": live, "url": url, "status": await answer(url, "/secret-status"),
+        "asking": asking, "asked by": asked_by, "question": question, "working": working, "works": works,
+        "backup": made["backup"], "manifest": verified["manifest"], "listed": await stack.ok("backup", "list"),
+        "state": await stack.task(works),
+    }  # fmt: skip
+
+
+async def _add_book(url: str, title: str) -> None:
+    async with httpx.AsyncClient(timeout=5) as visitor:
+        reply = await visitor.post(f"{url}/books", json={"title": title, "author": "A", "year": 1999})
+        assert reply.status_code in {200, 201}, reply.text
+
+
+class _running:
+    """`up` and `down --services` of a home that is there already."""
+
+    def __init__(self, stack: Stack) -> None:
+        self._stack = stack
+
+    async def __aenter__(self) -> None:
+        said = await self._stack.cli("up", "--detach", timeout=400)
+        assert said.code == 0, said.out + said.err
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._stack.cli("down", "--services", timeout=120)
+
+
+async def test_the_manifest_says_what_is_there(moved: Moved) -> None:
+    manifest = moved.seen["manifest"]
+    assert manifest["tables"]["projects"] == 3
+    assert manifest["temporal"]["executions"] > 3
+    assert set(manifest["repositories"]) == {"u1/library.git", "u1/asking.git", "u1/working.git"}
+    assert "vault.json" in manifest["keys"]
+    assert manifest["left_out"] == []
+    assert [one["id"] for one in moved.seen["listed"]["items"]] == [moved.seen["backup"]["id"]]
+
+
+async def test_the_service_answers_where_it_was_with_the_data_of_the_backup(moved: Moved) -> None:
+    async with httpx.AsyncClient(timeout=5) as visitor:
+        books = (await visitor.get(f"{moved.seen['url']}/books")).json()
+    titles = [book["title"] for book in (books["items"] if isinstance(books, dict) else books)]
+    assert titles == ["Before"]
+    assert await answer(moved.seen["url"], "/secret-status") == moved.seen["status"]
+
+
+async def test_an_open_question_is_answered_there_and_its_run_ends(moved: Moved) -> None:
+    question = await moved.after.question(moved.seen["asking"])
+    assert question["id"] == moved.seen["question"]["id"]
+    await moved.after.ok("answer", question["id"], "Books with a title, please")
+    assert (await moved.after.finished(moved.seen["asked by"]))["state"] == "completed"
+
+
+async def test_a_run_that_worked_goes_on_and_ends(moved: Moved) -> None:
+    assert moved.seen["state"]["state"] == "running"
+    assert (await moved.after.finished(moved.seen["works"]))["state"] == "completed"
+
+
+async def test_a_secret_is_there_for_the_next_deploy(moved: Moved) -> None:
+    stored = await moved.after.ok("secret", "list", moved.seen["live"])
+    assert SECRET in str(stored)
+    deploy = await moved.after.ok("deploy", "start", moved.seen["live"])
+    assert (await moved.after.finished(deploy["task_id"]))["state"] == "completed"
+    assert await answer(moved.seen["url"], "/secret-status") == moved.seen["status"]
+
+
+async def test_nothing_of_the_home_before_is_needed(moved: Moved) -> None:
+    assert not moved.before.home.exists()
+    assert (await moved.after.ok("doctor"))["healthy"] in {True, False}
+
+
+async def test_nothing_is_restored_over_something(moved: Moved) -> None:
+    said = await moved.after.cli("backup", "restore", str(moved.after.home), "--json")
+    assert (said.code, said.json["error"]["code"]) == (5, "CONFLICT")
+
+
+async def test_a_damaged_backup_is_refused(moved: Moved) -> None:
+    with TemporaryDirectory(prefix="damaged-") as directory:
+        copy = Path(directory) / "repository"
+        shutil.copytree(moved.repository, copy)
+        largest = max((copy / "data").rglob("*"), key=lambda path: path.stat().st_size if path.is_file() else 0)
+        largest.chmod(0o600)
+        with largest.open("r+b") as file:
+            file.seek(largest.stat().st_size // 2)
+            file.write(os.urandom(64))
+        env = {"ORCHESTRATOR_BACKUP_REPOSITORY": str(copy)}
+        into = Path(directory) / "home"
+        restored = await moved.after.cli("backup", "restore", str(into), "--json", env=env, timeout=300)
+        assert (restored.code, restored.json["error"]["code"]) == (1, "BACKUP_DAMAGED")
+        assert not into.exists()
+        assert not into.with_name(".home.restoring").exists()
+
+
+async def test_another_password_opens_nothing(moved: Moved, tmp_path: Path) -> None:
+    wrong = tmp_path / "wrong"
+    wrong.touch(mode=0o600)
+    wrong.write_text("incorrect horse")
+    env = {"ORCHESTRATOR_BACKUP_PASSWORD_FILE": str(wrong)}
+    said = await moved.after.cli("backup", "list", "--json", env=env)
+    assert (said.code, said.json["error"]["code"]) == (1, "BACKUP_REFUSED")
