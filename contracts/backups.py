@@ -84,7 +84,7 @@ class BackupState(Contract):
 
 
 class BackupOrder(Step):
-    """Input of the workflow `backup`."""
+    """Input of workflow `backup`. It has no fields yet: every start carries a payload, which is sealed."""
 
 
 class BackupRequest(Step):
@@ -94,11 +94,34 @@ class BackupRequest(Step):
 
 
 class BackupMade(Step):
-    """The backup that was made, and how many rows, repositories and artifacts it has."""
+    """The backup that was made, by its id in the repository. `unread` counts files that changed or went meanwhile.
 
-    id: str
-    backup_id: str
-    rows: int = 0
-    repositories: int = 0
-    artifacts: int = 0
-    unread: int = 0
+    With `verify_due`, the last one that was restored and compared is so long ago that this one should be.
+    """
+
+    id: SnapshotId
+    unread: int = Field(default=0, ge=0)
+    verify_due: bool = False
+
+
+class VerifyRequest(Step):
+    """Order to restore the backup `id` into a scratch directory, and to compare it with what was there."""
+
+    id: SnapshotId
+
+
+class BackupVerified(Step):
+    """What was found in the restored copy."""
+
+    id: SnapshotId
+    projects: int = Field(default=0, ge=0)
+    rows: int = Field(default=0, ge=0)
+    repositories: int = Field(default=0, ge=0)
+    artifacts: int = Field(default=0, ge=0)
+
+
+class BackupOutcome(Step):
+    """What a run of workflow `backup` did; `verified` only when that was due."""
+
+    made: BackupMade
+    verified: BackupVerified | None = None

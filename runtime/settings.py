@@ -212,6 +212,9 @@ class Settings(BaseSettings):
         default=None, description="a file of NAME=value lines that restic needs to get there, such as S3 keys"
     )
     backup_every_h: int = Field(default=24, ge=1, le=24 * 31, description="hours between scheduled backups")
+    backup_verify_days: int = Field(
+        default=7, ge=1, le=366, description="days after which a scheduled backup is restored for comparison again"
+    )
     backup_keep_days: int = Field(default=30, ge=1, le=36_500, description="how long backups are kept")
 
     @classmethod

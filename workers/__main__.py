@@ -35,7 +35,7 @@ from runtime.settings import Settings, load_settings
 from runtime.temporal import background
 from runtime.temporal import client as temporal_client
 from runtime.temporal.gateway import Gateway
-from workers.background import plan_of
+from workers.background import plan_of, regular_of
 from workers.held_steps import HeldSteps, take_over
 from workers.housekeeping import Housekeeping
 from workers.local import Choice, build_ports, choose, root_reason
@@ -212,7 +212,7 @@ async def _set_up_background(client: Client, settings: Settings, queues: list[st
     tries = AsyncRetrying(
         retry=retry_if_exception_type(OrchestratorError), wait=wait_fixed(_RECONNECT_S), stop=stop_never
     )
-    await tries(background.ensure, client, plan_of(settings))
+    await tries(background.ensure, client, plan_of(settings), regular_of(settings))
 
 
 async def _announce(gateway: Gateway, queues: list[str], after: asyncio.Task[None] | None) -> None:

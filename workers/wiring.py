@@ -16,12 +16,13 @@ from activities.departments import DepartmentActivities
 from activities.deployment import DevopsNodes
 from activities.engineering import EngineeringNodes
 from activities.health import HealthActivities
-from activities.maintenance import MaintenanceActivities
+from activities.maintenance import BackupActivities, MaintenanceActivities
 from activities.parts import PartsActivities
 from activities.ports import (
     Acceptance,
     AgentRuntime,
     ApiDescriptions,
+    Backups,
     CheckWriter,
     DeployTarget,
     Forge,
@@ -42,6 +43,7 @@ from workers.held_steps import HeldSteps
 from workers.interceptors import ErrorTranslation
 from workers.sandbox import build_runner, compile_workflows
 from workflows.agent_worker import AgentWorkerWorkflow
+from workflows.backup import BackupWorkflow
 from workflows.delivery import DeliveryWorkflow
 from workflows.deploy import DeployWorkflow
 from workflows.engineering import EngineeringWorkflow
@@ -58,6 +60,7 @@ WORKFLOWS: list[type] = [
     AgentWorkerWorkflow,
     MaintenanceWorkflow,
     HousekeepingWorkflow,
+    BackupWorkflow,
 ]
 
 # A value that fits no contract fails the run with a message; as an unknown exception it would be retried without end.
@@ -96,6 +99,7 @@ class Ports:
     acceptance: Acceptance
     descriptions: ApiDescriptions
     reviewer: Reviewer
+    backups: Backups
 
     def engineering(self) -> EngineeringNodes:
         """What builds."""
@@ -134,6 +138,7 @@ def build_activities(ports: Ports) -> list[Any]:
     departments = DepartmentActivities(ports.workflow_client)
     devops = DevopsNodes(ports.forge, ports.plans, ports.platform, ports.target)
     maintenance = MaintenanceActivities(ports.platform, ports.workflow_client)
+    backups = BackupActivities(ports.backups)
     return [
         projection.apply,
         repository.scaffold,
@@ -161,6 +166,8 @@ def build_activities(ports: Ports) -> list[Any]:
         maintenance.watch,
         maintenance.tidy,
         HealthActivities(ports.target, ports.platform).look,
+        backups.make,
+        backups.verify,
     ]
 
 

@@ -213,10 +213,12 @@ def _not_set_up(message: str) -> OrchestratorError:
 
 
 def _documents(out: bytes) -> list[dict[str, Any]]:
-    """The JSON of its output: a document a line, or one list."""
+    """The JSON of its output: a document a line, or one list. Between them there may be lines for people."""
     found: list[dict[str, Any]] = []
     for line in out.decode(errors="replace").splitlines():
-        if line.startswith(("{", "[")):
+        try:
             value = json.loads(line)
-            found += value if isinstance(value, list) else [value]
+        except ValueError:
+            continue
+        found += [one for one in (value if isinstance(value, list) else [value]) if isinstance(one, dict)]
     return found

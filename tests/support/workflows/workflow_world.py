@@ -19,6 +19,7 @@ from contracts.states import ActorVia, DeployAction, Role
 from runtime.temporal.gateway import Gateway
 from tests.support.eventually import eventually
 from tests.support.workflows.fake_acceptance import FakeAcceptance, FakeCheckWriter, FakePlanner, PromisingPlatform
+from tests.support.workflows.fake_backups import FakeBackups
 from tests.support.workflows.fake_reviewer import FakeReviewer
 from tests.support.workflows.fakes import (
     FakeAgentRuntime,
@@ -64,6 +65,7 @@ class World:
     check_writer: FakeCheckWriter = field(default_factory=FakeCheckWriter)
     acceptance: FakeAcceptance = field(default_factory=FakeAcceptance)
     reviewer: FakeReviewer = field(default_factory=FakeReviewer)
+    backups: FakeBackups = field(default_factory=FakeBackups)
 
     def __post_init__(self) -> None:
         self.runtime = FakeAgentRuntime(self.workspaces)
@@ -89,6 +91,7 @@ class World:
             acceptance=self.acceptance,
             descriptions=self.acceptance,
             reviewer=self.reviewer,
+            backups=self.backups,
         )
 
     def spec(self) -> ProjectSpec:
