@@ -43,14 +43,13 @@ from workers.held_steps import HeldSteps
 from workers.interceptors import ErrorTranslation
 from workers.sandbox import build_runner, compile_workflows
 from workflows.agent_worker import AgentWorkerWorkflow
-from workflows.backup import BackupWorkflow
 from workflows.delivery import DeliveryWorkflow
 from workflows.deploy import DeployWorkflow
 from workflows.engineering import EngineeringWorkflow
 from workflows.graphs.devops import build_devops_graph
 from workflows.graphs.engineering import build_engineering_graph
 from workflows.graphs.topology import Topology
-from workflows.housekeeping import HousekeepingWorkflow
+from workflows.housekeeping import BackupWorkflow, HousekeepingWorkflow
 from workflows.maintenance import MaintenanceWorkflow
 
 WORKFLOWS: list[type] = [

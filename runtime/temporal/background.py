@@ -73,8 +73,8 @@ def backups(every: timedelta) -> Regular:
 async def ensure(client: Client, plan: MaintenancePlan, regular: Sequence[Regular] = REGULAR) -> list[str]:
     """Start what does not run, give `plan` to the maintenance that does, and create or correct the Schedules.
 
-    A Schedule of OPTIONAL that is not among `regular` is deleted. Returns the ids of what is there now. A Schedule that a person has paused stays paused. Raises OrchestratorError
-    TEMPORAL_UNREACHABLE (transient).
+    A Schedule of OPTIONAL that is not among `regular` is deleted; one that a person has paused stays paused. Returns
+    the ids of what is there now. Raises OrchestratorError TEMPORAL_UNREACHABLE (transient).
     """
     try:
         await _maintain(client, plan)
