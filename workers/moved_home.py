@@ -22,6 +22,7 @@ from activities.adapters.release.processes import REQUIREMENTS
 from activities.adapters.runs.unprivileged import give
 from activities.adapters.runs.users import UnprivilegedUsers
 from contracts.errors import OrchestratorError
+from runtime import private_files
 from runtime.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -47,6 +48,7 @@ def _settle(settings: Settings) -> None:
         for path in _directories(settings.agents_dir / files):
             give(path, users.for_owner(path.name))
     if whole:
+        private_files.make_directory(settings.backups_dir)
         os.replace(settings.restored_file, settings.backups_dir / settings.restored_file.name)
     log.info("this home was restored from a backup", before=before)
 
@@ -62,12 +64,11 @@ def _settle_project(settings: Settings, place: ProjectPlace, before: str, users:
         directory.make_data(place.data, user)
     directory.keep_private(place, user)
     manifest = directory.read_manifest(place, current) if current is not None else None
-    if current is None or manifest is None:
+    venvs = settings.home / "caches" / "venvs"
+    if current is None or manifest is None or Path(str(manifest["venv"])).parent == venvs:
         return
     requirements = place.release(current) / "app" / REQUIREMENTS
-    venv = ensure_venv(
-        [requirements] if requirements.is_file() else [], settings.home / "caches" / "venvs", sys.executable
-    )
+    venv = ensure_venv([requirements] if requirements.is_file() else [], venvs, sys.executable)
     moved = _replaced(_replaced(manifest, str(manifest["venv"]), str(venv)), f"{before}/", f"{settings.home}/")
     directory.finish_release(place, current, moved)
 

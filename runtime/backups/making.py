@@ -72,7 +72,6 @@ def as_backup(snapshot: dict[str, Any]) -> Backup:
 
 async def _made(settings: Settings, repository: Repository, backup_id: str, held: int) -> tuple[Backup, int]:
     await repository.create_if_absent()
-    await repository.unlock()
     tags = (f"id={backup_id}", f"home={home_tag(settings)}", f"version={settings.version}")
     if not (found := await repository.snapshots(tags[0])):
         await _stage(settings, backup_id)

@@ -8,11 +8,13 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shlex
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from contracts.errors import ErrorClass, ErrorCode, OrchestratorError, bounded, end_of
 from contracts.redaction import redacted
@@ -24,13 +26,18 @@ HOW_TO_GET = "Install it: apt-get install restic (Debian, Ubuntu), or see restic
 _PARTIAL = 3
 """Its exit code for a backup in which some files could not be read."""
 _PASSED = ("PATH", "HOME", "TMPDIR", "LANG", "SSH_AUTH_SOCK", "SSL_CERT_FILE", "SSL_CERT_DIR", "XDG_CACHE_HOME")
-_SFTP = ("-o", "sftp.args=-oBatchMode=yes -oStrictHostKeyChecking=yes")
+_SSH = ("ssh", "-oBatchMode=yes", "-oStrictHostKeyChecking=yes", "-oConnectTimeout=20", "-oServerAliveInterval=30")
+"""A scheduled backup has nobody to ask, and host keys are known before the first."""
+_SSH_OPTIONS = "SSH_OPTIONS"
+"""In the file of access: more options of ssh, such as `-i /root/.ssh/backups`."""
 _NO_REPOSITORY = ("Is there a repository at the following location?", "unable to open config file")
+_LOCKED = "already locked"
 _DAMAGED = (
     "ciphertext verification failed", "does not match", "repository contains errors", "invalid data", "not found in",
     "unexpected EOF", "hash mismatch", "decrypt", "bad MAC", "id mismatch", "pack file", "no such file or directory",
 )  # fmt: skip
-_AWAY = ("dial tcp", "connection refused", "no such host", "i/o timeout", "Connection closed", "subprocess ssh")
+_AWAY = ("dial tcp", "onnection refused", "no such host", "i/o timeout", "Connection closed", "subprocess ssh",
+         "Access Denied", "AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -48,13 +55,14 @@ class Repository:
 
     location: str
     variables: Mapping[str, str] = field(repr=False)
+    ssh_options: Sequence[str] = ()
 
     async def create_if_absent(self) -> None:
         """Make the repository unless it is there."""
         found = await self._run("cat", "config")
         if found.code == 0:
             return
-        if not any(sign in found.said for sign in _NO_REPOSITORY) or "wrong password" in found.said:
+        if not _is_absent(found.said):
             raise self._failure(found)
         made = await self._run("init")
         if made.code != 0:
@@ -110,12 +118,17 @@ class Repository:
         if ended.code != 0:
             raise self._failure(ended)
 
-    async def unlock(self) -> None:
-        """Remove locks of processes that have ended."""
-        await self._run("unlock")
-
     async def _run(self, *arguments: str, cwd: Path | None = None, held: int | None = None) -> Ended:
-        options = _SFTP if self.location.startswith("sftp:") and "RESTIC_SFTP_ARGS" not in self.variables else ()
+        """Run it, once more after locks of processes that have ended were removed."""
+        ended = await self._run_once(*arguments, cwd=cwd, held=held)
+        if ended.code == 0 or _LOCKED not in ended.said:
+            return ended
+        await self._run_once("unlock")
+        return await self._run_once(*arguments, cwd=cwd, held=held)
+
+    async def _run_once(self, *arguments: str, cwd: Path | None = None, held: int | None = None) -> Ended:
+        is_sftp = self.location.startswith("sftp:")
+        options = ("-o", f"sftp.command={_ssh_command(self.location, self.ssh_options)}") if is_sftp else ()
         process = await asyncio.create_subprocess_exec(
             _program(), *options, *arguments,
             env={**self.variables, "RESTIC_REPOSITORY": self.location}, cwd=cwd,
@@ -132,7 +145,7 @@ class Repository:
 
     def _failure(self, ended: Ended) -> OrchestratorError:
         """What restic says, as one of our errors; damage is told apart from a repository that cannot be reached."""
-        said = bounded(end_of(redacted(ended.said.strip(), [self.variables["RESTIC_PASSWORD"]]), 1_500), 1_500)
+        said = bounded(end_of(redacted(ended.said.strip(), self._secrets), 1_500), 1_500)
         details = {"restic": said, "exit_code": ended.code}
         if "wrong password" in ended.said:
             return OrchestratorError(
@@ -141,20 +154,19 @@ class Repository:
                 "ORCHESTRATOR_BACKUP_PASSWORD_FILE.",
                 details=details,
             )
-        if any(sign in ended.said for sign in _NO_REPOSITORY):
+        if any(sign in ended.said for sign in _AWAY):
+            return OrchestratorError(
+                ErrorCode.BACKUP_UNREACHABLE,
+                f"The repository of backups at {self.shown} cannot be reached: {said}",
+                error_class=ErrorClass.UPSTREAM,
+            )
+        if _is_absent(ended.said):
             return OrchestratorError(
                 ErrorCode.BACKUP_UNREACHABLE,
                 f"There is no repository of backups at {self.shown}. `orchestrator backup now` makes one.",
                 details=details,
             )
-        if any(sign in ended.said for sign in _AWAY):
-            return OrchestratorError(
-                ErrorCode.BACKUP_UNREACHABLE,
-                f"The repository of backups at {self.shown} does not answer.",
-                error_class=ErrorClass.UPSTREAM,
-                details=details,
-            )
-        if "already locked" in ended.said:
+        if _LOCKED in ended.said:
             return OrchestratorError.transient(
                 ErrorCode.BACKUP_RUNNING, f"Somebody else is working in the repository of backups at {self.shown}."
             )
@@ -170,7 +182,11 @@ class Repository:
     @property
     def shown(self) -> str:
         """The location without what may be a name with a password in it."""
-        return redacted(self.location, [value for value in self.variables.values() if len(value) > 7])
+        return redacted(self.location, self._secrets)
+
+    @property
+    def _secrets(self) -> list[str]:
+        return [value for name, value in self.variables.items() if name not in _PASSED and len(value) > 7]
 
 
 def repository_of(settings: Settings) -> Repository:
@@ -189,7 +205,8 @@ def repository_of(settings: Settings) -> Repository:
     _program()
     passed = {name: os.environ[name] for name in _PASSED if name in os.environ}
     access = _access(settings.backup_access_file)
-    return Repository(settings.backup_repository, {**passed, **access, "RESTIC_PASSWORD": password})
+    ssh_options = shlex.split(access.pop(_SSH_OPTIONS, ""))
+    return Repository(settings.backup_repository, {**passed, **access, "RESTIC_PASSWORD": password}, ssh_options)
 
 
 def _access(file: Path | None) -> dict[str, str]:
@@ -199,6 +216,28 @@ def _access(file: Path | None) -> dict[str, str]:
     if not all(name.isidentifier() and value for name, _, value in pairs):
         raise _not_set_up(f"{file} must hold lines NAME=value.")
     return {name: value.strip() for name, _, value in pairs}
+
+
+def _is_absent(said: str) -> bool:
+    """Whether restic has looked, and there is no repository."""
+    other = ("wrong password", *_AWAY)
+    return any(sign in said for sign in _NO_REPOSITORY) and not any(sign in said for sign in other)
+
+
+def _ssh_command(location: str, options: Sequence[str]) -> str:
+    """How restic reaches `sftp:user@host:/path` or `sftp://user@host:port//path`.
+
+    Its own way would ask, and its option for more arguments is newer than the restic of Debian 12.
+    """
+    if location.startswith("sftp://"):
+        parts = urlsplit(location)
+        user, host, port = parts.username, parts.hostname or "", parts.port
+    else:
+        name = location.removeprefix("sftp:").partition(":")[0]
+        user, _, host = name.rpartition("@")
+        port = None
+    where = [*(("-p", str(port)) if port else ()), *(("-l", user) if user else ()), "-s", "--", host, "sftp"]
+    return shlex.join([*_SSH, *options, *where])
 
 
 def _program() -> str:
