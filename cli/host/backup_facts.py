@@ -26,7 +26,9 @@ def backup_finding(settings: Settings) -> Finding:
     state = states.state_of(settings)
     if state.trouble is not None:
         return Finding(_PART, "problem", f"{_last(state)}; then {state.trouble}", "orchestrator backup now")
-    if state.last is None or utc_now() - state.last.made_at > _latest(settings):
+    if state.last is None:
+        return Finding(_PART, "optional", _last(state), "orchestrator backup now, or wait for the Schedule")
+    if utc_now() - state.last.made_at > _latest(settings):
         return Finding(_PART, "problem", _last(state), f"orchestrator backup now; {settings.start_command}")
     return Finding(_PART, "ok", f"{_last(state)}, {_verified(state)}")
 

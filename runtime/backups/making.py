@@ -19,6 +19,7 @@ from contracts.errors import ErrorCode, OrchestratorError
 from runtime import private_files
 from runtime.backups import copies, databases, service_data, states
 from runtime.backups.restic import Repository, repository_of
+from runtime.runtime_report import RuntimeReport
 from runtime.settings import Settings
 from runtime.temporal.client import connect_config
 
@@ -94,7 +95,7 @@ def home_tag(settings: Settings) -> str:
 async def _stage(settings: Settings, backup_id: str) -> None:
     """Databases first, files last. Whoever refers to something is copied before it: what is referred to is written
     before the reference, and removed long after it, so a later copy has it."""
-    staged, left_out = settings.home / STAGED, list[str]()
+    staged, left_out = settings.home / STAGED, _elsewhere(settings)
     await asyncio.to_thread(_emptied, staged)
     keys = await asyncio.to_thread(copies.copy_keys, settings.codec_key_file.parent, staged / "keys")
     address = databases.address_of(settings)
@@ -113,6 +114,18 @@ async def _stage(settings: Settings, backup_id: str) -> None:
         service_databases=service_databases, left_out=left_out,
     )  # fmt: skip
     private_files.create(settings.home / MANIFEST, manifest.model_dump_json(indent=1))
+
+
+def _elsewhere(settings: Settings) -> list[str]:
+    """What this installation has outside of its home, in words."""
+    report, found = RuntimeReport.read(settings.runtime_report_file), list[str]()
+    if settings.server is not None:
+        found.append(f"data of the services on {settings.server}")
+    elif report is not None and report.services == "containers":
+        found.append("data of the services on the server in a container, which are in its Docker volume")
+    if report is not None and report.work == "containers":
+        found.append("what agents have not committed, which is in Docker volumes")
+    return found
 
 
 def _own_temporal(settings: Settings, left_out: list[str]) -> Path | None:

@@ -22,7 +22,7 @@ from runtime import private_files
 from runtime.settings import Settings
 
 TAG = "codegen-orchestrator"
-HOW_TO_GET = "Install it: apt-get install restic (Debian, Ubuntu), or see restic.net for other systems."
+HOW_TO_GET = "Install it: apt-get install restic (Debian, Ubuntu), or `make restic RESTIC=install`."
 _PARTIAL = 3
 """Its exit code for a backup in which some files could not be read."""
 _PASSED = ("PATH", "HOME", "TMPDIR", "LANG", "SSH_AUTH_SOCK", "SSL_CERT_FILE", "SSL_CERT_DIR", "XDG_CACHE_HOME")
@@ -36,7 +36,7 @@ _DAMAGED = (
     "ciphertext verification failed", "does not match", "repository contains errors", "invalid data", "not found in",
     "unexpected EOF", "hash mismatch", "decrypt", "bad MAC", "id mismatch", "pack file", "no such file or directory",
 )  # fmt: skip
-_AWAY = ("dial tcp", "onnection refused", "no such host", "i/o timeout", "Connection closed", "subprocess ssh",
+_AWAY = ("dial tcp", "onnection refused", "no such host", "i/o timeout", "Connection closed", "start the sftp session",
          "Access Denied", "AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch")  # fmt: skip
 
 

@@ -12,12 +12,19 @@ from typing import Any
 import httpx
 import pytest
 
+from contracts.names import WorkflowName
+from runtime.backups import states
+from tests.support.eventually import eventually
 from tests.support.outside import answer
 from tests.support.people.story import ENTITY
 from tests.support.ports import free_ports
 from tests.support.stack import Stack, running_stack
 
-pytestmark = [pytest.mark.deep, pytest.mark.timeout(900)]
+pytestmark = [
+    pytest.mark.deep,
+    pytest.mark.timeout(900),
+    pytest.mark.skipif(shutil.which("restic") is None, reason="restic is not installed: make restic"),
+]
 
 SECRET = "PAYMENT_KEY"
 VALUE = f"s3cret-{secrets.token_hex(8)}"
@@ -140,9 +147,32 @@ async def test_a_secret_is_there_for_the_next_deploy(moved: Moved) -> None:
     assert await answer(moved.seen["url"], "/secret-status") == moved.seen["status"]
 
 
-async def test_nothing_of_the_home_before_is_needed(moved: Moved) -> None:
+async def test_it_is_well_without_the_home_before(moved: Moved) -> None:
     assert not moved.before.home.exists()
-    assert (await moved.after.ok("doctor"))["healthy"] in {True, False}
+    assert (await moved.after.ok("status"))["well"]
+
+
+async def test_its_schedule_makes_a_backup_and_proves_that_it_can_be_restored(moved: Moved) -> None:
+    client = await moved.after.client()
+    await client.get_schedule_handle(WorkflowName.BACKUP).trigger()
+
+    async def verified() -> bool:
+        return bool(states.state_of(moved.after.settings).verified_at)
+
+    await eventually(verified, 240, interval=1, message="a scheduled backup that was restored for comparison")
+    listed = (await moved.after.ok("backup", "list"))["items"]
+    assert len(listed) == 2, "that of the home before is kept"
+    state = states.state_of(moved.after.settings)
+    assert state.last is not None
+    assert (listed[-1]["id"], state.verified, state.trouble) == (state.last.id, state.last.id, None)
+    [finding] = [one for one in (await _doctor(moved.after)) if one["part"] == "backups"]
+    assert finding["verdict"] == "ok", finding
+
+
+async def _doctor(stack: Stack) -> list[dict[str, Any]]:
+    """Its findings, whether or not this machine has everything."""
+    said = await stack.cli("doctor", "--json")
+    return list(said.json["findings"])
 
 
 async def test_nothing_is_restored_over_something(moved: Moved) -> None:

@@ -24,6 +24,8 @@ from runtime.backups.making import STAGED
 from runtime.backups.restic import repository_of
 from runtime.settings import Settings
 
+pytestmark = pytest.mark.skipif(shutil.which("restic") is None, reason="restic is not installed: make restic")
+
 SERVICE_DATABASE = "services/notes/data/notes.db"
 
 
