@@ -1,6 +1,7 @@
 """Turns of a CLI agent, and what they may spend."""
 
 import asyncio
+from collections.abc import Awaitable
 from dataclasses import dataclass
 
 from temporalio import activity
@@ -8,7 +9,7 @@ from temporalio import activity
 from activities.ended import refuse_if_ended
 from activities.following import beating, followed, or_stop, to_the_end
 from activities.model_turns import end_token
-from activities.ports import AgentRuntime, Platform
+from activities.ports import AgentRuntime, Follow, Platform
 from contracts.agent_logins import login_of
 from contracts.agent_workers import TurnOutcome
 from contracts.errors import OrchestratorError
@@ -30,12 +31,9 @@ class AgentActivities:
 
         The token with which the agent reaches its model lives here and in its container only.
         """
-        # Asked now and not at the start of the task: what an owner takes away holds from the next turn.
-        hosts, _ = await beating(asyncio.gather(self._hosts(request), refuse_if_ended(self.platform, request.task_id)))
-        asked = request.model_copy(update={"egress_hosts": hosts})
-        model = await beating(self.platform.open_model_turn(_opening(request))) if has_model(request) else None
         try:
-            outcome = await self._followed(asked, model)
+            asked, model, prepared = await beating(self._admitted(request))
+            outcome = await self._followed(asked, model, prepared)
         except OrchestratorError as error:
             if not error.retryable:
                 # Lost, or out of time: nobody follows it any more, and its token may still be somewhere.
@@ -43,9 +41,34 @@ class AgentActivities:
             raise
         return TurnResult(outcome=outcome if model is None else await beating(self._metered(request, outcome, model)))
 
-    async def _followed(self, request: TurnRequest, model: ModelTurn | None) -> TurnOutcome:
-        turn = followed(self.platform, request.task_id, lambda follow: self.runtime.run_turn(request, follow, model))
-        return await or_stop(turn, lambda: self._stop(request))
+    async def _admitted(self, request: TurnRequest) -> tuple[TurnRequest, ModelTurn | None, object | None]:
+        """All that a turn needs before it begins, side by side: an agent waits for the slowest and not for the sum.
+
+        Asked now and not at the start of the task: what an owner takes away holds from the next turn.
+        """
+        open_task = asyncio.ensure_future(refuse_if_ended(self.platform, request.task_id))
+        hosts = asyncio.ensure_future(self._hosts(request))
+        model = asyncio.ensure_future(self._model(request))
+        prepared = asyncio.ensure_future(self.runtime.prepare_turn(request))
+        asked = {open_task, hosts, model, prepared}
+        try:
+            # All of them, whichever fails first: an ended task is told of its end and not of its missing workspace.
+            await asyncio.wait(asked)
+        finally:
+            for one in asked:
+                one.cancel()
+            await asyncio.gather(*asked, return_exceptions=True)
+        open_task.result()
+        return request.model_copy(update={"egress_hosts": hosts.result()}), model.result(), prepared.result()
+
+    async def _followed(self, request: TurnRequest, model: ModelTurn | None, prepared: object | None) -> TurnOutcome:
+        def work(follow: Follow) -> Awaitable[TurnOutcome]:
+            return self.runtime.run_turn(request, follow, model, prepared)
+
+        return await or_stop(followed(self.platform, request.task_id, work), lambda: self._stop(request))
+
+    async def _model(self, request: TurnRequest) -> ModelTurn | None:
+        return await self.platform.open_model_turn(_opening(request)) if has_model(request) else None
 
     async def _hosts(self, request: TurnRequest) -> list[str]:
         """With a person's own log-in a turn reaches that vendor, and nothing else."""

@@ -155,10 +155,19 @@ class AgentRuntime(Protocol):
     async def get_ready(self) -> None:
         """Get what every turn needs, such as an image, so that the first need not wait for it; repeatable."""
 
-    async def run_turn(self, request: TurnRequest, follow: Follow, model: ModelTurn | None = None) -> TurnOutcome:
+    async def prepare_turn(self, request: TurnRequest) -> object | None:
+        """What can be looked for before it is known whether the turn may begin; `run_turn` saves the time for it.
+
+        Nothing of the turn begins. None when it has begun already, and where there is nothing to look for.
+        """
+
+    async def run_turn(
+        self, request: TurnRequest, follow: Follow, model: ModelTurn | None = None, prepared: object | None = None
+    ) -> TurnOutcome:
         """Create or adopt the turn, follow it to its end. A second call never starts a second agent.
 
         `model` is the agent's way to a model, for one that has any. A turn that is refused it is not started.
+        `prepared` is what `prepare_turn` has given for the same turn.
         """
 
     async def stop_turn(self, request: TurnRequest) -> None:

@@ -1,7 +1,8 @@
 #!/bin/sh
 # worker-run [--early] TIMEOUT_S DIRECTORY COMMAND…: waits until it is told to begin, gives the command variables that must not be
 # seen from outside, ends it after TIMEOUT_S seconds even when nobody is looking, and writes down how it ended.
-# DIRECTORY/<this container> holds what it is told (environment, begin) and what it says (begun, ended).
+# DIRECTORY/<this container> holds what it is told (environment, begin) and what it says (begun, ended). What it is told
+# comes as a tar archive of the directory above: through the engine, or, sooner, on standard input.
 #
 # --early: COMMAND itself waits until it is told to begin, takes its variables and says `begun`; ORCHESTRATOR_ORDER is the
 # directory in which it does. It starts meanwhile.
@@ -24,6 +25,11 @@ read -r container <"$own" || exit 75
 # The agent of an earlier turn may have written there: a number, and no way to another directory.
 [ "$own" = /etc/hostname ] || case $container in '' | *[!0-9a-f]*) exit 75 ;; esac
 mine=$directory/$container
+
+# The command has no input. What is never sent keeps one process waiting, which ends with the container.
+exec 3<&0 </dev/null
+tar -xf - -C "${directory%/*}" <&3 3<&- >/dev/null 2>&1 &
+exec 3<&-
 
 # Looked for, since a file is the only thing that can be brought through the engine: 30 s, of which 0.1 s are usual.
 looks=1500

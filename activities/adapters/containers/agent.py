@@ -110,7 +110,16 @@ class DockerAgentRuntime:
         """Build the agent's image if it is missing: minutes, and some hundred megabytes from the registries."""
         await self._images.agent(kind)
 
-    async def run_turn(self, request: TurnRequest, follow: Follow, model: ModelTurn | None = None) -> TurnOutcome:
+    async def prepare_turn(self, request: TurnRequest) -> object | None:
+        """The image with the environment of the project; built if it is missing, which can take minutes.
+
+        Raises NOT_FOUND without a workspace, INVALID_INPUT for an agent that is not set up.
+        """
+        return None if await self._has_begun(request) else await self._image(request)
+
+    async def run_turn(
+        self, request: TurnRequest, follow: Follow, model: ModelTurn | None = None, prepared: object | None = None
+    ) -> TurnOutcome:
         """Start or adopt the turn and follow it to its end; never a second agent for the same turn.
 
         A turn whose `model` is refused is not started; one that has been started before is followed all the same.
@@ -123,12 +132,15 @@ class DockerAgentRuntime:
         """
         if model is not None and model.refused is not None and not await self._has_begun(request):
             return refused_outcome(request, model.refused)
+        image = prepared if isinstance(prepared, ProjectImage) else None
         login = login_of(request.agent) if request.login_volume is not None else None
         told = Told(prompt_of(request), request.session_id, model, login)
-        ended, transcript = await self._run(request, follow, told, "", 0)
+        ended, transcript = await self._run(request, follow, told, "", 0, image)
         fresh = forgot(request, ended)
         if fresh:
-            ended, transcript = await self._run(request, follow, replace(told, session_id=None), FRESH, ended.offset)
+            ended, transcript = await self._run(
+                request, follow, replace(told, session_id=None), FRESH, ended.offset, image
+            )
         await self._gateways.close(request.worker_id)
         raise_unless_ended(request, ended.status, transcript)
         content = await self._claim(request, ended.name)
@@ -197,12 +209,18 @@ class DockerAgentRuntime:
         return await self._artifacts.put(f"turn-{request.turn}.jsonl", content, "application/x-ndjson")
 
     async def _run(
-        self, request: TurnRequest, follow: Follow, told: Told, suffix: str, base: int
+        self,
+        request: TurnRequest,
+        follow: Follow,
+        told: Told,
+        suffix: str,
+        base: int,
+        image: ProjectImage | None,
     ) -> tuple[EndedTurn, ArtifactRef]:
         name = turn_name(request.worker_id, request.turn) + suffix
         reader = self._cli(request).reader()
         follow.facts["container"] = name
-        await beating(follow, self._begin(request, name, told))
+        await beating(follow, self._begin(request, name, told, image))
         token = told.model.token if told.model is not None else None
 
         def shown(line: bytes) -> list[str]:
@@ -222,11 +240,11 @@ class DockerAgentRuntime:
         transcript = await self._kept(request, await asyncio.to_thread(shared_transcript, request, content, token))
         return EndedTurn(name, status, reader.report, offset), transcript
 
-    async def _begin(self, request: TurnRequest, name: str, told: Told) -> RunStatus:
+    async def _begin(self, request: TurnRequest, name: str, told: Told, image: ProjectImage | None) -> RunStatus:
         status = await self._runs.status(name)
         if status.state != "absent":
             return status
-        image = await self._image(request)
+        image = image or await self._image(request)
         if not image.reaches_out:
             request = request.model_copy(update={"egress_hosts": []})
         if request.agent is not AgentKind.SCRIPTED and told.session_id is None:

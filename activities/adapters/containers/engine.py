@@ -9,8 +9,9 @@ import asyncio
 import io
 import re
 import threading
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -61,7 +62,7 @@ class ContainerSpec:
     """One container. It is never root, has no capability, and cannot get one.
 
     Anyone who may use the engine can read `environment`: secret values are passed in another way. `early`: its command
-    waits by itself until it is told to begin, so that it can start meanwhile.
+    waits by itself until it is told to begin, so that it can start meanwhile. `takes_input`: see `input_of`.
     """
 
     name: str
@@ -75,6 +76,7 @@ class ContainerSpec:
     limits: Limits = field(default_factory=Limits)
     read_only: bool = False
     early: bool = False
+    takes_input: bool = False
 
 
 @dataclass(frozen=True)
@@ -234,6 +236,31 @@ class DockerContainerEngine:
                 api.put_archive(name, directory, file)
 
         await self._call(put)
+
+    @asynccontextmanager
+    async def input_of(self, name: str) -> AsyncIterator[Callable[[bytes], Awaitable[bool]] | None]:
+        """The standard input of a container that is created and takes input: it gets one message, once it has started.
+
+        That takes a tenth of the time of an archive. None where the engine does not give it, as behind the proxy of
+        its socket; sending is False when the container or the engine has gone meanwhile.
+        """
+        try:
+            raw = await self._call(lambda api: api.attach_socket(name, params={"stdin": 1, "stream": 1}))
+        except OrchestratorError as error:
+            if error.code is ErrorCode.DOCKER_UNREACHABLE:
+                raise
+            yield None
+            return
+
+        async def send(message: bytes) -> bool:
+            return await asyncio.get_running_loop().run_in_executor(
+                self._calls, docker_streams.send_all, raw, message, _CALL_TIMEOUT_S
+            )
+
+        try:
+            yield send
+        finally:
+            docker_streams.close(raw)
 
     async def facts(self, name: str, path: str) -> PathFacts | None:
         """What is at `path`, or None."""
@@ -454,6 +481,7 @@ def _creation(api: Any, spec: ContainerSpec) -> dict[str, Any]:  # noqa: ANN401 
         "user": "1000:1000",
         "labels": {MARK: "1", **spec.labels},
         "host_config": host,
+        "stdin_open": spec.takes_input,
     }
 
 

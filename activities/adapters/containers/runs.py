@@ -40,7 +40,7 @@ _LAUNCHER = "/usr/local/bin/worker-run"
 _DIRECTORY = "/home/worker"
 _OF_LAUNCHERS = ".run"
 """Below `_DIRECTORY`: for each container a directory with what the launcher is told and what it says."""
-_FIRST_LOOK_S, _LOOK_S = 0.25, 0.05
+_FIRST_LOOK_S, _LOOK_S = 0.15, 0.05
 """A look keeps the engine busy while the command starts, so the first one is when that has most likely begun."""
 _NO_SERVICES = 74
 """With which the launcher ends before the command has begun, if a service of the environment does not start."""
@@ -166,20 +166,24 @@ class ContainerRuns:
 
     async def _begin(self, spec: ContainerSpec, contents: Contents, state: ContainerState) -> None:
         """Have the command begin, unless it has begun; after that the state of the run is that of its container."""
-        fresh = state.status == "created"
+        fresh, sent = state.status == "created", False
         if fresh:
-            state = await self._launch(spec, contents, state) or await self._launch_anew(spec, contents)
+            state, sent = await self._launch(spec, contents, state) or await self._launch_anew(spec, contents)
         elif _was_told(self._record(spec.name)):
             return
         elif not state.is_running and not await self._has_begun(state):
-            state, fresh = await self._launch_anew(spec, contents), True
+            (state, sent), fresh = await self._launch_anew(spec, contents), True
         if fresh or not await self._has_begun(state):
-            await self.engine.put_archive(spec.name, _DIRECTORY, _order(state.number, contents))
+            if not sent:
+                await self.engine.put_archive(spec.name, _DIRECTORY, _order(state.number, contents))
             await self._until_begun(state)
         self._save(spec.name, {**self._record(spec.name), "told": True})
 
-    async def _launch(self, spec: ContainerSpec, contents: Contents, created: ContainerState) -> ContainerState | None:
-        """Start a created container, whose launcher then waits; None when the engine holds half of it."""
+    async def _launch(
+        self, spec: ContainerSpec, contents: Contents, created: ContainerState
+    ) -> tuple[ContainerState, bool] | None:
+        """Start a created container and, if that can be done at once, send it its order; None when the engine holds
+        half of it."""
         if contents.fill is not None:
             await contents.fill()
         if spec.network.startswith(SHARED_NETWORK):
@@ -188,9 +192,12 @@ class ContainerRuns:
             await self.engine.put_archive(spec.name, _DIRECTORY, archive_of(number, folders=True))
         # Written first, so that after a crash it is known that the command never got its signal to start.
         self._save(spec.name, {"labels": spec.labels, "told": False, "number": created.number})
-        return created if await self.engine.start(spec.name) else None
+        async with self.engine.input_of(spec.name) as send:
+            if not await self.engine.start(spec.name):
+                return None
+            return created, send is not None and await send(_order(created.number, contents))
 
-    async def _launch_anew(self, spec: ContainerSpec, contents: Contents) -> ContainerState:
+    async def _launch_anew(self, spec: ContainerSpec, contents: Contents) -> tuple[ContainerState, bool]:
         """After a start during which the engine was killed, or after which the launcher got no signal."""
         await self.engine.remove(spec.name)
         launched = await self._launch(spec, contents, await self.engine.create(spec))
@@ -345,6 +352,7 @@ def bounded_run(spec: ContainerSpec, timeout_s: int) -> ContainerSpec:
         spec,
         argv=[_LAUNCHER, *early, str(timeout_s), f"{_DIRECTORY}/{_OF_LAUNCHERS}", *spec.argv],
         labels={**spec.labels, TIMEOUT_LABEL: str(timeout_s)},
+        takes_input=True,
     )
 
 

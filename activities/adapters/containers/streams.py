@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import io
+import socket
 import tarfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import requests
 import urllib3
@@ -35,6 +36,19 @@ def close(stream: Closable) -> None:
     except (OSError, AttributeError):
         # It ended at the same moment.
         return
+
+
+def send_all(attached: Any, message: bytes, timeout_s: float) -> bool:  # noqa: ANN401 - the SDK has no types
+    """Write to what the SDK gives for an attached container, and close that direction; False if nobody reads."""
+    # Through a Unix socket or TCP the SDK wraps the socket for reading only.
+    connection: socket.socket = getattr(attached, "_sock", attached)
+    try:
+        connection.settimeout(timeout_s)
+        connection.sendall(message)
+        connection.shutdown(socket.SHUT_WR)
+    except OSError:
+        return False
+    return True
 
 
 def only_member(stream: Iterable[bytes], limit: int) -> bytes | None:

@@ -81,7 +81,13 @@ class ProcessAgentRuntime:
     async def prepare_agent(self, kind: AgentKind) -> None:
         """Nothing, too."""
 
-    async def run_turn(self, request: TurnRequest, follow: Follow, model: ModelTurn | None = None) -> TurnOutcome:
+    async def prepare_turn(self, request: TurnRequest) -> object | None:
+        """Nothing, too."""
+        return None
+
+    async def run_turn(
+        self, request: TurnRequest, follow: Follow, model: ModelTurn | None = None, prepared: object | None = None
+    ) -> TurnOutcome:
         """Start or adopt the turn and follow it to its end; never a second agent for the same turn.
 
         An agent that does not know its session any more is started once without it (`fresh_context`). Raises

@@ -402,7 +402,12 @@ class FakeAgentRuntime:
     stopped: list[TurnRequest] = field(default_factory=list)
     done: dict[str, TurnOutcome] = field(default_factory=dict)
 
-    async def run_turn(self, request: TurnRequest, follow: Follow, model: ModelTurn | None = None) -> TurnOutcome:
+    async def prepare_turn(self, request: TurnRequest) -> object | None:
+        return None
+
+    async def run_turn(
+        self, request: TurnRequest, follow: Follow, model: ModelTurn | None = None, prepared: object | None = None
+    ) -> TurnOutcome:
         self.attempts.append(request)
         name = ids.turn_name(request.worker_id, request.turn)
         if name not in self.done:

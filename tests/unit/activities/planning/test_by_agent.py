@@ -67,7 +67,12 @@ class Outside:
         self.ended.append(f"{worker_id}/{turn}")
         return ModelSpending(last_status=self.last_status, limit=self.refused or self.limit)
 
-    async def run_turn(self, request: TurnRequest, follow: Follow, model: ModelTurn | None = None) -> TurnOutcome:
+    async def prepare_turn(self, request: TurnRequest) -> object | None:
+        return None
+
+    async def run_turn(
+        self, request: TurnRequest, follow: Follow, model: ModelTurn | None = None, prepared: object | None = None
+    ) -> TurnOutcome:
         self.turns.append(request)
         if self.lost:
             raise OrchestratorError(ErrorCode.AGENT_LOST, "Killed from outside.")

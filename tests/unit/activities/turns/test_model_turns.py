@@ -27,7 +27,12 @@ class Runtime:
     stopped: list[int] = field(default_factory=list)
     fails: OrchestratorError | None = None
 
-    async def run_turn(self, request: TurnRequest, follow: Follow, model: ModelTurn | None = None) -> TurnOutcome:
+    async def prepare_turn(self, request: TurnRequest) -> object | None:
+        return None
+
+    async def run_turn(
+        self, request: TurnRequest, follow: Follow, model: ModelTurn | None = None, prepared: object | None = None
+    ) -> TurnOutcome:
         self.models.append(model)
         if self.fails is not None:
             raise self.fails
