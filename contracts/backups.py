@@ -54,8 +54,8 @@ class BackupManifest(Contract):
     keys: dict[str, Sha256] = Field(default_factory=dict)
     service_databases: list[str] = Field(default_factory=list)
     """SQLite databases of deployed services, by their path below the home."""
-    unprivileged: bool = False
-    """Whether agents and services had users of their own."""
+    servers: dict[str, Sha256] = Field(default_factory=dict)
+    """Hashes of the archives of data of services on servers in containers, by handle."""
     left_out: list[str] = Field(default_factory=list)
 
 

@@ -60,10 +60,10 @@ async def run(settings: Settings, queues: list[str], *, successor: bool = False)
     stop, held = _stop_event(), HeldSteps(settings.held_dir)
     held.open()
     await take_over(client, settings.held_dir)
-    if Queue.INFRA in queues:
-        await settle(settings)
     async with ApiClient(settings.api_url, _platform_key(settings)) as api:
         choice = choose(settings, queues)
+        if Queue.INFRA in queues:
+            await settle(settings, in_containers=choice.in_containers)
         ports = build_ports(settings, client, api, in_containers=choice.in_containers)
         preparing = asyncio.create_task(_get_ready(ports, queues))
         restoring = asyncio.create_task(_restore(ports, queues))

@@ -21,17 +21,36 @@ from activities.adapters.release.directory import ProjectPlace
 from activities.adapters.release.processes import REQUIREMENTS
 from activities.adapters.runs.unprivileged import give
 from activities.adapters.runs.users import UnprivilegedUsers
+from activities.adapters.servers.container import LocalServers
 from contracts.errors import OrchestratorError
 from runtime import private_files
+from runtime.backups.restoring import RESTORED_SERVERS
+from runtime.backups.server_data import SUFFIX, put_server_data
 from runtime.settings import Settings
 
 log = structlog.get_logger(__name__)
 
 
-async def settle(settings: Settings) -> None:
-    """Nothing unless the home was restored. A project whose packages cannot be had now is tried at the next start."""
-    if settings.restored_file.exists():
-        await asyncio.to_thread(_settle, settings)
+async def settle(settings: Settings, *, in_containers: bool) -> None:
+    """Nothing unless the home was restored. A project whose packages cannot be had now is tried at the next start.
+
+    Raises OrchestratorError when a server cannot get the data of its services: nothing may be deployed there before.
+    """
+    if not settings.restored_file.exists():
+        return
+    if in_containers:
+        await _fill_servers(settings)
+    await asyncio.to_thread(_settle, settings)
+
+
+async def _fill_servers(settings: Settings) -> None:
+    """Servers in containers are made anew. A second try unpacks again what was interrupted: nothing runs there yet."""
+    servers = LocalServers(settings.home)
+    for archive in sorted((settings.home / RESTORED_SERVERS).glob(f"*{SUFFIX}")):
+        await servers.access(archive.stem)
+        await put_server_data(archive, servers.container(archive.stem))
+        archive.unlink()
+        log.info("a server has the data of its services again", server=archive.stem)
 
 
 def _settle(settings: Settings) -> None:

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from cli.client import session
 from cli.client.home import ports_of_base, settings_for
 from cli.terminal.exits import EPILOG, ExitCode
 from cli.terminal.options import AsJson, command_group
@@ -16,7 +17,10 @@ from cli.terminal.tables import moment
 from contracts.backups import Backup, BackupManifest
 from contracts.base import new_id
 from contracts.errors import ErrorCode, OrchestratorError
+from contracts.nouns import DeployStart
+from contracts.states import ReleaseState, ServerKind
 from contracts.wording import counted
+from runtime.api_client import ApiClient
 from runtime.settings import Settings
 
 app = command_group()
@@ -110,6 +114,8 @@ def restore(
             f"gone: ORCHESTRATOR_HOME={done.home} orchestrator backup adopt"
         )
     out.advise(f"Next: {start}")
+    if done.manifest.servers:
+        out.advise(f"Then, for the services in containers: ORCHESTRATOR_HOME={done.home} orchestrator backup redeploy")
     return ExitCode.OK
 
 
@@ -122,6 +128,31 @@ def adopt(as_json: AsJson = False) -> int:
     adopted = adopt_servers(settings)
     out.document({"adopted": adopted})
     out.say("This platform reaches its servers again." if adopted else "There is nothing to adopt.")
+    return ExitCode.OK
+
+
+@app.command(epilog=EPILOG)
+def redeploy(as_json: AsJson = False) -> int:
+    """Deploy again what a restored platform had online in containers: a backup has their data, and not their images."""
+    _settings("backup redeploy")
+    return session.run(_redeploy, as_json=as_json)
+
+
+async def _redeploy(api: ApiClient, out: Output) -> int:
+    """At the commits that were online. Repeatable: an equal deploy that runs is joined."""
+    kinds = {server.handle: server.kind for server in await api.servers()}
+    started: list[dict[str, str]] = []
+    for project in await api.projects():
+        releases = await api.releases(project.id)
+        live = next((release for release in releases if release.state is ReleaseState.ACTIVE), None)
+        if live is None or kinds.get(live.server_handle or "") is not ServerKind.CONTAINER:
+            continue
+        task = await api.start_deploy(DeployStart(request_id=new_id(), project_id=project.id, commit=live.commit))
+        started.append({"project": project.name, "commit": live.commit, "task_id": task.task_id})
+        out.say(f"{project.name}: {task.task_id} deploys {live.commit[:12]}.")
+    out.document({"started": started})
+    if not started:
+        out.say("Nothing is online in containers.")
     return ExitCode.OK
 
 

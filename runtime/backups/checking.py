@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from contracts.backups import FORMAT, Backup, BackupManifest
 from contracts.errors import ErrorCode, OrchestratorError, bounded_list
-from runtime.backups import copies, databases, states
+from runtime.backups import copies, databases, server_data, states
 from runtime.backups.making import MANIFEST, STAGED, as_backup
 from runtime.backups.restic import Repository, repository_of
 from runtime.settings import Settings
@@ -78,6 +78,7 @@ def _compared(files: Path, whole: bool) -> BackupManifest:
         wrong.append("the artifacts are others")
     if manifest.temporal:
         wrong += _differences("rows of Temporal's", manifest.temporal, databases.sqlite_counts(staged / "temporal.db"))
+    wrong += _differences("data of the server", manifest.servers, server_data.archive_hashes(staged / "servers"))
     copied = staged / "service-databases"
     wrong += [f"{name} is missing" for name in manifest.service_databases if not (copied / name).is_file()]
     _refuse(wrong)

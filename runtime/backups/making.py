@@ -17,7 +17,7 @@ from contracts.backups import Backup, BackupManifest
 from contracts.base import utc_now
 from contracts.errors import ErrorCode, OrchestratorError
 from runtime import private_files
-from runtime.backups import copies, databases, service_data, states
+from runtime.backups import copies, databases, server_data, service_data, states
 from runtime.backups.restic import Repository, repository_of
 from runtime.runtime_report import RuntimeReport
 from runtime.settings import Settings
@@ -103,15 +103,16 @@ async def _stage(settings: Settings, backup_id: str) -> None:
     counts, facts = await databases.copy_databases(temporal, address, staged)
     repositories = await asyncio.to_thread(copies.copy_forge, settings.forge_dir, staged / "forge")
     artifacts = await asyncio.to_thread(copies.copy_artifacts, settings.artifacts_dir, staged / "artifacts")
-    service_databases = await asyncio.to_thread(
+    service_databases, as_files = await asyncio.to_thread(
         service_data.copy_service_databases, settings.home, settings.services_dir, staged / "service-databases"
     )
+    servers, not_copied = await server_data.copy_server_data(settings.home, staged / "servers")
     manifest = BackupManifest(
         backup_id=backup_id, made_at=utc_now(), version=settings.version, home=str(settings.home),
         addresses=_addresses(settings), migration=facts.migration, postgres_version=facts.version,
         tables=facts.tables, temporal_namespace=str(connect_config(settings).get("namespace", "default")),
         temporal=counts, repositories=repositories, artifacts=artifacts, keys=keys,
-        service_databases=service_databases, left_out=left_out,
+        service_databases=service_databases, servers=servers, left_out=[*left_out, *as_files, *not_copied],
     )  # fmt: skip
     private_files.create(settings.home / MANIFEST, manifest.model_dump_json(indent=1))
 
@@ -121,8 +122,6 @@ def _elsewhere(settings: Settings) -> list[str]:
     report, found = RuntimeReport.read(settings.runtime_report_file), list[str]()
     if settings.server is not None:
         found.append(f"data of the services on {settings.server}")
-    elif report is not None and report.services == "containers":
-        found.append("data of the services on the server in a container, which are in its Docker volume")
     if report is not None and report.work == "containers":
         found.append("what agents have not committed, which is in Docker volumes")
     return found

@@ -24,7 +24,10 @@ _SERVER_KEYS = "keys/server"
 _WITHHELD = "keys/withheld/server"
 _OWN = ".orchestrator-restoring"
 """Marks a directory that an interrupted restore has left."""
-_PLACES = {"keys": "keys", "forge": "forge", "artifacts": "artifacts", "temporal.db": "temporal/temporal.db"}
+RESTORED_SERVERS = "restored-servers"
+"""Archives of data of services, until they are in the servers that this home makes."""
+_PLACES = {"keys": "keys", "forge": "forge", "artifacts": "artifacts", "temporal.db": "temporal/temporal.db",
+           "servers": RESTORED_SERVERS}  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -25,16 +25,20 @@ sys.stdout.buffer.write(copy.serialize())
 """
 
 
-def copy_service_databases(home: Path, services: Path, to: Path) -> list[str]:
-    """A consistent copy of each database; their paths below the home. One that goes meanwhile is left out."""
-    found = []
+def copy_service_databases(home: Path, services: Path, to: Path) -> tuple[list[str], list[str]]:
+    """A consistent copy of each database; their paths below the home, and in words what could not be copied so: of that
+    there are only the files, as after a crash. One that goes meanwhile is left out."""
+    found, not_copied = list[str](), list[str]()
     for path in _databases(services):
         name = path.relative_to(home).as_posix()
         target = to / name
         target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if _copied(path, target):
-            found.append(name)
-    return found
+        try:
+            if _copied(path, target):
+                found.append(name)
+        except OrchestratorError as error:
+            not_copied.append(f"a consistent copy of {name}: {error.message}")
+    return found, not_copied
 
 
 def put_service_databases(copies: Path, home: Path) -> None:
@@ -94,4 +98,4 @@ def _copied(path: Path, target: Path) -> bool:
     if not path.exists():
         return False
     said = end_of(done.stderr.decode(errors="replace").strip(), 300)
-    raise OrchestratorError(ErrorCode.BACKUP_FAILED, f"The database {path} of a service could not be copied: {said}")
+    raise OrchestratorError(ErrorCode.BACKUP_FAILED, f"SQLite could not copy it: {said}")
