@@ -12,6 +12,7 @@ SnapshotId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{8,64}$")]
 """An id of restic's; its first eight digits are enough."""
 
 FORMAT = 1
+"""Of manifests. It grows with every new field of one: older versions refuse a field that they do not know."""
 
 
 class RepositoryFacts(Contract):

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-
-from pydantic import ValidationError
 
 from contracts.backups import FORMAT, Backup, BackupManifest
 from contracts.errors import ErrorCode, OrchestratorError, bounded_list
@@ -34,7 +33,7 @@ async def verify_backup(settings: Settings, wanted: str | None = None) -> Backup
             manifest = await compare(Path(scratch) / "files", whole=True)
             async with databases.server_in(Path(scratch) / "postgres") as url:
                 await check_dump(Path(scratch) / "files", manifest, url)
-    except OrchestratorError as error:
+    except Exception as error:
         states.keep_trouble(settings, error)
         raise
     states.keep_verified(settings, backup)
@@ -87,20 +86,19 @@ def _compared(files: Path, whole: bool) -> BackupManifest:
 
 def _manifest(files: Path) -> BackupManifest:
     try:
-        text = (files / MANIFEST).read_text()
-        manifest = BackupManifest.model_validate_json(text)
-    except (OSError, ValidationError) as error:
+        written = json.loads((files / MANIFEST).read_text())
+        if written["format"] > FORMAT:
+            raise OrchestratorError(
+                ErrorCode.BACKUP_REFUSED,
+                f"Version {written['version']} made this backup in a newer form. Install that version or a later one.",
+            )
+        return BackupManifest.model_validate(written)
+    except (OSError, ValueError, LookupError, TypeError) as error:
         raise OrchestratorError(
             ErrorCode.BACKUP_DAMAGED,
             "The backup has no manifest that this version can read.",
             details={"cause": type(error).__name__},
         ) from None
-    if manifest.format > FORMAT:
-        raise OrchestratorError(
-            ErrorCode.BACKUP_REFUSED,
-            f"Version {manifest.version} made this backup in a newer form. Install that version or a later one.",
-        )
-    return manifest
 
 
 def _differences(what: str, wanted: Mapping[str, object], found: Mapping[str, object]) -> list[str]:

@@ -46,7 +46,7 @@ async def make_backup(settings: Settings, backup_id: str) -> Backup:
     with _alone(settings) as held:
         try:
             made, unread = await _made(settings, repository, backup_id, held)
-        except OrchestratorError as error:
+        except Exception as error:
             states.keep_trouble(settings, error)
             raise
         finally:

@@ -27,9 +27,11 @@ def keep(settings: Settings, state: BackupState) -> None:
     private_files.replace(_file(settings), state.model_dump_json())
 
 
-def keep_trouble(settings: Settings, error: OrchestratorError) -> None:
-    """The last good backup stays known."""
-    said = bounded(f"{error.code}: {error.message}", 2_000)
+def keep_trouble(settings: Settings, error: Exception) -> None:
+    """The last good backup stays known. Of an error that is not ours only the kind is told: its text may be anything."""
+    said = f"INTERNAL: {type(error).__name__}"
+    if isinstance(error, OrchestratorError):
+        said = bounded(f"{error.code}: {error.message}", 2_000)
     keep(settings, state_of(settings).model_copy(update={"trouble": said, "trouble_at": utc_now()}))
 
 
