@@ -28,7 +28,7 @@ def keep(settings: Settings, state: BackupState) -> None:
 
 
 def keep_trouble(settings: Settings, error: Exception) -> None:
-    """The last good backup stays known. Of an error that is not ours only the kind is told: its text may be anything."""
+    """The last good backup stays known. Of an error that is not ours only the kind is told: its text may be any."""
     said = f"INTERNAL: {type(error).__name__}"
     if isinstance(error, OrchestratorError):
         said = bounded(f"{error.code}: {error.message}", 2_000)

@@ -4,20 +4,18 @@ import os
 import secrets
 import shutil
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import httpx
 import pytest
 
 from contracts.names import WorkflowName
 from runtime.backups import states
+from tests.backups.moves import Moved, add_book, backup_settings, restored, running, titles
 from tests.support.eventually import eventually
 from tests.support.outside import answer
 from tests.support.people.story import ENTITY
-from tests.support.ports import free_ports
 from tests.support.stack import Stack, running_stack
 
 pytestmark = [
@@ -30,36 +28,16 @@ SECRET = "PAYMENT_KEY"
 VALUE = f"s3cret-{secrets.token_hex(8)}"
 
 
-@dataclass
-class Moved:
-    """What was seen of the platform before, and the one after."""
-
-    before: Stack
-    after: Stack
-    repository: Path
-    seen: dict[str, Any] = field(default_factory=dict)
-
-
 @pytest.fixture(scope="module")
 async def moved() -> AsyncIterator[Moved]:
     with TemporaryDirectory(prefix="backups-") as directory:
         root = Path(directory)
-        root.chmod(0o755)
-        password = root / "password"
-        password.touch(mode=0o600)
-        password.write_text("correct horse battery staple")
-        chosen = {
-            "ORCHESTRATOR_RUNTIME": "process",
-            "ORCHESTRATOR_BACKUP_REPOSITORY": str(root / "repository"),
-            "ORCHESTRATOR_BACKUP_PASSWORD_FILE": str(password),
-        }
+        chosen = {"ORCHESTRATOR_RUNTIME": "process", **backup_settings(root)}
         async with running_stack(root / "before" / "home", **chosen) as before:
             seen = await _backed_up(before)
-        ports = free_ports(4)
-        after = replace(before, home=root / "after" / "home", port_base=ports)
-        seen["restored"] = await before.ok("backup", "restore", str(after.home), "--port-base", str(ports), timeout=300)
+        after, seen["restored"] = await restored(before, root / "after" / "home")
         shutil.rmtree(before.home)
-        async with _running(after):
+        async with running(after):
             yield Moved(before, after, root / "repository", seen)
 
 
@@ -71,7 +49,7 @@ async def _backed_up(stack: Stack) -> dict[str, Any]:
     task = await stack.finished(delivery["task_id"])
     assert task["state"] == "completed", task
     url = task["result"]["deployed_url"]
-    await _add_book(url, "Before")
+    await add_book(url, "Before")
     asking = await stack.new_project("asking")
     asked_by = (await stack.ok("engineering", "start", "-p", asking, f"{ENTITY} [agent:ask]"))["task_id"]
     question = await stack.question(asking)
@@ -80,33 +58,13 @@ async def _backed_up(stack: Stack) -> dict[str, Any]:
     await stack.at_stage(works, "testing")
     made = await stack.ok("backup", "now", timeout=300)
     verified = await stack.ok("backup", "verify", timeout=300)
-    await _add_book(url, "After the backup")
+    await add_book(url, "After the backup")
     return {
         "live": live, "url": url, "status": await answer(url, "/secret-status"),
         "asking": asking, "asked by": asked_by, "question": question, "working": working, "works": works,
         "backup": made["backup"], "manifest": verified["manifest"], "listed": await stack.ok("backup", "list"),
         "state": await stack.task(works),
     }  # fmt: skip
-
-
-async def _add_book(url: str, title: str) -> None:
-    async with httpx.AsyncClient(timeout=5) as visitor:
-        reply = await visitor.post(f"{url}/books", json={"title": title, "author": "A", "year": 1999})
-        assert reply.status_code in {200, 201}, reply.text
-
-
-class _running:
-    """`up` and `down --services` of a home that is there already."""
-
-    def __init__(self, stack: Stack) -> None:
-        self._stack = stack
-
-    async def __aenter__(self) -> None:
-        said = await self._stack.cli("up", "--detach", timeout=400)
-        assert said.code == 0, said.out + said.err
-
-    async def __aexit__(self, *_: object) -> None:
-        await self._stack.cli("down", "--services", timeout=120)
 
 
 async def test_the_manifest_says_what_is_there(moved: Moved) -> None:
@@ -120,10 +78,7 @@ async def test_the_manifest_says_what_is_there(moved: Moved) -> None:
 
 
 async def test_the_service_answers_where_it_was_with_the_data_of_the_backup(moved: Moved) -> None:
-    async with httpx.AsyncClient(timeout=5) as visitor:
-        books = (await visitor.get(f"{moved.seen['url']}/books")).json()
-    titles = [book["title"] for book in (books["items"] if isinstance(books, dict) else books)]
-    assert titles == ["Before"]
+    assert await titles(moved.seen["url"]) == ["Before"]
     assert await answer(moved.seen["url"], "/secret-status") == moved.seen["status"]
 
 
