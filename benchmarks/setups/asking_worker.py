@@ -24,7 +24,9 @@ from workers.wiring import build_workers
 class Asking(FakeAgentRuntime):
     """Every turn ends with a question, and is forgotten."""
 
-    async def run_turn(self, request: TurnRequest, follow: Follow, model: ModelTurn | None = None) -> TurnOutcome:
+    async def run_turn(
+        self, request: TurnRequest, follow: Follow, model: ModelTurn | None = None, prepared: object | None = None
+    ) -> TurnOutcome:
         return TurnOutcome(status="question", turn=request.turn, question="Which fields?")
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from activities.adapters.agents.base import Told
+from activities.adapters.containers import streams
 from activities.adapters.containers.engine import ContainerSpec, DockerContainerEngine
 from activities.adapters.containers.runs import ContainerRuns, bounded_run
 from contracts.errors import ErrorClass, ErrorCode, OrchestratorError
@@ -58,25 +59,45 @@ async def test_an_agent_that_the_engine_started_and_does_not_know_never_begins(b
 async def test_an_agent_that_got_no_signal_in_time_is_started_again(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What the platform brought between the two steps of a start did not arrive."""
-    put, lost = DockerContainerEngine.put_archive, list[str]()
+    """What the platform sent between the two steps of a start did not arrive."""
+    send, lost = streams.send_all, list[bytes]()
 
-    async def loses_one(engine: DockerContainerEngine, name: str, *rest: Any) -> None:
-        if not lost and name.startswith("turn-"):
-            lost.append(name)
-        else:
-            await put(engine, name, *rest)
+    def loses_one(attached: object, message: bytes, timeout_s: float) -> bool:
+        if lost:
+            return send(attached, message, timeout_s)
+        lost.append(message)
+        return True
 
     await bench.prepare()
     runtime, name = bench.runtime, turn_name(bench.worker, 1)
     assert isinstance(runtime, DockerRuntime)
-    monkeypatch.setattr(DockerContainerEngine, "put_archive", loses_one)
+    monkeypatch.setattr(streams, "send_all", loses_one)
     with pytest.raises(OrchestratorError, match="stopped waiting") as late:
         await bench.turn({})
     assert late.value.retryable
     assert (await runtime.runs().status(name)).state == "absent"
     assert (await bench.turn({})).status == "done"
     assert await bench.told("wc -l < ~/runs.log") == "2"
+
+
+async def test_an_order_that_cannot_be_sent_is_brought_by_the_engine(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where the engine's socket has a proxy, which attaches nobody."""
+
+    async def no_input(engine: DockerContainerEngine, work: Callable[[Any], Any]) -> Any:
+        if "attach_socket" in work.__code__.co_names:
+            raise OrchestratorError(ErrorCode.PROCESS_FAILED, "Docker refused: this is not allowed here")
+        return await real(engine, work)
+
+    await bench.prepare()
+    real = DockerContainerEngine._call
+    monkeypatch.setattr(DockerContainerEngine, "_call", no_input)
+    assert (await bench.turn({"runs": ["cat"]}, env_vars={"SHOP_TOKEN": "x"})).status == "done"
+    monkeypatch.setattr(streams, "send_all", lambda *_: False)
+    monkeypatch.setattr(DockerContainerEngine, "_call", real)
+    assert (await bench.turn({}, turn=2)).status == "done"
+    assert await bench.told("wc -l < ~/runs.log") == "3"
 
 
 async def test_an_agent_without_its_signal_yet_gets_it_and_is_not_started_again(
