@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
-import tempfile
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
 from contracts.backups import FORMAT, Backup, BackupManifest
 from contracts.errors import ErrorCode, OrchestratorError, bounded_list
+from runtime import private_files
 from runtime.backups import copies, databases, server_data, states
-from runtime.backups.making import MANIFEST, STAGED, as_backup
+from runtime.backups.making import MANIFEST, STAGED, alone, as_backup
 from runtime.backups.restic import Repository, repository_of
 from runtime.settings import Settings
 
@@ -22,20 +23,24 @@ async def verify_backup(settings: Settings, wanted: str | None = None) -> Backup
     """Check the repository and a sample of its data, restore one backup (the newest unless one is named) into a
     scratch directory, and compare it with its manifest: rows, references, artifacts, keys. Raises BACKUP_DAMAGED.
 
-    It takes as much room as the backup, in the directory for temporary files.
+    It takes as much room as the backup, in the home. A killed one leaves copies there, which the next one removes.
     """
-    repository = repository_of(settings)
-    try:
-        backup = await choose(repository, wanted)
-        await repository.check(sample_percent=_SAMPLE_PERCENT)
-        with tempfile.TemporaryDirectory(prefix="orchestrator-verify-") as scratch:
-            await repository.restore(backup.id, Path(scratch) / "files")
-            manifest = await compare(Path(scratch) / "files", whole=True)
-            async with databases.server_in(Path(scratch) / "postgres") as url:
-                await check_dump(Path(scratch) / "files", manifest, url)
-    except Exception as error:
-        states.keep_trouble(settings, error)
-        raise
+    repository, scratch = repository_of(settings), settings.backups_dir / "verifying"
+    with alone(settings, "verified"):
+        try:
+            backup = await choose(repository, wanted)
+            await repository.check(sample_percent=_SAMPLE_PERCENT)
+            await asyncio.to_thread(shutil.rmtree, scratch, True)
+            private_files.make_directory(scratch)
+            await repository.restore(backup.id, scratch / "files")
+            manifest = await compare(scratch / "files", whole=True)
+            async with databases.server_in(scratch / "postgres") as url:
+                await check_dump(scratch / "files", manifest, url)
+        except Exception as error:
+            states.keep_trouble(settings, error)
+            raise
+        finally:
+            await asyncio.to_thread(shutil.rmtree, scratch, True)
     states.keep_verified(settings, backup)
     return manifest
 

@@ -43,7 +43,7 @@ async def make_backup(settings: Settings, backup_id: str) -> Backup:
     and other codes that begin with BACKUP_.
     """
     repository = repository_of(settings)
-    with _alone(settings) as held:
+    with alone(settings, "made") as held:
         try:
             made, unread = await _made(settings, repository, backup_id, held)
         except Exception as error:
@@ -149,16 +149,22 @@ def _emptied(staged: Path) -> None:
 
 
 @contextmanager
-def _alone(settings: Settings) -> Iterator[int]:
-    """One backup of a home at a time. restic inherits the lock: it may outlive us, and reads what is staged."""
+def alone(settings: Settings, done: str) -> Iterator[int]:
+    """One at a time of a home is `done` ("made", "verified"). restic inherits the lock of one that is made: it may
+    outlive us, and reads what is staged. Raises BACKUP_RUNNING (transient)."""
     private_files.make_directory(settings.backups_dir)
-    held = os.open(settings.backups_dir / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    held = os.open(settings.backups_dir / f"{done}.lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
-        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _lock(held, done)
         yield held
-    except BlockingIOError:
-        raise OrchestratorError.transient(
-            ErrorCode.BACKUP_RUNNING, "Another backup of this platform is being made. Wait for it, then try again."
-        ) from None
     finally:
         os.close(held)
+
+
+def _lock(held: int, done: str) -> None:
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise OrchestratorError.transient(
+            ErrorCode.BACKUP_RUNNING, f"Another backup of this platform is being {done}. Wait for it, then try again."
+        ) from None

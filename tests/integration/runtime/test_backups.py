@@ -171,7 +171,8 @@ async def test_the_home_remembers_and_has_no_copies_left(installation: Installat
     state = states.state_of(installation.settings)
     assert state.last is not None
     assert (state.last.id, state.verified, state.trouble) == (installation.backup.id, installation.backup.id, None)
-    assert not (installation.settings.home / STAGED).exists()
+    left = {path.name for path in installation.settings.backups_dir.iterdir()}
+    assert left == {"made.lock", "verified.lock", "state.json"}
     [listed] = await making.list_backups(installation.settings)
     assert (listed.id, listed.home) == (installation.backup.id, making.home_tag(installation.settings))
 
@@ -337,12 +338,18 @@ async def test_a_damaged_repository_is_refused_and_nothing_is_left_behind(
 
 
 async def test_one_backup_at_a_time(installation: Installation) -> None:
-    with (installation.settings.backups_dir / "lock").open("r+") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        with pytest.raises(OrchestratorError) as failure:
-            await making.make_backup(installation.settings, "second")
-    assert refused(failure)[0] is ErrorCode.BACKUP_RUNNING
-    assert failure.value.retryable
+    settings = installation.settings
+    for name, second in {
+        "made": making.make_backup(settings, "second"),
+        "verified": checking.verify_backup(settings),
+    }.items():
+        with (settings.backups_dir / f"{name}.lock").open("r+") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            with pytest.raises(OrchestratorError, match=f"is being {name}") as failure:
+                await second
+        assert refused(failure)[0] is ErrorCode.BACKUP_RUNNING
+        assert failure.value.retryable
+    assert states.state_of(settings).trouble is None, "nothing is wrong with that"
 
 
 async def test_another_password_opens_nothing(installation: Installation, tmp_path: Path) -> None:
