@@ -47,8 +47,8 @@ def address_of(settings: Settings) -> str:
         raise OrchestratorError(
             ErrorCode.BACKUP_FAILED,
             f"There is no database in {settings.home}; `orchestrator up --detach` makes one. With one of your own, run "
-            "`orchestrator backup now` where DATABASE_URL is set: the Temporal workers, which make scheduled backups, do "
-            "not have it.",
+            "`orchestrator backup now` where DATABASE_URL is set: the Temporal workers, which make scheduled backups, "
+            "do not have it.",
         )
     return known or postgres.prepare(settings.postgres_dir, settings.postgres_port).url
 

@@ -70,7 +70,7 @@ def test_with_compose_the_command_says_where_its_backups_are_described(
 ) -> None:
     monkeypatch.setenv("ORCHESTRATOR_HOME", str(tmp_path))
     monkeypatch.setenv("ORCHESTRATOR_STACK", "compose")
-    with pytest.raises(OrchestratorError, match="docs/operations.md") as failure:
+    with pytest.raises(OrchestratorError, match=r"docs/operations\.md") as failure:
         list_backups()
     assert failure.value.code is ErrorCode.INVALID_INPUT
 
