@@ -32,21 +32,24 @@ log = structlog.get_logger(__name__)
 
 
 async def settle(settings: Settings, *, in_containers: bool) -> None:
-    """Nothing unless the home was restored. A project whose packages cannot be had now is tried at the next start.
+    """Nothing unless the home was restored. A project whose packages cannot be had now is tried at the next start, and
+    data of servers waits for a start with containers.
 
     Raises OrchestratorError when a server cannot get the data of its services: nothing may be deployed there before.
     """
-    if not settings.restored_file.exists():
-        return
+    archives = sorted((settings.home / RESTORED_SERVERS).glob(f"*{SUFFIX}"))
     if in_containers:
-        await _fill_servers(settings)
-    await asyncio.to_thread(_settle, settings)
+        await _fill_servers(settings, archives)
+    elif archives:
+        log.warning("data of services waits for a Docker Engine", archives=[str(one) for one in archives])
+    if settings.restored_file.exists():
+        await asyncio.to_thread(_settle, settings)
 
 
-async def _fill_servers(settings: Settings) -> None:
+async def _fill_servers(settings: Settings, archives: list[Path]) -> None:
     """Servers in containers are made anew. A second try unpacks again what was interrupted: nothing runs there yet."""
     servers = LocalServers(settings.home)
-    for archive in sorted((settings.home / RESTORED_SERVERS).glob(f"*{SUFFIX}")):
+    for archive in archives:
         await servers.access(archive.stem)
         await put_server_data(archive, servers.container(archive.stem))
         archive.unlink()
