@@ -35,7 +35,8 @@ from contracts.planning import (
 )
 from contracts.progress import FineEvent, Projection, ProjectionAck
 from contracts.reviews import Review
-from contracts.states import AgentKind
+from contracts.servers.providers import MachineRef, ProviderAction, ProviderMachine, ProviderOrder
+from contracts.states import AgentKind, ProviderActionState
 from contracts.steps import (
     AnalysisRequest,
     DeploymentPlan,
@@ -365,6 +366,44 @@ class Platform(Protocol):
 
     async def raise_model_budget(self, request: RaiseModelBudget) -> ModelBudget:
         """Raise a budget on behalf of a person, once for each request id."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a provider's action is. `password` is what it has made up, and goes no further than the secret store."""
+
+    state: ProviderActionState
+    detail: str = ""
+    password: str | None = field(default=None, repr=False)
+
+
+class ServerProvider(Protocol):
+    """Who has machines, and can install them anew. What takes minutes is an action: ordered once, asked for later.
+
+    Raises OrchestratorError PROVIDER_… everywhere, and NOT_FOUND for a machine that the provider does not have.
+    """
+
+    async def machines(self) -> list[ProviderMachine]:
+        """All that the account has, ours or not, with what the list says: the rest is asked for one by one."""
+
+    async def machine(self, ref: MachineRef) -> ProviderMachine: ...
+
+    async def order(self, order: ProviderOrder) -> ProviderAction:
+        """Begin it, or adopt what the same order has begun. It checks no approval: that is its caller's duty."""
+
+    async def progress(self, action: ProviderAction) -> Progress:
+        """Asked again, it says the same again, with the same password."""
+
+
+class ServerCredentials(Protocol):
+    """What opens a server, sealed in the database."""
+
+    async def keep_credential(self, handle: str, name: str, value: str) -> None:
+        """Store it, or replace what was there."""
+
+    async def admit(self, order: ProviderOrder) -> None:
+        """Let an order out: nothing to a server that is reserved or not ours, nothing that loses data without a
+        person's approval of exactly that, which this order uses up. Raises APPROVAL_… and SERVER_…"""
 
 
 class WorkflowClient(Protocol):

@@ -23,6 +23,7 @@ from api.git.backend import GitBackend
 from api.git.basic import GitSignIn
 from api.health import routes as health
 from api.internal import routes as internal
+from api.internal import servers as internal_servers
 from api.leaving import routes as leaving
 from api.memory import routes as memory
 from api.metrics import routes as metrics
@@ -41,6 +42,7 @@ from api.queues.watch import QueueWatch
 from api.releases import routes as releases
 from api.secrets import platform as platform_secrets
 from api.secrets import routes as secrets
+from api.servers import approving as server_approvals
 from api.servers import routes as servers
 from api.settings import routes as settings_routes
 from api.state import Platform
@@ -84,12 +86,14 @@ _ROUTES = (
     queues,
     releases,
     servers,
+    server_approvals,
     settings_routes,
     costs,
     chat,
     web_ui,
     git,
     internal,
+    internal_servers,
     models,
 )
 

@@ -23,7 +23,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
 from contracts.base import utc_now
-from contracts.states import SubjectKind, UserState
+from contracts.states import ProviderKind, SubjectKind, UserState
 from contracts.subjects import Subject
 
 Document = dict[str, Any]
@@ -333,6 +333,9 @@ class SecretRow(SQLModel, table=True):
 
 
 class ServerRow(SQLModel, table=True):
+    """`host_key_pinned_by` is who has given the key, None for the platform at its first contact. `status_before` is
+    what a reserved server goes back to."""
+
     __tablename__ = "servers"
 
     handle: str = Field(sa_column=Column(ID, primary_key=True))
@@ -347,6 +350,16 @@ class ServerRow(SQLModel, table=True):
     disk_mb: int = Field(sa_column=Column(BigInteger, nullable=False))
     port_from: int = Field(sa_column=Column(BigInteger, nullable=False))
     port_to: int = Field(sa_column=Column(BigInteger, nullable=False))
+    provider: str = Field(sa_column=Column(STATE, nullable=False, default=ProviderKind.STATIC.value))
+    machine_id: str = Field(sa_column=Column(ID, nullable=False, default=""))
+    managed: bool = Field(sa_column=Column(Boolean, nullable=False, default=False))
+    cpu_cores: int = Field(sa_column=Column(BigInteger, nullable=False, default=0))
+    price: str = Field(sa_column=Column(String(100), nullable=False, default=""))
+    image: str = Field(sa_column=Column(String(200), nullable=False, default=""))
+    provider_seen_at: datetime | None = Field(default=None, sa_column=Column(DateTime(timezone=True)))
+    host_key_pinned_at: datetime | None = Field(default=None, sa_column=Column(DateTime(timezone=True)))
+    host_key_pinned_by: int | None = Field(default=None, sa_column=Column(BigInteger))
+    status_before: str | None = Field(default=None, sa_column=Column(STATE))
     created_at: datetime = _time()
 
 

@@ -19,6 +19,7 @@ from sqlmodel import col
 from api.dependencies import part
 from api.model_tables import PlatformSecretRow
 from api.problems import permanent
+from api.server_tables import ServerCredentialRow
 from api.tables import SecretRow
 from contracts.base import utc_now
 from contracts.errors import ErrorClass, ErrorCode, OrchestratorError
@@ -30,6 +31,8 @@ _GENERATED_BYTES = 32
 _MAX_VALUE = 65_536
 _PLATFORM = "@platform"
 """In place of a project's id, and no project can have it."""
+_SERVER = "@server:"
+"""Before a server's handle, in the same place."""
 _REF = re.compile(r"secret://projects/([A-Za-z0-9][A-Za-z0-9._-]{0,99})/([A-Z_][A-Z0-9_]{0,99})\Z")
 
 
@@ -123,9 +126,12 @@ class Vault:
         changed = [self._wrap_again(row, row.project_id) for row in rows]
         statement = select(PlatformSecretRow).where(col(PlatformSecretRow.key_id) != active).with_for_update()
         changed += [self._wrap_again(row, _PLATFORM) for row in await session.scalars(statement)]
+        of_servers = select(ServerCredentialRow).where(col(ServerCredentialRow.key_id) != active).with_for_update()
+        for row in await session.scalars(of_servers):
+            changed.append(self._wrap_again(row, f"{_SERVER}{row.server_handle}"))
         return len(changed)
 
-    def _wrap_again(self, row: SecretRow | PlatformSecretRow, project_id: str) -> str:
+    def _wrap_again(self, row: SecretRow | PlatformSecretRow | ServerCredentialRow, project_id: str) -> str:
         active, master = self._keyring.active
         associated = _associated(project_id, row.name)
         data_key = _decrypt(self._keyring.key(row.key_id), row.wrapped_key, associated)
@@ -152,6 +158,30 @@ class Vault:
         if row is None:
             return None
         return self.open(_PLATFORM, name, Sealed(row.key_id, row.wrapped_key, row.ciphertext))
+
+    async def write_of_server(self, session: AsyncSession, handle: str, name: str, value: str) -> ServerCredentialRow:
+        """Store what opens a server; it replaces what was there. Raises INVALID_INPUT for its length."""
+        _check_length(name, value)
+        sealed = self.seal(f"{_SERVER}{handle}", name, value)
+        row: dict[str, object] = {
+            "key_id": sealed.key_id,
+            "wrapped_key": sealed.wrapped_key,
+            "ciphertext": sealed.ciphertext,
+            "updated_at": utc_now(),
+        }
+        statement = insert(ServerCredentialRow).values(server_handle=handle, name=name, **row)
+        statement = statement.on_conflict_do_update(index_elements=["server_handle", "name"], set_=row)
+        written = await session.scalars(
+            statement.returning(ServerCredentialRow), execution_options={"populate_existing": True}
+        )
+        return written.one()
+
+    async def reveal_of_server(self, session: AsyncSession, handle: str, name: str) -> str | None:
+        """The value of what opens a server, or None when there is none."""
+        row = await session.get(ServerCredentialRow, (handle, name), populate_existing=True)
+        if row is None:
+            return None
+        return self.open(f"{_SERVER}{handle}", name, Sealed(row.key_id, row.wrapped_key, row.ciphertext))
 
     def derive(self, text: str, key_id: str | None = None) -> tuple[str, str]:
         """The id of a master key (the active one unless given) and what follows from it and from `text`, in hex."""

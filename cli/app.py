@@ -19,6 +19,7 @@ COMMANDS: Final = {
     "doctor": ("cli.host.doctor", "Check everything the platform needs, and say how to fix what is missing."),
     "boot-unit": ("cli.host.boot_unit", "Print a systemd unit that starts this platform with the machine."),
     "web-ui": ("cli.commands.web_ui", "Print a link that opens the Temporal Web UI in your browser."),
+    "server": ("cli.commands.server", "Add, show, reserve and remove the machines that services run on."),
     "project": ("cli.commands.project", "Create, list, show, rename, archive, hand over and delete projects."),
     "delivery": ("cli.commands.delivery", "Turn a sentence into a running service: engineering, then deploy."),
     "engineering": ("cli.commands.engineering", "Turn a sentence into a tested commit."),

@@ -50,6 +50,10 @@ class ActivityName:
     SERVICES_LOOK: Final = "services.look"
     BACKUP_MAKE: Final = "backup.make"
     BACKUP_VERIFY: Final = "backup.verify"
+    PROVIDER_LIST: Final = "provider.list"
+    PROVIDER_LOOK: Final = "provider.look"
+    PROVIDER_ORDER: Final = "provider.order"
+    PROVIDER_PROGRESS: Final = "provider.progress"
 
 
 class UpdateName:

@@ -21,6 +21,7 @@ from contracts.states import (
     IncidentType,
     Module,
     ProjectStatus,
+    ProviderKind,
     ReleaseState,
     Role,
     ServerKind,
@@ -373,11 +374,16 @@ class SecretValues(Contract):
 
 # Servers, ports, releases, incidents
 
+NOT_YET = "unassigned"
+"""The address of a server that has not been reached yet."""
+
 
 class ServerCreate(Contract):
     """Services answer at `public_ip`; SSH at `ssh_host`, empty where that is the same.
 
-    `host_key` are the public keys by which the server is known, a line for each: type and key.
+    `host_key` are the public keys by which the server is known, a line for each: type and key. `machine_id` is its
+    provider's id for it, empty where that is the handle. `managed`: the platform may set the machine up; without it,
+    it only deploys to it.
     """
 
     handle: Identifier
@@ -392,6 +398,10 @@ class ServerCreate(Contract):
     disk_mb: Whole = Field(default=0, ge=0)
     port_from: Whole = Field(default=18000, ge=1, le=65535)
     port_to: Whole = Field(default=18999, ge=1, le=65535)
+    provider: ProviderKind = ProviderKind.STATIC
+    machine_id: str = Field(default="", max_length=100)
+    managed: YesNo = False
+    cpu_cores: Whole = Field(default=0, ge=0)
 
 
 class ServerUpdate(Contract):
@@ -401,6 +411,9 @@ class ServerUpdate(Contract):
 
 
 class ServerDTO(Contract):
+    """`host_key_pinned_by` is None for the platform, which takes a machine's first key and no other one. `price` and
+    `image` are in the provider's words, as of `provider_seen_at`."""
+
     handle: Identifier
     kind: ServerKind = ServerKind.SSH
     public_ip: str
@@ -414,6 +427,15 @@ class ServerDTO(Contract):
     port_from: int
     port_to: int
     created_at: AwareDatetime
+    provider: ProviderKind = ProviderKind.STATIC
+    machine_id: str = ""
+    managed: bool = False
+    cpu_cores: int = 0
+    price: str = ""
+    image: str = ""
+    provider_seen_at: AwareDatetime | None = None
+    host_key_pinned_at: AwareDatetime | None = None
+    host_key_pinned_by: int | None = None
 
 
 class ServerList(Page):

@@ -34,10 +34,15 @@ Files = dict[str, str]
 
 def models() -> list[type[Contract]]:
     """Every Contract class of this package, by name."""
-    for module in pkgutil.iter_modules(contracts.__path__, "contracts."):
-        importlib.import_module(module.name)
+    for name in _modules():
+        importlib.import_module(name)
     found = {model.__name__: model for model in _below(Contract) if model.__module__.startswith("contracts.")}
     return [found[name] for name in sorted(found)]
+
+
+def _modules() -> list[str]:
+    """The full names of this package's modules, those of packages inside it too."""
+    return [module.name for module in pkgutil.walk_packages(contracts.__path__, "contracts.")]
 
 
 def _below(model: type[Contract]) -> Iterator[type[Contract]]:
@@ -78,10 +83,10 @@ def _home(name: str) -> str:
     for model in models():
         if model.__name__ == name:
             return model.__module__.removeprefix("contracts.")
-    for module in pkgutil.iter_modules(contracts.__path__):
-        value = getattr(importlib.import_module(f"contracts.{module.name}"), name, None)
-        if isinstance(value, type) and issubclass(value, Enum) and value.__module__ == f"contracts.{module.name}":
-            return module.name
+    for module in _modules():
+        value = getattr(importlib.import_module(module), name, None)
+        if isinstance(value, type) and issubclass(value, Enum) and value.__module__ == module:
+            return module.removeprefix("contracts.")
     raise LookupError(f"{name} belongs to no module of contracts: give every model its own name")
 
 

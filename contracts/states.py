@@ -234,6 +234,50 @@ class ServerKind(StrEnum):
     """Somebody else has set it up: containers of its engine."""
 
 
+class ProviderKind(StrEnum):
+    """Whose machine a server is, and who can install it anew."""
+
+    STATIC = "static"
+    """Yours: nobody but you can install it."""
+    TIME4VPS = "time4vps"
+    LOCAL = "local"
+    """A container of the platform's own machine."""
+
+
+class ProviderActionKind(StrEnum):
+    """What a provider can do with a machine. All of these but the new password lose what is on it."""
+
+    REINSTALL = "reinstall"
+    RESET_PASSWORD = "reset_password"
+    DESTROY = "destroy"
+
+    @property
+    def loses_data(self) -> bool:
+        return self is not ProviderActionKind.RESET_PASSWORD
+
+
+class ProviderActionState(StrEnum):
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+
+
+class ServerAct(StrEnum):
+    """What loses data or a machine, and so needs a person's approval."""
+
+    REINSTALL = "reinstall"
+    DESTROY = "destroy"
+    REMOVE = "remove"
+    """The platform forgets the server; the machine itself stays as it is."""
+
+
+class ApprovalState(StrEnum):
+    OPEN = "open"
+    APPROVED = "approved"
+    REFUSED = "refused"
+    USED = "used"
+
+
 class IncidentStatus(StrEnum):
     DETECTED = "detected"
     RECOVERING = "recovering"

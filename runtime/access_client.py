@@ -13,10 +13,10 @@ from contracts.access import (
     UserUpdate,
 )
 from contracts.nouns import UserCreated, UserDTO
-from runtime.api_client import ApiClient
+from runtime.servers_client import ServersApi
 
 
-class AccessApi(ApiClient):
+class AccessApi(ServersApi):
     """Most of it is for administrators; one's own credentials are everybody's."""
 
     async def replace_key(self, user_id: int, body: KeyRequest) -> UserCreated:

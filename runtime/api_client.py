@@ -687,6 +687,10 @@ def _part(value: str) -> str:
     return quoted
 
 
+path_part = _part
+"""For the clients that extend this one."""
+
+
 def _revealed(value: object) -> object:
     """JSON values of a dumped model, with the real text of secrets: the body is their only way to the store."""
     if isinstance(value, SecretStr):

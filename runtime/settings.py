@@ -176,6 +176,9 @@ class Settings(BaseSettings):
         default="https://api.openai.com/v1",
         description="of the Responses and Chat Completions APIs; another one for your own gateway",
     )
+    time4vps_url: BaseUrl = Field(
+        default="https://billing.time4vps.com/api", description="of Time4VPS's API; another one for an emulator of it"
+    )
     model_proxy_port: Port = 8183
     model_volume: str | None = Field(
         default=None,

@@ -25,12 +25,12 @@ from contracts.errors import OrchestratorError, bounded
 from contracts.names import Queue
 from contracts.states import AgentKind
 from runtime import private_files
-from runtime.api_client import ApiClient
 from runtime.beat import beat
 from runtime.keyring import KeyRing
 from runtime.observability import telemetry
 from runtime.observability.logging import configure_logging
 from runtime.runtime_report import RuntimeReport
+from runtime.servers_client import ServersApi
 from runtime.settings import Settings, load_settings
 from runtime.temporal import background
 from runtime.temporal import client as temporal_client
@@ -60,7 +60,7 @@ async def run(settings: Settings, queues: list[str], *, successor: bool = False)
     stop, held = _stop_event(), HeldSteps(settings.held_dir)
     held.open()
     await take_over(client, settings.held_dir)
-    async with ApiClient(settings.api_url, _platform_key(settings)) as api:
+    async with ServersApi(settings.api_url, _platform_key(settings)) as api:
         choice = choose(settings, queues)
         if Queue.INFRA in queues:
             await settle(settings, in_containers=choice.in_containers)
@@ -147,7 +147,7 @@ async def _prepare_agent(
         await _report_runtime(settings, choice, {kind.value: "its image is there"})
 
 
-async def _tidy(settings: Settings, ports: Ports, api: ApiClient, queues: list[str]) -> None:
+async def _tidy(settings: Settings, ports: Ports, api: ServersApi, queues: list[str]) -> None:
     """One process of a machine is enough: the one that works with what is kept there."""
     if Queue.AGENTS in queues:
         await Housekeeping(settings, ports.forge, api).tidy_regularly()

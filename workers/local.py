@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from pydantic import SecretStr
 from temporalio.client import Client
 
 from activities.adapters.acceptance.containers import DockerAcceptance
@@ -29,16 +30,22 @@ from activities.adapters.process.agent import ProcessAgentRuntime
 from activities.adapters.process.package_caches import PackageCaches
 from activities.adapters.process.tester import ProcessTester
 from activities.adapters.process.workspaces import LocalWorkspaces
+from activities.adapters.providers.local import LocalMachines
+from activities.adapters.providers.static import StaticMachines
+from activities.adapters.providers.time4vps import Time4VpsMachines
+from activities.adapters.providers.time4vps_api import Time4VpsApi, Time4VpsLogin
 from activities.adapters.release.plan_reader import ForgePlanReader
 from activities.adapters.runs.supervisor import Supervisor
 from activities.adapters.runs.users import UnprivilegedUsers
+from activities.adapters.servers.container import LocalServers
 from activities.adapters.workflow_client import TemporalWorkflowClient
-from activities.ports import Acceptance, AgentRuntime, Forge, Tester, Workspaces
+from activities.ports import Acceptance, AgentRuntime, Forge, ServerProvider, Tester, Workspaces
 from contracts.errors import ErrorCode, OrchestratorError
 from contracts.names import Queue
-from runtime.api_client import ApiClient
+from contracts.states import ProviderKind
 from runtime.artifacts import DirectoryArtifactStore
 from runtime.runtime_report import RuntimeReport
+from runtime.servers_client import ServersApi
 from runtime.settings import Settings
 from workers.agents import agents_here, agents_in_images
 from workers.forges import build_forge
@@ -65,7 +72,7 @@ class AgentEnvironment:
     acceptance: Acceptance
 
 
-def build_ports(settings: Settings, client: Client, api: ApiClient, *, in_containers: bool) -> Ports:
+def build_ports(settings: Settings, client: Client, api: ServersApi, *, in_containers: bool) -> Ports:
     """Every port with its local adapter."""
     artifacts = DirectoryArtifactStore(settings.artifacts_dir)
     forge = build_forge(settings)
@@ -89,7 +96,23 @@ def build_ports(settings: Settings, client: Client, api: ApiClient, *, in_contai
         descriptions=AskedDescriptions(environment.acceptance, artifacts),
         reviewer=AgentReviewer(turns, forge),
         backups=InstallationBackups(settings),
+        providers=providers(settings, api),
+        credentials=api,
     )
+
+
+def providers(settings: Settings, api: ServersApi) -> dict[ProviderKind, ServerProvider]:
+    """Who has machines. The login at a vendor is asked for with each request: it may have been stored meanwhile."""
+
+    async def login() -> Time4VpsLogin:
+        found = await api.provider_login(ProviderKind.TIME4VPS)
+        return Time4VpsLogin(found.username, SecretStr(found.password))
+
+    return {
+        ProviderKind.STATIC: StaticMachines(api),
+        ProviderKind.TIME4VPS: Time4VpsMachines(Time4VpsApi(settings.time4vps_url, login)),
+        ProviderKind.LOCAL: LocalMachines(LocalServers(settings.home), settings.home / "servers" / "orders"),
+    }
 
 
 def choose(settings: Settings, queues: Sequence[str] = Queue.ALL) -> Choice:

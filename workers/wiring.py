@@ -1,6 +1,6 @@
 """The composition root: the one module that knows which class implements which port."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -30,14 +30,18 @@ from activities.ports import (
     PlanReader,
     Platform,
     Reviewer,
+    ServerCredentials,
+    ServerProvider,
     Tester,
     WorkflowClient,
     Workspaces,
 )
 from activities.projection import ProjectionActivities, WorkerRecordActivities
+from activities.providers import ProviderActivities
 from activities.repository import RepositoryActivities
 from activities.review import ReviewNodes
 from contracts.names import GraphName, Queue
+from contracts.states import ProviderKind
 from workers.graphs import GraphsOfRun
 from workers.held_steps import HeldSteps
 from workers.interceptors import ErrorTranslation
@@ -99,6 +103,8 @@ class Ports:
     descriptions: ApiDescriptions
     reviewer: Reviewer
     backups: Backups
+    providers: Mapping[ProviderKind, ServerProvider]
+    credentials: ServerCredentials
 
     def engineering(self) -> EngineeringNodes:
         """What builds."""
@@ -138,6 +144,7 @@ def build_activities(ports: Ports) -> list[Any]:
     devops = DevopsNodes(ports.forge, ports.plans, ports.platform, ports.target)
     maintenance = MaintenanceActivities(ports.platform, ports.workflow_client)
     backups = BackupActivities(ports.backups)
+    providers = ProviderActivities(ports.providers, ports.credentials)
     return [
         projection.apply,
         repository.scaffold,
@@ -167,6 +174,10 @@ def build_activities(ports: Ports) -> list[Any]:
         HealthActivities(ports.target, ports.platform).look,
         backups.make,
         backups.verify,
+        providers.list_machines,
+        providers.look,
+        providers.order,
+        providers.progress,
     ]
 
 

@@ -49,6 +49,15 @@ TURN = ActivityConfig(
     cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
 )
 
+# One request to a provider of machines, or a few: it answers within half a minute or not at all. A container of this
+# machine that is made anew takes two minutes when its image has to be built first.
+PROVIDER = ActivityConfig(
+    task_queue=Queue.INFRA,
+    start_to_close_timeout=timedelta(minutes=10),
+    heartbeat_timeout=HEARTBEAT,
+    retry_policy=BY_ERROR_CLASS,
+)
+
 # Waiting for another workflow: as long as its longest turn.
 WAIT_FOR_WORKFLOW = ActivityConfig(
     task_queue=Queue.ORCHESTRATOR,

@@ -3,7 +3,7 @@
 from alembic import context
 
 # Their tables are in METADATA once they are imported.
-from api import model_tables, worker_tables  # noqa: F401
+from api import model_tables, server_tables, worker_tables  # noqa: F401
 from api.tables import METADATA
 
 connection = context.config.attributes["connection"]

@@ -16,7 +16,7 @@ from contracts.project_spec import SecretName
 
 router = APIRouter(tags=["secrets"])
 
-KNOWN = ("ANTHROPIC_API_KEY", "OPENAI_API_KEY")
+KNOWN = ("ANTHROPIC_API_KEY", "OPENAI_API_KEY", "TIME4VPS_USERNAME", "TIME4VPS_PASSWORD")
 Name = Annotated[SecretName, Path()]
 
 
@@ -35,7 +35,8 @@ async def set_platform_secret(
     caller: Admin,
     vault: VaultDep,
 ) -> PlatformSecretList:
-    """Store a key for models. The model proxy uses it within seconds; nobody else gets it."""
+    """Store a key for models, which the model proxy uses within seconds, or the login of a provider of machines, which
+    the Temporal workers of `infra` use. Nobody else gets it."""
     if name not in KNOWN:
         raise permanent(ErrorCode.INVALID_INPUT, f"The platform uses no secret {name}. It uses {' and '.join(KNOWN)}.")
     await vault.write_platform(session, name, body.value.get_secret_value(), caller.user_id)

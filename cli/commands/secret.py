@@ -16,6 +16,7 @@ from contracts.nouns import PlatformSecretList, ProjectResponse, SecretList, Sec
 from runtime.api_client import ApiClient
 
 app = command_group()
+_PROVIDERS = "TIME4VPS_"
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The secret's name, such as TELEGRAM_BOT_TOKEN.")]
 
@@ -68,6 +69,9 @@ def _set_platform_secret(name: str, value_file: Path | None, *, as_json: bool) -
 
     async def work(api: ApiClient, out: Output) -> None:
         out.document(PlatformSecretList(items=await api.set_platform_secret(checked, secret)))
+        if checked.startswith(_PROVIDERS):
+            out.say(f"Stored {checked}. Only the Temporal workers of `infra` use it, and nobody can read it back.")
+            return
         out.say(f"Stored {checked}. Only the model proxy uses it, and nobody can read it back.")
         out.advise("If the model proxy does not run yet, this starts it: orchestrator up --detach")
 

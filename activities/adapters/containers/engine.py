@@ -266,9 +266,10 @@ class DockerContainerEngine:
         """What is at `path`, or None."""
 
         def look(api: Any) -> PathFacts:  # noqa: ANN401 - the SDK has no types
-            stream, stat = api.get_archive(name, path)
-            stream.close()
-            return _facts(stat)
+            # The SDK has no call for it, and an archive, of which it reads the header only, takes the engine 80 ms.
+            response = api.head(api._url("/containers/{0}/archive", name), params={"path": path})
+            api._raise_for_status(response)
+            return _facts(docker.utils.decode_json_header(response.headers["X-Docker-Container-Path-Stat"]))
 
         return await self._found(look)
 

@@ -40,8 +40,7 @@ _LAUNCHER = "/usr/local/bin/worker-run"
 _DIRECTORY = "/home/worker"
 _OF_LAUNCHERS = ".run"
 """Below `_DIRECTORY`: for each container a directory with what the launcher is told and what it says."""
-_FIRST_LOOK_S, _LOOK_S = 0.15, 0.05
-"""A look keeps the engine busy while the command starts, so the first one is when that has most likely begun."""
+_LOOK_S = 0.05
 _NO_SERVICES = 74
 """With which the launcher ends before the command has begun, if a service of the environment does not start."""
 _END_UNKNOWN = 255
@@ -206,15 +205,10 @@ class ContainerRuns:
         return launched
 
     async def _until_begun(self, state: ContainerState) -> None:
-        """Return soon after the launcher says so. It looks 50 times a second, and gives up after 30."""
-        pause_s = _FIRST_LOOK_S
-        while True:
-            ended = await self.engine.wait(state.name, pause_s)
-            if await self._has_begun(state):
-                return
-            if ended:
+        """Return as soon as the launcher says so. It looks 50 times a second, and gives up after 30."""
+        while not await self._has_begun(state):
+            if await self.engine.wait(state.name, _LOOK_S) and not await self._has_begun(state):
                 raise _not_begun(await self._why_not_begun(state.name))
-            pause_s = _LOOK_S
 
     async def _why_not_begun(self, name: str) -> str:
         state = await self.engine.inspect(name)

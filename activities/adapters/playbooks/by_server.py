@@ -21,7 +21,7 @@ from activities.adapters.servers.container import SSH_PORT, USER, LocalServers
 from activities.adapters.servers.registered import RegisteredServers, host_keys
 from activities.ports import ArtifactStore, DeployTarget, Forge, Servers
 from contracts.errors import OrchestratorError
-from contracts.nouns import ServerCreate, ServerDTO
+from contracts.nouns import NOT_YET, ServerCreate, ServerDTO
 from contracts.states import ServerKind, ServerStatus
 from runtime.api_client import ApiClient
 from runtime.settings import Settings
@@ -40,8 +40,6 @@ _may_pass = retry_if_exception(lambda error: isinstance(error, OrchestratorError
 _PATIENCE_S = 30.0
 _HEAL_EVERY_S = 15.0
 _OURS = {ServerStatus.READY, ServerStatus.IN_USE, ServerStatus.ERROR, ServerStatus.MAINTENANCE}
-NOT_YET = "unassigned"
-"""The address of a server that has not been reached yet."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +97,7 @@ class ContainerServer:
         known = next((server for server in await self.api.servers() if server.handle == handle), None)
         if known is not None and known.status in _OURS:
             # This machine needs no SSH: its row has no port.
-            facts = known.model_dump(exclude={"created_at"})
+            facts = known.model_dump(include=set(ServerCreate.model_fields))
             facts |= {"status": status, "ssh_port": known.ssh_port or SSH_PORT}
             await self.api.register_server(ServerCreate(**facts))
         return known is not None
@@ -182,7 +180,7 @@ class _Moved:
     api: ApiClient
 
     async def __call__(self, server: ServerDTO, address: str) -> None:
-        facts = server.model_dump(exclude={"created_at"}) | {"public_ip": address}
+        facts = server.model_dump(include=set(ServerCreate.model_fields)) | {"public_ip": address}
         await self.api.register_server(ServerCreate(**facts))
         log.info("a server has another address", server=server.handle, before=server.public_ip, now=address)
 

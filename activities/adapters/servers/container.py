@@ -99,8 +99,16 @@ class LocalServers:
         """Remove the container, its volumes and keys. For servers that are no longer needed; repeatable."""
         name = self.container(handle)
         await _discard(name)
-        for file in (self.home / "keys" / "ssh").glob(f"{handle}*"):
-            file.unlink()
+        keys = self.home / "keys" / "ssh"
+        for file in (handle, f"{handle}.pub", f"{handle}.known_hosts"):
+            (keys / file).unlink(missing_ok=True)
+
+    async def handles(self) -> list[str]:
+        """Those whose containers are there, running or not."""
+        form = f'{{{{.Names}}}} {{{{.Label "{LABEL}"}}}}'
+        text = await docker.run("ps", "--all", "--filter", f"label={LABEL}", "--format", form)
+        pairs = [line.split() for line in text.splitlines()]
+        return sorted(handle for name, handle in pairs if name == self.container(handle))
 
     async def _ensure(self, handle: str, keys: Path) -> tuple[str, ServerAccess]:
         name, key = self.container(handle), keys / handle

@@ -42,6 +42,7 @@ class Belongings:
             "release_id": self.release_id,
             "sha256": self.sha256,
             "worker_id": self.worker_id,
+            "approval_id": "x1",
             "name": "REPORT",
             "handle": "local",
             "user_id": "1",
@@ -226,6 +227,7 @@ async def test_internal_routes_are_closed_to_everybody_but_the_platform(api: Api
             "/internal/cost-estimates",
             {"agent": "codex", **of_task},
         ),
+        *of_servers(),
     ]
     assert len(calls) == len([route for route in routes(api.app) if route.path.startswith("/internal")])
     for method, path, body in calls:
@@ -233,6 +235,23 @@ async def test_internal_routes_are_closed_to_everybody_but_the_platform(api: Api
             reply = await api.http.request(method, path, json=body, headers=headers)
             assert (reply.status_code, reply.json()["code"]) == (403, "NOT_ALLOWED"), path
     assert await api.rows("SELECT id, seq, last_event_seq FROM tasks ORDER BY id") == before
+
+
+def of_servers() -> list[tuple[str, str, dict[str, Any] | None]]:
+    """What only the platform does with servers."""
+    ref = {"provider": "local", "server_handle": "local"}
+    asked = {"approved": True, "plan_hash": "0" * 64, "actor": {"user_id": 1, "role": "admin", "via": "cli"}}
+    key = {"host_key": "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIII"}
+    return [
+        ("PUT", "/internal/servers/local/credentials/ROOT_PASSWORD", {"value": "x"}),
+        ("POST", "/internal/servers/local/credentials/ROOT_PASSWORD/reveal", None),
+        ("POST", "/internal/servers/local/orders", {"ref": ref, "kind": "reset_password", "order_id": "o"}),
+        ("POST", "/internal/servers/local/approvals", {"approval_id": "a", "act": "remove"}),
+        ("POST", "/internal/servers/local/approvals/a/decision", asked),
+        ("PUT", "/internal/servers/local/host-key", key),
+        ("PUT", "/internal/servers/local/machine", {"ref": ref}),
+        ("POST", "/internal/providers/time4vps/login", None),
+    ]
 
 
 async def test_the_platform_reads_everything_and_acts_for_no_one(api: Api) -> None:

@@ -18,7 +18,7 @@ TABLES = (
     "users", "credentials", "projects", "tasks", "events", "questions", "secrets", "servers",
     "port_allocations", "releases", "incidents", "chat_screens", "chat_updates", "memberships", "settings",
     "model_turns", "model_budget_raises", "cost_estimates", "platform_secrets", "project_checks", "proposed_checks",
-    "agent_workers", "agent_worker_events",
+    "agent_workers", "agent_worker_events", "server_credentials", "server_approvals",
 )  # fmt: skip
 
 HOSTILE_VALUES: list[Any] = [
@@ -108,6 +108,7 @@ def valid_bodies(project_id: str) -> dict[str, dict[str, Any]]:
         **bodies_of_workers(),
         **bodies_of_models(project_id),
         **bodies_of_checks(),
+        **bodies_of_servers(),
     }  # fmt: skip
 
 
@@ -126,6 +127,34 @@ def bodies_of_workers() -> dict[str, dict[str, Any]]:
         "POST /workers/{worker_id}/files": {"request_id": "r", "path": "a", "content": "b"},
         "POST /workers/{worker_id}/stop": {"request_id": "r"},
         "POST /workers/{worker_id}/budget": {"request_id": "r", "add_usd": 1.5},
+    }  # fmt: skip
+
+
+def bodies_of_servers() -> dict[str, dict[str, Any]]:
+    key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIII"
+    ref = {"provider": "local", "server_handle": "nowhere", "machine_id": "m"}
+    decision = {"approved": True, "plan_hash": "0" * 64}
+    order = {"ref": ref, "kind": "reinstall", "order_id": "o", "approval_id": "a", "plan_hash": "0" * 64}
+    asked = {"approval_id": "a-1", "act": "reinstall", "image": "i"}
+    return {
+        "PUT /servers/{handle}/management": {"managed": True},
+        "PUT /servers/{handle}/host-key": {"host_key": key},
+        "PUT /servers/{handle}/credentials/{name}": {"value": "v"},
+        "POST /servers/{handle}/approvals": asked,
+        "POST /servers/{handle}/approvals/{approval_id}/decision": decision,
+        "POST /servers/{handle}/remove": {"approval_id": "a", "plan_hash": "0" * 64},
+        "PUT /internal/servers/{handle}/credentials/{name}": {"value": "v"},
+        "POST /internal/servers/{handle}/orders": {**order, "image": "i", "ssh_key": key, "price": "1", "after": None},
+        "POST /internal/servers/{handle}/approvals": asked,
+        "POST /internal/servers/{handle}/approvals/{approval_id}/decision": {
+            **decision, "actor": {"user_id": 1, "role": "admin", "via": "cli"},
+        },
+        "PUT /internal/servers/{handle}/host-key": {"host_key": key},
+        "PUT /internal/servers/{handle}/machine": {
+            "ref": ref, "name": "n", "public_ip": "10.0.0.3", "is_active": True, "cpu_cores": 1, "ram_mb": 1,
+            "disk_mb": 1, "image": "i", "price": "1", "busy_with": "b", "last_action_at": "2026-01-01T00:00:00Z",
+            "can": ["reinstall"],
+        },
     }  # fmt: skip
 
 
@@ -178,7 +207,8 @@ def filled(path: str, project_id: str, handle: str) -> str:
     """A path with an id in each place."""
     name = "max_rounds" if "/settings/" in path else "OPENAI_API_KEY" if path.startswith("/platform") else "NAME"
     names = {"name": name, "question_id": "q-x", "screen_id": "s-1", "update_id": "u-1", "user_id": "424242"}
-    names |= {"task_id": "t-1", "worker_id": "w-1", "turn": "1", "agent": "codex"}
+    names |= {"task_id": "t-1", "worker_id": "w-1", "turn": "1", "agent": "codex", "approval_id": "a-1"}
+    names |= {"provider": "time4vps"}
     return path.format(project_id=project_id, handle=handle, release_id="rel-x", **names)
 
 
@@ -186,6 +216,8 @@ BODILESS = {
     "POST /tasks/{task_id}/cancel", "POST /web-ui-tickets", "POST /internal/tidy",
     "POST /projects/{project_id}/secrets/{name}/show", "POST /internal/model-turns/{worker_id}/{turn}/end",
     "POST /agent-logins/{agent}/logout",
+    "POST /servers/{handle}/reserve", "POST /servers/{handle}/release",
+    "POST /internal/servers/{handle}/credentials/{name}/reveal", "POST /internal/providers/{provider}/login",
 }  # fmt: skip
 MAY_BE_LEFT_OUT = {"POST /users/{user_id}/keys"}
 

@@ -144,6 +144,17 @@ async def test_a_new_master_key_rewraps_the_data_keys_and_leaves_the_ciphertexts
     assert await reveal(api, project_id, "KEPT") == {"KEPT": "still here"}
 
 
+async def test_what_opens_servers_is_rewrapped_with_the_rest(api: Api) -> None:
+    place, value = "/servers/local/credentials/ROOT_PASSWORD", {"value": "opens it"}
+    assert (await api.http.put(place, json=value, headers=api.admin)).status_code == 200
+    query = "SELECT key_id, ciphertext FROM server_credentials"
+    before = (await api.rows(query))[0]
+    await rotate_vault_key(api.settings, api.database_url)
+    after = (await api.rows(query))[0]
+    assert (after["key_id"] != before["key_id"], after["ciphertext"]) == (True, before["ciphertext"])
+    assert (await api.http.post(f"/internal{place}/reveal", headers=api.platform)).json() == value
+
+
 async def test_a_stored_secret_answers_the_questions_that_wait_for_it(api: Api, project_id: str) -> None:
     task_id = await api.new_task(project_id)
     question_id = await api.new_question(task_id, project_id, kind="secret", secret_names=["A_KEY", "B_KEY"])

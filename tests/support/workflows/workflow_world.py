@@ -9,18 +9,20 @@ from temporalio.client import Client, WorkflowHandle
 from temporalio.worker import Worker
 
 from activities.adapters.workflow_client import TemporalWorkflowClient
+from activities.ports import ServerProvider
 from contracts import ids
 from contracts.base import Actor
 from contracts.departments import DeliveryMessage, DeployMessage, DeployResult, EngineeringMessage
 from contracts.errors import OrchestratorError
 from contracts.project_spec import ProjectSpec
 from contracts.questions import AnswerAccepted, AnswerCommand
-from contracts.states import ActorVia, DeployAction, Role
+from contracts.states import ActorVia, DeployAction, ProviderKind, Role
 from runtime.temporal.gateway import Gateway
 from tests.support.eventually import eventually
 from tests.support.workflows.fake_acceptance import FakeAcceptance, FakeCheckWriter, FakePlanner, PromisingPlatform
 from tests.support.workflows.fake_backups import FakeBackups
 from tests.support.workflows.fake_reviewer import FakeReviewer
+from tests.support.workflows.fake_servers import FakeServerCredentials
 from tests.support.workflows.fakes import (
     FakeAgentRuntime,
     FakeForge,
@@ -66,6 +68,8 @@ class World:
     acceptance: FakeAcceptance = field(default_factory=FakeAcceptance)
     reviewer: FakeReviewer = field(default_factory=FakeReviewer)
     backups: FakeBackups = field(default_factory=FakeBackups)
+    providers: dict[ProviderKind, ServerProvider] = field(default_factory=dict)
+    credentials: FakeServerCredentials = field(default_factory=FakeServerCredentials)
 
     def __post_init__(self) -> None:
         self.runtime = FakeAgentRuntime(self.workspaces)
@@ -92,6 +96,8 @@ class World:
             descriptions=self.acceptance,
             reviewer=self.reviewer,
             backups=self.backups,
+            providers=self.providers,
+            credentials=self.credentials,
         )
 
     def spec(self) -> ProjectSpec:

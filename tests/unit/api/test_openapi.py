@@ -37,13 +37,14 @@ from contracts import (
     worker_nouns,
     worker_steps,
 )
+from contracts.servers import approvals, providers, registry
 from contracts.wording import in_words
 from runtime.settings import Settings
 
 PUBLIC = {"/health", "/healthz"}
 FOR_EVERY_KEY = {"/whoami"}
 MODULES = (
-    acceptance, memory, planning,
+    acceptance, memory, planning, approvals, providers, registry,
     access, agent_workers, artifacts, base, chat, costs, criteria, departments, maintenance, models, nouns, progress,
     project_settings, project_spec, questions, retries, states, steps, subjects, worker_nouns, worker_steps,
 )  # fmt: skip

@@ -20,6 +20,7 @@ UNAUDITED = {
     # What the platform's processes report of their own work: its beginning is in the trail.
     ("PUT", "/internal/projections"), ("POST", "/internal/events"), ("POST", "/internal/ports"),
     ("PUT", "/internal/workers/{worker_id}"),
+    ("PUT", "/internal/servers/{handle}/machine"),
     ("PUT", "/internal/servers"), ("PUT", "/internal/releases"), ("PUT", "/internal/releases/{release_id}/health"),
     # A question that changes nothing, and the removal of what nobody can use any more.
     ("POST", "/internal/artifacts/fates"), ("POST", "/internal/tidy"),

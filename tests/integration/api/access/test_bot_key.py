@@ -50,6 +50,7 @@ async def test_through_the_bot_an_administrator_reaches_what_a_chat_needs_and_no
             project_id="p", task_id="t", question_id="q", release_id="r", sha256="0" * 64, name="max_rounds",
             handle="local", user_id="1", screen_id="s", update_id="u", credential_id="c", check_id="k",
             slug="s-0001", service="git-upload-pack", worker_id="w", agent="codex",
+            approval_id="a",
         )  # fmt: skip
         for method in route.methods - {"HEAD"}:
             reply = await api.http.request(method, path, json=valid_body(route.path, "p"), headers=as_admin)

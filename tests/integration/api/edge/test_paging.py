@@ -16,6 +16,7 @@ WITH_SEQ = {"/tasks/{task_id}/events", "/workers/{worker_id}/events"}
 """Continued by the `seq` of the last event."""
 SMALL = {
     "/queues", "/settings", "/projects/{project_id}/settings", "/projects/{project_id}/secrets", "/platform-secrets",
+    "/servers/{handle}/credentials",
 }  # fmt: skip
 """As many as there are settings, queues of the platform, or names that one project or the platform itself uses."""
 REPORTS = {"/costs"}

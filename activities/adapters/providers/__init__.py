@@ -1,0 +1,1 @@
+"""Who has machines: your own, those of vendors, and containers of this machine."""

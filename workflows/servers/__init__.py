@@ -1,0 +1,1 @@
+"""Workflows about machines, and what they share."""
