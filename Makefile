@@ -130,7 +130,7 @@ SUITES := test-unit test-contracts test-workflow test-replay test-integration te
 PLATFORM := test-chat test-e2e test-chaos test-secrets test-compose
 
 .PHONY: test test-deep test-deep-status $(SUITES) $(PLATFORM)
-test: $(READY) engine chromium ## The gate: everything that is certain (tests/budget.toml; BUSY=2 keeps two processes busy meanwhile)
+test: $(READY) engine chromium restic ## The gate: everything that is certain (tests/budget.toml; BUSY=2 keeps two processes busy meanwhile)
 	@$(PY) -m tests.gate test $(if $(BUSY),--busy $(BUSY))
 
 test-unit: ## Pure code
@@ -139,7 +139,7 @@ test-workflow: ## Workflows on a real Temporal server
 test-replay: ## Golden histories under today's code
 test-integration: ## Parts against the real outside: PostgreSQL, git, processes, containers, Ansible
 test-platform: ## The next five, in two lanes
-$(SUITES): $(READY) engine chromium
+$(SUITES): $(READY) engine chromium restic
 	@$(PY) -m tests.gate test $(@:test-%=%) $(if $(BUSY),--busy $(BUSY))
 
 test-chat: ## The Telegram bot against the emulator of the Bot API (SELECT=deep for what the gate leaves out; also below)
@@ -153,10 +153,10 @@ $(PLATFORM): $(READY) engine chromium
 test-%-unit: $(READY) ## One package's unit tests, such as test-api-unit
 	$(PYTEST) tests/unit/$*
 
-test-%-integration: $(READY) engine ## One package against its real outside, such as test-bot-integration
+test-%-integration: $(READY) engine restic ## One package against its real outside, such as test-bot-integration
 	$(PYTEST) tests/integration/$* -m "$(SELECT)"
 
-test-deep: $(READY) engine chromium ## All points, sides and combinations, hours (PART="NAME …" for some; CHAOS_SEED)
+test-deep: $(READY) engine chromium restic ## All points, sides and combinations, hours (PART="NAME …" for some; CHAOS_SEED)
 	@$(PY) -m tests.gate deep $(PART)
 
 test-deep-status: $(READY) ## Which parts of test-deep were green for the files as they are now
@@ -180,6 +180,14 @@ chromium:
 	@if ! command -v chromium >/dev/null; then \
 	  if [ "$${CI:-}" = true ]; then apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium >/dev/null; \
 	  else echo "NOTE: no chromium here, so the browser tests will be SKIPPED. On Debian: apt-get install chromium"; fi; fi
+
+# The program that keeps backups. RESTIC=install (or CI=true) installs Debian's; without it backups say how to get it.
+.PHONY: restic
+restic:
+	@if ! command -v restic >/dev/null; then \
+	  if [ "$${CI:-}" = true ] || [ "$${RESTIC:-}" = install ]; then \
+	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends restic >/dev/null; \
+	  else echo "NOTE: no restic here, so the tests of backups will be SKIPPED. On Debian: make restic RESTIC=install"; fi; fi
 
 .PHONY: soak bench
 soak: $(READY) engine ## SOAK_KILLS (100) random kills, SOAK_EVENTS (60) of a script, then CHAT_FAULTS (100) over CHAT_TALKS (20) conversations, by CHAOS_SEED (1)

@@ -1,4 +1,4 @@
-"""What the platform does for itself: the comparison of open tasks with Temporal, and housekeeping."""
+"""What the platform does for itself: the comparison of open tasks with Temporal, housekeeping, and backups."""
 
 import asyncio
 from collections.abc import Awaitable
@@ -8,9 +8,10 @@ import structlog
 from temporalio import activity
 
 from activities.following import beating, goes_on
-from activities.ports import Platform, WorkflowClient
+from activities.ports import Backups, Platform, WorkflowClient
 from activities.rules import reconciling as rules
 from contracts import ids
+from contracts.backups import BackupMade, BackupRequest, BackupVerified, VerifyRequest
 from contracts.base import utc_now
 from contracts.errors import OrchestratorError
 from contracts.maintenance import HousekeepingPlan, MaintenancePlan, MaintenanceReport, OpenTask, Tidied
@@ -100,3 +101,18 @@ class MaintenanceActivities:
             return None
         log.error("an agent worker had outlived its workflow", worker_id=told.worker_id, how=ending.how)
         return told.worker_id
+
+
+@dataclass(frozen=True)
+class BackupActivities:
+    backups: Backups
+
+    @activity.defn(name=ActivityName.BACKUP_MAKE)
+    async def make(self, order: BackupRequest) -> BackupMade:
+        """Make a backup while everything works; a second run finds the one that the first has made."""
+        return await beating(self.backups.make(order.backup_id))
+
+    @activity.defn(name=ActivityName.BACKUP_VERIFY)
+    async def verify(self, order: VerifyRequest) -> BackupVerified:
+        """Restore a backup beside everything else and compare; a second run does the same."""
+        return await beating(self.backups.verify(order.id))

@@ -12,6 +12,7 @@ from typing import Protocol
 from contracts.acceptance import AcceptanceRequest, AcceptanceResult
 from contracts.agent_workers import SendMessageCommand, SendMessageResponse, TurnOutcome
 from contracts.artifacts import ArtifactRef
+from contracts.backups import BackupMade, BackupVerified
 from contracts.costs import CostEstimate, CostEstimateRequest
 from contracts.departments import DeployMessage, DeployResult, ScaffolderMessage
 from contracts.maintenance import OpenTask, Tidied, WorkflowEnding
@@ -421,6 +422,16 @@ class WorkflowClient(Protocol):
 
     async def ending(self, workflow_id: str, run_id: str) -> WorkflowEnding | None:
         """How the run ended, and every run that continued it; None while one of them is open."""
+
+
+class Backups(Protocol):
+    """Backups of this installation, in the repository that its settings name."""
+
+    async def make(self, backup_id: str) -> BackupMade:
+        """Make the backup, or find the one of this `backup_id`. Raises codes that begin with BACKUP_."""
+
+    async def verify(self, snapshot_id: str) -> BackupVerified:
+        """Restore one beside everything else, and compare it with its manifest. Raises BACKUP_DAMAGED, among others."""
 
 
 class PlanReader(Protocol):

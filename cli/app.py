@@ -36,6 +36,7 @@ COMMANDS: Final = {
     "token": ("cli.commands.agent_token", "Create short-lived tokens for agents."),
     "credential": ("cli.commands.credential", "List and end keys, tokens, links and logins."),
     "audit": ("cli.commands.audit", "See who did what, for administrators."),
+    "backup": ("cli.host.backup", "Back up this platform, check its backups, and restore one."),
     "replay": ("cli.host.replay", "Check recorded histories against the installed workflow code."),
 }
 """Name: module and help. A module has an `app` with subcommands, or a function with the name of the command."""

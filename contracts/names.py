@@ -17,7 +17,8 @@ class WorkflowName:
     AGENT_WORKER: Final = "agent-worker"
     MAINTENANCE: Final = "maintenance"
     HOUSEKEEPING: Final = "housekeeping"
-    ALL: Final = ("delivery", "engineering", "deploy", "agent-worker", "maintenance", "housekeeping")
+    BACKUP: Final = "backup"
+    ALL: Final = ("delivery", "engineering", "deploy", "agent-worker", "maintenance", "housekeeping", "backup")
 
 
 class ActivityName:
@@ -47,6 +48,8 @@ class ActivityName:
     MAINTENANCE_TIDY: Final = "maintenance.tidy"
     PARTS_PLAN: Final = "parts.plan"
     SERVICES_LOOK: Final = "services.look"
+    BACKUP_MAKE: Final = "backup.make"
+    BACKUP_VERIFY: Final = "backup.verify"
     PROVIDER_LIST: Final = "provider.list"
     PROVIDER_LOOK: Final = "provider.look"
     PROVIDER_ORDER: Final = "provider.order"

@@ -10,6 +10,7 @@ _IN_WORDS: Final = {
     r"^w-[A-Za-z0-9._-]{1,98}$": "use `w-` and then letters, digits, dots, dashes and underscores, at most 100 in all",
     r"^-?[A-Za-z0-9][A-Za-z0-9._-]{0,99}$": "give the id of a project, the handle of a server or the number of a chat",
     r"^[0-9a-f]{40}$": "give the whole commit id: 40 characters of 0 to 9 and a to f",
+    r"^[0-9a-f]{8,64}$": "give the id of a backup as `backup list` prints it",
     r"^[0-9a-f]{64}$": "give the whole SHA-256: 64 characters of 0 to 9 and a to f",
     r"^[a-z][a-z0-9-]{0,62}$": "use lower-case Latin letters, digits and dashes, at most 63, beginning with a letter",
     r"^[a-z0-9][a-z0-9-]{0,79}$": "use lower-case Latin letters, digits and dashes, at most 80, "

@@ -205,6 +205,20 @@ class Settings(BaseSettings):
     bot_webhook_secret_file: Path | None = Field(default=None, description="None: made, and kept in the home")
     bot_webhook_host: str = "127.0.0.1"
     bot_webhook_port: Port = 8182
+    backup_repository: str | None = Field(
+        default=None,
+        pattern=r"^(/|sftp:|s3:)[^\s\x00-\x1f]{1,500}$",
+        description="where restic keeps backups: a directory, sftp:user@host:/path or s3:https://host/bucket",
+    )
+    backup_password_file: Path | None = Field(default=None, description="a file with the repository's password")
+    backup_access_file: Path | None = Field(
+        default=None, description="a file of NAME=value lines that restic needs to get there, such as S3 keys"
+    )
+    backup_every_h: int = Field(default=24, ge=1, le=24 * 31, description="hours between scheduled backups")
+    backup_verify_days: int = Field(
+        default=7, ge=1, le=366, description="days after which a scheduled backup is restored for comparison again"
+    )
+    backup_keep_days: int = Field(default=30, ge=1, le=36_500, description="how long backups are kept")
 
     @classmethod
     def settings_customise_sources(
@@ -284,6 +298,9 @@ class Settings(BaseSettings):
         "bot_token",
         "bot_token_file",
         "bot_webhook_url",
+        "backup_repository",
+        "backup_password_file",
+        "backup_access_file",
         mode="before",
     )
     @classmethod
@@ -446,6 +463,16 @@ class Settings(BaseSettings):
     def runtime_report_file(self) -> Path:
         """Whether agents, tests and services run in containers or as processes."""
         return self.processes_dir / "runtime"
+
+    @property
+    def backups_dir(self) -> Path:
+        """What is known of backups, and room for the one that is being made."""
+        return self.home / "backups"
+
+    @property
+    def restored_file(self) -> Path:
+        """Of a home that was restored from a backup, until its parts have been told where they are now."""
+        return self.home / "restored.json"
 
     @property
     def codec_key_file(self) -> Path:

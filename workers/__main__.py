@@ -35,10 +35,11 @@ from runtime.settings import Settings, load_settings
 from runtime.temporal import background
 from runtime.temporal import client as temporal_client
 from runtime.temporal.gateway import Gateway
-from workers.background import plan_of
+from workers.background import plan_of, regular_of
 from workers.held_steps import HeldSteps, take_over
 from workers.housekeeping import Housekeeping
 from workers.local import Choice, build_ports, choose, root_reason
+from workers.moved_home import settle
 from workers.sandbox import compile_workflows
 from workers.wiring import Ports, build_workers
 
@@ -61,6 +62,8 @@ async def run(settings: Settings, queues: list[str], *, successor: bool = False)
     await take_over(client, settings.held_dir)
     async with ServersApi(settings.api_url, _platform_key(settings)) as api:
         choice = choose(settings, queues)
+        if Queue.INFRA in queues:
+            await settle(settings, in_containers=choice.in_containers)
         ports = build_ports(settings, client, api, in_containers=choice.in_containers)
         preparing = asyncio.create_task(_get_ready(ports, queues))
         restoring = asyncio.create_task(_restore(ports, queues))
@@ -209,7 +212,7 @@ async def _set_up_background(client: Client, settings: Settings, queues: list[st
     tries = AsyncRetrying(
         retry=retry_if_exception_type(OrchestratorError), wait=wait_fixed(_RECONNECT_S), stop=stop_never
     )
-    await tries(background.ensure, client, plan_of(settings))
+    await tries(background.ensure, client, plan_of(settings), regular_of(settings))
 
 
 async def _announce(gateway: Gateway, queues: list[str], after: asyncio.Task[None] | None) -> None:

@@ -5,6 +5,7 @@ Every start of a Temporal worker of the queue `orchestrator` does the same.
 
 import asyncio
 import sys
+from datetime import timedelta
 
 from contracts.errors import OrchestratorError
 from contracts.maintenance import MaintenancePlan
@@ -19,10 +20,17 @@ def plan_of(settings: Settings) -> MaintenancePlan:
     return MaintenancePlan(every_s=settings.maintenance_every_s, silent_s=settings.maintenance_every_s)
 
 
+def regular_of(settings: Settings) -> list[background.Regular]:
+    """What runs at longer intervals. Backups where there is a repository for them, and one process sees everything."""
+    if settings.backup_repository is None or settings.stack == "compose":
+        return [*background.REGULAR]
+    return [*background.REGULAR, background.backups(timedelta(hours=settings.backup_every_h))]
+
+
 async def _ensure(settings: Settings) -> list[str]:
     keyring = KeyRing.load(settings.codec_key_file)
     client = await temporal_client.connect(settings, keyring=keyring, identity="background")
-    return await background.ensure(client, plan_of(settings))
+    return await background.ensure(client, plan_of(settings), regular_of(settings))
 
 
 def main() -> int:

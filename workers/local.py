@@ -12,6 +12,7 @@ from temporalio.client import Client
 from activities.adapters.acceptance.containers import DockerAcceptance
 from activities.adapters.acceptance.processes import ProcessAcceptance
 from activities.adapters.agents.wrapped import MODEL_PLACE
+from activities.adapters.backups import InstallationBackups
 from activities.adapters.containers.agent import DockerAgentRuntime
 from activities.adapters.containers.engine import Bind, DockerContainerEngine, obstacle
 from activities.adapters.containers.images import BASE_IMAGE, DockerImages
@@ -94,6 +95,7 @@ def build_ports(settings: Settings, client: Client, api: ServersApi, *, in_conta
         acceptance=environment.acceptance,
         descriptions=AskedDescriptions(environment.acceptance, artifacts),
         reviewer=AgentReviewer(turns, forge),
+        backups=InstallationBackups(settings),
         providers=providers(settings, api),
         credentials=api,
     )

@@ -16,12 +16,13 @@ from activities.departments import DepartmentActivities
 from activities.deployment import DevopsNodes
 from activities.engineering import EngineeringNodes
 from activities.health import HealthActivities
-from activities.maintenance import MaintenanceActivities
+from activities.maintenance import BackupActivities, MaintenanceActivities
 from activities.parts import PartsActivities
 from activities.ports import (
     Acceptance,
     AgentRuntime,
     ApiDescriptions,
+    Backups,
     CheckWriter,
     DeployTarget,
     Forge,
@@ -52,7 +53,7 @@ from workflows.engineering import EngineeringWorkflow
 from workflows.graphs.devops import build_devops_graph
 from workflows.graphs.engineering import build_engineering_graph
 from workflows.graphs.topology import Topology
-from workflows.housekeeping import HousekeepingWorkflow
+from workflows.housekeeping import BackupWorkflow, HousekeepingWorkflow
 from workflows.maintenance import MaintenanceWorkflow
 
 WORKFLOWS: list[type] = [
@@ -62,6 +63,7 @@ WORKFLOWS: list[type] = [
     AgentWorkerWorkflow,
     MaintenanceWorkflow,
     HousekeepingWorkflow,
+    BackupWorkflow,
 ]
 
 # A value that fits no contract fails the run with a message; as an unknown exception it would be retried without end.
@@ -100,6 +102,7 @@ class Ports:
     acceptance: Acceptance
     descriptions: ApiDescriptions
     reviewer: Reviewer
+    backups: Backups
     providers: Mapping[ProviderKind, ServerProvider]
     credentials: ServerCredentials
 
@@ -140,6 +143,7 @@ def build_activities(ports: Ports) -> list[Any]:
     departments = DepartmentActivities(ports.workflow_client)
     devops = DevopsNodes(ports.forge, ports.plans, ports.platform, ports.target)
     maintenance = MaintenanceActivities(ports.platform, ports.workflow_client)
+    backups = BackupActivities(ports.backups)
     providers = ProviderActivities(ports.providers, ports.credentials)
     return [
         projection.apply,
@@ -168,6 +172,8 @@ def build_activities(ports: Ports) -> list[Any]:
         maintenance.watch,
         maintenance.tidy,
         HealthActivities(ports.target, ports.platform).look,
+        backups.make,
+        backups.verify,
         providers.list_machines,
         providers.look,
         providers.order,

@@ -140,6 +140,16 @@ RELEASE_RUN = ActivityConfig(
     cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
 )
 
+# A backup, or one that is restored for comparison, of whatever size, over a slow line: what stands still is noticed by
+# the heartbeat. A cancel waits until restic has let go of its repository.
+BACKUP = ActivityConfig(
+    task_queue=Queue.INFRA,
+    start_to_close_timeout=timedelta(hours=24),
+    heartbeat_timeout=HEARTBEAT,
+    retry_policy=BY_ERROR_CLASS,
+    cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+)
+
 # Looking at a URL a few times, from outside.
 PROBE = ActivityConfig(
     task_queue=Queue.INFRA,

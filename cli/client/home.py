@@ -52,7 +52,7 @@ def settings_for(command: str, port_base: int | None = None) -> Settings:
 def effective_settings(port_base: int | None = None) -> Settings:
     """Settings of the environment, with the remembered ports and public address where the environment names none.
 
-    `port_base` N asks for N (API), N+1 (Web UI), N+2 (Temporal) and N+3 (the model proxy).
+    `port_base` asks for others.
     """
     settings = load_settings()
     remembered = _read(_file(settings))
@@ -65,11 +65,16 @@ def effective_settings(port_base: int | None = None) -> Settings:
     if _PUBLIC_URL not in settings.model_fields_set and isinstance(known_url, str):
         chosen[_PUBLIC_URL] = known_url
     if port_base is not None:
-        if not 1 <= port_base <= _HIGHEST_BASE:
-            raise OrchestratorError(ErrorCode.INVALID_INPUT, f"--port-base must be from 1 to {_HIGHEST_BASE}.")
-        names = ("api_port", "ui_port", "temporal_port", "model_proxy_port")
-        chosen |= {name: port_base + number for number, name in enumerate(names)}
+        chosen |= ports_of_base(port_base)
     return settings.model_copy(update=chosen)
+
+
+def ports_of_base(port_base: int) -> dict[str, int]:
+    """N for the API, N+1 for the Web UI, N+2 for Temporal and N+3 for the model proxy, by the names of the settings."""
+    if not 1 <= port_base <= _HIGHEST_BASE:
+        raise OrchestratorError(ErrorCode.INVALID_INPUT, f"--port-base must be from 1 to {_HIGHEST_BASE}.")
+    names = ("api_port", "ui_port", "temporal_port", "model_proxy_port")
+    return {name: port_base + number for number, name in enumerate(names)}
 
 
 def remembered_addresses(settings: Settings) -> dict[str, Any]:

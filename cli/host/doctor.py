@@ -15,6 +15,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from cli.client.home import admin_key, admin_key_file, settings_for
+from cli.host.backup_facts import backup_finding
 from cli.host.finding import Finding
 from cli.host.health import trouble_of
 from cli.host.models.keys import agent_of_new_work, model_keys
@@ -113,6 +114,7 @@ def _local_checks(parts: Parts) -> list[Callable[[], Finding]]:
         _docker,
         lambda: _work_user(settings),
         lambda: _trust(settings),
+        lambda: backup_finding(settings),
     ]
 
 

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 
 from cli.client.home import admin_key, settings_for
 from cli.client.projects import project_names
+from cli.host.backup_facts import backup_facts
 from cli.host.health import trouble_of
 from cli.host.models.facts import ModelFacts, model_facts
 from cli.host.parts import BOT, MODEL_PROXY, START_ORDER, SUPERVISOR, TEMPORAL, Parts
@@ -173,6 +174,7 @@ def _tell(parts: Parts, out: Output, work: _Work, found: list[Disk], models: Mod
                 for disk in found
                 if disk.state != "ok"
             ),
+            *backup_facts(parts.settings),
             ("Home", parts.settings.home),
             ("Supervisor", _supervisor(parts)),
         ]

@@ -7,6 +7,7 @@ take gigabytes. `ensure` may be repeated by anybody at any time.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Final
 
 from temporalio.client import (
     Client,
@@ -21,8 +22,9 @@ from temporalio.client import (
     ScheduleUpdateInput,
 )
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
-from temporalio.service import RPCError
+from temporalio.service import RPCError, RPCStatusCode
 
+from contracts.backups import BackupOrder
 from contracts.errors import ErrorClass, ErrorCode, OrchestratorError
 from contracts.maintenance import HousekeepingPlan, MaintenancePlan
 from contracts.names import Queue, SignalName, WorkflowName
@@ -32,7 +34,8 @@ MAINTENANCE_ID = "maintenance"
 SHORTEST = timedelta(minutes=5)
 _RPC_TIMEOUT = timedelta(seconds=5)
 _CATCH_UP = timedelta(minutes=1)
-"""Runs that were missed for longer are not made up for: the next one does their work."""
+"""Runs that were missed for longer are not made up for: the next one does their work. Where the next one is far away,
+`Regular.catch_up` says more."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,7 @@ class Regular:
     order: Step
     every: timedelta
     summary: str
+    catch_up: timedelta = _CATCH_UP
 
     def __post_init__(self) -> None:
         if self.every < SHORTEST:
@@ -57,18 +61,27 @@ REGULAR = (
         "Delete expired tokens of agents and old marks of chats",
     ),
 )
+OPTIONAL: Final = frozenset({WorkflowName.BACKUP})
+"""Schedules that depend on settings."""
+
+
+def backups(every: timedelta) -> Regular:
+    """A backup every so often. The one that was missed while the platform was down is made once, when it is back."""
+    return Regular(WorkflowName.BACKUP, BackupOrder(), every, "Back up the whole installation", catch_up=every)
 
 
 async def ensure(client: Client, plan: MaintenancePlan, regular: Sequence[Regular] = REGULAR) -> list[str]:
     """Start what does not run, give `plan` to the maintenance that does, and create or correct the Schedules.
 
-    Returns the ids of what is there now. A Schedule that a person has paused stays paused. Raises OrchestratorError
-    TEMPORAL_UNREACHABLE (transient).
+    A Schedule of OPTIONAL that is not among `regular` is deleted; one that a person has paused stays paused. Returns
+    the ids of what is there now. Raises OrchestratorError TEMPORAL_UNREACHABLE (transient).
     """
     try:
         await _maintain(client, plan)
         for one in regular:
             await _schedule(client, one)
+        for name in OPTIONAL.difference(one.workflow for one in regular):
+            await _withdraw(client, name)
     except RPCError as error:
         raise OrchestratorError(
             ErrorCode.TEMPORAL_UNREACHABLE,
@@ -100,7 +113,7 @@ async def _schedule(client: Client, one: Regular) -> None:
             one.workflow, one.order, id=one.workflow, task_queue=Queue.ORCHESTRATOR, static_summary=one.summary
         ),
         spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=one.every)]),
-        policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=_CATCH_UP),
+        policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=one.catch_up),
     )
 
     def corrected(found: ScheduleUpdateInput) -> ScheduleUpdate | None:
@@ -114,6 +127,14 @@ async def _schedule(client: Client, one: Regular) -> None:
         await client.create_schedule(one.workflow, wanted, rpc_timeout=_RPC_TIMEOUT)
     except ScheduleAlreadyRunningError:
         await client.get_schedule_handle(one.workflow).update(corrected, rpc_timeout=_RPC_TIMEOUT)
+
+
+async def _withdraw(client: Client, name: str) -> None:
+    try:
+        await client.get_schedule_handle(name).delete(rpc_timeout=_RPC_TIMEOUT)
+    except RPCError as error:
+        if error.status is not RPCStatusCode.NOT_FOUND:
+            raise
 
 
 def _is_as_wanted(known: Schedule, wanted: Schedule) -> bool:

@@ -52,14 +52,15 @@ GOLDEN: dict[str, tuple[str, ...]] = {
     ),
     WorkflowName.MAINTENANCE: ("continued-as-new", "cancelled"),
     WorkflowName.HOUSEKEEPING: ("happy",),
+    WorkflowName.BACKUP: ("happy", "verified"),
 }  # fmt: skip
 """The histories that there must be, by workflow.
 
 A name comes from the task of a scenario. When a patch gives the scenario's task a new name, the old one stays here:
-runs that an older build has begun look like that. The `refused-` ones, `begun-again`, the last four of engineering and
-the last four of agent workers are from `tests/workflow`: a platform sends nothing that its API refuses, begins nothing
-again that has ended, and meets neither a vendor's limits nor a reviewer; what a person does in the middle of a turn
-needs a turn that waits.
+runs that an older build has begun look like that. Those of backups are from a platform with a repository for them. The
+`refused-` ones, `begun-again`, the last four of engineering and the last four of agent workers are from
+`tests/workflow`: a platform sends nothing that its API refuses, begins nothing again that has ended, and meets neither
+a vendor's limits nor a reviewer; what a person does in the middle of a turn needs a turn that waits.
 """
 
 

@@ -16,6 +16,8 @@ _OWN = frozenset(
         "test_agent_kills.py",
         "test_agent_stories.py",
         "test_agent_turns.py",
+        "test_backup_and_restore.py",
+        "test_backup_in_containers.py",
         "test_compose_stack.py",
         "test_faults.py",
         "test_live_run.py",

@@ -23,7 +23,7 @@ from contracts.states import DeployAction, TaskKind, TaskState
 from tests.support.eventually import eventually
 from tests.support.workflows.sealed_workflows import ForgedEndWorkflow, StepThiefWorkflow
 from tests.support.workflows.workflow_world import World
-from tests.workflow.test_maintenance import end_of, maintained
+from tests.workflow.background.test_maintenance import end_of, maintained
 
 A = "a" * 40
 RESTRICTIONS = SandboxRestrictions.default.with_passthrough_modules("tests.support", "contracts", "pydantic")

@@ -35,12 +35,12 @@ from activities.adapters.servers.engine_volumes import (
 from activities.adapters.servers.remote_shell import ServerAccess
 from activities.adapters.servers.service_layers import build_layers, digest_of, layer_sources
 from contracts.errors import ErrorCode, OrchestratorError, end_of
+from runtime.local_servers import LABEL, container_name
 
 log = structlog.get_logger(__name__)
 
 NETWORK = "orchestrator-servers"
 BASE_IMAGE = "debian:bookworm-slim"
-LABEL = "codegen-orchestrator.server"
 USER = "orchestrator"
 SSH_PORT = 22
 _AUTHORISED = f"/home/{USER}/.ssh/authorized_keys"
@@ -65,7 +65,7 @@ class LocalServers:
 
     def container(self, handle: str) -> str:
         """The name of the server's container: two installations on one machine have servers of their own."""
-        return f"orchestrator-server-{handle}-{hashlib.sha256(str(self.home).encode()).hexdigest()[:8]}"
+        return container_name(self.home, handle)
 
     async def access(self, handle: str) -> ServerAccess:
         """Create or adopt the server, start it if it is stopped, and wait until SSH and its engine answer.

@@ -20,6 +20,7 @@ from contracts.states import ActorVia, DeployAction, ProviderKind, Role
 from runtime.temporal.gateway import Gateway
 from tests.support.eventually import eventually
 from tests.support.workflows.fake_acceptance import FakeAcceptance, FakeCheckWriter, FakePlanner, PromisingPlatform
+from tests.support.workflows.fake_backups import FakeBackups
 from tests.support.workflows.fake_reviewer import FakeReviewer
 from tests.support.workflows.fake_servers import FakeServerCredentials
 from tests.support.workflows.fakes import (
@@ -66,6 +67,7 @@ class World:
     check_writer: FakeCheckWriter = field(default_factory=FakeCheckWriter)
     acceptance: FakeAcceptance = field(default_factory=FakeAcceptance)
     reviewer: FakeReviewer = field(default_factory=FakeReviewer)
+    backups: FakeBackups = field(default_factory=FakeBackups)
     providers: dict[ProviderKind, ServerProvider] = field(default_factory=dict)
     credentials: FakeServerCredentials = field(default_factory=FakeServerCredentials)
 
@@ -93,6 +95,7 @@ class World:
             acceptance=self.acceptance,
             descriptions=self.acceptance,
             reviewer=self.reviewer,
+            backups=self.backups,
             providers=self.providers,
             credentials=self.credentials,
         )

@@ -1,0 +1,1 @@
+"""What the platform does for itself, without being asked."""
