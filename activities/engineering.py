@@ -35,6 +35,7 @@ from contracts.steps import (
     VerificationRequest,
     VerificationResult,
 )
+from contracts.suite_figures import SuiteFigures
 
 log = structlog.get_logger(__name__)
 
@@ -119,6 +120,7 @@ class EngineeringState(TypedDict, total=False):
     judge_model: str | None
     plan_of: str
     approved_plan: str
+    figures: dict[str, Any] | None
 
 
 _THE_AGENTS_TO_REPAIR = frozenset(
@@ -247,8 +249,16 @@ def _summary(state: EngineeringState) -> str:
     review = f"Review:\n{Review.model_validate(reviewed).told()}" if reviewed else ""
     taken = taken_as_is(state)
     deviations = f"Taken as it is by a person, who knew of this:\n{taken.told()}" if taken else ""
-    parts = [state.get("summary", ""), verdict_text(judged), deviations, review]
+    figures = figures_of(state)
+    tests = f"Tests: {figures.told()}" if figures and figures.told() else ""
+    parts = [state.get("summary", ""), verdict_text(judged), deviations, review, tests]
     return bounded("\n\n".join(filter(None, parts)), MAX_TEXT)
+
+
+def figures_of(state: Mapping[str, Any]) -> SuiteFigures | None:
+    """What the tests of the state's commit said in figures; None if they were not green or said nothing."""
+    found = state.get("figures")
+    return SuiteFigures.model_validate(found) if found and state.get("tested") and state.get("passed") else None
 
 
 def _with_told(state: EngineeringState, told: str) -> str:
@@ -312,6 +322,7 @@ def _after_turn(state: EngineeringState, turn: int, outcome: TurnOutcome) -> Eng
         "accepted": False,
         "taken_as_is": False,
         "unmet": [],
+        "figures": None,
     }
 
 
@@ -353,6 +364,7 @@ def _without_commit(state: EngineeringState, turn: int) -> EngineeringState:
         "accepted": False,
         "taken_as_is": False,
         "unmet": [],
+        "figures": None,
     }
 
 
@@ -373,6 +385,7 @@ def _after_verification(state: EngineeringState, result: VerificationResult) -> 
         "fingerprint": result.fingerprint,
         "same_failure": bool(result.fingerprint) and result.fingerprint == state.get("fingerprint"),
         "evidence": "" if result.passed else result.evidence,
+        "figures": result.figures.model_dump(mode="json") if result.passed and result.figures else None,
         "verified_base": result.commit if not result.passed else state["verified_base"],
         "artifacts": artifacts[-20:],
     }

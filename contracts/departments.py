@@ -15,6 +15,7 @@ from contracts.project_spec import ProjectName, ProjectSlug, ProjectSpec
 from contracts.retries import OptionalStep, WorkDone
 from contracts.reviews import Review
 from contracts.states import AcceptanceMode, AgentKind, DeployAction, PlanApproval, ReleaseState, ReviewMode
+from contracts.suite_figures import SuiteFigures
 
 RepositoryFullName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][\w.-]{0,99}/[A-Za-z0-9][\w.-]{0,99}$")]
 """`org/name`, as the project's row names it. Messages carry it; nobody makes it from other names."""
@@ -71,6 +72,7 @@ class EngineeringResult(BaseResult):
     criteria: Criteria = Field(default_factory=list)
     screenshots: list[str] = Field(default_factory=list, max_length=20)
     review: Review | None = None
+    figures: SuiteFigures | None = None
 
 
 class DeployMessage(BaseMessage):

@@ -13,6 +13,7 @@ from contracts.criteria import Criteria
 from contracts.models import ModelName
 from contracts.project_spec import ProjectSpec
 from contracts.states import AgentKind
+from contracts.suite_figures import LINES_COVERED, MOST_TESTS, TESTS, SuiteFigures, figures_in
 
 OptionalStep = Literal["review"]
 """A step that a person can leave out."""
@@ -20,7 +21,7 @@ OptionalStep = Literal["review"]
 Facts = dict[str, str | int | None]
 
 _PREFIX = "kept_"
-_KEPT = ("branch", "base_commit", "commit", "tested", "verified", "plan_of", "approved_plan")
+_KEPT = ("branch", "base_commit", "commit", "tested", "verified", "plan_of", "approved_plan", TESTS, LINES_COVERED)
 
 
 class WorkDone(Contract):
@@ -28,7 +29,8 @@ class WorkDone(Contract):
 
     `base_commit` is what its work began from: the project is scaffolded. `commit` is the newest commit of its branch,
     `verified` says that the project's own checks were green at it, and `published` that main has it. `plan_of` is the
-    task with which the plan is kept, `approved_plan` the fingerprint of the plan that a person has approved.
+    task with which the plan is kept, `approved_plan` the fingerprint of the plan that a person has approved. `tests`
+    and `lines_covered_permille` are the figures of a verified commit, as in `SuiteFigures`.
     """
 
     task_id: Identifier
@@ -42,6 +44,15 @@ class WorkDone(Contract):
     approved_plan: str | None = Field(default=None, max_length=64)
     summary: str = Field(default="", max_length=2_000)
     criteria: Criteria = Field(default_factory=list)
+    tests: int | None = Field(default=None, ge=0, le=MOST_TESTS)
+    lines_covered_permille: int | None = Field(default=None, ge=0, le=1000)
+
+    @property
+    def figures(self) -> SuiteFigures | None:
+        """What the tests of the verified commit said in figures; None if nothing is known."""
+        if self.tests is None and self.lines_covered_permille is None:
+            return None
+        return SuiteFigures(executed=self.tests, lines_covered_permille=self.lines_covered_permille)
 
 
 class TaskRetry(Contract):
@@ -67,6 +78,7 @@ def work_done(task_id: str, result: Facts, criteria: Criteria) -> WorkDone | Non
     """What the result of an ended engineering task says of its work; None when nothing of it is left."""
     if result.get("commit_sha") and result.get("branch"):
         values: Facts = {"commit": result["commit_sha"], "branch": result["branch"], "summary": result.get("summary")}
+        values |= figures_in(result).in_result()
         flags = {"tested": True, "verified": True, "published": True}
     else:
         values = {name.removeprefix(_PREFIX): value for name, value in result.items() if name.startswith(_PREFIX)}

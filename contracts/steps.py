@@ -11,6 +11,7 @@ from contracts.departments import RepositoryFullName
 from contracts.models import ModelName
 from contracts.project_settings import MAX_WATCH_S
 from contracts.states import AgentKind, AgentProfile, DeployAction
+from contracts.suite_figures import SuiteFigures
 
 TESTS_CHECK = "tests"
 """The check without which nothing reaches a protected main branch: the project's own, run by the Tester."""
@@ -141,6 +142,7 @@ class VerificationResult(Step):
     """`failure_class`: code goes back to the Developer; infrastructure is retried, never shown to the agent.
 
     `fingerprint` names the failure, so that the same failure twice is recognised. `evidence` is bounded.
+    `figures` are the project's own of its tests; None for results of before there were any.
     """
 
     commit: CommitSha
@@ -151,6 +153,7 @@ class VerificationResult(Step):
     evidence: str = Field(default="", max_length=8_000)
     report: ArtifactRef | None = None
     duration_ms: int = 0
+    figures: SuiteFigures | None = None
 
 
 class Check(Step):

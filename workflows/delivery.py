@@ -231,6 +231,7 @@ class DeliveryWorkflow:
                 **rules.links_for_people(live.links),
                 **rules.screenshots_for_people(built.screenshots),
                 **rules.review_for_people(built.review),
+                **rules.figures_for_people(built.figures),
             },
             criteria=built.criteria,
         )

@@ -16,6 +16,7 @@ from temporalio.workflow import ParentClosePolicy
 
 with workflow.unsafe.imports_passed_through():
     from activities.departments import DepartmentActivities
+    from activities.engineering import figures_of
     from activities.repository import RepositoryActivities
     from contracts import ids
     from contracts.agent_workers import (
@@ -195,7 +196,7 @@ class EngineeringWorkflow:
             "specify": "Saying what done means.",
             "review": f"The change of {str(state.get('commit'))[:12]} is read by {state.get('reviewer')}.",
             "accept": f"The service of {str(state.get('commit'))[:12]} is checked against the description.",
-            "publish": "The checks are green; publishing the commit.",
+            "publish": f"The checks are {rules.green(figures_of(state))}; publishing the commit.",
         }
         self._ledger.stage(stage, texts[node], percent=percent, project_status=project_status)
 
@@ -221,7 +222,7 @@ class EngineeringWorkflow:
         found = [*(state.get("judged") or state.get("criteria", [])), *state.get("unchecked", [])]
         criteria = fitting([Criterion.model_validate(one) for one in found])
         screenshots = [str(uri) for uri in state.get("screenshots", [])]
-        review = review_rules.reviewed(state)
+        review, figures = review_rules.reviewed(state), figures_of(state)
         if state.get("judging"):
             # What an attempt that a limit has stopped was shown may be left.
             await stopping.stop_judges(self._message, state, self._ledger)
@@ -232,10 +233,11 @@ class EngineeringWorkflow:
             "summary": summary,
             **rules.screenshots_for_people(screenshots),
             **rules.review_for_people(review),
+            **rules.figures_for_people(figures),
         }
         await self._ledger.finish(
             TaskState.COMPLETED,
-            f"Commit {commit[:12]} is on main, its checks are green. {summary}",
+            f"Commit {commit[:12]} is on main, its checks are {rules.green(figures)}. {summary}",
             result=result,
             artifacts=self._artifacts,
             criteria=criteria,
@@ -251,6 +253,7 @@ class EngineeringWorkflow:
             criteria=criteria,
             screenshots=screenshots,
             review=review,
+            figures=figures,
         )
 
     async def _record_cancellation(self, *, unheard: bool) -> None:

@@ -17,6 +17,7 @@ from contracts.project_spec import ProjectSpec
 from contracts.questions import AnswerCommand, OwnQuestion, QuestionDTO, QuestionWording
 from contracts.reviews import Review
 from contracts.states import AgentKind, MemberRole, QuestionKind, QuestionState, Role, SubjectKind, TaskState
+from contracts.suite_figures import SuiteFigures
 from contracts.wording import counted
 
 Answer = TypeVar("Answer", bound=Contract)
@@ -350,3 +351,14 @@ def screenshots_for_people(screenshots: Sequence[str]) -> dict[str, str]:
 def review_for_people(review: Review | None) -> dict[str, str]:
     """What a task's result says of the review of its commit; nothing where there was none."""
     return {REVIEW: review.told()} if review else {}
+
+
+def figures_for_people(figures: SuiteFigures | None) -> dict[str, int]:
+    """What a task's result says in figures of the tests of its commit; nothing where nothing is known."""
+    return figures.in_result() if figures else {}
+
+
+def green(figures: SuiteFigures | None) -> str:
+    """That the checks are green, with what is known of the tests in figures."""
+    told = figures.told() if figures else ""
+    return f"green ({told})" if told else "green"

@@ -17,6 +17,7 @@ from contracts.nouns import TaskDTO
 from contracts.parts import TaskPart
 from contracts.questions import QuestionDTO
 from contracts.states import QuestionKind, Stage, TaskState
+from contracts.suite_figures import figures_in
 
 # In characters. A message holds 4096.
 _MAX_WISH = 300
@@ -78,7 +79,8 @@ def final(
         text = texts("screen-done", project=project, wish=wish, url=url)
         for service, link in _other_links(task, url):
             text = texts("screen-link", screen=text, service=service, url=link)
-        return View(Markup("\n\n".join([text, *_verdict(texts, task), *_review(texts, task), *price(texts, task)])))
+        below = [*_verdict(texts, task), *_tests(texts, task), *_review(texts, task), *price(texts, task)]
+        return View(Markup("\n\n".join([text, *below])))
     if task.state is TaskState.CANCELLED:
         text = texts("screen-cancelled", project=project, wish=wish, stage=stage_name(texts, stage))
         if task.error_code == ErrorCode.STOPPED_AT_LIMIT:
@@ -103,6 +105,16 @@ def _verdict(texts: Texts, task: TaskDTO) -> list[Markup]:
     """What was seen to be there, what nobody could check, and last what is not there, in the person's own words."""
     found = (("built", built, 5), ("not-checked", not_checked, 5), ("not-built", not_built, _MOST_CLAUSES))
     return [_clauses(texts, task, title, those, most) for title, of, most in found if (those := of(task.criteria))]
+
+
+def _tests(texts: Texts, task: TaskDTO) -> list[Markup]:
+    """What the project's own tests say in figures, as far as it is known."""
+    figures = figures_in(task.result)
+    if figures.percent is None:
+        return [] if figures.executed is None else [texts("tests-ran", count=figures.executed)]
+    if figures.executed is None:
+        return [texts("lines-covered", percent=figures.percent)]
+    return [texts("tests-ran-and-covered", count=figures.executed, percent=figures.percent)]
 
 
 def _review(texts: Texts, task: TaskDTO) -> list[Markup]:

@@ -102,6 +102,9 @@ screen-link = { $screen }
     { $service }: { $url }
 built = <b>Built and checked:</b>
 not-checked = <b>Not checked:</b>
+tests-ran = 🧪 Tests: { $count }
+tests-ran-and-covered = 🧪 Tests: { $count }, { $percent } % of lines covered
+lines-covered = 🧪 { $percent } % of lines covered by tests
 reviewed = <b>Review of the change:</b>
     { $review }
 not-built = <b>Not built:</b>

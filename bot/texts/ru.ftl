@@ -102,6 +102,9 @@ screen-link = { $screen }
     { $service }: { $url }
 built = <b>Сделано и проверено:</b>
 not-checked = <b>Не проверено:</b>
+tests-ran = 🧪 Тесты: { $count }
+tests-ran-and-covered = 🧪 Тесты: { $count }, покрыто строк: { $percent } %
+lines-covered = 🧪 Покрыто тестами строк: { $percent } %
 reviewed = <b>Ревью изменений:</b>
     { $review }
 not-built = <b>Не сделано:</b>

@@ -12,6 +12,7 @@ from contracts.names import LINK_OF, REVIEW, SCREENSHOT
 from contracts.nouns import StartedTask, TaskDTO
 from contracts.progress import FineKind, ProgressEvent, StreamedEvent
 from contracts.states import TaskState
+from contracts.suite_figures import LINES_COVERED, TESTS, figures_in
 from runtime.api_client import ApiClient
 
 _FIRST_PROJECTION_S = 20.0
@@ -225,8 +226,13 @@ def _where(task: TaskDTO) -> str:
 def _result_facts(task: TaskDTO) -> list[tuple[str, object]]:
     names = {"deployed_url": "URL", "commit_sha": "Commit", "branch": "Branch", "release_id": "Release"}
     known = [(label, task.result.get(name)) for name, label in names.items()]
-    others = [(_label(name), value) for name, value in task.result.items() if name not in {*names, REVIEW}]
-    return [*known, *others]
+    tests = ("Tests", figures_in(task.result).told() or None)
+    others = [
+        (_label(name), value)
+        for name, value in task.result.items()
+        if name not in {*names, REVIEW, TESTS, LINES_COVERED}
+    ]
+    return [*known, tests, *others]
 
 
 def _label(name: str) -> str:

@@ -14,6 +14,7 @@ from emulators.model.tokens import Caches
 
 _FINISHED = Step(do=Do.SAY, text="Done.")
 _SIDE = Step(do=Do.SAY, text="Scripted work")
+_OF_ACCOUNT = {401, 402, 403}
 _TASK_FILE = "TASK.md"
 _REMINDER = re.compile(r"\s*<(system-reminder|environment_context|user_instructions)")
 
@@ -68,10 +69,24 @@ class Model:
             if _fits(scenario, key, asked, side=side) and (begin := _begin(asked, scenario.match)) is not None:
                 return self._at(key, scenario.steps, asked, begin, side=side)
         if side:
-            return Turn(_SIDE, side=True)
+            return Turn(self._account_refused(asked) or _SIDE, side=True)
         if (begin := _begin(asked, directives.BEGIN)) is not None:
             return self._at(key, directives.steps(asked.entries[begin].text, self.named), asked, begin, side=False)
         return self._of_task(key, asked)
+
+    def _account_refused(self, asked: Asked) -> Step | None:
+        """A vendor that refuses a key, or one without credit, refuses it whatever it asks for."""
+        if (begin := _begin(asked, directives.BEGIN)) is None:
+            return None
+        first = next(iter(directives.steps(asked.entries[begin].text, self.named)), None)
+        is_refused = (
+            first is not None
+            and first.do is Do.STATUS
+            and first.status in _OF_ACCOUNT
+            and first.times is None
+            and first.for_s is None
+        )
+        return first if is_refused else None
 
     def _of_task(self, key: str, asked: Asked) -> Turn:
         """A prompt that names a file with the task: the model reads it, and finds the directives in it.

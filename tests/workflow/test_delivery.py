@@ -11,6 +11,7 @@ from contracts.departments import DeliveryResult
 from contracts.errors import ErrorCode
 from contracts.names import SearchAttribute
 from contracts.states import CriterionState, Stage, TaskKind, TaskState
+from contracts.suite_figures import LINES_COVERED, TESTS, SuiteFigures, figures_in
 from tests.support.eventually import eventually
 from tests.support.workflows.fakes import Step
 from tests.support.workflows.workflow_world import World
@@ -39,6 +40,23 @@ async def test_the_result_says_what_was_not_built_in_the_words_of_the_wish(world
     assert result.criteria == criteria
     for task in (message.task_id, ids.child_task_id(message.task_id, TaskKind.ENGINEERING)):
         assert world.platform.of(task)[-1].criteria == criteria
+
+
+async def test_the_result_says_how_many_tests_ran_and_what_they_covered(world: World) -> None:
+    world.tester.figures = SuiteFigures(executed=42, lines_covered_permille=879)
+    message = world.delivery()
+    await world.handle((await world.gateway.start_delivery(message)).workflow_id).result()
+    engineering = ids.child_task_id(message.task_id, TaskKind.ENGINEERING)
+    for task in (message.task_id, engineering):
+        assert figures_in(world.platform.of(task)[-1].result) == world.tester.figures
+    told = [one.milestone.message for one in world.platform.of(engineering) if one.milestone]
+    assert "The checks are green (42 tests, 87 % of lines covered); publishing the commit." in told
+
+
+async def test_a_project_without_figures_has_none_in_its_result(world: World) -> None:
+    message = world.delivery()
+    await world.handle((await world.gateway.start_delivery(message)).workflow_id).result()
+    assert not {TESTS, LINES_COVERED} & set(world.platform.of(message.task_id)[-1].result)
 
 
 async def test_a_deploy_that_is_running_already_is_waited_for(world: World) -> None:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from activities.engineering import figures_of
 from contracts import ids
 from contracts.departments import DeliveryMessage, EngineeringMessage, EngineeringResult
 from contracts.retries import Facts, WorkDone, facts_of
@@ -46,6 +47,8 @@ def first_state(message: EngineeringMessage) -> dict[str, Any]:
         state |= {"plan_of": done.plan_of, "approved_plan": done.approved_plan or ""}
     if done.commit and not message.advice:
         state |= {"commit": done.commit, "tested": done.tested, "passed": done.verified}
+        if done.figures:
+            state["figures"] = done.figures.model_dump(mode="json")
     if done.commit and done.tested and not done.verified:
         state["verified_base"] = done.commit
     return state
@@ -68,6 +71,7 @@ def left_behind(message: EngineeringMessage, state: dict[str, Any], green: str) 
     commit = reached if reached and own else None
     verified = commit is not None and commit == green
     red = commit is not None and commit == state.get("verified_base")
+    figures = figures_of(state) if verified else None
     return facts_of(
         WorkDone(
             task_id=message.task_id,
@@ -78,6 +82,8 @@ def left_behind(message: EngineeringMessage, state: dict[str, Any], green: str) 
             verified=verified,
             plan_of=message.task_id if state.get("plan_hash") else (before.plan_of if before else None),
             approved_plan=str(state.get("approved_plan") or "") or None,
+            tests=figures.executed if figures else None,
+            lines_covered_permille=figures.lines_covered_permille if figures else None,
         )
     )
 
@@ -129,4 +135,5 @@ def _result(request_id: str, done: WorkDone | None) -> EngineeringResult | None:
         branch=done.branch,
         summary=done.summary,
         criteria=done.criteria,
+        figures=done.figures,
     )

@@ -15,6 +15,7 @@ with workflow.unsafe.imports_passed_through():
     from contracts.errors import ErrorCode
     from contracts.servers.providers import ActionPatience, ProviderAction, ProviderOrder, ProviderProgress
     from contracts.states import ProviderActionKind, ProviderActionState, ProviderKind
+    from contracts.wording import counted
     from workflows import options
     from workflows.failures import failure, root_cause
 
@@ -34,7 +35,7 @@ async def carried_out(order: ProviderOrder, patience: ActionPatience) -> Provide
         if found is not None and found.state is ProviderActionState.FAILED:
             raise failure(ErrorCode.PROVIDER_FAILED, f"{found.detail}. Look at {_name(order)} at its provider.")
         if workflow.now() >= until:
-            minutes = f"{patience.limit_s / 60:g} minutes"
+            minutes = counted(round(patience.limit_s / 60), "minute")
             raise failure(
                 ErrorCode.PROVIDER_SILENT,
                 f"{order.kind.value} of {_name(order)} has not ended within {minutes}. Look at it at its provider.",

@@ -78,7 +78,7 @@ class AgentCall:
     """How one turn of an agent is started. `files` are put below its home before that; only it may read them.
 
     `secrets` are variables that no record of a container may show. `early`: it may start before its turn does, and
-    waits by itself for what it is told (`wrapper/order.py`).
+    waits by itself for what it is told (`wrapper/beginning/order.py`).
     """
 
     argv: list[str]

@@ -26,6 +26,7 @@ from activities.adapters.forge.git import temporary_directory
 from activities.adapters.runs.file_lock import file_lock
 from activities.adapters.runs.follower import LineFollower
 from activities.adapters.runs.states import RunStatus
+from activities.adapters.verification.coverage import COVERAGE_FILE, MAX_COVERAGE
 from activities.adapters.verification.phases import (
     MAX_REPORT,
     PHASE_FILE,
@@ -149,13 +150,14 @@ class DockerTester:
         output = content.replace(f"{_PROJECT}/".encode(), b"./").replace(f"{_VENV}/".encode(), b"venvs/")
         phase = await self._engine.read_file(name, f"{_BESIDE}/{PHASE_FILE}", 100)
         report = await self._engine.read_file(name, f"{_BESIDE}/{REPORT_FILE}", MAX_REPORT)
+        coverage = await self._engine.read_file(name, f"{_PROJECT}/{COVERAGE_FILE}", MAX_COVERAGE)
         if await self._engine.inspect(name) is None:
             # Removed before all of it was read: by who has judged it, or by a prune.
             if (known := self._verdict(name)) is not None:
                 return known
             await self._runs.remove(name)
             raise tests_lost()
-        verdict = await judged(request, status, output, phase, report)
+        verdict = await judged(request, status, output, phase, report, coverage)
         incomplete = status.exit_code == 0 or status.unseen
         if incomplete and not verdict.passed and self._first_time(name, status):
             # Docker loses what a container prints while its daemon is down. If no test ran, none runs now either.

@@ -28,6 +28,7 @@ from activities.adapters.runs.supervisor import BEHIND_THE_PLATFORM, SupervisedC
 from activities.adapters.runs.trees import remove_tree
 from activities.adapters.runs.unprivileged import give
 from activities.adapters.runs.users import UnprivilegedUsers
+from activities.adapters.verification.coverage import COVERAGE_FILE, MAX_COVERAGE
 from activities.adapters.verification.phases import (
     MAX_REPORT,
     PHASE_FILE,
@@ -53,6 +54,12 @@ from contracts.ids import verification_name
 from contracts.steps import VerificationRequest, VerificationResult
 
 _SETUP = "-setup"
+_KEPT = (
+    (f"beside/{PHASE_FILE}", 100),
+    (f"beside/{REPORT_FILE}", MAX_REPORT),
+    (f"project/{COVERAGE_FILE}", MAX_COVERAGE),
+)
+"""What is kept of an ended run, in its place: path and the most bytes."""
 
 
 @dataclass(frozen=True)
@@ -117,7 +124,7 @@ class ProcessTester:
             self._supervisor, follow, f"{request.task_id}:{request.commit[:12]}", request.task_id, request.task_id
         )
         status, _ = await follower.follow(name, shown_line)
-        phase, report = await asyncio.to_thread(self._kept, name)
+        phase, report, coverage = await asyncio.to_thread(self._kept, name)
         await self._clear(name)
         self._raise_unless_ended(name, status)
         output, _ = self._supervisor.read_output(name, 0, MAX_LOG)
@@ -127,7 +134,7 @@ class ProcessTester:
             (self._work_dir, b""),
         ):
             output = output.replace(str(path).encode(), shown)
-        verdict = await judged(request, status, output, phase, report)
+        verdict = await judged(request, status, output, phase, report, coverage)
         if verdict.failure_class == "infrastructure":
             self._forget(name)
         return await verification_result(self._artifacts, request, verdict, output, status)
@@ -197,11 +204,11 @@ class ProcessTester:
             raise tests_stopped()
 
     def _kept(self, name: str) -> list[bytes | None]:
-        """The phase and the report of an ended run. They outlive its copy of the project: later calls judge alike."""
+        """Phase, report and coverage of an ended run. They outlive its copy of the project: later calls judge alike."""
         found: list[bytes | None] = []
-        for file, limit in ((PHASE_FILE, 100), (REPORT_FILE, MAX_REPORT)):
-            kept = self._reports / f"{name}-{file}"
-            content = read_inside(self._place(name).root, f"beside/{file}", limit)
+        for file, limit in _KEPT:
+            kept = self._kept_file(name, file)
+            content = read_inside(self._place(name).root, file, limit)
             if content is not None:
                 kept.parent.mkdir(mode=0o700, exist_ok=True)
                 draft = kept.with_name(f".{kept.name}.{uuid4().hex}")
@@ -213,8 +220,11 @@ class ProcessTester:
     def _forget(self, name: str) -> None:
         """Forget the run, so that the next call starts another."""
         self._supervisor.remove(name)
-        for file in (PHASE_FILE, REPORT_FILE):
-            (self._reports / f"{name}-{file}").unlink(missing_ok=True)
+        for file, _ in _KEPT:
+            self._kept_file(name, file).unlink(missing_ok=True)
+
+    def _kept_file(self, name: str, file: str) -> Path:
+        return self._reports / f"{name}-{Path(file).name}"
 
     async def _clear(self, name: str) -> None:
         """Remove the copy; the run's record stays. A lost run's orphans go first: they still write there."""

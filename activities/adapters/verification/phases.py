@@ -1,4 +1,5 @@
-"""How a project's own checks are run, and what the run leaves beside its output: the phase, and a report of the tests.
+"""How a project's own checks are run, and what the run leaves beside its output: the phase, a report of the tests, and
+what these cover.
 
 Words in the output are the project's: an assertion may speak of a full disk. So the phase is noted before it begins,
 and whether there is room on the disk is tried after one has failed.
@@ -10,15 +11,20 @@ import shlex
 import xml.etree.ElementTree as ElementTree
 from dataclasses import dataclass
 
+from activities.adapters.verification.coverage import COVERAGE_FILE, read_lines_covered
+from activities.adapters.verification.hostile_xml import parse
+from contracts.suite_figures import SuiteFigures
+
 PHASE_FILE = "phase"
 REPORT_FILE = "report.xml"
 MAX_REPORT = 8 * 1024 * 1024
-_PIECE = 64 * 1024
 NO_ROOM = 74
 """The exit code of a run that failed and could not write a megabyte afterwards; `make` itself has 1 and 2 only."""
-_SCRIPT = """
+_SCRIPT = f"""
 beside=$1
 shift
+# One that was committed says nothing of this commit.
+rm -f {COVERAGE_FILE}
 for phase in setup check test; do
   echo "$phase" >"$beside/phase"
   make "$phase" "$@" && continue
@@ -46,11 +52,21 @@ class Beside:
 
     phase: str | None = None
     report: TestReport | None = None
+    lines_covered_permille: int | None = None
 
     @classmethod
-    def of(cls, phase: bytes | None, report: bytes | None) -> Beside:
+    def of(cls, phase: bytes | None, report: bytes | None, coverage: bytes | None = None) -> Beside:
         known = (phase or b"").decode(errors="replace").strip()
-        return cls(known if known in {"setup", "check", "test"} else None, read_report(report))
+        known_phase = known if known in {"setup", "check", "test"} else None
+        return cls(known_phase, read_report(report), read_lines_covered(coverage))
+
+    @property
+    def figures(self) -> SuiteFigures | None:
+        """What is known in figures; None if nothing is."""
+        if self.report is None and self.lines_covered_permille is None:
+            return None
+        executed = None if self.report is None else self.report.executed
+        return SuiteFigures(executed=executed, lines_covered_permille=self.lines_covered_permille)
 
 
 def argv_of(beside: str, *variables: str) -> list[str]:
@@ -65,27 +81,12 @@ def pytest_options(beside: str) -> str:
 
 def read_report(content: bytes | None) -> TestReport | None:
     """The JUnit XML of a test run; None when it is none. Blocks: call it in a thread."""
-    if content is None or len(content) > MAX_REPORT:
+    root: ElementTree.Element | None = parse(content, MAX_REPORT)
+    if root is None:
         return None
-    try:
-        # As text, whatever encoding it claims or the parser would guess: in another one the words below look different.
-        document = content.decode("utf-8-sig")
-        if "\0" in document or "<!DOCTYPE" in document or "<!ENTITY" in document:
-            return None
-        cases = list(_parsed(document).iter("testcase"))
-    except (ElementTree.ParseError, LookupError, ValueError):
-        return None
+    cases = list(root.iter("testcase"))
     failing = [text for case in cases if (text := _failure(case))]
     return TestReport(sum(case.find("skipped") is None for case in cases), tuple(failing))
-
-
-def _parsed(document: str) -> ElementTree.Element:
-    """In pieces: while one is parsed, no other thread runs."""
-    parser = ElementTree.XMLParser()
-    for start in range(0, len(document), _PIECE):
-        parser.feed(document[start : start + _PIECE])
-    root: ElementTree.Element = parser.close()
-    return root
 
 
 def _failure(case: ElementTree.Element) -> str | None:

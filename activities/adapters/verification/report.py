@@ -11,6 +11,7 @@ from activities.adapters.packages.registry_access import registry_is_away
 from activities.adapters.runs.follower import readable
 from activities.adapters.verification.phases import NO_ROOM, Beside
 from contracts.errors import bounded, end_of
+from contracts.suite_figures import SuiteFigures
 
 FailureClass = Literal["code", "infrastructure"]
 
@@ -43,12 +44,16 @@ _NOISE = (
 
 @dataclass(frozen=True)
 class CheckedOutput:
-    """A verdict. `evidence` is bounded and made for the Developer; `fingerprint` is None if the checks passed."""
+    """A verdict. `evidence` is bounded and made for the Developer; `fingerprint` is None if the checks passed.
+
+    `figures` are shown and decide nothing.
+    """
 
     passed: bool
     failure_class: FailureClass | None
     fingerprint: str | None
     evidence: str
+    figures: SuiteFigures | None = None
 
 
 def judge(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 from activities.adapters.forge.git import Git
@@ -69,13 +70,19 @@ def plain_requirements(project: Path) -> list[Path]:
 
 
 async def judged(
-    request: VerificationRequest, status: RunStatus, output: bytes, phase: bytes | None, report: bytes | None
+    request: VerificationRequest,
+    status: RunStatus,
+    output: bytes,
+    phase: bytes | None,
+    report: bytes | None,
+    coverage: bytes | None,
 ) -> CheckedOutput:
-    """The verdict on an ended run and what it left beside its output. In a thread: both may be large."""
+    """The verdict on an ended run and what it left beside its output. In a thread: all may be large."""
 
     def verdict() -> CheckedOutput:
-        text, beside = output.decode(errors="replace"), Beside.of(phase, report)
-        return judge(text, status.exit_code, beside, timed_out=status.timed_out, timeout_s=request.timeout_s)
+        text, beside = output.decode(errors="replace"), Beside.of(phase, report, coverage)
+        found = judge(text, status.exit_code, beside, timed_out=status.timed_out, timeout_s=request.timeout_s)
+        return replace(found, figures=beside.figures)
 
     return await asyncio.to_thread(verdict)
 
@@ -96,6 +103,7 @@ async def verification_result(
         fingerprint=verdict.fingerprint,
         evidence=verdict.evidence,
         report=report,
+        figures=verdict.figures,
         duration_ms=_duration_ms(status),
     )
 

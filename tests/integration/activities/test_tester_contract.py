@@ -12,6 +12,7 @@ from contracts.departments import ScaffolderMessage
 from contracts.errors import ErrorClass, ErrorCode, OrchestratorError
 from contracts.ids import verification_name
 from contracts.steps import VerificationRequest
+from contracts.suite_figures import SuiteFigures
 from tests.support.eventually import eventually
 from tests.support.services.runtimes import BRANCH, MAKEFILE, ONCE, REPOSITORY, Bench, git, working
 
@@ -123,6 +124,38 @@ async def test_what_is_printed_after_the_summary_hides_no_result(bench: Bench, a
         assert (result.passed, result.failure_class) == (passed, None if passed else "code"), result.evidence
         assert passed or "test_a" in result.evidence
         assert await bench.verify(request) == result, "a later call judges alike"
+
+
+COVERED = '<coverage lines-valid="8" lines-covered="7"/>'
+
+
+@both_sides
+async def test_what_the_tests_cover_is_read_from_what_they_write_and_from_nothing_older(bench: Bench) -> None:
+    writes = f"echo '{COVERED}' >coverage.xml; echo '= 3 passed ='"
+    request = bench.verification({"Makefile": MAKEFILE.format(writes)})
+    result = await bench.verify(request)
+    assert result.passed
+    assert result.figures == SuiteFigures(lines_covered_permille=875)
+    assert await bench.verify(request) == result, "a later call knows it too"
+    silent = {"Makefile": MAKEFILE.format("echo '= 3 passed ='"), "coverage.xml": COVERED}
+    result = await bench.verify(bench.verification(silent))
+    assert (result.passed, result.figures) == (True, None)
+
+
+@processes_in_the_gate
+@pytest.mark.parametrize(
+    "writes",
+    [
+        "ln -s /etc/passwd coverage.xml",
+        "mkdir coverage.xml",
+        "mkfifo coverage.xml",
+        "echo '<html/>' >coverage.xml",
+        "head -c 9000000 /dev/zero >coverage.xml",
+    ],
+)
+async def test_a_coverage_that_is_none_fails_nothing(bench: Bench, writes: str) -> None:
+    result = await bench.verify(bench.verification({"Makefile": MAKEFILE.format(f"{writes}; echo '= 3 passed ='")}))
+    assert (result.passed, result.figures) == (True, None), result.evidence
 
 
 async def test_the_tests_see_the_files_of_the_commit_and_no_platform_secrets(

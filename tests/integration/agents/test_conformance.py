@@ -97,7 +97,9 @@ def _has_ended(agent: Agent, scenario: Scenario, seen: Seen) -> None:
 
 def _has_spent(agent: Agent, scenario: Scenario, seen: Seen) -> None:
     if not agent.is_scripted:
-        assert (agent.work[-1].status if agent.work else None) in scenario.last
+        # A refused key stops the turn, and what was refused first may be a title that was asked for beside the work.
+        asked = agent.work or [one for one in agent.model.records.requests if one.state == "refused"]
+        assert (asked[-1].status if asked else None) in scenario.last
     assert len(agent.work) <= scenario.requests
     if scenario.budget is not None:
         assert seen.spending.cost_usd <= scenario.budget + _DEAREST, "one request at most goes beyond it"

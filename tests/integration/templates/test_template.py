@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from activities.adapters.verification.coverage import COVERAGE_FILE, read_lines_covered
 from tests.support.patience import patience
 from tests.support.ports import any_free
 from tests.support.services.generated_project import TEMPLATE, Environments, bot_api, generate, git, running
@@ -38,6 +39,9 @@ def test_a_fresh_project_passes_its_own_checks(modules: list[str], tmp_path: Pat
     made = environments.make(project, "setup", "check", "test")
     assert made.returncode == 0, made.stdout + made.stderr
     assert "skipped" not in made.stdout
+    covered = read_lines_covered((project / COVERAGE_FILE).read_bytes())
+    assert covered is not None
+    assert covered > 300, "the tests run too little of the services, or it is not measured"
     assert sorted(path.name for path in (project / "services").iterdir() if path.is_dir()) >= sorted(modules)
 
 

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from activities.adapters.agents.wrapper.beginning.start import started
 from activities.adapters.agents.wrapper.control import Cancel, Steer
 from activities.adapters.agents.wrapper.events import Events
 from activities.adapters.agents.wrapper.forwarding import Forwarder
 from activities.adapters.agents.wrapper.job import Job
-from activities.adapters.agents.wrapper.start import started
 from activities.adapters.agents.wrapper.turn import Turn
 
 AGENT = Path(__file__).with_name("acp_agent.py")

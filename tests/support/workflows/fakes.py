@@ -50,6 +50,7 @@ from contracts.steps import (
     WorkspaceReady,
     WorkspaceRequest,
 )
+from contracts.suite_figures import SuiteFigures
 from contracts.worker_steps import (
     AgentWorkerAck,
     AgentWorkerProjection,
@@ -444,9 +445,10 @@ class FakeAgentRuntime:
 
 @dataclass
 class FakeTester:
-    """Red verdicts are taken from `failures` (fingerprints) first; then everything is green."""
+    """Red verdicts are taken from `failures` (fingerprints) first; then everything is green, with `figures`."""
 
     failures: list[str] = field(default_factory=list)
+    figures: SuiteFigures | None = None
     step: Step = field(default_factory=Step)
     verified: list[str] = field(default_factory=list)
     stopped: list[str] = field(default_factory=list)
@@ -464,7 +466,7 @@ class FakeTester:
                 fingerprint=fingerprint,
                 evidence=f"FAILED {fingerprint}",
             )
-        return VerificationResult(commit=request.commit, passed=True, exit_code=0)
+        return VerificationResult(commit=request.commit, passed=True, exit_code=0, figures=self.figures)
 
     async def stop(self, request: VerificationRequest) -> None:
         self.stopped.append(request.commit)

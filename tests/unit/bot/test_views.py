@@ -19,6 +19,7 @@ from contracts.progress import ProgressEvent, StreamedEvent
 from contracts.questions import QuestionDTO
 from contracts.states import QuestionKind, Stage, TaskKind, TaskState
 from contracts.subjects import Subject
+from contracts.suite_figures import SuiteFigures
 from emulators.telegram import html
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -140,6 +141,21 @@ def test_what_a_reviewer_says_is_shown_as_text_and_fits(language: Any) -> None:
     title = html.parse(texts(language)("reviewed", review="x"))[0].split("\n")[0]
     assert title in shown
     assert title not in views.final(texts(language), screen(), "p", task(TaskState.COMPLETED), Stage.DEPLOY).text
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_figures_of_the_tests_are_shown_as_far_as_they_are_known(language: Any) -> None:
+    def shown(**figures: int) -> str:
+        done = task(TaskState.COMPLETED, result=SuiteFigures(**figures).in_result())
+        return html.parse(views.final(texts(language), screen(), "p", done, Stage.DEPLOY).text)[0]
+
+    both = shown(executed=42, lines_covered_permille=879)
+    assert "42" in both
+    assert "87 %" in both
+    assert "42" in shown(executed=42)
+    assert "%" not in shown(executed=42)
+    assert "87 %" in shown(lines_covered_permille=879)
+    assert "🧪" not in shown()
 
 
 def test_no_two_buttons_of_a_question_say_the_same() -> None:

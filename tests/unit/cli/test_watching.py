@@ -9,6 +9,7 @@ from contracts.names import LINK_OF, SCREENSHOT
 from contracts.nouns import TaskDTO
 from contracts.states import TaskKind, TaskState
 from contracts.subjects import Subject
+from contracts.suite_figures import SuiteFigures
 
 
 def task(*criteria: dict[str, object], **known: object) -> TaskDTO:
@@ -58,3 +59,15 @@ def test_a_review_stands_on_lines_of_its_own(capsys: pytest.CaptureFixture[str])
     shown = capsys.readouterr().out
     assert "Review:\n  Read by codex: 1 objection, 0 remarks.\n  - blocker: app.py:3: It logs the password" in shown
     assert shown.count("Read by codex") == 1
+
+
+def test_the_figures_of_the_tests_are_one_fact_and_none_where_nothing_is_known(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    figures = SuiteFigures(executed=42, lines_covered_permille=879)
+    show_ending(task(result={"commit_sha": "abc", **figures.in_result()}), Output(as_json=False))
+    shown = capsys.readouterr().out
+    assert "42 tests, 87 % of lines covered" in shown
+    assert "permille" not in shown
+    show_ending(task(result={"commit_sha": "abc"}), Output(as_json=False))
+    assert "Tests" not in capsys.readouterr().out

@@ -57,5 +57,7 @@ def test_every_code_is_its_own_name_and_answers_with_an_error_status(code: Error
 def test_what_the_caller_did_wrong_never_answers_as_our_fault() -> None:
     away = {ErrorCode.TEMPORAL_UNREACHABLE, ErrorCode.API_UNREACHABLE, ErrorCode.DATABASE_UNREACHABLE}
     disks = {ErrorCode.ARTIFACT_DISK_FULL, ErrorCode.DATABASE_DISK_FULL, ErrorCode.DOCKER_DISK_FULL}
-    ours = away | disks | {ErrorCode.DOCKER_UNREACHABLE, ErrorCode.SERVER_UNREACHABLE, ErrorCode.BACKUP_UNREACHABLE}
+    providers = {ErrorCode.PROVIDER_UNREACHABLE, ErrorCode.PROVIDER_THROTTLED}
+    parts = {ErrorCode.DOCKER_UNREACHABLE, ErrorCode.SERVER_UNREACHABLE, ErrorCode.BACKUP_UNREACHABLE}
+    ours = away | disks | providers | parts
     assert all(status < 500 for code, status in HTTP_STATUS.items() if code not in ours)

@@ -64,6 +64,15 @@ def test_a_request_without_tools_is_aside_and_gets_no_step() -> None:
     assert turn.step.do is Do.SAY
 
 
+@pytest.mark.parametrize(("directive", "refused"), [
+    ("[model:402]", True), ("[model:401]", True), ("[model:402 times=1]", False), ("[model:429]", False),
+    ("[model:529]", False), ("[model:say Hi] [model:402]", False),
+])  # fmt: skip
+def test_an_account_that_is_refused_is_refused_a_title_too(directive: str, *, refused: bool) -> None:
+    turn = Model().turn("k", asked(directive, tools=()))
+    assert (turn.side, turn.step.do is Do.STATUS) == (True, refused)
+
+
 def test_a_task_in_a_file_is_read_and_played() -> None:
     model, prompt, task = Model(), "Read TASK.md, then complete the task.", (Kind.RESULT, f"# Task\n{TWO}")
     assert step(model, prompt).text == "cat TASK.md"

@@ -10,6 +10,7 @@ from contracts.errors import ErrorCode, OrchestratorError
 from contracts.retries import work_done
 from contracts.states import AgentKind, TaskState
 from contracts.steps import PublishResult
+from contracts.suite_figures import SuiteFigures, figures_in
 from tests.support.workflows.fakes import sha
 from tests.support.workflows.workflow_world import World
 
@@ -35,13 +36,16 @@ async def completed(world: World, message: EngineeringMessage) -> None:
 
 
 async def test_green_tests_and_the_commit_stay_done_when_publishing_failed(world: World) -> None:
+    world.tester.figures = SuiteFigures(executed=42, lines_covered_permille=879)
     message = world.engineering()
     world.forge.publish_results = [
         PublishResult.model_construct(status="published", commit=sha("published"), files_changed=[7])
     ]
     await failed(world, message)
     scaffolds = world.forge.effects["scaffold"]
-    await completed(world, going_on(world, message))
+    retry = going_on(world, message)
+    await completed(world, retry)
+    assert figures_in(world.platform.of(retry.task_id)[-1].result) == world.tester.figures
     assert world.forge.effects["scaffold"] == scaffolds
     assert len(world.runtime.turns) == 1
     assert len(world.tester.verified) == 1

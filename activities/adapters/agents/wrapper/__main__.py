@@ -27,4 +27,4 @@ def load(folder: Path) -> str:
 
 if __name__ == "__main__":
     package_name = load(Path(__file__).resolve().parent)
-    sys.exit(importlib.import_module(f"{package_name}.start").main(sys.argv[1:]))
+    sys.exit(importlib.import_module(f"{package_name}.beginning.start").main(sys.argv[1:]))

@@ -8,12 +8,12 @@ from __future__ import annotations
 import contextlib
 from dataclasses import dataclass
 
+from .beginning.spawning import Spawned, new_session_id, spawn
 from .ended import NOT_STARTED, Ended, TurnFailed, cannot_start, exit_reason, failure
 from .events import Events
 from .formats import FORMATS, Printed
 from .job import Job, environment_of
 from .processes import AgentProcess
-from .spawning import Spawned, new_session_id, spawn
 
 
 @dataclass

@@ -9,8 +9,8 @@ from asyncio import streams
 from collections import deque
 from dataclasses import dataclass, field
 
+from .beginning.spawning import Spawned
 from .lines import Lines
-from .spawning import Spawned
 
 _TAIL_LINES, _TAIL_CHARACTERS = 40, 4_000
 _GRACE_S = 3.0

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from .beginning.start import Started
 from .control import Cancel, Command, ControlDirectory, Hang, Steer
 from .ended import HUNG, NOT_STARTED, Ended, TurnFailed
 from .events import Events, bounded
@@ -19,7 +20,6 @@ from .forwarding import Forwarder
 from .job import Job
 from .oneshot import ExecRunner
 from .processes import AgentProcess
-from .start import Started
 
 DONE, FAILED, STOPPED_BY_SIGNAL = 0, 1, 143
 _MAX_MESSAGE = 4_000

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 import infra
-from activities.adapters.agents.wrapper import order
-from activities.adapters.agents.wrapper.order import VARIABLE, taken_order
+from activities.adapters.agents.wrapper.beginning import order
+from activities.adapters.agents.wrapper.beginning.order import VARIABLE, taken_order
 
 _LAUNCHER = Path(infra.__file__).parent / "images" / "worker-run.sh"
 _NUMBER = "0123456789ab"

@@ -14,8 +14,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from .ended import cannot_start
-from .job import TOKEN_VARIABLE, Job, environment_of, remove_token, taken, write_files
+from ..ended import cannot_start
+from ..job import TOKEN_VARIABLE, Job, environment_of, remove_token, taken, write_files
 from .order import taken_order
 from .spawning import Spawned, new_session_id, spawn
 
@@ -71,6 +71,6 @@ def main(arguments: Sequence[str]) -> int:
     job, home = taken(Path(arguments[0])), Path(os.environ["HOME"])
     try:
         turn = replace(started(job, os.environ.get(TOKEN_VARIABLE, ""), home), signalled=signalled)
-        return int(importlib.import_module(f"{__package__}.turn").run(turn))
+        return int(importlib.import_module(f"{__package__.rpartition('.')[0]}.turn").run(turn))
     finally:
         remove_token(job, home)
