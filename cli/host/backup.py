@@ -149,7 +149,7 @@ async def _redeploy(api: ApiClient, out: Output) -> int:
             continue
         task = await api.start_deploy(DeployStart(request_id=new_id(), project_id=project.id, commit=live.commit))
         started.append({"project": project.name, "commit": live.commit, "task_id": task.task_id})
-        out.say(f"{project.name}: {task.task_id} deploys {live.commit[:12]}.")
+        out.say(f"{project.name}: commit {live.commit[:12]} is deployed by task {task.task_id}.")
     out.document({"started": started})
     if not started:
         out.say("Nothing is online in containers.")

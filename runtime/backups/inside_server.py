@@ -112,10 +112,11 @@ def copied(place: int, name: str, owner: os.stat_result, scratch: str, copy: str
     child = os.fork()
     if child == 0:
         try:
-            os.setgroups([])
-            os.setgid(owner.st_gid)
             os.fchdir(place)
-            os.setuid(owner.st_uid)
+            if os.geteuid() == 0:
+                os.setgroups([])
+                os.setgid(owner.st_gid)
+                os.setuid(owner.st_uid)
             copy_database(name, copy)
             os._exit(0)
         except BaseException:  # noqa: BLE001 - whatever it is, the child must not go on as its parent

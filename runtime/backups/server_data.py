@@ -8,9 +8,10 @@ import shutil
 from pathlib import Path
 
 from contracts.errors import ErrorCode, OrchestratorError, end_of
-from runtime import local_servers, private_files
+from runtime import private_files
 from runtime.backups import inside_server
 from runtime.backups.copies import sha256_of
+from runtime.embedded import local_servers
 
 SUFFIX = ".tar"
 _SCRIPT = Path(inside_server.__file__)

@@ -35,7 +35,7 @@ from activities.adapters.servers.engine_volumes import (
 from activities.adapters.servers.remote_shell import ServerAccess
 from activities.adapters.servers.service_layers import build_layers, digest_of, layer_sources
 from contracts.errors import ErrorCode, OrchestratorError, end_of
-from runtime.local_servers import LABEL, container_name
+from runtime.embedded.local_servers import LABEL, container_name
 
 log = structlog.get_logger(__name__)
 
