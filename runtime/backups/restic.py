@@ -29,7 +29,7 @@ _PASSED = ("PATH", "HOME", "TMPDIR", "LANG", "SSH_AUTH_SOCK", "SSL_CERT_FILE", "
 _SSH = ("ssh", "-oBatchMode=yes", "-oStrictHostKeyChecking=yes", "-oConnectTimeout=20", "-oServerAliveInterval=30")
 """A scheduled backup has nobody to ask, and host keys are known before the first."""
 _SSH_OPTIONS = "SSH_OPTIONS"
-"""In the file of access: more options of ssh, such as `-i /root/.ssh/backups`."""
+"""In the file of access: more options of ssh, such as `-i /etc/backup-key`."""
 _NO_REPOSITORY = ("Is there a repository at the following location?", "unable to open config file")
 _LOCKED = "already locked"
 _DAMAGED = (
