@@ -3,36 +3,42 @@
 from __future__ import annotations
 
 import os
-import subprocess
+import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+
+_ASKED_OF_US = [signal.SIGINT, signal.SIGTERM, signal.SIGPIPE]
+"""What Python, or the wrapper, has changed for itself."""
 
 
 @dataclass(frozen=True)
 class Spawned:
     """A process in a group of its own, and our ends of its pipes: descriptors, each of them ours to close."""
 
-    process: subprocess.Popen[bytes]
+    pid: int
     input: int
     output: int
     errors: int
 
-    @property
-    def pid(self) -> int:
-        return self.process.pid
-
     def exit_code(self) -> int:
-        """Of a process that has ended; negative for a signal."""
-        return self.process.wait()
+        """Of a process that has ended; negative for a signal. Asked for once."""
+        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
 
 
 def spawn(argv: Sequence[str], environment: Mapping[str, str], workspace: str) -> Spawned:
-    """Raises OSError for a program that cannot be started."""
+    """Start the program in `workspace`, from now on ours, too. Raises OSError for what cannot be started.
+
+    `subprocess` would be imported for nothing else, and takes a third of what is imported until here.
+    """
     (in_read, in_write), (out_read, out_write), (error_read, error_write) = os.pipe(), os.pipe(), os.pipe()
     try:
-        process = subprocess.Popen(
-            argv, stdin=in_read, stdout=out_write, stderr=error_write, env=dict(environment), cwd=workspace,
-            start_new_session=True,
+        os.chdir(workspace)
+        pid = os.posix_spawnp(
+            argv[0], argv, environment, setsid=True, setsigdef=_ASKED_OF_US,
+            file_actions=[
+                (os.POSIX_SPAWN_DUP2, in_read, 0), (os.POSIX_SPAWN_DUP2, out_write, 1),
+                (os.POSIX_SPAWN_DUP2, error_write, 2),
+            ],
         )  # fmt: skip
     except OSError:
         for descriptor in (in_write, out_read, error_read):
@@ -41,7 +47,7 @@ def spawn(argv: Sequence[str], environment: Mapping[str, str], workspace: str) -
     finally:
         for descriptor in (in_read, out_write, error_write):
             os.close(descriptor)
-    return Spawned(process, in_write, out_read, error_read)
+    return Spawned(pid, in_write, out_read, error_read)
 
 
 def new_session_id() -> str:
