@@ -26,15 +26,17 @@ class Spawned:
 
 
 def spawn(argv: Sequence[str], environment: Mapping[str, str], workspace: str) -> Spawned:
-    """Start the program in `workspace`, from now on ours, too. Raises OSError for what cannot be started.
+    """Start the program in `workspace`. Raises OSError for what cannot be started.
 
     `subprocess` would be imported for nothing else, and takes a third of what is imported until here.
     """
     (in_read, in_write), (out_read, out_write), (error_read, error_write) = os.pipe(), os.pipe(), os.pipe()
+    here = os.open(".", os.O_RDONLY)
     try:
+        # A process is started where its parent is.
         os.chdir(workspace)
         pid = os.posix_spawnp(
-            argv[0], argv, environment, setsid=True, setsigdef=_ASKED_OF_US,
+            argv[0], list(argv), environment, setsid=True, setsigdef=_ASKED_OF_US,
             file_actions=[
                 (os.POSIX_SPAWN_DUP2, in_read, 0), (os.POSIX_SPAWN_DUP2, out_write, 1),
                 (os.POSIX_SPAWN_DUP2, error_write, 2),
@@ -45,7 +47,8 @@ def spawn(argv: Sequence[str], environment: Mapping[str, str], workspace: str) -
             os.close(descriptor)
         raise
     finally:
-        for descriptor in (in_read, out_write, error_write):
+        os.fchdir(here)
+        for descriptor in (here, in_read, out_write, error_write):
             os.close(descriptor)
     return Spawned(pid, in_write, out_read, error_read)
 
