@@ -98,7 +98,8 @@ class WrappedAgent:
         configured, token = self._configured(told)
         job = f".jobs/{place.run}.json"
         return AgentCall(
-            argv=[str(PYTHON), str(WRAPPER), str(place.home / job)],
+            # Without what only a protocol's SDK needs, which is found when it is imported: `wrapper/turn.py`.
+            argv=[str(PYTHON), "-S", str(WRAPPER), str(place.home / job)],
             environment=configured.environment,
             secrets={**configured.secrets, **token},
             files={job: json.dumps(asdict(self._job(told, place, configured))).encode()},

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import importlib
 import signal
+import site
+import sys
 import time
 from collections.abc import Coroutine
 from contextlib import ExitStack
@@ -81,6 +83,9 @@ class Turn:
         if self.job.runner == "exec":
             return ExecRunner(self.job, self.events, self.begun.session_id, self.begun.spawned)
         process = await AgentProcess.attach(self.begun.spawned)
+        if sys.flags.no_site:
+            # Only the SDK needs installed packages.
+            site.main()
         # Its SDK takes about a second to import: the agent starts meanwhile.
         runner: Runner = importlib.import_module(f"{__package__}.protocol").AcpRunner(self.job, self.events, process)
         return runner
