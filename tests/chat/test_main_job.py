@@ -53,7 +53,8 @@ async def test_a_sentence_becomes_a_working_url_by_polling(system: ChatSystem) -
     ann = await system.member("ru", "Аня")
     async with checked(system.stack):
         await goes_well(system, ann, "Сделай сервис заметок: title, text", "Принято", "Готово: zametok")
-    assert ann.screens[0].text.endswith("Сделано и проверено:\n• Сделай сервис заметок: title, text")
+    assert "Сделано и проверено:\n• Сделай сервис заметок: title, text\n\n🧪 Тесты: " in ann.screens[0].text
+    assert ann.screens[0].text.endswith(" %")
     assert any("🔄" in message.text for message in ann.chat.versions(ann.screens[0].id))
     check_transcript("main-job.ru.md", ann.chat)
 
